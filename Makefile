@@ -1,0 +1,64 @@
+# `make run` and `make test` do everything they need on a fresh Debian with Python and make.
+.DEFAULT_GOAL := help
+.PHONY: help run install install-dev browser test lint format lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+SOURCES := server.py cli.py pipeline processors transports knowledge tests benchmarks
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: install ## install what is needed, start the server, print the address to open
+	@exec $(BIN)/viva serve
+
+install: .venv/.installed ## install everything a server needs into .venv
+
+install-dev: .venv/.installed-dev ## and what the tests need
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Viva needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). Try make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+		{ echo "Python's venv is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+.venv/.installed: requirements.lock pyproject.toml | $(UV)
+	@echo "installing into .venv ..."
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	@echo "installing what the tests need into .venv ..."
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+browser: ## install Debian's Chromium, where that is possible
+	@command -v chromium >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq chromium >/dev/null; } 2>/dev/null || \
+		echo "no Chromium: the tests of the page are skipped (apt-get install chromium)"
+
+test: install-dev browser ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: install-dev ## check format, style, types and the rules between the rooms
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: install-dev ## format the code
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+lock: $(UV) ## compile the lock files from pyproject.toml
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml --output-file requirements.lock
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove what was installed and cached
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,200 @@
+"""The command ``viva``."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+# Pipecat greets on import and logs to the terminal; the terminal is ours.
+os.environ.setdefault("LOGURU_AUTOINIT", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from knowledge.document import DocumentError, load
+from pipeline.settings import Settings, SettingsError, example
+from pipeline.vendors import STAGES, choose, of_stage
+
+app = typer.Typer(
+    help="Call a document: a grounded voice agent that anyone can host.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+)
+_terminal = Console(stderr=True, highlight=False)
+
+
+def _fail(message: str) -> typer.Exit:
+    _terminal.print(f"viva: {message}", style="red", markup=False)
+    return typer.Exit(2)
+
+
+def _settings(**overrides: Any) -> Settings:
+    try:
+        return Settings.load(**overrides)
+    except SettingsError as error:
+        raise _fail(str(error)) from None
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [PORT].")] = None,
+    knowledge: Annotated[
+        Path | None, typer.Option(help="Document to answer from [KNOWLEDGE].")
+    ] = None,
+) -> None:
+    """Take calls, until Ctrl-C. Every setting is an environment variable: see .env.example."""
+    settings = _settings(host=host, port=port, knowledge=knowledge)
+    try:
+        choices = choose(settings)
+        document = load(settings.knowledge)
+    except (SettingsError, DocumentError) as error:
+        raise _fail(str(error)) from None
+
+    from loguru import logger
+
+    from server import Server
+    from server import serve as serve_until_stopped
+
+    logger.remove()
+    logger.add(sys.stderr, level=settings.log_level, backtrace=False, diagnose=False)
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), console=_terminal
+    )
+    loading = bar.add_task("loading models", total=1.0)
+
+    def progress(label: str, share: float) -> None:
+        bar.update(loading, description=f"loading {label}", completed=share)
+        if share >= 1.0:
+            bar.stop()
+            _terminal.print("Models are loaded; calls are answered at once.")
+
+    def listening(address: str) -> None:
+        typer.echo(f"Viva answers for {document.title}. Open {address} and press call.")
+        typer.echo("Ctrl-C ends it.")
+        bar.start()
+
+    server = Server(settings, document, choices, progress=progress)
+    try:
+        _run(serve_until_stopped(server, listening=listening))
+    except OSError as error:
+        message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        raise _fail(f"{message}. Set PORT or HOST to another.") from None
+    finally:
+        bar.stop()
+
+
+@app.command()
+def call(
+    wav: Annotated[
+        list[Path], typer.Option(help="What to say: 16-bit WAV, one a turn; may be repeated.")
+    ],
+    url: Annotated[str, typer.Option(help="The server's socket.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Write what was heard to this WAV file.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
+    barge_in: Annotated[
+        float | None,
+        typer.Option(help="Speak each further file this many seconds into the answer before it."),
+    ] = None,
+) -> None:
+    """Call a running server with WAV files, in real time.
+
+    The exit status is 0 if every turn was answered (or handed to a human), 1 if not, 2 if the call
+    could not be made.
+    """
+    from transports.caller import Caller, CallerError
+    from transports.wav import WavError, write_wav
+
+    if not url:
+        settings = _settings()
+        url = f"ws://{settings.host}:{settings.port}/call"
+
+    def progress(text: str) -> None:
+        if _terminal.is_terminal:
+            _terminal.print(text, style="dim", markup=False)
+
+    async def make_call() -> Any:
+        return await Caller(url, wav, barge_in_secs=barge_in, progress=progress).call()
+
+    try:
+        heard = _run(make_call())
+    except (CallerError, WavError) as error:
+        raise _fail(str(error)) from None
+    if out is not None:
+        write_wav(out, heard.audio)
+    if as_json:
+        typer.echo(json.dumps(heard.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        _print_call(heard)
+    answered = all(turn.decision and turn.e2e_latency_ms is not None for turn in heard.turns)
+    raise typer.Exit(0 if answered else 1)
+
+
+def _print_call(heard: Any) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("said", "understood", "decision", "sections", "heard", "latency"):
+        table.add_column(column)
+    for turn in heard.turns:
+        latency = "" if turn.e2e_latency_ms is None else f"{turn.e2e_latency_ms:.0f} ms"
+        table.add_row(
+            turn.said,
+            turn.transcript,
+            turn.decision or "none",
+            " ".join(turn.sections),
+            turn.heard_text + (" …" if turn.interrupted else ""),
+            latency,
+        )
+    Console().print(table)
+    typer.echo(f"ended: {heard.ended}")
+
+
+@app.command()
+def vendors() -> None:
+    """Show what each stage can be, what is chosen and why, and what is missing."""
+    settings = _settings()
+    try:
+        choices = choose(settings)
+        trouble = ""
+    except SettingsError as error:
+        choices, trouble = {}, str(error)
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "vendor", "kind", "what it is", "status"):
+        table.add_column(column)
+    for stage in STAGES:
+        for vendor in of_stage(stage):
+            choice = choices.get(stage)
+            if choice is not None and choice.vendor is vendor:
+                status = f"chosen ({choice.why})"
+            else:
+                status = vendor.missing(settings) or "available"
+            table.add_row(stage, vendor.name, vendor.kind, vendor.detail, status)
+    Console().print(table)
+    if trouble:
+        raise _fail(trouble)
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """Print every setting with its default and meaning, as .env.example has them."""
+    typer.echo(example())
+
+
+def _run(work: Any) -> Any:
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop
+
+    return uvloop.run(work)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,206 @@
+"""What a question asks for, as far as its words tell: a date, a person, a period, a list."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from knowledge.claims import claims, numbers
+from knowledge.words import spaced, stem, tokens
+
+Want = Literal[
+    "date",
+    "duration",
+    "number",
+    "person",
+    "place",
+    "list",
+    "next",
+    "previous",
+    "more",
+    "future",
+]
+
+Interval = tuple[int, int]
+
+_EARLIEST, _LATEST = 0, 9999
+
+_WANTS: tuple[tuple[Want, str], ...] = (
+    ("duration", r"how long (?!is|was the|are)|how many (years|months|decades|weeks|days)"),
+    (
+        "date",
+        r"\bwhen\b|(what|which|in what|in which) (years?|date|month|decade|day)\b|how long ago",
+    ),
+    ("date", r"^(and |so )?what (years?|date)\b|\bthe (date|year)\b.*\b(of|when|that)\b"),
+    ("number", r"how many (?!years|months|decades|weeks|days)"),
+    ("person", r"\bwho\b|\bwhom\b|\bwhose\b|(what|which) (person|president|man|woman|people)\b"),
+    ("place", r"\bwhere\b|(what|which) (place|city|country|town|state)\b"),
+    (
+        "next",
+        r"(after|since) (that|this|then|it|which)\W*$|\b(do|did|happened?|go|went|came) next\b",
+    ),
+    ("next", r"^(and |so |okay )*(then( what)?|next|what next|what then|afterwards?|later)\W*$"),
+    ("previous", r"\bbefore (that|this|then|it)\W*$|^(and |so )*(before|earlier|previously)\W*$"),
+    ("more", r"\b(what|who|where|anything|something|anyone|which) (\w+ )?(else|others?)\b"),
+    ("more", r"\b(tell me|say) (a (bit|little) )?more\b|^(and |any )*(others?|more)\W*$|go on\W*$"),
+    ("list", r"\b(what|which)( \w+)? (?!was|is|does|has)\w{3,}[^su\W]s\b(?! (did )?\w+s\b)"),
+    (
+        "list",
+        r"\b(list|name (all|some)|all (of )?(the|her|his|their)|tell me about|summari[sz]e)\b",
+    ),
+    ("list", r"^(what|where|who) (were|are)\b"),
+    ("future", r"\b(will|going to|gonna)\b|\bwhat are (her|his|their|its) plans\b"),
+)
+_INTERVALS: tuple[tuple[str, Callable[[int, int], Interval]], ...] = (
+    (r"between {y} and {y}|from {y} (?:to|until|till) {y}", lambda a, b: (a, b)),
+    (r"(?:before|prior to|earlier than) {y}", lambda a, _: (_EARLIEST, a - 1)),
+    (r"(?:until|till|up to|by) {y}", lambda a, _: (_EARLIEST, a)),
+    (r"(?:after|later than) {y}", lambda a, _: (a + 1, _LATEST)),
+    (r"(?:since|from) {y}", lambda a, _: (a, _LATEST)),
+    (r"{y}", lambda a, _: (a, a)),
+)
+_DEICTIC = frozenset(
+    spaced("that this it there those these they them then its their one ones he him his same")
+)
+_ELLIPTIC = re.compile(
+    r"^(and|but|so|or|then|also|okay|ok|right)\b|^(what|how) about\b|^(why|how|when|where|who)\W*$"
+    r"|^(which|what|in what|in which) (year|one|date|place)s?\W*$"
+)
+
+# Words with meaning that any question may use whatever the document says.
+GENERIC = frozenset(
+    stem(word)
+    for word in spaced(
+        """
+        able ask begin little bit call change come curious date day days decade detail do ever
+        exactly fact find finish first full go good great happen help hear idea important info
+        information interest interested job keep know last later life listen long look main make
+        mean month name next number old order part people person place point possible question
+        quick real really right start stop story take talk tell thing think time today
+        together true try understand use usual want way week wonder word work world year yeah um
+        uh er erm hmm so now still done went gone came first second third please sorry give gave
+        given put document cv resume page tv okay exact particular certain whole best main most
+        important hold held become became
+        """
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, read.
+
+    Parameters:
+        text: The question, its names corrected.
+        wants: What sort of answer it asks for; empty when its words do not say.
+        interval: The years it is about, first and last included; ``None`` when it names none.
+        years: The years as written, in no interval's sense.
+        polar: Whether it can be answered by yes or no.
+        beside: Whether it asks for what came ``"after"`` or ``"before"`` something it names.
+        elliptic: Whether it means nothing without the turn before.
+        clauses: How many things it asks.
+    """
+
+    text: str
+    wants: frozenset[Want]
+    interval: Interval | None
+    years: frozenset[int]
+    polar: bool
+    beside: Literal["after", "before", ""]
+    elliptic: bool
+    clauses: int
+
+
+def read(text: str) -> Query:
+    """Read a question."""
+    flat = " ".join(token.text.lower() for token in tokens(text))
+    interval, years = _interval(text)
+    wants = frozenset(want for want, pattern in _WANTS if re.search(pattern, flat))
+    return Query(
+        text=text,
+        wants=wants,
+        interval=interval,
+        years=years,
+        polar=bool(
+            re.match(
+                r"(and |so |but )*(did|does|do|was|were|is|are|has|have|had|can|could)\b", flat
+            )
+        ),
+        beside=_beside(flat),
+        elliptic=_is_elliptic(text, flat) or bool(wants & {"next", "previous", "more"}),
+        clauses=len(re.findall(r"\b(what|where|when|who|which|how|why)\b", flat)),
+    )
+
+
+def overlaps(spoken_of: tuple[int, ...], interval: Interval) -> bool:
+    """Whether years that a sentence mentions, as a span when there are two, touch the interval."""
+    if not spoken_of:
+        return False
+    return min(spoken_of) <= interval[1] and max(spoken_of) >= interval[0]
+
+
+def _beside(flat: str) -> Literal["after", "before", ""]:
+    match = re.search(
+        r"\b(before|after)"
+        r"( (she|he|they|it) (was|went|worked|joined|left|started)( at| for| to| in)?)?"
+        r"( (?!that\b|this\b|it\b|then\b)\S+){1,4}$",
+        flat,
+    )
+    return "" if not match else "after" if match[1] == "after" else "before"
+
+
+def _is_elliptic(text: str, flat: str) -> bool:
+    if _ELLIPTIC.search(flat):
+        return True
+    words = tokens(re.sub(r"\b(is|are|was|were) there\b", "", flat))
+    if any(token.key in _DEICTIC for token in words):
+        return True
+    content = [stem(token.key) for token in words if stem(token.key) not in GENERIC]
+    return len(content) <= 1
+
+
+def _interval(text: str) -> tuple[Interval | None, frozenset[int]]:
+    """Years and decades, spoken or written, as one interval."""
+    found: list[Interval] = []
+    flat = text.lower()
+    for claim in claims(text):
+        span = _span(claim.kind, claim.value)
+        if span is None:
+            continue
+        flat = flat.replace(claim.text.lower(), f"@{len(found)}@", 1)
+        found.append(span)
+    if not found:
+        return None, frozenset()
+    years = frozenset(first for first, last in found if first == last)
+    for pattern, make in _INTERVALS:
+        match = re.search(pattern.format(y=r"(?:the )?(?:early |late |mid-?)?@(\d+)@"), flat)
+        if not match:
+            continue
+        named = [found[int(group)] for group in match.groups() if group is not None]
+        if len(named) == 2:
+            return (named[0][0], named[1][1]), years
+        first, last = named[0]
+        if first == last:
+            return make(first, last), years
+        low, high = make(first, last)[0], make(last, last)[1]
+        before = pattern.startswith("(?:before")
+        return ((_EARLIEST, first - 1) if before else (min(low, high), max(low, high))), years
+    return found[0], years
+
+
+def _span(kind: str, value: str) -> Interval | None:
+    if kind == "number" and re.fullmatch(r"1[0-9]\d\d|20\d\d", value):
+        return int(value), int(value)
+    if kind == "decade":
+        first = int(value.rstrip("s"))
+        if first < 100:
+            first += 1900
+        return first, first + 9
+    return None
+
+
+def mentioned(text: str) -> frozenset[str]:
+    """Numbers of a text that are no years."""
+    return frozenset(
+        value for value in numbers(text) if _span("number", value) is None and value[-1] != "s"
+    )

@@ -1,0 +1,1 @@
+"""What a call is: its chain, frames, settings, vendors and clock."""

@@ -1,0 +1,57 @@
+"""The chain of a call: the page to edit when a stage is to be done differently.
+
+Each stage is a pipecat ``FrameProcessor``; anything of pipecat's that takes and gives the same
+frames can stand in its place. Which vendor does a stage is a setting (``STT``, ``BRAIN``, ``TTS``,
+``VAD``), and :mod:`pipeline.vendors` is where one is added.
+"""
+
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.transports.base_transport import BaseTransport
+
+from pipeline.conversation import Conversation
+from pipeline.engines import Engines
+from processors.floor import FloorTimes
+from processors.grounded import GroundedCaller
+from processors.turn_taking import TurnTaking
+
+
+def build(transport: BaseTransport, conversation: Conversation, engines: Engines) -> Pipeline:
+    """One call's chain.
+
+    Args:
+        transport: Where its frames enter and leave.
+        conversation: Its turns.
+        engines: What it shares with the other calls.
+    """
+    settings = engines.settings
+
+    turn_taking = TurnTaking(
+        conversation,
+        times=FloorTimes(
+            confirm=settings.barge_in_confirm_secs,
+            unfinished=settings.end_of_turn_wait_secs,
+            transcript=settings.transcript_timeout_secs,
+            silence=settings.silence_prompt_secs,
+            after_silence=settings.silence_end_secs,
+        ),
+        instant=settings.barge_in == "instant",
+        turn_model=engines.turn_model,
+    )
+    grounded_caller = GroundedCaller(
+        brain=engines.brain,
+        document=engines.document,
+        first_token_timeout_secs=settings.first_token_timeout_secs,
+        decision_timeout_secs=settings.decision_timeout_secs,
+    )
+
+    return Pipeline(
+        [
+            transport.input(),
+            engines.processor("vad"),
+            engines.processor("stt"),
+            turn_taking,
+            grounded_caller,
+            engines.processor("tts"),
+            transport.output(),
+        ]
+    )

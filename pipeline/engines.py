@@ -1,0 +1,87 @@
+"""What all calls of a process share: the document and the loaded vendors."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pipecat.processors.frame_processor import FrameProcessor
+
+from knowledge.document import Document
+from pipeline.settings import Settings
+from pipeline.vendors import STAGES, Choice, Progress, Stage
+from processors.decision import Brain
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The document and one loaded vendor a stage, read-only once loaded.
+
+    Parameters:
+        settings: The settings they were loaded with.
+        document: What calls are answered from.
+        choices: The vendor of each stage.
+        loaded: What each vendor's ``load`` gave.
+    """
+
+    settings: Settings
+    document: Document
+    choices: Mapping[Stage, Choice]
+    loaded: Mapping[Stage, Any]
+
+    @classmethod
+    async def load(
+        cls,
+        settings: Settings,
+        document: Document,
+        choices: Mapping[Stage, Choice],
+        progress: Progress,
+    ) -> Self:
+        """Load every stage's vendor, one after another, in a thread.
+
+        Args:
+            settings: The settings.
+            document: What calls are answered from.
+            choices: The vendor of each stage.
+            progress: Called, in the loop's thread, with a stage's label and the share done of the
+                whole, 0 to 1.
+        """
+        loop = asyncio.get_running_loop()
+        loaded: dict[Stage, Any] = {}
+        for done, stage in enumerate(STAGES):
+            vendor = choices[stage].vendor
+
+            def step(_part: str, share: float, label: str = vendor.label, at: int = done) -> None:
+                loop.call_soon_threadsafe(progress, label, (at + share) / len(STAGES))
+
+            progress(vendor.label, done / len(STAGES))
+            loaded[stage] = await asyncio.to_thread(vendor.load, settings, document, step)
+        progress("ready", 1.0)
+        return cls(settings, document, choices, loaded)
+
+    @property
+    def brain(self) -> Brain:
+        """Who decides each turn."""
+        brain: Brain = self._build("brain")
+        return brain
+
+    def processor(self, stage: Stage) -> FrameProcessor:
+        """One call's own processor for a stage."""
+        processor: FrameProcessor = self._build(stage)
+        return processor
+
+    @property
+    def turn_model(self) -> bool:
+        """Whether a turn model decides the end of the caller's turn."""
+        return not self.choices["stt"].vendor.ends_turns
+
+    def _build(self, stage: Stage) -> Any:
+        vendor = self.choices[stage].vendor
+        return vendor.build(self.loaded[stage], self.settings, self.document)
+
+    def close(self) -> None:
+        """Give back threads and connections; no call may be open."""
+        for engine in self.loaded.values():
+            close = getattr(engine, "close", None)
+            if close is not None:
+                close()

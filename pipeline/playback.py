@@ -1,0 +1,159 @@
+"""What was sent of the voice, what of it was played, and which words that was.
+
+Pure bookkeeping, no I/O: the transport says what it sends, the page says what it has played.
+Samples are counted from the start of an *epoch*, the stretch between two interruptions.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Span:
+    """A sentence and the samples of its audio.
+
+    Parameters:
+        turn: The caller's turn it answers; 0 outside a turn (greeting, prompts).
+        text: The sentence.
+        start: First sample, from the start of the epoch.
+        samples: Samples sent so far.
+    """
+
+    turn: int
+    text: str
+    start: int
+    samples: int = 0
+
+    @property
+    def end(self) -> int:
+        """First sample after it."""
+        return self.start + self.samples
+
+    def heard(self, played: int) -> str:
+        """The words of it that had begun when ``played`` samples of the epoch were played."""
+        if played >= self.end:
+            return self.text
+        if played <= self.start or not self.samples:
+            return ""
+        reached = (played - self.start) / self.samples * len(self.text)
+        return _whole_words(self.text, reached)
+
+
+@dataclass(slots=True)
+class Epoch:
+    """The voice between two interruptions."""
+
+    spans: list[Span] = field(default_factory=list)
+    sent: int = 0
+    played: int = 0
+    closed: bool = False
+
+
+class Playback:
+    """The voice of one call, as sent and as played.
+
+    A page that reports nothing is taken to play in real time what it was sent; a page's report
+    always wins, and can never claim more than was sent.
+    """
+
+    def __init__(self, *, sample_rate: int) -> None:
+        self._rate = sample_rate
+        self._epochs = [Epoch()]
+        self._reported_at: float | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Number of the present epoch, from 0."""
+        return len(self._epochs) - 1
+
+    @property
+    def sent(self) -> int:
+        """Samples sent in the present epoch."""
+        return self._epochs[-1].sent
+
+    def begin(self, turn: int, text: str) -> Span:
+        """Note that the audio sent from now on speaks this sentence."""
+        span = Span(turn, text, self.sent)
+        self._epochs[-1].spans.append(span)
+        return span
+
+    def send(self, samples: int, now: float) -> None:
+        """Note that samples have been sent."""
+        epoch = self._epochs[-1]
+        if self.played(now) >= epoch.sent:
+            # The page had run dry: it plays these from now on.
+            epoch.played = epoch.sent
+            self._reported_at = now
+        epoch.sent += samples
+        if epoch.spans:
+            epoch.spans[-1].samples += samples
+
+    def report(self, epoch: int, samples: int, now: float, *, final: bool = False) -> bool:
+        """Take the page's word for what it has played.
+
+        Returns:
+            Whether the report was of use; one of an epoch that is closed or to come is not.
+        """
+        if epoch > self.epoch or self._epochs[epoch].closed:
+            return False
+        told = self._epochs[epoch]
+        told.played = max(0, min(samples, told.sent))
+        if epoch == self.epoch:
+            self._reported_at = now
+        elif final:
+            told.closed = True
+        return True
+
+    def played(self, now: float) -> int:
+        """Samples of the present epoch played by now, extrapolated from the last report."""
+        epoch = self._epochs[-1]
+        if self._reported_at is None:
+            return epoch.played
+        since = int((now - self._reported_at) * self._rate)
+        return min(epoch.sent, epoch.played + max(0, since))
+
+    def remaining_secs(self, now: float) -> float:
+        """How long the page still has to play."""
+        return (self.sent - self.played(now)) / self._rate
+
+    def interrupt(self, now: float) -> int:
+        """Begin a new epoch; what was not played of the old one will not be heard.
+
+        Returns:
+            The new epoch's number.
+        """
+        self._epochs[-1].played = self.played(now)
+        self._epochs.append(Epoch())
+        self._reported_at = None
+        return self.epoch
+
+    def heard(self, turn: int, now: float) -> str:
+        """What the caller has heard of the answer to a turn, cut at a word."""
+        words = []
+        for number, epoch in enumerate(self._epochs):
+            played = self.played(now) if number == self.epoch else epoch.played
+            words += [span.heard(played) for span in epoch.spans if span.turn == turn]
+        return " ".join(part for part in words if part)
+
+    def first_span(self, turn: int) -> Span | None:
+        """The first sentence of the answer to a turn in the present epoch, if one was begun."""
+        spans = self._epochs[-1].spans
+        return next((span for span in spans if span.turn == turn), None)
+
+    def speaking(self, now: float) -> Span | None:
+        """The sentence being played now, if any."""
+        if self.remaining_secs(now) <= 0:
+            return None
+        spans = self._epochs[-1].spans
+        at = bisect_right([span.start for span in spans], self.played(now)) - 1
+        return spans[at] if at >= 0 else None
+
+
+def _whole_words(text: str, reached: float) -> str:
+    """The words of a text that begin before a position in it."""
+    cut = len(text)
+    for at, letter in enumerate(text):
+        if at >= reached and letter == " ":
+            cut = at
+            break
+    return text[:cut]

@@ -1,0 +1,117 @@
+"""Every setting of Viva: one typed object, read from the environment and ``.env``."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the text names it, its value and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """The settings of one server; field names in capitals are the environment's names.
+
+    Times are in seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="How much is logged."
+    )
+
+    knowledge: Path | None = Field(
+        None,
+        description="The document to answer from: Markdown with headings, or a JSON Resume "
+        "(.json). Empty: the bundled CV.",
+    )
+
+    stt: str = Field("auto", description="Speech to text: a vendor's name; see `viva vendors`.")
+    brain: str = Field("auto", description="Who decides each turn; see `viva vendors`.")
+    tts: str = Field("auto", description="Text to speech; see `viva vendors`.")
+    vad: str = Field("auto", description="Voice activity; see `viva vendors`.")
+
+    vad_start_secs: Positive = Field(0.096, description="Speech this long starts a turn.")
+    vad_stop_secs: Positive = Field(0.2, description="Silence this long stops the speech.")
+    vad_threshold: float = Field(
+        0.5, gt=0, lt=1, description="Probability from which a window counts as speech."
+    )
+    end_of_turn_wait_secs: Positive = Field(
+        0.9,
+        description="Wait this long after speech that sounded unfinished before answering it.",
+    )
+    barge_in: Literal["duck", "instant"] = Field(
+        "duck",
+        description="duck: lower the voice at once and stop it when speech is confirmed; "
+        "instant: stop it at once.",
+    )
+    barge_in_confirm_secs: Positive = Field(
+        0.5, description="Speech this long over the voice stops it, whatever was said."
+    )
+
+    call_secs: Positive = Field(120.0, description="Longest call.")
+    wind_down_secs: Positive = Field(10.0, description="Say so this long before the call's end.")
+    silence_prompt_secs: Positive = Field(8.0, description="Ask a silent caller once after this.")
+    silence_end_secs: Positive = Field(8.0, description="End the call this long after asking.")
+    max_calls: int = Field(20, ge=1, description="Calls at once in this process.")
+
+    first_token_timeout_secs: Positive = Field(
+        3.0, description="Longest wait for a brain's first token, tried twice."
+    )
+    decision_timeout_secs: Positive = Field(12.0, description="Longest whole decision.")
+    transcript_timeout_secs: Positive = Field(
+        3.0, description="Longest wait for the transcript of speech that has stopped."
+    )
+    page_timeout_secs: Positive = Field(
+        5.0, description="A page that reads nothing for this long ends its call."
+    )
+    shutdown_secs: Positive = Field(5.0, description="Time for open calls to end politely.")
+
+    whisper_workers: int = Field(2, ge=1, le=64, description="Recognitions at once (embedded STT).")
+    turn_workers: int = Field(1, ge=1, le=64, description="End-of-turn verdicts at once.")
+    hibari_workers: int = Field(1, ge=1, le=64, description="Syntheses at once (embedded TTS).")
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """The settings of this process, with overrides by field name.
+
+        Raises:
+            SettingsError: A setting has a value it may not have.
+        """
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})
+        except ValidationError as error:
+            troubles = [
+                f"{'.'.join(map(str, trouble['loc'])).upper()}={trouble['input']!r}: "
+                f"{trouble['msg']}."
+                for trouble in error.errors(include_url=False)
+            ]
+            raise SettingsError("\n".join(troubles)) from None
+
+
+def example() -> str:
+    """The text of ``.env.example``: each setting with its default and meaning."""
+    lines = ["# Every setting with its default. Copy to .env and uncomment what you change.", ""]
+    for name, field in Settings.model_fields.items():
+        allowed = get_args(field.annotation)
+        choices = (
+            f" One of: {', '.join(allowed)}."
+            if allowed and all(isinstance(one, str) for one in allowed)
+            else ""
+        )
+        default = "" if field.default is None else field.default
+        lines += [f"# {field.description}{choices}", f"#{name.upper()}={default}", ""]
+    return "\n".join(lines)

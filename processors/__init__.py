@@ -1,0 +1,1 @@
+"""One frame processor, or one vendor's service, a file."""

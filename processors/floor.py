@@ -1,0 +1,407 @@
+"""Who has the floor: the rules of turn taking, without I/O.
+
+:class:`Floor` is told what happens (speech starts, a transcript comes, the voice stops …) with the
+time at which it happened, and answers with what to do. It never waits and never looks at a clock;
+``deadline`` says when it wants to be told that time has passed. So every rule can be tested, and
+replayed, in no time at all.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from processors.backchannel import is_backchannel
+
+
+@dataclass(frozen=True, slots=True)
+class Duck:
+    """Lower the voice: the caller may be starting to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unduck:
+    """Bring the voice back: it was nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Stop the voice and everything behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTurn:
+    """The caller has taken the floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropTurn:
+    """The caller said nothing after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurn:
+    """The caller has finished.
+
+    Parameters:
+        question: Everything they said.
+        speech_end: When their last word ended.
+        transcribed: When its transcript came.
+        continued: The turn goes on from the one before, whose answer was never heard.
+    """
+
+    question: str
+    speech_end: float
+    transcribed: float
+    continued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What the caller has said so far.
+
+    Parameters:
+        text: The whole turn so far.
+        final: Whether the turn is over.
+    """
+
+    text: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak a phrase that is no answer.
+
+    Parameters:
+        phrase: Which one.
+    """
+
+    phrase: Literal["silence", "goodbye", "not_heard", "fault"]
+
+
+Action = Duck | Unduck | Interrupt | BeginTurn | DropTurn | EndTurn | Caption | Say
+
+
+class Agent(Enum):
+    """What Viva is doing."""
+
+    QUIET = "quiet"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+
+
+class Caller(Enum):
+    """What the caller is doing."""
+
+    SILENT = "silent"
+    SPEAKING = "speaking"
+    PENDING = "pending"
+    """Their speech has stopped; its transcript has not come."""
+    PAUSING = "pausing"
+    """Their speech is transcribed; the turn may not be over."""
+
+
+@dataclass(frozen=True, slots=True)
+class FloorTimes:
+    """The waits of turn taking, in seconds.
+
+    Parameters:
+        confirm: Speech over the voice that is taken for an interruption whatever was said.
+        backchannel: The same, when all that was said is a backchannel.
+        turn_model: Longest wait for the turn model's verdict after the transcript.
+        unfinished: Silence after speech that sounded unfinished, before it is answered.
+        question: The same, when the transcript ends as a question.
+        transcript: Longest wait for a transcript.
+        answer: Longest wait for the first sound of an answer.
+        silence: Silence of both before the caller is asked whether they are there.
+        after_silence: Silence after that before the call ends.
+    """
+
+    confirm: float = 0.5
+    backchannel: float = 1.0
+    turn_model: float = 0.35
+    unfinished: float = 0.9
+    question: float = 0.35
+    transcript: float = 3.0
+    answer: float = 20.0
+    silence: float = 8.0
+    after_silence: float = 8.0
+
+
+class Floor:
+    """The state machine of turn taking between one caller and one agent.
+
+    Parameters:
+        times: The waits.
+        instant: Stop the voice at the onset of speech, without ducking first.
+        turn_model: Whether a verdict on the end of turn comes after each stop of speech.
+    """
+
+    def __init__(
+        self, times: FloorTimes | None = None, *, instant: bool = False, turn_model: bool = True
+    ) -> None:
+        self._times = times or FloorTimes()
+        self._instant = instant
+        self._turn_model = turn_model
+        self.agent = Agent.QUIET
+        self.caller = Caller.SILENT
+        self.ducked = False
+        self._overlap = False  # speech over the agent that is not yet confirmed
+        self._onset = 0.0
+        self._speech_end = 0.0
+        self._transcribed = 0.0
+        self._texts: list[str] = []
+        self._interim = ""
+        self._finished: float | None = None  # the turn model's probability
+        self._begun = False  # BeginTurn was said
+        self._answering = ""  # the question being answered, until a word of it is heard
+        self._continued = False
+        self._yielded = False  # the voice was stopped for this turn
+        self._prompted = False
+        self._closed = False
+        self._quiet_since = 0.0
+
+    # What happens. Once the floor is closed, nothing does.
+
+    def close(self, now: float) -> list[Action]:
+        """Viva has the last word: whoever is speaking is stopped, and nothing moves any more."""
+        if self._closed:
+            return []
+        self._closed = True
+        busy = self.agent is not Agent.QUIET
+        self.agent = Agent.QUIET
+        return [Interrupt()] if busy else []
+
+    def speech_started(self, now: float, *, onset: float | None = None) -> list[Action]:
+        """The caller's voice has started; ``onset`` is when, if earlier than now."""
+        if self._closed:
+            return []
+        self._prompted = False
+        was = self.caller
+        self.caller = Caller.SPEAKING
+        self._finished = None
+        self._interim = ""
+        self._onset = now if onset is None else onset
+        if was in (Caller.PENDING, Caller.PAUSING) and not self._overlap:
+            return []  # the same turn goes on after a pause
+        if self.agent is Agent.QUIET and not self._overlap:
+            return self._begin()
+        self._overlap = True
+        if self._instant:
+            return self._confirm()
+        if self.agent is Agent.SPEAKING and not self.ducked:
+            self.ducked = True
+            return [Duck()]
+        return []
+
+    def speech_stopped(self, now: float, *, speech_end: float | None = None) -> list[Action]:
+        """The caller's voice has stopped; ``speech_end`` is when, if earlier than now."""
+        if self._closed or self.caller is not Caller.SPEAKING:
+            return []
+        self.caller = Caller.PENDING
+        self._speech_end = now if speech_end is None else speech_end
+        return []
+
+    def interim(self, now: float, text: str) -> list[Action]:
+        """A first guess at what is being said."""
+        live = self.caller in (Caller.SPEAKING, Caller.PENDING)
+        if self._closed or not live or not text.strip():
+            return []
+        self._interim = text.strip()
+        if self._overlap:
+            if is_backchannel(text):
+                return []
+            return [*self._confirm(), self._caption(final=False)]
+        return [self._caption(final=False)]
+
+    def final(self, now: float, text: str) -> list[Action]:
+        """The transcript of the speech that stopped; empty when it held no words."""
+        if self._closed:
+            return []
+        text = text.strip()
+        self._transcribed = now
+        self._interim = ""
+        actions: list[Action] = []
+        if self._overlap or (self.agent is not Agent.QUIET and not self._begun):
+            if is_backchannel(text):
+                return self._let_pass(now) if self.caller is not Caller.SPEAKING else []
+            actions = self._confirm()
+        if text:
+            self._texts.append(text)
+            if not self._begun:  # a late transcript of speech that was given up
+                actions += self._begin()
+            actions.append(self._caption(final=False))
+        if self.caller is Caller.SPEAKING:
+            return actions
+        if not self._texts:
+            return [*actions, *self._drop(now)]
+        self.caller = Caller.PAUSING
+        return [*actions, *self._perhaps_end(now)]
+
+    def end_of_turn(self, now: float, probability: float) -> list[Action]:
+        """The turn model's verdict on the speech that stopped."""
+        if self.caller in (Caller.PENDING, Caller.PAUSING):
+            self._finished = probability
+        return self._perhaps_end(now)
+
+    def end_proposed(self, now: float) -> list[Action]:
+        """The recogniser itself says that the turn is over."""
+        if not self._closed and self._texts and self.caller in (Caller.PENDING, Caller.PAUSING):
+            return self._end(now)
+        return []
+
+    def voice_started(self, now: float) -> list[Action]:
+        """The first sample of something Viva says is on its way."""
+        if self._closed:
+            return []
+        self.agent = Agent.SPEAKING
+        if self._begun:  # the caller took the floor first
+            return self._confirm()
+        if self._overlap and not self.ducked:
+            self.ducked = True
+            return [Duck()]
+        return []
+
+    def voice_heard(self, now: float) -> list[Action]:
+        """A word of the answer has been heard: its question is closed."""
+        self._answering = ""
+        return []
+
+    def voice_stopped(self, now: float) -> list[Action]:
+        """Everything Viva said has been played, or the answer ended without a sound."""
+        if self.agent is Agent.QUIET:
+            return []
+        self.agent = Agent.QUIET
+        self._answering = ""
+        self._quiet_since = now
+        if self.ducked:
+            self.ducked = False
+            return [Unduck()]
+        return []
+
+    def tick(self, now: float) -> list[Action]:
+        """Time has passed; due waits are over."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return []
+        if self._overlap and self.caller is Caller.SPEAKING:
+            return self._confirm()
+        if self.caller is Caller.PENDING:
+            return self._give_up(now)
+        if self.caller is Caller.PAUSING:
+            return self._end(now)
+        self._quiet_since = now
+        if self.agent is Agent.THINKING:
+            self.agent = Agent.QUIET
+            return [Interrupt(), Say("fault")]
+        if self._prompted:
+            return [Say("goodbye")]
+        self._prompted = True
+        return [Say("silence")]
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`tick` should be called at the latest, ``None`` if it need not be."""
+        times = self._times
+        if self._closed:
+            return None
+        if self.caller is Caller.SPEAKING:
+            if not self._overlap:
+                return None
+            patience = times.backchannel if self._interim else times.confirm
+            return self._onset + patience
+        if self.caller is Caller.PENDING:
+            return self._speech_end + times.transcript
+        if self.caller is Caller.PAUSING:
+            return self._end_deadline()
+        if self.agent is Agent.THINKING:
+            return self._quiet_since + times.answer
+        if self.agent is Agent.QUIET:
+            return self._quiet_since + (times.after_silence if self._prompted else times.silence)
+        return None
+
+    def begin_waiting(self, now: float) -> None:
+        """Count silence from now."""
+        self._quiet_since = now
+
+    # What follows.
+
+    def _begin(self) -> list[Action]:
+        if self._begun:
+            return []
+        self._begun = True
+        return [BeginTurn()]
+
+    def _caption(self, *, final: bool) -> Caption:
+        return Caption(" ".join([*self._texts, *filter(None, [self._interim])]), final)
+
+    def _confirm(self) -> list[Action]:
+        """The caller really is speaking: the agent yields."""
+        self._overlap = self.ducked = False
+        if self.agent is Agent.QUIET:
+            return self._begin()
+        self.agent = Agent.QUIET
+        self._yielded = True
+        if self._answering:  # not a word of the answer was heard: they are still asking
+            self._texts.insert(0, self._answering)
+            self._continued = True
+            self._answering = ""
+        return [Interrupt(), *self._begin()]
+
+    def _let_pass(self, now: float) -> list[Action]:
+        """It was a cough or a backchannel: the agent goes on."""
+        self._overlap = False
+        self.caller = Caller.SILENT
+        if self.ducked:
+            self.ducked = False
+            return [Unduck()]
+        return []
+
+    def _give_up(self, now: float) -> list[Action]:
+        """A transcript that should have come did not."""
+        if self._overlap:
+            return self._let_pass(now)
+        if self._texts:
+            self._transcribed = now
+            return self._end(now)
+        self._yielded = True
+        return self._drop(now)
+
+    def _drop(self, now: float) -> list[Action]:
+        """There were no words; a voice that was stopped for them says so."""
+        self.caller = Caller.SILENT
+        self._quiet_since = now
+        actions: list[Action] = [DropTurn()] if self._begun else []
+        if self._yielded:
+            actions.append(Say("not_heard"))
+        self._begun = self._yielded = False
+        return actions
+
+    def _perhaps_end(self, now: float) -> list[Action]:
+        if self._closed or self.caller is not Caller.PAUSING or self._overlap:
+            return []
+        return self._end(now) if now >= self._end_deadline() else []
+
+    def _end_deadline(self) -> float:
+        times = self._times
+        if not self._turn_model:
+            return self._transcribed
+        if self._finished is None:
+            return self._transcribed + times.turn_model
+        if self._finished >= 0.5:
+            return self._transcribed
+        question = self._texts[-1].endswith("?") if self._texts else False
+        return self._speech_end + (times.question if question else times.unfinished)
+
+    def _end(self, now: float) -> list[Action]:
+        caption = self._caption(final=True)
+        end = EndTurn(caption.text, self._speech_end, self._transcribed, self._continued)
+        self._texts.clear()
+        self._interim = ""
+        self._begun = self._continued = self._yielded = False
+        self._finished = None
+        self._quiet_since = now
+        self.caller = Caller.SILENT
+        self.agent = Agent.THINKING
+        self._answering = end.question
+        return [caption, end]

@@ -1,0 +1,187 @@
+"""The grounded caller: one turn in; one forced, checked decision out, streamed as it arrives.
+
+How a turn is decided is :class:`processors.deliberation.Deliberation`. This module is its life in
+the chain: the order of the frames, and an abort past which nothing of the turn is ever pushed.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from loguru import logger
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+)
+from pipecat.processors.frame_processor import FrameCallback, FrameDirection, FrameProcessor
+from pipecat.utils.errors import ErrorCategory
+
+from knowledge.document import Document
+from pipeline.frames import EndCallFrame, EscalationFrame, SentenceFrame, TurnFrame, Usage
+from processors.decision import Brain
+from processors.deliberation import Deliberation, Patience
+from processors.gate import Phrases
+
+__all__ = ["GroundedCaller", "Phrases"]
+
+
+class GroundedCaller(FrameProcessor):
+    """Turns each :class:`~pipeline.frames.TurnFrame` into exactly one decision.
+
+    Pushes ``LLMFullResponseStartFrame``; a ``SentenceFrame`` for each sentence that has passed the
+    gate, while the rest is still arriving; ``LLMFullResponseEndFrame``; ``EscalationFrame`` if a
+    person has to follow up; and ``DecisionFrame``. A turn without a valid decision is spoken as an
+    escalation, never silence; a brain that failed is reported upstream in an ``ErrorFrame``.
+
+    An ``InterruptionFrame`` or ``CancelFrame`` aborts the turn, and the inference at the vendor:
+    no frame of it is pushed afterwards. A new ``TurnFrame`` aborts the turn before it, too, and
+    closes its response with an ``LLMFullResponseEndFrame``. ``EndFrame`` and ``EndCallFrame`` wait
+    for the turn before them.
+
+    Parameters:
+        brain: What decides.
+        document: What it may speak from.
+        phrases: What is said when the brain's own words may not be.
+        first_token_timeout_secs: Longest wait for the first token, per attempt.
+        decision_timeout_secs: Longest a whole decision may take, with both attempts.
+        trailing_timeout_secs: Longest wait for what follows the last word (the usage).
+        abort_timeout_secs: Longest wait for a brain to end once it is aborted.
+        on_aborted: Called with the turn's number and what it used so far when a turn is aborted.
+    """
+
+    def __init__(
+        self,
+        *,
+        brain: Brain,
+        document: Document,
+        phrases: Phrases | None = None,
+        first_token_timeout_secs: float = 3.0,
+        decision_timeout_secs: float = 12.0,
+        trailing_timeout_secs: float = 1.0,
+        abort_timeout_secs: float = 1.0,
+        on_aborted: Callable[[int, Usage], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._brain = brain
+        self._document = document
+        self._phrases = phrases or Phrases()
+        self._patience = Patience(
+            first_token_timeout_secs=first_token_timeout_secs,
+            decision_timeout_secs=decision_timeout_secs,
+            trailing_timeout_secs=trailing_timeout_secs,
+            abort_timeout_secs=abort_timeout_secs,
+        )
+        self._on_aborted = on_aborted
+        self._deciding: Deliberation | None = None
+        self._task: asyncio.Task[None] | None = None  # Of that deliberation, or an earlier one.
+        self._queued: set[int] = set()  # Ids of the turns that wait to be processed.
+        self._overtaken: set[int] = set()  # Those of them that an interruption has overtaken.
+
+    async def queue_frame(
+        self,
+        frame: Frame,
+        direction: FrameDirection = FrameDirection.DOWNSTREAM,
+        callback: FrameCallback | None = None,
+    ) -> None:
+        """Note what arrives in which order.
+
+        A system frame jumps pipecat's queue: an interruption is processed before a turn that came
+        just ahead of it, and leaves it there.
+        """
+        if isinstance(frame, TurnFrame):
+            self._queued.add(frame.id)
+        elif isinstance(frame, InterruptionFrame):
+            self._overtaken |= self._queued
+            self._queued.clear()
+        await super().queue_frame(frame, direction, callback)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Start a turn on a ``TurnFrame``, end it on what ends turns, and pass all else on."""
+        if isinstance(frame, (InterruptionFrame, CancelFrame)):
+            aborted = self._abort()
+            await super().process_frame(frame, direction)
+            # The task that super() cancelled may have started one more turn before it ended.
+            overtaken = self._abort()
+            await self.push_frame(frame, direction)
+            await self._see_off(aborted)
+            await self._see_off(overtaken)
+            return
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TurnFrame) and direction is FrameDirection.DOWNSTREAM:
+            self._queued.discard(frame.id)
+            if frame.id not in self._overtaken:
+                self._overtaken.clear()
+                self._begin(frame)
+            return
+        if isinstance(frame, (EndFrame, EndCallFrame)) and self._deciding and self._task:
+            await asyncio.wait({self._task}, timeout=self._patience.longest_secs)
+        await self.push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        """Abort what is still running."""
+        await self._see_off(self._abort())
+        await super().cleanup()
+
+    def _begin(self, turn: TurnFrame) -> None:
+        replaced = self._abort() is not None
+
+        async def say(sentence: SentenceFrame) -> None:
+            await self._push(deliberation, sentence)
+
+        deliberation = Deliberation(
+            turn,
+            brain=self._brain,
+            document=self._document,
+            phrases=self._phrases,
+            patience=self._patience,
+            say=say,
+        )
+        self._deciding = deliberation
+        self._task = self.create_task(self._run(deliberation, replaced=replaced), f"{self}::turn")
+
+    async def _run(self, deliberation: Deliberation, *, replaced: bool) -> None:
+        if replaced:
+            await self._push(deliberation, LLMFullResponseEndFrame())
+        await self._push(deliberation, LLMFullResponseStartFrame())
+        decision = await deliberation.decide()
+        await self._push(deliberation, LLMFullResponseEndFrame())
+        turn = deliberation.turn
+        if deliberation.fault:
+            error = f"{self._brain.name} could not decide: {deliberation.fault}"
+            await self.push_error(error, category=ErrorCategory.UNKNOWN)
+        if decision.decision == "escalate":
+            handed_over = EscalationFrame(
+                turn=turn.turn, reason=decision.reason, question=turn.question
+            )
+            await self._push(deliberation, handed_over)
+        await self._push(deliberation, decision)
+        self._deciding = None
+
+    async def _push(self, deliberation: Deliberation, frame: Frame) -> None:
+        """Push a frame of a turn, unless the turn was aborted: then its task ends here."""
+        if self._deciding is not deliberation:
+            raise asyncio.CancelledError
+        await self.push_frame(frame)
+
+    def _abort(self) -> asyncio.Task[None] | None:
+        """Cancel the turn being decided; past this, none of its frames is pushed."""
+        deliberation, self._deciding = self._deciding, None
+        if deliberation is None or self._task is None:
+            return None
+        self._task.cancel()
+        if self._on_aborted is not None:
+            try:
+                self._on_aborted(deliberation.turn.turn, deliberation.usage)
+            except Exception:
+                logger.exception("on_aborted failed")
+        return self._task
+
+    async def _see_off(self, task: asyncio.Task[None] | None) -> None:
+        """Wait until the brain of an aborted turn has ended."""
+        if task is not None:
+            _, pending = await asyncio.wait({task}, timeout=self._patience.abort_timeout_secs)
+            if pending:
+                logger.warning(f"{self._brain.name} is still deciding, though it was aborted")

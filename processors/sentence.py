@@ -1,0 +1,111 @@
+"""Sentences of an answer, let go the moment they are whole, and made fit to be spoken.
+
+What ends a sentence is decided by pipecat's tokenizer (sentencex); this module adds what a stream
+needs: the patience to see what follows a full stop, and an end to patience in a long sentence.
+"""
+
+import re
+
+from pipecat.utils.string import SENTENCE_ENDING_PUNCTUATION, match_endofsentence
+
+_MARKS = "".join(map(re.escape, sorted(SENTENCE_ENDING_PUNCTUATION)))
+_MAY_END = re.compile(rf"[{_MARKS}]\W*\w")
+# Full stops that the tokenizer takes for an end and that are none.
+_NO_END = re.compile(r"(?:\b(?:i\.e|e\.g|cf)\.|^\s*\d{1,2}\.)$", re.IGNORECASE)
+_NO_END_BEFORE_DIGIT = re.compile(r"\b(?:approx|vol|pp?|ca|fig|nos?)\.$", re.IGNORECASE)
+_OPENED = re.compile(
+    r"""\s["'\u201c\u2018\u00ab(]+\s*$"""
+)  # What the tokenizer left on the wrong side.
+_CLAUSE = re.compile(r"[,;:](?=\s)|\s[-\u2013\u2014](?=\s)|\u2014")
+_SHORTEST_CLAUSE = 40
+_LOOKAHEAD = 16  # What may stand between a full stop and the word that confirms it.
+
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+_LINE_MARKER = re.compile(r"^\s*(?:#{1,6}|[-*+•>]|\d{1,2}[.)])\s+(?=\S)")
+_EMPHASIS = re.compile(r"[*`]+|(?<!\w)[_#]+|_+(?!\w)")
+
+
+class SentenceStream:
+    """Cuts growing text into sentences.
+
+    Parameters:
+        max_chars: A sentence longer than this is cut at the end of a clause, so that a voice does
+            not wait for all of it.
+    """
+
+    def __init__(self, *, max_chars: int = 240) -> None:
+        if max_chars <= _SHORTEST_CLAUSE:
+            raise ValueError(f"max_chars is {max_chars}; it must be over {_SHORTEST_CLAUSE}")
+        self._max_chars = max_chars
+        self._pending = ""
+
+    def feed(self, text: str) -> list[str]:
+        """Take a further piece of text and return the sentences it completed, stripped."""
+        *lines, self._pending = (self._pending + text).split("\n")
+        sentences = [sentence for line in lines for sentence in self._split(line)]
+        while end := self._end(self._pending, ended=False):
+            sentences.append(self._pending[:end].strip())
+            self._pending = self._pending[end:].lstrip()
+        return sentences
+
+    def close(self) -> list[str]:
+        """Return the sentences that are left, now that the text has ended."""
+        line, self._pending = self._pending, ""
+        return self._split(line)
+
+    def _split(self, line: str) -> list[str]:
+        sentences = []
+        while end := self._end(line, ended=True):
+            sentences.append(line[:end].strip())
+            line = line[end:]
+        return [sentence for sentence in [*sentences, line.strip()] if sentence]
+
+    def _end(self, text: str, *, ended: bool) -> int:
+        """Where the first sentence of the text ends; 0 if it goes on, or may go on."""
+        end = self._sentence_end(text)
+        patience = self._max_chars if end or ended else self._max_chars + _LOOKAHEAD
+        if (end or len(text.rstrip())) > patience:
+            return self._clause_end(text)
+        return end
+
+    def _sentence_end(self, text: str) -> int:
+        if not _MAY_END.search(text):
+            return 0
+        end = 0
+        while found := match_endofsentence(text[end:]):
+            end += found
+            if opened := _OPENED.search(text[:end]):
+                end = opened.start()
+            before, after = text[:end], text[end:].lstrip()
+            if not any(map(str.isalnum, after)):
+                return 0  # Not confirmed by what follows.
+            if _is_open(before) or _NO_END.search(before):
+                continue
+            if after[0].isdigit() and _NO_END_BEFORE_DIGIT.search(before):
+                continue
+            return end
+        return 0
+
+    def _clause_end(self, text: str) -> int:
+        window = text[: self._max_chars]
+        clauses = [match.end() for match in _CLAUSE.finditer(window, _SHORTEST_CLAUSE)]
+        return clauses[-1] if clauses else max(window.rfind(" "), 0) or self._max_chars
+
+
+def _is_open(text: str) -> bool:
+    """Whether a bracket or a quotation begun in the text has not ended in it."""
+    return (
+        text.count("(") > text.count(")")
+        or text.count("\u201c") > text.count("\u201d")
+        or text.count('"') % 2 == 1
+    )
+
+
+def spoken(sentence: str) -> str:
+    """The sentence as plain text: no Markdown, single spaces; empty if nothing can be spoken.
+
+    ``C#`` and ``A-0`` stay what they are.
+    """
+    plain = _LINE_MARKER.sub("", _LINK.sub(r"\1", sentence))
+    plain = " ".join(_EMPHASIS.sub("", plain).replace("_", " ").split())
+    return plain if any(map(str.isalnum, plain)) else ""

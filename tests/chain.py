@@ -1,0 +1,261 @@
+"""A call's chain from turn taking on, with scripted vendors, in virtual time.
+
+Turn taking, the grounded caller and the voice's way out are the real ones; what is scripted is
+what vendors do: the transcripts come from the test, the brain answers at a set pace, and the voice
+is audio in which every sample is the number of the turn it answers.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiohttp import WSMessage, WSMsgType
+from pipecat.frames.frames import (
+    Frame,
+    InterimTranscriptionFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.services.settings import TTSSettings
+from pipecat.services.tts_service import TTSService
+from pipecat.utils.asyncio.task_manager import TaskManager
+from pipecat.workers.base_worker import WorkerParams
+
+from knowledge.document import load
+from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
+from pipeline.frames import EndOfTurnFrame
+from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart
+from processors.grounded import GroundedCaller
+from processors.turn_taking import TurnTaking
+from transports.browser import BrowserTransport
+from transports.page import Page
+
+CV = Path(__file__).parent / "answers.md"
+PROMPT_SAMPLE = 30_000
+"""What the samples of prompts are, which answer no turn."""
+
+
+class ScriptedBrain:
+    """Answers every question with the same two sentences, token by token."""
+
+    name = "scripted"
+
+    def __init__(self, *, first_token_secs: float = 0.05, token_secs: float = 0.01) -> None:
+        self.first_token_secs = first_token_secs
+        self.token_secs = token_secs
+
+    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        answer = "She studied at Vassar. Then she went to Yale."
+        arguments = {"sections": ["education"], "confidence": "high", "answer": answer}
+        await asyncio.sleep(self.first_token_secs)
+        yield ToolStart("respond")
+        text = json.dumps(arguments)
+        for start in range(0, len(text), 6):
+            yield ArgumentsDelta(text[start : start + 6])
+            await asyncio.sleep(self.token_secs)
+
+
+class ScriptedVoice(TTSService):
+    """Speaks 60 ms a character, ten times faster than real time; its samples name the turn."""
+
+    def __init__(self, conversation: Conversation, *, first_audio_secs: float = 0.04) -> None:
+        super().__init__(
+            sample_rate=OUTPUT_SAMPLE_RATE,
+            push_start_frame=True,
+            push_stop_frames=True,
+            settings=TTSSettings(model="scripted", voice="scripted", language="en"),
+        )
+        self._conversation = conversation
+        self._first_audio_secs = first_audio_secs
+        self._answer = 0
+
+    async def process_frame(self, frame: Frame, direction: Any) -> None:
+        self._answer = getattr(frame, "turn", self._answer)
+        await super().process_frame(frame, direction)
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        answers = text.startswith(("She studied", "Then she"))
+        value = self._answer if answers else PROMPT_SAMPLE
+        await asyncio.sleep(self._first_audio_secs)
+        for _ in range(len(text)):
+            await asyncio.sleep(0.006)
+            pcm = np.full(int(0.06 * OUTPUT_SAMPLE_RATE), value, np.int16).tobytes()
+            yield TTSAudioRawFrame(pcm, OUTPUT_SAMPLE_RATE, 1, context_id=context_id)
+
+
+@dataclass
+class ScriptedSocket:
+    """The page's end: it plays in real time what it is sent, and reports it."""
+
+    reports: bool = True
+    closed: bool = False
+    sent: list[tuple[float, bytes | dict[str, Any]]] = field(default_factory=list)
+    received: "asyncio.Queue[WSMessage]" = field(default_factory=asyncio.Queue)
+    epoch: int = 0
+    queued: int = 0
+    played: int = 0
+
+    async def send_str(self, text: str) -> None:
+        message = json.loads(text)
+        self.sent.append((self._now(), message))
+        if message["type"] == "bot-interrupted":
+            self._report(final=True)
+            self.epoch, self.queued, self.played = self.epoch + 1, 0, 0
+
+    async def send_bytes(self, audio: bytes) -> None:
+        self.sent.append((self._now(), audio))
+        self.queued += len(audio) // 2
+
+    async def receive(self) -> WSMessage:
+        return await self.received.get()
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def play(self) -> None:
+        """Play what has come, 20 ms at a time."""
+        for tick in range(1_000_000):
+            await asyncio.sleep(0.02)
+            step = min(self.queued, OUTPUT_SAMPLE_RATE // 50)
+            self.queued -= step
+            self.played += step
+            if step and (tick % 5 == 0 or not self.queued or self.played == step):
+                self._report()
+
+    def _report(self, *, final: bool = False) -> None:
+        if not self.reports:
+            return
+        played = {"epoch": self.epoch, "samples": self.played, "final": final}
+        text = json.dumps(
+            {
+                "label": "rtvi-ai",
+                "type": "client-message",
+                "id": "1",
+                "data": {"t": "playback", "d": played},
+            }
+        )
+        self.received.put_nowait(WSMessage(WSMsgType.TEXT, text, None))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def kinds(self) -> list[str]:
+        """What was sent, each message by its kind, audio once a run."""
+        names: list[str] = []
+        for _, message in self.sent:
+            name = "audio" if isinstance(message, bytes) else kind_of(message)
+            if name != "audio" or not names or names[-1] != "audio":
+                names.append(name)
+        return names
+
+    def own(self, kind: str) -> list[dict[str, Any]]:
+        """Every ``server-message`` of a kind."""
+        return [
+            message["data"]
+            for _, message in self.sent
+            if isinstance(message, dict) and kind_of(message) == kind
+        ]
+
+
+def kind_of(message: dict[str, Any]) -> str:
+    """A message's type, or its payload's where it is one of Viva's own."""
+    if message["type"] == "server-message":
+        return str(message["data"]["type"])
+    return str(message["type"])
+
+
+class ScriptedCall:
+    """A running chain and its page."""
+
+    def __init__(self, *, reports: bool = True, instant: bool = False) -> None:
+        self.conversation = Conversation()
+        self.socket = ScriptedSocket(reports=reports)
+        self.ended: list[str] = []
+        self.brain = ScriptedBrain()
+        self.voice = ScriptedVoice(self.conversation)
+        transport = BrowserTransport(
+            Page(self.socket),  # type: ignore[arg-type]
+            self.conversation,
+            ended=self.ended.append,
+        )
+        self.turn_taking = TurnTaking(self.conversation, instant=instant)
+        self._tasks = TaskManager(loop=asyncio.get_running_loop())
+        self.worker = PipelineWorker(
+            Pipeline(
+                [
+                    transport.input(),
+                    self.turn_taking,
+                    GroundedCaller(brain=self.brain, document=load(CV)),
+                    self.voice,
+                    transport.output(),
+                ]
+            ),
+            params=PipelineParams(
+                audio_in_sample_rate=INPUT_SAMPLE_RATE, audio_out_sample_rate=OUTPUT_SAMPLE_RATE
+            ),
+            task_manager=self._tasks,
+            enable_rtvi=False,
+            enable_turn_tracking=False,
+            idle_timeout_secs=None,
+        )
+
+    async def __aenter__(self) -> "ScriptedCall":
+        started = asyncio.Event()
+
+        async def on_started(*_: object) -> None:
+            started.set()
+
+        self.worker.add_event_handler("on_pipeline_started", on_started)
+        self._running = asyncio.create_task(self.worker.run(WorkerParams(task_manager=self._tasks)))
+        await started.wait()
+        self._playing = asyncio.create_task(self.socket.play())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._playing.cancel()
+        await asyncio.gather(self._playing, return_exceptions=True)
+        await self.worker.cancel()
+        await self._running
+        assert not self._tasks.current_tasks(), "a call leaves no task behind"
+
+    async def push(self, *frames: Frame) -> None:
+        for frame in frames:
+            await self.worker.queue_frame(frame)
+
+    async def ask(self, text: str) -> None:
+        """Say something, fall silent, and be transcribed."""
+        await self.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+        await asyncio.sleep(0.8)
+        await self.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+        await self.push(EndOfTurnFrame(probability=0.95))
+        await asyncio.sleep(0.1)
+        await self.push(transcript(text))
+
+    async def speak_over(self, text: str, *, interim_secs: float = 0.25) -> None:
+        """Start to speak and be understood a moment later, without coming to an end."""
+        await self.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+        await asyncio.sleep(interim_secs)
+        await self.push(InterimTranscriptionFrame(text, "caller", ""))
+
+    async def fall_silent(self, text: str) -> None:
+        await self.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+        await self.push(EndOfTurnFrame(probability=0.95))
+        await asyncio.sleep(0.1)
+        await self.push(transcript(text))
+
+
+def transcript(text: str) -> TranscriptionFrame:
+    return TranscriptionFrame(text, "caller", "", finalized=True)
+
+
+def samples_of(audio: bytes) -> set[int]:
+    """Which turns' samples are in a message."""
+    return {int(value) for value in np.unique(np.frombuffer(audio, np.int16))}

@@ -1,0 +1,54 @@
+"""What the tests share: the loaded engines, a running server, the recordings."""
+
+import asyncio
+import dataclasses
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+from aiohttp.test_utils import TestServer
+from loguru import logger
+
+from knowledge.document import load
+from pipeline.engines import Engines
+from pipeline.settings import Settings
+from pipeline.vendors import choose
+from server import Server
+
+AUDIO = Path(__file__).parent / "audio"
+
+logger.remove()
+logger.add(sys.stderr, level="WARNING")
+
+
+@pytest.fixture(scope="session")
+def engines() -> Engines:
+    """Every embedded engine, loaded once for all tests."""
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    document = load()
+    choices = choose(settings)
+    return asyncio.run(Engines.load(settings, document, choices, lambda _label, _share: None))
+
+
+ServerFactory = Callable[..., Any]
+
+
+@pytest.fixture
+def serving(engines: Engines) -> ServerFactory:
+    """A server in this process, with settings of the test's own."""
+
+    @asynccontextmanager
+    async def serve(**overrides: Any) -> AsyncIterator[tuple[Server, TestServer]]:
+        settings = engines.settings.model_copy(update=overrides)
+        ours = dataclasses.replace(engines, settings=settings)
+        server = Server(settings, engines.document, engines.choices, engines=ours)
+        async with TestServer(server.app()) as listening:
+            yield server, listening
+
+    return serve

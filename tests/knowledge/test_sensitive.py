@@ -1,0 +1,65 @@
+"""What is refused, and what only sounds like it."""
+
+import pytest
+
+from knowledge import Document, load, topic_of
+
+
+@pytest.fixture(scope="module")
+def cv() -> Document:
+    return load()
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("What was her salary?", "salary"),
+        ("what salaries did she get", "salary"),
+        ("How much did Grace earn in the Navy?", "salary"),
+        ("How much was she paid?", "salary"),
+        ("What did she earn?", "salary"),
+        ("What's Grace Hopper's income?", "salary"),
+        ("Could I see her references?", "references"),
+        ("Who could vouch for her?", "references"),
+        ("How can I contact her?", "contact details"),
+        ("What's her e-mail?", "contact details"),
+        ("Where does she live?", "contact details"),
+        ("Was she in good health?", "health"),
+        ("How did she die?", "health"),
+        ("How old was she then?", "age"),
+        ("At what age did she start?", "age"),
+        ("Is she married?", "family"),
+        ("Did she have children?", "family"),
+        ("Who was her mother?", "family"),
+        ("Tell me about Hopper's father.", "family"),
+        ("Who did she vote for?", "beliefs"),
+    ],
+)
+def test_a_question_on_a_sensitive_topic_is_recognised(cv: Document, text: str, topic: str) -> None:
+    found = topic_of(text, cv)
+    assert found is not None
+    assert found.name == topic
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Where did she work in her early age?",
+        "How much did she contribute to COBOL?",
+        "Which degrees did she earn?",
+        "What did she earn her PhD in?",
+        "When did she die?",
+        "Where was she born?",
+        "What does COBOL refer to?",
+        "Who was her boss at Harvard?",
+        "What family of machines did UNIVAC belong to?",
+        "Did she address the committee?",
+        "What did she work on as a programmer?",
+        "Did she pay attention to standards?",
+        "I'll ask something else.",
+        "What was the contract with the Navy?",
+        "In which part of the Navy did she serve?",
+    ],
+)
+def test_what_only_sounds_like_one_is_let_through(cv: Document, text: str) -> None:
+    assert topic_of(text, cv) is None

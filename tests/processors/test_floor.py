@@ -1,0 +1,317 @@
+"""Turn taking as two people know it, told without a clock."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from processors.backchannel import is_backchannel
+from processors.floor import (
+    Action,
+    Agent,
+    BeginTurn,
+    Caller,
+    Caption,
+    DropTurn,
+    Duck,
+    EndTurn,
+    Floor,
+    FloorTimes,
+    Interrupt,
+    Say,
+    Unduck,
+)
+
+
+def kinds(actions: list[Action]) -> list[type[Action]]:
+    return [type(action) for action in actions]
+
+
+def ask(floor: Floor, at: float, text: str, *, finished: float = 0.9) -> list[Action]:
+    """A caller says something and falls silent; what follows until the turn is decided on."""
+    actions = floor.speech_started(at)
+    actions += floor.speech_stopped(at + 1.0, speech_end=at + 0.8)
+    actions += floor.end_of_turn(at + 1.05, finished)
+    actions += floor.final(at + 1.1, text)
+    return actions
+
+
+def answering() -> Floor:
+    """A floor on which Viva is in the middle of an answer."""
+    floor = Floor()
+    floor.begin_waiting(0.0)
+    ask(floor, 1.0, "Where did she study?")
+    floor.voice_started(2.2)
+    floor.voice_heard(2.3)
+    return floor
+
+
+def test_a_question_is_a_turn_from_its_first_word_to_its_transcript() -> None:
+    floor = Floor()
+    assert ask(floor, 1.0, "Where did she study?") == [
+        BeginTurn(),
+        Caption("Where did she study?", final=False),
+        Caption("Where did she study?", final=True),
+        EndTurn("Where did she study?", speech_end=1.8, transcribed=2.1, continued=False),
+    ]
+    assert floor.agent is Agent.THINKING
+    assert floor.caller is Caller.SILENT
+
+
+def test_a_pause_inside_a_turn_does_not_end_it() -> None:
+    floor = Floor(FloorTimes(unfinished=0.9))
+    actions = ask(floor, 1.0, "I wanted to ask", finished=0.1)
+    assert EndTurn not in kinds(actions)
+    assert floor.deadline == 1.8 + 0.9
+    assert floor.tick(2.5) == []
+    assert floor.speech_started(2.6) == []
+    floor.speech_stopped(3.4, speech_end=3.2)
+    floor.end_of_turn(3.45, 0.95)
+    (*_, end) = floor.final(3.5, "where she studied.")
+    assert end == EndTurn("I wanted to ask where she studied.", 3.2, 3.5, continued=False)
+
+
+def test_speech_that_sounded_unfinished_is_answered_after_a_while_all_the_same() -> None:
+    floor = Floor(FloorTimes(unfinished=0.9))
+    ask(floor, 1.0, "Her degrees", finished=0.1)
+    assert kinds(floor.tick(2.7)) == [Caption, EndTurn]
+
+
+def test_a_question_mark_shortens_the_wait() -> None:
+    floor = Floor(FloorTimes(unfinished=0.9, question=0.35))
+    actions = ask(floor, 1.0, "Her degrees?", finished=0.1)
+    assert EndTurn not in kinds(actions)
+    assert floor.deadline == 1.8 + 0.35
+
+
+def test_a_missing_verdict_of_the_turn_model_costs_only_its_own_wait() -> None:
+    floor = Floor(FloorTimes(turn_model=0.35))
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0)
+    assert EndTurn not in kinds(floor.final(2.1, "Hello."))
+    assert EndTurn in kinds(floor.tick(2.1 + 0.35))
+
+
+def test_without_a_turn_model_the_transcript_ends_the_turn() -> None:
+    floor = Floor(turn_model=False)
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0)
+    assert EndTurn in kinds(floor.final(2.1, "Hello."))
+
+
+def test_speaking_over_the_voice_ducks_it_and_words_stop_it() -> None:
+    floor = answering()
+    assert floor.speech_started(3.0) == [Duck()]
+    assert floor.interim(3.3, "Wait, when") == [
+        Interrupt(),
+        BeginTurn(),
+        Caption("Wait, when", final=False),
+    ]
+    floor.speech_stopped(4.0, speech_end=3.8)
+    floor.end_of_turn(4.05, 0.9)
+    (*_, end) = floor.final(4.1, "Wait, when was that?")
+    assert end == EndTurn("Wait, when was that?", 3.8, 4.1, continued=False)
+
+
+def test_long_speech_over_the_voice_stops_it_before_any_word_is_known() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.deadline == 3.5
+    assert kinds(floor.tick(3.5)) == [Interrupt, BeginTurn]
+
+
+def test_a_cough_ducks_the_voice_and_lets_it_up_again() -> None:
+    floor = answering()
+    assert floor.speech_started(3.0) == [Duck()]
+    floor.speech_stopped(3.3)
+    assert floor.final(3.5, "") == [Unduck()]
+    assert floor.agent is Agent.SPEAKING
+
+
+def test_a_backchannel_does_not_stop_the_voice_even_when_it_is_long() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    assert floor.interim(3.4, "Mm-hmm.") == []
+    assert floor.tick(3.6) == []
+    floor.speech_stopped(3.8)
+    assert floor.final(3.9, "Mm-hmm, right.") == [Unduck()]
+
+
+def test_a_backchannel_that_outlasts_the_answer_is_not_answered() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    assert floor.voice_stopped(3.1) == [Unduck()]
+    floor.speech_stopped(3.4)
+    assert floor.final(3.5, "Okay.") == []
+    assert floor.caller is Caller.SILENT
+
+
+def test_instant_barge_in_does_not_wait_for_words() -> None:
+    floor = Floor(instant=True)
+    ask(floor, 1.0, "Where?")
+    floor.voice_started(2.2)
+    floor.voice_heard(2.3)
+    assert kinds(floor.speech_started(3.0)) == [Interrupt, BeginTurn]
+
+
+def test_going_on_before_the_answer_is_heard_takes_the_question_back() -> None:
+    floor = Floor()
+    ask(floor, 1.0, "Where did she study")
+    floor.speech_started(2.2)
+    assert kinds(floor.interim(2.5, "mathematics, I mean")) == [Interrupt, BeginTurn, Caption]
+    floor.speech_stopped(3.0, speech_end=2.8)
+    floor.end_of_turn(3.0, 0.9)
+    (*_, end) = floor.final(3.1, "mathematics, I mean?")
+    assert end == EndTurn("Where did she study mathematics, I mean?", 2.8, 3.1, continued=True)
+
+
+def test_the_voice_starts_quietly_when_the_caller_may_be_speaking() -> None:
+    floor = Floor()
+    ask(floor, 1.0, "Where did she study?")
+    assert floor.speech_started(2.2) == []
+    assert floor.voice_started(2.3) == [Duck()]
+
+
+def test_noise_that_stopped_the_voice_is_apologised_for() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    assert Interrupt in kinds(floor.tick(3.5))
+    floor.speech_stopped(4.0)
+    assert floor.final(4.2, "") == [DropTurn(), Say("not_heard")]
+
+
+def test_a_transcript_that_never_comes_is_apologised_for() -> None:
+    floor = Floor(FloorTimes(transcript=3.0))
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0, speech_end=1.8)
+    assert floor.deadline == 4.8
+    assert floor.tick(4.8) == [DropTurn(), Say("not_heard")]
+
+
+def test_a_prompt_never_talks_over_a_caller_who_has_the_floor() -> None:
+    floor = Floor()
+    floor.speech_started(1.0)
+    assert kinds(floor.voice_started(1.1)) == [Interrupt]
+
+
+def test_silence_is_asked_about_once_and_then_ends_the_call() -> None:
+    floor = Floor(FloorTimes(silence=8.0, after_silence=6.0))
+    floor.begin_waiting(0.0)
+    assert floor.tick(7.9) == []
+    assert floor.tick(8.0) == [Say("silence")]
+    floor.voice_started(8.1)
+    assert floor.deadline is None
+    floor.voice_stopped(10.0)
+    assert floor.tick(15.9) == []
+    assert floor.tick(16.0) == [Say("goodbye")]
+
+
+def test_an_answer_that_never_sounds_is_given_up() -> None:
+    floor = Floor(FloorTimes(answer=20.0))
+    ask(floor, 1.0, "Where did she study?")
+    assert floor.deadline == 2.1 + 20.0
+    assert floor.tick(22.1) == [Interrupt(), Say("fault")]
+
+
+def test_a_closed_floor_hears_nothing() -> None:
+    floor = answering()
+    assert floor.close(3.0) == [Interrupt()]
+    assert ask(floor, 4.0, "Wait!") == []
+    assert floor.deadline is None
+
+
+@given(st.sampled_from(["Mm-hmm.", "Uh-huh", "yeah", "Okay, right.", "Yes, yes.", "", "Hmm…"]))
+def test_signs_of_listening_are_backchannels(text: str) -> None:
+    assert is_backchannel(text)
+
+
+@given(
+    st.sampled_from(["Stop.", "Yes, but when?", "No.", "Wait", "okay okay okay okay stop", "1934"])
+)
+def test_words_with_content_are_not(text: str) -> None:
+    assert not is_backchannel(text)
+
+
+class FloorMachine(RuleBasedStateMachine):
+    """Any order of events, however unlikely, keeps the promises of turn taking."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.floor = Floor()
+        self.now = 0.0
+        self.turn_open = False
+        self.ducked = False
+
+    def follow(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case BeginTurn():
+                    assert not self.turn_open, "a turn begins once"
+                    self.turn_open = True
+                case DropTurn() | EndTurn():
+                    assert self.turn_open, "what was not begun cannot end"
+                    self.turn_open = False
+                    if isinstance(action, EndTurn):
+                        assert action.question.strip(), "no turn without words"
+                case Duck():
+                    assert not self.ducked
+                    self.ducked = True
+                case Unduck():
+                    assert self.ducked
+                    self.ducked = False
+                case Interrupt():
+                    self.ducked = False
+
+    @rule(secs=st.floats(0.0, 12.0))
+    def time_passes(self, secs: float) -> None:
+        self.now += secs
+        self.follow(self.floor.tick(self.now))
+
+    @rule()
+    def speech_starts(self) -> None:
+        self.follow(self.floor.speech_started(self.now))
+
+    @rule()
+    def speech_stops(self) -> None:
+        self.follow(self.floor.speech_stopped(self.now))
+
+    @rule(text=st.sampled_from(["", "mm-hm", "when", "stop it"]))
+    def an_interim_comes(self, text: str) -> None:
+        self.follow(self.floor.interim(self.now, text))
+
+    @rule(text=st.sampled_from(["", "Mm-hm.", "When was that?", "And then"]))
+    def a_final_comes(self, text: str) -> None:
+        self.follow(self.floor.final(self.now, text))
+
+    @rule(probability=st.floats(0.0, 1.0))
+    def a_verdict_comes(self, probability: float) -> None:
+        self.follow(self.floor.end_of_turn(self.now, probability))
+
+    @rule()
+    def the_recogniser_ends_the_turn(self) -> None:
+        self.follow(self.floor.end_proposed(self.now))
+
+    @rule()
+    def the_voice_starts(self) -> None:
+        self.follow(self.floor.voice_started(self.now))
+
+    @rule()
+    def the_voice_is_heard(self) -> None:
+        self.follow(self.floor.voice_heard(self.now))
+
+    @rule()
+    def the_voice_stops(self) -> None:
+        self.follow(self.floor.voice_stopped(self.now))
+
+    @invariant()
+    def somebody_will_speak(self) -> None:
+        """The call never hangs: somebody is speaking, or time will move it."""
+        floor = self.floor
+        busy = floor.caller is Caller.SPEAKING or floor.agent is Agent.SPEAKING
+        assert busy or floor.deadline is not None
+
+    @invariant()
+    def only_a_voice_is_ducked(self) -> None:
+        assert not self.floor.ducked or self.floor.agent is Agent.SPEAKING
+
+
+TestFloorMachine = FloorMachine.TestCase

@@ -1,0 +1,180 @@
+"""Speak over the voice and it stops: on the real chain, in virtual time."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import clock
+from tests.chain import ScriptedCall, samples_of
+
+Story = Callable[[ScriptedCall], Coroutine[Any, Any, None]]
+
+
+def tell(story: Story, **options: bool) -> ScriptedCall:
+    """Play a story on a call of its own, to its end."""
+
+    async def play() -> ScriptedCall:
+        async with ScriptedCall(**options) as call:
+            await story(call)
+        return call
+
+    return clock.run(play())
+
+
+def test_a_turn_goes_over_the_wire_in_the_order_of_the_protocol() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?")
+        await asyncio.sleep(6.0)
+
+    call = tell(story)
+    assert call.socket.kinds() == [
+        "user-started-speaking",
+        "stage",
+        "user-transcription",
+        "user-transcription",
+        "stage",
+        "user-stopped-speaking",
+        "sentence",
+        "bot-output",
+        "decision",
+        "bot-started-speaking",
+        "stage",
+        "audio",
+        "sentence",
+        "bot-output",
+        "audio",
+        "bot-stopped-speaking",
+        "stage",
+        "turn",
+    ]
+    (turn,) = call.socket.own("turn")
+    assert turn["heard_text"] == "She studied at Vassar. Then she went to Yale."
+    assert turn["interrupted"] is False
+    stages = ("transcription_delay", "end_of_turn_delay", "llm_ttft", "llm_ttfs", "tts_ttfb")
+    assert all(turn[name] is not None for name in stages)
+    # 0.2 s of silence, 0.1 s transcript, 0.05 s first token, one sentence of tokens, 0.04 s voice.
+    assert 0.5 < turn["e2e_latency"] < 0.75
+
+
+def test_the_voice_is_never_more_than_400_ms_ahead() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?")
+        for _ in range(200):
+            await asyncio.sleep(0.02)
+            assert call.socket.queued <= 0.4 * 24_000
+
+    call = tell(story)
+    lengths = {len(one) / 48_000 for _, one in call.socket.sent if isinstance(one, bytes)}
+    assert lengths
+    assert all(0.02 <= length <= 0.1 for length in lengths)
+
+
+def test_words_over_the_voice_stop_it_within_20_ms_of_being_understood() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?")
+        await asyncio.sleep(1.5)
+        await call.speak_over("wait, when")
+        call.confirmed = asyncio.get_running_loop().time()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.5)
+        await call.fall_silent("Wait, when was that?")
+        await asyncio.sleep(6.0)
+
+    call = tell(story)
+    confirmed = call.confirmed  # type: ignore[attr-defined]
+    old = [at for at, one in call.socket.sent if isinstance(one, bytes) and 1 in samples_of(one)]
+    assert max(old) - confirmed <= 0.020
+    first, second = call.socket.own("turn")
+    assert first["interrupted"] is True
+    assert "She studied at Vassar.".startswith(first["heard_text"].split(" Then")[0])
+    assert first["heard_text"] != first["answer"]
+    assert second["question"] == "Wait, when was that?"
+    assert second["heard_text"] == second["answer"]
+
+
+def test_the_next_answer_looks_back_on_what_was_heard() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?")
+        await asyncio.sleep(1.5)
+        await call.speak_over("wait, when")
+        await asyncio.sleep(0.3)
+        await call.fall_silent("Wait, when was that?")
+        await asyncio.sleep(1.0)
+        first = call.conversation.history()[0]
+        assert first.interrupted
+        heard = call.socket.own("turn")[0]["heard_text"]
+        assert first.answer == heard
+        assert 0 < len(heard) < len("She studied at Vassar. Then she went to Yale.")
+
+    tell(story)
+
+
+def test_a_cough_only_ducks_the_voice() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?")
+        await asyncio.sleep(1.0)
+        await call.push_cough()
+        await asyncio.sleep(6.0)
+
+    ScriptedCall.push_cough = _cough  # type: ignore[attr-defined]
+    call = tell(story)
+    assert call.socket.own("duck") == [{"type": "duck", "on": True}, {"type": "duck", "on": False}]
+    assert "bot-interrupted" not in call.socket.kinds()
+    (turn,) = call.socket.own("turn")
+    assert turn["heard_text"] == turn["answer"]
+
+
+async def _cough(call: ScriptedCall) -> None:
+    await call.speak_over("", interim_secs=0.3)
+    await call.fall_silent("")
+
+
+def test_the_first_answer_can_be_stopped_at_its_first_sample() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?")
+        while not any(isinstance(one, bytes) for _, one in call.socket.sent):
+            await asyncio.sleep(0.01)
+        await call.speak_over("no, wait", interim_secs=0.2)
+        await asyncio.sleep(2.0)
+
+    call = tell(story)
+    assert "bot-interrupted" in call.socket.kinds()
+    spoken = sum(len(one) for _, one in call.socket.sent if isinstance(one, bytes)) / 48_000
+    assert spoken <= 0.7
+
+
+@pytest.mark.parametrize("reports", [True, False], ids=["reporting page", "mute page"])
+@settings(max_examples=40, deadline=None)
+@given(
+    waits=st.lists(st.floats(0.0, 3.0), min_size=1, max_size=4),
+    interims=st.lists(st.floats(0.0, 0.45), min_size=4, max_size=4),
+    instant=st.booleans(),
+)
+def test_nothing_of_an_old_answer_follows_bot_interrupted(
+    reports: bool, waits: list[float], interims: list[float], instant: bool
+) -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?")
+        for wait, interim in zip(waits, interims, strict=False):
+            await asyncio.sleep(wait)
+            await call.speak_over("no, wait", interim_secs=interim)
+            await asyncio.sleep(0.3)
+            await call.fall_silent("No wait, where did she study?")
+        await asyncio.sleep(7.0)
+
+    call = tell(story, reports=reports, instant=instant)
+    alive: set[int] = set()
+    dead: set[int] = set()
+    for _, message in call.socket.sent:
+        if isinstance(message, bytes):
+            turns = samples_of(message)
+            assert not turns & dead, "old audio after bot-interrupted"
+            alive |= turns
+        elif message["type"] == "bot-interrupted":
+            dead |= alive
+            alive = set()
+    last = call.socket.own("turn")[-1]
+    assert last["heard_text"] == last["answer"], "the last answer is heard to its end"

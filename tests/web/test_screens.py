@@ -1,0 +1,40 @@
+"""Landing, call and ended, telephone to desk, light and dark: nothing overflows."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.web.conftest import until
+from tests.web.scene import whole_call
+from tests.web.server import PageServer, Peer
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = {390: 844, 768: 1024, 1280: 800}
+
+
+def shoot(page: Page, folder: Path, name: str) -> None:
+    for width, height in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert over <= 0, f"{name} is {over} px too wide at {width} px"
+
+
+def test_screens(server: PageServer, page: Page, tmp_path: Path) -> None:
+    async def script(peer: Peer) -> None:
+        await whole_call(peer, pace=0.6)
+
+    server.script = script
+    shoot(page, tmp_path, "landing")
+    page.get_by_role("button", name="Call Viva").click()
+    until(page, "viva.state === 'speaking' && viva.litLines.length")
+    shoot(page, tmp_path, "call")
+    for name in ("Mute", "Hang up"):
+        assert page.get_by_role("button", name=name).is_visible()
+    until(page, "viva.state === 'ended'", secs=20)
+    shoot(page, tmp_path, "ended")
+    assert len(list(tmp_path.glob("*.png"))) == 3 * len(WIDTHS) * 2

@@ -1,0 +1,184 @@
+"""What a page is told beside the voice: captions, stages, decisions, turns."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from pipecat.frames.frames import Frame, UserStartedSpeakingFrame, UserStoppedSpeakingFrame
+from pipecat.processors.frameworks.rtvi import models as rtvi
+from pydantic import BaseModel
+
+from pipeline.conversation import Conversation, Turn
+from pipeline.frames import CallerTextFrame, DecisionFrame, DuckFrame, UnduckFrame
+from transports import messages
+from transports.page import Page, PageClosedError, PageStalledError
+
+Ended = Callable[[str], None]
+StageName = Literal["listening", "transcribing", "thinking", "speaking"]
+
+
+class Announcer:
+    """Tells one page what happens in its call.
+
+    A page that has gone, or that has stopped reading, ends the call instead of raising.
+
+    Parameters:
+        page: The page's socket.
+        conversation: The call's turns.
+        ended: Called with a reason when the page cannot be told any more.
+        stage_vendors: Who does each stage.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        conversation: Conversation,
+        *,
+        ended: Ended,
+        stage_vendors: Mapping[str, str],
+    ) -> None:
+        self._page = page
+        self._conversation = conversation
+        self._ended = ended
+        self._stage_vendors = stage_vendors
+
+    async def audio(self, chunk: bytes) -> None:
+        """Send audio: PCM s16le, mono, 24 kHz."""
+        await self._send(chunk)
+
+    async def frame(self, frame: Frame) -> None:
+        """Tell the page of a frame, where it is one for the page."""
+        match frame:
+            case CallerTextFrame():
+                await self._caller_text(frame)
+            case UserStartedSpeakingFrame():
+                await self._send(rtvi.UserStartedSpeakingMessage())
+                await self.stage("transcribing")
+            case UserStoppedSpeakingFrame():
+                await self._send(rtvi.UserStoppedSpeakingMessage())
+            case DuckFrame():
+                await self._send(messages.Duck(on=True))
+            case UnduckFrame():
+                await self._send(messages.Duck(on=False))
+            case DecisionFrame():
+                await self._decision(frame)
+            case _:
+                pass
+
+    async def sentence(
+        self, turn: int, start: int, text: str, sections: tuple[str, ...], lines: tuple[int, ...]
+    ) -> None:
+        """Tell the page which sentence the audio that follows speaks, and what supports it."""
+        await self._send(
+            messages.Sentence(
+                turn=turn,
+                epoch=self._conversation.playback.epoch,
+                start=start,
+                text=text,
+                sections=list(sections),
+                lines=list(lines),
+            )
+        )
+        data = rtvi.BotOutputMessageData(
+            text=text, output_type="sentence", will_be_spoken=True, spoken_status="new"
+        )
+        await self._send(rtvi.BotOutputMessage(data=data))
+
+    async def voice_started(self) -> None:
+        """Tell the page that the voice starts."""
+        await self._send(rtvi.BotStartedSpeakingMessage())
+        await self.stage("speaking")
+
+    async def voice_stopped(self) -> None:
+        """Tell the page that all of the voice has been played."""
+        await self._send(rtvi.BotStoppedSpeakingMessage())
+        await self.stage("listening")
+
+    async def interrupted(self, *, voicing: bool) -> None:
+        """Tell the page to drop what it has of the voice."""
+        await self._send(rtvi.BotInterruptedMessage())
+        if voicing:
+            await self._send(rtvi.BotStoppedSpeakingMessage())
+
+    async def stage(self, stage: StageName) -> None:
+        """Tell the page who is at work."""
+        turn = self._conversation.turn
+        await self._send(
+            messages.Stage(
+                stage=stage,
+                turn=turn.number if turn else 0,
+                vendor=self._stage_vendors.get(stage, ""),
+            )
+        )
+
+    async def turn(self, turn: Turn) -> None:
+        """Tell the page of a turn that is over."""
+        decision = turn.decision
+        await self._send(
+            messages.Turn(
+                turn=turn.number,
+                question=turn.question,
+                decision=decision.decision if decision else None,
+                confidence=decision.confidence if decision else None,
+                sections=list(decision.sections) if decision else [],
+                answer=decision.text if decision else "",
+                heard_text=self._conversation.heard(turn),
+                interrupted=turn.interrupted,
+                transcription_delay=turn.delay("speech_end", "transcribed"),
+                end_of_turn_delay=turn.delay("speech_end", "ended"),
+                llm_ttft=turn.delay("ended", "first_token"),
+                llm_ttfs=turn.delay("ended", "first_sentence"),
+                tts_ttfb=turn.delay("first_sentence", "first_audio"),
+                e2e_latency=turn.delay("speech_end", "first_played"),
+            )
+        )
+
+    async def _caller_text(self, frame: CallerTextFrame) -> None:
+        data = rtvi.UserTranscriptionMessageData(
+            text=frame.text,
+            user_id="caller",
+            timestamp=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            final=frame.final,
+        )
+        await self._send(rtvi.UserTranscriptionMessage(data=data))
+        if frame.final:
+            await self.stage("thinking")
+
+    async def _decision(self, frame: DecisionFrame) -> None:
+        turns = self._conversation.turns
+        if not 1 <= frame.turn <= len(turns):
+            return
+        turn = turns[frame.turn - 1]
+        turn.decision = frame
+        if turn.ended is not None and frame.ttft_secs is not None:
+            turn.first_token = turn.ended + frame.ttft_secs
+        await self._send(
+            messages.Decision(
+                turn=frame.turn,
+                question=turn.question,
+                decision=frame.decision,
+                confidence=frame.confidence,
+                sections=list(frame.sections),
+                lines=list(frame.lines),
+                answer=frame.text,
+                reason=frame.reason,
+                checks=[
+                    messages.DecisionCheck(name=one.name, passed=one.passed, detail=one.detail)
+                    for one in frame.checks
+                ],
+                brain=frame.brain,
+            )
+        )
+
+    async def _send(self, message: BaseModel | bytes) -> None:
+        try:
+            if isinstance(message, bytes):
+                await self._page.send_audio(message)
+            elif isinstance(message, messages.Payload):
+                await self._page.send(message)
+            else:
+                await self._page.send_rtvi(message)
+        except PageClosedError:
+            self._ended("disconnected")
+        except PageStalledError:
+            self._ended("stalled")

@@ -1,0 +1,150 @@
+/** What both sides say, turn by turn, with what stands behind each answer. */
+
+import { anchorOf } from './document.js';
+
+const REASONS = {
+  sensitive: 'It does not speak of this.',
+  unsupported: 'The document does not say.',
+  off_topic: 'Not what the document is about.',
+  unclear: 'It did not understand the question.',
+  fault: 'Something failed on the way.',
+};
+const TIMES = [
+  ['transcription_delay', 'words'],
+  ['end_of_turn_delay', 'turn'],
+  ['llm_ttfs', 'answer'],
+  ['tts_ttfb', 'voice'],
+];
+
+export class Captions {
+  #log;
+  #interim;
+  #titleOf;
+  #voiceName = 'Viva';
+  #shown = new Map();
+
+  /**
+   * @param {HTMLElement} log
+   * @param {HTMLElement} interim
+   * @param {(id: string) => string} titleOf A section's title.
+   */
+  constructor(log, interim, titleOf) {
+    this.#log = log;
+    this.#interim = interim;
+    this.#titleOf = titleOf;
+  }
+
+  set voiceName(name) {
+    this.#voiceName = name;
+  }
+
+  clear() {
+    this.#shown.clear();
+    this.#log.replaceChildren();
+    this.#interim.hidden = true;
+  }
+
+  /** Shows a transcript; touches only what has changed, so that a reader hears only that. */
+  show(transcript) {
+    const nearEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 80;
+    for (const entry of transcript.entries) this.#entry(entry);
+    const { pending } = transcript;
+    this.#interim.hidden = !pending;
+    this.#interim.classList.toggle('final', Boolean(pending?.final));
+    if (pending && this.#interim.textContent !== pending.text) {
+      this.#interim.textContent = pending.text;
+    }
+    if (nearEnd) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #entry(entry) {
+    let view = this.#shown.get(entry);
+    if (!view) {
+      view = this.#make();
+      this.#shown.set(entry, view);
+      this.#log.append(view.item);
+    }
+    write(view.question, entry.question);
+    view.caller.hidden = !entry.question;
+    view.voice.hidden = !entry.said.length;
+    this.#said(view, entry);
+    this.#grounds(view, entry);
+    write(view.times, timesOf(entry.record));
+  }
+
+  #said(view, entry) {
+    const cut = entry.interrupted && entry.record;
+    if (cut) {
+      write(view.answer, entry.record.heard_text.trim());
+      view.sentences = -1;
+    } else if (view.sentences >= 0) {
+      for (const { text } of entry.said.slice(view.sentences)) {
+        view.answer.append(view.sentences ? ' ' : '', text);
+        view.sentences += 1;
+      }
+    }
+    view.cut.hidden = !entry.interrupted;
+  }
+
+  #grounds(view, { decision, said, record }) {
+    const sections = decision?.sections ?? [...new Set(said.flatMap((each) => each.sections))];
+    const outcome = decision ?? record;
+    const escalated = outcome?.decision === 'escalate';
+    const key = `${sections} ${outcome?.decision} ${outcome?.confidence}`;
+    if (view.key === key) return;
+    view.key = key;
+    const parts = [];
+    for (const id of sections) {
+      const link = document.createElement('a');
+      link.href = `#${anchorOf(id)}`;
+      link.textContent = this.#titleOf(id);
+      parts.push(parts.length ? ', ' : 'from ', link);
+    }
+    if (outcome?.confidence) {
+      parts.unshift(`${outcome.confidence} confidence`, parts.length ? ', ' : '');
+    }
+    if (escalated) {
+      const why = REASONS[decision?.reason] ?? 'It could not answer.';
+      parts.splice(0, parts.length, `${why} The question is left for a person.`);
+    }
+    view.grounds.replaceChildren(...parts);
+    view.grounds.hidden = !parts.length;
+  }
+
+  #make() {
+    const item = make('li', 'turn');
+    const caller = make('p', 'caller');
+    const question = make('span');
+    caller.append(make('span', 'unseen', 'You: '), question);
+    const voice = make('p', 'voice');
+    const answer = make('span');
+    const cut = make('span', 'cut', ' — interrupted');
+    cut.hidden = true;
+    voice.append(make('span', 'unseen', `${this.#voiceName}: `), answer, cut);
+    const grounds = make('p', 'grounds');
+    grounds.hidden = true;
+    const times = make('p', 'times');
+    // Figures are to be looked up, not read out.
+    times.setAttribute('aria-live', 'off');
+    item.append(caller, voice, grounds, times);
+    return { item, caller, question, voice, answer, cut, grounds, times, sentences: 0, key: '' };
+  }
+}
+
+function timesOf(record) {
+  if (!record || record.e2e_latency === null) return '';
+  const parts = TIMES.filter(([field]) => record[field] !== null);
+  const listed = parts.map(([field, name]) => `${name} ${record[field].toFixed(2)}`).join(', ');
+  return `${record.e2e_latency.toFixed(2)} s${listed ? ` — ${listed}` : ''}`;
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function make(tag, name = '', text = '') {
+  const element = document.createElement(tag);
+  if (name) element.className = name;
+  if (text) element.textContent = text;
+  return element;
+}

@@ -1,0 +1,237 @@
+/** Viva's page: one document, one call at a time. Wires the modules together. */
+
+import { Call } from './call.js';
+import { Captions } from './captions.js';
+import { Devices } from './devices.js';
+import { DocumentView } from './document.js';
+import { wishOf } from './keys.js';
+import { showAbout } from './landing.js';
+import { Line } from './line.js';
+import { Page } from './page.js';
+import { Sentences } from './sentences.js';
+import { Transcript } from './transcript.js';
+import { Trouble } from './trouble.js';
+import { VoiceLine } from './voice-line.js';
+
+const find = (id) => document.getElementById(id);
+/** While models load, the landing page looks so often whether they are there. */
+const LOADING_SECS = 2;
+
+const now = () => performance.now() / 1000;
+
+const page = new Page(document);
+const text = new DocumentView(find('document'));
+const captions = new Captions(find('log'), find('interim'), (id) => text.title(id));
+const devices = new Devices(find('microphone'), find('speaker'));
+const voiceLine = new VoiceLine(find('voice-line'));
+const call = new Call(show);
+
+let line = null;
+let sentences = new Sentences();
+let transcript = new Transcript();
+let played = { epoch: 0, samples: 0 };
+let muted = false;
+let awake = null;
+
+/**
+ * For tests and the curious; read-only.
+ * `samplesPlayed` counts the current epoch. `litLines` are the document's lines lit now, and
+ * `sentencesLit` every sentence that has begun to be played, with the sample at which the page lit
+ * it. `tap()` records what is handed to the loudspeaker from then on: it resolves to a Tap, whose
+ * `samples()` is all of it so far at `sampleRate`. Called before the call starts, it waits for it.
+ */
+const counters = { audioReceived: 0, reports: 0, sentencesLit: [] };
+const tapsWanted = [];
+window.viva = Object.freeze({
+  get state() { return call.state; },
+  get ended() { return call.ended; },
+  get muted() { return muted; },
+  get epoch() { return played.epoch; },
+  get samplesPlayed() { return played.samples; },
+  get samplesReceived() { return line?.counters.received ?? 0; },
+  get messagesSent() { return line?.counters.sent ?? 0; },
+  get messagesDropped() { return line?.counters.dropped ?? 0; },
+  get reports() { return counters.reports; },
+  get litLines() { return text.lit; },
+  get sentencesLit() { return structuredClone(counters.sentencesLit); },
+  get transcript() { return structuredClone(transcript.entries); },
+  tap() {
+    if (line && call.running) return line.player.tap();
+    return new Promise((resolve) => { tapsWanted.push(resolve); });
+  },
+});
+
+function show() {
+  page.show(call, { muted, now: now() });
+  voiceLine.state = call.state;
+}
+
+async function press() {
+  if (call.running || call.state === 'asking') return;
+  call.press();
+  const lacking = Trouble.ofBrowser();
+  if (lacking) {
+    call.refuse(lacking);
+    return;
+  }
+  line = new Line(new URL('call', document.baseURI.replace(/^http/, 'ws')));
+  const own = line;
+  try {
+    await own.prepare(devices.chosen);
+    for (const resolve of tapsWanted.splice(0)) resolve(own.player.tap());
+  } catch (error) {
+    own.close();
+    call.refuse(error);
+    return;
+  }
+  begin(own);
+  devices.refresh(own.microphone.deviceId);
+  await own.connect();
+}
+
+function begin(own) {
+  sentences = new Sentences();
+  transcript = new Transcript();
+  played = { epoch: 0, samples: 0 };
+  Object.assign(counters, { reports: 0, sentencesLit: [] });
+  muted = false;
+  page.notice = '';
+  captions.clear();
+  text.clear();
+  own.onevent = (event) => { if (own === line) take(event, own); };
+  own.onlevel = (level) => { voiceLine.callerLevel = muted ? 0 : level; };
+  own.onprogress = (progress) => {
+    voiceLine.voiceLevel = progress.level;
+    heard(progress);
+  };
+  own.onreport = (report) => {
+    counters.reports += 1;
+    if (report.epoch !== own.counters.epoch) return;
+    if (report.kind === 'first') call.heard();
+    heard(report);
+  };
+  own.ondevice = (state) => device(state, own);
+  own.onclose = () => {
+    own.close();
+    if (own !== line) return;
+    call.close();
+    over();
+  };
+  call.connect();
+  stayAwake();
+}
+
+/** One event of the wire, in order. */
+function take(event, own) {
+  if (event.type === 'sentence') {
+    sentences.add({ ...event });
+  } else if (event.type === 'bot-interrupted') {
+    sentences.cut(own.counters.epoch - 1);
+    played = { epoch: own.counters.epoch, samples: 0 };
+    text.light([]);
+  } else if (event.type === 'bot-stopped-speaking') {
+    sentences.end(own.counters.epoch, own.counters.received);
+    heard(played);
+  }
+  transcript.receive(event);
+  call.receive(event, now());
+  captions.show(transcript);
+  text.mark(transcript.cited());
+  if (event.type === 'end') {
+    own.close();
+    over();
+  }
+}
+
+/** So much of the voice has been played: the captions and the lit lines follow it. */
+function heard({ epoch, samples }) {
+  if (!call.running || epoch < played.epoch) return;
+  played = { epoch, samples };
+  const { begun, current } = sentences.played(epoch, samples);
+  for (const sentence of begun) {
+    transcript.begin(sentence);
+    const { turn, start, lines } = sentence;
+    counters.sentencesLit.push({ turn, epoch, start, lines, text: sentence.text, at: samples });
+  }
+  text.light(current?.lines ?? []);
+  if (begun.length) captions.show(transcript);
+}
+
+function device(state, own) {
+  if (state === 'lost') {
+    page.notice = 'The microphone has gone. The system’s own choice is used.';
+    own.microphone.change('').then(() => devices.refresh(), refusedChange);
+  } else {
+    const paused = state === 'suspended' || state === 'interrupted';
+    page.notice = paused ? 'The system has paused the sound. Touch the page to go on.' : '';
+  }
+  show();
+}
+
+function refusedChange(error) {
+  page.notice = `${error.message}. ${error.advice ?? ''}`;
+  show();
+}
+
+function mute() {
+  if (!call.running) return;
+  muted = !muted;
+  line.microphone.muted = muted;
+  show();
+}
+
+function hangUp() {
+  if (!call.running) return;
+  line.hangUp();
+  call.hangUp();
+  over();
+}
+
+/** Nothing is spoken any more; what was cited stays marked. */
+function over() {
+  text.light([]);
+  text.mark(transcript.cited());
+  captions.show(transcript);
+  awake?.release().catch(() => {});
+  awake = null;
+}
+
+/** A telephone that darkens its screen cuts the microphone too. */
+async function stayAwake() {
+  awake = await navigator.wakeLock?.request('screen').catch(() => null) ?? null;
+}
+
+find('press').addEventListener('click', press);
+find('mute').addEventListener('click', mute);
+find('hangup').addEventListener('click', hangUp);
+addEventListener('pagehide', () => line?.leave());
+addEventListener('pointerdown', () => { if (call.running) line.resume(); });
+addEventListener('keydown', (event) => {
+  if (!call.running || !find('keys').checked) return;
+  const wish = wishOf(event);
+  if (!wish) return;
+  event.preventDefault();
+  if (wish === 'mute') mute();
+  else hangUp();
+});
+devices.onmicrophone = (id) => {
+  if (call.running) line.microphone.change(id).catch(refusedChange);
+};
+devices.onspeaker = (id) => {
+  if (call.running) line.player.setSink(id).catch(refusedChange);
+};
+setInterval(() => { if (call.running) show(); }, 500);
+
+async function tellAbout() {
+  const about = await (await fetch('about.json')).json();
+  captions.voiceName = about.persona.name;
+  if (call.state !== 'landing') return;
+  showAbout(about, document);
+  if (about.ready === false) setTimeout(() => tellAbout().catch(() => {}), LOADING_SECS * 1000);
+}
+
+tellAbout().catch(() => {});
+
+fetch('document.json').then((answer) => answer.json()).then((data) => text.set(data)).catch(() => {
+  find('document-status').textContent = 'The document could not be fetched. Load the page again.';
+});

@@ -1,0 +1,148 @@
+/** The state of the call in words: which parts of the page are shown, and what they say. */
+
+const WORDS = {
+  asking: ['One moment', 'Your browser is asking whether this page may listen.'],
+  connecting: ['Connecting', 'Reaching the other end.'],
+  loading: ['Loading', 'The models are being loaded; the call goes on by itself.'],
+  listening: ['Listening', 'Ask away.'],
+  hearing: ['Hearing you', 'Stop when you have asked.'],
+  thinking: ['Thinking', 'Looking for it in the document.'],
+  speaking: ['Speaking', 'Talk over it to interrupt.'],
+  interrupted: ['Interrupted', 'It has stopped. Go on.'],
+};
+
+const ENDINGS = {
+  dropped: 'The line dropped',
+  unreachable: 'No answer',
+  hangup: 'You hung up',
+  cap: 'Time is up',
+  capacity: 'All lines are busy',
+  silence: 'It went quiet',
+  fault: 'Something failed',
+  shutdown: 'Viva is closing',
+  stalled: 'This page fell behind',
+  protocol: 'The call broke off',
+};
+
+/** After so many seconds of life, an error is old news. */
+const NOTICE_SECS = 8;
+
+export class Page {
+  #find;
+  #announced = '';
+  #error = '';
+  #errorAt = -Infinity;
+
+  /** What stands in the call's notice beside errors: that audio is paused, or a device lost. */
+  notice = '';
+
+  /** @param {Document} page */
+  constructor(page) {
+    this.#find = (id) => page.getElementById(id);
+    this.body = page.body;
+  }
+
+  /** @param {import('./call.js').Call} call @param {{muted: boolean, now: number}} with_ */
+  show(call, { muted, now }) {
+    const find = this.#find;
+    const { state, running } = call;
+    const live = running || state === 'asking';
+    const before = this.body.dataset.state;
+    this.body.dataset.state = state;
+    this.body.classList.toggle('live', live);
+    find('landing').hidden = state !== 'landing';
+    find('before').hidden = live;
+    find('live').hidden = !live;
+    find('controls').hidden = !running;
+    find('captions').hidden = !(running || state === 'ended');
+    find('ended').hidden = state !== 'ended';
+    find('particulars').hidden = state !== 'landing';
+    this.#words(call, muted);
+    this.#time(call, now);
+    this.#notices(call, now);
+    this.#trouble(call.trouble);
+    find('mute').classList.toggle('on', muted);
+    find('mute').textContent = muted ? 'Unmute' : 'Mute';
+    if (state === 'ended') this.#ended(call, before);
+    // The pressed button is gone: its focus goes to what took its place, never to a control.
+    if (before === 'asking' && !live) find('press').focus();
+    if (live && ['landing', 'ended'].includes(before)) find('state').focus({ preventScroll: true });
+  }
+
+  #words(call, muted) {
+    const { state } = call;
+    const key = state === 'listening' && call.hearing ? 'hearing' : state;
+    const [word, hint] = WORDS[key] ?? ['', ''];
+    write(this.#find('state'), word);
+    const advice = muted && call.running ? 'You are muted: nothing you say is heard.' : hint;
+    const loading = state === 'loading' ? call.loading : null;
+    write(this.#find('hint'), loading?.detail || advice);
+    const progress = this.#find('progress');
+    progress.hidden = !loading;
+    if (typeof loading?.progress === 'number') progress.value = loading.progress;
+    else progress.removeAttribute('value');
+    this.#announce(key === 'hearing' ? 'Listening' : word || this.#ending(call));
+  }
+
+  #announce(word) {
+    if (word === this.#announced) return;
+    this.#announced = word;
+    write(this.#find('announcer'), word);
+  }
+
+  #time(call, now) {
+    const left = call.running ? call.leftSecs(now) : null;
+    const timer = this.#find('left');
+    timer.hidden = left === null;
+    if (left === null) return;
+    const secs = Math.ceil(left);
+    write(timer, `${Math.floor(secs / 60)}:${String(secs % 60).padStart(2, '0')} left`);
+    timer.classList.toggle('short', secs <= 20);
+  }
+
+  #notices(call, now) {
+    if (call.error !== this.#error) {
+      this.#error = call.error;
+      this.#errorAt = now;
+    }
+    const fresh = this.#error && now - this.#errorAt < NOTICE_SECS;
+    write(this.#find('notice'), this.notice || (fresh ? `Viva reports: ${this.#error}` : ''));
+  }
+
+  #trouble(trouble) {
+    const place = this.#find('trouble');
+    if (place.dataset.said === (trouble?.message ?? '')) return;
+    place.dataset.said = trouble?.message ?? '';
+    place.replaceChildren();
+    if (!trouble) return;
+    for (const [tag, text] of [['strong', trouble.message], ['p', trouble.advice]]) {
+      const element = place.ownerDocument.createElement(tag);
+      element.textContent = text ?? '';
+      place.append(element);
+    }
+  }
+
+  #ended(call, before) {
+    const title = this.#ending(call);
+    write(this.#find('ended-title'), title);
+    const { message } = call.ended;
+    const again = message.replace(/\.$/, '') === title ? '' : message;
+    write(this.#find('ended-message'), again);
+    write(this.#find('press'), 'Call again');
+    write(this.#find('promise'), '');
+    if (before === 'ended') return;
+    this.#find('ended-title').focus({ preventScroll: true });
+    this.#find('log').scrollTop = 0;
+    // On a telephone the call stood over the foot of the document; now it stands above it.
+    this.#find('ended').scrollIntoView({ block: 'nearest', behavior: 'instant' });
+  }
+
+  #ending(call) {
+    if (call.state !== 'ended') return '';
+    return ENDINGS[call.ended.reason] ?? 'The call has ended';
+  }
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

@@ -1,0 +1,109 @@
+/**
+ * The voice's way to the loudspeaker: an AudioContext at 24 kHz where the browser allows it, and
+ * the playback worklet.
+ *
+ * To the worklet: an ArrayBuffer of s16le samples, `{duck}`, `{flush}`, `{close}`. From it:
+ * `{kind: 'running'}` once; `{kind: 'progress', epoch, samples, level}` every 20 ms while there is
+ * something to hear; `{kind: 'first' | 'tick' | 'empty' | 'final', epoch, samples, final}`, which
+ * are the reports that docs/protocol.md asks for.
+ */
+
+import { VOICE_RATE } from './protocol.js';
+import { Tap } from './tap.js';
+import { Trouble } from './trouble.js';
+
+const START_SECS = 5;
+
+export class Player {
+  /** Called with each report for the wire. */
+  onreport = () => {};
+
+  /** Called every 20 ms of sound with `{epoch, samples, level}`. */
+  onprogress = () => {};
+
+  /** Called with the context's state when it changes: `running`, `suspended`, `interrupted`. */
+  onstate = () => {};
+
+  #node = null;
+  #loaded = null;
+
+  /** Must be constructed while a press is handled: browsers start audio nowhere else. */
+  constructor() {
+    this.context = voiceContext();
+    this.context.onstatechange = () => this.onstate(this.context.state);
+    this.context.resume();
+  }
+
+  /** Resolves when the worklet runs on the device's clock. @param {string} [sinkId] */
+  async start(sinkId = '') {
+    const { context } = this;
+    this.#loaded = context.audioWorklet.addModule(
+      new URL('./playback-worklet.js', import.meta.url),
+    );
+    await this.#loaded;
+    if (sinkId) await this.setSink(sinkId).catch(() => {});
+    const node = new AudioWorkletNode(context, 'viva-playback', {
+      numberOfInputs: 0,
+      outputChannelCount: [1],
+    });
+    this.#node = node;
+    const running = new Promise((resolve, reject) => {
+      setTimeout(() => reject(new Trouble('silent-output')), START_SECS * 1000);
+      node.port.onmessage = ({ data }) => {
+        if (data.kind === 'running') resolve();
+        else if (data.kind === 'progress') this.onprogress(data);
+        else this.onreport(data);
+      };
+    });
+    node.connect(context.destination);
+    await running;
+  }
+
+  /** Plays s16 samples at 24 kHz; the buffer moves to the worklet. @param {Int16Array} samples */
+  write(samples) {
+    this.#node.port.postMessage(samples.buffer, [samples.buffer]);
+  }
+
+  duck(on) {
+    this.#node.port.postMessage({ duck: on });
+  }
+
+  flush() {
+    this.#node?.port.postMessage({ flush: true });
+  }
+
+  /** Goes on after the system has paused audio (a telephone call, a sleeping tab). */
+  resume() {
+    return this.context.resume();
+  }
+
+  static get canChooseSink() {
+    return typeof AudioContext === 'function' && 'setSinkId' in AudioContext.prototype;
+  }
+
+  setSink(sinkId) {
+    return this.context.setSinkId(sinkId);
+  }
+
+  /** Records what is handed to the device from now on. @returns {Promise<Tap>} */
+  tap() {
+    return Tap.on(this.context, this.#node);
+  }
+
+  async close() {
+    this.#node?.port.postMessage({ close: true });
+    this.#node?.disconnect();
+    this.context.onstatechange = null;
+    await this.#loaded?.catch(() => {});
+    if (this.context.state !== 'closed') await this.context.close();
+  }
+}
+
+function voiceContext() {
+  const latencyHint = 'interactive';
+  try {
+    return new AudioContext({ sampleRate: VOICE_RATE, latencyHint });
+  } catch {
+    return new AudioContext({ latencyHint });
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * The wire of docs/protocol.md, without I/O: what arrives becomes events, what is to be said
+ * becomes text. Keeps the two numbers that both sides must agree on: the epoch, and how many
+ * samples of it have arrived.
+ */
+
+export const CAPTURE_RATE = 16_000;
+export const VOICE_RATE = 24_000;
+export const CAPTURE_SAMPLES = 320;
+
+const LABEL = 'rtvi-ai';
+const VERSION = '2.2.0';
+
+/** Something arrived that the protocol does not allow; the message names it. */
+export class ProtocolError extends Error {}
+
+export class Wire {
+  /** How many `bot-interrupted` have arrived. */
+  epoch = 0;
+
+  /** Samples of this epoch that have arrived, at 24 kHz. */
+  received = 0;
+
+  #messages = 0;
+
+  /**
+   * One message from Viva as an event `{type, …fields}`. A binary message is
+   * `{type: 'audio', epoch, start, samples: Int16Array}`; RTVI's `server-message` is unwrapped.
+   *
+   * @param {string | ArrayBuffer} message
+   * @throws {ProtocolError}
+   */
+  receive(message) {
+    return typeof message === 'string' ? this.#text(message) : this.#audio(message);
+  }
+
+  clientReady() {
+    const about = { library: 'viva-web' };
+    return this.#say('client-ready', { version: VERSION, about });
+  }
+
+  /** @param {{epoch: number, samples: number, final: boolean}} report */
+  playback({ epoch, samples, final }) {
+    return this.#say('client-message', { t: 'playback', d: { epoch, samples, final } });
+  }
+
+  hangup() {
+    return this.#say('client-message', { t: 'hangup', d: {} });
+  }
+
+  #say(type, data) {
+    this.#messages += 1;
+    return JSON.stringify({ label: LABEL, type, id: String(this.#messages), data });
+  }
+
+  #audio(buffer) {
+    if (buffer.byteLength % 2) {
+      throw new ProtocolError(`audio of ${buffer.byteLength} bytes; samples have two`);
+    }
+    const samples = new Int16Array(buffer);
+    const start = this.received;
+    this.received += samples.length;
+    return { type: 'audio', epoch: this.epoch, start, samples };
+  }
+
+  #text(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch (error) {
+      throw new ProtocolError(`not JSON: ${error.message}`);
+    }
+    if (message?.label !== LABEL || typeof message.type !== 'string') {
+      throw new ProtocolError(`label is ${JSON.stringify(message?.label)}; it must be "${LABEL}"`);
+    }
+    const data = message.data ?? {};
+    if (message.type === 'server-message') {
+      if (typeof data.type !== 'string') throw new ProtocolError('server-message without a type');
+      return data;
+    }
+    if (message.type === 'bot-interrupted') {
+      this.epoch += 1;
+      this.received = 0;
+    }
+    return { ...data, type: message.type };
+  }
+}

@@ -1,0 +1,95 @@
+/** One WebSocket to `/call`: messages of the wire in and out. */
+
+import { ProtocolError, Wire } from './protocol.js';
+
+const OPEN_SECS = 10;
+
+/** Two seconds of audio that the network has not taken: what comes now is dropped. */
+const MOST_UNSENT_BYTES = 64_000;
+
+export class Socket {
+  /** Called with each event of the wire, in order. */
+  onevent = () => {};
+
+  /** Called once, when it is over: `{code, reason}`. */
+  onclose = () => {};
+
+  /** Audio messages sent, and dropped because the network was behind. */
+  sent = 0;
+  dropped = 0;
+
+  #socket;
+  #wire = new Wire();
+
+  /** @param {string | URL} url */
+  constructor(url) {
+    this.#socket = new WebSocket(url);
+    this.#socket.binaryType = 'arraybuffer';
+    this.#socket.onmessage = ({ data }) => {
+      try {
+        this.onevent(this.#wire.receive(data));
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        this.onevent({ type: 'error', error: `Viva sent ${error.message}`, fatal: false });
+      }
+    };
+  }
+
+  get epoch() {
+    return this.#wire.epoch;
+  }
+
+  /** Samples of this epoch that have arrived. */
+  get received() {
+    return this.#wire.received;
+  }
+
+  /** Resolves when it is open; rejects when it cannot be. */
+  opened() {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => {
+        reject(new Error('no answer'));
+        this.#socket.close();
+      }, OPEN_SECS * 1000);
+      this.#socket.onopen = () => {
+        clearTimeout(late);
+        resolve();
+      };
+      this.#socket.onclose = ({ code, reason }) => {
+        clearTimeout(late);
+        reject(new Error('closed'));
+        this.onclose({ code, reason });
+      };
+    });
+  }
+
+  ready() {
+    this.#send(this.#wire.clientReady());
+  }
+
+  playback(report) {
+    this.#send(this.#wire.playback(report));
+  }
+
+  hangup() {
+    this.#send(this.#wire.hangup());
+  }
+
+  /** @param {ArrayBuffer} message s16le at 16 kHz. */
+  audio(message) {
+    if (this.#socket.bufferedAmount > MOST_UNSENT_BYTES) {
+      this.dropped += 1;
+      return;
+    }
+    this.#send(message);
+    this.sent += 1;
+  }
+
+  close() {
+    this.#socket.close(1000);
+  }
+
+  #send(message) {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
+  }
+}

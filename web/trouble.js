@@ -1,0 +1,105 @@
+/** What can keep a call from starting, in words that tell the caller what to do about it. */
+
+const WORDS = {
+  insecure: [
+    'This page was not opened securely',
+    'Browsers give a microphone only to pages opened over https, or on localhost. Open this page ' +
+      'by such an address and call again.',
+  ],
+  'no-worklet': [
+    'This browser cannot carry a call',
+    'It has no audio worklets. Any Chrome, Edge, Firefox or Safari from 2021 on has them.',
+  ],
+  'no-socket': [
+    'This browser cannot carry a call',
+    'It has no WebSockets. Any Chrome, Edge, Firefox or Safari from 2021 on has them.',
+  ],
+  refused: ['The microphone was refused', ''],
+  dismissed: [
+    'The question about the microphone was left open',
+    'Press call once more, and answer it with “Allow”.',
+  ],
+  'no-device': [
+    'No microphone was found',
+    'Connect one, or switch it on in the system’s sound settings, and call again.',
+  ],
+  busy: [
+    'The microphone is in use',
+    'Another program or tab holds it. Close that one and call again.',
+  ],
+  'silent-input': [
+    'The microphone gave no sound',
+    'It opened, but sent nothing for five seconds. Choose another one, or connect it again.',
+  ],
+  'silent-output': [
+    'The loudspeaker did not start',
+    'The browser holds back sound. Press call once more; if that fails, load the page again.',
+  ],
+  unknown: ['The microphone could not be opened', ''],
+};
+
+export class Trouble extends Error {
+  /**
+   * @param {string} kind A key of the words above.
+   * @param {string} [advice] In place of the words for that kind.
+   */
+  constructor(kind, advice = '') {
+    super(WORDS[kind][0]);
+    this.kind = kind;
+    this.advice = advice || WORDS[kind][1];
+  }
+
+  /** What is missing in this browser, or null. */
+  static ofBrowser(scope = globalThis) {
+    if (!scope.isSecureContext) return new Trouble('insecure');
+    if (!scope.navigator.mediaDevices?.getUserMedia) return new Trouble('insecure');
+    if (!scope.AudioContext || !scope.AudioWorkletNode) return new Trouble('no-worklet');
+    if (!scope.WebSocket) return new Trouble('no-socket');
+    return null;
+  }
+
+  /** What a failed `getUserMedia` means. @param {DOMException} error */
+  static async ofMicrophone(error) {
+    switch (error.name) {
+      case 'NotAllowedError':
+        return (await stillAsks())
+          ? new Trouble('dismissed')
+          : new Trouble('refused', howToAllow(navigator.userAgent));
+      case 'SecurityError':
+        return new Trouble('refused', howToAllow(navigator.userAgent));
+      case 'NotFoundError':
+      case 'OverconstrainedError':
+        return new Trouble('no-device');
+      case 'NotReadableError':
+      case 'AbortError':
+        return new Trouble('busy');
+      default:
+        return new Trouble('unknown', `The browser says: ${error.message || error.name}.`);
+    }
+  }
+}
+
+async function stillAsks() {
+  try {
+    return (await navigator.permissions.query({ name: 'microphone' })).state === 'prompt';
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} agent The browser's user agent. */
+export function howToAllow(agent) {
+  if (/iPhone|iPad/.test(agent)) {
+    return 'Tap the page menu beside the address, then Website Settings, and set Microphone to Allow. Then call again.';
+  }
+  if (/Firefox/.test(agent)) {
+    return 'Click the crossed-out microphone beside the address, remove the block, and call again.';
+  }
+  if (/Android/.test(agent)) {
+    return 'Tap the symbol left of the address, then Permissions, and allow the microphone. Then call again.';
+  }
+  if (/Chrome|Edg/.test(agent)) {
+    return 'Click the symbol left of the address, switch the microphone on, and call again.';
+  }
+  return 'In Safari’s menu choose Settings for This Website, set Microphone to Allow, and call again.';
+}
