@@ -24,14 +24,15 @@ net worth; day rate; hourly rate; salary expectation; get paid; was she paid; is
 she paid; she paid * year; well paid; her pension; her bank; her finances; she rich; she wealthy;
 how much * paid; how much * pay; earn a lot; earn much; her paycheck; bonus; stock options; her
 savings; her debts; how rich; how wealthy; money * she; what * pay she; she cost; her rate;
-desired salary; salary range; remuneration
+desired salary; salary range; remuneration; stipend; how much * give she; well off; cost to hire;
+cost of hiring
 """
 _REFERENCES = """
 references; her reference; reference from; as a reference; referee; letter of recommendation;
 recommendation letter; vouch; character reference; reference check; who * recommend she; who
 would recommend; what * think of she; what do * colleagues say; what do * say about she; what did
 * boss say; who can i ask about she; a referee; recommend she; recommendation from; speak to her
-boss; talk to her boss; former employer say; performance review
+boss; talk to her boss; former employer say; performance review; what * say about she
 """
 _CONTACT = """
 phone number; telephone; mobile number; cell number; her phone; her cell; her mobile; her number;
@@ -55,7 +56,7 @@ condition; hospital; she healthy; her disability; cancer; heart attack; her eyes
 _AGE = """
 how old; her age; what age; which age; her birthday; years old; too old; too young; how many
 years old; how many years * she * old; her date of birth; age was she; she young; retirement age;
-what year was she * old
+what year was she * old; was she old; she old when; year of her life; year of life
 """
 _FAMILY = """
 husband; wife; spouse; fiancé; fiancée; married; marry; marriage; divorc*; children; kids; have a
@@ -64,9 +65,9 @@ her mother; her mom; her mum; her father; her dad; her brother; her sister; sibl
 her aunt; her cousin; her family; family life; her relatives; brothers or sisters; brothers and
 sisters; her love life; in a relationship; widow*; her private life; her personal life;
 grandchildren; any family; a family; her grandmother; her grandfather; her grandparents; nephew;
-niece; remarr*; she single; her fiancé; her spouse; her in-laws; a mother; a father $; her
-wedding; her marriage; engaged to; she date; dating; her lover; her divorce; stepchild*; her
-ancestors; born into
+niece; remarr*; she single; her fiancé; her spouse; her in-laws; a mother; a father $; wedding;
+her marriage; engaged to; she date; dating; her lover; her divorce; stepchild*; her ancestors;
+born into; tie the knot; tied the knot; little ones; her offspring
 """
 _BELIEFS = """
 her religion; religious; her faith; her church; believe in god; her politics; political views;

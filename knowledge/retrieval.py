@@ -12,13 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from knowledge.claims import claims, months, numbers, word_forms
 from knowledge.document import Document, Section
-from knowledge.embedding import MiniLM, minilm
+from knowledge.embedding import MiniLM, Vectors, minilm
 from knowledge.hearing import Hearing
 from knowledge.passage import Passage, passages
 from knowledge.query import GENERIC, Query, mentioned, overlaps, read
@@ -36,6 +37,7 @@ from knowledge.words import (
 Scores = npt.NDArray[np.float32]
 
 _K1, _B = 1.2, 0.5  # BM25
+_KEPT = 256  # questions whose vectors are kept: a turn is often tried again as it grows
 _RARE_WORDS = 0.3  # weight of BM25 beside a cosine of weight 1
 _ALIEN_NAME = 0.45
 _ALIEN_WORD = 0.13
@@ -81,6 +83,7 @@ class Index:
         self.document = document
         self.ids = frozenset(document.section_ids)
         self._model: MiniLM = minilm()
+        self._vector = lru_cache(maxsize=_KEPT)(lambda text: self._model.embed([text])[0])
         self.passages = tuple(passages(document))
         self._subject = frozenset(token.key for token in tokens(document.title) if token.capital)
         self._pronoun = _pronoun(document)
@@ -102,9 +105,9 @@ class Index:
             for question in section.questions
         ]
         self._section_asked_at = [within for within, _ in section_asked]
-        self._section_asked = self._model.embed([self._about(text) for _, text in section_asked])
+        self._section_asked = self.embed([text for _, text in section_asked])
         self._asked_at = np.array([at for at, _ in asked], dtype=np.intp)
-        self._asked = self._model.embed([self._about(question) for _, question in asked])
+        self._asked = self.embed([question for _, question in asked])
         self._terms = [Counter(self._stems(_searched(passage))) for passage in self.passages]
         self._lengths = np.array([sum(terms.values()) for terms in self._terms], dtype=np.float32)
         self._frequency = Counter(word for terms in self._terms for word in terms)
@@ -119,7 +122,7 @@ class Index:
 
     def scores(self, query: Query) -> Scores:
         """How well each passage answers: about 0 (nothing in common) to 1.5."""
-        scores = self._meaning(query.text) + _RARE_WORDS * self._shared(query.text)
+        scores = self.meaning(query.text) + _RARE_WORDS * self._shared(query.text)
         scores += np.array([_fit(passage, query) for passage in self.passages], dtype=np.float32)
         named = self.named(query.text)
         if named:
@@ -179,8 +182,23 @@ class Index:
         found = [word for word in content_stems(text) if word not in self._subject]
         return [*found, *(f"#{number}" for number in numbers(text))]
 
-    def _meaning(self, text: str) -> Scores:
-        vector = self._model.embed([self._about(text)])[0]
+    @property
+    def about_person(self) -> bool:
+        """Whether the document is about somebody rather than something."""
+        return self._pronoun == "she"
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of questions, the subject named as in the index."""
+        return self._model.embed([self._about(text) for text in texts])
+
+    def vector(self, text: str) -> Vectors:
+        """The unit vector of one question; the last few are kept."""
+        found: Vectors = self._vector(self._about(text))
+        return found
+
+    def meaning(self, text: str) -> Scores:
+        """How close each passage is in meaning, as a cosine."""
+        vector = self.vector(text)
         best: Scores = np.maximum(self._says @ vector, self._in_place @ vector)
         own = best.copy()
         if len(self._asked_at):

@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     r"|[^\W_]+(?:['-][^\W_]+)*"
 )
 _SENTENCE_END = re.compile(r"[.!?:;…]['\")\]]*\s*['\"(\[]*$|^\W*$|\n\W*$")
+_LOOK_BACK = 12  # characters in which an abbreviation is looked for
 _SPLIT = re.compile(r"(?<=[.!?…])['\")\]]*\s+(?=['\"(\[]*[A-Z0-9À-Þ])")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|Lt|Cdr|Capt|Col|Gen|Adm|Rev|No|vs|etc|Inc|Ltd|Co|Corp"
@@ -98,10 +99,10 @@ def tokens(text: str) -> tuple[Token, ...]:
     found: list[Token] = []
     end = 0
     for match in _TOKEN.finditer(text):
-        before = text[:end] + text[end : match.start()]
-        gap = text[max(0, end - 6) : match.start()]
+        before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
+        gap = text[max(end, match.start() - 4) : match.start()]
         initial = not found or (
-            bool(_SENTENCE_END.search(gap[-4:])) and not _ABBREVIATED.search(before.rstrip())
+            bool(_SENTENCE_END.search(gap)) and not _ABBREVIATED.search(before.rstrip())
         )
         found.append(Token(match.group(), key(match.group()), initial, match.start()))
         end = match.end()

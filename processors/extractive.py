@@ -17,6 +17,7 @@ from knowledge.passage import Passage
 from knowledge.query import Query
 from knowledge.retrieval import Hit, Index
 from knowledge.sensitive import topic_of
+from knowledge.taboo import Taboo
 from pipeline.frames import Confidence, Exchange
 from processors.decision import ArgumentsDelta, BrainError, BrainEvent, Question, Tool, ToolStart
 from processors.small_talk import courtesy, reply
@@ -65,6 +66,7 @@ class ExtractiveBrain:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._document = index.document
+        self._taboo = Taboo(index)
         self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="extractive")
         self._waiting = 0
@@ -114,7 +116,7 @@ class ExtractiveBrain:
         before = _before(question.history)
         query = self._index.read(text)
         leans = query.elliptic and before is not None
-        topic = topic_of(text, self._document)
+        topic = topic_of(text, self._document) or self._taboo.topic_of(text)
         if topic is None and query.elliptic and question.history:
             topic = self._still_sensitive(query, question.history[-1])
         if topic is not None:

@@ -16,6 +16,7 @@ SIMILAR = 0.75
 """How like a name's spelling a hinted stretch must be, 0 to 1."""
 _MIN_LETTERS = 4
 _WORD = re.compile(r"\S+")
+_ODD = re.compile(r"\w\S*[-A-Z0-9]\S*")
 _END = re.compile(r"[.,!?;:]+$")
 
 
@@ -31,52 +32,63 @@ def blend(plain: str, hinted: str, names: Sequence[str]) -> str:
         ``plain`` with each stretch of up to three words that was heard as one of the names in
         ``hinted`` written as that name.
     """
-    spellings = _spellings(tuple(names))
+    exact, odd = _spellings(tuple(names))
     left, right = _WORD.findall(plain), _WORD.findall(hinted)
-    match = SequenceMatcher(None, [_bare(w) for w in left], [_bare(w) for w in right], False)
+    match = SequenceMatcher(None, [_run([w]) for w in left], [_run([w]) for w in right], False)
     words: list[str] = []
     for what, i, j, k, m in match.get_opcodes():
-        name = None
-        if (
-            what == "replace"
-            and j - i <= MAX_WORDS
-            and _spelling(left[i:j], spellings, 1.0) is None
-        ):
-            name = _spelling(right[k:m], spellings, SIMILAR)
-        if name is None:
-            words += left[i:j]
+        if what == "replace" and j - i <= MAX_WORDS:
+            words += _corrected(left[i:j], right[k:m], exact, odd)
         else:
-            end = _END.search(left[j - 1])
-            words.append(name + (end.group() if end else ""))
+            words += left[i:j]
     return " ".join(words)
 
 
+def _corrected(
+    plain: list[str], hinted: list[str], exact: dict[str, str], odd: dict[str, str]
+) -> list[str]:
+    """A stretch that was heard in two ways: as a name, if the second way is one."""
+    if _run(plain) in exact:
+        return plain
+    heard = _run(hinted)
+    if name := exact.get(heard) or _nearest(heard, odd):
+        end = _END.search(plain[-1])
+        return [name + (end.group() if end else "")]
+    if len(plain) == len(hinted) > 1:
+        pairs = zip(plain, hinted, strict=True)
+        return [word for pair in pairs for word in _corrected([pair[0]], [pair[1]], exact, odd)]
+    return plain
+
+
 @lru_cache(maxsize=16)
-def _spellings(names: tuple[str, ...]) -> dict[str, str]:
-    """Names and the long words in them, by their letters and digits alone."""
-    known = {_bare(name): name for name in names}
+def _spellings(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Names and the words in them, by their letters and digits; and those no dictionary holds.
+
+    "Night" of "Late Night" is worth writing when it was heard, but only of a name like FLOW-MATIC
+    can something merely like it be nothing else.
+    """
+    known = {_run([name]): name for name in names}
     for name in names:
         for word in name.split():
-            known.setdefault(_bare(word), word)
-    return {bare: name for bare, name in known.items() if len(bare) >= _MIN_LETTERS}
+            known.setdefault(_run([word]), word)
+    exact = {run: name for run, name in known.items() if len(run) >= _MIN_LETTERS}
+    return exact, {run: name for run, name in exact.items() if _ODD.search(name)}
 
 
-def _spelling(words: Sequence[str], spellings: dict[str, str], similar: float) -> str | None:
-    """The name that a stretch of words is, or is most like."""
-    bare = "".join(_bare(word) for word in words)
-    if name := spellings.get(bare):
-        return name
-    if similar >= 1.0 or len(bare) < _MIN_LETTERS:
+def _nearest(heard: str, spellings: dict[str, str]) -> str | None:
+    """The name that a stretch of words is most like, if it is like one at all."""
+    if len(heard) < _MIN_LETTERS:
         return None
     matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(bare)
-    best, found = similar, None
-    for known, name in spellings.items():
-        matcher.set_seq1(known)
+    matcher.set_seq2(heard)
+    best, found = SIMILAR, None
+    for run, name in spellings.items():
+        matcher.set_seq1(run)
         if matcher.real_quick_ratio() >= best and (ratio := matcher.ratio()) >= best:
             best, found = ratio, name
     return found
 
 
-def _bare(word: str) -> str:
-    return "".join(c for c in word.casefold() if c.isalnum())
+def _run(words: Sequence[str]) -> str:
+    """The letters and digits of some words, run together."""
+    return "".join(c for word in words for c in word.casefold() if c.isalnum())

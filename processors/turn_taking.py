@@ -31,15 +31,14 @@ from pipeline.frames import (
     TurnFrame,
     UnduckFrame,
 )
-from processors.floor import (
+from processors.floor import Floor, FloorTimes
+from processors.floor_actions import (
     Action,
     BeginTurn,
     Caption,
     DropTurn,
     Duck,
     EndTurn,
-    Floor,
-    FloorTimes,
     Interrupt,
     Say,
     Unduck,
@@ -186,7 +185,8 @@ class TurnTaking(FrameProcessor):
             self._conversation.turn.withdrawn = True
         history = self._conversation.history()
         turn = self._conversation.begin_turn(end.question, end.speech_end, end.transcribed)
-        await self.push_frame(UserStoppedSpeakingFrame())
+        # Both ways: voice activity upstream keeps the audio of one turn for the turn model.
+        await self.broadcast_frame(UserStoppedSpeakingFrame)
         await self.push_frame(TurnFrame(turn=turn.number, question=turn.question, history=history))
 
     async def _end_call(self, frame: EndCallFrame) -> None:

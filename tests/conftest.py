@@ -12,7 +12,7 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from loguru import logger
 
 from knowledge.document import load
@@ -44,7 +44,7 @@ def serving(engines: Engines) -> ServerFactory:
     """A server in this process, with settings of the test's own."""
 
     @asynccontextmanager
-    async def serve(**overrides: Any) -> AsyncIterator[tuple[Server, TestServer]]:
+    async def serve(**overrides: Any) -> AsyncIterator[tuple[Server, BaseTestServer]]:
         settings = engines.settings.model_copy(update=overrides)
         ours = dataclasses.replace(engines, settings=settings)
         server = Server(settings, engines.document, engines.choices, engines=ours)

@@ -155,6 +155,7 @@ class VoiceOutput(BaseOutputTransport):
                 self._pacing = self.create_task(self._pace())
             case EndFrame() | CancelFrame():
                 await self._stop()
+                await self._cut_off()
             case _:
                 await self._announcer.frame(frame)
         await self.push_frame(frame, direction)
@@ -337,6 +338,13 @@ class VoiceOutput(BaseOutputTransport):
         ):
             turn_now.first_played = now - (report.samples - span.start) / OUTPUT_SAMPLE_RATE
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
+
+    async def _cut_off(self) -> None:
+        """The call is over: what was heard of the answer so far is all that ever will be."""
+        turn = self._conversation.turn
+        if turn is not None and not turn.closed:
+            turn.interrupted = turn.interrupted or self._voicing
+            await self._close_turn(turn)
 
     async def _close_turn(self, turn: Turn | None) -> None:
         if turn is not None and not turn.closed and not turn.withdrawn:

@@ -124,7 +124,7 @@ function begin(own) {
 /** One event of the wire, in order. */
 function take(event, own) {
   if (event.type === 'sentence') {
-    sentences.add({ ...event });
+    sentences.add(event);
   } else if (event.type === 'bot-interrupted') {
     sentences.cut(own.counters.epoch - 1);
     played = { epoch: own.counters.epoch, samples: 0 };

@@ -6,6 +6,7 @@
 export class Sentences {
   #queue = [];
   #ends = new Map();
+  #begun = new WeakSet();
 
   /** @param {{epoch: number, start: number}} sentence A `sentence` message. */
   add(sentence) {
@@ -34,8 +35,8 @@ export class Sentences {
     let current = null;
     for (const sentence of this.#queue) {
       if (sentence.epoch !== epoch || sentence.start >= samples) continue;
-      if (!sentence.begun) begun.push(sentence);
-      sentence.begun = true;
+      if (!this.#begun.has(sentence)) begun.push(sentence);
+      this.#begun.add(sentence);
       current = sentence;
     }
     if (current) this.#queue = this.#queue.slice(this.#queue.indexOf(current));

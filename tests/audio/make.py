@@ -12,15 +12,15 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import soxr
-from scipy.signal import butter, lfilter, sosfilt
+from scipy.signal import butter, sosfilt  # type: ignore[import-untyped]
 
 HERE = Path(__file__).parent
 RATE = 16_000
@@ -46,9 +46,21 @@ for line in sys.stdin:
 
 
 def read(path: Path) -> Audio:
-    """Read a sound file as 16 kHz mono."""
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return np.asarray(soxr.resample(samples.mean(axis=1), rate, RATE), dtype=np.float32)
+    """Read a 16-bit WAV file as 16 kHz mono."""
+    with wave.open(str(path), "rb") as file:
+        rate, channels = file.getframerate(), file.getnchannels()
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    mono = samples.reshape(-1, channels).mean(axis=1, dtype=np.float32) / 32_768
+    return np.asarray(soxr.resample(mono, rate, RATE), dtype=np.float32)
+
+
+def write(path: Path, samples: npt.NDArray[np.int16]) -> None:
+    """Write 16-bit samples as a 16 kHz mono WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(samples.astype("<i2").tobytes())
 
 
 def heart() -> Voice:
@@ -142,6 +154,20 @@ def cough(rng: np.random.Generator, voiced: float = 0.5) -> Audio:
     return np.asarray(mouth, dtype=np.float32)
 
 
+def nasal(rng: np.random.Generator) -> Audio:
+    """ "Mm-hm": two hums with a breath through the nose between, the second rising."""
+    time = np.arange(int(0.62 * RATE)) / RATE
+    pitch = np.where(time < 0.3, 128 - 40 * time, 118 + 160 * (time - 0.3))
+    phase = np.cumsum(pitch) / RATE
+    pulses = np.clip(np.sin(2 * np.pi * phase), 0, None) ** 4 + 0.02 * rng.normal(size=time.size)
+    voice = np.exp(-(((time - 0.13) / 0.11) ** 4)) + 1.2 * np.exp(-(((time - 0.45) / 0.13) ** 4))
+    air = 0.05 * np.exp(-(((time - 0.28) / 0.035) ** 2)) * rng.normal(size=time.size)
+    formants = [(200, 330, 1.0), (900, 1150, 0.12), (2100, 2500, 0.05)]
+    source = (voice * pulses + air).astype(np.float32)
+    nose = np.sum([gain * band(source, low, high) for low, high, gain in formants], axis=0)
+    return np.asarray(nose, dtype=np.float32)
+
+
 def throat(rng: np.random.Generator) -> Audio:
     """Clearing the throat: slow, rough pulses under breath."""
     time = np.arange(int(0.55 * RATE)) / RATE
@@ -181,13 +207,14 @@ def thump(rng: np.random.Generator) -> Audio:
     time = np.arange(int(0.3 * RATE)) / RATE
     body = np.sin(2 * np.pi * 85 * time) * np.exp(-time / 0.05)
     crack = 0.4 * rng.normal(size=time.size) * np.exp(-time / 0.012)
-    return np.asarray(lfilter([1.0], [1.0, -0.4], body + crack), dtype=np.float32)
+    return (body + crack).astype(np.float32)
 
 
 SOUNDS: dict[str, Callable[[np.random.Generator], Audio]] = {
     "cough": cough,
     "cough-dry": lambda rng: cough(rng, voiced=0.0),
     "cough-twice": lambda rng: np.concatenate([cough(rng), seconds(0.12), 0.8 * cough(rng)]),
+    "nasal": nasal,
     "throat": throat,
     "keys": keys,
     "breath": breath,
@@ -223,8 +250,9 @@ def main() -> None:
     wanted = set(parser.parse_args().files)
     manifest = tomllib.loads((HERE / "manifest.toml").read_text())
     voices: dict[str, Voice] = {}
-    for seed, entry in enumerate(manifest["recording"]):
+    for number, entry in enumerate(manifest["recording"]):
         path = HERE / entry["file"]
+        seed = entry.get("seed", number)
         if entry["file"] not in wanted and (wanted or path.exists()):
             continue
         if "sound" in entry:
@@ -237,7 +265,7 @@ def main() -> None:
             sys.exit(f"{entry['file']}: a recording of a person cannot be made, only copied")
         floor = 0.0 if entry.get("sound") == "silence" else FLOOR
         samples = finish(audio, peak=entry.get("peak", PEAK), floor=floor, seed=seed)
-        soundfile.write(path, samples, RATE, subtype="PCM_16")
+        write(path, samples)
         sys.stdout.write(f"{entry['file']} {samples.size / RATE:.2f} s\n")
 
 

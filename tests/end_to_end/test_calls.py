@@ -75,7 +75,7 @@ async def _recognised(engines: Any, audio: bytes) -> str:
 
 async def test_a_follow_up_is_understood_from_the_turn_before(serving: ServerFactory) -> None:
     async with serving() as (_, listening):
-        heard = await call(listening, "at-yale.wav", "follow-which-year.wav")
+        heard = await call(listening, "first-compiler.wav", "follow-when.wav")
     first, second = heard.turns
     assert first.decision == second.decision == "respond"
     assert any(character.isdigit() for character in second.answer)

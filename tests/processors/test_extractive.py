@@ -178,6 +178,31 @@ class TestMisheard:
         assert decided(brain, "Did she ever work at Google?").tool == "escalate"
 
 
+class TestTaboo:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Any little ones?",
+            "Could I get hold of her somehow?",
+            "What was she making a year?",
+            "Was there ever a wedding?",
+            "How many candles were on her last cake, how old was she?",
+        ],
+    )
+    def test_a_sensitive_question_is_not_answered_however_it_is_put(
+        self, brain: ExtractiveBrain, text: str
+    ) -> None:
+        assert decided(brain, text).arguments["reason"] == "sensitive"
+
+    @pytest.mark.parametrize(
+        "text", ["Where did she retire?", "Where was she born?", "When did Grace Hopper die?"]
+    )
+    def test_what_lies_nearer_to_the_document_is_answered(
+        self, brain: ExtractiveBrain, text: str
+    ) -> None:
+        assert decided(brain, text).tool == "respond"
+
+
 class TestTime:
     @pytest.mark.parametrize(
         ("text", "says"),

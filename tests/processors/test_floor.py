@@ -5,17 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from processors.backchannel import is_backchannel
-from processors.floor import (
+from processors.floor import Agent, Caller, Floor, FloorTimes
+from processors.floor_actions import (
     Action,
-    Agent,
     BeginTurn,
-    Caller,
     Caption,
     DropTurn,
     Duck,
     EndTurn,
-    Floor,
-    FloorTimes,
     Interrupt,
     Say,
     Unduck,
