@@ -14,6 +14,7 @@ from loguru import logger
 from knowledge.document import Document
 from pipeline.call import REASONS, Call
 from pipeline.engines import Engines
+from pipeline.escalations import Escalations
 from pipeline.settings import Settings
 from pipeline.vendors import STAGES, Choice, Progress, Stage
 from transports.browser import BrowserLine
@@ -80,6 +81,7 @@ class Server:
         self.document = document
         self.choices = choices
         self.calls: set[Call] = set()
+        self._escalations = Escalations(settings.data_dir / "escalations.jsonl")
         self._given = engines
         self._progress = progress
         self._loading: asyncio.Task[Engines] | None = None
@@ -239,7 +241,7 @@ class Server:
         finally:
             self._waiting -= 1
         vendors = {name: self.choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
-        call = Call(BrowserLine(page, ready, stage_vendors=vendors), engines)
+        call = Call(BrowserLine(page, ready, stage_vendors=vendors), engines, self._escalations)
         self.calls.add(call)
         try:
             await call.run()

@@ -183,7 +183,8 @@ class _Reader:
             self._header = []
 
     def _code(self, token: Token, number: int) -> Iterator[tuple[_Block | None, list[str]]]:
-        spoken = [line.strip() for line in token.content.split("\n") if line.strip()]
+        lines = [line.strip() for line in token.content.split("\n") if line.strip()]
+        spoken = [re.sub(r"\s+#\s+", ": ", line) for line in lines]
         if len(spoken) <= _SPOKEN_CODE_LINES:
             first = number + (token.type == "fence")
             for below, line in enumerate(spoken):

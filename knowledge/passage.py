@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from knowledge.claims import claims, word_forms, years
+from knowledge.claims import claims, months, word_forms, years
 from knowledge.document import Document
 from knowledge.query import mentioned
 from knowledge.section import Line, Section
@@ -23,6 +23,7 @@ class Passage:
         line: The line it stands in.
         section: The section of that line.
         years: The years it mentions.
+        months: Numbers of the months it mentions.
         names: Keys of the proper names in it.
         numbers: The numbers in it that are no years.
         path: The titles of its section and of those above it.
@@ -34,6 +35,7 @@ class Passage:
     line: Line
     section: Section
     years: tuple[int, ...]
+    months: frozenset[str]
     names: frozenset[str]
     numbers: frozenset[str]
     path: str
@@ -63,6 +65,7 @@ def passages(document: Document) -> Iterator[Passage]:
                     line=line if not part else replace(line, questions=()),
                     section=section,
                     years=years(full),
+                    months=months(full),
                     names=frozenset(claim.value for claim in claims(full) if claim.kind == "name"),
                     numbers=mentioned(full),
                     path=path,

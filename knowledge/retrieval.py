@@ -37,6 +37,7 @@ from knowledge.words import (
 Scores = npt.NDArray[np.float32]
 
 _K1, _B = 1.2, 0.5  # BM25
+_MOST_TWICE = 500  # passages up to which each is embedded without its title too
 _KEPT = 256  # questions whose vectors are kept: a turn is often tried again as it grows
 _RARE_WORDS = 0.3  # weight of BM25 beside a cosine of weight 1
 _ALIEN_NAME = 0.45
@@ -88,11 +89,12 @@ class Index:
         self._subject = frozenset(token.key for token in tokens(document.title) if token.capital)
         self._pronoun = _pronoun(document)
         says = [self._about(passage.text) for passage in self.passages]
-        self._says = self._model.embed(says)
         titles = [passage.section.title for passage in self.passages]
         self._in_place = self._model.embed(
             [f"{title}: {text}" for title, text in zip(titles, says, strict=True)]
         )
+        long = len(says) > _MOST_TWICE
+        self._says = self._in_place if long else self._model.embed(says)
         asked = [
             (passage.at, question)
             for passage in self.passages
@@ -284,7 +286,7 @@ def _fit(passage: Passage, query: Query) -> float:
         fit += _THEN if overlaps(passage.years, query.interval) else -_NOT_THEN
         wanted = months(query.text)
         if wanted:
-            fit += _THEN if wanted & months(passage.text) else 0.0
+            fit += _THEN if wanted & passage.months else 0.0
     if "date" in query.wants:
         fit += _DATE if passage.years else -_NO_DATE
     if "duration" in query.wants:

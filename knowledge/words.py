@@ -97,15 +97,13 @@ def tokens(text: str) -> tuple[Token, ...]:
     """The words of a text, in order."""
     text = plain(text)
     found: list[Token] = []
-    end = 0
     for match in _TOKEN.finditer(text):
         before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
-        gap = text[max(end, match.start() - 4) : match.start()]
+        gap = text[max(0, match.start() - 4) : match.start()]
         initial = not found or (
             bool(_SENTENCE_END.search(gap)) and not _ABBREVIATED.search(before.rstrip())
         )
         found.append(Token(match.group(), key(match.group()), initial, match.start()))
-        end = match.end()
     return tuple(found)
 
 

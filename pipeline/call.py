@@ -18,7 +18,8 @@ from pipecat.workers.base_worker import WorkerParams
 from pipeline import chain
 from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
 from pipeline.engines import Engines
-from pipeline.frames import EndCallFrame
+from pipeline.escalations import Escalations
+from pipeline.frames import EndCallFrame, EscalationFrame
 
 LAST_WORDS_SECS = 8.0
 """Longest that a call's last words may take to be played."""
@@ -76,13 +77,15 @@ class Call:
     Parameters:
         line: The caller's end.
         engines: What all calls share.
+        escalations: Where questions for a human go.
     """
 
-    def __init__(self, line: Line, engines: Engines) -> None:
+    def __init__(self, line: Line, engines: Engines, escalations: Escalations) -> None:
         self.id = f"c-{secrets.token_hex(4)}"
         self.conversation = Conversation()
         self._line = line
         self._engines = engines
+        self._escalations = escalations
         self._settings = engines.settings
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -135,6 +138,8 @@ class Call:
 
         worker.add_event_handler("on_pipeline_started", on_started)
         worker.add_event_handler("on_pipeline_error", self._on_error)
+        worker.set_reached_downstream_filter((EscalationFrame,))
+        worker.add_event_handler("on_frame_reached_downstream", self._on_escalation)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(worker.run(WorkerParams(task_manager=tasks)))
             running.add_done_callback(lambda _: self.end("fault"))
@@ -160,6 +165,9 @@ class Call:
         await worker.queue_frame(EndCallFrame(reason="cap", last_words=_TIME_IS_UP))
         await asyncio.sleep(LAST_WORDS_SECS)
         self.end("cap")
+
+    async def _on_escalation(self, _worker: PipelineWorker, frame: EscalationFrame) -> None:
+        await self._escalations.add(self.id, frame)
 
     async def _on_error(self, _worker: PipelineWorker, frame: ErrorFrame) -> None:
         """Tell the caller of a stage that failed; end the call when it cannot go on."""

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
         "(.json). Empty: the bundled CV.",
     )
 
+    data_dir: Path = Field(Path("data"), description="Where what must last is written.")
+
     stt: str = Field("auto", description="Speech to text: a vendor's name; see `viva vendors`.")
     brain: str = Field("auto", description="Who decides each turn; see `viva vendors`.")
     tts: str = Field("auto", description="Text to speech; see `viva vendors`.")

@@ -24,7 +24,8 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from pipeline.frames import SpeechPauseFrame
-from processors.whisper_engine import MAX_SECS, SAMPLE_RATE, Transcript
+from processors.whisper_engine import Transcript
+from processors.whisper_model import MAX_SECS, SAMPLE_RATE
 
 _BYTES_A_SEC = 2 * SAMPLE_RATE
 # Measured with benchmarks/stt.py: from the end of speech to the final, with the VAD's 0.2 s in it.
@@ -202,7 +203,7 @@ class WhisperSTT(STTService):
             utterance.interim = self._begin(self._interim(utterance))
 
     def _speech_started(self, start_secs: float) -> None:
-        if self._utterance is None:
+        if self._utterance is None and self._delivery is not None:
             audio = self._before[-self._pre_roll :]
             self._before = bytearray()
             due = len(audio) + self._first_interim - _bytes(start_secs)

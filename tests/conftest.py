@@ -40,12 +40,12 @@ ServerFactory = Callable[..., Any]
 
 
 @pytest.fixture
-def serving(engines: Engines) -> ServerFactory:
+def serving(engines: Engines, tmp_path: Path) -> ServerFactory:
     """A server in this process, with settings of the test's own."""
 
     @asynccontextmanager
     async def serve(**overrides: Any) -> AsyncIterator[tuple[Server, BaseTestServer]]:
-        settings = engines.settings.model_copy(update=overrides)
+        settings = engines.settings.model_copy(update={"data_dir": tmp_path, **overrides})
         ours = dataclasses.replace(engines, settings=settings)
         server = Server(settings, engines.document, engines.choices, engines=ours)
         async with TestServer(server.app()) as listening:

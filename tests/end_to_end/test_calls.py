@@ -81,11 +81,16 @@ async def test_a_follow_up_is_understood_from_the_turn_before(serving: ServerFac
     assert any(character.isdigit() for character in second.answer)
 
 
-async def test_what_the_document_does_not_say_is_handed_to_a_human(serving: ServerFactory) -> None:
+async def test_what_the_document_does_not_say_is_handed_to_a_human(
+    serving: ServerFactory, tmp_path: Path
+) -> None:
     async with serving() as (_, listening):
         heard = await call(listening, "salary.wav", "favourite-food.wav")
     assert [turn.decision for turn in heard.turns] == ["escalate", "escalate"]
     assert all(turn.heard_text for turn in heard.turns)
+    waiting = [json.loads(line) for line in (tmp_path / "escalations.jsonl").open()]
+    assert [one["question"] for one in waiting] == [turn.transcript for turn in heard.turns]
+    assert waiting[0]["reason"] == "sensitive"
 
 
 async def test_speaking_over_the_answer_stops_it_and_is_answered(serving: ServerFactory) -> None:

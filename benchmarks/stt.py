@@ -1,0 +1,283 @@
+"""How well and how fast Viva hears: its recogniser beside the same weights used as people do.
+
+Run ``python -m benchmarks.stt``. Three recognisers hear the project's recordings in turns, so
+that they share whatever else the machine is doing:
+
+* ``viva``: :class:`processors.whisper_engine.WhisperEngine` with the document's names,
+* ``full window``: the same decoding in Whisper's own 30 s window,
+* ``faster-whisper``: the library's ``transcribe`` as its README has it, beam 5.
+
+Then recordings are played to the chain's first two stages in real time, and the time from the end
+of the words to the final transcript is taken.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from loguru import logger
+from pipecat.frames.frames import Frame, InputAudioRawFrame, StartFrame, TranscriptionFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.tests.utils import SleepFrame, run_test
+
+from benchmarks.recordings import SAMPLE_RATE, Recording, load, word_error_rate
+from knowledge.document import load as load_document
+from processors.silero import SileroEngine
+from processors.voice_activity import VoiceActivity
+from processors.whisper import WhisperSTT
+from processors.whisper_engine import WhisperEngine
+from processors.whisper_model import MAX_SECS, WhisperModel, read_weights
+
+FRAME_SECS = 0.02
+SILENCE_SECS = 1.0
+WORDS = ("question", "barge-in", "human")
+WORDLESS = ("cough", "noise")
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Milliseconds, over all that was measured."""
+
+    p50: float
+    p95: float
+    n: int
+
+    @classmethod
+    def of(cls, secs: Sequence[float]) -> "Delay":
+        """Sum up some delays."""
+        p50, p95 = np.percentile(secs, [50, 95]) * 1000
+        return cls(round(float(p50), 1), round(float(p95), 1), len(secs))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one recogniser made of the recordings.
+
+    Parameters:
+        wer: Word error rate by group: ``people``, ``synthetic``, and each voice.
+        decode: From the request to the text.
+        words_from_noise: How many of the recordings without words it heard words in.
+        wordless: How many there are.
+        fell_back: How many were heard again in a longer window.
+    """
+
+    wer: dict[str, float]
+    decode: Delay
+    words_from_noise: int
+    wordless: int
+    fell_back: int
+
+
+class Player(FrameProcessor):
+    """Speaks a recording into the chain as a microphone would, and then is silent."""
+
+    def __init__(self, pcm: bytes) -> None:
+        """Take the recording."""
+        super().__init__(enable_direct_mode=True)
+        self._pcm = pcm + bytes(2 * round(SILENCE_SECS * SAMPLE_RATE))
+        self.began = 0.0
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Begin when the chain does."""
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+        if isinstance(frame, StartFrame):
+            self.create_task(self._play(), "play")
+
+    async def _play(self) -> None:
+        step = 2 * round(FRAME_SECS * SAMPLE_RATE)
+        self.began = time.monotonic()
+        for number, at in enumerate(range(0, len(self._pcm), step), start=1):
+            await asyncio.sleep(self.began + number * FRAME_SECS - time.monotonic())
+            await self.push_frame(InputAudioRawFrame(self._pcm[at : at + step], SAMPLE_RATE, 1))
+
+
+class Listener(FrameProcessor):
+    """Notes when final transcripts come."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__(enable_direct_mode=True)
+        self.finals: list[float] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Note it and pass it on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TranscriptionFrame):
+            self.finals.append(time.monotonic())
+        await self.push_frame(frame, direction)
+
+
+Heard = tuple[str, float, bool]
+
+
+def stock() -> Callable[[bytes], Heard]:
+    """faster-whisper as it comes, on as many threads as one of Viva's workers."""
+    import faster_whisper
+
+    model = faster_whisper.WhisperModel(
+        "x", device="cpu", compute_type="int8", cpu_threads=1, files=read_weights()
+    )
+
+    def hear(pcm: bytes) -> Heard:
+        start = time.monotonic()
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32_768
+        segments, _ = model.transcribe(samples, language="en", beam_size=5)
+        text = " ".join(segment.text.strip() for segment in segments)
+        return text, time.monotonic() - start, False
+
+    return hear
+
+
+def full_window(ear: WhisperModel) -> Callable[[bytes], Heard]:
+    """Viva's decoding, without guards, in the window that Whisper was made for."""
+
+    def hear(pcm: bytes) -> Heard:
+        start = time.monotonic()
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+        samples *= np.float32(0.9 / max(1.0, np.abs(samples).max()))
+        return ear.hear(samples, MAX_SECS).text, time.monotonic() - start, False
+
+    return hear
+
+
+async def compare(
+    recordings: Sequence[Recording],
+    engine: WhisperEngine,
+    ear: WhisperModel,
+    names: Sequence[str],
+) -> dict[str, Result]:
+    """Have every recogniser hear every recording, turn by turn."""
+
+    async def viva(pcm: bytes) -> Heard:
+        transcript = await engine.transcribe(pcm, hotwords=names)
+        return transcript.text, transcript.delay_secs, transcript.fell_back
+
+    others = {"full window": full_window(ear), "faster-whisper": stock()}
+    heard: dict[str, list[tuple[Recording, Heard]]] = {"viva": [], **{name: [] for name in others}}
+    for recording in recordings:
+        pcm = recording.spoken()
+        heard["viva"].append((recording, await viva(pcm)))
+        for name, hear in others.items():
+            heard[name].append((recording, await asyncio.to_thread(hear, pcm)))
+        sys.stderr.write(f"\r{len(heard['viva'])}/{len(recordings)}")
+    sys.stderr.write("\n")
+    return {name: summed(results) for name, results in heard.items()}
+
+
+def summed(results: Sequence[tuple[Recording, Heard]]) -> Result:
+    """The figures of one recogniser."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for recording, (text, _, _) in results:
+        if recording.kind in WORDS:
+            person = recording.voice == "person"
+            for group in ("people" if person else "synthetic", recording.voice):
+                groups.setdefault(group, []).append((recording.text, text))
+    groups.pop("person", None)
+    noise = [text for recording, (text, _, _) in results if recording.kind in WORDLESS]
+    spoken = [heard for recording, heard in results if recording.kind in WORDS]
+    return Result(
+        wer={group: round(word_error_rate(pairs), 4) for group, pairs in groups.items()},
+        decode=Delay.of([secs for _, secs, _ in spoken]),
+        words_from_noise=sum(bool(text) for text in noise),
+        wordless=len(noise),
+        fell_back=sum(fell_back for _, _, fell_back in spoken),
+    )
+
+
+async def live(
+    recordings: Sequence[Recording], engine: WhisperEngine, names: Sequence[str]
+) -> Delay:
+    """Play recordings in real time: from the end of the words to the last final transcript."""
+    silero = SileroEngine.load()
+    delays = []
+    for number, recording in enumerate(recordings, start=1):
+        player, listener = Player(recording.pcm), Listener()
+        stt = WhisperSTT(engine=engine, hotwords=names)
+        chain = Pipeline([player, VoiceActivity(engine=silero), stt, listener])
+        await run_test(chain, frames_to_send=[SleepFrame(sleep=recording.secs + SILENCE_SECS)])
+        if listener.finals:
+            delays.append(listener.finals[-1] - player.began - recording.speech[1])
+        sys.stderr.write(f"\rlive {number}/{len(recordings)}")
+    sys.stderr.write("\n")
+    return Delay.of(delays)
+
+
+def table(results: dict[str, Result], played: Delay | None) -> str:
+    """The figures for people."""
+    groups = list(dict.fromkeys(group for result in results.values() for group in result.wer))
+    head = ["", *(f"WER {group}" for group in groups), "p50 ms", "p95 ms", "noise heard as words"]
+    rows = [
+        [
+            name,
+            *(f"{100 * result.wer[group]:.1f} %" for group in groups),
+            f"{result.decode.p50:.0f}",
+            f"{result.decode.p95:.0f}",
+            f"{result.words_from_noise} of {result.wordless}",
+        ]
+        for name, result in results.items()
+    ]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
+    if played:
+        lines.append(
+            f"\nIn the chain, in real time: end of words to final transcript p50 {played.p50:.0f}, "
+            f"p95 {played.p95:.0f} ms ({played.n} recordings; the VAD's silence is in it)."
+        )
+    return "\n".join(lines)
+
+
+async def measure(played: int, only: int | None) -> dict[str, Any]:
+    """Run everything."""
+    names = load_document().proper_nouns()
+    ear = WhisperModel.load(read_weights(), workers=2, threads_per_worker=1)
+    engine = WhisperEngine(ear, workers=2)
+    recordings = load(kinds=(*WORDS, *WORDLESS))[:only]
+    results = await compare(recordings, engine, ear, names)
+    people = [recording for recording in recordings if recording.kind == "human"]
+    voices = [r for r in recordings if r.kind == "question" and r.voice in {"heart", "joe"}]
+    # People and questions by turns, from all over the set.
+    spread = [
+        r for pair in zip(people, voices[:: max(1, len(voices) // 12)], strict=False) for r in pair
+    ]
+    delay = await live(spread[:played], engine, names) if played else None
+    engine.close()
+    return {
+        "recordings": len(recordings),
+        "machine": {
+            "cpus": os.cpu_count(),
+            "load": os.getloadavg(),
+            "python": platform.python_version(),
+        },
+        "results": results,
+        "live": delay,
+    }
+
+
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--live", type=int, default=20, help="recordings to play in real time")
+    parser.add_argument("--only", type=int, help="the first so many recordings, to try it out")
+    options = parser.parse_args()
+    logger.remove()
+    figures = asyncio.run(measure(options.live, options.only))
+    if options.json:
+        sys.stdout.write(json.dumps(figures, default=asdict, indent=2) + "\n")
+    else:
+        sys.stdout.write(table(figures["results"], figures["live"]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Questions handed to a human: one JSON line each, in a file under ``DATA_DIR``."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loguru import logger
+
+from pipeline.frames import EscalationFrame
+
+
+class Escalations:
+    """The list of questions that wait for a person.
+
+    A question that cannot be written is logged instead, and the call goes on.
+
+    Parameters:
+        path: The file; its folder is made when the first question comes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writing = asyncio.Lock()
+
+    async def add(self, call: str, frame: EscalationFrame) -> None:
+        """Add a question; the file is written in a thread."""
+        line = json.dumps(
+            {
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "call": call,
+                "turn": frame.turn,
+                "reason": frame.reason,
+                "question": frame.question,
+            },
+            ensure_ascii=False,
+        )
+        try:
+            async with self._writing:
+                await asyncio.to_thread(self._append, line)
+        except OSError as error:
+            logger.error("{} could not be written: {}; question: {}", self._path, error, line)
+
+    def _append(self, line: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
