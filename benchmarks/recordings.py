@@ -98,7 +98,7 @@ def read(name: str) -> bytes:
         found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
         if found != (SAMPLE_RATE, 1, 2):
             raise ValueError(f"{name} is (rate, channels, bytes) {found}: it must be 16 kHz mono")
-        return file.readframes(file.getnframes())
+        return bytes(file.readframes(file.getnframes()))
 
 
 def normalised(text: str) -> str:

@@ -42,10 +42,25 @@ def unsupported(sentence: str, cited: Sequence[Section], question: str) -> tuple
     Returns:
         The unsupported numbers, dates and names as written, each once; ``()`` when supported.
     """
-    said = _Said("\n".join([*(section.text for section in cited), question]))
+    said = [*(_said(section.text) for section in cited), _said(question)]
     return tuple(
-        dict.fromkeys(claim.text for claim in claims(sentence) if not said.supports(claim))
+        dict.fromkeys(
+            claim.text
+            for claim in claims(sentence)
+            if not any(source.supports(claim) for source in said)
+        )
     )
+
+
+def prepare(sections: Sequence[Section]) -> None:
+    """Read what sections say once, so that no call waits for it.
+
+    Reading a section costs milliseconds; what was read is kept for the sections used last.
+    """
+    for section in sections:
+        _said(section.text)
+        for line in section.lines:
+            _stems(line.text)
 
 
 def supporting_lines(sentence: str, cited: Sequence[Section]) -> tuple[int, ...]:
@@ -134,6 +149,11 @@ class _Said:
             if len(other) >= 5
             for ending in _DEMONYMS
         )
+
+
+@lru_cache(maxsize=1024)
+def _said(text: str) -> _Said:
+    return _Said(text)
 
 
 def _initials(text: str) -> frozenset[str]:

@@ -16,7 +16,7 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
 from pipeline import chain
-from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
+from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation, Speculation
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.frames import EndCallFrame, EscalationFrame
@@ -82,7 +82,9 @@ class Call:
 
     def __init__(self, line: Line, engines: Engines, escalations: Escalations) -> None:
         self.id = f"c-{secrets.token_hex(4)}"
-        self.conversation = Conversation()
+        self.conversation = Conversation(
+            speculation=Speculation(most_wasted=engines.settings.preemptive_waste)
+        )
         self._line = line
         self._engines = engines
         self._escalations = escalations

@@ -35,13 +35,15 @@ def build(transport: BaseTransport, conversation: Conversation, engines: Engines
             after_silence=settings.silence_end_secs,
         ),
         instant=settings.barge_in == "instant",
-        turn_model=engines.turn_model,
+        ending=engines.ending,
+        preemptive=engines.preemptive,
     )
     grounded_caller = GroundedCaller(
         brain=engines.brain,
         document=engines.document,
         first_token_timeout_secs=settings.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
+        speculation=conversation.speculation,
     )
 
     return Pipeline(

@@ -5,7 +5,7 @@ nobody else.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.frames import DecisionFrame, Exchange
@@ -59,6 +59,27 @@ class Turn:
 
 
 @dataclass
+class Speculation:
+    """What answers begun too early have cost a call, against what its turns have.
+
+    Parameters:
+        most_wasted: Largest share of the turns' tokens that may be wasted; past it no more answers
+            are begun early until the turns have made up for it.
+        used_tokens: Of decisions that were spoken.
+        wasted_tokens: Of decisions that were thrown away.
+    """
+
+    most_wasted: float = 0.25
+    used_tokens: int = 0
+    wasted_tokens: int = 0
+
+    @property
+    def allowed(self) -> bool:
+        """Whether an answer may be begun early now."""
+        return self.wasted_tokens <= self.most_wasted * self.used_tokens
+
+
+@dataclass
 class Conversation:
     """The turns of one call and its voice.
 
@@ -66,12 +87,14 @@ class Conversation:
         clock: Seconds on the call's clock.
         playback: What was sent and played of the voice.
         turns: The turns so far, oldest first.
+        speculation: What answers begun early have cost.
     """
 
     # Looked up when a call begins: under replay, the clock is another.
     clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)
     playback: Playback = field(default_factory=lambda: Playback(sample_rate=OUTPUT_SAMPLE_RATE))
     turns: list[Turn] = field(default_factory=list)
+    speculation: Speculation = field(default_factory=Speculation)
 
     @property
     def turn(self) -> Turn | None:
@@ -90,8 +113,12 @@ class Conversation:
         """What the caller has heard of the answer to a turn."""
         return self.playback.heard(turn.number, self.clock())
 
-    def history(self) -> tuple[Exchange, ...]:
-        """The turns so far as a brain may look back on them: what was heard, not what was sent."""
+    def history(self, turns: Sequence[Turn] | None = None) -> tuple[Exchange, ...]:
+        """Turns as a brain may look back on them: what was heard, not what was sent.
+
+        Args:
+            turns: Which; all so far by default.
+        """
         return tuple(
             Exchange(
                 question=turn.question,
@@ -100,6 +127,6 @@ class Conversation:
                 decision=turn.decision.decision if turn.decision else "respond",
                 interrupted=turn.interrupted,
             )
-            for turn in self.turns
+            for turn in (self.turns if turns is None else turns)
             if not turn.withdrawn
         )

@@ -8,9 +8,11 @@ from typing import Any, Self
 from pipecat.processors.frame_processor import FrameProcessor
 
 from knowledge.document import Document
+from knowledge.support import prepare
 from pipeline.settings import Settings
 from pipeline.vendors import STAGES, Choice, Progress, Stage
 from processors.decision import Brain
+from processors.floor import Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Engines:
 
             progress(vendor.label, done / len(STAGES))
             loaded[stage] = await asyncio.to_thread(vendor.load, settings, document, step)
+        await asyncio.to_thread(prepare, document.sections)
         progress("ready", 1.0)
         return cls(settings, document, choices, loaded)
 
@@ -71,9 +74,16 @@ class Engines:
         return processor
 
     @property
-    def turn_model(self) -> bool:
-        """Whether a turn model decides the end of the caller's turn."""
-        return not self.choices["stt"].vendor.ends_turns
+    def ending(self) -> Ending:
+        """What ends the caller's turn."""
+        return "recogniser" if self.choices["stt"].vendor.ends_turns else "model"
+
+    @property
+    def preemptive(self) -> bool:
+        """Whether answers are begun before it is certain that the caller has finished."""
+        if self.settings.preemptive == "auto":
+            return self.choices["brain"].vendor.kind == "cloud"
+        return self.settings.preemptive == "on"
 
     def _build(self, stage: Stage) -> Any:
         vendor = self.choices[stage].vendor

@@ -53,6 +53,16 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
 
+    @property
+    def tokens(self) -> int:
+        """All of them."""
+        return (
+            self.input_tokens
+            + self.output_tokens
+            + self.cache_read_tokens
+            + self.cache_write_tokens
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -110,11 +120,14 @@ class TurnFrame(DataFrame):
         turn: Number of the caller's turn in the call, from 1.
         question: Everything the caller said in it.
         history: The finished turns before it, oldest first.
+        speculation: It is not certain that the turn is over: the decision may be begun, but
+            nothing of it may leave until the same turn comes without this.
     """
 
     turn: int = 0
     question: str = ""
     history: tuple[Exchange, ...] = ()
+    speculation: bool = False
 
 
 @dataclass

@@ -64,6 +64,15 @@ class Settings(BaseSettings):
         0.5, description="Speech this long over the voice stops it, whatever was said."
     )
 
+    preemptive: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Begin answers before it is certain that the caller has finished; "
+        "auto: with a brain in the cloud.",
+    )
+    preemptive_waste: float = Field(
+        0.25, ge=0, le=1, description="Share of the tokens that answers begun too early may waste."
+    )
+
     call_secs: Positive = Field(120.0, description="Longest call.")
     wind_down_secs: Positive = Field(10.0, description="Say so this long before the call's end.")
     silence_prompt_secs: Positive = Field(8.0, description="Ask a silent caller once after this.")

@@ -90,8 +90,12 @@ class BrainError(Exception):
     Parameters:
         message: What went wrong, in a sentence.
         permanent: Whether the same request can never succeed (a refused key, an unknown model).
+        retry_after_secs: How long the vendor asked to be left alone, if it did.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(
+        self, message: str, *, permanent: bool = False, retry_after_secs: float | None = None
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.retry_after_secs = retry_after_secs

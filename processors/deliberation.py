@@ -130,6 +130,12 @@ class Deliberation:
         """How the brain failed, if it did and that was not made up for."""
         return self._fault
 
+    def confirm(self) -> None:
+        """Count from now: the turn this was begun for early is over."""
+        self._started = time.monotonic()
+        if self._ttft_secs is not None:
+            self._ttft_secs = 0.0
+
     async def decide(self) -> DecisionFrame:
         """Say the answer, or what is said instead of it, and return the decision."""
         try:
@@ -158,7 +164,10 @@ class Deliberation:
         )
 
     async def _ask(self) -> None:
-        """Let the brain decide, and once more if it fails before a word was spoken."""
+        """Let the brain decide, and once more if it fails before a word was spoken.
+
+        A vendor that asks to be left alone for a while is, if there is time for it.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience.decision_timeout_secs
         for attempt in range(1, _ATTEMPTS + 1):
@@ -172,13 +181,15 @@ class Deliberation:
                 detail = str(error) if ours else f"{type(error).__name__}: {error}"
                 malformed = isinstance(error, (MalformedError, ToolCallError))
                 permanent = isinstance(error, BrainError) and error.permanent
+                asked_to_wait = error.retry_after_secs if isinstance(error, BrainError) else None
+                wait_secs = asked_to_wait or 0.0
             logger.warning(f"turn {self.turn.turn}: {self._brain.name}: {detail}")
             if self._call.text_ended:
                 # All of it has been checked and said; only what should follow it went wrong.
                 if malformed or not self._call.stream.complete:
                     self._gate.record("decision", detail)
                 return
-            late = loop.time() >= deadline
+            late = loop.time() + wait_secs >= deadline
             if attempt == _ATTEMPTS or permanent or late or self._said:
                 self._fault = detail
                 self._gate.record("decision", detail)
@@ -186,6 +197,7 @@ class Deliberation:
             self._gate.another_attempt(detail)
             self._spent, self._call = self.usage, _Call()
             self._decision, self._reason = "respond", ""
+            await asyncio.sleep(wait_secs)
 
     async def _attempt(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()

@@ -8,8 +8,8 @@ replayed, in no time at all.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
-from processors.backchannel import is_backchannel
 from processors.floor_actions import (
     Action,
     BeginTurn,
@@ -19,8 +19,14 @@ from processors.floor_actions import (
     EndTurn,
     Interrupt,
     Say,
+    Speculate,
     Unduck,
 )
+from processors.utterance import is_backchannel, same_words
+
+Ending = Literal["model", "transcript", "recogniser"]
+"""What ends a caller's turn: the turn model's verdict on each stop of speech, its transcript alone,
+or the recogniser's own proposal."""
 
 
 class Agent(Enum):
@@ -50,6 +56,7 @@ class FloorTimes:
         confirm: Speech over the voice that is taken for an interruption whatever was said.
         backchannel: The same, when all that was said is a backchannel.
         turn_model: Longest wait for the turn model's verdict after the transcript.
+        recogniser: Longest wait for the recogniser's proposal after the transcript.
         unfinished: Silence after speech that sounded unfinished, before it is answered.
         question: The same, when the transcript ends as a question.
         transcript: Longest wait for a transcript.
@@ -61,6 +68,7 @@ class FloorTimes:
     confirm: float = 0.5
     backchannel: float = 1.0
     turn_model: float = 0.35
+    recogniser: float = 2.0
     unfinished: float = 0.9
     question: float = 0.35
     transcript: float = 3.0
@@ -75,15 +83,22 @@ class Floor:
     Parameters:
         times: The waits.
         instant: Stop the voice at the onset of speech, without ducking first.
-        turn_model: Whether a verdict on the end of turn comes after each stop of speech.
+        ending: What ends the caller's turn.
+        preemptive: Ask for an answer to be begun when the caller pauses.
     """
 
     def __init__(
-        self, times: FloorTimes | None = None, *, instant: bool = False, turn_model: bool = True
+        self,
+        times: FloorTimes | None = None,
+        *,
+        instant: bool = False,
+        ending: Ending = "model",
+        preemptive: bool = False,
     ) -> None:
         self._times = times or FloorTimes()
         self._instant = instant
-        self._turn_model = turn_model
+        self._ending = ending
+        self._preemptive = preemptive
         self.agent = Agent.QUIET
         self.caller = Caller.SILENT
         self.ducked = False
@@ -93,6 +108,8 @@ class Floor:
         self._transcribed = 0.0
         self._texts: list[str] = []
         self._interim = ""
+        self._paused = False  # in their speech, or after it
+        self._speculated = ""
         self._finished: float | None = None  # the turn model's probability
         self._begun = False  # BeginTurn was said
         self._answering = ""  # the question being answered, until a word of it is heard
@@ -120,6 +137,7 @@ class Floor:
         self._prompted = False
         was = self.caller
         self.caller = Caller.SPEAKING
+        self._paused = False
         self._finished = None
         self._interim = ""
         self._onset = now if onset is None else onset
@@ -135,25 +153,36 @@ class Floor:
             return [Duck()]
         return []
 
+    def speech_paused(self, now: float) -> list[Action]:
+        """The caller's voice has paused, and may go on."""
+        self._paused = self.caller is Caller.SPEAKING
+        return self._perhaps_speculate()
+
     def speech_stopped(self, now: float, *, speech_end: float | None = None) -> list[Action]:
         """The caller's voice has stopped; ``speech_end`` is when, if earlier than now."""
         if self._closed or self.caller is not Caller.SPEAKING:
             return []
         self.caller = Caller.PENDING
+        self._paused = True
         self._speech_end = now if speech_end is None else speech_end
         return []
 
     def interim(self, now: float, text: str) -> list[Action]:
         """A first guess at what is being said."""
-        live = self.caller in (Caller.SPEAKING, Caller.PENDING)
-        if self._closed or not live or not text.strip():
+        if self._closed or not text.strip():
             return []
+        actions: list[Action] = []
+        if self.caller not in (Caller.SPEAKING, Caller.PENDING):
+            if self._ending != "recogniser":
+                return []
+            # It ended the turn too early: the same speech goes on.
+            actions = self.speech_started(now)
         self._interim = text.strip()
         if self._overlap:
             if is_backchannel(text):
-                return []
-            return [*self._confirm(), self._caption(final=False)]
-        return [self._caption(final=False)]
+                return actions
+            actions += self._confirm()
+        return [*actions, self._caption(final=False), *self._perhaps_speculate()]
 
     def final(self, now: float, text: str) -> list[Action]:
         """The transcript of the speech that stopped; empty when it held no words."""
@@ -177,7 +206,7 @@ class Floor:
         if not self._texts:
             return [*actions, *self._drop(now)]
         self.caller = Caller.PAUSING
-        return [*actions, *self._perhaps_end(now)]
+        return [*actions, *(self._perhaps_end(now) or self._perhaps_speculate())]
 
     def end_of_turn(self, now: float, probability: float) -> list[Action]:
         """The turn model's verdict on the speech that stopped."""
@@ -187,9 +216,15 @@ class Floor:
 
     def end_proposed(self, now: float) -> list[Action]:
         """The recogniser itself says that the turn is over."""
-        if not self._closed and self._texts and self.caller in (Caller.PENDING, Caller.PAUSING):
-            return self._end(now)
-        return []
+        if self._closed or self.caller is Caller.SILENT:
+            return []
+        if self._overlap:
+            return self._let_pass(now)
+        if not self._texts:
+            return []
+        if self.caller is Caller.SPEAKING:
+            self._speech_end = now
+        return self._end(now)
 
     def voice_started(self, now: float) -> list[Action]:
         """The first sample of something Viva says is on its way."""
@@ -276,6 +311,16 @@ class Floor:
     def _caption(self, *, final: bool) -> Caption:
         return Caption(" ".join([*self._texts, *filter(None, [self._interim])]), final)
 
+    def _perhaps_speculate(self) -> list[Action]:
+        question = self._caption(final=False).text
+        idle = self.agent is Agent.QUIET and not self._overlap and not self._closed
+        if not (self._preemptive and self._paused and idle and question):
+            return []
+        if same_words(question, self._speculated):
+            return []
+        self._speculated = question
+        return [Speculate(question, self._continued)]
+
     def _confirm(self) -> list[Action]:
         """The caller really is speaking: the agent yields."""
         self._overlap = self.ducked = False
@@ -325,8 +370,10 @@ class Floor:
 
     def _end_deadline(self) -> float:
         times = self._times
-        if not self._turn_model:
+        if self._ending == "transcript":
             return self._transcribed
+        if self._ending == "recogniser":
+            return self._transcribed + times.recogniser
         if self._finished is None:
             return self._transcribed + times.turn_model
         if self._finished >= 0.5:
@@ -339,8 +386,9 @@ class Floor:
         end = EndTurn(caption.text, self._speech_end, self._transcribed, self._continued)
         self._texts.clear()
         self._interim = ""
-        self._begun = self._continued = self._yielded = False
+        self._begun = self._continued = self._yielded = self._paused = False
         self._finished = None
+        self._speculated = ""
         self._quiet_since = now
         self.caller = Caller.SILENT
         self.agent = Agent.THINKING

@@ -30,6 +30,19 @@ class DropTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Speculate:
+    """The caller may have finished: an answer may be begun, but not spoken.
+
+    Parameters:
+        question: Everything they said, as far as it is known.
+        continued: As in :class:`EndTurn`.
+    """
+
+    question: str
+    continued: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EndTurn:
     """The caller has finished.
 
@@ -70,4 +83,4 @@ class Say:
     phrase: Literal["silence", "goodbye", "not_heard", "fault"]
 
 
-Action = Duck | Unduck | Interrupt | BeginTurn | DropTurn | EndTurn | Caption | Say
+Action = Duck | Unduck | Interrupt | BeginTurn | DropTurn | Speculate | EndTurn | Caption | Say

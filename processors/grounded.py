@@ -20,10 +20,19 @@ from pipecat.processors.frame_processor import FrameCallback, FrameDirection, Fr
 from pipecat.utils.errors import ErrorCategory
 
 from knowledge.document import Document
-from pipeline.frames import EndCallFrame, EscalationFrame, SentenceFrame, TurnFrame, Usage
+from pipeline.conversation import Speculation
+from pipeline.frames import (
+    DecisionFrame,
+    EndCallFrame,
+    EscalationFrame,
+    SentenceFrame,
+    TurnFrame,
+    Usage,
+)
 from processors.decision import Brain
 from processors.deliberation import Deliberation, Patience
 from processors.gate import Phrases
+from processors.utterance import same_words
 
 __all__ = ["GroundedCaller", "Phrases"]
 
@@ -35,6 +44,10 @@ class GroundedCaller(FrameProcessor):
     gate, while the rest is still arriving; ``LLMFullResponseEndFrame``; ``EscalationFrame`` if a
     person has to follow up; and ``DecisionFrame``. A turn without a valid decision is spoken as an
     escalation, never silence; a brain that failed is reported upstream in an ``ErrorFrame``.
+
+    A turn that is still a speculation is decided, too, but held back: when the same turn comes for
+    certain with the same words, what was held leaves at once and the rest as it arrives; with other
+    words, or never, it is thrown away and what it used is counted as wasted.
 
     An ``InterruptionFrame`` or ``CancelFrame`` aborts the turn, and the inference at the vendor:
     no frame of it is pushed afterwards. A new ``TurnFrame`` aborts the turn before it, too, and
@@ -49,6 +62,7 @@ class GroundedCaller(FrameProcessor):
         decision_timeout_secs: Longest a whole decision may take, with both attempts.
         trailing_timeout_secs: Longest wait for what follows the last word (the usage).
         abort_timeout_secs: Longest wait for a brain to end once it is aborted.
+        speculation: Counts what turns use, and what was begun too early and thrown away.
         on_aborted: Called with the turn's number and what it used so far when a turn is aborted.
     """
 
@@ -62,6 +76,7 @@ class GroundedCaller(FrameProcessor):
         decision_timeout_secs: float = 12.0,
         trailing_timeout_secs: float = 1.0,
         abort_timeout_secs: float = 1.0,
+        speculation: Speculation | None = None,
         on_aborted: Callable[[int, Usage], None] | None = None,
     ) -> None:
         super().__init__()
@@ -74,7 +89,9 @@ class GroundedCaller(FrameProcessor):
             trailing_timeout_secs=trailing_timeout_secs,
             abort_timeout_secs=abort_timeout_secs,
         )
+        self._speculation = speculation or Speculation()
         self._on_aborted = on_aborted
+        self._held: list[Frame] | None = None  # What a speculation would push.
         self._deciding: Deliberation | None = None
         self._task: asyncio.Task[None] | None = None  # Of that deliberation, or an earlier one.
         self._queued: set[int] = set()  # Ids of the turns that wait to be processed.
@@ -114,7 +131,8 @@ class GroundedCaller(FrameProcessor):
             self._queued.discard(frame.id)
             if frame.id not in self._overtaken:
                 self._overtaken.clear()
-                self._begin(frame)
+                if not await self._release(frame):
+                    self._begin(frame)
             return
         if isinstance(frame, (EndFrame, EndCallFrame)) and self._deciding and self._task:
             await asyncio.wait({self._task}, timeout=self._patience.longest_secs)
@@ -125,8 +143,30 @@ class GroundedCaller(FrameProcessor):
         await self._see_off(self._abort())
         await super().cleanup()
 
+    async def _release(self, turn: TurnFrame) -> bool:
+        """Let what was decided on speculation go, if it was decided on this very turn."""
+        deliberation, held = self._deciding, self._held
+        if deliberation is None or held is None or turn.speculation:
+            return False
+        if not same_words(turn.question, deliberation.turn.question):
+            return False
+        deliberation.confirm()
+        # What the task pushes meanwhile joins the queue, so that nothing overtakes.
+        while held and self._deciding is deliberation:
+            frame = held.pop(0)
+            if isinstance(frame, DecisionFrame):
+                frame.ttft_secs = 0.0
+            await self.push_frame(frame)
+        if self._deciding is deliberation:
+            self._held = None
+            if self._task is not None and self._task.done():
+                self._finish(deliberation)
+        return True
+
     def _begin(self, turn: TurnFrame) -> None:
-        replaced = self._abort() is not None
+        held = self._held is not None
+        replaced = self._abort() is not None and not held
+        self._held = [] if turn.speculation else None
 
         async def say(sentence: SentenceFrame) -> None:
             await self._push(deliberation, sentence)
@@ -149,7 +189,7 @@ class GroundedCaller(FrameProcessor):
         decision = await deliberation.decide()
         await self._push(deliberation, LLMFullResponseEndFrame())
         turn = deliberation.turn
-        if deliberation.fault:
+        if deliberation.fault and self._held is None:
             error = f"{self._brain.name} could not decide: {deliberation.fault}"
             await self.push_error(error, category=ErrorCategory.UNKNOWN)
         if decision.decision == "escalate":
@@ -158,20 +198,33 @@ class GroundedCaller(FrameProcessor):
             )
             await self._push(deliberation, handed_over)
         await self._push(deliberation, decision)
-        self._deciding = None
+        if self._held is None:
+            self._finish(deliberation)
 
     async def _push(self, deliberation: Deliberation, frame: Frame) -> None:
         """Push a frame of a turn, unless the turn was aborted: then its task ends here."""
         if self._deciding is not deliberation:
             raise asyncio.CancelledError
-        await self.push_frame(frame)
+        if self._held is not None:
+            self._held.append(frame)
+        else:
+            await self.push_frame(frame)
+
+    def _finish(self, deliberation: Deliberation) -> None:
+        self._speculation.used_tokens += deliberation.usage.tokens
+        self._deciding = None
 
     def _abort(self) -> asyncio.Task[None] | None:
         """Cancel the turn being decided; past this, none of its frames is pushed."""
         deliberation, self._deciding = self._deciding, None
+        held, self._held = self._held, None
         if deliberation is None or self._task is None:
             return None
         self._task.cancel()
+        if held is not None:
+            self._speculation.wasted_tokens += deliberation.usage.tokens
+        else:
+            self._speculation.used_tokens += deliberation.usage.tokens
         if self._on_aborted is not None:
             try:
                 self._on_aborted(deliberation.turn.turn, deliberation.usage)

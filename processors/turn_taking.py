@@ -12,6 +12,7 @@ from pipecat.frames.frames import (
     Frame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    ProposedUserStoppedSpeakingFrame,
     StartFrame,
     TranscriptionFrame,
     TTSSpeakFrame,
@@ -28,10 +29,11 @@ from pipeline.frames import (
     DuckFrame,
     EndCallFrame,
     EndOfTurnFrame,
+    SpeechPauseFrame,
     TurnFrame,
     UnduckFrame,
 )
-from processors.floor import Floor, FloorTimes
+from processors.floor import Ending, Floor, FloorTimes
 from processors.floor_actions import (
     Action,
     BeginTurn,
@@ -41,6 +43,7 @@ from processors.floor_actions import (
     EndTurn,
     Interrupt,
     Say,
+    Speculate,
     Unduck,
 )
 
@@ -68,7 +71,8 @@ class TurnTaking(FrameProcessor):
         conversation: The call's turns.
         times: The waits.
         instant: Stop the voice at the onset of speech, without ducking first.
-        turn_model: Whether an ``EndOfTurnFrame`` comes after each stop of speech.
+        ending: What ends the caller's turn.
+        preemptive: Have answers begun while it is not certain that the turn is over.
     """
 
     def __init__(
@@ -77,13 +81,14 @@ class TurnTaking(FrameProcessor):
         *,
         times: FloorTimes | None = None,
         instant: bool = False,
-        turn_model: bool = True,
+        ending: Ending = "model",
+        preemptive: bool = False,
         phrases: Mapping[str, str] = PHRASES,
     ) -> None:
         super().__init__(enable_direct_mode=True)
         self._conversation = conversation
         self._now = conversation.clock
-        self._floor = Floor(times, instant=instant, turn_model=turn_model)
+        self._floor = Floor(times, instant=instant, ending=ending, preemptive=preemptive)
         self._phrases = phrases
         self._lock = asyncio.Lock()
         self._alarm: asyncio.Task[None] | None = None
@@ -102,6 +107,10 @@ class TurnTaking(FrameProcessor):
                 await self._speech_started(frame)
             case VADUserStoppedSpeakingFrame():
                 await self._speech_stopped(frame)
+            case SpeechPauseFrame():
+                await self._move(self._floor.speech_paused)
+            case ProposedUserStoppedSpeakingFrame():
+                await self._move(self._floor.end_proposed)
             case InterimTranscriptionFrame():
                 await self._move(self._floor.interim, frame.text)
             case TranscriptionFrame():
@@ -161,6 +170,8 @@ class TurnTaking(FrameProcessor):
                     await self.push_frame(UserStoppedSpeakingFrame())
                 case Caption():
                     await self.push_frame(CallerTextFrame(text=action.text, final=action.final))
+                case Speculate():
+                    await self._speculate(action)
                 case EndTurn():
                     await self._end_turn(action)
                 case Say():
@@ -179,6 +190,20 @@ class TurnTaking(FrameProcessor):
             interruption.metadata["turn"] = turn.number
             turn.interrupted = turn.interrupted or not turn.closed
         await self.push_frame(interruption)
+
+    async def _speculate(self, action: Speculate) -> None:
+        conversation = self._conversation
+        if not conversation.speculation.allowed:
+            return
+        turns = conversation.turns[:-1] if action.continued else conversation.turns
+        await self.push_frame(
+            TurnFrame(
+                turn=len(conversation.turns) + 1,
+                question=action.question,
+                history=conversation.history(turns),
+                speculation=True,
+            )
+        )
 
     async def _end_turn(self, end: EndTurn) -> None:
         if end.continued and self._conversation.turn is not None:

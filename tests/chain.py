@@ -31,8 +31,9 @@ from pipecat.workers.base_worker import WorkerParams
 
 from knowledge.document import load
 from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
-from pipeline.frames import EndOfTurnFrame
-from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart
+from pipeline.frames import EndOfTurnFrame, Usage
+from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
+from processors.floor import Ending
 from processors.grounded import GroundedCaller
 from processors.turn_taking import TurnTaking
 from transports.browser import BrowserTransport
@@ -51,16 +52,22 @@ class ScriptedBrain:
     def __init__(self, *, first_token_secs: float = 0.05, token_secs: float = 0.01) -> None:
         self.first_token_secs = first_token_secs
         self.token_secs = token_secs
+        self.asked: list[str] = []
+        self.aborted = 0
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         answer = "She studied at Vassar. Then she went to Yale."
         arguments = {"sections": ["education"], "confidence": "high", "answer": answer}
+        self.asked.append(question.text)
+        self.aborted += 1
+        yield UsageReport(Usage(input_tokens=100))
         await asyncio.sleep(self.first_token_secs)
         yield ToolStart("respond")
         text = json.dumps(arguments)
         for start in range(0, len(text), 6):
             yield ArgumentsDelta(text[start : start + 6])
             await asyncio.sleep(self.token_secs)
+        self.aborted -= 1
 
 
 class ScriptedVoice(TTSService):
@@ -175,7 +182,14 @@ def kind_of(message: dict[str, Any]) -> str:
 class ScriptedCall:
     """A running chain and its page."""
 
-    def __init__(self, *, reports: bool = True, instant: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        reports: bool = True,
+        instant: bool = False,
+        ending: Ending = "model",
+        preemptive: bool = False,
+    ) -> None:
         self.conversation = Conversation()
         self.socket = ScriptedSocket(reports=reports)
         self.ended: list[str] = []
@@ -186,14 +200,20 @@ class ScriptedCall:
             self.conversation,
             ended=self.ended.append,
         )
-        self.turn_taking = TurnTaking(self.conversation, instant=instant)
+        self.turn_taking = TurnTaking(
+            self.conversation, instant=instant, ending=ending, preemptive=preemptive
+        )
         self._tasks = TaskManager(loop=asyncio.get_running_loop())
         self.worker = PipelineWorker(
             Pipeline(
                 [
                     transport.input(),
                     self.turn_taking,
-                    GroundedCaller(brain=self.brain, document=load(CV)),
+                    GroundedCaller(
+                        brain=self.brain,
+                        document=load(CV),
+                        speculation=self.conversation.speculation,
+                    ),
                     self.voice,
                     transport.output(),
                 ]

@@ -1,6 +1,7 @@
 /** The caller's voice: permission, device, mute, and 20 ms messages of s16le at 16 kHz. */
 
 import { Trouble } from './trouble.js';
+import { addWorklet } from './worklets.js';
 
 const FIRST_CHUNK_SECS = 5;
 
@@ -30,11 +31,15 @@ export class Microphone {
    * @throws {Trouble}
    */
   async open(deviceId = '') {
-    this.#loaded = this.context.audioWorklet.addModule(
-      new URL('./capture-worklet.js', import.meta.url),
-    );
+    this.#loaded = addWorklet(this.context, 'capture-worklet.js');
+    this.#loaded.catch(() => {}); // it may fail while the question is still open
     const stream = await ask(deviceId);
-    await this.#loaded;
+    try {
+      await this.#loaded;
+    } catch (error) {
+      stop(stream);
+      throw error;
+    }
     if (this.context.state === 'closed') {
       stop(stream);
       return;

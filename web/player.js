@@ -11,6 +11,7 @@
 import { VOICE_RATE } from './protocol.js';
 import { Tap } from './tap.js';
 import { Trouble } from './trouble.js';
+import { addWorklet } from './worklets.js';
 
 const START_SECS = 5;
 
@@ -37,9 +38,7 @@ export class Player {
   /** Resolves when the worklet runs on the device's clock. @param {string} [sinkId] */
   async start(sinkId = '') {
     const { context } = this;
-    this.#loaded = context.audioWorklet.addModule(
-      new URL('./playback-worklet.js', import.meta.url),
-    );
+    this.#loaded = addWorklet(context, 'playback-worklet.js');
     await this.#loaded;
     if (sinkId) await this.setSink(sinkId).catch(() => {});
     const node = new AudioWorkletNode(context, 'viva-playback', {

@@ -35,6 +35,10 @@ const WORDS = {
     'The loudspeaker did not start',
     'The browser holds back sound. Press call once more; if that fails, load the page again.',
   ],
+  unreachable: [
+    'Viva could not be reached',
+    'It may be starting, or the network may be down. Call again in a moment.',
+  ],
   unknown: ['The microphone could not be opened', ''],
 };
 

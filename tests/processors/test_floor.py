@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from processors.backchannel import is_backchannel
-from processors.floor import Agent, Caller, Floor, FloorTimes
+from processors.floor import Agent, Caller, Ending, Floor, FloorTimes
 from processors.floor_actions import (
     Action,
     BeginTurn,
@@ -15,8 +14,10 @@ from processors.floor_actions import (
     EndTurn,
     Interrupt,
     Say,
+    Speculate,
     Unduck,
 )
+from processors.utterance import is_backchannel
 
 
 def kinds(actions: list[Action]) -> list[type[Action]]:
@@ -89,7 +90,7 @@ def test_a_missing_verdict_of_the_turn_model_costs_only_its_own_wait() -> None:
 
 
 def test_without_a_turn_model_the_transcript_ends_the_turn() -> None:
-    floor = Floor(turn_model=False)
+    floor = Floor(ending="transcript")
     floor.speech_started(1.0)
     floor.speech_stopped(2.0)
     assert EndTurn in kinds(floor.final(2.1, "Hello."))
@@ -216,6 +217,68 @@ def test_a_closed_floor_hears_nothing() -> None:
     assert floor.deadline is None
 
 
+def recognised() -> Floor:
+    """A floor on which the recogniser says when a turn is over."""
+    floor = Floor(FloorTimes(recogniser=2.0), ending="recogniser", preemptive=True)
+    floor.begin_waiting(0.0)
+    return floor
+
+
+def test_a_recogniser_that_ends_turns_is_believed_without_a_wait() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.interim(1.5, "where did")
+    assert EndTurn not in kinds(floor.final(2.0, "Where did she study?"))
+    assert kinds(floor.end_proposed(2.0)) == [Caption, EndTurn]
+    assert floor.speech_stopped(2.1) == [], "voice activity may be later"
+
+
+def test_a_recogniser_that_never_ends_the_turn_is_not_waited_for_for_ever() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0)
+    floor.final(2.1, "Where did she study?")
+    assert floor.deadline == 4.1
+    assert EndTurn in kinds(floor.tick(4.1))
+
+
+def test_speech_that_goes_on_after_a_proposed_end_takes_the_question_back() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.final(2.0, "Where did she study")
+    floor.end_proposed(2.0)
+    assert kinds(floor.interim(2.4, "mathematics")) == [Interrupt, BeginTurn, Caption]
+    floor.final(2.8, "mathematics?")
+    (*_, end) = floor.end_proposed(2.8)
+    assert end == EndTurn("Where did she study mathematics?", 2.8, 2.8, continued=True)
+
+
+def test_an_answer_is_begun_when_the_caller_pauses_and_again_when_they_said_more() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    assert Speculate not in kinds(floor.interim(1.5, "Where did"))
+    assert floor.speech_paused(1.9) == [Speculate("Where did", continued=False)]
+    assert Speculate("Where did she study", continued=False) in floor.interim(
+        2.0, "Where did she study"
+    )
+    assert Speculate not in kinds(floor.interim(2.1, "Where did she study")), "once a text"
+    floor.final(2.2, "Where did she study")
+    (*_, end) = floor.end_proposed(2.2)
+    assert isinstance(end, EndTurn)
+
+
+def test_nothing_is_begun_early_while_the_voice_is_speaking() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.final(2.0, "Where?")
+    floor.end_proposed(2.0)
+    floor.voice_started(2.5)
+    floor.voice_heard(2.6)
+    floor.speech_started(3.0)
+    floor.interim(3.2, "mm-hm")
+    assert floor.speech_paused(3.3) == []
+
+
 @given(st.sampled_from(["Mm-hmm.", "Uh-huh", "yeah", "Okay, right.", "Yes, yes.", "", "Hmm…"]))
 def test_signs_of_listening_are_backchannels(text: str) -> None:
     assert is_backchannel(text)
@@ -231,9 +294,11 @@ def test_words_with_content_are_not(text: str) -> None:
 class FloorMachine(RuleBasedStateMachine):
     """Any order of events, however unlikely, keeps the promises of turn taking."""
 
+    ending: Ending = "model"
+
     def __init__(self) -> None:
         super().__init__()
-        self.floor = Floor()
+        self.floor = Floor(ending=self.ending, preemptive=True)
         self.now = 0.0
         self.turn_open = False
         self.ducked = False
@@ -311,4 +376,11 @@ class FloorMachine(RuleBasedStateMachine):
         assert not self.floor.ducked or self.floor.agent is Agent.SPEAKING
 
 
+class RecogniserMachine(FloorMachine):
+    """The same, when the recogniser ends turns."""
+
+    ending = "recogniser"
+
+
 TestFloorMachine = FloorMachine.TestCase
+TestRecogniserMachine = RecogniserMachine.TestCase

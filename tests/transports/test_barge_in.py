@@ -14,7 +14,7 @@ from tests.chain import ScriptedCall, samples_of
 Story = Callable[[ScriptedCall], Coroutine[Any, Any, None]]
 
 
-def tell(story: Story, **options: bool) -> ScriptedCall:
+def tell(story: Story, **options: Any) -> ScriptedCall:
     """Play a story on a call of its own, to its end."""
 
     async def play() -> ScriptedCall:

@@ -1,4 +1,4 @@
-"""Signs of listening: "mm-hm" and its kin, which are no reason to stop speaking."""
+"""What was said, by its words: whether it is only a sign of listening, whether it is the same."""
 
 import re
 
@@ -20,3 +20,12 @@ def is_backchannel(text: str) -> bool:
     """Whether a transcript is only a sign of listening ("mm-hm", "yeah, right"), or no words."""
     words = [word.lower() for word in _WORD.findall(text.replace("-", " "))]
     return len(words) <= _MOST_BACKCHANNEL_WORDS and all(word in BACKCHANNELS for word in words)
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two texts are the same speech: a guess and its final text differ in commas."""
+    return _words(one) == _words(other)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())

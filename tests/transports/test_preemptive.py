@@ -1,0 +1,125 @@
+"""Answers begun before it is certain that the caller has finished: sooner, and never wrong."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pipecat.frames.frames import (
+    InterimTranscriptionFrame,
+    ProposedUserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+
+from pipeline import clock
+from pipeline.frames import SpeechPauseFrame
+from tests.chain import ScriptedCall, transcript
+
+Story = Callable[[ScriptedCall], Coroutine[Any, Any, None]]
+
+QUESTION = "Where did she study?"
+
+
+def tell(story: Story, *, preemptive: bool) -> ScriptedCall:
+    async def play() -> ScriptedCall:
+        async with ScriptedCall(ending="recogniser", preemptive=preemptive) as call:
+            call.brain.first_token_secs = 0.64
+            await story(call)
+        return call
+
+    return clock.run(play())
+
+
+async def speak(call: ScriptedCall, text: str = QUESTION, *, delay: float = 0.25) -> None:
+    """Speech whose last words are guessed 0.1 s after they end, and final after ``delay``."""
+    await call.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+    await asyncio.sleep(1.0)
+    await call.push(SpeechPauseFrame(pause_secs=0.096))
+    await call.push(InterimTranscriptionFrame(text.rstrip("?"), "caller", ""))
+    await asyncio.sleep(0.1)
+    await call.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+    await asyncio.sleep(delay - 0.2)
+    await call.push(transcript(text), ProposedUserStoppedSpeakingFrame())
+
+
+async def one_question(call: ScriptedCall) -> None:
+    await speak(call)
+    await asyncio.sleep(6.0)
+
+
+def test_an_early_answer_is_the_same_answer_sooner() -> None:
+    early, late = (tell(one_question, preemptive=choice) for choice in (True, False))
+    (sooner,), (later,) = early.socket.own("turn"), late.socket.own("turn")
+    assert sooner["heard_text"] == later["heard_text"]
+    assert later["e2e_latency"] - sooner["e2e_latency"] > 0.12
+    assert early.brain.asked == [QUESTION.rstrip("?")], "asked once"
+    assert early.socket.kinds() == late.socket.kinds()
+    assert early.conversation.speculation.wasted_tokens == 0
+
+
+def test_an_early_answer_to_other_words_is_thrown_away_unheard() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+        await asyncio.sleep(0.5)
+        await call.push(InterimTranscriptionFrame("Where did", "caller", ""))
+        await call.push(SpeechPauseFrame(pause_secs=0.096))
+        await asyncio.sleep(1.2)
+        assert not call.socket.own("sentence"), "nothing leaves before the turn is over"
+        await call.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+        await call.push(transcript("Where did she study?"), ProposedUserStoppedSpeakingFrame())
+        await asyncio.sleep(6.0)
+
+    call = tell(story, preemptive=True)
+    assert call.brain.asked == ["Where did", QUESTION]
+    (turn,) = call.socket.own("turn")
+    assert turn["heard_text"] == turn["answer"]
+    assert len(call.socket.own("decision")) == 1
+    assert call.conversation.speculation.wasted_tokens == 100
+
+
+def test_waste_past_its_share_pauses_early_answers_until_turns_have_made_up_for_it() -> None:
+    async def story(call: ScriptedCall) -> None:
+        for _ in range(2):
+            await call.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+            await call.push(InterimTranscriptionFrame("Where", "caller", ""))
+            await call.push(SpeechPauseFrame(pause_secs=0.096))
+            await asyncio.sleep(0.5)
+            await call.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+            await call.push(transcript("Where did she study?"), ProposedUserStoppedSpeakingFrame())
+            await asyncio.sleep(6.0)
+
+    call = tell(story, preemptive=True)
+    assert call.brain.asked == ["Where", QUESTION, QUESTION], "the second turn began none early"
+    speculation = call.conversation.speculation
+    assert (speculation.wasted_tokens, speculation.used_tokens) == (100, 200)
+    assert not speculation.allowed
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    guesses=st.lists(
+        st.sampled_from(["Where", "Where did", "Where did she study"]), min_size=1, max_size=4
+    ),
+    gaps=st.lists(st.floats(0.0, 1.5), min_size=5, max_size=5),
+)
+def test_whatever_was_guessed_one_answer_is_heard_whole(
+    guesses: list[str], gaps: list[float]
+) -> None:
+    async def story(call: ScriptedCall) -> None:
+        call.conversation.speculation.most_wasted = 1000.0
+        await call.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+        for guess, gap in zip(guesses, gaps, strict=False):
+            await call.push(InterimTranscriptionFrame(guess, "caller", ""))
+            await call.push(SpeechPauseFrame(pause_secs=0.096))
+            await asyncio.sleep(gap)
+        await call.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+        await call.push(transcript(QUESTION), ProposedUserStoppedSpeakingFrame())
+        await asyncio.sleep(7.0)
+
+    call = tell(story, preemptive=True)
+    (turn,) = call.socket.own("turn")
+    assert turn["heard_text"] == turn["answer"]
+    assert [one["turn"] for one in call.socket.own("sentence")] == [1, 1]
+    assert len(call.socket.own("decision")) == 1
