@@ -10,8 +10,10 @@ from pipecat.processors.frame_processor import FrameProcessor
 from knowledge.document import Document
 from knowledge.support import prepare
 from pipeline.settings import Settings
-from pipeline.vendors import STAGES, Choice, Progress, Stage
+from pipeline.vendors import STAGES, Choice, Progress, Stage, Vendor
 from processors.decision import Brain
+from processors.failover import SpeechToTextFailover, TextToSpeechFailover
+from processors.failover_brain import FailoverBrain
 from processors.floor import Ending
 
 
@@ -23,13 +25,13 @@ class Engines:
         settings: The settings they were loaded with.
         document: What calls are answered from.
         choices: The vendor of each stage.
-        loaded: What each vendor's ``load`` gave.
+        loaded: What each vendor's ``load`` gave, by its name.
     """
 
     settings: Settings
     document: Document
     choices: Mapping[Stage, Choice]
-    loaded: Mapping[Stage, Any]
+    loaded: Mapping[str, Any]
 
     @classmethod
     async def load(
@@ -49,29 +51,36 @@ class Engines:
                 whole, 0 to 1.
         """
         loop = asyncio.get_running_loop()
-        loaded: dict[Stage, Any] = {}
-        for done, stage in enumerate(STAGES):
-            vendor = choices[stage].vendor
+        vendors = [vendor for stage in STAGES for vendor in choices[stage].vendors]
+        loaded: dict[str, Any] = {}
+        for done, vendor in enumerate(vendors):
 
             def step(_part: str, share: float, label: str = vendor.label, at: int = done) -> None:
-                loop.call_soon_threadsafe(progress, label, (at + share) / len(STAGES))
+                loop.call_soon_threadsafe(progress, label, (at + share) / len(vendors))
 
-            progress(vendor.label, done / len(STAGES))
-            loaded[stage] = await asyncio.to_thread(vendor.load, settings, document, step)
+            progress(vendor.label, done / len(vendors))
+            loaded[vendor.name] = await asyncio.to_thread(vendor.load, settings, document, step)
         await asyncio.to_thread(prepare, document.sections)
         progress("ready", 1.0)
         return cls(settings, document, choices, loaded)
 
     @property
     def brain(self) -> Brain:
-        """Who decides each turn."""
-        brain: Brain = self._build("brain")
-        return brain
+        """Who decides each turn: one brain, or several in order of preference."""
+        brains: list[Brain] = [self._build(one) for one in self.choices["brain"].vendors]
+        return brains[0] if len(brains) == 1 else FailoverBrain(brains)
 
     def processor(self, stage: Stage) -> FrameProcessor:
-        """One call's own processor for a stage."""
-        processor: FrameProcessor = self._build(stage)
-        return processor
+        """One call's own processor for a stage: one service, or several with failover."""
+        vendors = self.choices[stage].vendors
+        services: list[FrameProcessor] = [self._build(vendor) for vendor in vendors]
+        names = [vendor.name for vendor in vendors]
+        if len(services) == 1:
+            return services[0]
+        if stage == "stt":
+            ends_turns = [vendor.ends_turns for vendor in vendors]
+            return SpeechToTextFailover(services, names=names, ends_turns=ends_turns)
+        return TextToSpeechFailover(services, names=names)
 
     @property
     def ending(self) -> Ending:
@@ -85,9 +94,8 @@ class Engines:
             return self.choices["brain"].vendor.kind == "cloud"
         return self.settings.preemptive == "on"
 
-    def _build(self, stage: Stage) -> Any:
-        vendor = self.choices[stage].vendor
-        return vendor.build(self.loaded[stage], self.settings, self.document)
+    def _build(self, vendor: Vendor) -> Any:
+        return vendor.build(self.loaded[vendor.name], self.settings, self.document)
 
     def close(self) -> None:
         """Give back threads and connections; no call may be open."""

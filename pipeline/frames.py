@@ -202,6 +202,23 @@ class EscalationFrame(SystemFrame):
 
 
 @dataclass
+class FailoverFrame(SystemFrame):
+    """A vendor could not do its stage any more, and the next has taken over.
+
+    Parameters:
+        stage: ``"stt"``, ``"brain"`` or ``"tts"``.
+        failed: Name of the vendor that failed.
+        vendor: Name of the one that took over.
+        ends_turns: Whether that one, a recogniser, says itself when a turn is over.
+    """
+
+    stage: str = ""
+    failed: str = ""
+    vendor: str = ""
+    ends_turns: bool = False
+
+
+@dataclass
 class PlaybackFrame(SystemFrame):
     """How much of Viva's voice the caller's page has played out.
 

@@ -38,6 +38,9 @@ class Vendor:
         build: Makes one call's part from what was loaded.
         ends_turns: Whether it decides the end of the caller's turn itself, so that no turn model
             is needed.
+        automatic: Whether ``auto`` may choose it.
+        checked: What the project's tests hold against it: whole calls (against a simulator of its
+            protocol, or the real engine), or only that it can be made.
     """
 
     stage: Stage
@@ -49,19 +52,28 @@ class Vendor:
     load: Callable[[Settings, Document, Progress], Any]
     build: Callable[[Any, Settings, Document], Any]
     ends_turns: bool = False
+    automatic: bool = True
+    checked: Literal["calls", "construction"] = "calls"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A vendor chosen for a stage.
+    """The vendors chosen for a stage.
 
     Parameters:
         vendor: The vendor.
         why: Why it was chosen, in words.
+        reserves: Who takes over, in this order, when one can no longer do its job.
     """
 
     vendor: Vendor
     why: str
+    reserves: tuple[Vendor, ...] = ()
+
+    @property
+    def vendors(self) -> tuple[Vendor, ...]:
+        """All of them, in order."""
+        return (self.vendor, *self.reserves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,18 +218,35 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
 
 
 def _choose(stage: Stage, wanted: str, settings: Settings) -> Choice:
+    if wanted == "auto":
+        return _automatic(stage, settings)
+    names = [name.strip() for name in wanted.split(",")]
+    vendors = [_named(stage, name, settings) for name in names]
+    if stage == "vad" and len(vendors) > 1:
+        raise SettingsError(f"VAD={wanted!r} names several; voice activity has no failover.")
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{stage.upper()}={wanted!r} names a vendor twice.")
+    return Choice(vendors[0], f"{stage.upper()}={wanted}", tuple(vendors[1:]))
+
+
+def _named(stage: Stage, name: str, settings: Settings) -> Vendor:
     vendors = of_stage(stage)
-    if wanted != "auto":
-        for vendor in vendors:
-            if vendor.name == wanted:
-                if trouble := vendor.missing(settings):
-                    raise SettingsError(f"{stage.upper()}={wanted}: {trouble}.")
-                return Choice(vendor, f"{stage.upper()}={wanted}")
-        allowed = ", ".join(["auto", *(vendor.name for vendor in vendors)])
-        raise SettingsError(f"{stage.upper()}={wanted!r} is unknown; allowed: {allowed}.")
-    troubles = []
     for vendor in vendors:
+        if vendor.name == name:
+            if trouble := vendor.missing(settings):
+                raise SettingsError(f"{stage.upper()}={name}: {trouble}.")
+            return vendor
+    allowed = ", ".join(["auto", *(vendor.name for vendor in vendors)])
+    raise SettingsError(f"{stage.upper()}={name!r} is unknown; allowed: {allowed}.")
+
+
+def _automatic(stage: Stage, settings: Settings) -> Choice:
+    troubles = []
+    for vendor in of_stage(stage):
+        if not vendor.automatic:
+            continue
         if not (trouble := vendor.missing(settings)):
-            return Choice(vendor, "auto")
+            why = "auto: its key is set" if vendor.kind == "cloud" else "auto: embedded"
+            return Choice(vendor, why)
         troubles.append(f"{vendor.name}: {trouble}")
     raise SettingsError(f"{stage.upper()}=auto finds nobody. {'; '.join(troubles)}.")

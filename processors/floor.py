@@ -97,7 +97,7 @@ class Floor:
     ) -> None:
         self._times = times or FloorTimes()
         self._instant = instant
-        self._ending = ending
+        self.ending = ending
         self._preemptive = preemptive
         self.agent = Agent.QUIET
         self.caller = Caller.SILENT
@@ -173,7 +173,7 @@ class Floor:
             return []
         actions: list[Action] = []
         if self.caller not in (Caller.SPEAKING, Caller.PENDING):
-            if self._ending != "recogniser":
+            if self.ending != "recogniser":
                 return []
             # It ended the turn too early: the same speech goes on.
             actions = self.speech_started(now)
@@ -370,9 +370,9 @@ class Floor:
 
     def _end_deadline(self) -> float:
         times = self._times
-        if self._ending == "transcript":
+        if self.ending == "transcript":
             return self._transcribed
-        if self._ending == "recogniser":
+        if self.ending == "recogniser":
             return self._transcribed + times.recogniser
         if self._finished is None:
             return self._transcribed + times.turn_model

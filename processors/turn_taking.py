@@ -29,6 +29,7 @@ from pipeline.frames import (
     DuckFrame,
     EndCallFrame,
     EndOfTurnFrame,
+    FailoverFrame,
     SpeechPauseFrame,
     TurnFrame,
     UnduckFrame,
@@ -127,6 +128,10 @@ class TurnTaking(FrameProcessor):
                 await self.push_frame(frame, direction)
                 self._floor.begin_waiting(self._now())
                 self._alarm = self.create_task(self._watch_the_time())
+            case FailoverFrame(stage="stt"):
+                # One that does not say when turns end leaves it to its transcripts.
+                self._floor.ending = "recogniser" if frame.ends_turns else "transcript"
+                await self.push_frame(frame, direction)
             case EndCallFrame():
                 async with self._lock:
                     await self._end_call(frame)

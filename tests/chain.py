@@ -24,6 +24,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 from pipecat.utils.asyncio.task_manager import TaskManager
@@ -33,6 +34,7 @@ from knowledge.document import load
 from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
 from pipeline.frames import EndOfTurnFrame, Usage
 from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
+from processors.failover import TextToSpeechFailover
 from processors.floor import Ending
 from processors.grounded import GroundedCaller
 from processors.turn_taking import TurnTaking
@@ -73,7 +75,13 @@ class ScriptedBrain:
 class ScriptedVoice(TTSService):
     """Speaks 60 ms a character, ten times faster than real time; its samples name the turn."""
 
-    def __init__(self, conversation: Conversation, *, first_audio_secs: float = 0.04) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        first_audio_secs: float = 0.04,
+        fails_at: str = "",
+    ) -> None:
         super().__init__(
             sample_rate=OUTPUT_SAMPLE_RATE,
             push_start_frame=True,
@@ -82,6 +90,7 @@ class ScriptedVoice(TTSService):
         )
         self._conversation = conversation
         self._first_audio_secs = first_audio_secs
+        self._fails_at = fails_at
         self._answer = 0
 
     async def process_frame(self, frame: Frame, direction: Any) -> None:
@@ -92,7 +101,10 @@ class ScriptedVoice(TTSService):
         answers = text.startswith(("She studied", "Then she"))
         value = self._answer if answers else PROMPT_SAMPLE
         await asyncio.sleep(self._first_audio_secs)
-        for _ in range(len(text)):
+        for at in range(len(text)):
+            if self._fails_at and text[at:].startswith(self._fails_at):
+                await self.push_error("out of credit", force_treat_as_permanent=True)
+                return
             await asyncio.sleep(0.006)
             pcm = np.full(int(0.06 * OUTPUT_SAMPLE_RATE), value, np.int16).tobytes()
             yield TTSAudioRawFrame(pcm, OUTPUT_SAMPLE_RATE, 1, context_id=context_id)
@@ -189,12 +201,18 @@ class ScriptedCall:
         instant: bool = False,
         ending: Ending = "model",
         preemptive: bool = False,
+        voice_fails_at: str = "",
     ) -> None:
         self.conversation = Conversation()
         self.socket = ScriptedSocket(reports=reports)
         self.ended: list[str] = []
         self.brain = ScriptedBrain()
-        self.voice = ScriptedVoice(self.conversation)
+        self.voice: FrameProcessor = ScriptedVoice(self.conversation)
+        if voice_fails_at:
+            self.voice = TextToSpeechFailover(
+                [ScriptedVoice(self.conversation, fails_at=voice_fails_at), self.voice],
+                names=["first", "second"],
+            )
         transport = BrowserTransport(
             Page(self.socket),  # type: ignore[arg-type]
             self.conversation,

@@ -9,7 +9,7 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
 from pipeline.conversation import Conversation, Turn
-from pipeline.frames import CallerTextFrame, DecisionFrame, DuckFrame, UnduckFrame
+from pipeline.frames import CallerTextFrame, DecisionFrame, DuckFrame, FailoverFrame, UnduckFrame
 from transports import messages
 from transports.page import Page, PageClosedError, PageStalledError
 
@@ -40,7 +40,7 @@ class Announcer:
         self._page = page
         self._conversation = conversation
         self._ended = ended
-        self._stage_vendors = stage_vendors
+        self._stage_vendors = dict(stage_vendors)
 
     async def audio(self, chunk: bytes) -> None:
         """Send audio: PCM s16le, mono, 24 kHz."""
@@ -62,6 +62,8 @@ class Announcer:
                 await self._send(messages.Duck(on=False))
             case DecisionFrame():
                 await self._decision(frame)
+            case FailoverFrame():
+                await self._failover(frame)
             case _:
                 pass
 
@@ -143,6 +145,14 @@ class Announcer:
         await self._send(rtvi.UserTranscriptionMessage(data=data))
         if frame.final:
             await self.stage("thinking")
+
+    async def _failover(self, frame: FailoverFrame) -> None:
+        for stage, vendor in self._stage_vendors.items():
+            if vendor == frame.failed:
+                self._stage_vendors[stage] = frame.vendor
+        await self._send(
+            messages.Failover(stage=frame.stage, failed=frame.failed, vendor=frame.vendor)
+        )
 
     async def _decision(self, frame: DecisionFrame) -> None:
         turns = self._conversation.turns

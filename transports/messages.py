@@ -100,6 +100,15 @@ class Stage(Payload):
     progress: float | None = Field(default=None, description="0 to 1, while loading.")
 
 
+class Failover(Payload):
+    """A vendor could not go on, and another has taken over its stage."""
+
+    type: Literal["failover"] = "failover"
+    stage: str = Field(description="`stt`, `brain` or `tts`.")
+    failed: str = Field(description="The vendor that failed.")
+    vendor: str = Field(description="The vendor that took over.")
+
+
 class Duck(Payload):
     """Lower the voice at once (30 ms ramp), or bring it back up."""
 
@@ -126,7 +135,7 @@ class End(Payload):
 
 
 ServerPayload = Annotated[
-    Sentence | Decision | Turn | Stage | Duck | Cap | End, Field(discriminator="type")
+    Sentence | Decision | Turn | Stage | Failover | Duck | Cap | End, Field(discriminator="type")
 ]
 
 

@@ -69,7 +69,7 @@ async def _recognised(engines: Any, audio: bytes) -> str:
 
     samples = np.frombuffer(audio, np.int16).astype(np.float32) / 32768
     pcm = soxr.resample(samples, 24_000, 16_000)[-12 * 16_000 :]
-    transcript = await engines.loaded["stt"].transcribe(pcm, hotwords=(), final=True)
+    transcript = await engines.loaded["whisper"].transcribe(pcm, hotwords=(), final=True)
     return str(transcript.text).lower()
 
 

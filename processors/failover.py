@@ -1,0 +1,214 @@
+"""The next vendor takes over when one can no longer do its stage, and the turn is not lost.
+
+pipecat's ``ServiceSwitcher`` moves the frames; what it lacks is kept here: the speech that the
+failed recogniser had heard but not transcribed, and the sentences that the failed voice had been
+given but not spoken.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    TTSSpeakFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.pipeline.service_switcher import ServiceSwitcher, ServiceSwitcherStrategyFailover
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from pipeline.frames import FailoverFrame, SentenceFrame
+
+
+class _NextUsable(ServiceSwitcherStrategyFailover):
+    """pipecat's strategy, which also says at once, and not in a task, that it has switched."""
+
+    switched: Callable[[FrameProcessor], Awaitable[None]] | None = None
+
+    async def handle_error(self, error: ErrorFrame) -> FrameProcessor | None:
+        """Switch if the error warrants it, before any other frame can reach the new service."""
+        service = await super().handle_error(error)
+        if service is not None and self.switched is not None:
+            await self.switched(service)
+        return service
+
+
+class _Failover(ServiceSwitcher[_NextUsable]):
+    """Tells the chain of each switch, and hands the new service the work of the old one."""
+
+    stage = ""
+
+    def __init__(
+        self,
+        services: Sequence[FrameProcessor],
+        *,
+        names: Sequence[str],
+        ends_turns: Sequence[bool] = (),
+    ) -> None:
+        super().__init__(list(services), _NextUsable)
+        self._names: Mapping[FrameProcessor, str] = dict(zip(services, names, strict=True))
+        self._ends_turns: Mapping[FrameProcessor, bool] = dict(
+            zip(services, ends_turns or [False] * len(services), strict=True)
+        )
+        self._serving = services[0]
+        self.strategy.switched = self._switched
+
+    async def _switched(self, service: FrameProcessor) -> None:
+        failed, self._serving = self._serving, service
+        notice = FailoverFrame(
+            stage=self.stage,
+            failed=self._names[failed],
+            vendor=self._names[service],
+            ends_turns=self._ends_turns[service],
+        )
+        await self.push_frame(notice)
+        for frame in self._unfinished():
+            await service.queue_frame(frame)
+
+    def _unfinished(self) -> Sequence[Frame]:
+        raise AssertionError("a stage knows what its services leave unfinished")
+
+
+class SpeechToTextFailover(_Failover):
+    """Recognisers in order of preference; the speech that was not transcribed is heard again.
+
+    Parameters:
+        services: The recognisers.
+        names: Their names in settings.
+        ends_turns: Which of them say themselves when a turn is over.
+        keep_secs: How much speech is kept; longer speech is heard again from its end.
+        pre_roll_secs: Audio kept from before the speech.
+    """
+
+    stage = "stt"
+
+    def __init__(
+        self,
+        services: Sequence[FrameProcessor],
+        *,
+        names: Sequence[str],
+        ends_turns: Sequence[bool] = (),
+        keep_secs: float = 20.0,
+        pre_roll_secs: float = 0.5,
+    ) -> None:
+        super().__init__(services, names=names, ends_turns=ends_turns)
+        self._keep_secs = keep_secs
+        self._pre_roll_secs = pre_roll_secs
+        self._audio: deque[InputAudioRawFrame] = deque()
+        self._secs = 0.0
+        self._started: VADUserStartedSpeakingFrame | None = None
+        self._stopped: VADUserStoppedSpeakingFrame | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Keep what a recogniser has not transcribed yet."""
+        match frame:
+            case InputAudioRawFrame():
+                self._audio.append(frame)
+                self._secs += _secs(frame)
+                speaking = self._started is not None
+                self._forget(self._keep_secs if speaking else self._pre_roll_secs)
+            case VADUserStartedSpeakingFrame():
+                self._started, self._stopped = frame, None
+            case VADUserStoppedSpeakingFrame():
+                self._stopped = frame
+        await super().process_frame(frame, direction)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Forget speech once its final transcript is there."""
+        if isinstance(frame, TranscriptionFrame) and self._stopped is not None:
+            self._started = self._stopped = None
+            self._forget(self._pre_roll_secs)
+        await super().push_frame(frame, direction)
+
+    def _forget(self, keep_secs: float) -> None:
+        while self._audio and self._secs > keep_secs:
+            self._secs -= _secs(self._audio.popleft())
+
+    def _unfinished(self) -> Sequence[Frame]:
+        if self._started is None:
+            return ()
+        again: list[Frame] = [*self._audio]
+        # The recogniser must know of the speech before it hears the rest of it.
+        again.insert(0, self._started)
+        if self._stopped is not None:
+            again.append(self._stopped)
+        return again
+
+
+class TextToSpeechFailover(_Failover):
+    """Voices in order of preference; what was not spoken is spoken by the next.
+
+    A sentence whose audio had begun is not said again: its caller has heard of it what they have.
+
+    Parameters:
+        services: The voices.
+        names: Their names in settings.
+    """
+
+    stage = "tts"
+
+    def __init__(self, services: Sequence[FrameProcessor], *, names: Sequence[str]) -> None:
+        super().__init__(services, names=names)
+        self._given: deque[SentenceFrame | TTSSpeakFrame] = deque()
+        self._announced = False  # the first of them is next to be heard
+        self._answering = False
+        self._ended: LLMFullResponseEndFrame | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Keep what a voice has not spoken yet."""
+        if direction is FrameDirection.DOWNSTREAM:
+            match frame:
+                case LLMFullResponseStartFrame():
+                    self._answering, self._ended = True, None
+                case LLMFullResponseEndFrame():
+                    self._answering, self._ended = False, frame
+                case SentenceFrame() | TTSSpeakFrame():
+                    self._given.append(frame)
+                case InterruptionFrame():
+                    self._given.clear()
+                    self._answering = self._announced = False
+                    self._ended = None
+        await super().process_frame(frame, direction)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Forget a sentence once its audio has begun."""
+        match frame:
+            case SentenceFrame():
+                self._announced = True
+                if any(one is frame for one in self._given):
+                    while self._given[0] is not frame:  # those before it gave no audio
+                        self._given.popleft()
+            case TTSAudioRawFrame() if self._given:
+                if self._announced or isinstance(self._given[0], TTSSpeakFrame):
+                    self._given.popleft()
+                    self._announced = False
+            case LLMFullResponseEndFrame():
+                self._ended = None
+        await super().push_frame(frame, direction)
+
+    def _unfinished(self) -> Sequence[Frame]:
+        again, self._announced = list(self._given), False
+        if not again and not self._answering:
+            return ()
+        frames: list[Frame] = []
+        if self._answering or self._ended is not None:
+            frames.append(LLMFullResponseStartFrame())
+        frames += again
+        if self._ended is not None:
+            frames.append(LLMFullResponseEndFrame())
+        return frames
+
+
+def _secs(frame: InputAudioRawFrame) -> float:
+    return frame.num_frames / frame.sample_rate
