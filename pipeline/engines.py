@@ -10,7 +10,8 @@ from pipecat.processors.frame_processor import FrameProcessor
 from knowledge.document import Document
 from knowledge.support import prepare
 from pipeline.settings import Settings
-from pipeline.vendors import STAGES, Choice, Progress, Stage, Vendor
+from pipeline.vendor import STAGES, Context, Progress, Stage, Vendor
+from pipeline.vendors import Choice
 from processors.decision import Brain
 from processors.failover import SpeechToTextFailover, TextToSpeechFailover
 from processors.failover_brain import FailoverBrain
@@ -51,6 +52,7 @@ class Engines:
                 whole, 0 to 1.
         """
         loop = asyncio.get_running_loop()
+        context = Context(settings, document)
         vendors = [vendor for stage in STAGES for vendor in choices[stage].vendors]
         loaded: dict[str, Any] = {}
         for done, vendor in enumerate(vendors):
@@ -59,7 +61,7 @@ class Engines:
                 loop.call_soon_threadsafe(progress, label, (at + share) / len(vendors))
 
             progress(vendor.label, done / len(vendors))
-            loaded[vendor.name] = await asyncio.to_thread(vendor.load, settings, document, step)
+            loaded[vendor.name] = await asyncio.to_thread(vendor.load, context, step)
         await asyncio.to_thread(prepare, document.sections)
         progress("ready", 1.0)
         return cls(settings, document, choices, loaded)
@@ -95,7 +97,8 @@ class Engines:
         return self.settings.preemptive == "on"
 
     def _build(self, vendor: Vendor) -> Any:
-        return vendor.build(self.loaded[vendor.name], self.settings, self.document)
+        context = Context(self.settings, self.document, turn_model=self.ending == "model")
+        return vendor.build(self.loaded[vendor.name], context)
 
     def close(self) -> None:
         """Give back threads and connections; no call may be open."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Positive = Annotated[float, Field(gt=0)]
@@ -45,6 +45,43 @@ class Settings(BaseSettings):
     brain: str = Field("auto", description="Who decides each turn; see `viva vendors`.")
     tts: str = Field("auto", description="Text to speech; see `viva vendors`.")
     vad: str = Field("auto", description="Voice activity; see `viva vendors`.")
+
+    deepgram_api_key: SecretStr | None = Field(None, description="Key of Deepgram.")
+    deepgram_base_url: str = Field("", description="Deepgram's address; empty: its cloud.")
+    deepgram_model: str = Field("nova-3", description="Deepgram's model.")
+    deepgram_language: str = Field("en-GB", description="What callers speak, for Deepgram.")
+    assemblyai_api_key: SecretStr | None = Field(None, description="Key of AssemblyAI.")
+    soniox_api_key: SecretStr | None = Field(None, description="Key of Soniox.")
+
+    anthropic_api_key: SecretStr | None = Field(None, description="Key of Anthropic.")
+    anthropic_base_url: str = Field("", description="Anthropic's address; empty: its cloud.")
+    claude_model: str = Field("claude-haiku-4-5", description="Claude's model.")
+    claude_cache_ttl: Literal["5m", "1h"] = Field(
+        "5m", description="How long Anthropic keeps the document in its prompt cache."
+    )
+    brain_base_url: str = Field(
+        "", description="BRAIN=openai: the endpoint, such as http://127.0.0.1:11434/v1 (Ollama)."
+    )
+    brain_model: str = Field("", description="BRAIN=openai, groq, openrouter: the model.")
+    brain_api_key: SecretStr | None = Field(
+        None, description="BRAIN=openai: the endpoint's key, where it wants one."
+    )
+    groq_api_key: SecretStr | None = Field(None, description="Key of Groq.")
+    openrouter_api_key: SecretStr | None = Field(None, description="Key of OpenRouter.")
+
+    elevenlabs_api_key: SecretStr | None = Field(None, description="Key of ElevenLabs.")
+    elevenlabs_base_url: str = Field("", description="ElevenLabs' address; empty: its cloud.")
+    elevenlabs_model: str = Field("eleven_flash_v2_5", description="ElevenLabs' model.")
+    elevenlabs_voice_id: str = Field(
+        "JBFqnCBsd6RMkjVDRZzb", description="ElevenLabs' id of the voice."
+    )
+    tts_mode: Literal["stream", "whole"] = Field(
+        "stream",
+        description="ElevenLabs: speak while the answer is still being decided, or ask once for "
+        "the whole of it.",
+    )
+    cartesia_api_key: SecretStr | None = Field(None, description="Key of Cartesia.")
+    cartesia_voice_id: str = Field("", description="Cartesia's id of the voice.")
 
     vad_start_secs: Positive = Field(0.096, description="Speech this long starts a turn.")
     vad_stop_secs: Positive = Field(0.2, description="Silence this long stops the speech.")

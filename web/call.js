@@ -174,6 +174,9 @@ const TAKE = {
     if (stage === 'listening') return call.state === 'interrupted' ? null : 'listening';
     return null;
   },
+  failover: (call, { failed, vendor }) => {
+    call.error = `${failed} failed, and ${vendor} has taken over.`;
+  },
   error: (call, { error }) => {
     call.error = error;
   },

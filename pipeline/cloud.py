@@ -1,0 +1,5 @@
+"""The vendors that are services elsewhere, each used when its key is set."""
+
+from pipeline.vendor import Vendor
+
+CLOUD: tuple[Vendor, ...] = ()
