@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.vendors import STAGES, Choice, Progress, Stage
 from transports.browser import BrowserLine
 from transports.messages import Stage as StageMessage
 from transports.page import Page, PageClosedError, PageProtocolError, PageStalledError
+from transports.rtvi import RtviPage
 
 WEB = Path(__file__).parent / "web"
 
@@ -94,6 +95,7 @@ class Server:
         app = web.Application(middlewares=[_headers])
         app.router.add_get("/", self._index)
         app.router.add_get("/call", self._call)
+        app.router.add_get("/rtvi", self._rtvi)
         app.router.add_get("/about.json", self._about)
         app.router.add_get("/document.json", self._document)
         app.router.add_get("/healthz", self._healthz)
@@ -133,7 +135,7 @@ class Server:
 
     async def _close(self, _app: web.Application) -> None:
         if self._ready and self._given is None:
-            (await self.engines()).close()
+            await (await self.engines()).close()
         elif self._loading is not None:
             self._loading.cancel()
 
@@ -205,6 +207,15 @@ class Server:
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         _refuse_other_origins(request)
+        return await self._answer(request, Page)
+
+    async def _rtvi(self, request: web.Request) -> web.StreamResponse:
+        _refuse_other_origins(
+            request, allowed=self.settings.rtvi_origins.replace(" ", "").split(",")
+        )
+        return await self._answer(request, RtviPage)
+
+    async def _answer(self, request: web.Request, kind: type[Page]) -> web.StreamResponse:
         if request.transport is not None:
             raw = request.transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -212,7 +223,7 @@ class Server:
             compress=False, heartbeat=HEARTBEAT_SECS, max_msg_size=MAX_MESSAGE_BYTES
         )
         await page_socket.prepare(request)
-        page = Page(page_socket, send_timeout_secs=self.settings.page_timeout_secs)
+        page = kind(page_socket, send_timeout_secs=self.settings.page_timeout_secs)
         reason = await self._hold(page)
         if reason:
             await page.finish(reason, REASONS[reason])
@@ -271,10 +282,12 @@ async def _headers(
     return response
 
 
-def _refuse_other_origins(request: web.Request) -> None:
+def _refuse_other_origins(request: web.Request, *, allowed: Sequence[str] = ()) -> None:
     """A page of another site must not hold calls here in its visitors' names."""
     origin = request.headers.get("Origin")
-    if origin is not None and origin.partition("://")[2] != request.host:
+    if origin is None or origin in allowed or "*" in allowed:
+        return
+    if origin.partition("://")[2] != request.host:
         raise web.HTTPForbidden(text=f"calls from {origin} are not taken here")
 
 

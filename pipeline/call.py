@@ -146,10 +146,12 @@ class Call:
             running = group.create_task(worker.run(WorkerParams(task_manager=tasks)))
             running.add_done_callback(lambda _: self.end("fault"))
             talking = group.create_task(self._talk(worker, started))
+            warming = group.create_task(self._engines.warm())
             try:
                 reason = await self._over
             finally:
                 talking.cancel()
+                warming.cancel()
                 await worker.cancel(reason="call over")
         return reason
 

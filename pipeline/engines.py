@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any, Self
 
 from pipecat.processors.frame_processor import FrameProcessor
 
 from knowledge.document import Document
 from knowledge.support import prepare
+from pipeline.frames import Usage
 from pipeline.settings import Settings
 from pipeline.vendor import STAGES, Context, Progress, Stage, Vendor
 from pipeline.vendors import Choice
 from processors.decision import Brain
 from processors.failover import SpeechToTextFailover, TextToSpeechFailover
-from processors.failover_brain import FailoverBrain
+from processors.failover_brain import FailoverBrain, Standing
 from processors.floor import Ending
 
 
@@ -27,12 +29,14 @@ class Engines:
         document: What calls are answered from.
         choices: The vendor of each stage.
         loaded: What each vendor's ``load`` gave, by its name.
+        standing: Which brains have failed lately, and are to be left alone.
     """
 
     settings: Settings
     document: Document
     choices: Mapping[Stage, Choice]
     loaded: Mapping[str, Any]
+    standing: Standing = field(default_factory=Standing)
 
     @classmethod
     async def load(
@@ -70,7 +74,7 @@ class Engines:
     def brain(self) -> Brain:
         """Who decides each turn: one brain, or several in order of preference."""
         brains: list[Brain] = [self._build(one) for one in self.choices["brain"].vendors]
-        return brains[0] if len(brains) == 1 else FailoverBrain(brains)
+        return brains[0] if len(brains) == 1 else FailoverBrain(brains, standing=self.standing)
 
     def processor(self, stage: Stage) -> FrameProcessor:
         """One call's own processor for a stage: one service, or several with failover."""
@@ -100,9 +104,18 @@ class Engines:
         context = Context(self.settings, self.document, turn_model=self.ending == "model")
         return vendor.build(self.loaded[vendor.name], context)
 
-    def close(self) -> None:
+    async def warm(self) -> Usage:
+        """Have the vendor of the brain read the document, where that makes it faster.
+
+        Returns:
+            What that used.
+        """
+        warm = getattr(self.brain, "warm", None)
+        return await warm() if warm is not None else Usage()
+
+    async def close(self) -> None:
         """Give back threads and connections; no call may be open."""
         for engine in self.loaded.values():
             close = getattr(engine, "close", None)
-            if close is not None:
-                close()
+            if close is not None and isawaitable(closing := close()):
+                await closing

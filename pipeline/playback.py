@@ -17,25 +17,27 @@ class Span:
         text: The sentence.
         start: First sample, from the start of the epoch.
         samples: Samples sent so far.
+        voice: Samples that have come of its voice, sent or not.
     """
 
     turn: int
     text: str
     start: int
     samples: int = 0
+    voice: int = 0
 
     @property
     def end(self) -> int:
-        """First sample after it."""
-        return self.start + self.samples
+        """First sample after all of it that is known of."""
+        return self.start + max(self.samples, self.voice)
 
     def heard(self, played: int) -> str:
         """The words of it that had begun when ``played`` samples of the epoch were played."""
         if played >= self.end:
             return self.text
-        if played <= self.start or not self.samples:
+        if played <= self.start or self.end == self.start:
             return ""
-        reached = (played - self.start) / self.samples * len(self.text)
+        reached = (played - self.start) / (self.end - self.start) * len(self.text)
         return _whole_words(self.text, reached)
 
 

@@ -126,6 +126,11 @@ class Settings(BaseSettings):
     page_timeout_secs: Positive = Field(
         5.0, description="A page that reads nothing for this long ends its call."
     )
+    rtvi_origins: str = Field(
+        "",
+        description="Other sites whose pages may call by /rtvi: their origins, such as "
+        "https://example.com, with commas between them; * for any.",
+    )
     shutdown_secs: Positive = Field(5.0, description="Time for open calls to end politely.")
 
     whisper_workers: int = Field(2, ge=1, le=64, description="Recognitions at once (embedded STT).")

@@ -25,6 +25,7 @@ from pipeline.frames import (
     DecisionFrame,
     EndCallFrame,
     EscalationFrame,
+    FailoverFrame,
     SentenceFrame,
     TurnFrame,
     Usage,
@@ -81,6 +82,7 @@ class GroundedCaller(FrameProcessor):
     ) -> None:
         super().__init__()
         self._brain = brain
+        self._serving = brain.name
         self._document = document
         self._phrases = phrases or Phrases()
         self._patience = Patience(
@@ -189,6 +191,10 @@ class GroundedCaller(FrameProcessor):
         decision = await deliberation.decide()
         await self._push(deliberation, LLMFullResponseEndFrame())
         turn = deliberation.turn
+        if decision.brain != self._serving:
+            taken_over = FailoverFrame(stage="brain", failed=self._serving, vendor=decision.brain)
+            self._serving = decision.brain
+            await self._push(deliberation, taken_over)
         if deliberation.fault and self._held is None:
             error = f"{self._brain.name} could not decide: {deliberation.fault}"
             await self.push_error(error, category=ErrorCategory.UNKNOWN)

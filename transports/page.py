@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSMessage, WSMsgType, web
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
@@ -43,6 +43,9 @@ class Page:
         send_timeout_secs: Longest wait for the page to take a message.
     """
 
+    lead_secs = 0.4
+    """Longest voice that may be sent ahead of what has been played."""
+
     def __init__(self, socket: web.WebSocketResponse, *, send_timeout_secs: float = 5.0) -> None:
         self._socket = socket
         self._send_timeout_secs = send_timeout_secs
@@ -63,14 +66,10 @@ class Page:
         """
         while True:
             message = await self._socket.receive()
-            heard: bytes | ClientMessage
+            if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
+                raise PageClosedError
             try:
-                if message.type is WSMsgType.BINARY:
-                    heard = _audio(message.data)
-                elif message.type is WSMsgType.TEXT:
-                    heard = parse_client_message(message.data)
-                else:
-                    raise PageClosedError
+                heard = await self._understood(message)
             except MessageError as error:
                 self._faults += 1
                 fatal = self._faults >= FAULTS_IN_A_ROW
@@ -79,7 +78,14 @@ class Page:
                     raise PageProtocolError(str(error)) from None
             else:
                 self._faults = 0
-                return heard
+                if heard is not None:
+                    return heard
+
+    async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:
+        """What a message says; ``None`` when nobody else need know."""
+        if message.type is WSMsgType.BINARY:
+            return _audio(message.data)
+        return parse_client_message(message.data)
 
     async def send_audio(self, audio: bytes) -> None:
         """Send PCM s16le, mono, 24 kHz.

@@ -32,11 +32,9 @@ from pipeline.frames import (
     PlaybackFrame,
     SentenceFrame,
 )
+from pipeline.playback import Span
 from transports.announcer import Announcer, Ended
 from transports.page import Page
-
-LEAD_SECS = 0.4
-"""The page is never sent more than this ahead of what it has played."""
 
 CHUNK_SECS = 0.1
 """Longest audio message."""
@@ -50,12 +48,19 @@ HEARD_TIMEOUT_SECS = 0.5
 _BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Announcement:
     turn: int
     text: str
     sections: tuple[str, ...]
     lines: tuple[int, ...]
+    voice: int = 0  # samples of it that have come
+    span: Span | None = None  # once they are being sent
+
+    def has_come(self, samples: int) -> None:
+        self.voice += samples
+        if self.span is not None:
+            self.span.voice = self.voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class VoiceOutput(BaseOutputTransport):
         self._announcer = Announcer(
             page, conversation, ended=ended, stage_vendors=stage_vendors or {}
         )
+        self._lead_secs = page.lead_secs
         self._conversation = conversation
         self._playback = conversation.playback
         self._now = conversation.clock
@@ -121,6 +127,7 @@ class VoiceOutput(BaseOutputTransport):
         self._open = True  # audio may be of a live answer
         self._dead_turn = 0  # answers to this turn and those before were interrupted
         self._dead_contexts: set[str] = set()
+        self._sentence: _Announcement | None = None  # the one whose voice is coming
         self._unheard: dict[int, tuple[Turn, asyncio.Task[None]]] = {}
 
     # Frames.
@@ -179,6 +186,8 @@ class VoiceOutput(BaseOutputTransport):
             self._room.clear()
             await self._room.wait()
         if epoch == self._playback.epoch:
+            if self._sentence is not None:
+                self._sentence.has_come(len(audio) // 2)
             self._queued_bytes += len(audio)
             self._put(audio)
 
@@ -196,7 +205,8 @@ class VoiceOutput(BaseOutputTransport):
         current = self._conversation.turn
         if turn and current is not None and current.first_sentence is None:
             current.first_sentence = self._now()
-        self._put(_Announcement(turn, frame.text.strip(), sections, lines))
+        self._sentence = _Announcement(turn, frame.text.strip(), sections, lines)
+        self._put(self._sentence)
 
     # The voice.
 
@@ -250,8 +260,8 @@ class VoiceOutput(BaseOutputTransport):
         for at in range(0, len(audio), step):
             chunk = audio[at : at + step]
             length = len(chunk) / _BYTES_PER_SEC
-            while (ahead := self._playback.remaining_secs(self._now()) + length - LEAD_SECS) > 0:
-                await asyncio.sleep(ahead)
+            while (late := self._playback.remaining_secs(self._now()) + length) > self._lead_secs:
+                await asyncio.sleep(late - self._lead_secs)
                 if epoch != self._playback.epoch:
                     return
             if not self._voicing:
@@ -264,7 +274,8 @@ class VoiceOutput(BaseOutputTransport):
                 return
 
     async def _begin_sentence(self, item: _Announcement) -> None:
-        span = self._playback.begin(item.turn, item.text)
+        span = item.span = self._playback.begin(item.turn, item.text)
+        item.has_come(0)
         await self._announcer.sentence(item.turn, span.start, item.text, item.sections, item.lines)
 
     async def _voice_started(self) -> None:
@@ -295,6 +306,7 @@ class VoiceOutput(BaseOutputTransport):
     async def _interrupt(self, frame: InterruptionFrame) -> None:
         """Drop everything that has not been sent, then tell the page to drop the rest."""
         self._items.clear()
+        self._sentence = None
         self._queued_bytes = 0
         self._room.set()
         self._open = self._flowing = False

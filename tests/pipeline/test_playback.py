@@ -30,6 +30,16 @@ def test_the_last_report_of_an_interrupted_answer_corrects_the_estimate() -> Non
     assert not playback.report(0, 2 * RATE, now=1.2, final=True), "a closed epoch stays closed"
 
 
+def test_words_that_were_never_sent_were_not_heard() -> None:
+    playback = Playback(sample_rate=RATE)
+    span = playback.begin(1, "She studied at Vassar.")
+    span.voice = 2 * RATE  # all of the sentence has come from the voice
+    playback.send(RATE, now=0.0)  # half of it was sent
+    playback.report(0, RATE, now=1.0)
+    playback.interrupt(now=1.0)
+    assert playback.heard(1, now=1.0) == "She studied"
+
+
 def test_a_page_that_reports_nothing_is_taken_to_play_in_real_time() -> None:
     playback = Playback(sample_rate=RATE)
     playback.begin(1, "one two")
