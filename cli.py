@@ -1,14 +1,17 @@
 """The command ``viva``."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
@@ -157,9 +160,15 @@ def _print_call(heard: Any) -> None:
     typer.echo(f"ended: {heard.ended}")
 
 
-@app.command()
-def vendors() -> None:
+vendors_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(vendors_app, name="vendors")
+
+
+@vendors_app.callback(invoke_without_command=True)
+def vendors(context: typer.Context) -> None:
     """Show what each stage can be, what is chosen and why, and what is missing."""
+    if context.invoked_subcommand is not None:
+        return
     settings = _settings()
     try:
         choices = choose(settings)
@@ -180,6 +189,77 @@ def vendors() -> None:
     Console().print(table)
     if trouble:
         raise _fail(trouble)
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="First of four ports; 0 takes free ones.")] = 7870,
+) -> None:
+    """Start simulators of the cloud vendors, and print the settings that use them.
+
+    They speak the vendors' protocols on loopback, with the embedded engines behind them: the cloud
+    path without a key and without a cloud.
+    """
+    sys.path.insert(0, str(Path(__file__).parent))
+    from tests.vendors.simulate import run
+
+    settings = _settings()
+    try:
+        document = load(settings.knowledge)
+    except DocumentError as error:
+        raise _fail(str(error)) from None
+
+    def listening(environment: dict[str, str]) -> None:
+        for name, value in environment.items():
+            typer.echo(f"export {name}={value}")
+        _terminal.print("In another terminal, set these and run `make run`. Ctrl-C ends it.")
+
+    with suppress(KeyboardInterrupt):
+        _run(run(document, port=port, listening=listening))
+
+
+@vendors_app.command("check")
+def check_vendors(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
+) -> None:
+    """Check that the vendors that are chosen do what their stages must; takes a minute or two.
+
+    The exit status is 0 if every check passed, 1 if not, 2 if they could not be made.
+    """
+    settings = _settings()
+    try:
+        choices = choose(settings)
+        document = load(settings.knowledge)
+    except (SettingsError, DocumentError) as error:
+        raise _fail(str(error)) from None
+
+    def tell(text: str) -> None:
+        _terminal.print(text, style="dim", markup=False)
+
+    try:
+        from pipeline.conformance import check
+
+        results = _run(check(settings, document, choices, tell=tell))
+    except KeyboardInterrupt:
+        _terminal.print("viva: interrupted", style="red")
+        # A model that is still being loaded must not be waited for, nor be torn down under it.
+        os._exit(130)
+    if as_json:
+        listed = [dataclasses.asdict(result) for result in results]
+        typer.echo(json.dumps({"checks": listed}, indent=2, ensure_ascii=False))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for column in ("stage", "vendor", "check", "", "detail"):
+            table.add_column(column)
+        for one in results:
+            outcome = "passed" if one.passed else "[red]FAILED[/red]"
+            table.add_row(
+                *map(escape, (one.stage, one.vendor, one.name)), outcome, escape(one.detail)
+            )
+        Console().print(table)
+    raise typer.Exit(0 if all(result.passed for result in results) else 1)
 
 
 @app.command("settings")

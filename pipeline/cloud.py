@@ -10,15 +10,17 @@ from pipeline.settings import Settings
 from pipeline.vendor import Context, Progress, Vendor, needs
 
 GROQ_URL = "https://api.groq.com/openai/v1"
+ELEVENLABS_URL = "https://api.elevenlabs.io"
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 
 
-def _key(setting: str, *modules: str, **others: str) -> Callable[[Settings], str]:
-    """A vendor that needs a key, its client, and perhaps further settings."""
+def _key(setting: str, *modules: str, also: str = "") -> Callable[[Settings], str]:
+    """A vendor that needs a key, its client, and perhaps another setting."""
     installed = needs(*modules)
 
     def missing(settings: Settings) -> str:
-        absent = [name for name in (setting, *others) if not getattr(settings, name)]
+        wanted = (setting, also) if also else (setting,)
+        absent = [name for name in wanted if not getattr(settings, name)]
         if absent:
             return f"not set: {', '.join(name.upper() for name in absent)}"
         return installed(settings)
@@ -38,7 +40,7 @@ def _load_deepgram(context: Context, _: Progress) -> Any:
 
     settings = context.settings
     return connect_to(
-        api_key=_secret(settings.deepgram_api_key), base_url=settings.deepgram_base_url or None
+        api_key=_secret(settings.deepgram_api_key), base_url=settings.deepgram_base_url
     )
 
 
@@ -51,6 +53,25 @@ def _build_deepgram(client: Any, context: Context) -> FrameProcessor:
         language=context.settings.deepgram_language,
         keyterms=context.document.proper_nouns(),
     )
+
+
+def _build_more(name: str) -> Callable[[Any, Context], FrameProcessor]:
+    """A recogniser of pipecat's own."""
+
+    def build(_: Any, context: Context) -> FrameProcessor:
+        from processors import more_stt
+
+        service: FrameProcessor = getattr(more_stt, name)(
+            api_key=_secret(getattr(context.settings, f"{name}_api_key")),
+            keyterms=context.document.proper_nouns(),
+        )
+        return service
+
+    return build
+
+
+def _nothing(_context: Context, _progress: Progress) -> None:
+    """Calls share nothing of it."""
 
 
 # Brains
@@ -71,9 +92,17 @@ def _load_claude(context: Context, progress: Progress) -> Any:
 
 
 def _openai(
-    name: str, url: Callable[[Settings], str], key: Callable[[Settings], SecretStr | None]
+    name: str, *, url: str = "", model: str = "brain_model", key: str = "brain_api_key"
 ) -> Callable[[Context, Progress], Any]:
-    """A brain behind an endpoint that speaks OpenAI's chat completions."""
+    """A brain behind an endpoint that speaks OpenAI's chat completions.
+
+    Args:
+        name: The vendor's name.
+        url: Its address; empty for the one in the settings. A vendor with an address of its own
+            keeps it, so that its key can go nowhere else.
+        model: The setting that names the model.
+        key: The setting that holds the key.
+    """
 
     def load(context: Context, _: Progress) -> Any:
         from processors.openai_compatible import OpenAICompatibleBrain
@@ -81,9 +110,9 @@ def _openai(
         settings = context.settings
         return OpenAICompatibleBrain(
             context.document,
-            base_url=url(settings),
-            model=settings.brain_model,
-            api_key=_secret(key(settings)) or None,
+            base_url=url or settings.brain_base_url,
+            model=getattr(settings, model),
+            api_key=_secret(getattr(settings, key)) or None,
             name=name,
         )
 
@@ -104,8 +133,10 @@ def _load_elevenlabs(context: Context, _: Progress) -> Any:
         return None
     from processors.elevenlabs_whole import client
 
-    address = {"base_url": settings.elevenlabs_base_url} if settings.elevenlabs_base_url else {}
-    return client(api_key=_secret(settings.elevenlabs_api_key), **address)
+    return client(
+        api_key=_secret(settings.elevenlabs_api_key),
+        base_url=settings.elevenlabs_base_url or ELEVENLABS_URL,
+    )
 
 
 def _build_elevenlabs(client: Any, context: Context) -> FrameProcessor:
@@ -120,12 +151,11 @@ def _build_elevenlabs(client: Any, context: Context) -> FrameProcessor:
         )
     from processors.elevenlabs import ElevenLabsTTS
 
-    url = settings.elevenlabs_base_url.replace("http", "ws", 1)
     return ElevenLabsTTS(
         api_key=_secret(settings.elevenlabs_api_key),
         voice_id=settings.elevenlabs_voice_id,
         model=settings.elevenlabs_model,
-        **({"url": url} if url else {}),
+        url=(settings.elevenlabs_base_url or ELEVENLABS_URL).replace("http", "ws", 1),
     )
 
 
@@ -140,6 +170,30 @@ CLOUD: tuple[Vendor, ...] = (
         load=_load_deepgram,
         build=_build_deepgram,
         ends_turns=True,
+    ),
+    Vendor(
+        stage="stt",
+        name="assemblyai",
+        label="AssemblyAI",
+        kind="cloud",
+        detail="in AssemblyAI's cloud; your voice is sent there",
+        missing=_key("assemblyai_api_key", "websockets"),
+        load=_nothing,
+        build=_build_more("assemblyai"),
+        automatic=False,
+        checked="construction",
+    ),
+    Vendor(
+        stage="stt",
+        name="soniox",
+        label="Soniox",
+        kind="cloud",
+        detail="in Soniox' cloud; your voice is sent there",
+        missing=_key("soniox_api_key", "websockets"),
+        load=_nothing,
+        build=_build_more("soniox"),
+        automatic=False,
+        checked="construction",
     ),
     Vendor(
         stage="brain",
@@ -157,8 +211,8 @@ CLOUD: tuple[Vendor, ...] = (
         label="OpenAI-compatible endpoint",
         kind="cloud",
         detail="any endpoint that speaks OpenAI's chat completions: Ollama, vLLM …",
-        missing=_key("brain_base_url", "openai", brain_model=""),
-        load=_openai("openai", lambda s: s.brain_base_url, lambda s: s.brain_api_key),
+        missing=_key("brain_base_url", "openai", also="brain_model"),
+        load=_openai("openai"),
         build=_itself,
     ),
     Vendor(
@@ -167,9 +221,10 @@ CLOUD: tuple[Vendor, ...] = (
         label="Groq",
         kind="cloud",
         detail="a language model in Groq's cloud, held to the document",
-        missing=_key("groq_api_key", "openai", brain_model=""),
-        load=_openai("groq", lambda s: s.brain_base_url or GROQ_URL, lambda s: s.groq_api_key),
+        missing=_key("groq_api_key", "openai", also="groq_model"),
+        load=_openai("groq", url=GROQ_URL, model="groq_model", key="groq_api_key"),
         build=_itself,
+        automatic=False,
         checked="construction",
     ),
     Vendor(
@@ -178,13 +233,15 @@ CLOUD: tuple[Vendor, ...] = (
         label="OpenRouter",
         kind="cloud",
         detail="a language model that OpenRouter finds, held to the document",
-        missing=_key("openrouter_api_key", "openai", brain_model=""),
+        missing=_key("openrouter_api_key", "openai", also="openrouter_model"),
         load=_openai(
             "openrouter",
-            lambda s: s.brain_base_url or OPENROUTER_URL,
-            lambda s: s.openrouter_api_key,
+            url=OPENROUTER_URL,
+            model="openrouter_model",
+            key="openrouter_api_key",
         ),
         build=_itself,
+        automatic=False,
         checked="construction",
     ),
     Vendor(

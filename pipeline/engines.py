@@ -74,7 +74,11 @@ class Engines:
     def brain(self) -> Brain:
         """Who decides each turn: one brain, or several in order of preference."""
         brains: list[Brain] = [self._build(one) for one in self.choices["brain"].vendors]
-        return brains[0] if len(brains) == 1 else FailoverBrain(brains, standing=self.standing)
+        if len(brains) == 1:
+            return brains[0]
+        # A brain that is given up for its silence must count as failed before it is.
+        stall_secs = 0.8 * self.settings.first_token_timeout_secs
+        return FailoverBrain(brains, standing=self.standing, stall_secs=stall_secs)
 
     def processor(self, stage: Stage) -> FrameProcessor:
         """One call's own processor for a stage: one service, or several with failover."""

@@ -150,6 +150,7 @@ class DecisionFrame(SystemFrame):
         usage: What the inference used.
         brain: Name of the brain that decided.
         ttft_secs: From the start of the turn to the brain's first token; ``None`` if none came.
+        ttfs_secs: From the start of the turn to the first sentence that may be spoken.
     """
 
     turn: int = 0
@@ -163,6 +164,7 @@ class DecisionFrame(SystemFrame):
     usage: Usage = field(default_factory=Usage)
     brain: str = ""
     ttft_secs: float | None = None
+    ttfs_secs: float | None = None
 
 
 @dataclass

@@ -62,12 +62,14 @@ class Settings(BaseSettings):
     brain_base_url: str = Field(
         "", description="BRAIN=openai: the endpoint, such as http://127.0.0.1:11434/v1 (Ollama)."
     )
-    brain_model: str = Field("", description="BRAIN=openai, groq, openrouter: the model.")
+    brain_model: str = Field("", description="BRAIN=openai: the endpoint's model.")
     brain_api_key: SecretStr | None = Field(
         None, description="BRAIN=openai: the endpoint's key, where it wants one."
     )
     groq_api_key: SecretStr | None = Field(None, description="Key of Groq.")
+    groq_model: str = Field("openai/gpt-oss-20b", description="Groq's model.")
     openrouter_api_key: SecretStr | None = Field(None, description="Key of OpenRouter.")
+    openrouter_model: str = Field("", description="OpenRouter's model.")
 
     elevenlabs_api_key: SecretStr | None = Field(None, description="Key of ElevenLabs.")
     elevenlabs_base_url: str = Field("", description="ElevenLabs' address; empty: its cloud.")

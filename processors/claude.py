@@ -115,6 +115,7 @@ class ClaudeBrain:
             timeout=anthropic.Timeout(stall_timeout_secs, connect=connect_timeout_secs),
             http_client=anthropic.DefaultAsyncHttpxClient(limits=limits),
         )
+        self._messages = self._client.messages  # The SDK imports it now, not in a turn.
         self._warm_until = float("-inf")
         self._warming = asyncio.Lock()
 
@@ -167,7 +168,7 @@ class ClaudeBrain:
             try:
                 # No tokens to generate fills the cache alone. It may not be combined with a forced
                 # tool or a stream, neither of which is part of the prefix.
-                message = await self._client.messages.create(
+                message = await self._messages.create(
                     model=self.model,
                     max_tokens=0,
                     system=self._system,
@@ -196,7 +197,7 @@ class ClaudeBrain:
         """
         started = asyncio.get_running_loop().time()
         try:
-            stream = await self._client.messages.create(
+            stream = await self._messages.create(
                 model=self.model,
                 max_tokens=self._max_tokens,
                 system=self._system,
@@ -225,7 +226,7 @@ class ClaudeBrain:
     async def _read(
         self, stream: anthropic.AsyncStream[Any], started: float
     ) -> AsyncGenerator[BrainEvent, None]:
-        usage, chars, outside, stopped = Usage(), 0, 0, ""
+        usage, chars, outside, stopped, whole = Usage(), 0, 0, "", False
         async for event in stream:
             match event:
                 case RawMessageStartEvent(message=message):
@@ -250,15 +251,17 @@ class ClaudeBrain:
                         logger.warning("claude wrote {} characters outside its call", outside)
                     if stopped in ("max_tokens", "refusal", "model_context_window_exceeded"):
                         raise BrainError(f"claude stopped before its decision was whole: {stopped}")
-                    return
+                    whole = True  # Read to the end all the same: the connection is used again.
                 case _:
                     pass  # Kinds of event may be added, says the API's versioning policy.
-        raise BrainError("claude's stream ended before its message did")
+        if not whole:
+            raise BrainError("claude's stream ended before its message did")
 
     def _note_cache(self, usage: Usage, started: float) -> None:
         """Note how long the prefix stays cached: each use renews it, from the use's beginning."""
         if usage.cache_read_tokens or usage.cache_write_tokens:
-            self._warm_until = started + self._ttl_secs
+            self._messages = self._client.messages  # The SDK imports it now, not in a turn.
+        self._warm_until = started + self._ttl_secs
 
 
 def prepare(

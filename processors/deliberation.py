@@ -106,6 +106,7 @@ class Deliberation:
         self._gate = Gate(document, turn.question)
         self._started = time.monotonic()
         self._ttft_secs: float | None = None
+        self._ttfs_secs: float | None = None
         self._call = _Call()
         self._spent = Usage()  # By attempts before this call.
         self._decision: Literal["respond", "escalate"] = "respond"
@@ -135,6 +136,8 @@ class Deliberation:
         self._started = time.monotonic()
         if self._ttft_secs is not None:
             self._ttft_secs = 0.0
+        if self._ttfs_secs is not None:
+            self._ttfs_secs = 0.0
 
     async def decide(self) -> DecisionFrame:
         """Say the answer, or what is said instead of it, and return the decision."""
@@ -161,6 +164,7 @@ class Deliberation:
             usage=self.usage,
             brain=self._brain.name,
             ttft_secs=self._ttft_secs,
+            ttfs_secs=self._ttfs_secs,
         )
 
     async def _ask(self) -> None:
@@ -299,6 +303,8 @@ class Deliberation:
         self, sentence: str, sections: tuple[str, ...] = (), lines: tuple[int, ...] = ()
     ) -> None:
         self._said.append(sentence)
+        if self._ttfs_secs is None:
+            self._ttfs_secs = time.monotonic() - self._started
         turn = self.turn.turn
         await self._say_frame(SentenceFrame(sentence, turn=turn, sections=sections, lines=lines))
 

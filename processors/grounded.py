@@ -157,7 +157,7 @@ class GroundedCaller(FrameProcessor):
         while held and self._deciding is deliberation:
             frame = held.pop(0)
             if isinstance(frame, DecisionFrame):
-                frame.ttft_secs = 0.0
+                frame.ttft_secs = frame.ttfs_secs = 0.0
             await self.push_frame(frame)
         if self._deciding is deliberation:
             self._held = None

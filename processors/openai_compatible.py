@@ -113,15 +113,24 @@ class OpenAICompatibleBrain:
             max_keepalive_connections=_CONNECTIONS,
             keepalive_expiry=keep_alive_secs,  # httpx's 5 s would not reach the next turn.
         )
+        self._headers = {} if api_key else {"Authorization": openai.Omit()}
         self._client = openai.AsyncOpenAI(
             # Never None: the SDK would take OpenAI's own key from the environment, for anyone.
             api_key=api_key or "none",
             base_url=base_url,
-            default_headers=None if api_key else {"Authorization": openai.Omit()},  # type: ignore[dict-item]
             max_retries=0,  # Who asks again, and whom, is for Deliberation and FailoverBrain.
             timeout=openai.Timeout(stall_timeout_secs, connect=connect_timeout_secs),
             http_client=openai.DefaultAsyncHttpxClient(limits=limits),
         )
+        self._completions = self._client.chat.completions  # The SDK imports it now, not in a turn.
+
+    async def warm(self) -> Usage:
+        """Open the connection of the first turn. It never raises; a failure is logged."""
+        try:
+            await self._client.models.list(extra_headers=self._headers)
+        except (openai.APIError, httpx2.HTTPError) as error:
+            logger.warning("{} was not warmed up: {}", self.name, self._fault(error))
+        return Usage()
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         """Stream one tool call that answers the question.
@@ -154,13 +163,14 @@ class OpenAICompatibleBrain:
         dialect = self.dialect
         while True:
             try:
-                stream = await self._client.chat.completions.create(
+                stream = await self._completions.create(
                     model=self.model,
                     messages=cast(Any, asked),
                     tools=self._tools,
                     tool_choice="required" if dialect.forces else "auto",
                     stream=True,
                     extra_body=self._optional(dialect),
+                    extra_headers=self._headers,
                 )
             except (openai.APIError, httpx2.HTTPError) as error:
                 status = error.status_code if isinstance(error, openai.APIStatusError) else 0

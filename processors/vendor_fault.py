@@ -7,9 +7,6 @@ from email.utils import parsedate_to_datetime
 from processors.decision import BrainError
 
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_TEMPORARY_TYPES = frozenset(
-    {"overloaded_error", "rate_limit_error", "api_error", "timeout_error", "server_error"}
-)
 _MOST_CHARS = 200
 
 
@@ -26,13 +23,12 @@ def of_status(
         message: What the vendor says of it. Left out for a refused key, which it may quote.
     """
     permanent = 400 <= status < 500 and status not in _TEMPORARY
-    if kind in _TEMPORARY_TYPES:
-        permanent = False
     named = f" {kind}" if kind else ""
+    answered = f"answered HTTP {status}" if status >= 400 else "broke its stream off:"
     said = f": {message[:_MOST_CHARS]}" if message and status not in (401, 403) else ""
     refused = " (is the key right?)" if status in (401, 403) else ""
     return BrainError(
-        f"{brain} answered HTTP {status}{named}{refused}{said}",
+        f"{brain} {answered}{named}{refused}{said}",
         permanent=permanent,
         retry_after_secs=None if permanent else retry_after_secs(headers),
     )

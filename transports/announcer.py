@@ -162,6 +162,8 @@ class Announcer:
         turn.decision = frame
         if turn.ended is not None and frame.ttft_secs is not None:
             turn.first_token = turn.ended + frame.ttft_secs
+        if turn.ended is not None and frame.ttfs_secs is not None:
+            turn.first_sentence = turn.ended + frame.ttfs_secs
         await self._send(
             messages.Decision(
                 turn=frame.turn,

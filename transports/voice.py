@@ -179,8 +179,9 @@ class VoiceOutput(BaseOutputTransport):
         if frame.sample_rate != OUTPUT_SAMPLE_RATE:
             audio = await self._resampler.resample(audio, frame.sample_rate, OUTPUT_SAMPLE_RATE)
         turn = self._conversation.turn
-        if turn is not None and turn.first_audio is None and turn.first_sentence is not None:
-            turn.first_audio = self._now()
+        sentence = self._sentence
+        if turn is not None and sentence is not None and sentence.turn == turn.number:
+            turn.first_audio = turn.first_audio or self._now()
         epoch = self._playback.epoch
         while self._queued_bytes >= QUEUE_SECS * _BYTES_PER_SEC:
             self._room.clear()
@@ -202,9 +203,6 @@ class VoiceOutput(BaseOutputTransport):
             if frame.context_id:
                 self._dead_contexts.add(frame.context_id)
             return
-        current = self._conversation.turn
-        if turn and current is not None and current.first_sentence is None:
-            current.first_sentence = self._now()
         self._sentence = _Announcement(turn, frame.text.strip(), sections, lines)
         self._put(self._sentence)
 
