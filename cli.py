@@ -34,7 +34,7 @@ _terminal = Console(stderr=True, highlight=False)
 
 
 def _fail(message: str) -> typer.Exit:
-    _terminal.print(f"viva: {message}", style="red", markup=False)
+    _terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
     return typer.Exit(2)
 
 
@@ -75,7 +75,7 @@ def serve(
 
     def progress(label: str, share: float) -> None:
         bar.update(loading, description=f"loading {label}", completed=share)
-        if share >= 1.0:
+        if label == "ready":
             bar.stop()
             _terminal.print("Models are loaded; calls are answered at once.")
 

@@ -28,7 +28,7 @@ class Recording:
         voice: Who says it: ``person``, a synthetic voice, or ``synthesis`` for sounds.
         kind: ``question``, ``backchannel``, ``barge-in``, ``cough``, ``noise`` or ``human``.
         expect: Of a question: ``respond`` or ``escalate``; empty where either is right.
-        section: A word of the section that answers it; empty where none does.
+        section: Id of the section that answers it, or of one above it; empty where none does.
         after: The recording that it follows up; empty when it stands alone.
         pcm: The audio, 16 kHz mono 16-bit.
         speech: Where the words begin and end, in seconds.

@@ -156,7 +156,27 @@ def _build_elevenlabs(client: Any, context: Context) -> FrameProcessor:
         voice_id=settings.elevenlabs_voice_id,
         model=settings.elevenlabs_model,
         url=(settings.elevenlabs_base_url or ELEVENLABS_URL).replace("http", "ws", 1),
+        # With nobody in reserve, a voice that falls silent is asked once more.
+        stall_retries=0 if "," in settings.tts else 1,
     )
+
+
+# More voices
+
+
+def _build_cartesia(_: Any, context: Context) -> FrameProcessor:
+    from processors.more_tts import cartesia
+
+    return cartesia(
+        api_key=_secret(context.settings.cartesia_api_key),
+        voice_id=context.settings.cartesia_voice_id,
+    )
+
+
+def _build_aura(_: Any, context: Context) -> FrameProcessor:
+    from processors.more_tts import aura
+
+    return aura(api_key=_secret(context.settings.deepgram_api_key))
 
 
 CLOUD: tuple[Vendor, ...] = (
@@ -253,5 +273,29 @@ CLOUD: tuple[Vendor, ...] = (
         missing=_key("elevenlabs_api_key", "elevenlabs"),
         load=_load_elevenlabs,
         build=_build_elevenlabs,
+    ),
+    Vendor(
+        stage="tts",
+        name="cartesia",
+        label="Cartesia",
+        kind="cloud",
+        detail="a voice in Cartesia's cloud",
+        missing=_key("cartesia_api_key", "websockets", also="cartesia_voice_id"),
+        load=_nothing,
+        build=_build_cartesia,
+        automatic=False,
+        checked="construction",
+    ),
+    Vendor(
+        stage="tts",
+        name="aura",
+        label="Deepgram Aura",
+        kind="cloud",
+        detail="a voice in Deepgram's cloud",
+        missing=_key("deepgram_api_key", "websockets"),
+        load=_nothing,
+        build=_build_aura,
+        automatic=False,
+        checked="construction",
     ),
 )

@@ -18,6 +18,7 @@ class Span:
         start: First sample, from the start of the epoch.
         samples: Samples sent so far.
         voice: Samples that have come of its voice, sent or not.
+        words: Where the vendor's times put its words: first sample in the span, end in the text.
     """
 
     turn: int
@@ -25,6 +26,7 @@ class Span:
     start: int
     samples: int = 0
     voice: int = 0
+    words: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def end(self) -> int:
@@ -35,6 +37,9 @@ class Span:
         """The words of it that had begun when ``played`` samples of the epoch were played."""
         if played >= self.end:
             return self.text
+        if self.words:
+            begun = [end for first, end in self.words if self.start + first < played]
+            return self.text[: max(begun, default=0)]
         if played <= self.start or self.end == self.start:
             return ""
         reached = (played - self.start) / (self.end - self.start) * len(self.text)
@@ -78,6 +83,16 @@ class Playback:
         span = Span(turn, text, self.sent)
         self._epochs[-1].spans.append(span)
         return span
+
+    def word(self, word: str) -> None:
+        """Note that the audio sent from now on speaks this word of the sentence."""
+        spans = self._epochs[-1].spans
+        if not spans:
+            return
+        span = spans[-1]
+        at = span.text.find(word, span.words[-1][1] if span.words else 0)
+        if at >= 0:
+            span.words.append((span.samples, at + len(word)))
 
     def send(self, samples: int, now: float) -> None:
         """Note that samples have been sent."""

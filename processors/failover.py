@@ -5,6 +5,7 @@ failed recogniser had heard but not transcribed, and the sentences that the fail
 given but not spoken.
 """
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -12,19 +13,15 @@ from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
-    InterruptionFrame,
-    LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
     TranscriptionFrame,
-    TTSAudioRawFrame,
-    TTSSpeakFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.service_switcher import ServiceSwitcher, ServiceSwitcherStrategyFailover
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from pipeline.frames import FailoverFrame, SentenceFrame
+from pipeline.frames import FailoverFrame
+from processors.speech_order import SpeechOrder
 
 
 class _NextUsable(ServiceSwitcherStrategyFailover):
@@ -69,11 +66,12 @@ class _Failover(ServiceSwitcher[_NextUsable]):
             ends_turns=self._ends_turns[service],
         )
         await self.push_frame(notice)
-        for frame in self._unfinished():
+        for frame in await self._unfinished(failed):
             await service.queue_frame(frame)
 
-    def _unfinished(self) -> Sequence[Frame]:
-        raise AssertionError("a stage knows what its services leave unfinished")
+    @abstractmethod
+    async def _unfinished(self, failed: FrameProcessor) -> Sequence[Frame]:
+        """What a service leaves to be done by the next."""
 
 
 class SpeechToTextFailover(_Failover):
@@ -133,7 +131,7 @@ class SpeechToTextFailover(_Failover):
         while self._audio and self._secs > keep_secs:
             self._secs -= _secs(self._audio.popleft())
 
-    def _unfinished(self) -> Sequence[Frame]:
+    async def _unfinished(self, failed: FrameProcessor) -> Sequence[Frame]:
         if self._started is None:
             return ()
         again: list[Frame] = [*self._audio]
@@ -148,6 +146,7 @@ class TextToSpeechFailover(_Failover):
     """Voices in order of preference; what was not spoken is spoken by the next.
 
     A sentence whose audio had begun is not said again: its caller has heard of it what they have.
+    Each voice keeps its own account of that: :class:`processors.speech_order.SpeechOrder`.
 
     Parameters:
         services: The voices.
@@ -156,58 +155,8 @@ class TextToSpeechFailover(_Failover):
 
     stage = "tts"
 
-    def __init__(self, services: Sequence[FrameProcessor], *, names: Sequence[str]) -> None:
-        super().__init__(services, names=names)
-        self._given: deque[SentenceFrame | TTSSpeakFrame] = deque()
-        self._announced = False  # the first of them is next to be heard
-        self._answering = False
-        self._ended: LLMFullResponseEndFrame | None = None
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Keep what a voice has not spoken yet."""
-        if direction is FrameDirection.DOWNSTREAM:
-            match frame:
-                case LLMFullResponseStartFrame():
-                    self._answering, self._ended = True, None
-                case LLMFullResponseEndFrame():
-                    self._answering, self._ended = False, frame
-                case SentenceFrame() | TTSSpeakFrame():
-                    self._given.append(frame)
-                case InterruptionFrame():
-                    self._given.clear()
-                    self._answering = self._announced = False
-                    self._ended = None
-        await super().process_frame(frame, direction)
-
-    async def push_frame(
-        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
-    ) -> None:
-        """Forget a sentence once its audio has begun."""
-        match frame:
-            case SentenceFrame():
-                self._announced = True
-                if any(one is frame for one in self._given):
-                    while self._given[0] is not frame:  # those before it gave no audio
-                        self._given.popleft()
-            case TTSAudioRawFrame() if self._given:
-                if self._announced or isinstance(self._given[0], TTSSpeakFrame):
-                    self._given.popleft()
-                    self._announced = False
-            case LLMFullResponseEndFrame():
-                self._ended = None
-        await super().push_frame(frame, direction)
-
-    def _unfinished(self) -> Sequence[Frame]:
-        again, self._announced = list(self._given), False
-        if not again and not self._answering:
-            return ()
-        frames: list[Frame] = []
-        if self._answering or self._ended is not None:
-            frames.append(LLMFullResponseStartFrame())
-        frames += again
-        if self._ended is not None:
-            frames.append(LLMFullResponseEndFrame())
-        return frames
+    async def _unfinished(self, failed: FrameProcessor) -> Sequence[Frame]:
+        return await failed.hand_over() if isinstance(failed, SpeechOrder) else ()
 
 
 def _secs(frame: InputAudioRawFrame) -> float:

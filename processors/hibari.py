@@ -2,27 +2,15 @@
 
 from collections.abc import AsyncGenerator, Mapping
 
-from pipecat.frames.frames import (
-    ErrorFrame,
-    Frame,
-    InterruptionFrame,
-    LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
-    TextFrame,
-    TTSAudioRawFrame,
-    TTSSpeakFrame,
-)
-from pipecat.processors.frame_processor import FrameCallback, FrameDirection
+from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
-from pipecat.services.tts_service import TTSService
 from pipecat.utils.errors import ErrorCategory
 
 from processors.hibari_engine import FRAME_BYTES, SAMPLE_RATE, HibariEngine, markup
+from processors.speech_order import SpeechOrder
 
-_WORDS = (LLMFullResponseStartFrame, LLMFullResponseEndFrame, TextFrame, TTSSpeakFrame)
 
-
-class HibariTTS(TTSService):
+class HibariTTS(SpeechOrder):
     """Speaks with the voice that all calls of the process share.
 
     Between ``LLMFullResponseStartFrame`` and ``LLMFullResponseEndFrame`` every ``SentenceFrame``
@@ -79,8 +67,6 @@ class HibariTTS(TTSService):
             else None,
         )
         self._engine = engine
-        self._queued: set[int] = set()  # Ids of the words that wait to be processed.
-        self._overtaken: set[int] = set()  # Those of them that an interruption has overtaken.
 
     @classmethod
     def format_pronunciation(cls, word: str, ipa: str) -> str | None:
@@ -90,33 +76,6 @@ class HibariTTS(TTSService):
     def can_generate_metrics(self) -> bool:
         """Time to first audio and characters used are reported."""
         return True
-
-    async def queue_frame(
-        self,
-        frame: Frame,
-        direction: FrameDirection = FrameDirection.DOWNSTREAM,
-        callback: FrameCallback | None = None,
-    ) -> None:
-        """Note what arrives in which order.
-
-        A system frame jumps pipecat's queue: an interruption is processed before words that came
-        just ahead of it, and may leave them there.
-        """
-        if isinstance(frame, InterruptionFrame):
-            self._overtaken |= self._queued
-            self._queued.clear()
-        elif isinstance(frame, _WORDS) and frame.interruptible:
-            self._queued.add(frame.id)
-        await super().queue_frame(frame, direction, callback)
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Speak text, but none that an interruption has overtaken."""
-        if isinstance(frame, _WORDS):
-            self._queued.discard(frame.id)
-            if frame.id in self._overtaken:
-                return
-            self._overtaken.clear()
-        await super().process_frame(frame, direction)
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """Speak one sentence, or one utterance, in frames of 60 ms.

@@ -17,7 +17,7 @@ SIMILAR = 0.75
 _MIN_LETTERS = 4
 _WORD = re.compile(r"\S+")
 _ODD = re.compile(r"\w\S*[-A-Z0-9]\S*")
-_END = re.compile(r"[.,!?;:]+$")
+_END = re.compile(r"('s)?[.,!?;:]*$")
 
 
 def blend(plain: str, hinted: str, names: Sequence[str]) -> str:
@@ -44,6 +44,25 @@ def blend(plain: str, hinted: str, names: Sequence[str]) -> str:
     return " ".join(words)
 
 
+def spelt(text: str, names: Sequence[str]) -> str:
+    """Write the names that no dictionary holds as the document does: FLOW-MATIC for flowmatic."""
+    _, odd = _spellings(tuple(names))
+    words = _WORD.findall(text)
+    written: list[str] = []
+    at = 0
+    while at < len(words):
+        for size in range(min(MAX_WORDS, len(words) - at), 0, -1):
+            stretch = words[at : at + size]
+            if name := odd.get(_run(stretch)):
+                written.append(_as(name, stretch))
+                break
+        else:
+            size = 1
+            written.append(words[at])
+        at += size
+    return " ".join(written)
+
+
 def _corrected(
     plain: list[str], hinted: list[str], exact: dict[str, str], odd: dict[str, str]
 ) -> list[str]:
@@ -52,8 +71,7 @@ def _corrected(
         return plain
     heard = _run(hinted)
     if name := exact.get(heard) or _nearest(heard, odd):
-        end = _END.search(plain[-1])
-        return [name + (end.group() if end else "")]
+        return [_as(name, plain)]
     if len(plain) == len(hinted) > 1:
         pairs = zip(plain, hinted, strict=True)
         return [word for pair in pairs for word in _corrected([pair[0]], [pair[1]], exact, odd)]
@@ -75,6 +93,12 @@ def _spellings(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     return exact, {run: name for run, name in exact.items() if _ODD.search(name)}
 
 
+def _as(name: str, words: Sequence[str]) -> str:
+    """A name with the punctuation that was behind the words it replaces."""
+    end = _END.search(words[-1])
+    return name + (end.group() if end else "")
+
+
 def _nearest(heard: str, spellings: dict[str, str]) -> str | None:
     """The name that a stretch of words is most like, if it is like one at all."""
     if len(heard) < _MIN_LETTERS:
@@ -91,4 +115,4 @@ def _nearest(heard: str, spellings: dict[str, str]) -> str | None:
 
 def _run(words: Sequence[str]) -> str:
     """The letters and digits of some words, run together."""
-    return "".join(c for word in words for c in word.casefold() if c.isalnum())
+    return "".join(c for word in words for c in _END.sub("", word).casefold() if c.isalnum())

@@ -26,7 +26,6 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.settings import TTSSettings
-from pipecat.services.tts_service import TTSService
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
@@ -37,6 +36,7 @@ from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart,
 from processors.failover import TextToSpeechFailover
 from processors.floor import Ending
 from processors.grounded import GroundedCaller
+from processors.speech_order import SpeechOrder
 from processors.turn_taking import TurnTaking
 from transports.browser import BrowserTransport
 from transports.page import Page
@@ -72,7 +72,7 @@ class ScriptedBrain:
         self.aborted -= 1
 
 
-class ScriptedVoice(TTSService):
+class ScriptedVoice(SpeechOrder):
     """Speaks 60 ms a character, ten times faster than real time; its samples name the turn."""
 
     def __init__(

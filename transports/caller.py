@@ -189,7 +189,7 @@ class Caller:
                 socket = await session.ws_connect(self._url, max_msg_size=0)
             except (aiohttp.ClientError, OSError) as error:
                 raise CallerError(
-                    f"nobody answers at {self._url}: {error}. Is `viva serve` running?"
+                    f"nobody answers at {self._url} ({_why(error)}). Is `viva serve` running?"
                 ) from None
             async with socket:
                 listening = asyncio.create_task(self._listen(socket))
@@ -359,3 +359,11 @@ class Caller:
     def _turn_of(self, number: int) -> HeardTurn:
         index = self._of_turn.setdefault(number, self._turn)
         return self._result.turns[max(0, index)]
+
+
+def _why(error: Exception) -> str:
+    """What kept a connection from being made, without the client's own detail."""
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"it answered with status {error.status}"
+    cause = getattr(error, "os_error", error)
+    return str(getattr(cause, "strerror", None) or type(error).__name__)

@@ -64,6 +64,11 @@ class _Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Stopped:
     """All audio of one utterance has come."""
 
@@ -78,7 +83,7 @@ class _EndCall:
     reason: str
 
 
-_Item = _Announcement | bytes | _Stopped | _AnswerEnd | _EndCall
+_Item = _Announcement | _Word | bytes | _Stopped | _AnswerEnd | _EndCall
 
 
 class VoiceOutput(BaseOutputTransport):
@@ -142,7 +147,8 @@ class VoiceOutput(BaseOutputTransport):
             case TTSAudioRawFrame():
                 await self._take_audio(frame)
             case TTSTextFrame():
-                pass
+                if frame.pts is not None:  # a word, with its vendor's time
+                    self._put(_Word(frame.text.strip()))
             case SentenceFrame():
                 self._announce(frame, frame.turn, frame.sections, frame.lines)
             case AggregatedTextFrame():
@@ -203,8 +209,12 @@ class VoiceOutput(BaseOutputTransport):
             if frame.context_id:
                 self._dead_contexts.add(frame.context_id)
             return
-        self._sentence = _Announcement(turn, frame.text.strip(), sections, lines)
-        self._put(self._sentence)
+        said = _Announcement(turn, frame.text.strip(), sections, lines)
+        last = self._sentence
+        if last is not None and not last.voice and (last.turn, last.text) == (turn, said.text):
+            return  # the voice that took over says what the one before it announced
+        self._sentence = said
+        self._put(said)
 
     # The voice.
 
@@ -221,6 +231,8 @@ class VoiceOutput(BaseOutputTransport):
                     await self._speak(item)
                 case _Announcement():
                     await self._begin_sentence(item)
+                case _Word():
+                    self._playback.word(item.text)
                 case _Stopped():
                     self._flowing = False
                 case _AnswerEnd():

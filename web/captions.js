@@ -9,11 +9,11 @@ const REASONS = {
   unclear: 'It did not understand the question.',
   fault: 'Something failed on the way.',
 };
+/** From the caller's last word to the first sound, one after another. */
 const TIMES = [
-  ['transcription_delay', 'words'],
-  ['end_of_turn_delay', 'turn'],
-  ['llm_ttfs', 'answer'],
-  ['tts_ttfb', 'voice'],
+  ['end_of_turn_delay', 'hearing'],
+  ['llm_ttfs', 'answering'],
+  ['tts_ttfb', 'speaking'],
 ];
 
 export class Captions {

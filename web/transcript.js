@@ -11,6 +11,7 @@
  * @property {object | null} decision The `decision` message.
  * @property {object | null} record The `turn` message.
  * @property {boolean} interrupted
+ * @property {boolean} over Whether Viva's words outside a turn are complete.
  */
 
 export class Transcript {
@@ -40,6 +41,9 @@ export class Transcript {
       case 'turn':
         this.#close(event);
         break;
+      case 'bot-stopped-speaking':
+        if (this.entries.at(-1)?.turn === 0) this.entries.at(-1).over = true;
+        break;
       case 'bot-interrupted':
         this.#interrupt();
         break;
@@ -67,10 +71,10 @@ export class Transcript {
     const last = this.entries.at(-1);
     const known = turn
       ? this.entries.find((entry) => entry.turn === turn)
-      : last?.turn === 0 && last;
+      : last?.turn === 0 && !last.over && last;
     if (known) return known;
     const entry = { turn, question: '', said: [], decision: null, record: null };
-    entry.interrupted = false;
+    Object.assign(entry, { interrupted: false, over: false });
     if (turn && this.pending) {
       entry.question = this.pending.text;
       this.pending = null;
@@ -88,6 +92,8 @@ export class Transcript {
 
   #interrupt() {
     const last = this.entries.at(-1);
-    if (last?.said.length && !last.record) last.interrupted = true;
+    if (!last?.said.length || last.record || last.over) return;
+    last.interrupted = true;
+    last.over = true;
   }
 }

@@ -12,6 +12,7 @@ const CALLER_AT = 0.3;
 const VOICE_AT = 0.7;
 const WAVE_WIDTH = 0.14;
 const STEP = 2;
+const STOPS = 12;
 
 export class VoiceLine {
   /** Levels from 0 to 1, set as they are measured. */
@@ -84,7 +85,9 @@ export class VoiceLine {
     const context = this.#canvas.getContext('2d');
     context.setTransform(scale, 0, 0, scale, 0, 0);
     const style = getComputedStyle(this.#canvas);
-    const [ink, accent, rule] = ['--ink', '--accent', '--rule'].map((name) => style.getPropertyValue(name));
+    // Written as #rrggbb in style.css; stroke adds an alpha.
+    const [ink, accent, rule] = ['--ink', '--accent', '--rule']
+      .map((name) => style.getPropertyValue(name).trim());
     return { context, width, height, ink, accent, rule };
   }
 }
@@ -107,17 +110,21 @@ function bump(distance, width) {
 
 /** A piece of the line around a centre, fading into the rule; both are parts of its width. */
 function stroke(context, width, heightAt, colour, centre, reach) {
-  context.strokeStyle = colour;
   const from = Math.max(0, width * (centre - 2.2 * reach));
   const to = Math.min(width, width * (centre + 2.2 * reach));
-  for (let x = from; x < to; x += STEP) {
-    context.globalAlpha = Math.min(1, 4 * bump(x / width - centre, reach));
-    context.beginPath();
-    context.moveTo(x, heightAt(x));
-    context.lineTo(Math.min(to, x + STEP), heightAt(Math.min(to, x + STEP)));
-    context.stroke();
+  if (to <= from) return;
+  const fade = context.createLinearGradient(from, 0, to, 0);
+  for (let stop = 0; stop <= STOPS; stop += 1) {
+    const x = from + ((to - from) * stop) / STOPS;
+    const alpha = Math.min(1, 4 * bump(x / width - centre, reach));
+    const hex = Math.round(255 * alpha).toString(16).padStart(2, '0');
+    fade.addColorStop(stop / STOPS, `${colour}${hex}`);
   }
-  context.globalAlpha = 1;
+  context.strokeStyle = fade;
+  context.beginPath();
+  context.moveTo(from, heightAt(from));
+  for (let x = from + STEP; x < to; x += STEP) context.lineTo(x, heightAt(x));
+  context.stroke();
 }
 
 function bar(context, middle, from, length, colour, weight = 3) {

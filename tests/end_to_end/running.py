@@ -44,10 +44,18 @@ FLAGS = (
     "--disable-sync",
 )
 
-# Notes what comes over the wire, and how much had been played when it came. It runs ahead of the
-# page's own code, and where the page's content security policy does not reach.
+# Notes the microphones that are opened, when the caller was loud, and what came over the wire, with
+# how much had been played by then. It runs ahead of the page's own code.
 _WIRETAP = """
-window.wire = { messages: [], epochs: [[]] };
+window.wire = { messages: [], epochs: [[]], loud: [] };
+window.microphones = [];
+const devices = navigator.mediaDevices;
+const ask = devices.getUserMedia.bind(devices);
+devices.getUserMedia = async (wanted) => {
+  const stream = await ask(wanted);
+  microphones.push(...stream.getTracks());
+  return stream;
+};
 window.WebSocket = class extends WebSocket {
   constructor(...given) {
     super(...given);
@@ -58,8 +66,15 @@ window.WebSocket = class extends WebSocket {
       }
       const message = JSON.parse(data);
       if (message.type === 'bot-interrupted') wire.epochs.push([]);
-      wire.messages.push({ ...message, samples: window.tapped?.samples().length ?? 0 });
+      const samples = window.tapped?.samples().length ?? 0;
+      wire.messages.push({ ...message, samples, at: performance.now() / 1000 });
     });
+  }
+  send(data) {
+    super.send(data);
+    if (typeof data === 'string') return;
+    const peak = Math.max(...new Int16Array(data));
+    if (peak > 1000) wire.loud.push(performance.now() / 1000);
   }
 };
 """
@@ -88,7 +103,7 @@ _PLAYED = """async () => {
   };
   const samples = await text(tapped.samples().buffer);
   const sent = await Promise.all(wire.epochs.map((audio) => text(...audio)));
-  return { rate: tapped.sampleRate, samples, sent, messages: wire.messages };
+  return { rate: tapped.sampleRate, samples, sent, messages: wire.messages, loud: wire.loud };
 }"""
 
 
@@ -166,9 +181,10 @@ class Viva:
     def loaded(self) -> Self:
         """The server itself, once its models are there."""
         deadline = time.monotonic() + LOAD_SECS
-        while not self.get("healthz")["ready"]:
+        while self.running and not self.get("healthz")["ready"]:
             assert time.monotonic() < deadline, f"no models after {LOAD_SECS} s:\n{self.stderr}"
             time.sleep(0.1)
+        assert self.running, f"it ended with {self.process.poll()}:\n{self.stderr}"
         return self
 
     def stop(self, number: signal.Signals, *, timeout_secs: float) -> int:
@@ -225,6 +241,12 @@ async def opened(browser: Browser, url: str, **options: Any) -> Page:
     return page
 
 
+async def microphones_in_use(page: Page) -> int:
+    """How many microphones the page has opened and not let go."""
+    live = await page.evaluate("microphones.filter((track) => track.readyState === 'live').length")
+    return int(live)
+
+
 async def until(page: Page, expression: str, *, secs: float = 20.0) -> None:
     """Wait until an expression is true in the page, whose CSP forbids ``wait_for_function``."""
     deadline = time.monotonic() + secs
@@ -242,12 +264,14 @@ class Played:
     Parameters:
         samples: Mono at 24 kHz, -1 to 1.
         sent: What the server sent of each epoch, in the same way.
-        messages: The wire's messages, each with the samples played when it came.
+        messages: The wire's messages, each with the samples played when it came, and the time.
+        loud: When the caller's voice was sent, 20 ms at a time.
     """
 
     samples: Samples
     sent: list[Samples]
     messages: list[dict[str, Any]]
+    loud: list[float]
 
     @classmethod
     async def on(cls, page: Page) -> Self:
@@ -256,7 +280,7 @@ class Played:
         assert tap["rate"] == OUTPUT_RATE
         samples = np.frombuffer(base64.b64decode(tap["samples"]), "<f4").astype(float)
         sent = [np.frombuffer(base64.b64decode(epoch), "<i2") / 32768 for epoch in tap["sent"]]
-        return cls(samples, sent, tap["messages"])
+        return cls(samples, sent, tap["messages"], tap["loud"])
 
     def when(self, kind: str, *, nth: int = 0) -> int:
         """How many samples had been played when a message came."""
@@ -274,12 +298,12 @@ class Played:
 async def recognised(engines: Any, samples: Samples, rate: int) -> str:
     """What the embedded recogniser hears in at most 30 s of sound, in lower case."""
     pcm = soxr.resample(samples, rate, INPUT_RATE).astype(np.float32)
-    transcript = await engines.loaded["stt"].transcribe(pcm, final=True)
+    transcript = await engines.loaded["whisper"].transcribe(pcm, final=True)
     return str(transcript.text).lower()
 
 
 async def spoken(engines: Any, text: str) -> bytes:
     """A sentence in the embedded voice, PCM s16le at 16 kHz."""
-    pieces: Iterable[bytes] = [piece async for piece in engines.loaded["tts"].synthesise(text)]
+    pieces: Iterable[bytes] = [piece async for piece in engines.loaded["hibari"].synthesise(text)]
     samples = np.frombuffer(b"".join(pieces), np.int16).astype(np.float32)
     return bytes(soxr.resample(samples, OUTPUT_RATE, INPUT_RATE).astype(np.int16).tobytes())

@@ -40,6 +40,17 @@ def test_words_that_were_never_sent_were_not_heard() -> None:
     assert playback.heard(1, now=1.0) == "She studied"
 
 
+def test_a_vendor_that_times_its_words_is_believed_to_the_word() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "She went to Yale, and on to Vassar.")
+    for word in ("She", "went", "to", "Yale,", "and", "on", "to", "Vassar."):
+        playback.word(word)
+        playback.send(RATE // 4, now=0.0)
+    playback.report(0, RATE + 1, now=1.0)
+    playback.interrupt(now=1.0)
+    assert playback.heard(1, now=1.0) == "She went to Yale, and"
+
+
 def test_a_page_that_reports_nothing_is_taken_to_play_in_real_time() -> None:
     playback = Playback(sample_rate=RATE)
     playback.begin(1, "one two")

@@ -6,7 +6,7 @@ medians. ``viva simulate`` runs it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from knowledge.document import Document
@@ -39,6 +39,7 @@ class Simulators:
         whisper: What Deepgram's simulator hears with.
         hibari: What ElevenLabs' simulator speaks with.
         brain: What the simulated models decide with.
+        heard: What Deepgram's simulator makes of one utterance after another, instead of hearing.
         port: Of the first; the others listen on the ports after it; 0 for free ones.
     """
 
@@ -49,6 +50,7 @@ class Simulators:
         whisper: WhisperEngine,
         hibari: HibariEngine,
         brain: ExtractiveBrain,
+        heard: Sequence[str] = (),
         port: int = 0,
     ) -> None:
         async def hear(audio: bytes) -> object:
@@ -64,7 +66,8 @@ class Simulators:
 
         ports = [port + offset if port else 0 for offset in range(4)]
         self.deepgram = DeepgramSimulator(
-            transcriber=hear,
+            heard,
+            transcriber=None if heard else hear,
             api_key=KEY,
             latency=deepgram_api.Latency(STT_SECS),
             port=ports[0],

@@ -212,7 +212,7 @@ def test_captions_show_what_was_heard_with_its_grounds(server: PageServer, page:
     expect(turns.nth(1)).to_contain_text("Viva: She studied — interrupted")
     expect(turns.nth(1)).not_to_contain_text("Vassar")
     expect(turns.nth(1)).to_contain_text("high confidence, from Education")
-    expect(turns.nth(1)).to_contain_text("0.45 s — words 0.19, turn 0.33, answer 0.01, voice 0.04")
+    expect(turns.nth(1)).to_contain_text("0.45 s — hearing 0.33, answering 0.01, speaking 0.04")
     expect(turns.nth(1).get_by_role("link", name="Education")).to_have_attribute(
         "href", "#section-education"
     )
@@ -268,3 +268,29 @@ def test_states_are_told_in_words(server: PageServer, page: Page) -> None:
     assert page.evaluate("window.loaded") == [pytest.approx(0.4), "Whisper base"]
     announced = page.evaluate("window.announced")
     assert announced[-4:] == ["Thinking", "Speaking", "Interrupted", "Viva is closing"]
+
+
+def test_what_is_said_unasked_stands_apart(blank: Page) -> None:
+    """The greeting and a later prompt are two entries; only what is cut off is interrupted."""
+    entries = blank.evaluate(
+        """async () => {
+          const { Transcript } = await import('/web/transcript.js');
+          const transcript = new Transcript();
+          const say = (text) => transcript.begin({ turn: 0, text, sections: [], lines: [] });
+          say('Hello.');
+          say('I am an AI.');
+          transcript.receive({ type: 'bot-stopped-speaking' });
+          say('Are you still there?');
+          transcript.receive({ type: 'bot-interrupted' });
+          say('Goodbye.');
+          transcript.receive({ type: 'bot-stopped-speaking' });
+          transcript.receive({ type: 'bot-interrupted' });
+          return transcript.entries.map(({ said, interrupted }) =>
+            [said.map(({ text }) => text), interrupted]);
+        }"""
+    )
+    assert entries == [
+        [["Hello.", "I am an AI."], False],
+        [["Are you still there?"], True],
+        [["Goodbye."], False],
+    ]

@@ -1,0 +1,155 @@
+"""The cloud stack over all its real clients, against the simulators of its vendors."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import BaseTestServer, TestServer
+
+from pipeline.engines import Engines
+from pipeline.settings import Settings
+from pipeline.vendors import choose
+from server import Server
+from tests.conftest import AUDIO
+from tests.vendors.simulate import Simulators
+from transports.caller import Caller, HeardCall
+
+CloudFactory = Callable[..., Any]
+
+STUDIED = "Where did she study mathematics?"
+COMPILER = "What was the first compiler?"
+
+
+@pytest.fixture
+def cloud(engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudFactory:
+    """A server on the cloud stack, and the simulators that it uses."""
+
+    @asynccontextmanager
+    async def serve(
+        *heard: str, **overrides: Any
+    ) -> AsyncIterator[tuple[Simulators, BaseTestServer]]:
+        simulators = Simulators(
+            engines.document,
+            whisper=engines.loaded["whisper"],
+            hibari=engines.loaded["hibari"],
+            brain=engines.loaded["extractive"],
+            heard=heard,
+        )
+        async with simulators:
+            for name, value in simulators.environment.items():
+                monkeypatch.setenv(name, value)
+            settings = Settings(_env_file=None, data_dir=tmp_path, **overrides)  # type: ignore[call-arg]
+            choices = choose(settings)
+            loaded = dict(engines.loaded)
+            for choice in choices.values():
+                for vendor in choice.vendors:
+                    if vendor.kind == "cloud":
+                        loaded |= (await _load(settings, engines, vendor.name)).items()
+            ours = dataclasses.replace(engines, settings=settings, choices=choices, loaded=loaded)
+            server = Server(settings, engines.document, choices, engines=ours)
+            async with TestServer(server.app()) as listening:
+                yield simulators, listening
+
+    return serve
+
+
+async def _load(settings: Settings, engines: Engines, name: str) -> dict[str, Any]:
+    from pipeline.vendor import Context
+    from pipeline.vendors import VENDORS
+
+    (vendor,) = (one for one in VENDORS if one.name == name)
+    context = Context(settings, engines.document)
+    loaded = await asyncio.to_thread(vendor.load, context, lambda _label, _share: None)
+    return {name: loaded}
+
+
+async def call(listening: BaseTestServer, *files: str, **options: Any) -> HeardCall:
+    url = str(listening.make_url("/call")).replace("http", "ws", 1)
+    return await Caller(url, [AUDIO / name for name in files], **options).call()
+
+
+async def test_with_every_key_set_a_call_runs_on_the_production_stack(
+    cloud: CloudFactory,
+) -> None:
+    async with cloud(STUDIED, COMPILER) as (simulators, listening):
+        heard = await call(listening, "where-studied.wav", "first-compiler.wav")
+    for turn in heard.turns:
+        assert turn.decision == "respond"
+        assert turn.heard_text == turn.answer
+    assert any("education" in section for section in heard.turns[0].sections)
+
+    (listen,) = simulators.deepgram.requests
+    query = dict(listen.query)
+    assert sum(key == "keyterm" for key, _ in listen.query) > 10, "the document's names"
+    assert query["model"] == "nova-3"
+    assert query["language"] == "en-GB"
+    assert query["endpointing"] == "150"
+    assert query["utterance_end_ms"] == "1000"
+    assert query["interim_results"] == "true"
+    assert query.get("smart_format", "false") == "false"
+
+    for request in simulators.anthropic.messages:
+        body = request.body
+        assert body["model"] == "claude-haiku-4-5"
+        assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
+        assert {tool["name"] for tool in body["tools"]} == {"respond", "escalate"}
+        assert all(tool["eager_input_streaming"] for tool in body["tools"])
+        assert body["system"][-1]["cache_control"]["type"] == "ephemeral"
+    asked = json.dumps([request.body["messages"] for request in simulators.anthropic.messages])
+    assert STUDIED in asked
+
+    speech = simulators.elevenlabs.requests[0]
+    assert speech.query["model_id"] == "eleven_flash_v2_5"
+    assert speech.query["output_format"] == "pcm_24000"
+
+
+async def test_any_openai_style_endpoint_can_decide(cloud: CloudFactory) -> None:
+    async with cloud(STUDIED, brain="openai") as (simulators, listening):
+        heard = await call(listening, "where-studied.wav")
+    (turn,) = heard.turns
+    assert turn.decision == "respond"
+    assert turn.heard_text == turn.answer
+    assert simulators.openai.requests
+    assert not simulators.anthropic.messages
+
+
+async def test_stages_are_chosen_one_by_one(cloud: CloudFactory) -> None:
+    async with cloud(stt="whisper", tts="hibari") as (simulators, listening):
+        heard = await call(listening, "where-studied.wav")
+    assert heard.turns[0].decision == "respond"
+    assert simulators.anthropic.messages
+    assert not simulators.deepgram.requests
+    assert not simulators.elevenlabs.requests
+
+
+async def test_when_the_voice_fails_in_mid_call_the_embedded_one_goes_on(
+    cloud: CloudFactory,
+) -> None:
+    async with cloud(STUDIED, COMPILER, tts="elevenlabs,hibari") as (simulators, listening):
+        async with asyncio.TaskGroup() as group:
+            calling = group.create_task(call(listening, "where-studied.wav", "first-compiler.wav"))
+            while not simulators.anthropic.messages:
+                await asyncio.sleep(0.02)
+            await simulators.elevenlabs.__aexit__(None, None, None)
+        heard = calling.result()
+    for turn in heard.turns:
+        assert turn.decision == "respond"
+        assert turn.heard_text == turn.answer
+    switched = [
+        message["data"]
+        for _, message in heard.messages
+        if message["type"] == "server-message" and message["data"]["type"] == "failover"
+    ]
+    assert [(one["failed"], one["vendor"]) for one in switched] == [("elevenlabs", "hibari")]
+
+
+async def test_one_request_for_the_whole_answer_speaks_it_too(cloud: CloudFactory) -> None:
+    async with cloud(STUDIED, tts_mode="whole") as (_, listening):
+        heard = await call(listening, "where-studied.wav")
+    (turn,) = heard.turns
+    assert turn.heard_text == turn.answer
