@@ -42,7 +42,7 @@ browser: ## install Debian's Chromium, where that is possible
 		echo "no Chromium: the tests of the page are skipped (apt-get install chromium)"
 
 test: install-dev browser ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: install-dev ## check format, style, types and the rules between the rooms
 	@$(BIN)/ruff format --check $(SOURCES)

@@ -4,8 +4,8 @@ import asyncio
 import dataclasses
 import json
 import os
+import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
+
+# Ctrl-C during the seconds of imports below just ends it.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # Pipecat greets on import and logs to the terminal; the terminal is ours.
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
@@ -214,8 +217,7 @@ def simulate(
             typer.echo(f"export {name}={value}")
         _terminal.print("In another terminal, set these and run `make run`. Ctrl-C ends it.")
 
-    with suppress(KeyboardInterrupt):
-        _run(run(document, port=port, listening=listening))
+    _run(run(document, port=port, listening=listening))
 
 
 @vendors_app.command("check")
@@ -269,11 +271,16 @@ def show_settings() -> None:
 
 
 def _run(work: Any) -> Any:
-    if sys.platform == "win32":
-        return asyncio.run(work)
-    import uvloop
+    """Run a command's work to its end; Ctrl-C cancels it and ends the command."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        if sys.platform == "win32":
+            return asyncio.run(work)
+        import uvloop
 
-    return uvloop.run(work)
+        return uvloop.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

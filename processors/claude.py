@@ -260,8 +260,7 @@ class ClaudeBrain:
     def _note_cache(self, usage: Usage, started: float) -> None:
         """Note how long the prefix stays cached: each use renews it, from the use's beginning."""
         if usage.cache_read_tokens or usage.cache_write_tokens:
-            self._messages = self._client.messages  # The SDK imports it now, not in a turn.
-        self._warm_until = started + self._ttl_secs
+            self._warm_until = started + self._ttl_secs
 
 
 def prepare(

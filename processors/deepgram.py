@@ -105,6 +105,7 @@ class DeepgramSTT(STTService):
             raise ValueError(f"endpointing_ms is {endpointing_ms}: it must be more than 0")
         if not 1000 <= utterance_end_ms <= 5000:
             raise ValueError(f"utterance_end_ms is {utterance_end_ms}: it must be 1000 to 5000")
+        times = times or LineTimes()
         query: dict[str, Any] = {
             "model": model,
             "language": language,
@@ -125,12 +126,14 @@ class DeepgramSTT(STTService):
             query,
             tell=self._told,
             sent=self._record_stt_audio_usage,
-            times=times or LineTimes(),
+            times=times,
         )
+        self._forget_secs = times.forget
         self._line_task: asyncio.Task[None] | None = None
         self._spoken_language = Language(language)
         self._vad_speaking = False
         self._speech_ended = 0  # where in the audio, in bytes
+        self._speech_ended_at = 0.0  # when
         self._awaiting = False  # the speech has ended; no finalized segment has followed
         self._interim = ""
         self._words = False  # there were words since an end of turn was last proposed
@@ -171,12 +174,15 @@ class DeepgramSTT(STTService):
                 self._line_task = self.create_task(self._line.run(), "deepgram")
             case VADUserStartedSpeakingFrame():
                 self._vad_speaking = True
+                if self._awaiting and _now() - self._speech_ended_at >= self._forget_secs:
+                    self._line.forget()
                 self._awaiting = False
                 self._line.expect(True)
             case VADUserStoppedSpeakingFrame():
                 self._vad_speaking = False
                 self._awaiting = True
                 self._speech_ended = self._line.unheard.end
+                self._speech_ended_at = _now()
                 self._line.expect(True)
                 self._line.finalize()
 
@@ -289,3 +295,7 @@ class DeepgramSTT(STTService):
             self._words = False
             self._proposed_early = self._vad_speaking
             await self.push_frame(ProposedUserStoppedSpeakingFrame())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -86,6 +86,8 @@ class LineTimes:
         finalize: Longest wait for the answer to ``Finalize`` on a line that does speak.
         stall: A line that says nothing for this long while speech is sent counts as dropped.
         replay: How much audio without final words is kept; an outage longer than this is told.
+        forget: Speech that has been over for so long without final words is not sent again once
+            new speech begins: its caller has been told that it was not understood.
         retry: Wait before the second attempt to reconnect (the first is made at once); it doubles
             with each.
         max_retry: Longest such wait.
@@ -97,6 +99,7 @@ class LineTimes:
     finalize: float = 1.0
     stall: float = 2.0
     replay: float = 10.0
+    forget: float = 3.0
     retry: float = 0.1
     max_retry: float = 5.0
     close: float = 0.5
@@ -191,6 +194,10 @@ class DeepgramLine:
         self._asking = self._asking and words
         self._expecting_since = _now()
         self._changed.set()
+
+    def forget(self) -> None:
+        """Let go of all audio so far, but for what the next speech may have begun with."""
+        self.unheard.keep_last(_PRE_ROLL)
 
     def finalize(self) -> None:
         """Ask for the words of all audio so far."""

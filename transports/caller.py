@@ -254,6 +254,14 @@ class Caller:
     # The clock: 20 ms of microphone up, 20 ms of loudspeaker down.
 
     async def _tick(self, socket: _Socket) -> None:
+        try:
+            await self._speak_and_listen(socket)
+        except ConnectionError:
+            pass  # the call has ended; what says so is on its way
+        finally:
+            self._spoken.set()  # nothing more will be said
+
+    async def _speak_and_listen(self, socket: _Socket) -> None:
         size = int(CHUNK_SECS * INPUT_RATE) * 2
         start = self._now()
         reported = (0, 0)
