@@ -302,7 +302,9 @@ class VoiceOutput(BaseOutputTransport):
     async def _end_answer(self) -> None:
         """An answer that made no sound must not leave the caller waiting."""
         turn = self._conversation.turn
-        if not self._voicing and turn is not None and turn.first_audio is None:
+        # While an utterance is open its voice may still come, from another vendor even.
+        silent = not self._voicing and not self._flowing
+        if silent and turn is not None and turn.first_audio is None:
             await self._close_turn(turn)
             await self._announcer.stage("listening")
             await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)

@@ -1,0 +1,103 @@
+"""What beginning answers early takes off a turn, and what it wastes, on the simulated cloud stack.
+
+    python -m benchmarks.preemptive [--turns N] [--json]
+
+The simulators keep the vendors' published medians: the final transcript 250 ms after the end of
+speech, the first token after 640 ms, the first audio after 90 ms with 150 ms of silence in it. The
+same questions are asked in real time with PREEMPTIVE=off and on, call by call in turn.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+from typing import Any
+
+os.environ.setdefault("LOGURU_AUTOINIT", "False")
+
+from aiohttp.test_utils import TestServer
+
+from benchmarks.latency import AUDIO, questions
+from knowledge.document import load
+from pipeline.engines import Engines
+from pipeline.settings import Settings
+from pipeline.vendors import choose
+from server import Server
+from tests.vendors.simulate import Simulators
+from transports.caller import Caller
+
+ASKED = ("where-studied.wav", "first-compiler.wav", "join-navy.wav", "awards.wav")
+
+
+async def measure(turns: int) -> dict[str, Any]:
+    """Latencies and waste with early answers off and on."""
+    document = load()
+    embedded = Settings(_env_file=None)  # type: ignore[call-arg]
+    engines = await Engines.load(embedded, document, choose(embedded), lambda _label, _share: None)
+    latencies: dict[str, list[float]] = {"off": [], "on": []}
+    wasted = used = 0
+    files = [path for path in questions(None) if path.name in ASKED]
+    said = {path.name: _text(path.name) for path in files}
+    while len(latencies["on"]) < turns:
+        for choice, found in latencies.items():
+            simulators = Simulators(
+                document,
+                whisper=engines.loaded["whisper"],
+                hibari=engines.loaded["hibari"],
+                brain=engines.loaded["extractive"],
+                heard=[said[path.name] for path in files],
+            )
+            async with simulators:
+                os.environ |= simulators.environment
+                settings = Settings(_env_file=None, preemptive=choice, call_secs=600)  # type: ignore[call-arg, arg-type]
+                cloud = await Engines.load(
+                    settings, document, choose(settings), lambda _label, _share: None
+                )
+                server = Server(settings, document, cloud.choices, engines=cloud)
+                async with TestServer(server.app()) as listening:
+                    url = str(listening.make_url("/call")).replace("http", "ws", 1)
+                    calling = asyncio.create_task(Caller(url, files).call())
+                    while not server.calls:
+                        await asyncio.sleep(0.01)
+                    (held,) = server.calls
+                    heard = await calling
+                found += [turn.e2e_latency_ms for turn in heard.turns if turn.e2e_latency_ms]
+                if choice == "on":
+                    wasted += held.conversation.speculation.wasted_tokens
+                    used += held.conversation.speculation.used_tokens
+            print(f"\r{choice}: {len(found)} of {turns} turns ", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    off, on = (statistics.median(latencies[choice]) for choice in ("off", "on"))
+    return {
+        "turns": {choice: len(found) for choice, found in latencies.items()},
+        "e2e_latency_ms_p50": {"off": round(off, 1), "on": round(on, 1)},
+        "taken_off_ms": round(off - on, 1),
+        "wasted_share_of_tokens": round(wasted / max(1, used), 3),
+    }
+
+
+def _text(name: str) -> str:
+    import tomllib
+
+    manifest = tomllib.loads((AUDIO / "manifest.toml").read_text())
+    return next(str(one["text"]) for one in manifest["recording"] if one["file"] == name)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--turns", type=int, default=12, help="turns with each choice")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    result = asyncio.run(measure(options.turns))
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        for name, value in result.items():
+            print(f"{name:<26}{value}")
+
+
+if __name__ == "__main__":
+    main()
