@@ -222,7 +222,8 @@ class Caller:
             self._turn = index
             self._audible = False
             self._say(speech)
-            await self._spoken.wait()
+            speech_secs = len(speech) / 2 / INPUT_RATE
+            await self._until(lambda: self._spoken.is_set() or self._over, speech_secs + 5.0)
             await self._until(lambda: self._audible or self._over, self._turn_timeout_secs)
             last = index == len(self._speech) - 1
             if self._barge_in_secs is not None and self._audible and not last:
