@@ -198,6 +198,7 @@ class DeepgramLine:
     def forget(self) -> None:
         """Let go of all audio so far, but for what the next speech may have begun with."""
         self.unheard.keep_last(_PRE_ROLL)
+        self._finalize = self._asking = False
 
     def finalize(self) -> None:
         """Ask for the words of all audio so far."""

@@ -9,6 +9,7 @@ import asyncio
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -19,7 +20,12 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.pipeline.service_switcher import ServiceSwitcher, ServiceSwitcherStrategyFailover
+from pipecat.pipeline.service_switcher import (
+    ServiceSwitcher,
+    ServiceSwitcherStrategy,
+    ServiceSwitcherStrategyFailover,
+)
+from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipeline.frames import FailoverFrame
@@ -172,6 +178,27 @@ class SpeechToTextFailover(_Failover):
         if owed and fault is not None and service.is_usable and self._others_usable:
             await service.set_usable(False)
             await self.strategy.handle_error(fault)
+
+    @staticmethod
+    def _make_pipeline_definitions(
+        services: list[FrameProcessor], strategy: ServiceSwitcherStrategy
+    ) -> list[Any]:
+        """Let out the words of the active recogniser alone; pipecat's filters keep others' work in.
+
+        One that was given up may find its words later, when the next has given them.
+        """
+
+        def gate(service: FrameProcessor) -> FunctionFilter:
+            async def active(_: Frame) -> bool:
+                return service is strategy.active_service
+
+            return FunctionFilter(active, filter_system_frames=True, enable_direct_mode=True)
+
+        definitions = ServiceSwitcher._make_pipeline_definitions(services, strategy)
+        return [
+            [*definition, gate(service)]
+            for service, definition in zip(services, definitions, strict=True)
+        ]
 
     @property
     def _others_usable(self) -> bool:

@@ -120,6 +120,8 @@ class FailoverBrain:
                             continue
                         begun = begun or isinstance(event, ToolStart)
                         yield event
+                if not begun:
+                    raise BrainError(f"{brain.name} called no tool")
             except BrainError as error:
                 self._standing.failed(brain.name, error)
                 if begun:
