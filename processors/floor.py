@@ -28,6 +28,8 @@ Ending = Literal["model", "transcript", "recogniser"]
 """What ends a caller's turn: the turn model's verdict on each stop of speech, its transcript alone,
 or the recogniser's own proposal."""
 
+_SENTENCE_ENDS = (".", "?", "!")
+
 
 class Agent(Enum):
     """What Viva is doing."""
@@ -84,7 +86,7 @@ class Floor:
         times: The waits.
         instant: Stop the voice at the onset of speech, without ducking first.
         ending: What ends the caller's turn.
-        preemptive: Ask for an answer to be begun when the caller pauses.
+        preemptive: Ask for an answer to be begun at a pause, or at a whole sentence in speech.
     """
 
     def __init__(
@@ -314,7 +316,9 @@ class Floor:
     def _perhaps_speculate(self) -> list[Action]:
         question = self._caption(final=False).text
         idle = self.agent is Agent.QUIET and not self._overlap and not self._closed
-        if not (self._preemptive and self._paused and idle and question):
+        # A question that is whole is worth a guess though the last word is still being said.
+        likely = self._paused or question.endswith(_SENTENCE_ENDS)
+        if not (self._preemptive and likely and idle and question):
             return []
         if same_words(question, self._speculated):
             return []

@@ -34,6 +34,8 @@ def outcome(heard: HeardCall, asker: Asker, question: int, *, scripted: bool = T
     if any(text in APOLOGIES and asked < at < then for at, text in spoken(heard)):
         return Outcome.APOLOGISED
     assert heard.ended == "fault", f"silence: {turn}, {spoken(heard)}"
+    ((_, end),) = own(heard, "end")
+    assert end["message"] == REASONS["fault"], "the page is told why"
     return Outcome.ENDED
 
 
@@ -81,7 +83,7 @@ async def hold(
 
 @pytest.mark.parametrize("reserve", [False, True], ids=["alone", "with a reserve"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_fault_costs_an_answer_at_most_and_never_words(
+def test_a_fault_has_the_outcome_that_the_table_tells(
     engines: Engines, tmp_path: Path, row: Row, reserve: bool
 ) -> None:
     outcomes, secs, heard = clock.run(hold(engines, row, tmp_path, reserve=reserve))

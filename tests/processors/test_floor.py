@@ -267,6 +267,17 @@ def test_an_answer_is_begun_when_the_caller_pauses_and_again_when_they_said_more
     assert isinstance(end, EndTurn)
 
 
+def test_an_answer_is_begun_before_any_pause_when_a_whole_sentence_is_transcribed() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    assert Speculate not in kinds(floor.interim(1.5, "Where did she"))
+    question = "Where did she study mathematics?"
+    assert Speculate(question, continued=False) in floor.interim(1.8, question)
+    assert floor.speech_paused(2.0) == [], "the same guess is not made again"
+    floor.final(2.2, question)
+    assert Speculate not in kinds(floor.end_proposed(2.2))
+
+
 def test_nothing_is_begun_early_while_the_voice_is_speaking() -> None:
     floor = recognised()
     floor.speech_started(1.0)

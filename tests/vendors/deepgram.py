@@ -17,6 +17,7 @@ from typing import Any, Self
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tests.vendors.deepgram_ear import (
+    INTERIM_SECS,
     Ear,
     Heard,
     Script,
@@ -57,6 +58,7 @@ class DeepgramSimulator:
         max_connections: More at once are refused with 429.
         timeout_secs: Without audio or ``KeepAlive`` for so long, it closes with NET-0001.
         speech_rms: Louder than this is speech, of 32768.
+        interim_secs: How often there is an interim result of a script's speech.
         seed: Of the latencies.
         port: To listen on; 0 takes a free one.
     """
@@ -72,6 +74,7 @@ class DeepgramSimulator:
         max_connections: int = 50,
         timeout_secs: float = 10.0,
         speech_rms: float = 300.0,
+        interim_secs: float = INTERIM_SECS,
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -86,6 +89,7 @@ class DeepgramSimulator:
         """Deepgram does not promise an answer where there is next to nothing to flush."""
         self.timeout_secs = timeout_secs
         self.speech_rms = speech_rms
+        self.interim_secs = interim_secs
         self._max_connections = max_connections
         self._random = random.Random(seed)
         self._host, self._port = host, port
@@ -183,6 +187,7 @@ class _Connection:
             script=simulator.script,
             transcriber=simulator.transcriber,
             speech_rms=simulator.speech_rms,
+            interim_secs=simulator.interim_secs,
         )
         self._outbox: asyncio.Queue[tuple[float, Any] | None] = asyncio.Queue()
         self._struck: set[int] = set()

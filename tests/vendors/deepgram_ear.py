@@ -10,10 +10,11 @@ import numpy as np
 from tests.vendors.deepgram_query import Query
 
 _FRAME_SECS = 0.01
-_INTERIM_SECS = 0.3
+INTERIM_SECS = 0.3
 _TRANSCRIBED_INTERIM_SECS = 1.0  # a recogniser on this machine has other things to do
 _IDLE_RESULT_SECS = 1.0
 _MAX_SEGMENT_SECS = 5.0
+_WORD_GAP_SECS = 0.05
 _UNNOTICED_SECS = 0.5
 _MIN_SPEECH_SECS = 0.05
 
@@ -27,9 +28,10 @@ class Utterance:
 
     Parameters:
         text: The words; empty for a noise.
-        speech_secs: How long they take to say. Audio that never comes holds no words: the n-th of
-            N words is heard once n/N of this much speech is. ``None``: whatever comes, a word
-            each 0.3 s, and the rest when it ends.
+        speech_secs: How long they take to say. Audio that never comes holds no words: each of N
+            words takes 1/N of it, and is guessed from its middle on (the documents: guesses at the
+            tip of the stream may be made in mid-word). ``None``: whatever comes, a word each
+            0.3 s, and the rest when it ends.
         endpointed: Whether Deepgram notices the silence after it, or only ``UtteranceEnd`` comes.
     """
 
@@ -70,7 +72,7 @@ class Script:
         if utterance.speech_secs is None:
             return left if ended else left[: int(speech_secs / 0.3)]
         word_secs = utterance.speech_secs / max(1, len(words))
-        return left[: int(speech_secs / word_secs + (0.5 if ended else 0.0))]
+        return left[: int(speech_secs / word_secs + 0.5)]
 
     def give(self, count: int, *, ended: bool) -> None:
         """So many words have become final; the utterance may have ended."""
@@ -113,11 +115,12 @@ class Ear:
         script: Script,
         transcriber: Transcriber | None,
         speech_rms: float,
+        interim_secs: float = INTERIM_SECS,
     ) -> None:
         self._query = query
         self._script = script
         self._transcriber = transcriber
-        self._interim_secs = _TRANSCRIBED_INTERIM_SECS if transcriber else _INTERIM_SECS
+        self._interim_secs = _TRANSCRIBED_INTERIM_SECS if transcriber else interim_secs
         self._speech_rms = speech_rms
         self._frame = int(query.sample_rate * _FRAME_SECS)
         self._rest = b""
@@ -183,7 +186,7 @@ class Ear:
             told.append(self._final(ended=True, speech_final=True))
         elif self._pending and self._silence >= _UNNOTICED_SECS:
             told.append(self._final(ended=True))
-        elif self.time - self._segment_start >= _MAX_SEGMENT_SECS:
+        elif self._segment_is_full():
             told.append(self._final(ended=False))
         elif query.interim_results and self.time - self._last_result >= (
             self._interim_secs if self._pending else _IDLE_RESULT_SECS
@@ -191,6 +194,14 @@ class Ear:
             told.append(self._interim())
         told += self._utterance_end()
         return told
+
+    def _segment_is_full(self) -> bool:
+        """Whether the words so far become final though speech goes on, which is between words."""
+        if not self._speech_secs:
+            return self.time - self._segment_start >= _MAX_SEGMENT_SECS
+        secs = self.time - self._span[0]
+        between_words = self._silence >= _WORD_GAP_SECS
+        return secs >= _MAX_SEGMENT_SECS and (between_words or secs >= 2 * _MAX_SEGMENT_SECS)
 
     def _utterance_end(self) -> list[UtteranceEnd]:
         gap, last = self._query.utterance_end_secs, self._last_word_end

@@ -15,7 +15,7 @@ from processors.hibari_engine import HibariEngine
 from processors.whisper_engine import WhisperEngine
 from tests.vendors import deepgram as deepgram_api
 from tests.vendors.anthropic import AnthropicSimulator
-from tests.vendors.deepgram import DeepgramSimulator
+from tests.vendors.deepgram import DeepgramSimulator, Utterance
 from tests.vendors.elevenlabs import ElevenLabsSimulator
 from tests.vendors.model import Latency, Model
 from tests.vendors.openai import OpenAISimulator
@@ -50,7 +50,7 @@ class Simulators:
         whisper: WhisperEngine,
         hibari: HibariEngine,
         brain: ExtractiveBrain,
-        heard: Sequence[str] = (),
+        heard: Sequence[Utterance | str] = (),
         port: int = 0,
     ) -> None:
         async def hear(audio: bytes) -> object:
