@@ -1,11 +1,11 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev browser test lint format lock clean
+.PHONY: help run install install-dev browser database test lint format lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-SOURCES := server.py cli.py pipeline processors transports knowledge tests benchmarks
+SOURCES := server.py cli.py accounts ledger operating pipeline processors transports knowledge tests benchmarks
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,9 +41,15 @@ browser: ## install Debian's Chromium, where that is possible
 		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq chromium >/dev/null; } 2>/dev/null || \
 		echo "no Chromium: the tests of the page are skipped (apt-get install chromium)"
 
+database: ## install Debian's PostgreSQL, where that is possible
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; } || \
+		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq postgresql >/dev/null; } 2>/dev/null || \
+		echo "no PostgreSQL: its tests are skipped (apt-get install postgresql)"
+
 # Calls are held in real time, which a shared machine does not always give: what fails is tried again,
 # and the reruns are counted in the last line.
-test: install-dev browser ## run the tests
+test: install-dev browser database ## run the tests
 	@$(BIN)/python -m pytest --reruns 2 --numprocesses 2 --dist loadfile -m "not browser"
 	@# A browser renders sound in real time, and on two cores it needs them for itself.
 	@$(BIN)/python -m pytest --reruns 2 -m browser

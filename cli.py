@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -22,7 +23,11 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from accounts import commands as accounts_commands
+from accounts import operator_key
+from accounts.network import is_loopback_host
 from knowledge.document import DocumentError, load
+from ledger import commands as ledger_commands
 from pipeline.settings import Settings, SettingsError, example
 from pipeline.vendors import STAGES, choose, of_stage
 
@@ -33,6 +38,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
+app.add_typer(ledger_commands.app, name="ledger")
+app.add_typer(accounts_commands.app, name="accounts")
 _terminal = Console(stderr=True, highlight=False)
 
 
@@ -64,13 +71,13 @@ def serve(
     except (SettingsError, DocumentError) as error:
         raise _fail(str(error)) from None
 
-    from loguru import logger
-
+    from ledger.database import DatabaseError
+    from ledger.prices import PriceError
+    from operating import logs
     from server import Server
     from server import serve as serve_until_stopped
 
-    logger.remove()
-    logger.add(sys.stderr, level=settings.log_level, backtrace=False, diagnose=False)
+    logs.setup(settings)
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), console=_terminal
     )
@@ -82,12 +89,20 @@ def serve(
             bar.stop()
             _terminal.print("Models are loaded; calls are answered at once.")
 
-    def listening(address: str) -> None:
+    def listening(address: str, link: str) -> None:
         typer.echo(f"Viva answers for {document.title}. Open {address} and press call.")
+        if link:
+            typer.echo(f"Sign in on this machine by this link, once, within 15 minutes:\n  {link}")
         typer.echo("Ctrl-C ends it.")
         bar.start()
 
-    server = Server(settings, document, choices, progress=progress)
+    def tell(text: str) -> None:
+        bar.console.print(text, markup=False, soft_wrap=True)
+
+    try:
+        server = Server(settings, document, choices, progress=progress, tell=tell)
+    except (SettingsError, DatabaseError, PriceError) as error:
+        raise _fail(str(error)) from None
     try:
         _run(serve_until_stopped(server, listening=listening))
     except OSError as error:
@@ -111,6 +126,13 @@ def call(
         float | None,
         typer.Option(help="Speak each further file this many seconds into the answer before it."),
     ] = None,
+    key: Annotated[
+        str,
+        typer.Option(
+            envvar="VIVA_OPERATOR_KEY",
+            help="The server's operator key; for one on this machine it is found in DATA_DIR.",
+        ),
+    ] = "",
 ) -> None:
     """Call a running server with WAV files, in real time.
 
@@ -120,16 +142,22 @@ def call(
     from transports.caller import Caller, CallerError
     from transports.wav import WavError, write_wav
 
+    settings = _settings()
     if not url:
-        settings = _settings()
         url = f"ws://{settings.host}:{settings.port}/call"
+    if not key and is_loopback_host(urlsplit(url).netloc):
+        try:
+            key = operator_key.read(settings.data_dir) or ""
+        except SettingsError as error:
+            raise _fail(str(error)) from None
 
     def progress(text: str) -> None:
         if _terminal.is_terminal:
             _terminal.print(text, style="dim", markup=False)
 
     async def make_call() -> Any:
-        return await Caller(url, wav, barge_in_secs=barge_in, progress=progress).call()
+        calling = Caller(url, wav, barge_in_secs=barge_in, key=key, progress=progress)
+        return await calling.call()
 
     try:
         heard = _run(make_call())

@@ -2,64 +2,51 @@
 
 import asyncio
 import signal
-import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
 from loguru import logger
 
+from accounts import headers
+from accounts.accounts import Accounts, check_settings
+from accounts.admission import AdmissionDesk
+from accounts.mail import Mail
+from accounts.outbox import Outbox
+from accounts.report import Reports
 from knowledge.document import Document
-from pipeline.call import REASONS, Call
+from ledger.budget import Budget
+from ledger.database import Database
+from ledger.prices import Prices, check_prices
+from ledger.retention import Retention
+from ledger.till import Till
+from ledger.views import CallLog
+from ledger.worst_case import call_budget, cap_warnings, reckon, worst_case
+from ledger.writer import LedgerWriter
+from operating.exposition import Exposition
+from operating.gauges import DayMoney, Gauges
+from operating.health import Health
+from operating.lag import EventLoopLag
+from operating.metrics import Metrics
+from operating.traces import Traces
+from pipeline.call import Call
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
+from pipeline.loading import Loading
+from pipeline.records import Books
 from pipeline.settings import Settings
-from pipeline.vendors import STAGES, Choice, Progress, Stage
-from transports.browser import BrowserLine
-from transports.messages import Stage as StageMessage
-from transports.page import Page, PageClosedError, PageProtocolError, PageStalledError
-from transports.rtvi import RtviPage
+from pipeline.vendors import Choice, Progress, Stage
+from transports.front_page import FrontPage, micros
+from transports.switchboard import Switchboard
 
-WEB = Path(__file__).parent / "web"
-
-READY_TIMEOUT_SECS = 60.0
-"""Longest wait for a page to send ``client-ready``."""
-
-LOADING_NEWS_SECS = 0.5
-"""How often a waiting page is told how far the models are."""
-
-HEARTBEAT_SECS = 20.0
-"""How often a silent page is asked whether it is there."""
-
-MAX_MESSAGE_BYTES = 1_000_000
-"""A longer message closes the socket before it is read; shorter ones are answered in words."""
-
-SEND_BUFFER_BYTES = 65_536
-"""What the system may hold for a page that does not read: 1.4 s of voice, not megabytes of it."""
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; "
-        "media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-    ),
-    "Permissions-Policy": "microphone=(self)",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
-
-_STAGE_NAMES: Mapping[str, Stage] = {
-    "transcribing": "stt",
-    "thinking": "brain",
-    "speaking": "tts",
-    "listening": "vad",
-}
+SWEEP_SECS = 3600.0
+"""How often what is older than its retention is removed."""
 
 
 class Server:
-    """One process: its engines, its open calls and its pages.
+    """One process: its engines, its open calls, its books and its pages.
+
+    It opens the database, which blocks, and fails where a call would fail for certain.
 
     Parameters:
         settings: The settings.
@@ -67,6 +54,12 @@ class Server:
         choices: The vendor of each stage.
         engines: Engines that are loaded already; ``None`` to load them once the server listens.
         progress: Told how far the models are loaded.
+        tell: Told what the operator has to know, such as a link to sign in by.
+
+    Raises:
+        SettingsError: Settings do not go together.
+        DatabaseError: The database cannot be used.
+        PriceError: There is a cap, and a vendor has no price.
     """
 
     def __init__(
@@ -77,231 +70,146 @@ class Server:
         *,
         engines: Engines | None = None,
         progress: Progress = lambda _label, _share: None,
+        tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
+        check_settings(settings)
+        prices = Prices.of(settings)
+        check_prices(prices, choices, settings)
         self.settings = settings
-        self.document = document
-        self.choices = choices
-        self.calls: set[Call] = set()
-        self._escalations = Escalations(settings.data_dir / "escalations.jsonl")
-        self._given = engines
-        self._progress = progress
-        self._loading: asyncio.Task[Engines] | None = None
-        self._loaded = ("starting", 0.0)
-        self._waiting = 0
-        self._closing = False
+        self._database = database = Database.open(settings)
+        for warning in cap_warnings(settings, reckon(settings, document, choices, prices)):
+            logger.warning(warning)
+        day_cap = micros(settings.daily_spend_cap_usd)
 
-    def app(self) -> web.Application:
-        """The application, which loads its engines once it has started."""
-        app = web.Application(middlewares=[_headers])
-        app.router.add_get("/", self._index)
-        app.router.add_get("/call", self._call)
-        app.router.add_get("/rtvi", self._rtvi)
-        app.router.add_get("/about.json", self._about)
-        app.router.add_get("/document.json", self._document)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_static("/web/", WEB)
-        app.on_startup.append(self._start)
-        app.on_shutdown.append(self._end_calls)
-        app.on_cleanup.append(self._close)
-        return app
+        async def load(progress: Progress) -> Engines:
+            return engines or await Engines.load(settings, document, choices, progress)
 
-    async def engines(self) -> Engines:
-        """The engines, once loaded."""
-        assert self._loading is not None, "the application has not been started"
-        return await asyncio.shield(self._loading)
-
-    # Its life.
-
-    async def _start(self, _app: web.Application) -> None:
-        self._loading = asyncio.create_task(self._load())
-        self._loading.add_done_callback(_log_failure)
-
-    async def _load(self) -> Engines:
-        if self._given is not None:
-            return self._given
-        return await Engines.load(self.settings, self.document, self.choices, self._news)
-
-    def _news(self, label: str, share: float) -> None:
-        self._loaded = (label, share)
-        self._progress(label, share)
-
-    async def _end_calls(self, _app: web.Application) -> None:
-        self._closing = True
-        for call in self.calls:
-            call.end("shutdown")
-        deadline = asyncio.get_running_loop().time() + self.settings.shutdown_secs
-        while self.calls and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
-
-    async def _close(self, _app: web.Application) -> None:
-        if self._ready and self._given is None:
-            await (await self.engines()).close()
-        elif self._loading is not None:
-            self._loading.cancel()
-
-    # Its pages.
-
-    async def _index(self, _request: web.Request) -> web.FileResponse:
-        return web.FileResponse(WEB / "index.html")
-
-    async def _healthz(self, _request: web.Request) -> web.Response:
-        return web.json_response({"calls": len(self.calls), "ready": self._ready})
-
-    async def _about(self, _request: web.Request) -> web.Response:
-        document = self.document
-        return web.json_response(
-            {
-                "title": document.title,
-                "subtitle": document.subtitle,
-                "persona": {"name": document.persona.name, "greeting": document.persona.greeting},
-                "refuses": [topic.name for topic in document.sensitive],
-                "engines": [
-                    {
-                        "stage": stage,
-                        "vendor": (vendor := self.choices[stage].vendor).name,
-                        "kind": vendor.kind,
-                        "label": vendor.label,
-                        "detail": vendor.detail,
-                    }
-                    for stage in STAGES
-                ],
-                "limits": {"call_secs": self.settings.call_secs},
-                "ready": self._ready,
-            }
+        self.loading = Loading(load, progress=progress, closes=engines is None)
+        self._budget = Budget(
+            database,
+            worst=worst_case(settings, document, choices, prices),
+            cap=day_cap,
+            calls_per_caller=settings.calls_per_caller_per_day,
         )
-
-    async def _document(self, _request: web.Request) -> web.Response:
-        document = self.document
-        return web.json_response(
-            {
-                "title": document.title,
-                "subtitle": document.subtitle,
-                "language": document.language,
-                "sources": list(document.sources),
-                "sections": [
-                    {
-                        "id": section.id,
-                        "title": section.title,
-                        "level": section.level,
-                        "lines": [
-                            {"number": line.number, "kind": line.kind, "text": line.text}
-                            for line in section.lines
-                        ],
-                    }
-                    for section in document.sections
-                ],
-            }
+        self._till = Till(self._budget, lost=self._end)
+        self._writer = LedgerWriter(database, spool=settings.data_dir / "spool")
+        self._outbox = Outbox(database, Mail.from_settings(settings))
+        self.accounts = Accounts(database, settings, self._outbox.put, tell=tell)
+        self._reports = Reports(
+            database,
+            self._outbox,
+            settings,
+            sections={section.id: section.title for section in document.sections},
+        )
+        self._retention = Retention(database, settings)
+        self._metrics = Metrics()
+        self._traces = Traces.from_settings(settings)
+        self._lag = EventLoopLag()
+        books: list[Books] = [self._writer, self._till, self._reports, self._metrics]
+        if self._traces is not None:
+            books.append(self._traces)
+        desk = AdmissionDesk(
+            settings,
+            caller=self.accounts.caller,
+            budget=self._budget,
+            till=self._till,
+            money=call_budget(settings, document, choices, prices),
+            day_cap=day_cap,
+            tariff=prices,
+            books=books,
+        )
+        escalations = Escalations(settings.data_dir / "escalations.jsonl")
+        self._switchboard = Switchboard(
+            settings, self.loading, desk, escalations, refused=self._metrics.refused
+        )
+        self._front_page = FrontPage(
+            settings,
+            document,
+            choices,
+            caller=self.accounts.caller,
+            loaded=lambda: self.loading.done,
         )
 
     @property
-    def _ready(self) -> bool:
-        loading = self._loading
-        return (
-            loading is not None
-            and loading.done()
-            and not loading.cancelled()
-            and loading.exception() is None
+    def calls(self) -> set[Call]:
+        """The calls that are open."""
+        return self._switchboard.calls
+
+    def app(self) -> web.Application:
+        """The application, which loads its engines once it has started."""
+        app = web.Application()
+        headers.setup(app, self.settings)
+        self._front_page.setup(app)
+        self._switchboard.setup(app)
+        self.accounts.setup(app)
+        CallLog(
+            self._database,
+            caller=self.accounts.caller,
+            recordings=self.settings.data_dir / "recordings",
+        ).setup(app)
+        Health(
+            calls=lambda: len(self.calls),
+            loaded=lambda: self.loading.done,
+            draining=lambda: self._switchboard.draining,
+            database=self._database.ping,
+        ).setup(app)
+        gauges = Gauges(
+            self._metrics.registry,
+            lag=self._lag,
+            money=self._day_money,
+            queues={"ledger": lambda: self._writer.waiting, "outbox": self._outbox.waiting},
         )
+        Exposition(self._metrics.registry, gauges, token=self.settings.metrics_token).setup(app)
+        app.on_shutdown.append(self._drain)
+        app.cleanup_ctx.append(self._live)
+        return app
 
-    # Its calls.
+    async def _live(self, _app: web.Application) -> AsyncIterator[None]:
+        self.loading.start()
+        self._lag.start()
+        self._writer.start()
+        self._till.start()
+        self._outbox.start()
+        self._reports.start()
+        sweeping = asyncio.create_task(self._sweep())
+        yield
+        sweeping.cancel()
+        self._lag.close()
+        await self.loading.close()
+        await self._writer.close()
+        await self._till.close()
+        await self._reports.close()
+        await self._outbox.close()
+        if self._traces is not None:
+            await self._traces.close()
+        await asyncio.to_thread(self._database.close)
 
-    async def _call(self, request: web.Request) -> web.StreamResponse:
-        _refuse_other_origins(request)
-        return await self._answer(request, Page)
+    async def _drain(self, _app: web.Application) -> None:
+        await self._switchboard.drain(self.settings.shutdown_secs)
 
-    async def _rtvi(self, request: web.Request) -> web.StreamResponse:
-        _refuse_other_origins(
-            request, allowed=self.settings.rtvi_origins.replace(" ", "").split(",")
-        )
-        return await self._answer(request, RtviPage)
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.to_thread(self._retention.sweep)
+            await asyncio.sleep(SWEEP_SECS)
 
-    async def _answer(self, request: web.Request, kind: type[Page]) -> web.StreamResponse:
-        if request.transport is not None:
-            raw = request.transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        page_socket = web.WebSocketResponse(
-            compress=False, heartbeat=HEARTBEAT_SECS, max_msg_size=MAX_MESSAGE_BYTES
-        )
-        await page_socket.prepare(request)
-        page = kind(page_socket, send_timeout_secs=self.settings.page_timeout_secs)
-        reason = await self._hold(page)
-        if reason:
-            await page.finish(reason, REASONS[reason])
-        return page_socket
+    def _end(self, lost: str) -> None:
+        """A call for which no money is set aside any more may not go on."""
+        for call in self.calls:
+            if call.id == lost:
+                call.end("call_budget")
 
-    async def _hold(self, page: Page) -> str:
-        """Hold a page's call to its end; why there was none, if there was none."""
-        if self._closing:
-            return "shutdown"
-        if len(self.calls) + self._waiting >= self.settings.max_calls:
-            return "capacity"
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_SECS):
-                engines = await self._engines_for(page)
-                ready = await page.ready()
-        except PageClosedError:
-            return "disconnected"
-        except PageProtocolError:
-            return "protocol"
-        except (PageStalledError, TimeoutError):
-            return "stalled"
-        except Exception:
-            logger.exception("no engines")
-            return "fault"
-        finally:
-            self._waiting -= 1
-        vendors = {name: self.choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
-        call = Call(BrowserLine(page, ready, stage_vendors=vendors), engines, self._escalations)
-        self.calls.add(call)
-        try:
-            await call.run()
-        finally:
-            self.calls.discard(call)
-        return ""
-
-    async def _engines_for(self, page: Page) -> Engines:
-        while not self._ready:
-            label, share = self._loaded
-            await page.send(StageMessage(stage="loading", detail=label, progress=share))
-            loading = self._loading
-            assert loading is not None
-            await asyncio.wait([loading], timeout=LOADING_NEWS_SECS)
-            if loading.done():
-                loading.result()
-        return await self.engines()
+    def _day_money(self) -> DayMoney:
+        today = self._budget.today()
+        return DayMoney(spent=today.spent, held=today.held, cap=today.cap)
 
 
-@web.middleware
-async def _headers(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    response = await handler(request)
-    if not response.prepared:
-        response.headers.update(HEADERS)
-    return response
-
-
-def _refuse_other_origins(request: web.Request, *, allowed: Sequence[str] = ()) -> None:
-    """A page of another site must not hold calls here in its visitors' names."""
-    origin = request.headers.get("Origin")
-    if origin is None or origin in allowed or "*" in allowed:
-        return
-    if origin.partition("://")[2] != request.host:
-        raise web.HTTPForbidden(text=f"calls from {origin} are not taken here")
-
-
-def _log_failure(loading: "asyncio.Task[Any]") -> None:
-    if not loading.cancelled() and (error := loading.exception()):
-        logger.opt(exception=error).error("models could not be loaded: {}", error)
-
-
-async def serve(server: Server, *, listening: Callable[[str], None]) -> None:
+async def serve(server: Server, *, listening: Callable[[str, str], None]) -> None:
     """Serve until SIGINT or SIGTERM; then end open calls politely.
 
     Args:
         server: What to serve.
-        listening: Called with the address to open, once there is somebody to open it to.
+        listening: Called with the address to open, once there is somebody to open it to, and with
+            a link to sign in by on this machine; empty where there is none.
 
     Raises:
         OSError: The address cannot be listened on.
@@ -319,7 +227,8 @@ async def serve(server: Server, *, listening: Callable[[str], None]) -> None:
         await site.start()
         host, port = runner.addresses[0][:2]
         shown = f"[{host}]" if ":" in host else host
-        listening(f"http://{shown}:{port}")
+        address = f"http://{shown}:{port}"
+        listening(address, await server.accounts.welcome_link(address) or "")
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -16,6 +16,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +39,9 @@ def questions(limit: int | None) -> list[Path]:
 @contextmanager
 def own_server() -> Iterator[str]:
     """A server of its own, its models loaded; gives its socket's address."""
-    environment = os.environ | {"PORT": "0", "CALL_SECS": "600"}
+    data = tempfile.mkdtemp(prefix="viva-latency-")
+    own = {"PORT": "0", "CALL_SECS": "600", "AUTH": "off", "DATA_DIR": data}
+    environment = os.environ | own
     command = [str(Path(sys.executable).parent / "viva"), "serve"]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -14,6 +14,8 @@ import json
 import os
 import statistics
 import sys
+import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +60,16 @@ async def measure(turns: int, interim_secs: float) -> dict[str, Any]:
                 heard=said,
             )
             simulators.deepgram.interim_secs = interim_secs
-            async with simulators:
+            async with simulators, AsyncExitStack() as held:
+                folder = held.enter_context(tempfile.TemporaryDirectory())
                 os.environ |= simulators.environment
-                settings = Settings(_env_file=None, preemptive=choice, call_secs=600)  # type: ignore[call-arg, arg-type]
+                settings = Settings(  # type: ignore[call-arg]
+                    _env_file=None,
+                    preemptive=choice,  # type: ignore[arg-type]
+                    call_secs=600,
+                    auth="off",
+                    data_dir=Path(folder),
+                )
                 cloud = await Engines.load(
                     settings, document, choose(settings), lambda _label, _share: None
                 )
@@ -70,12 +79,12 @@ async def measure(turns: int, interim_secs: float) -> dict[str, Any]:
                     calling = asyncio.create_task(Caller(url, files).call())
                     while not server.calls:
                         await asyncio.sleep(0.01)
-                    (held,) = server.calls
+                    (call,) = server.calls
                     heard = await calling
                 found += [turn.e2e_latency_ms for turn in heard.turns if turn.e2e_latency_ms]
                 if choice == "on":
-                    wasted += held.conversation.speculation.wasted_tokens
-                    used += held.conversation.speculation.used_tokens
+                    wasted += call.conversation.speculation.wasted_tokens
+                    used += call.conversation.speculation.used_tokens
             print(f"\r{choice}: {len(found)} of {turns} turns ", end="", file=sys.stderr)
     print(file=sys.stderr)
     off, on = (statistics.median(latencies[choice]) for choice in ("off", "on"))

@@ -5,7 +5,9 @@ Every way in which a call can end goes through :meth:`Call.end`.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from loguru import logger
@@ -16,10 +18,18 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
 from pipeline import chain
-from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation, Speculation
+from pipeline.clock import day_of
+from pipeline.conversation import (
+    INPUT_SAMPLE_RATE,
+    OUTPUT_SAMPLE_RATE,
+    Conversation,
+    Money,
+    Speculation,
+)
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.frames import EndCallFrame, EscalationFrame
+from pipeline.records import Books, Caller, CallRecord, StageCost, Tariff, TurnRecord
 
 LAST_WORDS_SECS = 8.0
 """Longest that a call's last words may take to be played."""
@@ -35,7 +45,10 @@ REASONS: Mapping[str, str] = {
     "disconnected": "The connection was lost.",
     "silence": "Nobody spoke for a while, so the call was ended.",
     "cap": "This call has reached its time limit.",
+    "call_budget": "This call has used up the money set aside for it.",
     "capacity": "All lines are busy. Please try again in a minute.",
+    "budget": "Today's money for calls is used up. Please call again tomorrow.",
+    "daily_calls": "You have made as many calls as one may in a day. Please call again tomorrow.",
     "protocol": "The page sent messages that could not be understood.",
     "stalled": "The page stopped taking in what was sent.",
     "fault": "Something went wrong on this side. Please call again.",
@@ -45,6 +58,39 @@ REASONS: Mapping[str, str] = {
 
 _TIME_IS_SHORT = "We have about {left} seconds left."
 _TIME_IS_UP = "I'm afraid our time is up. Thank you for calling. Goodbye."
+_MONEY_IS_UP = "I'm afraid that was all this call may cost. Thank you for calling. Goodbye."
+
+
+def new_call_id() -> str:
+    """An id that no other call has."""
+    return f"c-{secrets.token_hex(8)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who calls, what it may cost, and who writes it down.
+
+    Parameters:
+        id: The call's id.
+        caller: Who calls.
+        day: The UTC day whose money it spends; empty for that of its begin.
+        books: Who keeps records.
+        tariff: What vendors charge; ``None`` if nobody asks.
+        call_cap: Most that the call may cost, in micro-dollars; ``None`` without a cap.
+        day_cap: Most that the day's calls may cost.
+        day_spent: What they have cost so far; ``None`` if nobody knows.
+        may_continue: Whether a call that has cost so many micro-dollars may have another turn.
+    """
+
+    id: str = field(default_factory=new_call_id)
+    caller: Caller = field(default_factory=Caller)
+    day: str = ""
+    books: Sequence[Books] = ()
+    tariff: Tariff | None = None
+    call_cap: int | None = None
+    day_cap: int | None = None
+    day_spent: Callable[[], int | None] = lambda: None
+    may_continue: Callable[[int], bool] = lambda _spent: True
 
 
 class Line(Protocol):
@@ -54,8 +100,8 @@ class Line(Protocol):
         """The call's transport."""
         ...
 
-    async def begin(self, call: str, limit_secs: float) -> None:
-        """Tell the caller that the call has started."""
+    async def begin(self, call: str, limit_secs: float, money: Money) -> None:
+        """Tell the caller that the call has started, and what it may take and cost."""
         ...
 
     async def short(self, limit_secs: float, left_secs: float) -> None:
@@ -71,6 +117,10 @@ class Line(Protocol):
         ...
 
 
+def _turn_of(conversation: Conversation | None) -> int:
+    return conversation.number if conversation is not None else 0
+
+
 class Call:
     """One call, from its caller's readiness to its end.
 
@@ -78,13 +128,28 @@ class Call:
         line: The caller's end.
         engines: What all calls share.
         escalations: Where questions for a human go.
+        terms: Who calls, what it may cost, and who writes it down.
     """
 
-    def __init__(self, line: Line, engines: Engines, escalations: Escalations) -> None:
-        self.id = f"c-{secrets.token_hex(4)}"
+    def __init__(
+        self,
+        line: Line,
+        engines: Engines,
+        escalations: Escalations,
+        terms: Terms | None = None,
+    ) -> None:
+        self._terms = terms = terms or Terms()
+        self.id = terms.id
         self.conversation = Conversation(
-            speculation=Speculation(most_wasted=engines.settings.preemptive_waste)
+            call=self.id,
+            speculation=Speculation(most_wasted=engines.settings.preemptive_waste),
+            meter=engines.meter(terms.tariff),
+            money=Money(call_cap=terms.call_cap, day=terms.day_spent(), day_cap=terms.day_cap),
+            kept=self._kept,
+            affordable=self._affordable,
         )
+        self._costs: dict[int, StageCost] = {}
+        self._broke = asyncio.Event()
         self._line = line
         self._engines = engines
         self._escalations = escalations
@@ -102,8 +167,11 @@ class Call:
         Returns:
             Why it ended, a key of :data:`REASONS`.
         """
-        with logger.contextualize(call=self.id):
+        # Weakly: tasks that outlive the call may have begun in its context.
+        conversation = weakref.ref(self.conversation)
+        with logger.contextualize(call=self.id, turn=lambda: _turn_of(conversation())):
             logger.info("call begins")
+            record = self._begin()
             reason = "fault"
             try:
                 reason = await self._hold()
@@ -113,7 +181,8 @@ class Call:
             except Exception:
                 logger.exception("call failed")
             finally:
-                logger.info("call ends: {}, {} turns", reason, len(self.conversation.turns))
+                logger.info("call ends: {}, {} turns", reason, self.conversation.number)
+                self._close_books(record, reason)
                 await self._line.finish(reason, REASONS[reason])
         return reason
 
@@ -123,7 +192,9 @@ class Call:
         worker = PipelineWorker(
             chain.build(transport, self.conversation, self._engines),
             params=PipelineParams(
-                audio_in_sample_rate=INPUT_SAMPLE_RATE, audio_out_sample_rate=OUTPUT_SAMPLE_RATE
+                audio_in_sample_rate=INPUT_SAMPLE_RATE,
+                audio_out_sample_rate=OUTPUT_SAMPLE_RATE,
+                enable_usage_metrics=True,
             ),
             task_manager=tasks,
             enable_rtvi=False,
@@ -146,12 +217,14 @@ class Call:
             running = group.create_task(worker.run(WorkerParams(task_manager=tasks)))
             running.add_done_callback(lambda _: self.end("fault"))
             talking = group.create_task(self._talk(worker, started))
-            warming = group.create_task(self._engines.warm())
+            warming = group.create_task(self._warm())
+            paying = group.create_task(self._stop_in_time(worker))
             try:
                 reason = await self._over
             finally:
                 talking.cancel()
                 warming.cancel()
+                paying.cancel()
                 await worker.cancel(reason="call over")
         return reason
 
@@ -159,7 +232,7 @@ class Call:
         """Greet the caller, and watch the time."""
         await started.wait()
         settings = self._settings
-        await self._line.begin(self.id, settings.call_secs)
+        await self._line.begin(self.id, settings.call_secs, self.conversation.money)
         await worker.queue_frame(TTSSpeakFrame(self._engines.document.persona.greeting))
         left = min(settings.wind_down_secs, settings.call_secs / 2)
         await asyncio.sleep(settings.call_secs - left)
@@ -170,12 +243,77 @@ class Call:
         await asyncio.sleep(LAST_WORDS_SECS)
         self.end("cap")
 
+    async def _warm(self) -> None:
+        usage = await self._engines.warm()
+        self.conversation.meter.tokens(0, self._engines.choices["brain"].vendor.name, usage)
+
+    async def _stop_in_time(self, worker: PipelineWorker) -> None:
+        """End the call, in words, before another turn could cost more than it may."""
+        await self._broke.wait()
+        await worker.queue_frame(EndCallFrame(reason="call_budget", last_words=_MONEY_IS_UP))
+        await asyncio.sleep(LAST_WORDS_SECS)
+        self.end("call_budget")
+
+    # Its records.
+
+    def _begin(self) -> CallRecord:
+        started_at = self.conversation.wall()
+        document = self._engines.document
+        record = CallRecord(
+            id=self.id,
+            caller=self._terms.caller,
+            started_at=started_at,
+            day=self._terms.day or day_of(started_at),
+            document=document.title,
+            document_hash=document.sha256,
+            vendors=dict(self.conversation.meter.vendors),
+        )
+        self._tell(lambda book: book.begun(record))
+        return record
+
+    def _kept(self, record: TurnRecord) -> None:
+        self._costs[record.number] = record.cost
+        money = self.conversation.money
+        money.call = sum(self._costs.values(), StageCost())
+        self._tell(lambda book: book.turn(record))
+        money.day = self._terms.day_spent()
+        if not self._terms.may_continue(money.call.total):
+            self._broke.set()
+
+    def _affordable(self) -> bool:
+        return self._terms.may_continue(self.conversation.meter.cost.total)
+
+    def _close_books(self, record: CallRecord, reason: str) -> None:
+        try:
+            self.conversation.keep_rest()
+        except Exception:
+            logger.exception("the call's last record could not be made")
+        ended = replace(
+            record,
+            ended_at=self.conversation.wall(),
+            why=reason,
+            turns=self.conversation.number,
+            cost=sum(self._costs.values(), StageCost()),
+        )
+        self._tell(lambda book: book.ended(ended))
+
+    def _tell(self, what: Callable[[Books], None]) -> None:
+        for book in self._terms.books:
+            try:
+                what(book)
+            except Exception:
+                logger.exception("{} could not take a record", type(book).__name__)
+
+    # What the chain reports.
+
     async def _on_escalation(self, _worker: PipelineWorker, frame: EscalationFrame) -> None:
         await self._escalations.add(self.id, frame)
 
     async def _on_error(self, _worker: PipelineWorker, frame: ErrorFrame) -> None:
         """Tell the caller of a stage that failed; end the call when it cannot go on."""
         stage = frame.processor.name.split("#")[0] if frame.processor else "a stage"
+        conversation = self.conversation
+        conversation.meter.trouble(conversation.number, f"{stage}: {frame.error}")
         logger.warning("{}: {}", stage, frame.error)
         await self._line.trouble(f"{stage} had a problem.")
         if frame.processor is not None and not frame.processor.is_usable:

@@ -24,6 +24,7 @@ def build(transport: BaseTransport, conversation: Conversation, engines: Engines
         engines: What it shares with the other calls.
     """
     settings = engines.settings
+    meter = conversation.meter
 
     turn_taking = TurnTaking(
         conversation,
@@ -44,16 +45,17 @@ def build(transport: BaseTransport, conversation: Conversation, engines: Engines
         first_token_timeout_secs=settings.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
         speculation=conversation.speculation,
+        on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
 
     return Pipeline(
         [
             transport.input(),
             engines.processor("vad"),
-            engines.processor("stt"),
+            engines.processor("stt", meter),
             turn_taking,
             grounded_caller,
-            engines.processor("tts"),
+            engines.processor("tts", meter),
             transport.output(),
         ]
     )

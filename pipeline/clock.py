@@ -12,6 +12,7 @@ import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -114,3 +115,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     loop = VirtualTimeLoop()
     with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(main)
+
+
+def day_of(seconds: float) -> str:
+    """The UTC day of a Unix time, ``YYYY-MM-DD``.
+
+    Raises:
+        ValueError: It is in no year that has four digits; ``OverflowError`` and ``OSError`` far
+            beyond.
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

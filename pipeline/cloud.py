@@ -190,6 +190,7 @@ CLOUD: tuple[Vendor, ...] = (
         load=_load_deepgram,
         build=_build_deepgram,
         ends_turns=True,
+        model_setting="deepgram_model",
     ),
     Vendor(
         stage="stt",
@@ -202,6 +203,7 @@ CLOUD: tuple[Vendor, ...] = (
         build=_build_more("assemblyai"),
         automatic=False,
         checked="construction",
+        model="universal-3-6-pro",
     ),
     Vendor(
         stage="stt",
@@ -214,6 +216,7 @@ CLOUD: tuple[Vendor, ...] = (
         build=_build_more("soniox"),
         automatic=False,
         checked="construction",
+        model="stt-rt-v5",
     ),
     Vendor(
         stage="brain",
@@ -224,6 +227,7 @@ CLOUD: tuple[Vendor, ...] = (
         missing=_key("anthropic_api_key", "anthropic"),
         load=_load_claude,
         build=_itself,
+        model_setting="claude_model",
     ),
     Vendor(
         stage="brain",
@@ -234,6 +238,7 @@ CLOUD: tuple[Vendor, ...] = (
         missing=_key("brain_base_url", "openai", also="brain_model"),
         load=_openai("openai"),
         build=_itself,
+        model_setting="brain_model",
     ),
     Vendor(
         stage="brain",
@@ -246,6 +251,7 @@ CLOUD: tuple[Vendor, ...] = (
         build=_itself,
         automatic=False,
         checked="construction",
+        model_setting="groq_model",
     ),
     Vendor(
         stage="brain",
@@ -263,6 +269,7 @@ CLOUD: tuple[Vendor, ...] = (
         build=_itself,
         automatic=False,
         checked="construction",
+        model_setting="openrouter_model",
     ),
     Vendor(
         stage="tts",
@@ -273,6 +280,7 @@ CLOUD: tuple[Vendor, ...] = (
         missing=_key("elevenlabs_api_key", "elevenlabs"),
         load=_load_elevenlabs,
         build=_build_elevenlabs,
+        model_setting="elevenlabs_model",
     ),
     Vendor(
         stage="tts",
@@ -285,6 +293,7 @@ CLOUD: tuple[Vendor, ...] = (
         build=_build_cartesia,
         automatic=False,
         checked="construction",
+        model="sonic-3.6",
     ),
     Vendor(
         stage="tts",

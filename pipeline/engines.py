@@ -11,6 +11,8 @@ from pipecat.processors.frame_processor import FrameProcessor
 from knowledge.document import Document
 from knowledge.support import prepare
 from pipeline.frames import Usage
+from pipeline.meter import Meter
+from pipeline.records import Tariff
 from pipeline.settings import Settings
 from pipeline.vendor import STAGES, Context, Progress, Stage, Vendor
 from pipeline.vendors import Choice
@@ -80,11 +82,32 @@ class Engines:
         stall_secs = 0.8 * self.settings.first_token_timeout_secs
         return FailoverBrain(brains, standing=self.standing, stall_secs=stall_secs)
 
-    def processor(self, stage: Stage) -> FrameProcessor:
-        """One call's own processor for a stage: one service, or several with failover."""
+    def meter(self, tariff: Tariff | None) -> Meter:
+        """A meter for one call.
+
+        Args:
+            tariff: What vendors charge; ``None`` if nobody asks.
+        """
+        vendors = [vendor for choice in self.choices.values() for vendor in choice.vendors]
+        return Meter(
+            tariff,
+            vendors={stage: choice.vendor.name for stage, choice in self.choices.items()},
+            models={vendor.name: vendor.model_of(self.settings) for vendor in vendors},
+        )
+
+    def processor(self, stage: Stage, meter: Meter | None = None) -> FrameProcessor:
+        """One call's own processor for a stage: one service, or several with failover.
+
+        Args:
+            stage: The stage.
+            meter: Told which services report for which vendor.
+        """
         vendors = self.choices[stage].vendors
         services: list[FrameProcessor] = [self._build(vendor) for vendor in vendors]
         names = [vendor.name for vendor in vendors]
+        if meter is not None:
+            for service, name in zip(services, names, strict=True):
+                meter.knows(service.name, stage, name)
         if len(services) == 1:
             return services[0]
         if stage == "stt":

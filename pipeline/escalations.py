@@ -13,7 +13,7 @@ from pipeline.frames import EscalationFrame
 class Escalations:
     """The list of questions that wait for a person.
 
-    A question that cannot be written is logged instead, and the call goes on.
+    A question that cannot be written is in the ledger still, and the call goes on.
 
     Parameters:
         path: The file; its folder is made when the first question comes.
@@ -39,7 +39,13 @@ class Escalations:
             async with self._writing:
                 await asyncio.to_thread(self._append, line)
         except OSError as error:
-            logger.error("{} could not be written: {}; question: {}", self._path, error, line)
+            logger.error(
+                "{} could not be written: {}; the question is in the ledger: call {}, turn {}",
+                self._path,
+                error,
+                call,
+                frame.turn,
+            )
 
     def _append(self, line: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Every setting of Viva: one typed object, read from the environment and ``.env``."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -117,6 +118,68 @@ class Settings(BaseSettings):
     silence_prompt_secs: Positive = Field(8.0, description="Ask a silent caller once after this.")
     silence_end_secs: Positive = Field(8.0, description="End the call this long after asking.")
     max_calls: int = Field(20, ge=1, description="Calls at once in this process.")
+
+    database_url: str = Field(
+        "",
+        description="The ledger's database: postgresql://user:password@host/name; "
+        "empty: SQLite in DATA_DIR.",
+    )
+    transcript_days: int = Field(
+        90, ge=0, description="Days that what was said is kept; 0 keeps it for good."
+    )
+    recording_days: int = Field(
+        30, ge=0, description="Days that recordings are kept; 0 keeps them for good."
+    )
+    daily_spend_cap_usd: Decimal | None = Field(
+        None, ge=0, description="Most that all calls of a day (UTC) may cost; empty: no cap."
+    )
+    call_spend_cap_usd: Decimal | None = Field(
+        None, ge=0, description="Most that one call may cost; empty: what it can cost at worst."
+    )
+    calls_per_caller_per_day: int = Field(
+        0, ge=0, description="Calls that one caller may make in a day (UTC); 0: any number."
+    )
+
+    auth: Literal["link", "off"] = Field(
+        "link",
+        description="link: callers sign in by a link that is sent to them; off: anybody may call, "
+        "on loopback only.",
+    )
+    public_url: str = Field(
+        "", description="The address that callers open, such as https://viva.example.com."
+    )
+    allow: str = Field(
+        "",
+        description="Who may sign in: addresses and domains (@example.com) with commas between "
+        "them; `viva accounts` adds to them.",
+    )
+    admins: str = Field(
+        "", description="Addresses, with commas between them, that see every call and report."
+    )
+    session_days: Positive = Field(30, description="Days that a browser stays signed in.")
+    trusted_proxies: str = Field(
+        "",
+        description="Networks, such as 10.0.0.0/8, whose X-Forwarded-For and -Proto are believed.",
+    )
+
+    mail_from: str = Field("Viva <viva@localhost>", description="Sender of Viva's mail.")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…:465.",
+    )
+    resend_api_key: SecretStr | None = Field(None, description="Key of Resend, to send mail by.")
+    resend_base_url: str = Field("", description="Resend's address; empty: its cloud.")
+    reports: Literal["on", "off"] = Field(
+        "on", description="Whether a report of each call is mailed to its caller and to ADMINS."
+    )
+
+    metrics_token: SecretStr | None = Field(
+        None, description="Token that reads /metrics from elsewhere than loopback."
+    )
+    otel_exporter_otlp_endpoint: str = Field(
+        "", description="Where OpenTelemetry traces go (OTLP over HTTP); empty: nowhere."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="How logs are written.")
 
     first_token_timeout_secs: Positive = Field(
         3.0, description="Longest wait for a brain's first token, tried twice."

@@ -46,6 +46,8 @@ class Vendor:
         ends_turns: Whether it decides the end of the caller's turn itself, so that no turn model
             is needed.
         automatic: Whether ``auto`` may choose it.
+        model: Its model, where it has but one; empty where nothing is known of it.
+        model_setting: Name of the setting that holds its model, where it has several.
         checked: What the project's tests hold against it: whole calls (against a simulator of its
             protocol, or the real engine), or only that it can be made.
     """
@@ -60,7 +62,13 @@ class Vendor:
     build: Callable[[Any, Context], Any]
     ends_turns: bool = False
     automatic: bool = True
+    model: str = ""
+    model_setting: str = ""
     checked: Literal["calls", "construction"] = "calls"
+
+    def model_of(self, settings: Settings) -> str:
+        """Its model by these settings; empty where nothing is known of it."""
+        return str(getattr(settings, self.model_setting)) if self.model_setting else self.model
 
 
 def needs(*modules: str) -> Callable[[Settings], str]:

@@ -6,6 +6,7 @@ the chain: the order of the frames, and an abort past which nothing of the turn 
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -38,6 +39,23 @@ from processors.utterance import same_words
 __all__ = ["GroundedCaller", "Phrases"]
 
 
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """A turn whose decision nobody will hear.
+
+    Parameters:
+        turn: Its number.
+        brain: Name of the brain that was deciding.
+        usage: What it used so far.
+        wasted: It was begun too early.
+    """
+
+    turn: int
+    brain: str
+    usage: Usage
+    wasted: bool
+
+
 class GroundedCaller(FrameProcessor):
     """Turns each :class:`~pipeline.frames.TurnFrame` into exactly one decision.
 
@@ -64,7 +82,7 @@ class GroundedCaller(FrameProcessor):
         trailing_timeout_secs: Longest wait for what follows the last word (the usage).
         abort_timeout_secs: Longest wait for a brain to end once it is aborted.
         speculation: Counts what turns use, and what was begun too early and thrown away.
-        on_aborted: Called with the turn's number and what it used so far when a turn is aborted.
+        on_aborted: Called when a turn is aborted, with what it used so far.
     """
 
     def __init__(
@@ -78,7 +96,7 @@ class GroundedCaller(FrameProcessor):
         trailing_timeout_secs: float = 1.0,
         abort_timeout_secs: float = 1.0,
         speculation: Speculation | None = None,
-        on_aborted: Callable[[int, Usage], None] | None = None,
+        on_aborted: Callable[[Aborted], None] | None = None,
     ) -> None:
         super().__init__()
         self._brain = brain
@@ -233,7 +251,8 @@ class GroundedCaller(FrameProcessor):
             self._speculation.used_tokens += deliberation.usage.tokens
         if self._on_aborted is not None:
             try:
-                self._on_aborted(deliberation.turn.turn, deliberation.usage)
+                turn, usage = deliberation.turn.turn, deliberation.usage
+                self._on_aborted(Aborted(turn, self._serving, usage, wasted=held is not None))
             except Exception:
                 logger.exception("on_aborted failed")
         return self._task

@@ -198,7 +198,7 @@ class TurnTaking(FrameProcessor):
 
     async def _speculate(self, action: Speculate) -> None:
         conversation = self._conversation
-        if not conversation.speculation.allowed:
+        if not (conversation.speculation.allowed and conversation.affordable()):
             return
         turns = conversation.turns[:-1] if action.continued else conversation.turns
         await self.push_frame(
@@ -217,6 +217,11 @@ class TurnTaking(FrameProcessor):
         turn = self._conversation.begin_turn(end.question, end.speech_end, end.transcribed)
         # Both ways: voice activity upstream keeps the audio of one turn for the turn model.
         await self.broadcast_frame(UserStoppedSpeakingFrame)
+        if not self._conversation.affordable():
+            # Whoever keeps the records sees it, and ends the call in words.
+            turn.closed = True
+            self._conversation.keep(turn)
+            return
         await self.push_frame(TurnFrame(turn=turn.number, question=turn.question, history=history))
 
     async def _end_call(self, frame: EndCallFrame) -> None:

@@ -139,6 +139,10 @@ class ScriptedSocket:
     async def close(self) -> None:
         self.closed = True
 
+    def hear(self, audio: bytes) -> None:
+        """Audio of the page's microphone."""
+        self.received.put_nowait(WSMessage(WSMsgType.BINARY, audio, None))
+
     async def play(self) -> None:
         """Play what has come, 20 ms at a time."""
         for tick in range(1_000_000):

@@ -21,6 +21,8 @@ from pipeline.settings import Settings
 from pipeline.vendors import choose
 from server import Server
 
+pytest_plugins = ["tests.databases"]
+
 AUDIO = Path(__file__).parent / "audio"
 
 logger.remove()
@@ -45,7 +47,9 @@ def serving(engines: Engines, tmp_path: Path) -> ServerFactory:
 
     @asynccontextmanager
     async def serve(**overrides: Any) -> AsyncIterator[tuple[Server, BaseTestServer]]:
-        settings = engines.settings.model_copy(update={"data_dir": tmp_path, **overrides})
+        settings = engines.settings.model_copy(
+            update={"data_dir": tmp_path, "auth": "off", **overrides}
+        )
         ours = dataclasses.replace(engines, settings=settings)
         server = Server(settings, engines.document, engines.choices, engines=ours)
         async with TestServer(server.app()) as listening:

@@ -4,12 +4,18 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
-from pipecat.frames.frames import Frame, UserStartedSpeakingFrame, UserStoppedSpeakingFrame
+from pipecat.frames.frames import (
+    Frame,
+    MetricsFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
 from pipeline.conversation import Conversation, Turn
 from pipeline.frames import CallerTextFrame, DecisionFrame, DuckFrame, FailoverFrame, UnduckFrame
+from pipeline.records import Failover
 from transports import messages
 from transports.page import Page, PageClosedError, PageStalledError
 
@@ -64,6 +70,8 @@ class Announcer:
                 await self._decision(frame)
             case FailoverFrame():
                 await self._failover(frame)
+            case MetricsFrame():
+                self._conversation.meter.metrics(self._conversation.number, frame)
             case _:
                 pass
 
@@ -114,26 +122,13 @@ class Announcer:
         )
 
     async def turn(self, turn: Turn) -> None:
-        """Tell the page of a turn that is over."""
-        decision = turn.decision
-        await self._send(
-            messages.Turn(
-                turn=turn.number,
-                question=turn.question,
-                decision=decision.decision if decision else None,
-                confidence=decision.confidence if decision else None,
-                sections=list(decision.sections) if decision else [],
-                answer=decision.text if decision else "",
-                heard_text=self._conversation.heard(turn),
-                interrupted=turn.interrupted,
-                transcription_delay=turn.delay("speech_end", "transcribed"),
-                end_of_turn_delay=turn.delay("speech_end", "ended"),
-                llm_ttft=turn.delay("ended", "first_token"),
-                llm_ttfs=turn.delay("ended", "first_sentence"),
-                tts_ttfb=turn.delay("first_sentence", "first_audio"),
-                e2e_latency=turn.delay("speech_end", "first_played"),
-            )
-        )
+        """Write down a turn that is over, and tell the page of it."""
+        await self._send(messages.Turn.of(self._conversation.keep(turn)))
+        await self.money()
+
+    async def money(self) -> None:
+        """Tell the page what the call has cost."""
+        await self._send(messages.Cost.of(self._conversation.money))
 
     async def _caller_text(self, frame: CallerTextFrame) -> None:
         data = rtvi.UserTranscriptionMessageData(
@@ -147,6 +142,8 @@ class Announcer:
             await self.stage("thinking")
 
     async def _failover(self, frame: FailoverFrame) -> None:
+        taken_over = Failover(stage=frame.stage, failed=frame.failed, vendor=frame.vendor)
+        self._conversation.meter.failover(self._conversation.number, taken_over)
         for stage, vendor in self._stage_vendors.items():
             if vendor == frame.failed:
                 self._stage_vendors[stage] = frame.vendor
@@ -156,6 +153,7 @@ class Announcer:
 
     async def _decision(self, frame: DecisionFrame) -> None:
         turns = self._conversation.turns
+        self._conversation.meter.tokens(frame.turn, frame.brain, frame.usage)
         if not 1 <= frame.turn <= len(turns):
             return
         turn = turns[frame.turn - 1]

@@ -1,6 +1,7 @@
 """The browser transport: a page's socket at both ends of a call's chain."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from pipecat.frames.frames import (
@@ -15,12 +16,15 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from pipeline.conversation import INPUT_SAMPLE_RATE, Conversation
+from pipeline.conversation import INPUT_SAMPLE_RATE, Conversation, Money
 from pipeline.frames import PlaybackFrame
 from transports.announcer import Ended
-from transports.messages import Cap, ClientReady, Hangup, Playback, Stage
+from transports.messages import Audible, Cap, ClientReady, Cost, Hangup, Playback, Stage
 from transports.page import Page, PageClosedError, PageProtocolError, PageStalledError
 from transports.voice import VoiceOutput
+
+AHEAD_SECS = 10.0
+"""Audio that may come ahead of real time: what a page has kept while its network was away."""
 
 
 class BrowserInput(BaseInputTransport):
@@ -66,10 +70,15 @@ class BrowserInput(BaseInputTransport):
         await super().process_frame(frame, direction)
 
     async def _read(self) -> None:
+        pace = _Pace(asyncio.get_running_loop().time)
         try:
             while True:
                 message = await self._page.receive()
                 match message:
+                    case bytes() if pace.exceeded(len(message)):
+                        await self._page.send_error("audio comes faster than it can be spoken")
+                        self._ended("protocol")
+                        return
                     case bytes():
                         await self.push_frame(InputAudioRawFrame(message, INPUT_SAMPLE_RATE, 1))
                     case Playback():
@@ -78,6 +87,8 @@ class BrowserInput(BaseInputTransport):
                                 epoch=message.epoch, samples=message.samples, final=message.final
                             )
                         )
+                    case Audible():
+                        await self._voice.audible(message)
                     case Hangup():
                         self._ended("hangup")
                     case _:
@@ -93,6 +104,21 @@ class BrowserInput(BaseInputTransport):
         if self._reading is not None:
             reading, self._reading = self._reading, None
             await self.cancel_task(reading)
+
+
+class _Pace:
+    """How much audio can have been spoken since the call began: vendors charge for each second."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._began = now()
+        self._bytes = 0
+
+    def exceeded(self, size: int) -> bool:
+        """Whether it is more with so many further bytes."""
+        self._bytes += size
+        spoken = self._now() - self._began + AHEAD_SECS
+        return self._bytes > spoken * INPUT_SAMPLE_RATE * 2
 
 
 class BrowserTransport(BaseTransport):
@@ -148,13 +174,14 @@ class BrowserLine:
             self._page, conversation, ended=ended, stage_vendors=self._stage_vendors
         )
 
-    async def begin(self, call: str, limit_secs: float) -> None:
-        """Tell the page that the call has started."""
+    async def begin(self, call: str, limit_secs: float, money: Money) -> None:
+        """Tell the page that the call has started, and what it may take and cost."""
         about = {"library": "viva", "call": call}
         ready = rtvi.BotReadyData(version=rtvi.PROTOCOL_VERSION, about=about)
         with suppress(PageClosedError, PageStalledError):
             await self._page.send_rtvi(rtvi.BotReady(id=self._client_ready.id, data=ready))
             await self._page.send(Cap(limit_secs=limit_secs, left_secs=limit_secs))
+            await self._page.send(Cost.of(money))
             await self._page.send(Stage(stage="listening"))
 
     async def short(self, limit_secs: float, left_secs: float) -> None:

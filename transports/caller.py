@@ -5,6 +5,7 @@ interruption — and reports it, so that latencies are those of a caller's ears.
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -13,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import numpy as np
 from pipecat.processors.frameworks.rtvi import models as rtvi
 
-from transports.wav import INPUT_RATE, OUTPUT_RATE, read_wav, speech_end_secs
+from transports.loudspeaker import Loudspeaker
+from transports.wav import INPUT_RATE, read_wav, speech_end_secs
+
+CLOCK_QUESTIONS = 3
+"""How often the server is asked for its time; the quickest answer counts."""
 
 CHUNK_SECS = 0.02
-JITTER_SECS = 0.06
-"""The page's buffer before it starts to play."""
-
 REPORT_SECS = 0.1
 
 _Socket = aiohttp.ClientWebSocketResponse
@@ -81,60 +82,6 @@ class HeardCall:
         return {"turns": [asdict(turn) for turn in self.turns], "ended": self.ended}
 
 
-class _Player:
-    """Plays what came as the page would, on the caller's clock."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._queue = bytearray()
-        self._starts: float | None = None
-        self._ducked = False
-        self.epoch = 0
-        self.samples = 0
-        self.heard = bytearray()
-
-    def take(self, audio: bytes) -> None:
-        if self._starts is None:
-            self._starts = self._now() + JITTER_SECS
-        self._queue += audio
-
-    def duck(self, on: bool) -> None:
-        self._ducked = on
-
-    def flush(self) -> tuple[int, int]:
-        """Drop what is left; the epoch that is over and its samples."""
-        over = (self.epoch, self.samples)
-        self._queue.clear()
-        self._starts = None
-        self._ducked = False
-        self.epoch += 1
-        self.samples = 0
-        return over
-
-    def play(self, secs: float) -> tuple[bytes, float | None]:
-        """Play some seconds; what was audible, and when its first sample was."""
-        count = int(secs * OUTPUT_RATE) * 2
-        starts = self._starts
-        if starts is None or self._now() < starts:
-            self.heard += bytes(count)
-            return b"", None
-        audio = bytes(self._queue[:count])
-        del self._queue[:count]
-        self.samples += len(audio) // 2
-        samples = np.frombuffer(audio, np.int16)
-        if self._ducked:
-            samples = (samples // 8).astype(np.int16)
-        self.heard += samples.tobytes() + bytes(count - len(audio))
-        if not self._queue:
-            self._starts = None
-        loud = np.flatnonzero(np.abs(samples) > 200)
-        return audio, (self._now() + loud[0] / OUTPUT_RATE) if len(loud) else None
-
-    @property
-    def playing(self) -> bool:
-        return self._starts is not None
-
-
 class Caller:
     """Calls a server and speaks WAV files to it, one a turn.
 
@@ -144,6 +91,7 @@ class Caller:
         barge_in_secs: Speak each file after the first this long into the answer to the one before,
             rather than after it.
         turn_timeout_secs: Longest wait for an answer to begin.
+        key: The server's operator key, where it wants one.
         progress: Told what is happening, in words.
     """
 
@@ -155,6 +103,7 @@ class Caller:
         barge_in_secs: float | None = None,
         turn_timeout_secs: float = 15.0,
         gap_secs: float = 0.3,
+        key: str = "",
         progress: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._url = url
@@ -163,6 +112,7 @@ class Caller:
         self._barge_in_secs = barge_in_secs
         self._turn_timeout_secs = turn_timeout_secs
         self._gap_secs = gap_secs
+        self._key = key
         self._progress = progress
         self._ids = itertools.count(1)
         self._outgoing = bytearray()
@@ -174,6 +124,7 @@ class Caller:
         self._changed = asyncio.Event()
         self._audible = False
         self._over = False
+        self._ahead: tuple[float, float] | None = None  # shortest round trip; server's clock - ours
 
     async def call(self) -> HeardCall:
         """Make the call.
@@ -183,10 +134,11 @@ class Caller:
         """
         self._now = asyncio.get_running_loop().time
         self._began = self._now()
-        self._player = _Player(self._now)
+        self._player = Loudspeaker(self._now)
         async with aiohttp.ClientSession() as session:
             try:
-                socket = await session.ws_connect(self._url, max_msg_size=0)
+                headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
+                socket = await session.ws_connect(self._url, max_msg_size=0, headers=headers)
             except (aiohttp.ClientError, OSError) as error:
                 raise CallerError(
                     f"nobody answers at {self._url} ({_why(error)}). Is `viva serve` running?"
@@ -212,6 +164,10 @@ class Caller:
         about = {"library": "viva-call"}
         await self._send(socket, "client-ready", {"version": rtvi.PROTOCOL_VERSION, "about": about})
         await self._until(lambda: self._heard("bot-ready"), 90.0)
+        with contextlib.suppress(ConnectionError):  # what ended the call is on its way
+            for _ in range(CLOCK_QUESTIONS):
+                asked = {"sent": self._now()}
+                await self._send(socket, "client-message", {"t": "clock", "d": asked})
         # Listen to the greeting to its end, as a caller would.
         await self._until(lambda: self._heard("bot-stopped-speaking"), 30.0)
         for index, speech in enumerate(self._speech):
@@ -275,9 +231,9 @@ class Caller:
                 return
             await socket.send_bytes(chunk + bytes(size - len(chunk)))
             was_playing = self._player.playing
-            _, first = self._player.play(CHUNK_SECS)
-            if first is not None:
-                self._note_audible(first)
+            first = self._player.play(CHUNK_SECS)
+            if first is not None and self._note_audible(first[0]):
+                await self._report_audible(socket, *first)
             progress = (self._player.epoch, self._player.samples)
             due = tick % round(REPORT_SECS / CHUNK_SECS) == 0
             ran_dry = was_playing and not self._player.playing
@@ -287,13 +243,21 @@ class Caller:
             self._changed.set()
             await asyncio.sleep(max(0.0, start + (tick + 1) * CHUNK_SECS - self._now()))
 
-    def _note_audible(self, first: float) -> None:
+    def _note_audible(self, first: float) -> bool:
+        """Note when something was heard; whether it begins an answer."""
         if self._turn < 0 or not self._answering():
-            return
+            return False
         self._audible = True
         turn = self._result.turns[self._turn]
-        if turn.e2e_latency_ms is None and self._words_end is not None:
+        begins = turn.e2e_latency_ms is None and self._words_end is not None
+        if begins and self._words_end is not None:
             turn.e2e_latency_ms = round((first - self._words_end) * 1000, 1)
+        return begins
+
+    async def _report_audible(self, socket: _Socket, at: float, sample: int) -> None:
+        if self._ahead is not None:
+            heard = {"epoch": self._player.epoch, "sample": sample, "at": at + self._ahead[1]}
+            await self._send(socket, "client-message", {"t": "audible", "d": heard})
 
     def _answering(self) -> bool:
         """Whether what is heard now answers the file spoken last."""
@@ -361,6 +325,10 @@ class Caller:
                         "e2e_latency",
                     )
                 }
+            case "clock":
+                now, sent = self._now(), data["sent"]
+                measured = (now - sent, data["now"] - (sent + now) / 2)
+                self._ahead = min(self._ahead or measured, measured)
             case "end":
                 self._over = True
                 self._result.ended = data["reason"]
@@ -372,6 +340,8 @@ class Caller:
 
 def _why(error: Exception) -> str:
     """What kept a connection from being made, without the client's own detail."""
+    if isinstance(error, aiohttp.WSServerHandshakeError) and error.status == 401:
+        return "it wants to know who calls: run this on its own machine with its DATA_DIR"
     if isinstance(error, aiohttp.WSServerHandshakeError):
         return f"it answered with status {error.status}"
     cause = getattr(error, "os_error", error)

@@ -6,10 +6,14 @@ docs/protocol.md shows each with an example, and a test holds that page against 
 """
 
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from pipeline.conversation import Money
+from pipeline.records import StageCost, TurnRecord
 
 MAX_TEXT_BYTES = 16_384
 """Longest text message a page may send, in bytes."""
@@ -64,29 +68,118 @@ class Decision(Payload):
     brain: str
 
 
+class Amount(Payload):
+    """What something cost, in micro-dollars, by stage."""
+
+    stt: int
+    brain: int
+    tts: int
+    total: int
+
+    @classmethod
+    def of(cls, cost: StageCost) -> Self:
+        """The message of it."""
+        return cls(stt=cost.stt, brain=cost.brain, tts=cost.tts, total=cost.total)
+
+
+class TakenOver(Payload):
+    """One vendor took over from another."""
+
+    stage: str
+    failed: str
+    vendor: str
+
+
 class Turn(Payload):
-    """A turn that is over: what was heard of it, and how long each stage took.
+    """A turn that is over: what was heard of it, what it used, and how long each stage took.
 
     Times are seconds, ``null`` where the stage did not run.
     """
 
     type: Literal["turn"] = "turn"
     turn: int
+    at: float = Field(description="When the caller's speech ended, Unix seconds.")
     question: str
     decision: Literal["respond", "escalate"] | None = Field(
         description="`null` when the caller went on before it was complete."
     )
+    reason: str = Field(description="Why it was handed to a human; empty for an answer.")
     confidence: Literal["high", "medium", "low"] | None
     sections: list[str]
+    lines: list[int]
+    checks: list[DecisionCheck]
     answer: str
     heard_text: str = Field(description="The part of the answer that was played out.")
     interrupted: bool
+    withdrawn: bool
     transcription_delay: float | None = Field(description="Speech end → final transcript.")
     end_of_turn_delay: float | None = Field(description="Speech end → end of turn.")
     llm_ttft: float | None = Field(description="End of turn → brain's first token.")
     llm_ttfs: float | None = Field(description="End of turn → first checked sentence.")
     tts_ttfb: float | None = Field(description="First sentence → first audio of it.")
-    e2e_latency: float | None = Field(description="Speech end → first sample played.")
+    e2e_latency: float | None = Field(description="Speech end → first audible sample.")
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    wasted_tokens: int = Field(description="Of those, spent on answers begun too early.")
+    characters: int
+    audio_seconds: float
+    cost: Amount
+    vendors: dict[str, str] = Field(description="By stage: `stt`, `brain`, `tts`.")
+    models: dict[str, str] = Field(description="By stage, where the vendor has several.")
+    errors: list[str]
+    failovers: list[TakenOver]
+
+    @classmethod
+    def of(cls, record: TurnRecord) -> Self:
+        """The message of a record."""
+        values = record.as_dict()
+        used = values.pop("used")
+        del values["call"]
+        return cls.model_validate(
+            {
+                **values,
+                **used,
+                "turn": values.pop("number"),
+                "cost": Amount.of(record.cost),
+            },
+            extra="ignore",
+        )
+
+
+class Cost(Payload):
+    """What the call has cost so far, and what it and the day may cost, in micro-dollars."""
+
+    type: Literal["cost"] = "cost"
+    call: Amount
+    call_cap: int | None = Field(description="`null` without a cap.")
+    day: int | None = Field(description="All calls of the day (UTC), this one included.")
+    day_cap: int | None
+
+    @classmethod
+    def of(cls, money: Money) -> Self:
+        """The message of it."""
+        return cls(
+            call=Amount.of(money.call),
+            call_cap=money.call_cap,
+            day=money.day,
+            day_cap=money.day_cap,
+        )
+
+
+class Admitted(Payload):
+    """A line is free and the money for the call is set aside: the microphone may be opened."""
+
+    type: Literal["admitted"] = "admitted"
+
+
+class Clock(Payload):
+    """The answer to a page's `clock`: the time here, to reckon the difference from."""
+
+    type: Literal["clock"] = "clock"
+    sent: float = Field(description="The page's own time, as it sent it.")
+    now: float = Field(description="Seconds on the server's clock.")
 
 
 class Stage(Payload):
@@ -129,13 +222,24 @@ class End(Payload):
 
     type: Literal["end"] = "end"
     reason: Literal[
-        "hangup", "silence", "cap", "capacity", "protocol", "stalled", "fault", "shutdown"
+        "hangup",
+        "silence",
+        "cap",
+        "call_budget",
+        "capacity",
+        "budget",
+        "daily_calls",
+        "protocol",
+        "stalled",
+        "fault",
+        "shutdown",
     ]
     message: str = Field(description="Why, in a sentence for the caller.")
 
 
 ServerPayload = Annotated[
-    Sentence | Decision | Turn | Stage | Failover | Duck | Cap | End, Field(discriminator="type")
+    Sentence | Decision | Turn | Cost | Stage | Failover | Duck | Cap | Admitted | Clock | End,
+    Field(discriminator="type"),
 ]
 
 
@@ -151,9 +255,25 @@ class Hangup(Payload):
     """The caller has pressed hang up."""
 
 
-CLIENT_PAYLOADS: dict[str, type[Playback] | type[Hangup]] = {
+class ClockAsked(Payload):
+    """What time is it there?"""
+
+    sent: float = Field(description="The page's own time; it comes back in the answer.")
+
+
+class Audible(Payload):
+    """The first audible sample of an answer came out of the loudspeaker."""
+
+    epoch: int = Field(ge=0, description="How many `bot-interrupted` the page had seen.")
+    sample: int = Field(ge=0, description="Which sample of the epoch it was, at 24 kHz.")
+    at: float = Field(description="When, in seconds on the server's clock.")
+
+
+CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible]] = {
     "playback": Playback,
     "hangup": Hangup,
+    "clock": ClockAsked,
+    "audible": Audible,
 }
 
 
@@ -164,7 +284,7 @@ class ClientReady(BaseModel):
     data: rtvi.ClientReadyData
 
 
-ClientMessage = ClientReady | Playback | Hangup
+ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible
 SERVER_PAYLOAD: TypeAdapter[Any] = TypeAdapter(ServerPayload)
 
 

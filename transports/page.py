@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 from aiohttp import ClientConnectionResetError, WSMessage, WSMsgType, web
 from pipecat.processors.frameworks.rtvi import models as rtvi
@@ -11,6 +12,8 @@ from transports.messages import (
     MAX_AUDIO_BYTES,
     ClientMessage,
     ClientReady,
+    Clock,
+    ClockAsked,
     End,
     Hangup,
     MessageError,
@@ -53,6 +56,11 @@ class Page:
         self._stalled = False
 
     @property
+    def socket(self) -> web.WebSocketResponse:
+        """The WebSocket."""
+        return self._socket
+
+    @property
     def closed(self) -> bool:
         """Whether nothing more can be sent."""
         return self._socket.closed or self._stalled
@@ -78,7 +86,9 @@ class Page:
                     raise PageProtocolError(str(error)) from None
             else:
                 self._faults = 0
-                if heard is not None:
+                if isinstance(heard, ClockAsked):
+                    await self.send(Clock(sent=heard.sent, now=time.monotonic()))
+                elif heard is not None:
                     return heard
 
     async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:

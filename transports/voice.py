@@ -27,13 +27,10 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
 from pipeline.conversation import OUTPUT_SAMPLE_RATE, Conversation, Turn
-from pipeline.frames import (
-    EndCallFrame,
-    PlaybackFrame,
-    SentenceFrame,
-)
+from pipeline.frames import EndCallFrame, PlaybackFrame, SentenceFrame
 from pipeline.playback import Span
 from transports.announcer import Announcer, Ended
+from transports.messages import Audible
 from transports.page import Page
 
 CHUNK_SECS = 0.1
@@ -44,6 +41,9 @@ QUEUE_SECS = 60.0
 
 HEARD_TIMEOUT_SECS = 0.5
 """Longest wait for the page to say how much it played of an interrupted answer."""
+
+MAX_AUDIBLE_AHEAD_SECS = 0.5
+"""How far ahead a page may say that its loudspeaker will be heard."""
 
 _BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
 
@@ -324,18 +324,23 @@ class VoiceOutput(BaseOutputTransport):
         self._open = self._flowing = False
         self._dead_turn = max(self._dead_turn, int(frame.metadata.get("turn", 0)))
         await self._resampler.reset()
-        voicing, self._voicing = self._voicing, False
-        epoch = self._playback.epoch
+        voicing, self._voicing, epoch = self._voicing, False, self._playback.epoch
         self._playback.interrupt(self._now())
         await self._announcer.interrupted(voicing=voicing)
         turns = self._conversation.turns
         if 1 <= self._dead_turn <= len(turns):
             turn = turns[self._dead_turn - 1]
             if turn.withdrawn or not turn.interrupted:
-                turn.closed = True
+                self._forget(turn)
             elif not turn.closed and epoch not in self._unheard:
                 waiting = self.create_task(self._close_unless_heard(epoch, turn))
                 self._unheard[epoch] = (turn, waiting)
+
+    def _forget(self, turn: Turn) -> None:
+        """Write down a turn of whose answer nothing was heard; the page need not know."""
+        if not turn.closed:
+            turn.closed = True
+            self._conversation.keep(turn)
 
     async def _close_unless_heard(self, epoch: int, turn: Turn) -> None:
         await asyncio.sleep(HEARD_TIMEOUT_SECS)
@@ -355,13 +360,22 @@ class VoiceOutput(BaseOutputTransport):
         if turn_now is None or turn_now.first_played is not None:
             return
         span = self._playback.first_span(turn_now.number)
-        if (
-            span is not None
-            and report.epoch == self._playback.epoch
-            and (report.samples > span.start)
-        ):
+        live = report.epoch == self._playback.epoch
+        if span is not None and live and report.samples > span.start:
             turn_now.first_played = now - (report.samples - span.start) / OUTPUT_SAMPLE_RATE
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
+
+    async def audible(self, report: Audible) -> None:
+        """Take the page's measure of when the answer could first be heard."""
+        turn = self._conversation.turn
+        if turn is None or turn.first_audible is not None or report.epoch != self._playback.epoch:
+            return
+        span = self._playback.first_span(turn.number)
+        plausible = turn.speech_end <= report.at <= self._now() + MAX_AUDIBLE_AHEAD_SECS
+        if span is not None and report.sample >= span.start and plausible:
+            turn.first_audible = report.at
+            if turn.closed:
+                await self._announcer.turn(turn)
 
     async def _cut_off(self) -> None:
         """The call is over: what was heard of the answer so far is all that ever will be."""

@@ -6,7 +6,8 @@
 /** From each state, where it may go. Within a call the states follow what Viva says. */
 const WITHIN = ['loading', 'listening', 'thinking', 'speaking', 'interrupted', 'ended'];
 const MOVES = {
-  landing: ['asking'],
+  landing: ['admitting'],
+  admitting: ['asking', 'landing', 'ended'],
   asking: ['connecting', 'landing', 'ended'],
   connecting: WITHIN,
   loading: WITHIN,
@@ -14,18 +15,13 @@ const MOVES = {
   thinking: WITHIN,
   speaking: WITHIN,
   interrupted: WITHIN,
-  ended: ['asking'],
+  ended: ['admitting'],
 };
 
 const DROPPED = {
   reason: 'dropped',
   message: 'The connection to Viva was lost. Nothing you did ended the call.',
 };
-const UNREACHABLE = {
-  reason: 'unreachable',
-  message: 'Viva could not be reached. It may be starting, or the network may be down.',
-};
-
 export class Call {
   /** One of the keys of MOVES. */
   state = 'landing';
@@ -63,20 +59,31 @@ export class Call {
   }
 
   get running() {
-    return !['landing', 'asking', 'ended'].includes(this.state);
+    return !this.starting && this.state !== 'landing' && this.state !== 'ended';
+  }
+
+  /** Whether it has been pressed and has not begun. */
+  get starting() {
+    return this.state === 'admitting' || this.state === 'asking';
   }
 
   /** The caller has pressed call. */
   press() {
     this.#before = this.state;
+    this.#move('admitting');
+    Object.assign(this, { trouble: null, loading: null });
+    this.#onchange(this);
+  }
+
+  /** Viva takes the call: the browser asks for the microphone. */
+  admit() {
     this.#move('asking');
-    this.trouble = null;
     this.#onchange(this);
   }
 
   /** It cannot start. @param {Error} trouble */
   refuse(trouble) {
-    this.#move(this.#before);
+    if (this.starting) this.#move(this.#before);
     this.trouble = trouble;
     this.#onchange(this);
   }
@@ -84,7 +91,8 @@ export class Call {
   /** The microphone streams and the loudspeaker runs. */
   connect() {
     this.#move('connecting');
-    Object.assign(this, { hearing: false, ducked: false, loading: null, vendor: '' });
+    if (this.loading) this.#move('loading');
+    Object.assign(this, { hearing: false, ducked: false, vendor: '' });
     Object.assign(this, { cap: null, ended: null, error: '' });
     this.#onchange(this);
   }
@@ -102,11 +110,12 @@ export class Call {
 
   /** One event of the wire. @param {number} now In seconds, of any clock. */
   receive(event, now = 0) {
-    if (!this.running) return;
     const take = TAKE[event.type];
-    if (!take) return;
+    if (!take || !(this.running || this.starting)) return;
     const next = take(this, event, now);
-    if (next && next !== this.state) this.#move(next);
+    // Before it has begun, a call can only end: nothing else shows, and loading waits for its turn.
+    const goes = this.running || next === 'ended';
+    if (goes && next && next !== this.state) this.#move(next);
     this.#onchange(this);
   }
 
@@ -117,12 +126,12 @@ export class Call {
 
   /** The socket has closed; after an `end` that is as it should be. */
   close() {
-    this.end(this.state === 'connecting' ? UNREACHABLE : DROPPED);
+    this.end(DROPPED);
   }
 
   /** @param {{reason: string, message: string}} why */
   end(why) {
-    if (!this.running) return;
+    if (!this.running && !this.starting) return;
     this.ended = why;
     this.#move('ended');
     Object.assign(this, { hearing: false, ducked: false });

@@ -2,7 +2,8 @@
 
 import { anchorOf } from './document.js';
 
-const REASONS = {
+/** Why a question was left for a person. */
+export const REASONS = {
   sensitive: 'It does not speak of this.',
   unsupported: 'The document does not say.',
   off_topic: 'Not what the document is about.',
@@ -16,12 +17,16 @@ const TIMES = [
   ['tts_ttfb', 'speaking'],
 ];
 
+/** So near its end, a log is followed. */
+const NEAR_PIXELS = 80;
+
 export class Captions {
   #log;
   #interim;
   #titleOf;
   #voiceName = 'Viva';
   #shown = new Map();
+  #following = true;
 
   /**
    * @param {HTMLElement} log
@@ -32,6 +37,10 @@ export class Captions {
     this.#log = log;
     this.#interim = interim;
     this.#titleOf = titleOf;
+    log.addEventListener('scroll', () => {
+      this.#following = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_PIXELS;
+    }, { passive: true });
+    new ResizeObserver(() => this.#follow()).observe(log);
   }
 
   set voiceName(name) {
@@ -41,12 +50,12 @@ export class Captions {
   clear() {
     this.#shown.clear();
     this.#log.replaceChildren();
+    this.#following = true;
     this.#interim.hidden = true;
   }
 
   /** Shows a transcript; touches only what has changed, so that a reader hears only that. */
   show(transcript) {
-    const nearEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 80;
     for (const entry of transcript.entries) this.#entry(entry);
     const { pending } = transcript;
     this.#interim.hidden = !pending;
@@ -54,7 +63,12 @@ export class Captions {
     if (pending && this.#interim.textContent !== pending.text) {
       this.#interim.textContent = pending.text;
     }
-    if (nearEnd) this.#log.scrollTop = this.#log.scrollHeight;
+    this.#follow();
+  }
+
+  /** Keeps the latest in sight, unless somebody has gone back to read. */
+  #follow() {
+    if (this.#following) this.#log.scrollTop = this.#log.scrollHeight;
   }
 
   #entry(entry) {

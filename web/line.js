@@ -1,11 +1,17 @@
 /** The line of one call: microphone, loudspeaker and socket, held together and taken down together. */
 
+import { Onsets } from './audible.js';
+import { ServerClock } from './clock.js';
 import { Microphone } from './microphone.js';
 import { Player } from './player.js';
 import { Socket } from './socket.js';
+import { Trouble } from './trouble.js';
 
 /** How long Viva may take to answer a goodbye. */
 const END_SECS = 1.5;
+
+/** How long Viva may take to say whether it takes a call. */
+const ADMIT_SECS = 15;
 
 /** A little more than the player's ramp to silence. */
 const RAMP_SECS = 0.08;
@@ -29,8 +35,15 @@ export class Line {
   /** Called once, when the socket is over. */
   onclose = () => {};
 
+  /** The last report of an answer becoming audible, as it was sent: `{epoch, sample, at}`. */
+  audible = null;
+
   #url;
   #socket = null;
+  #clock = new ServerClock((sent) => this.#socket.clock(sent));
+  #onsets = new Onsets();
+  #answered = () => {};
+  #playing = null;
   #ready = false;
   #closed = false;
 
@@ -41,37 +54,61 @@ export class Line {
     this.microphone = new Microphone();
   }
 
-  /** Resolves when the caller can be heard and can hear. @throws {import('./trouble.js').Trouble} */
-  async prepare({ microphoneId = '', speakerId = '' } = {}) {
-    const { player, microphone } = this;
+  /**
+   * Opens the socket, and resolves when Viva has admitted the call, or refused it by an `end`. From
+   * then on, its closing comes as `onclose`.
+   *
+   * @param {string} [speakerId]
+   * @throws {Trouble} There is no answer.
+   */
+  async open(speakerId = '') {
+    const { player } = this;
+    player.onstate = (state) => this.ondevice(state);
+    player.onprogress = (progress) => this.onprogress(progress);
+    player.onreport = (report) => {
+      this.#socket.playback(report);
+      this.onreport(report);
+    };
+    player.onheard = (heard) => this.#heard(heard);
+    this.#playing = player.start(speakerId);
+    this.#playing.catch(() => {}); // who waits for it, in prepare, is told
+    const socket = new Socket(this.#url);
+    this.#socket = socket;
+    socket.onevent = (event) => this.#take(event);
+    try {
+      await new Promise((resolve, reject) => {
+        this.#answered = resolve;
+        socket.onclose = reject;
+        setTimeout(reject, ADMIT_SECS * 1000);
+      });
+    } catch {
+      this.close();
+      throw await Trouble.ofSocket();
+    }
+    socket.onclose = (close) => this.onclose(close);
+  }
+
+  /** Resolves when the caller can be heard and can hear. @throws {Trouble} */
+  async prepare(microphoneId = '') {
+    const { microphone } = this;
     microphone.onlost = () => this.ondevice('lost');
     microphone.onmessage = (message, level) => {
       if (this.#ready) this.#socket.audio(message);
       this.onlevel(level);
     };
-    player.onstate = (state) => this.ondevice(state);
-    player.onprogress = (progress) => this.onprogress(progress);
-    player.onreport = (report) => {
-      this.#socket?.playback(report);
-      this.onreport(report);
-    };
-    await Promise.all([microphone.open(microphoneId), player.start(speakerId)]);
+    await Promise.all([microphone.open(microphoneId), this.#playing]);
   }
 
-  /** Opens the socket and says that the page is ready. Failures come as `onclose`. */
-  async connect() {
-    if (this.#closed) return;
-    const socket = new Socket(this.#url);
-    this.#socket = socket;
-    socket.onevent = (event) => this.#take(event);
-    socket.onclose = (close) => this.onclose(close);
-    try {
-      await socket.opened();
-    } catch {
-      return;
-    }
-    socket.ready();
+  /** Says that the page is ready: the call begins. */
+  begin() {
+    this.#socket.ready();
     this.#ready = true;
+  }
+
+  /** The server's clock: `{offset, roundTrip}` in seconds, null while it is not known. */
+  get clock() {
+    const { offset, roundTrip } = this.#clock;
+    return { offset, roundTrip };
   }
 
   /** Counters: the epoch, samples received in it, and microphone messages sent and dropped. */
@@ -88,6 +125,7 @@ export class Line {
   hangUp() {
     if (this.#closed) return;
     this.#ready = false;
+    this.#clock.stop();
     this.player.flush();
     this.microphone.close();
     // Behind the last report, so that Viva knows how much was heard.
@@ -95,7 +133,7 @@ export class Line {
     setTimeout(() => this.close(), END_SECS * 1000);
   }
 
-  /** Says goodbye without waiting: the page is going away. */
+  /** Says goodbye without waiting: the page is going away, or cannot hold the call. */
   leave() {
     this.#socket?.hangup();
     this.close();
@@ -105,6 +143,7 @@ export class Line {
     if (this.#closed) return;
     this.#closed = true;
     this.#ready = false;
+    this.#clock.stop();
     this.#socket?.close();
     this.microphone.close();
     this.player.flush();
@@ -114,16 +153,46 @@ export class Line {
   #take(event) {
     switch (event.type) {
       case 'audio':
-        this.player.write(event.samples);
+        this.#play(event);
         return;
+      case 'clock':
+        this.#clock.answer(event);
+        return;
+      case 'admitted':
+      case 'end':
+        this.#answered();
+        break;
+      case 'bot-ready':
+        // Until now Viva may have been loading, and slow to answer.
+        this.#clock.start();
+        break;
+      case 'sentence':
+        this.#onsets.sentence(event);
+        break;
       case 'duck':
         this.player.duck(event.on);
         break;
       case 'bot-interrupted':
+        this.#onsets.cut();
         this.player.flush();
         break;
       default:
     }
     this.onevent(event);
+  }
+
+  #play(audio) {
+    const onset = this.#onsets.audio(audio);
+    if (onset !== null) this.player.watch(onset);
+    this.player.write(audio.samples);
+  }
+
+  /** The first audible sample of an answer has left the loudspeaker, or is about to. */
+  #heard({ epoch, sample, at }) {
+    const there = this.#clock.at(at);
+    if (there === null || epoch !== this.#socket.epoch) return;
+    const report = { epoch, sample, at: there };
+    this.audible = report;
+    this.#socket.audible(report);
   }
 }

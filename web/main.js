@@ -1,9 +1,12 @@
 /** Viva's page: one document, one call at a time. Wires the modules together. */
 
+import { showAccount } from './account.js';
 import { Call } from './call.js';
 import { Captions } from './captions.js';
 import { Devices } from './devices.js';
 import { DocumentView } from './document.js';
+import { Figures } from './figures.js';
+import { Instruments } from './instruments.js';
 import { wishOf } from './keys.js';
 import { showAbout } from './landing.js';
 import { Line } from './line.js';
@@ -24,6 +27,8 @@ const text = new DocumentView(find('document'));
 const captions = new Captions(find('log'), find('interim'), (id) => text.title(id));
 const devices = new Devices(find('microphone'), find('speaker'));
 const voiceLine = new VoiceLine(find('voice-line'));
+const instruments = new Instruments(document, (id) => text.title(id));
+const figures = new Figures();
 const call = new Call(show);
 
 let line = null;
@@ -37,7 +42,8 @@ let awake = null;
  * For tests and the curious; read-only.
  * `samplesPlayed` counts the current epoch. `litLines` are the document's lines lit now, and
  * `sentencesLit` every sentence that has begun to be played, with the sample at which the page lit
- * it. `tap()` records what is handed to the loudspeaker from then on: it resolves to a Tap, whose
+ * it. `audible` is the last answer's first audible sample as it was reported, and `clock` how far the
+ * server's clock is ahead. `turns` are the turns' records so far. `tap()` records what is handed to the loudspeaker from then on: it resolves to a Tap, whose
  * `samples()` is all of it so far at `sampleRate`. Called before the call starts, it waits for it.
  */
 const counters = { audioReceived: 0, reports: 0, sentencesLit: [] };
@@ -52,6 +58,9 @@ window.viva = Object.freeze({
   get messagesSent() { return line?.counters.sent ?? 0; },
   get messagesDropped() { return line?.counters.dropped ?? 0; },
   get reports() { return counters.reports; },
+  get audible() { return structuredClone(line?.audible ?? null); },
+  get clock() { return line?.clock ?? null; },
+  get turns() { return structuredClone(figures.turns); },
   get litLines() { return text.lit; },
   get sentencesLit() { return structuredClone(counters.sentencesLit); },
   get transcript() { return structuredClone(transcript.entries); },
@@ -67,7 +76,7 @@ function show() {
 }
 
 async function press() {
-  if (call.running || call.state === 'asking') return;
+  if (call.running || call.starting) return;
   call.press();
   const lacking = Trouble.ofBrowser();
   if (lacking) {
@@ -76,17 +85,33 @@ async function press() {
   }
   line = new Line(new URL('call', document.baseURI.replace(/^http/, 'ws')));
   const own = line;
-  try {
-    await own.prepare(devices.chosen);
-    for (const resolve of tapsWanted.splice(0)) resolve(own.player.tap());
-  } catch (error) {
+  const starting = () => own === line && call.starting;
+  own.onevent = (event) => { if (own === line) take(event, own); };
+  own.onclose = () => {
     own.close();
-    call.refuse(error);
+    if (own !== line) return;
+    call.close();
+    over();
+  };
+  const { microphoneId, speakerId } = devices.chosen;
+  try {
+    await own.open(speakerId);
+    if (!starting()) return;
+    call.admit();
+    await own.prepare(microphoneId);
+  } catch (error) {
+    own.leave();
+    if (starting()) call.refuse(error);
     return;
   }
+  if (tapsWanted.length) {
+    const tap = await own.player.tap();
+    for (const resolve of tapsWanted.splice(0)) resolve(tap);
+  }
+  if (!starting()) return;
   begin(own);
   devices.refresh(own.microphone.deviceId);
-  await own.connect();
+  own.begin();
 }
 
 function begin(own) {
@@ -98,7 +123,8 @@ function begin(own) {
   page.notice = '';
   captions.clear();
   text.clear();
-  own.onevent = (event) => { if (own === line) take(event, own); };
+  figures.begin();
+  instruments.show(figures);
   own.onlevel = (level) => { voiceLine.callerLevel = muted ? 0 : level; };
   own.onprogress = (progress) => {
     voiceLine.voiceLevel = progress.level;
@@ -111,18 +137,18 @@ function begin(own) {
     heard(report);
   };
   own.ondevice = (state) => device(state, own);
-  own.onclose = () => {
-    own.close();
-    if (own !== line) return;
-    call.close();
-    over();
-  };
   call.connect();
   stayAwake();
 }
 
 /** One event of the wire, in order. */
 function take(event, own) {
+  const trouble = event.type === 'end' && call.starting && Trouble.ofEnd(event);
+  if (trouble) {
+    own.close();
+    call.refuse(trouble);
+    return;
+  }
   if (event.type === 'sentence') {
     sentences.add(event);
   } else if (event.type === 'bot-interrupted') {
@@ -134,13 +160,19 @@ function take(event, own) {
     heard(played);
   }
   transcript.receive(event);
-  call.receive(event, now());
+  call.receive(event.type === 'failover' ? named(event) : event, now());
   captions.show(transcript);
   text.mark(transcript.cited());
+  if (figures.receive(event)) instruments.show(figures);
   if (event.type === 'end') {
     own.close();
     over();
   }
+}
+
+/** A failover, with vendors' names as people know them. */
+function named({ type, stage, failed, vendor }) {
+  return { type, failed: figures.nameOf(stage, failed), vendor: figures.nameOf(stage, vendor) };
 }
 
 /** So much of the voice has been played: the captions and the lit lines follow it. */
@@ -192,6 +224,8 @@ function over() {
   text.light([]);
   text.mark(transcript.cited());
   captions.show(transcript);
+  figures.end();
+  instruments.show(figures);
   awake?.release().catch(() => {});
   awake = null;
 }
@@ -223,10 +257,18 @@ devices.onspeaker = (id) => {
 setInterval(() => { if (call.running) show(); }, 500);
 
 async function tellAbout() {
-  const about = await (await fetch('about.json')).json();
+  const answer = await fetch('about.json');
+  if (answer.status === 401) {
+    call.refuse(new Trouble('signed-out'));
+    return;
+  }
+  const about = await answer.json();
   captions.voiceName = about.persona.name;
   if (call.state !== 'landing') return;
   showAbout(about, document);
+  showAccount(about.account, document).catch(() => {});
+  figures.about(about);
+  instruments.show(figures);
   if (about.ready === false) setTimeout(() => tellAbout().catch(() => {}), LOADING_SECS * 1000);
 }
 

@@ -1,6 +1,7 @@
 /** The state of the call in words: which parts of the page are shown, and what they say. */
 
 const WORDS = {
+  admitting: ['One moment', 'Asking for a free line.'],
   asking: ['One moment', 'Your browser is asking whether this page may listen.'],
   connecting: ['Connecting', 'Reaching the other end.'],
   loading: ['Loading', 'The models are being loaded; the call goes on by itself.'],
@@ -13,10 +14,12 @@ const WORDS = {
 
 const ENDINGS = {
   dropped: 'The line dropped',
-  unreachable: 'No answer',
   hangup: 'You hung up',
   cap: 'Time is up',
   capacity: 'All lines are busy',
+  budget: 'No more calls today',
+  call_budget: 'The money is spent',
+  daily_calls: 'No more calls today',
   silence: 'It went quiet',
   fault: 'Something failed',
   shutdown: 'Viva is closing',
@@ -46,7 +49,7 @@ export class Page {
   show(call, { muted, now }) {
     const find = this.#find;
     const { state, running } = call;
-    const live = running || state === 'asking';
+    const live = running || call.starting;
     const before = this.body.dataset.state;
     this.body.dataset.state = state;
     this.body.classList.toggle('live', live);
@@ -54,7 +57,8 @@ export class Page {
     find('before').hidden = live;
     find('live').hidden = !live;
     find('controls').hidden = !running;
-    find('captions').hidden = !(running || state === 'ended');
+    const said = find('log').childElementCount > 0;
+    find('captions').hidden = !(running || (state === 'ended' && said));
     find('ended').hidden = state !== 'ended';
     find('particulars').hidden = state !== 'landing';
     this.#words(call, muted);
@@ -65,7 +69,7 @@ export class Page {
     find('mute').textContent = muted ? 'Unmute' : 'Mute';
     if (state === 'ended') this.#ended(call, before);
     // The pressed button is gone: its focus goes to what took its place, never to a control.
-    if (before === 'asking' && !live) find('press').focus();
+    if (call.trouble && ['admitting', 'asking'].includes(before) && !live) find('press').focus();
     if (live && ['landing', 'ended'].includes(before)) find('state').focus({ preventScroll: true });
   }
 
@@ -120,6 +124,10 @@ export class Page {
       element.textContent = text ?? '';
       place.append(element);
     }
+    if (!trouble.link) return;
+    const link = place.ownerDocument.createElement('a');
+    Object.assign(link, { href: trouble.link.href, textContent: trouble.link.text });
+    place.append(link);
   }
 
   #ended(call, before) {

@@ -16,6 +16,7 @@ class Playback extends AudioWorkletProcessor {
     super();
     this.port.onmessage = ({ data }) => {
       if (data instanceof ArrayBuffer) this.#playout.write(new Int16Array(data));
+      else if (data.watch !== undefined) this.#playout.watch(data.watch);
       else if (data.duck !== undefined) this.#playout.duck(data.duck);
       else if (data.flush) this.#playout.flush();
       else if (data.close) this.#closed = true;
@@ -28,7 +29,10 @@ class Playback extends AudioWorkletProcessor {
       this.port.postMessage({ kind: 'running' });
     }
     this.#playout.render(channel);
-    for (const report of this.#playout.reports()) this.port.postMessage(report);
+    for (const report of this.#playout.reports()) {
+      if (report.kind === 'passed') report.time = (currentFrame + report.frame) / sampleRate;
+      this.port.postMessage(report);
+    }
     for (const sample of channel) this.#energy += sample * sample;
     this.#frames += channel.length;
     if (this.#frames >= PROGRESS_SECS * sampleRate) this.#progress();

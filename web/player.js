@@ -2,12 +2,14 @@
  * The voice's way to the loudspeaker: an AudioContext at 24 kHz where the browser allows it, and
  * the playback worklet.
  *
- * To the worklet: an ArrayBuffer of s16le samples, `{duck}`, `{flush}`, `{close}`. From it:
- * `{kind: 'running'}` once; `{kind: 'progress', epoch, samples, level}` every 20 ms while there is
- * something to hear; `{kind: 'first' | 'tick' | 'empty' | 'final', epoch, samples, final}`, which
- * are the reports that docs/protocol.md asks for.
+ * To the worklet: an ArrayBuffer of s16le samples, `{watch}`, `{duck}`, `{flush}`, `{close}`. From
+ * it: `{kind: 'running'}` once; `{kind: 'progress', epoch, samples, level}` every 20 ms while there
+ * is something to hear; `{kind: 'first' | 'tick' | 'empty' | 'final', epoch, samples, final}`, which
+ * are the reports that docs/protocol.md asks for; `{kind: 'passed', epoch, sample, time}` for each
+ * watched sample, with its time in the AudioContext.
  */
 
+import { heardAt } from './audible.js';
 import { VOICE_RATE } from './protocol.js';
 import { Tap } from './tap.js';
 import { Trouble } from './trouble.js';
@@ -21,6 +23,9 @@ export class Player {
 
   /** Called every 20 ms of sound with `{epoch, samples, level}`. */
   onprogress = () => {};
+
+  /** Called for each watched sample, `{epoch, sample, at}`: `at` in seconds of `performance.now()`. */
+  onheard = () => {};
 
   /** Called with the context's state when it changes: `running`, `suspended`, `interrupted`. */
   onstate = () => {};
@@ -51,6 +56,7 @@ export class Player {
       node.port.onmessage = ({ data }) => {
         if (data.kind === 'running') resolve();
         else if (data.kind === 'progress') this.onprogress(data);
+        else if (data.kind === 'passed') this.#passed(data);
         else this.onreport(data);
       };
     });
@@ -61,6 +67,11 @@ export class Player {
   /** Plays s16 samples at 24 kHz; the buffer moves to the worklet. @param {Int16Array} samples */
   write(samples) {
     this.#node.port.postMessage(samples.buffer, [samples.buffer]);
+  }
+
+  /** Asks when a sample of the newest epoch is heard; it must not have been written. */
+  watch(sample) {
+    this.#node.port.postMessage({ watch: sample });
   }
 
   duck(on) {
@@ -87,6 +98,14 @@ export class Player {
   /** Records what is handed to the device from now on. @returns {Promise<Tap>} */
   tap() {
     return Tap.on(this.context, this.#node);
+  }
+
+  #passed({ epoch, sample, time }) {
+    const { context } = this;
+    const { currentTime, outputLatency } = context;
+    const stamp = context.getOutputTimestamp?.() ?? null;
+    const at = heardAt(time, { now: performance.now() / 1000, currentTime, outputLatency, stamp });
+    this.onheard({ epoch, sample, at });
   }
 
   async close() {

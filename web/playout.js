@@ -43,6 +43,8 @@ export class Playout {
   #tailAt = 0;
   #finals = [];
   #reports = [];
+  #watched = [];
+  #frame = 0;
 
   /**
    * @param {object} settings
@@ -84,6 +86,16 @@ export class Playout {
     }
   }
 
+  /**
+   * Asks for a report when a sample of the newest epoch is played: `passed`, with the frame of the
+   * block in which it is. Samples are watched in order, each before it is written.
+   *
+   * @param {number} sample
+   */
+  watch(sample) {
+    this.#watched.push(sample);
+  }
+
   /** Lowers the voice by 18 dB, or brings it back. @param {boolean} on */
   duck(on) {
     this.#target = on ? DUCK_GAIN : 1;
@@ -107,6 +119,7 @@ export class Playout {
     this.#finals.push({ kind: 'final', epoch: this.epoch, samples: this.samples, final: true });
     this.epoch += 1;
     this.overflow = 0;
+    this.#watched = [];
     this.#written = 0;
     this.#index = 0;
     this.#phase = 0;
@@ -120,6 +133,7 @@ export class Playout {
     for (let at = 0; at < output.length; at += 1) {
       const fading = Math.abs(this.#residue) < 1e-5 ? 0 : this.#residue * this.#decay;
       this.#residue = 0;
+      this.#frame = at;
       output[at] = this.#voice() + fading;
       this.#residue += fading;
     }
@@ -131,7 +145,8 @@ export class Playout {
 
   /**
    * What has happened since this was last asked, in order: `{kind, epoch, samples, final}` with
-   * kind `first` (an answer starts), `tick` (100 ms on), `empty` or `final`.
+   * kind `first` (an answer starts), `tick` (100 ms on), `empty` or `final`; and for each watched
+   * sample `{kind: 'passed', epoch, sample, frame}`.
    */
   reports() {
     const reports = this.#reports;
@@ -152,9 +167,17 @@ export class Playout {
       if (gathered || this.#waited >= this.#jitter * this.#rate) this.#start();
     }
     if (this.#state !== 'playing') return 0;
+    if (this.#watched.length) this.#pass(this.#index);
     const sample = this.#next();
     if (this.#index >= this.#written) this.#runEmpty(sample);
     return sample;
+  }
+
+  #pass(index) {
+    while (this.#watched[0] <= index) {
+      const sample = this.#watched.shift();
+      this.#reports.push({ kind: 'passed', epoch: this.epoch, sample, frame: this.#frame });
+    }
   }
 
   #start() {
@@ -168,6 +191,7 @@ export class Playout {
     this.#index = this.#written;
     this.#phase = 0;
     this.#state = 'empty';
+    this.#pass(this.#written - 1);
     this.#residue = sample;
     this.#started = false;
     this.#report('empty');

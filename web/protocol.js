@@ -44,6 +44,16 @@ export class Wire {
     return this.#say('client-message', { t: 'playback', d: { epoch, samples, final } });
   }
 
+  /** Asks for the server's time. @param {number} sent The page's own, in seconds. */
+  clock(sent) {
+    return this.#say('client-message', { t: 'clock', d: { sent } });
+  }
+
+  /** @param {{epoch: number, sample: number, at: number}} report `at` in the server's clock. */
+  audible({ epoch, sample, at }) {
+    return this.#say('client-message', { t: 'audible', d: { epoch, sample, at } });
+  }
+
   hangup() {
     return this.#say('client-message', { t: 'hangup', d: {} });
   }

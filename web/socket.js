@@ -2,8 +2,6 @@
 
 import { ProtocolError, Wire } from './protocol.js';
 
-const OPEN_SECS = 10;
-
 /** Two seconds of audio that the network has not taken: what comes now is dropped. */
 const MOST_UNSENT_BYTES = 64_000;
 
@@ -11,7 +9,7 @@ export class Socket {
   /** Called with each event of the wire, in order. */
   onevent = () => {};
 
-  /** Called once, when it is over: `{code, reason}`. */
+  /** Called once, when it is over or could not be opened: `{code, reason}`. */
   onclose = () => {};
 
   /** Audio messages sent, and dropped because the network was behind. */
@@ -25,6 +23,7 @@ export class Socket {
   constructor(url) {
     this.#socket = new WebSocket(url);
     this.#socket.binaryType = 'arraybuffer';
+    this.#socket.onclose = ({ code, reason }) => this.onclose({ code, reason });
     this.#socket.onmessage = ({ data }) => {
       try {
         this.onevent(this.#wire.receive(data));
@@ -44,31 +43,20 @@ export class Socket {
     return this.#wire.received;
   }
 
-  /** Resolves when it is open; rejects when it cannot be. */
-  opened() {
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
-        reject(new Error('no answer'));
-        this.#socket.close();
-      }, OPEN_SECS * 1000);
-      this.#socket.onopen = () => {
-        clearTimeout(late);
-        resolve();
-      };
-      this.#socket.onclose = ({ code, reason }) => {
-        clearTimeout(late);
-        reject(new Error('closed'));
-        this.onclose({ code, reason });
-      };
-    });
-  }
-
   ready() {
     this.#send(this.#wire.clientReady());
   }
 
   playback(report) {
     this.#send(this.#wire.playback(report));
+  }
+
+  clock(sent) {
+    this.#send(this.#wire.clock(sent));
+  }
+
+  audible(report) {
+    this.#send(this.#wire.audible(report));
   }
 
   hangup() {

@@ -39,7 +39,8 @@ export class Transcript {
         this.#turn(event.turn).question = event.question;
         break;
       case 'turn':
-        this.#close(event);
+        // Turn 0 holds what was spent without one.
+        if (event.turn) this.#close(event);
         break;
       case 'bot-stopped-speaking':
         if (this.entries.at(-1)?.turn === 0) this.entries.at(-1).over = true;

@@ -39,8 +39,15 @@ const WORDS = {
     'Viva could not be reached',
     'It may be starting, or the network may be down. Call again in a moment.',
   ],
+  'signed-out': [
+    'You are signed out',
+    'Your browser’s sign-in has ended. Sign in again, and then call.',
+  ],
   unknown: ['The microphone could not be opened', ''],
 };
+
+/** Where to go about it. */
+const LINKS = { 'signed-out': { href: 'sign-in', text: 'Sign in' } };
 
 export class Trouble extends Error {
   /**
@@ -51,6 +58,7 @@ export class Trouble extends Error {
     super(WORDS[kind][0]);
     this.kind = kind;
     this.advice = advice || WORDS[kind][1];
+    this.link = LINKS[kind] ?? null;
   }
 
   /** What is missing in this browser, or null. */
@@ -59,6 +67,20 @@ export class Trouble extends Error {
     if (!scope.navigator.mediaDevices?.getUserMedia) return new Trouble('insecure');
     if (!scope.AudioContext || !scope.AudioWorkletNode) return new Trouble('no-worklet');
     if (!scope.WebSocket) return new Trouble('no-socket');
+    return null;
+  }
+
+  /** Why there was no socket: a browser does not say, but the page's own address does. */
+  static async ofSocket() {
+    const answer = await fetch('about.json').catch(() => null);
+    return new Trouble(answer?.status === 401 ? 'signed-out' : 'unreachable');
+  }
+
+  /** What an end before the beginning asks of the caller, or null. @param {object} end */
+  static ofEnd({ reason, message }) {
+    if (reason === 'sign_in') return new Trouble('signed-out', message);
+    // Viva has waited long enough for the answer about the microphone.
+    if (reason === 'stalled') return new Trouble('dismissed');
     return null;
   }
 

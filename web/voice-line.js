@@ -78,9 +78,10 @@ export class VoiceLine {
   #prepare() {
     const scale = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.#canvas;
-    if (this.#canvas.width !== Math.round(width * scale)) {
-      this.#canvas.width = Math.round(width * scale);
-      this.#canvas.height = Math.round(height * scale);
+    const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+    if (this.#canvas.width !== wide || this.#canvas.height !== high) {
+      this.#canvas.width = wide;
+      this.#canvas.height = high;
     }
     const context = this.#canvas.getContext('2d');
     context.setTransform(scale, 0, 0, scale, 0, 0);

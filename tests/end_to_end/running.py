@@ -116,10 +116,12 @@ class Viva:
 
     def __init__(self, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "KNOWLEDGE"}
+        self._data = tempfile.TemporaryDirectory(prefix="viva-")
+        own = {"PORT": "0", "AUTH": "off", "DATA_DIR": self._data.name}
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self.process = subprocess.Popen(
             [VIVA, "serve"],
-            env={**environment, "PORT": "0", **settings},
+            env={**environment, **own, **settings},
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
@@ -198,6 +200,7 @@ class Viva:
         self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+        self._data.cleanup()
 
 
 def microphone(path: Path, *parts: float | str | bytes) -> Path:

@@ -144,6 +144,7 @@ class Stack:
         settings = Settings(
             _env_file=None,  # type: ignore[call-arg]
             data_dir=self._data_dir,
+            auth="off",
             deepgram_base_url=self.deepgram.url,
             anthropic_base_url=self.anthropic.url,
             brain_base_url=self.openai.url,

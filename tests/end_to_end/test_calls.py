@@ -177,7 +177,8 @@ async def test_a_page_that_stops_reading_costs_its_own_call(serving: ServerFacto
         raw.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
         writer.write(
-            b"GET /call HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET /call HTTP/1.1\r\nHost: localhost\r\n"
+            b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
         await reader.readuntil(b"\r\n\r\n")

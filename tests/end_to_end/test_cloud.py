@@ -43,7 +43,7 @@ def cloud(engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         async with simulators:
             for name, value in simulators.environment.items():
                 monkeypatch.setenv(name, value)
-            settings = Settings(_env_file=None, data_dir=tmp_path, **overrides)  # type: ignore[call-arg]
+            settings = Settings(_env_file=None, data_dir=tmp_path, auth="off", **overrides)  # type: ignore[call-arg]
             choices = choose(settings)
             loaded = dict(engines.loaded)
             for choice in choices.values():

@@ -21,7 +21,7 @@ from pipeline.frames import DecisionFrame, Exchange, SentenceFrame, TurnFrame, U
 from processors.claude import ClaudeBrain, minimum_tokens
 from processors.decision import BrainError, Question, UsageReport
 from processors.extractive import ExtractiveBrain
-from processors.grounded import GroundedCaller
+from processors.grounded import Aborted, GroundedCaller
 from processors.prefix import restatements
 from tests.processors.deciding import (
     DOCUMENT,
@@ -283,13 +283,10 @@ async def test_without_eager_streaming_the_vendor_would_hold_it_back() -> None:
 
 
 async def test_an_interruption_closes_the_stream_at_the_vendor_and_counts_what_it_cost() -> None:
-    aborted: list[tuple[int, Usage]] = []
+    aborted: list[Aborted] = []
     async with (
         claude(tokens_per_sec=60) as (brain, vendor),
-        calling(brain, on_aborted=lambda turn, usage: aborted.append((turn, usage))) as (
-            worker,
-            ear,
-        ),
+        calling(brain, on_aborted=aborted.append) as (worker, ear),
     ):
         await worker.queue_frame(TurnFrame(turn=1, question=QUESTION))
         async with asyncio.timeout(5):
@@ -299,8 +296,9 @@ async def test_an_interruption_closes_the_stream_at_the_vendor_and_counts_what_i
         await worker.queue_frame(InterruptionFrame())
         assert await until_ended(vendor.messages[0]) == "aborted"
         assert vendor.messages[0].ended_at - interrupted < 0.3
-    ((turn, usage),) = aborted
-    assert turn == 1
+    (one,) = aborted
+    assert (one.turn, one.brain, one.wasted) == (1, "claude", False)
+    usage = one.usage
     assert usage.input_tokens + usage.cache_write_tokens > 4096
     assert 10 < usage.output_tokens < 80
 

@@ -44,7 +44,7 @@ from processors.decision import (
     UsageReport,
 )
 from processors.gate import Phrases
-from processors.grounded import GroundedCaller
+from processors.grounded import Aborted, GroundedCaller
 
 
 def section(id: str, title: str, first_line: int, *statements: str) -> Section:
@@ -600,8 +600,8 @@ async def test_an_interruption_aborts_the_inference_at_once() -> None:
     pause = Pause()
     begun = respond(f"{FIRST} {SECOND}")[:-4]
     brain = ScriptedBrain([UsageReport(SPENT), *begun, pause, *pieces("x")])
-    aborted: list[tuple[int, Usage]] = []
-    async with chain(brain, on_aborted=lambda *args: aborted.append(args)) as line:
+    aborted: list[Aborted] = []
+    async with chain(brain, on_aborted=aborted.append) as line:
         await line.send(TurnFrame(turn=1, question="Where?"))
         await pause.reached.wait()
         assert brain.running == 1
@@ -610,7 +610,7 @@ async def test_an_interruption_aborts_the_inference_at_once() -> None:
         await asyncio.sleep(0)
         assert brain.running == 0
         assert kinds(line.ours) == [LLMFullResponseStartFrame, SentenceFrame]
-        assert aborted == [(1, SPENT)]
+        assert aborted == [Aborted(1, "scripted", SPENT, wasted=False)]
         brain.scripts = (respond(SECOND),)
         await line.ask(turn=2)
     assert line.said == [FIRST, SECOND]
@@ -619,13 +619,13 @@ async def test_an_interruption_aborts_the_inference_at_once() -> None:
 async def test_a_new_turn_replaces_the_one_before_it() -> None:
     pause = Pause()
     brain = ScriptedBrain([ToolStart("respond"), pause], respond(SECOND))
-    aborted: list[tuple[int, Usage]] = []
-    async with chain(brain, on_aborted=lambda *args: aborted.append(args)) as line:
+    aborted: list[Aborted] = []
+    async with chain(brain, on_aborted=aborted.append) as line:
         await line.send(TurnFrame(turn=1, question="Where did she"))
         await pause.reached.wait()
         decision = await line.ask("Where did she study?", turn=2)
     assert decision.turn == 2
-    assert aborted == [(1, Usage())]
+    assert aborted == [Aborted(1, "scripted", Usage(), wasted=False)]
     assert kinds(line.ours) == [
         LLMFullResponseStartFrame,
         LLMFullResponseEndFrame,

@@ -50,6 +50,7 @@ def test_a_turn_goes_over_the_wire_in_the_order_of_the_protocol() -> None:
         "bot-stopped-speaking",
         "stage",
         "turn",
+        "cost",
     ]
     (turn,) = call.socket.own("turn")
     assert turn["heard_text"] == "She studied at Vassar. Then she went to Yale."
@@ -175,3 +176,16 @@ def test_nothing_of_an_old_answer_follows_bot_interrupted(
             alive = set()
     last = call.socket.own("turn")[-1]
     assert last["heard_text"] == last["answer"], "the last answer is heard to its end"
+
+
+def test_audio_that_comes_faster_than_it_can_be_spoken_ends_the_call() -> None:
+    async def story(call: ScriptedCall) -> None:
+        call.socket.hear(bytes(32_000))
+        await asyncio.sleep(1.0)
+        assert call.ended == [], "a second that was kept while the network was away"
+        for _ in range(12):
+            call.socket.hear(bytes(32_000))
+        await asyncio.sleep(0.1)
+
+    call = tell(story)
+    assert call.ended == ["protocol"]

@@ -23,12 +23,14 @@ from transports.messages import (
 )
 
 PAGE = Path("docs/protocol.md").read_text()
-EXAMPLES = {
-    heading: json.loads(example)
-    for heading, example in re.findall(
-        r"^### ([\w-]+)\n(?:(?!^#).)*?```json\n(.*?)\n```", PAGE, re.M | re.S
-    )
-}
+
+
+def _examples(text: str) -> dict[str, Any]:
+    found = re.findall(r"^### ([\w-]+)\n(?:(?!^#).)*?```json\n(.*?)\n```", text, re.M | re.S)
+    return {heading: json.loads(example) for heading, example in found}
+
+
+TO_VIVA, TO_PAGE = map(_examples, PAGE.split("## Viva → page", 1))
 OWN = {model.model_fields["type"].default for model in get_args(get_args(ServerPayload)[0])}
 FROM_PAGE = {"client-ready", *CLIENT_PAYLOADS}
 RTVI_MODELS: dict[str, Any] = {
@@ -45,25 +47,26 @@ RTVI_MODELS: dict[str, Any] = {
 
 
 def test_the_page_lists_every_message_and_no_other() -> None:
-    assert set(EXAMPLES) == OWN | FROM_PAGE | set(RTVI_MODELS)
+    assert set(TO_VIVA) == FROM_PAGE
+    assert set(TO_PAGE) == OWN | set(RTVI_MODELS)
 
 
 @pytest.mark.parametrize("kind", sorted(OWN))
 def test_the_example_of_a_server_message_is_one(kind: str) -> None:
-    data = EXAMPLES[kind]["data"]
+    data = TO_PAGE[kind]["data"]
     assert SERVER_PAYLOAD.validate_python(data).model_dump() == data
 
 
 @pytest.mark.parametrize("kind", sorted(RTVI_MODELS))
 def test_the_example_of_an_rtvi_message_is_one(kind: str) -> None:
-    example = EXAMPLES[kind]
+    example = TO_PAGE[kind]
     message = RTVI_MODELS[kind].model_validate(example)
     assert json.loads(message.model_dump_json(exclude_none=True)) == example
 
 
 @pytest.mark.parametrize("kind", sorted(FROM_PAGE))
 def test_the_example_of_a_page_message_is_taken(kind: str) -> None:
-    parsed = parse_client_message(json.dumps(EXAMPLES[kind]))
+    parsed = parse_client_message(json.dumps(TO_VIVA[kind]))
     assert isinstance(parsed, CLIENT_PAYLOADS.get(kind, ClientReady))
 
 

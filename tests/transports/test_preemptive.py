@@ -49,6 +49,17 @@ async def one_question(call: ScriptedCall) -> None:
     await asyncio.sleep(6.0)
 
 
+def test_without_money_for_it_no_answer_is_begun_early_nor_at_the_end_of_the_turn() -> None:
+    async def story(call: ScriptedCall) -> None:
+        call.conversation.affordable = lambda: False
+        await one_question(call)
+
+    call = tell(story, preemptive=True)
+    assert call.brain.asked == []
+    (turn,) = call.conversation.turns
+    assert turn.closed, "whoever keeps the records is told, and ends the call"
+
+
 def test_an_early_answer_is_the_same_answer_sooner() -> None:
     early, late = (tell(one_question, preemptive=choice) for choice in (True, False))
     (sooner,), (later,) = early.socket.own("turn"), late.socket.own("turn")

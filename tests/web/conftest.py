@@ -98,7 +98,10 @@ def page(context: BrowserContext, server: PageServer) -> Iterator[Page]:
     page.goto(server.url)
     page.wait_for_selector("main section")
     yield page
-    expected = ("WebSocket connection to",)
+    expected = (
+        "WebSocket connection to",
+        "Failed to load resource: the server responded with a status of 401",
+    )
     assert [text for text in complaints if not text.startswith(expected)] == []
 
 

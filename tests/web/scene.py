@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transports.messages import Cap, Decision, DecisionCheck, Duck, End, Stage, Turn
+from pipeline.records import StageCost
+from transports.messages import (
+    Amount,
+    Cap,
+    Decision,
+    DecisionCheck,
+    Duck,
+    End,
+    Stage,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from tests.web.server import Peer
@@ -50,7 +60,8 @@ ABOUT: dict[str, Any] = {
             "detail": "runs on this machine",
         },
     ],
-    "limits": {"call_secs": 120},
+    "limits": {"call_secs": 120, "call_spend_cap": None, "daily_spend_cap": None},
+    "account": {"email": "", "admin": False, "auth": "off"},
     "ready": True,
 }
 
@@ -172,33 +183,61 @@ def decision(turn: int, question: str, answer: str, **more: Any) -> Decision:
 
 
 def record(turn: int, question: str, answer: str, **more: Any) -> Turn:
-    """The record of a turn that took as long as it should."""
+    """The record of a turn that took as long as it should, for nothing."""
     fields: dict[str, Any] = {
+        "at": 1_772_359_200.0 + 10 * turn,
         "decision": "respond",
+        "reason": "",
         "confidence": "high",
         "sections": [],
+        "lines": [],
+        "checks": [DecisionCheck(name=name, passed=True) for name in CHECKS],
         "heard_text": answer,
         "interrupted": False,
+        "withdrawn": False,
         "transcription_delay": 0.19,
         "end_of_turn_delay": 0.33,
         "llm_ttft": 0.01,
         "llm_ttfs": 0.01,
         "tts_ttfb": 0.04,
         "e2e_latency": 0.45,
+        "input_tokens": 46,
+        "output_tokens": 38,
+        "cache_read_tokens": 5210,
+        "cache_write_tokens": 0,
+        "wasted_tokens": 0,
+        "characters": len(answer),
+        "audio_seconds": 2.4,
+        "cost": amount(),
+        "vendors": {"stt": "whisper", "brain": "extractive", "tts": "hibari"},
+        "models": {},
+        "errors": [],
+        "failovers": [],
     }
     return Turn(turn=turn, question=question, answer=answer, **(fields | more))
 
 
-async def ask(peer: Peer, turn: int, question: str) -> None:
+CHECKS = ("question", "sensitive", "decision", "sections", "confidence", "support")
+
+
+def amount(stt: int = 0, brain: int = 0, tts: int = 0) -> Amount:
+    """So many micro-dollars."""
+    return Amount.of(StageCost(stt, brain, tts))
+
+
+async def ask(
+    peer: Peer, turn: int, question: str, *, hearing: str = "whisper", deciding: str = "extractive"
+) -> None:
     """The caller asks: transcripts come in, and the turn ends."""
     await peer.event("user-started-speaking")
+    await peer.tell(Stage(stage="transcribing", turn=turn, vendor=hearing))
     words = question.split()
     for count in range(2, len(words), 2):
         await _transcript(peer, " ".join(words[:count]), final=False)
         await asyncio.sleep(0.06)
     await _transcript(peer, question, final=True)
     await peer.event("user-stopped-speaking")
-    await peer.tell(Stage(stage="thinking", turn=turn, vendor="extractive"))
+    await peer.tell(Stage(stage="thinking", turn=turn, vendor=deciding))
 
 
 async def _transcript(peer: Peer, text: str, *, final: bool) -> None:

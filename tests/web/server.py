@@ -8,7 +8,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,13 @@ from pydantic import BaseModel
 
 from tests.web.scene import ABOUT, DOCUMENT
 from transports.messages import (
+    Admitted,
+    Audible,
     ClientMessage,
     ClientReady,
+    Clock,
+    ClockAsked,
+    End,
     Hangup,
     Playback,
     Sentence,
@@ -52,6 +57,7 @@ class Peer:
         self.audio = bytearray()
         self.audio_sizes: set[int] = set()
         self.messages: list[ClientMessage] = []
+        self.clock_ahead = 1000.0
         self.times: list[float] = []
         self.closed = asyncio.Event()
         self._news = asyncio.Event()
@@ -60,6 +66,16 @@ class Peer:
     @property
     def playbacks(self) -> list[Playback]:
         return [message for message in self.messages if isinstance(message, Playback)]
+
+    @property
+    def audible(self) -> list[Audible]:
+        """What the page reported of answers becoming audible."""
+        return [message for message in self.messages if isinstance(message, Audible)]
+
+    @property
+    def now(self) -> float:
+        """The server's clock, in seconds: not the page's, and not this process's either."""
+        return time.monotonic() + self.clock_ahead
 
     async def tell(self, payload: BaseModel) -> None:
         """Send one of Viva's own messages."""
@@ -137,7 +153,9 @@ class Peer:
             elif message.type == WSMsgType.TEXT:
                 parsed = parse_client_message(message.data)
                 self.messages.append(parsed)
-                self.times.append(time.monotonic())
+                self.times.append(self.now)
+                if isinstance(parsed, ClockAsked):
+                    await self.tell(Clock(sent=parsed.sent, now=self.now))
                 if isinstance(parsed, ClientReady) and running is None:
                     await self.rtvi(
                         rtvi.BotReady(id=parsed.id, data=rtvi.BotReadyData(version="2.2.0"))
@@ -159,6 +177,10 @@ async def _silence(peer: Peer) -> None:
     await peer.closed.wait()
 
 
+async def _at_once() -> None:
+    """A line is free."""
+
+
 class PageServer:
     """Serves web/ and plays scripts on `/call`, in a thread of its own.
 
@@ -172,7 +194,11 @@ class PageServer:
         self.failures: list[BaseException] = []
         self.url = ""
         self.accepts = True
+        self.signed_in = True
+        self.refusal: End | None = None
+        self.admission: Callable[[], Awaitable[Any]] = _at_once
         self.about: dict[str, Any] = ABOUT
+        self.signed_out_with: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._stop = asyncio.Event()
@@ -183,6 +209,11 @@ class PageServer:
         self.script = _silence
         self.before_ready = None
         self.accepts = True
+        self.signed_in = True
+        self.refusal = None
+        self.admission = _at_once
+        self.about = ABOUT
+        self.signed_out_with = []
         self.calls = []
         self.failures = []
 
@@ -190,6 +221,10 @@ class PageServer:
     def call(self) -> Peer:
         """The other end of the latest call."""
         return self.calls[-1]
+
+    def run(self, action: Callable[[], object]) -> None:
+        """Do something in the server's own thread."""
+        self._loop.call_soon_threadsafe(action)
 
     def __enter__(self) -> "PageServer":
         self._thread.start()
@@ -212,6 +247,9 @@ class PageServer:
                 web.get("/", self._index),
                 web.get("/about.json", self._about),
                 web.get("/document.json", self._document),
+                web.get("/account.json", self._account),
+                web.get("/sign-in", self._sign_in),
+                web.post("/sign-out", self._sign_out),
                 web.get("/call", self._call),
                 web.static("/web", WEB),
             ]
@@ -232,7 +270,19 @@ class PageServer:
     async def _index(self, _request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
 
+    async def _account(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.about["account"] | {"form": "a-token"})
+
+    async def _sign_in(self, _request: web.Request) -> web.Response:
+        return web.Response(text="<h1>Sign in</h1>", content_type="text/html")
+
+    async def _sign_out(self, request: web.Request) -> web.Response:
+        self.signed_out_with.append(str((await request.post())["form"]))
+        raise web.HTTPSeeOther("/sign-in")
+
     async def _about(self, _request: web.Request) -> web.Response:
+        if not self.signed_in:
+            raise web.HTTPUnauthorized
         return web.json_response(self.about)
 
     async def _document(self, _request: web.Request) -> web.Response:
@@ -241,10 +291,18 @@ class PageServer:
     async def _call(self, request: web.Request) -> web.WebSocketResponse:
         if not self.accepts:
             raise web.HTTPServiceUnavailable
+        if not self.signed_in:
+            raise web.HTTPUnauthorized
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         peer = Peer(socket)
         self.calls.append(peer)
+        if self.refusal is not None:
+            await peer.tell(self.refusal)
+            await socket.close()
+            return socket
+        await self.admission()
+        await peer.tell(Admitted())
         if self.before_ready is not None:
             await self.before_ready(peer)
         try:

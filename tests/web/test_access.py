@@ -135,7 +135,8 @@ def test_a_dropped_line_says_so_and_offers_another(server: PageServer, page: Pag
 def test_no_answer(server: PageServer, page: Page) -> None:
     server.accepts = False
     page.get_by_role("button", name="Call Viva").click()
-    expect(page.get_by_role("heading", name="No answer")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Viva could not be reached")
+    expect(page.get_by_role("button", name="Call Viva")).to_be_focused()
 
 
 def test_errors_are_told_quietly(server: PageServer, page: Page) -> None:
@@ -172,7 +173,8 @@ def test_a_refused_microphone_is_explained(server: PageServer, refusing: Page) -
     expect(alert).to_contain_text("microphone")
     expect(alert).to_contain_text(re.compile("switch the microphone on|Allow"))
     expect(refusing.get_by_role("button", name="Call Viva")).to_be_visible()
-    assert server.calls == [], "no call is placed"
+    hung_up(refusing, server)
+    assert server.call.messages == [Hangup()], "the call that was admitted never began"
 
 
 @pytest.mark.parametrize(
@@ -218,6 +220,9 @@ def test_contrast_is_aa_in_both_schemes(page: Page) -> None:
         ("warn", "paper"),
         ("ink", "accent-wash"),
         ("accent-ink", "accent"),
+        ("stt", "paper"),
+        ("brain", "paper"),
+        ("tts", "paper"),
     ]
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -228,7 +233,8 @@ def test_contrast_is_aa_in_both_schemes(page: Page) -> None:
                      getComputedStyle(document.documentElement).getPropertyValue(name).trim())""",
                 names,
             )
-            assert contrast(*colours) >= 4.5, (scheme, text, ground, colours)
+            least = 3.0 if text in {"stt", "brain", "tts"} else 4.5
+            assert contrast(*colours) >= least, (scheme, text, ground, colours)
 
 
 def contrast(one: str, other: str) -> float:

@@ -264,7 +264,7 @@ def test_states_are_told_in_words(server: PageServer, page: Page) -> None:
     words = [word for word in page.evaluate("window.said") if word]
     expected = ["Listening", "Hearing you", "Thinking", "Speaking", "Interrupted"]
     assert words[-5:] == expected
-    assert words[:2] == ["One moment", "Connecting"]
+    assert words[:2] == ["One moment", "Loading"]
     assert page.evaluate("window.loaded") == [pytest.approx(0.4), "Whisper base"]
     announced = page.evaluate("window.announced")
     assert announced[-4:] == ["Thinking", "Speaking", "Interrupted", "Viva is closing"]

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from transports.messages import ClientReady, Hangup, Playback, parse_client_message
+from transports.messages import (
+    Audible,
+    ClientReady,
+    ClockAsked,
+    Hangup,
+    Playback,
+    parse_client_message,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -43,13 +50,16 @@ def test_the_server_understands_every_message_of_the_page(blank: Page) -> None:
           const { Wire } = await import('/web/protocol.js');
           const wire = new Wire();
           const report = { kind: 'tick', epoch: 3, samples: 4800, final: true };
-          return [wire.clientReady(), wire.playback(report), wire.hangup()];
+          return [wire.clientReady(), wire.playback(report), wire.clock(12.345),
+            wire.audible({ epoch: 3, sample: 5400, at: 90.25 }), wire.hangup()];
         }"""
     )
-    ready, playback, hangup = (parse_client_message(text) for text in texts)
+    ready, playback, clock, audible, hangup = (parse_client_message(text) for text in texts)
     assert isinstance(ready, ClientReady)
     assert ready.data.about.library == "viva-web"
     assert playback == Playback(epoch=3, samples=4800, final=True)
+    assert clock == ClockAsked(sent=12.345)
+    assert audible == Audible(epoch=3, sample=5400, at=90.25)
     assert hangup == Hangup()
 
 

@@ -11,7 +11,7 @@ from tests.web.server import PageServer, Peer
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = {390: 844, 768: 1024, 1280: 800}
+WIDTHS = {320: 640, 390: 844, 768: 1024, 1280: 800, 1440: 900}
 
 
 def shoot(page: Page, folder: Path, name: str) -> None:
@@ -35,6 +35,6 @@ def test_screens(server: PageServer, page: Page, tmp_path: Path) -> None:
     shoot(page, tmp_path, "call")
     for name in ("Mute", "Hang up"):
         assert page.get_by_role("button", name=name).is_visible()
-    until(page, "viva.state === 'ended'", secs=20)
+    until(page, "viva.state === 'ended'", secs=30)
     shoot(page, tmp_path, "ended")
     assert len(list(tmp_path.glob("*.png"))) == 3 * len(WIDTHS) * 2

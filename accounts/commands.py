@@ -1,0 +1,183 @@
+"""The commands ``viva accounts``: who may sign in, and who is."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session as Db
+
+from accounts import access, links, sessions
+from accounts.access import Access
+from accounts.sign_in import REMEMBER_SECS
+from ledger.database import Database, DatabaseError
+from pipeline.settings import Settings, SettingsError
+
+app = typer.Typer(
+    help="Who may sign in, and who is signed in.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Patterns = Annotated[
+    list[str], typer.Argument(help="Addresses, or domains such as @example.com.", metavar="WHO...")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+@app.command()
+def allow(who: Patterns) -> None:
+    """Let addresses or domains sign in."""
+    _rule(who, allowed=True)
+
+
+@app.command()
+def deny(who: Patterns) -> None:
+    """Let addresses or domains sign in no more, whatever else allows them; it ends their sessions.
+
+    A call that has begun goes on to its end.
+    """
+    _rule(who, allowed=False)
+
+
+@app.command()
+def forget(who: Patterns) -> None:
+    """Drop what was said of addresses or domains by allow or deny."""
+    names = _patterns(who)
+    with _writing() as db:
+        dropped = [name for name in names if access.forget(db, name)]
+    for name in names:
+        typer.echo(f"{name}: {'the rule is dropped' if name in dropped else 'there was no rule'}")
+
+
+@app.command()
+def revoke(who: Patterns) -> None:
+    """End the sessions of addresses or domains, and the links they were sent.
+
+    They may sign in again, unless they are denied.
+    """
+    names = _patterns(who)
+    now = time.time()
+    ended = {}
+    with _writing() as db:
+        for name in names:
+            links.void(db, name, now=now)
+            ended[name] = sessions.end_all(db, name, now=now)
+    for name, number in ended.items():
+        typer.echo(f"{name}: {number} session{'' if number == 1 else 's'} ended")
+    typer.echo(f"It is felt within {REMEMBER_SECS:.0f} seconds; open calls go on to their end.")
+
+
+@app.command("list")
+def show(as_json: Json = False) -> None:
+    """Show who may sign in, and which browsers are signed in."""
+    settings = _settings()
+    try:
+        given = Access.from_settings(settings)
+    except SettingsError as error:
+        raise _fail(str(error)) from None
+    with _database(settings) as database, database.reading() as db:
+        rules = access.rules(db)
+        signed_in = sessions.open_sessions(db, now=time.time())
+    said = [(name, True, "ADMINS") for name in sorted(given.admins)]
+    said += [(name, True, "ALLOW") for name in sorted(given.allow)]
+    said += [(rule.pattern, rule.allowed, "rule") for rule in rules]
+    if as_json:
+        names = ("who", "allowed", "by")
+        found = {
+            "rules": [dict(zip(names, one, strict=True)) for one in said],
+            "sessions": [asdict(one) for one in signed_in],
+        }
+        typer.echo(json.dumps(found, indent=2))
+        return
+    if not said:
+        typer.echo(
+            "Nobody may sign in yet: set ALLOW or ADMINS, or run viva accounts allow ADDRESS."
+        )
+    _print(
+        ("who", "may sign in", "by"),
+        [(name, "yes" if allowed else "no", by) for name, allowed, by in said],
+    )
+    _print(
+        ("signed in", "since", "last seen", "until"),
+        [
+            (one.email, _day(one.since), _day(one.last_seen_at), _day(one.expires_at))
+            for one in signed_in
+        ],
+    )
+
+
+def _rule(who: list[str], *, allowed: bool) -> None:
+    names = _patterns(who)
+    with _writing() as db:
+        for name in names:
+            access.rule(db, name, allowed=allowed, now=time.time())
+        denied = {rule.pattern for rule in access.rules(db) if not rule.allowed}
+    for name in names:
+        domain = "@" + name.rpartition("@")[2]
+        if allowed and domain in denied:
+            typer.echo(f"{name}: may not sign in as long as {domain} is denied")
+        else:
+            typer.echo(f"{name}: {'may sign in' if allowed else 'may not sign in'}")
+
+
+def _patterns(who: list[str]) -> list[str]:
+    try:
+        return [access.pattern(one) for one in who]
+    except ValueError as error:
+        raise _fail(f"{error}.") from None
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        raise _fail(str(error)) from None
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    """The database, while it can be used."""
+    try:
+        database = Database.open(settings)
+    except DatabaseError as error:
+        raise _fail(str(error)) from None
+    try:
+        yield database
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise _fail(f"the database cannot be used: {cause}. Try again.") from None
+    finally:
+        database.close()
+
+
+@contextmanager
+def _writing() -> Iterator[Db]:
+    with _database(_settings()) as database, database.writing() as db:
+        yield db
+
+
+def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _fail(message: str) -> typer.Exit:
+    terminal = Console(stderr=True, highlight=False)
+    terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(2)

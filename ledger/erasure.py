@@ -1,0 +1,143 @@
+"""Erasure: all that is known of a caller is removed."""
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, delete, func, or_
+from sqlmodel import Session as Db
+from sqlmodel import SQLModel, col, select
+
+from ledger import spool
+from ledger.database import Database
+from ledger.query import of_caller, spellings
+from ledger.redaction import redact, remove_mails
+from ledger.tables import AccessRule, Call, OutboxMail, Session, SignInToken, Turn, User
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed of a caller, and what was not.
+
+    Parameters:
+        calls: Calls in the ledger.
+        turns: Their turns.
+        users: 1 if they had ever signed in.
+        sessions: Browsers that were signed in.
+        links: Links to sign in by.
+        mails: Mails to them or about their calls, sent or not.
+        letters: Mails in ``DATA_DIR/outbox`` that name them or their calls.
+        questions: Questions of theirs that waited for a person.
+        refused: Records of their calls that the database had refused.
+        recordings: Files of recordings.
+        open_calls: Those of the calls that go on: they will be written down again.
+        waiting: Files of records, whosever, that wait for the database.
+        rules: Rules of the access list that name them; they stay.
+    """
+
+    calls: int = 0
+    turns: int = 0
+    users: int = 0
+    sessions: int = 0
+    links: int = 0
+    mails: int = 0
+    letters: int = 0
+    questions: int = 0
+    refused: int = 0
+    recordings: int = 0
+    open_calls: int = 0
+    waiting: int = 0
+    rules: int = 0
+
+
+def erase(database: Database, data_dir: Path, caller: str) -> Erased:
+    """Remove all that is known of a caller; it blocks.
+
+    What their calls have cost stays in the day's money, so that its cap goes on to hold.
+
+    Args:
+        database: The ledger and the accounts.
+        data_dir: Where files are.
+        caller: An address, or whatever else their calls are counted by; not empty.
+
+    Returns:
+        What was removed.
+
+    Raises:
+        ValueError: The caller is empty.
+        OSError: A file cannot be removed; nothing in the database was.
+        SQLAlchemyError: The database cannot be written; nothing in it was removed.
+    """
+    if not caller.strip():
+        raise ValueError("whose calls are to be erased must be said")
+    with database.reading() as db:
+        calls = db.exec(select(Call.id).where(*of_caller(caller))).all()
+    # The files first: without the calls nobody knows which they are.
+    files = _erase_files(data_dir, spellings(caller), calls)
+    with database.writing() as db:
+        rows = _erase_rows(db, caller)
+    database.scrub()
+    return Erased(**files, **rows)
+
+
+def _erase_files(data_dir: Path, names: Sequence[str], calls: Sequence[str]) -> dict[str, int]:
+    theirs = frozenset(calls)
+    folder = data_dir / spool.FOLDER
+    recordings = [
+        file for call in calls for file in data_dir.glob(f"recordings/{glob.escape(call)}.*")
+    ]
+    for file in recordings:
+        file.unlink(missing_ok=True)
+
+    def question(line: Any) -> Any:
+        match line:
+            case {"call": str(call), "question": str()} if call in theirs:
+                return line | {"reason": "", "question": ""}
+        return None
+
+    def refusal(line: Any) -> Any:
+        match line:
+            case {"record": {"row": dict(row)}} if not theirs.isdisjoint(
+                (row.get("id"), row.get("call"))
+            ) or any(row.get(one) in names for one in ("caller", "caller_key")):
+                return line | {"why": "", "record": {}}
+            case {"record": str(text)} if any(one in text for one in (*calls, *names)):
+                return line | {"why": "", "record": {}}
+        return None
+
+    return {
+        "recordings": len(recordings),
+        "letters": remove_mails(data_dir / "outbox", (*names, *calls)),
+        "questions": redact(data_dir / "escalations.jsonl", question),
+        "refused": redact(folder / spool.REFUSED, refusal),
+        "waiting": sum(file.stat().st_size > 0 for file in folder.glob("pending-*")),
+    }
+
+
+def _erase_rows(db: Db, caller: str) -> dict[str, int]:
+    names = spellings(caller)
+    # Whoever writes of one of these calls waits until they are gone.
+    calls = db.exec(select(Call).where(*of_caller(caller)).with_for_update()).all()
+    theirs = select(Call.id).where(*of_caller(caller))
+    users = select(User.id).where(col(User.email).in_(names))
+    rules = select(func.count()).where(col(AccessRule.pattern).in_(names))
+    return {
+        "open_calls": sum(call.ended_at is None for call in calls),
+        "turns": _delete(db, Turn, col(Turn.call).in_(theirs)),
+        "mails": _delete(
+            db,
+            OutboxMail,
+            or_(col(OutboxMail.recipient).in_(names), col(OutboxMail.call).in_(theirs)),
+        ),
+        "calls": _delete(db, Call, *of_caller(caller)),
+        "sessions": _delete(db, Session, col(Session.user_id).in_(users)),
+        "links": _delete(db, SignInToken, col(SignInToken.email).in_(names)),
+        "users": _delete(db, User, col(User.email).in_(names)),
+        "rules": db.exec(rules).one(),
+    }
+
+
+def _delete(db: Db, table: type[SQLModel], *which: ColumnElement[bool]) -> int:
+    return cast(CursorResult[Any], db.execute(delete(table).where(*which))).rowcount

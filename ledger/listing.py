@@ -1,0 +1,90 @@
+"""A listing: rows as a table for people, or as JSON or CSV for programs."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, Any]
+
+TIMES = ("at", "started_at", "ended_at")
+"""Columns that are Unix seconds in the tables, and ISO 8601 UTC for programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Parameters:
+        heading: What stands above it.
+        show: The text of a row.
+        number: Whether it is set flush right.
+    """
+
+    heading: str
+    show: Callable[[Row], str]
+    number: bool = False
+
+
+def print_json(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """A list of objects, whose keys are the columns."""
+    typer.echo(json.dumps(_plain(rows, columns), indent=2, ensure_ascii=False))
+
+
+def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """A header and a line a row; what is a list is JSON in its cell."""
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(columns)
+    for row in _plain(rows, columns):
+        table.writerow(
+            json.dumps(value, ensure_ascii=False) if isinstance(value, (list, bool)) else value
+            for value in row.values()
+        )
+
+
+def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
+    """A table as wide as the terminal."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(
+            column.heading, justify="right" if column.number else "left", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(_shown(column.show(row)) for column in columns))
+    Console().print(table)
+
+
+def dollars(micros: int) -> str:
+    """Micro-dollars in dollars, exactly."""
+    return f"${micros // 1_000_000}.{micros % 1_000_000:06}"
+
+
+def minute(seconds: float) -> str:
+    """A Unix time to the minute, UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+
+
+def _plain(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
+    return [
+        {name: _iso(row[name]) if name in TIMES else row[name] for name in columns} for row in rows
+    ]
+
+
+def _iso(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _shown(text: str) -> Text:
+    """What callers said is no markup, and nothing that a terminal obeys."""
+    return Text("".join(char if char.isprintable() else " " for char in text))

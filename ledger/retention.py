@@ -1,0 +1,143 @@
+"""Retention: what people said, and their recordings, are kept for so many days."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from loguru import logger
+from sqlalchemy import or_
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+
+from ledger import spool
+from ledger.database import Database
+from ledger.redaction import redact, remove_older
+from ledger.tables import Turn
+from pipeline.settings import Settings
+
+DAY_SECS = 86_400.0
+
+BATCH = 500
+"""Turns that are blanked in one transaction."""
+
+SAID = ("question", "answer", "heard_text", "reason")
+"""The fields of a turn that say what was said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was removed because it was too old.
+
+    Parameters:
+        turns: Turns of which the figures alone are left.
+        questions: Questions that waited for a person.
+        mails: Mails in ``DATA_DIR/outbox``.
+        recordings: Files of recordings.
+    """
+
+    turns: int = 0
+    questions: int = 0
+    mails: int = 0
+    recordings: int = 0
+
+
+class Retention:
+    """Removes what is older than ``TRANSCRIPT_DAYS`` and ``RECORDING_DAYS``.
+
+    Parameters:
+        database: The ledger.
+        settings: Say how long what is kept, and where; 0 days are for good.
+        clock: Unix seconds; the present when not given.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock or time.time
+
+    def sweep(self) -> Swept:
+        """Remove what is too old; it blocks. What cannot be removed is logged, for the next time.
+
+        Of a turn the figures remain: its decision, sections, delays, tokens and costs.
+        """
+        folder, now = self._settings.data_dir, self._clock()
+        swept = Swept()
+        if days := self._settings.transcript_days:
+            before = now - days * DAY_SECS
+            swept = Swept(
+                turns=_tried("transcripts", self._blank_turns, before),
+                questions=_tried("questions", self._blank_questions, before),
+                mails=_tried("mails", remove_older, folder.glob("outbox/*.eml"), before),
+            )
+            _tried("refused records", self._blank_refused, before)
+        if days := self._settings.recording_days:
+            files = folder.glob("recordings/*")
+            removed = _tried("recordings", remove_older, files, now - days * DAY_SECS)
+            swept = replace(swept, recordings=removed)
+        if swept != Swept():
+            logger.info("removed for their age: {}", swept)
+        return swept
+
+    def _blank_turns(self, before: float) -> int:
+        blanked = 0
+        while True:
+            query = (
+                select(Turn)
+                .where(col(Turn.at) < before, or_(*(col(getattr(Turn, one)) != "" for one in SAID)))
+                .limit(BATCH)
+            )
+            with self._database.writing() as session:
+                turns = session.exec(query).all()
+                for turn in turns:
+                    for said in SAID:
+                        setattr(turn, said, "")
+                    turn.checks = [check | {"detail": ""} for check in turn.checks]
+            blanked += len(turns)
+            if len(turns) < BATCH:
+                break
+        if blanked:
+            self._database.scrub()
+        return blanked
+
+    def _blank_questions(self, before: float) -> int:
+        def redacted(question: Any) -> Any:
+            match question:
+                case {"at": str(at), "question": str()} if _seconds(at) < before:
+                    return question | {"reason": "", "question": ""}
+            return None
+
+        return redact(self._settings.data_dir / "escalations.jsonl", redacted)
+
+    def _blank_refused(self, before: float) -> int:
+        def redacted(refusal: Any) -> Any:
+            match refusal:
+                case {"at": float(at)} if at < before:
+                    return refusal | {"why": "", "record": {}}
+            return None
+
+        return redact(self._settings.data_dir / spool.FOLDER / spool.REFUSED, redacted)
+
+
+def _seconds(at: str) -> float:
+    """Unix seconds of an ISO time; what is no time is not old."""
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return math.inf
+
+
+def _tried(what: str, remove: Callable[..., int], *given: Any) -> int:
+    try:
+        return remove(*given)
+    except (OSError, ValueError, SQLAlchemyError) as error:
+        logger.error("old {} could not be removed: {}", what, type(error).__name__)
+        return 0

@@ -1,0 +1,130 @@
+"""What Prometheus is told of the present moment: the day's money, queues, the event loop."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from loguru import logger
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from operating.lag import EventLoopLag
+from operating.reading import TIMEOUT_SECS, Reading
+from pipeline.records import MICROS
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DayMoney:
+    """The day's money, in micro-dollars.
+
+    Parameters:
+        spent: What all calls of the day have cost.
+        held: What open calls may still cost.
+        cap: Most that they may cost; ``None`` without a cap.
+    """
+
+    spent: int
+    held: int
+    cap: int | None = None
+
+
+class _Gauge(Generic[T]):
+    """A value that is read before each scrape; none at all if it could not be."""
+
+    def __init__(self, name: str, read: Callable[[], T], timeout_secs: float) -> None:
+        self.name = name
+        self.value: T | None = None
+        self._reading = Reading(read, timeout_secs=timeout_secs)
+        self._failed = False
+
+    async def read(self) -> None:
+        """Read it; an old value is never told in place of one that cannot be read."""
+        try:
+            self.value = await self._reading.get()
+            trouble = ""
+        except Exception as error:
+            self.value = None
+            trouble = f"{type(error).__name__}: {error}"
+        if bool(trouble) != self._failed:
+            self._failed = bool(trouble)
+            if trouble:
+                logger.warning("no metrics of {}: {}", self.name, trouble)
+
+
+class Gauges(Collector):
+    """Gauges that are read when they are asked for, at most every few seconds.
+
+    What cannot be read is left out, and ``viva_reading_up`` is 0 for it.
+
+    Parameters:
+        registry: Where they are registered.
+        lag: How late the event loop is.
+        money: Gives the day's money; it may block.
+        queues: Give how much waits in each queue, by the queue's name; they may block.
+        timeout_secs: Longest that a scrape waits for any of them.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        lag: EventLoopLag | None = None,
+        money: Callable[[], DayMoney] | None = None,
+        queues: Mapping[str, Callable[[], int]] | None = None,
+        timeout_secs: float = TIMEOUT_SECS,
+    ) -> None:
+        self._lag = lag
+        self._money = _Gauge("money", money, timeout_secs) if money else None
+        self._queues = [_Gauge(name, read, timeout_secs) for name, read in (queues or {}).items()]
+        registry.register(self)
+
+    async def read(self) -> None:
+        """Read all of them, side by side; it never raises."""
+        readings = [queue.read() for queue in self._queues]
+        if self._money is not None:
+            readings.append(self._money.read())
+        await asyncio.gather(*readings)
+
+    def describe(self) -> Iterator[Metric]:
+        """What there can be, though nothing has been read yet."""
+        return iter(self._families().values())
+
+    def collect(self) -> Iterator[Metric]:
+        """What was read last."""
+        families = self._families()
+        lag, up = families["lag"], families["up"]
+        if self._lag is not None:
+            lag.add_metric(["0.5"], self._lag.p50)
+            lag.add_metric(["0.99"], self._lag.p99)
+        if self._money is not None:
+            day = self._money.value
+            up.add_metric([self._money.name], float(day is not None))
+            if day is not None:
+                families["spent"].add_metric([], day.spent / MICROS)
+                families["held"].add_metric([], day.held / MICROS)
+                if day.cap is not None:
+                    families["cap"].add_metric([], day.cap / MICROS)
+        for queue in self._queues:
+            up.add_metric([queue.name], float(queue.value is not None))
+            if queue.value is not None:
+                families["queues"].add_metric([queue.name], queue.value)
+        return (family for family in families.values() if family.samples)
+
+    @staticmethod
+    def _families() -> dict[str, GaugeMetricFamily]:
+        def family(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+            return GaugeMetricFamily(f"viva_{name}", text, labels=labels)
+
+        return {
+            "lag": family(
+                "event_loop_lag_seconds", "How late the event loop runs what is due.", "quantile"
+            ),
+            "spent": family("day_spent_dollars", "What all calls of the day (UTC) have cost."),
+            "held": family("day_held_dollars", "What open calls may still cost."),
+            "cap": family("day_cap_dollars", "Most that the day's calls may cost."),
+            "queues": family("queue_depth", "How much waits in a queue.", "queue"),
+            "up": family("reading_up", "Whether a value could be read, 1 or 0.", "reading"),
+        }

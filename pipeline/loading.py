@@ -1,0 +1,70 @@
+"""Engines that are loaded while the server listens already."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from loguru import logger
+
+from pipeline.engines import Engines
+from pipeline.vendor import Progress
+
+Load = Callable[[Progress], Coroutine[Any, Any, Engines]]
+
+
+class Loading:
+    """One process's engines, from the first news of them to their end.
+
+    Parameters:
+        load: Loads them, and tells how far it is.
+        progress: Told the same.
+        closes: Whether they are closed with this.
+    """
+
+    def __init__(
+        self, load: Load, *, progress: Progress = lambda _label, _share: None, closes: bool = True
+    ) -> None:
+        self.news: tuple[str, float] = ("starting", 0.0)
+        self._load = load
+        self._progress = progress
+        self._closes = closes
+        self._task: asyncio.Task[Engines] | None = None
+
+    def start(self) -> None:
+        """Begin to load."""
+        self._task = asyncio.create_task(self._load(self._tell))
+        self._task.add_done_callback(_log_failure)
+
+    @property
+    def done(self) -> bool:
+        """Whether the engines are there."""
+        task = self._task
+        return bool(task and task.done() and not task.cancelled() and task.exception() is None)
+
+    async def ready(self, timeout_secs: float | None = None) -> Engines | None:
+        """The engines, or ``None`` if they are not there in time.
+
+        Raises:
+            Exception: Whatever kept them from being loaded.
+        """
+        assert self._task is not None, "start() comes first"
+        await asyncio.wait([self._task], timeout=timeout_secs)
+        return self._task.result() if self._task.done() else None
+
+    async def close(self) -> None:
+        """Give the engines back, or stop loading them; no call may be open."""
+        if self._task is None:
+            return
+        if not self.done:
+            self._task.cancel()
+        elif self._closes:
+            await self._task.result().close()
+
+    def _tell(self, label: str, share: float) -> None:
+        self.news = (label, share)
+        self._progress(label, share)
+
+
+def _log_failure(task: "asyncio.Task[Engines]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.opt(exception=error).error("models could not be loaded: {}", error)

@@ -1,0 +1,27 @@
+"""Servers with accounts, for their tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.link_mail import Send
+from ledger.database import Database
+from pipeline.settings import Settings
+from tests.accounts.house import ADMIN, House, OpenHouse
+
+
+@pytest.fixture
+def open_house(database: Database, tmp_path: Path) -> OpenHouse:
+    """A server, with settings of the test's own, that example.com's people may sign in to."""
+
+    @asynccontextmanager
+    async def opening(send: Send | None = None, **given: Any) -> AsyncIterator[House]:
+        chosen = {"data_dir": tmp_path, "allow": "@example.com", "admins": ADMIN, **given}
+        settings = Settings(_env_file=None, **chosen)  # type: ignore[call-arg]
+        async with House(database, settings, send).opened() as house:
+            yield house
+
+    return opening

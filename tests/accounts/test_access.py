@@ -1,0 +1,203 @@
+"""Who may sign in, that nobody learns who may, and that access can be taken away."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+from sqlmodel import Session as Db
+
+from accounts import access, links, sessions
+from accounts.access import OPERATOR, Access, address, pattern
+from accounts.limits import ADDRESS_LINKS
+from accounts.sign_in import REMEMBER_SECS
+from ledger.database import Database
+from pipeline.settings import Settings, SettingsError
+from tests.accounts.house import ADA, ADMIN, GRACE, START, STRANGER, House, OpenHouse
+
+
+def rule(house: House, name: str, *, allowed: bool) -> None:
+    with house.database.writing() as db:
+        access.rule(db, name, allowed=allowed, now=house.clock.now)
+
+
+@pytest.mark.parametrize(
+    ("email", "rules", "admitted"),
+    [
+        ("ada@example.com", {}, True),
+        ("ada@example.com", {"ada@example.com": False}, False),
+        ("ada@example.com", {"@example.com": False}, False),
+        ("ada@example.com", {"ada@example.com": True, "@example.com": False}, False),
+        ("ada@example.com", {"ada@example.com": False, "@example.com": True}, False),
+        ("ada@sub.example.com", {}, False),
+        ("ada@notexample.com", {}, False),
+        ("example.com@example.net", {}, False),
+        ("one@example.net", {}, True),
+        ("two@example.net", {}, False),
+        ("two@example.net", {"two@example.net": True}, True),
+        ("two@example.net", {"@example.net": True}, True),
+        ("two@example.net", {"one@example.net": True, "%@example.net": True}, False),
+        ("root@example.org", {}, True),
+        ("root@example.org", {"root@example.org": False}, False),
+        (OPERATOR, {OPERATOR: True, "@localhost": True}, False),
+    ],
+)
+def test_a_rule_adds_to_the_settings_and_a_denial_wins(
+    database: Database, email: str, rules: dict[str, bool], admitted: bool
+) -> None:
+    given = Access.from_settings(
+        Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            allow="@Example.com, one@example.net",
+            admins="root@example.org",
+        )
+    )
+    with database.writing() as db:
+        for name, allowed in rules.items():
+            access.rule(db, name, allowed=allowed, now=START)
+    with database.reading() as db:
+        assert given.admits(db, email) is admitted
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (" Ada@Example.COM ", "ada@example.com"),
+        ("ada+calls@example.com", "ada+calls@example.com"),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example"),
+    ],
+)
+def test_an_address_is_kept_in_one_form(text: str, kept: str) -> None:
+    assert address(text) == kept
+
+
+def test_a_domain_is_kept_in_one_form() -> None:
+    assert pattern(" @Bücher.Example") == "@xn--bcher-kva.example"
+    for wrong in ("@", "example.com", "@a@b", "@exa mple.com", "*@example.com ada", ""):
+        with pytest.raises(ValueError, match=r"neither an address .* nor a domain"):
+            pattern(wrong)
+
+
+def test_a_setting_that_names_nobody_is_refused() -> None:
+    for name, text in (("allow", "example.com"), ("admins", "@example.com")):
+        settings = Settings(_env_file=None, **{name: text})  # type: ignore[call-arg, arg-type]
+        with pytest.raises(SettingsError, match=rf"{name.upper()}: '{text}' is"):
+            Access.from_settings(settings)
+
+
+# Nobody learns who may sign in.
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of asking for a link can be seen from outside, and what was done for it inside."""
+
+    status: int
+    text: str
+    headers: dict[str, str]
+    statements: list[str]
+
+
+async def seen(house: House, email: str) -> Seen:
+    browser = house.browser()
+    form = (await browser.get("/sign-in")).form
+    with house.statements() as statements:
+        answer = await browser.post("/sign-in", form=form, email=email)
+    await house.accounts.close()
+    text = answer.text.replace(email, "ADDRESS")
+    headers = {
+        name: re.sub("[0-9a-f]{64}", "SECRET", value)
+        for name, value in answer.headers.items()
+        if name not in ("Date", "Content-Length")
+    }
+    return Seen(answer.status, text, headers, statements)
+
+
+async def test_whether_an_address_may_sign_in_is_not_told(open_house: OpenHouse) -> None:
+    async with open_house() as house:
+        rule(house, "denied@example.com", allowed=False)
+        known = await house.signed_in(ADA)
+        await known.post("/sign-out", form=(await known.get("/sign-out")).form)
+        sent = len(house.post.sent)
+        kinds = [ADA, GRACE, ADMIN, STRANGER, "denied@example.com", OPERATOR]
+        answers = [await seen(house, email) for email in kinds]
+        assert len(house.post.sent) - sent == 3  # to the first three
+        assert answers[0].status == 200
+        assert len(answers[0].statements) > 4
+        for answer in answers[1:]:
+            assert answer == answers[0]
+
+
+async def test_whether_an_address_has_had_its_links_is_not_told(open_house: OpenHouse) -> None:
+    async with open_house() as house:
+        for _ in range(ADDRESS_LINKS):
+            await house.token(house.browser(), ADA)
+        assert await seen(house, ADA) == await seen(house, GRACE)
+        assert len(house.post.sent) == ADDRESS_LINKS + 1
+
+
+async def test_the_answer_does_not_wait_for_the_mail(open_house: OpenHouse) -> None:
+    async def never(*_letter: object, lasts_secs: float) -> None:
+        raise ValueError("whoever sends mail is broken")
+
+    async with open_house(never) as house:
+        assert (await seen(house, ADA)).status == (await seen(house, STRANGER)).status == 200
+
+
+# Access can be taken away.
+
+
+async def test_whoever_is_denied_is_signed_out_within_seconds(open_house: OpenHouse) -> None:
+    async with open_house() as house:
+        browser = await house.signed_in(ADA)
+        assert await browser.who() == ADA
+        rule(house, "@example.com", allowed=False)
+        house.clock.now += REMEMBER_SECS
+        assert await browser.who() == "nobody"
+        assert REMEMBER_SECS <= 5
+
+
+async def test_a_link_that_was_sent_before_a_denial_signs_nobody_in(
+    open_house: OpenHouse,
+) -> None:
+    async with open_house() as house:
+        browser = house.browser()
+        token = await house.token(browser, ADA)
+        rule(house, ADA, allowed=False)
+        refused = await browser.press(token)
+        assert (refused.status, refused.heading) == (403, "This address may not call any more")
+        assert await browser.who() == "nobody"
+
+
+async def test_revoking_ends_every_session_of_an_address_and_no_other(
+    open_house: OpenHouse,
+) -> None:
+    async with open_house() as house:
+        one, two = await house.signed_in(ADA), await house.signed_in(ADA)
+        other = await house.signed_in(GRACE)
+        waiting = house.browser()
+        token = await house.token(waiting, ADA)
+        with house.database.writing() as db:
+            assert revoke(db, ADA) == 2
+            assert revoke(db, ADA) == 0
+        house.clock.now += REMEMBER_SECS
+        assert [await one.who(), await two.who(), await other.who()] == ["nobody", "nobody", GRACE]
+        assert (await waiting.press(token)).status == 410
+        again = await house.signed_in(ADA)
+        assert await again.who() == ADA
+
+
+async def test_revoking_a_domain_ends_the_sessions_of_its_addresses(open_house: OpenHouse) -> None:
+    async with open_house(allow="@example.com, @other-example.com") as house:
+        ada = await house.signed_in(ADA)
+        other = await house.signed_in("bob@other-example.com")
+        with house.database.writing() as db:
+            assert revoke(db, "@example.com") == 1
+        house.clock.now += REMEMBER_SECS
+        assert [await ada.who(), await other.who()] == ["nobody", "bob@other-example.com"]
+
+
+def revoke(db: Db, whose: str) -> int:
+    """As ``viva accounts revoke`` does, at the servers' time."""
+    now = START + 1
+    links.void(db, whose, now=now)
+    return sessions.end_all(db, whose, now=now)

@@ -1,0 +1,87 @@
+"""docs/observing.md says what there is."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import yaml
+from prometheus_client.metrics_core import Metric
+
+from operating import spans
+from operating.gauges import DayMoney, Gauges
+from operating.lag import EventLoopLag
+from operating.metrics import Metrics
+from operating.redaction import MAX_CHARS
+from operating.traces import FLUSH_TIMEOUT_SECS, MAX_SPANS
+from pipeline.records import StageCost
+from tests.operating.calls import TAKEN_OVER, call, over, turn
+
+DOCUMENT = Path("docs/observing.md").read_text()
+ROW = re.compile(r"^\| `(viva_\w+)` \| (.*?) \|", re.MULTILINE)
+
+
+async def collected() -> list[Metric]:
+    """Every metric there can be, each with a value."""
+    metrics = Metrics()
+    gauges = Gauges(
+        metrics.registry,
+        lag=EventLoopLag(),
+        money=lambda: DayMoney(spent=1, held=1, cap=9),
+        queues={"ledger": lambda: 0, "outbox": lambda: 0},
+    )
+    await gauges.read()
+    metrics.begun(call())
+    metrics.turn(turn(failovers=(TAKEN_OVER,), errors=("DeepgramSTT: x",), interrupted=True))
+    metrics.ended(over(call()))
+    return [one for one in metrics.registry.collect() if one.name.startswith("viva_")]
+
+
+async def test_every_metric_is_listed_with_its_labels() -> None:
+    listed = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in ROW.findall(DOCUMENT)}
+    there = {}
+    for metric in await collected():
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+        there[name] = {label for one in metric.samples for label in one.labels} - {"le"}
+    assert listed == there
+
+
+async def test_the_alerts_ask_for_metrics_and_values_that_there_are() -> None:
+    (rules,) = re.findall(r"```yaml\n(groups:.*?)```", DOCUMENT, re.DOTALL)
+    expressions = [rule["expr"] for rule in yaml.safe_load(rules)["groups"][0]["rules"]]
+    values: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for metric in await collected():
+        for sample in metric.samples:
+            for label, value in sample.labels.items():
+                values[sample.name][label].add(value)
+            values[sample.name].setdefault("", set())
+    asked = 0
+    for expression in expressions:
+        for name, selector in re.findall(r"(viva_\w+)(?:\{(.*?)\})?", expression):
+            assert name in values, name
+            for label, wanted in re.findall(r'(\w+)=~?"(.*?)"', selector):
+                assert set(wanted.split("|")) <= values[name][label], (name, label)
+                asked += 1
+    assert asked >= 5
+
+
+def test_every_attribute_of_a_span_is_listed() -> None:
+    record = turn(
+        errors=("GroundedCaller: x",),
+        decision="escalate",
+        reason="fault",
+        cost=StageCost(1, 1, 1),
+        failovers=(TAKEN_OVER,),
+    )
+    found = {*spans.of_call(over(call(), "fault")), *spans.of_turn(record)}
+    found |= {name for work in spans.work(record) for name in work.attributes}
+    found |= {name for failover in spans.of_failovers(record) for name in failover}
+    found -= {f"viva.{name}" for name in spans.LATENCIES} - {"viva.e2e_latency"}
+    shortened = {f"viva.cost_micros.{stage}" for stage in ("brain", "tts")}
+    listed = set(re.findall(r"`((?:viva|gen_ai|error)\.[\w.]+)`", DOCUMENT))
+    assert found - shortened == listed
+
+
+def test_the_numbers_in_it_are_those_of_the_code() -> None:
+    assert f"up to {MAX_SPANS:,} wait" in DOCUMENT
+    assert f"there are {FLUSH_TIMEOUT_SECS:g} s for\nthe rest" in DOCUMENT
+    assert f"after {MAX_CHARS:,} characters" in DOCUMENT

@@ -1,0 +1,195 @@
+"""Where calls come in: who is let in, and the calls that are being held."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from aiohttp import web
+from loguru import logger
+
+from pipeline.call import REASONS, Call, Terms
+from pipeline.engines import Engines
+from pipeline.escalations import Escalations
+from pipeline.settings import Settings
+from pipeline.vendors import Stage
+from transports.browser import BrowserLine
+from transports.messages import Admitted
+from transports.messages import Stage as StageMessage
+from transports.page import Page, PageClosedError, PageProtocolError, PageStalledError
+from transports.rtvi import RtviPage
+
+READY_TIMEOUT_SECS = 60.0
+"""Longest wait for a page to send ``client-ready``."""
+
+LOADING_NEWS_SECS = 0.5
+"""How often a waiting page is told how far the models are."""
+
+HEARTBEAT_SECS = 20.0
+"""How often a silent page is asked whether it is there."""
+
+MAX_MESSAGE_BYTES = 1_000_000
+"""A longer message closes the socket before it is read; shorter ones are answered in words."""
+
+SEND_BUFFER_BYTES = 65_536
+"""What the system may hold for a page that does not read: 1.4 s of voice, not megabytes of it."""
+
+_STAGE_NAMES: Mapping[str, Stage] = {
+    "transcribing": "stt",
+    "thinking": "brain",
+    "speaking": "tts",
+    "listening": "vad",
+}
+
+
+class Loading(Protocol):
+    """Engines that are loaded, or are being loaded."""
+
+    @property
+    def news(self) -> tuple[str, float]:
+        """What is being loaded, and the share of all that is done."""
+        ...
+
+    async def ready(self, timeout_secs: float | None = None) -> Engines | None:
+        """The engines, or ``None`` if they are not there in time; raises what kept them."""
+        ...
+
+
+class Admissions(Protocol):
+    """Who may call, and on what terms."""
+
+    async def admit(self, request: web.Request) -> Terms | str:
+        """The terms of a call, whose money is then set aside; or why there is none.
+
+        Returns:
+            The terms, or a key of :data:`pipeline.call.REASONS`.
+
+        Raises:
+            web.HTTPException: Whoever asks may not even open a socket.
+        """
+        ...
+
+    async def release(self, terms: Terms) -> None:
+        """The call is over, or never began: what was set aside is free again."""
+        ...
+
+
+class Switchboard:
+    """Takes calls on ``/call`` and ``/rtvi``, each page's in its own way.
+
+    Parameters:
+        settings: The settings.
+        loading: The engines.
+        admissions: Who may call.
+        escalations: Where questions for a human go.
+        refused: Told why a call is not taken, a key of :data:`pipeline.call.REASONS`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        loading: Loading,
+        admissions: Admissions,
+        escalations: Escalations,
+        refused: Callable[[str], None] = lambda _why: None,
+    ) -> None:
+        self.calls: set[Call] = set()
+        self.draining = False
+        self._settings = settings
+        self._loading = loading
+        self._admissions = admissions
+        self._escalations = escalations
+        self._refused = refused
+        self._lines = 0  # taken, by calls and by those whose call has not begun
+
+    def setup(self, app: web.Application) -> None:
+        """Add the sockets' routes."""
+        app.router.add_get("/call", self._answers(Page))
+        app.router.add_get("/rtvi", self._answers(RtviPage))
+
+    async def drain(self, timeout_secs: float) -> None:
+        """Take no more calls, and end those that are open politely."""
+        self.draining = True
+        for call in self.calls:
+            call.end("shutdown")
+        deadline = asyncio.get_running_loop().time() + timeout_secs
+        while self.calls and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
+    def _answers(self, kind: type[Page]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if self.draining:
+                return await self._refuse(request, kind, "shutdown")
+            if self._lines >= self._settings.max_calls:
+                return await self._refuse(request, kind, "capacity")
+            self._lines += 1
+            try:
+                return await self._take(request, kind)
+            finally:
+                self._lines -= 1
+
+        return answer
+
+    async def _take(self, request: web.Request, kind: type[Page]) -> web.StreamResponse:
+        terms = await self._admissions.admit(request)
+        if isinstance(terms, str):
+            return await self._refuse(request, kind, terms)
+        try:
+            page = await self._open(request, kind)
+            if reason := await self._hold(page, terms):
+                await page.finish(reason, REASONS[reason])
+        finally:
+            await asyncio.shield(self._admissions.release(terms))
+        return page.socket
+
+    async def _refuse(
+        self, request: web.Request, kind: type[Page], reason: str
+    ) -> web.StreamResponse:
+        self._refused(reason)
+        page = await self._open(request, kind)
+        await page.finish(reason, REASONS[reason])
+        return page.socket
+
+    async def _open(self, request: web.Request, kind: type[Page]) -> Page:
+        if request.transport is not None:
+            raw = request.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        page_socket = web.WebSocketResponse(
+            compress=False, heartbeat=HEARTBEAT_SECS, max_msg_size=MAX_MESSAGE_BYTES
+        )
+        await page_socket.prepare(request)
+        return kind(page_socket, send_timeout_secs=self._settings.page_timeout_secs)
+
+    async def _hold(self, page: Page, terms: Terms) -> str:
+        """Hold a page's call to its end; why there was none, if there was none."""
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_SECS):
+                await page.send(Admitted())
+                engines = await self._engines_for(page)
+                ready = await page.ready()
+        except PageClosedError:
+            return "disconnected"
+        except PageProtocolError:
+            return "protocol"
+        except (PageStalledError, TimeoutError):
+            return "stalled"
+        except Exception:
+            logger.exception("no engines")
+            return "fault"
+        choices = engines.choices
+        vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
+        call = Call(
+            BrowserLine(page, ready, stage_vendors=vendors), engines, self._escalations, terms
+        )
+        self.calls.add(call)
+        try:
+            await call.run()
+        finally:
+            self.calls.discard(call)
+        return ""
+
+    async def _engines_for(self, page: Page) -> Engines:
+        while (engines := await self._loading.ready(LOADING_NEWS_SECS)) is None:
+            label, share = self._loading.news
+            await page.send(StageMessage(stage="loading", detail=label, progress=share))
+        return engines
