@@ -155,9 +155,10 @@ class Floor:
             return [Duck()]
         return []
 
-    def speech_paused(self, now: float) -> list[Action]:
-        """The caller's voice has paused, and may go on."""
+    def speech_paused(self, now: float, pause_secs: float = 0.0) -> list[Action]:
+        """The caller's voice has paused, and may go on; ``pause_secs`` is its silence so far."""
         self._paused = self.caller is Caller.SPEAKING
+        self._speech_end = now - pause_secs
         return self._perhaps_speculate()
 
     def speech_stopped(self, now: float, *, speech_end: float | None = None) -> list[Action]:
@@ -224,7 +225,7 @@ class Floor:
             return self._let_pass(now)
         if not self._texts:
             return []
-        if self.caller is Caller.SPEAKING:
+        if self.caller is Caller.SPEAKING and not self._paused:
             self._speech_end = now
         return self._end(now)
 
@@ -316,11 +317,10 @@ class Floor:
     def _perhaps_speculate(self) -> list[Action]:
         question = self._caption(final=False).text
         idle = self.agent is Agent.QUIET and not self._overlap and not self._closed
-        # A question that is whole is worth a guess though the last word is still being said.
+        # A whole sentence is worth a guess though its last word is still being said.
         likely = self._paused or question.endswith(_SENTENCE_ENDS)
-        if not (self._preemptive and likely and idle and question):
-            return []
-        if same_words(question, self._speculated):
+        wanted = self._preemptive and likely and idle and question
+        if not wanted or same_words(question, self._speculated):
             return []
         self._speculated = question
         return [Speculate(question, self._continued)]

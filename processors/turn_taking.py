@@ -109,7 +109,7 @@ class TurnTaking(FrameProcessor):
             case VADUserStoppedSpeakingFrame():
                 await self._speech_stopped(frame)
             case SpeechPauseFrame():
-                await self._move(self._floor.speech_paused)
+                await self._move(self._floor.speech_paused, frame.pause_secs)
             case ProposedUserStoppedSpeakingFrame():
                 await self._move(self._floor.end_proposed)
             case InterimTranscriptionFrame():

@@ -208,7 +208,7 @@ async def test_signing_in_again_ends_the_session_before(open_house: OpenHouse) -
         assert await before.who() == "nobody"
 
 
-@pytest.mark.parametrize("forged", [secret.new(), "0" * 64, "", "x", "0" * 63 + "'", "é" * 64])
+@pytest.mark.parametrize("forged", ["5e" * 32, "0" * 64, "", "x", "0" * 63 + "'", "é" * 64])
 async def test_a_forged_cookie_signs_nobody_in(open_house: OpenHouse, forged: str) -> None:
     async with open_house() as house:
         await house.signed_in()

@@ -5,12 +5,17 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
+from sqlmodel import select
 
+from ledger import query
+from ledger.database import Database
+from ledger.tables import SpendDay
 from pipeline.engines import Engines
 from pipeline.settings import Settings
 from pipeline.vendors import choose
@@ -153,3 +158,63 @@ async def test_one_request_for_the_whole_answer_speaks_it_too(cloud: CloudFactor
         heard = await call(listening, "where-studied.wav")
     (turn,) = heard.turns
     assert turn.heard_text == turn.answer
+
+
+async def test_what_a_call_used_and_cost_is_in_the_ledger_to_the_micro_dollar(
+    cloud: CloudFactory, database_url: str, tmp_path: Path
+) -> None:
+    database = {} if database_url.startswith("sqlite") else {"database_url": database_url}
+    async with cloud(STUDIED, COMPILER, **database) as (_, listening):
+        heard = await call(listening, "where-studied.wav", "first-compiler.wav")
+    url = database_url if database else f"sqlite:///{tmp_path / 'viva.db'}"
+    ledger = Database.at(url)
+    turns, (one,), (day,) = query.turns(ledger), query.calls(ledger), query.spend(ledger)
+    assert [turn["decision"] for turn in turns] == ["respond", "respond"]
+    for turn, told in zip(turns, heard.turns, strict=True):
+        assert turn["stt_model"] == "nova-3"
+        assert turn["brain_model"] == "claude-haiku-4-5"
+        assert turn["tts_model"] == "eleven_flash_v2_5"
+        assert turn["heard_text"] == told.heard_text
+        assert turn["output_tokens"] > 10
+        assert turn["cache_read_tokens"] > 4096, "the prefix was warmed while the greeting played"
+        assert turn["characters"] >= len(told.answer)
+        assert turn["audio_seconds"] > 1
+        assert min(turn[f"{stage}_cost"] for stage in ("stt", "brain", "tts")) > 0
+        # What the caller itself heard after its last word, within its own clock's steps.
+        assert told.e2e_latency_ms is not None
+        assert turn["e2e_latency"] == pytest.approx(told.e2e_latency_ms / 1000, abs=0.25)
+    assert turns[0]["cache_write_tokens"] > 4096, "the warm-up is the first turn's"
+    assert sum(turn["cost"] for turn in turns) == one["cost"] == day["spent"]
+    with ledger.reading() as session:
+        (kept,) = session.exec(select(SpendDay)).all()
+    assert (kept.spent, kept.held) == (one["cost"], 0)
+    ledger.close()
+
+
+async def test_a_call_for_which_there_is_no_money_is_refused_before_the_microphone(
+    cloud: CloudFactory,
+) -> None:
+    async with cloud(STUDIED, daily_spend_cap_usd=Decimal("0.25")) as (simulators, listening):
+        async with asyncio.TaskGroup() as group:
+            calling = group.create_task(call(listening, "where-studied.wav"))
+            while not simulators.deepgram.requests:
+                await asyncio.sleep(0.02)
+            refused = await call(listening, "where-studied.wav")
+        (turn,) = calling.result().turns
+    assert refused.ended == "budget"
+    kinds = [message["data"]["type"] for _, message in refused.messages]
+    assert kinds == ["end"], "not even admitted"
+    assert turn.decision == "respond", "the call that was let in goes on"
+
+
+async def test_a_call_that_has_used_up_its_money_ends_in_words(cloud: CloudFactory) -> None:
+    async with cloud(STUDIED, COMPILER, call_spend_cap_usd=Decimal("0.205")) as (_, listening):
+        heard = await call(listening, "where-studied.wav", "first-compiler.wav")
+    assert heard.ended == "call_budget"
+    assert heard.turns[0].decision == "respond"
+    said = [
+        message["data"]["text"]
+        for _, message in heard.messages
+        if message.get("data", {}).get("type") == "sentence"
+    ]
+    assert "all this call may cost" in said[-1]

@@ -1,5 +1,6 @@
 """Turn taking as two people know it, told without a clock."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -276,6 +277,16 @@ def test_an_answer_is_begun_before_any_pause_when_a_whole_sentence_is_transcribe
     assert floor.speech_paused(2.0) == [], "the same guess is not made again"
     floor.final(2.2, question)
     assert Speculate not in kinds(floor.end_proposed(2.2))
+
+
+def test_a_turn_that_the_recogniser_ends_first_ended_with_its_last_word() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.speech_paused(2.1, 0.1)
+    floor.final(2.25, "Where did she study?")
+    (*_, end) = floor.end_proposed(2.25)
+    assert isinstance(end, EndTurn)
+    assert end.speech_end == pytest.approx(2.0), "not when the recogniser said so"
 
 
 def test_nothing_is_begun_early_while_the_voice_is_speaking() -> None:
