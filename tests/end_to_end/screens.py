@@ -4,8 +4,10 @@ Each is taken of a call on the real server, by the caller of the tests.
 """
 
 import asyncio
+import email
 import io
 import tempfile
+from email.policy import default
 from pathlib import Path
 
 from PIL import Image
@@ -14,20 +16,29 @@ from playwright.async_api import Page
 from tests.end_to_end.running import Viva, chromium, microphone, opened, until
 
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
-SIZES = {1280: (1280, 800), 390: (390, 844)}
+SIZES = {1440: (1440, 900), 1280: (1280, 800), 390: (390, 844)}
 COLOURS = 128
+ADMIN = "ada@example.com"
 
 
 async def main() -> None:
     """Take every picture anew."""
     SCREENS.mkdir(parents=True, exist_ok=True)
-    with Viva() as viva, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Viva(DATA_DIR=folder, ADMINS=ADMIN) as viva:
         viva.loaded()
         speech = microphone(
             Path(folder) / "speech.wav", 7.0, "where-studied.wav", 2.0, "first-compiler.wav"
         )
         for width in SIZES:
             await _photograph_call(viva, speech, width)
+        await _photograph_log(viva, speech)
+        await _photograph_report(Path(folder) / "outbox", speech)
+    with Viva(AUTH="link") as viva, tempfile.TemporaryDirectory() as folder:
+        silence = microphone(Path(folder) / "silence.wav", 1.0)
+        async with chromium(silence) as browser:
+            page = await browser.new_page(viewport={"width": 1280, "height": 800})
+            await page.goto(viva.url)
+            await _shoot(page, "sign-in-1280")
 
 
 async def _photograph_call(viva: Viva, speech: Path, width: int) -> None:
@@ -47,8 +58,39 @@ async def _photograph_call(viva: Viva, speech: Path, width: int) -> None:
         await _shoot(page, f"ended-{width}")
 
 
+async def _photograph_log(viva: Viva, speech: Path) -> None:
+    """The log of those calls, and one of them."""
+    wide, high = SIZES[1280]
+    async with chromium(speech) as browser:
+        page = await browser.new_page(viewport={"width": wide, "height": high})
+        await page.goto(f"{viva.url}/calls")
+        await page.get_by_role("row").nth(1).wait_for()
+        await _shoot(page, "calls-1280")
+        found = await page.evaluate("fetch('/calls.json').then((answer) => answer.json())")
+        await page.goto(f"{viva.url}/calls/{found['calls'][0]['id']}")
+        await page.get_by_text("Where did she study mathematics?").first.wait_for()
+        await _shoot(page, "one-call-1280")
+
+
+def _latest(outbox: Path) -> str:
+    """The HTML of the last letter in a folder."""
+    letter = email.message_from_bytes(max(outbox.glob("*.eml")).read_bytes(), policy=default)
+    body = letter.get_body(("html",))
+    assert body is not None
+    return str(body.get_content())
+
+
+async def _photograph_report(outbox: Path, speech: Path) -> None:
+    """The mail about the last of those calls."""
+    html = _latest(outbox)
+    async with chromium(speech) as browser:
+        page = await browser.new_page(viewport={"width": 640, "height": 900})
+        await page.set_content(html)
+        await _shoot(page, "report-640")
+
+
 async def _shoot(page: Page, name: str) -> None:
-    schemes = ("light", "dark") if name.endswith("1280") else ("light",)
+    schemes = ("light", "dark") if name.endswith(("1280", "1440")) else ("light",)
     for scheme in schemes:
         await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         await page.wait_for_timeout(150)
