@@ -24,7 +24,7 @@ from ledger.views import CallLog
 from ledger.worst_case import call_budget, cap_warnings, reckon, worst_case
 from ledger.writer import LedgerWriter
 from operating.exposition import Exposition
-from operating.gauges import DayMoney, Gauges
+from operating.gauges import Gauges
 from operating.health import Health
 from operating.lag import EventLoopLag
 from operating.metrics import Metrics
@@ -33,10 +33,10 @@ from pipeline.call import Call
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.loading import Loading
-from pipeline.records import Books
+from pipeline.records import Books, in_micros
 from pipeline.settings import Settings
 from pipeline.vendors import Choice, Progress, Stage
-from transports.front_page import FrontPage, micros
+from transports.front_page import FrontPage
 from transports.switchboard import Switchboard
 
 SWEEP_SECS = 3600.0
@@ -77,9 +77,10 @@ class Server:
         check_prices(prices, choices, settings)
         self.settings = settings
         self._database = database = Database.open(settings)
-        for warning in cap_warnings(settings, reckon(settings, document, choices, prices)):
+        worst = reckon(settings, document, choices, prices)
+        for warning in cap_warnings(settings, worst):
             logger.warning(warning)
-        day_cap = micros(settings.daily_spend_cap_usd)
+        day_cap = in_micros(settings.daily_spend_cap_usd)
 
         async def load(progress: Progress) -> Engines:
             return engines or await Engines.load(settings, document, choices, progress)
@@ -87,7 +88,7 @@ class Server:
         self.loading = Loading(load, progress=progress, closes=engines is None)
         self._budget = Budget(
             database,
-            worst=worst_case(settings, document, choices, prices),
+            worst=worst_case(settings, worst),
             cap=day_cap,
             calls_per_caller=settings.calls_per_caller_per_day,
         )
@@ -113,7 +114,7 @@ class Server:
             caller=self.accounts.caller,
             budget=self._budget,
             till=self._till,
-            money=call_budget(settings, document, choices, prices),
+            money=call_budget(settings, worst),
             day_cap=day_cap,
             tariff=prices,
             books=books,
@@ -156,7 +157,7 @@ class Server:
         gauges = Gauges(
             self._metrics.registry,
             lag=self._lag,
-            money=self._day_money,
+            money=self._budget.today,
             queues={"ledger": lambda: self._writer.waiting, "outbox": self._outbox.waiting},
         )
         Exposition(self._metrics.registry, gauges, token=self.settings.metrics_token).setup(app)
@@ -197,10 +198,6 @@ class Server:
         for call in self.calls:
             if call.id == lost:
                 call.end("call_budget")
-
-    def _day_money(self) -> DayMoney:
-        today = self._budget.today()
-        return DayMoney(spent=today.spent, held=today.held, cap=today.cap)
 
 
 async def serve(server: Server, *, listening: Callable[[str, str], None]) -> None:

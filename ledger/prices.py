@@ -7,18 +7,17 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
-from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 
 from ledger.price_table import Price, PriceError, Ttl, read
-from pipeline.records import MICROS, Used
+from pipeline.records import Used
 from pipeline.settings import Settings, SettingsError
 from pipeline.vendor import Stage, Vendor
 from pipeline.vendors import Choice
 
-__all__ = ["Price", "PriceError", "Prices", "check_prices", "in_micros"]
+__all__ = ["Price", "PriceError", "Prices", "check_prices"]
 
 FILE = "prices.toml"
 """The table's name, here and in ``DATA_DIR``."""
@@ -164,13 +163,6 @@ def _entry_of(vendor: Vendor, model: str, needed: Iterable[str], day: date) -> s
     if vendor.name == "openai":
         lines.append("# or, in place of its prices, for a machine of your own: free = true")
     return "\n".join(lines)
-
-
-def in_micros(usd: Decimal | None) -> int | None:
-    """Whole micro-dollars of an amount, never more than it; ``None`` for none."""
-    if usd is None:
-        return None
-    return int((usd * MICROS).to_integral_value(rounding=ROUND_FLOOR))
 
 
 def check_prices(prices: Prices, choices: Mapping[Stage, Choice], settings: Settings) -> None:

@@ -94,8 +94,7 @@ class Till:
         self._changed.set()
 
     def ended(self, call: CallRecord) -> None:
-        """A call has ended; what it did not cost is free again once it is settled."""
-        self.release(call.id)
+        """A call has ended; whoever let it in releases it."""
 
     def release(self, call: str) -> None:
         """A call is over, or never began."""

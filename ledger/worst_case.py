@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knowledge.document import Document
-from ledger.prices import Prices, in_micros
+from ledger.prices import Prices
 from pipeline.call import CANCEL_TIMEOUT_SECS, LAST_WORDS_SECS, START_TIMEOUT_SECS
-from pipeline.records import MICROS, Used
+from pipeline.records import MICROS, Used, in_micros
 from pipeline.settings import Settings
 from pipeline.vendor import Vendor
 from pipeline.vendors import Choice, Stage
@@ -118,23 +118,19 @@ def reckon(
     return WorstCase(call=opening + turns * usual + turn, opening=opening, turn=turn)
 
 
-def worst_case(
-    settings: Settings, document: Document, choices: Mapping[Stage, Choice], prices: Prices
-) -> int:
+def worst_case(settings: Settings, worst: WorstCase) -> int:
     """Most that one call can cost, in micro-dollars, as :class:`CallBudget` enforces it.
 
     That is what its limits allow, or a cap if that is lower.
     """
-    return _capped(settings, reckon(settings, document, choices, prices))
+    caps = (in_micros(settings.call_spend_cap_usd), in_micros(settings.daily_spend_cap_usd))
+    return min(worst.call, *(cap for cap in caps if cap is not None), worst.call)
 
 
-def call_budget(
-    settings: Settings, document: Document, choices: Mapping[Stage, Choice], prices: Prices
-) -> CallBudget:
+def call_budget(settings: Settings, worst: WorstCase) -> CallBudget:
     """The budget of each call: its worst case where there is any cap."""
-    worst = reckon(settings, document, choices, prices)
     capped = settings.call_spend_cap_usd is not None or settings.daily_spend_cap_usd is not None
-    return CallBudget(_capped(settings, worst) if capped else None, worst.turn)
+    return CallBudget(worst_case(settings, worst) if capped else None, worst.turn)
 
 
 def cap_warnings(settings: Settings, worst: WorstCase) -> list[str]:
@@ -156,11 +152,6 @@ def cap_warnings(settings: Settings, worst: WorstCase) -> list[str]:
 def _dollars(micros: int) -> str:
     """At least so much, in whole cents."""
     return f"{math.ceil(micros * 100 / MICROS) / 100:.2f} USD"
-
-
-def _capped(settings: Settings, worst: WorstCase) -> int:
-    caps = (in_micros(settings.call_spend_cap_usd), in_micros(settings.daily_spend_cap_usd))
-    return min(worst.call, *(cap for cap in caps if cap is not None), worst.call)
 
 
 class _Rates:

@@ -2,33 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from loguru import logger
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from ledger.budget import DayMoney
 from operating.lag import EventLoopLag
 from operating.reading import TIMEOUT_SECS, Reading
 from pipeline.records import MICROS
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class DayMoney:
-    """The day's money, in micro-dollars.
-
-    Parameters:
-        spent: What all calls of the day have cost.
-        held: What open calls may still cost.
-        cap: Most that they may cost; ``None`` without a cap.
-    """
-
-    spent: int
-    held: int
-    cap: int | None = None
 
 
 class _Gauge(Generic[T]):

@@ -5,12 +5,20 @@ The ledger, the page beside the call, the report and the metrics are all made of
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Literal, Protocol
 
 from pipeline.frames import Check, Confidence
 
 MICROS = 1_000_000
 """Micro-dollars in a dollar; all money is in whole micro-dollars."""
+
+
+def in_micros(usd: Decimal | None) -> int | None:
+    """Whole micro-dollars of an amount, never more than it; ``None`` for none."""
+    if usd is None:
+        return None
+    return int((usd * MICROS).to_integral_value(rounding=ROUND_FLOOR))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from knowledge.document import Document
-from pipeline.records import MICROS, Caller
+from pipeline.records import Caller, in_micros
 from pipeline.settings import Settings
 from pipeline.vendors import STAGES, Choice, Stage
 
@@ -66,8 +66,8 @@ class FrontPage:
                 "engines": [self._engine(stage) for stage in STAGES],
                 "limits": {
                     "call_secs": settings.call_secs,
-                    "call_spend_cap": micros(settings.call_spend_cap_usd),
-                    "daily_spend_cap": micros(settings.daily_spend_cap_usd),
+                    "call_spend_cap": in_micros(settings.call_spend_cap_usd),
+                    "daily_spend_cap": in_micros(settings.daily_spend_cap_usd),
                 },
                 "account": {
                     "email": caller.email,
@@ -123,8 +123,3 @@ class FrontPage:
         if caller is None:
             raise web.HTTPUnauthorized(text="Please sign in at /sign-in.")
         return caller
-
-
-def micros(dollars: Any) -> int | None:
-    """Micro-dollars of a setting in dollars, ``None`` where it is not set."""
-    return None if dollars is None else int(dollars * MICROS)

@@ -11,6 +11,7 @@ from loguru import logger
 from pipeline.call import REASONS, Call, Terms
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
+from pipeline.loading import Loading
 from pipeline.settings import Settings
 from pipeline.vendors import Stage
 from transports.browser import BrowserLine
@@ -40,19 +41,6 @@ _STAGE_NAMES: Mapping[str, Stage] = {
     "speaking": "tts",
     "listening": "vad",
 }
-
-
-class Loading(Protocol):
-    """Engines that are loaded, or are being loaded."""
-
-    @property
-    def news(self) -> tuple[str, float]:
-        """What is being loaded, and the share of all that is done."""
-        ...
-
-    async def ready(self, timeout_secs: float | None = None) -> Engines | None:
-        """The engines, or ``None`` if they are not there in time; raises what kept them."""
-        ...
 
 
 class Admissions(Protocol):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.prices import PriceError, Prices, check_prices, in_micros
-from pipeline.records import Used
+from ledger.prices import PriceError, Prices, check_prices
+from pipeline.records import Used, in_micros
 from pipeline.settings import Settings, SettingsError
 from pipeline.vendors import VENDORS, choose
 

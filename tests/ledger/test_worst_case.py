@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from knowledge.document import load
 from ledger import worst_case as reckoned
 from ledger.prices import Prices
-from ledger.worst_case import CallBudget, call_budget, cap_warnings, reckon, worst_case
+from ledger.worst_case import CallBudget, WorstCase, call_budget, cap_warnings, reckon, worst_case
 from pipeline import call
 from pipeline.records import Used
 from pipeline.settings import Settings
@@ -38,6 +38,10 @@ def cloud(**overrides: Any) -> Settings:
 def of(settings: Settings) -> tuple[Any, ...]:
     prices = Prices.load(cache_ttl=settings.claude_cache_ttl)
     return settings, DOCUMENT, choose(settings), prices
+
+
+def capped(settings: Settings) -> tuple[Settings, WorstCase]:
+    return settings, reckon(*of(settings))
 
 
 # The limits are those that calls are held to.
@@ -80,7 +84,7 @@ def test_embedded_vendors_cost_nothing_at_worst() -> None:
     embedded = Settings(_env_file=None)  # type: ignore[call-arg]
     worst = reckon(*of(embedded))
     assert (worst.call, worst.opening, worst.turn) == (0, 0, 0)
-    assert call_budget(*of(cloud(stt="whisper", brain="extractive", tts="hibari"))).turn == 0
+    assert call_budget(*capped(cloud(stt="whisper", brain="extractive", tts="hibari"))).turn == 0
 
 
 def test_each_stage_in_the_cloud_adds_to_the_worst_case() -> None:
@@ -117,17 +121,17 @@ def test_answers_that_are_not_begun_early_cost_less() -> None:
 
 def test_a_cap_lowers_what_is_set_aside_for_a_call() -> None:
     free = reckon(*of(cloud())).call
-    assert worst_case(*of(cloud())) == free
-    assert worst_case(*of(cloud(call_spend_cap_usd=Decimal("0.3")))) == 300_000
-    assert worst_case(*of(cloud(daily_spend_cap_usd=Decimal("0.2")))) == 200_000
-    assert worst_case(*of(cloud(call_spend_cap_usd=Decimal(50)))) == free
+    assert worst_case(*capped(cloud())) == free
+    assert worst_case(*capped(cloud(call_spend_cap_usd=Decimal("0.3")))) == 300_000
+    assert worst_case(*capped(cloud(daily_spend_cap_usd=Decimal("0.2")))) == 200_000
+    assert worst_case(*capped(cloud(call_spend_cap_usd=Decimal(50)))) == free
 
 
 def test_a_call_has_a_budget_under_any_cap_and_none_without() -> None:
     worst = reckon(*of(cloud()))
-    assert call_budget(*of(cloud())).cap is None
-    assert call_budget(*of(cloud(daily_spend_cap_usd=Decimal(9)))).cap == worst.call
-    assert call_budget(*of(cloud(call_spend_cap_usd=Decimal("0.3")))).cap == 300_000
+    assert call_budget(*capped(cloud())).cap is None
+    assert call_budget(*capped(cloud(daily_spend_cap_usd=Decimal(9)))).cap == worst.call
+    assert call_budget(*capped(cloud(call_spend_cap_usd=Decimal("0.3")))).cap == 300_000
 
 
 def test_a_call_may_continue_while_its_worst_turn_fits() -> None:
@@ -163,7 +167,7 @@ def cost(settings: Settings, used: Mapping[str, Used]) -> int:
 
 def test_two_minutes_of_questions_and_answers_are_not_cut_short() -> None:
     settings = cloud(daily_spend_cap_usd=Decimal(100))
-    budget = call_budget(*of(settings))
+    budget = call_budget(*capped(settings))
     opening = {
         "stt": Used(audio_seconds=6.0),
         "brain": Used(cache_write_tokens=7_000),
@@ -178,7 +182,7 @@ def test_two_minutes_of_questions_and_answers_are_not_cut_short() -> None:
             "tts": Used(characters=280),
         }
         spent += cost(settings, used)
-    assert spent < worst_case(*of(settings))
+    assert spent < worst_case(*capped(settings))
 
 
 WORST = reckon(*of(cloud()))

@@ -14,8 +14,9 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from ledger.budget import DayMoney
 from operating.exposition import Exposition
-from operating.gauges import DayMoney, Gauges
+from operating.gauges import Gauges
 from operating.lag import EventLoopLag
 from operating.metrics import Metrics
 from tests.operating.calls import call, over, turn
@@ -78,7 +79,7 @@ async def test_openmetrics_is_given_to_whoever_asks_for_it() -> None:
 async def test_the_days_money_the_queues_and_the_loop_are_told() -> None:
     given = {
         "lag": EventLoopLag(),
-        "money": lambda: DayMoney(spent=1_250_000, held=300_000, cap=5_000_000),
+        "money": lambda: DayMoney("2026-11-24", 1_250_000, 300_000, 5_000_000, 1),
         "queues": {"outbox": lambda: 4, "ledger": lambda: 0},
     }
     async with serving(**given) as client:
@@ -93,7 +94,7 @@ async def test_the_days_money_the_queues_and_the_loop_are_told() -> None:
 
 
 async def test_without_a_cap_there_is_none() -> None:
-    async with serving(money=lambda: DayMoney(spent=0, held=0)) as client:
+    async with serving(money=lambda: DayMoney("2026-11-24", 0, 0, None, 1)) as client:
         assert "day_cap_dollars" not in await scraped(client)
 
 
@@ -105,7 +106,7 @@ async def test_what_cannot_be_read_is_left_out_and_said_so(log: list[str]) -> No
 
     def hangs() -> DayMoney:
         hang.wait(10.0)
-        return DayMoney(spent=1, held=1)
+        return DayMoney("2026-11-24", 1, 1, None, 1)
 
     app = application(
         money=hangs, queues={"outbox": refuses, "ledger": lambda: 2}, timeout_secs=0.05
@@ -125,7 +126,7 @@ async def test_a_database_is_asked_once_however_often_metrics_are(log: list[str]
 
     def money() -> DayMoney:
         asked.append(1)
-        return DayMoney(spent=0, held=0)
+        return DayMoney("2026-11-24", 0, 0, None, 1)
 
     async with serving(money=money) as client:
         for _ in range(5):

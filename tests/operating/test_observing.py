@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from ledger.budget import DayMoney
 from operating import spans
-from operating.gauges import DayMoney, Gauges
+from operating.gauges import Gauges
 from operating.lag import EventLoopLag
 from operating.metrics import Metrics
 from operating.redaction import MAX_CHARS
@@ -26,7 +27,7 @@ async def collected() -> list[Metric]:
     gauges = Gauges(
         metrics.registry,
         lag=EventLoopLag(),
-        money=lambda: DayMoney(spent=1, held=1, cap=9),
+        money=lambda: DayMoney("2026-11-24", 1, 1, 9, 1),
         queues={"ledger": lambda: 0, "outbox": lambda: 0},
     )
     await gauges.read()
