@@ -24,7 +24,6 @@ from pipeline.conversation import (
     OUTPUT_SAMPLE_RATE,
     Conversation,
     Money,
-    Speculation,
 )
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
@@ -142,7 +141,6 @@ class Call:
         self.id = terms.id
         self.conversation = Conversation(
             call=self.id,
-            speculation=Speculation(most_wasted=engines.settings.preemptive_waste),
             meter=engines.meter(terms.tariff),
             money=Money(call_cap=terms.call_cap, day=terms.day_spent(), day_cap=terms.day_cap),
             kept=self._kept,

@@ -44,7 +44,7 @@ def build(transport: BaseTransport, conversation: Conversation, engines: Engines
         document=engines.document,
         first_token_timeout_secs=settings.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
-        speculation=conversation.speculation,
+        speculation=engines.speculation,
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
 

@@ -64,27 +64,6 @@ class Turn:
 
 
 @dataclass
-class Speculation:
-    """What answers begun too early have cost a call, against what its turns have.
-
-    Parameters:
-        most_wasted: Largest share of the turns' tokens that may be wasted; past it no more answers
-            are begun early until the turns have made up for it.
-        used_tokens: Of decisions that were spoken.
-        wasted_tokens: Of decisions that were thrown away.
-    """
-
-    most_wasted: float = 0.25
-    used_tokens: int = 0
-    wasted_tokens: int = 0
-
-    @property
-    def allowed(self) -> bool:
-        """Whether an answer may be begun early now."""
-        return self.wasted_tokens <= self.most_wasted * self.used_tokens
-
-
-@dataclass
 class Money:
     """What a call may cost and has cost, in micro-dollars, as its page is told.
 
@@ -111,7 +90,6 @@ class Conversation:
         wall: Unix seconds.
         playback: What was sent and played of the voice.
         turns: The turns so far, oldest first.
-        speculation: What answers begun early have cost.
         meter: What the call uses.
         money: What it may cost, and has cost.
         kept: Called with the record of each turn that is over, before the page is told of it.
@@ -124,7 +102,6 @@ class Conversation:
     clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)
     playback: Playback = field(default_factory=lambda: Playback(sample_rate=OUTPUT_SAMPLE_RATE))
     turns: list[Turn] = field(default_factory=list)
-    speculation: Speculation = field(default_factory=Speculation)
     wall: Callable[[], float] = field(default_factory=lambda: time.time)
     meter: Meter = field(default_factory=Meter)
     money: Money = field(default_factory=Money)

@@ -14,6 +14,7 @@ from pipeline.frames import Usage
 from pipeline.meter import Meter
 from pipeline.records import Tariff
 from pipeline.settings import Settings
+from pipeline.speculation import Speculation
 from pipeline.vendor import STAGES, Context, Progress, Stage, Vendor
 from pipeline.vendors import Choice
 from processors.decision import Brain
@@ -32,6 +33,7 @@ class Engines:
         choices: The vendor of each stage.
         loaded: What each vendor's ``load`` gave, by its name.
         standing: Which brains have failed lately, and are to be left alone.
+        speculation: What early answers may waste, over all calls.
     """
 
     settings: Settings
@@ -39,6 +41,7 @@ class Engines:
     choices: Mapping[Stage, Choice]
     loaded: Mapping[str, Any]
     standing: Standing = field(default_factory=Standing)
+    speculation: Speculation = field(default_factory=Speculation)
 
     @classmethod
     async def load(
@@ -70,7 +73,8 @@ class Engines:
             loaded[vendor.name] = await asyncio.to_thread(vendor.load, context, step)
         await asyncio.to_thread(prepare, document.sections)
         progress("ready", 1.0)
-        return cls(settings, document, choices, loaded)
+        speculation = Speculation(most_wasted=settings.preemptive_waste)
+        return cls(settings, document, choices, loaded, speculation=speculation)
 
     @property
     def brain(self) -> Brain:

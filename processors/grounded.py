@@ -21,7 +21,6 @@ from pipecat.processors.frame_processor import FrameCallback, FrameDirection, Fr
 from pipecat.utils.errors import ErrorCategory
 
 from knowledge.document import Document
-from pipeline.conversation import Speculation
 from pipeline.frames import (
     DecisionFrame,
     EndCallFrame,
@@ -31,6 +30,7 @@ from pipeline.frames import (
     TurnFrame,
     Usage,
 )
+from pipeline.speculation import Speculation
 from processors.decision import Brain
 from processors.deliberation import Deliberation, Patience
 from processors.gate import Phrases
@@ -81,7 +81,7 @@ class GroundedCaller(FrameProcessor):
         decision_timeout_secs: Longest a whole decision may take, with both attempts.
         trailing_timeout_secs: Longest wait for what follows the last word (the usage).
         abort_timeout_secs: Longest wait for a brain to end once it is aborted.
-        speculation: Counts what turns use, and what was begun too early and thrown away.
+        speculation: What may be begun too early; a turn it has no room for is not begun.
         on_aborted: Called when a turn is aborted, with what it used so far.
     """
 
@@ -112,6 +112,7 @@ class GroundedCaller(FrameProcessor):
         self._speculation = speculation or Speculation()
         self._on_aborted = on_aborted
         self._held: list[Frame] | None = None  # What a speculation would push.
+        self._guessing = False  # It is not certain that the turn being decided is over.
         self._deciding: Deliberation | None = None
         self._task: asyncio.Task[None] | None = None  # Of that deliberation, or an earlier one.
         self._queued: set[int] = set()  # Ids of the turns that wait to be processed.
@@ -171,6 +172,8 @@ class GroundedCaller(FrameProcessor):
         if not same_words(turn.question, deliberation.turn.question):
             return False
         deliberation.confirm()
+        self._speculation.confirm()
+        self._guessing = False
         # What the task pushes meanwhile joins the queue, so that nothing overtakes.
         while held and self._deciding is deliberation:
             frame = held.pop(0)
@@ -186,6 +189,9 @@ class GroundedCaller(FrameProcessor):
     def _begin(self, turn: TurnFrame) -> None:
         held = self._held is not None
         replaced = self._abort() is not None and not held
+        if turn.speculation and not self._speculation.begin():
+            return
+        self._guessing = turn.speculation
         self._held = [] if turn.speculation else None
 
         async def say(sentence: SentenceFrame) -> None:
@@ -235,24 +241,25 @@ class GroundedCaller(FrameProcessor):
             await self.push_frame(frame)
 
     def _finish(self, deliberation: Deliberation) -> None:
-        self._speculation.used_tokens += deliberation.usage.tokens
+        self._speculation.use(deliberation.usage.tokens)
         self._deciding = None
 
     def _abort(self) -> asyncio.Task[None] | None:
         """Cancel the turn being decided; past this, none of its frames is pushed."""
         deliberation, self._deciding = self._deciding, None
-        held, self._held = self._held, None
+        self._held = None
         if deliberation is None or self._task is None:
             return None
         self._task.cancel()
-        if held is not None:
-            self._speculation.wasted_tokens += deliberation.usage.tokens
+        wasted, self._guessing = self._guessing, False
+        if wasted:
+            self._speculation.waste(deliberation.usage.tokens)
         else:
-            self._speculation.used_tokens += deliberation.usage.tokens
+            self._speculation.use(deliberation.usage.tokens)
         if self._on_aborted is not None:
             try:
                 turn, usage = deliberation.turn.turn, deliberation.usage
-                self._on_aborted(Aborted(turn, self._serving, usage, wasted=held is not None))
+                self._on_aborted(Aborted(turn, self._serving, usage, wasted=wasted))
             except Exception:
                 logger.exception("on_aborted failed")
         return self._task

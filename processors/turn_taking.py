@@ -198,7 +198,7 @@ class TurnTaking(FrameProcessor):
 
     async def _speculate(self, action: Speculate) -> None:
         conversation = self._conversation
-        if not (conversation.speculation.allowed and conversation.affordable()):
+        if not conversation.affordable():
             return
         turns = conversation.turns[:-1] if action.continued else conversation.turns
         await self.push_frame(

@@ -32,6 +32,7 @@ from pipecat.workers.base_worker import WorkerParams
 from knowledge.document import load
 from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
 from pipeline.frames import EndOfTurnFrame, Usage
+from pipeline.speculation import Speculation
 from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
 from processors.failover import TextToSpeechFailover
 from processors.floor import Ending
@@ -206,8 +207,13 @@ class ScriptedCall:
         ending: Ending = "model",
         preemptive: bool = False,
         voice_fails_at: str = "",
+        earned_tokens: int = 500,
     ) -> None:
         self.conversation = Conversation()
+        # Turns of other calls have earned what this one may waste.
+        self.speculation = Speculation()
+        self.speculation.use(100)
+        self.speculation.used_tokens = earned_tokens
         self.socket = ScriptedSocket(reports=reports)
         self.ended: list[str] = []
         self.brain = ScriptedBrain()
@@ -234,7 +240,7 @@ class ScriptedCall:
                     GroundedCaller(
                         brain=self.brain,
                         document=load(CV),
-                        speculation=self.conversation.speculation,
+                        speculation=self.speculation,
                     ),
                     self.voice,
                     transport.output(),

@@ -48,10 +48,10 @@ def speech_end_secs(pcm: bytes) -> float:
     return float((loud[-1] + 1) * 0.01) if len(loud) else 0.0
 
 
-def write_wav(path: Path, audio: bytes) -> None:
-    """Write PCM s16le, mono, 24 kHz as a WAV file."""
+def write_wav(path: Path, audio: bytes, rate: int = OUTPUT_RATE) -> None:
+    """Write PCM s16le, mono as a WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(OUTPUT_RATE)
+        file.setframerate(rate)
         file.writeframes(audio)

@@ -22,9 +22,11 @@ Story = Callable[[ScriptedCall], Coroutine[Any, Any, None]]
 QUESTION = "Where did she study?"
 
 
-def tell(story: Story, *, preemptive: bool) -> ScriptedCall:
+def tell(story: Story, *, preemptive: bool, earned_tokens: int = 500) -> ScriptedCall:
     async def play() -> ScriptedCall:
-        async with ScriptedCall(ending="recogniser", preemptive=preemptive) as call:
+        async with ScriptedCall(
+            ending="recogniser", preemptive=preemptive, earned_tokens=earned_tokens
+        ) as call:
             call.brain.first_token_secs = 0.64
             await story(call)
         return call
@@ -67,7 +69,7 @@ def test_an_early_answer_is_the_same_answer_sooner() -> None:
     assert later["e2e_latency"] - sooner["e2e_latency"] > 0.12
     assert early.brain.asked == [QUESTION.rstrip("?")], "asked once"
     assert early.socket.kinds() == late.socket.kinds()
-    assert early.conversation.speculation.wasted_tokens == 0
+    assert early.speculation.wasted_tokens == 0
 
 
 def test_an_early_answer_to_other_words_is_thrown_away_unheard() -> None:
@@ -87,7 +89,7 @@ def test_an_early_answer_to_other_words_is_thrown_away_unheard() -> None:
     (turn,) = call.socket.own("turn")
     assert turn["heard_text"] == turn["answer"]
     assert len(call.socket.own("decision")) == 1
-    assert call.conversation.speculation.wasted_tokens == 100
+    assert call.speculation.wasted_tokens == 100
 
 
 def test_waste_past_its_share_pauses_early_answers_until_turns_have_made_up_for_it() -> None:
@@ -103,9 +105,14 @@ def test_waste_past_its_share_pauses_early_answers_until_turns_have_made_up_for_
 
     call = tell(story, preemptive=True)
     assert call.brain.asked == ["Where", QUESTION, QUESTION], "the second turn began none early"
-    speculation = call.conversation.speculation
-    assert (speculation.wasted_tokens, speculation.used_tokens) == (100, 200)
-    assert not speculation.allowed
+    assert (call.speculation.wasted_tokens, call.speculation.used_tokens) == (100, 700)
+    assert not call.speculation.allowed
+
+
+def test_a_process_begins_no_answer_early_before_its_turns_have_earned_one() -> None:
+    call = tell(one_question, preemptive=True, earned_tokens=499)
+    assert call.brain.asked == [QUESTION]
+    assert call.speculation.allowed, "this turn has earned the next one's"
 
 
 @settings(max_examples=40, deadline=None)
@@ -119,7 +126,6 @@ def test_whatever_was_guessed_one_answer_is_heard_whole(
     guesses: list[str], gaps: list[float]
 ) -> None:
     async def story(call: ScriptedCall) -> None:
-        call.conversation.speculation.most_wasted = 1000.0
         await call.push(VADUserStartedSpeakingFrame(start_secs=0.096))
         for guess, gap in zip(guesses, gaps, strict=False):
             await call.push(InterimTranscriptionFrame(guess, "caller", ""))
@@ -129,7 +135,7 @@ def test_whatever_was_guessed_one_answer_is_heard_whole(
         await call.push(transcript(QUESTION), ProposedUserStoppedSpeakingFrame())
         await asyncio.sleep(7.0)
 
-    call = tell(story, preemptive=True)
+    call = tell(story, preemptive=True, earned_tokens=100_000)
     (turn,) = call.socket.own("turn")
     assert turn["heard_text"] == turn["answer"]
     assert [one["turn"] for one in call.socket.own("sentence")] == [1, 1]
