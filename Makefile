@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev browser database test lint format lock clean
+.PHONY: help run install install-dev install-bench browser database test lint format lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,6 +34,13 @@ $(UV):
 	@echo "installing what the tests need into .venv ..."
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
+
+.venv/.installed-bench: requirements-bench.lock .venv/.installed
+	@echo "installing what the benchmarks are measured beside into .venv ..."
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
+	@touch $@
+
+install-bench: .venv/.installed-bench ## and the peers that the benchmarks are measured beside
 
 browser: ## install Debian's Chromium, where that is possible
 	@command -v chromium >/dev/null || \
@@ -69,6 +76,8 @@ lock: $(UV) ## compile the lock files from pyproject.toml
 		pyproject.toml --output-file requirements.lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		pyproject.toml --extra bench --constraint requirements.lock --output-file requirements-bench.lock
 
 clean: ## remove what was installed and cached
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
