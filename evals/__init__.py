@@ -1,0 +1,1 @@
+"""Evaluations: recorded calls replayed, scored, compared, and held to a standard."""

@@ -1,0 +1,1 @@
+"""What a recorded call is: one MCAP file, written while it goes on, read back whole."""

@@ -1,0 +1,373 @@
+"""Frames as messages of a recording, and back.
+
+What a process gave a frame by itself (its id, its name, its time stamps) is left out: two runs of
+the same call make the same messages.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    ErrorFrame,
+    Frame,
+    InterimTranscriptionFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    MetricsFrame,
+    ProposedUserStoppedSpeakingFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    TTSSpeakFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import STTUsage, STTUsageMetricsData, TTSUsageMetricsData
+from pipecat.utils.text.base_text_aggregator import TextType
+
+from pipeline.frames import (
+    CallerTextFrame,
+    Check,
+    DecisionFrame,
+    DuckFrame,
+    EndCallFrame,
+    EndOfTurnFrame,
+    EscalationFrame,
+    Exchange,
+    FailoverFrame,
+    SentenceFrame,
+    SpeechPauseFrame,
+    TurnFrame,
+    UnduckFrame,
+    Usage,
+)
+from recording.message import Message, pcm_of
+from recording.schemas import AUDIO_FORMAT, TOPICS
+
+Data = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Contexts:
+    """A voice's contexts, counted in the order in which they appear.
+
+    pipecat names each by a random id, which no other run would have.
+    """
+
+    _ordinals: dict[str, str] = field(default_factory=dict)
+
+    def ordinal(self, context_id: str | None) -> str:
+        """``"1"``, ``"2"`` …; empty for none."""
+        if not context_id:
+            return ""
+        known = self._ordinals.get(context_id)
+        if known is None:
+            known = self._ordinals[context_id] = str(len(self._ordinals) + 1)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    write: Callable[[Any, Contexts], Data]
+    read: Callable[[Data], Frame]
+
+
+def raw_audio(pcm: bytes, sample_rate: int) -> dict[str, Any]:
+    """Samples as Foxglove's ``RawAudio``, mono; the time stamp is added when it is written.
+
+    Args:
+        pcm: 16-bit samples.
+        sample_rate: In Hz.
+    """
+    return {
+        "data": pcm,
+        "format": AUDIO_FORMAT,
+        "number_of_channels": 1,
+        "sample_rate": sample_rate,
+    }
+
+
+def to_message(
+    stage: str, frame: Frame, contexts: Contexts | None = None
+) -> tuple[str, dict[str, Any]] | None:
+    """A frame's kind and data, ``None`` for one that a recording of this stage leaves out.
+
+    Args:
+        stage: Who pushed it: ``vad``, ``stt``, ``turn``, ``brain`` or ``tts``.
+        frame: The frame.
+        contexts: The call's contexts; without, ids are written as they are.
+    """
+    kind = type(frame).__name__
+    if isinstance(frame, MetricsFrame):
+        return _usage(stage, frame)
+    codec = _CODECS.get(kind)
+    if codec is None or f"/{stage}/{kind}" not in TOPICS:
+        return None
+    data = dict(codec.write(frame, contexts or _AS_THEY_ARE))
+    if kind == "SentenceFrame" and stage != "tts":
+        del data["context"]
+    return kind, data
+
+
+def from_message(message: Message) -> Frame:
+    """The frame that a message tells of.
+
+    Raises:
+        ValueError: It tells of no frame.
+    """
+    codec = _CODECS.get(message.kind)
+    if codec is None or message.topic not in TOPICS:
+        raise ValueError(f"{message.topic} tells of no frame.")
+    return codec.read(message.data)
+
+
+def of_history(history: Iterable[Exchange]) -> list[dict[str, Any]]:
+    """Finished turns as plain values."""
+    return [
+        {
+            "question": one.question,
+            "answer": one.answer,
+            "sections": list(one.sections),
+            "decision": one.decision,
+            "interrupted": one.interrupted,
+        }
+        for one in history
+    ]
+
+
+def to_history(plain: Iterable[Data]) -> tuple[Exchange, ...]:
+    """Finished turns from plain values."""
+    return tuple(Exchange(**{**one, "sections": tuple(one["sections"])}) for one in plain)
+
+
+def of_usage(usage: Usage) -> dict[str, int]:
+    """What an inference used, as plain values."""
+    return asdict(usage)
+
+
+class _AsTheyAre(Contexts):
+    def ordinal(self, context_id: str | None) -> str:
+        return context_id or ""
+
+
+_AS_THEY_ARE = _AsTheyAre()
+
+
+def _usage(stage: str, frame: MetricsFrame) -> tuple[str, dict[str, Any]] | None:
+    for one in frame.data:
+        if stage == "stt" and isinstance(one, STTUsageMetricsData):
+            return "STTUsage", {"audio_seconds": one.value.audio_seconds}
+        if stage == "tts" and isinstance(one, TTSUsageMetricsData):
+            return "TTSUsage", {"characters": one.value}
+    return None
+
+
+def _nothing(make: Callable[[], Frame]) -> _Codec:
+    return _Codec(lambda _frame, _contexts: {}, lambda _data: make())
+
+
+def _fields(make: Callable[..., Frame], *names: str) -> _Codec:
+    """A frame whose fields are plain values; tuples are lists in a message."""
+
+    def write(frame: Any, _contexts: Contexts) -> Data:
+        values = ((name, getattr(frame, name)) for name in names)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
+
+    def read(data: Data) -> Frame:
+        values = ((name, data[name]) for name in names)
+        return make(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values}
+        )
+
+    return _Codec(write, read)
+
+
+def _transcription(data: Data) -> Frame:
+    return TranscriptionFrame(data["text"], "caller", "", finalized=data["finalized"])
+
+
+def _write_error(frame: ErrorFrame, _contexts: Contexts) -> Data:
+    permanent = frame.metadata.get("permanent")
+    if permanent is None:
+        permanent = frame.processor is not None and not frame.processor.is_usable
+    return {"error": frame.error, "permanent": bool(permanent)}
+
+
+def _read_error(data: Data) -> Frame:
+    frame = ErrorFrame(data["error"])
+    frame.metadata["permanent"] = data["permanent"]
+    return frame
+
+
+def _write_interruption(frame: InterruptionFrame, _contexts: Contexts) -> Data:
+    return {"turn": frame.metadata.get("turn")}
+
+
+def _read_interruption(data: Data) -> Frame:
+    frame = InterruptionFrame()
+    if data["turn"] is not None:
+        frame.metadata["turn"] = data["turn"]
+    return frame
+
+
+def _write_turn(frame: TurnFrame, _contexts: Contexts) -> Data:
+    return {
+        "turn": frame.turn,
+        "question": frame.question,
+        "history": of_history(frame.history),
+        "speculation": frame.speculation,
+    }
+
+
+def _read_turn(data: Data) -> Frame:
+    return TurnFrame(**{**data, "history": to_history(data["history"])})
+
+
+def _write_decision(frame: DecisionFrame, _contexts: Contexts) -> Data:
+    return {
+        "turn": frame.turn,
+        "decision": frame.decision,
+        "sections": list(frame.sections),
+        "lines": list(frame.lines),
+        "confidence": frame.confidence,
+        "text": frame.text,
+        "reason": frame.reason,
+        "checks": [
+            {"name": check.name, "passed": check.passed, "detail": check.detail}
+            for check in frame.checks
+        ],
+        "usage": of_usage(frame.usage),
+        "brain": frame.brain,
+        "ttft_secs": frame.ttft_secs,
+        "ttfs_secs": frame.ttfs_secs,
+    }
+
+
+def _read_decision(data: Data) -> Frame:
+    return DecisionFrame(
+        **{
+            **data,
+            "sections": tuple(data["sections"]),
+            "lines": tuple(data["lines"]),
+            "checks": tuple(Check(**check) for check in data["checks"]),
+            "usage": Usage(**data["usage"]),
+        }
+    )
+
+
+def _write_sentence(frame: SentenceFrame, contexts: Contexts) -> Data:
+    return {
+        "text": frame.text,
+        "turn": frame.turn,
+        "sections": list(frame.sections),
+        "lines": list(frame.lines),
+        "context": contexts.ordinal(frame.context_id),
+    }
+
+
+def _read_sentence(data: Data) -> Frame:
+    return SentenceFrame(
+        data["text"],
+        turn=data["turn"],
+        sections=tuple(data["sections"]),
+        lines=tuple(data["lines"]),
+        context_id=data.get("context") or None,
+    )
+
+
+def _write_text(frame: AggregatedTextFrame, contexts: Contexts) -> Data:
+    return {"text": frame.text, "context": contexts.ordinal(frame.context_id)}
+
+
+def _read_text(data: Data) -> Frame:
+    return AggregatedTextFrame(
+        data["text"], text_type=TextType.SENTENCE, context_id=data["context"] or None
+    )
+
+
+def _write_word(frame: TTSTextFrame, contexts: Contexts) -> Data:
+    return {
+        "text": frame.text,
+        "context": contexts.ordinal(frame.context_id),
+        "timed": frame.pts is not None,
+    }
+
+
+def _read_word(data: Data) -> Frame:
+    frame = TTSTextFrame(data["text"], text_type=TextType.WORD, context_id=data["context"] or None)
+    frame.pts = 0 if data["timed"] else None
+    return frame
+
+
+def _write_voice(frame: TTSAudioRawFrame, contexts: Contexts) -> Data:
+    return raw_audio(frame.audio, frame.sample_rate) | {
+        "context": contexts.ordinal(frame.context_id),
+        "samples": len(frame.audio) // 2,
+    }
+
+
+def _read_voice(data: Data) -> Frame:
+    return TTSAudioRawFrame(
+        pcm_of(data), data["sample_rate"], 1, context_id=data["context"] or None
+    )
+
+
+def _context(make: Callable[..., Frame]) -> _Codec:
+    return _Codec(
+        lambda frame, contexts: {"context": contexts.ordinal(frame.context_id)},
+        lambda data: make(context_id=data["context"] or None),
+    )
+
+
+_CODECS: Mapping[str, _Codec] = {
+    "VADUserStartedSpeakingFrame": _fields(VADUserStartedSpeakingFrame, "start_secs"),
+    "VADUserStoppedSpeakingFrame": _fields(VADUserStoppedSpeakingFrame, "stop_secs"),
+    "SpeechPauseFrame": _fields(SpeechPauseFrame, "pause_secs"),
+    "EndOfTurnFrame": _fields(EndOfTurnFrame, "probability", "delay_secs"),
+    "InterimTranscriptionFrame": _Codec(
+        lambda frame, _contexts: {"text": frame.text},
+        lambda data: InterimTranscriptionFrame(data["text"], "caller", ""),
+    ),
+    "TranscriptionFrame": _Codec(
+        lambda frame, _contexts: {"text": frame.text, "finalized": frame.finalized}, _transcription
+    ),
+    "ProposedUserStoppedSpeakingFrame": _nothing(ProposedUserStoppedSpeakingFrame),
+    "FailoverFrame": _fields(FailoverFrame, "stage", "failed", "vendor", "ends_turns"),
+    "ErrorFrame": _Codec(_write_error, _read_error),
+    "STTUsage": _Codec(
+        lambda _frame, _contexts: {},  # written by _usage
+        lambda data: MetricsFrame(
+            [STTUsageMetricsData(processor="", value=STTUsage(audio_seconds=data["audio_seconds"]))]
+        ),
+    ),
+    "TTSUsage": _Codec(
+        lambda _frame, _contexts: {},  # written by _usage
+        lambda data: MetricsFrame([TTSUsageMetricsData(processor="", value=data["characters"])]),
+    ),
+    "UserStartedSpeakingFrame": _nothing(UserStartedSpeakingFrame),
+    "UserStoppedSpeakingFrame": _nothing(UserStoppedSpeakingFrame),
+    "TurnFrame": _Codec(_write_turn, _read_turn),
+    "InterruptionFrame": _Codec(_write_interruption, _read_interruption),
+    "DuckFrame": _nothing(DuckFrame),
+    "UnduckFrame": _nothing(UnduckFrame),
+    "CallerTextFrame": _fields(CallerTextFrame, "text", "final"),
+    "TTSSpeakFrame": _fields(TTSSpeakFrame, "text"),
+    "EndCallFrame": _fields(EndCallFrame, "reason", "last_words"),
+    "LLMFullResponseStartFrame": _nothing(LLMFullResponseStartFrame),
+    "LLMFullResponseEndFrame": _nothing(LLMFullResponseEndFrame),
+    "SentenceFrame": _Codec(_write_sentence, _read_sentence),
+    "DecisionFrame": _Codec(_write_decision, _read_decision),
+    "EscalationFrame": _fields(EscalationFrame, "turn", "reason", "question"),
+    "AggregatedTextFrame": _Codec(_write_text, _read_text),
+    "TTSStartedFrame": _context(TTSStartedFrame),
+    "TTSAudioRawFrame": _Codec(_write_voice, _read_voice),
+    "TTSTextFrame": _Codec(_write_word, _read_word),
+    "TTSStoppedFrame": _context(TTSStoppedFrame),
+}

@@ -1,0 +1,113 @@
+"""The file of a recording while it is written, in MCAP (https://mcap.dev/spec)."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from mcap.writer import CompressionType, Writer
+
+from recording.schemas import AUDIO_TOPICS, schema_name, schema_text
+
+PROFILE = "viva"
+METADATA = "viva"
+TROUBLE = "viva.trouble"
+"""Name of the metadata record of a recording that ended before its call."""
+
+FORMAT = "1"
+"""Version of the format; a reader refuses one that it does not know."""
+
+CHUNK_NS = 1_000_000_000
+"""How much of a call one chunk holds: what a crash can lose."""
+
+_SECOND = 1_000_000_000
+
+
+class McapFile:
+    """Writes the messages of one call.
+
+    Parameters:
+        stream: Where to.
+        metadata: What is known of the call from the start.
+    """
+
+    def __init__(self, stream: IO[bytes], metadata: Mapping[str, str]) -> None:
+        self._writer = Writer(
+            stream, compression=CompressionType.ZSTD, enable_crcs=True, enable_data_crcs=True
+        )
+        self._writer.start(profile=PROFILE, library=PROFILE)
+        self._writer.add_metadata(METADATA, dict(metadata))
+        self._writer.flush()
+        self._schemas: dict[str, int] = {}
+        self._channels: dict[str, int] = {}
+        self._sequence = 0
+        self._chunk_began: int | None = None
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether there are messages that a crash would lose."""
+        return self._chunk_began is not None
+
+    def write(self, at_ns: int, topic: str, data: Mapping[str, Any]) -> None:
+        """Add a message.
+
+        Args:
+            at_ns: Unix nanoseconds, not before those of the last one.
+            topic: Its topic.
+            data: What it says; bytes are written as base64.
+        """
+        if self._chunk_began is None:
+            self._chunk_began = at_ns
+        elif at_ns - self._chunk_began >= CHUNK_NS:
+            self.flush()
+            self._chunk_began = at_ns
+        channel = self._channels.get(topic) or self._register(topic)
+        self._writer.add_message(
+            channel, at_ns, encode(at_ns, topic, data), publish_time=at_ns, sequence=self._sequence
+        )
+        self._sequence += 1
+
+    def flush(self) -> None:
+        """End the chunk, and give it to the system."""
+        self._chunk_began = None
+        self._writer.flush()
+
+    def finish(self, trouble: str = "") -> None:
+        """Write what makes the file whole.
+
+        Args:
+            trouble: Why it ends before its call does; empty if it does not.
+        """
+        if trouble:
+            self._writer.flush()
+            self._writer.add_metadata(TROUBLE, {"trouble": trouble})
+        self._writer.finish()
+
+    def _register(self, topic: str) -> int:
+        name = schema_name(topic)
+        schema = self._schemas.get(name)
+        if schema is None:
+            schema = self._writer.register_schema(name, "jsonschema", schema_text(topic))
+            self._schemas[name] = schema
+        channel = self._writer.register_channel(topic, "json", schema)
+        self._channels[topic] = channel
+        return channel
+
+
+def encode(at_ns: int, topic: str, data: Mapping[str, Any]) -> bytes:
+    """A message's bytes: JSON without blanks, its keys in order."""
+    if topic in AUDIO_TOPICS:
+        audio = data["data"]
+        stamp = {"sec": at_ns // _SECOND, "nsec": at_ns % _SECOND}
+        data = {**data, "timestamp": stamp}
+        if isinstance(audio, bytes):
+            data["data"] = base64.b64encode(audio).decode()
+    return canonical(data).encode()
+
+
+def canonical(data: Mapping[str, Any]) -> str:
+    """JSON without blanks, its keys in order."""
+    return _JSON(data)
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode

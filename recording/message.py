@@ -1,0 +1,58 @@
+"""One message of a recording."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message.
+
+    Parameters:
+        at: Seconds after the call's start.
+        topic: Such as ``"/stt/TranscriptionFrame"``.
+        data: What it says, as its topic's schema has it.
+    """
+
+    at: float
+    topic: str
+    data: Mapping[str, Any]
+
+    @property
+    def stage(self) -> str:
+        """Who it comes from: ``"stt"`` of ``"/stt/TranscriptionFrame"``."""
+        return self.topic.split("/")[1]
+
+    @property
+    def kind(self) -> str:
+        """What it is: ``"TranscriptionFrame"`` of ``"/stt/TranscriptionFrame"``."""
+        return self.topic.rpartition("/")[2]
+
+    def pcm(self) -> bytes:
+        """Its samples, 16 bits each; zeros where they were removed."""
+        return pcm_of(self.data)
+
+    @property
+    def samples(self) -> int:
+        """How many samples it has."""
+        return samples_of(self.data)
+
+
+def pcm_of(data: Mapping[str, Any]) -> bytes:
+    """The samples of a message that carries audio; zeros where they were removed."""
+    audio = data["data"]
+    if isinstance(audio, bytes):
+        return audio
+    return base64.b64decode(audio) if audio else bytes(2 * data.get("samples", 0))
+
+
+def samples_of(data: Mapping[str, Any]) -> int:
+    """How many samples a message that carries audio has."""
+    audio = data["data"]
+    if isinstance(audio, bytes):
+        return len(audio) // 2
+    if not audio:
+        return int(data.get("samples", 0))
+    return (len(str(audio)) // 4 * 3 - str(audio)[-2:].count("=")) // 2

@@ -1,0 +1,100 @@
+"""What a recording says of its call from the start."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import SecretStr
+
+from pipeline.settings import Settings
+from recording.mcap_file import FORMAT
+
+_TEXTS = frozenset(
+    {
+        "stt",
+        "brain",
+        "tts",
+        "vad",
+        "deepgram_model",
+        "deepgram_language",
+        "claude_model",
+        "brain_model",
+        "groq_model",
+        "openrouter_model",
+        "elevenlabs_model",
+        "elevenlabs_voice_id",
+        "cartesia_voice_id",
+    }
+)
+"""Settings of any text that hold neither a secret nor an address nor a place on this machine."""
+
+_LEFT_OUT = frozenset({"port"})
+
+
+def viva_version() -> str:
+    """The version of this Viva."""
+    try:
+        return version("viva-voice")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def plain_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that shape a call: no secret, address, or path is among them."""
+    fields = type(settings).model_fields
+    return {
+        name: value
+        for name, value in sorted(settings.model_dump(mode="json").items())
+        if name in _TEXTS or (name not in _LEFT_OUT and not _may_hold_text(fields[name].annotation))
+    }
+
+
+def metadata(
+    *,
+    call: str,
+    started_at: float,
+    document: str,
+    document_hash: str,
+    settings: Settings,
+    vendors: Mapping[str, str],
+    models: Mapping[str, str],
+    source: Literal["call", "replay"] = "call",
+    consent: str = "",
+) -> dict[str, str]:
+    """The metadata record ``viva`` of a recording.
+
+    Args:
+        call: The call's id.
+        started_at: When it began, Unix seconds.
+        document: The document's title.
+        document_hash: SHA-256 of what is answered from, in hex.
+        settings: What it is held with.
+        vendors: Name of each stage's vendor.
+        models: Model of each vendor, by its name.
+        source: Whether somebody called, or a recording was replayed.
+        consent: How its caller agreed: ``"asked"`` or ``"told"``; empty for a replay.
+    """
+    return {
+        "version": viva_version(),
+        "format": FORMAT,
+        "call": call,
+        "started_at": repr(started_at),
+        "document": document,
+        "document_hash": document_hash,
+        "settings": _json(plain_settings(settings)),
+        "vendors": _json(vendors),
+        "models": _json(models),
+        "source": source,
+        "consent": consent,
+    }
+
+
+def _json(plain: Mapping[str, Any]) -> str:
+    return json.dumps(dict(plain), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _may_hold_text(annotation: Any) -> bool:
+    """Whether a setting is of any text at all, and not of a number or one of a few words."""
+    return any(kind in (str, Path, SecretStr) for kind in (annotation, *get_args(annotation)))

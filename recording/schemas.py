@@ -1,0 +1,228 @@
+"""The topics of a recording, and the JSON schema of each."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+AUDIO_FORMAT = "pcm-s16"
+"""Foxglove's name for samples of 16 bits, little-endian."""
+
+_TEXT: Schema = {"type": "string"}
+_WHOLE: Schema = {"type": "integer"}
+_NUMBER: Schema = {"type": "number"}
+_TRUTH: Schema = {"type": "boolean"}
+_TEXTS: Schema = {"type": "array", "items": _TEXT}
+_WHOLES: Schema = {"type": "array", "items": _WHOLE}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _object(
+    fields: Mapping[str, Schema] | None = None,
+    *,
+    optional: tuple[str, ...] = (),
+    more: bool = False,
+    **further: Schema,
+) -> Schema:
+    """An object with these fields; ``more``: and with others."""
+    fields = {**(fields or {}), **further}
+    return {
+        "type": "object",
+        "properties": fields,
+        "required": [name for name in fields if name not in optional],
+        "additionalProperties": more,
+    }
+
+
+_AUDIO: Mapping[str, Schema] = {
+    "timestamp": _object(sec=_WHOLE, nsec=_WHOLE),
+    "data": {"type": "string", "contentEncoding": "base64"},
+    "format": _TEXT,
+    "sample_rate": _WHOLE,
+    "number_of_channels": _WHOLE,
+    "samples": _WHOLE,
+}
+_RAW_AUDIO = _object(_AUDIO, optional=("samples",))
+_MESSAGE = _object(more=True, type=_TEXT)
+_NOTHING = _object()
+_USAGE = _object(
+    input_tokens=_WHOLE, output_tokens=_WHOLE, cache_read_tokens=_WHOLE, cache_write_tokens=_WHOLE
+)
+_CHECKS: Schema = {
+    "type": "array",
+    "items": _object(name=_TEXT, passed=_TRUTH, detail=_TEXT),
+}
+_HISTORY: Schema = {
+    "type": "array",
+    "items": _object(
+        question=_TEXT, answer=_TEXT, sections=_TEXTS, decision=_TEXT, interrupted=_TRUTH
+    ),
+}
+_FAILOVER = _object(stage=_TEXT, failed=_TEXT, vendor=_TEXT, ends_turns=_TRUTH)
+_ERROR = _object(error=_TEXT, permanent=_TRUTH)
+_SENTENCE: Mapping[str, Schema] = {
+    "text": _TEXT,
+    "turn": _WHOLE,
+    "sections": _TEXTS,
+    "lines": _WHOLES,
+}
+_CONTEXT = _object(context=_TEXT)
+_COST = _object(stt=_WHOLE, brain=_WHOLE, tts=_WHOLE)
+_NAMES: Schema = {"type": "object", "additionalProperties": _TEXT}
+_USED = _object(
+    input_tokens=_WHOLE,
+    output_tokens=_WHOLE,
+    cache_read_tokens=_WHOLE,
+    cache_write_tokens=_WHOLE,
+    characters=_WHOLE,
+    audio_seconds=_NUMBER,
+)
+_SECONDS = _or_null(_NUMBER)
+
+TOPICS: Mapping[str, Schema] = {
+    "/caller/audio": _RAW_AUDIO,
+    "/agent/audio": _RAW_AUDIO,
+    "/caller/page": _MESSAGE,
+    "/agent/page": _MESSAGE,
+    "/vad/VADUserStartedSpeakingFrame": _object(start_secs=_NUMBER),
+    "/vad/VADUserStoppedSpeakingFrame": _object(stop_secs=_NUMBER),
+    "/vad/SpeechPauseFrame": _object(pause_secs=_NUMBER),
+    "/vad/EndOfTurnFrame": _object(probability=_NUMBER, delay_secs=_NUMBER),
+    "/stt/InterimTranscriptionFrame": _object(text=_TEXT),
+    "/stt/TranscriptionFrame": _object(text=_TEXT, finalized=_TRUTH),
+    "/stt/ProposedUserStoppedSpeakingFrame": _NOTHING,
+    "/stt/FailoverFrame": _FAILOVER,
+    "/stt/ErrorFrame": _ERROR,
+    "/stt/STTUsage": _object(audio_seconds=_NUMBER),
+    "/turn/UserStartedSpeakingFrame": _NOTHING,
+    "/turn/UserStoppedSpeakingFrame": _NOTHING,
+    "/turn/TurnFrame": _object(turn=_WHOLE, question=_TEXT, history=_HISTORY, speculation=_TRUTH),
+    "/turn/InterruptionFrame": _object(turn=_or_null(_WHOLE)),
+    "/turn/DuckFrame": _NOTHING,
+    "/turn/UnduckFrame": _NOTHING,
+    "/turn/CallerTextFrame": _object(text=_TEXT, final=_TRUTH),
+    "/turn/TTSSpeakFrame": _object(text=_TEXT),
+    "/turn/EndCallFrame": _object(reason=_TEXT, last_words=_TEXT),
+    "/brain/Asked": _object(ask=_WHOLE, question=_TEXT, history=_HISTORY),
+    "/brain/Event": _object(
+        optional=("name", "json", "usage", "error", "permanent", "retry_after_secs"),
+        ask=_WHOLE,
+        event={
+            "type": "string",
+            "enum": ["tool_start", "arguments", "usage", "error", "end", "aborted"],
+        },
+        brain=_TEXT,
+        name=_TEXT,
+        json=_TEXT,
+        usage=_USAGE,
+        error=_TEXT,
+        permanent=_TRUTH,
+        retry_after_secs=_SECONDS,
+    ),
+    "/brain/LLMFullResponseStartFrame": _NOTHING,
+    "/brain/LLMFullResponseEndFrame": _NOTHING,
+    "/brain/SentenceFrame": _object(_SENTENCE),
+    "/brain/DecisionFrame": _object(
+        turn=_WHOLE,
+        decision=_TEXT,
+        sections=_TEXTS,
+        lines=_WHOLES,
+        confidence=_or_null(_TEXT),
+        text=_TEXT,
+        reason=_TEXT,
+        checks=_CHECKS,
+        usage=_USAGE,
+        brain=_TEXT,
+        ttft_secs=_SECONDS,
+        ttfs_secs=_SECONDS,
+    ),
+    "/brain/EscalationFrame": _object(turn=_WHOLE, reason=_TEXT, question=_TEXT),
+    "/brain/FailoverFrame": _FAILOVER,
+    "/brain/ErrorFrame": _ERROR,
+    "/tts/AggregatedTextFrame": _object(text=_TEXT, context=_TEXT),
+    "/tts/SentenceFrame": _object(_SENTENCE, context=_TEXT),
+    "/tts/TTSStartedFrame": _CONTEXT,
+    "/tts/TTSAudioRawFrame": _object(_AUDIO, context=_TEXT),
+    "/tts/TTSTextFrame": _object(text=_TEXT, context=_TEXT, timed=_TRUTH),
+    "/tts/TTSStoppedFrame": _CONTEXT,
+    "/tts/FailoverFrame": _FAILOVER,
+    "/tts/ErrorFrame": _ERROR,
+    "/tts/TTSUsage": _object(characters=_WHOLE),
+    "/call/Begin": _object(
+        call=_TEXT,
+        document=_TEXT,
+        document_hash=_TEXT,
+        vendors=_NAMES,
+        models=_NAMES,
+        ending={"type": "string", "enum": ["model", "transcript", "recogniser"]},
+        preemptive=_TRUTH,
+        limit_secs=_NUMBER,
+    ),
+    "/call/Turn": _object(
+        number=_WHOLE,
+        at=_NUMBER,
+        question=_TEXT,
+        decision=_or_null(_TEXT),
+        reason=_TEXT,
+        confidence=_or_null(_TEXT),
+        sections=_TEXTS,
+        lines=_WHOLES,
+        checks=_CHECKS,
+        answer=_TEXT,
+        heard_text=_TEXT,
+        interrupted=_TRUTH,
+        withdrawn=_TRUTH,
+        transcription_delay=_SECONDS,
+        end_of_turn_delay=_SECONDS,
+        llm_ttft=_SECONDS,
+        llm_ttfs=_SECONDS,
+        tts_ttfb=_SECONDS,
+        e2e_latency=_SECONDS,
+        used=_USED,
+        wasted_tokens=_WHOLE,
+        cost=_COST,
+        vendors=_NAMES,
+        models=_NAMES,
+        errors=_TEXTS,
+        failovers={
+            "type": "array",
+            "items": _object(stage=_TEXT, failed=_TEXT, vendor=_TEXT),
+        },
+    ),
+    "/call/End": _object(reason=_TEXT, turns=_WHOLE, duration_secs=_NUMBER, cost=_COST),
+    "/replay/Shift": _object(recorded=_NUMBER, replayed=_NUMBER, utterance=_WHOLE),
+    "/replay/Missing": _object(stage=_TEXT, what=_TEXT),
+}
+"""Every topic that a recording may have, with the schema of its messages."""
+
+_NAMED: Mapping[str, str] = {
+    "/caller/audio": "foxglove.RawAudio",
+    "/agent/audio": "foxglove.RawAudio",
+    "/caller/page": "viva.PageMessage",
+    "/agent/page": "viva.PageMessage",
+    "/brain/Event": "viva.BrainEvent",
+    "/call/Begin": "viva.CallBegin",
+    "/call/Turn": "viva.TurnRecord",
+    "/call/End": "viva.CallEnd",
+}
+
+AUDIO_TOPICS = frozenset({"/caller/audio", "/agent/audio", "/tts/TTSAudioRawFrame"})
+"""Topics whose messages carry samples."""
+
+
+def schema_name(topic: str) -> str:
+    """Name of a topic's schema; one may serve several topics."""
+    named = _NAMED.get(topic)
+    return named if named is not None else f"viva.{topic.rpartition('/')[2]}"
+
+
+@cache
+def schema_text(topic: str) -> bytes:
+    """A topic's JSON schema, as it is written into the file."""
+    schema = {"title": schema_name(topic), **TOPICS[topic]}
+    return json.dumps(schema, sort_keys=True, separators=(",", ":")).encode()
