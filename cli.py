@@ -55,6 +55,13 @@ def _settings(**overrides: Any) -> Settings:
         raise _fail(str(error)) from None
 
 
+def _greet(address: str, title: str, link: str) -> None:
+    typer.echo(f"Viva answers for {title}. Open {address} and press call.")
+    if link:
+        typer.echo(f"Sign in on this machine by this link, once, within 15 minutes:\n  {link}")
+    typer.echo("Ctrl-C ends it.")
+
+
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [HOST].")] = None,
@@ -62,9 +69,18 @@ def serve(
     knowledge: Annotated[
         Path | None, typer.Option(help="Document to answer from [KNOWLEDGE].")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that take calls, on the one port [WORKERS].")
+    ] = None,
 ) -> None:
     """Take calls, until Ctrl-C. Every setting is an environment variable: see .env.example."""
-    settings = _settings(host=host, port=port, knowledge=knowledge)
+    from operating.foreman import Foreman, Post
+
+    settings = _settings(host=host, port=port, knowledge=knowledge, workers=workers)
+    post = Post.of_this_process()
+    if settings.workers > 1 and post is None:
+        _supervise(settings)
+        return
     try:
         choices = choose(settings)
         document = load(settings.knowledge)
@@ -83,24 +99,29 @@ def serve(
     )
     loading = bar.add_task("loading models", total=1.0)
 
+    foreman = Foreman(post) if post else None
+
     def progress(label: str, share: float) -> None:
+        if foreman is not None:
+            foreman.tell(loading=(label, share))
+            return
         bar.update(loading, description=f"loading {label}", completed=share)
         if label == "ready":
             bar.stop()
             _terminal.print("Models are loaded; calls are answered at once.")
 
     def listening(address: str, link: str) -> None:
-        typer.echo(f"Viva answers for {document.title}. Open {address} and press call.")
-        if link:
-            typer.echo(f"Sign in on this machine by this link, once, within 15 minutes:\n  {link}")
-        typer.echo("Ctrl-C ends it.")
+        if foreman is not None:
+            foreman.tell(up=True, title=document.title, link=link)
+            return
+        _greet(address, document.title, link)
         bar.start()
 
     def tell(text: str) -> None:
         bar.console.print(text, markup=False, soft_wrap=True)
 
     try:
-        server = Server(settings, document, choices, progress=progress, tell=tell)
+        server = Server(settings, document, choices, progress=progress, tell=tell, foreman=foreman)
     except (SettingsError, DatabaseError, PriceError) as error:
         raise _fail(str(error)) from None
     try:
@@ -108,6 +129,57 @@ def serve(
     except OSError as error:
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
         raise _fail(f"{message}. Set PORT or HOST to another.") from None
+    finally:
+        bar.stop()
+
+
+def _supervise(settings: Settings) -> None:
+    """Take calls in several processes."""
+    from operating import logs
+    from operating.workers import WorkerError, Workers, listen, supported
+
+    if not supported():
+        raise _fail(
+            f"WORKERS={settings.workers}: this system cannot hand connections to another "
+            "process. Set WORKERS=1."
+        )
+    logs.setup(settings)
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), console=_terminal
+    )
+    loading = bar.add_task("loading models", total=1.0)
+
+    def progress(label: str, share: float) -> None:
+        bar.update(loading, description=f"loading {label}", completed=share)
+        if label == "ready":
+            bar.stop()
+            _terminal.print(f"Models are loaded in all {settings.workers} workers.")
+
+    def listening(address: str, title: str, link: str) -> None:
+        _greet(address, title, link)
+        bar.start()
+
+    try:
+        listeners, address = listen(settings.host, settings.port)
+    except OSError as error:
+        message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        raise _fail(f"{message}. Set PORT or HOST to another.") from None
+
+    async def supervise() -> None:
+        await Workers(
+            [sys.executable, *sys.argv],
+            settings.workers,
+            listeners,
+            address=address,
+            stop_secs=settings.drain_secs + settings.shutdown_secs,
+            listening=listening,
+            progress=progress,
+        ).run()
+
+    try:
+        asyncio.run(supervise())
+    except WorkerError as error:
+        raise typer.Exit(error.status if error.status > 0 else 1) from None
     finally:
         bar.stop()
 
@@ -126,6 +198,9 @@ def call(
         float | None,
         typer.Option(help="Speak each further file this many seconds into the answer before it."),
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Agree to be recorded, where RECORD=calls asks.")
+    ] = False,
     key: Annotated[
         str,
         typer.Option(
@@ -156,7 +231,9 @@ def call(
             _terminal.print(text, style="dim", markup=False)
 
     async def make_call() -> Any:
-        calling = Caller(url, wav, barge_in_secs=barge_in, key=key, progress=progress)
+        calling = Caller(
+            url, wav, barge_in_secs=barge_in, key=key, progress=progress, record=record
+        )
         return await calling.call()
 
     try:

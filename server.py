@@ -1,9 +1,9 @@
 """The aiohttp application: it wires the rooms of the house together, and does nothing else."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from aiohttp import web
 from loguru import logger
@@ -23,11 +23,15 @@ from ledger.till import Till
 from ledger.views import CallLog
 from ledger.worst_case import call_budget, cap_warnings, reckon, worst_case
 from ledger.writer import LedgerWriter
+from operating.capacity import Capacity
+from operating.colleagues import Colleagues
 from operating.exposition import Exposition
+from operating.foreman import Foreman
 from operating.gauges import Gauges
 from operating.health import Health
 from operating.lag import EventLoopLag
 from operating.metrics import Metrics
+from operating.stop import Stop
 from operating.traces import Traces
 from pipeline.call import Call
 from pipeline.engines import Engines
@@ -36,6 +40,7 @@ from pipeline.loading import Loading
 from pipeline.records import Books, in_micros
 from pipeline.settings import Settings
 from pipeline.vendors import Choice, Progress, Stage
+from recording.writer import RecordingWriter
 from transports.front_page import FrontPage
 from transports.switchboard import Switchboard
 
@@ -55,6 +60,7 @@ class Server:
         engines: Engines that are loaded already; ``None`` to load them once the server listens.
         progress: Told how far the models are loaded.
         tell: Told what the operator has to know, such as a link to sign in by.
+        foreman: Who supervises this process, if it is one of several workers.
 
     Raises:
         SettingsError: Settings do not go together.
@@ -71,6 +77,7 @@ class Server:
         engines: Engines | None = None,
         progress: Progress = lambda _label, _share: None,
         tell: Callable[[str], None] = lambda _text: None,
+        foreman: Foreman | None = None,
     ) -> None:
         check_settings(settings)
         prices = Prices.of(settings)
@@ -83,7 +90,10 @@ class Server:
         day_cap = in_micros(settings.daily_spend_cap_usd)
 
         async def load(progress: Progress) -> Engines:
-            return engines or await Engines.load(settings, document, choices, progress)
+            loaded = engines or await Engines.load(settings, document, choices, progress)
+            self._lag.forget()
+            self._capacity.start()
+            return loaded
 
         self.loading = Loading(load, progress=progress, closes=engines is None)
         self._budget = Budget(
@@ -106,6 +116,10 @@ class Server:
         self._metrics = Metrics()
         self._traces = Traces.from_settings(settings)
         self._lag = EventLoopLag()
+        self._capacity = Capacity(self._lag, max_lag_secs=settings.max_lag_secs)
+        self.stop_now = asyncio.Event()
+        self.foreman = foreman
+        self.colleagues = Colleagues(foreman.post) if foreman else None
         books: list[Books] = [self._writer, self._till, self._reports, self._metrics]
         if self._traces is not None:
             books.append(self._traces)
@@ -119,9 +133,16 @@ class Server:
             tariff=prices,
             books=books,
         )
+        self._recordings = RecordingWriter()
         escalations = Escalations(settings.data_dir / "escalations.jsonl")
         self._switchboard = Switchboard(
-            settings, self.loading, desk, escalations, refused=self._metrics.refused
+            settings,
+            self.loading,
+            desk,
+            escalations,
+            refused=self._metrics.refused,
+            room=lambda: self._capacity.room,
+            recordings=self._recordings,
         )
         self._front_page = FrontPage(
             settings,
@@ -135,6 +156,16 @@ class Server:
     def calls(self) -> set[Call]:
         """The calls that are open."""
         return self._switchboard.calls
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """How many calls are open, and whether a further one would be taken."""
+        switchboard = self._switchboard
+        return {
+            "calls": len(self.calls),
+            "taking": not (switchboard.draining or switchboard.full),
+            "loaded": self.loading.done,
+        }
 
     def app(self) -> web.Application:
         """The application, which loads its engines once it has started."""
@@ -153,14 +184,21 @@ class Server:
             loaded=lambda: self.loading.done,
             draining=lambda: self._switchboard.draining,
             database=self._database.ping,
+            overload=lambda: self._capacity.trouble,
         ).setup(app)
         gauges = Gauges(
             self._metrics.registry,
             lag=self._lag,
+            taking=lambda: self.state["taking"],
             money=self._budget.today,
             queues={"ledger": lambda: self._writer.waiting, "outbox": self._outbox.waiting},
         )
-        Exposition(self._metrics.registry, gauges, token=self.settings.metrics_token).setup(app)
+        Exposition(
+            self._metrics.registry,
+            gauges,
+            token=self.settings.metrics_token,
+            colleagues=self.colleagues,
+        ).setup(app)
         app.on_shutdown.append(self._drain)
         app.cleanup_ctx.append(self._live)
         return app
@@ -175,8 +213,10 @@ class Server:
         sweeping = asyncio.create_task(self._sweep())
         yield
         sweeping.cancel()
+        self._capacity.close()
         self._lag.close()
         await self.loading.close()
+        await self._recordings.close()
         await self._writer.close()
         await self._till.close()
         await self._reports.close()
@@ -185,8 +225,13 @@ class Server:
             await self._traces.close()
         await asyncio.to_thread(self._database.close)
 
+    async def let_finish(self) -> None:
+        """Take no more calls; wait until those that are open have come to their own end."""
+        logger.info("no more calls are taken; {} are open", len(self.calls))
+        await self._switchboard.let_finish()
+
     async def _drain(self, _app: web.Application) -> None:
-        await self._switchboard.drain(self.settings.shutdown_secs)
+        await self._switchboard.drain(self.settings.shutdown_secs, self.stop_now)
 
     async def _sweep(self) -> None:
         while True:
@@ -201,7 +246,10 @@ class Server:
 
 
 async def serve(server: Server, *, listening: Callable[[str, str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; then end open calls politely.
+    """Serve until SIGINT or SIGTERM.
+
+    SIGTERM leaves open calls ``DRAIN_SECS`` to come to their own end. SIGINT, and the end of that
+    time, ends them politely within ``SHUTDOWN_SECS``. A second signal ends all at once.
 
     Args:
         server: What to serve.
@@ -211,21 +259,51 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
     Raises:
         OSError: The address cannot be listened on.
     """
-    settings = server.settings
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    if sys.platform != "win32":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+    stop = Stop()
+    stop.listen()
+    server.stop_now = stop.now
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{port}"
-        listening(address, await server.accounts.welcome_link(address) or "")
-        await stop.wait()
+        address, link = await _open(server, runner, stop)
+        listening(address, link)
+        await stop.asked.wait()
+        if stop.patient:
+            await _until_finished(server, stop)
     finally:
+        if server.foreman is not None:
+            await server.foreman.close()
         await runner.cleanup()
+
+
+async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str, str]:
+    """Take connections; the address to open, and a link to sign in by."""
+    settings, foreman = server.settings, server.foreman
+    if foreman is None:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        host, port = runner.addresses[0][:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return address, await server.accounts.welcome_link(address) or ""
+    assert server.colleagues is not None
+    assert runner.server is not None
+    await server.colleagues.listen(runner)
+    address, link = foreman.post.address, ""
+    if foreman.post.first:
+        link = await server.accounts.welcome_link(address) or ""
+    foreman.take(runner.server, state=lambda: server.state, gone=lambda: stop.ask(patient=False))
+    return address, link
+
+
+async def _until_finished(server: Server, stop: Stop) -> None:
+    """Wait for the ends of open calls, unless that takes too long or somebody is in a hurry."""
+    finished = asyncio.create_task(server.let_finish())
+    hurry = asyncio.create_task(stop.now.wait())
+    await asyncio.wait(
+        [finished, hurry],
+        timeout=server.settings.drain_secs,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    for task in (finished, hurry):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

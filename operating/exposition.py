@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import SecretStr
 
+from operating.colleagues import Colleagues
 from operating.gauges import Gauges
 
 _FORWARDED = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
@@ -24,6 +25,7 @@ class Exposition:
         registry: The metrics.
         gauges: Those of them that are read first.
         token: Who has it may read from anywhere; ``None``: nobody may from elsewhere.
+        colleagues: The server's other workers, whose metrics are told too; ``None`` without any.
     """
 
     def __init__(
@@ -32,23 +34,33 @@ class Exposition:
         gauges: Gauges | None = None,
         *,
         token: SecretStr | None = None,
+        colleagues: Colleagues | None = None,
     ) -> None:
         self._registry = registry
         self._gauges = gauges
         self._token = token.get_secret_value().encode() if token else b""
+        self._colleagues = colleagues
 
     def setup(self, app: web.Application) -> None:
         """Add the route."""
         app.router.add_get("/metrics", self._metrics)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        if not (is_local(request) or self._has_token(request)):
+        inside = self._colleagues is not None and self._colleagues.is_one(request)
+        if not (inside or is_local(request) or self._has_token(request)):
             return self._refusal()
         if self._gauges is not None:
             await self._gauges.read()
         encode, kind = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
+        colleagues = None if inside else self._colleagues
+        others = await colleagues.metrics() if colleagues else {}
+
+        def write() -> bytes:
+            registry = self._registry
+            return encode(colleagues.merged(registry, others) if colleagues else registry)
+
         # Writing a thousand lines takes milliseconds, which the calls' loop is not to wait.
-        text = await asyncio.to_thread(encode, self._registry)
+        text = await asyncio.to_thread(write)
         return web.Response(body=text, headers={**_NO_STORE, hdrs.CONTENT_TYPE: kind})
 
     def _has_token(self, request: web.Request) -> bool:

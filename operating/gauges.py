@@ -47,6 +47,7 @@ class Gauges(Collector):
     Parameters:
         registry: Where they are registered.
         lag: How late the event loop is.
+        taking: Whether a further call would be taken.
         money: Gives the day's money; it may block.
         queues: Give how much waits in each queue, by the queue's name; they may block.
         timeout_secs: Longest that a scrape waits for any of them.
@@ -57,11 +58,13 @@ class Gauges(Collector):
         registry: CollectorRegistry,
         *,
         lag: EventLoopLag | None = None,
+        taking: Callable[[], bool] | None = None,
         money: Callable[[], DayMoney] | None = None,
         queues: Mapping[str, Callable[[], int]] | None = None,
         timeout_secs: float = TIMEOUT_SECS,
     ) -> None:
         self._lag = lag
+        self._taking = taking
         self._money = _Gauge("money", money, timeout_secs) if money else None
         self._queues = [_Gauge(name, read, timeout_secs) for name, read in (queues or {}).items()]
         registry.register(self)
@@ -84,6 +87,8 @@ class Gauges(Collector):
         if self._lag is not None:
             lag.add_metric(["0.5"], self._lag.p50)
             lag.add_metric(["0.99"], self._lag.p99)
+        if self._taking is not None:
+            families["taking"].add_metric([], float(self._taking()))
         if self._money is not None:
             day = self._money.value
             up.add_metric([self._money.name], float(day is not None))
@@ -107,6 +112,7 @@ class Gauges(Collector):
             "lag": family(
                 "event_loop_lag_seconds", "How late the event loop runs what is due.", "quantile"
             ),
+            "taking": family("taking_calls", "Whether a further call would be taken, 1 or 0."),
             "spent": family("day_spent_dollars", "What all calls of the day (UTC) have cost."),
             "held": family("day_held_dollars", "What open calls may still cost."),
             "cap": family("day_cap_dollars", "Most that the day's calls may cost."),

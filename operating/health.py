@@ -28,6 +28,7 @@ class Health:
         draining: Whether the server is being stopped.
         database: Asks the database anything; it may block, and raises if there is no answer.
             ``None`` if calls need none.
+        overload: Why the process has no room for a further call, in words; empty if it has.
         timeout_secs: Longest that the database may take.
     """
 
@@ -38,6 +39,7 @@ class Health:
         loaded: Callable[[], bool],
         draining: Callable[[], bool] = lambda: False,
         database: Callable[[], object] | None = None,
+        overload: Callable[[], str] = lambda: "",
         timeout_secs: float = DATABASE_TIMEOUT_SECS,
     ) -> None:
         self._calls = calls
@@ -46,6 +48,7 @@ class Health:
         self._database = database and Reading(
             database, fresh_secs=DATABASE_FRESH_SECS, timeout_secs=timeout_secs
         )
+        self._overload = overload
         self._database_trouble = ""
 
     def setup(self, app: web.Application) -> None:
@@ -60,6 +63,8 @@ class Health:
             reasons["models"] = "The models are not loaded."
         if self._draining():
             reasons["draining"] = "The server is being stopped."
+        if trouble := self._overload():
+            reasons["overload"] = trouble
         if trouble := await self._ask_database():
             reasons["database"] = trouble
         return reasons

@@ -50,6 +50,10 @@ class EventLoopLag:
             self._timer.cancel()
             self._timer = None
 
+    def forget(self) -> None:
+        """Drop the samples: what held the loop up is over, and will not come again."""
+        self._samples.clear()
+
     @property
     def p50(self) -> float:
         """Median lateness in seconds; 0 before the first sample."""

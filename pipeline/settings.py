@@ -4,7 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Positive = Annotated[float, Field(gt=0)]
@@ -117,7 +117,13 @@ class Settings(BaseSettings):
     wind_down_secs: Positive = Field(10.0, description="Say so this long before the call's end.")
     silence_prompt_secs: Positive = Field(8.0, description="Ask a silent caller once after this.")
     silence_end_secs: Positive = Field(8.0, description="End the call this long after asking.")
-    max_calls: int = Field(20, ge=1, description="Calls at once in this process.")
+    workers: int = Field(1, ge=1, le=256, description="Processes that take calls, on one port.")
+    max_calls: int = Field(20, ge=1, description="Calls at once in a process.")
+    max_lag_secs: Positive = Field(
+        0.1,
+        description="A process whose event loop is later than this (p99 over 10 s) takes no "
+        "further calls.",
+    )
 
     database_url: str = Field(
         "",
@@ -126,6 +132,11 @@ class Settings(BaseSettings):
     )
     transcript_days: int = Field(
         90, ge=0, description="Days that what was said is kept; 0 keeps it for good."
+    )
+    record: Literal["off", "calls", "all"] = Field(
+        "off",
+        description="Which calls are recorded in DATA_DIR/recordings. calls: those whose caller "
+        "agrees when the page asks; all: every call, which the page says first.",
     )
     recording_days: int = Field(
         30, ge=0, description="Days that recordings are kept; 0 keeps them for good."
@@ -196,7 +207,15 @@ class Settings(BaseSettings):
         description="Other sites whose pages may call by /rtvi: their origins, such as "
         "https://example.com, with commas between them; * for any.",
     )
-    shutdown_secs: Positive = Field(5.0, description="Time for open calls to end politely.")
+    drain_secs: float = Field(
+        30.0,
+        ge=0,
+        validation_alias=AliasChoices("drain_secs", "drain_s"),
+        description="After SIGTERM, time for open calls to come to their own end.",
+    )
+    shutdown_secs: Positive = Field(
+        5.0, description="Time for open calls to end politely, after that or Ctrl-C."
+    )
 
     whisper_workers: int = Field(2, ge=1, le=64, description="Recognitions at once (embedded STT).")
     turn_workers: int = Field(1, ge=1, le=64, description="End-of-turn verdicts at once.")

@@ -14,8 +14,10 @@ from pipeline.escalations import Escalations
 from pipeline.loading import Loading
 from pipeline.settings import Settings
 from pipeline.vendors import Stage
+from processors.recorder import Tape
+from recording.writer import Recordings
 from transports.browser import BrowserLine
-from transports.messages import Admitted
+from transports.messages import Admitted, ClientReady
 from transports.messages import Stage as StageMessage
 from transports.page import Page, PageClosedError, PageProtocolError, PageStalledError
 from transports.rtvi import RtviPage
@@ -71,6 +73,8 @@ class Switchboard:
         admissions: Who may call.
         escalations: Where questions for a human go.
         refused: Told why a call is not taken, a key of :data:`pipeline.call.REASONS`.
+        room: Whether the process can carry another call beside those that it has.
+        recordings: Who writes recordings, where ``RECORD`` asks for them.
     """
 
     def __init__(
@@ -79,7 +83,10 @@ class Switchboard:
         loading: Loading,
         admissions: Admissions,
         escalations: Escalations,
+        *,
         refused: Callable[[str], None] = lambda _why: None,
+        room: Callable[[], bool] = lambda: True,
+        recordings: Recordings | None = None,
     ) -> None:
         self.calls: set[Call] = set()
         self.draining = False
@@ -88,6 +95,8 @@ class Switchboard:
         self._admissions = admissions
         self._escalations = escalations
         self._refused = refused
+        self._room = room
+        self._recordings = recordings
         self._lines = 0  # taken, by calls and by those whose call has not begun
 
     def setup(self, app: web.Application) -> None:
@@ -95,20 +104,39 @@ class Switchboard:
         app.router.add_get("/call", self._answers(Page))
         app.router.add_get("/rtvi", self._answers(RtviPage))
 
-    async def drain(self, timeout_secs: float) -> None:
-        """Take no more calls, and end those that are open politely."""
+    @property
+    def full(self) -> bool:
+        """Whether a further call would be refused; a process that has none always takes one."""
+        lines = self._lines
+        return lines >= self._settings.max_calls or (lines > 0 and not self._room())
+
+    async def let_finish(self) -> None:
+        """Take no more calls, and wait until those that are open have come to their own end."""
         self.draining = True
-        for call in self.calls:
-            call.end("shutdown")
+        while self._lines:
+            await asyncio.sleep(0.02)
+
+    async def drain(self, timeout_secs: float, now: asyncio.Event | None = None) -> None:
+        """Take no more calls, and end those that are open politely.
+
+        Args:
+            timeout_secs: Longest wait for their ends.
+            now: Set when they are not to be waited for any longer.
+        """
+        self.draining = True
         deadline = asyncio.get_running_loop().time() + timeout_secs
         while self.calls and asyncio.get_running_loop().time() < deadline:
+            for call in self.calls:  # one may have begun since, for whoever was let in before
+                call.end("shutdown")
             await asyncio.sleep(0.02)
+            if now is not None and now.is_set():
+                return
 
     def _answers(self, kind: type[Page]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def answer(request: web.Request) -> web.StreamResponse:
             if self.draining:
                 return await self._refuse(request, kind, "shutdown")
-            if self._lines >= self._settings.max_calls:
+            if self.full:
                 return await self._refuse(request, kind, "capacity")
             self._lines += 1
             try:
@@ -167,7 +195,11 @@ class Switchboard:
         choices = engines.choices
         vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
         call = Call(
-            BrowserLine(page, ready, stage_vendors=vendors), engines, self._escalations, terms
+            BrowserLine(page, ready, stage_vendors=vendors),
+            engines,
+            self._escalations,
+            terms,
+            self._tape(ready),
         )
         self.calls.add(call)
         try:
@@ -175,6 +207,16 @@ class Switchboard:
         finally:
             self.calls.discard(call)
         return ""
+
+    def _tape(self, ready: ClientReady) -> Tape | None:
+        """Where a call's recording goes, if it is to be recorded."""
+        record = self._settings.record
+        if self._recordings is None or record == "off":
+            return None
+        if record == "calls" and not ready.data.record:
+            return None
+        folder = self._settings.data_dir / "recordings"
+        return Tape(self._recordings, folder, "asked" if record == "calls" else "told")
 
     async def _engines_for(self, page: Page) -> Engines:
         while (engines := await self._loading.ready(LOADING_NEWS_SECS)) is None:

@@ -178,7 +178,7 @@ async def test_a_server_that_is_stopped_says_so_and_leaves_nothing(
         page = await opened(browser, viva.url)
         await page.get_by_role("button", name=re.compile("^Call ")).click()
         await until(page, "viva.state === 'speaking' && viva.litLines.length")
-        status = await asyncio.to_thread(viva.stop, signal.SIGTERM, timeout_secs=5.0)
+        status = await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=5.0)
         await expect(page.get_by_role("heading", name="Viva is closing")).to_be_visible()
         await expect(page.get_by_text("The server is being stopped.")).to_be_visible()
         assert await page.evaluate("viva.ended.reason") == "shutdown"

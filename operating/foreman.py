@@ -1,0 +1,148 @@
+"""The process that supervises workers, as one of its workers sees it."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from loguru import logger
+
+NEWS_SECS = 0.02
+"""How often the foreman is told what has changed."""
+
+GRACE_SECS = 30.0
+"""A worker whose foreman is dead, and that has not ended by then, is hung up and ends at once."""
+
+_VARIABLE = "VIVA_WORKER"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a worker is told when it is started.
+
+    Parameters:
+        number: Its number, from 0.
+        workers: How many there are.
+        channel: File descriptor of the socket by which connections come and news go.
+        address: What callers open.
+        folder: Where each worker listens for the others, by its number.
+        first: Whether it is the first of all, which greets the operator.
+    """
+
+    number: int
+    workers: int
+    channel: int
+    address: str
+    folder: str
+    first: bool
+
+    def environment(self) -> dict[str, str]:
+        """The environment of its process."""
+        return {**os.environ, _VARIABLE: json.dumps(asdict(self))}
+
+    @classmethod
+    def of_this_process(cls) -> "Post | None":
+        """That of this process; ``None`` if it is no worker."""
+        given = os.environ.pop(_VARIABLE, None)  # it is not for this process's own children
+        return cls(**json.loads(given)) if given else None
+
+    def socket(self, number: int) -> Path:
+        """Where a worker listens for the others."""
+        return Path(self.folder) / f"{number}.sock"
+
+
+class Foreman:
+    """Takes the connections that the foreman hands over, and tells it how the work goes.
+
+    Parameters:
+        post: What this worker was told.
+    """
+
+    def __init__(self, post: Post) -> None:
+        self.post = post
+        self._channel = socket.socket(fileno=post.channel)
+        self._taken = 0
+        self._news: asyncio.Task[None] | None = None
+        self._opening: set[asyncio.Task[Any]] = set()
+        self._read = False
+
+    def tell(self, **news: Any) -> None:
+        """Tell the foreman; from any thread. One that is dead is told nothing."""
+        try:
+            self._channel.sendall(json.dumps(news).encode() + b"\n")
+        except OSError as error:
+            logger.debug("the foreman takes no news: {}", error)
+
+    def take(
+        self,
+        server: web.Server,
+        *,
+        state: Callable[[], Mapping[str, Any]],
+        gone: Callable[[], None],
+    ) -> None:
+        """Take connections from now on.
+
+        Args:
+            server: Serves them.
+            state: What the foreman chooses workers by: ``calls``, ``taking``, ``loaded``.
+            gone: Called when the foreman is dead.
+        """
+        loop = asyncio.get_running_loop()
+        # Its messages to us are read when there are some; ours are few and short, and may block.
+        loop.add_reader(self._channel.fileno(), self._take, server)
+        self._read = True
+        self._news = asyncio.create_task(self._tell_changes(state))
+        threading.Thread(target=self._watch, args=(loop, gone), daemon=True).start()
+
+    async def close(self) -> None:
+        """Take no more connections."""
+        if self._read:
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._read = False
+        if self._news is not None:
+            self._news.cancel()
+            await asyncio.gather(self._news, return_exceptions=True)
+
+    def _take(self, server: web.Server) -> None:
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
+        for descriptor in descriptors:
+            self._taken += 1
+            connection = socket.socket(fileno=descriptor)
+            connection.setblocking(False)
+            loop = asyncio.get_running_loop()
+            opening = loop.create_task(loop.connect_accepted_socket(server, connection))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opened)
+        if not descriptors and self._read:  # the foreman is dead, which _watch sees to
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._read = False
+
+    def _opened(self, opening: "asyncio.Task[Any]") -> None:
+        self._opening.discard(opening)
+        if not opening.cancelled() and (error := opening.exception()):
+            logger.warning("a connection was lost before it could be served: {}", error)
+
+    async def _tell_changes(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        told: dict[str, Any] = {}
+        while True:
+            now = {**state(), "taken": self._taken}
+            if now != told:
+                self.tell(**now)
+                told = now
+            await asyncio.sleep(NEWS_SECS)
+
+    @staticmethod
+    def _watch(loop: asyncio.AbstractEventLoop, gone: Callable[[], None]) -> None:
+        """Wait in a thread for the foreman's end: standard input is open as long as it lives."""
+        while os.read(0, 1):
+            pass
+        loop.call_soon_threadsafe(gone)
+        threading.Event().wait(GRACE_SECS)
+        os.kill(os.getpid(), signal.SIGKILL)

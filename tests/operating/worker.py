@@ -1,0 +1,94 @@
+"""A worker that serves pages and no calls; its foreman runs ``python -m tests.operating.worker``.
+
+``/`` says who answers; ``/hold`` keeps a socket open and counts as a call; ``/metrics`` is Viva's.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+
+from aiohttp import web
+
+from operating.foreman import Foreman, Post
+from operating.stop import Stop
+
+
+async def measure(
+    app: web.Application, runner: web.AppRunner, post: Post, calls: Callable[[], int]
+) -> None:
+    """Tell ``/metrics``, those of the others too."""
+    from prometheus_client import CollectorRegistry, Gauge
+
+    from operating.colleagues import Colleagues
+    from operating.exposition import Exposition
+
+    registry = CollectorRegistry()
+    Gauge("viva_calls_open", "Open.", registry=registry).set_function(calls)
+    colleagues = Colleagues(post)
+    Exposition(registry, colleagues=colleagues).setup(app)
+    await runner.setup()
+    await colleagues.listen(runner)
+
+
+async def main(options: argparse.Namespace, post: Post) -> None:
+    foreman = Foreman(post)
+    holding: set[web.WebSocketResponse] = set()
+    stop = Stop()
+    stop.listen()
+
+    async def who(_request: web.Request) -> web.Response:
+        return web.json_response({"number": post.number, "pid": os.getpid()})
+
+    async def hold(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        holding.add(socket)
+        await socket.send_json({"number": post.number, "pid": os.getpid()})
+        async for _ in socket:
+            pass
+        holding.discard(socket)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/", who)
+    app.router.add_get("/hold", hold)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    if options.metrics:
+        await measure(app, runner, post, lambda: len(holding))
+    else:
+        await runner.setup()
+    assert runner.server is not None
+    foreman.take(
+        runner.server,
+        state=lambda: {
+            "calls": len(holding),
+            "taking": len(holding) < options.most,
+            "loaded": True,
+        },
+        gone=lambda: stop.ask(patient=False),
+    )
+    foreman.tell(up=True, title="a test", link="http://sign-in" if post.first else "")
+    foreman.tell(loading=("ears", 0.5))
+    await stop.asked.wait()
+    if options.stubborn:
+        await asyncio.Event().wait()
+    while stop.patient and holding and not stop.now.is_set():
+        await asyncio.sleep(0.02)
+    await foreman.close()
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--most", type=int, default=100)
+    parser.add_argument("--metrics", action="store_true")
+    parser.add_argument("--stubborn", action="store_true")
+    parser.add_argument("--refuse", action="store_true")
+    given = parser.parse_args()
+    told = Post.of_this_process()
+    assert told is not None
+    if given.refuse:
+        sys.exit(2)
+    asyncio.run(main(given, told))
