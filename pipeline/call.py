@@ -29,6 +29,7 @@ from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.frames import EndCallFrame, EscalationFrame
 from pipeline.records import Books, Caller, CallRecord, StageCost, Tariff, TurnRecord
+from processors.recorder import Facts, Recorder, Tape
 
 LAST_WORDS_SECS = 8.0
 """Longest that a call's last words may take to be played."""
@@ -99,6 +100,14 @@ class Line(Protocol):
         """The call's transport."""
         ...
 
+    def record(self, recorder: Recorder) -> None:
+        """Have a recorder told of everything that passes over the line."""
+        ...
+
+    async def recorded(self, *, on: bool) -> None:
+        """Tell the caller whether the call is being recorded."""
+        ...
+
     async def begin(self, call: str, limit_secs: float, money: Money) -> None:
         """Tell the caller that the call has started, and what it may take and cost."""
         ...
@@ -128,6 +137,7 @@ class Call:
         engines: What all calls share.
         escalations: Where questions for a human go.
         terms: Who calls, what it may cost, and who writes it down.
+        tape: Where its recording goes; ``None`` for a call that is not recorded.
     """
 
     def __init__(
@@ -136,6 +146,7 @@ class Call:
         engines: Engines,
         escalations: Escalations,
         terms: Terms | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self._terms = terms = terms or Terms()
         self.id = terms.id
@@ -152,6 +163,13 @@ class Call:
         self._engines = engines
         self._escalations = escalations
         self._settings = engines.settings
+        self._tape = tape
+        self._recorder = self._recorder_for(tape) if tape is not None else None
+        self._books: tuple[Books, ...] = (
+            *terms.books,
+            *([self._recorder] if self._recorder is not None else []),
+        )
+        self._telling: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def end(self, reason: str) -> None:
@@ -181,14 +199,20 @@ class Call:
             finally:
                 logger.info("call ends: {}, {} turns", reason, self.conversation.number)
                 self._close_books(record, reason)
-                await self._line.finish(reason, REASONS[reason])
+                try:
+                    await self._line.finish(reason, REASONS[reason])
+                finally:
+                    if self._recorder is not None:
+                        self._recorder.close()
         return reason
 
     async def _hold(self) -> str:
+        if self._recorder is not None:
+            self._line.record(self._recorder)
         transport = self._line.transport(self.conversation, self.end)
         tasks = TaskManager(loop=asyncio.get_running_loop())
         worker = PipelineWorker(
-            chain.build(transport, self.conversation, self._engines),
+            chain.build(transport, self.conversation, self._engines, self._recorder),
             params=PipelineParams(
                 audio_in_sample_rate=INPUT_SAMPLE_RATE,
                 audio_out_sample_rate=OUTPUT_SAMPLE_RATE,
@@ -231,6 +255,8 @@ class Call:
         await started.wait()
         settings = self._settings
         await self._line.begin(self.id, settings.call_secs, self.conversation.money)
+        if self._recorder is not None and self._tape is not None and self._tape.source == "call":
+            await self._line.recorded(on=self._recorder.live)
         await worker.queue_frame(TTSSpeakFrame(self._engines.document.persona.greeting))
         left = min(settings.wind_down_secs, settings.call_secs / 2)
         await asyncio.sleep(settings.call_secs - left)
@@ -296,11 +322,31 @@ class Call:
         self._tell(lambda book: book.ended(ended))
 
     def _tell(self, what: Callable[[Books], None]) -> None:
-        for book in self._terms.books:
+        for book in self._books:
             try:
                 what(book)
             except Exception:
                 logger.exception("{} could not take a record", type(book).__name__)
+
+    # Its recording.
+
+    def _recorder_for(self, tape: Tape) -> Recorder:
+        engines, conversation = self._engines, self.conversation
+        facts = Facts(
+            settings=engines.settings,
+            vendors={stage: choice.vendor.name for stage, choice in engines.choices.items()},
+            models=conversation.meter.models,
+            ending=engines.ending,
+            preemptive=engines.preemptive,
+        )
+        return Recorder(tape, facts, clock=conversation.clock, lost=self._not_recorded)
+
+    def _not_recorded(self, _reason: str) -> None:
+        """Tell the caller that the recording has ended, though the call goes on."""
+        if not self._over.done():
+            telling = asyncio.get_running_loop().create_task(self._line.recorded(on=False))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
 
     # What the chain reports.
 

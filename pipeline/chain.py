@@ -12,20 +12,30 @@ from pipeline.conversation import Conversation
 from pipeline.engines import Engines
 from processors.floor import FloorTimes
 from processors.grounded import GroundedCaller
+from processors.recorder import Recorder
 from processors.turn_taking import TurnTaking
 
 
-def build(transport: BaseTransport, conversation: Conversation, engines: Engines) -> Pipeline:
+def build(
+    transport: BaseTransport,
+    conversation: Conversation,
+    engines: Engines,
+    recorder: Recorder | None = None,
+) -> Pipeline:
     """One call's chain.
 
     Args:
         transport: Where its frames enter and leave.
         conversation: Its turns.
         engines: What it shares with the other calls.
+        recorder: Told what each stage gives; ``None`` for a call that is not recorded.
     """
     settings = engines.settings
     meter = conversation.meter
+    brain = engines.brain if recorder is None else recorder.brain(engines.brain)
 
+    voice_activity = engines.processor("vad")
+    speech_to_text = engines.processor("stt", meter)
     turn_taking = TurnTaking(
         conversation,
         times=FloorTimes(
@@ -40,22 +50,30 @@ def build(transport: BaseTransport, conversation: Conversation, engines: Engines
         preemptive=engines.preemptive,
     )
     grounded_caller = GroundedCaller(
-        brain=engines.brain,
+        brain=brain,
         document=engines.document,
         first_token_timeout_secs=settings.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
         speculation=engines.speculation,
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
+    text_to_speech = engines.processor("tts", meter)
+
+    if recorder is not None:
+        recorder.tap("vad", voice_activity)
+        recorder.tap("stt", speech_to_text)
+        recorder.tap("turn", turn_taking)
+        recorder.tap("brain", grounded_caller)
+        recorder.tap("tts", text_to_speech)
 
     return Pipeline(
         [
             transport.input(),
-            engines.processor("vad"),
-            engines.processor("stt", meter),
+            voice_activity,
+            speech_to_text,
             turn_taking,
             grounded_caller,
-            engines.processor("tts", meter),
+            text_to_speech,
             transport.output(),
         ]
     )

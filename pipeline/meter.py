@@ -102,6 +102,11 @@ class Meter:
         self.vendors = {stage: name for stage, name in (vendors or {}).items() if stage in METERED}
 
     @property
+    def models(self) -> Mapping[str, str]:
+        """Each vendor's model, by its name, where it is known."""
+        return {name: model for name, model in self._models.items() if model}
+
+    @property
     def _models_now(self) -> dict[str, str]:
         found = {stage: self._models.get(name, "") for stage, name in self.vendors.items()}
         return {stage: model for stage, model in found.items() if model}

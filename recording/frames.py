@@ -6,6 +6,7 @@ the same call make the same messages.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -114,6 +115,13 @@ def to_message(
     if kind == "SentenceFrame" and stage != "tts":
         del data["context"]
     return kind, data
+
+
+@cache
+def kinds_of(stage: str) -> frozenset[str]:
+    """Names of the types of frames that a recording of a stage can hold."""
+    own = {topic.rpartition("/")[2] for topic in TOPICS if topic.startswith(f"/{stage}/")}
+    return frozenset(own | {MetricsFrame.__name__})
 
 
 def from_message(message: Message) -> Frame:

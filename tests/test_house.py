@@ -9,7 +9,10 @@ import pytest
 from pipeline.settings import Settings, SettingsError, example
 from pipeline.vendors import STAGES, choose
 
-ROOMS = ("accounts", "ledger", "operating", "pipeline", "processors", "transports", "knowledge")
+ROOMS = (
+    *("accounts", "ledger", "operating", "pipeline", "processors", "recording", "transports"),
+    *("knowledge", "evals"),
+)
 
 
 def test_env_example_lists_every_setting() -> None:

@@ -18,8 +18,19 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from pipeline.conversation import INPUT_SAMPLE_RATE, Conversation, Money
 from pipeline.frames import PlaybackFrame
+from processors.recorder import Recorder
 from transports.announcer import Ended
-from transports.messages import Audible, Cap, ClientReady, Cost, Hangup, Playback, Stage
+from transports.messages import (
+    Audible,
+    Cap,
+    ClientMessage,
+    ClientReady,
+    Cost,
+    Hangup,
+    Playback,
+    Recorded,
+    Stage,
+)
 from transports.page import Page, PageClosedError, PageProtocolError, PageStalledError
 from transports.voice import VoiceOutput
 
@@ -74,6 +85,7 @@ class BrowserInput(BaseInputTransport):
         try:
             while True:
                 message = await self._page.receive()
+                self._note(message)
                 match message:
                     case bytes() if pace.exceeded(len(message)):
                         await self._page.send_error("audio comes faster than it can be spoken")
@@ -99,6 +111,19 @@ class BrowserInput(BaseInputTransport):
             self._ended("protocol")
         except PageStalledError:
             self._ended("stalled")
+
+    def _note(self, message: bytes | ClientMessage) -> None:
+        """Tell the recorder what the page has said."""
+        recorder = self._page.recorder
+        if recorder is None:
+            return
+        match message:
+            case bytes():
+                recorder.heard(message)
+            case Playback() | Audible() | Hangup():
+                recorder.page_said(type(message).__name__.lower(), message.model_dump())
+            case _:
+                pass
 
     async def _stop_reading(self) -> None:
         if self._reading is not None:
@@ -173,6 +198,15 @@ class BrowserLine:
         return BrowserTransport(
             self._page, conversation, ended=ended, stage_vendors=self._stage_vendors
         )
+
+    def record(self, recorder: Recorder) -> None:
+        """Have a recorder told of everything that passes over the socket."""
+        self._page.recorder = recorder
+
+    async def recorded(self, *, on: bool) -> None:
+        """Tell the page whether the call is being recorded."""
+        with suppress(PageClosedError, PageStalledError):
+            await self._page.send(Recorded(on=on))
 
     async def begin(self, call: str, limit_secs: float, money: Money) -> None:
         """Tell the page that the call has started, and what it may take and cost."""

@@ -93,6 +93,7 @@ class Caller:
         turn_timeout_secs: Longest wait for an answer to begin.
         key: The server's operator key, where it wants one.
         progress: Told what is happening, in words.
+        record: Whether the call may be recorded.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Caller:
         gap_secs: float = 0.3,
         key: str = "",
         progress: Callable[[str], None] = lambda _text: None,
+        record: bool = False,
     ) -> None:
         self._url = url
         self._wavs = wavs
@@ -114,6 +116,7 @@ class Caller:
         self._gap_secs = gap_secs
         self._key = key
         self._progress = progress
+        self._record = record
         self._ids = itertools.count(1)
         self._outgoing = bytearray()
         self._result = HeardCall([HeardTurn(path.name) for path in wavs])
@@ -162,7 +165,8 @@ class Caller:
 
     async def _converse(self, socket: _Socket) -> None:
         about = {"library": "viva-call"}
-        await self._send(socket, "client-ready", {"version": rtvi.PROTOCOL_VERSION, "about": about})
+        ready = {"version": rtvi.PROTOCOL_VERSION, "about": about, "record": self._record}
+        await self._send(socket, "client-ready", ready)
         await self._until(lambda: self._heard("bot-ready"), 90.0)
         with contextlib.suppress(ConnectionError):  # what ended the call is on its way
             for _ in range(CLOCK_QUESTIONS):

@@ -74,6 +74,7 @@ class FrontPage:
                     "admin": caller.admin,
                     "auth": settings.auth,
                 },
+                "record": settings.record,
                 "ready": self._loaded(),
             }
         )

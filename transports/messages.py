@@ -217,6 +217,13 @@ class Cap(Payload):
     left_secs: float
 
 
+class Recorded(Payload):
+    """Whether the call is being recorded: at the start, and when a recording ends before it."""
+
+    type: Literal["recorded"] = "recorded"
+    on: bool
+
+
 class End(Payload):
     """The call is over; the socket closes behind this message."""
 
@@ -238,7 +245,18 @@ class End(Payload):
 
 
 ServerPayload = Annotated[
-    Sentence | Decision | Turn | Cost | Stage | Failover | Duck | Cap | Admitted | Clock | End,
+    Sentence
+    | Decision
+    | Turn
+    | Cost
+    | Stage
+    | Failover
+    | Duck
+    | Cap
+    | Admitted
+    | Clock
+    | Recorded
+    | End,
     Field(discriminator="type"),
 ]
 
@@ -277,11 +295,17 @@ CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible]] = 
 }
 
 
+class ReadyData(rtvi.ClientReadyData):
+    """RTVI's own, and what is Viva's beside it."""
+
+    record: bool = Field(default=False, description="The caller agrees to be recorded.")
+
+
 class ClientReady(BaseModel):
     """The page is ready to play audio: the call starts."""
 
     id: str
-    data: rtvi.ClientReadyData
+    data: ReadyData
 
 
 ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible

@@ -8,6 +8,7 @@ from aiohttp import ClientConnectionResetError, WSMessage, WSMsgType, web
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
+from processors.recorder import Recorder
 from transports.messages import (
     MAX_AUDIO_BYTES,
     ClientMessage,
@@ -17,6 +18,7 @@ from transports.messages import (
     End,
     Hangup,
     MessageError,
+    Payload,
     parse_client_message,
     rtvi_message,
     server_message,
@@ -54,6 +56,7 @@ class Page:
         self._send_timeout_secs = send_timeout_secs
         self._faults = 0
         self._stalled = False
+        self.recorder: Recorder | None = None
 
     @property
     def socket(self) -> web.WebSocketResponse:
@@ -104,14 +107,18 @@ class Page:
             PageClosedError: The page has gone.
             PageStalledError: The page has not read for too long.
         """
+        if self.recorder is not None:
+            self.recorder.sent(audio)
         await self._send(audio)
 
     async def send(self, payload: BaseModel) -> None:
         """Send one of Viva's messages inside a ``server-message``; raises as ``send_audio``."""
+        self._note(payload)
         await self._send(server_message(payload))
 
     async def send_rtvi(self, message: BaseModel) -> None:
         """Send one of RTVI's own messages; raises as ``send_audio``."""
+        self._note(message)
         await self._send(rtvi_message(message))
 
     async def send_error(self, error: str, *, fatal: bool = False) -> None:
@@ -146,6 +153,18 @@ class Page:
         with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(self._send_timeout_secs):
                 await self._socket.close()
+
+    def _note(self, message: BaseModel) -> None:
+        """Tell the recorder what the page is told: one of Viva's payloads, or of RTVI's."""
+        recorder = self.recorder
+        if recorder is None or not recorder.live:
+            return
+        if isinstance(message, Payload):
+            told = data = message.model_dump(mode="json")
+        else:
+            told = message.model_dump(mode="json", exclude_none=True)
+            data = told.get("data") or {}
+        recorder.page_told(told["type"], data)
 
     async def _send(self, message: str | bytes) -> None:
         if self.closed:

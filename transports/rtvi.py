@@ -83,6 +83,7 @@ class RtviPage(Page):
 
     async def send(self, payload: BaseModel) -> None:
         """Send one of Viva's messages, and what RTVI has for it; raises as ``send_audio``."""
+        self._note(payload)
         if isinstance(payload, messages.Duck):
             self._fader.duck(on=payload.on)
         else:
@@ -90,6 +91,7 @@ class RtviPage(Page):
 
     async def send_rtvi(self, message: BaseModel) -> None:
         """Send one of RTVI's own messages, and those that go with it; raises as ``send_audio``."""
+        self._note(message)
         if isinstance(message, rtvi.BotInterruptedMessage):
             self._fader.restore()
             if self._reckoning is not None:
@@ -176,7 +178,7 @@ class RtviPage(Page):
 def _ready_anyway(number: str) -> ClientReady:
     """The ``client-ready`` of a client that does not say what it is; pipecat serves it too."""
     about = rtvi.AboutClientData(library="unknown")
-    return ClientReady(id=number, data=rtvi.ClientReadyData(version="0.0.0", about=about))
+    return ClientReady(id=number, data=messages.ReadyData(version="0.0.0", about=about))
 
 
 class _Reckoning:
