@@ -190,6 +190,7 @@ class Server:
             self._metrics.registry,
             lag=self._lag,
             taking=lambda: self.state["taking"],
+            loaded=lambda: self.loading.done,
             money=self._budget.today,
             queues={"ledger": lambda: self._writer.waiting, "outbox": self._outbox.waiting},
         )

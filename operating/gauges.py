@@ -48,6 +48,7 @@ class Gauges(Collector):
         registry: Where they are registered.
         lag: How late the event loop is.
         taking: Whether a further call would be taken.
+        loaded: Whether the models are loaded.
         money: Gives the day's money; it may block.
         queues: Give how much waits in each queue, by the queue's name; they may block.
         timeout_secs: Longest that a scrape waits for any of them.
@@ -59,12 +60,13 @@ class Gauges(Collector):
         *,
         lag: EventLoopLag | None = None,
         taking: Callable[[], bool] | None = None,
+        loaded: Callable[[], bool] | None = None,
         money: Callable[[], DayMoney] | None = None,
         queues: Mapping[str, Callable[[], int]] | None = None,
         timeout_secs: float = TIMEOUT_SECS,
     ) -> None:
         self._lag = lag
-        self._taking = taking
+        self._flags = {"taking": taking, "loaded": loaded}
         self._money = _Gauge("money", money, timeout_secs) if money else None
         self._queues = [_Gauge(name, read, timeout_secs) for name, read in (queues or {}).items()]
         registry.register(self)
@@ -87,8 +89,9 @@ class Gauges(Collector):
         if self._lag is not None:
             lag.add_metric(["0.5"], self._lag.p50)
             lag.add_metric(["0.99"], self._lag.p99)
-        if self._taking is not None:
-            families["taking"].add_metric([], float(self._taking()))
+        for name, flag in self._flags.items():
+            if flag is not None:
+                families[name].add_metric([], float(flag()))
         if self._money is not None:
             day = self._money.value
             up.add_metric([self._money.name], float(day is not None))
@@ -113,6 +116,7 @@ class Gauges(Collector):
                 "event_loop_lag_seconds", "How late the event loop runs what is due.", "quantile"
             ),
             "taking": family("taking_calls", "Whether a further call would be taken, 1 or 0."),
+            "loaded": family("models_loaded", "Whether the models are loaded, 1 or 0."),
             "spent": family("day_spent_dollars", "What all calls of the day (UTC) have cost."),
             "held": family("day_held_dollars", "What open calls may still cost."),
             "cap": family("day_cap_dollars", "Most that the day's calls may cost."),

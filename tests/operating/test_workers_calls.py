@@ -1,0 +1,12 @@
+"""Calls over two workers that share a database, its money, and a port."""
+
+from tests.operating.many_calls import play
+
+
+async def test_calls_are_spread_the_cap_holds_and_a_dead_worker_takes_only_its_own_with_it(
+    database_url: str,
+) -> None:
+    outcome = await play(6, database_url=database_url, workers=2, beyond=2)
+    assert outcome.faults() == []
+    assert sorted(outcome.spread.values()) == [3, 3]
+    assert outcome.written["hangup"] == 4
