@@ -1,0 +1,87 @@
+"""Stretches of time: who spoke when, and when both did."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """A stretch of a call's time line, in seconds; its end is not in it.
+
+    Parameters:
+        start: Its first moment.
+        end: The moment it is over, never before ``start``.
+    """
+
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        if not self.start <= self.end:
+            raise ValueError(f"an interval cannot end at {self.end} and start at {self.start}")
+
+    @property
+    def length(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+    def holds(self, at: float) -> bool:
+        """Whether a moment lies in it."""
+        return self.start <= at < self.end
+
+
+def merged(intervals: Iterable[Interval], *, gap: float = 0.0) -> tuple[Interval, ...]:
+    """The same time without overlaps, in order; stretches no further apart than ``gap`` are one."""
+    joined: list[Interval] = []
+    for one in sorted(intervals):
+        if joined and one.start <= joined[-1].end + gap:
+            joined[-1] = Interval(joined[-1].start, max(joined[-1].end, one.end))
+        else:
+            joined.append(one)
+    return tuple(joined)
+
+
+def clipped(intervals: Iterable[Interval], start: float, end: float) -> tuple[Interval, ...]:
+    """What of the intervals lies between two moments."""
+    return tuple(
+        Interval(max(one.start, start), min(one.end, end))
+        for one in intervals
+        if one.start < end and one.end > start
+    )
+
+
+def without(intervals: Iterable[Interval], holes: Iterable[Interval]) -> tuple[Interval, ...]:
+    """The intervals' time, the holes left out."""
+    cuts = merged(holes)
+    left: list[Interval] = []
+    for one in merged(intervals):
+        start = one.start
+        for hole in cuts:
+            if hole.end <= start or hole.start >= one.end:
+                continue
+            if hole.start > start:
+                left.append(Interval(start, hole.start))
+            start = max(start, hole.end)
+        if start < one.end:
+            left.append(Interval(start, one.end))
+    return tuple(left)
+
+
+def overlap(some: Iterable[Interval], others: Iterable[Interval]) -> float:
+    """Seconds in both."""
+    others = merged(others)
+    return sum(
+        max(0.0, min(one.end, other.end) - max(one.start, other.start))
+        for one in merged(some)
+        for other in others
+    )
+
+
+def total(intervals: Iterable[Interval]) -> float:
+    """Seconds in any of them."""
+    return sum(one.length for one in merged(intervals))
+
+
+def at(intervals: Sequence[Interval], moment: float) -> Interval | None:
+    """The first of the intervals that a moment lies in."""
+    return next((one for one in intervals if one.holds(moment)), None)

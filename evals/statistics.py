@@ -1,0 +1,278 @@
+"""How sure a figure is, and whether two differ: intervals and tests, every one of them seeded.
+
+Turns of one call are alike, so intervals draw whole calls, not turns (a cluster bootstrap).
+"""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+DRAWS = 2000
+"""How many times a bootstrap or a permutation draws."""
+
+LEVEL = 0.95
+"""How much of an interval's draws are within it."""
+
+SEED = 20261127
+
+EXACT_PAIRS = 12
+"""Up to so many pairs, every permutation is tried instead of some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The samples behind a figure.
+
+    Parameters:
+        value: Of each.
+        weight: What each counts for, such as the words of a reference.
+        group: Which bin each belongs to, where a statistic has bins.
+    """
+
+    value: Floats
+    weight: Floats
+    group: npt.NDArray[np.int64]
+
+    def take(self, which: npt.NDArray[np.int64]) -> "Values":
+        """Some of them, by index; one may come several times."""
+        return Values(self.value[which], self.weight[which], self.group[which])
+
+
+Statistic = Callable[[Values], float]
+
+
+def mean(values: Values) -> float:
+    """The weighted mean: the ratio of sums where a value is itself a ratio."""
+    weight = float(values.weight.sum())
+    return float(values.value @ values.weight) / weight if weight else math.nan
+
+
+def percentile(rank: float) -> Statistic:
+    """A percentile, 0 to 100, between two samples in proportion."""
+
+    def of(values: Values) -> float:
+        return float(np.percentile(values.value, rank)) if values.value.size else math.nan
+
+    return of
+
+
+def expected_calibration_error(values: Values) -> float:
+    """Σ over bins of |Σ (claimed - true)|, over all samples; ``value`` is claimed - true."""
+    if not values.value.size:
+        return math.nan
+    gaps = np.bincount(values.group, weights=values.value)
+    return float(np.abs(gaps).sum() / values.value.size)
+
+
+def wilson(successes: int, n: int, *, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's interval of a proportion.
+
+    Raises:
+        ValueError: There are no trials, or fewer than successes.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise ValueError(f"{successes} of {n} is no proportion")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share = successes / n
+    middle = share + z * z / (2 * n)
+    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    low = 0.0 if successes == 0 else (middle - reach) / scale
+    high = 1.0 if successes == n else (middle + reach) / scale
+    return low, high
+
+
+def interval(
+    values: Values,
+    clusters: Sequence[Hashable],
+    statistic: Statistic,
+    *,
+    binary: bool = False,
+    seed: int = SEED,
+) -> tuple[float, float] | None:
+    """The percentile bootstrap's 95 % interval of a statistic, whole clusters drawn.
+
+    Where every sample is the same success or failure a bootstrap has no width: the interval is
+    Wilson's then.
+
+    Args:
+        values: The samples.
+        clusters: Which cluster (call) each is of.
+        statistic: What is computed of them.
+        binary: Every value is 0 or 1.
+        seed: Of the draws.
+
+    Returns:
+        ``None`` for fewer than two clusters.
+    """
+    if binary and values.value.size and np.unique(values.value).size == 1:
+        return wilson(int(values.value.sum()), values.value.size)
+    members = _members(clusters)
+    if len(members) < 2:
+        return None
+    chance = np.random.default_rng(seed)
+    drawn = chance.integers(0, len(members), size=(DRAWS, len(members)))
+    if statistic is mean:
+        above = np.array([float(values.value[one] @ values.weight[one]) for one in members])
+        below = np.array([float(values.weight[one].sum()) for one in members])
+        found = above[drawn].sum(axis=1) / below[drawn].sum(axis=1)
+    else:
+        found = np.array(
+            [statistic(values.take(np.concatenate([members[one] for one in row]))) for row in drawn]
+        )
+    return _middle(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Whether one run differs from another, sample by sample.
+
+    Parameters:
+        n: Pairs.
+        a: The statistic of the first run's paired samples.
+        b: Of the second's.
+        ci95: Interval of ``b - a``, whole calls drawn; ``None`` for fewer than two calls.
+        p: Two-sided; ``None`` if it could not be tested.
+        test: Which test gave ``p``.
+        wilcoxon_p: Of Wilcoxon's signed-rank test, where it applies.
+    """
+
+    n: int
+    a: float
+    b: float
+    ci95: tuple[float, float] | None
+    p: float | None
+    test: str
+    wilcoxon_p: float | None = None
+
+    @property
+    def difference(self) -> float:
+        """``b - a``."""
+        return self.b - self.a
+
+
+def compare(
+    a: Values,
+    b: Values,
+    clusters: Sequence[Hashable],
+    statistic: Statistic,
+    *,
+    binary: bool = False,
+    seed: int = SEED,
+) -> Difference:
+    """Compare two runs by the samples that both have, in the same order.
+
+    McNemar's exact test where every value is 0 or 1 and counts alike; else a permutation test that
+    swaps the two runs' samples pair by pair, with Wilcoxon's beside it for a mean.
+
+    Raises:
+        ValueError: They are not pairs.
+    """
+    n = a.value.size
+    if n != b.value.size or n != len(clusters):
+        raise ValueError(f"{n} and {b.value.size} samples of {len(clusters)} are no pairs")
+    if n == 0:
+        return Difference(0, math.nan, math.nan, None, None, "")
+    ci95 = _paired_interval(a, b, clusters, statistic, seed)
+    if binary and statistic is mean:
+        only_a = int(((a.value == 1) & (b.value == 0)).sum())
+        only_b = int(((a.value == 0) & (b.value == 1)).sum())
+        return Difference(
+            n, statistic(a), statistic(b), ci95, mcnemar(only_a, only_b), "McNemar, exact"
+        )
+    return Difference(
+        n=n,
+        a=statistic(a),
+        b=statistic(b),
+        ci95=ci95,
+        p=permutation(a, b, statistic, seed=seed),
+        test="paired permutation",
+        wilcoxon_p=_wilcoxon(a.value, b.value) if statistic is mean else None,
+    )
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """McNemar's exact test: of the pairs that differ, are as many better as worse?
+
+    Args:
+        only_a: Pairs in which the first succeeded and the second did not.
+        only_b: Pairs the other way round.
+    """
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    tail: float = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
+    return min(1.0, 2 * tail)
+
+
+def permutation(a: Values, b: Values, statistic: Statistic, *, seed: int = SEED) -> float:
+    """Two-sided p of a difference as large as that found, if the runs were interchangeable.
+
+    Every way of swapping pairs is tried up to 12 pairs; beyond, 2,000 drawn ones, and the one
+    found is counted among them, so that p is never 0.
+    """
+    n = a.value.size
+    found = abs(statistic(b) - statistic(a))
+    exact = n <= EXACT_PAIRS
+    if exact:
+        swaps = (np.arange(2**n)[:, None] >> np.arange(n)) & 1 == 1
+    else:
+        swaps = np.random.default_rng(seed).random((DRAWS, n)) < 0.5
+    close = 1e-12 * max(1.0, found)
+    as_large = sum(abs(_swapped(a, b, swap, statistic)) >= found - close for swap in swaps)
+    return as_large / len(swaps) if exact else (as_large + 1) / (len(swaps) + 1)
+
+
+def _swapped(a: Values, b: Values, swap: npt.NDArray[np.bool_], statistic: Statistic) -> float:
+    def mixed(some: Values, others: Values) -> Values:
+        return Values(
+            np.where(swap, others.value, some.value),
+            np.where(swap, others.weight, some.weight),
+            np.where(swap, others.group, some.group),
+        )
+
+    return statistic(mixed(b, a)) - statistic(mixed(a, b))
+
+
+def _paired_interval(
+    a: Values, b: Values, clusters: Sequence[Hashable], statistic: Statistic, seed: int
+) -> tuple[float, float] | None:
+    members = _members(clusters)
+    if len(members) < 2:
+        return None
+    chance = np.random.default_rng(seed)
+    found = np.empty(DRAWS)
+    for draw in range(DRAWS):
+        row = chance.integers(0, len(members), size=len(members))
+        which = np.concatenate([members[one] for one in row])
+        found[draw] = statistic(b.take(which)) - statistic(a.take(which))
+    return _middle(found)
+
+
+def _wilcoxon(a: Floats, b: Floats) -> float | None:
+    from scipy import stats  # type: ignore[import-untyped]
+
+    if not np.any(a != b):
+        return 1.0
+    result: Any = stats.wilcoxon(a, b, zero_method="wilcox")
+    return float(result.pvalue)
+
+
+def _members(clusters: Sequence[Hashable]) -> list[npt.NDArray[np.int64]]:
+    places: dict[Hashable, list[int]] = {}
+    for index, cluster in enumerate(clusters):
+        places.setdefault(cluster, []).append(index)
+    return [np.array(one, dtype=np.int64) for one in places.values()]
+
+
+def _middle(found: Floats) -> tuple[float, float] | None:
+    found = found[np.isfinite(found)]
+    if not found.size:
+        return None
+    low, high = np.percentile(found, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low), float(high)
