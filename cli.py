@@ -31,6 +31,7 @@ from ledger import commands as ledger_commands
 from pipeline.settings import Settings, SettingsError, example
 from pipeline.vendors import STAGES, choose, of_stage
 
+from recording import commands as recording_commands
 app = typer.Typer(
     help="Call a document: a grounded voice agent that anyone can host.",
     no_args_is_help=True,
@@ -41,6 +42,8 @@ app = typer.Typer(
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
 _terminal = Console(stderr=True, highlight=False)
+app.add_typer(recording_commands.app, name="recording")
+app.add_typer(score_commands.app)
 
 
 def _fail(message: str) -> typer.Exit:

@@ -19,6 +19,7 @@ from ledger.call_log import Entries, NoSuchCallError, entries, entry
 from ledger.database import Database, DatabaseError
 from ledger.log_filter import Filter, FilterError, Position, call_id, whole_number
 from ledger.log_totals import totals
+from ledger.sound import Sound, SoundError
 from pipeline.records import Caller
 
 WEB = Path(__file__).parents[1] / "web"
@@ -68,7 +69,7 @@ class CallLog:
     ) -> None:
         self._database = database
         self._caller = caller
-        self._recordings = recordings
+        self._sound = Sound(recordings)
         self._clock = clock or time.time
         self._turnstile = asyncio.Semaphore(QUERIES_AT_ONCE)
 
@@ -81,11 +82,6 @@ class CallLog:
         router.add_get("/calls/{id}.json", self._data(self._call_json))
         router.add_get("/calls/{id}/audio", self._data(self._audio))
         router.add_get("/calls/{id}", self._page(self._call))
-
-    def audio_of(self, call_id: str) -> Path | None:
-        """The recording of a call as a sound file, if there is one; it blocks."""
-        path = self._recordings / f"{call_id}.wav"
-        return path if path.is_file() else None
 
     # Who may see it.
 
@@ -116,6 +112,8 @@ class CallLog:
                 return _error(400, str(error))
             except NoSuchCallError as error:
                 return _error(404, str(error))
+            except SoundError as error:
+                return _error(500, str(error))
             except (SQLAlchemyError, DatabaseError) as error:
                 return _error(503, _unreadable(error))
 
@@ -186,15 +184,12 @@ class CallLog:
     async def _call_json(self, request: web.Request) -> web.StreamResponse:
         id = call_id(request.match_info["id"])
         call, turns = await self._read(lambda session: entry(session, id))
-        recording = await asyncio.to_thread(self.audio_of, id)
-        return _json({"call": call, "turns": turns, "recording": recording is not None})
+        return _json({"call": call, "turns": turns, "recording": await self._sound.has(id)})
 
     async def _audio(self, request: web.Request) -> web.StreamResponse:
         id = call_id(request.match_info["id"])
-        recording = await asyncio.to_thread(self.audio_of, id)
-        if recording is None:
-            return _error(404, f"There is no recording of the call {id}.")
-        return web.FileResponse(recording, headers={"Content-Type": "audio/wav"})
+        sound = await self._sound.answer(request, id)
+        return sound or _error(404, f"There is no recording of the call {id}.")
 
     async def _read(self, query: Callable[[Session], Found]) -> Found:
         def read() -> Found:

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 import math
-import struct
 import threading
 import wave
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
@@ -27,6 +27,7 @@ from ledger.log_totals import Totals, totals
 from ledger.tables import Call, Turn
 from ledger.views import CSV_COLUMNS, MAX_LIMIT, CallLog
 from pipeline.records import Caller
+from tests.recording.call import record
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 DAY = 86_400.0
@@ -120,7 +121,7 @@ async def test_whoever_is_no_admin_is_told_so_in_words(
     client: Client, door: Door, database: Database, recordings: Path
 ) -> None:
     keep(database, a_call("c-1", caller="joe@example.com"))
-    (recordings / "c-1.wav").write_bytes(b"RIFF")
+    record(recordings / "c-1.mcap")
     door.caller = SOMEBODY
     for path in PAGES:
         response = await client.get(path)
@@ -479,22 +480,33 @@ async def test_a_recording_can_be_played_from_any_place(
     client: Client, database: Database, recordings: Path
 ) -> None:
     keep(database, a_call("c-1"))
-    with wave.open(str(recordings / "c-1.wav"), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(struct.pack("<8000h", *range(8000)))
-    whole = (recordings / "c-1.wav").read_bytes()
+    record(recordings / "c-1.mcap")
     assert (await (await client.get("/calls/c-1.json")).json())["recording"] is True
     response = await client.get("/calls/c-1/audio")
     assert (response.status, response.content_type) == (200, "audio/wav")
     assert response.headers["Accept-Ranges"] == "bytes"
-    assert await response.read() == whole
+    whole = await response.read()
+    with wave.open(io.BytesIO(whole)) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 24_000)
+        both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    assert len(both) == pytest.approx(3.0 * 24_000, abs=2_400)
+    assert both[12_000:48_000, 0].all(), "the caller, who never stops, is on the left"
+    assert not both[:24_000, 1].any(), "the agent answers on the right, after a second"
+    assert both[25_000:, 1].any()
     part = await client.get("/calls/c-1/audio", headers={"Range": "bytes=100-199"})
     assert (part.status, await part.read()) == (206, whole[100:200])
     assert part.headers["Content-Range"] == f"bytes 100-199/{len(whole)}"
     beyond = await client.get("/calls/c-1/audio", headers={"Range": "bytes=99999999-"})
     assert beyond.status == 416
+
+
+async def test_a_recording_that_is_damaged_is_told_of(
+    client: Client, database: Database, recordings: Path
+) -> None:
+    keep(database, a_call("c-1"))
+    (recordings / "c-1.mcap").write_bytes(b"no recording")
+    told = await error_of(await client.get("/calls/c-1/audio"), 500)
+    assert told == "The recording of the call c-1 cannot be played."
 
 
 async def test_a_call_without_a_recording_says_so(client: Client, database: Database) -> None:

@@ -64,7 +64,7 @@ class CallLogServer:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         fill(self._opened)
-        record(self.recordings / f"{RECORDED}.wav")
+        record(self.recordings / f"{RECORDED}.mcap")
 
     def reset(self) -> None:
         """Somebody who may, and a database that works."""

@@ -1,7 +1,6 @@
 """A fortnight of calls that never were, and a recording of one."""
 
 import random
-import wave
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,9 @@ import numpy as np
 
 from ledger.database import Database
 from ledger.tables import Call, Turn
+from recording.frames import raw_audio
+from recording.writer import InlineWriter
+from tests.recording.call import START_NS, about
 
 NOW = datetime(2026, 11, 24, 17, 30, tzinfo=UTC).timestamp()
 DAY_SECS = 86_400.0
@@ -22,7 +24,6 @@ MARKUP = "<img src=x onerror=document.title='crafted'>"
 """What a caller might say who wishes the page ill."""
 
 RECORDED_SECS = 16.0
-SAMPLE_RATE = 8_000
 
 CLOUD: dict[str, Any] = {
     **{"stt": "deepgram", "stt_model": "nova-3"},
@@ -236,16 +237,21 @@ def eventful(id: str = RECORDED, *, at: float = NOW - 1_800) -> tuple[Call, list
 
 def record(path: Path) -> None:
     """A recording of the eventful call: the caller left, a tone to the right."""
-    at = np.arange(round(RECORDED_SECS * SAMPLE_RATE)) / SAMPLE_RATE
-    caller = 0.2 * np.sin(2 * np.pi * 220 * at) * (at % 3 < 1)
-    voice = 0.2 * np.sin(2 * np.pi * 440 * at) * (at % 3 >= 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        frames = np.column_stack([caller, voice])
-        file.writeframes(np.round(frames * 32767).astype("<i2").tobytes())
+    file = InlineWriter().open(path, about(path.stem))
+
+    def tone(rate: int, hertz: int, start: float) -> bytes:
+        at = start + np.arange(rate // 10) / rate
+        spoken = (at % 3 < 1) == (hertz == 220)
+        wave = 0.2 * np.sin(2 * np.pi * hertz * at) * spoken
+        return np.round(wave * 32767).astype("<i2").tobytes()
+
+    for step in range(round(RECORDED_SECS * 10)):
+        start = step / 10
+        began = START_NS + round(start * 1e9)
+        file.write(began, "/agent/audio", raw_audio(tone(24_000, 440, start), 24_000))
+        came = began + 100_000_000
+        file.write(came, "/caller/audio", raw_audio(tone(16_000, 220, start), 16_000))
+    file.close()
 
 
 def fill(database: Database, *, calls: int = 130) -> None:

@@ -568,8 +568,8 @@ def test_a_call_without_a_recording_has_no_player(visit: Visit) -> None:
 
 
 def test_a_recording_that_is_damaged_is_told_of(server: CallLogServer, visit: Visit) -> None:
-    damaged = server.recordings / "c-gone.wav"
-    damaged.write_bytes(b"RIFF and nothing else")
+    damaged = server.recordings / "c-gone.mcap"
+    damaged.write_bytes(b"MCAP and nothing else")
     try:
         page = visit("calls/c-gone")
         expect(page.get_by_role("alert").last).to_contain_text("The recording cannot be played.")

@@ -1,0 +1,119 @@
+"""Removal of what may not be kept of a recording, so that the rest can still be replayed."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from recording.message import Message, samples_of
+from recording.recording import Recording
+from recording.schemas import AUDIO_TOPICS
+
+REDACTED = "redacted"
+"""Key of the metadata that says that a recording was redacted."""
+
+_DIGIT = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|\d+)"
+_PERSONAL = (
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    # As a recogniser writes it down when it is said: "ada at example dot com".
+    r"[\w.+-]+(?:\s+(?:dot|underscore|dash|hyphen)\s+[\w-]+)*\s+at\s+[\w-]+"
+    r"(?:\s+(?:dot\s+)?[\w-]+)??\s*(?:\s+dot\s+|\.)(?:com|org|net|edu|gov|io|dev|ai|uk|de|eu|fr)\b"
+    r"(?:\s+dot\s+\w+)?",
+    # A telephone number has nine digits or more; a span of years has eight.
+    r"\+?\(?\d(?:[\s().-]{0,2}\d){8,}",
+    rf"\b{_DIGIT}(?:[\s,-]+{_DIGIT}){{6,}}\b",
+)
+
+
+class Masking:
+    """Masks addresses and telephone numbers in texts, each letter by an ``x``, each digit by a 0.
+
+    What is masked keeps its length and its words, so that the same question is still the same.
+
+    Parameters:
+        words: Further words to be masked, such as a name.
+    """
+
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        further = (rf"\b{re.escape(word.strip())}\b" for word in words if word.strip())
+        self._personal = re.compile("|".join((*_PERSONAL, *further)), re.IGNORECASE)
+
+    def text(self, text: str) -> str:
+        """A text with what is personal in it masked."""
+        return self._personal.sub(_masked, text)
+
+    def plain(self, value: Any) -> Any:
+        """The same of every text in plain values."""
+        match value:
+            case str():
+                return self.text(value)
+            case list():
+                return [self.plain(one) for one in value]
+            case dict():
+                return {name: self.plain(one) for name, one in value.items()}
+            case _:
+                return value
+
+
+def redact(recording: Recording, words: Sequence[str] = ()) -> Recording:
+    """A recording without both voices and with what is personal in its texts masked.
+
+    Of audio, the length remains. What the page said of itself is dropped.
+
+    Args:
+        recording: The recording.
+        words: Further words to be masked, such as a name.
+    """
+    masking = Masking(words)
+    return replace(
+        recording,
+        metadata={**recording.metadata, REDACTED: "yes"},
+        messages=tuple(_without_audio(_masked_messages(recording.messages, masking))),
+    )
+
+
+def _masked_messages(messages: Sequence[Message], masking: Masking) -> Iterator[Message]:
+    arguments = _masked_arguments(messages, masking)
+    for message in messages:
+        data = message.data
+        if message.topic in AUDIO_TOPICS:
+            yield message
+        elif data.get("event") == "arguments":
+            yield replace(message, data={**data, "json": next(arguments[data["ask"]])})
+        else:
+            plain = masking.plain(dict(data))
+            if message.topic in ("/agent/page", "/caller/page"):
+                plain.pop("about", None)
+            yield replace(message, data=plain)
+
+
+def _masked_arguments(messages: Sequence[Message], masking: Masking) -> Mapping[int, Iterator[str]]:
+    """A decision's JSON comes in pieces, cut anywhere: it is masked whole, and cut again."""
+    pieces: defaultdict[int, list[str]] = defaultdict(list)
+    for message in messages:
+        if message.data.get("event") == "arguments":
+            pieces[message.data["ask"]].append(message.data["json"])
+
+    def cut_again(parts: list[str]) -> Iterator[str]:
+        whole, at = masking.text("".join(parts)), 0
+        for part in parts:
+            yield whole[at : at + len(part)]
+            at += len(part)
+
+    return {ask: cut_again(parts) for ask, parts in pieces.items()}
+
+
+def _without_audio(messages: Iterator[Message]) -> Iterator[Message]:
+    for message in messages:
+        if message.topic in AUDIO_TOPICS:
+            samples = samples_of(message.data)
+            yield replace(message, data={**message.data, "data": "", "samples": samples})
+        else:
+            yield message
+
+
+def _masked(found: re.Match[str]) -> str:
+    return "".join(
+        "0" if letter.isdigit() else "x" if letter.isalpha() else letter for letter in found[0]
+    )
