@@ -13,8 +13,10 @@ from evals.matching import Call, match
 from evals.truth import CallTruth, Utterance
 from recording.message import Message
 from recording.recording import Recording
+from recording.writer import InlineWriter
 
 RATE = 24_000
+STARTED_NS = 1_000_000_000 * 10**9
 
 
 def tone(secs: float, *, lead: float = 0.0, tail: float = 0.0) -> bytes:
@@ -112,14 +114,29 @@ class Recorded:
     @property
     def recording(self) -> Recording:
         """The recording."""
-        messages = tuple(sorted(self._messages, key=lambda one: one.at))
-        metadata = {
+        return Recording(Path(self.name), self._metadata, self._in_order)
+
+    def write(self, folder: Path) -> Path:
+        """Write it to a file of its name."""
+        path = folder / self.name
+        file = InlineWriter().open(path, self._metadata)
+        for message in self._in_order:
+            file.write(STARTED_NS + round(message.at * 1e9), message.topic, message.data)
+        file.close()
+        return path
+
+    @property
+    def _in_order(self) -> tuple[Message, ...]:
+        return tuple(sorted(self._messages, key=lambda one: one.at))
+
+    @property
+    def _metadata(self) -> dict[str, str]:
+        return {
             "call": "c-1",
-            "started_at": "1000000000.0",
+            "started_at": repr(STARTED_NS / 1e9),
             "format": "1",
             "document_hash": self._hash,
         }
-        return Recording(path=Path(self.name), metadata=metadata, messages=messages)
 
     @property
     def facts(self) -> Facts:
