@@ -32,11 +32,21 @@ from pipecat.workers.base_worker import WorkerParams
 from knowledge.document import load
 from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
 from pipeline.frames import EndOfTurnFrame, Usage
+from pipeline.records import Caller, CallRecord
+from pipeline.settings import Settings
 from pipeline.speculation import Speculation
-from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
+from processors.decision import (
+    ArgumentsDelta,
+    Brain,
+    BrainEvent,
+    Question,
+    ToolStart,
+    UsageReport,
+)
 from processors.failover import TextToSpeechFailover
 from processors.floor import Ending
 from processors.grounded import GroundedCaller
+from processors.recorder import Facts, Recorder, Tape
 from processors.speech_order import SpeechOrder
 from processors.turn_taking import TurnTaking
 from transports.browser import BrowserTransport
@@ -208,6 +218,7 @@ class ScriptedCall:
         preemptive: bool = False,
         voice_fails_at: str = "",
         earned_tokens: int = 500,
+        tape: Tape | None = None,
     ) -> None:
         self.conversation = Conversation()
         # Turns of other calls have earned what this one may waste.
@@ -223,25 +234,35 @@ class ScriptedCall:
                 [ScriptedVoice(self.conversation, fails_at=voice_fails_at), self.voice],
                 names=["first", "second"],
             )
+        page = Page(self.socket)  # type: ignore[arg-type]
         transport = BrowserTransport(
-            Page(self.socket),  # type: ignore[arg-type]
+            page,
             self.conversation,
             ended=self.ended.append,
         )
         self.turn_taking = TurnTaking(
             self.conversation, instant=instant, ending=ending, preemptive=preemptive
         )
+        brain: Brain = self.brain
+        self.recorder: Recorder | None = None
+        if tape is not None:
+            self.recorder = page.recorder = self._recorder(tape)
+            self.conversation.kept = self.recorder.turn
+            brain = self.recorder.brain(brain)
+        self.grounded_caller = GroundedCaller(
+            brain=brain, document=load(CV), speculation=self.speculation
+        )
+        if self.recorder is not None:
+            self.recorder.tap("turn", self.turn_taking)
+            self.recorder.tap("brain", self.grounded_caller)
+            self.recorder.tap("tts", self.voice)
         self._tasks = TaskManager(loop=asyncio.get_running_loop())
         self.worker = PipelineWorker(
             Pipeline(
                 [
                     transport.input(),
                     self.turn_taking,
-                    GroundedCaller(
-                        brain=self.brain,
-                        document=load(CV),
-                        speculation=self.speculation,
-                    ),
+                    self.grounded_caller,
                     self.voice,
                     transport.output(),
                 ]
@@ -254,6 +275,25 @@ class ScriptedCall:
             enable_turn_tracking=False,
             idle_timeout_secs=None,
         )
+
+    def _recorder(self, tape: Tape) -> Recorder:
+        facts = Facts(
+            settings=Settings.load(),
+            vendors={"brain": "scripted", "tts": "scripted"},
+            models={},
+            ending=self.turn_taking.floor.ending,
+            preemptive=False,
+        )
+        recorder = Recorder(tape, facts, clock=self.conversation.clock)
+        recorder.begun(self._record())
+        return recorder
+
+    def _record(self, why: str = "") -> CallRecord:
+        started_at = self.conversation.wall()
+        return CallRecord(
+            id="c-scripted", caller=Caller(email="ada@example.com"), started_at=started_at,
+            day="2026-11-24", document="Ada", why=why, turns=self.conversation.number,
+        )  # fmt: skip
 
     async def __aenter__(self) -> "ScriptedCall":
         started = asyncio.Event()
@@ -273,6 +313,10 @@ class ScriptedCall:
         await self.worker.cancel()
         await self._running
         assert not self._tasks.current_tasks(), "a call leaves no task behind"
+        if self.recorder is not None:
+            self.conversation.keep_rest()
+            self.recorder.ended(self._record("hangup"))
+            self.recorder.close()
 
     async def push(self, *frames: Frame) -> None:
         for frame in frames:

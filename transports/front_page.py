@@ -75,6 +75,7 @@ class FrontPage:
                     "auth": settings.auth,
                 },
                 "record": settings.record,
+                "recording_days": settings.recording_days,
                 "ready": self._loaded(),
             }
         )

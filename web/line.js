@@ -99,9 +99,9 @@ export class Line {
     await Promise.all([microphone.open(microphoneId), this.#playing]);
   }
 
-  /** Says that the page is ready: the call begins. */
-  begin() {
-    this.#socket.ready();
+  /** Says that the page is ready: the call begins. @param {boolean} record As the caller agreed. */
+  begin(record) {
+    this.#socket.ready(record);
     this.#ready = true;
   }
 

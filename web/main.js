@@ -11,6 +11,7 @@ import { wishOf } from './keys.js';
 import { showAbout } from './landing.js';
 import { Line } from './line.js';
 import { Page } from './page.js';
+import { Recording } from './recording.js';
 import { Sentences } from './sentences.js';
 import { Transcript } from './transcript.js';
 import { Trouble } from './trouble.js';
@@ -26,6 +27,7 @@ const page = new Page(document);
 const text = new DocumentView(find('document'));
 const captions = new Captions(find('log'), find('interim'), (id) => text.title(id));
 const devices = new Devices(find('microphone'), find('speaker'));
+const recording = new Recording(document);
 const voiceLine = new VoiceLine(find('voice-line'));
 const instruments = new Instruments(document, (id) => text.title(id));
 const figures = new Figures();
@@ -43,7 +45,8 @@ let awake = null;
  * `samplesPlayed` counts the current epoch. `litLines` are the document's lines lit now, and
  * `sentencesLit` every sentence that has begun to be played, with the sample at which the page lit
  * it. `audible` is the last answer's first audible sample as it was reported, and `clock` how far the
- * server's clock is ahead. `turns` are the turns' records so far. `tap()` records what is handed to the loudspeaker from then on: it resolves to a Tap, whose
+ * server's clock is ahead. `recorded` is whether Viva records the call, null if it said nothing.
+ * `turns` are the turns' records so far. `tap()` records what is handed to the loudspeaker from then on: it resolves to a Tap, whose
  * `samples()` is all of it so far at `sampleRate`. Called before the call starts, it waits for it.
  */
 const counters = { audioReceived: 0, reports: 0, sentencesLit: [] };
@@ -60,6 +63,7 @@ window.viva = Object.freeze({
   get reports() { return counters.reports; },
   get audible() { return structuredClone(line?.audible ?? null); },
   get clock() { return line?.clock ?? null; },
+  get recorded() { return recording.on; },
   get turns() { return structuredClone(figures.turns); },
   get litLines() { return text.lit; },
   get sentencesLit() { return structuredClone(counters.sentencesLit); },
@@ -111,7 +115,7 @@ async function press() {
   if (!starting()) return;
   begin(own);
   devices.refresh(own.microphone.deviceId);
-  own.begin();
+  own.begin(recording.agreed);
 }
 
 function begin(own) {
@@ -121,6 +125,7 @@ function begin(own) {
   Object.assign(counters, { reports: 0, sentencesLit: [] });
   muted = false;
   page.notice = '';
+  recording.begin();
   captions.clear();
   text.clear();
   figures.begin();
@@ -160,6 +165,7 @@ function take(event, own) {
     heard(played);
   }
   transcript.receive(event);
+  recording.receive(event);
   call.receive(event.type === 'failover' ? named(event) : event, now());
   captions.show(transcript);
   text.mark(transcript.cited());
@@ -266,6 +272,7 @@ async function tellAbout() {
   captions.voiceName = about.persona.name;
   if (call.state !== 'landing') return;
   showAbout(about, document);
+  recording.about(about);
   showAccount(about.account, document).catch(() => {});
   figures.about(about);
   instruments.show(figures);

@@ -34,9 +34,10 @@ export class Wire {
     return typeof message === 'string' ? this.#text(message) : this.#audio(message);
   }
 
-  clientReady() {
+  /** @param {boolean} record Whether the caller agrees to be recorded. */
+  clientReady(record) {
     const about = { library: 'viva-web' };
-    return this.#say('client-ready', { version: VERSION, about });
+    return this.#say('client-ready', { version: VERSION, about, record });
   }
 
   /** @param {{epoch: number, samples: number, final: boolean}} report */

@@ -43,8 +43,9 @@ export class Socket {
     return this.#wire.received;
   }
 
-  ready() {
-    this.#send(this.#wire.clientReady());
+  /** @param {boolean} record Whether the caller agrees to be recorded. */
+  ready(record) {
+    this.#send(this.#wire.clientReady(record));
   }
 
   playback(report) {

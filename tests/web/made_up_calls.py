@@ -243,7 +243,7 @@ def record(path: Path) -> None:
         at = start + np.arange(rate // 10) / rate
         spoken = (at % 3 < 1) == (hertz == 220)
         wave = 0.2 * np.sin(2 * np.pi * hertz * at) * spoken
-        return np.round(wave * 32767).astype("<i2").tobytes()
+        return bytes(np.round(wave * 32767).astype("<i2").tobytes())
 
     for step in range(round(RECORDED_SECS * 10)):
         start = step / 10

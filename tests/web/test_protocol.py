@@ -50,7 +50,7 @@ def test_the_server_understands_every_message_of_the_page(blank: Page) -> None:
           const { Wire } = await import('/web/protocol.js');
           const wire = new Wire();
           const report = { kind: 'tick', epoch: 3, samples: 4800, final: true };
-          return [wire.clientReady(), wire.playback(report), wire.clock(12.345),
+          return [wire.clientReady(true), wire.playback(report), wire.clock(12.345),
             wire.audible({ epoch: 3, sample: 5400, at: 90.25 }), wire.hangup()];
         }"""
     )
