@@ -115,7 +115,7 @@ def test_two_answers_are_two_stretches_however_close() -> None:
 def test_the_caller_s_speech_is_dated_back_to_when_it_was_spoken() -> None:
     facts = Recorded().speaks(2.0, 3.5).ends(9.0).facts
     ((start, end),) = [(one.start, one.end) for one in facts.speech]
-    assert (start, end) == (pytest.approx(2.0), pytest.approx(3.5))
+    assert (start, end) == pytest.approx((2.0, 3.5))
 
 
 def test_a_turn_that_is_written_down_again_is_as_it_was_last() -> None:
@@ -149,7 +149,7 @@ def test_an_utterance_may_begin_a_little_before_the_cut_that_moved_it() -> None:
     call = Recorded()
     call.put(5.5, "/replay/Shift", {"recorded": 6.0, "replayed": 5.5, "utterance": 0})
     (heard,) = call.ends(20.0).matched(question(5.9, 8.0)).heard
-    assert (heard.truth.start, heard.truth.end) == (pytest.approx(5.4), pytest.approx(7.5))
+    assert (heard.truth.start, heard.truth.end) == pytest.approx((5.4, 7.5))
 
 
 def test_a_replay_says_what_it_missed_and_what_failed() -> None:

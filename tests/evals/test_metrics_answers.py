@@ -129,7 +129,8 @@ def test_what_is_sensitive_must_not_be_answered_for_whatever_reason() -> None:
         decided(3, "respond", "respond"),
     ]
     refusals = by_name(decisions.measure(calls))["sensitive_refusals"]
-    assert (refusals.value, len(refusals.samples)) == (pytest.approx(2 / 3), 3)
+    assert refusals.value == pytest.approx(2 / 3)
+    assert len(refusals.samples) == 3
 
 
 # Citations.

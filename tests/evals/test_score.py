@@ -252,11 +252,9 @@ async def test_a_judge_that_cannot_be_reached_is_an_error() -> None:
 
 def test_a_judge_needs_an_endpoint_and_a_model() -> None:
     with pytest.raises(JudgeError, match="BRAIN_BASE_URL is not set"):
-        OpenAIJudge.of(Settings(_env_file=None, brain_base_url="", brain_model=""))
+        OpenAIJudge.of(Settings.load(brain_base_url="", brain_model=""))
     with pytest.raises(JudgeError, match="BRAIN_MODEL is not set"):
-        OpenAIJudge.of(
-            Settings(_env_file=None, brain_base_url="http://127.0.0.1:1", brain_model="")
-        )
+        OpenAIJudge.of(Settings.load(brain_base_url="http://127.0.0.1:1", brain_model=""))
 
 
 def test_only_a_known_judge_is_asked(tmp_path: Path) -> None:
