@@ -1,6 +1,8 @@
 """``viva score``: a folder of recordings becomes figures, each with its interval and its turns."""
 
+import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.calls import Run, RunError
+from evals.gate import load_rules
 from evals.metrics.judge import JudgeError, OpenAIJudge, measure
 from evals.score import Scores, score
 from evals.score_commands import app
-from evals.truth import Truth
+from evals.truth import KINDS, Truth
 from knowledge.document import load
 from pipeline.settings import Settings
 from tests.evals.recorded import Recorded
@@ -207,6 +210,19 @@ def test_every_metric_has_its_page() -> None:
         assert f"({Path(metric.definition).name})" in Path("docs/metrics/README.md").read_text()
 
 
+def test_the_page_of_metrics_explains_every_kind_and_every_rule(tmp_path: Path) -> None:
+    page = Path("docs/metrics/README.md").read_text("utf-8")
+    assert all(f"| `{kind}` |" in page for kind in KINDS)
+    truth, gates = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    shown = tmp_path / "shown.toml"
+    shown.write_text(truth, "utf-8")
+    (call,) = Truth.load(shown).calls.values()
+    assert call.utterances[0].snr_db == 20
+    shown.write_text(gates, "utf-8")
+    rules = [rule.metric for rule in load_rules(shown)]
+    assert rules == ["backchannel_selectivity", "e2e_latency_p95"]
+
+
 # The judge.
 
 
@@ -255,6 +271,22 @@ def test_a_judge_needs_an_endpoint_and_a_model() -> None:
         OpenAIJudge.of(Settings.load(brain_base_url="", brain_model=""))
     with pytest.raises(JudgeError, match="BRAIN_MODEL is not set"):
         OpenAIJudge.of(Settings.load(brain_base_url="http://127.0.0.1:1", brain_model=""))
+
+
+async def test_the_judge_s_opinion_is_among_the_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, clean("a.mcap"))
+    reply = Reply(tool="", text='{"faithful": true, "why": "It says so."}')
+    async with OpenAISimulator(Model(script=(reply,))) as vendor:
+        monkeypatch.setenv("BRAIN_BASE_URL", vendor.url)
+        monkeypatch.setenv("BRAIN_MODEL", "simulated")
+        done = await asyncio.to_thread(viva, "score", folder, "--judge", "openai")
+    assert done.exit_code == 0, done.output
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    judged = scores["metrics"]["judged_faithful"]
+    assert (judged["value"], judged["n"]) == (1.0, 1)
+    assert judged["evidence"][0]["note"] == "It says so."
 
 
 def test_only_a_known_judge_is_asked(tmp_path: Path) -> None:

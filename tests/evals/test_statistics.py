@@ -33,6 +33,12 @@ def test_a_percentile_lies_between_two_samples_in_proportion() -> None:
     assert percentile(95)(values([1.0, 2.0, 3.0, 4.0, 5.0])) == pytest.approx(4.8)
 
 
+@given(FIGURES, st.integers(0, 100))
+@settings(deadline=None)
+def test_a_percentile_is_numpy_s(figures: list[float], rank: int) -> None:
+    assert percentile(rank)(values(figures)) == pytest.approx(np.percentile(figures, rank))
+
+
 def test_calibration_error_adds_up_the_gaps_of_the_bins() -> None:
     # Bin 0: claims 0.95 four times, right three times: 0.8 too much. Bin 1: claims 0.5 once, right.
     gaps = [-0.05, -0.05, -0.05, 0.95, -0.5]
@@ -120,6 +126,19 @@ def test_a_difference_has_the_same_p_the_other_way_round(figures: list[float], s
     back = statistics.permutation(values(other), values(figures), mean)
     assert there == pytest.approx(back)
     assert 0 < there <= 1
+
+
+@given(FIGURES, st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_a_mean_is_tested_as_any_other_statistic_is(figures: list[float], seed: int) -> None:
+    other = list(np.random.default_rng(seed).normal(0, 5, len(figures)))
+    weights = [1.0 + index % 3 for index in range(len(figures))]
+    a, b = values(figures, weights), values(other, weights[::-1])
+    clusters = [index // 3 for index in range(len(figures))]
+    fast = statistics.compare(a, b, clusters, mean)
+    slow = statistics.compare(a, b, clusters, lambda some: 1.0 * mean(some))
+    assert fast.p == pytest.approx(slow.p)
+    assert (fast.ci95 or ()) == pytest.approx(slow.ci95 or ())
 
 
 def test_a_binary_metric_is_tested_by_mcnemar() -> None:
