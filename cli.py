@@ -26,12 +26,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from accounts import commands as accounts_commands
 from accounts import operator_key
 from accounts.network import is_loopback_host
+from evals import report_commands, score_commands
 from knowledge.document import DocumentError, load
 from ledger import commands as ledger_commands
 from pipeline.settings import Settings, SettingsError, example
 from pipeline.vendors import STAGES, choose, of_stage
-
 from recording import commands as recording_commands
+
 app = typer.Typer(
     help="Call a document: a grounded voice agent that anyone can host.",
     no_args_is_help=True,
@@ -41,9 +42,10 @@ app = typer.Typer(
 )
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
-_terminal = Console(stderr=True, highlight=False)
 app.add_typer(recording_commands.app, name="recording")
 app.add_typer(score_commands.app)
+app.add_typer(report_commands.app)
+_terminal = Console(stderr=True, highlight=False)
 
 
 def _fail(message: str) -> typer.Exit:

@@ -12,6 +12,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from evals.report_commands import Html, written
+
 if TYPE_CHECKING:
     from evals.score import Scores
     from knowledge.document import Document
@@ -57,6 +59,7 @@ def score(
             "OpenAI-compatible endpoint [BRAIN_BASE_URL, BRAIN_MODEL, BRAIN_API_KEY].",
         ),
     ] = "",
+    html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what scores.json holds.")] = False,
 ) -> None:
     """Score replayed or recorded calls, and write DIR/scores.json.
@@ -73,6 +76,8 @@ def score(
         scores.write(path)
     except OSError as error:
         raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
+    if html is not None:
+        written([folder], html)
     for one in scores.run.unreadable:
         _say(f"{one.file}: {one.error}")
     if as_json:
@@ -93,6 +98,7 @@ def compare(
     *,
     truth: OfTruth = None,
     knowledge: OfDocument = None,
+    html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare two runs of the same calls, turn by turn and metric by metric.
@@ -101,7 +107,10 @@ def compare(
     """
     from evals.compare import compare_runs, told
 
-    compared = compare_runs(_scored(a, truth, knowledge), _scored(b, truth, knowledge))
+    scores = _scored(a, truth, knowledge), _scored(b, truth, knowledge)
+    compared = compare_runs(*scores)
+    if html is not None:
+        written([a, b], html, scores=scores)
     if as_json:
         typer.echo(json.dumps(compared.as_dict(), indent=1, ensure_ascii=False))
         return
@@ -218,13 +227,18 @@ def _documents(knowledge: Path | None) -> "list[Document]":
 
 
 def _print_scores(scores: Mapping[str, Any]) -> None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    without: dict[str, list[str]] = {}
     for name, one in scores["metrics"].items():
+        if one["value"] is None:
+            without.setdefault(one["note"], []).append(name)
+            continue
         interval = " to ".join(_figure(end, one["unit"]) for end in one["ci95"] or ())
-        target = "" if one["target"] is None else _target(one)
-        value = _figure(one["value"], one["unit"]) if one["value"] is not None else "none"
-        rows.append((name, value, interval, str(one["n"]), target, one["note"]))
+        value = _figure(one["value"], one["unit"])
+        rows.append((name, value, interval, str(one["n"]), _target(one), one["note"]))
     _print_table(("metric", "value", "95 % interval", "n", "target", ""), rows)
+    for note, names in without.items():
+        typer.echo(f"No value, {note}: {', '.join(names)}.")
     typer.echo(f"{scores['n_calls']} calls, {scores['n_turns']} turns.")
 
 
@@ -242,11 +256,12 @@ def _print_comparison(compared: Mapping[str, Any]) -> None:
 
 
 def _target(metric: Mapping[str, Any]) -> str:
+    value, target = metric["value"], metric["target"]
+    if target is None:
+        return ""
     above = metric["better"] == "higher"
-    met = metric["value"] is not None and (
-        metric["value"] >= metric["target"] if above else metric["value"] <= metric["target"]
-    )
-    return f"{'≥' if above else '≤'} {metric['target']:g}{'' if met else ' missed'}"
+    met = value >= target if above else value <= target
+    return f"{'≥' if above else '≤'} {target:g}{'' if met else ' missed'}"
 
 
 def _figure(value: float, unit: str) -> str:

@@ -1,0 +1,274 @@
+"""The report's plots, as SVG whose text is text and whose colours are the page's.
+
+Each is drawn in the size it is shown in, so that its words can be read on a telephone too. Who does
+not see them has the same figures in a table beside them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+from markupsafe import Markup
+
+WIDTH = 340
+HEIGHT = 176
+LEFT, RIGHT, TOP, BOTTOM = 40, 332, 10, 150
+MOST_TICKS = 6
+MARKED = (0.5, 0.95, 0.99)
+"""The percentiles that are marked on a distribution."""
+
+STRIP_WIDTH, STRIP_HEIGHT = 200, 22
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values of one run.
+
+    Parameters:
+        name: What they are of.
+        values: In any order.
+    """
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Answers of like confidence.
+
+    Parameters:
+        stated: How sure the agent was of them, 0 to 1.
+        right: Which part of them was right.
+        count: How many they are.
+        label: What the agent calls it.
+        low: Lower end of the interval of ``right``.
+        high: Upper end.
+    """
+
+    stated: float
+    right: float
+    count: int
+    label: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where values are drawn.
+
+    Parameters:
+        low: The value at ``start``.
+        high: The value at ``end``.
+        start: Pixels.
+        end: Pixels.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Where a value is, in tenths of a pixel; those outside are at the edge."""
+        share = (value - self.low) / ((self.high - self.low) or 1.0)
+        return round(self.start + min(1.0, max(0.0, share)) * (self.end - self.start), 1)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which a share of them lies, between the two nearest (Hyndman & Fan's 7)."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
+    """Round values from ``low`` to ``high``, at most so many."""
+    span = (high - low) or 1.0
+    size = 10.0**-9
+    while True:
+        for factor in (1, 2, 5):
+            step = size * factor
+            if span / step <= most - 1:
+                first, last = ceil(low / step - 1e-6), floor(high / step + 1e-6)
+                return [round(number * step, 9) for number in range(first, last + 1)]
+        size *= 10
+
+
+def distribution(
+    series: Sequence[Series], *, label: str, unit: str = "s", high: float | None = None
+) -> Markup:
+    """Which part of the values is at most so large, a line a run; p50, p95 and p99 are marked.
+
+    Args:
+        series: One run, or two that are compared: the first is dashed then.
+        label: What is distributed.
+        unit: Of the values.
+        high: Right end of the scale; the largest value by default.
+    """
+    filled = [one for one in series if one.values]
+    largest = 1.04 * (high or max((max(one.values) for one in filled), default=1.0) or 1.0)
+    x = Scale(0.0, largest, LEFT, RIGHT)
+    y = Scale(0.0, 1.0, BOTTOM, TOP)
+    parts = [*_bottom(x, ticks(0.0, largest, 5), unit), *_levels(y)]
+    for number, one in enumerate(filled):
+        side = _side(number, len(filled))
+        ordered = sorted(one.values)
+        steps = [f"M{x(0)} {y(0)}"]
+        steps += [f"H{x(value)}V{y((at + 1) / len(ordered))}" for at, value in enumerate(ordered)]
+        parts.append(
+            Markup('<path class="step {}" d="{}"/>').format(side, "".join([*steps, f"H{x.end}"]))
+        )
+        for share in MARKED:
+            value = quantile(ordered, share)
+            parts.append(
+                Markup('<circle class="mark {}" cx="{}" cy="{}" r="3.5"/>').format(
+                    side, x(value), y(share)
+                )
+            )
+    return picture(parts, f"Distribution: {label}", WIDTH, HEIGHT)
+
+
+def reliability(bins: Sequence[Sequence[Bin]], *, label: str) -> Markup:
+    """How often answers of a stated confidence were right, with how many they are.
+
+    On the diagonal the agent is as often right as it says. A dot's area is the number of answers.
+
+    Args:
+        bins: Of one run, or of two that are compared.
+        label: What is shown.
+    """
+    x, y = Scale(0.0, 1.0, LEFT, RIGHT), Scale(0.0, 1.0, BOTTOM, TOP)
+    most = max((one.count for each in bins for one in each), default=1) or 1
+    parts = [
+        *_bottom(x, ticks(0.0, 1.0, 6), ""),
+        *_left(y, [0.0, 0.5, 1.0]),
+        Markup('<path class="ideal" d="M{} {}L{} {}"/>').format(x(0), y(0), x(1), y(1)),
+    ]
+    for number, each in enumerate(bins):
+        side = _side(number, len(bins))
+        filled = [one for one in each if one.count]
+        line = "L".join(f"{x(one.stated)} {y(one.right)}" for one in filled)
+        if line:
+            parts.append(Markup('<path class="step {}" d="M{}"/>').format(side, line))
+        for one in filled:
+            at, size = x(one.stated), round(3 + 6 * (one.count / most) ** 0.5, 1)
+            if one.low is not None and one.high is not None:
+                parts.append(
+                    Markup('<path class="whisker" d="M{} {}V{}"/>').format(
+                        at, y(one.low), y(one.high)
+                    )
+                )
+            parts += [
+                Markup('<circle class="dot {}" cx="{}" cy="{}" r="{}"/>').format(
+                    side, at, y(one.right), size
+                ),
+            ]
+            if len(bins) == 1:
+                parts.append(
+                    Markup('<text class="end" x="{}" y="{}">n {}</text>').format(
+                        at - 6, y(one.right) + size + 13, one.count
+                    )
+                )
+    return picture(parts, label, WIDTH, HEIGHT)
+
+
+def strip(
+    value: float | None,
+    interval: tuple[float, float] | None,
+    target: float | None,
+    *,
+    ratio: bool,
+) -> Markup:
+    """A value on a line, with its interval as a bar and its target as a tick."""
+    known = [each for each in (value, target, *(interval or ())) if each is not None]
+    if not known:
+        return Markup("")
+    high = 1.0 if ratio and max(known) <= 1.0 else max(known) * 1.15 or 1.0
+    return _strip(Scale(min(0.0, *known), high, 4, STRIP_WIDTH - 4), value, interval, target)
+
+
+def difference_strip(
+    value: float | None, interval: tuple[float, float] | None, reach: float
+) -> Markup:
+    """A difference on a line whose middle is "none"."""
+    if value is None:
+        return Markup("")
+    far = reach or 1.0
+    return _strip(Scale(-far, far, 4, STRIP_WIDTH - 4), value, interval, 0.0)
+
+
+def _strip(
+    x: Scale, value: float | None, interval: tuple[float, float] | None, target: float | None
+) -> Markup:
+    middle = STRIP_HEIGHT / 2
+    parts = [Markup('<path class="grid" d="M{} {}H{}"/>').format(x.start, middle, x.end)]
+    if interval is not None:
+        low, high = x(interval[0]), x(interval[1])
+        parts.append(
+            Markup('<rect class="interval" x="{}" y="{}" width="{}" height="6"/>').format(
+                low, middle - 3, round(max(1.0, high - low), 1)
+            )
+        )
+    if target is not None:
+        parts.append(
+            Markup('<path class="target" d="M{} {}V{}"/>').format(x(target), 1, STRIP_HEIGHT - 1)
+        )
+    if value is not None:
+        parts.append(
+            Markup('<circle class="value" cx="{}" cy="{}" r="4"/>').format(x(value), middle)
+        )
+    return picture(parts, "", STRIP_WIDTH, STRIP_HEIGHT)
+
+
+def _side(number: int, count: int) -> str:
+    """A run's class: the one against which another is held is drawn behind, and dashed."""
+    return "before" if count > 1 and number == 0 else "now"
+
+
+def _bottom(x: Scale, values: Sequence[float], unit: str) -> list[Markup]:
+    parts = [Markup('<path class="axis" d="M{} {}H{}"/>').format(x.start, BOTTOM, x.end)]
+    for number, value in enumerate(values):
+        suffix = f" {unit}" if unit and number == len(values) - 1 else ""
+        parts.append(
+            Markup(
+                '<path class="grid" d="M{0} {1}V{2}"/>'
+                '<text class="middle" x="{0}" y="{3}">{4}</text>'
+            ).format(x(value), TOP, BOTTOM, BOTTOM + 16, f"{value:g}{suffix}")
+        )
+    return parts
+
+
+def _left(y: Scale, values: Sequence[float]) -> list[Markup]:
+    return [
+        Markup(
+            '<path class="grid" d="M{} {}H{}"/><text class="end" x="{}" y="{}">{} %</text>'
+        ).format(LEFT, y(value), RIGHT, LEFT - 5, y(value) + 4, round(100 * value))
+        for value in values
+    ]
+
+
+def _levels(y: Scale) -> list[Markup]:
+    return _left(y, [0.0, 0.5, 0.95])
+
+
+def picture(parts: Iterable[str], label: str, width: float, height: float) -> Markup:
+    """Parts of a drawing, in the size they were drawn in.
+
+    Args:
+        parts: Elements of SVG.
+        label: What they show, for those who do not see it; empty where that stands beside it.
+        width: Pixels.
+        height: Pixels.
+    """
+    spoken = (
+        Markup('role="img" aria-label="{}"').format(label)
+        if label
+        else Markup('aria-hidden="true"')
+    )
+    return Markup('<svg viewBox="0 0 {0} {1}" width="{0}" height="{1}" {2}>{3}</svg>').format(
+        width, height, spoken, Markup("").join(parts)
+    )
