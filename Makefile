@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-SOURCES := server.py cli.py accounts ledger operating pipeline processors recording transports knowledge evals tests benchmarks
+SOURCES := server.py cli.py accounts ledger operating pipeline processors recording transports knowledge deploy evals tests benchmarks
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -76,8 +76,11 @@ class Worker:
     news: bytearray = field(default_factory=bytearray)
 
     def burden(self) -> tuple[bool, bool, int]:
-        """What workers are compared by; the least is handed the next connection."""
-        return not self.loaded, not self.taking, self.calls + self.given - self.taken
+        """What workers are compared by; the least is handed the next connection.
+
+        It is better to wait for models than to be refused.
+        """
+        return not self.taking, not self.loaded, self.calls + self.given - self.taken
 
     def take(self, news: dict[str, Any]) -> None:
         """Note what it has told."""
@@ -145,16 +148,17 @@ class Workers:
         numbers = (signal.SIGINT, signal.SIGTERM)
         for asked in numbers:
             loop.add_signal_handler(asked, self._signalled, asked)
+        first = asyncio.create_task(self._keep(0))
+        begun = asyncio.create_task(self._begun.wait())
         try:
+            await asyncio.wait([first, begun], return_when=asyncio.FIRST_COMPLETED)
+            begun.cancel()
+            if first.done():
+                return await first
             async with asyncio.TaskGroup() as group:
-                first = group.create_task(self._keep(0))
-                begun = group.create_task(self._begun.wait())
-                await asyncio.wait([first, begun], return_when=asyncio.FIRST_COMPLETED)
-                begun.cancel()
                 for number in range(1, self._count):
                     group.create_task(self._keep(number))
-        except* WorkerError as errors:
-            raise errors.exceptions[0] from None
+            await first
         finally:
             self._accept(on=False)
             for worker in self.workers.values():

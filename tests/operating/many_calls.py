@@ -38,6 +38,9 @@ from tests.vendors.model import Model
 KEY = "simulated-key"
 CALL_CAP_MICROS = 100_000
 BEGIN_SECS = 60.0
+QUIET_SECS = 15.0
+"""By then the greeting has been heard."""
+MEASURED_SECS = 10.0
 HOLDS_SECS = 100.0
 """By then the hold of a dead process has expired, and a living one has seen it: 60 s and 15 s."""
 
@@ -56,7 +59,7 @@ async def simulated_clouds() -> AsyncIterator[dict[str, str]]:
         anthropic = AnthropicSimulator(Model(api_key=KEY))
         elevenlabs = ElevenLabsSimulator(voice=_tone, keys=[KEY], realtime_factor=0.5)
         for simulator in (deepgram, anthropic, elevenlabs):
-            await stack.enter_async_context(simulator)  # type: ignore[arg-type]
+            await stack.enter_async_context(simulator)
         yield {
             "DEEPGRAM_API_KEY": KEY,
             "DEEPGRAM_BASE_URL": deepgram.url,
@@ -77,6 +80,8 @@ class Outcome:
         began: Calls that began.
         refused: Why the others did not, and how many.
         spread: Calls a worker had, by its number.
+        cpu_share: Of a core, that a call cost the server over ten seconds of listening.
+        megabytes: Memory of all workers then.
         most_committed: The most that was spent and held at any time, in micro-dollars.
         dropped: Calls that ended with a closed socket when a worker was killed.
         went_on: Calls that went on then, and were heard a second later.
@@ -94,6 +99,8 @@ class Outcome:
     began: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     spread: dict[str, int] = field(default_factory=dict)
+    cpu_share: float = 0.0
+    megabytes: float = 0.0
     most_committed: int = 0
     dropped: int = 0
     went_on: int = 0
@@ -141,7 +148,7 @@ class Ledger:
 
     def holds(self) -> int:
         with self._database.reading() as session:
-            return session.execute(select(func.count()).select_from(SpendHold)).scalar_one()
+            return int(session.execute(select(func.count()).select_from(SpendHold)).scalar_one())
 
     def committed(self) -> int:
         with self._database.reading() as session:
@@ -204,6 +211,8 @@ async def play(
             ledger = Ledger(database_url)
             await scene.ready(workers)
             await scene.begin(calls + beyond, ledger)
+            if wait:
+                await scene.measure()
             await scene.kill_one(ledger)
             await scene.let_holds_expire(ledger, wait=wait)
             await scene.come_again(workers)
@@ -257,6 +266,22 @@ class _Scene:
         self._tell(
             f"{outcome.began} calls go on, by worker {outcome.spread}; "
             f"refused: {dict(outcome.refused)}"
+        )
+
+    async def measure(self) -> None:
+        """See what calls cost that only listen, by the processes' own counts."""
+        await asyncio.sleep(QUIET_SECS)
+        before = await self._gauge("process_cpu_seconds_total")
+        await asyncio.sleep(MEASURED_SECS)
+        after = await self._gauge("process_cpu_seconds_total")
+        memory = await self._gauge("process_resident_memory_bytes")
+        secs = sum(after.values()) - sum(before.values())
+        outcome = self._outcome
+        outcome.cpu_share = secs / MEASURED_SECS / outcome.began
+        outcome.megabytes = sum(memory.values()) / 1e6
+        self._tell(
+            f"a call that listens costs {outcome.cpu_share:.2%} of a core; "
+            f"{len(memory)} workers have {outcome.megabytes:.0f} MB"
         )
 
     async def kill_one(self, ledger: Ledger) -> None:
@@ -336,14 +361,15 @@ class _Scene:
         return sorted(children)
 
     async def _spread(self) -> dict[str, int]:
-        return await self._gauge("viva_calls_open")
+        calls = await self._gauge("viva_calls_open")
+        return {number: int(count) for number, count in calls.items()}
 
-    async def _gauge(self, name: str) -> dict[str, int]:
+    async def _gauge(self, name: str) -> dict[str, float]:
         """A gauge of each worker that answers, by its number."""
         async with self._session.get(f"{self._viva.url}/metrics") as answer:
             text = await answer.text()
         return {
-            sample.labels["worker"]: int(sample.value)
+            sample.labels["worker"]: sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
             if sample.name == name

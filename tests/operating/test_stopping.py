@@ -1,0 +1,88 @@
+"""``viva serve`` and its workers, as they are stopped with calls that are open."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.end_to_end.running import Viva
+from tests.operating.callers import QuietCaller
+from tests.operating.many_calls import simulated_clouds
+
+
+@asynccontextmanager
+async def serving(**settings: str) -> AsyncIterator[Viva]:
+    """A loaded server whose vendors are simulated."""
+    async with simulated_clouds() as clouds:
+        more = {"SILENCE_PROMPT_SECS": "60", "MAX_LAG_SECS": "5", **settings}
+        viva = await asyncio.to_thread(lambda: Viva(**clouds, **more))
+        try:
+            await asyncio.to_thread(viva.loaded)
+            yield viva
+        finally:
+            if viva.running:
+                viva.process.send_signal(signal.SIGINT)
+                await asyncio.to_thread(viva.process.wait, 20.0)
+            viva.kill()
+
+
+async def call(viva: Viva) -> tuple[QuietCaller, "asyncio.Task[QuietCaller]"]:
+    """Somebody who calls, once their call has begun or been refused."""
+    caller = QuietCaller(viva.socket_url)
+    running = asyncio.create_task(caller.run())
+    await asyncio.wait_for(caller.began.wait(), 20.0)
+    return caller, running
+
+
+async def ended(viva: Viva, secs: float) -> int:
+    """The exit status, which comes in time, after which nothing is left."""
+    status = await asyncio.to_thread(viva.process.wait, secs)
+    assert viva.left == []
+    assert "Traceback" not in viva.stderr
+    return status
+
+
+async def test_sigterm_waits_for_calls_and_turns_others_away_until_its_time_is_up() -> None:
+    async with serving(WORKERS="2", DRAIN_SECS="4") as viva:
+        hanging_up, first = await call(viva)
+        staying, second = await call(viva)
+        began = time.monotonic()
+        viva.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(1.0)
+        late, third = await call(viva)
+        assert late.ended == "shutdown"
+        assert hanging_up.open
+        assert staying.open
+        hanging_up.hang_up()
+        await asyncio.wait_for(first, 3.0)
+        assert hanging_up.ended == "hangup"
+        assert await ended(viva, 20.0) == 0
+        assert time.monotonic() - began >= 4.0
+        await asyncio.gather(second, third)
+        assert staying.ended == "shutdown", "it is told, and not cut off"
+
+
+async def test_a_second_signal_ends_it_at_once() -> None:
+    async with serving(DRAIN_SECS="60") as viva:
+        caller, calling = await call(viva)
+        viva.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        assert caller.open
+        viva.process.send_signal(signal.SIGTERM)
+        assert await ended(viva, 8.0) == 0
+        await calling
+        assert caller.ended == "shutdown"
+
+
+async def test_workers_do_not_outlive_a_foreman_that_is_killed() -> None:
+    async with serving(WORKERS="2") as viva:
+        caller, calling = await call(viva)
+        os.kill(viva.process.pid, signal.SIGKILL)
+        give_up = time.monotonic() + 15.0
+        while any(viva.left):  # one that has ended has no command line, though nobody waited for it
+            assert time.monotonic() < give_up, viva.left
+            await asyncio.sleep(0.1)
+        await asyncio.wait_for(calling, 5.0)
+        assert caller.ended == "shutdown", "its worker still ends its call politely"
