@@ -12,6 +12,9 @@ from evals.intervals import Interval
 KINDS = ("question", "backchannel", "noise", "background", "bargein", "courtesy")
 """What the caller's side can be heard doing; see docs/metrics/README.md."""
 
+TAKES_TURN = ("question", "bargein", "courtesy")
+"""The kinds that the agent must answer, unless the truth says otherwise."""
+
 DECISIONS = ("respond", "escalate", "")
 
 _REQUIRED = object()
@@ -161,7 +164,7 @@ def _utterance(table: Mapping[str, Any], where: str) -> Utterance:
         end=end,
         pauses=fields.pauses(start, end),
         over_agent=fields.truth("over_agent", default=False),
-        takes_turn=fields.truth("takes_turn", default=kind in ("question", "bargein")),
+        takes_turn=fields.truth("takes_turn", default=kind in TAKES_TURN),
         decision=fields.one_of("decision", DECISIONS, ""),
         sections=fields.texts("sections"),
         sensitive=fields.truth("sensitive", default=False),

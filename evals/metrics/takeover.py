@@ -74,7 +74,10 @@ def _answered(call: Call, heard: Heard) -> Interval | None:
     """When the answer was heard, if it took the turn before the caller spoke again."""
     answer = heard.answer
     voices = [one for one in answer.voice if one.start < call.after(heard)] if answer else []
-    return Interval(voices[0].start, voices[-1].end) if taken_over(voices) else None
+    brief = heard.truth.kind == "courtesy"  # "You're welcome." is all there is to say.
+    if not voices or not (brief or taken_over(voices)):
+        return None
+    return Interval(voices[0].start, voices[-1].end)
 
 
 def _taken(call: Call, *, over: bool) -> Iterable[Sample]:

@@ -8,6 +8,7 @@ from evals.intervals import Interval
 from evals.matching import Call
 from evals.metrics import barge_in, eva, floor, takeover
 from evals.metrics.metric import Metric
+from evals.truth import Utterance
 from processors.turn_taking import PHRASES
 from tests.evals.recorded import Recorded, backchannel, bargein, noise, question
 
@@ -64,6 +65,13 @@ def test_a_caller_who_goes_on_at_once_has_not_waited_for_an_answer() -> None:
 def test_a_short_voice_is_no_takeover(secs: float, text: str, taken: bool) -> None:
     call = Recorded().turn(1, 3.0).says(3.5, text, secs, turn=1).ends(20.0)
     assert value(takeover, "smooth_takeover", call.matched(question(1.0, 3.0))) == taken
+
+
+def test_a_courtesy_may_be_answered_briefly() -> None:
+    call = Recorded().turn(1, 3.0).says(3.5, "You're welcome.", 0.7, turn=1).ends(20.0)
+    thanks = Utterance("courtesy", "Thank you.", 2.0, 3.0)
+    assert value(takeover, "smooth_takeover", call.matched(thanks)) == 1.0
+    assert value(takeover, "smooth_takeover", call.matched(question(2.0, 3.0))) == 0.0
 
 
 def test_an_agent_that_speaks_into_a_pause_has_taken_over() -> None:
