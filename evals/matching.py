@@ -116,11 +116,19 @@ def match(facts: Facts, truth: CallTruth | None) -> Call:
             truth=one,
             turns=tuple(turns.get(index, ())),
             over=facts.holding(one.start),
-            joined=index in joined and all(turn.withdrawn for turn in turns.get(index, ())),
+            joined=_went_on(turns.get(index, []), facts.turns, covered=index in joined),
         )
         for index, one in enumerate(placed)
     ]
     return Call(facts, truth, tuple(heard), tuple(spurious))
+
+
+def _went_on(mine: Sequence[Turn], turns: Sequence[Turn], *, covered: bool) -> bool:
+    """Whether a later turn holds the utterance as well: a withdrawn turn is part of the next."""
+    if not mine:
+        return covered
+    withdrawn = all(turn.withdrawn for turn in mine)
+    return withdrawn and any(turn.number > mine[-1].number for turn in turns)
 
 
 def _placed(one: Utterance, facts: Facts) -> Utterance:

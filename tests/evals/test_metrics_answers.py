@@ -73,6 +73,16 @@ def test_two_questions_in_one_turn_are_compared_together() -> None:
     assert (metric.value, len(metric.samples)) == (0.0, 1)
 
 
+def test_a_question_that_the_caller_went_on_from_is_compared_with_the_turn_that_holds_both() -> (
+    None
+):
+    call = Recorded().turn(1, 1.5, "Where did she study?", withdrawn=True)
+    call.turn(2, 3.0, "Where did she study? And when?").ends(20.0)
+    matched = call.matched(question(0.5, 1.5, "Where did she study?"), question(2, 3, "And when?"))
+    (metric,) = words.measure([matched])
+    assert (metric.value, len(metric.samples)) == (0.0, 1)
+
+
 # Latency.
 
 

@@ -142,6 +142,14 @@ def test_two_questions_in_one_turn_are_answered_together() -> None:
     assert second.answer is not None
 
 
+def test_a_question_whose_turn_was_withdrawn_is_in_the_next_one() -> None:
+    call = Recorded().turn(1, 3.0, withdrawn=True).turn(2, 6.0).ends(20.0)
+    first, second = call.matched(question(1.0, 3.0), question(3.5, 6.0)).heard
+    assert (first.joined, second.joined) == (True, False)
+    lost = Recorded().turn(1, 3.0, withdrawn=True).ends(20.0).matched(question(1.0, 3.0))
+    assert not lost.heard[0].joined  # no turn followed that could hold it
+
+
 def test_who_spoke_when_an_utterance_began_is_taken_from_this_run_not_the_recording() -> None:
     call = Recorded().says(1.0, "Hello, I'm Viva, an AI.", 2.0).ends(20.0)
     heard = call.matched(question(2.0, 4.0), question(6.0, 7.0, over_agent=True)).heard
