@@ -65,12 +65,14 @@ _HISTORY: Schema = {
 }
 _FAILOVER = _object(stage=_TEXT, failed=_TEXT, vendor=_TEXT, ends_turns=_TRUTH)
 _ERROR = _object(error=_TEXT, permanent=_TRUTH)
-_SENTENCE: Mapping[str, Schema] = {
-    "text": _TEXT,
-    "turn": _WHOLE,
-    "sections": _TEXTS,
-    "lines": _WHOLES,
-}
+_SENTENCE = _object(
+    optional=("context",),
+    text=_TEXT,
+    turn=_WHOLE,
+    sections=_TEXTS,
+    lines=_WHOLES,
+    context=_TEXT,
+)
 _CONTEXT = _object(context=_TEXT)
 _COST = _object(stt=_WHOLE, brain=_WHOLE, tts=_WHOLE)
 _NAMES: Schema = {"type": "object", "additionalProperties": _TEXT}
@@ -126,7 +128,7 @@ TOPICS: Mapping[str, Schema] = {
     ),
     "/brain/LLMFullResponseStartFrame": _NOTHING,
     "/brain/LLMFullResponseEndFrame": _NOTHING,
-    "/brain/SentenceFrame": _object(_SENTENCE),
+    "/brain/SentenceFrame": _SENTENCE,
     "/brain/DecisionFrame": _object(
         turn=_WHOLE,
         decision=_TEXT,
@@ -145,7 +147,7 @@ TOPICS: Mapping[str, Schema] = {
     "/brain/FailoverFrame": _FAILOVER,
     "/brain/ErrorFrame": _ERROR,
     "/tts/AggregatedTextFrame": _object(text=_TEXT, context=_TEXT),
-    "/tts/SentenceFrame": _object(_SENTENCE, context=_TEXT),
+    "/tts/SentenceFrame": _SENTENCE,
     "/tts/TTSStartedFrame": _CONTEXT,
     "/tts/TTSAudioRawFrame": _object(_AUDIO, context=_TEXT),
     "/tts/TTSTextFrame": _object(text=_TEXT, context=_TEXT, timed=_TRUTH),

@@ -152,6 +152,11 @@ class Viva:
         return self.url.replace("http", "ws", 1) + "/call"
 
     @property
+    def data_dir(self) -> Path:
+        """Where it writes what must last."""
+        return Path(self._data.name)
+
+    @property
     def stderr(self) -> str:
         """What it has written there so far."""
         self._said.seek(0)

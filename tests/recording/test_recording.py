@@ -19,7 +19,7 @@ from mcap.stream_reader import StreamReader
 from recording import writer as writing
 from recording.mcap_file import McapFile
 from recording.recording import Recording, RecordingError
-from recording.schemas import TOPICS, schema_text
+from recording.schemas import TOPICS, schema_name, schema_text
 from recording.writer import InlineWriter, RecordingWriter
 from tests.recording.call import START_NS, STARTED_AT, about, messages, record, tone
 
@@ -58,6 +58,12 @@ def test_messages_are_what_their_schemas_say(recorded: Path) -> None:
 def test_every_topic_has_a_schema_that_is_one() -> None:
     for topic in TOPICS:
         jsonschema.Draft202012Validator.check_schema(json.loads(schema_text(topic)))
+
+
+def test_topics_that_share_a_schemas_name_share_the_schema() -> None:
+    named: dict[str, Any] = {}
+    for topic, schema in TOPICS.items():
+        assert named.setdefault(schema_name(topic), schema) == schema, topic
 
 
 def test_what_was_written_is_read(recorded: Path) -> None:
