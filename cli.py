@@ -26,6 +26,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from accounts import commands as accounts_commands
 from accounts import operator_key
 from accounts.network import is_loopback_host
+from evals import commands as evals_commands
 from evals import report_commands, score_commands
 from knowledge.document import DocumentError, load
 from ledger import commands as ledger_commands
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
+app.add_typer(evals_commands.app)
 app.add_typer(score_commands.app)
 app.add_typer(report_commands.app)
 _terminal = Console(stderr=True, highlight=False)
