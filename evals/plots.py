@@ -117,11 +117,7 @@ def distribution(
     for number, one in enumerate(filled):
         side = _side(number, len(filled))
         ordered = sorted(one.values)
-        steps = [f"M{x(0)} {y(0)}"]
-        steps += [f"H{x(value)}V{y((at + 1) / len(ordered))}" for at, value in enumerate(ordered)]
-        parts.append(
-            Markup('<path class="step {}" d="{}"/>').format(side, "".join([*steps, f"H{x.end}"]))
-        )
+        parts.append(Markup('<path class="step {}" d="{}"/>').format(side, _line(ordered, x, y)))
         for share in MARKED:
             value = quantile(ordered, share)
             parts.append(
@@ -222,6 +218,13 @@ def _strip(
             Markup('<circle class="value" cx="{}" cy="{}" r="4"/>').format(x(value), middle)
         )
     return picture(parts, "", STRIP_WIDTH, STRIP_HEIGHT)
+
+
+def _line(ordered: Sequence[float], x: Scale, y: Scale) -> str:
+    """Through the quantiles of all shares, so that each is on it."""
+    last = len(ordered) - 1
+    points = [f"{x(value)} {y(at / last if last else 1.0)}" for at, value in enumerate(ordered)]
+    return f"M{x(0)} {y(0)}H{x(ordered[0])}L{'L'.join(points)}H{x.end}"
 
 
 def _side(number: int, count: int) -> str:

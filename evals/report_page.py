@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -30,7 +31,6 @@ HEAD = (
     "word_error_rate",
     "decision_accuracy",
     "grounding_violations",
-    "turn_cost",
 )
 """Figures at the head of the page beside those with a target, where there are such."""
 
@@ -144,6 +144,7 @@ class RunPage:
         self._selection = select(self._clips(), self._audio_bytes)
         calls = [self._call(call) for call in run.calls]
         figures = report_figures.figures(run, self._linker(calls))
+        targets = [figure for figure in figures if figure.wanted]
         answered = [turn for turn in self._turns if turn.get("e2e_latency") is not None]
         return render(
             "report.html.j2",
@@ -152,7 +153,7 @@ class RunPage:
             stages=stages(run),
             met=sum(figure.met is True for figure in figures),
             missed=sum(figure.met is False for figure in figures),
-            targets=[figure for figure in figures if figure.wanted],
+            targets=targets if any(figure.met is not None for figure in targets) else [],
             heads=[figure for name in HEAD for figure in figures if figure.name == name],
             families=report_figures.families(figures),
             delays=report_figures.delays([run]),
@@ -283,6 +284,8 @@ class RunPage:
             )
         unreadable = sorted(set(self._troubles) - set(self._anchors))
         yield from (f"{file}: {self._troubles[file]}" for file in unreadable)
+        for one in self._run.replay.get("refused") or ():
+            yield f"{Path(str(one.get('source'))).name} was not replayed: {one.get('error')}"
         hidden = sum(not view.shown and view.file in self._facts for view in calls)
         if hidden:
             yield (

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
 from markupsafe import Markup
@@ -25,7 +24,7 @@ from recording.recording import RecordingError
 MOST_CHANGED = 120
 """Most changed turns that are shown side by side; the others are listed."""
 
-SIDE_SECS, SIDE_WIDTH = 10.0, 540
+SIDE_SECS, LEAST_SIDE_SECS, SIDE_WIDTH = 10.0, 6.0, 540
 """A row of a time line that has half the page."""
 
 LIKELY_P = 0.05
@@ -249,14 +248,16 @@ class PairPage:
     def _duel(self, one: Changed) -> Duel:
         number = one.a if one.a is not None else one.b
         call = one.source.removesuffix(".mcap")
+        longest = max((clip.secs for clip in self._clips(one)), default=SIDE_SECS)
         return Duel(
             anchor=f"d-{call}-{'a' if one.a is not None else 'b'}{number}",
             title=f"{call}, turn {number}",
             changes=tuple(_told(one, without=SEEN_BELOW)),
-            sides=(self._side(one, 0), self._side(one, 1)),
+            sides=(self._side(one, 0, longest), self._side(one, 1, longest)),
         )
 
-    def _side(self, one: Changed, side: int) -> Side:
+    def _side(self, one: Changed, side: int, secs: float) -> Side:
+        """One side; both show as many seconds, in rows of the same length."""
         run = self._runs[side]
         turn = self._turn(one, side)
         if turn is None:
@@ -270,8 +271,9 @@ class PairPage:
         if sounds is None:
             return Side(run.name, view)
         course = sounds.course(facts, call, lambda _number: "")
-        end = wanted.start + SIDE_SECS * ceil(wanted.secs / SIDE_SECS)
-        staves = rows(course, wanted.start, end, row_secs=SIDE_SECS, width=SIDE_WIDTH)
+        secs = max(secs, LEAST_SIDE_SECS)
+        row = secs / max(1, round(secs / SIDE_SECS))
+        staves = rows(course, wanted.start, wanted.start + secs, row_secs=row, width=SIDE_WIDTH)
         clip = self._selection.taken.get(wanted.place)
         view = (
             replace(view, left_out=True)

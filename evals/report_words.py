@@ -6,6 +6,9 @@ from typing import Any
 from accounts.report_words import NONE, REASONS
 from pipeline.records import MICROS
 
+BOUND = "\N{NO-BREAK SPACE}"
+"""Between a figure and its unit, which belong on one line."""
+
 _LEAST_P = 0.001
 
 _SPELT = {
@@ -52,7 +55,7 @@ def figure(value: float | None, unit: str) -> str:
         case "ratio" | "score":
             return f"{value:.3f}".rstrip("0").rstrip(".") if value in (0, 1) else f"{value:.3f}"
         case "s":
-            return f"{value:.3f} s" if abs(value) < 10 else f"{value:.1f} s"
+            return f"{value:.{3 if abs(value) < 10 else 1}f}{BOUND}s"
         case "micros" | "micro-dollars" | "µ$":
             return dollars(value)
         case "$" | "usd" | "USD" | "dollars":
@@ -60,7 +63,7 @@ def figure(value: float | None, unit: str) -> str:
         case "count" | "":
             return f"{value:,.4g}"
         case _:
-            return f"{value:,.4g} {unit}"
+            return f"{value:,.4g}{BOUND}{unit}"
 
 
 def signed(value: float | None, unit: str) -> str:
@@ -77,7 +80,7 @@ def interval(bounds: Sequence[float] | None, unit: str, *, sign: bool = False) -
         return ""
     say = signed if sign else figure
     low, high = (say(bound, unit) for bound in bounds)
-    return f"{low.removesuffix(f' {unit}')} to {high}"
+    return f"{low.removesuffix(f'{BOUND}{unit}')} to {high}"
 
 
 def dollars(micros: float) -> str:
@@ -97,7 +100,7 @@ def probability(p: float | None) -> str:
 
 def seconds(secs: float | None) -> str:
     """A delay; a dash where there is none."""
-    return NONE if secs is None else f"{secs:.2f} s"
+    return NONE if secs is None else f"{secs:.2f}{BOUND}s"
 
 
 def clock(secs: float) -> str:

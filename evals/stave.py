@@ -120,7 +120,8 @@ def rows(
     """
     last = course.secs if end is None else min(end, course.secs)
     full = loudest(course.caller.pcm), loudest(course.agent.pcm)
-    while start < last:
+    # A rounded end is no row of its own.
+    while start < last - 0.01:
         yield _row(course, Scale(start, start + row_secs, 0, width), last, full)
         start += row_secs
 

@@ -20,6 +20,9 @@ DELAYS = (
 
 WIDTH, ROW, LEFT, RIGHT = 400, 20, 98, 336
 PROFILE_WIDTH, PROFILE_HEIGHT, MOST_ROW = 1000, 420, 9
+LEAST_PARTED = 4
+"""Lower lines have no gap between them: it would only grey them."""
+
 MOST_TICKS = 5
 
 
@@ -121,9 +124,9 @@ def profile(turns: Sequence[Sequence[Step]], scale_secs: float) -> Markup:
         Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
             step.stage,
             x(step.start),
-            round(number * row, 1),
+            round(number * row, 2),
             round(x(step.end) - x(step.start), 1),
-            round(row * 0.8, 1),
+            round(row * (0.8 if row >= LEAST_PARTED else 1.0), 2),
         )
         for number, taken in enumerate(slowest)
         for step in taken

@@ -14,7 +14,10 @@ from typer.testing import CliRunner
 
 from cli import app
 from evals import report
+from evals.calls import Run
 from evals.report_run import ReportError
+from evals.score import score
+from evals.truth import Truth
 from tests.evals import made
 
 
@@ -54,7 +57,7 @@ def test_every_link_leads_somewhere_and_every_place_has_one_name(page: str) -> N
 
 def test_a_figure_leads_to_the_turns_behind_it_and_they_lead_back(page: str) -> None:
     figure = _section(page, "m-stop_time")
-    assert "0.550 s" in figure
+    assert "0.550 s" in _words(figure)
     turns = re.findall(r'href="#(c\d+-t\d+)"', figure)
     assert turns, "stop time has no turn behind it"
     for turn in turns:
@@ -172,6 +175,7 @@ def test_a_replay_says_what_it_was_run_with_and_what_it_lacked(tmp_path: Path) -
         "viva": "9.9",
         "options": {"from": "audio", "stages": {"brain": "extractive"}, "set": {"BARGE_IN": "x"}},
         "speed_x_realtime": 123.4,
+        "refused": [{"source": "/somewhere/old.mcap", "error": "old.mcap is damaged."}],
         "calls": [
             {
                 "file": "one.mcap",
@@ -186,6 +190,8 @@ def test_a_replay_says_what_it_was_run_with_and_what_it_lacked(tmp_path: Path) -
     assert "BARGE_IN x" in told
     assert "123 x real time" in told
     assert "turn 1: respond there, escalate here" in told
+    assert "old.mcap was not replayed: old.mcap is damaged." in told
+    assert "/somewhere" not in told
 
 
 def test_a_call_without_truth_shows_what_was_recognised(tmp_path: Path) -> None:
@@ -195,6 +201,19 @@ def test_a_call_without_truth_shows_what_was_recognised(tmp_path: Path) -> None:
     (run / "scores.json").write_text(json.dumps(scores))
     report.write([run], out := tmp_path / "report.html")
     assert re.search(r'class="said caller question"[^>]*>Where did she', out.read_text("utf-8"))
+
+
+def test_without_truth_no_target_is_met_or_missed(tmp_path: Path) -> None:
+    run = made.run(tmp_path / "run", {"one": (made.STUDIED,)})
+    (run / "truth.toml").write_text("")
+    score(Run.read(run), Truth.load(run / "truth.toml")).write(run / "scores.json")
+    report.write([run], out := tmp_path / "report.html")
+    page = out.read_text("utf-8")
+    told = _words(page)
+    assert "Nothing here can be held against a target" in told
+    assert "targets missed" not in told
+    assert "0.500 s" in _words(_section(page, "m-e2e_latency_p50"))
+    assert 'id="m-stop_time"' in page
 
 
 def test_more_calls_than_a_page_holds_are_in_its_table(
@@ -316,8 +335,8 @@ def test_both_runs_are_in_each_distribution(pair: str) -> None:
     figure = pair[pair.index("<code>e2e_latency</code>") :]
     figure = figure[: figure.index("</figure>")]
     assert 'class="step before"' in figure
-    assert "0.50 s" in figure
-    assert "0.80 s" in figure
+    assert "0.50 s" in _words(figure)
+    assert "0.80 s" in _words(figure)
 
 
 def test_links_of_a_comparison_lead_somewhere(pair: str) -> None:

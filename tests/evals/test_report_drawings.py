@@ -122,12 +122,14 @@ def test_ticks_are_round() -> None:
     assert ticks(0.0, 0.02, 5) == [0.0, 0.005, 0.01, 0.015, 0.02]
 
 
-def test_a_distribution_steps_up_at_each_value() -> None:
-    drawn = distribution([Series("run", (1.0, 2.0))], label="waiting <time>", high=2.0 / 1.04)
+def test_a_distribution_goes_through_its_quantiles() -> None:
+    values = (0.5, 1.0, 2.0)
+    drawn = distribution([Series("run", values)], label="waiting <time>", high=2.0 / 1.04)
     path = re.search(r'class="step now" d="([^"]+)"', drawn)
     assert path is not None
     # From 40 to 332 for 0 to 2, and from 150 up to 10 for 0 to 1.
-    assert path[1] == "M40.0 150.0H186.0V80.0H332.0V10.0H332"
+    assert path[1] == "M40.0 150.0H113.0L113.0 150.0L186.0 80.0L332.0 10.0H332"
+    assert '<circle class="mark now" cx="186.0" cy="80.0"' in drawn
     assert drawn.count('class="mark now"') == 3
     assert 'aria-label="Distribution: waiting &lt;time&gt;"' in drawn
 
