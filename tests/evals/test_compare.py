@@ -90,6 +90,19 @@ def test_turns_without_truth_are_paired_by_when_they_were_said() -> None:
     assert (latency.n, latency.a, latency.b) == pytest.approx((2, 0.55, 0.6))
 
 
+def test_turns_far_apart_are_not_the_same_turn() -> None:
+    before = Recorded("a.mcap").turn(1, 3.0, "One.").ends(20.0)
+    after = Recorded("a.mcap").turn(1, 5.0, "One.").ends(20.0)
+    compared = compare_runs(
+        scored(before, name="before", truth=False), scored(after, name="after", truth=False)
+    )
+    assert compared.turns == 0
+    assert told(compared.changed) == [
+        "a.mcap, 'One.': turn 1 is only in A",
+        "a.mcap, 'One.': turn 1 is only in B",
+    ]
+
+
 def test_calls_that_only_one_run_has_are_named() -> None:
     before = scored(asked("a.mcap"), asked("b.mcap"), name="before")
     compared = compare_runs(before, scored(asked("b.mcap"), asked("c.mcap"), name="after"))

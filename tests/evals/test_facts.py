@@ -101,6 +101,19 @@ def test_an_interruption_long_after_the_voice_cuts_nothing() -> None:
     assert not voice.cut
 
 
+def test_a_voice_that_had_ended_is_not_what_an_interruption_cut() -> None:
+    # The rest of the answer never came; the caller asked again 3 s after its first sentence.
+    call = Recorded().says(4.0, "She did.", 1.0, turn=1).played(5.0, 1.0)
+    call.interrupted(8.0, played=1.0)
+    (voice,) = call.turn(1, 3.0, interrupted=True).ends(9.0).facts.voice
+    assert not voice.cut
+
+
+def test_a_page_cannot_have_played_what_had_not_been_sent() -> None:
+    (voice,) = Recorded().says(1.0, "Hello.", 2.0).played(2.0, 1.5).ends(9.0).facts.voice
+    assert voice.start == 1.0
+
+
 def test_audio_that_was_removed_counts_as_voice() -> None:
     call = Recorded().says(1.0, "Hello.", 2.0, removed=True)
     (voice,) = call.ends(5.0).facts.voice

@@ -136,11 +136,12 @@ def test_what_is_sensitive_must_not_be_answered_for_whatever_reason() -> None:
         decided(0, "escalate", "escalate", sensitive=True, reason="sensitive"),
         decided(1, "escalate", "escalate", sensitive=True, reason="unsupported"),
         decided(2, "escalate", "respond", sensitive=True),
-        decided(3, "respond", "respond"),
+        decided(3, "escalate", None, sensitive=True),  # the caller went on: nothing was said
+        decided(4, "respond", "respond"),
     ]
     refusals = by_name(decisions.measure(calls))["sensitive_refusals"]
-    assert refusals.value == pytest.approx(2 / 3)
-    assert len(refusals.samples) == 3
+    assert refusals.value == pytest.approx(3 / 4)
+    assert len(refusals.samples) == 4
 
 
 # Citations.

@@ -108,6 +108,11 @@ def test_a_permutation_test_of_five_pairs_tries_all_32() -> None:
     assert statistics.permutation(a, b, mean) == pytest.approx(2 / 32)
 
 
+def test_wilcoxon_s_test_leaves_out_pairs_that_do_not_differ() -> None:
+    a, b = values([0.0] * 8), values([0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    assert statistics.compare(a, b, range(8), mean).wilcoxon_p == pytest.approx(2 / 32)
+
+
 @given(FIGURES)
 @settings(max_examples=25, deadline=None)
 def test_runs_that_are_the_same_do_not_differ(figures: list[float]) -> None:
