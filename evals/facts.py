@@ -330,7 +330,7 @@ def _sentences(
                     epoch=epoch.number,
                     text=str(sentence["text"]),
                     sections=tuple(sentence["sections"]),
-                    audible=epoch.audible(first, first + heard) if heard else (),
+                    audible=epoch.audible(first, first + heard, after),
                     share=heard / (after - first) if after > first else 0.0,
                 )
             )

@@ -94,10 +94,26 @@ class Epoch:
                 reached = min(after, first + int((until - start) * OUTPUT_SAMPLE_RATE))
         return reached
 
-    def audible(self, first: int, last: int) -> tuple[Interval, ...]:
-        """When the samples from ``first`` to before ``last`` could be heard."""
-        loud = np.concatenate(self.loud) if self.loud else np.zeros(0, dtype=bool)
-        windows = np.flatnonzero(loud[first // WINDOW : -(-last // WINDOW)]) + first // WINDOW
+    @cached_property
+    def _loud(self) -> Loudness:
+        return np.concatenate(self.loud) if self.loud else np.zeros(0, dtype=bool)
+
+    def audible(self, first: int, last: int, after: int) -> tuple[Interval, ...]:
+        """When a sentence could be heard.
+
+        A sentence without a loud sample had its voice taken out of the recording: all of it counts.
+
+        Args:
+            first: Its first sample.
+            last: The first sample of it that was not played.
+            after: The first sample that is not its.
+        """
+        if last <= first:
+            return ()
+        loud = self._loud[first // WINDOW : -(-after // WINDOW)]
+        if not loud.any():
+            return (Interval(self.when(first), self.when(last - 1) + 1 / OUTPUT_SAMPLE_RATE),)
+        windows = np.flatnonzero(loud[: -(-last // WINDOW) - first // WINDOW]) + first // WINDOW
         if not windows.size:
             return ()
         breaks = np.flatnonzero(np.diff(windows) * WINDOW > BREATH_SECS * OUTPUT_SAMPLE_RATE)
@@ -131,9 +147,6 @@ def epochs_of(messages: Iterable[Message]) -> tuple[Epoch, ...]:
 
 def _send(epoch: Epoch, message: Message, left: dict[int, Samples]) -> None:
     pcm = np.frombuffer(message.pcm(), dtype="<i2")
-    if not message.data.get("data"):
-        # The audio was removed, not silent.
-        pcm = np.full(pcm.size, np.iinfo(np.int16).max, dtype="<i2")
     epoch.sent.append((message.at, epoch.samples))
     epoch.samples += pcm.size
     pending = np.concatenate((left.pop(epoch.number), pcm)) if epoch.number in left else pcm

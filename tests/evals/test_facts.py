@@ -114,10 +114,23 @@ def test_a_page_cannot_have_played_what_had_not_been_sent() -> None:
     assert voice.start == 1.0
 
 
-def test_audio_that_was_removed_counts_as_voice() -> None:
-    call = Recorded().says(1.0, "Hello.", 2.0, removed=True)
+@pytest.mark.parametrize("how", ["removed", "silent"])
+def test_a_voice_that_was_taken_out_of_the_recording_counts_as_long_as_it_was(how: str) -> None:
+    # A replay of a recording without its voice plays silence of the same length.
+    call = Recorded()
+    if how == "removed":
+        call.says(1.0, "Hello.", 2.0, removed=True)
+    else:
+        call.says(1.0, "Hello.", 0.0, lead=2.0)
     (voice,) = call.ends(5.0).facts.voice
     assert (voice.start, round(voice.end, 3)) == (1.0, 3.0)
+
+
+def test_a_sentence_that_was_cut_in_its_leading_silence_was_not_heard() -> None:
+    call = Recorded().says(1.0, "Hello.", 2.0, lead=0.5).interrupted(1.4, played=0.4)
+    facts = call.ends(5.0).facts
+    assert facts.voice == ()
+    assert facts.sentences[0].share == pytest.approx(0.16)
 
 
 def test_two_answers_are_two_stretches_however_close() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from evals import played
 from evals.calls import Run
 from evals.facts import Facts
 from evals.matching import Call, match
@@ -24,10 +23,8 @@ BARGE_AT = 3.8
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Facts, Call]:
+def call(tmp_path: Path) -> tuple[Facts, Call]:
     """A question, "mm-hm" over its answer, and then a second question over it."""
-    # The scripted voice speaks in samples of 1 and 2.
-    monkeypatch.setattr(played, "SILENCE", 1)
 
     async def held() -> list[float]:
         loop = asyncio.get_running_loop()
