@@ -22,12 +22,12 @@ from processors.floor_actions import (
     Speculate,
     Unduck,
 )
-from processors.utterance import is_backchannel, same_words
+from processors.utterance import is_backchannel, same_words, takes_floor, trails_off
 
 Ending = Literal["model", "transcript", "recogniser"]
-"""What ends a caller's turn: the turn model's verdict on each stop of speech, its transcript alone,
-or the recogniser's own proposal."""
+"""What ends a turn: the turn model's verdict, the transcript, or the recogniser's proposal."""
 
+_DOUBT = 0.2  # below this the turn model does not doubt that more is to come
 _SENTENCE_ENDS = (".", "?", "!")
 
 
@@ -44,10 +44,8 @@ class Caller(Enum):
 
     SILENT = "silent"
     SPEAKING = "speaking"
-    PENDING = "pending"
-    """Their speech has stopped; its transcript has not come."""
-    PAUSING = "pausing"
-    """Their speech is transcribed; the turn may not be over."""
+    PENDING = "pending"  # their speech has stopped; its transcript has not come
+    PAUSING = "pausing"  # their speech is transcribed; the turn may not be over
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +55,20 @@ class FloorTimes:
     Parameters:
         confirm: Speech over the voice that is taken for an interruption whatever was said.
         backchannel: The same, when all that was said is a backchannel.
+        breath: Added to either, when the speech has paused and may be over.
         turn_model: Longest wait for the turn model's verdict after the transcript.
         recogniser: Longest wait for the recogniser's proposal after the transcript.
         unfinished: Silence after speech that sounded unfinished, before it is answered.
-        question: The same, when the transcript ends as a question.
+        question: The same, when it may have been finished, and is transcribed as a question.
         transcript: Longest wait for a transcript.
         answer: Longest wait for the first sound of an answer.
         silence: Silence of both before the caller is asked whether they are there.
         after_silence: Silence after that before the call ends.
     """
 
-    confirm: float = 0.5
+    confirm: float = 0.8
     backchannel: float = 1.0
+    breath: float = 0.15
     turn_model: float = 0.35
     recogniser: float = 2.0
     unfinished: float = 0.9
@@ -182,7 +182,8 @@ class Floor:
             actions = self.speech_started(now)
         self._interim = text.strip()
         if self._overlap:
-            if is_backchannel(text):
+            listening = self.agent is Agent.SPEAKING and not self._answering
+            if is_backchannel(text) or (listening and not takes_floor(text)):
                 return actions
             actions += self._confirm()
         return [*actions, self._caption(final=False), *self._perhaps_speculate()]
@@ -253,10 +254,8 @@ class Floor:
         self.agent = Agent.QUIET
         self._answering = ""
         self._quiet_since = now
-        if self.ducked:
-            self.ducked = False
-            return [Unduck()]
-        return []
+        ducked, self.ducked = self.ducked, False
+        return [Unduck()] if ducked else []
 
     def tick(self, now: float) -> list[Action]:
         """Time has passed; due waits are over."""
@@ -273,10 +272,8 @@ class Floor:
         if self.agent is Agent.THINKING:
             self.agent = Agent.QUIET
             return [Interrupt(), Say("fault")]
-        if self._prompted:
-            return [Say("goodbye")]
-        self._prompted = True
-        return [Say("silence")]
+        was_prompted, self._prompted = self._prompted, True
+        return [Say("goodbye" if was_prompted else "silence")]
 
     @property
     def deadline(self) -> float | None:
@@ -287,8 +284,9 @@ class Floor:
         if self.caller is Caller.SPEAKING:
             if not self._overlap:
                 return None
-            patience = times.backchannel if self._interim else times.confirm
-            return self._onset + patience
+            patience = times.breath if self._paused else 0.0
+            listening = self._interim and is_backchannel(self._interim)
+            return self._onset + patience + (times.backchannel if listening else times.confirm)
         if self.caller is Caller.PENDING:
             return self._speech_end + times.transcript
         if self.caller is Caller.PAUSING:
@@ -342,10 +340,8 @@ class Floor:
         """It was a cough or a backchannel: the agent goes on."""
         self._overlap = False
         self.caller = Caller.SILENT
-        if self.ducked:
-            self.ducked = False
-            return [Unduck()]
-        return []
+        ducked, self.ducked = self.ducked, False
+        return [Unduck()] if ducked else []
 
     def _give_up(self, now: float) -> list[Action]:
         """A transcript that should have come did not."""
@@ -378,11 +374,14 @@ class Floor:
             return self._transcribed
         if self.ending == "recogniser":
             return self._transcribed + times.recogniser
+        if trails_off(" ".join(self._texts)):
+            return self._speech_end + times.unfinished
         if self._finished is None:
             return self._transcribed + times.turn_model
         if self._finished >= 0.5:
             return self._transcribed
-        question = self._texts[-1].endswith("?") if self._texts else False
+        # Recognisers write a question mark behind half a question, too.
+        question = self._finished >= _DOUBT and self._texts[-1].endswith("?")
         return self._speech_end + (times.question if question else times.unfinished)
 
     def _end(self, now: float) -> list[Action]:

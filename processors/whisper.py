@@ -54,6 +54,7 @@ class _Utterance:
 
     audio: bytearray
     interim_at: int
+    onset_ends: int
     cut: list[asyncio.Task[Transcript]] = field(default_factory=list)
     cut_bytes: int = 0
     interim: asyncio.Task[Any] | None = None
@@ -83,7 +84,9 @@ class WhisperSTT(STTService):
         *,
         engine: Recogniser,
         hotwords: Sequence[str] = (),
-        first_interim_secs: float = 0.35,
+        first_interim_secs: float = 0.2,
+        onset_interval_secs: float = 0.1,
+        onset_secs: float = 0.6,
         interim_interval_secs: float = 0.5,
         pre_roll_secs: float = 0.5,
         max_utterance_secs: float = 26.0,
@@ -96,7 +99,10 @@ class WhisperSTT(STTService):
             engine: The recogniser.
             hotwords: Names that may be said, the most useful first.
             first_interim_secs: Speech before the first interim transcript.
-            interim_interval_secs: Speech between one interim transcript and the next.
+            onset_interval_secs: Speech between one interim transcript and the next at first, when
+                it may have to be known soon whether the voice must stop.
+            onset_secs: How long "at first" is.
+            interim_interval_secs: Speech between one interim transcript and the next after that.
             pre_roll_secs: Audio kept from before the VAD was certain of speech.
             max_utterance_secs: Speech is decoded in pieces of at most this, cut where it is
                 quietest; at most 28.
@@ -116,6 +122,8 @@ class WhisperSTT(STTService):
         )
         for setting, value in (
             ("first_interim_secs", first_interim_secs),
+            ("onset_interval_secs", onset_interval_secs),
+            ("onset_secs", onset_secs),
             ("interim_interval_secs", interim_interval_secs),
             ("pre_roll_secs", pre_roll_secs),
             ("drain_secs", drain_secs),
@@ -127,6 +135,8 @@ class WhisperSTT(STTService):
         self._engine = engine
         self._hotwords = tuple(hotwords)
         self._first_interim = _bytes(first_interim_secs)
+        self._onset_interval = _bytes(onset_interval_secs)
+        self._onset = _bytes(onset_secs)
         self._interval = _bytes(interim_interval_secs)
         self._pre_roll = _bytes(pre_roll_secs)
         self._max_bytes = _bytes(max_utterance_secs)
@@ -205,15 +215,20 @@ class WhisperSTT(STTService):
             and (utterance.interim is None or utterance.interim.done())
             and self._engine.spare
         ):
-            utterance.interim_at = heard + self._interval
+            first = heard < utterance.onset_ends
+            utterance.interim_at = heard + (self._onset_interval if first else self._interval)
             utterance.interim = self._begin(self._interim(utterance, bytes(utterance.audio)))
 
     def _speech_started(self, start_secs: float) -> None:
         if self._utterance is None and self._delivery is not None:
             audio = self._before[-self._pre_roll :]
             self._before = bytearray()
-            due = len(audio) + self._first_interim - _bytes(start_secs)
-            self._utterance = _Utterance(audio=audio, interim_at=due)
+            onset = len(audio) - _bytes(start_secs)
+            self._utterance = _Utterance(
+                audio=audio,
+                interim_at=onset + self._first_interim,
+                onset_ends=onset + self._onset,
+            )
 
     async def _speech_paused(self) -> None:
         if utterance := self._utterance:
@@ -243,6 +258,7 @@ class WhisperSTT(STTService):
         utterance.cut_bytes += at
         del audio[:at]
         utterance.interim_at -= at
+        utterance.onset_ends -= at
         if utterance.guess:
             utterance.guess.cancel()
             utterance.guess = None

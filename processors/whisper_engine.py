@@ -223,7 +223,8 @@ class WhisperEngine:
         if peak < _SILENCE_PEAK:
             return _SILENCE, "", False
         hearing = self._ear.hear(samples, _INTERIM_WINDOW_SECS)
-        words = hearing.whole and hearing.avg_logprob >= _INTERIM_DOUBT and not _wordless(hearing)
+        # Half a word is often taken for no speech; what really is none is less probable than this.
+        words = hearing.whole and hearing.avg_logprob >= _INTERIM_DOUBT
         return hearing, hearing.text if words else "", False
 
 

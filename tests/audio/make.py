@@ -228,8 +228,38 @@ SOUNDS: dict[str, Callable[[np.random.Generator], Audio]] = {
 def spoken(entry: dict[str, Any], voice: Voice) -> Audio:
     """What the entry's ``say`` describes: words, and pauses in seconds between them."""
     parts = entry.get("say", [entry["text"]])
+    if entry.get("breath") == "one":
+        return halting(parts, voice)
     return np.concatenate(
         [seconds(part) if isinstance(part, int | float) else trim(voice(part)) for part in parts]
+    )
+
+
+def halting(parts: list[str | float], voice: Voice) -> Audio:
+    """Words said in one breath, with pauses put between them: none of them sounds like the last.
+
+    Each pause goes where the voice is softest, near to where the words before it should end.
+    """
+    words = [part for part in parts if isinstance(part, str)]
+    audio = trim(voice(" ".join(words)))
+    lengths = np.cumsum([len(trim(voice(part))) for part in words], dtype=np.float64)
+    ends = [int(end * len(audio) / lengths[-1]) for end in lengths[:-1]]
+    reach, window = RATE // 5, RATE // 50
+    pieces, start = [], 0
+    for end, pause in zip(ends, (part for part in parts if not isinstance(part, str)), strict=True):
+        first = max(start + window, end - reach)
+        energy = np.convolve(audio[first : end + reach] ** 2, np.ones(window), "valid")
+        cut = first + int(energy.argmin()) + window // 2
+        pieces += [faded(audio[start:cut]), seconds(pause)]
+        start = cut
+    return np.concatenate([*pieces, audio[start:]])
+
+
+def faded(audio: Audio) -> Audio:
+    """Without a click at its end."""
+    ramp = min(len(audio), RATE // 100)
+    return np.concatenate(
+        [audio[:-ramp], audio[-ramp:] * np.linspace(1, 0, ramp, dtype=np.float32)]
     )
 
 

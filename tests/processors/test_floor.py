@@ -18,7 +18,7 @@ from processors.floor_actions import (
     Speculate,
     Unduck,
 )
-from processors.utterance import is_backchannel
+from processors.utterance import is_backchannel, takes_floor, trails_off
 
 
 def kinds(actions: list[Action]) -> list[type[Action]]:
@@ -75,11 +75,39 @@ def test_speech_that_sounded_unfinished_is_answered_after_a_while_all_the_same()
     assert kinds(floor.tick(2.7)) == [Caption, EndTurn]
 
 
-def test_a_question_mark_shortens_the_wait() -> None:
+def test_a_question_mark_shortens_the_wait_where_the_turn_model_is_in_doubt() -> None:
     floor = Floor(FloorTimes(unfinished=0.9, question=0.35))
-    actions = ask(floor, 1.0, "Her degrees?", finished=0.1)
+    actions = ask(floor, 1.0, "Her degrees?", finished=0.4)
     assert EndTurn not in kinds(actions)
     assert floor.deadline == 1.8 + 0.35
+
+
+def test_a_question_mark_behind_half_a_question_shortens_nothing() -> None:
+    floor = Floor(FloorTimes(unfinished=0.9, question=0.35))
+    ask(floor, 1.0, "When was the first?", finished=0.03)
+    assert floor.deadline == 1.8 + 0.9
+
+
+@pytest.mark.parametrize(
+    "words", ["What was the...", "Where did she?", "What was her?", "Can you tell me who she"]
+)
+def test_words_that_cannot_be_the_last_keep_the_turn_open_however_they_sounded(words: str) -> None:
+    floor = Floor(FloorTimes(unfinished=0.9))
+    assert EndTurn not in kinds(ask(floor, 1.0, words, finished=0.95))
+    assert floor.deadline == 1.8 + 0.9
+    floor.speech_started(2.5)
+    floor.speech_stopped(3.5, speech_end=3.3)
+    floor.end_of_turn(3.5, 0.9)
+    (*_, end) = floor.final(3.6, "taught mathematics?")
+    assert end == EndTurn(f"{words} taught mathematics?", 3.3, 3.6, continued=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Who was she?", "Where did she come from?", "Is anything named after her?", "Did she?"],
+)
+def test_a_question_may_end_with_a_small_word(words: str) -> None:
+    assert EndTurn in kinds(ask(Floor(), 1.0, words, finished=0.95))
 
 
 def test_a_missing_verdict_of_the_turn_model_costs_only_its_own_wait() -> None:
@@ -114,8 +142,41 @@ def test_speaking_over_the_voice_ducks_it_and_words_stop_it() -> None:
 def test_long_speech_over_the_voice_stops_it_before_any_word_is_known() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
-    assert floor.deadline == 3.5
-    assert kinds(floor.tick(3.5)) == [Interrupt, BeginTurn]
+    assert floor.deadline == 3.8
+    assert kinds(floor.tick(3.8)) == [Interrupt, BeginTurn]
+
+
+def test_a_long_hum_that_has_just_paused_is_given_a_breath_to_end_in() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    floor.speech_paused(3.78, 0.1)
+    assert floor.tick(3.8) == []
+    floor.speech_stopped(3.88, speech_end=3.68)
+    assert floor.final(4.0, "") == [Unduck()]
+
+
+def test_half_a_word_that_may_be_heard_wrong_does_not_stop_the_voice() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Shui") == []
+    floor.speech_stopped(3.7, speech_end=3.5)
+    assert floor.final(3.8, "Sure.") == [Unduck()]
+
+
+@pytest.mark.parametrize("guess", ["Stop.", "What", "Actual", "um, when", "I am you"])
+def test_the_first_word_of_somebody_who_wants_to_speak_stops_the_voice(guess: str) -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert kinds(floor.interim(3.3, guess)) == [Interrupt, BeginTurn, Caption]
+
+
+def test_a_single_word_is_a_turn_once_it_is_certain() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Yale") == []
+    floor.speech_stopped(3.7, speech_end=3.5)
+    floor.end_of_turn(3.7, 0.9)
+    assert kinds(floor.final(3.8, "Yale?")) == [Interrupt, BeginTurn, Caption, Caption, EndTurn]
 
 
 def test_a_cough_ducks_the_voice_and_lets_it_up_again() -> None:
@@ -173,7 +234,7 @@ def test_the_voice_starts_quietly_when_the_caller_may_be_speaking() -> None:
 def test_noise_that_stopped_the_voice_is_apologised_for() -> None:
     floor = answering()
     floor.speech_started(3.0)
-    assert Interrupt in kinds(floor.tick(3.5))
+    assert Interrupt in kinds(floor.tick(3.8))
     floor.speech_stopped(4.0)
     assert floor.final(4.2, "") == [DropTurn(), Say("not_heard")]
 
@@ -301,16 +362,43 @@ def test_nothing_is_begun_early_while_the_voice_is_speaking() -> None:
     assert floor.speech_paused(3.3) == []
 
 
-@given(st.sampled_from(["Mm-hmm.", "Uh-huh", "yeah", "Okay, right.", "Yes, yes.", "", "Hmm…"]))
+@given(
+    st.sampled_from(
+        [
+            "Mm-hmm.",
+            "Uh-huh",
+            "yeah",
+            "Okay, right.",
+            "Yes, yes.",
+            "",
+            "Hmm…",
+            "I see.",
+            "Oh, got it",
+        ]
+    )
+)
 def test_signs_of_listening_are_backchannels(text: str) -> None:
     assert is_backchannel(text)
 
 
 @given(
-    st.sampled_from(["Stop.", "Yes, but when?", "No.", "Wait", "okay okay okay okay stop", "1934"])
+    st.sampled_from(
+        ["Stop.", "Yes, but when?", "No.", "Wait", "okay okay okay okay stop", "1934", "I see Yale"]
+    )
 )
 def test_words_with_content_are_not(text: str) -> None:
     assert not is_backchannel(text)
+
+
+@given(st.text())
+def test_no_text_is_both_a_backchannel_and_a_wish_to_speak(text: str) -> None:
+    assert not (is_backchannel(text) and takes_floor(text))
+    trails_off(text)
+
+
+@pytest.mark.parametrize("guess", ["Er, um", "Ice", "Shui", "you guys", "Noted", ""])
+def test_a_guess_at_half_a_word_shows_nothing_yet(guess: str) -> None:
+    assert not takes_floor(guess)
 
 
 class FloorMachine(RuleBasedStateMachine):
@@ -358,11 +446,11 @@ class FloorMachine(RuleBasedStateMachine):
     def speech_stops(self) -> None:
         self.follow(self.floor.speech_stopped(self.now))
 
-    @rule(text=st.sampled_from(["", "mm-hm", "when", "stop it"]))
+    @rule(text=st.sampled_from(["", "mm-hm", "Ice", "when", "stop it"]))
     def an_interim_comes(self, text: str) -> None:
         self.follow(self.floor.interim(self.now, text))
 
-    @rule(text=st.sampled_from(["", "Mm-hm.", "When was that?", "And then"]))
+    @rule(text=st.sampled_from(["", "Mm-hm.", "When was that?", "And then", "What was her"]))
     def a_final_comes(self, text: str) -> None:
         self.follow(self.floor.final(self.now, text))
 
