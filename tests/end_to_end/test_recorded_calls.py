@@ -28,6 +28,7 @@ from tests.end_to_end.running import (
     recognised,
     until,
 )
+from transports.caller import Caller
 
 KEY = "a-token-that-reads-metrics"
 QUESTION = "Where did she study mathematics?"
@@ -171,3 +172,24 @@ async def test_a_caller_on_the_page_is_asked_and_their_answer_is_kept_to(
     assert list(recording.topic("/caller/page")), "what the page reported is there"
     (end,) = recording.topic("/call/End")
     assert end.data["reason"] == "hangup"
+
+
+async def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_call(
+    asking: Viva,
+) -> None:
+    folder, away = asking.data_dir / "recordings", asking.data_dir / "recordings-away"
+    folder.mkdir(exist_ok=True)
+    folder.rename(away)
+    folder.write_text("a file where the folder should be")
+    try:
+        caller = Caller(asking.socket_url, [AUDIO / "where-studied.wav"], record=True)
+        heard = await caller.call()
+    finally:
+        folder.unlink()
+        away.rename(folder)
+    assert heard.turns[0].decision == "respond"
+    assert heard.ended == "hangup"
+    told = [one["data"] for _, one in heard.messages if one["type"] == "server-message"]
+    assert [one["on"] for one in told if one["type"] == "recorded"][-1] is False
+    assert "ends early: " in asking.stderr
+    assert "Traceback" not in asking.stderr
