@@ -1,5 +1,6 @@
 """Truth and facts brought together: which turn, if any, each utterance became."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,9 @@ from evals.truth import EARLY_SECS, CallTruth, Utterance
 
 JITTER_SECS = 0.05
 """How far voice activity detection may be off the truth."""
+
+LATE_SECS = 1.0
+"""How long after an utterance a turn of it may be dated."""
 
 FAIR_CHANCE_SECS = 1.5
 """A caller who goes on sooner than this has not waited for an answer."""
@@ -39,6 +43,13 @@ class Heard:
     def answer(self) -> Turn | None:
         """The turn that answers it."""
         return next((one for one in reversed(self.turns) if not one.withdrawn), None)
+
+    @property
+    def understood(self) -> str:
+        """What the recogniser made of it; a turn that the next one repeats is not counted twice."""
+        asked = [turn.question for turn in self.turns if not turn.withdrawn]
+        said = [one for one, after in itertools.pairwise(asked) if not after.startswith(one)]
+        return " ".join(said + asked[-1:])
 
     @property
     def speech(self) -> tuple[Interval, ...]:
@@ -103,6 +114,13 @@ def match(facts: Facts, truth: CallTruth | None) -> Call:
             for index, one in enumerate(placed)
             if one.start < turn.at + JITTER_SECS and one.end > before + JITTER_SECS
         ]
+        if not within:
+            # A turn that was begun anew has the same speech behind it as the one before.
+            within = [
+                index
+                for index, one in enumerate(placed)
+                if one.start < turn.at + JITTER_SECS and one.end > turn.at - LATE_SECS
+            ]
         asked = [index for index in within if placed[index].takes_turn]
         if not within:
             spurious.append(turn)

@@ -64,15 +64,15 @@ def _samples(call: Call) -> Iterable[Sample]:
         together = [*before, heard]
         before = []
         reference = " ".join(one.truth.text for one in together)
-        turns = [turn for one in together for turn in one.turns if not turn.withdrawn]
-        hypothesis = " ".join(turn.question for turn in turns)
+        hypothesis = " ".join(one.understood for one in together)
+        answer = heard.answer
         wrong, words = errors(reference, hypothesis)
         if words:
             yield sample(
                 call,
                 wrong / words,
                 weight=words,
-                turn=turns[-1].number if turns else None,
+                turn=answer.number if answer else None,
                 utterance=heard.index,
                 at=heard.truth.start,
                 note=f"{reference!r} was heard as {hypothesis!r}" if wrong else "",

@@ -128,6 +128,21 @@ def test_a_turn_made_of_a_backchannel_is_the_backchannel_s() -> None:
     assert not matched.spurious
 
 
+def test_a_turn_begun_anew_on_the_same_speech_is_of_the_same_question() -> None:
+    call = Recorded().turn(1, 3.0, "So I'm", decision=None)
+    matched = call.turn(2, 3.0, "So I'm did she go?").ends(20.0).matched(question(1.0, 3.0))
+    (heard,) = matched.heard
+    assert [turn.number for turn in heard.turns] == [1, 2]
+    assert heard.understood == "So I'm did she go?"
+    assert not matched.spurious
+
+
+def test_a_question_cut_in_two_was_understood_in_two_parts() -> None:
+    call = Recorded().turn(1, 2.0, "Where did she").turn(2, 5.0, "study?").ends(20.0)
+    (heard,) = call.matched(question(1.0, 5.0)).heard
+    assert heard.understood == "Where did she study?"
+
+
 def test_a_turn_that_nothing_explains_is_spurious() -> None:
     call = Recorded().turn(1, 3.0).turn(2, 12.0).ends(20.0)
     matched = call.matched(question(1.0, 3.0))
