@@ -239,10 +239,12 @@ from pathlib import Path
 from recording.writer import RecordingWriter
 from tests.recording.call import about, messages
 async def main():
-    file = RecordingWriter(drain_secs=0.01).open(Path(sys.argv[1]), about())
+    writer = RecordingWriter(drain_secs=0.01)
+    file = writer.open(Path(sys.argv[1]), about())
     for at_ns, topic, data in messages(5.5):
         file.write(at_ns, topic, data)
-    await asyncio.sleep(0.02)
+    while writer.waiting_bytes:
+        await asyncio.sleep(0.001)
     print("written", flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())
