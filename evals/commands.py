@@ -1,6 +1,7 @@
 """The command ``viva replay``."""
 
 import json
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,6 +101,7 @@ def replay(
         )
         batch = Batch.of(recordings, out, options, workers=jobs)
         workers = _workers(ray, jobs)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         _run(batch, workers)
     except ReplayError as error:
         raise _fail(str(error)) from None

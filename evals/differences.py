@@ -48,7 +48,10 @@ def _all(recorded: Recording, replayed: Recording) -> Iterator[tuple[str, Any, A
         ("interrupted", "interrupted"),
         ("withdrawn", "withdrawn"),
     ):
-        yield from _by_turn(name, _records(recorded, field), _records(replayed, field))
+        was, is_now = _records(recorded, field), _records(replayed, field)
+        if not recorded.whole:  # what was being said when it was cut has no record
+            is_now = {turn: value for turn, value in is_now.items() if turn in was}
+        yield from _by_turn(name, was, is_now)
     then, now = (
         [message.data["reason"] for message in one.topic("/call/End")]
         for one in (recorded, replayed)

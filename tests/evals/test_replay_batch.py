@@ -1,0 +1,243 @@
+"""Many recordings replayed at once: the same digests whoever does it, and nothing is lost."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli import app
+from evals.batch import Batch, Outcome
+from evals.processes import Processes
+from evals.replay import Options, ReplayError, replay
+from pipeline.engines import Engines
+from recording.recording import Recording
+from recording.rewriting import rewrite
+from tests.evals.held import Plan, hold
+
+PLANS = (
+    Plan("barge-in", ("where-studied", "excuse-me"), barge_in_secs=1.5),
+    Plan("clean", ("after-the-war",)),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> Path:
+    folder = tmp_path_factory.mktemp("held")
+    hold(PLANS, folder, engines)
+    return folder / "recordings"
+
+
+@pytest.fixture(scope="module")
+def digests(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each recording's replay is, made here and now, with nothing beside it."""
+    out = tmp_path_factory.mktemp("alone")
+    return {
+        path.name: replay(path, out / path.name, Options())["digest"]
+        for path in sorted(folder.glob("*.mcap"))
+    }
+
+
+def digests_of(batch: Batch) -> dict[str, str]:
+    return {call["file"]: call["digest"] for call in batch.as_dict()["calls"]}
+
+
+@contextmanager
+def load_on_every_core() -> Iterator[None]:
+    """Somebody else wants the machine too."""
+    spin = [sys.executable, "-c", "while True: sum(range(10_000))"]
+    busy = [subprocess.Popen(spin) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def nothing(_outcome: Outcome) -> None:
+    pass
+
+
+def many(folder: Path, place: Path, count: int) -> Path:
+    """Each recording so many times, under other names."""
+    place.mkdir()
+    for path in folder.glob("*.mcap"):
+        for number in range(count):
+            copy(path, place / f"{path.stem}-{number:02}.mcap")
+    return place
+
+
+def test_two_processes_under_load_make_what_one_makes_alone(
+    folder: Path, digests: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for jobs, seed in ((1, "1"), (2, "2")):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        out = tmp_path / f"jobs-{jobs}"
+        batch = Batch.of([folder], out, Options(), workers=jobs)
+        with load_on_every_core():
+            batch.run(Processes(jobs), nothing)
+        found.append(digests_of(batch))
+        written = json.loads((out / "run.json").read_text("utf-8"))
+        assert [call["file"] for call in written["calls"]] == sorted(digests)
+        assert all((out / call["file"]).exists() for call in written["calls"])
+        assert all(call["differs"] == [] for call in written["calls"])
+        assert written["options"]["stages"] == dict.fromkeys(
+            ("vad", "stt", "brain", "tts"), "replayed"
+        )
+
+    assert found == [digests, digests]
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_call_done_again(
+    folder: Path, digests: dict[str, str], tmp_path: Path
+) -> None:
+    source = many(folder, tmp_path / "many", 3)
+    batch = Batch.of([source], tmp_path / "out", Options(), workers=2)
+    workers = Processes(2)
+    killed: list[int] = []
+
+    def kill_once(_outcome: Outcome) -> None:
+        if not killed:
+            killed.extend(workers.pids)
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    batch.run(workers, kill_once)
+
+    assert len(killed) == 2
+    assert batch.refused == []
+    found = digests_of(batch)
+    assert len(found) == 6
+    for name, digest in found.items():
+        assert digest == digests[re.sub(r"-\d\d\.", ".", name)]
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_ray_makes_the_same_and_loses_nothing_to_a_worker_that_is_killed(
+    folder: Path, digests: dict[str, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    from evals.ray_tasks import RayTasks
+
+    source = many(folder, tmp_path / "many", 8)
+    batch = Batch.of([source], tmp_path / "out", Options(), workers=2)
+    killed = threading.Event()
+    watching = threading.Thread(target=kill_a_ray_task, args=(killed,), daemon=True)
+    watching.start()
+
+    batch.run(RayTasks("local", 2), nothing)
+
+    assert killed.is_set(), "no worker was at work when it could have been killed"
+    assert batch.refused == []
+    found = digests_of(batch)
+    assert len(found) == 16
+    for name, digest in found.items():
+        assert digest == digests[re.sub(r"-\d\d\.", ".", name)]
+
+
+def kill_a_ray_task(killed: threading.Event) -> None:
+    """Kill a worker of this process's Ray in the middle of its work."""
+    deadline = time.monotonic() + 50
+    while not killed.is_set() and time.monotonic() < deadline:
+        for pid in descendants(os.getpid()):
+            try:
+                title = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if title.startswith(b"ray::_replay"):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.set()
+                    return
+            except OSError:
+                continue
+        time.sleep(0.005)
+
+
+def descendants(pid: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(path.parent.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_path: Path) -> None:
+    source = many(folder, tmp_path / "some", 1)
+    whole = (source / "clean-00.mcap").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(flipped) // 2] ^= 1
+    (source / "flipped.mcap").write_bytes(flipped)
+    (source / "foreign.mcap").write_bytes(b"RIFF no recording at all")
+    future = Recording.read(source / "clean-00.mcap")
+    rewrite(source / "future.mcap", {**future.metadata, "format": "2"}, future.messages)
+    out = tmp_path / "out"
+
+    result = CliRunner().invoke(app, ["replay", str(source), "--out", str(out), "--json"])
+
+    assert result.exit_code == 1, result.output
+    run: dict[str, Any] = json.loads((out / "run.json").read_text("utf-8"))
+    assert [call["file"] for call in run["calls"]] == [
+        "barge-in-00.mcap",
+        "clean-00.mcap",
+    ]
+    refused = {Path(one["source"]).name: one["error"] for one in run["refused"]}
+    assert refused.keys() == {"flipped.mcap", "foreign.mcap", "future.mcap"}
+    assert "checksum" in refused["flipped.mcap"]
+    assert "is no recording" in refused["foreign.mcap"]
+    assert "has format '2'" in refused["future.mcap"]
+    assert json.loads(result.stdout)["speed_x_realtime"] == run["speed_x_realtime"] > 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nowhere", "--out", "out"], "there is no such file"),
+        (["empty", "--out", "out"], "holds no recordings"),
+        (["call.mcap", "--out", "."], "would be replaced by its replay"),
+        (["call.mcap", "again/call.mcap", "--out", "out"], "the same name"),
+        (["call.mcap", "--out", "out", "--set", "vad_stop_secs"], "write NAME=VALUE"),
+        (["call.mcap", "--out", "out", "--stt", "ears"], "STT='ears' is unknown"),
+    ],
+)
+def test_what_cannot_be_begun_is_said_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "again"):
+        Path(name).mkdir()
+    for name in ("call.mcap", "again/call.mcap"):
+        Path(name).write_bytes(b"")
+
+    result = CliRunner().invoke(app, ["replay", *words])
+
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
+    assert not Path("out", "run.json").exists()
+
+
+def test_ray_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evals.ray_tasks import RayTasks
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+
+    with pytest.raises(ReplayError, match=r"pip install viva-voice\[ray\]"):
+        RayTasks("local", 1)
