@@ -27,7 +27,6 @@ from processors.utterance import is_backchannel, same_words, takes_floor, trails
 Ending = Literal["model", "transcript", "recogniser"]
 """What ends a turn: the turn model's verdict, the transcript, or the recogniser's proposal."""
 
-_DOUBT = 0.2  # below this the turn model does not doubt that more is to come
 _SENTENCE_ENDS = (".", "?", "!")
 
 
@@ -59,7 +58,6 @@ class FloorTimes:
         turn_model: Longest wait for the turn model's verdict after the transcript.
         recogniser: Longest wait for the recogniser's proposal after the transcript.
         unfinished: Silence after speech that sounded unfinished, before it is answered.
-        question: The same, when it may have been finished, and is transcribed as a question.
         transcript: Longest wait for a transcript.
         answer: Longest wait for the first sound of an answer.
         silence: Silence of both before the caller is asked whether they are there.
@@ -72,7 +70,6 @@ class FloorTimes:
     turn_model: float = 0.35
     recogniser: float = 2.0
     unfinished: float = 0.9
-    question: float = 0.35
     transcript: float = 3.0
     answer: float = 20.0
     silence: float = 8.0
@@ -380,9 +377,7 @@ class Floor:
             return self._transcribed + times.turn_model
         if self._finished >= 0.5:
             return self._transcribed
-        # Recognisers write a question mark behind half a question, too.
-        question = self._finished >= _DOUBT and self._texts[-1].endswith("?")
-        return self._speech_end + (times.question if question else times.unfinished)
+        return self._speech_end + times.unfinished
 
     def _end(self, now: float) -> list[Action]:
         caption = self._caption(final=True)
