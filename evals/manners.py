@@ -15,8 +15,8 @@ def manner_of(recording: Recording) -> Manner:
     """Read it off a recording; what it does not show is as usual."""
     reports: list[tuple[float, int, int]] = []
     finals: list[float] = []
-    heard: list[float] = []
-    audible: dict[str, int] = {}
+    heard: list[tuple[float, float, int, int]] = []  # told, when, epoch, sample
+    audible: dict[str, list[int]] = {}
     interrupted: list[float] = []
     sentences: list[tuple[int, int, int, str]] = []
     bursts: list[tuple[float, int, int, str]] = []  # first audio: when, epoch, sample, sentence
@@ -35,13 +35,14 @@ def manner_of(recording: Recording) -> Manner:
             case "playback":
                 reports.append((message.at, int(data["epoch"]), int(data["samples"])))
             case "audible":
-                heard.append(message.at - float(data["at"]))
-                told = [one for one in sentences if one[0] == data["epoch"] and one[2]]
-                first = [one for one in told if one[1] <= data["sample"]]
+                at = float(data["at"])
+                heard.append((message.at, at, int(data["epoch"]), int(data["sample"])))
+                answers = [one for one in sentences if one[0] == data["epoch"] and one[2]]
+                first = [one for one in answers if one[1] <= data["sample"]]
                 if first:
                     turn = first[-1][2]
-                    begun = next(one for one in told if one[2] == turn)
-                    audible[begun[3]] = int(data["sample"]) - begun[1]
+                    begun = next(one for one in answers if one[2] == turn)
+                    audible.setdefault(begun[3], []).append(int(data["sample"]) - begun[1])
             case "bot-interrupted":
                 interrupted.append(message.at)
                 epoch, sent = epoch + 1, 0
@@ -52,18 +53,25 @@ def manner_of(recording: Recording) -> Manner:
     usual = Manner()
     if not reports:
         return Manner(reports=False, lead_secs=RtviPage.lead_secs)
-    waits: dict[str, float] = {}
+    waits: dict[str, list[float]] = {}
     firsts: list[float] = []
     for at, of, sample, text in bursts:
-        after = [one for one in reports if one[1] == of and one[2] > sample and one[0] >= at]
-        if after:
-            began = after[0][0] - (after[0][2] - sample) / AGENT_RATE
-            waits.setdefault(text, max(0.0, began - at))
-            firsts.append(after[0][0] - began)
+        told = [one for one in reports if one[1] == of and one[2] > sample and one[0] >= at]
+        if told:
+            began = told[0][0] - (told[0][2] - sample) / AGENT_RATE
+            waits.setdefault(text, []).append(max(0.0, began - at))
+            firsts.append(told[0][0] - began)
     periods = [
-        late[0] - early[0]
-        for early, late in pairwise(reports)
-        if early[1] == late[1] and late[0] - early[0] < 0.5
+        after[0] - before[0]
+        for before, after in pairwise(reports)
+        if before[1] == after[1] and after[0] - before[0] < 0.5
+    ]
+    late = [
+        at - (when + (sample - played) / AGENT_RATE)
+        for _, at, of, sample in heard
+        for when, played in [
+            next(((t, s) for t, e, s in reports if e == of and s > sample), (at, sample))
+        ]
     ]
     lags = [
         at - interrupted[index]
@@ -73,12 +81,15 @@ def manner_of(recording: Recording) -> Manner:
     return Manner(
         reports=True,
         lead_secs=Page.lead_secs,
-        start_secs=median(waits.values()) if waits else usual.start_secs,
+        start_secs=median(wait for one in waits.values() for wait in one)
+        if waits
+        else usual.start_secs,
         starts=waits,
         first_report_secs=max(0.001, median(firsts)) if firsts else usual.first_report_secs,
         report_secs=max(0.02, median(periods)) if periods else usual.report_secs,
         final_secs=median(lags) if lags else usual.final_secs,
-        audible_secs=median(heard) if heard else None,
+        audible_secs=median(told - at for told, at, _, _ in heard) if heard else None,
+        heard_secs=median(late) if late else 0.0,
         audible=audible,
     )
 

@@ -20,7 +20,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from evals.differences import differences
 from evals.manners import manner_of
 from evals.microphone import Microphone
-from evals.replayed_brain import RecordedSpeculation, ReplayedBrain, asks_of
+from evals.replayed_brain import RecordedSpeculation, ReplayedBrain, asks_of, warmed_by
 from evals.replayed_caller import ReplayedCaller, Timing
 from evals.replayed_voice import ReplayedVoice, Takes
 from evals.rerun import Rerun
@@ -203,7 +203,7 @@ class _Session:
                 "Use --from transcript."
             )
         self._has_audio = audio
-        self._missing: list[tuple[str, str]] = []
+        self._asks = asks_of(recording)
         self._page: ReplayedPage | None = None
 
     @property
@@ -322,7 +322,9 @@ class _Session:
         recording = self._recording
         if stage == "brain":
             name = recording.vendors.get("brain", "brain")
-            return ReplayedBrain(asks_of(recording), name=name, missing=self._note_missing)
+            return ReplayedBrain(
+                self._asks, name=name, missing=self._note_missing, warmed=warmed_by(recording)
+            )
         if stage == "tts":
             return ReplayedVoice(Takes.of(recording), missing=self._note_missing)
         processor = caller.stages[stage] = ReplayedStage()

@@ -57,6 +57,28 @@ def asks_of(recording: Recording) -> list[Ask]:
     return [ask for _, ask in asks.values()]
 
 
+def warmed_by(recording: Recording) -> Usage:
+    """What the brain used beside its answers: all that the call used, less all that they did."""
+    used: dict[int, dict[str, Any]] = {
+        message.data["number"]: message.data["used"] for message in recording.topic("/call/Turn")
+    }
+    asked = {
+        message.data["ask"]: message.data["usage"]
+        for message in recording.topic("/brain/Event")
+        if message.data["event"] == "usage"
+    }
+    return Usage(
+        **{
+            name: max(
+                0,
+                sum(int(one[name]) for one in used.values())
+                - sum(int(one[name]) for one in asked.values()),
+            )
+            for name in Usage.__slots__
+        }
+    )
+
+
 class ReplayedBrain:
     """Answers by the words of the question: the first time as it was first answered, and so on.
 
@@ -67,14 +89,25 @@ class ReplayedBrain:
         asks: The recorded questions.
         name: The vendor's name.
         missing: Told what was asked that the recording has no answer to.
+        warmed: What it used before it was asked anything.
     """
 
     def __init__(
-        self, asks: Sequence[Ask], *, name: str, missing: Callable[[str, str], None]
+        self,
+        asks: Sequence[Ask],
+        *,
+        name: str,
+        missing: Callable[[str, str], None],
+        warmed: Usage | None = None,
     ) -> None:
         self._asks = asks
         self._name = name
         self._missing = missing
+        self._warmed = warmed or Usage()
+
+    async def warm(self) -> Usage:
+        """What it used to read the document before it was asked anything."""
+        return self._warmed
 
     @property
     def name(self) -> str:

@@ -116,6 +116,7 @@ class ReplayedCaller:
                     self._recorded.leaves, self._recorded.left_at, early=0.0, pause=9.0
                 )
                 await self._sleep_until(gone)
+                await self._settle()
                 self._leave(ended)
             await asyncio.Event().wait()
         finally:
@@ -264,6 +265,12 @@ class ReplayedCaller:
         if pcm and self.page is not None and self.page.recorder is not None:
             self.page.recorder.heard(pcm)
         return pcm
+
+    async def _settle(self) -> None:
+        """Have counted what a stage counts only at the end of its call."""
+        for message in self._recorded.utterances[-1].messages:
+            if message.kind == "STTUsage" and message.at >= self._recorded.left_at:
+                await self._give_stage(message)
 
     def _leave(self, ended: Ended) -> None:
         reason = self._recorded.reason

@@ -5,9 +5,9 @@ the recording said, after the same delays.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from aiohttp import web
@@ -26,6 +26,8 @@ from transports.messages import Audible, ClientReady, ReadyData, Sentence
 from transports.page import Page, PageClosedError
 from transports.voice import VoiceOutput
 
+T = TypeVar("T")
+
 AUDIBLE = 200
 """Samples above it (of 32,767) are not silence."""
 
@@ -43,24 +45,26 @@ class Manner:
         reports: Whether it says what it has played.
         lead_secs: Longest voice that it is sent ahead of what it has played.
         start_secs: From the first sample that came to the first that is played.
-        starts: The same, for a voice that begins with this sentence.
+        starts: The same, for a voice that begins with this sentence: each time that it did.
         first_report_secs: From the first sample played to the first report.
         report_secs: Between two reports.
         final_secs: From an interruption to the report of what was played before it.
         audible_secs: From the first audible sample to the report of it; ``None`` if it makes none.
+        heard_secs: From when a sample counts as played to when it is heard.
         audible: Which sample of an answer's first sentence is the first that can be heard, by its
-            text; for others it is found in the audio.
+            text, each time; for others it is found in the audio.
     """
 
     reports: bool = True
     lead_secs: float = Page.lead_secs
     start_secs: float = 0.06
-    starts: Mapping[str, float] = field(default_factory=dict)
+    starts: Mapping[str, Sequence[float]] = field(default_factory=dict)
     first_report_secs: float = 0.02
     report_secs: float = 0.1
     final_secs: float = 0.0
     audible_secs: float | None = None
-    audible: Mapping[str, int] = field(default_factory=dict)
+    heard_secs: float = 0.0
+    audible: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class ReplayedPage(Page):
@@ -83,6 +87,8 @@ class ReplayedPage(Page):
         self.manner = manner
         self.lead_secs = manner.lead_secs
         self.voice: VoiceOutput | None = None
+        self._starts = _Times(manner.starts)
+        self._audible = _Times(manner.audible)
         self._told = told
         self._over = over
         self._gone = False
@@ -127,7 +133,7 @@ class ReplayedPage(Page):
             self.recorder.sent(audio)
         now = self._now()
         if self.moment(self._sent) <= now:
-            wait = self.manner.starts.get(self._sentence, self.manner.start_secs)
+            wait = self._starts.next(self._sentence, self.manner.start_secs)
             self._from = (now + wait, self._sent)
             self._coming.set()
         first, self._sent = self._sent, self._sent + len(audio) // 2
@@ -219,8 +225,8 @@ class ReplayedPage(Page):
         """Look for the answer's first sound in audio that begins with a sample of the epoch."""
         assert self._answer is not None
         _, start, text = self._answer
-        known = self.manner.audible.get(text)
-        if known is not None:
+        known = self._audible.next(text, -1)
+        if known >= 0:
             sample = start + known
         else:
             samples = np.abs(np.frombuffer(audio, np.int16).astype(np.int32))
@@ -230,7 +236,7 @@ class ReplayedPage(Page):
                 return
             sample = int(loud[0])
         self._answer = None
-        epoch, at = self._epoch, self.moment(sample)
+        epoch, at = self._epoch, self.moment(sample) + self.manner.heard_secs
         assert self.manner.audible_secs is not None
         wait = max(0.0, at - self._now()) + self.manner.audible_secs
         self._later(wait, lambda: self._say_audible(Audible(epoch=epoch, sample=sample, at=at)))
@@ -253,6 +259,22 @@ class ReplayedPage(Page):
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class _Times(Generic[T]):
+    """What was so the first time, the second time …; after the last, as it was then."""
+
+    def __init__(self, known: Mapping[str, Sequence[T]]) -> None:
+        self._known = known
+        self._count: dict[str, int] = {}
+
+    def next(self, name: str, usual: T) -> T:
+        """The next one of a name."""
+        known = self._known.get(name)
+        if not known:
+            return usual
+        count = self._count[name] = self._count.get(name, 0) + 1
+        return known[min(count, len(known)) - 1]
 
 
 class ReplayInput(BaseInputTransport):
