@@ -6,14 +6,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from accounts.report_words import clean, counted
+from accounts.report_words import counted
 from evals import report_figures
-from evals import report_words as words
 from evals.clips import Clip, Selection, select
 from evals.compare import Changed, Comparison
 from evals.facts import Facts, Turn
-from evals.plots import difference_strip
 from evals.report_call import Sounds, TurnView, turn_clip, turn_view, turns_of
+from evals.report_changes import SEEN_BELOW, Difference, difference, faster, line, told
 from evals.report_page import HEAD, Progress, stages
 from evals.report_run import Scored
 from evals.report_template import render
@@ -27,56 +26,15 @@ MOST_CHANGED = 120
 SIDE_SECS, LEAST_SIDE_SECS, SIDE_WIDTH = 10.0, 6.0, 540
 """A row of a time line that has half the page."""
 
-LIKELY_P = 0.05
-"""A difference that is less likely by chance is called one."""
-
-SEEN_BELOW = ("answer", "heard_text")
-"""Fields that are to be seen side by side anyway."""
+ONLY = ("only", "Turns of only one run", ())
 
 GROUPS = (
     ("decided", "Decided otherwise", ("decision", "reason", "sections", "confidence")),
+    ONLY,
     ("understood", "Understood otherwise", ("question",)),
     ("said", "Said, or heard, otherwise", ("answer", "heard_text", "interrupted")),
 )
 """What changed turns are grouped by, the weightiest first: an anchor, a title, and the fields."""
-
-NAMES = {
-    "question": "understood",
-    "heard_text": "heard",
-    "e2e_latency": "to the first sound",
-}
-"""How fields of a turn's record are called, where not by their own names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One metric of both runs.
-
-    Parameters:
-        anchor: Where it is in the page.
-        title: Its name in words.
-        before: In the first run.
-        now: In the second.
-        difference: Of the cases that both have.
-        interval: Its 95 % interval; empty without one.
-        p: The test's, in words; empty without one.
-        test: Which test.
-        n: Pairs.
-        strip: The difference as a picture.
-        verdict: ``better``, ``worse``, or empty where chance may explain it.
-    """
-
-    anchor: str
-    title: str
-    before: str
-    now: str
-    difference: str
-    interval: str
-    p: str
-    test: str
-    n: int
-    strip: Markup
-    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +44,23 @@ class Side:
     Parameters:
         run: Its name.
         turn: The turn; ``None`` if this run has no such turn.
-        staves: Its stretch of the call.
+        staves: Its stretch of the call, or what happened then instead.
+        clip: Address of the sound of that; empty where the turn has its own, or there was no room.
+        clip_start: Where that begins, in seconds of the call.
+        left_out: There was no room for it.
     """
 
     run: str
     turn: TurnView | None
     staves: tuple[Markup, ...] = ()
+    clip: str = ""
+    clip_start: float = 0.0
+    left_out: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the sound is of."""
+        return "what happened then instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +159,7 @@ class PairPage:
                 if table.title == "Reliability"
             ],
             groups=tuple(self._groups(ordered, duels)),
-            faster=[_faster(one) for one in ordered if _weight(one) == len(GROUPS)],
+            faster=[faster(one) for one in ordered if _weight(one) == len(GROUPS)],
             only=[
                 (run.name, sources)
                 for run, sources in zip(
@@ -218,7 +187,7 @@ class PairPage:
     def _differences(self) -> dict[str, Difference]:
         before, now = self._runs
         return {
-            name: _difference(name, before.metrics[name], now.metrics[name], found)
+            name: difference(name, before.metrics[name], now.metrics[name], found)
             for name, found in self._compared.metrics.items()
             if name in before.metrics and name in now.metrics
         }
@@ -231,15 +200,23 @@ class PairPage:
         return next((turn for turn in facts.turns if turn.number == number), None)
 
     def _clips(self, one: Changed) -> Iterator[Clip]:
-        for side in (0, 1):
-            turn = self._turn(one, side)
-            if turn is not None:
-                yield self._clip(one, side, turn)
+        return (clip for side in (0, 1) if (clip := self._clip(one, side)) is not None)
 
-    def _clip(self, one: Changed, side: int, turn: Turn) -> Clip:
-        facts = self._facts[side][one.source]
-        scored = turns_of(self._call(side, facts)).get(turn.number, {})
-        return turn_clip(facts, turn, scored, (side, facts.name, turn.number))
+    def _clip(self, one: Changed, side: int) -> Clip | None:
+        """The stretch of a turn, or the same stretch of a run that has no such turn."""
+        facts = self._facts[side].get(one.source)
+        if facts is None:
+            return None
+        turn = self._turn(one, side)
+        if turn is not None:
+            scored = turns_of(self._call(side, facts)).get(turn.number, {})
+            return turn_clip(facts, turn, scored, (side, facts.name, turn.number))
+        there = self._clip(one, 1 - side) if self._turn(one, 1 - side) is not None else None
+        if there is None:
+            return None
+        start = facts.replayed(self._facts[1 - side][one.source].recorded(there.start))
+        end = min(start + there.secs, facts.seconds)
+        return Clip((side, facts.name, -there.place[2]), start, max(start, end))
 
     def _call(self, side: int, facts: Facts) -> Mapping[str, Any]:
         calls = self._runs[side].calls
@@ -252,35 +229,32 @@ class PairPage:
         return Duel(
             anchor=f"d-{call}-{'a' if one.a is not None else 'b'}{number}",
             title=f"{call}, turn {number}",
-            changes=tuple(_told(one, without=SEEN_BELOW)),
+            changes=tuple(told(one, without=SEEN_BELOW)),
             sides=(self._side(one, 0, longest), self._side(one, 1, longest)),
         )
 
     def _side(self, one: Changed, side: int, secs: float) -> Side:
         """One side; both show as many seconds, in rows of the same length."""
-        run = self._runs[side]
-        turn = self._turn(one, side)
-        if turn is None:
+        run, turn, wanted = self._runs[side], self._turn(one, side), self._clip(one, side)
+        facts = self._facts[side].get(one.source)
+        if facts is None or wanted is None:
             return Side(run.name, None)
-        facts = self._facts[side][one.source]
         call = self._call(side, facts)
+        sounds = self._voices(side, facts.name)
+        staves: tuple[Markup, ...] = ()
+        clip, address = self._selection.taken.get(wanted.place), ""
+        if sounds is not None:
+            secs = max(secs, LEAST_SIDE_SECS)
+            row, end = secs / max(1, round(secs / SIDE_SECS)), wanted.start + secs
+            course = sounds.course(facts, call, lambda _number: "")
+            staves = tuple(rows(course, wanted.start, end, row_secs=row, width=SIDE_WIDTH))
+            address = sounds.clip(clip) if clip is not None else ""
+        if turn is None:
+            return Side(run.name, None, staves, address, wanted.start, clip is None)
         scored = turns_of(call).get(turn.number, {})
         view = turn_view(turn, scored, anchor="", scale_secs=self._scale)
-        wanted = self._clip(one, side, turn)
-        sounds = self._voices(side, facts.name)
-        if sounds is None:
-            return Side(run.name, view)
-        course = sounds.course(facts, call, lambda _number: "")
-        secs = max(secs, LEAST_SIDE_SECS)
-        row = secs / max(1, round(secs / SIDE_SECS))
-        staves = rows(course, wanted.start, wanted.start + secs, row_secs=row, width=SIDE_WIDTH)
-        clip = self._selection.taken.get(wanted.place)
-        view = (
-            replace(view, left_out=True)
-            if clip is None
-            else replace(view, clip=sounds.clip(clip), clip_start=clip.start)
-        )
-        return Side(run.name, view, tuple(staves))
+        heard = replace(view, clip=address, clip_start=wanted.start, left_out=clip is None)
+        return Side(run.name, heard, staves)
 
     def _voices(self, side: int, file: str) -> Sounds | None:
         """Both voices of a call, of which the last two are kept."""
@@ -301,7 +275,7 @@ class PairPage:
                     anchor,
                     title,
                     tuple(duels[id(one)] for one in members if id(one) in duels),
-                    tuple(_line(one) for one in members if id(one) not in duels),
+                    tuple(line(one) for one in members if id(one) not in duels),
                 )
 
     def _left_out(self) -> str:
@@ -317,72 +291,11 @@ class PairPage:
 def _weight(one: Changed) -> int:
     """Which group a changed turn is of; the last is of those that are only faster or slower."""
     if one.a is None or one.b is None:
-        return 0
+        return GROUPS.index(ONLY)
     for weight, (_, _, fields) in enumerate(GROUPS):
         if any(field in one.changes for field in fields):
             return weight
     return len(GROUPS)
-
-
-def _told(one: Changed, without: Sequence[str] = ()) -> Iterator[tuple[str, str, str]]:
-    for name, (before, after) in one.changes.items():
-        if name in without:
-            continue
-        yield NAMES.get(name, name.replace("_", " ")), _shown(before), _shown(after)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return words.seconds(value)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value in (None, "") else clean(str(value))
-
-
-def _line(one: Changed) -> str:
-    changes = "; ".join(f"{name}: {before} → {after}" for name, before, after in _told(one))
-    return f"{one.source.removesuffix('.mcap')}, turn {one.a or one.b}: {changes or 'only in one'}"
-
-
-def _faster(one: Changed) -> tuple[str, str, str, str, str]:
-    before, after = one.changes["e2e_latency"]
-    moved = None if before is None or after is None else after - before
-    call = one.source.removesuffix(".mcap")
-    return (
-        f"{call}, turn {one.a}",
-        clean(one.question),
-        words.seconds(before),
-        words.seconds(after),
-        words.signed(moved, "s"),
-    )
-
-
-def _difference(
-    name: str, before: Mapping[str, Any], now: Mapping[str, Any], found: Any
-) -> Difference:
-    unit = str(now.get("unit") or "")
-    n = int(found.n)
-    moved = found.difference if n else None
-    bounds = found.ci95
-    reach = max((abs(each) for each in (moved or 0.0, *(bounds or ()))), default=0.0) * 1.1
-    beyond = bounds is not None and (bounds[0] > 0 or bounds[1] < 0)
-    certain = beyond and found.p is not None and found.p < LIKELY_P
-    gained = {"higher": 1, "lower": -1}.get(str(now.get("better")), 0) * (moved or 0.0)
-    return Difference(
-        anchor=f"m-{name}",
-        title=words.title(name),
-        before=words.figure(before.get("value"), unit),
-        now=words.figure(now.get("value"), unit),
-        difference=words.signed(moved, unit),
-        interval=words.interval(bounds, unit, sign=True),
-        p=words.probability(found.p),
-        test=found.test,
-        n=n,
-        strip=difference_strip(moved, bounds, reach),
-        verdict="" if not certain or not gained else "better" if gained > 0 else "worse",
-    )
 
 
 def _stages(runs: Sequence[Scored]) -> list[tuple[str, str, str, bool]]:

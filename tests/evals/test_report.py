@@ -353,10 +353,14 @@ def test_a_run_held_against_itself_has_not_changed(run: Path, tmp_path: Path) ->
     assert "today (A)" in page
 
 
-def test_a_turn_that_only_one_run_has_stands_alone(run: Path, tmp_path: Path) -> None:
+def test_a_turn_that_only_one_run_has_stands_beside_what_happened_then(
+    run: Path, tmp_path: Path
+) -> None:
     shorter = {**made.CALLS, "three-questions": (made.STUDIED, made.COMPILER)}
     other = made.run(tmp_path / "shorter", shorter)
     report.write([run, other], out := tmp_path / "pair.html")
-    duel = _section(out.read_text("utf-8"), "d-three-questions-a3")
-    assert "There is no such turn in this run." in _words(duel)
-    assert duel.count("<audio") == 1
+    page = out.read_text("utf-8")
+    duel = _section(page, "d-three-questions-a3")
+    assert "There is no such turn in this run; this is what happened then." in _words(duel)
+    assert duel.count('class="stave"') == 2
+    assert "Turns of only one run" in _words(page)
