@@ -159,10 +159,10 @@ class Server:
 
     @property
     def state(self) -> dict[str, Any]:
-        """How many calls are open, and whether a further one would be taken."""
+        """How many lines are taken, whether a further one would be, and whether it would wait."""
         switchboard = self._switchboard
         return {
-            "calls": len(self.calls),
+            "calls": switchboard.lines,
             "taking": not (switchboard.draining or switchboard.full),
             "loaded": self.loading.done,
         }
@@ -170,6 +170,8 @@ class Server:
     def app(self) -> web.Application:
         """The application, which loads its engines once it has started."""
         app = web.Application()
+        if self.foreman is not None:
+            app.middlewares.append(self.foreman.note)
         headers.setup(app, self.settings)
         self._front_page.setup(app)
         self._switchboard.setup(app)

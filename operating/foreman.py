@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,13 @@ from loguru import logger
 NEWS_SECS = 0.02
 """How often the foreman is told what has changed."""
 
-GRACE_SECS = 30.0
+FIRST_REQUEST_SECS = 1.0
+"""A connection on which nothing is asked by then counts for no call."""
+
+GRACE_SECS = 60.0
 """A worker whose foreman is dead, and that has not ended by then, is hung up and ends at once."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _VARIABLE = "VIVA_WORKER"
 
@@ -69,9 +75,16 @@ class Foreman:
         self.post = post
         self._channel = socket.socket(fileno=post.channel)
         self._taken = 0
+        self._unasked: set[object] = set()
         self._news: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[Any]] = set()
         self._read = False
+
+    @web.middleware
+    async def note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note that it is known what a connection asks for; until then it counts as a call."""
+        self._asked(request.protocol)
+        return await handler(request)
 
     def tell(self, **news: Any) -> None:
         """Tell the foreman; from any thread. One that is dead is told nothing."""
@@ -113,16 +126,23 @@ class Foreman:
     def _take(self, server: web.Server) -> None:
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         for descriptor in descriptors:
-            self._taken += 1
             connection = socket.socket(fileno=descriptor)
             connection.setblocking(False)
+            protocol = server()
             loop = asyncio.get_running_loop()
-            opening = loop.create_task(loop.connect_accepted_socket(server, connection))
+            opening = loop.create_task(_open(protocol, connection))
+            self._unasked.add(protocol)
+            loop.call_later(FIRST_REQUEST_SECS, self._asked, protocol)
             self._opening.add(opening)
             opening.add_done_callback(self._opened)
         if not descriptors and self._read:  # the foreman is dead, which _watch sees to
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._read = False
+
+    def _asked(self, protocol: object) -> None:
+        if protocol in self._unasked:
+            self._unasked.discard(protocol)
+            self._taken += 1
 
     def _opened(self, opening: "asyncio.Task[Any]") -> None:
         self._opening.discard(opening)
@@ -143,6 +163,12 @@ class Foreman:
         """Wait in a thread for the foreman's end: standard input is open as long as it lives."""
         while os.read(0, 1):
             pass
-        loop.call_soon_threadsafe(gone)
+        with suppress(RuntimeError):  # the loop is closed: this process ends as it is
+            loop.call_soon_threadsafe(gone)
         threading.Event().wait(GRACE_SECS)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _open(protocol: asyncio.BaseProtocol, connection: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.connect_accepted_socket(lambda: protocol, connection)

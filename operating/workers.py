@@ -59,7 +59,7 @@ class Worker:
         taking: Whether it would take a further call.
         calls: Calls that are open.
         given: Connections that it was handed.
-        taken: Those that it has seen.
+        taken: Those of which it has seen what they ask for.
         share: How far its models are loaded, 0 to 1.
     """
 

@@ -97,7 +97,8 @@ class Switchboard:
         self._refused = refused
         self._room = room
         self._recordings = recordings
-        self._lines = 0  # taken, by calls and by those whose call has not begun
+        self.lines = 0
+        """Those that are taken: by calls, and by whoever is let in and whose call has not begun."""
 
     def setup(self, app: web.Application) -> None:
         """Add the sockets' routes."""
@@ -107,13 +108,13 @@ class Switchboard:
     @property
     def full(self) -> bool:
         """Whether a further call would be refused; a process that has none always takes one."""
-        lines = self._lines
+        lines = self.lines
         return lines >= self._settings.max_calls or (lines > 0 and not self._room())
 
     async def let_finish(self) -> None:
         """Take no more calls, and wait until those that are open have come to their own end."""
         self.draining = True
-        while self._lines:
+        while self.lines:
             await asyncio.sleep(0.02)
 
     async def drain(self, timeout_secs: float, now: asyncio.Event | None = None) -> None:
@@ -138,11 +139,11 @@ class Switchboard:
                 return await self._refuse(request, kind, "shutdown")
             if self.full:
                 return await self._refuse(request, kind, "capacity")
-            self._lines += 1
+            self.lines += 1
             try:
                 return await self._take(request, kind)
             finally:
-                self._lines -= 1
+                self.lines -= 1
 
         return answer
 

@@ -115,7 +115,8 @@ class Outcome:
     def faults(self) -> list[str]:
         """What is not as it should be, in words."""
         cap = self.affordable * CALL_CAP_MICROS
-        least = min(self.spread.values(), default=0)
+        apart = max(self.spread.values(), default=0) - min(self.spread.values(), default=0)
+        refused = self.asked - self.affordable  # they were handed to a worker too
         due = {
             f"{self.began} calls began, the money was for {self.affordable}": (
                 self.began == self.affordable
@@ -124,7 +125,7 @@ class Outcome:
                 self.refused == Counter({"budget": self.asked - self.affordable})
             ),
             f"spread over the workers as {self.spread}": (
-                len(self.spread) > 1 and least * len(self.spread) >= 0.7 * self.began
+                len(self.spread) > 1 and apart <= refused + max(2, 0.1 * self.began)
             ),
             f"{self.most_committed} micro-dollars were committed of {cap}": (
                 0 < self.most_committed <= cap

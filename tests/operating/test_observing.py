@@ -27,6 +27,8 @@ async def collected() -> list[Metric]:
     gauges = Gauges(
         metrics.registry,
         lag=EventLoopLag(),
+        taking=lambda: True,
+        loaded=lambda: True,
         money=lambda: DayMoney("2026-11-24", 1, 1, 9, 1),
         queues={"ledger": lambda: 0, "outbox": lambda: 0},
     )

@@ -20,6 +20,8 @@ async def serving(**settings: str) -> AsyncIterator[Viva]:
         viva = await asyncio.to_thread(lambda: Viva(**clouds, **more))
         try:
             await asyncio.to_thread(viva.loaded)
+            while settings.get("WORKERS") == "2" and "in all 2 workers" not in viva.stderr:
+                await asyncio.sleep(0.1)
             yield viva
         finally:
             if viva.running:
@@ -80,7 +82,7 @@ async def test_workers_do_not_outlive_a_foreman_that_is_killed() -> None:
     async with serving(WORKERS="2") as viva:
         caller, calling = await call(viva)
         os.kill(viva.process.pid, signal.SIGKILL)
-        give_up = time.monotonic() + 15.0
+        give_up = time.monotonic() + 25.0
         while any(viva.left):  # one that has ended has no command line, though nobody waited for it
             assert time.monotonic() < give_up, viva.left
             await asyncio.sleep(0.1)

@@ -51,7 +51,7 @@ async def main(options: argparse.Namespace, post: Post) -> None:
         holding.discard(socket)
         return socket
 
-    app = web.Application()
+    app = web.Application(middlewares=[foreman.note])
     app.router.add_get("/", who)
     app.router.add_get("/hold", hold)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
