@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="Processes that take calls, on one port.")
     max_calls: int = Field(20, ge=1, description="Calls at once in a process.")
     max_lag_secs: Positive = Field(
-        0.1,
+        0.25,
         description="A process whose event loop is later than this (p99 over 10 s) takes no "
         "further calls.",
     )
