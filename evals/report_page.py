@@ -177,6 +177,8 @@ class RunPage:
                 self._facts[file] = facts_of(self._run.recording(file), name=file)
             except RecordingError as error:
                 self._troubles[file] = str(error)
+            except (KeyError, TypeError, ValueError) as error:
+                self._troubles[file] = f"{file} is not as docs/recording.md has it: {error!r}"
 
     def _tell(self) -> None:
         self._progress(self._done, len(self._anchors) + len(self._full))

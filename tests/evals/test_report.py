@@ -5,11 +5,14 @@ import hashlib
 import html
 import json
 import re
+import shlex
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli import app
@@ -364,3 +367,32 @@ def test_a_turn_that_only_one_run_has_stands_beside_what_happened_then(
     assert "There is no such turn in this run; this is what happened then." in _words(duel)
     assert duel.count('class="stave"') == 2
     assert "Turns of only one run" in _words(page)
+
+
+# The evaluators' page.
+
+PAGE = Path(__file__).parents[2] / "docs" / "evaluating.md"
+
+
+def _commands() -> list[str]:
+    told = PAGE.read_text("utf-8")
+    blocks = "\n".join(re.findall(r"```\n(.*?)```", told, flags=re.DOTALL)).splitlines()
+    cells = re.findall(r"\| `([^`]+)` \|", told)
+    lines = (part.strip() for line in [*blocks, *cells] for part in line.split("&&"))
+    return sorted({line for line in lines if line.startswith("viva ")})
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_the_evaluators_page_shows_commands_that_there_are(command: str) -> None:
+    words = shlex.split(command)[1:]
+    one: Any = get_command(app)
+    while hasattr(one, "commands"):
+        assert words[0] in one.commands, f"viva has no {words[0]}"
+        one = one.commands[words.pop(0)]
+    # What it cannot parse it refuses here.
+    one.make_context(one.name, words)
+
+
+def test_the_evaluators_page_shows_every_step() -> None:
+    steps = {command.split()[1] for command in _commands()}
+    assert steps >= {"recording", "replay", "score", "report", "compare", "gate"}
