@@ -7,9 +7,20 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
+from pipeline.settings import Settings, SettingsError
 from tests.end_to_end.running import Viva
 from tests.operating.callers import QuietCaller
 from tests.operating.many_calls import simulated_clouds
+
+
+def test_drain_s_is_another_name_of_drain_secs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAIN_S", "7")
+    assert Settings.load(_env_file=None).drain_secs == 7.0
+    monkeypatch.setenv("DRAIN_S", "soon")
+    with pytest.raises(SettingsError, match="DRAIN_S"):
+        Settings.load(_env_file=None)
 
 
 @asynccontextmanager
