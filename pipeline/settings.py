@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         "instant: stop it at once.",
     )
     barge_in_confirm_secs: Positive = Field(
-        0.5, description="Speech this long over the voice stops it, whatever was said."
+        0.8, description="Speech this long over the voice stops it, whatever was said."
     )
 
     preemptive: Literal["auto", "on", "off"] = Field(

@@ -53,8 +53,9 @@ class FloorTimes:
 
     Parameters:
         confirm: Speech over the voice that is taken for an interruption whatever was said.
+        words: The same, when what was said is not clear, but sounds like no backchannel.
         backchannel: The same, when all that was said is a backchannel.
-        breath: Added to either, when the speech has paused and may be over.
+        breath: Added to each, when the speech has paused and may be over.
         turn_model: Longest wait for the turn model's verdict after the transcript.
         recogniser: Longest wait for the recogniser's proposal after the transcript.
         unfinished: Silence after speech that sounded unfinished, before it is answered.
@@ -65,6 +66,7 @@ class FloorTimes:
     """
 
     confirm: float = 0.8
+    words: float = 0.6
     backchannel: float = 1.0
     breath: float = 0.15
     turn_model: float = 0.35
@@ -281,9 +283,7 @@ class Floor:
         if self.caller is Caller.SPEAKING:
             if not self._overlap:
                 return None
-            patience = times.breath if self._paused else 0.0
-            listening = self._interim and is_backchannel(self._interim)
-            return self._onset + patience + (times.backchannel if listening else times.confirm)
+            return self._onset + self._patience() + (times.breath if self._paused else 0.0)
         if self.caller is Caller.PENDING:
             return self._speech_end + times.transcript
         if self.caller is Caller.PAUSING:
@@ -299,6 +299,13 @@ class Floor:
         self._quiet_since = now
 
     # What follows.
+
+    def _patience(self) -> float:
+        if not self._interim:
+            return self._times.confirm
+        if is_backchannel(self._interim):
+            return self._times.backchannel
+        return min(self._times.words, self._times.confirm)
 
     def _begin(self) -> list[Action]:
         if self._begun:
@@ -361,9 +368,8 @@ class Floor:
         return actions
 
     def _perhaps_end(self, now: float) -> list[Action]:
-        if self._closed or self.caller is not Caller.PAUSING or self._overlap:
-            return []
-        return self._end(now) if now >= self._end_deadline() else []
+        waiting = self.caller is Caller.PAUSING and not (self._closed or self._overlap)
+        return self._end(now) if waiting and now >= self._end_deadline() else []
 
     def _end_deadline(self) -> float:
         times = self._times

@@ -152,8 +152,18 @@ def test_half_a_word_that_may_be_heard_wrong_does_not_stop_the_voice() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
     assert floor.interim(3.3, "Shui") == []
-    floor.speech_stopped(3.7, speech_end=3.5)
+    floor.speech_paused(3.55, 0.1)
+    assert floor.tick(3.6) == []
+    floor.speech_stopped(3.65, speech_end=3.45)
     assert floor.final(3.8, "Sure.") == [Unduck()]
+
+
+def test_words_that_go_on_stop_the_voice_before_they_are_understood() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Windage") == []
+    assert floor.deadline == 3.6
+    assert kinds(floor.tick(3.6)) == [Interrupt, BeginTurn]
 
 
 @pytest.mark.parametrize("guess", ["Stop.", "What", "Actual", "um, when", "I am you"])
@@ -167,7 +177,7 @@ def test_a_single_word_is_a_turn_once_it_is_certain() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
     assert floor.interim(3.3, "Yale") == []
-    floor.speech_stopped(3.7, speech_end=3.5)
+    floor.speech_stopped(3.55, speech_end=3.35)
     floor.end_of_turn(3.7, 0.9)
     assert kinds(floor.final(3.8, "Yale?")) == [Interrupt, BeginTurn, Caption, Caption, EndTurn]
 
