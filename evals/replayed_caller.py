@@ -90,7 +90,8 @@ class ReplayedCaller:
         self.page: ReplayedPage | None = None
         self.stages: dict[str, ReplayedStage] = {}
         self.decisions: Callable[[Conversation], ReplayedDecisions] | None = None
-        self._last: tuple[Utterance, float, int, int] | None = None
+        self._last: tuple[Utterance, float] | None = None
+        self._began_before = 0  # bursts, when the utterance before had been said
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent = False
 
@@ -132,7 +133,7 @@ class ReplayedCaller:
     # When.
 
     @property
-    def _said(self) -> tuple[Utterance, float, int, int]:
+    def _said(self) -> tuple[Utterance, float]:
         assert self._last is not None
         return self._last
 
@@ -147,7 +148,7 @@ class ReplayedCaller:
             )
         start = max(self._loop.time(), onset - early)
         await self._sleep_until(start)
-        self._last = (utterance, onset, self.voice.began, self.voice.stopped)
+        self._last = (utterance, start + early)
         began = start - self.began
         if self._microphone is not None:
             self._microphone.begin(utterance.number, began)
@@ -162,12 +163,14 @@ class ReplayedCaller:
 
     async def _when(self, place: Place, recorded: float, *, early: float, pause: float) -> float:
         """When something is due that is so placed; it returns ``early`` before that."""
-        last, onset, _, _ = self._said
+        last, onset = self._said
         if self._timing == "recorded":
             return self.began + recorded
         same_distance = onset + recorded - last.onset
         if place.cue == "with":
             return same_distance
+        await self._sleep_until(onset + last.end - last.onset)
+        self._began_before = self.voice.began
         if place.cue == "after":
             return await self._after(place.bursts, place.secs, early, place.longest_silence)
         at = await self._over(place, early)
@@ -180,14 +183,14 @@ class ReplayedCaller:
     async def _after(self, bursts: int, gap: float, early: float, silence: float) -> float:
         """So long after the end of the voice, once it has spoken so often."""
         voice = self.voice
-        _, onset, _, stopped = self._said
+        ended = self._loop.time()  # the utterance before
         early = min(early, gap)
         patience = max(gap, silence) + PATIENCE_SECS
         while True:
             wait: float | None = None
             if not voice.speaking:
-                enough = voice.stopped - stopped >= bursts
-                since = voice.stopped_at if enough else max(voice.stopped_at, onset)
+                enough = voice.began - self._began_before >= bursts
+                since = max(voice.stopped_at, ended)
                 due = since + (gap if enough else patience)
                 wait = due - early - self._loop.time()
                 if wait <= 0:
@@ -198,8 +201,8 @@ class ReplayedCaller:
         """At a point of a sentence; ``None`` if that never comes."""
         voice, page = self.voice, self.page
         assert page is not None
-        _, onset, began, _ = self._said
-        burst = max(1, began + place.bursts)
+        ended = self._loop.time()  # the utterance before
+        burst = max(1, self._began_before + place.bursts)
         while True:
             if voice.stopped >= burst:
                 return None
@@ -212,7 +215,7 @@ class ReplayedCaller:
                     if wait <= 0:
                         return max(due, self._loop.time())
             elif not voice.speaking:
-                silent = max(voice.stopped_at, onset) + place.longest_silence + PATIENCE_SECS
+                silent = max(voice.stopped_at, ended) + place.longest_silence + PATIENCE_SECS
                 wait = silent - self._loop.time()
                 if wait <= 0:
                     return None

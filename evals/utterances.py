@@ -29,7 +29,7 @@ class Place:
 
     Parameters:
         cue: What it is placed by.
-        bursts: How many bursts ended (``after``) or began (``over``) since the utterance before.
+        bursts: How many bursts have begun since the end of the utterance before.
         secs: After the onset of the utterance before, the end of the burst, or the sentence's
             first sample.
         sentence: Index of the sentence in its burst.
@@ -109,14 +109,14 @@ class RecordedCaller:
             if spoke:
                 last.end = end
                 continue
-            place = voice.place(onset, last.onset)
+            place = voice.place(onset, last)
             utterances.append(Utterance(last.number + 1, onset, end, place, pause=onset - last.end))
         _share_out(recording, utterances, frozenset(stages))
         left_at, reason = _leaving(recording)
         gaps = [one.place.secs for one in utterances if one.place.cue == "after"]
         return cls(
             utterances=tuple(utterances),
-            leaves=voice.place(left_at, utterances[-1].onset) if reason else None,
+            leaves=voice.place(left_at, utterances[-1]) if reason else None,
             left_at=left_at,
             reason=reason,
             median_gap=median(gaps) if gaps else 0.5,
@@ -176,21 +176,20 @@ class RecordedVoice:
         count = bisect_right(self._stopped, at)
         return self._stopped[count - 1] if count else 0.0
 
-    def place(self, at: float, since: float) -> Place:
+    def place(self, at: float, last: Utterance) -> Place:
         """Where a moment stands.
 
         Args:
             at: The moment.
-            since: Onset of the utterance before.
+            last: The utterance before.
         """
-        silence = self._longest_silence(since, at)
+        silence = self._longest_silence(last.end, at)
+        bursts = bisect_right(self._began, at) - bisect_right(self._began, last.end)
         if self.speaking(at):
-            burst = bisect_right(self._began, at)
-            return self._over(at, burst - bisect_right(self._began, since), silence)
-        ended = bisect_right(self._stopped, at) - bisect_right(self._stopped, since)
-        if ended:
-            return Place("after", ended, at - self.ended(at), longest_silence=silence)
-        return Place("with", secs=at - since, longest_silence=silence)
+            return self._over(at, bursts, silence)
+        if self.ended(at) > last.end:
+            return Place("after", bursts, at - self.ended(at), longest_silence=silence)
+        return Place("with", secs=at - last.onset, longest_silence=silence)
 
     def _over(self, at: float, bursts: int, silence: float) -> Place:
         began = self._began[bisect_right(self._began, at) - 1]
