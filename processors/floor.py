@@ -22,7 +22,7 @@ from processors.floor_actions import (
     Speculate,
     Unduck,
 )
-from processors.utterance import is_backchannel, same_words, takes_floor, trails_off
+from processors.utterance import is_backchannel, only_listens, same_words, takes_floor, trails_off
 
 Ending = Literal["model", "transcript", "recogniser"]
 """What ends a turn: the turn model's verdict, the transcript, or the recogniser's proposal."""
@@ -193,10 +193,10 @@ class Floor:
             return []
         text = text.strip()
         self._transcribed = now
-        self._interim = ""
+        guess, self._interim = self._interim, ""
         actions: list[Action] = []
         if self._overlap or (self.agent is not Agent.QUIET and not self._begun):
-            if is_backchannel(text):
+            if only_listens(text, guess if self.agent is Agent.SPEAKING else ""):
                 return self._let_pass(now) if self.caller is not Caller.SPEAKING else []
             actions = self._confirm()
         if text:

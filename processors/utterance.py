@@ -61,6 +61,14 @@ def takes_floor(text: str) -> bool:
     return len(words) >= _CERTAIN_WORDS or any(_begins(words[0], taker) for taker in FLOOR_TAKERS)
 
 
+def only_listens(text: str, guess: str) -> bool:
+    """Whether speech was a sign of listening: by its transcript, or by the last guess before it.
+
+    A transcript of so little is as often wrong as a guess; one that shows a wish to speak is not.
+    """
+    return is_backchannel(text) or (guess != "" and is_backchannel(guess) and not takes_floor(text))
+
+
 def trails_off(text: str) -> bool:
     """Whether a transcript cannot be all that its speaker wants to say.
 

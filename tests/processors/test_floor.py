@@ -158,6 +158,18 @@ def test_half_a_word_that_may_be_heard_wrong_does_not_stop_the_voice() -> None:
     assert floor.final(3.8, "Sure.") == [Unduck()]
 
 
+def test_a_backchannel_whose_transcript_is_wrong_is_known_by_the_guess_before_it() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Right") == []
+    floor.speech_stopped(3.5, speech_end=3.3)
+    assert floor.final(3.6, "Break") == [Unduck()]
+    floor.speech_started(5.1, onset=5.0)
+    assert floor.interim(5.3, "Right") == []
+    floor.speech_stopped(5.9, speech_end=5.7)
+    assert Interrupt in kinds(floor.final(6.0, "Right, what about Yale?"))
+
+
 def test_words_that_go_on_stop_the_voice_before_they_are_understood() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
