@@ -32,16 +32,19 @@ class Microphone:
             for piece, one in zip(self._pieces, utterances, strict=True)
         ]
         self._taken = 0
-        self._begun: list[tuple[int, int]] = []  # first sample, utterance
+        # From which sample on, sample at which it would have begun, utterance.
+        self._begun: list[tuple[int, int, int]] = []
 
     def begin(self, utterance: int, secs: float) -> None:
         """Have an utterance begin.
 
         Args:
             utterance: Its number.
-            secs: When, after the call's start.
+            secs: When, after the call's start; of one that began before what was taken last, only
+                the rest is heard.
         """
-        self._begun.append((max(self._taken, round(secs * CALLER_RATE)), utterance))
+        first = round(secs * CALLER_RATE)
+        self._begun.append((max(self._taken, first), first, utterance))
 
     def take(self, secs: float) -> bytes:
         """Everything up to a moment after the call's start: PCM s16le, mono, 16 kHz."""
@@ -58,7 +61,7 @@ class Microphone:
     def _piece(self, start: int, end: int) -> Samples:
         if not self._begun or self._begun[0][0] > start:
             return np.zeros(end - start, np.int16)
-        began, number = self._begun[0]
+        _, began, number = self._begun[0]
         piece, room = self._pieces[number], self._rooms[number]
         first, last = start - began, end - began
         part = piece[first:last]

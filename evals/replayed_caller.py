@@ -146,20 +146,21 @@ class ReplayedCaller:
             onset = await self._when(
                 utterance.place, utterance.onset, early=early, pause=utterance.pause
             )
-        start = max(self._loop.time(), onset - early)
+        onset = max(onset, self._loop.time())
+        start = max(self._loop.time(), onset - early)  # late, it begins in the midst of that
         await self._sleep_until(start)
-        self._last = (utterance, start + early)
+        self._last = (utterance, onset)
         began = start - self.began
         if self._microphone is not None:
-            self._microphone.begin(utterance.number, began)
+            self._microphone.begin(utterance.number, onset - early - self.began)
         if self.page is not None and self.page.recorder is not None:
             shift = {
-                "recorded": utterance.start,
+                "recorded": utterance.onset - (onset - start),
                 "replayed": began,
                 "utterance": utterance.number,
             }
             self.page.recorder.write("/replay/Shift", shift)
-        return start + early
+        return onset
 
     async def _when(self, place: Place, recorded: float, *, early: float, pause: float) -> float:
         """When something is due that is so placed; it returns ``early`` before that."""

@@ -46,6 +46,7 @@ class Manner:
         lead_secs: Longest voice that it is sent ahead of what it has played.
         start_secs: From the first sample that came to the first that is played.
         starts: The same, for a voice that begins with this sentence: each time that it did.
+        step: It plays so many samples at a time.
         first_report_secs: From the first sample played to the first report.
         report_secs: Between two reports.
         final_secs: From an interruption to the report of what was played before it.
@@ -59,6 +60,7 @@ class Manner:
     lead_secs: float = Page.lead_secs
     start_secs: float = 0.06
     starts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    step: int = 1
     first_report_secs: float = 0.02
     report_secs: float = 0.1
     final_secs: float = 0.0
@@ -118,7 +120,8 @@ class ReplayedPage(Page):
     def played(self) -> int:
         """Samples of the present epoch that have been played."""
         began, sample = self._from
-        return max(0, min(self._sent, sample + int((self._now() - began) * OUTPUT_SAMPLE_RATE)))
+        since = round((self._now() - began) * OUTPUT_SAMPLE_RATE)
+        return max(0, min(self._sent, sample + since // self.manner.step * self.manner.step))
 
     def moment(self, sample: int) -> float:
         """When a sample of the present epoch is played, if all before it comes in time."""
