@@ -178,6 +178,27 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
+def test_ctrl_c_leaves_whole_files_and_a_run_of_them(folder: Path, tmp_path: Path) -> None:
+    source = many(folder, tmp_path / "many", 40)
+    out = tmp_path / "out"
+    words = [str(Path(sys.executable).with_name("viva")), "replay", str(source), "--out", str(out)]
+    replaying = subprocess.Popen([*words, "--jobs", "2"], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("[!.]*.mcap"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    replaying.send_signal(signal.SIGINT)
+    _, told = replaying.communicate(timeout=30)
+
+    assert replaying.returncode == 130
+    assert b"interrupted" in told
+    run = json.loads((out / "run.json").read_text("utf-8"))
+    assert 1 <= len(run["calls"]) < 80
+    assert not list(out.glob(".*"))
+    for path in out.glob("*.mcap"):
+        assert Recording.read(path).whole
+
+
 def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_path: Path) -> None:
     source = many(folder, tmp_path / "some", 1)
     whole = (source / "clean-00.mcap").read_bytes()
