@@ -44,9 +44,14 @@ app = typer.Typer(
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
-app.add_typer(evals_commands.app)
-app.add_typer(score_commands.app)
-app.add_typer(report_commands.app)
+for _commands in (evals_commands, score_commands, report_commands):
+    app.add_typer(_commands.app)
+# Tests and benchmarks are part of the source, not of the package.
+sys.path.append(str(Path(__file__).parent))
+if (Path(__file__).parent / "benchmarks").is_dir():
+    from benchmarks import commands as benchmarks_commands
+
+    app.add_typer(benchmarks_commands.app, name="bench")
 _terminal = Console(stderr=True, highlight=False)
 
 
@@ -290,9 +295,7 @@ def vendors(context: typer.Context) -> None:
         trouble = ""
     except SettingsError as error:
         choices, trouble = {}, str(error)
-    table = Table(box=None, pad_edge=False)
-    for column in ("stage", "vendor", "kind", "what it is", "status"):
-        table.add_column(column)
+    table = Table("stage", "vendor", "kind", "what it is", "status", box=None, pad_edge=False)
     for stage in STAGES:
         for vendor in of_stage(stage):
             choice = choices.get(stage)
@@ -315,7 +318,6 @@ def simulate(
     They speak the vendors' protocols on loopback, with the embedded engines behind them: the cloud
     path without a key and without a cloud.
     """
-    sys.path.insert(0, str(Path(__file__).parent))
     from tests.vendors.simulate import run
 
     settings = _settings()
@@ -364,9 +366,7 @@ def check_vendors(
         listed = [dataclasses.asdict(result) for result in results]
         typer.echo(json.dumps({"checks": listed}, indent=2, ensure_ascii=False))
     else:
-        table = Table(box=None, pad_edge=False)
-        for column in ("stage", "vendor", "check", "", "detail"):
-            table.add_column(column)
+        table = Table("stage", "vendor", "check", "", "detail", box=None, pad_edge=False)
         for one in results:
             outcome = "passed" if one.passed else "[red]FAILED[/red]"
             table.add_row(

@@ -1,0 +1,66 @@
+"""How soon the voice yields to somebody who speaks over it.
+
+    viva bench barge_in [--calls 1,20] [--seconds S] [--json]
+
+From the caller's first sample of speech, sent 1.5 s into an answer: to the duck, to the stop, and
+to the last old sample that is played. A page that is told to stop drops what it has, in every
+system; one that is told nothing plays what it has. The recogniser's first words come 200 ms after
+it is known that somebody speaks. The time from the confirmed interruption to the stop being written
+is the server's own.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.side import Side, machine, sides, tails
+
+
+def once(name: str, calls: int, secs: float) -> dict[str, Any]:
+    """One system with so many calls."""
+    with Side(name) as side:
+        result = side.load(calls, secs, barge_in=True)
+    barges = result["heard"]["barges"]
+    ms = {
+        kind: [1000 * one[kind] for one in barges if kind in one]
+        for kind in ("duck", "stop", "last")
+    }
+    ends = [
+        1000 * min(one.get("stop", one["last"]), one["last"]) for one in barges if "last" in one
+    ]
+    return {
+        "calls": calls,
+        "barges": len(barges),
+        "duck_ms": tails(ms["duck"]),
+        "stop_ms": tails(ms["stop"]),
+        "last_old_sample_ms": tails(ends),
+        "confirmed_to_stop_ms": tails(result["served"]["yields_ms"]),
+    }
+
+
+def measure(
+    calls: Sequence[int] = (1, 20), secs: float = 30.0, *, systems: Sequence[str] = ()
+) -> dict[str, Any]:
+    """All systems, by turns."""
+    going = sides(systems) if systems else sides()
+    result: dict[str, Any] = {"benchmark": "barge_in", **machine(), "seconds": secs}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in going}
+    for step in calls:
+        for name in going:
+            print(f"barge_in: {name}, {step} calls", file=sys.stderr, flush=True)
+            rows[name].append(once(name, step, secs))
+    return result | {name: {"by_calls": found} for name, found in rows.items()}
+
+
+def table(result: dict[str, Any]) -> list[list[str]]:
+    """The figures for people."""
+    parts = ("duck_ms", "stop_ms", "last_old_sample_ms", "confirmed_to_stop_ms")
+    rows = [["system", "calls", "barge-ins", *(f"{part} p50/p99" for part in parts)]]
+    for name in sides():
+        for row in result.get(name, {}).get("by_calls", ()):
+            figures = [
+                f"{row[part]['p50']:.1f} / {row[part]['p99']:.1f}" if row[part]["n"] else ""
+                for part in parts
+            ]
+            rows.append([name, str(row["calls"]), str(row["barges"]), *figures])
+    return rows

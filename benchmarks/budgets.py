@@ -1,0 +1,143 @@
+"""The design's budgets, and what was measured."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import barge_in, density, grounded, start, turn, vad
+from benchmarks.side import sides
+
+CALLS = 32
+
+
+def measure(out: Path, secs: float) -> dict[str, Any]:
+    """Everything, with modest sizes; each result is written as soon as it is there."""
+    out.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    pair = [name for name in sides() if name != "livekit"]
+    results: dict[str, Any] = {}
+
+    def keep(name: str, result: dict[str, Any]) -> None:
+        results[name] = result
+        (out / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+        print(f"{name}: done after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+
+    keep("vad", vad.measure())
+    keep("grounded", grounded.measure())
+    keep("density", _density(secs))
+    keep("turn", turn.measure((1, 20), secs, systems=pair))
+    keep("barge_in", barge_in.measure((1, 20), secs, systems=pair))
+    keep("start", start.measure(secs=5.0, repeat=1, systems=pair))
+    if (Path(__file__).parent / "replay.py").exists():
+        ran = subprocess.run(
+            [sys.executable, "-m", "benchmarks.replay", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if ran.returncode == 0:
+            keep("replay", json.loads(ran.stdout))
+    return results
+
+
+def _density(secs: float) -> dict[str, Any]:
+    """One call, eight, and the budget's; what is late at eight is not asked for more."""
+    result = density.measure(8, secs)
+    late = {name: result[name]["loop_lag_ms_p99"] > density.MAX_LAG_MS for name in sides()}
+    more = [name for name in sides() if name == "viva" or not late[name]]
+    many = density.measure(CALLS, secs, systems=more)
+    for name in more:
+        sweep = [*result[name]["sweep"], many[name]["sweep"][-1]]
+        result[name] = many[name] | {"sweep": sweep}
+    return result
+
+
+def table(results: Mapping[str, Any]) -> list[list[str]]:
+    """The budgets, each beside what was measured of Viva and of the others."""
+    viva = _row(results["density"], "viva", CALLS)
+    rows = [["what", "budget", *sides()]]
+
+    def density_row(what: str, budget: str, name: str, form: str) -> None:
+        cells = []
+        for side in sides():
+            found = results["density"].get(side, {}).get("sweep", ())
+            known = [row for row in found if name in row]
+            if not known:
+                cells.append("not measured")
+                continue
+            value, calls = known[-1][name], known[-1]["calls"]
+            value = value["median"] if isinstance(value, dict) else value
+            cells.append(f"{form.format(value)} at {calls}")
+        rows.append([what, budget, *cells])
+
+    density_row("CPU of one core per call", "<= 1.5 % at 32", "cpu_percent_per_call", "{:.2f} %")
+    density_row("memory per further call", "<= 0.7 MB", "mb_per_call", "{:.2f} MB")
+    rows.append(
+        ["own time in a turn, p50 / p99", "3 / 15 ms at 20", *_by_calls(results, "turn", "own_ms")]
+    )
+    rows.append(
+        [
+            "last word to first answer audio, p50",
+            "<= 600 ms",
+            *(_latency(results["density"], side) for side in sides()),
+        ]
+    )
+    for what, budget, name in (
+        ("barge-in: duck, p50 / p99", "<= 100 ms", "duck_ms"),
+        ("barge-in: last old sample, p50 / p99", "<= 300 ms", "last_old_sample_ms"),
+        ("confirmed to stop, p50 / p99", "<= 20 ms", "confirmed_to_stop_ms"),
+    ):
+        rows.append([what, budget, *_by_calls(results, "barge_in", name)])
+    rows.append(
+        [
+            "warm start of a further call, p50 / most",
+            "<= 10 ms",
+            *(
+                "{p50:.1f} / {max:.1f} ms".format(**results["start"][side]["warm_ms"])
+                if side in results["start"]
+                else "not measured"
+                for side in sides()
+            ),
+        ]
+    )
+    late = f"{viva['late_chunks']} of {viva['chunks']} at {CALLS}" if viva else "not measured"
+    rows.append(["late audio chunks", "0", late, *[""] * (len(sides()) - 1)])
+    speed = results.get("replay", {}).get("speed_x_realtime", "")
+    rows.append(
+        [
+            "replay, times real time a core",
+            ">= 100",
+            str(speed) or "not measured",
+            *[""] * (len(sides()) - 1),
+        ]
+    )
+    return rows
+
+
+def _row(result: Mapping[str, Any], side: str, calls: int) -> dict[str, Any]:
+    rows = [row for row in result.get(side, {}).get("sweep", ()) if row["calls"] == calls]
+    return rows[-1] if rows else {}
+
+
+def _latency(result: Mapping[str, Any], side: str) -> str:
+    rows = [row for row in result.get(side, {}).get("sweep", ()) if row["latency_ms"]["n"]]
+    if not rows:
+        return "not measured"
+    return f"{rows[-1]['latency_ms']['p50']:.0f} ms at {rows[-1]['calls']}"
+
+
+def _by_calls(results: Mapping[str, Any], benchmark: str, name: str) -> list[str]:
+    cells = []
+    for side in sides():
+        rows = results[benchmark].get(side, {}).get("by_calls", ())
+        known = [
+            f"{row[name]['p50']:.1f} / {row[name]['p99']:.1f} at {row['calls']}"
+            for row in rows
+            if row[name]["n"]
+        ]
+        cells.append("; ".join(known) or "not measured")
+    return cells

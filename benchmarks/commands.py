@@ -1,0 +1,165 @@
+"""The commands ``viva bench …``."""
+
+import asyncio
+import importlib
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(
+    help="How fast and how many, beside what people would use instead.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+Seconds = Annotated[float, typer.Option("--seconds", help="Steady time that is measured.")]
+Steps = Annotated[str, typer.Option("--calls", help="Numbers of calls, with commas between them.")]
+Systems = Annotated[
+    str, typer.Option("--systems", help="viva, pipecat, livekit; empty: all that are installed.")
+]
+
+
+def module(name: str) -> ModuleType:
+    """A benchmark, imported when it is run."""
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def _names(systems: str) -> tuple[str, ...]:
+    from benchmarks.side import SERVERS
+
+    names = tuple(name.strip() for name in systems.split(",") if name.strip())
+    for name in names:
+        if name not in SERVERS:
+            raise typer.BadParameter(f"{name!r} is no system; allowed: {', '.join(SERVERS)}")
+    return names
+
+
+def _numbers(steps: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(step) for step in steps.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise typer.BadParameter(f"--calls={steps!r}: numbers from 1, such as 1,20")
+    return numbers
+
+
+def _show(name: str, result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    heading, *rows = module(name).table(result)
+    table = Table(*heading, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    typer.echo(f"{result['machine']}; load average {result['load_average'][0]}")
+
+
+@app.command()
+def density(
+    calls: Annotated[
+        int | None,
+        typer.Option(min=1, help="Calls at once; empty: more and more until it is late."),
+    ] = None,
+    seconds: Seconds = 20.0,
+    repeat: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 1,
+    systems: Systems = "",
+    as_json: AsJson = False,
+) -> None:
+    """CPU, memory, lateness and late audio of a process with many calls."""
+    result = module("density").measure(calls, seconds, repeat=repeat, systems=_names(systems))
+    _show("density", result, as_json=as_json)
+
+
+@app.command()
+def turn(
+    calls: Steps = "1,20", seconds: Seconds = 30.0, systems: Systems = "", as_json: AsJson = False
+) -> None:
+    """What a system adds to a turn, by stage."""
+    result = module("turn").measure(_numbers(calls), seconds, systems=_names(systems))
+    _show("turn", result, as_json=as_json)
+
+
+@app.command("barge_in")
+def barge_in(
+    calls: Steps = "1,20", seconds: Seconds = 30.0, systems: Systems = "", as_json: AsJson = False
+) -> None:
+    """How soon the voice yields to somebody who speaks over it."""
+    result = module("barge_in").measure(_numbers(calls), seconds, systems=_names(systems))
+    _show("barge_in", result, as_json=as_json)
+
+
+@app.command()
+def start(
+    calls: Annotated[int, typer.Option(min=2, help="Calls that are held.")] = 8,
+    seconds: Seconds = 10.0,
+    systems: Systems = "",
+    as_json: AsJson = False,
+) -> None:
+    """How soon a server listens, is ready, and takes a call."""
+    result = module("start").measure(calls, secs=seconds, systems=_names(systems))
+    _show("start", result, as_json=as_json)
+
+
+@app.command()
+def vad(as_json: AsJson = False) -> None:
+    """What a window costs the voice activity detector, alone and with others."""
+    _show("vad", module("vad").measure(), as_json=as_json)
+
+
+@app.command()
+def grounded(as_json: AsJson = False) -> None:
+    """What it costs to read a decision while it is streamed."""
+    _show("grounded", module("grounded").measure(), as_json=as_json)
+
+
+@app.command()
+def recording(
+    calls: Annotated[int, typer.Option(min=1, help="Calls at once.")] = 10,
+    seconds: Seconds = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """What recording costs a call."""
+    result = asyncio.run(module("recording").measure(calls, seconds))
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+        return
+    for name, value in result.items():
+        typer.echo(f"{name}: {value}")
+
+
+if find_spec("benchmarks.replay") is not None:
+
+    @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+    def replay(context: typer.Context) -> None:
+        """How fast recorded calls are held again; its options are those of its module."""
+        import sys
+
+        sys.argv = ["viva bench replay", *context.args]
+        module("replay").main()
+
+
+@app.command("all")
+def everything(
+    out: Annotated[Path, typer.Option(help="Where each result is written, as JSON.")] = Path(
+        "build/bench"
+    ),
+    seconds: Annotated[float, typer.Option(help="Steady time of each measurement.")] = 15.0,
+) -> None:
+    """All of them with modest sizes, and the budgets with what was measured: some 15 minutes."""
+    budgets = module("budgets")
+    results = budgets.measure(out, seconds)
+    heading, *rows = budgets.table(results)
+    table = Table(*heading, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    typer.echo(f"Results are in {out}.")

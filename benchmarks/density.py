@@ -1,0 +1,128 @@
+"""How many calls a process carries, and what each costs, beside what people would use instead.
+
+    viva bench density [--calls N] [--seconds S] [--repeat R] [--json]
+
+Every system answers real recorded speech over real sockets, with the same scripted vendors behind
+it (see :mod:`benchmarks.scripted`), its callers in a process of their own. Each measurement is of a
+fresh server in its steady time; the systems take turns. Without ``--calls``, a system is given more
+calls until its event loop is late by more than 20 ms at p99.
+
+CPU is that of the server process with all its threads, as a percentage of one core. Memory a
+further call is what N calls have in RAM more than one, divided by N - 1. A chunk is late when the
+page's buffer was dry for more than 40 ms inside an answer.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.side import Side, machine, quantile, sides, spread, tails
+
+SWEEP = (1, 8, 32, 64, 96)
+MAX_LAG_MS = 20.0
+
+
+def once(name: str, calls: int, secs: float) -> dict[str, Any]:
+    """One measurement of a fresh server."""
+    with Side(name) as side:
+        result = side.load(calls, secs)
+    heard, served = result["heard"], result["served"]
+    latencies = heard["latencies_ms"]
+    return {
+        "calls": calls,
+        "cpu_percent_per_call": served["cpu_percent"] / calls,
+        "rss_mb": served["rss_mb"],
+        "loop_lag_ms_p50": served["lag_ms"]["p50"],
+        "loop_lag_ms_p99": served["lag_ms"]["p99"],
+        "late_chunks": heard["late_chunks"],
+        "chunks": heard["chunks"],
+        "turns_asked": heard["turns_asked"],
+        "turns_answered": heard["turns_answered"],
+        "lost_calls": heard["lost_calls"],
+        "latency_ms": latencies,
+        "load_cpu_percent": heard["load_cpu_percent"],
+    }
+
+
+def summary(runs: Sequence[dict[str, Any]], alone: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several measurements with the same number of calls, beside those of one call alone."""
+    calls = runs[0]["calls"]
+    row: dict[str, Any] = {"calls": calls, "runs": len(runs)}
+    for name in ("cpu_percent_per_call", "loop_lag_ms_p50", "loop_lag_ms_p99", "rss_mb"):
+        row[name] = spread([run[name] for run in runs], 3)
+    if calls > 1 and alone:
+        base = quantile([run["rss_mb"] for run in alone], 0.5)
+        row["mb_per_call"] = spread([(run["rss_mb"] - base) / (calls - 1) for run in runs], 3)
+    for name in ("late_chunks", "chunks", "turns_asked", "turns_answered", "lost_calls"):
+        row[name] = sum(run[name] for run in runs)
+    row["latency_ms"] = tails([value for run in runs for value in run["latency_ms"]], 0)
+    row["load_cpu_percent"] = spread([run["load_cpu_percent"] for run in runs], 1)
+    return row
+
+
+def measure(
+    calls: int | None = None,
+    secs: float = 20.0,
+    *,
+    repeat: int = 1,
+    systems: Sequence[str] = (),
+) -> dict[str, Any]:
+    """All systems, by turns.
+
+    Args:
+        calls: Calls at once; ``None`` for :data:`SWEEP`.
+        secs: Steady time of each measurement.
+        repeat: Measurements of each number of calls.
+        systems: Which; all that are installed by default.
+
+    Returns:
+        The machine, and for each system its largest number of calls that was measured, with every
+        other number of calls under ``sweep``.
+    """
+    steps = SWEEP if calls is None else sorted({1, calls})
+    runs: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    going = sides(systems) if systems else sides()
+    names = list(going)
+    for step in steps:
+        for turn in range(repeat):
+            # Whoever was first is last the next time.
+            for name in going if turn % 2 == 0 else going[::-1]:
+                print(f"density: {name}, {step} calls", file=sys.stderr, flush=True)
+                runs[name][step].append(once(name, step, secs))
+        if calls is None:
+            going = [
+                name
+                for name in going
+                if quantile([run["loop_lag_ms_p99"] for run in runs[name][step]], 0.5) <= MAX_LAG_MS
+            ]
+    result: dict[str, Any] = {"benchmark": "density", **machine(), "seconds": secs}
+    for name in names:
+        rows = [summary(one, runs[name][1]) for _, one in sorted(runs[name].items())]
+        last = {
+            key: value["median"] if isinstance(value, dict) and "median" in value else value
+            for key, value in rows[-1].items()
+        }
+        result[name] = last | {"sweep": rows}
+    return result
+
+
+def table(result: dict[str, Any]) -> list[list[str]]:
+    """The figures for people."""
+    rows = [["system", "calls", "CPU % a call", "MB a call", "lag p50/p99 ms", "late", "answered"]]
+    for name in sides():
+        for row in result.get(name, {}).get("sweep", ()):
+            cpu = row["cpu_percent_per_call"]
+            rows.append(
+                [
+                    name,
+                    str(row["calls"]),
+                    f"{cpu['median']:.2f} ({cpu['min']:.2f} to {cpu['max']:.2f})",
+                    f"{row['mb_per_call']['median']:.2f}" if "mb_per_call" in row else "",
+                    f"{row['loop_lag_ms_p50']['median']:.2f} / "
+                    f"{row['loop_lag_ms_p99']['median']:.1f}",
+                    f"{row['late_chunks']} of {row['chunks']}",
+                    f"{row['turns_answered']} of {row['turns_asked']}",
+                ]
+            )
+    return rows

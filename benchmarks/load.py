@@ -1,0 +1,317 @@
+"""The callers of a comparison: many calls over real sockets, in a process of their own.
+
+    python -m benchmarks.load --system viva --port PORT --calls N --secs S [--barge-in]
+
+Each sends its microphone in 20 ms messages, asks a recorded question, hears the answer to its end
+from a buffer of 60 ms, and asks the next. The calls are spread over the time of a turn, so that
+they neither speak nor send together. What is measured begins when all of them are in their turns.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import uvloop
+
+from benchmarks.wires import WIRES, Wire
+from transports.wav import INPUT_RATE, OUTPUT_RATE, read_wav, speech_end_secs
+
+AUDIO = Path(__file__).parent.parent / "tests" / "audio"
+QUESTIONS = (
+    "where-studied.wav",
+    "first-compiler.wav",
+    "harvard-mark-one.wav",
+    "navy-rank.wav",
+    "what-degrees.wav",
+    "when-doctorate.wav",
+    "awards.wav",
+    "univac.wav",
+)
+"""Questions after which both sides' turn model finds the turn complete."""
+
+BARGE = "wait-when-was-that.wav"
+TICK_SECS = 0.02
+JITTER_SECS = 0.06
+LATE_SECS = 0.04
+"""A buffer that is dry for longer than this inside an answer had a late chunk."""
+
+OVER_SECS = 0.7
+"""Silence after which an answer is over."""
+
+GAP_SECS = 0.5
+ANSWER_SECS = 10.0
+"""Longest wait for an answer to begin."""
+
+BARGE_AFTER_SECS = 1.5
+CYCLE_SECS = 10.0
+"""About one turn: the calls are spread over it."""
+
+_TICK_BYTES = int(TICK_SECS * INPUT_RATE) * 2
+_now = time.monotonic
+
+
+@dataclass
+class Tally:
+    """What all calls saw.
+
+    Parameters:
+        since: From when on it counts.
+        asked: When each question's last word ended.
+        latencies: From there to the first audio of its answer, seconds.
+        barges: Of each question over an answer, seconds from its first sample to what it did.
+    """
+
+    since: float = 0.0
+    asked: list[float] = field(default_factory=list)
+    answered: int = 0
+    latencies: list[float] = field(default_factory=list)
+    chunks: int = 0
+    late: int = 0
+    barges: list[dict[str, float]] = field(default_factory=list)
+    lost: int = 0
+
+
+@dataclass
+class Speech:
+    """A recording, and where in it somebody speaks."""
+
+    pcm: bytes
+    start: float
+    end: float
+
+    @classmethod
+    def read(cls, name: str) -> "Speech":
+        """Read one of the project's recordings."""
+        pcm = read_wav(AUDIO / name)
+        loud = np.flatnonzero(np.abs(np.frombuffer(pcm, np.int16)) > 600)
+        return cls(pcm, float(loud[0]) / INPUT_RATE, speech_end_secs(pcm))
+
+
+class BenchCaller:
+    """One call."""
+
+    def __init__(self, number: int, wire: Wire, tally: Tally, speech: list[Speech], barge: Speech):
+        self._number, self._wire, self._tally = number, wire, tally
+        self._speech, self._barge = speech, barge
+        self._outgoing = bytearray()
+        self._chunk_at = 0.0  # when audio last came
+        self._dry_at = 0.0  # when what came will have been played
+        self._first: float | None = None  # first audio since the question
+        self._epoch = self._received = 0
+        self._started = 0.0
+        self._barging: dict[str, float] | None = None
+        self._barge_at = 0.0
+        self.ready = asyncio.Event()
+        self.in_turn = asyncio.Event()
+
+    async def hold(self, url: str, begin: asyncio.Event, delay: float, *, barge_in: bool) -> None:
+        """Hold the call until it is cancelled."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, max_msg_size=0, compress=0) as socket,
+        ):
+            tasks = [asyncio.create_task(self._listen(socket))]
+            if (hello := self._wire.hello()) is not None:
+                await (
+                    socket.send_str(hello) if isinstance(hello, str) else socket.send_bytes(hello)
+                )
+            tasks.append(asyncio.create_task(self._tick(socket)))
+            tasks.append(asyncio.create_task(self._converse(begin, delay, barge_in=barge_in)))
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                self._tally.lost += 1
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _converse(self, begin: asyncio.Event, delay: float, *, barge_in: bool) -> None:
+        await self.ready.wait()
+        await begin.wait()
+        await asyncio.sleep(delay)
+        await self._until_over(0.0)
+        for number in count(self._number):
+            await self._ask(self._speech[number % len(self._speech)])
+            if barge_in and self._first is not None:
+                await asyncio.sleep(BARGE_AFTER_SECS)
+                await self._speak_over()
+            await self._until_over(1.0)
+            await asyncio.sleep(GAP_SECS)
+
+    async def _ask(self, speech: Speech) -> None:
+        tally = self._tally
+        end = self._say(speech) + speech.end
+        self.in_turn.set()
+        await asyncio.sleep(end - _now())
+        self._first = None
+        tally.asked.append(end)
+        first = await self._answer(end + ANSWER_SECS)
+        if first is not None and end >= tally.since > 0:
+            tally.answered += 1
+            tally.latencies.append(first - end)
+
+    async def _answer(self, deadline: float) -> float | None:
+        """When an answer began; ``None`` if none did in time."""
+        while self._first is None and _now() < deadline:
+            await asyncio.sleep(TICK_SECS)
+        return self._first
+
+    async def _speak_over(self) -> None:
+        self._barging = {}
+        start = self._say(self._barge)
+        onset = self._barge_at = start + self._barge.start
+        end = start + self._barge.end
+        await asyncio.sleep(end - _now())
+        barged, self._barging = self._barging, None
+        self._first = None
+        await self._answer(end + ANSWER_SECS)
+        if barged and onset >= self._tally.since > 0:
+            self._tally.barges.append(barged)
+
+    def _say(self, speech: Speech) -> float:
+        """Speak; the time at which its first sample is sent."""
+        waiting = len(self._outgoing) / 2 / INPUT_RATE
+        self._outgoing += speech.pcm
+        return _now() + waiting
+
+    async def _until_over(self, least: float) -> None:
+        await asyncio.sleep(least)
+        while _now() < max(self._dry_at, self._chunk_at) + OVER_SECS:
+            await asyncio.sleep(0.1)
+
+    async def _tick(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        start, reported = _now(), (0, 0)
+        for tick in count(1):
+            chunk = bytes(self._outgoing[:_TICK_BYTES])
+            del self._outgoing[:_TICK_BYTES]
+            chunk += bytes(_TICK_BYTES - len(chunk))
+            await socket.send_bytes(self._wire.audio(chunk))
+            if self._wire.reports and tick % 5 == 0:
+                progress = (self._epoch, self._played())
+                if progress != reported:
+                    await socket.send_str(self._wire.played(*progress, final=False))
+                    reported = progress
+            await asyncio.sleep(start + tick * TICK_SECS - _now())
+
+    def _played(self) -> int:
+        waiting = max(0.0, self._dry_at - _now()) if self._received else 0.0
+        return max(0, self._received - round(waiting * OUTPUT_RATE))
+
+    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        if not self._wire.greets:
+            self.ready.set()
+        async for message in socket:
+            kind, data = self._wire.read(message)
+            match kind:
+                case "audio":
+                    self._hear(len(data) // 2)
+                case "interrupted":
+                    await self._interrupted(socket)
+                case "ready":
+                    self.ready.set()
+                case "duck":
+                    self._note("duck", _now())
+
+    def _hear(self, samples: int) -> None:
+        now, tally = _now(), self._tally
+        if self._first is None:
+            self._first = now
+        counted = now >= tally.since > 0
+        tally.chunks += counted
+        dry = now - self._dry_at
+        if dry > OVER_SECS or self._dry_at == 0.0:
+            self._dry_at = now + JITTER_SECS
+        elif dry > 0:
+            tally.late += counted and dry > LATE_SECS
+            self._dry_at = now
+        self._dry_at += samples / OUTPUT_RATE
+        self._chunk_at = now
+        self._received += samples
+        if self._barging is not None and "stop" not in self._barging:
+            # A page that is told nothing plays what it has.
+            self._barging["last"] = self._dry_at - self._barge_at
+
+    async def _interrupted(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        now = _now()
+        self._note("stop", now)
+        if self._wire.reports:
+            played = self._wire.played(self._epoch, self._played(), final=True)
+            await socket.send_str(played)
+        self._epoch, self._received, self._dry_at = self._epoch + 1, 0, 0.0
+
+    def _note(self, name: str, at: float) -> None:
+        if self._barging is not None and at >= self._barge_at:
+            self._barging.setdefault(name, at - self._barge_at)
+
+
+async def run(options: argparse.Namespace) -> dict[str, Any]:
+    """All calls, from the first connection to the end of what is measured."""
+    url = f"ws://127.0.0.1:{options.port}/call"
+    speech, tally, begin = [Speech.read(name) for name in QUESTIONS], Tally(), asyncio.Event()
+    barge = Speech.read(BARGE)
+    callers = [
+        BenchCaller(number, WIRES[options.system](), tally, speech, barge)
+        for number in range(options.calls)
+    ]
+    tasks = []
+    for number, caller in enumerate(callers):
+        delay = number * CYCLE_SECS / options.calls
+        held = caller.hold(url, begin, delay, barge_in=options.barge_in)
+        tasks.append(asyncio.create_task(held))
+        async with asyncio.timeout(60):
+            await caller.ready.wait()
+    begin.set()
+    await asyncio.gather(*(caller.in_turn.wait() for caller in callers))
+    await asyncio.sleep(2.0)  # the first questions are not those of a process that is warm
+    _tell({"steady": True})
+    tally.since, cpu = _now(), time.process_time()
+    await asyncio.sleep(options.secs)
+    until = _now()
+    cpu = time.process_time() - cpu
+    asked = [at for at in tally.asked if at >= tally.since]
+    early = [at for at in asked if at < until - ANSWER_SECS]
+    result = {
+        "calls": options.calls,
+        # A question whose answer may still come when the time is over does not count.
+        "turns_asked": max(len(early), tally.answered),
+        "turns_answered": tally.answered,
+        "latencies_ms": [secs * 1000 for secs in tally.latencies],
+        "chunks": tally.chunks,
+        "late_chunks": tally.late,
+        "lost_calls": tally.lost,
+        "barges": tally.barges,
+        "load_cpu_percent": 100 * cpu / options.secs,
+    }
+    _tell(result)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return result
+
+
+def _tell(what: dict[str, Any]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def main() -> None:
+    """Call."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--system", choices=sorted(WIRES), required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--calls", type=int, required=True)
+    parser.add_argument("--secs", type=float, required=True)
+    parser.add_argument("--barge-in", action="store_true")
+    uvloop.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

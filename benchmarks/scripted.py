@@ -1,0 +1,339 @@
+"""Vendors that keep to a script, the same on every side of a comparison, and note their times.
+
+The recogniser gives its final transcript 100 ms after it is known that speech has stopped, the
+model its first token after 418 ms, the voice its first audio after 80 ms and then ten times faster
+than it is spoken. What a system adds to that is its own.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.services.settings import LLMSettings, STTSettings, TTSSettings
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+
+from pipeline.frames import Usage
+from pipeline.vendor import Vendor
+from pipeline.vendors import Choice, Stage, of_stage
+from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
+from processors.speech_order import SpeechOrder
+from transports.wav import INPUT_RATE, OUTPUT_RATE, read_wav
+
+AUDIO = Path(__file__).parent.parent / "tests" / "audio"
+
+FINAL_SECS = 0.1
+"""From when it is known that speech has stopped to its final transcript."""
+
+INTERIM_SECS = (0.2, 0.3)
+"""From when it is known that somebody speaks to the first interim transcript; then between two."""
+
+FIRST_TOKEN_SECS = 0.418
+TOKEN_SECS = 0.01
+FIRST_AUDIO_SECS = 0.08
+PIECE_SECS = 0.1
+"""Length of a piece of the voice."""
+
+PACE = 10.0
+"""How many times faster than it is spoken the voice comes."""
+
+CHARACTER_SECS = 0.045
+
+QUESTION = "Where did she study mathematics?"
+SENTENCES = (
+    "She earned a master's degree in mathematics from Yale University in 1930.",
+    "She earned her PhD in mathematics from Yale University in 1934.",
+)
+ANSWER = " ".join(SENTENCES)
+
+STAGES: Mapping[str, tuple[str, str]] = {
+    "transcript_to_model_ms": ("final", "asked"),
+    "sentence_to_voice_ms": ("sentence", "spoken"),
+    "audio_to_socket_ms": ("audio", "sent"),
+}
+"""What a system adds to a turn, by the times that begin and end it."""
+
+
+@dataclass
+class Marks:
+    """When the vendors of one call were asked and answered, turn by turn.
+
+    Parameters:
+        turns: Of each turn, seconds of ``time.monotonic`` by name; the first of a name stands.
+    """
+
+    turns: list[dict[str, float]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """The final transcript of a turn leaves the recogniser."""
+        self.turns.append({"final": time.monotonic()})
+
+    def note(self, name: str) -> None:
+        """Something of the latest turn happens now."""
+        if self.turns:
+            self.turns[-1].setdefault(name, time.monotonic())
+
+    def own_ms(self) -> list[dict[str, float]]:
+        """What the system added to each whole turn, by stage and in all, in milliseconds."""
+        rows = []
+        for turn in self.turns:
+            if all(name in turn for pair in STAGES.values() for name in pair):
+                parts = {
+                    stage: (turn[end] - turn[start]) * 1000
+                    for stage, (start, end) in STAGES.items()
+                }
+                rows.append(parts | {"own_ms": sum(parts.values())})
+        return rows
+
+
+MARKS: ContextVar[Marks] = ContextVar("MARKS")
+"""The marks of the call in whose tasks the caller runs."""
+
+
+def note(name: str) -> None:
+    """Something happens now in the call in whose tasks this runs."""
+    if (marks := MARKS.get(None)) is not None:
+        marks.note(name)
+
+
+@cache
+def voice() -> bytes:
+    """Real speech at the output's rate, which every answer is cut from."""
+    speech = b"".join(read_wav(path) for path in sorted(AUDIO.glob("w*.wav")))
+    samples = soxr.resample(np.frombuffer(speech, np.int16), INPUT_RATE, OUTPUT_RATE)
+    return bytes(samples.astype(np.int16).tobytes())
+
+
+async def speak(text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+    """The voice of a text, piece by piece."""
+    note("spoken")
+    audio, piece = voice(), int(PIECE_SECS * OUTPUT_RATE) * 2
+    size = int(len(text) * CHARACTER_SECS * OUTPUT_RATE) * 2
+    await asyncio.sleep(FIRST_AUDIO_SECS)
+    for at in range(0, size, piece):
+        note("audio")
+        pcm = audio[at : min(at + piece, size)]
+        yield TTSAudioRawFrame(pcm, OUTPUT_RATE, 1, context_id=context_id)
+        await asyncio.sleep(PIECE_SECS / PACE)
+
+
+async def tokens(text: str, first: str = "") -> AsyncIterator[str]:
+    """A text as a model gives it, word by word.
+
+    The two words after a sentence come with its end: what a system must see of the next sentence to
+    know that this one is over is not waited for.
+    """
+    await asyncio.sleep(FIRST_TOKEN_SECS)
+    if first:
+        yield first
+    starts = [0, *(at for at, letter in enumerate(text) if letter == " "), len(text)]
+    at_once = 0
+    for start, end in pairwise(starts):
+        piece = text[start:end]
+        at_once -= 1
+        if piece.endswith("."):
+            note("sentence")
+            at_once = 2
+        yield piece
+        if at_once <= 0:
+            await asyncio.sleep(TOKEN_SECS)
+
+
+class ScriptedSTT(STTService):
+    """Knows what is said without listening, but takes its time as if it did."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            settings=STTSettings(model="scripted", language=None),
+            ttfs_p99_latency=FINAL_SECS,
+            sample_rate=INPUT_RATE,
+            **kwargs,
+        )
+        self._hearing: asyncio.Task[None] | None = None
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        """Take audio, as a service does that sends it on."""
+        yield None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Follow the voice activity."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, VADUserStartedSpeakingFrame):
+            await self._stop_hearing()
+            self._hearing = self.create_task(self._hear())
+        elif isinstance(frame, VADUserStoppedSpeakingFrame):
+            await self._stop_hearing()
+            self._hearing = self.create_task(self._finish())
+
+    async def cleanup(self) -> None:
+        """Leave no task behind."""
+        await super().cleanup()
+        await self._stop_hearing()
+
+    async def _stop_hearing(self) -> None:
+        if self._hearing is not None:
+            hearing, self._hearing = self._hearing, None
+            await self.cancel_task(hearing)
+
+    async def _hear(self) -> None:
+        words = QUESTION.split()
+        wait, further = INTERIM_SECS
+        for known in range(2, len(words) + 2, 2):
+            await asyncio.sleep(wait)
+            wait = further
+            await self.push_frame(InterimTranscriptionFrame(" ".join(words[:known]), "caller", ""))
+
+    async def _finish(self) -> None:
+        await asyncio.sleep(FINAL_SECS)
+        if (marks := MARKS.get(None)) is not None:
+            marks.begin()
+        await self.push_frame(TranscriptionFrame(QUESTION, "caller", "", finalized=True))
+
+
+class ScriptedLLM(LLMService):
+    """pipecat's kind of model: streams its answer as text."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            settings=LLMSettings(
+                model="scripted",
+                system_instruction=None,
+                temperature=None,
+                max_tokens=None,
+                top_p=None,
+                top_k=None,
+                frequency_penalty=None,
+                presence_penalty=None,
+                seed=None,
+                filter_incomplete_user_turns=False,
+                user_turn_completion_config=None,
+            )
+        )
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer a context."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame):
+            note("asked")
+            await self.push_frame(LLMFullResponseStartFrame())
+            async for token in tokens(ANSWER):
+                await self.push_frame(LLMTextFrame(token))
+            await self.push_frame(LLMFullResponseEndFrame())
+        else:
+            await self.push_frame(frame, direction)
+
+
+def _tts_settings() -> TTSSettings:
+    return TTSSettings(model="scripted", voice="scripted", language=None)
+
+
+class ScriptedTTS(TTSService):
+    """pipecat's kind of voice."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            sample_rate=OUTPUT_RATE,
+            push_start_frame=True,
+            push_stop_frames=True,
+            settings=_tts_settings(),
+        )
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        """Speak a sentence."""
+        async for frame in speak(text, context_id):
+            yield frame
+
+
+class VivaSTT(ScriptedSTT):
+    """The recogniser as Viva's own take audio: it stops there, and passes through no base class."""
+
+    def __init__(self) -> None:
+        super().__init__(audio_passthrough=False, enable_direct_mode=True)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take audio; follow the voice activity."""
+        if not isinstance(frame, InputAudioRawFrame):
+            await super().process_frame(frame, direction)
+
+
+class VivaBrain:
+    """Makes the one tool call of a turn, token by token."""
+
+    name = "scripted"
+
+    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        """Answer every question alike."""
+        note("asked")
+        yield UsageReport(Usage(input_tokens=100))
+        opening = json.dumps({"sections": ["education"], "confidence": "high", "answer": ""})
+        first = True
+        async for token in tokens(ANSWER, first=opening[:-2]):
+            if first:
+                first = False
+                yield ToolStart("respond")
+                yield ArgumentsDelta(token)
+            else:
+                yield ArgumentsDelta(json.dumps(token)[1:-1])
+        yield ArgumentsDelta('"}')
+
+
+class VivaVoice(SpeechOrder):
+    """The voice, with what Viva puts in front of any."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            sample_rate=OUTPUT_RATE,
+            push_start_frame=True,
+            push_stop_frames=True,
+            settings=_tts_settings(),
+        )
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        """Speak a sentence."""
+        async for frame in speak(text, context_id):
+            yield frame
+
+
+def choices() -> dict[Stage, Choice]:
+    """Viva's own voice activity and turn model, and a scripted vendor for every other stage."""
+    brain = VivaBrain()
+    builds = {"stt": VivaSTT, "brain": lambda: brain, "tts": VivaVoice}
+    chosen: dict[Stage, Choice] = {"vad": Choice(of_stage("vad")[0], "the benchmark's")}
+    for stage in ("stt", "brain", "tts"):
+        vendor = Vendor(
+            stage=stage,
+            name=f"scripted-{stage}",
+            label="scripted",
+            kind="cloud",
+            detail="keeps to a script",
+            missing=lambda _settings: "",
+            load=lambda _context, _progress: None,
+            build=lambda _loaded, _context, build=builds[stage]: build(),  # type: ignore[misc]
+            model="scripted",
+        )
+        chosen[stage] = Choice(vendor, "the benchmark's")
+    return chosen

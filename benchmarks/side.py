@@ -1,0 +1,184 @@
+"""Both processes of one side of a comparison: a server, and the callers that call it."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib import metadata
+from importlib.util import find_spec
+from typing import Any, Self
+
+SERVERS: Mapping[str, str] = {
+    "viva": "benchmarks.viva_server",
+    "pipecat": "benchmarks.peers.pipecat_stock",
+    "livekit": "benchmarks.peers.livekit_session",
+}
+_NEEDS: Mapping[str, Sequence[str]] = {
+    "viva": (),
+    "pipecat": ("fastapi", "uvicorn"),
+    "livekit": ("livekit.agents", "livekit.plugins.silero"),
+}
+_PACKAGES = (
+    *("viva-voice", "pipecat-ai", "livekit-agents", "aiohttp", "uvloop", "fastapi", "uvicorn"),
+    *("onnxruntime", "numpy"),
+)
+
+
+def sides(wanted: Iterable[str] = SERVERS) -> list[str]:
+    """Those sides for which everything is installed (``make install-bench``)."""
+    return [side for side in wanted if all(map(_installed, _NEEDS[side]))]
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class SideError(Exception):
+    """A server or its callers did not do their work; the text says what they said last."""
+
+
+class Side(AbstractContextManager["Side"]):
+    """One server process.
+
+    Parameters:
+        name: A key of :data:`SERVERS`.
+        environment: What its environment has beside this process's.
+    """
+
+    def __init__(self, name: str, environment: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self._process = _start(["-m", SERVERS[name]], environment or {})
+        self.port = int(_line(self._process)["port"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _end(self._process)
+
+    def report(self) -> dict[str, Any]:
+        """What the server has measured since it was marked."""
+        return _ask(self._process, "report")
+
+    def mark(self) -> None:
+        """Have the server forget what was."""
+        _ask(self._process, "mark")
+
+    def load(
+        self, calls: int, secs: float, *, barge_in: bool = False, setup: bool = False
+    ) -> dict[str, Any]:
+        """Call it, and give what callers and server measured in the steady time.
+
+        Args:
+            calls: Calls at once.
+            secs: How long it is measured.
+            barge_in: Whether the callers speak over the answers.
+            setup: Whether what the server measures begins with the first connection.
+        """
+        arguments = ["--system", self.name, "--port", str(self.port), "--calls", str(calls)]
+        arguments += ["--secs", str(secs), *(["--barge-in"] if barge_in else [])]
+        if setup:
+            self.mark()
+        callers = _start(["-m", "benchmarks.load", *arguments], {})
+        try:
+            _line(callers)
+            if not setup:
+                self.mark()
+            heard = _line(callers)
+            served = self.report()
+        finally:
+            _end(callers)
+        return {"heard": heard, "served": served}
+
+
+def _start(arguments: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=os.environ | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _line(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    assert process.stdout is not None
+    while line := process.stdout.readline():
+        if line.startswith("{"):
+            return dict(json.loads(line))
+    raise SideError(f"{process.args!r} ended with status {process.wait()}")
+
+
+def _ask(process: "subprocess.Popen[str]", what: str) -> dict[str, Any]:
+    assert process.stdin is not None
+    process.stdin.write(f"{what}\n")
+    process.stdin.flush()
+    return _line(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+# Figures.
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which a share of them lies, interpolated."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+    """Median, least and most of several runs."""
+    return {
+        "median": round(statistics.median(values), digits),
+        "min": round(min(values), digits),
+        "max": round(max(values), digits),
+    }
+
+
+def tails(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+    """How many, median, 99th percentile and most."""
+    if not values:
+        return {"n": 0}
+    return {
+        "n": len(values),
+        "p50": round(quantile(values, 0.5), digits),
+        "p99": round(quantile(values, 0.99), digits),
+        "max": round(max(values), digits),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What it was measured on, and with which versions."""
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "python": platform.python_version(),
+        "versions": versions,
+    }

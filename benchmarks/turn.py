@@ -1,0 +1,62 @@
+"""What a system adds to a turn: final transcript to first audio out, without the vendors' time.
+
+    viva bench turn [--calls 1,20] [--seconds S] [--json]
+
+By stage: from the final transcript to the model being asked (with the wait for the turn model in
+it), from the model's last token of the first sentence to the voice being asked for it, from the
+voice's first audio to the socket. Answers are not begun early here. Turns after which the turn
+model doubted that they were over are left out, and counted.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.scripted import STAGES
+from benchmarks.side import Side, machine, sides, tails
+
+DOUBT_MS = 600.0
+"""A model that is asked this long after the transcript was kept waiting by policy."""
+
+
+def once(name: str, calls: int, secs: float) -> dict[str, Any]:
+    """One system with so many calls."""
+    with Side(name, {"PREEMPTIVE": "off"}) as side:
+        served = side.load(calls, secs)["served"]
+    turns = [row for row in served["turns"] if row["transcript_to_model_ms"] < DOUBT_MS]
+    parts = [*STAGES, "own_ms"]
+    return {
+        "calls": calls,
+        "doubted": len(served["turns"]) - len(turns),
+        **{part: tails([row[part] for row in turns]) for part in parts},
+    }
+
+
+def measure(
+    calls: Sequence[int] = (1, 20), secs: float = 30.0, *, systems: Sequence[str] = ()
+) -> dict[str, Any]:
+    """All systems, by turns."""
+    going = sides(systems) if systems else sides()
+    result: dict[str, Any] = {"benchmark": "turn", **machine(), "seconds": secs}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in going}
+    for step in calls:
+        for name in going:
+            print(f"turn: {name}, {step} calls", file=sys.stderr, flush=True)
+            rows[name].append(once(name, step, secs))
+    return result | {name: {"by_calls": found} for name, found in rows.items()}
+
+
+def table(result: dict[str, Any]) -> list[list[str]]:
+    """The figures for people."""
+    parts = [*STAGES, "own_ms"]
+    rows = [["system", "calls", "turns", "doubted", *(f"{part} p50/p99" for part in parts)]]
+    for name in sides():
+        for row in result.get(name, {}).get("by_calls", ()):
+            figures = [
+                f"{row[part]['p50']:.1f} / {row[part]['p99']:.1f}" if row[part]["n"] else ""
+                for part in parts
+            ]
+            rows.append(
+                [name, str(row["calls"]), str(row["own_ms"]["n"]), str(row["doubted"]), *figures]
+            )
+    return rows

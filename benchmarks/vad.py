@@ -1,0 +1,75 @@
+"""What a window of 32 ms costs the voice activity detector, by how many calls share an inference.
+
+viva bench vad [--json]
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.scripted import AUDIO
+from benchmarks.side import machine, spread
+from processors.silero import WINDOW_SAMPLES, SileroEngine
+from transports.wav import read_wav
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+
+
+def measure(
+    batches: Sequence[int] = BATCHES, *, windows: int = 200, repeat: int = 5
+) -> dict[str, Any]:
+    """Microseconds a window: of inference with its copies, and beside it pipecat's way."""
+    speech = np.frombuffer(read_wav(AUDIO / "long-question.wav"), np.int16) / np.float32(32_768)
+    count = len(speech) // WINDOW_SAMPLES
+    pieces = speech[: count * WINDOW_SAMPLES].astype(np.float32).reshape(count, WINDOW_SAMPLES)
+    engine = SileroEngine.load(max_batch=max(batches))
+    rows = []
+    for size in batches:
+        streams = [engine.stream() for _ in range(size)]
+        engine._infer(streams)  # the first of a size prepares the session for it
+        rounds = max(1, windows // size)
+        runs = []
+        for _ in range(repeat):
+            begun = time.perf_counter()
+            for number in range(rounds):
+                for stream in streams:
+                    stream.row[0, -WINDOW_SAMPLES:] = pieces[number % count]
+                engine._infer(streams)
+            runs.append((time.perf_counter() - begun) / rounds / size * 1e6)
+        rows.append({"batch": size, "us_per_window": spread(runs)})
+    return {
+        "benchmark": "vad",
+        **machine(),
+        "viva": {"by_batch": rows},
+        "pipecat": {"us_per_window": spread([_pipecat(pieces, windows) for _ in range(repeat)])},
+    }
+
+
+def _pipecat(pieces: Any, windows: int) -> float:
+    """Its analyser's own inference, without the thread that it is handed to for each message."""
+    from pipecat.audio.vad.silero import SileroVADAnalyzer
+
+    analyzer = SileroVADAnalyzer(sample_rate=16_000)
+    analyzer.set_sample_rate(16_000)
+    audio = [(piece * 32_767).astype(np.int16).tobytes() for piece in pieces]
+    analyzer.voice_confidence(audio[0])
+    taken = []
+    for number in range(windows):
+        begun = time.perf_counter()
+        analyzer.voice_confidence(audio[number % len(audio)])
+        taken.append(time.perf_counter() - begun)
+    return statistics.fmean(taken) * 1e6
+
+
+def table(result: dict[str, Any]) -> list[list[str]]:
+    """The figures for people."""
+    rows = [["system", "windows together", "us a window"]]
+    rows += [
+        ["viva", str(row["batch"]), f"{row['us_per_window']['median']:.1f}"]
+        for row in result["viva"]["by_batch"]
+    ]
+    rows.append(["pipecat", "1", f"{result['pipecat']['us_per_window']['median']:.1f}"])
+    return rows

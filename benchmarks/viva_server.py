@@ -1,0 +1,115 @@
+"""Viva's side of a comparison: the real server, with scripted vendors behind its stages.
+
+python -m benchmarks.viva_server
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("LOGURU_AUTOINIT", "False")
+
+import uvloop
+from aiohttp import web
+
+from benchmarks.meter import Meter
+from benchmarks.scripted import MARKS, Marks, choices, note, voice
+from knowledge.document import load
+from pipeline.settings import Settings
+from processors.turn_taking import TurnTaking
+from server import Server
+from transports.browser import BrowserLine
+from transports.page import Page
+
+
+def watch(meter: Meter) -> None:
+    """Note when audio leaves, when a call is ready, and when an interruption has dropped the voice.
+
+    The methods are the real ones, with a note of the time beside them.
+    """
+    send_audio, begin, interrupt = Page.send_audio, BrowserLine.begin, TurnTaking._interrupt
+
+    async def send_audio_noted(self: Page, audio: bytes) -> None:
+        note("sent")
+        await send_audio(self, audio)
+
+    async def begin_noted(self: BrowserLine, *args: Any) -> None:
+        await begin(self, *args)
+        meter.ready_ms.append((time.monotonic() - _ACCEPTED[MARKS.get()]) * 1000)
+
+    async def interrupt_noted(self: TurnTaking) -> None:
+        start = time.monotonic()
+        await interrupt(self)
+        meter.yields_ms.append((time.monotonic() - start) * 1000)
+
+    Page.send_audio = send_audio_noted  # type: ignore[method-assign]
+    BrowserLine.begin = begin_noted  # type: ignore[method-assign, assignment]
+    TurnTaking._interrupt = interrupt_noted  # type: ignore[method-assign]
+
+
+class _Accepted:
+    """When each call's first byte was read."""
+
+    def __init__(self) -> None:
+        self._at: dict[int, float] = {}
+
+    def __setitem__(self, marks: Marks, at: float) -> None:
+        self._at[id(marks)] = at
+
+    def __getitem__(self, marks: Marks) -> float:
+        return self._at[id(marks)]
+
+
+_ACCEPTED = _Accepted()
+
+
+async def serve(folder: Path) -> None:
+    """Serve until stdin ends."""
+    meter = Meter("viva")
+    voice()
+    settings = Settings.load(
+        port=0,
+        auth="off",
+        data_dir=folder,
+        max_calls=1000,
+        max_lag_secs=60,
+        call_secs=36_000,
+        silence_prompt_secs=3600,
+        preemptive=os.environ.get("PREEMPTIVE", "on"),
+        database_url="",
+        record="off",
+    )
+    server = Server(settings, load(None), choices())
+    watch(meter)
+
+    @web.middleware
+    async def marked(request: web.Request, handler: Any) -> Any:
+        marks = Marks()
+        meter.calls.append(marks)
+        _ACCEPTED[marks] = time.monotonic()
+        MARKS.set(marks)
+        return await handler(request)
+
+    app = server.app()
+    app.middlewares.append(marked)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    while not server.loading.done:
+        await asyncio.sleep(0.05)
+    meter.start(runner.addresses[0][1])
+    await meter.over.wait()
+    await runner.cleanup()
+
+
+def main() -> None:
+    """Serve."""
+    with tempfile.TemporaryDirectory(prefix="viva-bench-") as folder:
+        uvloop.run(serve(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

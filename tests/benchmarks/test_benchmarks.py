@@ -1,0 +1,125 @@
+"""Each benchmark is run small: whether it measures, not what."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import barge_in, density, grounded, start, turn, vad
+from benchmarks.commands import app
+from benchmarks.meter import resident_mb
+from benchmarks.scripted import ANSWER, STAGES, Marks, tokens
+from benchmarks.side import Side, quantile, sides, tails
+from pipeline.clock import run
+
+PEERS = [name for name in sides() if name != "viva"]
+
+
+def test_two_calls_are_answered_and_their_cost_is_a_figure() -> None:
+    result = density.measure(2, 12.0, systems=["viva"])
+    viva = result["viva"]
+    assert viva["calls"] == 2
+    assert viva["turns_answered"] == viva["turns_asked"] > 0
+    assert viva["lost_calls"] == 0
+    assert viva["cpu_percent_per_call"] > 0
+    assert viva["loop_lag_ms_p99"] >= viva["loop_lag_ms_p50"] > 0
+    assert viva["chunks"] > 50, "answers of some seconds, in pieces of 100 ms"
+    assert [row["calls"] for row in viva["sweep"]] == [1, 2]
+    assert result["versions"]["pipecat-ai"]
+    assert density.table(result)[1][0] == "viva"
+    json.dumps(result)
+
+
+@pytest.mark.skipif(not PEERS, reason="no peer is installed: make install-bench")
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_answers_the_same_callers(name: str) -> None:
+    row = density.once(name, 1, 13.0)
+    assert row["turns_answered"] == row["turns_asked"] > 0
+    assert row["chunks"] > 50
+
+
+def test_what_viva_adds_to_a_turn_is_told_by_stage() -> None:
+    result = turn.measure([1], 13.0, systems=["viva"])
+    (row,) = result["viva"]["by_calls"]
+    assert row["own_ms"]["n"] > 0
+    assert sum(row[stage]["p50"] for stage in STAGES) > 0
+    assert turn.table(result)[1][:2] == ["viva", "1"]
+
+
+def test_the_voice_is_ducked_before_it_is_stopped() -> None:
+    row = barge_in.once("viva", 1, 16.0)
+    assert row["barges"] > 0
+    assert 0 < row["duck_ms"]["p50"] < row["stop_ms"]["p50"]
+    assert row["last_old_sample_ms"]["p50"] <= row["stop_ms"]["max"]
+    assert row["confirmed_to_stop_ms"]["n"] > 0
+
+
+def test_a_call_has_a_cold_and_warm_start() -> None:
+    row = start.calls("viva", 2, 2.0)
+    assert row["cold_ms"]["n"] == row["warm_ms"]["n"] == 1
+    assert row["cold_ms"]["max"] > 0
+    assert row["lag_ms_while_starting"]["max"] > 0
+
+
+def test_windows_are_cheaper_together() -> None:
+    result = vad.measure((1, 8), windows=16, repeat=1)
+    assert [row["batch"] for row in result["viva"]["by_batch"]] == [1, 8]
+    assert all(row["us_per_window"]["median"] > 0 for row in result["viva"]["by_batch"])
+    assert result["pipecat"]["us_per_window"]["median"] > 0
+
+
+def test_a_streamed_decision_has_a_price_a_byte() -> None:
+    result = grounded.measure((4, 64), rounds=2, repeat=1)
+    assert [row["bytes_a_piece"] for row in result["ns_per_byte"]] == [4, 64]
+    assert all(row["stream"]["median"] > 0 for row in result["ns_per_byte"])
+    assert len(grounded.table(result)) == 3
+
+
+def test_the_scripted_model_says_the_whole_answer_and_takes_its_time() -> None:
+    async def said() -> str:
+        return "".join([token async for token in tokens(ANSWER)])
+
+    assert run(said()) == ANSWER
+
+
+def test_only_a_whole_turn_counts() -> None:
+    marks = Marks()
+    marks.note("asked")
+    assert marks.turns == [], "nothing happens before the first transcript"
+    marks.begin()
+    marks.turns[-1] |= {"final": 1.0, "asked": 1.002, "sentence": 2.0, "spoken": 2.001}
+    assert marks.own_ms() == []
+    marks.turns[-1] |= {"audio": 2.1, "sent": 2.1005}
+    (row,) = marks.own_ms()
+    assert row["own_ms"] == pytest.approx(3.5)
+
+
+def test_quantiles_are_between_the_values_that_were_measured() -> None:
+    assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert quantile([1.0, 2.0], 0.5) == 1.5
+    assert tails([]) == {"n": 0}
+    assert resident_mb() > 10
+
+
+def test_a_server_ends_with_its_callers() -> None:
+    with Side("viva") as side:
+        assert side.report()["transcripts"] == 0
+        process = side._process
+    assert process.poll() is not None
+
+
+def test_an_unknown_system_or_number_is_refused_by_name() -> None:
+    def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [str(Path(sys.executable).parent / "viva"), "bench", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert app.info.help
+    unknown: Any = bench("density", "--systems", "vapi")
+    assert unknown.returncode == 2
+    assert "'vapi' is no system; allowed: viva, pipecat" in unknown.stderr
+    number = bench("turn", "--calls", "many")
+    assert number.returncode == 2
+    assert "--calls='many'" in number.stderr
