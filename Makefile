@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser database test lint format lock clean
+.PHONY: help run install install-dev install-bench browser database test eval bench lint format lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -60,6 +60,17 @@ test: install-dev browser database ## run the tests
 	@$(BIN)/python -m pytest --reruns 2 --numprocesses 2 --dist loadfile -m "not browser"
 	@# A browser renders sound in real time, and on two cores it needs them for itself.
 	@$(BIN)/python -m pytest --reruns 2 -m browser
+
+# The brain decides anew; what the recogniser heard, and when, is the recordings'.
+eval: install-dev ## hold the corpus's calls again, score them, fail where they got worse
+	@rm -rf build/eval
+	@$(BIN)/viva replay evals/corpus --jobs 2 --brain extractive --out build/eval
+	@$(BIN)/viva score build/eval --truth evals/corpus/truth.toml
+	@$(BIN)/viva gate build/eval --rules evals/corpus/gates.toml
+
+# On a machine with nothing else to do: every figure is one of time.
+bench: install-bench ## measure everything beside its peers, within 15 minutes on two idle cores
+	@$(BIN)/viva bench all
 
 lint: install-dev ## check format, style, types and the rules between the rooms
 	@$(BIN)/ruff format --check $(SOURCES)

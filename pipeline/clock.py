@@ -25,6 +25,9 @@ START = 1_000_000_000.0
 """What every clock shows when virtual time begins, in seconds."""
 
 _real_clock = time.perf_counter  # bound before anybody patches it
+CPU_CLOCK = time.process_time
+"""What this process has computed, in seconds: what else the machine does, does not count."""
+
 _worker = threading.local()
 
 
@@ -34,6 +37,7 @@ class _Job:
 
     loop: "VirtualTimeLoop"
     submitted: float
+    clock: Callable[[], float]
     began: float
     calls: deque[tuple[float, asyncio.Handle, contextvars.Context, Callable[[], Any]]] = field(
         default_factory=deque
@@ -42,7 +46,7 @@ class _Job:
 
     def now(self) -> float:
         """The virtual moment, had the clock run on since the work was handed over."""
-        return self.submitted + _real_clock() - self.began
+        return self.submitted + self.clock() - self.began
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -58,14 +62,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     :meth:`real_time`.
     """
 
-    def __init__(self, *, counted: bool = False) -> None:
+    def __init__(
+        self, *, counted: bool = False, counted_by: Callable[[], float] = _real_clock
+    ) -> None:
         """Begin at :data:`START`.
 
         Args:
             counted: What threads do takes the time that it really took.
+            counted_by: The clock by which it did.
         """
         self._virtual = START
         self._counted = counted
+        self._counted_by = counted_by
         self._jobs: deque[_Job] = deque()
         self._in_real_time = 0
         self._behind = 0.0
@@ -108,7 +116,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
                 self.set_default_executor(self._threads)
             executor = self._threads
-        job = _Job(self, self.time(), _real_clock())
+        job = _Job(self, self.time(), self._counted_by, self._counted_by())
         answer: asyncio.Future[T] = self.create_future()
         self._jobs.append(job)
         try:
@@ -259,14 +267,20 @@ def virtual_clocks(loop: VirtualTimeLoop) -> Iterator[None]:
         yield
 
 
-def run(main: Coroutine[Any, Any, T], *, counted: bool = False) -> T:
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    counted: bool = False,
+    counted_by: Callable[[], float] = _real_clock,
+) -> T:
     """Run a coroutine to its end in virtual time.
 
     Args:
         main: The coroutine.
         counted: What threads do for it takes the time that it really took, instead of none.
+        counted_by: The clock by which it did; :data:`CPU_CLOCK` on a busy machine.
     """
-    loop = VirtualTimeLoop(counted=counted)
+    loop = VirtualTimeLoop(counted=counted, counted_by=counted_by)
     with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(main)
 

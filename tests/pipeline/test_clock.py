@@ -185,3 +185,14 @@ def test_a_thread_of_nobody_is_heard_at_once() -> None:
         return loop.time()
 
     assert clock.run(main()) == START
+
+
+def test_work_can_be_counted_by_what_it_computes_and_not_by_what_it_waits_for() -> None:
+    async def took() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.to_thread(threading.Event().wait, 0.3)
+        return loop.time() - began
+
+    assert clock.run(took(), counted=True) >= 0.3
+    assert clock.run(took(), counted=True, counted_by=clock.CPU_CLOCK) < 0.2

@@ -1,0 +1,67 @@
+"""The noises that lie under a call: a bad line, and people who talk behind the caller."""
+
+import numpy as np
+from scipy.signal import butter, sosfilt  # type: ignore[import-untyped]
+
+from evals.corpus.scenario import AUDIO, Bed, Samples
+from transports.wav import INPUT_RATE, SPEECH_RMS, read_wav
+
+BED_SECS = 12.0
+TALKERS = {"babble": 6, "crowd": 60}
+"""How many people talk: of six a word is understood now and then, of a crowd none is."""
+
+_PEOPLE = (
+    "librivox-john-dashwood.wav",
+    "librivox-cold-hearted.wav",
+    "librivox-amiable-woman.wav",
+    "two-cities.wav",
+    "beckett.wav",
+    "kennedy.wav",
+)
+
+
+def make(bed: Bed, speech: list[Samples], seed: int) -> Samples:
+    """The noise of a call, to be repeated under it.
+
+    Args:
+        bed: Its kind, and how far it lies below the speech.
+        speech: What is said in the call.
+        seed: Of its chances.
+    """
+    rng = np.random.default_rng(seed)
+    noise = _line(rng) if bed.kind == "line" else _voices(rng, TALKERS[bed.kind])
+    level = _active_rms(speech) / 10 ** (bed.snr_db / 20)
+    return np.asarray(noise * (level / np.sqrt((noise**2).mean())), np.float32)
+
+
+def _line(rng: np.random.Generator) -> Samples:
+    time = np.arange(int(BED_SECS * INPUT_RATE)) / INPUT_RATE
+    mains = 0.6 * np.sin(2 * np.pi * 50 * time) + 0.3 * np.sin(2 * np.pi * 150 * time)
+    return np.asarray(mains + _band(rng.normal(size=time.size), 100, 4_000), np.float32)
+
+
+def _voices(rng: np.random.Generator, talkers: int) -> Samples:
+    count = int(BED_SECS * INPUT_RATE)
+    talk = np.zeros(count)
+    for talker in range(talkers):
+        file = AUDIO / _PEOPLE[talker % len(_PEOPLE)]
+        voice = np.frombuffer(read_wav(file), np.int16).astype(np.float64)
+        voice /= np.sqrt((voice**2).mean())
+        talk += np.take(voice, np.arange(count) + rng.integers(len(voice)), mode="wrap")
+    return np.asarray(_band(talk, 100, 4_000), np.float32)
+
+
+def _band(noise: "np.typing.NDArray[np.float64]", low: float, high: float) -> Samples:
+    sos = butter(2, [low, high], btype="band", fs=INPUT_RATE, output="sos")
+    return np.asarray(sosfilt(sos, noise), np.float32)
+
+
+def _active_rms(speech: list[Samples]) -> float:
+    """The level of what is said, its silences left out."""
+    window = INPUT_RATE // 100
+    powers = []
+    for samples in speech:
+        frames = samples[: len(samples) // window * window].reshape(-1, window)
+        power = (frames**2).mean(axis=1)
+        powers.append(power[np.sqrt(power) > SPEECH_RMS * np.abs(samples).max()])
+    return float(np.sqrt(np.concatenate(powers).mean()))
