@@ -277,10 +277,11 @@ class WhisperSTT(STTService):
         return heard
 
     async def _interim(self, utterance: _Utterance, audio: bytes) -> None:
-        """Show what has been said so far, and rest: the machine may have finals to make."""
+        """Show what has been said so far; later on, rest: the machine may have finals to make."""
         heard = await self._heard(utterance, audio, final=False)
         now = len(utterance.audio)
-        utterance.interim_at = max(utterance.interim_at, now + _bytes(heard.delay_secs))
+        if now >= utterance.onset_ends:
+            utterance.interim_at = max(utterance.interim_at, now + _bytes(heard.delay_secs))
 
     async def _decode(self, audio: bytes, *, final: bool = True) -> Transcript:
         """Hear a stretch of audio; a failure is told, and has no words."""
