@@ -39,7 +39,7 @@ from pipeline.escalations import Escalations
 from pipeline.frames import EscalationFrame
 from pipeline.settings import Settings, SettingsError
 from pipeline.vendor import Context, Vendor
-from pipeline.vendors import STAGES, Choice, Stage, choose
+from pipeline.vendors import STAGES, VENDORS, Choice, Stage, choose
 from processors.recorder import Recorder, Tape
 from recording.message import Message
 from recording.recording import Recording
@@ -265,10 +265,13 @@ class _Session:
         return vendors
 
     def _settings_of(self) -> Settings:
+        # What the recording says of a vendor that did nothing in it is nobody's choice.
+        used = set(self._recording.vendors.values())
+        others = tuple(f"{one.prefix}_" for one in VENDORS if one.name not in used)
         recorded = {
             name: value
             for name, value in self._recording.settings.items()
-            if name in Settings.model_fields and name not in STAGES
+            if name in Settings.model_fields and name not in STAGES and not name.startswith(others)
         }
         try:
             return _with(recorded, self._options.overrides, self._vendors)

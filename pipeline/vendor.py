@@ -66,6 +66,11 @@ class Vendor:
     model_setting: str = ""
     checked: Literal["calls", "construction"] = "calls"
 
+    @property
+    def prefix(self) -> str:
+        """What the names of its own settings begin with."""
+        return self.model_setting.removesuffix("_model") or self.name
+
     def model_of(self, settings: Settings) -> str:
         """Its model by these settings; empty where nothing is known of it."""
         return str(getattr(settings, self.model_setting)) if self.model_setting else self.model
