@@ -28,9 +28,9 @@ def measure(out: Path, secs: float) -> dict[str, Any]:
 
     keep("vad", vad.measure())
     keep("grounded", grounded.measure())
-    keep("density", _density(secs))
+    keep("density", density.measure(None, secs, sweep=(1, 8, CALLS), always=("viva",)))
     keep("turn", turn.measure((1, 20), secs, systems=pair))
-    keep("barge_in", barge_in.measure((1, 20), secs, systems=pair))
+    keep("barge_in", barge_in.measure((1, 20), 2 * secs, systems=pair))
     keep("start", start.measure(secs=5.0, repeat=1, systems=pair))
     if (Path(__file__).parent / "replay.py").exists():
         ran = subprocess.run(
@@ -42,18 +42,6 @@ def measure(out: Path, secs: float) -> dict[str, Any]:
         if ran.returncode == 0:
             keep("replay", json.loads(ran.stdout))
     return results
-
-
-def _density(secs: float) -> dict[str, Any]:
-    """One call, eight, and the budget's; what is late at eight is not asked for more."""
-    result = density.measure(8, secs)
-    late = {name: result[name]["loop_lag_ms_p99"] > density.MAX_LAG_MS for name in sides()}
-    more = [name for name in sides() if name == "viva" or not late[name]]
-    many = density.measure(CALLS, secs, systems=more)
-    for name in more:
-        sweep = [*result[name]["sweep"], many[name]["sweep"][-1]]
-        result[name] = many[name] | {"sweep": sweep}
-    return result
 
 
 def table(results: Mapping[str, Any]) -> list[list[str]]:

@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.side import Side, machine, quantile, sides, spread, tails
+from benchmarks.side import Side, SideError, machine, quantile, sides, spread, tails
 
 SWEEP = (1, 8, 32, 64, 96)
 MAX_LAG_MS = 20.0
@@ -67,43 +67,57 @@ def measure(
     *,
     repeat: int = 1,
     systems: Sequence[str] = (),
+    sweep: Sequence[int] = SWEEP,
+    always: Sequence[str] = (),
 ) -> dict[str, Any]:
     """All systems, by turns.
 
     Args:
-        calls: Calls at once; ``None`` for :data:`SWEEP`.
+        calls: Calls at once, beside one call alone; ``None`` for more and more.
         secs: Steady time of each measurement.
         repeat: Measurements of each number of calls.
         systems: Which; all that are installed by default.
+        sweep: More and more calls.
+        always: Systems that are given more even when they are late.
 
     Returns:
         The machine, and for each system its largest number of calls that was measured, with every
         other number of calls under ``sweep``.
     """
-    steps = SWEEP if calls is None else sorted({1, calls})
+    steps = sweep if calls is None else sorted({1, calls})
     runs: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     going = sides(systems) if systems else sides()
     names = list(going)
+    failed: dict[str, str] = {}
     for step in steps:
         for turn in range(repeat):
             # Whoever was first is last the next time.
             for name in going if turn % 2 == 0 else going[::-1]:
                 print(f"density: {name}, {step} calls", file=sys.stderr, flush=True)
-                runs[name][step].append(once(name, step, secs))
+                try:
+                    runs[name][step].append(once(name, step, secs))
+                except SideError as error:
+                    failed.setdefault(name, f"{step} calls could not be held: {error}")
+        going = [name for name in going if name not in failed]
         if calls is None:
             going = [
                 name
                 for name in going
-                if quantile([run["loop_lag_ms_p99"] for run in runs[name][step]], 0.5) <= MAX_LAG_MS
+                if name in always
+                or quantile([run["loop_lag_ms_p99"] for run in runs[name][step]], 0.5) <= MAX_LAG_MS
             ]
     result: dict[str, Any] = {"benchmark": "density", **machine(), "seconds": secs}
     for name in names:
-        rows = [summary(one, runs[name][1]) for _, one in sorted(runs[name].items())]
+        rows = [summary(one, runs[name][1]) for _, one in sorted(runs[name].items()) if one]
+        if not rows:
+            raise SideError(failed[name])
         last = {
             key: value["median"] if isinstance(value, dict) and "median" in value else value
             for key, value in rows[-1].items()
         }
         result[name] = last | {"sweep": rows}
+        if name in failed:
+            result[name]["failed"] = failed[name]
     return result
 
 

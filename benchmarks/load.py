@@ -3,8 +3,9 @@
     python -m benchmarks.load --system viva --port PORT --calls N --secs S [--barge-in]
 
 Each sends its microphone in 20 ms messages, asks a recorded question, hears the answer to its end
-from a buffer of 60 ms, and asks the next. The calls are spread over the time of a turn, so that
-they neither speak nor send together. What is measured begins when all of them are in their turns.
+from a buffer of 60 ms, and asks the next; where nobody speaks there is faint line noise. The calls
+are spread over the time of a turn, so that they neither speak nor send together. What is measured
+begins when all of them are in their turns.
 """
 
 import argparse
@@ -95,6 +96,21 @@ class Speech:
         return cls(pcm, float(loud[0]) / INPUT_RATE, speech_end_secs(pcm))
 
 
+class LineNoise:
+    """What a line sounds like on which nobody speaks."""
+
+    def __init__(self) -> None:
+        self._pcm = read_wav(AUDIO / "line-noise.wav")
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        """The next of it."""
+        if self._at + size > len(self._pcm):
+            self._at = 0
+        self._at += size
+        return self._pcm[self._at - size : self._at]
+
+
 class BenchCaller:
     """One call."""
 
@@ -102,6 +118,7 @@ class BenchCaller:
         self._number, self._wire, self._tally = number, wire, tally
         self._speech, self._barge = speech, barge
         self._outgoing = bytearray()
+        self._noise = LineNoise()
         self._chunk_at = 0.0  # when audio last came
         self._dry_at = 0.0  # when what came will have been played
         self._first: float | None = None  # first audio since the question
@@ -192,7 +209,7 @@ class BenchCaller:
         for tick in count(1):
             chunk = bytes(self._outgoing[:_TICK_BYTES])
             del self._outgoing[:_TICK_BYTES]
-            chunk += bytes(_TICK_BYTES - len(chunk))
+            chunk += self._noise.take(_TICK_BYTES - len(chunk))
             await socket.send_bytes(self._wire.audio(chunk))
             if self._wire.reports and tick % 5 == 0:
                 progress = (self._epoch, self._played())

@@ -84,9 +84,11 @@ class Marks:
 
     Parameters:
         turns: Of each turn, seconds of ``time.monotonic`` by name; the first of a name stands.
+        confirmed: When it was last decided that the voice is interrupted.
     """
 
     turns: list[dict[str, float]] = field(default_factory=list)
+    confirmed: float = 0.0
 
     def begin(self) -> None:
         """The final transcript of a turn leaves the recogniser."""

@@ -21,6 +21,7 @@ from knowledge.document import load
 from pipeline.settings import Settings
 from processors.turn_taking import TurnTaking
 from server import Server
+from transports.announcer import Announcer
 from transports.browser import BrowserLine
 from transports.page import Page
 
@@ -30,7 +31,8 @@ def watch(meter: Meter) -> None:
 
     The methods are the real ones, with a note of the time beside them.
     """
-    send_audio, begin, interrupt = Page.send_audio, BrowserLine.begin, TurnTaking._interrupt
+    send_audio, begin = Page.send_audio, BrowserLine.begin
+    interrupt, interrupted = TurnTaking._interrupt, Announcer.interrupted
 
     async def send_audio_noted(self: Page, audio: bytes) -> None:
         note("sent")
@@ -41,12 +43,17 @@ def watch(meter: Meter) -> None:
         meter.ready_ms.append((time.monotonic() - _ACCEPTED[MARKS.get()]) * 1000)
 
     async def interrupt_noted(self: TurnTaking) -> None:
-        start = time.monotonic()
+        MARKS.get().confirmed = time.monotonic()
         await interrupt(self)
-        meter.yields_ms.append((time.monotonic() - start) * 1000)
+
+    async def interrupted_noted(self: Announcer, *, voicing: bool) -> None:
+        await interrupted(self, voicing=voicing)
+        if voicing:
+            meter.yields_ms.append((time.monotonic() - MARKS.get().confirmed) * 1000)
 
     Page.send_audio = send_audio_noted  # type: ignore[method-assign]
     BrowserLine.begin = begin_noted  # type: ignore[method-assign, assignment]
+    Announcer.interrupted = interrupted_noted  # type: ignore[method-assign]
     TurnTaking._interrupt = interrupt_noted  # type: ignore[method-assign]
 
 

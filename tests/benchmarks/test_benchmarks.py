@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import barge_in, density, grounded, start, turn, vad
+from benchmarks import barge_in, budgets, density, grounded, start, turn, vad
 from benchmarks.commands import app
 from benchmarks.meter import resident_mb
 from benchmarks.scripted import ANSWER, STAGES, Marks, tokens
@@ -123,3 +123,46 @@ def test_an_unknown_system_or_number_is_refused_by_name() -> None:
     number = bench("turn", "--calls", "many")
     assert number.returncode == 2
     assert "--calls='many'" in number.stderr
+
+
+def test_the_budgets_say_what_was_not_measured() -> None:
+    tail = {"n": 3, "p50": 1.25, "p99": 9.5, "max": 9.9}
+    sweep: list[dict[str, Any]] = [
+        {
+            "calls": 32,
+            "cpu_percent_per_call": {"median": 1.4},
+            "mb_per_call": {"median": 0.6},
+            "latency_ms": {"n": 8, "p50": 512.0},
+            "late_chunks": 0,
+            "chunks": 900,
+        }
+    ]
+    results = {
+        "density": {"viva": {"sweep": sweep}},
+        "turn": {"viva": {"by_calls": [{"calls": 20, "own_ms": tail}]}},
+        "barge_in": {},
+        "start": {"viva": {"warm_ms": tail}},
+    }
+    rows = {row[0]: row[1:3] for row in budgets.table(results)}
+    assert rows["CPU of one core per call"] == ["<= 1.5 % at 32", "1.40 % at 32"]
+    assert rows["own time in a turn, p50 / p99"] == ["3 / 15 ms at 20", "1.2 / 9.5 at 20"]
+    assert rows["barge-in: duck, p50 / p99"] == ["<= 100 ms", "not measured"]
+    assert rows["late audio chunks"] == ["0", "0 of 900 at 32"]
+    assert rows["replay, times real time a core"] == [">= 100", "not measured"]
+
+
+def test_results_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    row = {"median": 1.4, "min": 1.2, "max": 1.9}
+    sweep = [
+        {"calls": calls, "cpu_percent_per_call": row, "loop_lag_ms_p99": row} for calls in (1, 8)
+    ]
+    (tmp_path / "density.json").write_text(json.dumps({"viva": {"sweep": sweep}}))
+    command = [sys.executable, "-m", "benchmarks.plots", "--results", str(tmp_path)]
+    subprocess.run([*command, "--out", str(tmp_path / "plots")], check=True)
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {
+        "cpu.svg",
+        "memory.svg",
+        "lag.svg",
+    }
+    assert "allowed: 1.5" in (tmp_path / "plots" / "cpu.svg").read_text()

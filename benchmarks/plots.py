@@ -1,0 +1,110 @@
+"""Plots of the results, for docs/benchmarks.md.
+
+    python -m benchmarks.plots [--results build/bench] [--out docs/benchmarks]
+
+SVG with a transparent ground and colours that can be read on white and on black.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+
+INK = "#7a7f87"
+COLOURS: Mapping[str, str] = {"viva": "#1f8f6b", "livekit": "#3b7dd8", "pipecat": "#d2692e"}
+NAMES: Mapping[str, str] = {
+    "viva": "Viva",
+    "livekit": "LiveKit Agents, no room",
+    "pipecat": "stock pipecat",
+}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "viva",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.figsize": (6.4, 3.2),
+}
+
+
+def _middle(row: Mapping[str, Any], name: str) -> tuple[float, float, float]:
+    value = row[name]
+    return value["median"], value["min"], value["max"]
+
+
+def by_calls(result: Mapping[str, Any], name: str, label: str, limit: float) -> Any:
+    """A figure of the density, by how many calls are held, with what the design allows."""
+    figure, axes = plt.subplots()
+    for side, colour in COLOURS.items():
+        rows = [row for row in result.get(side, {}).get("sweep", ()) if name in row]
+        if rows:
+            calls = [row["calls"] for row in rows]
+            middle, low, high = zip(*(_middle(row, name) for row in rows), strict=True)
+            axes.plot(calls, middle, "o-", color=colour, label=NAMES[side])
+            axes.fill_between(calls, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.axhline(limit, color=INK, linestyle=":", label=f"allowed: {limit:g}")
+    axes.set(xlabel="calls at once", ylabel=label, yscale="log")
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def own_time(result: Mapping[str, Any]) -> Any:
+    """What each system adds to a turn: bars to the median, whiskers to the 99th percentile."""
+    figure, axes = plt.subplots()
+    labels: list[str] = []
+    for side in COLOURS:
+        for row in result.get(side, {}).get("by_calls", ()):
+            if row["own_ms"]["n"]:
+                place, own = len(labels), row["own_ms"]
+                labels.append(f"{NAMES[side]}, {row['calls']}")
+                axes.barh(place, own["p50"], color=COLOURS[side])
+                axes.plot([own["p50"], own["p99"]], [place, place], color=INK)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set(xlabel="ms added to a turn, p50 and p99", xscale="log")
+    return figure
+
+
+def main() -> None:
+    """Draw what there are results of."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--results", type=Path, default=Path("build/bench"))
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    options = parser.parse_args()
+    mpl.rcParams.update(_STYLE)
+    options.out.mkdir(parents=True, exist_ok=True)
+    drawings: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+        "cpu": (
+            "density",
+            lambda one: by_calls(one, "cpu_percent_per_call", "% of a core per call", 1.5),
+        ),
+        "memory": ("density", lambda one: by_calls(one, "mb_per_call", "MB per further call", 0.7)),
+        "lag": (
+            "density",
+            lambda one: by_calls(one, "loop_lag_ms_p99", "event loop late by, ms (p99)", 20.0),
+        ),
+        "turn": ("turn", own_time),
+    }
+    for name, (benchmark, draw) in drawings.items():
+        path = options.results / f"{benchmark}.json"
+        if path.exists():
+            figure = draw(json.loads(path.read_text()))
+            figure.tight_layout()
+            figure.savefig(options.out / f"{name}.svg", transparent=True, metadata={"Date": None})
+            plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
