@@ -123,10 +123,11 @@ def measure(
 
 def table(result: dict[str, Any]) -> list[list[str]]:
     """The figures for people."""
-    rows = [["system", "calls", "CPU % a call", "MB a call", "lag p50/p99 ms", "late", "answered"]]
+    heading = ["system", "calls", "CPU % a call", "MB a call", "lag p50/p99 ms", "late chunks"]
+    rows = [[*heading, "answered", "last word to answer p50/p99 ms"]]
     for name in sides():
         for row in result.get(name, {}).get("sweep", ()):
-            cpu = row["cpu_percent_per_call"]
+            cpu, latency = row["cpu_percent_per_call"], row["latency_ms"]
             rows.append(
                 [
                     name,
@@ -137,6 +138,7 @@ def table(result: dict[str, Any]) -> list[list[str]]:
                     f"{row['loop_lag_ms_p99']['median']:.1f}",
                     f"{row['late_chunks']} of {row['chunks']}",
                     f"{row['turns_answered']} of {row['turns_asked']}",
+                    f"{latency['p50']:.0f} / {latency['p99']:.0f}" if latency["n"] else "",
                 ]
             )
     return rows
