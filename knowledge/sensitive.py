@@ -1,6 +1,8 @@
 """What is refused whatever the document says."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from knowledge.document import Document
@@ -25,13 +27,64 @@ def topic_of(text: str, document: Document) -> SensitiveTopic | None:
         document: The document, whose front matter lists the topics.
     """
     written = tuple((token.key, token.text.lower()) for token in tokens(text))
-    names = frozenset(token.key for token in tokens(document.title)) | {"candidate"}
-    for topic in document.sensitive:
+    phrases = _phrases(document.sensitive, document.title)
+    found = len(document.sensitive)
+    for at, word in enumerate(written):
+        for topic, pattern in phrases.that_may_begin_with(*word):
+            if topic < found and _matches(pattern, written[at:], phrases.names):
+                found = topic
+    return document.sensitive[found] if found < len(document.sensitive) else None
+
+
+_Phrase = tuple[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrases:
+    """A document's phrases, each with the place of its topic, by what they begin with.
+
+    There are hundreds of them, and each sentence is held against all before it is spoken.
+
+    Parameters:
+        names: What ``she`` stands for beside the pronouns.
+        by_stem: Those that begin with a word, by its stem.
+        possessive: Those that begin with ``her``.
+        person: Those that begin with ``she``.
+        rest: All others.
+    """
+
+    names: frozenset[str]
+    by_stem: Mapping[str, Sequence[_Phrase]]
+    possessive: Sequence[_Phrase]
+    person: Sequence[_Phrase]
+    rest: Sequence[_Phrase]
+
+    def that_may_begin_with(self, key: str, text: str) -> Iterator[_Phrase]:
+        """Those whose first word this may be."""
+        yield from self.by_stem.get(stem(key), ())
+        if _is("her", key, text, self.names):
+            yield from self.possessive
+        if _is("she", key, text, self.names):
+            yield from self.person
+        yield from self.rest
+
+
+@lru_cache(maxsize=16)
+def _phrases(topics: tuple[SensitiveTopic, ...], title: str) -> _Phrases:
+    by_stem: defaultdict[str, list[_Phrase]] = defaultdict(list)
+    others: dict[str, list[_Phrase]] = {"her": [], "she": [], "": []}
+    for place, topic in enumerate(topics):
         for phrase in topic.phrases:
             pattern = tuple(phrase.lower().split())
-            if any(_matches(pattern, written[at:], names) for at in range(len(written))):
-                return topic
-    return None
+            first = pattern[0] if pattern else ""
+            if first in ("her", "she"):
+                others[first].append((place, pattern))
+            elif first in ("", "$") or first.endswith("*"):
+                others[""].append((place, pattern))
+            else:
+                by_stem[stem(_key(first))].append((place, pattern))
+    names = frozenset(token.key for token in tokens(title)) | {"candidate"}
+    return _Phrases(names, dict(by_stem), others["her"], others["she"], others[""])
 
 
 def _matches(
