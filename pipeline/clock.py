@@ -22,7 +22,7 @@ from unittest import mock
 T = TypeVar("T")
 
 START = 1_000_000_000.0
-"""What every clock shows when virtual time begins, in seconds."""
+"""What every clock shows when virtual time begins, in seconds, if nothing else is said."""
 
 _real_clock = time.perf_counter  # bound before anybody patches it
 CPU_CLOCK = time.process_time
@@ -63,15 +63,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(
-        self, *, counted: bool = False, counted_by: Callable[[], float] = _real_clock
+        self,
+        *,
+        start: float = START,
+        counted: bool = False,
+        counted_by: Callable[[], float] = _real_clock,
     ) -> None:
-        """Begin at :data:`START`.
+        """Begin at a moment.
 
         Args:
+            start: What every clock shows then.
             counted: What threads do takes the time that it really took.
             counted_by: The clock by which it did.
         """
-        self._virtual = START
+        self._virtual = start
         self._counted = counted
         self._counted_by = counted_by
         self._jobs: deque[_Job] = deque()
@@ -83,7 +88,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._clock_resolution = 1e-6
 
     def time(self) -> float:
-        """Virtual seconds; every loop begins at the same moment."""
+        """Virtual seconds."""
         return _real_clock() + self._behind if self._in_real_time else self._virtual
 
     @contextmanager
@@ -270,6 +275,7 @@ def virtual_clocks(loop: VirtualTimeLoop) -> Iterator[None]:
 def run(
     main: Coroutine[Any, Any, T],
     *,
+    start: float = START,
     counted: bool = False,
     counted_by: Callable[[], float] = _real_clock,
 ) -> T:
@@ -277,10 +283,11 @@ def run(
 
     Args:
         main: The coroutine.
+        start: What every clock shows when it begins, in seconds.
         counted: What threads do for it takes the time that it really took, instead of none.
         counted_by: The clock by which it did; :data:`CPU_CLOCK` on a busy machine.
     """
-    loop = VirtualTimeLoop(counted=counted, counted_by=counted_by)
+    loop = VirtualTimeLoop(start=start, counted=counted, counted_by=counted_by)
     with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(main)
 

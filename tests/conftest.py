@@ -2,9 +2,11 @@
 
 import asyncio
 import dataclasses
+import functools
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from loguru import logger
 
 from knowledge.document import load
+from pipeline import clock
 from pipeline.engines import Engines
 from pipeline.settings import Settings
 from pipeline.vendors import choose
@@ -24,9 +27,24 @@ from server import Server
 pytest_plugins = ["tests.databases"]
 
 AUDIO = Path(__file__).parent / "audio"
+TODAY = time.time()
+"""When virtual time begins in calls whose prices are looked up."""
 
 logger.remove()
 logger.add(sys.stderr, level="WARNING")
+
+
+def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Hold a test's calls in virtual time, in which engines take what they really took.
+
+    Server, caller and simulators must all be of this process; their sockets are real.
+    """
+
+    @functools.wraps(test)
+    def held(*args: Any, **kwargs: Any) -> None:
+        clock.run(test(*args, **kwargs), start=TODAY, counted=True)
+
+    return held
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from pipeline.call import Call
-from tests.conftest import AUDIO, ServerFactory
+from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from transports.caller import Caller, HeardCall
 
 READY = {
@@ -47,6 +47,7 @@ async def messages_until(page: aiohttp.ClientWebSocketResponse, kind: str) -> li
     raise AssertionError(f"the page was closed before {kind}: {seen}")
 
 
+@in_virtual_time
 async def test_a_spoken_question_is_answered_out_loud_from_the_right_section(
     serving: ServerFactory, engines: Any
 ) -> None:
@@ -73,6 +74,7 @@ async def _recognised(engines: Any, audio: bytes) -> str:
     return str(transcript.text).lower()
 
 
+@in_virtual_time
 async def test_a_follow_up_is_understood_from_the_turn_before(serving: ServerFactory) -> None:
     async with serving() as (_, listening):
         heard = await call(listening, "first-compiler.wav", "follow-when.wav")
@@ -81,6 +83,7 @@ async def test_a_follow_up_is_understood_from_the_turn_before(serving: ServerFac
     assert any(character.isdigit() for character in second.answer)
 
 
+@in_virtual_time
 async def test_what_the_document_does_not_say_is_handed_to_a_human(
     serving: ServerFactory, tmp_path: Path
 ) -> None:
@@ -93,6 +96,7 @@ async def test_what_the_document_does_not_say_is_handed_to_a_human(
     assert waiting[0]["reason"] == "sensitive"
 
 
+@in_virtual_time
 async def test_speaking_over_the_answer_stops_it_and_is_answered(serving: ServerFactory) -> None:
     async with serving() as (_, listening):
         heard = await call(listening, "first-compiler.wav", "where-studied.wav", barge_in_secs=0.8)
@@ -103,6 +107,7 @@ async def test_speaking_over_the_answer_stops_it_and_is_answered(serving: Server
     assert second.heard_text == second.answer
 
 
+@in_virtual_time
 async def test_two_calls_at_once_never_mix(serving: ServerFactory) -> None:
     async with serving() as (server, listening):
         first, second = await asyncio.gather(
@@ -268,6 +273,7 @@ async def test_a_busy_server_says_so(serving: ServerFactory) -> None:
     assert end["data"]["reason"] == "capacity"
 
 
+@in_virtual_time
 async def test_a_silent_caller_is_asked_once_and_then_let_go(serving: ServerFactory) -> None:
     async with serving(silence_prompt_secs=0.5, silence_end_secs=0.5) as (_, listening):
         heard = await call(listening, "digital-silence.wav", turn_timeout_secs=25.0)
@@ -281,6 +287,7 @@ async def test_a_silent_caller_is_asked_once_and_then_let_go(serving: ServerFact
     assert heard.ended == "silence"
 
 
+@in_virtual_time
 async def test_time_is_announced_before_it_is_up(serving: ServerFactory) -> None:
     async with serving(call_secs=8.0, wind_down_secs=3.0) as (_, listening):
         heard = await call(listening, "digital-silence.wav", turn_timeout_secs=25.0)

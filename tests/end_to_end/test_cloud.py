@@ -1,4 +1,7 @@
-"""The cloud stack over all its real clients, against the simulators of its vendors."""
+"""The cloud stack over all its real clients, against the simulators of its vendors.
+
+The calls are held in virtual time; the sockets are real.
+"""
 
 import asyncio
 import dataclasses
@@ -20,7 +23,7 @@ from pipeline.engines import Engines
 from pipeline.settings import Settings
 from pipeline.vendors import choose
 from server import Server
-from tests.conftest import AUDIO
+from tests.conftest import AUDIO, in_virtual_time
 from tests.vendors.simulate import Simulators
 from transports.caller import Caller, HeardCall
 
@@ -78,6 +81,7 @@ async def call(listening: BaseTestServer, *files: str, **options: Any) -> HeardC
     return await Caller(url, [AUDIO / name for name in files], **options).call()
 
 
+@in_virtual_time
 async def test_with_every_key_set_a_call_runs_on_the_production_stack(
     cloud: CloudFactory,
 ) -> None:
@@ -113,6 +117,7 @@ async def test_with_every_key_set_a_call_runs_on_the_production_stack(
     assert speech.query["output_format"] == "pcm_24000"
 
 
+@in_virtual_time
 async def test_any_openai_style_endpoint_can_decide(cloud: CloudFactory) -> None:
     async with cloud(STUDIED, brain="openai") as (simulators, listening):
         heard = await call(listening, "where-studied.wav")
@@ -123,6 +128,7 @@ async def test_any_openai_style_endpoint_can_decide(cloud: CloudFactory) -> None
     assert not simulators.anthropic.messages
 
 
+@in_virtual_time
 async def test_stages_are_chosen_one_by_one(cloud: CloudFactory) -> None:
     async with cloud(stt="whisper", tts="hibari") as (simulators, listening):
         heard = await call(listening, "where-studied.wav")
@@ -132,6 +138,7 @@ async def test_stages_are_chosen_one_by_one(cloud: CloudFactory) -> None:
     assert not simulators.elevenlabs.requests
 
 
+@in_virtual_time
 async def test_when_the_voice_fails_in_mid_call_the_embedded_one_goes_on(
     cloud: CloudFactory,
 ) -> None:
@@ -153,6 +160,7 @@ async def test_when_the_voice_fails_in_mid_call_the_embedded_one_goes_on(
     assert [(one["failed"], one["vendor"]) for one in switched] == [("elevenlabs", "hibari")]
 
 
+@in_virtual_time
 async def test_one_request_for_the_whole_answer_speaks_it_too(cloud: CloudFactory) -> None:
     async with cloud(STUDIED, tts_mode="whole") as (_, listening):
         heard = await call(listening, "where-studied.wav")
@@ -160,6 +168,7 @@ async def test_one_request_for_the_whole_answer_speaks_it_too(cloud: CloudFactor
     assert turn.heard_text == turn.answer
 
 
+@in_virtual_time
 async def test_what_a_call_used_and_cost_is_in_the_ledger_to_the_micro_dollar(
     cloud: CloudFactory, database_url: str, tmp_path: Path
 ) -> None:
@@ -191,6 +200,7 @@ async def test_what_a_call_used_and_cost_is_in_the_ledger_to_the_micro_dollar(
     ledger.close()
 
 
+@in_virtual_time
 async def test_a_call_for_which_there_is_no_money_is_refused_before_the_microphone(
     cloud: CloudFactory,
 ) -> None:
@@ -207,6 +217,7 @@ async def test_a_call_for_which_there_is_no_money_is_refused_before_the_micropho
     assert turn.decision == "respond", "the call that was let in goes on"
 
 
+@in_virtual_time
 async def test_a_call_that_has_used_up_its_money_ends_in_words(cloud: CloudFactory) -> None:
     async with cloud(STUDIED, COMPILER, call_spend_cap_usd=Decimal("0.205")) as (_, listening):
         heard = await call(listening, "where-studied.wav", "first-compiler.wav")

@@ -20,7 +20,7 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.serializers.protobuf import ProtobufFrameSerializer
 
 from pipeline import clock
-from tests.conftest import AUDIO, ServerFactory
+from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from tests.rtvi.client import READY, RtviClient, calling, message
 from transports import messages
 from transports.page import PageClosedError, PageProtocolError
@@ -39,6 +39,7 @@ def speech(name: str, *, rate: int = INPUT_RATE) -> bytes:
     return bytes(samples.astype(np.int16).tobytes())
 
 
+@in_virtual_time
 async def test_a_question_is_answered_in_the_words_of_pipecats_clients(
     serving: ServerFactory,
 ) -> None:
@@ -92,6 +93,7 @@ async def test_a_question_is_answered_in_the_words_of_pipecats_clients(
     assert [text for _, text in new] == spoken
 
 
+@in_virtual_time
 async def test_speaking_over_the_answer_stops_it_for_a_client_that_cannot_drop_it(
     serving: ServerFactory,
 ) -> None:
