@@ -2,8 +2,7 @@
 
 A call holds a :class:`SileroStream`; whatever windows the calls hand in during one pass of the
 event loop are inferred together, on the loop itself. That is right because the work is so small:
-a thread hop costs more than the window it would carry. Callers' windows do not come together by
-themselves: with many calls a window waits a few milliseconds for others.
+a thread hop costs more than the window it would carry.
 """
 
 import asyncio
@@ -20,15 +19,6 @@ Samples = npt.NDArray[np.float32]
 SAMPLE_RATE = 16_000
 WINDOW_SAMPLES = 512
 WINDOW_SECS = WINDOW_SAMPLES / SAMPLE_RATE
-
-MANY_STREAMS = 8
-"""From so many streams on, a window waits for those of others."""
-
-GATHER_SECS = 0.004
-"""How long it waits: an eighth of a window, unheard beside the three that start speech."""
-
-COUNT_SECS = 0.1
-"""How often the streams in use are counted: each brings three windows in this time."""
 
 _CONTEXT = 64
 _RATE = np.array(SAMPLE_RATE, np.int64)
@@ -51,9 +41,6 @@ class SileroEngine:
         self._session = session
         self._max_batch = max_batch
         self._open: _Batch | None = None
-        self._heard: set[SileroStream] = set()  # of the present count
-        self._counted_at = 0.0
-        self._many = False
 
     @classmethod
     def load(cls, *, threads: int = 1, max_batch: int = 64) -> Self:
@@ -88,22 +75,10 @@ class SileroEngine:
         batch = self._open
         if batch is None or batch.loop is not loop or len(batch.waiting) >= self._max_batch:
             batch = self._open = _Batch(loop)
-            if self._many:
-                loop.call_later(GATHER_SECS, self._flush, batch)
-            else:
-                loop.call_soon(self._flush, batch)
-        self._count(stream, loop.time())
+            loop.call_soon(self._flush, batch)
         future: asyncio.Future[float] = loop.create_future()
         batch.waiting.append((stream, future))
         return future
-
-    def _count(self, stream: "SileroStream", now: float) -> None:
-        """Note how many streams are in use."""
-        if not 0.0 <= now - self._counted_at < COUNT_SECS:
-            self._many = len(self._heard) >= MANY_STREAMS
-            self._heard.clear()
-            self._counted_at = now
-        self._heard.add(stream)
 
     def _flush(self, batch: "_Batch") -> None:
         if self._open is batch:

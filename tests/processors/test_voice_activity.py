@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 import tomllib
 import wave
 from collections.abc import Sequence
@@ -22,16 +21,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.tests.utils import SleepFrame, run_test
 
-from pipeline import clock
 from pipeline.frames import EndOfTurnFrame, SpeechPauseFrame
-from processors.silero import (
-    GATHER_SECS,
-    MANY_STREAMS,
-    WINDOW_SAMPLES,
-    WINDOW_SECS,
-    SileroEngine,
-    SileroStream,
-)
+from processors.silero import WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.smart_turn import SmartTurnEngine
 from processors.voice_activity import Speech, SpeechGate, TurnAudio, VoiceActivity
 
@@ -438,36 +429,3 @@ def test_the_turn_holds_at_most_eight_seconds_and_always_the_last(
         assert everything.endswith(kept)
         assert len(kept) >= min(len(everything), 16_000)
         assert len(kept) < 256_000 + 80_000
-
-
-@pytest.mark.parametrize(("calls", "most_batches"), [(4, 5), (16, 10)])
-def test_the_windows_of_many_calls_wait_a_moment_for_each_other(
-    silero: SileroEngine, monkeypatch: pytest.MonkeyPatch, calls: int, most_batches: int
-) -> None:
-    """Sixteen callers whose windows come 2 ms apart share batches; four wait for nobody."""
-    batches: list[float] = []
-    waited: list[float] = []
-    infer = silero._infer
-
-    def counted(streams: list[SileroStream]) -> list[float]:
-        batches.append(time.monotonic())
-        return infer(streams)
-
-    monkeypatch.setattr(silero, "_infer", counted)
-
-    async def call(stream: SileroStream, late_secs: float) -> None:
-        await asyncio.sleep(late_secs)
-        for _ in range(20):
-            asked = time.monotonic()
-            await stream.speech_probability(np.zeros(512, np.float32))
-            waited.append(time.monotonic() - asked)
-            await asyncio.sleep(0.032 - waited[-1])
-
-    async def hold() -> None:
-        await asyncio.gather(*(call(silero.stream(), 0.002 * one) for one in range(calls)))
-
-    clock.run(hold())
-    last = [at for at in batches if at > batches[-1] - 0.032]
-    assert 1 <= len(last) <= most_batches
-    assert max(waited) <= GATHER_SECS + 1e-6
-    assert (max(waited) > 0) is (calls >= MANY_STREAMS)
