@@ -13,8 +13,6 @@ from evals.report_run import ReportError, Scored, replay_of
 from evals.score import Scores, score
 from evals.truth import Truth, TruthError
 
-SHIPPED_TRUTH = Path(__file__).parent / "corpus" / "truth.toml"
-
 AUDIO_MB = 20.0
 """How much a report's sounds may weigh when nobody says otherwise, in megabytes."""
 
@@ -83,10 +81,8 @@ def _pair(
 def _scored(folder: Path, truth: Path | None) -> Scores:
     from knowledge.document import load
 
-    beside = (folder / "truth.toml", SHIPPED_TRUTH)
-    path = truth or next((one for one in beside if one.exists()), None)
     try:
-        return score(Run.read(folder), Truth.load(path) if path else None, [load()])
+        return score(Run.read(folder), Truth.for_folder(folder, truth), [load()])
     except (RunError, TruthError) as error:
         raise ReportError(str(error)) from None
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-SHIPPED_TRUTH = Path(__file__).parent / "corpus" / "truth.toml"
-
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="A run of viva replay, or a folder of recordings.")
 ]
@@ -170,11 +168,9 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None, judge: str
     from evals.score import score as score_run
     from evals.truth import Truth, TruthError
 
-    beside = folder / "truth.toml"
-    path = truth or next((one for one in (beside, SHIPPED_TRUTH) if one.exists()), None)
     documents = _documents(knowledge)
     try:
-        known = Truth.load(path) if path is not None else None
+        known = Truth.for_folder(folder, truth)
         with Progress(console=Console(stderr=True), transient=True) as bar:
             reading = bar.add_task(f"reading {folder}", total=None)
 

@@ -17,6 +17,9 @@ TAKES_TURN = ("question", "bargein", "courtesy")
 
 DECISIONS = ("respond", "escalate", "")
 
+SHIPPED_TRUTH = Path(__file__).parent / "corpus" / "truth.toml"
+"""That of the corpus that ships."""
+
 _REQUIRED = object()
 
 EARLY_SECS = 0.2
@@ -94,6 +97,17 @@ class Truth:
     def of(self, *names: str) -> CallTruth | None:
         """The truth of a recording that has one of these names."""
         return next((self.calls[name] for name in names if name in self.calls), None)
+
+    @classmethod
+    def for_folder(cls, folder: Path, given: Path | None = None) -> "Truth | None":
+        """What a folder's calls are scored by: the file given, the folder's, or the one that ships.
+
+        Raises:
+            TruthError: As :meth:`load`.
+        """
+        beside = (folder / "truth.toml", SHIPPED_TRUTH)
+        path = given or next((one for one in beside if one.exists()), None)
+        return cls.load(path) if path is not None else None
 
     @classmethod
     def load(cls, path: Path) -> "Truth":
