@@ -9,11 +9,10 @@ it is known that somebody speaks. The time from the confirmed interruption to th
 is the server's own.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.side import Side, machine, sides, tails
+from benchmarks.side import Side, by_calls, sides, tails
 
 
 def once(name: str, calls: int, secs: float) -> dict[str, Any]:
@@ -42,14 +41,7 @@ def measure(
     calls: Sequence[int] = (1, 20), secs: float = 30.0, *, systems: Sequence[str] = ()
 ) -> dict[str, Any]:
     """All systems, by turns."""
-    going = sides(systems) if systems else sides()
-    result: dict[str, Any] = {"benchmark": "barge_in", **machine(), "seconds": secs}
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in going}
-    for step in calls:
-        for name in going:
-            print(f"barge_in: {name}, {step} calls", file=sys.stderr, flush=True)
-            rows[name].append(once(name, step, secs))
-    return result | {name: {"by_calls": found} for name, found in rows.items()}
+    return by_calls("barge_in", once, calls, secs, systems)
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:

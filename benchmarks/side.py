@@ -6,7 +6,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import metadata
 from importlib.util import find_spec
@@ -166,6 +166,32 @@ def tails(values: Sequence[float], digits: int = 2) -> dict[str, float]:
         "p99": round(quantile(values, 0.99), digits),
         "max": round(max(values), digits),
     }
+
+
+def by_calls(
+    benchmark: str,
+    once: Callable[[str, int, float], dict[str, Any]],
+    calls: Sequence[int],
+    secs: float,
+    systems: Sequence[str],
+) -> dict[str, Any]:
+    """A measurement of all systems, by turns, with so many calls and then with more.
+
+    Args:
+        benchmark: Its name.
+        once: Measures one system with so many calls for so long.
+        calls: How many.
+        secs: How long.
+        systems: Which; all by default.
+    """
+    going = sides(systems) if systems else sides()
+    result: dict[str, Any] = {"benchmark": benchmark, **machine(), "seconds": secs}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in going}
+    for step in calls:
+        for name in going:
+            print(f"{benchmark}: {name}, {step} calls", file=sys.stderr, flush=True)
+            rows[name].append(once(name, step, secs))
+    return result | {name: {"by_calls": found} for name, found in rows.items()}
 
 
 def machine() -> dict[str, Any]:

@@ -8,12 +8,11 @@ voice's first audio to the socket. Answers are not begun early here. Turns after
 model doubted that they were over are left out, and counted.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.scripted import STAGES
-from benchmarks.side import Side, machine, sides, tails
+from benchmarks.side import Side, by_calls, sides, tails
 
 DOUBT_MS = 600.0
 """A model that is asked this long after the transcript was kept waiting by policy."""
@@ -36,14 +35,7 @@ def measure(
     calls: Sequence[int] = (1, 20), secs: float = 30.0, *, systems: Sequence[str] = ()
 ) -> dict[str, Any]:
     """All systems, by turns."""
-    going = sides(systems) if systems else sides()
-    result: dict[str, Any] = {"benchmark": "turn", **machine(), "seconds": secs}
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in going}
-    for step in calls:
-        for name in going:
-            print(f"turn: {name}, {step} calls", file=sys.stderr, flush=True)
-            rows[name].append(once(name, step, secs))
-    return result | {name: {"by_calls": found} for name, found in rows.items()}
+    return by_calls("turn", once, calls, secs, systems)
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
