@@ -2,10 +2,10 @@
 
     python -m benchmarks.load --system viva --port PORT --calls N --secs S [--barge-in]
 
-Each sends its microphone in 20 ms messages, asks a recorded question, hears the answer to its end
-from a buffer of 60 ms, and asks the next; where nobody speaks there is faint line noise. The calls
-are spread over the time of a turn, so that they neither speak nor send together. What is measured
-begins when all of them are in their turns.
+Each sends its microphone in messages as long as its system's own client makes them, asks a recorded
+question, hears the answer to its end from a buffer of 60 ms, and asks the next; where nobody speaks
+there is faint line noise. The calls are spread over the time of a turn, so that they neither speak
+nor send together. What is measured begins when all of them are in their turns.
 """
 
 import argparse
@@ -39,7 +39,8 @@ QUESTIONS = (
 """Questions after which both sides' turn model finds the turn complete."""
 
 BARGE = "wait-when-was-that.wav"
-TICK_SECS = 0.02
+POLL_SECS = 0.02
+REPORT_SECS = 0.1
 JITTER_SECS = 0.06
 LATE_SECS = 0.04
 """A buffer that is dry for longer than this inside an answer had a late chunk."""
@@ -55,7 +56,6 @@ BARGE_AFTER_SECS = 1.5
 CYCLE_SECS = 10.0
 """About one turn: the calls are spread over it."""
 
-_TICK_BYTES = int(TICK_SECS * INPUT_RATE) * 2
 _now = time.monotonic
 
 
@@ -178,7 +178,7 @@ class BenchCaller:
     async def _answer(self, deadline: float) -> float | None:
         """When an answer began; ``None`` if none did in time."""
         while self._first is None and _now() < deadline:
-            await asyncio.sleep(TICK_SECS)
+            await asyncio.sleep(POLL_SECS)
         return self._first
 
     async def _speak_over(self) -> None:
@@ -206,17 +206,19 @@ class BenchCaller:
 
     async def _tick(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         start, reported = _now(), (0, 0)
+        secs = self._wire.message_secs
+        size, reports_after = int(secs * INPUT_RATE) * 2, round(REPORT_SECS / secs)
         for tick in count(1):
-            chunk = bytes(self._outgoing[:_TICK_BYTES])
-            del self._outgoing[:_TICK_BYTES]
-            chunk += self._noise.take(_TICK_BYTES - len(chunk))
+            chunk = bytes(self._outgoing[:size])
+            del self._outgoing[:size]
+            chunk += self._noise.take(size - len(chunk))
             await socket.send_bytes(self._wire.audio(chunk))
-            if self._wire.reports and tick % 5 == 0:
+            if self._wire.reports and tick % reports_after == 0:
                 progress = (self._epoch, self._played())
                 if progress != reported:
                     await socket.send_str(self._wire.played(*progress, final=False))
                     reported = progress
-            await asyncio.sleep(start + tick * TICK_SECS - _now())
+            await asyncio.sleep(start + tick * secs - _now())
 
     def _played(self) -> int:
         waiting = max(0.0, self._dry_at - _now()) if self._received else 0.0

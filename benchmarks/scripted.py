@@ -8,10 +8,10 @@ than it is spoken. What a system adds to that is its own.
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
+    ProposedUserStoppedSpeakingFrame,
     TranscriptionFrame,
     TTSAudioRawFrame,
     VADUserStartedSpeakingFrame,
@@ -271,15 +272,23 @@ class ScriptedTTS(TTSService):
 
 
 class VivaSTT(ScriptedSTT):
-    """The recogniser as Viva's own take audio: it stops there, and passes through no base class."""
+    """The recogniser as Viva's own take audio: it stops there, and passes through no base class.
 
-    def __init__(self) -> None:
+    Parameters:
+        ends_turns: Say with each final transcript that the turn is over, as Deepgram does.
+    """
+
+    def __init__(self, *, ends_turns: bool = True) -> None:
         super().__init__(audio_passthrough=False, enable_direct_mode=True)
+        self._ends_turns = ends_turns
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Take audio; follow the voice activity."""
-        if not isinstance(frame, InputAudioRawFrame):
-            await super().process_frame(frame, direction)
+    async def take_audio(self, frame: InputAudioRawFrame) -> None:
+        """Take audio."""
+
+    async def _finish(self) -> None:
+        await super()._finish()
+        if self._ends_turns:
+            await self.push_frame(ProposedUserStoppedSpeakingFrame())
 
 
 class VivaBrain:
@@ -320,12 +329,20 @@ class VivaVoice(SpeechOrder):
             yield frame
 
 
-def choices() -> dict[Stage, Choice]:
-    """Viva's own voice activity and turn model, and a scripted vendor for every other stage."""
+def choices(*, turn_model: bool = False) -> dict[Stage, Choice]:
+    """Viva's own voice activity, and a scripted vendor for every other stage.
+
+    Args:
+        turn_model: Have Viva's own turn model end the turns, and not the recogniser.
+    """
     brain = VivaBrain()
-    builds = {"stt": VivaSTT, "brain": lambda: brain, "tts": VivaVoice}
+    builds: Mapping[Stage, Callable[[], object]] = {
+        "stt": partial(VivaSTT, ends_turns=not turn_model),
+        "brain": lambda: brain,
+        "tts": VivaVoice,
+    }
     chosen: dict[Stage, Choice] = {"vad": Choice(of_stage("vad")[0], "the benchmark's")}
-    for stage in ("stt", "brain", "tts"):
+    for stage, build in builds.items():
         vendor = Vendor(
             stage=stage,
             name=f"scripted-{stage}",
@@ -334,8 +351,9 @@ def choices() -> dict[Stage, Choice]:
             detail="keeps to a script",
             missing=lambda _settings: "",
             load=lambda _context, _progress: None,
-            build=lambda _loaded, _context, build=builds[stage]: build(),  # type: ignore[misc]
+            build=lambda _loaded, _context, build=build: build(),  # type: ignore[misc]
             model="scripted",
+            ends_turns=stage == "stt" and not turn_model,
         )
         chosen[stage] = Choice(vendor, "the benchmark's")
     return chosen

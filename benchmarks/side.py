@@ -12,13 +12,15 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Self
 
-SERVERS: Mapping[str, str] = {
-    "viva": "benchmarks.viva_server",
-    "pipecat": "benchmarks.peers.pipecat_stock",
-    "livekit": "benchmarks.peers.livekit_session",
+SERVERS: Mapping[str, Sequence[str]] = {
+    "viva": ["benchmarks.viva_server"],
+    "viva-turn-model": ["benchmarks.viva_server", "--turn-model"],
+    "pipecat": ["benchmarks.peers.pipecat_stock"],
+    "livekit": ["benchmarks.peers.livekit_session"],
 }
 _NEEDS: Mapping[str, Sequence[str]] = {
     "viva": (),
+    "viva-turn-model": (),
     "pipecat": ("fastapi", "uvicorn"),
     "livekit": ("livekit.agents", "livekit.plugins.silero"),
 }
@@ -54,7 +56,7 @@ class Side(AbstractContextManager["Side"]):
 
     def __init__(self, name: str, environment: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self._process = _start(["-m", SERVERS[name]], environment or {})
+        self._process = _start(["-m", *SERVERS[name]], environment or {})
         self.port = int(_line(self._process)["port"])
 
     def __enter__(self) -> Self:

@@ -1,8 +1,9 @@
 """Viva's side of a comparison: the real server, with scripted vendors behind its stages.
 
-python -m benchmarks.viva_server
+python -m benchmarks.viva_server [--turn-model]
 """
 
+import argparse
 import asyncio
 import os
 import tempfile
@@ -73,7 +74,7 @@ class _Accepted:
 _ACCEPTED = _Accepted()
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, *, turn_model: bool) -> None:
     """Serve until stdin ends."""
     meter = Meter("viva")
     voice()
@@ -89,7 +90,7 @@ async def serve(folder: Path) -> None:
         database_url="",
         record="off",
     )
-    server = Server(settings, load(None), choices())
+    server = Server(settings, load(None), choices(turn_model=turn_model))
     watch(meter)
 
     @web.middleware
@@ -114,8 +115,13 @@ async def serve(folder: Path) -> None:
 
 def main() -> None:
     """Serve."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--turn-model", action="store_true", help="smart-turn ends turns, not the recogniser"
+    )
+    turn_model = parser.parse_args().turn_model
     with tempfile.TemporaryDirectory(prefix="viva-bench-") as folder:
-        uvloop.run(serve(Path(folder)))
+        uvloop.run(serve(Path(folder), turn_model=turn_model))
 
 
 if __name__ == "__main__":

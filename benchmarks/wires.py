@@ -10,8 +10,15 @@ from transports.wav import INPUT_RATE
 
 
 class Wire(Protocol):
-    """How a system's messages are written and read."""
+    """How a system's messages are written and read.
 
+    Attributes:
+        message_secs: Length of a message of the microphone.
+        reports: Whether a page says what it has played.
+        greets: Whether the system says when it is ready.
+    """
+
+    message_secs: float
     reports: bool
     greets: bool
 
@@ -42,6 +49,7 @@ _READY = {"version": "2.0.0", "about": {"library": "bench"}}
 class VivaWire:
     """docs/protocol.md."""
 
+    message_secs = 0.032  # as the page's capture-worklet.js
     reports = True
     greets = True
 
@@ -76,6 +84,7 @@ class VivaWire:
 class PipecatWire:
     """pipecat's protobuf serializer, as its client SDKs speak it."""
 
+    message_secs = 0.02  # its own browser client sends shorter ones: 512 bytes, 16 ms
     reports = False
     greets = True
 
@@ -118,6 +127,7 @@ class PipecatWire:
 class PlainWire:
     """PCM both ways, and a word of text; what LiveKit's session is given here."""
 
+    message_secs = 0.02
     reports = False
     greets = False
 
@@ -141,6 +151,7 @@ class PlainWire:
 
 WIRES: dict[str, Callable[[], Wire]] = {
     "viva": VivaWire,
+    "viva-turn-model": VivaWire,
     "pipecat": PipecatWire,
     "livekit": PlainWire,
 }

@@ -29,6 +29,7 @@ from pipecat.processors.filters.function_filter import FunctionFilter
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipeline.frames import FailoverFrame
+from processors.hop import hand_to
 from processors.speech_order import SpeechOrder
 
 
@@ -134,10 +135,7 @@ class SpeechToTextFailover(_Failover):
         """Keep what a recogniser has not transcribed yet."""
         match frame:
             case InputAudioRawFrame():
-                self._audio.append(frame)
-                self._secs += _secs(frame)
-                speaking = self._started is not None
-                self._forget(self._keep_secs if speaking else self._pre_roll_secs)
+                self._keep(frame)
             case VADUserStartedSpeakingFrame():
                 if self._stopped is not None and _now() - self._stopped_at >= self._forget_secs:
                     self._forget(self._pre_roll_secs)
@@ -146,6 +144,18 @@ class SpeechToTextFailover(_Failover):
                 self._stopped, self._stopped_at = frame, _now()
                 self._be_patient()
         await super().process_frame(frame, direction)
+
+    async def take_audio(self, frame: InputAudioRawFrame) -> None:
+        """Keep audio, and hand it to the recogniser in use past the switch around it."""
+        self._keep(frame)
+        if (service := self.strategy.active_service) is not None:
+            await hand_to(service, frame)
+
+    def _keep(self, frame: InputAudioRawFrame) -> None:
+        self._audio.append(frame)
+        self._secs += _secs(frame)
+        speaking = self._started is not None
+        self._forget(self._keep_secs if speaking else self._pre_roll_secs)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM

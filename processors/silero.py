@@ -1,8 +1,8 @@
 """Speech or not: the silero model, one session a process, the windows of all calls in one batch.
 
-A call holds a :class:`SileroStream`; whatever windows the calls hand in during one pass of the
-event loop are inferred together, on the loop itself. That is right because the work is so small:
-a thread hop costs more than the window it would carry.
+A call holds a :class:`SileroStream`; the windows that the calls hand in within a few milliseconds
+are inferred together, on the loop itself. That is right because the work is so small: a thread hop
+costs more than the window it would carry.
 """
 
 import asyncio
@@ -21,6 +21,13 @@ WINDOW_SAMPLES = 512
 WINDOW_SECS = WINDOW_SAMPLES / SAMPLE_RATE
 
 _CONTEXT = 64
+GATHER_SECS = 0.008
+"""Least time between two batches: a window that comes sooner waits for others to share one.
+
+A call's own windows are further apart, so a call that is alone never waits, nor does one that is
+behind and sends what it has kept.
+"""
+
 _RATE = np.array(SAMPLE_RATE, np.int64)
 # Noise and music leave the model's memory in a state in which it is slow to hear the speech that
 # follows (pipecat's SileroVADAnalyzer found this). So it is cleared every two seconds, but only in
@@ -41,6 +48,7 @@ class SileroEngine:
         self._session = session
         self._max_batch = max_batch
         self._open: _Batch | None = None
+        self._flushed_at = float("-inf")
 
     @classmethod
     def load(cls, *, threads: int = 1, max_batch: int = 64) -> Self:
@@ -72,10 +80,16 @@ class SileroEngine:
 
     def _submit(self, stream: "SileroStream") -> asyncio.Future[float]:
         loop = asyncio.get_running_loop()
+        now = loop.time()
         batch = self._open
         if batch is None or batch.loop is not loop or len(batch.waiting) >= self._max_batch:
             batch = self._open = _Batch(loop)
+            # Never longer: the last batch may have been on another loop, by another clock.
+            wait = min(self._flushed_at + GATHER_SECS - now, GATHER_SECS)
+            loop.call_later(max(0.0, wait), self._flush, batch)
+        if now - stream.submitted_at < GATHER_SECS:  # its caller is behind, and catching up
             loop.call_soon(self._flush, batch)
+        stream.submitted_at = now
         future: asyncio.Future[float] = loop.create_future()
         batch.waiting.append((stream, future))
         return future
@@ -86,6 +100,7 @@ class SileroEngine:
         waiting = [(stream, future) for stream, future in batch.waiting if not future.done()]
         if not waiting:
             return
+        self._flushed_at = batch.loop.time()
         try:
             probabilities = self._infer([stream for stream, _ in waiting])
         except Exception as error:  # whatever it was, nobody may wait for ever
@@ -115,6 +130,7 @@ class SileroStream:
         """Start with nothing heard; :meth:`SileroEngine.stream` is the way to get one."""
         self._engine = engine
         self._busy = False
+        self.submitted_at = float("-inf")
         self.row: Samples = np.zeros((1, _CONTEXT + WINDOW_SAMPLES), np.float32)
         self.state: Samples = np.zeros((2, 1, 128), np.float32)
         self._since_clear = 0

@@ -20,6 +20,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameCallback, FrameDirection
 from pipecat.services.tts_service import TTSService
 
+from processors.hop import hand_on
+
 _WORDS = (LLMFullResponseStartFrame, LLMFullResponseEndFrame, TextFrame, TTSSpeakFrame)
 
 
@@ -122,6 +124,9 @@ class SpeechOrder(TTSService):
             self._announced[frame.id] = done
         elif isinstance(frame, TTSAudioRawFrame):
             self._announced.clear()
+            if hasattr(self.next, "take_audio"):
+                await hand_on(self, frame)
+                return
         if isinstance(frame, TTSStartedFrame) and frame.context_id:
             self._sounding[frame.context_id] = None
         elif isinstance(frame, TTSStoppedFrame) and frame.context_id:

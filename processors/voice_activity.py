@@ -20,6 +20,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipeline.frames import EndOfTurnFrame, SpeechPauseFrame
+from processors.hop import hand_on
 from processors.silero import SAMPLE_RATE, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.smart_turn import MAX_SECS, SmartTurnEngine
 
@@ -214,11 +215,12 @@ class VoiceActivity(FrameProcessor):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Pass every frame on, and then say what the audio in it changed."""
+        if isinstance(frame, InputAudioRawFrame):
+            await self.take_audio(frame)
+            return
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            await self._hear(frame)
-        elif isinstance(frame, UserStoppedSpeakingFrame):
+        if isinstance(frame, UserStoppedSpeakingFrame):
             self._turn_audio.taken = True
         elif isinstance(frame, (EndFrame, CancelFrame)):
             await self._drop_tasks()
@@ -234,7 +236,9 @@ class VoiceActivity(FrameProcessor):
             await self.cancel_task(self._watch)
             self._watch = None
 
-    async def _hear(self, frame: InputAudioRawFrame) -> None:
+    async def take_audio(self, frame: InputAudioRawFrame) -> None:
+        """Hand audio on, and say what it changed."""
+        await hand_on(self, frame)
         audio = frame.audio
         if frame.sample_rate != SAMPLE_RATE or frame.num_channels != 1 or len(audio) % 2:
             raise ValueError(

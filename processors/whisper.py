@@ -170,8 +170,7 @@ class WhisperSTT(STTService):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Keep audio, follow the voice activity, and pass on what is not audio."""
         if isinstance(frame, InputAudioRawFrame):
-            # 50 a second a call: nothing of the base classes is needed for them.
-            self._hear(frame.audio)
+            await self.take_audio(frame)
             return
         if isinstance(frame, (EndFrame, CancelFrame)):
             await self._finish(drain=isinstance(frame, EndFrame))
@@ -185,6 +184,10 @@ class WhisperSTT(STTService):
                 await self._speech_paused()
             case VADUserStoppedSpeakingFrame():
                 self._speech_stopped(frame.stop_secs)
+
+    async def take_audio(self, frame: InputAudioRawFrame) -> None:
+        """Keep audio; nothing of the base classes is needed for it."""
+        self._hear(frame.audio)
 
     async def cleanup(self) -> None:
         """Leave no task behind."""

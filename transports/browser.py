@@ -18,6 +18,7 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 
 from pipeline.conversation import INPUT_SAMPLE_RATE, Conversation, Money
 from pipeline.frames import PlaybackFrame
+from processors.hop import hand_on
 from processors.recorder import Recorder
 from transports.announcer import Ended
 from transports.messages import (
@@ -92,7 +93,7 @@ class BrowserInput(BaseInputTransport):
                         self._ended("protocol")
                         return
                     case bytes():
-                        await self.push_frame(InputAudioRawFrame(message, INPUT_SAMPLE_RATE, 1))
+                        await hand_on(self, InputAudioRawFrame(message, INPUT_SAMPLE_RATE, 1))
                     case Playback():
                         await self._voice.played(
                             PlaybackFrame(

@@ -145,7 +145,8 @@ class VoiceOutput(BaseOutputTransport):
             return
         match frame:
             case TTSAudioRawFrame():
-                await self._take_audio(frame)
+                await self.take_audio(frame)
+                return  # nobody behind the voice wants it
             case TTSTextFrame():
                 if frame.pts is not None:  # a word, with its vendor's time
                     self._put(_Word(frame.text.strip()))
@@ -178,7 +179,8 @@ class VoiceOutput(BaseOutputTransport):
         await super().cleanup()
         await self._stop()
 
-    async def _take_audio(self, frame: TTSAudioRawFrame) -> None:
+    async def take_audio(self, frame: TTSAudioRawFrame) -> None:
+        """Queue a piece of the voice, if it is of a live answer."""
         if not self._open or frame.context_id in self._dead_contexts:
             return
         audio = frame.audio

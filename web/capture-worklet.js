@@ -1,4 +1,4 @@
-/** The microphone, off the main thread: any device rate in, 20 ms messages of s16le 16 kHz out. */
+/** The microphone, off the main thread: any device rate in, 32 ms messages of s16le 16 kHz out. */
 
 import { CAPTURE_RATE, CAPTURE_SAMPLES } from './protocol.js';
 import { Resampler } from './resampler.js';

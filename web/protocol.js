@@ -6,7 +6,8 @@
 
 export const CAPTURE_RATE = 16_000;
 export const VOICE_RATE = 24_000;
-export const CAPTURE_SAMPLES = 320;
+/** A message of the microphone: 32 ms, one window of Viva's voice activity detector. */
+export const CAPTURE_SAMPLES = 512;
 
 const LABEL = 'rtvi-ai';
 const VERSION = '2.2.0';
