@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 app = typer.Typer(
@@ -134,6 +135,35 @@ def recording(
         return
     for name, value in result.items():
         typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def soak(
+    calls: Annotated[int, typer.Option(min=1, help="Calls at once.")] = 30,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """Whether memory stays and no turn is lost when calls come and go for long."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("calling", total=1.0)
+    with bar:
+        result = module("soak").measure(
+            calls,
+            minutes,
+            progress=lambda what, share: bar.update(
+                task, description=f"{calls} calls, {what}", completed=share
+            ),
+        )
+    _show("soak", result, as_json=as_json)
+    if faults := module("soak").faults(result):
+        typer.echo("WRONG: " + "; ".join(faults), err=True)
+        raise typer.Exit(1)
 
 
 if find_spec("benchmarks.replay") is not None:

@@ -1,11 +1,12 @@
 """The callers of a comparison: many calls over real sockets, in a process of their own.
 
-    python -m benchmarks.load --system viva --port PORT --calls N --secs S [--barge-in]
+    python -m benchmarks.load --system viva --port PORT --calls N --secs S [--barge-in] [--turns T]
 
 Each sends its microphone in messages as long as its system's own client makes them, asks a recorded
 question, hears the answer to its end from a buffer of 60 ms, and asks the next; where nobody speaks
 there is faint line noise. The calls are spread over the time of a turn, so that they neither speak
-nor send together. What is measured begins when all of them are in their turns.
+nor send together. What is measured begins when all of them are in their turns. With ``--turns`` a
+caller hangs up after so many, and calls again.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +66,20 @@ class Tally:
 
     Parameters:
         since: From when on it counts.
-        asked: When each question's last word ended.
-        latencies: From there to the first audio of its answer, seconds.
+        answered: Questions with an answer.
+        unanswered: Those without one, ten seconds after their last word.
+        latencies: From the last word to the first audio of the answer, seconds.
         barges: Of each question over an answer, seconds from its first sample to what it did.
     """
 
     since: float = 0.0
-    asked: list[float] = field(default_factory=list)
     answered: int = 0
+    unanswered: int = 0
     latencies: list[float] = field(default_factory=list)
     chunks: int = 0
     late: int = 0
     barges: list[dict[str, float]] = field(default_factory=list)
+    calls: int = 0
     lost: int = 0
 
 
@@ -114,8 +117,17 @@ class LineNoise:
 class BenchCaller:
     """One call."""
 
-    def __init__(self, number: int, wire: Wire, tally: Tally, speech: list[Speech], barge: Speech):
-        self._number, self._wire, self._tally = number, wire, tally
+    def __init__(
+        self,
+        number: int,
+        wire: Wire,
+        tally: Tally,
+        speech: list[Speech],
+        barge: Speech,
+        *,
+        turns: int | None,
+    ) -> None:
+        self._number, self._wire, self._tally, self._turns = number, wire, tally, turns
         self._speech, self._barge = speech, barge
         self._outgoing = bytearray()
         self._noise = LineNoise()
@@ -129,8 +141,13 @@ class BenchCaller:
         self.ready = asyncio.Event()
         self.in_turn = asyncio.Event()
 
-    async def hold(self, url: str, begin: asyncio.Event, delay: float, *, barge_in: bool) -> None:
-        """Hold the call until it is cancelled."""
+    async def hold(self, url: str, begin: asyncio.Event, delay: float, *, barge_in: bool) -> bool:
+        """Hold the call to its last turn, or until it is cancelled.
+
+        Returns:
+            Whether it came to its last turn; if not, the call was lost.
+        """
+        self._tally.calls += 1
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(url, max_msg_size=0, compress=0) as socket,
@@ -143,8 +160,10 @@ class BenchCaller:
             tasks.append(asyncio.create_task(self._tick(socket)))
             tasks.append(asyncio.create_task(self._converse(begin, delay, barge_in=barge_in)))
             try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                self._tally.lost += 1
+                over, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                finished = over == {tasks[-1]} and tasks[-1].exception() is None
+                self._tally.lost += not finished
+                return finished
             finally:
                 for task in tasks:
                     task.cancel()
@@ -155,7 +174,7 @@ class BenchCaller:
         await begin.wait()
         await asyncio.sleep(delay)
         await self._until_over(0.0)
-        for number in count(self._number):
+        for number in islice(count(self._number), self._turns):
             await self._ask(self._speech[number % len(self._speech)])
             if barge_in and self._first is not None:
                 await asyncio.sleep(BARGE_AFTER_SECS)
@@ -169,9 +188,12 @@ class BenchCaller:
         self.in_turn.set()
         await asyncio.sleep(end - _now())
         self._first = None
-        tally.asked.append(end)
         first = await self._answer(end + ANSWER_SECS)
-        if first is not None and end >= tally.since > 0:
+        if end < tally.since or not tally.since:
+            return
+        if first is None:
+            tally.unanswered += 1
+        else:
             tally.answered += 1
             tally.latencies.append(first - end)
 
@@ -276,31 +298,35 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     url = f"ws://127.0.0.1:{options.port}/call"
     speech, tally, begin = [Speech.read(name) for name in QUESTIONS], Tally(), asyncio.Event()
     barge = Speech.read(BARGE)
-    callers = [
-        BenchCaller(number, WIRES[options.system](), tally, speech, barge)
-        for number in range(options.calls)
-    ]
+
+    def caller(number: int) -> BenchCaller:
+        wire = WIRES[options.system]()
+        return BenchCaller(number, wire, tally, speech, barge, turns=options.turns)
+
+    async def occupy(first: BenchCaller, number: int, delay: float) -> None:
+        one = first
+        while await one.hold(url, begin, delay, barge_in=options.barge_in):
+            one, number, delay = caller(number + 1), number + 1, 0.0
+
+    callers = [caller(number) for number in range(options.calls)]
     tasks = []
-    for number, caller in enumerate(callers):
+    for number, first in enumerate(callers):
         delay = number * CYCLE_SECS / options.calls
-        held = caller.hold(url, begin, delay, barge_in=options.barge_in)
-        tasks.append(asyncio.create_task(held))
+        tasks.append(asyncio.create_task(occupy(first, number, delay)))
         async with asyncio.timeout(60):
-            await caller.ready.wait()
+            await first.ready.wait()
     begin.set()
-    await asyncio.gather(*(caller.in_turn.wait() for caller in callers))
+    await asyncio.gather(*(first.in_turn.wait() for first in callers))
     await asyncio.sleep(2.0)  # the first questions are not those of a process that is warm
     _tell({"steady": True})
     tally.since, cpu = _now(), time.process_time()
     await asyncio.sleep(options.secs)
-    until = _now()
     cpu = time.process_time() - cpu
-    asked = [at for at in tally.asked if at >= tally.since]
-    early = [at for at in asked if at < until - ANSWER_SECS]
     result = {
         "calls": options.calls,
         # A question whose answer may still come when the time is over does not count.
-        "turns_asked": max(len(early), tally.answered),
+        "turns_asked": tally.answered + tally.unanswered,
+        "calls_begun": tally.calls,
         "turns_answered": tally.answered,
         "latencies_ms": [secs * 1000 for secs in tally.latencies],
         "chunks": tally.chunks,
@@ -329,6 +355,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--secs", type=float, required=True)
     parser.add_argument("--barge-in", action="store_true")
+    parser.add_argument("--turns", type=int)
     uvloop.run(run(parser.parse_args()))
 
 

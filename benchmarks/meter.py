@@ -90,9 +90,9 @@ def _tell(what: Mapping[str, Any]) -> None:
     print(json.dumps(what), flush=True)
 
 
-def resident_mb() -> float:
-    """Memory that the process has in RAM, in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def resident_mb(process: int | str = "self") -> float:
+    """Memory that a process has in RAM, in MB."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1000
-    raise RuntimeError("/proc/self/status names no VmRSS: the benchmarks need Linux")
+    raise RuntimeError(f"/proc/{process}/status names no VmRSS: the benchmarks need Linux")

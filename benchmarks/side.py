@@ -65,6 +65,11 @@ class Side(AbstractContextManager["Side"]):
     def __exit__(self, *_: object) -> None:
         _end(self._process)
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
     def report(self) -> dict[str, Any]:
         """What the server has measured since it was marked."""
         return _ask(self._process, "report")
@@ -74,7 +79,13 @@ class Side(AbstractContextManager["Side"]):
         _ask(self._process, "mark")
 
     def load(
-        self, calls: int, secs: float, *, barge_in: bool = False, setup: bool = False
+        self,
+        calls: int,
+        secs: float,
+        *,
+        barge_in: bool = False,
+        setup: bool = False,
+        turns: int | None = None,
     ) -> dict[str, Any]:
         """Call it, and give what callers and server measured in the steady time.
 
@@ -83,9 +94,11 @@ class Side(AbstractContextManager["Side"]):
             secs: How long it is measured.
             barge_in: Whether the callers speak over the answers.
             setup: Whether what the server measures begins with the first connection.
+            turns: Turns after which a caller hangs up and calls again; ``None`` for never.
         """
         arguments = ["--system", self.name, "--port", str(self.port), "--calls", str(calls)]
         arguments += ["--secs", str(secs), *(["--barge-in"] if barge_in else [])]
+        arguments += ["--turns", str(turns)] if turns is not None else []
         if setup:
             self.mark()
         callers = _start(["-m", "benchmarks.load", *arguments], {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
     Frame,
@@ -21,8 +21,9 @@ from pipecat.frames.frames import (
 )
 from pipecat.tests.utils import SleepFrame, run_test
 
+from pipeline import clock
 from pipeline.frames import EndOfTurnFrame, SpeechPauseFrame
-from processors.silero import WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
+from processors.silero import GATHER_SECS, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.smart_turn import SmartTurnEngine
 from processors.voice_activity import Speech, SpeechGate, TurnAudio, VoiceActivity
 
@@ -133,7 +134,7 @@ def test_speech_that_is_cut_off_pauses_and_stops_like_any_other(fed: list[float]
 
 
 @pytest.mark.parametrize(
-    ("settings", "named"),
+    ("wrong", "named"),
     [
         ({"start_secs": 0.0}, "start_secs is 0.0"),
         ({"stop_secs": -1.0}, "stop_secs is -1.0"),
@@ -142,9 +143,9 @@ def test_speech_that_is_cut_off_pauses_and_stops_like_any_other(fed: list[float]
         ({"stop_threshold": 0.0}, "stop_threshold 0.0"),
     ],
 )
-def test_a_setting_out_of_range_is_named(settings: dict[str, Any], named: str) -> None:
+def test_a_setting_out_of_range_is_named(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        SpeechGate(**settings)
+        SpeechGate(**wrong)
 
 
 # The model
@@ -185,6 +186,50 @@ async def test_a_batch_is_bounded_and_one_call_cannot_hold_up_the_others() -> No
     assert sizes == [3, 4, 2]
     assert isinstance(done[0], asyncio.CancelledError)
     assert all(isinstance(p, float) for p in done[1:])
+
+
+@given(st.lists(st.floats(0.0, WINDOW_SECS), min_size=1, max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_calls_share_batches_and_none_waits_longer_than_it_must(offsets: list[float]) -> None:
+    """Each call's windows come 32 ms apart, and those of the calls at any distance."""
+    engine = SileroEngine(session=None)
+    batches: list[int] = []
+    engine._infer = lambda streams: batches.append(len(streams)) or [0.5] * len(streams)  # type: ignore[method-assign, func-returns-value]
+    window = np.zeros(WINDOW_SAMPLES, np.float32)
+
+    async def call(offset: float) -> float:
+        loop = asyncio.get_running_loop()
+        began, stream, longest = loop.time() + offset, engine.stream(), 0.0
+        for number in range(20):
+            await asyncio.sleep(began + number * WINDOW_SECS - loop.time())
+            asked = loop.time()
+            await stream.speech_probability(window)
+            longest = max(longest, loop.time() - asked)
+        return longest
+
+    async def calls() -> list[float]:
+        return await asyncio.gather(*map(call, offsets))
+
+    longest = clock.run(calls())
+    assert sum(batches) == 20 * len(offsets)
+    if len(offsets) == 1:
+        assert longest == [0.0]
+    assert max(longest) <= GATHER_SECS + 1e-6
+    assert len(batches) <= 21 * WINDOW_SECS / GATHER_SECS + 1
+
+
+def test_a_caller_who_is_behind_waits_for_nobody() -> None:
+    engine = SileroEngine(session=None)
+    engine._infer = lambda streams: [0.5] * len(streams)  # type: ignore[method-assign]
+
+    async def catch_up() -> float:
+        stream, began = engine.stream(), asyncio.get_running_loop().time()
+        for _ in range(100):
+            await stream.speech_probability(np.zeros(WINDOW_SAMPLES, np.float32))
+        return asyncio.get_running_loop().time() - began
+
+    # The second window cannot be told from one of another call yet.
+    assert clock.run(catch_up()) <= GATHER_SECS + 1e-6
 
 
 async def test_a_cancelled_window_leaves_no_trace(silero: SileroEngine) -> None:

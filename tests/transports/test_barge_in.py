@@ -144,16 +144,9 @@ def test_the_first_answer_can_be_stopped_at_its_first_sample() -> None:
     assert spoken <= 0.7
 
 
-@pytest.mark.parametrize("reports", [True, False], ids=["reporting page", "mute page"])
-@settings(max_examples=40, deadline=None)
-@given(
-    waits=st.lists(st.floats(0.0, 3.0), min_size=1, max_size=4),
-    interims=st.lists(st.floats(0.0, 0.45), min_size=4, max_size=4),
-    instant=st.booleans(),
-)
-def test_nothing_of_an_old_answer_follows_bot_interrupted(
-    reports: bool, waits: list[float], interims: list[float], instant: bool
-) -> None:
+def speaks_over(waits: list[float], interims: list[float]) -> Story:
+    """Somebody who asks, and speaks over each answer after so long."""
+
     async def story(call: ScriptedCall) -> None:
         await call.ask("Where did she study?")
         for wait, interim in zip(waits, interims, strict=False):
@@ -163,7 +156,10 @@ def test_nothing_of_an_old_answer_follows_bot_interrupted(
             await call.fall_silent("No wait, where did she study?")
         await asyncio.sleep(7.0)
 
-    call = tell(story, reports=reports, instant=instant)
+    return story
+
+
+def assert_nothing_old_follows_an_interruption(call: ScriptedCall) -> None:
     alive: set[int] = set()
     dead: set[int] = set()
     for _, message in call.socket.sent:
@@ -176,6 +172,37 @@ def test_nothing_of_an_old_answer_follows_bot_interrupted(
             alive = set()
     last = call.socket.own("turn")[-1]
     assert last["heard_text"] == last["answer"], "the last answer is heard to its end"
+
+
+overs = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=4)
+hesitations = st.lists(st.floats(0.0, 0.45), min_size=4, max_size=4)
+
+
+@pytest.mark.parametrize("reports", [True, False], ids=["reporting page", "mute page"])
+@settings(max_examples=40, deadline=None)
+@given(waits=overs, interims=hesitations, instant=st.booleans())
+def test_nothing_of_an_old_answer_follows_bot_interrupted(
+    reports: bool, waits: list[float], interims: list[float], instant: bool
+) -> None:
+    call = tell(speaks_over(waits, interims), reports=reports, instant=instant)
+    assert_nothing_old_follows_an_interruption(call)
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.lists(st.tuples(overs, hesitations), min_size=40, max_size=40))
+def test_nor_in_any_of_forty_calls_of_one_process(
+    callers: list[tuple[list[float], list[float]]],
+) -> None:
+    async def play(waits: list[float], interims: list[float]) -> ScriptedCall:
+        async with ScriptedCall() as call:
+            await speaks_over(waits, interims)(call)
+        return call
+
+    async def all_at_once() -> list[ScriptedCall]:
+        return await asyncio.gather(*(play(*caller) for caller in callers))
+
+    for call in clock.run(all_at_once()):
+        assert_nothing_old_follows_an_interruption(call)
 
 
 def test_audio_that_comes_faster_than_it_can_be_spoken_ends_the_call() -> None:
