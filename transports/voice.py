@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pipecat.audio.utils import create_stream_resampler
@@ -146,7 +147,6 @@ class VoiceOutput(BaseOutputTransport):
         match frame:
             case TTSAudioRawFrame():
                 await self.take_audio(frame)
-                return  # nobody behind the voice wants it
             case TTSTextFrame():
                 if frame.pts is not None:  # a word, with its vendor's time
                     self._put(_Word(frame.text.strip()))
@@ -172,7 +172,8 @@ class VoiceOutput(BaseOutputTransport):
                 await self._cut_off()
             case _:
                 await self._announcer.frame(frame)
-        await self.push_frame(frame, direction)
+        if not isinstance(frame, (TTSAudioRawFrame, TTSTextFrame)):  # many, and wanted by nobody
+            await self.push_frame(frame, direction)
 
     async def cleanup(self) -> None:
         """Stop everything that was started."""
@@ -252,19 +253,14 @@ class VoiceOutput(BaseOutputTransport):
                 if wait <= 0:
                     await self._voice_stopped()
                     continue
-            await self._wait_for_change(wait)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
         item = self._items.popleft()
         if isinstance(item, bytes):
             self._queued_bytes -= len(item)
             self._room.set()
         return item
-
-    async def _wait_for_change(self, wait: float | None) -> None:
-        try:
-            async with asyncio.timeout(wait):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
 
     async def _speak(self, audio: bytes) -> None:
         epoch = self._playback.epoch
