@@ -23,7 +23,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 Seconds = Annotated[float, typer.Option("--seconds", help="Steady time that is measured.")]
 Steps = Annotated[str, typer.Option("--calls", help="Numbers of calls, with commas between them.")]
 Systems = Annotated[
-    str, typer.Option("--systems", help="viva, pipecat, livekit; empty: all that are installed.")
+    str,
+    typer.Option(
+        "--systems", help="viva, viva-turn-model, pipecat, livekit; empty: all installed."
+    ),
 ]
 
 

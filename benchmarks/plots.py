@@ -17,9 +17,15 @@ mpl.use("svg")
 from matplotlib import pyplot as plt
 
 INK = "#7a7f87"
-COLOURS: Mapping[str, str] = {"viva": "#1f8f6b", "livekit": "#3b7dd8", "pipecat": "#d2692e"}
+COLOURS: Mapping[str, str] = {
+    "viva": "#1f8f6b",
+    "viva-turn-model": "#7cc4a9",
+    "livekit": "#3b7dd8",
+    "pipecat": "#d2692e",
+}
 NAMES: Mapping[str, str] = {
     "viva": "Viva",
+    "viva-turn-model": "Viva with its turn model",
     "livekit": "LiveKit Agents, no room",
     "pipecat": "stock pipecat",
 }
