@@ -40,6 +40,7 @@ from pipeline.loading import Loading
 from pipeline.records import Books, in_micros
 from pipeline.settings import Settings
 from pipeline.vendors import Choice, Progress, Stage
+from processors.pool import Pool
 from recording.writer import RecordingWriter
 from transports.front_page import FrontPage
 from transports.switchboard import Switchboard
@@ -83,6 +84,7 @@ class Server:
         prices = Prices.of(settings)
         check_prices(prices, choices, settings)
         self.settings = settings
+        self._pools: tuple[Pool, ...] = ()
         self._database = database = Database.open(settings)
         worst = reckon(settings, document, choices, prices)
         for warning in cap_warnings(settings, worst):
@@ -92,6 +94,9 @@ class Server:
         async def load(progress: Progress) -> Engines:
             loaded = engines or await Engines.load(settings, document, choices, progress)
             self._lag.forget()
+            for pool in loaded.pools:
+                pool.forget()
+            self._pools = loaded.pools
             self._capacity.start()
             return loaded
 
@@ -116,7 +121,9 @@ class Server:
         self._metrics = Metrics()
         self._traces = Traces.from_settings(settings)
         self._lag = EventLoopLag()
-        self._capacity = Capacity(self._lag, max_lag_secs=settings.max_lag_secs)
+        self._capacity = Capacity(
+            self._lag, max_lag_secs=settings.max_lag_secs, pools=lambda: self._pools
+        )
         self.stop_now = asyncio.Event()
         self.foreman = foreman
         self.colleagues = Colleagues(foreman.post) if foreman else None
@@ -191,6 +198,7 @@ class Server:
         gauges = Gauges(
             self._metrics.registry,
             lag=self._lag,
+            pools=lambda: self._pools,
             taking=lambda: self.state["taking"],
             loaded=lambda: self.loading.done,
             money=self._budget.today,

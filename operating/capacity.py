@@ -1,10 +1,12 @@
-"""Whether a process has room for a further call, by how late its event loop runs."""
+"""Whether a process has room for a further call, by what is measured of those that it has."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 
 from loguru import logger
 
 from operating.lag import EventLoopLag
+from processors.pool import Pool
 
 LOOK_SECS = 1.0
 """How often the lateness is looked at."""
@@ -14,20 +16,30 @@ REOPEN_SHARE = 0.5
 
 
 class Capacity:
-    """Says that there is no room once the event loop is too late, until it is well on time again.
+    """Says that there is no room once a process is too late, until it is well on time again.
 
-    Between the two nothing changes, so that a process at its limit does not take and refuse by
-    turns. The lateness is that of one in a hundred samples of :class:`EventLoopLag`'s window: one
-    stall is felt until the window has passed.
+    Two things can be late: what the event loop is to run, and what waits for a thread of an
+    embedded engine, such as speech to be recognised; the later of them counts. Between the two
+    limits nothing changes, so that a process at its limit does not take and refuse by turns. The
+    lateness is that of one in a hundred samples of the last 10 s, or jobs: one stall is felt until
+    the window has passed.
 
     Parameters:
         lag: How late the event loop is.
-        max_lag_secs: The latest that it may be.
+        max_lag_secs: The latest that it, or work for an engine, may be.
+        pools: Gives the threads of the engines.
     """
 
-    def __init__(self, lag: EventLoopLag, *, max_lag_secs: float) -> None:
+    def __init__(
+        self,
+        lag: EventLoopLag,
+        *,
+        max_lag_secs: float,
+        pools: Callable[[], Iterable[Pool]] = tuple,
+    ) -> None:
         self.room = True
         self._lag = lag
+        self._pools = pools
         self._max_lag = max_lag_secs
         self._timer: asyncio.TimerHandle | None = None
 
@@ -47,20 +59,28 @@ class Capacity:
         """Why there is no room, in words; empty if there is."""
         if self.room:
             return ""
-        return (
-            f"The event loop is {self._lag.p99 * 1000:.0f} ms late; further calls are taken once "
-            f"it is below {self._reopen * 1000:.0f} ms."
+        late, engine = self._latest()
+        what = (
+            f"Work for {engine} waits {late * 1000:.0f} ms for a free thread"
+            if engine
+            else f"The event loop is {late * 1000:.0f} ms late"
         )
+        return f"{what}; further calls are taken once it is below {self._reopen * 1000:.0f} ms."
 
     @property
     def _reopen(self) -> float:
         return self._max_lag * REOPEN_SHARE
 
+    def _latest(self) -> tuple[float, str]:
+        """The greatest lateness, and the engine that has it; empty if it is the event loop."""
+        waits = [(pool.p99, pool.name) for pool in self._pools()]
+        return max([(self._lag.p99, ""), *waits])
+
     def _wait(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(LOOK_SECS, self._look)
 
     def _look(self) -> None:
-        late = self._lag.p99
+        late, _ = self._latest()
         if self.room and late > self._max_lag:
             self.room = False
             logger.warning("no further calls are taken: {}", self.trouble)

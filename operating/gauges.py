@@ -1,7 +1,7 @@
 """What Prometheus is told of the present moment: the day's money, queues, the event loop."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from loguru import logger
@@ -12,6 +12,7 @@ from ledger.budget import DayMoney
 from operating.lag import EventLoopLag
 from operating.reading import TIMEOUT_SECS, Reading
 from pipeline.records import MICROS
+from processors.pool import Pool
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class Gauges(Collector):
     Parameters:
         registry: Where they are registered.
         lag: How late the event loop is.
+        pools: Gives the threads of the engines in this process.
         taking: Whether a further call would be taken.
         loaded: Whether the models are loaded.
         money: Gives the day's money; it may block.
@@ -59,6 +61,7 @@ class Gauges(Collector):
         registry: CollectorRegistry,
         *,
         lag: EventLoopLag | None = None,
+        pools: Callable[[], Iterable[Pool]] = tuple,
         taking: Callable[[], bool] | None = None,
         loaded: Callable[[], bool] | None = None,
         money: Callable[[], DayMoney] | None = None,
@@ -66,6 +69,7 @@ class Gauges(Collector):
         timeout_secs: float = TIMEOUT_SECS,
     ) -> None:
         self._lag = lag
+        self._pools = pools
         self._flags = {"taking": taking, "loaded": loaded}
         self._money = _Gauge("money", money, timeout_secs) if money else None
         self._queues = [_Gauge(name, read, timeout_secs) for name, read in (queues or {}).items()]
@@ -89,6 +93,9 @@ class Gauges(Collector):
         if self._lag is not None:
             lag.add_metric(["0.5"], self._lag.p50)
             lag.add_metric(["0.99"], self._lag.p99)
+        for pool in self._pools():
+            families["wait"].add_metric([pool.name, "0.5"], pool.p50)
+            families["wait"].add_metric([pool.name, "0.99"], pool.p99)
         for name, flag in self._flags.items():
             if flag is not None:
                 families[name].add_metric([], float(flag()))
@@ -114,6 +121,12 @@ class Gauges(Collector):
         return {
             "lag": family(
                 "event_loop_lag_seconds", "How late the event loop runs what is due.", "quantile"
+            ),
+            "wait": family(
+                "engine_wait_seconds",
+                "How long work waits for a free thread of an engine.",
+                "engine",
+                "quantile",
             ),
             "taking": family("taking_calls", "Whether a further call would be taken, 1 or 0."),
             "loaded": family("models_loaded", "Whether the models are loaded, 1 or 0."),

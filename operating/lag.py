@@ -1,16 +1,13 @@
 """How late the event loop is: the first thing to go wrong when a process has too many calls."""
 
 import asyncio
-import math
 import time
-from collections import deque
 from collections.abc import Callable
+
+from pipeline.window import WINDOW_SECS, Window
 
 INTERVAL_SECS = 0.1
 """How often lateness is sampled."""
-
-WINDOW_SECS = 10.0
-"""How far back the quantiles look."""
 
 
 class EventLoopLag:
@@ -35,9 +32,11 @@ class EventLoopLag:
     ) -> None:
         self._interval = interval_secs
         self._clock = clock or time.monotonic
-        self._samples: deque[float] = deque(maxlen=max(1, round(window_secs / interval_secs)))
+        self._most = max(1, round(window_secs / interval_secs))
+        self._samples = Window(window_secs)
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self._sampled = 0.0
 
     def start(self) -> None:
         """Begin to sample the running loop."""
@@ -66,16 +65,17 @@ class EventLoopLag:
 
     def quantile(self, share: float) -> float:
         """Lateness in seconds that a share of the window's samples, 0 to 1, does not exceed."""
-        ordered = sorted(self._samples)
-        return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+        return self._samples.quantile(share, self._sampled)
 
     def _wait(self) -> None:
         self._due = self._clock() + self._interval
         self._timer = asyncio.get_running_loop().call_later(self._interval, self._sample)
 
     def _sample(self) -> None:
-        late = max(0.0, self._clock() - self._due)
-        swallowed = min(int(late / self._interval), (self._samples.maxlen or 1) - 1)
+        self._sampled = now = self._clock()
+        late = max(0.0, now - self._due)
+        swallowed = min(int(late / self._interval), self._most - 1)
         for missed in range(swallowed, -1, -1):
-            self._samples.append(late - missed * self._interval)
+            before = missed * self._interval
+            self._samples.add(late - before, now - before)
         self._wait()

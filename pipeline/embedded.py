@@ -15,6 +15,11 @@ class EmbeddedVad:
     silero: Any
     smart_turn: Any
 
+    @property
+    def pool(self) -> Any:
+        """The threads of the model for the end of turn; the detector has none of its own."""
+        return self.smart_turn.pool
+
 
 def _load_silero(context: Context, progress: Progress) -> EmbeddedVad:
     from processors.silero import SileroEngine

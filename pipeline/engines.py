@@ -21,6 +21,7 @@ from processors.decision import Brain
 from processors.failover import SpeechToTextFailover, TextToSpeechFailover
 from processors.failover_brain import FailoverBrain, Standing
 from processors.floor import Ending
+from processors.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,12 @@ class Engines:
     def _build(self, vendor: Vendor) -> Any:
         context = Context(self.settings, self.document, turn_model=self.ending == "model")
         return vendor.build(self.loaded[vendor.name], context)
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """The threads that engines in this process work in, of those that have some."""
+        pools = [getattr(engine, "pool", None) for engine in self.loaded.values()]
+        return tuple(pool for pool in pools if isinstance(pool, Pool))
 
     async def warm(self) -> Usage:
         """Have the vendor of the brain read the document, where that makes it faster.

@@ -118,11 +118,15 @@ class Settings(BaseSettings):
     silence_prompt_secs: Positive = Field(8.0, description="Ask a silent caller once after this.")
     silence_end_secs: Positive = Field(8.0, description="End the call this long after asking.")
     workers: int = Field(1, ge=1, le=256, description="Processes that take calls, on one port.")
-    max_calls: int = Field(20, ge=1, description="Calls at once in a process.")
+    max_calls: int = Field(
+        0,
+        ge=0,
+        description="Most calls at once in a process; 0: as many as MAX_LAG_SECS lets it take.",
+    )
     max_lag_secs: Positive = Field(
         0.25,
-        description="A process whose event loop is later than this (p99 over 10 s) takes no "
-        "further calls.",
+        description="A process whose event loop is later than this, or whose engines let work "
+        "wait for longer (p99 over 10 s), takes no further calls.",
     )
 
     database_url: str = Field(

@@ -17,7 +17,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +29,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from hibari import Hibari, dsp
 from hibari.voices import ASSETS, VOICES, voice_path
+
+from processors.pool import Pool
 
 Samples = npt.NDArray[np.float32]
 
@@ -153,7 +154,7 @@ class HibariEngine:
         self._cache_size = cache_size
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._gain = 1.0
-        self._workers = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="hibari")
+        self.pool = Pool(workers, "hibari")
 
     @classmethod
     def load(cls, *, voice: str = "heart", workers: int = 1, cache_size: int = 16) -> Self:
@@ -189,7 +190,7 @@ class HibariEngine:
 
     def close(self) -> None:
         """Let the threads go; work that has not begun is dropped."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     async def synthesise(
         self, text: str, pronunciations: Mapping[str, str] | None = None
@@ -256,7 +257,7 @@ class HibariEngine:
             with suppress(RuntimeError):  # the loop has been closed under us
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
-        job = loop.run_in_executor(self._workers, self._speak, sentence, emit, dropped)
+        job = loop.run_in_executor(self.pool, self._speak, sentence, emit, dropped)
         job.add_done_callback(lambda _: chunks.put_nowait(None))
         try:
             while (chunk := await chunks.get()) is not None:

@@ -6,7 +6,6 @@ whatever was said; it runs in a thread of its own and asks nothing of the event 
 """
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files
 from typing import Any, Self
 
@@ -14,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
+
+from processors.pool import Pool
 
 SAMPLE_RATE = 16_000
 MAX_SECS = 8.0
@@ -26,7 +27,7 @@ class SmartTurnEngine:
     def __init__(self, *, session: Any, workers: int) -> None:
         """Wrap a loaded session; :meth:`load` is the way to get one."""
         self._session = session
-        self._workers = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="smart-turn")
+        self.pool = Pool(workers, "smart-turn")
 
     @classmethod
     def load(cls, *, threads: int = 1, workers: int = 1) -> Self:
@@ -55,7 +56,7 @@ class SmartTurnEngine:
 
     def close(self) -> None:
         """Let the threads go; requests that have not begun are dropped."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     async def probability(self, speech: bytes | npt.NDArray[np.float32]) -> float:
         """How likely it is that the caller has finished their turn.
@@ -84,7 +85,7 @@ class SmartTurnEngine:
         if samples.ndim != 1 or not len(samples):
             raise ValueError(f"speech has shape {samples.shape}: it must be one row of samples")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._judge, samples)
+        return await loop.run_in_executor(self.pool, self._judge, samples)
 
     def _judge(self, samples: npt.NDArray[np.float32]) -> float:
         padded = np.zeros(_SAMPLES, np.float32)

@@ -1,16 +1,15 @@
 """The recogniser that all calls of a process share: Whisper base, its guards, and its workers."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 
 from processors.hot_words import blend, spelt
+from processors.pool import Pool
 from processors.whisper_model import (
     MAX_SECS,
     SAMPLE_RATE,
@@ -72,28 +71,6 @@ class Transcript:
     fell_back: bool = False
 
 
-class Workers(ThreadPoolExecutor):
-    """A thread pool that knows how much it has to do, running and waiting."""
-
-    def __init__(self, workers: int) -> None:
-        """Make the pool; threads start as they are needed."""
-        super().__init__(workers, thread_name_prefix="whisper")
-        self._lock = threading.Lock()
-        self.pending = 0
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Schedule a call, and count it until it has ended or been cancelled."""
-        with self._lock:
-            self.pending += 1
-        future = super().submit(fn, *args, **kwargs)
-        future.add_done_callback(self._ended)
-        return future
-
-    def _ended(self, _: Future[Any]) -> None:
-        with self._lock:
-            self.pending -= 1
-
-
 class WhisperEngine:
     """Transcribes for all calls; used from the event loop, it works in ``workers`` threads."""
 
@@ -112,7 +89,7 @@ class WhisperEngine:
         self._ear = ear
         self._workers = workers
         self._max_pending = workers + max_waiting
-        self._pool = Workers(workers)
+        self.pool = Pool(workers, "whisper")
 
     @classmethod
     def load(
@@ -149,12 +126,12 @@ class WhisperEngine:
     @property
     def spare(self) -> bool:
         """Whether a worker is free that no final transcription can need at once."""
-        return self._pool.pending < max(1, self._workers - 1)
+        return self.pool.pending < max(1, self._workers - 1)
 
     @property
     def pending(self) -> int:
         """How many transcriptions are being made or wait."""
-        return self._pool.pending
+        return self.pool.pending
 
     async def transcribe(
         self, pcm: bytes | Samples, *, hotwords: Sequence[str] = (), final: bool = True
@@ -185,7 +162,7 @@ class WhisperEngine:
         asked = time.monotonic()
         hear = self._final if final else self._interim
         hearing, text, fell_back = await asyncio.get_running_loop().run_in_executor(
-            self._pool, hear, samples, names
+            self.pool, hear, samples, names
         )
         return Transcript(
             text=spelt(text, names),
@@ -197,7 +174,7 @@ class WhisperEngine:
 
     def close(self) -> None:
         """Give the threads back, once what they are doing is done."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def _final(self, samples: Samples, names: tuple[str, ...]) -> tuple[Hearing, str, bool]:
         samples, peak = _levelled(samples)

@@ -1,6 +1,7 @@
 """Where calls come in: who is let in, and the calls that are being held."""
 
 import asyncio
+import math
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
@@ -108,8 +109,8 @@ class Switchboard:
     @property
     def full(self) -> bool:
         """Whether a further call would be refused; a process that has none always takes one."""
-        lines = self.lines
-        return lines >= self._settings.max_calls or (lines > 0 and not self._room())
+        most = self._settings.max_calls or math.inf
+        return self.lines >= most or (self.lines > 0 and not self._room())
 
     async def let_finish(self) -> None:
         """Take no more calls, and wait until those that are open have come to their own end."""

@@ -1,5 +1,6 @@
 """The manifests of ``deploy/kubernetes``: what Kubernetes would take, and what Viva does of it."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_pods_come_before_their_lines_are_busy_by_a_metric_that_there_is() -> No
     metrics = Metrics()
     Gauges(metrics.registry)
     assert name in {family.name for family in metrics.registry.collect()}
-    assert int(metric["pods"]["target"]["averageValue"]) < settings().max_calls
+    assert int(metric["pods"]["target"]["averageValue"]) < (settings().max_calls or math.inf)
     assert settings().workers == 1, "a pod's metrics are then one process's"
 
 

@@ -1,9 +1,15 @@
 import asyncio
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from operating.capacity import Capacity
 from operating.lag import EventLoopLag
 from pipeline import clock
+from pipeline.settings import Settings
+from processors.pool import Pool
+from transports.switchboard import Switchboard
 
 MAX_LAG_SECS = 0.1
 
@@ -18,8 +24,21 @@ class Lateness(EventLoopLag):
         return self.late
 
 
-def course(*stretches: tuple[float, float]) -> tuple[list[bool], str]:
+class Queue(Pool):
+    """An engine's threads, for which work waits as long as the test says."""
+
+    wait = 0.0
+
+    @property
+    def p99(self) -> float:
+        return self.wait
+
+
+def course(*stretches: tuple[float, ...]) -> tuple[list[bool], str]:
     """How it goes with stretches of so many seconds, in which the loop is so late.
+
+    Args:
+        stretches: Seconds, lateness, and if there are any, waits for the threads of engines.
 
     Returns:
         Whether there was room at the end of each second, and in words why there was none at last.
@@ -27,11 +46,13 @@ def course(*stretches: tuple[float, float]) -> tuple[list[bool], str]:
 
     async def play() -> tuple[list[bool], str]:
         lag = Lateness()
-        capacity = Capacity(lag, max_lag_secs=MAX_LAG_SECS)
+        queues = Queue(1, "whisper"), Queue(1, "hibari")
+        capacity = Capacity(lag, max_lag_secs=MAX_LAG_SECS, pools=lambda: queues)
         capacity.start()
         room = []
-        for secs, late in stretches:
-            lag.late = late
+        for secs, lag.late, *waits in stretches:
+            for queue, wait in zip(queues, waits or (0.0, 0.0), strict=True):
+                queue.wait = wait
             for _ in range(round(secs)):
                 await asyncio.sleep(1.0)
                 room.append(capacity.room)
@@ -66,6 +87,28 @@ def test_a_process_at_its_limit_does_not_take_and_refuse_by_turns() -> None:
     assert changes(room) == 1
 
 
+def test_work_that_waits_for_an_engine_counts_as_a_late_loop_does() -> None:
+    assert course((30, 0.09, 0.09, 0.09)) == ([True] * 30, "")
+    room, trouble = course((5, 0.02, 0.03, 0.412))
+    assert room[-3:] == [False] * 3
+    assert trouble == (
+        "Work for hibari waits 412 ms for a free thread; further calls are taken once it is below "
+        "50 ms."
+    )
+    _, trouble = course((5, 0.02, 0.2, 0.15))
+    assert trouble.startswith("Work for whisper waits 200 ms for a free thread; ")
+    _, trouble = course((5, 0.25, 0.2, 0.15))
+    assert trouble.startswith("The event loop is 250 ms late; "), "the later of them is told"
+
+
+def test_there_is_room_again_when_neither_is_late() -> None:
+    room, trouble = course((5, 0.0, 0.2, 0.0), (5, 0.06, 0.0, 0.0))
+    assert not room[-1]
+    assert trouble.startswith("The event loop is 60 ms late; ")
+    room, _ = course((5, 0.0, 0.2, 0.0), (5, 0.0, 0.0, 0.06), (3, 0.04, 0.04, 0.04))
+    assert (room[-4], room[-1], changes(room)) == (False, True, 2)
+
+
 def test_one_short_stall_closes_nothing_and_a_long_one_is_felt_for_ten_seconds() -> None:
     async def play() -> None:
         loop = asyncio.get_running_loop()
@@ -95,3 +138,26 @@ def test_changes_are_logged_once_each(log: list[str]) -> None:
         "no further calls are taken",
         "further calls are taken again",
     ]
+
+
+@pytest.mark.parametrize(
+    ("most", "lines", "room", "full"),
+    [
+        pytest.param(0, 0, True, False, id="nobody calls"),
+        pytest.param(0, 500, True, False, id="there is no ceiling, and all keeps up"),
+        pytest.param(0, 2, False, True, id="what is measured says that two are enough"),
+        pytest.param(0, 0, False, False, id="an idle process is late for another reason"),
+        pytest.param(3, 2, True, False, id="below the ceiling"),
+        pytest.param(3, 3, True, True, id="at the ceiling"),
+        pytest.param(3, 1, False, True, id="late below the ceiling"),
+        pytest.param(1, 0, False, False, id="idle, with a ceiling"),
+    ],
+)
+def test_lines_are_busy_by_what_is_measured_or_by_a_ceiling(
+    most: int, lines: int, room: bool, full: bool
+) -> None:
+    settings = Settings(_env_file=None, max_calls=most)  # type: ignore[call-arg]
+    nobody: Any = None
+    switchboard = Switchboard(settings, nobody, nobody, nobody, room=lambda: room)
+    switchboard.lines = lines
+    assert switchboard.full is full

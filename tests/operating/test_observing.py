@@ -15,6 +15,7 @@ from operating.metrics import Metrics
 from operating.redaction import MAX_CHARS
 from operating.traces import FLUSH_TIMEOUT_SECS, MAX_SPANS
 from pipeline.records import StageCost
+from processors.pool import Pool
 from tests.operating.calls import TAKEN_OVER, call, over, turn
 
 DOCUMENT = Path("docs/observing.md").read_text()
@@ -27,6 +28,7 @@ async def collected() -> list[Metric]:
     gauges = Gauges(
         metrics.registry,
         lag=EventLoopLag(),
+        pools=lambda: [Pool(1, "whisper")],
         taking=lambda: True,
         loaded=lambda: True,
         money=lambda: DayMoney("2026-11-24", 1, 1, 9, 1),
