@@ -57,9 +57,9 @@ database: ## install Debian's PostgreSQL, where that is possible
 # Calls are held in real time, which a shared machine does not always give: what fails is tried again,
 # and the reruns are counted in the last line.
 test: install-dev browser database ## run the tests
-	@$(BIN)/python -m pytest --reruns 2 --numprocesses 2 --dist loadfile -m "not browser"
-	@# A browser renders sound in real time, and on two cores it needs them for itself.
-	@$(BIN)/python -m pytest --reruns 2 -m browser
+	@$(BIN)/python -m pytest --reruns 2 --numprocesses 2 --dist loadfile -m "not sound"
+	@# A browser that holds a call renders sound in real time, and on two cores it needs them for itself.
+	@$(BIN)/python -m pytest --reruns 2 -m sound
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.
 eval: install-dev ## hold the corpus's calls again, score them, fail where they got worse

@@ -20,8 +20,10 @@ const MOVES = {
 
 const DROPPED = {
   reason: 'dropped',
-  message: 'The connection to Viva was lost. Nothing you did ended the call.',
+  message:
+    'The connection to Viva was lost. Nothing you did ended the call. You can call again at once.',
 };
+
 export class Call {
   /** One of the keys of MOVES. */
   state = 'landing';

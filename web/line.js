@@ -26,7 +26,7 @@ export class Line {
   /** Called with each report of the player: `{kind, epoch, samples, final}`. */
   onreport = () => {};
 
-  /** Called every 20 ms with the caller's level, 0 to 1. */
+  /** Called every 32 ms with the caller's level, 0 to 1. */
   onlevel = () => {};
 
   /** Called when microphone or speaker change under the call: `lost`, `running`, `suspended`… */

@@ -1,4 +1,4 @@
-/** The caller's voice: permission, device, mute, and 20 ms messages of s16le at 16 kHz. */
+/** The caller's voice: permission, device, mute, and 32 ms messages of s16le at 16 kHz. */
 
 import { Trouble } from './trouble.js';
 import { addWorklet } from './worklets.js';

@@ -85,7 +85,7 @@ export class Page {
     progress.hidden = !loading;
     if (typeof loading?.progress === 'number') progress.value = loading.progress;
     else progress.removeAttribute('value');
-    this.#announce(key === 'hearing' ? 'Listening' : word || this.#ending(call));
+    this.#announce(key === 'hearing' ? 'Listening' : word || this.#ending(call).join('. '));
   }
 
   #announce(word) {
@@ -131,11 +131,9 @@ export class Page {
   }
 
   #ended(call, before) {
-    const title = this.#ending(call);
+    const [title, message = ''] = this.#ending(call);
     write(this.#find('ended-title'), title);
-    const { message } = call.ended;
-    const again = message.replace(/\.$/, '') === title ? '' : message;
-    write(this.#find('ended-message'), again);
+    write(this.#find('ended-message'), message);
     write(this.#find('press'), 'Call again');
     write(this.#find('promise'), '');
     if (before === 'ended') return;
@@ -145,9 +143,12 @@ export class Page {
     this.#find('ended').scrollIntoView({ block: 'nearest', behavior: 'instant' });
   }
 
+  /** How a call that is over ended, and what more there is to say of it, if anything. */
   #ending(call) {
-    if (call.state !== 'ended') return '';
-    return ENDINGS[call.ended.reason] ?? 'The call has ended';
+    if (call.state !== 'ended') return [];
+    const { reason, message } = call.ended;
+    const title = ENDINGS[reason] ?? 'The call has ended';
+    return message && message.replace(/\.$/, '') !== title ? [title, message] : [title];
   }
 }
 

@@ -168,6 +168,18 @@ class Viva:
         return self.process.poll() is None
 
     @property
+    def workers(self) -> list[int]:
+        """Its workers' processes, oldest first: by their numbers, as long as none was replaced."""
+        children = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                if int(stat.read_text().rpartition(")")[2].split()[1]) == self.process.pid:
+                    children.append(int(stat.parent.name))
+            except OSError:
+                pass  # it ended while we looked
+        return sorted(children)
+
+    @property
     def left(self) -> list[str]:
         """What is left of its processes: their command lines."""
         left = []
@@ -273,7 +285,7 @@ class Played:
         samples: Mono at 24 kHz, -1 to 1.
         sent: What the server sent of each epoch, in the same way.
         messages: The wire's messages, each with the samples played when it came, and the time.
-        loud: When the caller's voice was sent, 20 ms at a time.
+        loud: When the caller's voice was sent, 32 ms at a time.
     """
 
     samples: Samples

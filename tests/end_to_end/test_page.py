@@ -2,8 +2,11 @@
 
 import asyncio
 import logging
+import os
 import re
 import signal
+import urllib.request
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.async_api import Page, expect
+from prometheus_client.parser import text_string_to_metric_families
 
+from tests.conftest import AUDIO
 from tests.end_to_end.conftest import Servers
 from tests.end_to_end.running import (
     CHROMIUM,
+    LOAD_SECS,
     Played,
     Samples,
+    Viva,
     chromium,
     microphone,
     microphones_in_use,
@@ -25,12 +32,13 @@ from tests.end_to_end.running import (
     spoken,
     until,
 )
+from transports.caller import Caller
 from transports.wav import OUTPUT_RATE
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="calls on the page need Debian's chromium"
 )
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.sound]
 
 GREETING_SECS = 7.0
 """The caller's silence while a call is set up and they are greeted."""
@@ -180,7 +188,7 @@ async def test_a_server_that_is_stopped_says_so_and_leaves_nothing(
         await until(page, "viva.state === 'speaking' && viva.litLines.length")
         status = await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=5.0)
         await expect(page.get_by_role("heading", name="Viva is closing")).to_be_visible()
-        await expect(page.get_by_text("The server is being stopped.")).to_be_visible()
+        await expect(page.locator("#ended-message")).to_have_text("The server is being stopped.")
         assert await page.evaluate("viva.ended.reason") == "shutdown"
         assert await page.evaluate("viva.litLines") == []
         assert await microphones_in_use(page) == 0
@@ -197,10 +205,73 @@ async def test_a_server_that_is_gone_is_noticed(servers: Servers, tmp_path: Path
         await page.get_by_role("button", name="Call Viva").click()
         await until(page, "viva.state === 'speaking' && viva.samplesPlayed > 24000")
         viva.kill()
-        await expect(page.get_by_role("heading", name="The line dropped")).to_be_visible()
-        await expect(page.get_by_text("The connection to Viva was lost.")).to_be_visible()
-        await expect(page.get_by_role("log")).to_contain_text("I'm Viva, an AI")
+        await _says_that_the_line_dropped(page)
         await page.get_by_role("button", name="Call again").click()
         await expect(page.get_by_role("alert")).to_contain_text("Viva could not be reached")
         assert await microphones_in_use(page) == 0
         await expect(page.get_by_role("button", name="Call again")).to_be_visible()
+
+
+@needs_chromium
+async def test_a_worker_that_is_killed_takes_only_its_own_call_with_it(tmp_path: Path) -> None:
+    """Its page calls again and is greeted; the caller of the other worker is answered meanwhile."""
+    now = asyncio.get_running_loop().time
+    with Viva(WORKERS="2") as viva:
+        await _true(lambda: "loaded in all 2 workers" in viva.stderr, secs=LOAD_SECS)
+        async with chromium(microphone(tmp_path / "silence.wav", 60.0)) as browser:
+            page = await opened(browser, viva.url)
+            await page.get_by_role("button", name="Call Viva").click()
+            await until(page, "viva.state === 'speaking'")
+            (its,) = (number for number, calls in enumerate(_open_calls(viva)) if calls)
+            other, called_at = Caller(viva.socket_url, [AUDIO / "where-studied.wav"]), now()
+            calling = asyncio.create_task(other.call())
+            await _true(lambda: _open_calls(viva) == [1, 1])
+            await until(page, "viva.samplesPlayed > 24000")
+            os.kill(viva.workers[its], signal.SIGKILL)
+            killed_at = now()
+            await _says_that_the_line_dropped(page)
+            await page.get_by_role("button", name="Call again").click()
+            await until(page, "viva.state === 'speaking' && viva.samplesPlayed > 24000")
+            await expect(page.get_by_role("log")).to_contain_text("I'm Viva, an AI")
+            heard = await calling
+            assert await page.evaluate("viva.ended") is None, "the second call goes on"
+            await page.get_by_role("button", name="Hang up").click()
+            await expect(page.get_by_role("heading", name="You hung up")).to_be_visible()
+        assert f"worker {its} ended by signal 9" in viva.stderr
+    (turn,) = heard.turns
+    assert (turn.decision, turn.heard_text, heard.ended) == ("respond", turn.answer, "hangup")
+    asked = (at for at, told in heard.messages if told["type"] == "user-started-speaking")
+    assert called_at + next(asked) > killed_at, "the question was asked of the worker that is left"
+
+
+async def _says_that_the_line_dropped(page: Page) -> None:
+    """To those who see the page, and to those who have it read to them."""
+    lost = "The connection to Viva was lost. Nothing you did ended the call."
+    dropped = page.get_by_role("heading", name="The line dropped")
+    await expect(dropped).to_be_visible()
+    await expect(dropped).to_be_focused()
+    await expect(page.locator("#ended-message")).to_contain_text(lost)
+    told = page.get_by_role("status").filter(has_text="The line dropped.")
+    await expect(told).to_contain_text(lost)
+    await expect(page.get_by_role("log")).to_contain_text("I'm Viva, an AI")
+    await expect(page.get_by_role("button", name="Call again")).to_be_visible()
+    assert await microphones_in_use(page) == 0
+
+
+def _open_calls(viva: Viva) -> list[int]:
+    """How many calls each worker has, by its number."""
+    with urllib.request.urlopen(f"{viva.url}/metrics", timeout=10) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        calls = {
+            int(sample.labels["worker"]): int(sample.value)
+            for family in families
+            for sample in family.samples
+            if sample.name == "viva_calls_open"
+        }
+    return [calls[number] for number in sorted(calls)]
+
+
+async def _true(condition: Callable[[], bool], *, secs: float = 10.0) -> None:
+    async with asyncio.timeout(secs):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.1)

@@ -17,6 +17,7 @@ from tests.end_to_end.running import CHROMIUM, VIVA, Viva, chromium, microphone,
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.sound,
     pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium"),
 ]
 

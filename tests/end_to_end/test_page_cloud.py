@@ -20,6 +20,7 @@ from transports.wav import OUTPUT_RATE
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.sound,
     pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium"),
 ]
 

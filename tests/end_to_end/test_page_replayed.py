@@ -16,6 +16,7 @@ from tests.vendors.simulate import Simulators
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.sound,
     pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium"),
 ]
 

@@ -147,6 +147,7 @@ def _decided(viva: Viva) -> bool:
 
 
 @pytest.mark.browser
+@pytest.mark.sound
 @pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium")
 async def test_a_caller_on_the_page_is_asked_and_their_answer_is_kept_to(
     asking: Viva, tmp_path: Path

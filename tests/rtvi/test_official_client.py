@@ -65,6 +65,7 @@ def address(listening: Any) -> str:
     return str(listening.make_url("/rtvi")).replace("http", "ws", 1)
 
 
+@pytest.mark.sound
 async def test_the_official_client_holds_a_call(
     site: str, serving: ServerFactory, engines: Any, tmp_path: Path
 ) -> None:

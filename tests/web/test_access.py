@@ -125,7 +125,14 @@ def test_a_dropped_line_says_so_and_offers_another(server: PageServer, page: Pag
     server.script = drop
     page.get_by_role("button", name="Call Viva").click()
     expect(page.get_by_role("heading", name="The line dropped")).to_be_visible()
-    expect(page.get_by_text("The connection to Viva was lost")).to_be_visible()
+    lost = (
+        "The connection to Viva was lost. Nothing you did ended the call. "
+        "You can call again at once."
+    )
+    expect(page.locator("#ended-message")).to_have_text(lost)
+    expect(page.get_by_role("heading", name="The line dropped")).to_be_focused()
+    said = page.get_by_role("status").filter(has_text=lost)
+    expect(said).to_have_text(f"The line dropped. {lost}")
     server.script = hold
     page.get_by_role("button", name="Call again").click()
     until(page, "viva.state === 'listening' && viva.samplesPlayed > 0")

@@ -75,7 +75,7 @@ def test_a_refused_call_says_why_and_does_not_ask_for_the_microphone(
     page.evaluate(WATCH)
     press(page)
     expect(page.get_by_role("heading", name=title)).to_be_focused()
-    expect(page.get_by_text(message)).to_be_visible()
+    expect(page.locator("#ended-message")).to_have_text(message)
     expect(page.get_by_role("log")).to_be_hidden()
     assert page.evaluate("[viva.ended.reason, asked]") == [reason, []]
     until(page, "contexts.every((context) => context.state === 'closed')")

@@ -486,6 +486,7 @@ def current(page: Page) -> str | None:
     return found.get_attribute("id") if found.count() else None
 
 
+@pytest.mark.sound
 def test_the_turn_is_marked_as_its_recording_plays(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
     until(page, f"document.getElementById('place').max === '{RECORDED_SECS:g}'")
@@ -518,6 +519,7 @@ def test_the_turn_is_marked_as_its_recording_plays(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
+@pytest.mark.sound
 def test_the_recording_can_be_played_from_any_turn(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
     until(page, "document.getElementById('audio').readyState >= 1")

@@ -9,7 +9,7 @@ from tests.web.conftest import until
 from tests.web.scene import whole_call
 from tests.web.server import PageServer, Peer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.sound]
 
 WIDTHS = {320: 640, 390: 844, 768: 1024, 1280: 800, 1440: 900}
 
