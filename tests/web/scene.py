@@ -256,8 +256,11 @@ async def greet(peer: Peer, *, secs: float = 0.8) -> None:
     await peer.event("bot-stopped-speaking")
 
 
-async def whole_call(peer: Peer, *, pace: float = 1.0) -> None:
-    """A greeting, an answer, a refusal, an answer that is interrupted, and the end of time."""
+async def whole_call(peer: Peer, *, pace: float = 1.0, over: asyncio.Event | None = None) -> None:
+    """A greeting, an answer, a refusal, an answer that is interrupted, and the end of time.
+
+    Time does not end before it is over, if that is given.
+    """
     await greet(peer, secs=1.2 * pace)
     question, first, second = (
         "Where did she study?",
@@ -321,5 +324,7 @@ async def whole_call(peer: Peer, *, pace: float = 1.0) -> None:
     await peer.played_out()
     await peer.event("bot-stopped-speaking")
     await peer.tell(record(4, question, answer, sections=["navy"], e2e_latency=0.39))
+    if over is not None:
+        await over.wait()
     await peer.tell(End(reason="cap", message="The two minutes of this call are over."))
     await peer.socket.close()

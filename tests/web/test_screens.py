@@ -1,5 +1,6 @@
 """Landing, call and ended, telephone to desk, light and dark: nothing overflows."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.web.conftest import until
 from tests.web.scene import whole_call
 from tests.web.server import PageServer, Peer
 
-pytestmark = [pytest.mark.browser, pytest.mark.sound]
+pytestmark = pytest.mark.browser
 
 WIDTHS = {320: 640, 390: 844, 768: 1024, 1280: 800, 1440: 900}
 
@@ -25,8 +26,10 @@ def shoot(page: Page, folder: Path, name: str) -> None:
 
 
 def test_screens(server: PageServer, page: Page, tmp_path: Path) -> None:
+    shot = asyncio.Event()
+
     async def script(peer: Peer) -> None:
-        await whole_call(peer, pace=0.6)
+        await whole_call(peer, pace=0.6, over=shot)
 
     server.script = script
     shoot(page, tmp_path, "landing")
@@ -35,6 +38,7 @@ def test_screens(server: PageServer, page: Page, tmp_path: Path) -> None:
     shoot(page, tmp_path, "call")
     for name in ("Mute", "Hang up"):
         assert page.get_by_role("button", name=name).is_visible()
+    server.run(shot.set)
     until(page, "viva.state === 'ended'", secs=30)
     shoot(page, tmp_path, "ended")
     assert len(list(tmp_path.glob("*.png"))) == 3 * len(WIDTHS) * 2
