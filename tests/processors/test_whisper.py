@@ -458,6 +458,23 @@ async def test_a_final_finds_a_worker_that_no_interim_may_take(gate: Gate) -> No
     engine.close()
 
 
+async def test_finals_alone_are_ever_late_for_interims_never_wait(gate: Gate) -> None:
+    engine = WhisperEngine(gate, workers=1)
+    interim = asyncio.create_task(engine.transcribe(LOUD, final=False))
+    await begun(gate)
+    for _ in range(3):
+        with pytest.raises(EngineBusyError):
+            await engine.transcribe(LOUD, final=False)
+    await asyncio.sleep(0.3)
+    assert engine.pool.p99 < 0.1, "one is heard, and the others are not to be"
+    final = asyncio.create_task(engine.transcribe(LOUD))
+    await asyncio.sleep(0.3)
+    assert engine.pool.p99 >= 0.25, "its caller waits"
+    gate.opened.set()
+    await asyncio.gather(interim, final)
+    engine.close()
+
+
 async def test_the_queue_is_bounded_and_a_cancelled_call_leaves_it(gate: Gate) -> None:
     engine = WhisperEngine(gate, workers=1, max_waiting=1)
     running = asyncio.create_task(engine.transcribe(LOUD))
