@@ -155,7 +155,7 @@ def _longest_gap_secs(path: Path) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--turns", type=int, default=80, help="turns with each choice")
+    parser.add_argument("--turns", type=int, default=240, help="turns with each choice")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--interim", type=float, default=0.2, help="seconds between interims")
     options = parser.parse_args()

@@ -1,5 +1,7 @@
 """The vendors that run in this process, from installed packages alone."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +70,17 @@ def _load_extractive(context: Context, progress: Progress) -> Any:
 
 
 def _load_hibari(context: Context, progress: Progress) -> Any:
-    from processors.hibari_engine import HibariEngine
+    from processors.hibari_engine import HibariEngine, UnspeakableTextError
 
     progress("voice", 0.0)
     engine = HibariEngine.load(
         voice=context.document.persona.voice, workers=context.settings.hibari_workers
     )
+    progress("voice", 0.5)
+    # Every call begins with it: said once here, it is there at once, and costs nothing more.
+    persona = context.document.persona
+    with suppress(UnspeakableTextError):
+        asyncio.run(engine.speech(persona.greeting, persona.pronunciations))
     progress("voice", 1.0)
     return engine
 
