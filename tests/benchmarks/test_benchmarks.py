@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,30 @@ from pipeline.clock import run
 PEERS = [name for name in sides() if not name.startswith("viva")]
 
 
-def test_two_calls_are_answered_and_their_cost_is_a_figure() -> None:
-    result = density.measure(2, 12.0, systems=["viva"])
+MEASURES: dict[str, Callable[[], Any]] = {
+    "density": lambda: density.measure(2, 12.0, systems=["viva"]),
+    "turn": lambda: turn.measure([1], 13.0, systems=["viva"]),
+    "barge_in": lambda: barge_in.once("viva", 1, 16.0),
+    "start": lambda: start.calls("viva", 2, 2.0),
+}
+"""What takes its time, most of which is that of callers who speak and listen."""
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[Callable[[str], Any]]:
+    """What a benchmark has measured. All are run at once; one that is asked for again, anew."""
+    with ThreadPoolExecutor(len(MEASURES)) as pool:
+        going = {name: pool.submit(measure) for name, measure in MEASURES.items()}
+
+        def result(name: str) -> Any:
+            begun = going.pop(name, None)
+            return begun.result() if begun else MEASURES[name]()
+
+        yield result
+
+
+def test_two_calls_are_answered_and_their_cost_is_a_figure(measured: Callable[[str], Any]) -> None:
+    result = measured("density")
     viva = result["viva"]
     assert viva["calls"] == 2
     assert viva["turns_answered"] == viva["turns_asked"] > 0
@@ -41,24 +65,24 @@ def test_a_peer_answers_the_same_callers(name: str) -> None:
     assert row["chunks"] > 50
 
 
-def test_what_viva_adds_to_a_turn_is_told_by_stage() -> None:
-    result = turn.measure([1], 13.0, systems=["viva"])
+def test_what_viva_adds_to_a_turn_is_told_by_stage(measured: Callable[[str], Any]) -> None:
+    result = measured("turn")
     (row,) = result["viva"]["by_calls"]
     assert row["own_ms"]["n"] > 0
     assert sum(row[stage]["p50"] for stage in STAGES) > 0
     assert turn.table(result)[1][:2] == ["viva", "1"]
 
 
-def test_the_voice_is_ducked_before_it_is_stopped() -> None:
-    row = barge_in.once("viva", 1, 16.0)
+def test_the_voice_is_ducked_before_it_is_stopped(measured: Callable[[str], Any]) -> None:
+    row = measured("barge_in")
     assert row["barges"] > 0
     assert 0 < row["duck_ms"]["p50"] < row["stop_ms"]["p50"]
     assert row["last_old_sample_ms"]["p50"] <= row["stop_ms"]["max"]
     assert row["confirmed_to_stop_ms"]["n"] > 0
 
 
-def test_a_call_has_a_cold_and_warm_start() -> None:
-    row = start.calls("viva", 2, 2.0)
+def test_a_call_has_a_cold_and_warm_start(measured: Callable[[str], Any]) -> None:
+    row = measured("start")
     assert row["cold_ms"]["n"] == row["warm_ms"]["n"] == 1
     assert row["cold_ms"]["max"] > 0
     assert row["lag_ms_while_starting"]["max"] > 0
