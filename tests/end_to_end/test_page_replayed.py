@@ -70,8 +70,9 @@ async def test_a_call_on_the_page_is_held_again_and_what_another_vendor_changes_
     source = await recorded_in_chromium(tmp_path)
     once, twice, brain, ears = (tmp_path / name for name in ("once", "twice", "brain", "ears"))
 
-    first = await viva("replay", source, "--out", once)
-    second = await viva("replay", source, "--out", twice)
+    first, second = await asyncio.gather(
+        viva("replay", source, "--out", once), viva("replay", source, "--out", twice)
+    )
     assert first["calls"][0]["digest"] == second["calls"][0]["digest"], "the same to the byte"
     assert first["calls"][0]["differs"] == [], "and as it was"
     assert first["calls"][0]["missing"] == []
@@ -88,13 +89,17 @@ async def test_a_call_on_the_page_is_held_again_and_what_another_vendor_changes_
     ]
     async with simulators:
         cloud = simulators.environment
-        await viva("replay", source, "--brain", "openai", "--out", brain, environment=cloud)
-        await viva("replay", source, "--stt", "deepgram", "--out", ears, environment=cloud)
+        await asyncio.gather(
+            viva("replay", source, "--brain", "openai", "--out", brain, environment=cloud),
+            viva("replay", source, "--stt", "deepgram", "--out", ears, environment=cloud),
+        )
     (listen,) = simulators.deepgram.requests
     assert listen.audio_bytes > 5 * 32_000, "the recorded caller is heard by the other recogniser"
 
     page = tmp_path / "changed.html"
-    other = await viva("compare", once, brain, "--html", page)
+    other, heard = await asyncio.gather(
+        viva("compare", once, brain, "--html", page), viva("compare", once, ears)
+    )
     (turn,) = other["changed"]
     assert turn["changes"]["decision"] == ["respond", "escalate"]
     assert turn["changes"]["answer"][1] == OTHERWISE
@@ -102,7 +107,6 @@ async def test_a_call_on_the_page_is_held_again_and_what_another_vendor_changes_
     assert OTHERWISE in shown
     assert "data:audio/wav" in shown, "with audio"
 
-    heard = await viva("compare", once, ears)
     for turn in heard["changed"]:
         assert "reason" not in turn["changes"], "the same words, or nearly, heard elsewhere"
     (asked,) = Recording.read(ears / "call.mcap").topic("/turn/TurnFrame")
