@@ -58,7 +58,7 @@ database: ## install Debian's PostgreSQL, where that is possible
 # and the reruns are counted in the last line.
 test: install-dev browser database ## run the tests
 	@$(BIN)/python -m pytest --reruns 2 --numprocesses 2 --dist loadfile -m "not sound"
-	@# A browser that holds a call renders sound in real time, and on two cores it needs them for itself.
+	@# A browser renders sound in real time; where that is what a test hears, it needs both cores for itself.
 	@$(BIN)/python -m pytest --reruns 2 -m sound
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.

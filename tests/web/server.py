@@ -274,7 +274,8 @@ class PageServer:
         return web.json_response(self.about["account"] | {"form": "a-token"})
 
     async def _sign_in(self, _request: web.Request) -> web.Response:
-        return web.Response(text="<h1>Sign in</h1>", content_type="text/html")
+        icon = '<link rel="icon" href="web/icon.svg" type="image/svg+xml">'  # or it is asked for
+        return web.Response(text=f"{icon}<h1>Sign in</h1>", content_type="text/html")
 
     async def _sign_out(self, request: web.Request) -> web.Response:
         self.signed_out_with.append(str((await request.post())["form"]))
