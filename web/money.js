@@ -37,7 +37,7 @@ export function against(micros, cap) {
 function decimals(micros) {
   if (micros >= MICROS) return 2;
   if (micros >= MICROS / 100) return 3;
-  return 1 - Math.floor(Math.log10(Math.max(1, micros) / MICROS));
+  return Math.min(6, 1 - Math.floor(Math.log10(Math.max(1, micros) / MICROS)));
 }
 
 function grouped(digits) {
