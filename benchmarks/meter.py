@@ -14,7 +14,7 @@ from loguru import logger
 from benchmarks.scripted import Marks
 from operating.lag import EventLoopLag
 
-TICK_SECS = 0.005
+TICK_SECS = 0.02
 WINDOW_SECS = 300.0
 
 

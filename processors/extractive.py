@@ -8,7 +8,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from knowledge.conversation import Before, beside, follow, heard
@@ -20,6 +19,7 @@ from knowledge.sensitive import topic_of
 from knowledge.taboo import Taboo
 from pipeline.frames import Confidence, Exchange
 from processors.decision import ArgumentsDelta, BrainError, BrainEvent, Question, Tool, ToolStart
+from processors.pool import Pool
 from processors.small_talk import courtesy, reply
 
 # Score from which a passage counts as an answer. Where authors say which questions their lines
@@ -68,7 +68,7 @@ class ExtractiveBrain:
         self._document = index.document
         self._taboo = Taboo(index)
         self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="extractive")
+        self.pool = Pool(1, "extractive")
         self._waiting = 0
 
     @classmethod
@@ -96,7 +96,7 @@ class ExtractiveBrain:
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._worker, self.reply, question)
+            found = await loop.run_in_executor(self.pool, self.reply, question)
         finally:
             self._waiting -= 1
         yield ToolStart(found.tool)
@@ -105,7 +105,7 @@ class ExtractiveBrain:
 
     def close(self) -> None:
         """Let the worker thread go."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def reply(self, question: Question) -> Reply:
         """Decide, at once and in this thread; a few milliseconds."""

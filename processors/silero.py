@@ -21,11 +21,11 @@ WINDOW_SAMPLES = 512
 WINDOW_SECS = WINDOW_SAMPLES / SAMPLE_RATE
 
 _CONTEXT = 64
-GATHER_SECS = 0.008
+GATHER_SECS = 0.016
 """Least time between two batches: a window that comes sooner waits for others to share one.
 
-A call's own windows are further apart, so a call that is alone never waits, nor does one that is
-behind and sends what it has kept.
+A call's own windows are further apart, so a call that is alone never waits. Nor does a window that
+somebody waits for, nor a call that is behind and sends what it has kept.
 """
 
 _RATE = np.array(SAMPLE_RATE, np.int64)
@@ -78,7 +78,7 @@ class SileroEngine:
         """A new stream of windows: one a call."""
         return SileroStream(self)
 
-    def _submit(self, stream: "SileroStream") -> asyncio.Future[float]:
+    def _submit(self, stream: "SileroStream", *, urgent: bool) -> asyncio.Future[float]:
         loop = asyncio.get_running_loop()
         now = loop.time()
         batch = self._open
@@ -87,7 +87,8 @@ class SileroEngine:
             # Never longer: the last batch may have been on another loop, by another clock.
             wait = min(self._flushed_at + GATHER_SECS - now, GATHER_SECS)
             loop.call_later(max(0.0, wait), self._flush, batch)
-        if now - stream.submitted_at < GATHER_SECS:  # its caller is behind, and catching up
+        catching_up = now - stream.submitted_at < GATHER_SECS
+        if urgent or catching_up:
             loop.call_soon(self._flush, batch)
         stream.submitted_at = now
         future: asyncio.Future[float] = loop.create_future()
@@ -132,17 +133,19 @@ class SileroStream:
         self._busy = False
         self.submitted_at = float("-inf")
         self.row: Samples = np.zeros((1, _CONTEXT + WINDOW_SAMPLES), np.float32)
+        self._window = self.row[0, _CONTEXT:]
         self.state: Samples = np.zeros((2, 1, 128), np.float32)
         self._since_clear = 0
         self._silent = 0
 
-    async def speech_probability(self, window: Samples) -> float:
+    async def speech_probability(self, window: Samples, *, urgent: bool = False) -> float:
         """How likely it is that somebody speaks in a window.
 
         A cancelled window leaves no trace: the stream goes on as if it had never been handed in.
 
         Args:
             window: 512 float samples (32 ms at 16 kHz) in -1 to 1, the next ones of the stream.
+            urgent: Wait for no other call's window.
 
         Returns:
             0 to 1.
@@ -155,10 +158,10 @@ class SileroStream:
             raise ValueError(f"window has shape {window.shape}: it must be ({WINDOW_SAMPLES},)")
         if self._busy:
             raise RuntimeError("the window before this one is still being inferred")
-        self.row[0, _CONTEXT:] = window
+        self._window[:] = window
         self._busy = True
         try:
-            return await self._engine._submit(self)
+            return await self._engine._submit(self, urgent=urgent)
         finally:
             self._busy = False
 

@@ -24,6 +24,7 @@ from processors.hop import hand_on
 from processors.silero import SAMPLE_RATE, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.smart_turn import MAX_SECS, SmartTurnEngine
 
+_S16 = np.dtype("<i2")
 _SCALE = np.float32(1 / 32_768)
 _MAX_BYTES = int(MAX_SECS * 2 * SAMPLE_RATE)
 # What the turn model hears before the onset was certain: 0.5 s, as pipecat gives it.
@@ -103,6 +104,11 @@ class SpeechGate:
     def stop_secs(self) -> float:
         """How much silence it really takes to stop."""
         return self._stop * WINDOW_SECS
+
+    @property
+    def undecided(self) -> bool:
+        """Whether speech or silence may just have begun: the next windows decide."""
+        return self._run > 0
 
     def feed(self, probability: float) -> tuple[Speech, ...]:
         """Take the next window.
@@ -248,17 +254,19 @@ class VoiceActivity(FrameProcessor):
         self._heard += 1
         if self._turn_model:
             self._turn_audio.hear(audio)
-        samples = np.frombuffer(audio, "<i2")
+        samples = np.frombuffer(audio, _S16)
         filled, window = self._filled, self._window
         while len(samples) >= (room := WINDOW_SAMPLES - filled):
             np.multiply(samples[:room], _SCALE, out=window[filled:])
             samples = samples[room:]
             filled = self._filled = 0
-            events = self._gate.feed(await self._stream.speech_probability(window))
-            for event in events:
+            gate = self._gate
+            heard = await self._stream.speech_probability(window, urgent=gate.undecided)
+            for event in gate.feed(heard):
                 await self._tell(event)
-        self._filled = filled + len(samples)
-        np.multiply(samples, _SCALE, out=window[filled : self._filled])
+        if len(samples):
+            self._filled = filled + len(samples)
+            np.multiply(samples, _SCALE, out=window[filled : self._filled])
 
     async def _tell(self, event: Speech) -> None:
         match event:

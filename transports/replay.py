@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
 from pipeline.frames import PlaybackFrame
+from processors.hop import hand_on
 from transports.announcer import Ended
 from transports.browser import BrowserLine
 from transports.messages import Audible, ClientReady, ReadyData, Sentence
@@ -384,7 +385,7 @@ class ReplayLine(BrowserLine):
         """The call's transport."""
 
         async def hear(pcm: bytes) -> None:
-            await source.push_frame(InputAudioRawFrame(pcm, INPUT_SAMPLE_RATE, 1))
+            await hand_on(source, InputAudioRawFrame(pcm, INPUT_SAMPLE_RATE, 1))
 
         transport = ReplayTransport(
             self._replayed,

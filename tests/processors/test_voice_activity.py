@@ -218,6 +218,25 @@ def test_calls_share_batches_and_none_waits_longer_than_it_must(offsets: list[fl
     assert len(batches) <= 21 * WINDOW_SECS / GATHER_SECS + 1
 
 
+def test_a_window_that_decides_something_takes_those_that_wait_along() -> None:
+    engine = SileroEngine(session=None)
+    batches: list[int] = []
+    engine._infer = lambda streams: batches.append(len(streams)) or [0.5] * len(streams)  # type: ignore[method-assign, func-returns-value]
+    window = np.zeros(WINDOW_SAMPLES, np.float32)
+
+    async def three_calls() -> float:
+        await engine.stream().speech_probability(window)
+        waiting = asyncio.create_task(engine.stream().speech_probability(window))
+        await asyncio.sleep(0.001)
+        began = asyncio.get_running_loop().time()
+        await engine.stream().speech_probability(window, urgent=True)
+        await waiting
+        return asyncio.get_running_loop().time() - began
+
+    assert clock.run(three_calls()) == 0.0
+    assert batches == [1, 2]
+
+
 def test_a_caller_who_is_behind_waits_for_nobody() -> None:
     engine = SileroEngine(session=None)
     engine._infer = lambda streams: [0.5] * len(streams)  # type: ignore[method-assign]
