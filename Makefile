@@ -57,7 +57,7 @@ database: ## install Debian's PostgreSQL, where that is possible
 # Calls are held in real time, which a shared machine does not always give: what fails is tried again,
 # and the reruns are counted in the last line.
 test: install-dev browser database ## run the tests
-	@$(BIN)/python -m pytest --reruns 2 --numprocesses 2 --dist loadfile -m "not sound"
+	@$(BIN)/python -m pytest --reruns 2 --numprocesses 3 --dist loadfile -m "not sound"
 	@# A browser renders sound in real time; where that is what a test hears, it needs both cores for itself.
 	@$(BIN)/python -m pytest --reruns 2 -m sound
 
