@@ -84,7 +84,6 @@ class Server:
         prices = Prices.of(settings)
         check_prices(prices, choices, settings)
         self.settings = settings
-        self._pools: tuple[Pool, ...] = ()
         self._database = database = Database.open(settings)
         worst = reckon(settings, document, choices, prices)
         for warning in cap_warnings(settings, worst):
@@ -96,7 +95,6 @@ class Server:
             self._lag.forget()
             for pool in loaded.pools:
                 pool.forget()
-            self._pools = loaded.pools
             self._capacity.start()
             return loaded
 
@@ -121,9 +119,7 @@ class Server:
         self._metrics = Metrics()
         self._traces = Traces.from_settings(settings)
         self._lag = EventLoopLag()
-        self._capacity = Capacity(
-            self._lag, max_lag_secs=settings.max_lag_secs, pools=lambda: self._pools
-        )
+        self._capacity = Capacity(self._lag, max_lag_secs=settings.max_lag_secs, pools=self._pools)
         self.stop_now = asyncio.Event()
         self.foreman = foreman
         self.colleagues = Colleagues(foreman.post) if foreman else None
@@ -198,7 +194,7 @@ class Server:
         gauges = Gauges(
             self._metrics.registry,
             lag=self._lag,
-            pools=lambda: self._pools,
+            pools=self._pools,
             taking=lambda: self.state["taking"],
             loaded=lambda: self.loading.done,
             money=self._budget.today,
@@ -248,6 +244,11 @@ class Server:
         while True:
             await asyncio.to_thread(self._retention.sweep)
             await asyncio.sleep(SWEEP_SECS)
+
+    def _pools(self) -> tuple[Pool, ...]:
+        """The threads of the engines, once there are any."""
+        engines = self.loading.engines
+        return engines.pools if engines is not None else ()
 
     def _end(self, lost: str) -> None:
         """A call for which no money is set aside any more may not go on."""

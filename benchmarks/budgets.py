@@ -117,15 +117,15 @@ def _times_less(density: Mapping[str, Any]) -> list[list[str]]:
         ("CPU", ">= 9 times", "cpu_percent_per_call"),
         ("memory", ">= 40 times", "mb_per_call"),
     ):
-        cells = ["not measured"] * len(sides())
-        if name in viva and name in pipecat:
-            for place, side in enumerate(sides()):
-                own = _row(density, side, CALLS).get(name)
-                cells[place] = (
-                    f"{pipecat[name]['median'] / own['median']:.1f} times"
-                    if own and side != "pipecat"
-                    else ""
-                )
+        cells = []
+        for side in sides():
+            own = _row(density, side, CALLS).get(name)
+            if name not in viva or name not in pipecat:
+                cells.append("not measured")
+            elif own is None or side == "pipecat":
+                cells.append("")
+            else:
+                cells.append(f"{pipecat[name]['median'] / own['median']:.1f} times")
         rows.append([f"{what} a call, less than pipecat's with {PIPECAT_CALLS}", budget, *cells])
     return rows
 

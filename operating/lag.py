@@ -2,15 +2,16 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
-from pipeline.window import WINDOW_SECS, Window
+from pipeline.window import WINDOW_SECS, Lateness, quantile
 
 INTERVAL_SECS = 0.1
 """How often lateness is sampled."""
 
 
-class EventLoopLag:
+class EventLoopLag(Lateness):
     """Samples how late a timer of the running event loop fires, over a sliding window.
 
     While the loop is held up, no timer fires, so that one long stall would count as one sample. The
@@ -32,11 +33,9 @@ class EventLoopLag:
     ) -> None:
         self._interval = interval_secs
         self._clock = clock or time.monotonic
-        self._most = max(1, round(window_secs / interval_secs))
-        self._samples = Window(window_secs)
+        self._samples: deque[float] = deque(maxlen=max(1, round(window_secs / interval_secs)))
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
-        self._sampled = 0.0
 
     def start(self) -> None:
         """Begin to sample the running loop."""
@@ -53,29 +52,17 @@ class EventLoopLag:
         """Drop the samples: what held the loop up is over, and will not come again."""
         self._samples.clear()
 
-    @property
-    def p50(self) -> float:
-        """Median lateness in seconds; 0 before the first sample."""
-        return self.quantile(0.5)
-
-    @property
-    def p99(self) -> float:
-        """Lateness, in seconds, that one sample in a hundred is above."""
-        return self.quantile(0.99)
-
     def quantile(self, share: float) -> float:
         """Lateness in seconds that a share of the window's samples, 0 to 1, does not exceed."""
-        return self._samples.quantile(share, self._sampled)
+        return quantile(self._samples, share)
 
     def _wait(self) -> None:
         self._due = self._clock() + self._interval
         self._timer = asyncio.get_running_loop().call_later(self._interval, self._sample)
 
     def _sample(self) -> None:
-        self._sampled = now = self._clock()
-        late = max(0.0, now - self._due)
-        swallowed = min(int(late / self._interval), self._most - 1)
+        late = max(0.0, self._clock() - self._due)
+        swallowed = min(int(late / self._interval), (self._samples.maxlen or 1) - 1)
         for missed in range(swallowed, -1, -1):
-            before = missed * self._interval
-            self._samples.add(late - before, now - before)
+            self._samples.append(late - missed * self._interval)
         self._wait()

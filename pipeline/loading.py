@@ -36,10 +36,17 @@ class Loading:
         self._task.add_done_callback(_log_failure)
 
     @property
+    def engines(self) -> Engines | None:
+        """The engines, once they are there."""
+        task = self._task
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
+    @property
     def done(self) -> bool:
         """Whether the engines are there."""
-        task = self._task
-        return bool(task and task.done() and not task.cancelled() and task.exception() is None)
+        return self.engines is not None
 
     async def ready(self, timeout_secs: float | None = None) -> Engines | None:
         """The engines, or ``None`` if they are not there in time.
@@ -55,10 +62,11 @@ class Loading:
         """Give the engines back, or stop loading them; no call may be open."""
         if self._task is None:
             return
-        if not self.done:
+        engines = self.engines
+        if engines is None:
             self._task.cancel()
         elif self._closes:
-            await self._task.result().close()
+            await engines.close()
 
     def _tell(self, label: str, share: float) -> None:
         self.news = (label, share)

@@ -2,11 +2,36 @@
 
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 
 WINDOW_SECS = 10.0
 """How far back one looks to tell whether a process keeps up."""
+
+
+def quantile(figures: Iterable[float], share: float) -> float:
+    """What a share of figures, 0 to 1, does not exceed; 0 if there are none."""
+    ordered = sorted(figures)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+class Lateness(ABC):
+    """Something that can be late, as it was in the last seconds."""
+
+    @abstractmethod
+    def quantile(self, share: float) -> float:
+        """Seconds that a share of what was measured, 0 to 1, does not exceed; 0 if nothing was."""
+
+    @property
+    def p50(self) -> float:
+        """Median lateness in seconds."""
+        return self.quantile(0.5)
+
+    @property
+    def p99(self) -> float:
+        """Lateness in seconds that one in a hundred is above."""
+        return self.quantile(0.99)
 
 
 class Window:
@@ -43,8 +68,7 @@ class Window:
         with self._lock:
             self._forget(now)
             figures = [figure for _, figure in self._figures]
-        ordered = sorted([*figures, *more])
-        return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+        return quantile([*figures, *more], share)
 
     def clear(self) -> None:
         """Forget all of it."""

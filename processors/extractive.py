@@ -69,7 +69,6 @@ class ExtractiveBrain:
         self._taboo = Taboo(index)
         self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
         self.pool = Pool(1, "extractive")
-        self._waiting = 0
 
     @classmethod
     def load(cls, document: Document) -> "ExtractiveBrain":
@@ -91,14 +90,10 @@ class ExtractiveBrain:
         Raises:
             BrainError: Too many questions are waiting.
         """
-        if self._waiting >= _WAITING_AT_MOST:
+        if self.pool.pending >= _WAITING_AT_MOST:
             raise BrainError(f"{_WAITING_AT_MOST} questions are waiting for the embedded brain")
-        self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self.pool, self.reply, question)
-        finally:
-            self._waiting -= 1
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self.pool, self.reply, question)
         yield ToolStart(found.tool)
         for piece in _pieces(found.arguments):
             yield ArgumentsDelta(piece)

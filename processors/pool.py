@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from pipeline.window import Window
+from pipeline.window import Lateness, Window
 
 
-class Pool(ThreadPoolExecutor):
+class Pool(ThreadPoolExecutor, Lateness):
     """A thread pool that knows how much it has to do, and how long it leaves work waiting.
 
     Work that still waits counts with what it has waited so far, and work that is taken back with
@@ -28,16 +28,6 @@ class Pool(ThreadPoolExecutor):
         self._lock = threading.Lock()
         self._waiting: dict[object, float] = {}
         self._waits = Window()
-
-    @property
-    def p50(self) -> float:
-        """Median wait for a thread in seconds, over the last 10; 0 if nothing was to be done."""
-        return self.quantile(0.5)
-
-    @property
-    def p99(self) -> float:
-        """Wait for a thread, in seconds, that one piece of work in a hundred is above."""
-        return self.quantile(0.99)
 
     def quantile(self, share: float) -> float:
         """Wait in seconds that a share, 0 to 1, of the last 10 seconds' work does not exceed."""

@@ -20,7 +20,6 @@ SAMPLE_RATE = 16_000
 WINDOW_SAMPLES = 512
 WINDOW_SECS = WINDOW_SAMPLES / SAMPLE_RATE
 
-_CONTEXT = 64
 GATHER_SECS = 0.016
 """Least time between two batches: a window that comes sooner waits for others to share one.
 
@@ -28,6 +27,7 @@ A call's own windows are further apart, so a call that is alone never waits. Nor
 somebody waits for, nor a call that is behind and sends what it has kept.
 """
 
+_CONTEXT = 64
 _RATE = np.array(SAMPLE_RATE, np.int64)
 # Noise and music leave the model's memory in a state in which it is slow to hear the speech that
 # follows (pipecat's SileroVADAnalyzer found this). So it is cleared every two seconds, but only in

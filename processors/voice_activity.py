@@ -261,8 +261,8 @@ class VoiceActivity(FrameProcessor):
             samples = samples[room:]
             filled = self._filled = 0
             gate = self._gate
-            heard = await self._stream.speech_probability(window, urgent=gate.undecided)
-            for event in gate.feed(heard):
+            probability = await self._stream.speech_probability(window, urgent=gate.undecided)
+            for event in gate.feed(probability):
                 await self._tell(event)
         if len(samples):
             self._filled = filled + len(samples)

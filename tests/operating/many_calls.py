@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -289,7 +288,7 @@ class _Scene:
         """Kill a worker, and see whose calls that ends."""
         outcome, before = self._outcome, self._open()
         outcome.holds.append(await asyncio.to_thread(ledger.holds))
-        os.kill(self._workers()[-1], signal.SIGKILL)
+        os.kill(self._viva.workers[-1], signal.SIGKILL)
         self._killed_at = time.monotonic()
         await self._until(lambda: len(self._open()) < len(before), "a call is dropped")
         await asyncio.sleep(0.5)
@@ -351,15 +350,6 @@ class _Scene:
 
     def _open(self) -> list[QuietCaller]:
         return [caller for caller in self._callers if caller.open]
-
-    def _workers(self) -> list[int]:
-        """The workers' processes, oldest first."""
-        children = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                if int(stat.read_text().rpartition(")")[2].split()[1]) == self._viva.process.pid:
-                    children.append(int(stat.parent.name))
-        return sorted(children)
 
     async def _spread(self) -> dict[str, int]:
         calls = await self._gauge("viva_calls_open")

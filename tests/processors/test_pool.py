@@ -55,6 +55,12 @@ class Job:
         self._over.wait(GIVE_UP_SECS)
 
 
+def one_at_work_and_one_waiting(pool: Pool) -> tuple[Job, Job]:
+    first = Job(pool)
+    first.begins()
+    return first, Job(pool)
+
+
 def test_work_among_free_threads_does_not_wait(hand: Hand) -> None:
     with Pool(2, "ears") as pool:
         assert (pool.p50, pool.p99, pool.pending) == (0.0, 0.0, 0)
@@ -70,9 +76,7 @@ def test_work_among_free_threads_does_not_wait(hand: Hand) -> None:
 
 def test_a_wait_counts_while_it_lasts_and_for_ten_seconds_after(hand: Hand) -> None:
     with Pool(1, "voice") as pool:
-        first = Job(pool)
-        first.begins()
-        second = Job(pool)
+        first, second = one_at_work_and_one_waiting(pool)
         hand.now += 0.4
         assert pool.p99 == pytest.approx(0.4), "it has no thread yet"
         hand.now += 0.2
@@ -90,9 +94,7 @@ def test_a_wait_counts_while_it_lasts_and_for_ten_seconds_after(hand: Hand) -> N
 
 def test_work_that_is_taken_back_counts_with_what_it_waited_until_then(hand: Hand) -> None:
     with Pool(1, "voice") as pool:
-        first = Job(pool)
-        first.begins()
-        second = Job(pool)
+        first, second = one_at_work_and_one_waiting(pool)
         hand.now += 0.7
         assert second.future.cancel()
         assert pool.pending == 1
@@ -104,9 +106,7 @@ def test_work_that_is_taken_back_counts_with_what_it_waited_until_then(hand: Han
 
 def test_what_is_forgotten_does_not_count_but_what_still_waits_does(hand: Hand) -> None:
     with Pool(1, "voice") as pool:
-        first = Job(pool)
-        first.begins()
-        second = Job(pool)
+        first, second = one_at_work_and_one_waiting(pool)
         hand.now += 0.7
         second.future.cancel()
         third = Job(pool)
