@@ -199,12 +199,24 @@ def test_ctrl_c_leaves_whole_files_and_a_run_of_them(folder: Path, tmp_path: Pat
         assert Recording.read(path).whole
 
 
+def checksum_at(recording: bytes) -> int:
+    """Where the checksum of the first chunk is: https://mcap.dev/spec#chunk-op0x06."""
+    at = 8
+    while recording[at] != 0x06:
+        at += 9 + int.from_bytes(recording[at + 1 : at + 9], "little")
+    return at + 9 + 24
+
+
 def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_path: Path) -> None:
     source = many(folder, tmp_path / "some", 1)
     whole = (source / "clean-00.mcap").read_bytes()
     flipped = bytearray(whole)
     flipped[len(flipped) // 2] ^= 1
     (source / "flipped.mcap").write_bytes(flipped)
+    # A flipped bit is told by its checksum, or before that by what can no longer be unpacked.
+    summed = bytearray(whole)
+    summed[checksum_at(whole)] ^= 1
+    (source / "summed.mcap").write_bytes(summed)
     (source / "foreign.mcap").write_bytes(b"RIFF no recording at all")
     future = Recording.read(source / "clean-00.mcap")
     rewrite(source / "future.mcap", {**future.metadata, "format": "2"}, future.messages)
@@ -219,8 +231,9 @@ def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_p
         "clean-00.mcap",
     ]
     refused = {Path(one["source"]).name: one["error"] for one in run["refused"]}
-    assert refused.keys() == {"flipped.mcap", "foreign.mcap", "future.mcap"}
-    assert "checksum" in refused["flipped.mcap"]
+    assert refused.keys() == {"flipped.mcap", "summed.mcap", "foreign.mcap", "future.mcap"}
+    assert "flipped.mcap is damaged" in refused["flipped.mcap"]
+    assert "checksum" in refused["summed.mcap"]
     assert "is no recording" in refused["foreign.mcap"]
     assert "has format '2'" in refused["future.mcap"]
     assert json.loads(result.stdout)["speed_x_realtime"] == run["speed_x_realtime"] > 1
