@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 from pipeline.vendors import choose
 from server import Server
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["pytester", "tests.databases", "tests.lateness"]
 
 AUDIO = Path(__file__).parent / "audio"
 TODAY = time.time()

@@ -1,0 +1,108 @@
+"""Whether the machine gave a test in real time the time it needed.
+
+``@pytest.mark.real_time`` marks a test that a busy machine can fail. If such a test fails while
+work that is not its own took more than ``OTHERS_SHARE`` of the machine, it is skipped, and says how
+late its ticks came; on a machine that was free it fails. What the test itself and its processes
+take never counts as the machine's being busy, so code that has become slow is not excused.
+"""
+
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+OTHERS_SHARE = 0.6
+"""Of all cores; the other worker of a test run on two cores takes up to half of them."""
+TICK_SECS = 0.01
+
+_HERTZ = os.sysconf("SC_CLK_TCK")
+
+
+class Lateness:
+    """What a test had of the machine, from its start until it is stopped.
+
+    Attributes:
+        worst_secs: How late the latest tick of a thread of this process came.
+        others_share: Of all cores' time, what was taken by processes that are not this test's.
+    """
+
+    def __init__(self) -> None:
+        self.worst_secs = 0.0
+        self.others_share = 0.0
+        self._over = threading.Event()
+        self._ticking = threading.Thread(target=self._tick, daemon=True)
+
+    def start(self) -> None:
+        self._began, self._others = time.monotonic(), _busy_secs() - _own_secs()
+        self._ticking.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._ticking.join()
+        secs = (time.monotonic() - self._began) * (os.cpu_count() or 1)
+        self.others_share = max(0.0, _busy_secs() - _own_secs() - self._others) / max(secs, 1e-3)
+
+    def _tick(self) -> None:
+        due = time.monotonic() + TICK_SECS
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            now = time.monotonic()
+            self.worst_secs = max(self.worst_secs, now - due)
+            due = now + TICK_SECS
+
+
+def _busy_secs() -> float:
+    """What all cores have worked since the machine started."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = (
+        int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq + steal) / _HERTZ
+
+
+def _own_secs() -> float:
+    """What this process and all that it started have worked, those that have ended included."""
+    children: dict[int, list[int]] = defaultdict(list)
+    worked: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended while we looked
+        number = int(stat.parent.name)
+        children[int(fields[1])].append(number)
+        worked[number] = sum(map(int, fields[11:15]))  # its own, and its ended children's
+    ours, total = [os.getpid()], 0
+    while ours:
+        number = ours.pop()
+        total += worked.get(number, 0)
+        ours += children[number]
+    return total / _HERTZ
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "real_time: a busy machine can fail it; then it is skipped, with its lateness"
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if item.get_closest_marker("real_time") is None:
+        return (yield)
+    lateness = Lateness()
+    lateness.start()
+    try:
+        return (yield)
+    except Exception as error:
+        lateness.stop()
+        if lateness.others_share <= OTHERS_SHARE:
+            raise
+        pytest.skip(
+            f"machine too busy: {1000 * lateness.worst_secs:.0f} ms late, other work took "
+            f"{lateness.others_share:.0%} of it; {type(error).__name__}: {error}"[:300]
+        )
+    finally:
+        lateness._over.set()

@@ -1,0 +1,60 @@
+"""A failure is the machine's only if work that is not the test's kept it busy."""
+
+import hashlib
+import time
+
+import pytest
+
+from tests import lateness
+from tests.lateness import Lateness
+
+
+def test_work_of_the_test_s_own_is_not_the_machine_s() -> None:
+    busy, own = lateness._busy_secs(), lateness._own_secs()
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        hashlib.sha256(bytes(10_000)).digest()
+    own = lateness._own_secs() - own
+    assert own >= 0.28
+    assert lateness._busy_secs() - busy >= own - 0.05
+
+
+def test_a_tick_that_comes_late_is_noticed() -> None:
+    late = Lateness()
+    late.start()
+    time.sleep(0.1)
+    late.stop()
+    assert 0.0 <= late.worst_secs < 60.0
+    assert 0.0 <= late.others_share <= 1.1
+
+
+FAILS = """
+import pytest
+
+@pytest.mark.real_time
+def test_in_real_time():
+    raise AssertionError("too late")
+
+def test_elsewhere():
+    raise AssertionError("wrong")
+"""
+
+
+@pytest.mark.parametrize(("busy", "outcome"), [(0.0, "failed"), (0.59, "failed"), (0.9, "skipped")])
+def test_only_a_busy_machine_excuses_a_test_in_real_time(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, busy: float, outcome: str
+) -> None:
+    def stop(self: Lateness) -> None:
+        self.others_share = busy
+
+    monkeypatch.setattr(Lateness, "stop", stop)
+    pytester.makepyfile(FAILS)
+    result = pytester.inline_run("-p", "tests.lateness", "-p", "no:xdist", "-p", "no:rerunfailures")
+    _, skipped, failed = result.listoutcomes()
+    assert [report.nodeid.partition("::")[2] for report in skipped] == (
+        ["test_in_real_time"] if outcome == "skipped" else []
+    )
+    assert "test_elsewhere" in [report.nodeid.partition("::")[2] for report in failed]
+    if skipped:
+        assert "machine too busy: " in str(skipped[0].longrepr)
+        assert "90% of it; AssertionError: too late" in str(skipped[0].longrepr)
