@@ -516,7 +516,6 @@ def test_no_interleaving_of_processes_exceeds_the_cap_or_leaks_a_hold(database: 
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=40,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

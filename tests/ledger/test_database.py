@@ -47,13 +47,13 @@ def test_migrations_make_exactly_the_tables_that_the_program_uses(database: Data
         assert compare_metadata(context, SQLModel.metadata) == []
 
 
-def test_a_database_that_has_its_tables_is_left_as_it_is(database_url: str) -> None:
+def test_a_database_that_has_its_tables_is_left_as_it_is(empty_database_url: str) -> None:
     for email in ("ada@example.com", "joe@example.com"):
-        database = Database.at(database_url)
+        database = Database.at(empty_database_url)
         with database.writing() as session:
             session.add(somebody(email))
         database.close()
-    database = Database.at(database_url)
+    database = Database.at(empty_database_url)
     assert emails(database) == ["ada@example.com", "joe@example.com"]
     database.close()
 
@@ -70,12 +70,12 @@ def _start(url: str, ready: Any, name: str, said: Any) -> None:
         said.put(repr(error))
 
 
-def test_processes_that_start_at_once_make_the_tables_once(database_url: str) -> None:
+def test_processes_that_start_at_once_make_the_tables_once(empty_database_url: str) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])  # imported once, not by each
     ready, said = context.Barrier(PROCESSES), context.Queue()
     starting = [
-        context.Process(target=_start, args=(database_url, ready, f"{n}@example.com", said))
+        context.Process(target=_start, args=(empty_database_url, ready, f"{n}@example.com", said))
         for n in range(PROCESSES)
     ]
     for process in starting:
@@ -84,13 +84,13 @@ def test_processes_that_start_at_once_make_the_tables_once(database_url: str) ->
     for process in starting:
         process.join()
     assert troubles == [""] * PROCESSES
-    database = Database.at(database_url)
+    database = Database.at(empty_database_url)
     assert len(emails(database)) == PROCESSES
     database.close()
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> None:
         raise RuntimeError("the machine is switched off")
@@ -98,33 +98,33 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     with monkeypatch.context() as patched:
         patched.setattr(op, "create_index", fail)
         with pytest.raises(RuntimeError):
-            Database.at(database_url)
-    assert table_names(database_url) == []
-    Database.at(database_url).close()
-    assert "turn" in table_names(database_url)
+            Database.at(empty_database_url)
+    assert table_names(empty_database_url) == []
+    Database.at(empty_database_url).close()
+    assert "turn" in table_names(empty_database_url)
 
 
-def test_a_newer_database_is_refused_and_left_alone(database_url: str) -> None:
-    database = Database.at(database_url)
+def test_a_newer_database_is_refused_and_left_alone(empty_database_url: str) -> None:
+    database = Database.at(empty_database_url)
     with database.writing() as session:
         session.connection().execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
     with pytest.raises(DatabaseError) as refusal:
-        Database.at(database_url)
+        Database.at(empty_database_url)
     assert "was made by a newer version of Viva: its revision is 9999" in str(refusal.value)
     assert "knows them up to 0001. Install the newer version" in str(refusal.value)
     with pytest.raises(DatabaseError, match="9999"):
-        Database.at(database_url)
+        Database.at(empty_database_url)
 
 
-def test_a_database_with_tables_of_somebody_else_is_refused(database_url: str) -> None:
-    engine = create_engine(make_url(database_url).set(drivername=_driver(database_url)))
+def test_a_database_with_tables_of_somebody_else_is_refused(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url).set(drivername=_driver(empty_database_url)))
     with engine.begin() as connection:
         connection.execute(text('CREATE TABLE "user" (name VARCHAR(20))'))
     engine.dispose()
     with pytest.raises(DatabaseError, match=r"has tables that Viva has not made: user\."):
-        Database.at(database_url)
-    assert table_names(database_url) == ["user"]
+        Database.at(empty_database_url)
+    assert table_names(empty_database_url) == ["user"]
 
 
 def test_what_is_written_is_written_whole_or_not_at_all(database: Database) -> None:

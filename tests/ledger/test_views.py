@@ -353,9 +353,7 @@ def ledgers(draw: st.DrawFn) -> list[Call | Turn]:
     return rows
 
 
-whatever = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+whatever = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EVERYTHING = Filter(since="2026-11-20", until="2026-11-24")
 
 

@@ -116,9 +116,7 @@ TURNS = st.tuples(st.integers(0, 3), st.integers(0, 4), COSTS)  # call, turn, co
 HISTORIES = st.lists(st.lists(TURNS, max_size=6), max_size=4)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories=HISTORIES)
 def test_turns_calls_and_days_come_to_the_same_sums(
     histories: list[list[tuple[int, int, StageCost]]], database: Database, tmp_path: Path

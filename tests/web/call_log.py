@@ -75,8 +75,8 @@ class CallLogServer:
 
     def __enter__(self) -> "CallLogServer":
         self._thread.start()
-        if not self._started.wait(10):
-            raise RuntimeError("the call log's server did not start within 10 s")
+        if not self._started.wait(60):
+            raise RuntimeError("the call log's server did not start within 60 s")
         return self
 
     def __exit__(self, *_: object) -> None:

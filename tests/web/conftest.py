@@ -22,7 +22,7 @@ FLAGS = [
 ]
 
 
-def until(page: Page, expression: str, *, secs: float = 8.0) -> None:
+def until(page: Page, expression: str, *, secs: float = 60.0) -> None:
     """Wait until an expression is true in the page.
 
     Playwright's own ``wait_for_function`` evaluates a string inside the page, which the page's
@@ -83,7 +83,7 @@ def server(page_server: PageServer) -> Iterator[PageServer]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(8_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 

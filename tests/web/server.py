@@ -130,7 +130,7 @@ class Peer:
         self.sent = 0
         self._began = None
 
-    async def until(self, done: Callable[[], bool], *, timeout_secs: float = 5.0) -> None:
+    async def until(self, done: Callable[[], bool], *, timeout_secs: float = 60.0) -> None:
         """Wait until what has come from the page makes `done` true."""
         async with asyncio.timeout(timeout_secs):
             while not done():
@@ -228,8 +228,8 @@ class PageServer:
 
     def __enter__(self) -> "PageServer":
         self._thread.start()
-        if not self._started.wait(10):
-            raise RuntimeError("the page's server did not start within 10 s")
+        if not self._started.wait(60):
+            raise RuntimeError("the page's server did not start within 60 s")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -104,9 +104,7 @@ def test_only_the_first_sentence_of_an_answer_counts(blank: Page) -> None:
     assert found == [None, 480, None, None, None, 961]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     silent=st.integers(0, 9000),
     sizes=st.lists(st.integers(1, 2400), min_size=1, max_size=20),

@@ -32,7 +32,6 @@ ASK = """async ([trips, ahead, drift]) => {
   return { readings, waits, asked };
 }"""
 QUICK = {
-    "max_examples": 40,
     "deadline": None,
     "suppress_health_check": [HealthCheck.function_scoped_fixture],
 }

@@ -17,7 +17,6 @@ from transports.messages import Cost, DecisionCheck, Failover, Stage, TakenOver
 pytestmark = pytest.mark.browser
 
 QUICK: dict[str, Any] = {
-    "max_examples": 60,
     "deadline": None,
     "suppress_health_check": [HealthCheck.function_scoped_fixture],
 }

@@ -106,9 +106,7 @@ def test_running_empty_in_mid_word_does_not_click(blank: Page) -> None:
     assert np.max(np.abs(np.diff(output))) < 1.1 * STEEPEST
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.one_of(
