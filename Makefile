@@ -1,11 +1,11 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser database test eval bench lint format lock clean
+.PHONY: help run install install-dev install-bench browser database tracer test test-thorough eval bench lint format lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-SOURCES := server.py cli.py accounts ledger operating pipeline processors recording transports knowledge deploy evals tests benchmarks
+SOURCES := server.py cli.py telemetry.py models accounts ledger operating pipeline processors recording transports knowledge deploy evals tests benchmarks
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,12 +54,19 @@ database: ## install Debian's PostgreSQL, where that is possible
 		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq postgresql >/dev/null; } 2>/dev/null || \
 		echo "no PostgreSQL: its tests are skipped (apt-get install postgresql)"
 
-# Calls are held in real time, which a shared machine does not always give: what fails is tried again,
-# and the reruns are counted in the last line.
-test: install-dev browser database ## run the tests
-	@$(BIN)/python -m pytest --reruns 2 --numprocesses 3 --dist loadfile -m "not sound"
-	@# A browser renders sound in real time; where that is what a test hears, it needs both cores for itself.
-	@$(BIN)/python -m pytest --reruns 2 -m sound
+tracer: ## install Debian's strace, where that is possible
+	@command -v strace >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq strace >/dev/null; } || \
+		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq strace >/dev/null; } 2>/dev/null || \
+		echo "no strace: the test of connections is skipped (apt-get install strace)"
+
+test: install-dev browser database tracer ## run the tests
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not thorough"
+
+# Sound is rendered in real time in some of them, so they run on their own after the others.
+test-thorough: install-dev browser database tracer ## and those that take long: properties at depth, sound in real time
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --hypothesis-profile thorough -m "not sound"
+	@$(BIN)/python -m pytest --hypothesis-profile thorough -m sound
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.
 eval: install-dev ## hold the corpus's calls again, score them, fail where they got worse

@@ -1,5 +1,7 @@
 """The command ``viva``."""
 
+import telemetry  # noqa: F401 - before anything that has some  # isort: skip
+
 import asyncio
 import dataclasses
 import json
@@ -21,7 +23,6 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # Pipecat greets on import and logs to the terminal; the terminal is ours.
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from accounts import commands as accounts_commands
 from accounts import operator_key

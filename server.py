@@ -1,5 +1,7 @@
 """The aiohttp application: it wires the rooms of the house together, and does nothing else."""
 
+import telemetry  # noqa: F401 - before anything that has some  # isort: skip
+
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress

@@ -31,11 +31,12 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from benchmarks.recordings import SAMPLE_RATE, Recording, load, word_error_rate
 from knowledge.document import load as load_document
+from models.catalogue import whisper_files
 from processors.silero import SileroEngine
 from processors.voice_activity import VoiceActivity
 from processors.whisper import WhisperSTT
 from processors.whisper_engine import WhisperEngine
-from processors.whisper_model import MAX_SECS, WhisperModel, read_weights
+from processors.whisper_model import MAX_SECS, WhisperModel
 
 FRAME_SECS = 0.02
 SILENCE_SECS = 1.0
@@ -125,7 +126,7 @@ def stock() -> Callable[[bytes], Heard]:
     import faster_whisper
 
     model = faster_whisper.WhisperModel(
-        "x", device="cpu", compute_type="int8", cpu_threads=1, files=read_weights()
+        "x", device="cpu", compute_type="int8", cpu_threads=1, files=whisper_files()
     )
 
     def hear(pcm: bytes) -> Heard:
@@ -238,7 +239,7 @@ def table(results: dict[str, Result], played: Delay | None) -> str:
 async def measure(played: int, only: int | None) -> dict[str, Any]:
     """Run everything."""
     names = load_document().proper_nouns()
-    ear = WhisperModel.load(read_weights(), workers=2, threads_per_worker=1)
+    ear = WhisperModel.load(whisper_files(), workers=2, threads_per_worker=1)
     engine = WhisperEngine(ear, workers=2)
     recordings = load(kinds=(*WORDS, *WORDLESS))[:only]
     results = await compare(recordings, engine, ear, names)

@@ -1,6 +1,5 @@
 """Replays by Ray, on this machine or on a cluster: recordings go out, and replays come back."""
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +21,6 @@ class RayTasks:
     """
 
     def __init__(self, address: str, cpus: int) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
         except ImportError:

@@ -21,6 +21,7 @@ from loguru import logger
 
 from knowledge.document import Document
 from knowledge.support import prepare
+from models.checks import check_models
 from pipeline.conformance_bench import Bench, Check, in_thread
 from pipeline.conformance_brain import BRAIN_CHECKS
 from pipeline.conformance_line import NonconformanceError, NotApplicableError
@@ -52,14 +53,14 @@ class Result:
     """What became of one check.
 
     Parameters:
-        stage: The stage, or ``"weights"`` for a model's file.
+        stage: The stage, ``"weights"`` for a model's file, or ``"model"`` for what it gives.
         vendor: The vendor's name in settings, or the model's name.
         name: What was checked.
         passed: Whether it is as it must be; a check that does not apply is passed.
         detail: What was measured, what is wrong, or why it does not apply.
     """
 
-    stage: Literal["weights"] | Stage
+    stage: Literal["weights", "model"] | Stage
     vendor: str
     name: str
     passed: bool
@@ -73,7 +74,7 @@ Tell = Callable[[str], None]
 async def check(
     settings: Settings, document: Document, choices: Mapping[Stage, Choice], *, tell: Tell
 ) -> list[Result]:
-    """Check the weights, then load and check every vendor that is chosen, reserves included.
+    """Check the models, then load and check every vendor that is chosen, reserves included.
 
     Args:
         settings: The settings.
@@ -83,6 +84,8 @@ async def check(
     """
     tell("weights")
     results = await in_thread(weights)
+    tell("models against their references")
+    results += await in_thread(models)
     vendors = [vendor for stage in STAGES for vendor in choices[stage].vendors]
     loaded: dict[str, Any] = {}
     try:
@@ -161,6 +164,14 @@ def weights() -> list[Result]:
     if not results:
         results.append(Result("weights", "", "NOTICE", False, "it lists no files"))
     return results
+
+
+def models() -> list[Result]:
+    """Hold every embedded model against its reference outputs; blocks for seconds."""
+    return [
+        Result("model", one.model, "right on this processor", one.passed, one.detail)
+        for one in check_models()
+    ]
 
 
 async def _checked(one: Check, bench: Bench) -> Result:

@@ -75,7 +75,7 @@ class ExtractiveBrain:
         """Read the document and load the model: seconds of work, so off the event loop.
 
         Raises:
-            EmbeddingError: The embedding model is missing or damaged.
+            WeightsError: The embedding model is missing or damaged.
         """
         return cls(Index(document))
 

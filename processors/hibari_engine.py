@@ -13,7 +13,6 @@ fixed gain, measured once at load, brings the voice to a telephone's level.
 import asyncio
 import functools
 import json
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -23,13 +22,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from hibari import Hibari, dsp
+from hibari.g2p import G2P
+from hibari.g2p.oov import OOV
+from hibari.voices import ASSETS, VOICES, voice_path
 from pipecat.utils.text.transforms.pronunciations import pronunciation_transform
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-from hibari import Hibari, dsp
-from hibari.voices import ASSETS, VOICES, voice_path
-
+from models.catalogue import HIBARI_UNKNOWN_WORDS, open_hibari_session
+from models.weights import verify
 from processors.pool import Pool
 
 Samples = npt.NDArray[np.float32]
@@ -137,6 +137,23 @@ def to_pcm(samples: Samples, gain: float) -> bytes:
     return (louder * 32_767.0).astype("<i2").tobytes()
 
 
+class _Voice(Hibari):  # type: ignore[misc]
+    """hibari on sessions made as all others are made here; its own constructor makes its own."""
+
+    def __init__(self, voice: str, weights: bytes) -> None:
+        british = VOICES[voice]["british"]
+        unknown_words = Path(ASSETS, "oov_gb.onnx" if british else "oov.onnx")
+        if not british:
+            verify(
+                unknown_words.read_bytes(), HIBARI_UNKNOWN_WORDS.sha256, name="hibari's oov.onnx"
+            )
+        spell = OOV(str(unknown_words), session=open_hibari_session(unknown_words.read_bytes()))
+        self.voice = voice
+        self.sess = open_hibari_session(weights)
+        self.vocab = json.loads(Path(ASSETS, "vocab.json").read_text(encoding="utf-8"))
+        self._g2p = G2P(oov=spell, british=british)
+
+
 class HibariEngine:
     """One voice for all calls of a process.
 
@@ -167,6 +184,7 @@ class HibariEngine:
 
         Raises:
             ValueError: The voice is unknown or its file is not here, or a number is below 1.
+            WeightsError: A file is not the one that was measured.
         """
         for name, value in (("workers", workers), ("cache_size", cache_size)):
             if value < 1:
@@ -174,13 +192,14 @@ class HibariEngine:
         if voice not in VOICES:
             raise ValueError(f"voice is {voice!r}: it must be one of {', '.join(VOICES)}")
         try:
-            path = voice_path(voice, download_missing=False)
+            weights = Path(voice_path(voice, download_missing=False)).read_bytes()
         except FileNotFoundError as missing:
             raise ValueError(
                 f"voice is {voice!r}, whose file {missing} is not here; 'heart' always is"
             ) from missing
+        verify(weights, VOICES[voice]["sha256"], name=f"hibari's voice {voice!r}")
         engine = cls(
-            model=Hibari(voice=voice, model=path, threads=1),
+            model=_Voice(voice, weights),
             voice=voice,
             workers=workers,
             cache_size=cache_size,

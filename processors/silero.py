@@ -7,12 +7,12 @@ costs more than the window it would carry.
 
 import asyncio
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
+
+from models.catalogue import silero_session
 
 Samples = npt.NDArray[np.float32]
 
@@ -60,16 +60,12 @@ class SileroEngine:
 
         Raises:
             ValueError: A number is below 1.
+            WeightsError: The model's file is missing or is not the one that was measured.
         """
         for name, value in (("threads", threads), ("max_batch", max_batch)):
             if value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        with as_file(files("pipecat.audio.vad.data") / "silero_vad.onnx") as path:
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        engine = cls(session=session, max_batch=max_batch)
+        engine = cls(session=silero_session(threads=threads), max_batch=max_batch)
         for size in (1, 2):
             engine._infer([engine.stream() for _ in range(size)])
         return engine

@@ -6,14 +6,13 @@ whatever was said; it runs in a thread of its own and asks nothing of the event 
 """
 
 import asyncio
-from importlib.resources import as_file, files
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
 
+from models.catalogue import smart_turn_session
 from processors.pool import Pool
 
 SAMPLE_RATE = 16_000
@@ -39,18 +38,12 @@ class SmartTurnEngine:
 
         Raises:
             ValueError: A number is below 1.
+            WeightsError: The model's file is missing or is not the one that was measured.
         """
         for name, value in (("threads", threads), ("workers", workers)):
             if value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        data = files("pipecat.audio.turn.smart_turn.data")
-        with as_file(data / "smart-turn-v3.2-cpu.onnx") as path:
-            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        engine = cls(session=session, workers=workers)
+        engine = cls(session=smart_turn_session(threads=threads), workers=workers)
         engine._judge(np.zeros(SAMPLE_RATE, np.float32))
         return engine
 

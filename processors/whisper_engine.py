@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from models.catalogue import whisper_files
 from processors.hot_words import blend, spelt
 from processors.pool import Pool
 from processors.whisper_model import (
@@ -16,7 +17,6 @@ from processors.whisper_model import (
     Hearing,
     Samples,
     WhisperModel,
-    read_weights,
 )
 
 _WINDOW_SECS = 6.0
@@ -110,12 +110,12 @@ class WhisperEngine:
 
         Raises:
             ValueError: A number is less than 1.
-            RuntimeError: The weights are missing, or are not the ones that were measured.
+            WeightsError: The weights are missing, or are not the ones that were measured.
         """
         _check(workers=workers, threads_per_worker=threads_per_worker, max_waiting=max_waiting)
         tell = progress or (lambda _what, _share: None)
         tell("reading Whisper's weights", 0.0)
-        weights = read_weights()
+        weights = whisper_files()
         tell("loading Whisper", 0.4)
         ear = WhisperModel.load(weights, workers=workers, threads_per_worker=threads_per_worker)
         tell("warming up Whisper", 0.8)

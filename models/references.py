@@ -1,0 +1,61 @@
+"""Makes the reference outputs that :mod:`models.checks` compares with.
+
+``python -m models.references`` writes ``models/reference/outputs.npz``; it needs ``onnx``, which
+the tests install. What a reference is, by model:
+
+* silero, MiniLM: the model's own graph without optimisations, in floats;
+* smart-turn: the same, so that its quantised values are computed by float kernels, exactly;
+* hibari: onnx's reference evaluator, whose integer products are 32 bits wide;
+* Whisper: the weights converted to float32.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from models import catalogue, checks
+
+
+def main() -> None:
+    """Make every reference and write the file."""
+    outputs: dict[str, Any] = {}
+    silero = _plain(catalogue.SILERO.read())
+    smart_turn = _plain(catalogue.SMART_TURN.read())
+    for name in checks.CLIPS:
+        samples = checks.clip(name)
+        outputs[f"silero/{name}"] = checks.silero_probabilities(silero, samples)
+        outputs[f"smart-turn/{name}"] = checks.smart_turn_probability(smart_turn, samples)
+    outputs["minilm"] = checks.minilm_vectors(_plain(catalogue.MINILM.read()))
+    for name, output in zip(checks.HIBARI_OUTPUTS, _hibari(), strict=True):
+        # Half floats are a thousand times more exact than the tolerance.
+        outputs[f"hibari/{name}"] = np.asarray(output, np.float16)
+    text, probability = checks.whisper_text(checks.whisper("float32"), checks.clip("question"))
+    outputs["whisper/text"], outputs["whisper/logprob"] = text, probability
+    np.savez_compressed(checks.REFERENCE / "outputs.npz", **outputs)
+    for name, value in outputs.items():
+        shown = value if np.ndim(value) == 0 else np.shape(value)
+        sys.stdout.write(f"{name}: {shown}\n")
+
+
+def _plain(model: bytes) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _hibari() -> list[Any]:
+    from onnx import load_from_string
+    from onnx.reference import ReferenceEvaluator
+
+    model = load_from_string(catalogue.HIBARI_HEART.read())
+    names = list(checks.HIBARI_OUTPUTS)
+    outputs: list[Any] = ReferenceEvaluator(model).run(names, checks.hibari_feeds())
+    return outputs
+
+
+if __name__ == "__main__":
+    main()
