@@ -53,8 +53,7 @@ def _hibari() -> list[Any]:
 
     model = load_from_string(catalogue.HIBARI_HEART.read())
     names = list(checks.HIBARI_OUTPUTS)
-    outputs: list[Any] = ReferenceEvaluator(model).run(names, checks.hibari_feeds())
-    return outputs
+    return list(ReferenceEvaluator(model).run(names, checks.hibari_feeds()))
 
 
 if __name__ == "__main__":
