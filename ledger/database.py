@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -12,6 +15,9 @@ from ledger import migrations, tables
 from pipeline.settings import Settings
 
 __all__ = ["Database", "DatabaseError", "tables"]
+
+FILE = "viva.db"
+"""SQLite's file in ``DATA_DIR``."""
 
 BUSY_TIMEOUT_SECS = 10.0
 """Longest wait for another writer (SQLite)."""
@@ -56,7 +62,7 @@ class Database:
             raise DatabaseError(
                 f"DATA_DIR={folder}: cannot be made ({reason}). Set it to a folder of your own."
             ) from None
-        return cls.at(f"sqlite:///{folder / 'viva.db'}")
+        return cls.at(f"sqlite:///{folder / FILE}")
 
     @classmethod
     def at(cls, url: str) -> "Database":
@@ -69,21 +75,38 @@ class Database:
             DatabaseError: It cannot be reached, or is newer than this version of Viva.
         """
         address = _address(url)
-        where = f"The database {address.render_as_string(hide_password=True)}"
         engine = _ENGINES[address.drivername](address)
         try:
-            migrations.upgrade(engine)
-        except migrations.MigrationError as error:
+            with _in_words(address):
+                migrations.upgrade(engine)
+        except DatabaseError:
             engine.dispose()
-            raise DatabaseError(f"{where} {error}") from None
-        except SQLAlchemyError as error:
-            engine.dispose()
-            cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-            raise DatabaseError(
-                f"{where} cannot be used: {' '.join(cause.split())}. "
-                "Check DATABASE_URL and DATA_DIR, and that the database is running."
-            ) from None
+            raise
         return cls(engine)
+
+    @staticmethod
+    def examine(settings: Settings) -> "Examined":
+        """See how the database of these settings is, without making or changing anything.
+
+        Raises:
+            DatabaseError: It cannot be reached, or is newer than this version of Viva.
+        """
+        url = settings.database_url or f"sqlite:///{settings.data_dir / FILE}"
+        address = _address(url)
+        where = address.render_as_string(hide_password=True)
+        if address.drivername != "sqlite":
+            engine = _ENGINES[address.drivername](address)
+        else:
+            path = Path(str(address.database))
+            if not path.exists():
+                return Examined(where, "absent")
+            # Opened as Viva opens it, it would be given a journal of its own kind.
+            engine = create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&uri=true")
+        try:
+            with _in_words(address), engine.connect() as connection:
+                return Examined(where, migrations.state(connection))
+        finally:
+            engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -133,6 +156,35 @@ class Database:
     def close(self) -> None:
         """Give back its connections."""
         self.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """How a database was found.
+
+    Parameters:
+        where: Its address, without a password.
+        state: ``absent`` for a file of SQLite that is made at the first start.
+    """
+
+    where: str
+    state: migrations.State | Literal["absent"]
+
+
+@contextmanager
+def _in_words(address: URL) -> Iterator[None]:
+    """Say of whatever goes wrong which database it is, and what to do."""
+    where = f"The database {address.render_as_string(hide_password=True)}"
+    try:
+        yield
+    except migrations.MigrationError as error:
+        raise DatabaseError(f"{where} {error}") from None
+    except SQLAlchemyError as error:
+        cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        raise DatabaseError(
+            f"{where} cannot be used: {' '.join(cause.split())}. "
+            "Check DATABASE_URL and DATA_DIR, and that the database is running."
+        ) from None
 
 
 def _address(url: str) -> URL:

@@ -88,6 +88,11 @@ class Prices:
         """The UTC day it is."""
         return datetime.fromtimestamp(self._clock(), UTC).date()
 
+    @property
+    def newest(self) -> date:
+        """The last day from which one of the table's own entries is in force."""
+        return max(one.since for one in self._tables[1])
+
     def price(self, vendor: str, model: str, day: date | None = None) -> Price | None:
         """The price in force on a day, today by default; ``None`` when there is none."""
         day = day or self.today

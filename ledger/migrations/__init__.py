@@ -7,6 +7,7 @@ next version, to be read, corrected and tested before it is committed.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from alembic import command
 from alembic.config import Config
@@ -14,6 +15,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 from sqlmodel import SQLModel
+
+State = Literal["newest", "behind", "empty"]
+"""Of a database that this program can use: as it must be, of an older version, without tables."""
 
 _LOCK = 0x76697661
 """PostgreSQL's lock that whoever migrates holds."""
@@ -31,29 +35,40 @@ def upgrade(engine: Engine) -> None:
     Raises:
         MigrationError: It is newer than this program, or its tables are somebody else's.
     """
-    script = ScriptDirectory.from_config(config())
-    newest = script.get_current_head()
     with engine.connect() as connection:
-        if _revision(connection) == newest:
+        if _revision(connection) == ScriptDirectory.from_config(config()).get_current_head():
             return
     with _alone(engine) as connection:
-        revision = _revision(connection)
-        if revision == newest:
-            return
-        known = {version.revision for version in script.walk_revisions()}
-        if revision is not None and revision not in known:
+        if state(connection) != "newest":
+            command.upgrade(config(connection), "head")
+
+
+def state(connection: Connection) -> State:
+    """How far a database is from the newest version; it is not changed.
+
+    Raises:
+        MigrationError: It is newer than this program, or its tables are somebody else's.
+    """
+    script = ScriptDirectory.from_config(config())
+    newest = script.get_current_head()
+    revision = _revision(connection)
+    if revision == newest:
+        return "newest"
+    if revision is not None:
+        if revision not in {version.revision for version in script.walk_revisions()}:
             raise MigrationError(
                 f"was made by a newer version of Viva: its revision is {revision}, and this "
                 f"version knows them up to {newest}. Install the newer version, or set "
                 "DATABASE_URL or DATA_DIR to another database."
             )
-        taken = set(inspect(connection).get_table_names()) & set(SQLModel.metadata.tables)
-        if revision is None and taken:
-            raise MigrationError(
-                f"has tables that Viva has not made: {', '.join(sorted(taken))}. "
-                "Set DATABASE_URL or DATA_DIR to a database of its own."
-            )
-        command.upgrade(config(connection), "head")
+        return "behind"
+    taken = set(inspect(connection).get_table_names()) & set(SQLModel.metadata.tables)
+    if taken:
+        raise MigrationError(
+            f"has tables that Viva has not made: {', '.join(sorted(taken))}. "
+            "Set DATABASE_URL or DATA_DIR to a database of its own."
+        )
+    return "empty"
 
 
 def config(connection: Connection | None = None) -> Config:
