@@ -1,5 +1,6 @@
 """Every setting of Viva: one typed object, read from the environment and ``.env``."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -11,7 +12,16 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class SettingsError(Exception):
-    """A setting cannot be used; the text names it, its value and what is allowed."""
+    """A setting cannot be used; the text names it, its value and what is allowed.
+
+    Parameters:
+        message: The text: a line a setting.
+        names: The settings' names as fields, where each is of no use whatever the others are.
+    """
+
+    def __init__(self, message: str, *, names: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 class Settings(BaseSettings):
@@ -240,7 +250,11 @@ class Settings(BaseSettings):
                 f"{trouble['msg']}."
                 for trouble in error.errors(include_url=False)
             ]
-            raise SettingsError("\n".join(troubles)) from None
+            names = [str(trouble["loc"][0]) for trouble in error.errors()]
+            raise SettingsError("\n".join(troubles), names=names) from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise SettingsError(f".env cannot be read: {reason}.") from None
 
 
 def example() -> str:

@@ -15,7 +15,17 @@ from pipeline.embedded import EMBEDDED
 from pipeline.settings import Settings, SettingsError
 from pipeline.vendor import STAGES, Progress, Stage, Vendor
 
-__all__ = ["STAGES", "VENDORS", "Choice", "Progress", "Stage", "Vendor", "choose", "of_stage"]
+__all__ = [
+    "STAGES",
+    "VENDORS",
+    "Choice",
+    "Progress",
+    "Stage",
+    "Vendor",
+    "choose",
+    "choose_for",
+    "of_stage",
+]
 
 VENDORS: tuple[Vendor, ...] = (*CLOUD, *EMBEDDED)
 """Every vendor; ``auto`` takes the first of a stage that nothing keeps from being used."""
@@ -52,10 +62,16 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
     Raises:
         SettingsError: A name is unknown, or what it needs is missing.
     """
-    return {stage: _choose(stage, getattr(settings, stage), settings) for stage in STAGES}
+    return {stage: choose_for(stage, settings) for stage in STAGES}
 
 
-def _choose(stage: Stage, wanted: str, settings: Settings) -> Choice:
+def choose_for(stage: Stage, settings: Settings) -> Choice:
+    """A vendor for one stage.
+
+    Raises:
+        SettingsError: A name is unknown, or what it needs is missing.
+    """
+    wanted = str(getattr(settings, stage))
     if wanted == "auto":
         return _automatic(stage, settings)
     names = [name.strip() for name in wanted.split(",")]
