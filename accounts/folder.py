@@ -50,6 +50,9 @@ class Folder:
         except OSError as error:
             raise MailError(f"{self.path} cannot be written: {error.strerror}") from error
 
+    async def greet(self) -> None:
+        """A folder is seen to when the first letter comes."""
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

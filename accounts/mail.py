@@ -45,6 +45,14 @@ class Carrier(Protocol):
         """
         ...
 
+    async def greet(self) -> None:
+        """See whether letters would be taken, as far as can be told without one.
+
+        Raises:
+            MailError: They would not.
+        """
+        ...
+
     async def close(self) -> None:
         """Give back its connections."""
         ...
@@ -123,6 +131,21 @@ class Mail:
             raise MailError(f"{self.where} took longer than {self._timeout_secs:g} s") from None
         except ValueError as error:
             raise MailError(f"no mail can be made of it: {error}", permanent=True) from None
+
+    async def trouble(self, timeout_secs: float) -> str:
+        """Why no letter would be sent, as far as can be told without one; empty if one would.
+
+        Args:
+            timeout_secs: Longest that this may take.
+        """
+        try:
+            async with asyncio.timeout(timeout_secs):
+                await self._carrier.greet()
+        except TimeoutError:
+            return f"{self.where} did not answer within {timeout_secs:g} s"
+        except MailError as error:
+            return str(error)
+        return ""
 
     async def close(self) -> None:
         """Give back its connections."""

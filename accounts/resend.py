@@ -91,6 +91,9 @@ class Resend:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise MailError(f"Resend cannot be reached: {error or type(error).__name__}") from error
 
+    async def greet(self) -> None:
+        """Resend shows with the first letter whether it knows the key; nothing is asked of it."""
+
     async def close(self) -> None:
         """Close its connections."""
         if self._session is not None:

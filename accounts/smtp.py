@@ -111,6 +111,20 @@ class Smtp:
             raise MailError(f"{self.where}: {error}"[:_MOST_CHARS]) from error
         await self._part(server)
 
+    async def greet(self) -> None:
+        """Connect and sign in as for a letter, and part again.
+
+        Raises:
+            MailError: The server is not there, or does not let this program in.
+        """
+        try:
+            server = await self._connect("localhost")
+        except aiosmtplib.SMTPResponseException as error:
+            raise self._refused(error) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise MailError(f"{self.where}: {error}"[:_MOST_CHARS]) from error
+        await self._part(server)
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

@@ -64,6 +64,8 @@ class Post:
             raise trouble
         self.taken.append(letter)
 
+    async def greet(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
