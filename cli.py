@@ -24,13 +24,14 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 # Pipecat greets on import and logs to the terminal; the terminal is ours.
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 
+from accounts import accounts, mail, operator_key
 from accounts import commands as accounts_commands
-from accounts import operator_key
 from accounts.network import is_loopback_host
 from evals import commands as evals_commands
 from evals import report_commands, score_commands
 from knowledge.document import DocumentError, load
 from ledger import commands as ledger_commands
+from operating.doctor import commands as doctor_commands
 from pipeline.settings import Settings, SettingsError, example
 from pipeline.vendors import STAGES, choose, of_stage
 from recording import commands as recording_commands
@@ -47,6 +48,7 @@ app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
 for _commands in (evals_commands, score_commands, report_commands):
     app.add_typer(_commands.app)
+doctor_commands.mount(app, checks=[accounts.check_settings], mail=mail.Mail.from_settings)
 # Tests and benchmarks are part of the source, not of the package.
 sys.path.append(str(Path(__file__).parent))
 if (Path(__file__).parent / "benchmarks").is_dir():
@@ -292,18 +294,16 @@ def vendors(context: typer.Context) -> None:
         return
     settings = _settings()
     try:
-        choices = choose(settings)
-        trouble = ""
+        choices, trouble = choose(settings), ""
     except SettingsError as error:
         choices, trouble = {}, str(error)
     table = Table("stage", "vendor", "kind", "what it is", "status", box=None, pad_edge=False)
     for stage in STAGES:
         for vendor in of_stage(stage):
             choice = choices.get(stage)
+            status = vendor.missing(settings) or "available"
             if choice is not None and choice.vendor is vendor:
                 status = f"chosen ({choice.why})"
-            else:
-                status = vendor.missing(settings) or "available"
             table.add_row(stage, vendor.name, vendor.kind, vendor.detail, status)
     Console().print(table)
     if trouble:

@@ -1,0 +1,1 @@
+"""What is odd on this machine or in its settings, and what to change: ``viva doctor``."""

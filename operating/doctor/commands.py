@@ -1,0 +1,159 @@
+"""The command ``viva doctor``: what is odd here, and what to change."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from operating.doctor import configuration, machine, models
+from operating.doctor.finding import Finding, State
+from operating.doctor.measuring import Tell
+from pipeline.settings import Settings
+
+WIDTH = 80
+"""Columns of the table, or as many as the terminal has if it has more; at most 120."""
+
+MOST_WIDTH = 120
+
+_STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+def mount(
+    app: typer.Typer,
+    *,
+    checks: Sequence[Callable[[Settings], object]],
+    mail: Callable[[Settings], configuration.Mail],
+) -> None:
+    """Add the command.
+
+    Args:
+        app: To what.
+        checks: Each raises ``SettingsError`` where settings do not go together.
+        mail: Makes who takes letters.
+    """
+
+    @app.command(
+        epilog="""\b
+Examples:
+  viva doctor
+  viva doctor --quick --json | jq '.findings[] | select(.state != "ok")'"""
+    )
+    def doctor(
+        quick: Annotated[
+            bool, typer.Option("--quick", help="Leave out the models, which take seconds.")
+        ] = False,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+        ] = False,
+    ) -> None:
+        """Look at this machine and its settings, and say what is off and what to change.
+
+        The exit status is 0 if nothing has to be changed, 1 if something has, 2 if the settings
+        cannot be read.
+        """
+        terminal = Console(stderr=True, highlight=False)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        status = terminal.status("looking")
+
+        def tell(text: str) -> None:
+            if terminal.is_terminal:
+                status.update(escape(text))
+                status.start()
+
+        try:
+            findings = asyncio.run(examine(checks=checks, mail=mail, quick=quick, tell=tell))
+            status.stop()
+        except KeyboardInterrupt:
+            status.stop()
+            terminal.print("viva: interrupted", style="red")
+            # A model that is still being loaded must not be waited for, nor be torn down under it.
+            os._exit(130)
+        code = exit_status(findings)
+        if as_json:
+            said = {"status": code, "findings": [asdict(one) for one in findings]}
+            typer.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        else:
+            console = Console(highlight=False)
+            console.width = min(max(console.width, WIDTH), MOST_WIDTH)
+            print_table(findings, console)
+        raise typer.Exit(code)
+
+
+async def examine(
+    *,
+    checks: Sequence[Callable[[Settings], object]],
+    mail: Callable[[Settings], configuration.Mail],
+    quick: bool = False,
+    tell: Tell = lambda _: None,
+) -> list[Finding]:
+    """Look at everything; nothing is changed, and nothing but what settings name is connected to.
+
+    Args:
+        checks: Each raises ``SettingsError`` where settings do not go together.
+        mail: Makes who takes letters.
+        quick: Leave out the models.
+        tell: Told of progress.
+    """
+    settings, findings = configuration.read_settings()
+    tell("looking at the machine")
+    choices, vendors = configuration.vendors(settings)
+    document, knowledge = configuration.document(settings)
+    prices, priced = configuration.prices(settings, choices)
+    findings += [*configuration.together(settings, checks), *knowledge, *priced, *vendors]
+    findings += machine.processor()
+    findings += [*machine.cores(settings), *machine.load()]
+    runs_here = any(vendor.stage != "vad" for vendor in models.embedded(choices))
+    findings += machine.memory(settings, embedded=runs_here)
+    findings += [*machine.clock(prices), *machine.disk(settings)]
+    tell("looking at the network")
+    findings += await asyncio.to_thread(machine.port, settings)
+    findings += await asyncio.to_thread(configuration.database, settings)
+    findings += await configuration.mail(settings, mail)
+    if quick:
+        return findings
+    if document is None:
+        document = configuration.bundled()
+    cores = machine.usable_cores()
+    return findings + await models.examine(settings, document, choices, cores=cores, tell=tell)
+
+
+def exit_status(findings: Sequence[Finding]) -> int:
+    """0 if nothing has to be changed, 1 if something has, 2 if settings could not be read."""
+    problems = [one for one in findings if one.state == "problem"]
+    if any(one.area == configuration.UNREADABLE for one in problems):
+        return 2
+    return 1 if problems else 0
+
+
+def print_table(findings: Sequence[Finding], console: Console) -> None:
+    """Print findings in a table no wider than the console, and how many are off."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=console.width)
+    table.add_column("", no_wrap=True)
+    table.add_column("what", max_width=16, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("detail, and what to change", ratio=1, overflow="fold")
+    area = ""
+    for one in findings:
+        text = escape(one.detail)
+        if one.remedy:
+            text += f"\n[bold]→ {escape(one.remedy)}[/bold]"
+        shown = "" if one.area == area else one.area
+        area = one.area
+        style = _STYLES[one.state]
+        table.add_row(shown, escape(one.name), f"[{style}]{one.state}[/{style}]", text)
+    console.print(table)
+    counts = {state: sum(one.state == state for one in findings) for state in _STYLES}
+    off = [
+        f"{count} {state}{'' if count == 1 else 's'}"
+        for state, count in counts.items()
+        if count and state != "ok"
+    ]
+    console.print(f"\n{' and '.join(reversed(off))}." if off else "\nNothing is odd.")

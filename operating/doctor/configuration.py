@@ -1,0 +1,332 @@
+"""The settings, and what they name: vendors and keys, document, prices, database, mail."""
+
+import logging
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from dotenv.parser import parse_stream
+from pydantic import AliasChoices, SecretStr, ValidationError
+from rapidfuzz.distance import DamerauLevenshtein
+
+from knowledge.document import Document, DocumentError, load
+from ledger.database import Database, DatabaseError
+from ledger.prices import PriceError, Prices, check_prices
+from operating.doctor.finding import Finding
+from pipeline.settings import Settings, SettingsError
+from pipeline.vendor import STAGES, Stage
+from pipeline.vendors import Choice, choose_for
+
+ENV_FILE = Path(".env")
+
+MAIL_SECS = 4.0
+"""Longest wait for a mail server."""
+
+UNREADABLE = "settings"
+"""The area of settings that cannot be read."""
+
+LONG_CHARS = 7
+"""A name of so many letters may have two wrong and still be meant for a setting's; else one."""
+
+_STAGE_NAMES: Mapping[Stage, str] = {
+    "vad": "voice activity",
+    "stt": "speech to text",
+    "brain": "brain",
+    "tts": "text to speech",
+}
+
+
+class Mail(Protocol):
+    """Who takes letters, as far as it matters here."""
+
+    delivers: bool
+
+    @property
+    def where(self) -> str:
+        """Where they go, in a few words."""
+        ...
+
+    async def trouble(self, timeout_secs: float) -> str:
+        """Why no letter would be sent; empty if one would."""
+        ...
+
+
+def read_settings() -> tuple[Settings, list[Finding]]:
+    """The settings, each that cannot be read left at its default, and what is wrong with them."""
+    # What it says of lines that it cannot parse is said below, and better.
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)
+    findings = _env_file(ENV_FILE)
+    try:
+        settings = Settings.load()
+    except SettingsError as error:
+        settings, broken = _without(error)
+        return settings, [*broken, *findings]
+    if not findings:
+        where = f"{ENV_FILE} and the environment" if ENV_FILE.is_file() else "the environment"
+        findings.append(Finding(UNREADABLE, "values", "ok", f"read from {where}"))
+    return settings, findings
+
+
+def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
+    """The settings without those that an error names, and a finding for each of these."""
+    if not error.names:
+        remedy = f"Make {ENV_FILE} a text file that you may read; `viva settings` prints one."
+        findings = [Finding(UNREADABLE, str(ENV_FILE), "problem", str(error), remedy)]
+        try:
+            return Settings(_env_file=None), findings  # type: ignore[call-arg]
+        except ValidationError:  # the environment is broken, too; first things first
+            return Settings.model_construct(), findings
+    fields = [
+        next(one for one in Settings.model_fields if name in _names(one)) for name in error.names
+    ]
+    defaults = {field: Settings.model_fields[field].get_default() for field in fields}
+    broken = []
+    for field, text in zip(fields, str(error).splitlines(), strict=True):
+        default = "empty" if defaults[field] is None else defaults[field]
+        set_ones = {name.upper() for name in os.environ} & {one.upper() for one in _names(field)}
+        where = "in the environment" if set_ones else f"in {ENV_FILE}"
+        name = min(set_ones, default=field.upper())
+        remedy = f"Change {name} {where}, or remove it: its default is {default}."
+        broken.append(Finding(UNREADABLE, name, "problem", text, remedy))
+    return Settings(**defaults), broken
+
+
+def _names(field: str) -> tuple[str, ...]:
+    """The names of a setting: its field's, and what else it may be called."""
+    alias = Settings.model_fields[field].validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else ()
+    return (field, *(one for one in choices if isinstance(one, str)))
+
+
+def _meant(name: str) -> str:
+    """The setting whose name was mistyped, as far as that can be told; else empty."""
+    if len(name) < len("PORT"):
+        return ""
+    known = {one.upper() for field in Settings.model_fields for one in _names(field)}
+    mistakes = {one: DamerauLevenshtein.distance(name, one) for one in known}
+    nearest = min(sorted(mistakes), key=mistakes.__getitem__)
+    return nearest if 0 < mistakes[nearest] <= (1 if len(name) < LONG_CHARS else 2) else ""
+
+
+def _env_file(path: Path) -> list[Finding]:
+    """Lines of ``.env`` that cannot be read, names that no setting has, and who may read it."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            bindings = list(parse_stream(lines))
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except (OSError, UnicodeDecodeError):  # there is none, or read_settings says what it is
+        return []
+    findings = []
+    for line in bindings:
+        name = (line.key or "").upper()
+        if line.error:
+            shown = f"line {line.original.line}"
+            detail = f"{shown} is no setting; it is left out"
+            remedy = "Write it as NAME=value, a value with a space or # in quotes."
+            findings.append(Finding(UNREADABLE, f"{path}, {shown}", "warning", detail, remedy))
+        elif meant := _meant(name):
+            detail = f"{name} in line {line.original.line} is the name of no setting"
+            findings.append(
+                Finding(UNREADABLE, str(path), "warning", detail, f"Did you mean {meant}?")
+            )
+    secrets = [
+        name for name, value in _secrets(Settings.model_construct()).items() if value is None
+    ]
+    kept = {(line.key or "").upper() for line in bindings if line.value}
+    if os.name == "posix" and mode & 0o044 and kept & {name.upper() for name in secrets}:
+        detail = f"{path} holds keys, and other users of this machine may read it ({mode:o})"
+        findings.append(Finding(UNREADABLE, "permissions", "warning", detail, f"chmod 600 {path}"))
+    return findings
+
+
+def _secrets(settings: Settings) -> dict[str, Any]:
+    """The settings that are kept secret, by their fields."""
+    return {
+        name: getattr(settings, name)
+        for name, field in Settings.model_fields.items()
+        if field.annotation == SecretStr | None
+    }
+
+
+def vendors(settings: Settings) -> tuple[dict[Stage, Choice], list[Finding]]:
+    """Who is chosen for each stage, and what keeps others from it; keys are not shown."""
+    choices: dict[Stage, Choice] = {}
+    findings = []
+    for stage in STAGES:
+        try:
+            choice = choices[stage] = choose_for(stage, settings)
+        except SettingsError as error:
+            missing = str(error).rpartition("not set: ")[2].rstrip(".")
+            remedy = f"Set {stage.upper()}=auto, or to one of those that `viva vendors` lists."
+            if missing != str(error).rstrip("."):
+                remedy = f"Set {missing}, or {stage.upper()}=auto."
+            elif "not installed" in str(error):
+                remedy = "Run `make install`."
+            trouble = str(error).rstrip(".")
+            findings.append(Finding("vendors", _STAGE_NAMES[stage], "problem", trouble, remedy))
+            continue
+        first, *reserves = (
+            f"{one.label}, {'in the cloud' if one.kind == 'cloud' else 'here'}"
+            for one in choice.vendors
+        )
+        detail = f"{first} ({choice.why})"
+        if reserves:
+            detail += f"; then {'; '.join(reserves)}"
+        findings.append(Finding("vendors", _STAGE_NAMES[stage], "ok", detail))
+    return choices, [*findings, *_keys(settings, choices)]
+
+
+def _keys(settings: Settings, choices: Mapping[Stage, Choice]) -> list[Finding]:
+    """Which keys are set, and whether each can be one."""
+    findings = []
+    unused = []
+    held = {name: key for name, key in _secrets(settings).items() if name.endswith("_api_key")}
+    for name, key in held.items():
+        if key is None:
+            continue
+        text = key.get_secret_value()
+        if not text.isascii() or any(char.isspace() or char in "\"'<>…" for char in text):
+            detail = "has a space, a quote or a sign in it that no key has"
+            remedy = f"Copy {name.upper()} again, the key and nothing else."
+            findings.append(Finding("vendors", name.upper(), "problem", detail, remedy))
+        elif not _is_used(name, settings, choices):
+            unused.append(name.upper())
+    if unused:
+        detail = f"set, and used by no stage: {', '.join(unused)}"
+        findings.append(Finding("vendors", "further keys", "ok", detail))
+    if len(choices) == len(STAGES):
+        cloud = [
+            _STAGE_NAMES[stage]
+            for stage in STAGES
+            if any(one.kind == "cloud" for one in choices[stage].vendors)
+        ]
+        named = f"what callers say goes to one for: {', '.join(cloud)}"
+        detail = named if cloud else "no stage uses one"
+        findings.append(Finding("vendors", "cloud", "ok", detail))
+    return findings
+
+
+def _is_used(key: str, settings: Settings, choices: Mapping[Stage, Choice]) -> bool:
+    """Whether somebody who is chosen needs a key, or may take it."""
+    if key == "resend_api_key":
+        return True
+    without = settings.model_copy(update={key: None})
+    chosen = [vendor for choice in choices.values() for vendor in choice.vendors]
+    return any(
+        one.missing(without) or (key == "brain_api_key" and one.name == "openai") for one in chosen
+    )
+
+
+def document(settings: Settings) -> tuple[Document | None, list[Finding]]:
+    """What calls are answered from."""
+    try:
+        loaded = load(settings.knowledge)
+    except DocumentError as error:
+        remedy = (
+            "Set KNOWLEDGE to a Markdown file with headings or a JSON Resume, or leave it empty."
+        )
+        return None, [Finding("document", "KNOWLEDGE", "problem", str(error), remedy)]
+    named = settings.knowledge or "the bundled CV"
+    detail = f"{named}: {loaded.title}, {len(loaded.sections)} sections"
+    return loaded, [Finding("document", "KNOWLEDGE", "ok", detail)]
+
+
+def bundled() -> Document:
+    """The document that comes with Viva, for when another cannot be read."""
+    return load()
+
+
+def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices, list[Finding]]:
+    """The price table, and whether every vendor has its price where there is a cap."""
+    try:
+        table = Prices.of(settings)
+    except PriceError as error:
+        remedy = f"Correct {settings.data_dir / 'prices.toml'}, or remove it."
+        shipped = Prices.load(cache_ttl=settings.claude_cache_ttl)
+        return shipped, [Finding("money", "prices", "problem", str(error), remedy)]
+    try:
+        check_prices(table, choices, settings)
+    except SettingsError as error:
+        detail, _, remedy = str(error).partition("\n")
+        return table, [Finding("money", "prices", "problem", detail, remedy)]
+    if unpriced := table.missing(choices, settings):
+        detail = f"{len(unpriced)} of the vendors have none; their use is reckoned as free"
+        return table, [Finding("money", "prices", "warning", detail, unpriced[0])]
+    detail = f"every vendor that is chosen has one; the newest is from {table.newest}"
+    return table, [Finding("money", "prices", "ok", detail)]
+
+
+def together(settings: Settings, checks: Sequence[Callable[[Settings], object]]) -> list[Finding]:
+    """Whether settings go together.
+
+    Args:
+        settings: The settings.
+        checks: Each raises :class:`SettingsError` if they do not.
+    """
+    findings = []
+    for check in checks:
+        try:
+            check(settings)
+        except SettingsError as error:
+            detail, remedy = _split(str(error))
+            findings.append(Finding("sign-in", "AUTH", "problem", detail, remedy))
+    if not findings:
+        detail = f"AUTH={settings.auth}, HOST={settings.host}"
+        findings.append(Finding("sign-in", "AUTH", "ok", detail))
+    return findings
+
+
+def database(settings: Settings) -> list[Finding]:
+    """Whether the ledger's database answers, and has the tables of this version."""
+    try:
+        found = Database.examine(settings)
+    except DatabaseError as error:
+        detail, remedy = _split(str(error))
+        remedy = remedy or "Set DATABASE_URL, or leave it empty for SQLite in DATA_DIR."
+        return [Finding("database", "tables", "problem", detail, remedy)]
+    if found.state == "behind":
+        detail = f"{found.where}: its tables are an older version's"
+        remedy = "Back it up, then run `viva serve`, which migrates it."
+        return [Finding("database", "tables", "warning", detail, remedy)]
+    said = {
+        "newest": "its tables are up to date",
+        "empty": "it answers; its tables are made at the first start",
+        "absent": "is made at the first start",
+    }[found.state]
+    return [Finding("database", "tables", "ok", f"{found.where}: {said}")]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What is wrong, and what to do, of what an error says."""
+    what, *rest = re.split(r"[.;] (?=(?:Set|Check|Install|Leave|write)\b)", text, maxsplit=1)
+    remedy = rest[0] if rest else ""
+    return what, remedy[:1].upper() + remedy[1:]
+
+
+async def mail(settings: Settings, carrier: Callable[[Settings], Mail]) -> list[Finding]:
+    """Where mail goes, and whether it would be taken.
+
+    Args:
+        settings: The settings.
+        carrier: Makes who takes it; raises :class:`SettingsError`.
+    """
+    try:
+        post = carrier(settings)
+    except SettingsError as error:
+        detail, remedy = _split(str(error))
+        return [Finding("mail", "sender", "problem", detail, remedy)]
+    if not post.delivers:
+        detail = f"written to {post.where}, and sent to nobody"
+        if settings.auth == "off" or not settings.public_url:
+            return [Finding("mail", "folder", "ok", detail)]
+        remedy = "Set RESEND_API_KEY or SMTP_URL: callers cannot sign in without their link."
+        return [Finding("mail", "folder", "warning", detail, remedy)]
+    kind = "Resend" if settings.resend_api_key is not None else "SMTP"
+    if trouble := await post.trouble(MAIL_SECS):
+        remedy = "Correct SMTP_URL, or see to the mail server; mail waits until it is taken."
+        return [Finding("mail", kind, "problem", trouble, remedy)]
+    asked = "RESEND_API_KEY is set; Resend is not asked" if kind == "Resend" else "it answers"
+    return [Finding("mail", kind, "ok", f"sent by {post.where}: {asked}")]
