@@ -11,7 +11,7 @@ from pipeline.vendors import STAGES, choose
 
 ROOMS = (
     *("accounts", "ledger", "operating", "pipeline", "processors", "recording", "transports"),
-    *("knowledge", "evals"),
+    *("knowledge", "models", "evals"),
 )
 
 
