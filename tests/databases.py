@@ -183,6 +183,12 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def sqlite_url(sqlite_with_tables: Path, tmp_path: Path) -> str:
+    """The address of a SQLite database of the test's own; its tables are made."""
+    return f"sqlite:///{shutil.copyfile(sqlite_with_tables, tmp_path / 'viva.db')}"
+
+
 @pytest.fixture(params=ENGINES)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database of the test's own without any table."""
@@ -196,16 +202,14 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture(params=ENGINES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a database of the test's own, for one process or several.
 
     Its tables are made, and they are empty. Making them anew for each test would take a quarter of
     a second, so they are copied.
     """
     if request.param == "sqlite":
-        path = tmp_path / "viva.db"
-        shutil.copyfile(request.getfixturevalue("sqlite_with_tables"), path)
-        yield f"sqlite:///{path}"
+        yield request.getfixturevalue("sqlite_url")
         return
     cluster: Cluster = request.getfixturevalue("cluster")
     url = cluster.create_with_tables()

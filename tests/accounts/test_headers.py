@@ -1,7 +1,5 @@
 """What a browser is told: its cookies' flags, and what its pages may do."""
 
-from pathlib import Path
-
 import pytest
 
 from accounts.headers import HSTS_SECS
@@ -13,9 +11,9 @@ PROXIED = {"trusted_proxies": "127.0.0.1", "public_url": "https://viva.example.c
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One database is enough here: what browsers are told is the same on both."""
-    return f"sqlite:///{tmp_path / 'viva.db'}"
+    return sqlite_url
 
 
 def flags(answer: Answer, name: str) -> dict[str, object]:

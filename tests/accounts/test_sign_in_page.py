@@ -2,20 +2,21 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.accounts.house import ADA, House, OpenHouse
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 CHROMIUM = shutil.which("chromium")
+expect.set_options(timeout=60_000)
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("the page's tests need Debian's chromium: apt-get install chromium")
@@ -26,14 +27,16 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One database is enough here: what the pages do is the same on both."""
-    return f"sqlite:///{tmp_path / 'viva.db'}"
+    return sqlite_url
 
 
 async def fresh(browser: Browser, troubles: list[str]) -> Page:
     """A page in a browser of its own, whose complaints are kept."""
-    page = await (await browser.new_context()).new_page()
+    context = await browser.new_context()
+    context.set_default_timeout(60_000)
+    page = await context.new_page()
 
     def complain(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

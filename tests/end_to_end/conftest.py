@@ -30,9 +30,9 @@ def lighthouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def servers(lighthouse: Path) -> Iterator[Servers]:
+def servers() -> Iterator[Servers]:
     """A loaded server for a document ('' is the bundled CV), kept until a test ends it."""
-    running = {knowledge: Viva(KNOWLEDGE=knowledge) for knowledge in ("", str(lighthouse))}
+    running: dict[str, Viva] = {}
 
     def server_for(knowledge: str) -> Viva:
         if knowledge not in running or not running[knowledge].running:

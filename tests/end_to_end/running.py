@@ -30,8 +30,10 @@ from transports.wav import INPUT_RATE, OUTPUT_RATE, read_wav
 CHROMIUM = shutil.which("chromium")
 VIVA = Path(sys.executable).with_name("viva")
 Samples = npt.NDArray[np.float64]
-LISTEN_SECS = 30.0
-LOAD_SECS = 90.0
+LISTEN_SECS = 60.0
+LOAD_SECS = 180.0
+CALL_SECS = 180.0
+"""Longest wait for a server to listen, for its models, and for a call to be over."""
 MICROPHONE_RATE = 48_000
 
 FLAGS = (
@@ -194,7 +196,7 @@ class Viva:
 
     def get(self, path: str) -> Any:
         """A JSON answer of the server."""
-        with urllib.request.urlopen(f"{self.url}/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/{path}", timeout=60) as answer:
             return json.load(answer)
 
     def loaded(self) -> Self:
@@ -218,6 +220,18 @@ class Viva:
         if self.process.stdout is not None:
             self.process.stdout.close()
         self._data.cleanup()
+
+
+def viva_call(url: str, wav: Path, *options: str) -> tuple[int, str, str]:
+    """The exit status, output and complaints of ``viva call --json``."""
+    made = subprocess.run(
+        [VIVA, "call", "--wav", wav, "--json", "--url", url, *options],
+        capture_output=True,
+        text=True,
+        timeout=CALL_SECS,
+        check=False,
+    )
+    return made.returncode, made.stdout, " ".join(made.stderr.split())
 
 
 def microphone(path: Path, *parts: float | str | bytes) -> Path:
@@ -267,7 +281,7 @@ async def microphones_in_use(page: Page) -> int:
     return int(live)
 
 
-async def until(page: Page, expression: str, *, secs: float = 20.0) -> None:
+async def until(page: Page, expression: str, *, secs: float = 60.0) -> None:
     """Wait until an expression is true in the page, whose CSP forbids ``wait_for_function``."""
     deadline = time.monotonic() + secs
     while not await page.evaluate(expression):

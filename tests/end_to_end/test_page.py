@@ -1,11 +1,13 @@
-"""Calls on the page, in real Chromium, to a server in a process of its own, on the real engines."""
+"""Calls to a server in a process of its own, on the real engines: in Chromium, and without it."""
 
 import asyncio
+import json
 import logging
 import os
 import re
 import signal
 import urllib.request
+import wave
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -31,14 +33,15 @@ from tests.end_to_end.running import (
     recognised,
     spoken,
     until,
+    viva_call,
 )
 from transports.caller import Caller
 from transports.wav import OUTPUT_RATE
 
-needs_chromium = pytest.mark.skipif(
+no_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="calls on the page need Debian's chromium"
 )
-pytestmark = [pytest.mark.browser, pytest.mark.sound]
+pytestmark = pytest.mark.real_time
 
 GREETING_SECS = 7.0
 """The caller's silence while a call is set up and they are greeted."""
@@ -48,7 +51,8 @@ SETTLED_SECS = 0.1
 """A message on its way to the worklet, a ramp of 30 ms, and the tap's own 20 ms."""
 
 
-@needs_chromium
+@no_chromium
+@pytest.mark.browser
 async def test_a_call_on_the_page_answered_interrupted_and_answered_again(
     servers: Servers, engines: Any, tmp_path: Path
 ) -> None:
@@ -66,7 +70,7 @@ async def test_a_call_on_the_page_answered_interrupted_and_answered_again(
         await until(page, "viva.state === 'speaking'")
         assert await microphones_in_use(page) == 1
         await until(
-            page, "viva.transcript.some((entry) => entry.turn === 2 && entry.record)", secs=45
+            page, "viva.transcript.some((entry) => entry.turn === 2 && entry.record)", secs=120
         )
         await page.get_by_role("button", name="Hang up").click()
         await until(page, "viva.state === 'ended'")
@@ -175,7 +179,39 @@ def _in_order(words: list[str], *expected: str) -> bool:
     return all(word in rest for word in expected)
 
 
-@needs_chromium
+async def test_a_caller_without_a_browser(servers: Servers, engines: Any, tmp_path: Path) -> None:
+    heard = tmp_path / "heard.wav"
+    wav = AUDIO / "where-studied.wav"
+    url = servers("").socket_url
+    status, out, _ = await asyncio.to_thread(viva_call, url, wav, "--out", str(heard))
+    assert status == 0
+    call = json.loads(out)
+    assert set(call) == {"turns", "ended"}
+    assert call["ended"] == "hangup"
+    (turn,) = call["turns"]
+    fields = (
+        "said transcript decision confidence sections answer e2e_latency_ms interrupted heard_text"
+    )
+    assert set(turn) >= set(fields.split())
+    assert turn["said"] == "where-studied.wav"
+    assert turn["transcript"] == "Where did she study mathematics?"
+    assert turn["decision"] == "respond"
+    assert turn["confidence"] in ("high", "medium", "low")
+    assert turn["sections"] == ["education"]
+    assert turn["heard_text"] == turn["answer"]
+    assert 0 < turn["e2e_latency_ms"] < 5000
+    assert turn["interrupted"] is False
+    with wave.open(str(heard)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (24_000, 1, 2)
+        audio = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+    said = await recognised(engines, audio[-10 * OUTPUT_RATE :], OUTPUT_RATE)
+    assert "yale" in said
+    assert "mathematics" in said
+
+
+@no_chromium
+@pytest.mark.browser
+@pytest.mark.thorough
 async def test_a_server_that_is_stopped_says_so_and_leaves_nothing(
     servers: Servers, lighthouse: Path, engines: Any, tmp_path: Path
 ) -> None:
@@ -186,7 +222,7 @@ async def test_a_server_that_is_stopped_says_so_and_leaves_nothing(
         page = await opened(browser, viva.url)
         await page.get_by_role("button", name=re.compile("^Call ")).click()
         await until(page, "viva.state === 'speaking' && viva.litLines.length")
-        status = await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=5.0)
+        status = await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=60.0)
         await expect(page.get_by_role("heading", name="Viva is closing")).to_be_visible()
         await expect(page.locator("#ended-message")).to_contain_text("The server is being stopped.")
         assert await page.evaluate("viva.ended.reason") == "shutdown"
@@ -197,7 +233,9 @@ async def test_a_server_that_is_stopped_says_so_and_leaves_nothing(
     assert "Traceback" not in viva.stderr
 
 
-@needs_chromium
+@no_chromium
+@pytest.mark.browser
+@pytest.mark.thorough
 async def test_a_server_that_is_gone_is_noticed(servers: Servers, tmp_path: Path) -> None:
     viva = servers("")
     async with chromium(microphone(tmp_path / "silence.wav", 30.0)) as browser:
@@ -212,7 +250,9 @@ async def test_a_server_that_is_gone_is_noticed(servers: Servers, tmp_path: Path
         await expect(page.get_by_role("button", name="Call again")).to_be_visible()
 
 
-@needs_chromium
+@no_chromium
+@pytest.mark.browser
+@pytest.mark.thorough
 async def test_a_worker_that_is_killed_takes_only_its_own_call_with_it(tmp_path: Path) -> None:
     """Its page calls again and is greeted; the caller of the other worker is answered meanwhile."""
     now = asyncio.get_running_loop().time
@@ -260,7 +300,7 @@ async def _says_that_the_line_dropped(page: Page) -> None:
 
 def _open_calls(viva: Viva) -> list[int]:
     """How many calls each worker has, by its number."""
-    with urllib.request.urlopen(f"{viva.url}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{viva.url}/metrics", timeout=60) as answer:
         families = text_string_to_metric_families(answer.read().decode())
         calls = {
             int(sample.labels["worker"]): int(sample.value)
@@ -271,7 +311,7 @@ def _open_calls(viva: Viva) -> list[int]:
     return [calls[number] for number in sorted(calls)]
 
 
-async def _true(condition: Callable[[], bool], *, secs: float = 10.0) -> None:
+async def _true(condition: Callable[[], bool], *, secs: float = 60.0) -> None:
     async with asyncio.timeout(secs):
         while not await asyncio.to_thread(condition):
             await asyncio.sleep(0.1)

@@ -17,12 +17,13 @@ from tests.end_to_end.running import CHROMIUM, VIVA, Viva, chromium, microphone,
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.sound,
+    pytest.mark.thorough,
+    pytest.mark.real_time,
     pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium"),
 ]
 
 CALLER = "ada@example.com"
-MAIL_SECS = 20.0
+MAIL_SECS = 60.0
 GREETING_SECS = 7.0
 
 
@@ -91,7 +92,7 @@ async def _sign_in(page: Page, data: Path) -> None:
 async def _call(page: Page) -> None:
     await expect(page.get_by_text(CALLER)).to_be_visible()
     await page.get_by_role("button", name="Call Viva").click()
-    await until(page, "viva.transcript.some((entry) => entry.turn === 2 && entry.record)", secs=60)
+    await until(page, "viva.transcript.some((entry) => entry.turn === 2 && entry.record)", secs=120)
     await page.get_by_role("button", name="Hang up").click()
     await until(page, "viva.state === 'ended'")
     seen = await page.evaluate("wire.messages.map((message) => message.data?.type)")
@@ -140,7 +141,7 @@ def _listed(data: Path, what: str) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     listed: list[dict[str, Any]] = json.loads(done.stdout)
     return listed

@@ -20,7 +20,8 @@ from transports.wav import OUTPUT_RATE
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.sound,
+    pytest.mark.thorough,
+    pytest.mark.real_time,
     pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium"),
 ]
 
@@ -47,7 +48,7 @@ async def test_a_call_on_the_page_is_heard_decided_and_spoken_by_the_vendors(
                 await until(
                     page,
                     "viva.transcript.some((entry) => entry.turn === 2 && entry.record)",
-                    secs=60,
+                    secs=120,
                 )
                 await page.get_by_role("button", name="Hang up").click()
                 await until(page, "viva.state === 'ended'")

@@ -16,7 +16,8 @@ from tests.vendors.simulate import Simulators
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.sound,
+    pytest.mark.thorough,
+    pytest.mark.real_time,
     pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium"),
 ]
 
@@ -50,14 +51,14 @@ async def recorded_in_chromium(tmp_path: Path) -> Path:
             page = await opened(browser, server.loaded().url)
             await page.get_by_role("button", name="Call Viva").click()
             answered = "viva.transcript.some((entry) => entry.turn === 2 && entry.record)"
-            await until(page, answered, secs=60)
+            await until(page, answered, secs=120)
             await page.get_by_role("button", name="Hang up").click()
             await until(page, "viva.state === 'ended'")
         return await asyncio.to_thread(_kept, server.data_dir / "recordings", tmp_path)
 
 
 def _kept(folder: Path, tmp_path: Path) -> Path:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (found := list(folder.glob("*.mcap"))) or not Recording.read(found[0]).whole:
         assert time.monotonic() < deadline, "the recording is not whole"
         time.sleep(0.1)

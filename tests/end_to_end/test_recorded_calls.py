@@ -5,19 +5,20 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
+from loguru import logger
 from mcap.reader import make_reader
 from playwright.async_api import expect
+from pydantic import SecretStr
 
 from recording.recording import Recording
 from recording.transcript import transcript
-from tests.conftest import AUDIO
+from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from tests.end_to_end.running import (
     CHROMIUM,
     VIVA,
@@ -28,57 +29,45 @@ from tests.end_to_end.running import (
     recognised,
     until,
 )
-from transports.caller import Caller
+from transports.caller import Caller, HeardCall
 
 KEY = "a-token-that-reads-metrics"
 QUESTION = "Where did she study mathematics?"
 
 
-@pytest.fixture(scope="module")
-def asking() -> Iterator[Viva]:
-    """A server that records who agrees."""
-    with Viva(RECORD="calls", ADMINS="ada@example.com", METRICS_TOKEN=KEY) as viva:
-        yield viva.loaded()
+def recordings(data_dir: Path) -> list[Path]:
+    return sorted((data_dir / "recordings").glob("*"))
 
 
-def recordings(viva: Viva) -> list[Path]:
-    return sorted((viva.data_dir / "recordings").glob("*"))
-
-
-def finished(viva: Viva, count: int = 1) -> Recording:
-    """The latest of a server's recordings, once there are so many and all are whole."""
-    deadline = time.monotonic() + 10
-    while len(recordings(viva)) < count or not all(map(_whole, recordings(viva))):
-        assert time.monotonic() < deadline, recordings(viva)
-        time.sleep(0.1)
-    latest = max(recordings(viva), key=lambda path: path.stat().st_mtime_ns)
-    return Recording.read(latest)
+def finished(data_dir: Path) -> Recording:
+    """A server's only recording, once it is whole."""
+    deadline = time.monotonic() + 60
+    while not recordings(data_dir) or not all(map(_whole, recordings(data_dir))):
+        assert time.monotonic() < deadline, recordings(data_dir)
+        time.sleep(0.05)
+    (path,) = recordings(data_dir)
+    return Recording.read(path)
 
 
 def _whole(path: Path) -> bool:
     return path.stat().st_size > 0 and Recording.read(path).whole
 
 
-def call(viva: Viva, *options: str) -> dict[str, Any]:
-    wav = str(AUDIO / "where-studied.wav")
-    made = subprocess.run(
-        [VIVA, "call", "--wav", wav, "--json", "--url", viva.socket_url, *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    result: dict[str, Any] = json.loads(made.stdout)
-    return result
+async def call(listening: Any, *, record: bool = False) -> HeardCall:
+    url = str(listening.make_url("/call")).replace("http", "ws", 1)
+    return await Caller(url, [AUDIO / "where-studied.wav"], record=record).call()
 
 
-async def test_a_caller_without_a_browser_is_recorded_only_if_they_agree(
-    asking: Viva, engines: Any
+@in_virtual_time
+async def test_a_caller_is_recorded_only_if_they_agree(
+    serving: ServerFactory, engines: Any, tmp_path: Path
 ) -> None:
-    await asyncio.to_thread(call, asking)
-    assert recordings(asking) == []
-    heard = await asyncio.to_thread(call, asking, "--record")
-    recording = await asyncio.to_thread(finished, asking)
+    asking = {"record": "calls", "admins": "ada@example.com", "metrics_token": SecretStr(KEY)}
+    async with serving(**asking) as (_, listening):
+        await call(listening)
+        assert recordings(tmp_path) == []
+        heard = await call(listening, record=True)
+        recording = await asyncio.to_thread(finished, tmp_path)
     assert recording.metadata["consent"] == "asked"
     assert recording.vendors == {
         "vad": "silero",
@@ -89,7 +78,7 @@ async def test_a_caller_without_a_browser_is_recorded_only_if_they_agree(
     said = transcript(recording)
     assert [one.who for one in said] == ["agent", "caller", "agent"]
     assert said[1].text == QUESTION
-    assert said[2].heard == heard["turns"][0]["heard_text"]
+    assert said[2].heard == heard.turns[0].heard_text
     (decision,) = recording.topic("/brain/DecisionFrame")
     assert decision.data["sections"] == ["education"]
     _is_what_its_schemas_say(recording.path)
@@ -99,7 +88,7 @@ async def test_a_caller_without_a_browser_is_recorded_only_if_they_agree(
     assert "mathematics" in await recognised(engines, caller, 16_000)
     content = recording.path.read_bytes()
     everything = json.dumps([dict(recording.metadata), *(m.data for m in recording.messages)])
-    for secret in (KEY, "ada@example.com", str(asking.data_dir)):
+    for secret in (KEY, "ada@example.com", str(tmp_path)):
         assert secret not in everything
         assert secret.encode() not in content
 
@@ -111,6 +100,8 @@ def _is_what_its_schemas_say(path: Path) -> None:
             jsonschema.validate(json.loads(message.data), json.loads(schema.data))
 
 
+@pytest.mark.thorough
+@pytest.mark.real_time
 def test_a_server_that_is_killed_in_a_call_leaves_a_recording_that_can_be_repaired() -> None:
     with Viva(RECORD="all") as viva:
         viva.loaded()
@@ -120,13 +111,13 @@ def test_a_server_that_is_killed_in_a_call_leaves_a_recording_that_can_be_repair
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while not _decided(viva):
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
             viva.process.send_signal(signal.SIGKILL)
             viva.process.wait()
-        (path,) = recordings(viva)
+        (path,) = recordings(viva.data_dir)
         cut = Recording.read(path)
         assert not cut.whole
         assert cut.metadata["consent"] == "told"
@@ -140,34 +131,32 @@ def test_a_server_that_is_killed_in_a_call_leaves_a_recording_that_can_be_repair
 def _decided(viva: Viva) -> bool:
     return any(
         True
-        for path in recordings(viva)
+        for path in recordings(viva.data_dir)
         if path.stat().st_size
         for _ in Recording.read(path).topic("/brain/DecisionFrame")
     )
 
 
 @pytest.mark.browser
-@pytest.mark.sound
+@pytest.mark.thorough
+@pytest.mark.real_time
 @pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium")
-async def test_a_caller_on_the_page_is_asked_and_their_answer_is_kept_to(
-    asking: Viva, tmp_path: Path
-) -> None:
-    before = recordings(asking)
-    async with chromium(microphone(tmp_path / "silence.wav", 60.0)) as browser:
-        page = await opened(browser, asking.url)
-        await page.get_by_role("button", name="Call Viva").click()
-        await until(page, "viva.state === 'listening'")
-        assert await page.evaluate("viva.recorded") is None
-        await page.get_by_role("button", name="Hang up").click()
-        await until(page, "viva.state === 'ended'")
-        await page.get_by_role("radio", name="Yes").check()
-        await page.get_by_role("button", name="Call again").click()
-        await until(page, "viva.state === 'speaking'")
-        await expect(page.get_by_text("This call is being recorded.")).to_be_visible()
-        await page.get_by_role("button", name="Hang up").click()
-        await until(page, "viva.state === 'ended'")
-        recording = await asyncio.to_thread(finished, asking, len(before) + 1)
-    assert recording.path not in before
+async def test_a_caller_on_the_page_is_asked_and_their_answer_is_kept_to(tmp_path: Path) -> None:
+    with Viva(RECORD="calls") as asking:
+        async with chromium(microphone(tmp_path / "silence.wav", 60.0)) as browser:
+            page = await opened(browser, asking.loaded().url)
+            await page.get_by_role("button", name="Call Viva").click()
+            await until(page, "viva.state === 'listening'")
+            assert await page.evaluate("viva.recorded") is None
+            await page.get_by_role("button", name="Hang up").click()
+            await until(page, "viva.state === 'ended'")
+            await page.get_by_role("radio", name="Yes").check()
+            await page.get_by_role("button", name="Call again").click()
+            await until(page, "viva.state === 'speaking'")
+            await expect(page.get_by_text("This call is being recorded.")).to_be_visible()
+            await page.get_by_role("button", name="Hang up").click()
+            await until(page, "viva.state === 'ended'")
+            recording = await asyncio.to_thread(finished, asking.data_dir)
     assert recording.metadata["consent"] == "asked"
     assert [one.who for one in transcript(recording)] == ["agent"]
     assert list(recording.topic("/caller/page")), "what the page reported is there"
@@ -175,22 +164,19 @@ async def test_a_caller_on_the_page_is_asked_and_their_answer_is_kept_to(
     assert end.data["reason"] == "hangup"
 
 
+@in_virtual_time
 async def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_call(
-    asking: Viva,
+    serving: ServerFactory, tmp_path: Path
 ) -> None:
-    folder, away = asking.data_dir / "recordings", asking.data_dir / "recordings-away"
-    folder.mkdir(exist_ok=True)
-    folder.rename(away)
-    folder.write_text("a file where the folder should be")
-    try:
-        caller = Caller(asking.socket_url, [AUDIO / "where-studied.wav"], record=True)
-        heard = await caller.call()
-    finally:
-        folder.unlink()
-        away.rename(folder)
+    (tmp_path / "recordings").write_text("a file where the folder should be")
+    log: list[str] = []
+    sink = logger.add(log.append, level="WARNING", format="{message}\n{exception}")
+    async with serving(record="calls") as (_, listening):
+        heard = await call(listening, record=True)
+    logger.remove(sink)
     assert heard.turns[0].decision == "respond"
     assert heard.ended == "hangup"
     told = [one["data"] for _, one in heard.messages if one["type"] == "server-message"]
     assert [one["on"] for one in told if one["type"] == "recorded"][-1] is False
-    assert "ends early: " in asking.stderr
-    assert "Traceback" not in asking.stderr
+    assert any("ends early: " in line for line in log)
+    assert not any("Traceback" in line for line in log)

@@ -25,7 +25,7 @@ class Scene:
         """Somebody who calls, once their call has begun or been refused."""
         caller = QuietCaller(str(self.listening.make_url("/call")).replace("http", "ws", 1))
         self._calls.append(asyncio.create_task(caller.run()))
-        await asyncio.wait_for(caller.began.wait(), 20.0)
+        await asyncio.wait_for(caller.began.wait(), 60.0)
         return caller
 
     async def get(self, path: str) -> tuple[int, str]:
@@ -34,7 +34,7 @@ class Scene:
 
     async def over(self) -> None:
         """Wait until every caller's call is over."""
-        await asyncio.wait_for(asyncio.gather(*self._calls), 20.0)
+        await asyncio.wait_for(asyncio.gather(*self._calls), 60.0)
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def test_a_draining_server_turns_callers_away_in_words_and_lets_open_calls
         assert early.heard_bytes > heard, "the greeting goes on"
         assert not finishing.done()
         early.hang_up()
-        await asyncio.wait_for(finishing, 5.0)
+        await asyncio.wait_for(finishing, 60.0)
         await at.over()
         assert early.ended == "hangup"
 

@@ -122,6 +122,7 @@ class CallLogServer:
 
     async def _secure(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Content-Security-Policy"] = CSP
+        response.headers.setdefault("Cache-Control", "no-cache")
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Content-Type-Options"] = "nosniff"
 

@@ -59,6 +59,7 @@ class Peer:
         self.messages: list[ClientMessage] = []
         self.clock_ahead = 1000.0
         self.times: list[float] = []
+        self.failures: list[BaseException] = []
         self.closed = asyncio.Event()
         self._news = asyncio.Event()
         self._began: float | None = None
@@ -266,6 +267,7 @@ class PageServer:
 
     async def _secure(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Content-Security-Policy"] = CSP
+        response.headers.setdefault("Cache-Control", "no-cache")
 
     async def _index(self, _request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")
@@ -297,6 +299,7 @@ class PageServer:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         peer = Peer(socket)
+        peer.failures = self.failures  # of its own test, however late
         self.calls.append(peer)
         if self.refusal is not None:
             await peer.tell(self.refusal)
@@ -309,7 +312,7 @@ class PageServer:
         try:
             await peer.hear_out(self._watched)
         except Exception as error:
-            self.failures.append(error)
+            peer.failures.append(error)
         finally:
             peer.closed.set()
             await socket.close()
@@ -321,7 +324,7 @@ class PageServer:
         except (asyncio.CancelledError, ConnectionResetError):
             raise
         except Exception as error:
-            self.failures.append(error)
+            peer.failures.append(error)
             raise
 
 

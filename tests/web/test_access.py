@@ -77,7 +77,7 @@ def test_every_control_and_region_has_a_name(server: PageServer, page: Page) -> 
     expect(page.get_by_role("button", name="Call again")).to_be_visible()
 
 
-@pytest.mark.sound
+@pytest.mark.real_time
 def test_keyboard(server: PageServer, page: Page) -> None:
     server.script = hold
     call = page.get_by_role("button", name="Call Viva")

@@ -1,13 +1,12 @@
 """Before the microphone: who is signed in, whether a line is free, and what is told if not."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
 from tests.web.cloud import CLOUD
-from tests.web.conftest import CHROMIUM, FLAGS, until
+from tests.web.conftest import until
 from tests.web.scene import greet
 from tests.web.server import PageServer, Peer
 from transports.messages import ClientReady, End, Hangup
@@ -108,20 +107,15 @@ def hung_up(page: Page, server: PageServer) -> None:
 
 
 @pytest.fixture
-def undecided(playwright_: Playwright, server: PageServer) -> Iterator[Page]:
-    """A browser whose owner does not answer the question about the microphone."""
-    browser = playwright_.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-    page.goto(server.url)
-    page.wait_for_selector("main section")
+def undecided(page: Page) -> Page:
+    """The page of somebody who does not answer the question about the microphone."""
     page.evaluate(
         """() => {
           navigator.mediaDevices.getUserMedia = () =>
             new Promise((resolve) => { window.allow = resolve; });
         }"""
     )
-    yield page
-    browser.close()
+    return page
 
 
 def test_a_line_that_is_lost_while_the_browser_asks(server: PageServer, undecided: Page) -> None:

@@ -194,7 +194,7 @@ def test_a_device_is_believed_as_far_as_it_can_be_true(
 LEADING_SECS = 0.15
 
 
-@pytest.mark.sound
+@pytest.mark.real_time
 def test_an_answer_is_reported_when_it_is_heard_in_the_servers_clock(
     server: PageServer, page: Page
 ) -> None:

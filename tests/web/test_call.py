@@ -13,7 +13,7 @@ from tests.web.scene import ABOUT, ask, decision, greet, record, speechlike
 from tests.web.server import CAPTURE_RATE, VOICE_RATE, PageServer, Peer, tone
 from transports.messages import Cap, ClientReady, Duck, End, Stage
 
-pytestmark = [pytest.mark.browser, pytest.mark.sound]
+pytestmark = [pytest.mark.browser, pytest.mark.real_time]
 
 STEEPEST = 0.5 * 2 * np.pi * 500 / VOICE_RATE
 """The largest step between two samples of the test tone."""

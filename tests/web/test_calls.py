@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from ledger.log_filter import DECISIONS, WHYS
 from pipeline.records import Caller
 from tests.web.call_log import CallLogServer
-from tests.web.conftest import until
+from tests.web.conftest import heeded, until
 from tests.web.made_up_calls import MARKUP, RECORDED, RECORDED_SECS
 
 pytestmark = pytest.mark.browser
@@ -34,20 +34,15 @@ def server(log_server: CallLogServer) -> CallLogServer:
 
 
 @pytest.fixture
-def visit(context: BrowserContext, server: CallLogServer) -> Iterator[Visit]:
-    """Opens a page of the log. An error in its console, the CSP's included, fails the test."""
-    complaints: list[str] = []
+def visit(tab: Page, server: CallLogServer) -> Iterator[Visit]:
+    """Opens a page of the log, which must not complain."""
 
     def open_page(path: str) -> Page:
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda said: complaints.append(said.text) if said.type == "error" else None
-        )
-        page.goto(server.url + path)
-        return page
+        tab.goto(server.url + path)
+        return tab
 
-    yield open_page
+    with heeded(tab) as complaints:
+        yield open_page
     # What the server refused is told on the page; the browser notes it besides.
     assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
 
@@ -486,7 +481,7 @@ def current(page: Page) -> str | None:
     return found.get_attribute("id") if found.count() else None
 
 
-@pytest.mark.sound
+@pytest.mark.real_time
 def test_the_turn_is_marked_as_its_recording_plays(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
     until(page, f"document.getElementById('place').max === '{RECORDED_SECS:g}'")
@@ -519,7 +514,7 @@ def test_the_turn_is_marked_as_its_recording_plays(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
-@pytest.mark.sound
+@pytest.mark.real_time
 def test_the_recording_can_be_played_from_any_turn(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
     until(page, "document.getElementById('audio').readyState >= 1")
@@ -582,8 +577,9 @@ def test_a_recording_that_is_damaged_is_told_of(server: CallLogServer, visit: Vi
 # Every screen.
 
 
+@pytest.mark.parametrize("drawn", [False, pytest.param(True, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("path", ["calls", f"calls/{RECORDED}"])
-def test_screens(visit: Visit, tmp_path: Path, path: str) -> None:
+def test_screens(visit: Visit, tmp_path: Path, path: str, drawn: bool) -> None:
     page = visit(path)
     settled(page)
     if path == "calls":
@@ -592,17 +588,15 @@ def test_screens(visit: Visit, tmp_path: Path, path: str) -> None:
         page.set_viewport_size({"width": width, "height": height})
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert over <= 0, f"{path} is {over} px too wide at {width} px"
-        for scheme in ("light", "dark"):
+        for scheme in ("light", "dark") if drawn else ():
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.screenshot(path=tmp_path / f"{width}-{scheme}.png")
-    assert len(list(tmp_path.glob("*.png"))) == 2 * len(WIDTHS)
+    assert len(list(tmp_path.glob("*.png"))) == (2 * len(WIDTHS) if drawn else 0)
 
 
-def test_in_forced_colours_the_bars_can_still_be_seen(
-    browser: Browser, server: CallLogServer
-) -> None:
-    context = browser.new_context(forced_colors="active")
-    page = context.new_page()
+def test_in_forced_colours_the_bars_can_still_be_seen(tab: Page, server: CallLogServer) -> None:
+    page = tab
+    page.emulate_media(forced_colors="active")
     page.goto(f"{server.url}calls/{RECORDED}")
     settled(page)
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -618,7 +612,6 @@ def test_in_forced_colours_the_bars_can_still_be_seen(
         "(rect) => getComputedStyle(rect).fill"
     )
     assert fills != paper
-    context.close()
 
 
 # What has no page.

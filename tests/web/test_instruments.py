@@ -56,7 +56,7 @@ def test_before_a_call_it_says_who_will_be_at_work_and_the_caps(cloud: Page) -> 
 def test_a_whole_call_over_cloud_services(server: PageServer, cloud: Page) -> None:
     server.script = partial(cloud_call, answer_secs=0.3)
     call(cloud)
-    until(cloud, "viva.turns.length === 6 && viva.turns[5].type === 'turn'", secs=25)
+    until(cloud, "viva.turns.length === 6 && viva.turns[5].type === 'turn'")
     expect(cloud.locator("#services [aria-current]")).to_contain_text("Hibari, voice heart")
     expect(cloud.locator("#services")).to_contain_text("Claude haiku-4-5")
     expect(cloud.locator("#failovers")).to_have_text("ElevenLabs failed. Hibari took over.")
