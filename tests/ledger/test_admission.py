@@ -10,7 +10,7 @@ def test_processes_that_are_killed_neither_exceed_the_cap_nor_leak_a_hold(
 ) -> None:
     notes = tmp_path / "notes"
     notes.mkdir()
-    seen = admission.run(database_url, 4.0, notes)
+    seen = admission.run(database_url, 3.0, notes)
     assert seen.killed >= admission.PROCESSES // 2
     assert seen.expired > 0
     assert seen.samples > 0

@@ -217,7 +217,7 @@ async def play(
             await scene.let_holds_expire(ledger, wait=wait)
             await scene.come_again(workers)
             await scene.hang_up()
-            status = await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=30.0)
+            status = await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=60.0)
             assert status == 0, viva.stderr
             assert viva.left == [], "processes are left"
             outcome.written = await asyncio.to_thread(ledger.calls)
