@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks import barge_in, budgets, density, grounded, start, turn, vad
 from benchmarks.commands import app
@@ -28,20 +29,28 @@ MEASURES: dict[str, Callable[[], Any]] = {
 }
 """What takes its time, most of which is that of callers who speak and listen."""
 
+BY_TEST = {
+    "density": "test_two_calls_are_answered_and_their_cost_is_a_figure",
+    "turn": "test_what_viva_adds_to_a_turn_is_told_by_stage",
+    "barge_in": "test_the_voice_is_ducked_before_it_is_stopped",
+    "start": "test_a_call_has_a_cold_and_warm_start",
+}
+
 
 @pytest.fixture(scope="module")
-def measured() -> Iterator[Callable[[str], Any]]:
-    """What a benchmark has measured. All are run at once; one that is asked for again, anew."""
+def measured(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Any]]:
+    """What a benchmark has measured: those that are wanted are run at once."""
+    wanted = [
+        name
+        for name, test in BY_TEST.items()
+        if any(item.name == test for item in request.session.items)
+    ]
     with ThreadPoolExecutor(len(MEASURES)) as pool:
-        going = {name: pool.submit(measure) for name, measure in MEASURES.items()}
-
-        def result(name: str) -> Any:
-            begun = going.pop(name, None)
-            return begun.result() if begun else MEASURES[name]()
-
-        yield result
+        going = {name: pool.submit(MEASURES[name]) for name in wanted}
+        yield lambda name: going[name].result()
 
 
+@pytest.mark.thorough
 def test_two_calls_are_answered_and_their_cost_is_a_figure(measured: Callable[[str], Any]) -> None:
     result = measured("density")
     viva = result["viva"]
@@ -57,6 +66,7 @@ def test_two_calls_are_answered_and_their_cost_is_a_figure(measured: Callable[[s
     json.dumps(result)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not PEERS, reason="no peer is installed: make install-bench")
 @pytest.mark.parametrize("name", PEERS)
 def test_a_peer_answers_the_same_callers(name: str) -> None:
@@ -65,6 +75,7 @@ def test_a_peer_answers_the_same_callers(name: str) -> None:
     assert row["chunks"] > 50
 
 
+@pytest.mark.thorough
 def test_what_viva_adds_to_a_turn_is_told_by_stage(measured: Callable[[str], Any]) -> None:
     result = measured("turn")
     (row,) = result["viva"]["by_calls"]
@@ -73,6 +84,7 @@ def test_what_viva_adds_to_a_turn_is_told_by_stage(measured: Callable[[str], Any
     assert turn.table(result)[1][:2] == ["viva", "1"]
 
 
+@pytest.mark.thorough
 def test_the_voice_is_ducked_before_it_is_stopped(measured: Callable[[str], Any]) -> None:
     row = measured("barge_in")
     assert row["barges"] > 0
@@ -81,6 +93,7 @@ def test_the_voice_is_ducked_before_it_is_stopped(measured: Callable[[str], Any]
     assert row["confirmed_to_stop_ms"]["n"] > 0
 
 
+@pytest.mark.thorough
 def test_a_call_has_a_cold_and_warm_start(measured: Callable[[str], Any]) -> None:
     row = measured("start")
     assert row["cold_ms"]["n"] == row["warm_ms"]["n"] == 1
@@ -136,16 +149,15 @@ def test_a_server_ends_with_its_callers() -> None:
 
 
 def test_an_unknown_system_or_number_is_refused_by_name() -> None:
-    def bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [str(Path(sys.executable).parent / "viva"), "bench", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def bench(*arguments: str) -> Any:
+        return CliRunner().invoke(app, arguments)
 
     assert app.info.help
-    unknown: Any = bench("density", "--systems", "vapi")
-    assert unknown.returncode == 2
+    unknown = bench("density", "--systems", "vapi")
+    assert unknown.exit_code == 2
     assert "'vapi' is no system; allowed: viva, viva-turn-model, pipecat" in unknown.stderr
     number = bench("turn", "--calls", "many")
-    assert number.returncode == 2
+    assert number.exit_code == 2
     assert "--calls='many'" in number.stderr
 
 

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import soak
 
 
+@pytest.mark.thorough
 def test_callers_hang_up_and_call_again_and_every_turn_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -179,7 +179,6 @@ hesitations = st.lists(st.floats(0.0, 0.45), min_size=4, max_size=4)
 
 
 @pytest.mark.parametrize("reports", [True, False], ids=["reporting page", "mute page"])
-@settings(max_examples=40, deadline=None)
 @given(waits=overs, interims=hesitations, instant=st.booleans())
 def test_nothing_of_an_old_answer_follows_bot_interrupted(
     reports: bool, waits: list[float], interims: list[float], instant: bool
@@ -188,11 +187,12 @@ def test_nothing_of_an_old_answer_follows_bot_interrupted(
     assert_nothing_old_follows_an_interruption(call)
 
 
-@settings(max_examples=3, deadline=None)
-@given(st.lists(st.tuples(overs, hesitations), min_size=40, max_size=40))
-def test_nor_in_any_of_forty_calls_of_one_process(
-    callers: list[tuple[list[float], list[float]]],
-) -> None:
+@pytest.mark.parametrize("many", [10, pytest.param(40, marks=pytest.mark.thorough)])
+@settings(max_examples=3)
+@given(data=st.data())
+def test_nor_in_any_of_many_calls_of_one_process(many: int, data: st.DataObject) -> None:
+    callers = data.draw(st.lists(st.tuples(overs, hesitations), min_size=many, max_size=many))
+
     async def play(waits: list[float], interims: list[float]) -> ScriptedCall:
         async with ScriptedCall() as call:
             await speaks_over(waits, interims)(call)
