@@ -1,8 +1,7 @@
-"""What the tests share: the loaded engines, a running server, the recordings."""
+"""What the tests share: virtual time, a running server, the recordings."""
 
 import telemetry  # noqa: F401 - before anything that has some  # isort: skip
 
-import asyncio
 import dataclasses
 import functools
 import sys
@@ -17,14 +16,11 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from hypothesis import settings as hypothesis_settings
 from loguru import logger
 
-from knowledge.document import load
 from pipeline import clock
 from pipeline.engines import Engines
-from pipeline.settings import Settings
-from pipeline.vendors import choose
 from server import Server
 
-pytest_plugins = ["pytester", "tests.databases", "tests.lateness"]
+pytest_plugins = ["pytester", "tests.databases", "tests.engines", "tests.lateness"]
 
 AUDIO = Path(__file__).parent / "audio"
 TODAY = time.time()
@@ -41,25 +37,27 @@ logger.add(sys.stderr, level="WARNING")
 
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Hold a test's calls in virtual time, in which engines take what they really took.
+    """Hold a test's calls in virtual time, in which engines take what they computed.
 
-    Server, caller and simulators must all be of this process; their sockets are real.
+    What else the machine does takes none, so that a busy one holds the same calls. Server, caller
+    and simulators must all be of this process; their sockets are real.
     """
 
     @functools.wraps(test)
     def held(*args: Any, **kwargs: Any) -> None:
-        clock.run(test(*args, **kwargs), start=TODAY, counted=True)
+        clock.run(test(*args, **kwargs), start=TODAY, counted=True, counted_by=clock.CPU_CLOCK)
 
     return held
 
 
-@pytest.fixture(scope="session")
-def engines() -> Engines:
-    """Every embedded engine, loaded once for all tests."""
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    document = load()
-    choices = choose(settings)
-    return asyncio.run(Engines.load(settings, document, choices, lambda _label, _share: None))
+def with_instant_engines(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Hold a test in virtual time in which engines take none: the same steps on any machine."""
+
+    @functools.wraps(test)
+    def held(*args: Any, **kwargs: Any) -> None:
+        clock.run(test(*args, **kwargs))
+
+    return held
 
 
 ServerFactory = Callable[..., Any]

@@ -49,7 +49,7 @@ class ManyCalls(RuleBasedStateMachine):
 
 
 TestManyCalls = ManyCalls.TestCase
-TestManyCalls.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestManyCalls.settings = settings(stateful_step_count=40)
 
 
 @given(turns=st.integers(0, 20))

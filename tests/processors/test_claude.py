@@ -23,6 +23,7 @@ from processors.decision import BrainError, Question, UsageReport
 from processors.extractive import ExtractiveBrain
 from processors.grounded import Aborted, GroundedCaller
 from processors.prefix import restatements
+from tests.conftest import with_instant_engines
 from tests.processors.deciding import (
     DOCUMENT,
     FIRST,
@@ -64,6 +65,7 @@ async def claude(
 # What goes out.
 
 
+@with_instant_engines
 async def test_a_request_forces_one_grounded_tool_call_over_a_cached_prefix() -> None:
     async with claude() as (brain, vendor):
         await events(brain)
@@ -86,6 +88,7 @@ async def test_a_request_forces_one_grounded_tool_call_over_a_cached_prefix() ->
     assert request.headers["authorization"] == "***"
 
 
+@with_instant_engines
 async def test_the_conversation_is_what_was_heard_and_words_of_a_caller_stay_words() -> None:
     history = (
         Exchange("Who was she?", "She was a mathematician"),
@@ -104,6 +107,7 @@ async def test_the_conversation_is_what_was_heard_and_words_of_a_caller_stay_wor
     assert "never an instruction" in vendor.messages[0].body["system"][0]["text"]
 
 
+@with_instant_engines
 async def test_the_prefix_is_counted_and_brought_over_the_models_minimum() -> None:
     async with claude() as (brain, vendor):
         assert brain.prefix.counted
@@ -130,6 +134,7 @@ def test_what_lengthens_the_prefix_is_the_documents_own_words_under_its_own_sect
     assert restatements(DOCUMENT) == restatements(DOCUMENT)
 
 
+@with_instant_engines
 async def test_a_document_too_short_to_be_cached_is_sent_without_caching_or_warming() -> None:
     short = dataclasses.replace(DOCUMENT, sections=DOCUMENT.sections[:1])
     heard: list[str] = []
@@ -147,6 +152,7 @@ async def test_a_document_too_short_to_be_cached_is_sent_without_caching_or_warm
     assert any("fewer than the 4096 that the model caches" in line for line in heard)
 
 
+@with_instant_engines
 async def test_a_vendor_that_cannot_count_leaves_an_estimate_that_errs_low() -> None:
     async with claude() as (counted, _):
         pass
@@ -162,6 +168,7 @@ async def test_a_vendor_that_cannot_count_leaves_an_estimate_that_errs_low() -> 
 # The cache.
 
 
+@with_instant_engines
 async def test_the_greeting_warms_the_cache_that_every_turn_reads() -> None:
     async with claude() as (brain, vendor):
         warmed = await brain.warm()
@@ -181,6 +188,7 @@ async def test_the_greeting_warms_the_cache_that_every_turn_reads() -> None:
         assert "tool_choice" not in warm_up.body
 
 
+@with_instant_engines
 async def test_calls_that_begin_together_warm_the_cache_once() -> None:
     async with claude(settings={"cache_ttl": "1h"}) as (brain, vendor):
         used = await asyncio.gather(*(brain.warm() for _ in range(5)))
@@ -191,6 +199,7 @@ async def test_calls_that_begin_together_warm_the_cache_once() -> None:
         assert warm_ups[0].body["system"][0]["cache_control"]["ttl"] == "1h"
 
 
+@with_instant_engines
 async def test_a_prefix_that_has_expired_is_written_again_and_that_is_counted() -> None:
     async with claude() as (brain, vendor):
         await brain.warm()
@@ -200,6 +209,7 @@ async def test_a_prefix_that_has_expired_is_written_again_and_that_is_counted() 
         assert report.usage.cache_write_tokens >= 4096
 
 
+@with_instant_engines
 async def test_a_warm_up_that_fails_is_no_reason_to_fail() -> None:
     async with claude(settings={"api_key": "sk-wrong"}) as (brain, _):
         assert await brain.warm() == Usage()
@@ -209,6 +219,7 @@ async def test_a_warm_up_that_fails_is_no_reason_to_fail() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
+@with_instant_engines
 async def test_the_call_arrives_whole_wherever_it_is_cut(seed: int) -> None:
     odd = dataclasses.replace(RIGHT, arguments='{"a": "\\ud83d\\ude00 \\"é\\" \\\\ 😀", "b": []}')
     async with claude(script=(odd,), seed=seed) as (brain, _):
@@ -260,6 +271,7 @@ async def calling(brain: ClaudeBrain, **settings: Any) -> AsyncIterator[tuple[Pi
         await asyncio.wait_for(running, 5)
 
 
+@with_instant_engines
 async def test_the_first_sentence_leaves_while_the_calls_json_is_still_arriving() -> None:
     async with claude(tokens_per_sec=150) as (brain, vendor), calling(brain) as (worker, ear):
         await worker.queue_frame(TurnFrame(turn=1, question=QUESTION))
@@ -272,6 +284,7 @@ async def test_the_first_sentence_leaves_while_the_calls_json_is_still_arriving(
         ]
 
 
+@with_instant_engines
 async def test_without_eager_streaming_the_vendor_would_hold_it_back() -> None:
     async with claude(tokens_per_sec=150) as (brain, vendor):
         for tool in brain._tools:
@@ -282,6 +295,7 @@ async def test_without_eager_streaming_the_vendor_would_hold_it_back() -> None:
         assert turn.said[0][0] >= last_delta[-1]
 
 
+@with_instant_engines
 async def test_an_interruption_closes_the_stream_at_the_vendor_and_counts_what_it_cost() -> None:
     aborted: list[Aborted] = []
     async with (
@@ -303,6 +317,7 @@ async def test_an_interruption_closes_the_stream_at_the_vendor_and_counts_what_i
     assert 10 < usage.output_tokens < 80
 
 
+@with_instant_engines
 async def test_closing_the_iterator_is_enough_to_end_it_at_the_vendor() -> None:
     async with claude(tokens_per_sec=60) as (brain, vendor):
         streaming = brain.decide(Question(QUESTION))
@@ -311,6 +326,7 @@ async def test_closing_the_iterator_is_enough_to_end_it_at_the_vendor() -> None:
         assert await until_ended(vendor.messages[0]) == "aborted"
 
 
+@with_instant_engines
 async def test_turns_share_a_connection() -> None:
     async with claude() as (brain, _):
         await events(brain)
@@ -343,6 +359,7 @@ def named(fault: Fault) -> str:
 
 
 @pytest.mark.parametrize("fault", BEFORE, ids=named)
+@with_instant_engines
 async def test_a_fault_before_a_word_was_said_is_made_up_for(fault: Fault) -> None:
     async with claude(fault) as (brain, vendor):
         turn = await decide(brain)
@@ -355,6 +372,7 @@ async def test_a_fault_before_a_word_was_said_is_made_up_for(fault: Fault) -> No
 
 
 @pytest.mark.parametrize("kind", ["drop", "error", "garbage", "eof", "stall"])
+@with_instant_engines
 async def test_a_fault_in_the_middle_of_the_answer_ends_it_with_words(kind: Any) -> None:
     async with claude(Fault(kind, 0, after_chars=INTO_THE_SECOND)) as (brain, vendor):
         turn = await decide(brain, decision_timeout_secs=1.5)
@@ -364,6 +382,7 @@ async def test_a_fault_in_the_middle_of_the_answer_ends_it_with_words(kind: Any)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404])
+@with_instant_engines
 async def test_what_cannot_succeed_is_not_tried_again_but_spoken(status: int) -> None:
     async with claude(Fault("status", status=status)) as (brain, vendor):
         turn = await decide(brain)
@@ -373,6 +392,7 @@ async def test_what_cannot_succeed_is_not_tried_again_but_spoken(status: int) ->
     assert f"HTTP {status}" in turn.fault
 
 
+@with_instant_engines
 async def test_a_vendor_that_asks_for_more_patience_than_there_is_is_not_waited_for() -> None:
     async with claude(Fault("status", status=429, retry_after="60")) as (brain, vendor):
         turn = await decide(brain)
@@ -385,6 +405,7 @@ async def test_a_vendor_that_asks_for_more_patience_than_there_is_is_not_waited_
     assert not refused.value.permanent
 
 
+@with_instant_engines
 async def test_nobody_listening_is_a_temporary_fault() -> None:
     async with claude() as (brain, vendor):
         await vendor.stop()
@@ -394,6 +415,7 @@ async def test_nobody_listening_is_a_temporary_fault() -> None:
 
 
 @pytest.mark.parametrize("stop", ["refusal", "max_tokens", "model_context_window_exceeded"])
+@with_instant_engines
 async def test_a_decision_that_is_cut_short_is_no_decision(stop: str) -> None:
     cut = dataclasses.replace(RIGHT, arguments=RIGHT.json[:60], stop=stop)
     async with claude(script=(cut,)) as (brain, vendor):
@@ -403,6 +425,7 @@ async def test_a_decision_that_is_cut_short_is_no_decision(stop: str) -> None:
     assert len(vendor.messages) == 2
 
 
+@with_instant_engines
 async def test_a_decision_longer_than_the_setting_is_cut_by_the_vendor() -> None:
     async with claude(settings={"max_tokens": 20}) as (brain, vendor):
         turn = await decide(brain)
@@ -410,6 +433,7 @@ async def test_a_decision_longer_than_the_setting_is_cut_by_the_vendor() -> None
     assert vendor.messages[0].body["max_tokens"] == 20
 
 
+@with_instant_engines
 async def test_free_text_is_never_spoken() -> None:
     written = Reply(tool="", text="She was born in Paris, I think.")
     async with claude(script=(written,)) as (brain, _):
@@ -420,6 +444,7 @@ async def test_free_text_is_never_spoken() -> None:
         assert (await decide(brain)).words == [FIRST, SECOND]
 
 
+@with_instant_engines
 async def test_a_second_call_is_seen_and_not_spoken() -> None:
     twice = dataclasses.replace(RIGHT, also=PASSED_ON)
     async with claude(script=(twice,)) as (brain, _):
@@ -428,6 +453,7 @@ async def test_a_second_call_is_seen_and_not_spoken() -> None:
         assert (await decide(brain)).words == [FIRST, SECOND]
 
 
+@with_instant_engines
 async def test_an_unknown_section_is_refused_before_any_audio() -> None:
     made_up = {"sections": ["hobbies"], "confidence": "high", "answer": FIRST}
     async with claude(script=(Reply("respond", made_up),)) as (brain, _):
@@ -435,6 +461,7 @@ async def test_an_unknown_section_is_refused_before_any_audio() -> None:
     assert turn.words == [PHRASES.unsupported]
 
 
+@with_instant_engines
 async def test_an_escalation_is_spoken_in_the_models_words() -> None:
     async with claude(script=(PASSED_ON,)) as (brain, _):
         turn = await decide(brain)
@@ -442,18 +469,16 @@ async def test_an_escalation_is_spoken_in_the_models_words() -> None:
     assert turn.words == ["I will pass that on to a person."]
 
 
-async def test_the_simulator_can_answer_by_the_embedded_brain() -> None:
-    embedded = await asyncio.to_thread(ExtractiveBrain.load, DOCUMENT)
-    try:
-        async with claude(brain=embedded, first_token=Latency(0.02, 0.3)) as (brain, _):
-            over_the_wire = await decide(brain, "Where did she get her doctorate?")
-            directly = await decide(embedded, "Where did she get her doctorate?")
-        assert over_the_wire.words == directly.words
-        assert over_the_wire.decision.sections == directly.decision.sections == ("education",)
-    finally:
-        embedded.close()
+@with_instant_engines
+async def test_the_simulator_can_answer_by_the_embedded_brain(extractive: ExtractiveBrain) -> None:
+    async with claude(brain=extractive, first_token=Latency(0.02, 0.3)) as (brain, _):
+        over_the_wire = await decide(brain, "Where did she get her doctorate?")
+        directly = await decide(extractive, "Where did she get her doctorate?")
+    assert over_the_wire.words == directly.words
+    assert over_the_wire.decision.sections == directly.decision.sections == ("education",)
 
 
+@with_instant_engines
 async def test_tokens_are_counted_once_over_two_attempts() -> None:
     async with claude(Fault("error", 0, after_chars=30)) as (brain, _):
         await brain.warm()
@@ -465,6 +490,7 @@ async def test_tokens_are_counted_once_over_two_attempts() -> None:
     assert alone.usage.output_tokens < usage.output_tokens < 2 * alone.usage.output_tokens
 
 
+@with_instant_engines
 async def test_the_key_is_in_no_log_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[str] = []
     sink = logger.add(heard.append, level="TRACE", format="{message} {exception} {extra}")

@@ -47,11 +47,6 @@ KEY = "simulated-deepgram-key"
 QUESTION = "Where did she study mathematics?"
 
 
-@pytest.fixture(scope="module")
-def silero() -> SileroEngine:
-    return SileroEngine.load()
-
-
 def recording(name: str) -> bytes:
     with wave.open(str(AUDIO / f"{name}.wav")) as file:
         assert (file.getframerate(), file.getnchannels()) == (16_000, 1)
@@ -290,17 +285,14 @@ def test_a_cough_is_a_final_without_words_and_proposes_nothing(silero: SileroEng
     assert simulator.requests[0].kinds() == ["Finalize", "CloseStream"]
 
 
-def test_a_simulator_with_an_ear_of_its_own_really_transcribes(silero: SileroEngine) -> None:
-    engine = WhisperEngine.load(workers=1)
-
+def test_a_simulator_with_an_ear_of_its_own_really_transcribes(
+    silero: SileroEngine, whisper: WhisperEngine
+) -> None:
     async def story(call: Call, _: DeepgramSimulator) -> None:
         await call.say(silence(0.5), recording("where-studied"), silence(1))
         await call.say(recording("cough"), silence(1), recording("at-yale"), silence(2))
 
-    try:
-        call, _ = told(silero, story, transcriber=engine.transcribe)
-    finally:
-        engine.close()
+    call, _ = told(silero, story, transcriber=whisper.transcribe)
     asked = f"{RECORDINGS['where-studied']} {RECORDINGS['at-yale']}"
     assert word_error_rate([(asked, call.words())]) < 0.2
     assert call.story().count("end proposed") >= 2

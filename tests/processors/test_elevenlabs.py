@@ -30,6 +30,7 @@ from pipeline.frames import EndCallFrame, SentenceFrame
 from processors.elevenlabs import ElevenLabsTTS
 from processors.elevenlabs_whole import ElevenLabsWholeTTS, client
 from processors.speech_timeline import Sentence, SpeechTimeline, Word
+from tests.conftest import with_instant_engines
 from tests.vendors.elevenlabs import SECS_A_CHARACTER, ElevenLabsSimulator, Fault, tone
 
 VASSAR = "She studied mathematics at Vassar."
@@ -126,6 +127,7 @@ def same(one: bytes, other: bytes, *, secs: float = 0.003) -> bool:
 # An answer
 
 
+@with_instant_engines
 async def test_an_answer_is_one_context_and_each_sentence_stands_before_its_own_audio() -> None:
     sent = answer(VASSAR, YALE, NAVY)
     async with simulator() as sim:
@@ -177,6 +179,7 @@ async def test_an_answer_is_one_context_and_each_sentence_stands_before_its_own_
     assert request.close_code == 1000
 
 
+@with_instant_engines
 async def test_the_voice_begins_before_the_answer_is_complete() -> None:
     start, one, other, end = answer(VASSAR, YALE)
     async with simulator() as sim:
@@ -189,6 +192,7 @@ async def test_the_voice_begins_before_the_answer_is_complete() -> None:
 
 
 @pytest.mark.parametrize("sync", [True, False])
+@with_instant_engines
 async def test_a_word_stands_where_it_begins(sync: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     tts_url = ElevenLabsTTS._build_websocket_url
     if not sync:  # Then the vendor times a whole text with its first audio.
@@ -225,6 +229,7 @@ def stretches_frames(down: Sequence[Frame]) -> list[SentenceFrame]:
 
 
 @pytest.mark.parametrize("make", [voice, whole])
+@with_instant_engines
 async def test_a_prompt_is_a_context_of_its_own(make: Any) -> None:
     async with simulator() as sim:
         prompt = TTSSpeakFrame(VASSAR, append_to_context=False)
@@ -237,6 +242,7 @@ async def test_a_prompt_is_a_context_of_its_own(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [voice, whole])
+@with_instant_engines
 async def test_leading_silence_is_left_out_once_an_answer(make: Any) -> None:
     async with simulator() as sim:
         kept, _ = await hear(make(sim, trim_leading_silence=False), *answer(VASSAR, YALE))
@@ -247,6 +253,7 @@ async def test_leading_silence_is_left_out_once_an_answer(make: Any) -> None:
     assert sound(kept).endswith(sound(cut))
 
 
+@with_instant_engines
 async def test_text_without_times_is_still_announced_in_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -261,7 +268,7 @@ async def test_text_without_times_is_still_announced_in_order(
 # Interruptions
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     before=st.floats(0, 0.25),
     between=st.floats(0, 0.05),
@@ -269,6 +276,7 @@ async def test_text_without_times_is_still_announced_in_order(
     sentences=st.lists(st.sampled_from([VASSAR, NAVY]), min_size=1, max_size=3),
 )
 @pytest.mark.parametrize("make", [voice, whole])
+@with_instant_engines
 async def test_nothing_of_an_answer_leaves_after_its_interruption(
     make: Any, before: float, between: float, ended: bool, sentences: list[str]
 ) -> None:
@@ -291,6 +299,7 @@ async def test_nothing_of_an_answer_leaves_after_its_interruption(
         assert {m["context_id"] for m in request.told("close_context")} == opened
 
 
+@with_instant_engines
 async def test_ten_answers_cut_off_at_once_stay_within_the_vendors_five_contexts() -> None:
     cut: list[Frame] = []
     for _ in range(10):
@@ -307,6 +316,7 @@ async def test_ten_answers_cut_off_at_once_stay_within_the_vendors_five_contexts
     assert announced(down)[-1] == YALE
 
 
+@with_instant_engines
 async def test_an_interruption_aborts_the_whole_answers_request() -> None:
     async with simulator(realtime_factor=1.0) as sim:
         down, up = await hear(
@@ -334,6 +344,7 @@ DROPS = [
 
 @pytest.mark.parametrize("faults", DROPS)
 @pytest.mark.parametrize("make", [voice, whole])
+@with_instant_engines
 async def test_no_sentence_is_lost_or_said_twice_when_a_connection_drops(
     make: Any, faults: list[Fault]
 ) -> None:
@@ -350,6 +361,7 @@ async def test_no_sentence_is_lost_or_said_twice_when_a_connection_drops(
     assert told(down).count("TTSStoppedFrame") == 1
 
 
+@with_instant_engines
 async def test_a_context_that_the_vendor_ends_too_early_is_opened_again() -> None:
     fault = Fault("final", request=1)
     async with simulator(fault) as sim:
@@ -374,6 +386,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("faults", "named"), REFUSALS)
+@with_instant_engines
 async def test_a_refusal_is_final_and_another_voice_can_say_the_rest(
     faults: list[Fault], named: str
 ) -> None:
@@ -397,6 +410,7 @@ async def test_a_refusal_is_final_and_another_voice_can_say_the_rest(
     assert told(down)[-1] == "EndCallFrame"
 
 
+@with_instant_engines
 async def test_a_vendor_that_falls_silent_is_given_up_and_the_rest_handed_over() -> None:
     start, one, other, end = answer(VASSAR, YALE)
     async with simulator(Fault("stall", after_secs=1.0)) as sim:
@@ -417,6 +431,7 @@ async def test_a_vendor_that_falls_silent_is_given_up_and_the_rest_handed_over()
 
 
 @pytest.mark.parametrize("make", [voice, whole])
+@with_instant_engines
 async def test_a_vendor_that_stalls_once_is_asked_again(make: Any) -> None:
     again = {"stall_retries": 1} if make is voice else {"retries": 1}
     async with simulator(Fault("stall", request=1)) as sim:
@@ -429,6 +444,7 @@ async def test_a_vendor_that_stalls_once_is_asked_again(make: Any) -> None:
     assert sound(down).endswith(await tone(VASSAR) + await tone(YALE))
 
 
+@with_instant_engines
 async def test_a_vendor_that_is_gone_is_given_up() -> None:
     async with simulator() as sim:
         url = sim.url
@@ -440,6 +456,7 @@ async def test_a_vendor_that_is_gone_is_given_up() -> None:
     assert "after 3 attempts" in errors(up)[-1]
 
 
+@with_instant_engines
 async def test_garbage_is_reported_and_the_answer_is_heard() -> None:
     async with simulator(Fault("garbage", request=1, after_secs=0.5)) as sim:
         down, up = await hear(voice(sim), *answer(VASSAR, YALE))
@@ -448,6 +465,7 @@ async def test_garbage_is_reported_and_the_answer_is_heard() -> None:
     assert sound(down).endswith(await tone(VASSAR) + await tone(YALE))
 
 
+@with_instant_engines
 async def test_the_connection_is_kept_through_a_long_silence() -> None:
     async with simulator() as sim:
         tts = voice(sim, inactivity_timeout_secs=1, keepalive_secs=0.4)
@@ -462,6 +480,7 @@ async def test_the_connection_is_kept_through_a_long_silence() -> None:
     ("status", "named"),
     [(401, "invalid_api_key"), (402, "payment_required"), (404, "voice_not_found")],
 )
+@with_instant_engines
 async def test_a_refused_request_of_the_sdk_is_final(status: int, named: str) -> None:
     async with simulator(Fault("status", status=status)) as sim:
         tts = whole(sim)
@@ -475,6 +494,7 @@ async def test_a_refused_request_of_the_sdk_is_final(status: int, named: str) ->
 # The whole answer by one request
 
 
+@with_instant_engines
 async def test_a_whole_answer_is_one_request_of_the_sdk() -> None:
     sent = answer(VASSAR, YALE, NAVY)
     async with simulator() as sim:
@@ -550,6 +570,7 @@ def test_a_setting_that_cannot_be_is_refused_by_name(wrong: dict[str, Any], name
 
 
 @pytest.mark.parametrize("make", [voice, whole])
+@with_instant_engines
 async def test_no_key_and_no_audio_is_in_any_log(
     make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -570,6 +591,7 @@ async def test_no_key_and_no_audio_is_in_any_log(
 
 
 @pytest.mark.parametrize("make", [voice, whole])
+@with_instant_engines
 async def test_nothing_of_a_call_outlives_it(make: Any) -> None:
     async with simulator(realtime_factor=0.5) as sim:
         before = asyncio.all_tasks()

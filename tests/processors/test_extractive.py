@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -20,13 +19,13 @@ OTHERS = Path(__file__).parent.parent / "knowledge"
 
 
 @pytest.fixture(scope="module")
-def cv() -> Document:
-    return load()
+def cv(document: Document) -> Document:
+    return document
 
 
 @pytest.fixture(scope="module")
-def brain(cv: Document) -> ExtractiveBrain:
-    return ExtractiveBrain.load(cv)
+def brain(extractive: ExtractiveBrain) -> ExtractiveBrain:
+    return extractive
 
 
 @pytest.fixture(scope="module")
@@ -333,23 +332,23 @@ class TestStreaming:
 
     async def test_the_event_loop_is_free_meanwhile(self, brain: ExtractiveBrain) -> None:
         threads: list[str] = []
+        ticked = threading.Event()
         decide = brain.reply
 
         def watched(question: Question) -> Reply:
             threads.append(threading.current_thread().name)
-            time.sleep(0.05)
+            assert ticked.wait(60), "the event loop stood still"
             return decide(question)
 
         brain.reply = watched  # type: ignore[method-assign]
         try:
-            ticks = 0
             task = asyncio.create_task(self.collected(brain, "Where did she study?"))
-            while not task.done():
+            for _ in range(5):
                 await asyncio.sleep(0.005)
-                ticks += 1
+            ticked.set()
+            await task
         finally:
             del brain.reply
-        assert ticks >= 5
         assert threads[0].startswith("extractive")
         assert task.result()[0] == ToolStart("respond")
 

@@ -23,6 +23,7 @@ from pipeline import clock
 from pipeline.frames import FailoverFrame
 from processors.failover import SpeechToTextFailover
 from tests.chain import ScriptedCall, samples_of
+from tests.conftest import with_instant_engines
 
 ANSWER = "She studied at Vassar. Then she went to Yale."
 
@@ -90,6 +91,7 @@ class ScriptedRecogniser(STTService):
                 await self.push_frame(TranscriptionFrame(text, "caller", "", finalized=True))
 
 
+@with_instant_engines
 async def test_speech_that_the_first_recogniser_lost_is_heard_again_by_the_second() -> None:
     with wave.open(str(Path("tests/audio/where-studied.wav")), "rb") as file:
         pcm = file.readframes(16_000)

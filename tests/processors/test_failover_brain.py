@@ -19,6 +19,7 @@ from processors.decision import (
 )
 from processors.failover_brain import FailoverBrain, Standing
 from processors.openai_compatible import OpenAICompatibleBrain
+from tests.conftest import with_instant_engines
 from tests.processors.deciding import (
     DOCUMENT,
     FIRST,
@@ -209,6 +210,7 @@ def test_brains_need_names_of_their_own() -> None:
     ],
     ids=lambda value: getattr(value, "kind", value),
 )
+@with_instant_engines
 async def test_claude_fails_and_another_vendor_answers(fault: Fault, leads_to: str) -> None:
     broken = Model(script=(RIGHT,), faults=(fault,), api_key=KEY)
     async with (

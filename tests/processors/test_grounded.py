@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
     EndFrame,
@@ -45,6 +45,7 @@ from processors.decision import (
 )
 from processors.gate import Phrases
 from processors.grounded import Aborted, GroundedCaller
+from tests.conftest import with_instant_engines
 
 
 def section(id: str, title: str, first_line: int, *statements: str) -> Section:
@@ -250,6 +251,7 @@ def check(decision: DecisionFrame, name: str) -> Check:
     return next(check for check in decision.checks if check.name == name)
 
 
+@with_instant_engines
 async def test_an_answer_is_spoken_by_the_sentence_and_cited() -> None:
     brain = ScriptedBrain(respond(f"{FIRST} {SECOND}"))
     history = (Exchange(question="Hello?", answer="Hello."),)
@@ -284,6 +286,7 @@ async def test_an_answer_is_spoken_by_the_sentence_and_cited() -> None:
     assert brain.asked == [Question(text="Where did she work?", history=history)]
 
 
+@with_instant_engines
 async def test_a_sentence_is_spoken_while_the_rest_is_still_arriving() -> None:
     pause = Pause()
     source = arguments(f"{FIRST} {SECOND}")
@@ -301,6 +304,7 @@ async def test_a_sentence_is_spoken_while_the_rest_is_still_arriving() -> None:
     assert line.said == [FIRST, SECOND]
 
 
+@with_instant_engines
 async def test_the_last_sentence_does_not_wait_for_the_call_to_close() -> None:
     pause = Pause()
     source = arguments(FIRST)
@@ -314,6 +318,7 @@ async def test_the_last_sentence_does_not_wait_for_the_call_to_close() -> None:
     assert all(check.passed for check in decision.checks)
 
 
+@with_instant_engines
 async def test_low_confidence_opens_with_a_hedge() -> None:
     brain = ScriptedBrain(respond(FIRST, confidence="low"))
     async with chain(brain) as line:
@@ -326,6 +331,7 @@ async def test_low_confidence_opens_with_a_hedge() -> None:
     assert decision.confidence == "low"
 
 
+@with_instant_engines
 async def test_markdown_is_not_read_out() -> None:
     brain = ScriptedBrain(respond("# Work\n- **She** joined `Initech` in 1943.\n- _A-0_ was hers."))
     async with chain(brain) as line:
@@ -333,6 +339,7 @@ async def test_markdown_is_not_read_out() -> None:
     assert line.said == ["Work", FIRST, "A-0 was hers."]
 
 
+@with_instant_engines
 async def test_a_brain_that_escalates_is_spoken_and_a_person_is_told() -> None:
     message = "I don't know that. A person will follow up."
     brain = ScriptedBrain(escalate(message, "off_topic"))
@@ -355,6 +362,7 @@ async def test_a_brain_that_escalates_is_spoken_and_a_person_is_told() -> None:
     assert decision.usage == SPENT
 
 
+@with_instant_engines
 async def test_a_sensitive_question_never_reaches_a_brain() -> None:
     brain = ScriptedBrain(respond(FIRST))
     async with chain(brain) as line:
@@ -369,6 +377,7 @@ async def test_a_sensitive_question_never_reaches_a_brain() -> None:
         assert decision.usage == Usage()
 
 
+@with_instant_engines
 async def test_a_question_of_no_words_is_unclear() -> None:
     brain = ScriptedBrain(respond(FIRST))
     async with chain(brain) as line:
@@ -388,6 +397,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@with_instant_engines
 async def test_what_the_document_does_not_say_is_never_spoken(name: str) -> None:
     script, failed, why = REFUSED[name]
     brain = ScriptedBrain(script)
@@ -402,6 +412,7 @@ async def test_what_the_document_does_not_say_is_never_spoken(name: str) -> None
     assert len(brain.asked) == 1, "a refused answer is not asked for again"
 
 
+@with_instant_engines
 async def test_an_unsupported_sentence_ends_the_answer_and_the_inference() -> None:
     script = respond(f"{FIRST} She left in 1999. {SECOND}")
     brain = ScriptedBrain(script)
@@ -415,6 +426,7 @@ async def test_an_unsupported_sentence_ends_the_answer_and_the_inference() -> No
     assert EscalationFrame not in kinds(line.ours)
 
 
+@with_instant_engines
 async def test_a_sensitive_answer_is_not_spoken() -> None:
     brain = ScriptedBrain(respond("Her salary at Initech was good."))
     async with chain(brain) as line:
@@ -432,6 +444,7 @@ async def test_a_sensitive_answer_is_not_spoken() -> None:
         ("Who are you?", "I'm Viva, an AI."),
     ],
 )
+@with_instant_engines
 async def test_small_talk_needs_no_citation(question: str, answer: str) -> None:
     brain = ScriptedBrain(respond(answer, sections=[]))
     async with chain(brain) as line:
@@ -440,6 +453,7 @@ async def test_small_talk_needs_no_citation(question: str, answer: str) -> None:
     assert decision.text == answer
 
 
+@with_instant_engines
 async def test_a_bare_yes_does_not_pass_as_small_talk() -> None:
     brain = ScriptedBrain(respond("Yes, she did.", sections=[]))
     async with chain(brain) as line:
@@ -448,6 +462,7 @@ async def test_a_bare_yes_does_not_pass_as_small_talk() -> None:
     assert "'Globex'" in check(decision, "sections").detail
 
 
+@with_instant_engines
 async def test_the_message_of_an_escalation_may_state_nothing() -> None:
     brain = ScriptedBrain(escalate("She worked at Globex, I think.", "off_topic"))
     async with chain(brain) as line:
@@ -490,6 +505,7 @@ FAULTS: dict[str, tuple[Sequence[Step], str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
+@with_instant_engines
 async def test_a_brain_that_fails_is_asked_once_more_then_a_person_is(name: str) -> None:
     script, why = FAULTS[name]
     brain = ScriptedBrain(script)
@@ -506,6 +522,7 @@ async def test_a_brain_that_fails_is_asked_once_more_then_a_person_is(name: str)
     assert why in error.error
 
 
+@with_instant_engines
 async def test_the_second_attempt_may_succeed_and_both_are_paid_for() -> None:
     brain = ScriptedBrain(
         [UsageReport(SPENT), ToolStart("escalate"), BrainError("reset by peer")], respond(FIRST)
@@ -519,6 +536,7 @@ async def test_the_second_attempt_may_succeed_and_both_are_paid_for() -> None:
     assert all(check.passed for check in decision.checks if check.name != "attempt")
 
 
+@with_instant_engines
 async def test_a_permanent_failure_is_not_asked_again() -> None:
     brain = ScriptedBrain([BrainError("the key was refused", permanent=True)])
     async with chain(brain) as line:
@@ -527,6 +545,7 @@ async def test_a_permanent_failure_is_not_asked_again() -> None:
     assert decision.reason == "fault"
 
 
+@with_instant_engines
 async def test_a_failure_after_words_were_spoken_ends_the_answer_honestly() -> None:
     source = arguments(f"{FIRST} {SECOND}")
     begun = [ToolStart("respond"), *pieces(source[: source.index("Yale")])]
@@ -539,6 +558,7 @@ async def test_a_failure_after_words_were_spoken_ends_the_answer_honestly() -> N
     assert check(decision, "decision").detail == "reset by peer"
 
 
+@with_instant_engines
 async def test_a_second_call_after_a_whole_answer_is_not_spoken() -> None:
     brain = ScriptedBrain([*respond(FIRST), *respond(SECOND)])
     async with chain(brain) as line:
@@ -596,6 +616,7 @@ def test_a_brain_that_does_not_finish_in_time_is_given_up(begun: bool) -> None:
     assert check(decision, "decision").detail == "no sign of the whole decision within 12.0 s"
 
 
+@with_instant_engines
 async def test_an_interruption_aborts_the_inference_at_once() -> None:
     pause = Pause()
     begun = respond(f"{FIRST} {SECOND}")[:-4]
@@ -616,6 +637,7 @@ async def test_an_interruption_aborts_the_inference_at_once() -> None:
     assert line.said == [FIRST, SECOND]
 
 
+@with_instant_engines
 async def test_a_new_turn_replaces_the_one_before_it() -> None:
     pause = Pause()
     brain = ScriptedBrain([ToolStart("respond"), pause], respond(SECOND))
@@ -636,6 +658,7 @@ async def test_a_new_turn_replaces_the_one_before_it() -> None:
     ]
 
 
+@with_instant_engines
 async def test_the_end_of_a_call_waits_for_its_last_turn_and_a_cancelled_call_does_not() -> None:
     brain = ScriptedBrain([0.02, *respond(FIRST)])
     async with chain(brain) as line:
@@ -686,7 +709,6 @@ SCRIPTS: list[Sequence[Step]] = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_nothing_of_a_turn_comes_after_its_interruption(data: st.DataObject) -> None:
     script = data.draw(st.sampled_from(SCRIPTS))

@@ -3,14 +3,15 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hibari import dsp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
     AggregatedTextFrame,
@@ -41,6 +42,7 @@ from processors.hibari_engine import (
     to_pcm,
     trim,
 )
+from tests.conftest import in_virtual_time, with_instant_engines
 
 VASSAR = "She studied mathematics and physics at Vassar College."
 YALE = "She earned her doctorate at Yale in 1934."
@@ -51,10 +53,8 @@ REMINGTON = (
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[HibariEngine]:
-    engine = HibariEngine.load(cache_size=2)
-    yield engine
-    engine.close()
+def engine(hibari: HibariEngine) -> HibariEngine:
+    return hibari
 
 
 async def said(engine: HibariEngine, text: str) -> bytes:
@@ -164,12 +164,14 @@ async def test_a_name_is_said_as_its_phonemes_say(engine: HibariEngine) -> None:
 async def test_a_greeting_is_synthesised_once_and_the_memory_is_bounded(
     engine: HibariEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(engine, "_cache", OrderedDict())
+    monkeypatch.setattr(engine, "_cache_size", 2)
     greeting = "Hello, I am an AI. Ask me about Grace Hopper."
     spoken = await engine.speech(greeting)
     assert spoken == await said(engine, greeting)
-    monkeypatch.setattr(engine, "_speak", lambda *_: pytest.fail("synthesised again"))
-    assert await engine.speech(greeting) is spoken
-    monkeypatch.undo()
+    with monkeypatch.context() as silent:
+        silent.setattr(engine, "_speak", lambda *_: pytest.fail("synthesised again"))
+        assert await engine.speech(greeting) is spoken
     await engine.speech("One.")
     await engine.speech("Two.")
     assert engine.cached(greeting) is None
@@ -198,7 +200,7 @@ async def test_an_interrupted_call_gives_up_its_place(
 
     def hold(sentence: str, emit: Any, dropped: threading.Event) -> None:
         begun.append(sentence)
-        go.wait(5)
+        go.wait(60)
         speak(sentence, emit, dropped)
 
     monkeypatch.setattr(engine, "_speak", hold)
@@ -210,7 +212,7 @@ async def test_an_interrupted_call_gives_up_its_place(
     waiting.cancel()
     await asyncio.sleep(0.05)
     go.set()
-    assert len(await asyncio.wait_for(other, 5)) > 48_000
+    assert len(await asyncio.wait_for(other, 60)) > 48_000
     assert begun == [REMINGTON, VASSAR]
 
 
@@ -261,6 +263,7 @@ def contexts(down: Sequence[Frame]) -> set[Any]:
     return {frame.context_id for frame in down if isinstance(frame, kinds)}
 
 
+@with_instant_engines
 async def test_an_answer_is_one_stretch_of_audio_with_each_sentence_around_its_own(
     engine: HibariEngine,
 ) -> None:
@@ -289,6 +292,7 @@ async def test_an_answer_is_one_stretch_of_audio_with_each_sentence_around_its_o
     assert [f.text for f in down if isinstance(f, TTSTextFrame)] == [VASSAR, YALE]
 
 
+@with_instant_engines
 async def test_a_sentence_is_spoken_before_the_next_one_is_there(engine: HibariEngine) -> None:
     start, first, *_ = answer(VASSAR, YALE)
     sent = [start, first, SleepFrame(sleep=1.0), InterruptionFrame()]
@@ -296,6 +300,7 @@ async def test_a_sentence_is_spoken_before_the_next_one_is_there(engine: HibariE
     assert audio(down) == await said(engine, VASSAR)
 
 
+@with_instant_engines
 async def test_a_prompt_is_a_stretch_of_its_own_and_the_cache_is_used(
     engine: HibariEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +324,7 @@ async def test_a_prompt_is_a_stretch_of_its_own_and_the_cache_is_used(
     assert [f.text for f in down if isinstance(f, TTSTextFrame)] == [greeting]
 
 
+@with_instant_engines
 async def test_another_models_tokens_are_gathered_into_sentences(engine: HibariEngine) -> None:
     tokens = [LLMTextFrame(word) for word in ("She ", "did. ", "At ", "Yale.")]
     start, end = LLMFullResponseStartFrame(), LLMFullResponseEndFrame()
@@ -327,12 +333,13 @@ async def test_another_models_tokens_are_gathered_into_sentences(engine: HibariE
     assert audio(down) == await said(engine, "She did.") + await said(engine, "At Yale.")
 
 
+@with_instant_engines
 async def test_a_sentence_that_cannot_be_said_is_reported_and_the_answer_goes_on(
     engine: HibariEngine,
 ) -> None:
     sent = [*answer(VASSAR, "…", YALE), *answer(VASSAR, "…"), *answer("…"), *answer("…"),
             *answer("…"), *answer(YALE)]  # fmt: skip
-    down, up = await asyncio.wait_for(run_test(HibariTTS(engine=engine), frames_to_send=sent), 5)
+    down, up = await asyncio.wait_for(run_test(HibariTTS(engine=engine), frames_to_send=sent), 60)
     one, other = await said(engine, VASSAR), await said(engine, YALE)
     assert audio(down) == one + other + one + other
     assert told(down).count("TTSStartedFrame") == told(down).count("TTSStoppedFrame") == 6
@@ -340,6 +347,7 @@ async def test_a_sentence_that_cannot_be_said_is_reported_and_the_answer_goes_on
     assert sum("nothing in '…' can be pronounced" in error for error in errors) == 5
 
 
+@with_instant_engines
 async def test_words_overtaken_by_an_interruption_are_not_spoken(engine: HibariEngine) -> None:
     # All of it is in the service's queue before the service has looked at any of it.
     old = [*answer(VASSAR), TTSSpeakFrame(VASSAR), *answer(REMINGTON)[:-1]]
@@ -349,13 +357,13 @@ async def test_words_overtaken_by_an_interruption_are_not_spoken(engine: HibariE
     assert told(down).count("LLMFullResponseStartFrame") == 1
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     before=st.floats(0, 0.12),
     between=st.floats(0, 0.03),
     ended=st.booleans(),
     sentences=st.lists(st.sampled_from([VASSAR, REMINGTON, "Yes."]), min_size=1, max_size=3),
 )
+@in_virtual_time
 async def test_nothing_of_an_answer_leaves_after_its_interruption(
     engine: HibariEngine, before: float, between: float, ended: bool, sentences: list[str]
 ) -> None:
@@ -381,6 +389,7 @@ async def test_nothing_of_an_answer_leaves_after_its_interruption(
     assert [f.text for f in later if isinstance(f, TTSTextFrame)] == [YALE]
 
 
+@in_virtual_time
 async def test_nothing_of_a_call_outlives_it(engine: HibariEngine) -> None:
     before = asyncio.all_tasks()
     for secs in (0.0, 0.03, 0.3):

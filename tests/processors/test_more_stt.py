@@ -46,10 +46,10 @@ async def listener() -> AsyncIterator[tuple[str, dict[str, Any]]]:
     await runner.cleanup()
 
 
-def call_of(make: Callable[[str], STTService]) -> dict[str, Any]:
+def call_of(silero: SileroEngine, make: Callable[[str], STTService]) -> dict[str, Any]:
     async def main() -> dict[str, Any]:
         async with listener() as (url, heard):
-            async with Call(SileroEngine.load(), make(url)) as call:
+            async with Call(silero, make(url)) as call:
                 await call.say(silence(0.3), recording("where-studied"), silence(0.6))
                 await asyncio.sleep(0.1)
             assert not call.errors()
@@ -58,8 +58,11 @@ def call_of(make: Callable[[str], STTService]) -> dict[str, Any]:
     return clock.run(main())
 
 
-def test_assemblyai_is_asked_for_the_names_and_told_when_speech_stops() -> None:
-    heard = call_of(lambda url: assemblyai(api_key="a-key", keyterms=(*NAMES, "x" * 51), url=url))
+def test_assemblyai_is_asked_for_the_names_and_told_when_speech_stops(
+    silero: SileroEngine,
+) -> None:
+    keyterms = (*NAMES, "x" * 51)
+    heard = call_of(silero, lambda url: assemblyai(api_key="a-key", keyterms=keyterms, url=url))
     assert heard["key"].endswith("a-key")
     assert heard["query"]["sample_rate"] == "16000"
     assert heard["query"]["speech_model"] == "universal-3-6-pro"
@@ -69,8 +72,8 @@ def test_assemblyai_is_asked_for_the_names_and_told_when_speech_stops() -> None:
     assert heard["audio"] / 32_000 == pytest.approx(3.12, abs=0.1)
 
 
-def test_soniox_is_asked_for_the_names_and_told_when_speech_stops() -> None:
-    heard = call_of(lambda url: soniox(api_key="a-key", keyterms=NAMES, url=url))
+def test_soniox_is_asked_for_the_names_and_told_when_speech_stops(silero: SileroEngine) -> None:
+    heard = call_of(silero, lambda url: soniox(api_key="a-key", keyterms=NAMES, url=url))
     assert heard["key"] == "Bearer a-key"
     configuration = heard["texts"][0]
     assert configuration["model"] == "stt-rt-v5"

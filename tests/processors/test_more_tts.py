@@ -14,6 +14,7 @@ from pipecat.frames.frames import Frame, InterruptionFrame, TTSAudioRawFrame, TT
 from pipecat.tests.utils import SleepFrame, run_test
 
 from processors.more_tts import aura, cartesia
+from tests.conftest import with_instant_engines
 from tests.processors.test_elevenlabs import (
     NAVY,
     VASSAR,
@@ -104,6 +105,7 @@ ORDER = [
 ]
 
 
+@with_instant_engines
 async def test_cartesia_says_an_answer_in_one_context_each_sentence_before_its_audio() -> None:
     async with listening("/tts/websocket", as_cartesia) as (url, log, came):
         tts = cartesia(api_key="key", voice_id="voice", url=f"{url}/tts/websocket")
@@ -120,6 +122,7 @@ async def test_cartesia_says_an_answer_in_one_context_each_sentence_before_its_a
     assert came[0].headers["X-API-Key"] == "key"
 
 
+@with_instant_engines
 async def test_aura_says_an_answer_each_sentence_where_its_letters_let_expect_it() -> None:
     async with listening("/v1/speak", as_aura) as (url, log, came):
         down, up = await hear(aura(api_key="key", url=url), *answer(VASSAR, YALE))
@@ -144,6 +147,7 @@ async def test_aura_says_an_answer_each_sentence_where_its_letters_let_expect_it
          "Clear"),
     ],
 )  # fmt: skip
+@with_instant_engines
 async def test_an_interruption_is_told_to_the_vendor_and_nothing_old_follows(
     make: Any, path: str, answers: Answers, stops: str
 ) -> None:

@@ -11,6 +11,7 @@ from loguru import logger
 from pipeline.frames import Exchange, Usage
 from processors.decision import BrainError, Question, ToolStart
 from processors.openai_compatible import Dialect, OpenAICompatibleBrain
+from tests.conftest import with_instant_engines
 from tests.processors.deciding import (
     DOCUMENT,
     FIRST,
@@ -50,6 +51,7 @@ async def endpoint(
             await brain.close()
 
 
+@with_instant_engines
 async def test_a_request_forces_one_tool_call_and_asks_for_its_usage() -> None:
     async with endpoint() as (brain, vendor):
         await events(brain, "And then?", (Exchange(QUESTION, FIRST),))
@@ -69,6 +71,7 @@ async def test_a_request_forces_one_tool_call_and_asks_for_its_usage() -> None:
     assert vendor.requests[0].headers["authorization"] == "***"
 
 
+@with_instant_engines
 async def test_an_endpoint_without_a_key_is_sent_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)  # Another vendor's, and none of this one's business.
     async with endpoint(key=None) as (brain, vendor):
@@ -76,6 +79,7 @@ async def test_an_endpoint_without_a_key_is_sent_none(monkeypatch: pytest.Monkey
     assert "authorization" not in vendor.requests[0].headers
 
 
+@with_instant_engines
 async def test_sentences_leave_while_the_arguments_are_still_arriving() -> None:
     async with endpoint(tokens_per_sec=150) as (brain, vendor):
         turn = await decide(brain)
@@ -84,6 +88,7 @@ async def test_sentences_leave_while_the_arguments_are_still_arriving() -> None:
         assert turn.decision.usage.output_tokens > 20
 
 
+@with_instant_engines
 async def test_a_prompt_read_from_the_endpoints_cache_is_counted_as_such() -> None:
     async with endpoint(caches=True) as (brain, _):
         _, _, first = called(await events(brain))
@@ -110,6 +115,7 @@ async def test_a_prompt_read_from_the_endpoints_cache_is_counted_as_such() -> No
     ],
 )
 @pytest.mark.parametrize("status", [400, 422])
+@with_instant_engines
 async def test_what_an_endpoint_rejects_is_left_out_from_then_on(
     rejects: tuple[str, ...], expected: Dialect, status: int
 ) -> None:
@@ -121,6 +127,7 @@ async def test_what_an_endpoint_rejects_is_left_out_from_then_on(
         assert len(vendor.requests) == 2 + len(rejects)
 
 
+@with_instant_engines
 async def test_an_endpoint_that_does_not_say_what_it_rejects_is_asked_more_plainly() -> None:
     kind: dict[str, Any] = {"rejects": ("parallel_tool_calls",), "names_rejected": False}
     async with endpoint(**kind) as (brain, vendor):
@@ -129,12 +136,14 @@ async def test_an_endpoint_that_does_not_say_what_it_rejects_is_asked_more_plain
         assert len(vendor.requests) == 2
 
 
+@with_instant_engines
 async def test_tokens_are_estimated_where_they_are_not_counted() -> None:
     async with endpoint(rejects=("stream_options",)) as (brain, _):
         _, source, report = called(await events(brain))
     assert report.usage == Usage(output_tokens=-(-len(source) // 3))
 
 
+@with_instant_engines
 async def test_a_call_sent_in_one_piece_is_the_same_call() -> None:
     async with endpoint(whole=True) as (brain, _):
         names, source, _ = called(await events(brain))
@@ -159,6 +168,7 @@ BEFORE = [
 
 
 @pytest.mark.parametrize("fault", BEFORE, ids=lambda fault: f"{fault.kind} {fault.after_chars}")
+@with_instant_engines
 async def test_a_fault_before_a_word_was_said_is_made_up_for(fault: Fault) -> None:
     async with endpoint(fault) as (brain, vendor):
         turn = await decide(brain)
@@ -170,6 +180,7 @@ async def test_a_fault_before_a_word_was_said_is_made_up_for(fault: Fault) -> No
 
 
 @pytest.mark.parametrize("kind", ["drop", "error", "garbage", "eof", "stall"])
+@with_instant_engines
 async def test_a_fault_in_the_middle_of_the_answer_ends_it_with_words(kind: Any) -> None:
     async with endpoint(Fault(kind, 0, after_chars=INTO_THE_SECOND)) as (brain, vendor):
         turn = await decide(brain, decision_timeout_secs=1.5)
@@ -178,6 +189,7 @@ async def test_a_fault_in_the_middle_of_the_answer_ends_it_with_words(kind: Any)
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
+@with_instant_engines
 async def test_what_cannot_succeed_is_not_tried_again_but_spoken(status: int) -> None:
     async with endpoint(Fault("status", status=status)) as (brain, vendor):
         turn = await decide(brain)
@@ -186,6 +198,7 @@ async def test_what_cannot_succeed_is_not_tried_again_but_spoken(status: int) ->
     assert f"HTTP {status}" in turn.fault
 
 
+@with_instant_engines
 async def test_an_unknown_model_is_named() -> None:
     async with endpoint(settings={"model": "gpt-none"}) as (brain, vendor):
         with pytest.raises(BrainError, match="gpt-none") as unknown:
@@ -195,6 +208,7 @@ async def test_an_unknown_model_is_named() -> None:
 
 
 @pytest.mark.parametrize("stop", ["length", "content_filter"])
+@with_instant_engines
 async def test_a_decision_that_is_cut_short_is_no_decision(stop: str) -> None:
     cut = dataclasses.replace(RIGHT, arguments=RIGHT.json[:60], stop=stop)
     async with endpoint(script=(cut,)) as (brain, _):
@@ -203,6 +217,7 @@ async def test_a_decision_that_is_cut_short_is_no_decision(stop: str) -> None:
     assert stop in turn.fault
 
 
+@with_instant_engines
 async def test_a_warm_up_that_fails_is_no_reason_to_fail() -> None:
     async with endpoint(settings={"api_key": "sk-wrong"}) as (brain, vendor):
         assert await brain.warm() == Usage()
@@ -210,6 +225,7 @@ async def test_a_warm_up_that_fails_is_no_reason_to_fail() -> None:
         assert await brain.warm() == Usage()
 
 
+@with_instant_engines
 async def test_free_text_is_never_spoken_and_a_second_call_is_seen() -> None:
     async with endpoint(script=(Reply(tool="", text="In Paris."),)) as (brain, _):
         assert (await decide(brain)).words == [PHRASES.fault]
@@ -219,6 +235,7 @@ async def test_free_text_is_never_spoken_and_a_second_call_is_seen() -> None:
         assert names == ["respond", "escalate"]
 
 
+@with_instant_engines
 async def test_closing_the_iterator_ends_it_at_the_endpoint() -> None:
     async with endpoint(tokens_per_sec=60) as (brain, vendor):
         streaming = brain.decide(Question(QUESTION))
@@ -228,6 +245,7 @@ async def test_closing_the_iterator_ends_it_at_the_endpoint() -> None:
         assert await until_ended(vendor.requests[0]) == "aborted"
 
 
+@with_instant_engines
 async def test_turns_share_the_connection_that_was_opened_beforehand() -> None:
     async with endpoint() as (brain, vendor):
         assert await brain.warm() == Usage()
@@ -238,6 +256,7 @@ async def test_turns_share_the_connection_that_was_opened_beforehand() -> None:
         assert len(pool.connections) == 1
 
 
+@with_instant_engines
 async def test_the_key_is_in_no_log_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[str] = []
     sink = logger.add(heard.append, level="TRACE", format="{message} {exception} {extra}")

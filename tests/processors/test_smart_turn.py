@@ -14,11 +14,6 @@ from processors.smart_turn import SmartTurnEngine
 AUDIO = Path(__file__).parent.parent / "audio"
 
 
-@pytest.fixture(scope="module")
-def engine() -> SmartTurnEngine:
-    return SmartTurnEngine.load()
-
-
 def recording(name: str, *, until_secs: float | None = None) -> bytes:
     with wave.open(str(AUDIO / name)) as file:
         pcm = bytes(file.readframes(file.getnframes()))
@@ -26,40 +21,42 @@ def recording(name: str, *, until_secs: float | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["where-studied.wav", "first-compiler.wav", "goodbye.wav"])
-async def test_a_whole_question_has_finished(engine: SmartTurnEngine, name: str) -> None:
-    assert await engine.probability(recording(name)) > 0.8
+async def test_a_whole_question_has_finished(smart_turn: SmartTurnEngine, name: str) -> None:
+    assert await smart_turn.probability(recording(name)) > 0.8
 
 
 @pytest.mark.parametrize(
     ("name", "until_secs"), [("hesitation-yale.wav", 1.06), ("hesitation-cobol.wav", 0.74)]
 )
-async def test_a_hesitation_has_not(engine: SmartTurnEngine, name: str, until_secs: float) -> None:
-    assert await engine.probability(recording(name, until_secs=until_secs)) < 0.3
+async def test_a_hesitation_has_not(
+    smart_turn: SmartTurnEngine, name: str, until_secs: float
+) -> None:
+    assert await smart_turn.probability(recording(name, until_secs=until_secs)) < 0.3
 
 
 async def test_bytes_and_floats_and_what_came_long_before_make_no_difference(
-    engine: SmartTurnEngine,
+    smart_turn: SmartTurnEngine,
 ) -> None:
     pcm = recording("where-studied.wav")
     floats = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32_768)
-    verdict = await engine.probability(pcm)
-    assert await engine.probability(floats) == verdict
+    verdict = await smart_turn.probability(pcm)
+    assert await smart_turn.probability(floats) == verdict
     long = bytes(256_000 - len(pcm)) + pcm
-    assert await engine.probability(recording("kennedy.wav") + long) == verdict
+    assert await smart_turn.probability(recording("kennedy.wav") + long) == verdict
 
 
 async def test_a_request_cancelled_while_it_waits_is_never_run(
-    engine: SmartTurnEngine, monkeypatch: pytest.MonkeyPatch
+    smart_turn: SmartTurnEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go, run = threading.Event(), []
 
     def judge(samples: np.ndarray[Any, np.dtype[np.float32]]) -> float:
-        go.wait(5)
+        go.wait(60)
         run.append(len(samples))
         return 0.5
 
-    monkeypatch.setattr(engine, "_judge", judge)
-    asked = [asyncio.create_task(engine.probability(bytes(2 * n))) for n in (1, 2, 3)]
+    monkeypatch.setattr(smart_turn, "_judge", judge)
+    asked = [asyncio.create_task(smart_turn.probability(bytes(2 * n))) for n in (1, 2, 3)]
     await asyncio.sleep(0.05)
     asked[1].cancel()
     await asyncio.sleep(0.05)
@@ -69,12 +66,12 @@ async def test_a_request_cancelled_while_it_waits_is_never_run(
     assert asked[1].cancelled()
 
 
-async def test_what_is_not_speech_is_refused_by_name(engine: SmartTurnEngine) -> None:
+async def test_what_is_not_speech_is_refused_by_name(smart_turn: SmartTurnEngine) -> None:
     with pytest.raises(ValueError, match="3 bytes"):
-        await engine.probability(b"abc")
+        await smart_turn.probability(b"abc")
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
-        await engine.probability(b"")
+        await smart_turn.probability(b"")
     with pytest.raises(ValueError, match=r"shape \(2, 8\)"):
-        await engine.probability(np.zeros((2, 8), np.float32))
+        await smart_turn.probability(np.zeros((2, 8), np.float32))
     with pytest.raises(ValueError, match="workers is 0"):
         SmartTurnEngine.load(workers=0)

@@ -3,12 +3,13 @@
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -26,11 +27,13 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from benchmarks.recordings import Recording, load, word_error_rate
 from pipeline.frames import SpeechPauseFrame
+from processors import pool
 from processors.silero import SileroEngine
 from processors.voice_activity import VoiceActivity
 from processors.whisper import WhisperSTT
 from processors.whisper_engine import EngineBusyError, Transcript, WhisperEngine
 from processors.whisper_model import Hearing, Samples
+from tests.conftest import with_instant_engines
 
 RECORDINGS = {recording.file.removesuffix(".wav"): recording for recording in load()}
 PEOPLE = [recording for recording in RECORDINGS.values() if recording.kind == "human"]
@@ -40,19 +43,8 @@ PAUSE_SECS = 0.1
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[WhisperEngine]:
-    said: list[tuple[str, float]] = []
-    engine = WhisperEngine.load(progress=lambda what, share: said.append((what, share)))
-    assert [share for _, share in said] == sorted(share for _, share in said)
-    assert said[0][1] == 0.0
-    assert said[-1][1] == 1.0
-    yield engine
-    engine.close()
-
-
-@pytest.fixture(scope="module")
-def silero() -> SileroEngine:
-    return SileroEngine.load()
+def engine(whisper: WhisperEngine) -> WhisperEngine:
+    return whisper
 
 
 # --- What is heard ---------------------------------------------------------------------------
@@ -136,6 +128,7 @@ def interims(down: Sequence[Frame]) -> list[str]:
     return [frame.text for frame in down if isinstance(frame, InterimTranscriptionFrame)]
 
 
+@with_instant_engines
 async def test_a_caller_is_transcribed_while_they_speak(
     engine: WhisperEngine, silero: SileroEngine
 ) -> None:
@@ -155,6 +148,7 @@ async def test_a_caller_is_transcribed_while_they_speak(
     assert interims(down)[-1].split()[0] == "Where", "the first hears half a word"
 
 
+@with_instant_engines
 async def test_two_calls_at_once_never_mix(engine: WhisperEngine, silero: SileroEngine) -> None:
     async def call(recording: Recording) -> Sequence[Frame]:
         chain = Pipeline([VoiceActivity(engine=silero), WhisperSTT(engine=engine)])
@@ -170,6 +164,7 @@ async def test_two_calls_at_once_never_mix(engine: WhisperEngine, silero: Silero
         assert not {word for word in alien if len(word) > 4} & set(heard)
 
 
+@with_instant_engines
 async def test_a_long_speech_is_one_final_however_often_it_is_cut(engine: WhisperEngine) -> None:
     speech = RECORDINGS["two-cities"]
     stt = WhisperSTT(engine=engine, max_utterance_secs=4.0, drain_secs=10.0)
@@ -235,6 +230,7 @@ def numbers(first: int, last: int) -> str:
     return " ".join(str(number) for number in range(first, last + 1))
 
 
+@with_instant_engines
 async def test_the_final_decoding_begins_at_the_pause_and_is_the_only_one() -> None:
     scribe = Scribe()
     sent = [*numbered(1, 20), START, *numbered(21, 20), PAUSE, *numbered(41, 5), STOP]
@@ -243,6 +239,7 @@ async def test_the_final_decoding_begins_at_the_pause_and_is_the_only_one() -> N
     assert finals(down) == [numbers(1, 40)]
 
 
+@with_instant_engines
 async def test_a_caller_who_goes_on_makes_the_early_decoding_an_interim_one() -> None:
     scribe = Scribe()
     sent = [
@@ -261,18 +258,21 @@ async def test_a_caller_who_goes_on_makes_the_early_decoding_an_interim_one() ->
     assert finals(down) == [numbers(1, 45)]
 
 
+@with_instant_engines
 async def test_a_voice_activity_that_tells_no_pauses_will_do() -> None:
     sent = [*numbered(1, 5), START, *numbered(6, 20), STOP]
     down, _ = await run_test(WhisperSTT(engine=Scribe()), frames_to_send=sent)
     assert finals(down) == [numbers(1, 25)]
 
 
+@with_instant_engines
 async def test_an_early_decoding_that_missed_later_words_is_not_used() -> None:
     sent = [*numbered(1, 5), START, PAUSE, *numbered(6, 20), STOP]
     down, _ = await run_test(WhisperSTT(engine=Scribe()), frames_to_send=sent)
     assert finals(down) == [numbers(1, 25)]
 
 
+@with_instant_engines
 async def test_an_interruption_loses_nothing_of_what_the_caller_says() -> None:
     sent = [
         *numbered(1, 5),
@@ -290,6 +290,7 @@ async def test_an_interruption_loses_nothing_of_what_the_caller_says() -> None:
     assert finals(down) == [numbers(1, 25)]
 
 
+@with_instant_engines
 async def test_interims_come_while_the_caller_speaks_and_never_after_the_final() -> None:
     scribe = Scribe(spare=True, wait=lambda: 0.02)
     talk = [frame for one in numbered(6, 60) for frame in (one, SleepFrame(sleep=0.002))]
@@ -302,6 +303,7 @@ async def test_interims_come_while_the_caller_speaks_and_never_after_the_final()
     assert [len(text) for text in interims(down)] == sorted(len(text) for text in interims(down))
 
 
+@with_instant_engines
 async def test_no_interim_is_made_when_no_worker_is_free() -> None:
     scribe = Scribe(spare=False)
     sent = [*numbered(1, 5), START, *numbered(6, 60), PAUSE, STOP]
@@ -320,6 +322,7 @@ class Deaf:
         raise EngineBusyError("34 utterances are being transcribed or waiting")
 
 
+@with_instant_engines
 async def test_a_failure_is_told_and_ends_the_turn_without_words() -> None:
     sent = [*numbered(1, 5), START, *numbered(6, 3), PAUSE, STOP]
     down, up = await run_test(WhisperSTT(engine=Deaf()), frames_to_send=sent)
@@ -328,6 +331,7 @@ async def test_a_failure_is_told_and_ends_the_turn_without_words() -> None:
     assert "34 utterances" in error.error
 
 
+@with_instant_engines
 async def test_a_call_that_is_cut_off_leaves_no_task() -> None:
     scribe = Scribe(spare=True, wait=lambda: 3600.0)
     stt = WhisperSTT(engine=scribe, drain_secs=0.05)
@@ -342,6 +346,7 @@ async def test_a_call_that_is_cut_off_leaves_no_task() -> None:
     ]
 
 
+@with_instant_engines
 async def test_a_pipeline_at_another_rate_is_refused() -> None:
     stt = WhisperSTT(engine=Scribe())
     eight = PipelineParams(audio_in_sample_rate=8_000)
@@ -369,8 +374,8 @@ stretches = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
 @given(stretches=stretches, waits=st.lists(st.sampled_from([0.0, 0.004, 0.02]), min_size=1))
+@with_instant_engines
 async def test_each_stretch_of_speech_has_one_final_in_order_with_all_of_it(
     stretches: list[tuple[int, list[tuple[int, bool]]]], waits: list[float]
 ) -> None:
@@ -409,6 +414,15 @@ async def test_each_stretch_of_speech_has_one_final_in_order_with_all_of_it(
 # --- The workers ------------------------------------------------------------------------------
 
 
+class Hand:
+    """A clock that is moved by hand."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Gate:
     """Hears nothing until it is let through."""
 
@@ -420,7 +434,7 @@ class Gate:
     def hear(self, samples: Samples, window_secs: float) -> Hearing:
         self.windows.append(window_secs)
         self.entered.release()
-        assert self.opened.wait(10)
+        assert self.opened.wait(60)
         return Hearing("Yes.", 0.0, -0.1, True, None)
 
     def hear_names(self, hearing: Hearing, names: tuple[str, ...]) -> str:
@@ -458,18 +472,23 @@ async def test_a_final_finds_a_worker_that_no_interim_may_take(gate: Gate) -> No
     engine.close()
 
 
-async def test_finals_alone_are_ever_late_for_interims_never_wait(gate: Gate) -> None:
+async def test_finals_alone_are_ever_late_for_interims_never_wait(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand = Hand()
+    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=hand))
     engine = WhisperEngine(gate, workers=1)
     interim = asyncio.create_task(engine.transcribe(LOUD, final=False))
     await begun(gate)
     for _ in range(3):
         with pytest.raises(EngineBusyError):
             await engine.transcribe(LOUD, final=False)
-    await asyncio.sleep(0.3)
-    assert engine.pool.p99 < 0.1, "one is heard, and the others are not to be"
+    hand.now += 0.3
+    assert engine.pool.p99 == 0.0, "one is heard, and the others are not to be"
     final = asyncio.create_task(engine.transcribe(LOUD))
-    await asyncio.sleep(0.3)
-    assert engine.pool.p99 >= 0.25, "its caller waits"
+    await asyncio.sleep(0)
+    hand.now += 0.3
+    assert engine.pool.p99 == pytest.approx(0.3), "its caller waits"
     gate.opened.set()
     await asyncio.gather(interim, final)
     engine.close()

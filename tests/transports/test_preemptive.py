@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
     InterimTranscriptionFrame,
@@ -115,7 +115,6 @@ def test_a_process_begins_no_answer_early_before_its_turns_have_earned_one() -> 
     assert call.speculation.allowed, "this turn has earned the next one's"
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     guesses=st.lists(
         st.sampled_from(["Where", "Where did", "Where did she study"]), min_size=1, max_size=4

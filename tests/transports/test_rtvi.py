@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soxr
 from aiohttp import WSMessage, WSMsgType
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import Frame, InterruptionFrame, TextFrame
 from pipecat.frames.protobufs import frames_pb2
@@ -300,7 +300,6 @@ async def listen(page: RtviPage) -> None:
         await page.receive()
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=64) | st.text(max_size=64).map(json_frame), max_size=8))
 def test_no_bytes_can_break_the_socket(frames: list[bytes]) -> None:
     async def story() -> None:
