@@ -21,6 +21,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.tests.utils import SleepFrame, run_test
 
+from models.checks import SMART_TURN_TOLERANCE
 from pipeline import clock
 from pipeline.frames import EndOfTurnFrame, SpeechPauseFrame
 from processors.silero import GATHER_SECS, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
@@ -427,8 +428,9 @@ async def test_a_question_ends_its_turn_and_a_hesitation_does_not(
         SleepFrame(sleep=0.6),
     ]
     (_, hesitating), (_, finished) = await verdicts(silero, smart_turn, sent)
-    assert hesitating < 0.3
-    assert finished > 0.8
+    # As the models' graphs in float arithmetic (models.references) have it of the same audio.
+    assert hesitating == pytest.approx(0.118, abs=SMART_TURN_TOLERANCE)
+    assert finished == pytest.approx(0.987, abs=SMART_TURN_TOLERANCE)
 
 
 @with_instant_engines
