@@ -158,9 +158,9 @@ def correction() -> Scenario:
     return next(call for call in scenario.load() if call.name == "bargein-01")
 
 
-def test_a_call_is_made_as_its_script_says(engines: Engines, tmp_path: Path) -> None:
+def test_a_call_is_made_as_its_script_says(remembering: Engines, tmp_path: Path) -> None:
     one = correction()
-    truths = clock.run(make([one], tmp_path, engines))
+    truths = clock.run(make([one], tmp_path, remembering))
     (tmp_path / "truth.toml").write_text(truths[one.name])
     call = Truth.load(tmp_path / "truth.toml").calls[f"{one.name}.mcap"]
     question, bargein = call.utterances
@@ -174,11 +174,11 @@ def test_a_call_is_made_as_its_script_says(engines: Engines, tmp_path: Path) -> 
 
 
 def test_a_line_into_an_answer_that_is_over_by_then_is_refused(
-    engines: Engines, tmp_path: Path
+    remembering: Engines, tmp_path: Path
 ) -> None:
     one = correction()
     late = replace(one, lines=(one.lines[0], replace(one.lines[1], secs=45.0)))
     with pytest.raises(
         ScenarioError, match=r"bargein-01: no-i-meant-yale.wav: is to be said 45.0 s"
     ):
-        clock.run(make([late], tmp_path, engines))
+        clock.run(make([late], tmp_path, remembering))

@@ -6,7 +6,7 @@ It runs in virtual time, so that speech takes no longer than its work.
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
 from typing import Any, ClassVar
 
@@ -44,41 +44,11 @@ from processors.decision import ArgumentsDelta, BrainError, Question, ToolStart
 from processors.gate import Gate
 from processors.hibari import HibariTTS
 from processors.whisper import WhisperSTT
-from processors.whisper_engine import Transcript, WhisperEngine
+from tests.remembering import Remembering
 from tests.vendors.deepgram_ear import Transcriber
 from tests.vendors.simulate import KEY, Simulators
 
 ANSWERED = {"sections": ["education"], "confidence": "high", "answer": "She studied at Yale."}
-
-
-class Remembering:
-    """An engine that recognises the same audio once: the suite's sentences are always the same.
-
-    It is free for a guess once a second of virtual time, as on a slow machine.
-
-    Parameters:
-        engine: What recognises it.
-    """
-
-    def __init__(self, engine: WhisperEngine) -> None:
-        self._engine = engine
-        self._guessed = 0.0
-        self._heard: dict[tuple[bytes, bool], Transcript] = {}
-
-    @property
-    def spare(self) -> bool:
-        return abs(asyncio.get_running_loop().time() - self._guessed) >= 1.0
-
-    async def transcribe(
-        self, pcm: bytes, *, hotwords: Sequence[str] = (), final: bool = True
-    ) -> Transcript:
-        if not final:
-            self._guessed = asyncio.get_running_loop().time()
-        key = (pcm, final)
-        if key not in self._heard:
-            heard = await self._engine.transcribe(pcm, hotwords=hotwords, final=final)
-            self._heard[key] = heard
-        return self._heard[key]
 
 
 @pytest.fixture(name="engines", scope="module")
@@ -560,6 +530,8 @@ def test_a_vendor_that_does_not_load_fails_alone(
     }
     monkeypatch.setattr(conformance, "STAGES", ("brain",))
     monkeypatch.setattr(conformance, "VENDORS", ())
+    model = Result("model", "silero", "right on this processor", True, "as its reference")
+    monkeypatch.setattr(conformance, "models", lambda: [model])  # tests.models has all of them
     told: list[str] = []
     results = asyncio.run(
         check(engines.settings, engines.document, choices, tell=told.append)  # type: ignore[arg-type]
@@ -569,7 +541,8 @@ def test_a_vendor_that_does_not_load_fails_alone(
     assert reserves == [one.name for one in CHECKS["brain"]]
     weights = [one for one in results if one.stage == "weights"]
     assert len(weights) == 10
-    assert told[0] == "weights"
+    assert model in results
+    assert told[:2] == ["weights", "models against their references"]
     assert "brain extractive: abort" in told
 
 

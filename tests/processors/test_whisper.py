@@ -50,10 +50,31 @@ def engine(whisper: WhisperEngine) -> WhisperEngine:
 # --- What is heard ---------------------------------------------------------------------------
 
 
-async def test_people_are_understood(engine: WhisperEngine) -> None:
-    pairs = [(person.text, (await engine.transcribe(person.spoken())).text) for person in PEOPLE]
-    assert len(pairs) >= 10
-    assert word_error_rate(pairs) < 0.05
+# The references are what the weights give in float32 on the same audio; int8 differed by 0.10 of a
+# probability at most. Of all questions below, float32 writes down the same words.
+NO_SPEECH_TOLERANCE = 0.15
+NO_SPEECH = {
+    "cough": 0.551,
+    "cough-dry": 0.503,
+    "cough-twice": 0.568,
+    "throat-clearing": 0.596,
+    "typing": 0.708,
+    "breath": 0.590,
+    "thump": 0.574,
+    "line-noise": 0.695,
+    "hiss": 0.639,
+    "digital-silence": 1.0,
+}
+HEARD_EACH_TIME = ("cough-dry", "throat-clearing", "typing", "hiss", "digital-silence")
+PEOPLES_WORD_ERRORS = 0.0134
+"""Of float32, over all of them."""
+
+
+@pytest.mark.parametrize("people", [PEOPLE[::3], pytest.param(PEOPLE, marks=pytest.mark.thorough)])
+async def test_people_are_understood(engine: WhisperEngine, people: list[Recording]) -> None:
+    pairs = [(person.text, (await engine.transcribe(person.spoken())).text) for person in people]
+    assert len(pairs) >= 4
+    assert word_error_rate(pairs) < PEOPLES_WORD_ERRORS + 0.03
 
 
 async def test_questions_are_understood_in_every_voice(engine: WhisperEngine) -> None:
@@ -79,15 +100,30 @@ async def test_a_quiet_caller_is_understood_as_well(engine: WhisperEngine) -> No
 
 
 @pytest.mark.parametrize(
-    "name", [r.file.removesuffix(".wav") for r in RECORDINGS.values() if not r.text]
+    ("name", "reference"),
+    [
+        pytest.param(*one, marks=() if one[0] in HEARD_EACH_TIME else pytest.mark.thorough)
+        for one in NO_SPEECH.items()
+    ],
 )
-async def test_coughs_and_noise_have_no_words(engine: WhisperEngine, name: str) -> None:
+async def test_coughs_and_noise_have_no_words(
+    engine: WhisperEngine, name: str, reference: float
+) -> None:
+    assert not RECORDINGS[name].text
     heard = await engine.transcribe(RECORDINGS[name].spoken(), hotwords=NAMES)
     assert heard.text == ""
-    assert heard.no_speech_prob > 0.4
+    assert heard.no_speech_prob == pytest.approx(reference, abs=NO_SPEECH_TOLERANCE)
 
 
-@pytest.mark.parametrize("name", ["uh-huh", "mm-hm", "yeah", "right-joe", "okay", "goodbye"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "uh-huh",
+        "mm-hm",
+        "goodbye",
+        *(pytest.param(one, marks=pytest.mark.thorough) for one in ("yeah", "right-joe", "okay")),
+    ],
+)
 async def test_the_shortest_words_are_words(engine: WhisperEngine, name: str) -> None:
     recording = RECORDINGS[name]
     heard = await engine.transcribe(recording.pcm)
@@ -151,7 +187,8 @@ async def test_a_caller_is_transcribed_while_they_speak(
 @with_instant_engines
 async def test_two_calls_at_once_never_mix(engine: WhisperEngine, silero: SileroEngine) -> None:
     async def call(recording: Recording) -> Sequence[Frame]:
-        chain = Pipeline([VoiceActivity(engine=silero), WhisperSTT(engine=engine)])
+        stt = WhisperSTT(engine=engine, interim_interval_secs=1.5)
+        chain = Pipeline([VoiceActivity(engine=silero), stt])
         down, _ = await run_test(chain, frames_to_send=spoken(recording.pcm + silence(0.8)))
         return down
 
