@@ -26,6 +26,7 @@ from accounts.resend import Resend
 from accounts.smtp import Smtp
 from ledger.database import Database
 from ledger.tables import OutboxMail
+from tests.databases import preferably
 from tests.vendors import resend
 from tests.vendors.resend import ResendSimulator
 from tests.vendors.smtp import Fault, MailServer
@@ -357,6 +358,7 @@ async def sender(database_url: str, server: MailServer) -> AsyncIterator[Process
         await process.wait()
 
 
+@preferably("postgresql")
 async def test_two_processes_never_send_a_letter_twice(
     database: Database, database_url: str, clock: Clock
 ) -> None:
