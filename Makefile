@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-SOURCES := server.py cli.py telemetry.py models accounts ledger operating pipeline processors recording transports knowledge deploy evals tests benchmarks
+SOURCES := cli.py server.py settings.py telemetry.py accounts benchmarks client conversation deploy evals knowledge ledger models operating pipeline processors recording simulators tests transports
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,7 +79,7 @@ eval: install-dev ## hold the corpus's calls again, score them, fail where they 
 bench: install-bench ## measure everything beside its peers, within 15 minutes on two idle cores
 	@$(BIN)/viva bench all
 
-lint: install-dev ## check format, style, types and the rules between the rooms
+lint: install-dev ## check format, style, types and the rules between the layers
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy

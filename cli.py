@@ -24,17 +24,19 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 # Pipecat greets on import and logs to the terminal; the terminal is ours.
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 
-from accounts import accounts, mail, operator_key
+from accounts import accounts, operator_key
 from accounts import commands as accounts_commands
+from accounts.mail import mail
 from accounts.network import is_loopback_host
-from evals import commands as evals_commands
-from evals import report_commands, score_commands
-from knowledge.document import DocumentError, load
+from evals.commands import replay as replay_commands
+from evals.commands import report as report_commands
+from evals.commands import score as score_commands
+from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
-from pipeline.settings import Settings, SettingsError, example
 from pipeline.vendors import STAGES, choose, of_stage
 from recording import commands as recording_commands
+from settings import Settings, SettingsError, example
 
 app = typer.Typer(
     help="Call a document: a grounded voice agent that anyone can host.",
@@ -46,7 +48,7 @@ app = typer.Typer(
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
-for _commands in (evals_commands, score_commands, report_commands):
+for _commands in (replay_commands, score_commands, report_commands):
     app.add_typer(_commands.app)
 doctor_commands.mount(app, checks=[accounts.check_settings], mail=mail.Mail.from_settings)
 # Tests and benchmarks are part of the source, not of the package.
@@ -89,11 +91,11 @@ def serve(
     ] = None,
 ) -> None:
     """Take calls, until Ctrl-C. Every setting is an environment variable: see .env.example."""
-    from operating.foreman import Foreman, Post
+    from operating.supervisor.supervisor_client import SupervisorClient, WorkerContext
 
     settings = _settings(host=host, port=port, knowledge=knowledge, workers=workers)
-    post = Post.of_this_process()
-    if settings.workers > 1 and post is None:
+    context = WorkerContext.of_this_process()
+    if settings.workers > 1 and context is None:
         _supervise(settings)
         return
     try:
@@ -102,8 +104,8 @@ def serve(
     except (SettingsError, DocumentError) as error:
         raise _fail(str(error)) from None
 
-    from ledger.database import DatabaseError
-    from ledger.prices import PriceError
+    from ledger.money.prices import PriceError
+    from ledger.store.database import DatabaseError
     from operating import logs
     from server import Server
     from server import serve as serve_until_stopped
@@ -114,11 +116,11 @@ def serve(
     )
     loading = bar.add_task("loading models", total=1.0)
 
-    foreman = Foreman(post) if post else None
+    supervisor = SupervisorClient(context) if context else None
 
     def progress(label: str, share: float) -> None:
-        if foreman is not None:
-            foreman.tell(loading=(label, share))
+        if supervisor is not None:
+            supervisor.tell(loading=(label, share))
             return
         bar.update(loading, description=f"loading {label}", completed=share)
         if label == "ready":
@@ -126,8 +128,8 @@ def serve(
             _terminal.print("Models are loaded; calls are answered at once.")
 
     def listening(address: str, link: str) -> None:
-        if foreman is not None:
-            foreman.tell(up=True, title=document.title, link=link)
+        if supervisor is not None:
+            supervisor.tell(up=True, title=document.title, link=link)
             return
         _greet(address, document.title, link)
         bar.start()
@@ -136,7 +138,9 @@ def serve(
         bar.console.print(text, markup=False, soft_wrap=True)
 
     try:
-        server = Server(settings, document, choices, progress=progress, tell=tell, foreman=foreman)
+        server = Server(
+            settings, document, choices, progress=progress, tell=tell, supervisor=supervisor
+        )
     except (SettingsError, DatabaseError, PriceError) as error:
         raise _fail(str(error)) from None
     try:
@@ -151,7 +155,7 @@ def serve(
 def _supervise(settings: Settings) -> None:
     """Take calls in several processes."""
     from operating import logs
-    from operating.workers import WorkerError, Workers, listen, supported
+    from operating.supervisor.workers import WorkerError, Workers, listen, supported
 
     if not supported():
         raise _fail(
@@ -229,8 +233,8 @@ def call(
     The exit status is 0 if every turn was answered (or handed to a human), 1 if not, 2 if the call
     could not be made.
     """
-    from transports.caller import Caller, CallerError
-    from transports.wav import WavError, write_wav
+    from client.caller import Caller, CallerError
+    from client.wav import WavError, write_wav
 
     settings = _settings()
     if not url:
@@ -319,7 +323,7 @@ def simulate(
     They speak the vendors' protocols on loopback, with the embedded engines behind them: the cloud
     path without a key and without a cloud.
     """
-    from tests.vendors.simulate import run
+    from simulators.simulate import run
 
     settings = _settings()
     try:
@@ -356,7 +360,7 @@ def check_vendors(
         _terminal.print(text, style="dim", markup=False)
 
     try:
-        from pipeline.conformance import check
+        from evals.conformance.suite import check
 
         results = _run(check(settings, document, choices, tell=tell))
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The aiohttp application: it wires the rooms of the house together, and does nothing else."""
+"""The aiohttp application: it wires the layers together, and does nothing else."""
 
 import telemetry  # noqa: F401 - before anything that has some  # isort: skip
 
@@ -13,37 +13,37 @@ from loguru import logger
 from accounts import headers
 from accounts.accounts import Accounts, check_settings
 from accounts.admission import AdmissionDesk
-from accounts.mail import Mail
-from accounts.outbox import Outbox
-from accounts.report import Reports
-from knowledge.document import Document
-from ledger.budget import Budget
-from ledger.database import Database
-from ledger.prices import Prices, check_prices
+from accounts.mail.mail import Mail
+from accounts.mail.outbox import Outbox
+from accounts.report.reports import Reports
+from conversation.records import CallListener, in_micros
+from knowledge.loading.document import Document
+from ledger.money.budget import Budget
+from ledger.money.prices import Prices, check_prices
+from ledger.money.spend_settlement import SpendSettlement
+from ledger.money.worst_case import call_budget, cap_warnings, reckon, worst_case
 from ledger.retention import Retention
-from ledger.till import Till
-from ledger.views import CallLog
-from ledger.worst_case import call_budget, cap_warnings, reckon, worst_case
-from ledger.writer import LedgerWriter
+from ledger.store.database import Database
+from ledger.store.writer import LedgerWriter
+from operating.call_log import CallLog
 from operating.capacity import Capacity
-from operating.colleagues import Colleagues
 from operating.exposition import Exposition
-from operating.foreman import Foreman
 from operating.gauges import Gauges
 from operating.health import Health
 from operating.lag import EventLoopLag
 from operating.metrics import Metrics
 from operating.stop import Stop
+from operating.supervisor.peer_metrics import PeerMetrics
+from operating.supervisor.supervisor_client import SupervisorClient
 from operating.traces import Traces
 from pipeline.call import Call
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.loading import Loading
-from pipeline.records import Books, in_micros
-from pipeline.settings import Settings
 from pipeline.vendors import Choice, Progress, Stage
 from processors.pool import Pool
 from recording.writer import RecordingWriter
+from settings import Settings
 from transports.front_page import FrontPage
 from transports.switchboard import Switchboard
 
@@ -52,7 +52,7 @@ SWEEP_SECS = 3600.0
 
 
 class Server:
-    """One process: its engines, its open calls, its books and its pages.
+    """One process: its engines, its open calls, its records and its pages.
 
     It opens the database, which blocks, and fails where a call would fail for certain.
 
@@ -63,7 +63,7 @@ class Server:
         engines: Engines that are loaded already; ``None`` to load them once the server listens.
         progress: Told how far the models are loaded.
         tell: Told what the operator has to know, such as a link to sign in by.
-        foreman: Who supervises this process, if it is one of several workers.
+        supervisor: Who supervises this process, if it is one of several workers.
 
     Raises:
         SettingsError: Settings do not go together.
@@ -80,7 +80,7 @@ class Server:
         engines: Engines | None = None,
         progress: Progress = lambda _label, _share: None,
         tell: Callable[[str], None] = lambda _text: None,
-        foreman: Foreman | None = None,
+        supervisor: SupervisorClient | None = None,
     ) -> None:
         check_settings(settings)
         prices = Prices.of(settings)
@@ -107,7 +107,7 @@ class Server:
             cap=day_cap,
             calls_per_caller=settings.calls_per_caller_per_day,
         )
-        self._till = Till(self._budget, lost=self._end)
+        self._settlement = SpendSettlement(self._budget, lost=self._end)
         self._writer = LedgerWriter(database, spool=settings.data_dir / "spool")
         self._outbox = Outbox(database, Mail.from_settings(settings))
         self.accounts = Accounts(database, settings, self._outbox.put, tell=tell)
@@ -123,20 +123,25 @@ class Server:
         self._lag = EventLoopLag()
         self._capacity = Capacity(self._lag, max_lag_secs=settings.max_lag_secs, pools=self._pools)
         self.stop_now = asyncio.Event()
-        self.foreman = foreman
-        self.colleagues = Colleagues(foreman.post) if foreman else None
-        books: list[Books] = [self._writer, self._till, self._reports, self._metrics]
+        self.supervisor = supervisor
+        self.peers = PeerMetrics(supervisor.context) if supervisor else None
+        listeners: list[CallListener] = [
+            self._writer,
+            self._settlement,
+            self._reports,
+            self._metrics,
+        ]
         if self._traces is not None:
-            books.append(self._traces)
+            listeners.append(self._traces)
         desk = AdmissionDesk(
             settings,
             caller=self.accounts.caller,
             budget=self._budget,
-            till=self._till,
+            settlement=self._settlement,
             money=call_budget(settings, worst),
             day_cap=day_cap,
             tariff=prices,
-            books=books,
+            listeners=listeners,
         )
         self._recordings = RecordingWriter()
         escalations = Escalations(settings.data_dir / "escalations.jsonl")
@@ -175,8 +180,8 @@ class Server:
     def app(self) -> web.Application:
         """The application, which loads its engines once it has started."""
         app = web.Application()
-        if self.foreman is not None:
-            app.middlewares.append(self.foreman.note)
+        if self.supervisor is not None:
+            app.middlewares.append(self.supervisor.note)
         headers.setup(app, self.settings)
         self._front_page.setup(app)
         self._switchboard.setup(app)
@@ -206,7 +211,7 @@ class Server:
             self._metrics.registry,
             gauges,
             token=self.settings.metrics_token,
-            colleagues=self.colleagues,
+            peers=self.peers,
         ).setup(app)
         app.on_shutdown.append(self._drain)
         app.cleanup_ctx.append(self._live)
@@ -216,7 +221,7 @@ class Server:
         self.loading.start()
         self._lag.start()
         self._writer.start()
-        self._till.start()
+        self._settlement.start()
         self._outbox.start()
         self._reports.start()
         sweeping = asyncio.create_task(self._sweep())
@@ -227,7 +232,7 @@ class Server:
         await self.loading.close()
         await self._recordings.close()
         await self._writer.close()
-        await self._till.close()
+        await self._settlement.close()
         await self._reports.close()
         await self._outbox.close()
         if self._traces is not None:
@@ -285,26 +290,26 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
         if stop.patient:
             await _until_finished(server, stop)
     finally:
-        if server.foreman is not None:
-            await server.foreman.close()
+        if server.supervisor is not None:
+            await server.supervisor.close()
         await runner.cleanup()
 
 
 async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str, str]:
     """Take connections; the address to open, and a link to sign in by."""
-    settings, foreman = server.settings, server.foreman
-    if foreman is None:
+    settings, supervisor = server.settings, server.supervisor
+    if supervisor is None:
         await web.TCPSite(runner, settings.host, settings.port).start()
         host, port = runner.addresses[0][:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         return address, await server.accounts.welcome_link(address) or ""
-    assert server.colleagues is not None
+    assert server.peers is not None
     assert runner.server is not None
-    await server.colleagues.listen(runner)
-    address, link = foreman.post.address, ""
-    if foreman.post.first:
+    await server.peers.listen(runner)
+    address, link = supervisor.context.address, ""
+    if supervisor.context.first:
         link = await server.accounts.welcome_link(address) or ""
-    foreman.take(runner.server, state=lambda: server.state, gone=lambda: stop.ask(patient=False))
+    supervisor.take(runner.server, state=lambda: server.state, gone=lambda: stop.ask(patient=False))
     return address, link
 
 

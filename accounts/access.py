@@ -7,9 +7,9 @@ from typing import Any, Self, cast
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
-from accounts.letter import MAX_ADDRESS_CHARS, mailbox
-from ledger.tables import AccessRule
-from pipeline.settings import Settings, SettingsError
+from accounts.mail.letter import MAX_ADDRESS_CHARS, mailbox
+from ledger.store.tables import AccessRule
+from settings import Settings, SettingsError
 
 OPERATOR = "operator@localhost"
 """Whoever runs this server, as far as it has no name for them. No link is ever mailed there."""

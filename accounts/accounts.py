@@ -7,15 +7,16 @@ from aiohttp import web
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from accounts import cookies, operator_key, secret
+from accounts import operator_key, secret
 from accounts.access import OPERATOR, Access
-from accounts.link_mail import LinkMail, Send
 from accounts.network import from_loopback, is_loopback_host, trusted_networks
-from accounts.pages import Pages, link_url
-from accounts.sign_in import SignIn
-from ledger.database import Database
-from pipeline.records import Caller
-from pipeline.settings import Settings, SettingsError
+from accounts.sign_in import cookies
+from accounts.sign_in.link_mail import LinkMail, Send
+from accounts.sign_in.pages import Pages, link_url
+from accounts.sign_in.sign_in import SignIn
+from conversation.records import Caller
+from ledger.store.database import Database
+from settings import Settings, SettingsError
 
 DAY_SECS = 86400.0
 
@@ -29,7 +30,7 @@ class Accounts:
     """Who may call.
 
     What ends a session elsewhere (``viva accounts deny`` or ``revoke``, another process) is felt
-    within :data:`accounts.sign_in.REMEMBER_SECS`. A call that has begun goes on to its end.
+    within :data:`accounts.sign_in.sign_in.REMEMBER_SECS`. A call that has begun goes on to its end.
 
     Parameters:
         database: Where links, sessions and rules are.

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 from accounts.origin import allowed_origin
-from ledger.budget import Budget, Refusal
-from ledger.till import Till
-from ledger.worst_case import CallBudget
+from conversation.records import Caller, CallListener, Tariff
+from ledger.money.budget import Budget, Refusal
+from ledger.money.spend_settlement import SpendSettlement
+from ledger.money.worst_case import CallBudget
 from pipeline.call import Terms, new_call_id
-from pipeline.records import Books, Caller, Tariff
-from pipeline.settings import Settings
+from settings import Settings
 
 RTVI = "/rtvi"
 
@@ -23,11 +23,11 @@ class AdmissionDesk:
         settings: The settings.
         caller: Who asks; ``None`` for whoever has to sign in first.
         budget: The day's money.
-        till: Told of calls that are let in, and of those that are over.
+        settlement: Told of calls that are let in, and of those that are over.
         money: What one call may cost.
         day_cap: Most that a day's calls may cost, in micro-dollars; ``None`` without a cap.
         tariff: What vendors charge.
-        books: Who keeps records of calls.
+        listeners: Who keeps records of calls.
     """
 
     def __init__(
@@ -36,20 +36,20 @@ class AdmissionDesk:
         *,
         caller: Callable[[web.Request], Awaitable[Caller | None]],
         budget: Budget,
-        till: Till,
+        settlement: SpendSettlement,
         money: CallBudget,
         day_cap: int | None,
         tariff: Tariff,
-        books: Sequence[Books],
+        listeners: Sequence[CallListener],
     ) -> None:
         self._settings = settings
         self._caller = caller
         self._budget = budget
-        self._till = till
+        self._settlement = settlement
         self._money = money
         self._day_cap = day_cap
         self._tariff = tariff
-        self._books = books
+        self._listeners = listeners
 
     async def admit(self, request: web.Request) -> Terms | str:
         """The terms of a call, whose money is then set aside; or why there is none.
@@ -68,26 +68,26 @@ class AdmissionDesk:
             origin = request.headers.get("Origin", "nowhere")
             raise web.HTTPForbidden(text=f"calls from {origin} are not taken here")
         call = new_call_id()
-        self._till.admitted(call)
+        self._settlement.admitted(call)
         admission = await asyncio.to_thread(self._budget.admit, call, caller.key)
         if isinstance(admission, Refusal):
-            self._till.release(call)
+            self._settlement.release(call)
             return admission.reason
         return Terms(
             id=call,
             caller=caller,
             day=admission.day,
-            books=self._books,
+            listeners=self._listeners,
             tariff=self._tariff,
             call_cap=self._money.cap,
             day_cap=self._day_cap,
-            day_spent=self._till.day_spent,
+            day_spent=self._settlement.day_spent,
             may_continue=self._money.may_continue,
         )
 
     async def release(self, terms: Terms) -> None:
         """The call is over, or never began: what was set aside is free again."""
-        self._till.release(terms.id)
+        self._settlement.release(terms.id)
 
     def _is_our_page(self, request: web.Request) -> bool:
         others = self._settings.rtvi_origins.split(",") if request.path == RTVI else ()

@@ -14,11 +14,12 @@ from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session as Db
 
-from accounts import access, links, sessions
+from accounts import access
 from accounts.access import Access
-from accounts.sign_in import REMEMBER_SECS
-from ledger.database import Database, DatabaseError
-from pipeline.settings import Settings, SettingsError
+from accounts.sign_in import links, sessions
+from accounts.sign_in.sign_in import REMEMBER_SECS
+from ledger.store.database import Database, DatabaseError
+from settings import Settings, SettingsError
 
 app = typer.Typer(
     help="Who may sign in, and who is signed in.", no_args_is_help=True, rich_markup_mode=None

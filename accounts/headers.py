@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from accounts.network import HOST, is_https, is_loopback_host
-from pipeline.settings import Settings
+from settings import Settings
 
 HSTS_SECS = 365 * 86400
 """How long a browser that was here by TLS comes by nothing else."""

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.settings import SettingsError
+from settings import SettingsError
 
 FILE = "operator-key"
 KEY_BYTES = 32

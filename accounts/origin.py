@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from accounts.network import is_https
-from pipeline.settings import Settings
+from settings import Settings
 
 
 def allowed_origin(request: web.BaseRequest, settings: Settings, extra: Iterable[str] = ()) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.side import machine, spread
-from processors.tool_call import ToolCallStream
+from processors.brain.tool_call import ToolCallStream
 
 SPLITS = (1, 4, 16, 64, 4096)
 _SENTENCE = "She earned a master's degree in mathematics from Yale University in 1930. "

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transports.caller import Caller, HeardTurn
+from client.caller import Caller, HeardTurn
 
 AUDIO = Path("tests/audio")
 PARTS = ("transcription_delay", "end_of_turn_delay", "llm_ttfs", "tts_ttfb")

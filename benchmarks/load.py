@@ -24,7 +24,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.wires import WIRES, Wire
-from transports.wav import INPUT_RATE, OUTPUT_RATE, read_wav, speech_end_secs
+from client.wav import INPUT_RATE, OUTPUT_RATE, read_wav, speech_end_secs
 
 AUDIO = Path(__file__).parent.parent / "tests" / "audio"
 QUESTIONS = (

@@ -30,17 +30,17 @@ import numpy.typing as npt
 from aiohttp.test_utils import TestServer
 
 from benchmarks.latency import AUDIO, percentile, questions
-from knowledge.document import load
-from pipeline import clock
+from client.caller import Caller
+from client.wav import read_wav, write_wav
+from evals.replay import virtual_time
+from knowledge.loading.document import load
 from pipeline.engines import Engines
-from pipeline.settings import Settings
-from pipeline.speculation import Speculation
 from pipeline.vendors import choose
+from processors.brain.speculation import Speculation
 from server import Server
-from tests.vendors.deepgram import Utterance
-from tests.vendors.simulate import Simulators
-from transports.caller import Caller
-from transports.wav import read_wav, write_wav
+from settings import Settings
+from simulators.deepgram import Utterance
+from simulators.simulate import Simulators
 
 SPEECH_RMS = 300.0
 """As the simulator has it."""
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--interim", type=float, default=0.2, help="seconds between interims")
     options = parser.parse_args()
-    result = clock.run(measure(options.turns, options.interim))
+    result = virtual_time.run(measure(options.turns, options.interim))
     if options.json:
         print(json.dumps(result, indent=2))
     else:

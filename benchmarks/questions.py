@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
+from conversation.frames import Exchange
 from knowledge import Document, load
-from knowledge.support import unsupported
+from knowledge.check.support import unsupported
 from knowledge.words import sentences
-from pipeline.frames import Exchange
-from processors.decision import Question
-from processors.extractive import ExtractiveBrain, Reply
+from processors.brain.contract import Question
+from processors.brain.extractive import ExtractiveBrain, Reply
 
 QUESTIONS = Path(__file__).parent.parent / "tests" / "questions.toml"
 

@@ -33,13 +33,19 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from pipeline.frames import CallerTextFrame, DecisionFrame, EndOfTurnFrame, SentenceFrame, TurnFrame
-from pipeline.records import Caller, CallRecord
-from pipeline.settings import Settings
-from processors.recorder import Facts, Recorder, Tape
+from client.wav import read_wav
+from conversation.frames import (
+    CallerTextFrame,
+    DecisionFrame,
+    EndOfTurnFrame,
+    SentenceFrame,
+    TurnFrame,
+)
+from conversation.records import Caller, CallRecord
+from recording.recorder import Facts, Recorder, RecordingTarget
 from recording.recording import Recording
 from recording.writer import RecordingWriter
-from transports.wav import read_wav
+from settings import Settings
 
 AUDIO = Path("tests/audio")
 TICK_SECS = 0.02
@@ -63,15 +69,17 @@ class Sink(FrameProcessor):
 class BenchCall:
     """One call's stages, with or without a recorder."""
 
-    def __init__(self, number: int, speech: bytes, voice: bytes, tape: Tape | None) -> None:
+    def __init__(
+        self, number: int, speech: bytes, voice: bytes, target: RecordingTarget | None
+    ) -> None:
         self.stages = {stage: Sink() for stage in STAGES}
         self.speech, self.voice = speech, voice
         self.recorder: Recorder | None = None
-        if tape is not None:
+        if target is not None:
             facts = Facts(
                 settings=Settings.load(), vendors={}, models={}, ending="model", preemptive=False
             )
-            self.recorder = Recorder(tape, facts, clock=time.monotonic)
+            self.recorder = Recorder(target, facts, clock=time.monotonic)
             for stage, processor in self.stages.items():
                 self.recorder.tap(stage, processor)
             record = CallRecord(f"c-{number}", Caller(), started_at=time.time(), day="2026-11-24")
@@ -173,8 +181,8 @@ async def measure(calls: int, secs: float) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="viva-recording-") as name:
         plain = await hold([BenchCall(n, speech, voice, None) for n in range(calls)], secs)
         writer, folder = RecordingWriter(), Path(name)
-        tape = Tape(writer, folder)
-        recorded = [BenchCall(n, speech, voice, tape) for n in range(calls)]
+        target = RecordingTarget(writer, folder)
+        recorded = [BenchCall(n, speech, voice, target) for n in range(calls)]
         before = time.process_time()
         await hold(recorded, secs)
         for call in recorded:

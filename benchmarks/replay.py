@@ -24,14 +24,14 @@ os.environ.setdefault("LOGURU_AUTOINIT", "False")
 
 from aiohttp.test_utils import TestServer
 
-from evals.replay import Options, replay
-from knowledge.document import load
-from pipeline import clock
+from client.caller import Caller
+from evals.replay import virtual_time
+from evals.replay.replay import Options, replay
+from knowledge.loading.document import load
 from pipeline.engines import Engines
-from pipeline.settings import Settings
 from pipeline.vendors import choose
 from server import Server
-from transports.caller import Caller
+from settings import Settings
 
 AUDIO = Path(__file__).parents[1] / "tests" / "audio"
 
@@ -95,7 +95,7 @@ def main() -> None:
         folder = Path(name)
         paths = options.recordings
         if not paths:
-            clock.run(hold(folder), counted=True)
+            virtual_time.run(hold(folder), counted=True)
             paths = [folder / "recordings"]
         files = [
             file

@@ -38,12 +38,11 @@ from pipecat.services.settings import LLMSettings, STTSettings, TTSSettings
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 
-from pipeline.frames import Usage
-from pipeline.vendor import Vendor
-from pipeline.vendors import Choice, Stage, of_stage
-from processors.decision import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
-from processors.speech_order import SpeechOrder
-from transports.wav import INPUT_RATE, OUTPUT_RATE, read_wav
+from client.wav import INPUT_RATE, OUTPUT_RATE, read_wav
+from conversation.frames import Usage
+from pipeline.vendors import Choice, Stage, Vendor, of_stage
+from processors.brain.contract import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
+from processors.tts.speech_queue import SpeechQueue
 
 AUDIO = Path(__file__).parent.parent / "tests" / "audio"
 
@@ -312,7 +311,7 @@ class VivaBrain:
         yield ArgumentsDelta('"}')
 
 
-class VivaVoice(SpeechOrder):
+class VivaVoice(SpeechQueue):
     """The voice, with what Viva puts in front of any."""
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.scripted import AUDIO
 from benchmarks.side import machine, spread
-from processors.silero import WINDOW_SAMPLES, SileroEngine
-from transports.wav import read_wav
+from client.wav import read_wav
+from processors.vad.silero import WINDOW_SAMPLES, SileroEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 

@@ -18,13 +18,13 @@ from aiohttp import web
 
 from benchmarks.meter import Meter
 from benchmarks.scripted import MARKS, Marks, choices, note, voice
-from knowledge.document import load
-from pipeline.settings import Settings
-from processors.turn_taking import TurnTaking
+from knowledge.loading.document import load
+from processors.turns.processor import TurnTaking
 from server import Server
-from transports.announcer import Announcer
-from transports.browser import BrowserLine
-from transports.page import Page
+from settings import Settings
+from transports.browser.announcer import Announcer
+from transports.browser.line import BrowserLine
+from transports.browser.page import Page
 
 
 def watch(meter: Meter) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from transports.wav import INPUT_RATE
+from client.wav import INPUT_RATE
 
 
 class Wire(Protocol):

@@ -1,9 +1,9 @@
 """The document a caller asks: load it, section it, cite it."""
 
-from knowledge.document import Document, load
-from knowledge.section import DocumentError, Line, Persona, Section, SensitiveTopic
-from knowledge.sensitive import topic_of
-from knowledge.support import supporting_lines, unsupported
+from knowledge.check.sensitive import topic_of
+from knowledge.check.support import supporting_lines, unsupported
+from knowledge.loading.document import Document, load
+from knowledge.loading.section import DocumentError, Line, Persona, Section, SensitiveTopic
 
 __all__ = [
     "Document",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from ledger.listing import Column, Row, dollars, minute, print_csv, print_json, print_table
-from pipeline.settings import Settings, SettingsError
+from ledger.log.listing import Column, Row, dollars, minute, print_csv, print_json, print_table
+from settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from ledger.database import Database
+    from ledger.store.database import Database
 
 app = typer.Typer(
     help="What happened in calls, what it cost, and how to forget it.",
@@ -66,7 +66,7 @@ def calls(
 
     Who called, for how long, why it ended, and what it cost.
     """
-    from ledger import query
+    from ledger.log import query
 
     with _ledger() as database:
         rows = query.calls(database, since=moment(since), until=moment(until), caller=caller)
@@ -101,7 +101,7 @@ def turns(
 
     What was asked, how it was decided, how fast the answer was heard, and what it cost.
     """
-    from ledger import query
+    from ledger.log import query
 
     with _ledger() as database:
         rows = query.turns(
@@ -144,7 +144,7 @@ def spend(
     What a UTC day's calls have cost by stage, and what is held for those that go on. A call is on
     the day of its admission. What is spent and held of a day is never above DAILY_SPEND_CAP_USD.
     """
-    from ledger import query
+    from ledger.log import query
 
     with _ledger() as database:
         rows = query.spend(database, since=moment(since), until=moment(until), caller=caller)
@@ -178,8 +178,8 @@ def delete(
     brings them back. viva ledger spend counts their calls no more; DAILY_SPEND_CAP_USD still does,
     without a name. Your backups are not reached.
     """
-    from ledger import query
     from ledger.erasure import erase
+    from ledger.log import query
 
     if not caller.strip():
         raise typer.BadParameter("--caller is empty; name whose calls are to be erased.")
@@ -242,7 +242,7 @@ def moment(text: str, *, now: float | None = None) -> float | None:
 def _ledger() -> "Iterator[Database]":
     from sqlalchemy.exc import SQLAlchemyError
 
-    from ledger.database import Database, DatabaseError
+    from ledger.store.database import Database, DatabaseError
 
     try:
         database = Database.open(_settings())

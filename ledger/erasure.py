@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, CursorResult, delete, func, or_
 from sqlmodel import Session as Db
 from sqlmodel import SQLModel, col, select
 
-from ledger import spool
-from ledger.database import Database
-from ledger.query import of_caller, spellings
+from ledger.log.query import of_caller, spellings
 from ledger.redaction import redact, remove_mails
-from ledger.tables import AccessRule, Call, OutboxMail, Session, SignInToken, Turn, User
+from ledger.store import spool
+from ledger.store.database import Database
+from ledger.store.tables import AccessRule, Call, OutboxMail, Session, SignInToken, Turn, User
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from sqlalchemy import or_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
-from ledger import spool
-from ledger.database import Database
 from ledger.redaction import redact, remove_older
-from ledger.tables import Turn
-from pipeline.settings import Settings
+from ledger.store import spool
+from ledger.store.database import Database
+from ledger.store.tables import Turn
+from settings import Settings
 
 DAY_SECS = 86_400.0
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from pydantic import SecretStr
 
-from operating.colleagues import Colleagues
 from operating.gauges import Gauges
+from operating.supervisor.peer_metrics import PeerMetrics
 
 _FORWARDED = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
 """Headers by which a proxy says that it asks for somebody else."""
@@ -25,7 +25,7 @@ class Exposition:
         registry: The metrics.
         gauges: Those of them that are read first.
         token: Who has it may read from anywhere; ``None``: nobody may from elsewhere.
-        colleagues: The server's other workers, whose metrics are told too; ``None`` without any.
+        peers: The server's other workers, whose metrics are told too; ``None`` without any.
     """
 
     def __init__(
@@ -34,30 +34,30 @@ class Exposition:
         gauges: Gauges | None = None,
         *,
         token: SecretStr | None = None,
-        colleagues: Colleagues | None = None,
+        peers: PeerMetrics | None = None,
     ) -> None:
         self._registry = registry
         self._gauges = gauges
         self._token = token.get_secret_value().encode() if token else b""
-        self._colleagues = colleagues
+        self._peers = peers
 
     def setup(self, app: web.Application) -> None:
         """Add the route."""
         app.router.add_get("/metrics", self._metrics)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        inside = self._colleagues is not None and self._colleagues.is_one(request)
+        inside = self._peers is not None and self._peers.is_one(request)
         if not (inside or is_local(request) or self._has_token(request)):
             return self._refusal()
         if self._gauges is not None:
             await self._gauges.read()
         encode, kind = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
-        colleagues = None if inside else self._colleagues
-        others = await colleagues.metrics() if colleagues else {}
+        peers = None if inside else self._peers
+        others = await peers.metrics() if peers else {}
 
         def write() -> bytes:
             registry = self._registry
-            return encode(colleagues.merged(registry, others) if colleagues else registry)
+            return encode(peers.merged(registry, others) if peers else registry)
 
         # Writing a thousand lines takes milliseconds, which the calls' loop is not to wait.
         text = await asyncio.to_thread(write)

@@ -8,10 +8,10 @@ from loguru import logger
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from ledger.budget import DayMoney
+from conversation.records import MICROS
+from ledger.money.budget import DayMoney
 from operating.lag import EventLoopLag
 from operating.reading import TIMEOUT_SECS, Reading
-from pipeline.records import MICROS
 from processors.pool import Pool
 
 T = TypeVar("T")

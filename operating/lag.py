@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from pipeline.window import WINDOW_SECS, Lateness, quantile
+from processors.window import WINDOW_SECS, Lateness, quantile
 
 INTERVAL_SECS = 0.1
 """How often lateness is sampled."""

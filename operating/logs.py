@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from loguru import logger
 
 from operating.redaction import MARK, Redaction
-from pipeline.settings import Settings
+from settings import Settings
 
 if TYPE_CHECKING:
     from loguru import Message, Record

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from conversation.records import MICROS, CallRecord, TurnRecord
 from operating.stage import OTHER, stage_name, troubled, troubles, vendor_name
 from pipeline.call import REASONS
-from pipeline.records import MICROS, CallRecord, TurnRecord
-from processors.prompt import REASONS as ESCALATIONS
+from processors.brain.prompt import REASONS as ESCALATIONS
 
 BUCKETS = (
     *(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
@@ -60,7 +60,7 @@ class _Turn:
 
 
 class Metrics:
-    """Keeps the books as Prometheus metrics, in a registry of its own.
+    """Keeps records of calls as Prometheus metrics, in a registry of its own.
 
     The same turn may be recorded again. What it used and cost is counted at once, and from then on
     what has been added to it. How it came out, and how long it took, is counted once: when a later

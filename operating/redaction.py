@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from pipeline.settings import Settings
+from settings import Settings
 
 MARK = "***"
 """What stands in place of what was taken out."""

@@ -11,8 +11,8 @@ Nothing here is anything that was said, nor tells who said it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from conversation.records import CallRecord, StageCost, TurnRecord
 from operating.stage import stage_name, troubles, vendor_name
-from pipeline.records import CallRecord, StageCost, TurnRecord
 
 OPERATIONS = {"stt": "speech_to_text", "brain": "chat", "tts": "text_to_speech"}
 """What the conventions call the work of a stage."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from pipeline.records import TurnRecord
+from conversation.records import TurnRecord
 from pipeline.vendors import STAGES, VENDORS
 
 OTHER = "other"
@@ -15,7 +15,7 @@ KINDS = {vendor.name: vendor.kind for vendor in VENDORS}
 _MARKS = (
     ("stt", ("STT", "SpeechToText")),
     ("tts", ("TTS", "TextToSpeech")),
-    ("brain", ("GroundedCaller",)),
+    ("brain", ("GroundedResponder",)),
     ("vad", ("VoiceActivity",)),
 )
 """What the names of each stage's processors have in them."""

@@ -14,10 +14,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
+from conversation.records import CallRecord, TurnRecord
 from operating import spans
 from operating.stage import KINDS
-from pipeline.records import CallRecord, TurnRecord
-from pipeline.settings import Settings
+from settings import Settings
 
 EXPORT_TIMEOUT_SECS = 5.0
 """Longest that one batch may take to be sent, its retries included."""
@@ -45,7 +45,7 @@ logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
 
 
 class Traces:
-    """Keeps the books as traces: a ``call``, under it each ``turn``, under that what stages did.
+    """Keeps calls as traces: a ``call``, under it each ``turn``, under that what stages did.
 
     A trace is made when its call has ended, for until then a turn may be recorded again. What
     cannot be sent is dropped; no call waits for it.

@@ -17,19 +17,21 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
-from pipeline import chain
-from pipeline.clock import day_of
-from pipeline.conversation import (
-    INPUT_SAMPLE_RATE,
-    OUTPUT_SAMPLE_RATE,
-    Conversation,
-    Money,
+from conversation.frames import EndCallFrame, EscalationFrame
+from conversation.records import (
+    Caller,
+    CallListener,
+    CallRecord,
+    StageCost,
+    Tariff,
+    TurnRecord,
+    day_of,
 )
+from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation, Money
+from pipeline import chain
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
-from pipeline.frames import EndCallFrame, EscalationFrame
-from pipeline.records import Books, Caller, CallRecord, StageCost, Tariff, TurnRecord
-from processors.recorder import Facts, Recorder, Tape
+from recording.recorder import Facts, Recorder, RecordingTarget
 
 LAST_WORDS_SECS = 8.0
 """Longest that a call's last words may take to be played."""
@@ -74,7 +76,7 @@ class Terms:
         id: The call's id.
         caller: Who calls.
         day: The UTC day whose money it spends; empty for that of its begin.
-        books: Who keeps records.
+        listeners: Who keeps records.
         tariff: What vendors charge; ``None`` if nobody asks.
         call_cap: Most that the call may cost, in micro-dollars; ``None`` without a cap.
         day_cap: Most that the day's calls may cost.
@@ -85,7 +87,7 @@ class Terms:
     id: str = field(default_factory=new_call_id)
     caller: Caller = field(default_factory=Caller)
     day: str = ""
-    books: Sequence[Books] = ()
+    listeners: Sequence[CallListener] = ()
     tariff: Tariff | None = None
     call_cap: int | None = None
     day_cap: int | None = None
@@ -137,7 +139,7 @@ class Call:
         engines: What all calls share.
         escalations: Where questions for a human go.
         terms: Who calls, what it may cost, and who writes it down.
-        tape: Where its recording goes; ``None`` for a call that is not recorded.
+        target: Where its recording goes; ``None`` for a call that is not recorded.
     """
 
     def __init__(
@@ -146,7 +148,7 @@ class Call:
         engines: Engines,
         escalations: Escalations,
         terms: Terms | None = None,
-        tape: Tape | None = None,
+        target: RecordingTarget | None = None,
     ) -> None:
         self._terms = terms = terms or Terms()
         self.id = terms.id
@@ -163,10 +165,10 @@ class Call:
         self._engines = engines
         self._escalations = escalations
         self._settings = engines.settings
-        self._tape = tape
-        self._recorder = self._recorder_for(tape) if tape is not None else None
-        self._books: tuple[Books, ...] = (
-            *terms.books,
+        self._target = target
+        self._recorder = self._recorder_for(target) if target is not None else None
+        self._listeners: tuple[CallListener, ...] = (
+            *terms.listeners,
             *([self._recorder] if self._recorder is not None else []),
         )
         self._telling: set[asyncio.Task[None]] = set()
@@ -255,7 +257,11 @@ class Call:
         await started.wait()
         settings = self._settings
         await self._line.begin(self.id, settings.call_secs, self.conversation.money)
-        if self._recorder is not None and self._tape is not None and self._tape.source == "call":
+        if (
+            self._recorder is not None
+            and self._target is not None
+            and self._target.source == "call"
+        ):
             await self._line.recorded(on=self._recorder.live)
         await worker.queue_frame(TTSSpeakFrame(self._engines.document.persona.greeting))
         left = min(settings.wind_down_secs, settings.call_secs / 2)
@@ -292,14 +298,14 @@ class Call:
             document_hash=document.sha256,
             vendors=dict(self.conversation.meter.vendors),
         )
-        self._tell(lambda book: book.begun(record))
+        self._tell(lambda listener: listener.begun(record))
         return record
 
     def _kept(self, record: TurnRecord) -> None:
         self._costs[record.number] = record.cost
         money = self.conversation.money
         money.call = sum(self._costs.values(), StageCost())
-        self._tell(lambda book: book.turn(record))
+        self._tell(lambda listener: listener.turn(record))
         money.day = self._terms.day_spent()
         if not self._terms.may_continue(money.call.total):
             self._broke.set()
@@ -319,18 +325,18 @@ class Call:
             turns=self.conversation.number,
             cost=sum(self._costs.values(), StageCost()),
         )
-        self._tell(lambda book: book.ended(ended))
+        self._tell(lambda listener: listener.ended(ended))
 
-    def _tell(self, what: Callable[[Books], None]) -> None:
-        for book in self._books:
+    def _tell(self, what: Callable[[CallListener], None]) -> None:
+        for listener in self._listeners:
             try:
-                what(book)
+                what(listener)
             except Exception:
-                logger.exception("{} could not take a record", type(book).__name__)
+                logger.exception("{} could not take a record", type(listener).__name__)
 
     # Its recording.
 
-    def _recorder_for(self, tape: Tape) -> Recorder:
+    def _recorder_for(self, target: RecordingTarget) -> Recorder:
         engines, conversation = self._engines, self.conversation
         facts = Facts(
             settings=engines.settings,
@@ -339,7 +345,7 @@ class Call:
             ending=engines.ending,
             preemptive=engines.preemptive,
         )
-        return Recorder(tape, facts, clock=conversation.clock, lost=self._not_recorded)
+        return Recorder(target, facts, clock=conversation.clock, lost=self._not_recorded)
 
     def _not_recorded(self, _reason: str) -> None:
         """Tell the caller that the recording has ended, though the call goes on."""

@@ -8,12 +8,12 @@ frames can stand in its place. Which vendor does a stage is a setting (``STT``, 
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.transports.base_transport import BaseTransport
 
-from pipeline.conversation import Conversation
+from conversation.turns import Conversation
 from pipeline.engines import Engines
-from processors.floor import FloorTimes
-from processors.grounded import GroundedCaller
-from processors.recorder import Recorder
-from processors.turn_taking import TurnTaking
+from processors.brain.responder import GroundedResponder
+from processors.turns.processor import TurnTaking
+from processors.turns.state_machine import TurnTakingTimes
+from recording.recorder import Recorder
 
 
 def build(
@@ -38,7 +38,7 @@ def build(
     speech_to_text = engines.processor("stt", meter)
     turn_taking = TurnTaking(
         conversation,
-        times=FloorTimes(
+        times=TurnTakingTimes(
             confirm=settings.barge_in_confirm_secs,
             unfinished=settings.end_of_turn_wait_secs,
             transcript=settings.transcript_timeout_secs,
@@ -49,7 +49,7 @@ def build(
         ending=engines.ending,
         preemptive=engines.preemptive,
     )
-    grounded_caller = GroundedCaller(
+    responder = GroundedResponder(
         brain=brain,
         document=engines.document,
         first_token_timeout_secs=settings.first_token_timeout_secs,
@@ -63,7 +63,7 @@ def build(
         recorder.tap("vad", voice_activity)
         recorder.tap("stt", speech_to_text)
         recorder.tap("turn", turn_taking)
-        recorder.tap("brain", grounded_caller)
+        recorder.tap("brain", responder)
         recorder.tap("tts", text_to_speech)
 
     return Pipeline(
@@ -72,7 +72,7 @@ def build(
             voice_activity,
             speech_to_text,
             turn_taking,
-            grounded_caller,
+            responder,
             text_to_speech,
             transport.output(),
         ]

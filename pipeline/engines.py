@@ -8,20 +8,20 @@ from typing import Any, Self
 
 from pipecat.processors.frame_processor import FrameProcessor
 
-from knowledge.document import Document
-from knowledge.support import prepare
-from pipeline.frames import Usage
-from pipeline.meter import Meter
-from pipeline.records import Tariff
-from pipeline.settings import Settings
-from pipeline.speculation import Speculation
-from pipeline.vendor import STAGES, Context, Progress, Stage, Vendor
-from pipeline.vendors import Choice
-from processors.decision import Brain
-from processors.failover import SpeechToTextFailover, TextToSpeechFailover
-from processors.failover_brain import FailoverBrain, Standing
-from processors.floor import Ending
+from conversation.frames import Usage
+from conversation.meter import Meter
+from conversation.records import Tariff
+from knowledge.check.support import prepare
+from knowledge.loading.document import Document
+from pipeline.vendors import STAGES, Choice, Context, Progress, Stage, Vendor
+from processors.brain.contract import Brain
+from processors.brain.failover import BackoffRegistry, FailoverBrain
+from processors.brain.speculation import Speculation
 from processors.pool import Pool
+from processors.stt.failover import SpeechToTextFailover
+from processors.tts.failover import TextToSpeechFailover
+from processors.turns.state_machine import Ending
+from settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Engines:
         document: What calls are answered from.
         choices: The vendor of each stage.
         loaded: What each vendor's ``load`` gave, by its name.
-        standing: Which brains have failed lately, and are to be left alone.
+        backoff: Which brains have failed lately, and are to be left alone.
         speculation: What early answers may waste, over all calls.
     """
 
@@ -41,7 +41,7 @@ class Engines:
     document: Document
     choices: Mapping[Stage, Choice]
     loaded: Mapping[str, Any]
-    standing: Standing = field(default_factory=Standing)
+    backoff: BackoffRegistry = field(default_factory=BackoffRegistry)
     speculation: Speculation = field(default_factory=Speculation)
 
     @classmethod
@@ -85,7 +85,7 @@ class Engines:
             return brains[0]
         # A brain that is given up for its silence must count as failed before it is.
         stall_secs = 0.8 * self.settings.first_token_timeout_secs
-        return FailoverBrain(brains, standing=self.standing, stall_secs=stall_secs)
+        return FailoverBrain(brains, backoff=self.backoff, stall_secs=stall_secs)
 
     def meter(self, tariff: Tariff | None) -> Meter:
         """A meter for one call.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from pipeline.frames import EscalationFrame
+from conversation.frames import EscalationFrame
 
 
 class Escalations:

@@ -7,7 +7,7 @@ from typing import Any
 from loguru import logger
 
 from pipeline.engines import Engines
-from pipeline.vendor import Progress
+from pipeline.vendors import Progress
 
 Load = Callable[[Progress], Coroutine[Any, Any, Engines]]
 

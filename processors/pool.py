@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from pipeline.window import Lateness, Window
+from processors.window import Lateness, Window
 
 
 class Pool(ThreadPoolExecutor, Lateness):

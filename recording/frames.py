@@ -33,7 +33,7 @@ from pipecat.frames.frames import (
 from pipecat.metrics.metrics import STTUsage, STTUsageMetricsData, TTSUsageMetricsData
 from pipecat.utils.text.base_text_aggregator import TextType
 
-from pipeline.frames import (
+from conversation.frames import (
     CallerTextFrame,
     Check,
     DecisionFrame,

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import SecretStr
 
-from pipeline.settings import Settings
 from recording.mcap_file import FORMAT
+from settings import Settings
 
 _TEXTS = frozenset(
     {

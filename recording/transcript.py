@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pipeline.playback import Span
+from conversation.playback import Span
 from recording.message import Message
 from recording.recording import Recording
 

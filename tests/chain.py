@@ -1,6 +1,6 @@
 """A call's chain from turn taking on, with scripted vendors, in virtual time.
 
-Turn taking, the grounded caller and the voice's way out are the real ones; what is scripted is
+Turn taking, the grounded responder and the voice's way out are the real ones; what is scripted is
 what vendors do: the transcripts come from the test, the brain answers at a set pace, and the voice
 is audio in which every sample is the number of the turn it answers.
 """
@@ -29,13 +29,11 @@ from pipecat.services.settings import TTSSettings
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
-from knowledge.document import load
-from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
-from pipeline.frames import EndOfTurnFrame, Usage
-from pipeline.records import Caller, CallRecord
-from pipeline.settings import Settings
-from pipeline.speculation import Speculation
-from processors.decision import (
+from conversation.frames import EndOfTurnFrame, Usage
+from conversation.records import Caller, CallRecord
+from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
+from knowledge.loading.document import load
+from processors.brain.contract import (
     ArgumentsDelta,
     Brain,
     BrainEvent,
@@ -43,14 +41,16 @@ from processors.decision import (
     ToolStart,
     UsageReport,
 )
-from processors.failover import TextToSpeechFailover
-from processors.floor import Ending
-from processors.grounded import GroundedCaller
-from processors.recorder import Facts, Recorder, Tape
-from processors.speech_order import SpeechOrder
-from processors.turn_taking import TurnTaking
-from transports.browser import BrowserTransport
-from transports.page import Page
+from processors.brain.responder import GroundedResponder
+from processors.brain.speculation import Speculation
+from processors.tts.failover import TextToSpeechFailover
+from processors.tts.speech_queue import SpeechQueue
+from processors.turns.processor import TurnTaking
+from processors.turns.state_machine import Ending
+from recording.recorder import Facts, Recorder, RecordingTarget
+from settings import Settings
+from transports.browser.line import BrowserTransport
+from transports.browser.page import Page
 
 CV = Path(__file__).parent / "answers.md"
 PROMPT_SAMPLE = 30_000
@@ -83,7 +83,7 @@ class ScriptedBrain:
         self.aborted -= 1
 
 
-class ScriptedVoice(SpeechOrder):
+class ScriptedVoice(SpeechQueue):
     """Speaks 60 ms a character, ten times faster than real time; its samples name the turn."""
 
     def __init__(
@@ -218,7 +218,7 @@ class ScriptedCall:
         preemptive: bool = False,
         voice_fails_at: str = "",
         earned_tokens: int = 500,
-        tape: Tape | None = None,
+        target: RecordingTarget | None = None,
     ) -> None:
         self.conversation = Conversation()
         # Turns of other calls have earned what this one may waste.
@@ -245,16 +245,16 @@ class ScriptedCall:
         )
         brain: Brain = self.brain
         self.recorder: Recorder | None = None
-        if tape is not None:
-            self.recorder = page.recorder = self._recorder(tape)
+        if target is not None:
+            self.recorder = page.recorder = self._recorder(target)
             self.conversation.kept = self.recorder.turn
             brain = self.recorder.brain(brain)
-        self.grounded_caller = GroundedCaller(
+        self.responder = GroundedResponder(
             brain=brain, document=load(CV), speculation=self.speculation
         )
         if self.recorder is not None:
             self.recorder.tap("turn", self.turn_taking)
-            self.recorder.tap("brain", self.grounded_caller)
+            self.recorder.tap("brain", self.responder)
             self.recorder.tap("tts", self.voice)
         self._tasks = TaskManager(loop=asyncio.get_running_loop())
         self.worker = PipelineWorker(
@@ -262,7 +262,7 @@ class ScriptedCall:
                 [
                     transport.input(),
                     self.turn_taking,
-                    self.grounded_caller,
+                    self.responder,
                     self.voice,
                     transport.output(),
                 ]
@@ -276,7 +276,7 @@ class ScriptedCall:
             idle_timeout_secs=None,
         )
 
-    def _recorder(self, tape: Tape) -> Recorder:
+    def _recorder(self, target: RecordingTarget) -> Recorder:
         facts = Facts(
             settings=Settings.load(),
             vendors={"brain": "scripted", "tts": "scripted"},
@@ -284,7 +284,7 @@ class ScriptedCall:
             ending=self.turn_taking.floor.ending,
             preemptive=False,
         )
-        recorder = Recorder(tape, facts, clock=self.conversation.clock)
+        recorder = Recorder(target, facts, clock=self.conversation.clock)
         recorder.begun(self._record())
         return recorder
 

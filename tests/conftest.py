@@ -16,7 +16,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from hypothesis import settings as hypothesis_settings
 from loguru import logger
 
-from pipeline import clock
+from evals.replay import virtual_time
 from pipeline.engines import Engines
 from server import Server
 
@@ -45,7 +45,9 @@ def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[
 
     @functools.wraps(test)
     def held(*args: Any, **kwargs: Any) -> None:
-        clock.run(test(*args, **kwargs), start=TODAY, counted=True, counted_by=clock.CPU_CLOCK)
+        virtual_time.run(
+            test(*args, **kwargs), start=TODAY, counted=True, counted_by=virtual_time.CPU_CLOCK
+        )
 
     return held
 
@@ -55,7 +57,7 @@ def with_instant_engines(test: Callable[..., Coroutine[Any, Any, None]]) -> Call
 
     @functools.wraps(test)
     def held(*args: Any, **kwargs: Any) -> None:
-        clock.run(test(*args, **kwargs))
+        virtual_time.run(test(*args, **kwargs))
 
     return held
 

@@ -13,20 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from ledger.database import Database
+from ledger.store.database import Database
 
 START_SECS = 60.0
 """Longest wait for the cluster to answer, and to stop."""
 
 ENGINES = ("sqlite", "postgresql")
-
-
-def preferably(engine: str) -> pytest.MarkDecorator:
-    """A test of many processes or requests runs on this engine, and in thorough runs on all."""
-    others = [one for one in ENGINES if one != engine]
-    params = [engine, *(pytest.param(one, marks=pytest.mark.thorough) for one in others)]
-    return pytest.mark.parametrize("database_url", params, indirect=True)
-
 
 _OPTIONS = {
     "listen_addresses": "",  # its socket is in its directory, so no port can be taken

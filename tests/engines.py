@@ -7,19 +7,18 @@ from typing import Any
 
 import pytest
 
-from knowledge.document import Document, load
-from knowledge.support import prepare
-from pipeline.embedded import EMBEDDED, EmbeddedVad
+from knowledge.check.support import prepare
+from knowledge.loading.document import Document, load
 from pipeline.engines import Engines
-from pipeline.settings import Settings
-from pipeline.speculation import Speculation
-from pipeline.vendor import Context
-from pipeline.vendors import choose
-from processors.extractive import ExtractiveBrain
-from processors.hibari_engine import HibariEngine
-from processors.silero import SileroEngine
-from processors.smart_turn import SmartTurnEngine
-from processors.whisper_engine import WhisperEngine
+from pipeline.vendors import Context, choose
+from pipeline.vendors.embedded import EMBEDDED, EmbeddedVad
+from processors.brain.extractive import ExtractiveBrain
+from processors.brain.speculation import Speculation
+from processors.stt.whisper_engine import WhisperEngine
+from processors.tts.hibari_engine import HibariEngine
+from processors.vad.silero import SileroEngine
+from processors.vad.smart_turn import SmartTurnEngine
+from settings import Settings
 
 SHARES: dict[str, list[float]] = defaultdict(list)
 """What each vendor told of its loading, the share done, by its name."""

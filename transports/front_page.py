@@ -6,10 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from knowledge.document import Document
-from pipeline.records import Caller, in_micros
-from pipeline.settings import Settings
+from conversation.records import Caller, in_micros
+from knowledge.loading.document import Document
 from pipeline.vendors import STAGES, Choice, Stage
+from settings import Settings
 
 WEB = Path(__file__).parents[1] / "web"
 
@@ -52,7 +52,7 @@ class FrontPage:
     async def _index(self, request: web.Request) -> web.StreamResponse:
         if await self._caller(request) is None:
             raise web.HTTPSeeOther("/sign-in")
-        return web.FileResponse(WEB / "index.html")
+        return web.FileResponse(WEB / "call" / "index.html")
 
     async def _about(self, request: web.Request) -> web.Response:
         caller = await self._known(request)

@@ -18,14 +18,14 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pydantic import BaseModel
 
-from pipeline.conversation import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
-from pipeline.frames import PlaybackFrame
-from processors.hop import hand_on
-from transports.announcer import Ended
-from transports.browser import BrowserLine
-from transports.messages import Audible, ClientReady, ReadyData, Sentence
-from transports.page import Page, PageClosedError
-from transports.voice import VoiceOutput
+from conversation.frames import PlaybackFrame
+from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
+from processors.audio import forward_audio
+from transports.browser.announcer import Ended
+from transports.browser.line import BrowserLine
+from transports.browser.messages import Audible, ClientReady, ReadyData, Sentence
+from transports.browser.page import Page, PageClosedError
+from transports.browser.voice import VoiceOutput
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ _READY = ClientReady(
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ClientPlaybackProfile:
     """How a page plays and reports.
 
     Parameters:
@@ -74,24 +74,24 @@ class ReplayedPage(Page):
     """Plays what it is sent.
 
     Parameters:
-        manner: How.
+        profile: How.
         told: Called with each message that the page is told, once it has taken it.
         over: Called when the page is told that the call is over, before it is closed.
     """
 
     def __init__(
         self,
-        manner: Manner,
+        profile: ClientPlaybackProfile,
         *,
         told: Callable[[BaseModel], None] = lambda _message: None,
         over: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(cast(web.WebSocketResponse, None))
-        self.manner = manner
-        self.lead_secs = manner.lead_secs
+        self.profile = profile
+        self.lead_secs = profile.lead_secs
         self.voice: VoiceOutput | None = None
-        self._starts = _Times(manner.starts)
-        self._audible = _Times(manner.audible)
+        self._starts = _Times(profile.starts)
+        self._audible = _Times(profile.audible)
         self._told = told
         self._over = over
         self._gone = False
@@ -122,7 +122,7 @@ class ReplayedPage(Page):
         """Samples of the present epoch that have been played."""
         began, sample = self._from
         since = round((self._now() - began) * OUTPUT_SAMPLE_RATE)
-        return max(0, min(self._sent, sample + since // self.manner.step * self.manner.step))
+        return max(0, min(self._sent, sample + since // self.profile.step * self.profile.step))
 
     def moment(self, sample: int) -> float:
         """When a sample of the present epoch is played, if all before it comes in time."""
@@ -137,11 +137,11 @@ class ReplayedPage(Page):
             self.recorder.sent(audio)
         now = self._now()
         if self.moment(self._sent) <= now:
-            wait = self._starts.next(self._sentence, self.manner.start_secs)
+            wait = self._starts.next(self._sentence, self.profile.start_secs)
             self._from = (now + wait, self._sent)
             self._coming.set()
         first, self._sent = self._sent, self._sent + len(audio) // 2
-        if self._answer is not None and self.manner.audible_secs is not None:
+        if self._answer is not None and self.profile.audible_secs is not None:
             self._listen(first, audio)
 
     async def send(self, payload: BaseModel) -> None:
@@ -186,25 +186,25 @@ class ReplayedPage(Page):
         self._epoch += 1
         self._sent, self._from = 0, (0.0, 0)
         self._sentence, self._answer = "", None
-        if self.manner.reports:
-            self._later(self.manner.final_secs, lambda: self._report(over, played, final=True))
+        if self.profile.reports:
+            self._later(self.profile.final_secs, lambda: self._report(over, played, final=True))
 
     # What it reports.
 
     def play(self) -> None:
         """Begin to report what is played."""
-        if self.manner.reports:
+        if self.profile.reports:
             self._spawn(self._report_progress())
 
     async def _report_progress(self) -> None:
-        manner = self.manner
+        profile = self.profile
         while True:
             self._coming.clear()
             epoch = self._epoch
             if self._sent <= self.played:
                 await self._coming.wait()
                 continue
-            wait = self._from[0] + manner.first_report_secs - self._now()
+            wait = self._from[0] + profile.first_report_secs - self._now()
             while True:
                 left = self.moment(self._sent) - self._now()
                 await asyncio.sleep(max(1e-4, min(wait, left) if left > 0 else wait))
@@ -215,7 +215,7 @@ class ReplayedPage(Page):
                     await self._report(epoch, played)
                 if played >= self._sent or epoch != self._epoch:
                     break
-                wait = manner.report_secs
+                wait = profile.report_secs
 
     async def _report(self, epoch: int, samples: int, *, final: bool = False) -> None:
         if self._gone or self.voice is None:
@@ -240,9 +240,9 @@ class ReplayedPage(Page):
                 return
             sample = int(loud[0])
         self._answer = None
-        epoch, at = self._epoch, self.moment(sample) + self.manner.heard_secs
-        assert self.manner.audible_secs is not None
-        wait = max(0.0, at - self._now()) + self.manner.audible_secs
+        epoch, at = self._epoch, self.moment(sample) + self.profile.heard_secs
+        assert self.profile.audible_secs is not None
+        wait = max(0.0, at - self._now()) + self.profile.audible_secs
         self._later(wait, lambda: self._say_audible(Audible(epoch=epoch, sample=sample, at=at)))
 
     async def _say_audible(self, report: Audible) -> None:
@@ -385,7 +385,7 @@ class ReplayLine(BrowserLine):
         """The call's transport."""
 
         async def hear(pcm: bytes) -> None:
-            await hand_on(source, InputAudioRawFrame(pcm, INPUT_SAMPLE_RATE, 1))
+            await forward_audio(source, InputAudioRawFrame(pcm, INPUT_SAMPLE_RATE, 1))
 
         transport = ReplayTransport(
             self._replayed,

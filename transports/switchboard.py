@@ -13,15 +13,15 @@ from pipeline.call import REASONS, Call, Terms
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.loading import Loading
-from pipeline.settings import Settings
 from pipeline.vendors import Stage
-from processors.recorder import Tape
+from recording.recorder import RecordingTarget
 from recording.writer import Recordings
-from transports.browser import BrowserLine
-from transports.messages import Admitted, ClientReady
-from transports.messages import Stage as StageMessage
-from transports.page import Page, PageClosedError, PageProtocolError, PageStalledError
-from transports.rtvi import RtviPage
+from settings import Settings
+from transports.browser.line import BrowserLine
+from transports.browser.messages import Admitted, ClientReady
+from transports.browser.messages import Stage as StageMessage
+from transports.browser.page import Page, PageClosedError, PageProtocolError, PageStalledError
+from transports.rtvi.page import RtviPage
 
 READY_TIMEOUT_SECS = 60.0
 """Longest wait for a page to send ``client-ready``."""
@@ -201,7 +201,7 @@ class Switchboard:
             engines,
             self._escalations,
             terms,
-            self._tape(ready),
+            self._target(ready),
         )
         self.calls.add(call)
         try:
@@ -210,7 +210,7 @@ class Switchboard:
             self.calls.discard(call)
         return ""
 
-    def _tape(self, ready: ClientReady) -> Tape | None:
+    def _target(self, ready: ClientReady) -> RecordingTarget | None:
         """Where a call's recording goes, if it is to be recorded."""
         record = self._settings.record
         if self._recordings is None or record == "off":
@@ -218,7 +218,7 @@ class Switchboard:
         if record == "calls" and not ready.data.record:
             return None
         folder = self._settings.data_dir / "recordings"
-        return Tape(self._recordings, folder, "asked" if record == "calls" else "told")
+        return RecordingTarget(self._recordings, folder, "asked" if record == "calls" else "told")
 
     async def _engines_for(self, page: Page) -> Engines:
         while (engines := await self._loading.ready(LOADING_NEWS_SECS)) is None:

@@ -36,7 +36,7 @@ from benchmarks.scripted import (
     tokens,
     voice,
 )
-from transports.wav import INPUT_RATE, OUTPUT_RATE
+from client.wav import INPUT_RATE, OUTPUT_RATE
 
 LEAD_SECS = 0.4
 CHUNK_SECS = 0.1

@@ -41,7 +41,7 @@ from benchmarks.scripted import (
     note,
     voice,
 )
-from transports.wav import INPUT_RATE, OUTPUT_RATE
+from client.wav import INPUT_RATE, OUTPUT_RATE
 
 
 async def hold(socket: WebSocket, meter: Meter) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.signal import butter, sosfilt  # type: ignore[import-untyped]
 
+from client.wav import INPUT_RATE, SPEECH_RMS, read_wav
 from evals.corpus.scenario import AUDIO, Bed, Samples
-from transports.wav import INPUT_RATE, SPEECH_RMS, read_wav
 
 BED_SECS = 12.0
 TALKERS = {"babble": 6, "crowd": 60}

@@ -16,9 +16,9 @@ import aiohttp
 import numpy as np
 from pipecat.processors.frameworks.rtvi import models as rtvi
 
+from client.loudspeaker import Loudspeaker
+from client.wav import INPUT_RATE
 from evals.corpus.scenario import Line, Samples, Scenario
-from transports.loudspeaker import Loudspeaker
-from transports.wav import INPUT_RATE
 
 CHUNK_SECS = 0.02
 REPORT_SECS = 0.1

@@ -23,13 +23,13 @@ from evals.corpus import beds
 from evals.corpus.caller import CueError, Said, ScriptedCaller
 from evals.corpus.packing import pack
 from evals.corpus.scenario import HERE, Scenario, ScenarioError, load
-from knowledge.document import load as load_document
-from pipeline import clock
+from evals.replay import virtual_time
+from knowledge.loading.document import load as load_document
 from pipeline.engines import Engines
-from pipeline.settings import Settings
 from pipeline.vendors import choose
 from recording.recording import Recording
 from server import Server
+from settings import Settings
 
 TRUTH = "truth.toml"
 _HEAD = """\
@@ -164,8 +164,10 @@ def main() -> None:
             parser.error(f"{unknown[0]!r} is no call; the calls are {', '.join(order)}")
         chosen = [one for one in scenarios if not options.names or one.name in options.names]
         options.out.mkdir(parents=True, exist_ok=True)
-        made = clock.run(
-            _make_with_embedded(chosen, options.out), counted=True, counted_by=clock.CPU_CLOCK
+        made = virtual_time.run(
+            _make_with_embedded(chosen, options.out),
+            counted=True,
+            counted_by=virtual_time.CPU_CLOCK,
         )
     except ScenarioError as error:
         sys.exit(f"viva corpus: {error}")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from transports.wav import INPUT_RATE, SPEECH_RMS, read_wav
+from client.wav import INPUT_RATE, SPEECH_RMS, read_wav
 
 HERE = Path(__file__).parent
 CALLS = HERE / "calls.toml"

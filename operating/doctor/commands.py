@@ -16,7 +16,7 @@ from rich.table import Table
 from operating.doctor import configuration, machine, models
 from operating.doctor.finding import Finding, State
 from operating.doctor.measuring import Tell
-from pipeline.settings import Settings
+from settings import Settings
 
 WIDTH = 80
 """Columns of the table, or as many as the terminal has if it has more; at most 120."""

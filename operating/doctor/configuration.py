@@ -12,13 +12,12 @@ from dotenv.parser import parse_stream
 from pydantic import AliasChoices, SecretStr, ValidationError
 from rapidfuzz.distance import DamerauLevenshtein
 
-from knowledge.document import Document, DocumentError, load
-from ledger.database import Database, DatabaseError
-from ledger.prices import PriceError, Prices, check_prices
+from knowledge.loading.document import Document, DocumentError, load
+from ledger.money.prices import PriceError, Prices, check_prices
+from ledger.store.database import Database, DatabaseError
 from operating.doctor.finding import Finding
-from pipeline.settings import Settings, SettingsError
-from pipeline.vendor import STAGES, Stage
-from pipeline.vendors import Choice, choose_for
+from pipeline.vendors import STAGES, Choice, Stage, choose_for
+from settings import Settings, SettingsError
 
 ENV_FILE = Path(".env")
 

@@ -16,10 +16,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.prices import Prices
+from ledger.money.prices import Prices
 from operating.doctor.finding import Finding, State
-from operating.workers import supported
-from pipeline.settings import Settings
+from operating.supervisor.workers import supported
+from settings import Settings
 
 GIB = 1 << 30
 MIB = 1 << 20

@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from knowledge.document import Document
+from knowledge.loading.document import Document
 from operating.doctor.finding import State
-from pipeline.settings import Settings
-from pipeline.vendor import Context, Vendor
-from pipeline.vendors import VENDORS
+from pipeline.vendors import VENDORS, Context, Vendor
+from settings import Settings
 
 Samples = npt.NDArray[np.float32]
 
@@ -201,7 +200,7 @@ class _Measuring:
 
     async def _decide(self) -> str:
         """A question's answer, from the document's own sentences."""
-        from processors.decision import Question
+        from processors.brain.contract import Question
 
         brain = self._loaded["extractive"]
         speed = Speed("MiniLM", "to retrieve an answer", Limits(0.1, 1.0))
@@ -238,7 +237,7 @@ class _Measuring:
 
     async def _detect(self, question: Samples, turn_secs: float) -> None:
         """Voice activity in every window of a turn, and the verdicts on its end."""
-        from processors.silero import WINDOW_SAMPLES, WINDOW_SECS
+        from processors.vad.silero import WINDOW_SAMPLES, WINDOW_SECS
 
         engine = self._loaded["silero"]
         stream = engine.silero.stream()
@@ -265,7 +264,7 @@ class _Measuring:
 
 def _as_heard(pcm: bytes) -> Samples:
     """What the voice says (16-bit, at its own rate) as callers' sound is handed to engines."""
-    from processors.hibari_engine import SAMPLE_RATE
+    from processors.tts.hibari_engine import SAMPLE_RATE
 
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32_768.0
     return np.asarray(soxr.resample(samples, SAMPLE_RATE, INPUT_RATE), np.float32)

@@ -4,12 +4,11 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 
-from knowledge.document import Document
+from knowledge.loading.document import Document
 from operating.doctor.finding import Finding, State, worst
 from operating.doctor.measuring import CARRYING_CPU, Speed, Tell, Turn, measure
-from pipeline.settings import Settings
-from pipeline.vendor import Stage, Vendor
-from pipeline.vendors import VENDORS, Choice
+from pipeline.vendors import VENDORS, Choice, Stage, Vendor
+from settings import Settings
 
 MODELS: Mapping[str, Stage] = {
     "silero": "vad",

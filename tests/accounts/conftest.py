@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from accounts.link_mail import Send
-from ledger.database import Database
-from pipeline.settings import Settings
+from accounts.sign_in.link_mail import Send
+from ledger.store.database import Database
+from settings import Settings
 from tests.accounts.house import ADMIN, House, OpenHouse
 
 

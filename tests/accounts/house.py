@@ -16,10 +16,10 @@ from sqlalchemy.exc import OperationalError
 
 from accounts import headers
 from accounts.accounts import Accounts
-from accounts.link_mail import Send
 from accounts.origin import allowed_origin
-from ledger.database import Database
-from pipeline.settings import Settings
+from accounts.sign_in.link_mail import Send
+from ledger.store.database import Database
+from settings import Settings
 
 START = 1_764_000_000.0
 WEB = Path(__file__).parents[2] / "web"

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import pytest
 from sqlmodel import Session as Db
 
-from accounts import access, links, sessions
+from accounts import access
 from accounts.access import OPERATOR, Access, address, pattern
-from accounts.limits import ADDRESS_LINKS
-from accounts.sign_in import REMEMBER_SECS
-from ledger.database import Database
-from pipeline.settings import Settings, SettingsError
+from accounts.sign_in import links, sessions
+from accounts.sign_in.limits import ADDRESS_LINKS
+from accounts.sign_in.sign_in import REMEMBER_SECS
+from ledger.store.database import Database
+from settings import Settings, SettingsError
 from tests.accounts.house import ADA, ADMIN, GRACE, START, STRANGER, House, OpenHouse
 
 

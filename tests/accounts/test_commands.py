@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from accounts import links, sessions
 from accounts.commands import app
-from ledger.database import Database
+from accounts.sign_in import links, sessions
+from ledger.store.database import Database
 from tests.accounts.house import ADA, GRACE
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from accounts.network import client_network, from_loopback, is_https, is_loopback_host
-from pipeline.settings import Settings
+from settings import Settings
 
 LOOPBACK = "127.0.0.0/24"
 

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestServer
 from accounts import operator_key
 from accounts.access import OPERATOR
 from accounts.origin import allowed_origin
-from pipeline.settings import Settings
+from settings import Settings
 from tests.accounts.house import ADA, OpenHouse
 
 OWN, OTHERS = "http://viva.test:7860", ("https://example.com", " https://Partner.example/")

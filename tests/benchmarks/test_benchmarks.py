@@ -16,7 +16,7 @@ from benchmarks.commands import app
 from benchmarks.meter import resident_mb
 from benchmarks.scripted import ANSWER, STAGES, Marks, tokens
 from benchmarks.side import Side, quantile, sides, tails
-from pipeline.clock import run
+from evals.replay.virtual_time import run
 
 PEERS = [name for name in sides() if not name.startswith("viva")]
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.prove import DOCKERFILE, PLACES, ROOT, Stage, sent, stages
-from pipeline.settings import Settings
+from settings import Settings
 
 IGNORE = DOCKERFILE.with_name("Dockerfile.dockerignore")
 COMPOSE = DOCKERFILE.with_name("compose.yaml")
@@ -70,7 +70,7 @@ def test_all_that_a_server_needs_is_sent_to_the_build_and_nothing_else() -> None
         assert f"{package.replace('.', '/')}/__init__.py" in files, package
     for module in setup["py-modules"]:
         assert f"{module}.py" in files
-    for wanted in ("web/index.html", "ledger/prices.toml", "knowledge/grace-hopper.md"):
+    for wanted in ("web/call/index.html", "ledger/money/prices.toml", "knowledge/grace-hopper.md"):
         assert wanted in files
     for unwanted in (".env", "tests/", "data/", ".git/", "requirements-dev.lock"):
         assert not any(name.startswith(unwanted) for name in files), unwanted

@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 
 from operating.gauges import Gauges
 from operating.metrics import Metrics
-from pipeline.settings import Settings
+from settings import Settings
 from tests.conftest import ServerFactory
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"

@@ -10,9 +10,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.vendors import deepgram, elevenlabs
-from tests.vendors.model import Fault as ModelFault
-from tests.vendors.model import Reply
+from simulators import deepgram, elevenlabs
+from simulators.model import Fault as ModelFault
+from simulators.model import Reply
 
 OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
 BEGIN = "<!-- faults: written by `python -m tests.end_to_end.faults --write`; do not edit -->"

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import soxr
 from playwright.async_api import Browser, Page, async_playwright
 
+from client.wav import INPUT_RATE, OUTPUT_RATE, read_wav
 from tests.conftest import AUDIO
-from transports.wav import INPUT_RATE, OUTPUT_RATE, read_wav
 
 CHROMIUM = shutil.which("chromium")
 VIVA = Path(sys.executable).with_name("viva")

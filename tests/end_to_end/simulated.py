@@ -9,23 +9,22 @@ from typing import Any
 import numpy as np
 from aiohttp.test_utils import TestServer
 
+from client.caller import Caller, HeardCall
 from pipeline.engines import Engines
-from pipeline.settings import Settings
-from pipeline.speculation import Speculation
-from pipeline.vendor import Context
-from pipeline.vendors import choose
-from processors.failover_brain import Standing
-from processors.turn_taking import PHRASES
+from pipeline.vendors import Context, choose
+from processors.brain.failover import BackoffRegistry
+from processors.brain.speculation import Speculation
+from processors.turns.processor import PHRASES
 from server import Server
+from settings import Settings
+from simulators.anthropic import AnthropicSimulator
+from simulators.deepgram import DeepgramSimulator, Utterance
+from simulators.deepgram import Latency as HearingLatency
+from simulators.elevenlabs import RATE, ElevenLabsSimulator
+from simulators.model import Latency, Model
+from simulators.openai import OpenAISimulator
 from tests.conftest import AUDIO
 from tests.end_to_end.faults import Row
-from tests.vendors.anthropic import AnthropicSimulator
-from tests.vendors.deepgram import DeepgramSimulator, Utterance
-from tests.vendors.deepgram import Latency as HearingLatency
-from tests.vendors.elevenlabs import RATE, ElevenLabsSimulator
-from tests.vendors.model import Latency, Model
-from tests.vendors.openai import OpenAISimulator
-from transports.caller import Caller, HeardCall
 
 QUESTIONS = (
     ("where-studied.wav", "Where did she study mathematics?", 1.1),
@@ -180,7 +179,7 @@ class Stack:
             settings=settings,
             choices=choices,
             loaded=loaded,
-            standing=Standing(),
+            backoff=BackoffRegistry(),
             speculation=_earned(settings.preemptive_waste),
         )
         self._server = Server(settings, engines.document, choices, engines=engines)

@@ -15,15 +15,15 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from knowledge.document import load
+from client.caller import Caller, HeardCall
+from client.wav import INPUT_RATE
+from knowledge.loading.document import load
 from pipeline.call import Call
 from pipeline.engines import Engines
-from processors.extractive import ExtractiveBrain
+from processors.brain.extractive import ExtractiveBrain
 from server import Server
 from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from tests.end_to_end.running import spoken
-from transports.caller import Caller, HeardCall
-from transports.wav import INPUT_RATE
 
 READY = {
     "label": "rtvi-ai",

@@ -16,16 +16,16 @@ import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
 from sqlmodel import select
 
-from ledger import query
-from ledger.database import Database
-from ledger.tables import SpendDay
+from client.caller import Caller, HeardCall
+from ledger.log import query
+from ledger.store.database import Database
+from ledger.store.tables import SpendDay
 from pipeline.engines import Engines
-from pipeline.settings import Settings
 from pipeline.vendors import choose
 from server import Server
+from settings import Settings
+from simulators.simulate import Simulators
 from tests.conftest import AUDIO, in_virtual_time
-from tests.vendors.simulate import Simulators
-from transports.caller import Caller, HeardCall
 
 CloudFactory = Callable[..., Any]
 
@@ -67,8 +67,7 @@ def cloud(engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def _load(settings: Settings, engines: Engines, name: str) -> dict[str, Any]:
-    from pipeline.vendor import Context
-    from pipeline.vendors import VENDORS
+    from pipeline.vendors import VENDORS, Context
 
     (vendor,) = (one for one in VENDORS if one.name == name)
     context = Context(settings, engines.document)

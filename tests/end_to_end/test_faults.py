@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipeline import clock
+from client.caller import HeardCall
+from evals.replay import virtual_time
 from pipeline.call import REASONS
 from pipeline.engines import Engines
-from processors.gate import Phrases
+from processors.brain.guardrails import Phrases
 from tests.end_to_end import faults
 from tests.end_to_end.faults import ROWS, Outcome, Row
 from tests.end_to_end.simulated import APOLOGIES, MODELS, QUESTIONS, Asker, Stack
-from transports.caller import HeardCall
 
 
 def outcome(heard: HeardCall, asker: Asker, question: int, *, scripted: bool = True) -> Outcome:
@@ -97,7 +97,7 @@ def rows() -> Iterator[Any]:
 def test_a_fault_has_the_outcome_that_the_table_tells(
     engines: Engines, tmp_path: Path, row: Row, reserve: bool
 ) -> None:
-    outcomes, secs, heard = clock.run(hold(engines, row, tmp_path, reserve=reserve))
+    outcomes, secs, heard = virtual_time.run(hold(engines, row, tmp_path, reserve=reserve))
     assert outcomes == (row.reserved if reserve else row.alone)
     assert secs <= row.within_secs, "words come in time"
     if reserve and row.vendor in MODELS:
@@ -137,7 +137,7 @@ def test_another_call_at_the_same_time_does_not_notice(
 
             return await asyncio.gather(stack.call(), later())
 
-    befallen_call, (other, asker) = clock.run(both())
+    befallen_call, (other, asker) = virtual_time.run(both())
     assert outcome(*befallen_call, 0, scripted=False) is row.alone[0]
     assert {outcome(other, asker, question, scripted=False) for question in (0, 1)} == {
         Outcome.ANSWERED

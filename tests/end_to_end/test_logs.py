@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from loguru import logger
 
-from pipeline import clock
+from evals.replay import virtual_time
 from pipeline.engines import Engines
-from pipeline.settings import Settings
+from settings import Settings
 from tests.end_to_end.simulated import KEYS, Stack
 
 _AUDIO = (
@@ -71,7 +71,7 @@ def test_no_key_and_no_audio_is_in_any_log(
             async with session.get(stack.listening.make_url("/about.json")) as about:
                 return stack.settings, await about.text()
 
-    settings, about = clock.run(play())
+    settings, about = virtual_time.run(play())
     secrets = [getattr(settings, name).get_secret_value() for name in KEYS]
     secrets += [b64encode(secret.encode()).decode().rstrip("=") for secret in secrets]
     told = "\n".join(log)

@@ -18,6 +18,8 @@ import pytest
 from playwright.async_api import Page, expect
 from prometheus_client.parser import text_string_to_metric_families
 
+from client.caller import Caller
+from client.wav import OUTPUT_RATE
 from tests.conftest import AUDIO
 from tests.end_to_end.conftest import Servers
 from tests.end_to_end.running import (
@@ -35,8 +37,6 @@ from tests.end_to_end.running import (
     until,
     viva_call,
 )
-from transports.caller import Caller
-from transports.wav import OUTPUT_RATE
 
 no_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="calls on the page need Debian's chromium"

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from client.wav import OUTPUT_RATE
+from simulators.simulate import Simulators
 from tests.end_to_end.running import (
     CHROMIUM,
     Played,
@@ -15,8 +17,6 @@ from tests.end_to_end.running import (
     recognised,
     until,
 )
-from tests.vendors.simulate import Simulators
-from transports.wav import OUTPUT_RATE
 
 pytestmark = [
     pytest.mark.browser,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from recording.recording import Recording
+from simulators.model import Reply
+from simulators.simulate import Simulators
 from tests.end_to_end.running import CHROMIUM, VIVA, Viva, chromium, microphone, opened, until
-from tests.vendors.model import Reply
-from tests.vendors.simulate import Simulators
 
 pytestmark = [
     pytest.mark.browser,

@@ -16,6 +16,7 @@ from mcap.reader import make_reader
 from playwright.async_api import expect
 from pydantic import SecretStr
 
+from client.caller import Caller, HeardCall
 from recording.recording import Recording
 from recording.transcript import transcript
 from tests.conftest import AUDIO, ServerFactory, in_virtual_time
@@ -29,7 +30,6 @@ from tests.end_to_end.running import (
     recognised,
     until,
 )
-from transports.caller import Caller, HeardCall
 
 KEY = "a-token-that-reads-metrics"
 QUESTION = "Where did she study mathematics?"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engines import Engines
-from tests.evals.held import Plan, hold
+from tests.evals.replay.held import Plan, hold
 from tests.remembering import Remembering
 
 PLANS = (

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.database import Database
-from ledger.entry import Entry
-from ledger.posting import post
-from pipeline.frames import Check
-from pipeline.records import Caller, CallRecord, Failover, StageCost, TurnRecord, Used
+from conversation.frames import Check
+from conversation.records import Caller, CallRecord, Failover, StageCost, TurnRecord, Used
+from ledger.store.database import Database
+from ledger.store.entry import Entry
+from ledger.store.posting import post
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 TODAY = "2026-11-24"

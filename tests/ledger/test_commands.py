@@ -12,10 +12,10 @@ import typer
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
-from ledger import query
+from conversation.records import Caller, StageCost
 from ledger.commands import app, moment
-from ledger.database import Database
-from pipeline.records import Caller, StageCost
+from ledger.log import query
+from ledger.store.database import Database
 from tests.ledger.records import (
     ADA,
     DAY_SECS,

@@ -10,24 +10,17 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from ledger import query, retention
-from ledger.database import Database
-from ledger.entry import Entry
+from conversation.frames import Check
+from ledger import retention
 from ledger.erasure import Erased, erase
+from ledger.log import query
 from ledger.redaction import redact
 from ledger.retention import Retention, Swept
-from ledger.spool import FOLDER, REFUSED, Spool
-from ledger.tables import (
-    AccessRule,
-    OutboxMail,
-    Session,
-    SignInToken,
-    SpendDay,
-    Turn,
-    User,
-)
-from pipeline.frames import Check
-from pipeline.settings import Settings
+from ledger.store.database import Database
+from ledger.store.entry import Entry
+from ledger.store.spool import FOLDER, REFUSED, Spool
+from ledger.store.tables import AccessRule, OutboxMail, Session, SignInToken, SpendDay, Turn, User
+from settings import Settings
 from tests.ledger.records import (
     ADA,
     DAY_SECS,

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from pipeline.frames import Check
-from pipeline.records import Caller, CallRecord, Failover, StageCost, TurnRecord, Used
+from conversation.frames import Check
+from conversation.records import Caller, CallRecord, Failover, StageCost, TurnRecord, Used
 
 STARTED_AT = 1_790_000_000.0
 CALLER = Caller(email="ada.lovelace@example.com", key="ada.lovelace@example.com")

@@ -23,16 +23,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from ledger.database import Database
-from ledger.tables import Call, SpendDay, SpendHold
-from pipeline.records import MICROS
+from conversation.records import MICROS
+from ledger.store.database import Database
+from ledger.store.tables import Call, SpendDay, SpendHold
+from simulators.anthropic import AnthropicSimulator
+from simulators.deepgram import DeepgramSimulator
+from simulators.elevenlabs import RATE, ElevenLabsSimulator
+from simulators.model import Model
 from tests.databases import Cluster
 from tests.end_to_end.running import Viva
 from tests.operating.callers import QuietCaller
-from tests.vendors.anthropic import AnthropicSimulator
-from tests.vendors.deepgram import DeepgramSimulator
-from tests.vendors.elevenlabs import RATE, ElevenLabsSimulator
-from tests.vendors.model import Model
 
 KEY = "simulated-key"
 CALL_CAP_MICROS = 100_000

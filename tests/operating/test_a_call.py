@@ -6,10 +6,10 @@ import json
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from client.caller import Caller, HeardCall
 from operating.logs import setup
 from tests.conftest import AUDIO, ServerFactory
 from tests.operating.collector import Collector
-from transports.caller import Caller, HeardCall
 
 QUESTION = "where-studied.wav"
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from evals.replay import virtual_time
 from operating.capacity import Capacity
 from operating.lag import EventLoopLag
-from pipeline import clock
-from pipeline.settings import Settings
 from processors.pool import Pool
+from settings import Settings
 from transports.switchboard import Switchboard
 
 MAX_LAG_SECS = 0.1
@@ -59,7 +59,7 @@ def course(*stretches: tuple[float, ...]) -> tuple[list[bool], str]:
         capacity.close()
         return room, capacity.trouble
 
-    return clock.run(play())
+    return virtual_time.run(play())
 
 
 def changes(room: Sequence[bool]) -> int:
@@ -112,7 +112,7 @@ def test_there_is_room_again_when_neither_is_late() -> None:
 def test_one_short_stall_closes_nothing_and_a_long_one_is_felt_for_ten_seconds() -> None:
     async def play() -> None:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, clock.VirtualTimeLoop)
+        assert isinstance(loop, virtual_time.VirtualTimeLoop)
         lag = EventLoopLag()
         capacity = Capacity(lag, max_lag_secs=MAX_LAG_SECS)
         lag.start()
@@ -129,7 +129,7 @@ def test_one_short_stall_closes_nothing_and_a_long_one_is_felt_for_ten_seconds()
         lag.close()
         assert room == [True, False, True]
 
-    clock.run(play())
+    virtual_time.run(play())
 
 
 def test_changes_are_logged_once_each(log: list[str]) -> None:

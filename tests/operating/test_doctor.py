@@ -24,15 +24,15 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from accounts.accounts import check_settings
-from accounts.mail import Mail
-from ledger import migrations
-from ledger.database import Database
-from ledger.prices import Prices
+from accounts.mail.mail import Mail
+from ledger.money.prices import Prices
+from ledger.store import migrations
+from ledger.store.database import Database
 from operating.doctor import commands, configuration, machine, models
 from operating.doctor.finding import Finding
 from operating.doctor.measuring import Limits, Speed, Turn
-from pipeline.settings import Settings
-from tests.vendors.smtp import MailServer
+from settings import Settings
+from simulators.smtp import MailServer
 
 GIB = machine.GIB
 

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from ledger.budget import DayMoney
+from ledger.money.budget import DayMoney
 from operating.exposition import Exposition
 from operating.gauges import Gauges
 from operating.lag import EventLoopLag

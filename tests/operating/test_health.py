@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import text
 
-from ledger.database import Database
+from ledger.store.database import Database
 from operating.health import Health
 
 Ask = Callable[[str], Any]

@@ -1,7 +1,7 @@
 import asyncio
 
+from evals.replay import virtual_time
 from operating.lag import EventLoopLag
-from pipeline import clock
 
 
 def stalled(*stalls: float, then_secs: float = 0.0) -> EventLoopLag:
@@ -11,7 +11,7 @@ def stalled(*stalls: float, then_secs: float = 0.0) -> EventLoopLag:
         lag = EventLoopLag(interval_secs=0.1, window_secs=10.0)
         lag.start()
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, clock.VirtualTimeLoop)
+        assert isinstance(loop, virtual_time.VirtualTimeLoop)
         for secs in stalls:
             await asyncio.sleep(5.0)
             loop.advance(secs)
@@ -20,7 +20,7 @@ def stalled(*stalls: float, then_secs: float = 0.0) -> EventLoopLag:
         lag.close()
         return lag
 
-    return clock.run(play())
+    return virtual_time.run(play())
 
 
 def test_a_quiet_loop_is_not_late() -> None:

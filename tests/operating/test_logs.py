@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from ledger.database import Database
+from ledger.store.database import Database
 from operating.logs import FLOORS, setup
-from pipeline.settings import Settings
+from settings import Settings
 
 KEY = "sk-ant-4f9d1c7b3e5a2068"
 SMTP_PASSWORD = "relay/pass+word"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from conversation.records import MICROS, Failover, StageCost, TurnRecord, Used
 from operating.metrics import BUCKETS, LATENCIES, MAX_CALLS, MAX_TURNS, Metrics
 from pipeline.call import REASONS
-from pipeline.records import MICROS, Failover, StageCost, TurnRecord, Used
 from tests.operating.calls import ANSWER, CALLER, QUESTION, TAKEN_OVER, call, over, turn
 
 
@@ -164,7 +164,7 @@ def test_troubles_are_counted_for_the_vendor_that_had_them() -> None:
     metrics = Metrics()
     metrics.begun(call())
     after = {"stt": "whisper", "brain": "claude", "tts": "elevenlabs"}
-    errors = ("DeepgramSTT: connection lost", "GroundedCaller: claude could not decide: 529")
+    errors = ("DeepgramSTT: connection lost", "GroundedResponder: claude could not decide: 529")
     metrics.turn(turn(1, errors=errors, failovers=(TAKEN_OVER,), vendors=after))
     metrics.turn(turn(1, errors=(*errors, "DeepgramSTT: 401"), failovers=(TAKEN_OVER,)))
     metrics.turn(turn(2, errors=("ElevenLabsTTS: quota", "Something: else")))
@@ -250,7 +250,7 @@ def as_record(name: str, number: int, amounts: Mapping[str, int]) -> TurnRecord:
         name,
         used=Used(amounts["input"], amounts["output"], characters=amounts["chars"]),
         cost=StageCost(brain=amounts["brain"], tts=amounts["tts"]),
-        errors=("GroundedCaller: x",) * (amounts["errors"] % 7),
+        errors=("GroundedResponder: x",) * (amounts["errors"] % 7),
         e2e_latency=amounts["e2e"],
         decision=amounts["decision"],
     )

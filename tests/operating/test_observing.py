@@ -7,14 +7,14 @@ from pathlib import Path
 import yaml
 from prometheus_client.metrics_core import Metric
 
-from ledger.budget import DayMoney
+from conversation.records import StageCost
+from ledger.money.budget import DayMoney
 from operating import spans
 from operating.gauges import Gauges
 from operating.lag import EventLoopLag
 from operating.metrics import Metrics
 from operating.redaction import MAX_CHARS
 from operating.traces import FLUSH_TIMEOUT_SECS, MAX_SPANS
-from pipeline.records import StageCost
 from processors.pool import Pool
 from tests.operating.calls import TAKEN_OVER, call, over, turn
 
@@ -71,7 +71,7 @@ async def test_the_alerts_ask_for_metrics_and_values_that_there_are() -> None:
 
 def test_every_attribute_of_a_span_is_listed() -> None:
     record = turn(
-        errors=("GroundedCaller: x",),
+        errors=("GroundedResponder: x",),
         decision="escalate",
         reason="fault",
         cost=StageCost(1, 1, 1),

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pipeline.settings import Settings, SettingsError
+from settings import Settings, SettingsError
 from tests.end_to_end.running import Viva
 from tests.operating.callers import QuietCaller
 from tests.operating.many_calls import simulated_clouds

@@ -9,9 +9,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import get_tracer_provider
 
+from conversation.records import CallRecord, StageCost, TurnRecord, Used
 from operating.traces import MAX_CALLS, MAX_SPANS, MAX_TURNS, Traces
-from pipeline.records import CallRecord, StageCost, TurnRecord, Used
-from pipeline.settings import Settings
+from settings import Settings
 from tests.operating.calls import (
     ANSWER,
     CALLER,
@@ -197,7 +197,7 @@ async def test_a_stage_that_failed_is_told_from_one_that_recovered() -> None:
     recovered = turn(1, errors=("DeepgramSTT: lost",), failovers=(TAKEN_OVER,))
     failed = turn(
         2,
-        errors=("GroundedCaller: claude could not decide",),
+        errors=("GroundedResponder: claude could not decide",),
         decision="escalate",
         reason="fault",
         confidence=None,

@@ -19,9 +19,9 @@ from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import STTService
 from pipecat.tests.utils import SleepFrame, run_test
 
-from pipeline import clock
-from pipeline.frames import FailoverFrame
-from processors.failover import SpeechToTextFailover
+from conversation.frames import FailoverFrame
+from evals.replay import virtual_time
+from processors.stt.failover import SpeechToTextFailover
 from tests.chain import ScriptedCall, samples_of
 from tests.conftest import with_instant_engines
 
@@ -45,7 +45,7 @@ def test_what_the_first_voice_did_not_say_the_second_does(fails_at: str) -> None
             await asyncio.sleep(7.0)
         return call
 
-    call = clock.run(play())
+    call = virtual_time.run(play())
     first, second = call.socket.own("turn")
     assert first["heard_text"] == first["answer"] == ANSWER
     assert second["heard_text"] == ANSWER, "the second voice stays"

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.settings import Settings
 from recording.frames import raw_audio
 from recording.metadata import metadata
 from recording.writer import InlineWriter, Recordings
+from settings import Settings
 
 STARTED_AT = 1_800_000_000.25
 START_NS = round(STARTED_AT * 1e9)

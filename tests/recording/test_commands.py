@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.frames import Exchange
+from conversation.frames import Exchange
 from recording.commands import app
 from recording.frames import of_history, raw_audio
 from recording.recording import Recording

@@ -29,7 +29,7 @@ from pipecat.metrics.metrics import (
     TTSUsageMetricsData,
 )
 
-from pipeline.frames import (
+from conversation.frames import (
     CallerTextFrame,
     Check,
     DecisionFrame,

@@ -8,13 +8,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pipeline.settings import Settings
 from recording.frames import from_message, to_message
 from recording.mcap_file import FORMAT, METADATA, PROFILE, TROUBLE
 from recording.message import Message
 from recording.metadata import metadata
 from recording.redaction import REDACTED
 from recording.schemas import TOPICS, schema_name
+from settings import Settings
 
 PAGE = Path("docs/recording.md").read_text()
 ROWS = re.findall(r"^\| `(/[\w/]+)` \| `([\w.]+)` \| (.+?) \| `(\{.*\})` \|$", PAGE, re.M)

@@ -11,10 +11,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-from pipeline import clock
-from pipeline.frames import SentenceFrame, TurnFrame
-from processors.recorder import Tape
+from conversation.frames import SentenceFrame, TurnFrame
+from evals.replay import virtual_time
 from recording.frames import from_message
+from recording.recorder import RecordingTarget
 from recording.recording import Recording
 from recording.schemas import TOPICS
 from recording.transcript import transcript
@@ -40,10 +40,10 @@ def record(folder: Path, story: Story = two_turns, **options: Any) -> Recording:
     """Play a story on a call that is recorded, and read its recording."""
 
     async def play() -> None:
-        async with ScriptedCall(tape=Tape(InlineWriter(), folder), **options) as call:
+        async with ScriptedCall(target=RecordingTarget(InlineWriter(), folder), **options) as call:
             await story(call)
 
-    clock.run(play())
+    virtual_time.run(play())
     return Recording.read(folder / "c-scripted.mcap")
 
 
@@ -185,13 +185,13 @@ def test_whatever_goes_wrong_with_a_recording_the_call_goes_on(
     heard = []
 
     async def play() -> None:
-        async with ScriptedCall(tape=Tape(InlineWriter(), tmp_path)) as call:
+        async with ScriptedCall(target=RecordingTarget(InlineWriter(), tmp_path)) as call:
             await two_turns(call)
             assert call.recorder is not None
             assert not call.recorder.live
             heard.extend(call.socket.own("turn"))
 
-    clock.run(play())
+    virtual_time.run(play())
     assert [turn["heard_text"] for turn in heard][-1] == ANSWER
     assert writes == 21, "nothing is tried again"
 
@@ -201,12 +201,12 @@ def test_a_folder_that_cannot_be_made_costs_the_recording_only(tmp_path: Path) -
     lost = []
 
     async def play() -> None:
-        tape = Tape(InlineWriter(), tmp_path / "recordings")
-        async with ScriptedCall(tape=tape) as call:
+        target = RecordingTarget(InlineWriter(), tmp_path / "recordings")
+        async with ScriptedCall(target=target) as call:
             assert call.recorder is not None
             lost.append(call.recorder.live)
             await two_turns(call)
             assert call.socket.own("turn")
 
-    clock.run(play())
+    virtual_time.run(play())
     assert lost == [False]

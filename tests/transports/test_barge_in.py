@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import clock
+from evals.replay import virtual_time
 from tests.chain import ScriptedCall, samples_of
 
 Story = Callable[[ScriptedCall], Coroutine[Any, Any, None]]
@@ -22,7 +22,7 @@ def tell(story: Story, **options: Any) -> ScriptedCall:
             await story(call)
         return call
 
-    return clock.run(play())
+    return virtual_time.run(play())
 
 
 def test_a_turn_goes_over_the_wire_in_the_order_of_the_protocol() -> None:
@@ -201,7 +201,7 @@ def test_nor_in_any_of_many_calls_of_one_process(many: int, data: st.DataObject)
     async def all_at_once() -> list[ScriptedCall]:
         return await asyncio.gather(*(play(*caller) for caller in callers))
 
-    for call in clock.run(all_at_once()):
+    for call in virtual_time.run(all_at_once()):
         assert_nothing_old_follows_an_interruption(call)
 
 

@@ -13,8 +13,8 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from pipeline import clock
-from pipeline.frames import SpeechPauseFrame
+from conversation.frames import SpeechPauseFrame
+from evals.replay import virtual_time
 from tests.chain import ScriptedCall, transcript
 
 Story = Callable[[ScriptedCall], Coroutine[Any, Any, None]]
@@ -31,7 +31,7 @@ def tell(story: Story, *, preemptive: bool, earned_tokens: int = 500) -> Scripte
             await story(call)
         return call
 
-    return clock.run(play())
+    return virtual_time.run(play())
 
 
 async def speak(call: ScriptedCall, text: str = QUESTION, *, delay: float = 0.25) -> None:

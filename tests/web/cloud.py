@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from pipeline.records import StageCost
+from conversation.records import StageCost
 from tests.web.scene import ABOUT, amount, ask, decision, greet, record, speechlike
-from transports.messages import Amount, Cost, Decision, DecisionCheck, Failover, Stage, TakenOver
+from transports.browser.messages import (
+    Amount,
+    Cost,
+    Decision,
+    DecisionCheck,
+    Failover,
+    Stage,
+    TakenOver,
+)
 
 if TYPE_CHECKING:
     from tests.web.server import Peer

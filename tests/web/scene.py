@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.records import StageCost
-from transports.messages import (
-    Amount,
-    Cap,
-    Decision,
-    DecisionCheck,
-    Duck,
-    End,
-    Stage,
-    Turn,
-)
+from conversation.records import StageCost
+from transports.browser.messages import Amount, Cap, Decision, DecisionCheck, Duck, End, Stage, Turn
 
 if TYPE_CHECKING:
     from tests.web.server import Peer

@@ -18,7 +18,7 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
 from tests.web.scene import ABOUT, DOCUMENT
-from transports.messages import (
+from transports.browser.messages import (
     Admitted,
     Audible,
     ClientMessage,
@@ -270,7 +270,7 @@ class PageServer:
         response.headers.setdefault("Cache-Control", "no-cache")
 
     async def _index(self, _request: web.Request) -> web.FileResponse:
-        return web.FileResponse(WEB / "index.html")
+        return web.FileResponse(WEB / "call" / "index.html")
 
     async def _account(self, _request: web.Request) -> web.Response:
         return web.json_response(self.about["account"] | {"form": "a-token"})

@@ -1,0 +1,1 @@
+"""Reports of calls by mail."""

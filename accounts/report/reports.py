@@ -1,0 +1,290 @@
+"""Who is told of a call: its caller and the admins, by one report each, once it is over."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+
+from accounts.access import OPERATOR, Access
+from accounts.mail.letter import Letter, mailbox
+from accounts.mail.outbox import Outbox
+from accounts.network import is_loopback_host
+from accounts.report.page import build
+from conversation.records import CallRecord, TurnRecord
+from ledger.store.database import Database
+from ledger.store.tables import Call, OutboxMail, SpendHold, Turn
+from settings import Settings
+
+WRITTEN_SECS = 30.0
+"""Longest wait for the ledger to have a call that has ended; later, a sweep finds it."""
+
+FIRST_LOOK_SECS = 0.1
+"""Wait before the ledger is first asked for a call again; it doubles with each."""
+
+MAX_LOOK_SECS = 2.0
+"""Longest of these waits."""
+
+SWEEP_SECS = 60.0
+"""How often calls without a report are looked for."""
+
+SETTLE_SECS = 10.0
+"""Wait before the first sweep, in which the ledger writes what its last process left behind."""
+
+SWEEP_BACK_SECS = 86400.0
+"""How long ago a call may have begun for its report still to be sent."""
+
+DYING_SECS = 60.0
+"""How long past the longest call one without an end is taken to go on."""
+
+KEEP_SECS = 7 * 86400.0
+"""How long a report's text is kept once it is sent."""
+
+MAX_WAITING = 1000
+"""Most calls that are waited for; a sweep finds the others."""
+
+MAX_SWEPT = 100
+"""Most reports of one sweep."""
+
+FAULTS = frozenset({"", "fault", "protocol", "stalled"})
+"""Why calls end that something is wrong with; admins are told of them though nobody spoke."""
+
+
+@dataclass(slots=True)
+class Awaited:
+    """A call that has ended and may not be in the ledger yet.
+
+    Parameters:
+        turns: How many turns it had.
+        until: When it is left to the sweep, seconds of the event loop's clock.
+    """
+
+    turns: int
+    until: float
+
+
+class Reports:
+    """Sends a report of each call that is over.
+
+    It is a :class:`conversation.records.CallListener`.
+
+    The caller gets one if they have an address and said something. Admins get one if anybody said
+    something, or if something went wrong. What is reported is what the ledger has, once it has
+    all of it. Calls whose server died are found by a sweep, as are those of other processes that
+    died before they could report.
+
+    Parameters:
+        database: The ledger.
+        outbox: Where reports are put.
+        settings: Say who the admins are, and whether there are reports at all.
+        sections: Titles by the ids of the document's sections.
+        clock: Unix seconds.
+        sweep_secs: How often calls without a report are looked for.
+        settle_secs: When that is done first, after the start.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        settings: Settings,
+        *,
+        sections: Mapping[str, str] | None = None,
+        clock: Callable[[], float] | None = None,
+        sweep_secs: float = SWEEP_SECS,
+        settle_secs: float = SETTLE_SECS,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._on = settings.reports == "on"
+        self._admins = Access.from_settings(settings).admins
+        self._public_url = _base_url(settings)
+        self._call_secs = settings.call_secs
+        self._sections = sections or {}
+        self._clock = clock or time.time
+        self._sweep_secs = sweep_secs
+        self._settle_secs = settle_secs
+        self._awaited: dict[str, Awaited] = {}
+        self._untold: set[str] = set()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._running: asyncio.Task[None] | None = None
+
+    # What calls tell.
+
+    def begun(self, call: CallRecord) -> None:
+        """A call has begun."""
+
+    def turn(self, record: TurnRecord) -> None:
+        """A turn is over."""
+
+    def ended(self, call: CallRecord) -> None:
+        """A call has ended; it is reported when the ledger has it."""
+        if self._on and len(self._awaited) < MAX_WAITING:
+            until = asyncio.get_running_loop().time() + WRITTEN_SECS
+            self._awaited[call.id] = Awaited(call.turns, until)
+            self._wake.set()
+
+    # What is done about it.
+
+    def start(self) -> None:
+        """Begin to report, with what was not reported when a process died."""
+        if self._on:
+            self._running = asyncio.create_task(self._run(), name="reports")
+
+    async def close(self, timeout_secs: float = 5.0) -> None:
+        """Report the calls that have just ended; the next start finds what is left.
+
+        Args:
+            timeout_secs: Longest that this may take.
+        """
+        self._closing = True
+        self._wake.set()
+        running, self._running = self._running, None
+        if running is not None:
+            try:
+                async with asyncio.timeout(timeout_secs):
+                    await running
+            except TimeoutError:
+                logger.info("reports: {} calls are left for the next start", len(self._awaited))
+
+    async def sweep(self) -> int:
+        """Report calls of the last day that are over and have no report.
+
+        Returns:
+            How many calls were reported.
+
+        Raises:
+            SQLAlchemyError: The database cannot be used.
+        """
+        found = await asyncio.to_thread(self._unreported)
+        self._untold &= set(found)
+        new = [one for one in found if one not in self._awaited and one not in self._untold]
+        return sum([await self._report(call) for call in new[:MAX_SWEPT]])
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        sweep_at, look_secs = loop.time() + self._settle_secs, FIRST_LOOK_SECS
+        while not self._closing or self._awaited:
+            self._wake.clear()
+            try:
+                if loop.time() >= sweep_at and not self._closing:
+                    sweep_at = loop.time() + self._sweep_secs
+                    await self.sweep()
+                if await self._look():
+                    look_secs = FIRST_LOOK_SECS
+            except Exception as error:  # whatever it is, other calls are to be reported
+                logger.warning("reports: the database cannot be used: {}", type(error).__name__)
+            if self._closing and not self._awaited:
+                break
+            pause = look_secs if self._awaited else sweep_at - loop.time()
+            look_secs = min(2 * look_secs, MAX_LOOK_SECS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+                    look_secs = FIRST_LOOK_SECS
+
+    async def _look(self) -> bool:
+        """Report the calls that are awaited and that the ledger has by now; whether any was."""
+        now = asyncio.get_running_loop().time()
+        done = False
+        for call, awaited in list(self._awaited.items()):
+            if await asyncio.to_thread(self._has, call, awaited.turns):
+                await self._report(call)
+                done = True
+            elif now < awaited.until:
+                continue
+            del self._awaited[call]
+        return done
+
+    async def _report(self, call: str) -> bool:
+        """Put a call's reports in the outbox; whether there were any."""
+        letters: list[Letter] = []
+        try:
+            letters = await asyncio.to_thread(self._letters, call)
+            await self._outbox.put_all(letters, call=call, keep_secs=KEEP_SECS)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            logger.exception("reports: call {} cannot be reported", call)
+            letters = []
+        if not letters:
+            self._untold.add(call)
+        return bool(letters)
+
+    # In a thread.
+
+    def _unreported(self) -> list[str]:
+        """Ids of the calls of the last day that are over and have no report, the oldest first."""
+        now = self._clock()
+        over = col(Call.ended_at) < now - WRITTEN_SECS
+        held = select(SpendHold.call).where(
+            col(SpendHold.call) == col(Call.id), col(SpendHold.expires_at) > now
+        )
+        died = (
+            col(Call.ended_at).is_(None)
+            & (col(Call.started_at) < now - self._call_secs - DYING_SECS)
+            & ~held.exists()
+        )
+        reported = select(OutboxMail.key).where(col(OutboxMail.call) == col(Call.id))
+        query = (
+            select(Call.id)
+            .where(col(Call.started_at) > now - SWEEP_BACK_SECS, over | died, ~reported.exists())
+            .order_by(col(Call.started_at))
+        )
+        with self._database.reading() as session:
+            return list(session.exec(query))
+
+    def _has(self, call: str, turns: int) -> bool:
+        """Whether the ledger has all of a call that has ended."""
+        with self._database.reading() as session:
+            row = session.get(Call, call)
+            return row is not None and row.ended_at is not None and row.turns >= turns
+
+    def _letters(self, call_id: str) -> list[Letter]:
+        with self._database.reading() as session:
+            call = session.get(Call, call_id)
+            query = select(Turn).where(col(Turn.call) == call_id).order_by(col(Turn.number))
+            turns = list(session.exec(query))
+        if call is None:
+            return []
+        letters = []
+        for address in self._readers(call, turns):
+            report = build(
+                call,
+                turns,
+                public_url=self._public_url,
+                admin=address in self._admins,
+                sections=self._sections,
+            )
+            key = f"report:{call_id}:{address}"
+            letters.append(Letter(key, address, report.subject, report.text, report.html))
+        return letters
+
+    def _readers(self, call: Call, turns: list[Turn]) -> list[str]:
+        """Whoever is told of a call."""
+        said = any(turn.number > 0 for turn in turns)
+        wrong = call.why in FAULTS or any(turn.errors or turn.failovers for turn in turns)
+        readers = list(self._admins) if said or wrong else []
+        if said and _is_address(call.caller) and call.caller not in readers:
+            readers.append(call.caller)
+        return readers
+
+
+def _base_url(settings: Settings) -> str:
+    """What the address of a call's page begins with; empty if nobody but a request knows."""
+    if settings.public_url or not (settings.port and is_loopback_host(settings.host)):
+        return settings.public_url
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+def _is_address(caller: str) -> bool:
+    try:
+        return caller != OPERATOR and bool(mailbox(caller))
+    except ValueError:
+        return False

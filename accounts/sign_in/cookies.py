@@ -1,0 +1,61 @@
+"""The two cookies: the session's, and one by which a browser is known before it has a session."""
+
+from typing import Literal
+
+from aiohttp import web
+
+from accounts import secret
+from accounts.network import is_https, is_loopback_host
+from settings import Settings
+
+Cookie = Literal["viva_session", "viva_browser"]
+
+SESSION: Cookie = "viva_session"
+BROWSER: Cookie = "viva_browser"
+
+BROWSER_SECS = 86400.0
+"""How long a browser is known that does nothing: longer than a link works, or a form lies open."""
+
+
+def held(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:
+    """The secret in a request's cookie; empty if there is none that could be one of ours."""
+    value = request.cookies.get(_name(request, settings, cookie), "")
+    return value if secret.is_secret(value) else ""
+
+
+def give(
+    response: web.StreamResponse,
+    request: web.BaseRequest,
+    settings: Settings,
+    cookie: Cookie,
+    value: str,
+    *,
+    secs: float,
+) -> None:
+    """Have a browser hold a secret, for so many seconds, out of reach of scripts."""
+    response.set_cookie(
+        _name(request, settings, cookie),
+        value,
+        max_age=round(secs),
+        path="/",
+        secure=_secure(request, settings),
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def drop(
+    response: web.StreamResponse, request: web.BaseRequest, settings: Settings, cookie: Cookie
+) -> None:
+    """Have a browser forget a secret."""
+    give(response, request, settings, cookie, "", secs=0)
+
+
+def _name(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:
+    """With a prefix where TLS is, so that no other host and no plain connection can set it."""
+    return f"__Host-{cookie}" if _secure(request, settings) else cookie
+
+
+def _secure(request: web.BaseRequest, settings: Settings) -> bool:
+    """Everywhere but on loopback without TLS."""
+    return is_https(request, settings) or not is_loopback_host(request.host)

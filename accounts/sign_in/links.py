@@ -1,0 +1,111 @@
+"""The links that sign in: each works once, for a while, in the browser that asked for it."""
+
+from typing import Literal
+
+from sqlalchemy import delete, update
+from sqlmodel import Session, col
+
+from accounts import secret
+from accounts.access import belongs
+from accounts.sign_in import limits
+from ledger.store.tables import SignInToken
+
+LINK_SECS = 15 * 60.0
+"""How long a link works."""
+
+Reason = Literal["unknown", "used", "expired", "browser", "elsewhere", "denied"]
+
+_ANY_BROWSER = b""
+"""In place of a browser's hash: nobody's browser asked, and this machine's is meant."""
+
+
+class LinkError(Exception):
+    """A link does not sign in.
+
+    Parameters:
+        reason: ``unknown``: there is no such link; ``used``, ``expired``: it was good once;
+            ``browser``: another browser asked for it; ``elsewhere``: it is for this machine's
+            browsers alone; ``denied``: its address may not sign in any more.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def make(
+    db: Session, email: str, *, now: float, browser: str | None = None, network: str = ""
+) -> str:
+    """Make a link's token.
+
+    Args:
+        db: The database, to be written.
+        email: Whom it signs in.
+        now: Unix seconds.
+        browser: The secret of the browser that asks; ``None`` for any browser of this machine.
+        network: Where it is asked from.
+
+    Returns:
+        The token, which is kept nowhere.
+    """
+    token = secret.new()
+    db.add(
+        SignInToken(
+            hash=secret.digest(token),
+            email=email,
+            browser_hash=_ANY_BROWSER if browser is None else secret.digest(browser),
+            network=network,
+            created_at=now,
+            expires_at=now + LINK_SECS,
+        )
+    )
+    return token
+
+
+def take(db: Session, token: str, *, browser: str, loopback: bool, now: float) -> str:
+    """Use a link up.
+
+    Args:
+        db: The database, to be written.
+        token: The link's token.
+        browser: The secret of the browser that opened it.
+        loopback: Whether that browser is on this machine.
+        now: Unix seconds.
+
+    Returns:
+        Whom it signs in.
+
+    Raises:
+        LinkError: It does not, and is as good as before.
+    """
+    link = db.get(SignInToken, secret.digest(token))
+    if link is None:
+        raise LinkError("unknown")
+    if link.expires_at <= now:
+        raise LinkError("expired")
+    if link.browser_hash == _ANY_BROWSER:
+        if not loopback:
+            raise LinkError("elsewhere")
+    elif link.browser_hash != secret.digest(browser):
+        raise LinkError("browser")
+    # Of those that ever take it, one does, be it at the same moment.
+    taken = update(SignInToken).where(
+        col(SignInToken.hash) == link.hash, col(SignInToken.used_at).is_(None)
+    )
+    if db.exec(taken.values(used_at=now)).rowcount != 1:
+        raise LinkError("used")
+    return link.email
+
+
+def void(db: Session, whose: str, *, now: float) -> None:
+    """Let the links of an address, or of a domain's addresses, expire."""
+    db.exec(
+        update(SignInToken)
+        .where(belongs(col(SignInToken.email), whose), col(SignInToken.expires_at) > now)
+        .values(expires_at=now)
+    )
+
+
+def sweep(db: Session, *, now: float) -> None:
+    """Forget the links that no limit counts any more."""
+    db.exec(delete(SignInToken).where(col(SignInToken.created_at) <= now - limits.LONGEST_SECS))

@@ -1,0 +1,237 @@
+"""The pages to sign in and out: they work without styles, and tell nobody who may call."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from accounts import secret
+from accounts.access import address
+from accounts.network import client_network, from_loopback, is_https, is_loopback_host
+from accounts.sign_in import cookies, forms, limits
+from accounts.sign_in.cookies import BROWSER, SESSION
+from accounts.sign_in.forms import ForgedFormError
+from accounts.sign_in.link_mail import LinkMail
+from accounts.sign_in.links import LINK_SECS, LinkError
+from accounts.sign_in.refusals import (
+    LINKS,
+    NO_ADDRESS,
+    OUT_OF_DATE,
+    OUT_OF_ORDER,
+    TOO_MANY,
+    Refusal,
+)
+from accounts.sign_in.sign_in import SignIn, TooManyLinksError
+from accounts.templating import render
+from conversation.records import Caller
+from settings import Settings
+
+HOME = "/"
+SIGN_IN = "/sign-in"
+LINK = "/sign-in/link"
+SIGN_OUT = "/sign-out"
+ACCOUNT = "/account.json"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Pages:
+    """``/sign-in``, ``/sign-in/link`` and ``/sign-out``.
+
+    A link's address is ``/sign-in/link#TOKEN``: what is behind the ``#`` stays in the browser until
+    a button is pressed, so that no log and no ``Referer`` has it, and nothing that only opens links
+    uses them up. Nothing in a request says where to go afterwards: it is always to the call.
+
+    Parameters:
+        settings: The settings.
+        sign_in: Who is signed in.
+        mail: Who sends links.
+        in_terminal: Whether links are printed, because no mail is set up.
+        caller: Who makes a request.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sign_in: SignIn,
+        mail: LinkMail,
+        *,
+        in_terminal: bool,
+        caller: Callable[[web.Request], Awaitable[Caller | None]],
+    ) -> None:
+        self._settings = settings
+        self._sign_in = sign_in
+        self._mail = mail
+        self._in_terminal = in_terminal
+        self._caller = caller
+
+    def setup(self, app: web.Application) -> None:
+        """Add the routes."""
+        router = app.router
+        router.add_get(SIGN_IN, self._explained(self._ask))
+        router.add_post(SIGN_IN, self._explained(self._asked))
+        router.add_get(LINK, self._explained(self._link))
+        router.add_post(LINK, self._explained(self._enter))
+        router.add_get(SIGN_OUT, self._explained(self._leave))
+        router.add_post(SIGN_OUT, self._explained(self._left))
+        router.add_get(ACCOUNT, self._account)
+
+    def _explained(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                return await handler(request)
+            except ForgedFormError:
+                return _refused(OUT_OF_DATE)
+            except TooManyLinksError:
+                return _refused(TOO_MANY, {"Retry-After": f"{limits.QUARTER:.0f}"})
+            except LinkError as error:
+                return _refused(LINKS[error.reason])
+            except SQLAlchemyError as error:
+                logger.error("accounts: the database cannot be used: {}", type(error).__name__)
+                return _refused(OUT_OF_ORDER)
+
+        return handle
+
+    # Asking for a link.
+
+    async def _ask(self, request: web.Request) -> web.StreamResponse:
+        if await self._caller(request) is not None:
+            return _to(HOME)
+        return self._form(request, "sign_in.html.j2", email="", trouble="")
+
+    async def _asked(self, request: web.Request) -> web.StreamResponse:
+        browser = self._held(request, BROWSER)
+        fields = await forms.read(request, holder=browser)
+        typed = fields.get("email", "").strip()
+        try:
+            email = address(typed)
+        except ValueError:
+            trouble = "This is not an address such as name@example.com."
+            return self._form(
+                request, "sign_in.html.j2", status=400, email=typed[:254], trouble=trouble
+            )
+        base_url = self._base_url(request)
+        if not base_url:
+            return _refused(NO_ADDRESS)
+        network = client_network(request, self._settings)
+        asked = await self._sign_in.ask(email, browser=browser, network=network)
+        url = link_url(base_url, asked.token)
+        self._mail.soon(email, asked.token, url, granted=asked.granted)
+        return self._form(
+            request,
+            "sign_in_sent.html.j2",
+            email=email,
+            in_terminal=self._in_terminal,
+            minutes=round(LINK_SECS / 60),
+            most=limits.ADDRESS_LINKS,
+        )
+
+    def _base_url(self, request: web.Request) -> str:
+        """What links begin with; empty if that is not known.
+
+        A request may name any host as this one: it is believed only if that leads nowhere else.
+        """
+        if self._settings.public_url:
+            return self._settings.public_url.rstrip("/")
+        if not is_loopback_host(request.host):
+            return ""
+        return f"{'https' if is_https(request, self._settings) else 'http'}://{request.host}"
+
+    # Opening it.
+
+    async def _link(self, request: web.Request) -> web.StreamResponse:
+        return self._form(request, "sign_in_link.html.j2")
+
+    async def _enter(self, request: web.Request) -> web.StreamResponse:
+        browser = self._held(request, BROWSER)
+        fields = await forms.read(request, holder=browser)
+        try:
+            session = await self._sign_in.enter(
+                fields.get("token", ""),
+                browser=browser,
+                loopback=from_loopback(request, self._settings),
+                session=self._held(request, SESSION),
+            )
+        except LinkError as error:
+            if error.reason == "used" and await self._caller(request) is not None:
+                return _to(HOME)  # by this browser, it seems
+            raise
+        response = _to(HOME)
+        secs = self._sign_in.session_secs
+        cookies.give(response, request, self._settings, SESSION, session, secs=secs)
+        cookies.drop(response, request, self._settings, BROWSER)
+        return response
+
+    # Signing out.
+
+    async def _leave(self, request: web.Request) -> web.StreamResponse:
+        session = self._held(request, SESSION)
+        email = await self._sign_in.who(session)
+        if email is None:
+            return _to(SIGN_IN)
+        return _page("sign_out.html.j2", form=secret.form_token(session), email=email)
+
+    async def _left(self, request: web.Request) -> web.StreamResponse:
+        session = self._held(request, SESSION)
+        await forms.read(request, holder=session)
+        await self._sign_in.leave(session)
+        response = _to(SIGN_IN)
+        cookies.drop(response, request, self._settings, SESSION)
+        return response
+
+    async def _account(self, request: web.Request) -> web.StreamResponse:
+        """Who is signed in, and what the form on the call's page signs out with."""
+        caller = await self._caller(request)
+        if caller is None:
+            raise web.HTTPUnauthorized(text=f"Please sign in at {SIGN_IN}.")
+        session = self._held(request, SESSION)
+        account = {
+            "email": caller.email,
+            "admin": caller.admin,
+            "form": secret.form_token(session) if session else "",
+        }
+        return web.json_response(account, headers={"Cache-Control": "no-store"})
+
+    def _held(self, request: web.Request, cookie: cookies.Cookie) -> str:
+        return cookies.held(request, self._settings, cookie)
+
+    def _form(
+        self, request: web.Request, template: str, *, status: int = 200, **values: object
+    ) -> web.Response:
+        """A page whose forms only this browser can send, which is known by a cookie from now on."""
+        browser = self._held(request, BROWSER) or secret.new()
+        response = _page(template, status=status, form=secret.form_token(browser), **values)
+        secs = cookies.BROWSER_SECS
+        cookies.give(response, request, self._settings, BROWSER, browser, secs=secs)
+        return response
+
+
+def link_url(base_url: str, token: str) -> str:
+    """A link's whole address."""
+    return f"{base_url}{LINK}#{token}"
+
+
+def _to(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
+
+
+def _page(template: str, *, status: int = 200, **values: object) -> web.Response:
+    return web.Response(
+        status=status,
+        text=render(template, **values),
+        content_type="text/html",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> web.Response:
+    response = _page(
+        "sign_in_refused.html.j2",
+        status=refusal.status,
+        heading=refusal.heading,
+        said=refusal.said,
+        again=refusal.again,
+    )
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,1 @@
+"""What a call is, without any I/O: its frames, turns, playback, use, and the records kept of it."""

@@ -1,0 +1,275 @@
+"""The frames that are Viva's own; every other frame is pipecat's.
+
+They are immutable in spirit: a frame is made once, pushed, and never changed. pipecat stamps
+``id``, ``name`` and ``pts`` on every frame, which is why the dataclasses cannot be ``frozen``.
+
+They are the vocabulary of the stages: processors, recordings and transports import this module, and
+it imports nothing of Viva's.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    ControlFrame,
+    DataFrame,
+    SystemFrame,
+)
+from pipecat.utils.text.base_text_aggregator import TextType
+
+Confidence = Literal["high", "medium", "low"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check that code made on a decision before any of it was spoken.
+
+    Parameters:
+        name: What was checked, e.g. ``"sections"``, ``"support"``, ``"sensitive"``, ``"decision"``.
+        passed: Whether the decision passed it.
+        detail: Why not, in words for a log and the page; empty when passed.
+    """
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one inference used, in the vendor's own units.
+
+    Parameters:
+        input_tokens: Prompt tokens not read from or written to a cache.
+        output_tokens: Generated tokens.
+        cache_read_tokens: Prompt tokens read from the vendor's cache.
+        cache_write_tokens: Prompt tokens written to the vendor's cache.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All of them."""
+        return (
+            self.input_tokens
+            + self.output_tokens
+            + self.cache_read_tokens
+            + self.cache_write_tokens
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One finished turn of the conversation, as a brain may look back on it.
+
+    Parameters:
+        question: What the caller said, as transcribed.
+        answer: What the caller *heard* of the answer, cut at a word when they interrupted.
+        sections: Ids of the sections that the answer cited.
+        decision: ``"respond"`` or ``"escalate"``.
+        interrupted: Whether the caller cut the answer short.
+    """
+
+    question: str
+    answer: str
+    sections: tuple[str, ...] = ()
+    decision: Literal["respond", "escalate"] = "respond"
+    interrupted: bool = False
+
+
+@dataclass
+class SpeechPauseFrame(SystemFrame):
+    """The caller has fallen silent, though not yet for long enough to be called stopped.
+
+    A recogniser may start its final transcription now and throw it away if the caller goes on.
+
+    Parameters:
+        pause_secs: Silence so far, in seconds.
+    """
+
+    pause_secs: float = 0.0
+
+
+@dataclass
+class EndOfTurnFrame(SystemFrame):
+    """What the turn model thinks of the speech that has just stopped.
+
+    Parameters:
+        probability: That the caller has finished their turn, 0 to 1.
+        delay_secs: From the stop of speech to this verdict.
+    """
+
+    probability: float = 0.0
+    delay_secs: float = 0.0
+
+
+@dataclass
+class TurnFrame(DataFrame):
+    """The caller has finished a turn: decide on it.
+
+    A snapshot, where pipecat's ``LLMContextFrame`` shares one mutable context: a turn that is
+    re-run from a recording, or started before it is certain, must see what it saw then.
+
+    Parameters:
+        turn: Number of the caller's turn in the call, from 1.
+        question: Everything the caller said in it.
+        history: The finished turns before it, oldest first.
+        speculation: It is not certain that the turn is over: the decision may be begun, but
+            nothing of it may leave until the same turn comes without this.
+    """
+
+    turn: int = 0
+    question: str = ""
+    history: tuple[Exchange, ...] = ()
+    speculation: bool = False
+
+
+@dataclass
+class DecisionFrame(SystemFrame):
+    """The complete decision of a turn, once the brain has produced all of it.
+
+    A system frame, so that it reaches the page and the ledger at once: a data frame would wait
+    behind the voice that speaks it, and an interruption would lose it.
+
+    Parameters:
+        turn: Number of the caller's turn it answers, from 1.
+        decision: ``"respond"`` or ``"escalate"``.
+        sections: Ids of the cited sections, in the order the brain gave them.
+        lines: Source line numbers (from 1) of the document that support the answer.
+        confidence: The brain's confidence; ``None`` for an escalation.
+        text: Every word sent to be spoken, hedge included.
+        reason: Why it escalated (``"unsupported"``, ``"sensitive"``, ``"off_topic"``,
+            ``"unclear"``, ``"fault"`` …); empty for an answer.
+        checks: The checks made, in order.
+        usage: What the inference used.
+        brain: Name of the brain that decided.
+        ttft_secs: From the start of the turn to the brain's first token; ``None`` if none came.
+        ttfs_secs: From the start of the turn to the first sentence that may be spoken.
+    """
+
+    turn: int = 0
+    decision: Literal["respond", "escalate"] = "respond"
+    sections: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+    confidence: Confidence | None = None
+    text: str = ""
+    reason: str = ""
+    checks: tuple[Check, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    brain: str = ""
+    ttft_secs: float | None = None
+    ttfs_secs: float | None = None
+
+
+@dataclass
+class SentenceFrame(AggregatedTextFrame):
+    """One checked sentence of an answer, to be spoken, with the lines that support it.
+
+    The grounded responder pushes one a sentence, *instead of* ``LLMTextFrame`` (and of a separate
+    citation). pipecat's text to speech speaks an ``AggregatedTextFrame`` at once, without waiting
+    for more text, and passes the very same object on, in order, just ahead of its audio: so the
+    citation reaches the page exactly with the voice, whatever vendor speaks.
+
+    Parameters:
+        turn: Number of the caller's turn, from 1.
+        sections: Ids of the sections the sentence rests on.
+        lines: Source line numbers (from 1) to light while it is spoken.
+    """
+
+    text_type: TextType | str = TextType.SENTENCE
+    turn: int = 0
+    sections: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+
+
+@dataclass
+class EscalationFrame(SystemFrame):
+    """A question handed to a human.
+
+    Parameters:
+        turn: Number of the caller's turn, from 1.
+        reason: As in :class:`DecisionFrame`.
+        question: What the caller asked.
+    """
+
+    turn: int = 0
+    reason: str = ""
+    question: str = ""
+
+
+@dataclass
+class FailoverFrame(SystemFrame):
+    """A vendor could not do its stage any more, and the next has taken over.
+
+    Parameters:
+        stage: ``"stt"``, ``"brain"`` or ``"tts"``.
+        failed: Name of the vendor that failed.
+        vendor: Name of the one that took over.
+        ends_turns: Whether that one, a recogniser, says itself when a turn is over.
+    """
+
+    stage: str = ""
+    failed: str = ""
+    vendor: str = ""
+    ends_turns: bool = False
+
+
+@dataclass
+class PlaybackFrame(SystemFrame):
+    """How much of Viva's voice the caller's page has played out.
+
+    Parameters:
+        epoch: How many interruptions the page had seen when it played it.
+        samples: Samples played since that interruption, at the output's sample rate.
+        final: The page has dropped the rest of this epoch: no more of it will ever be heard.
+    """
+
+    epoch: int = 0
+    samples: int = 0
+    final: bool = False
+
+
+@dataclass
+class CallerTextFrame(SystemFrame):
+    """What the caller has said in this turn so far, for the page's caption.
+
+    pipecat's transcription frames are data frames: they would wait behind the voice, and an
+    interruption would drop them.
+
+    Parameters:
+        text: The whole turn so far.
+        final: No more of this text will change.
+    """
+
+    text: str = ""
+    final: bool = False
+
+
+@dataclass
+class DuckFrame(SystemFrame):
+    """Lower the voice at once: the caller may be starting to speak."""
+
+
+@dataclass
+class UnduckFrame(SystemFrame):
+    """Bring the voice back up: it was a cough, or only "mm-hm"."""
+
+
+@dataclass
+class EndCallFrame(ControlFrame):
+    """End the call once everything before this frame, and its last words, have been played.
+
+    Turn taking speaks the last words and stops listening; the transport ends the call.
+
+    Parameters:
+        reason: Why the call ends (``"cap"``, ``"silence"`` …).
+        last_words: What is said first, whoever is speaking; empty for nothing.
+    """
+
+    reason: str = ""
+    last_words: str = ""

@@ -1,0 +1,199 @@
+"""What a call uses: gathered by turn as its vendors report it, and priced."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipecat.frames.frames import MetricsFrame
+from pipecat.metrics.metrics import STTUsageMetricsData, TTSUsageMetricsData
+
+from conversation.frames import Usage
+from conversation.records import Failover, StageCost, Tariff, Used
+
+MAX_ERRORS = 10
+"""Troubles that are kept of one turn."""
+
+METERED = ("stt", "brain", "tts")
+"""The stages that vendors charge for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who reports use.
+
+    Parameters:
+        stage: ``stt``, ``brain`` or ``tts``.
+        vendor: The vendor's name in settings.
+        model: Its model, where it is known.
+    """
+
+    stage: str
+    vendor: str
+    model: str = ""
+
+
+@dataclass(slots=True)
+class Metered:
+    """What one turn has used.
+
+    Parameters:
+        by_source: What each vendor was asked for.
+        wasted_tokens: Those that went into answers begun too early.
+        errors: Troubles of the stages, in words.
+        failovers: Vendors that took over.
+        vendors: Each stage's vendor when it was first taken.
+        models: Each stage's model then, where it is known.
+    """
+
+    by_source: dict[Source, Used] = field(default_factory=dict)
+    wasted_tokens: int = 0
+    errors: list[str] = field(default_factory=list)
+    failovers: list[Failover] = field(default_factory=list)
+    vendors: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def used(self) -> Used:
+        """The sum over all vendors."""
+        return sum(self.by_source.values(), Used())
+
+    def add(self, other: "Metered") -> None:
+        """Take over what another has used."""
+        for source, used in other.by_source.items():
+            self.by_source[source] = self.by_source.get(source, Used()) + used
+        self.wasted_tokens += other.wasted_tokens
+        self.errors = [*self.errors, *other.errors][:MAX_ERRORS]
+        self.failovers += other.failovers
+
+    def cost(self, tariff: Tariff | None) -> StageCost:
+        """What it costs, by stage."""
+        cost = StageCost()
+        if tariff is not None:
+            for source, used in self.by_source.items():
+                micros = tariff.cost(source.vendor, source.model, used)
+                cost += StageCost(**{source.stage: micros})
+        return cost
+
+
+class Meter:
+    """The meter of one call.
+
+    Use is noted by the number of the turn it belongs to, or of the turn that is to come. When a
+    turn is taken, it takes with it whatever was noted before it and belongs to no turn that was
+    taken, so that nothing is left out and nothing counted twice.
+
+    Parameters:
+        tariff: What vendors charge; ``None`` if nobody asks.
+        vendors: Each stage's vendor at the start of the call.
+        models: Each vendor's model, by its name.
+    """
+
+    def __init__(
+        self,
+        tariff: Tariff | None = None,
+        *,
+        vendors: Mapping[str, str] | None = None,
+        models: Mapping[str, str] | None = None,
+    ) -> None:
+        self._tariff = tariff
+        self._models = dict(models or {})
+        self._processors: dict[str, Source] = {}
+        self._open: dict[int, Metered] = {}
+        self._taken: dict[int, Metered] = {}
+        self.vendors = {stage: name for stage, name in (vendors or {}).items() if stage in METERED}
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """Each vendor's model, by its name, where it is known."""
+        return {name: model for name, model in self._models.items() if model}
+
+    @property
+    def _models_now(self) -> dict[str, str]:
+        found = {stage: self._models.get(name, "") for stage, name in self.vendors.items()}
+        return {stage: model for stage, model in found.items() if model}
+
+    @property
+    def cost(self) -> StageCost:
+        """What the call has cost so far, what no turn has taken yet included."""
+        every = [*self._taken.values(), *self._open.values()]
+        return sum((one.cost(self._tariff) for one in every), StageCost())
+
+    def knows(self, processor: str, stage: str, vendor: str) -> None:
+        """Remember whose a processor is, whose name is in the metrics it pushes."""
+        self._processors[processor] = self._source(stage, vendor)
+
+    # What is noted.
+
+    def metrics(self, turn: int, frame: MetricsFrame) -> None:
+        """Note what a service of pipecat's reports."""
+        for data in frame.data:
+            source = self._processors.get(data.processor)
+            if source is None:
+                continue
+            if isinstance(data, STTUsageMetricsData):
+                self._note(turn, source, Used(audio_seconds=data.value.audio_seconds))
+            elif isinstance(data, TTSUsageMetricsData):
+                self._note(turn, source, Used(characters=data.value))
+
+    def tokens(self, turn: int, brain: str, usage: Usage, *, wasted: bool = False) -> None:
+        """Note what an inference used."""
+        if not usage.tokens:
+            return
+        used = Used(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+        )
+        self._note(turn, self._source("brain", brain), used)
+        if wasted:
+            self._at(turn).wasted_tokens += usage.tokens
+
+    def trouble(self, turn: int, error: str) -> None:
+        """Note what went wrong."""
+        errors = self._at(turn).errors
+        if len(errors) < MAX_ERRORS:
+            errors.append(error)
+
+    def failover(self, turn: int, failover: Failover) -> None:
+        """Note that another vendor has taken over a stage."""
+        self._at(turn).failovers.append(failover)
+        self.vendors[failover.stage] = failover.vendor
+
+    def _note(self, turn: int, source: Source, used: Used) -> None:
+        by_source = self._at(turn).by_source
+        by_source[source] = by_source.get(source, Used()) + used
+
+    def _at(self, turn: int) -> Metered:
+        return self._open.setdefault(turn, Metered())
+
+    def _source(self, stage: str, vendor: str) -> Source:
+        return Source(stage, vendor, self._models.get(vendor, ""))
+
+    # What is taken.
+
+    def take(self, turn: int) -> Metered:
+        """Everything that a turn has used so far; it may be taken again when there is more."""
+        for number in sorted(self._open):
+            if number <= turn and (number == turn or number not in self._taken):
+                self._turn(turn).add(self._open.pop(number))
+        return self._turn(turn)
+
+    def late(self) -> list[int]:
+        """Numbers of turns that were taken, and of which more is known since."""
+        return sorted(number for number in self._open if number in self._taken)
+
+    def take_rest(self, turn: int) -> Metered:
+        """Give a turn, the call's last, whatever belongs to no other."""
+        for number in sorted(self._open):
+            if number not in self._taken or number == turn:
+                self._turn(turn).add(self._open.pop(number))
+        return self.take(turn)
+
+    def _turn(self, number: int) -> Metered:
+        if number not in self._taken:
+            self._taken[number] = Metered(vendors=dict(self.vendors), models=self._models_now)
+        return self._taken[number]
+
+    def cost_of(self, metered: Metered) -> StageCost:
+        """What a turn cost."""
+        return metered.cost(self._tariff)

@@ -1,0 +1,1 @@
+"""The commands ``viva replay``, ``score``, ``compare``, ``gate`` and ``report``."""

@@ -1,0 +1,290 @@
+"""The commands ``viva score``, ``viva compare`` and ``viva gate``."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from evals.commands.report import Html, written
+
+if TYPE_CHECKING:
+    from evals.scoring.score import Scores
+    from knowledge.loading.document import Document
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="A run of viva replay, or a folder of recordings.")
+]
+OfTruth = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What should have happened; by default DIR/truth.toml, or that of the corpus that "
+        "ships, for the calls it names.",
+    ),
+]
+OfDocument = Annotated[
+    Path | None,
+    typer.Option(help="The document that was answered from, to check answers again [KNOWLEDGE]."),
+]
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  viva score out
+  viva score out --truth truth.toml --json | jq '.metrics.stop_time'
+  BRAIN_BASE_URL=http://127.0.0.1:11434/v1 BRAIN_MODEL=qwen3 viva score out --judge openai"""
+)
+def score(
+    folder: Folder,
+    *,
+    truth: OfTruth = None,
+    knowledge: OfDocument = None,
+    judge: Annotated[
+        str,
+        typer.Option(
+            metavar="VENDOR",
+            help="Ask a language model, too, whether answers are faithful: openai, for any "
+            "OpenAI-compatible endpoint [BRAIN_BASE_URL, BRAIN_MODEL, BRAIN_API_KEY].",
+        ),
+    ] = "",
+    html: Html = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what scores.json holds.")] = False,
+) -> None:
+    """Score replayed or recorded calls, and write DIR/scores.json.
+
+    Every metric is defined under docs/metrics/; those that need ground truth have no value without.
+    """
+    if judge not in ("", "openai"):
+        raise typer.BadParameter(f"--judge is {judge!r}; allowed: openai.")
+    from evals.scoring.score import SCORES_FILE
+
+    scores = _scored(folder, truth, knowledge, judge=judge)
+    path = folder / SCORES_FILE
+    try:
+        scores.write(path)
+    except OSError as error:
+        raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
+    if html is not None:
+        written([folder], html)
+    for one in scores.run.unreadable:
+        _say(f"{one.file}: {one.error}")
+    if as_json:
+        typer.echo(json.dumps(scores.as_dict(), indent=1, ensure_ascii=False))
+        return
+    _print_scores(scores.as_dict())
+    typer.echo(f"Written to {path}.")
+
+
+@app.command(
+    epilog="""\b
+Example:
+  viva compare before after --json | jq '.changed'"""
+)
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another run of the same calls.")],
+    *,
+    truth: OfTruth = None,
+    knowledge: OfDocument = None,
+    html: Html = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare two runs of the same calls, turn by turn and metric by metric.
+
+    What only one run has is left out of the metrics, and told.
+    """
+    from evals.scoring.compare import compare_runs, told
+
+    scores = _scored(a, truth, knowledge), _scored(b, truth, knowledge)
+    compared = compare_runs(*scores)
+    if html is not None:
+        written([a, b], html, scores=scores)
+    if as_json:
+        typer.echo(json.dumps(compared.as_dict(), indent=1, ensure_ascii=False))
+        return
+    for name, only in ((compared.a, compared.only_a), (compared.b, compared.only_b)):
+        if only:
+            _say(f"only in {name}: {', '.join(only)}")
+    for line in told(compared.changed):
+        typer.echo(line)
+    typer.echo(
+        f"{len(compared.changed)} turns differ; {compared.turns} turns of {compared.calls} calls "
+        "are in both."
+    )
+    _print_comparison(compared.as_dict())
+
+
+@app.command(
+    epilog="""\b
+Example:
+  viva score out && viva gate out --rules evals/corpus/gates.toml"""
+)
+def gate(
+    folder: Folder,
+    *,
+    rules: Annotated[Path, typer.Option(metavar="FILE", help="The rules, in TOML.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print every finding as JSON.")] = False,
+) -> None:
+    """Hold a scored run to rules.
+
+    Ends with 1 if a rule was broken, 2 if the rules or the scores cannot be used.
+    """
+    from dataclasses import asdict
+
+    from evals.scoring.gate import GateError, check, load_rules, load_scores
+    from evals.scoring.score import SCORES_FILE
+
+    try:
+        findings = check(load_scores(folder / SCORES_FILE), load_rules(rules))
+    except GateError as error:
+        raise _fail(str(error)) from None
+    broken = [one for one in findings if not one.kept]
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in findings], indent=1, ensure_ascii=False))
+    else:
+        if broken:
+            _print_table(
+                ("metric", "must be", "is"),
+                ((one.metric, one.wanted, one.found) for one in broken),
+            )
+        kept = len(findings) - len(broken)
+        typer.echo(f"{kept} of {len(findings)} rules are kept.")
+    if broken:
+        raise typer.Exit(1)
+
+
+def _scored(folder: Path, truth: Path | None, knowledge: Path | None, judge: str = "") -> "Scores":
+    from evals.scoring.calls import Run, RunError
+    from evals.scoring.score import score as score_run
+    from evals.scoring.truth import Truth, TruthError
+
+    documents = _documents(knowledge)
+    try:
+        known = Truth.for_folder(folder, truth)
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            reading = bar.add_task(f"reading {folder}", total=None)
+
+            def progress(done: int, of: int) -> None:
+                bar.update(reading, completed=done, total=of)
+
+            run = Run.read(folder, progress=progress)
+            bar.update(reading, description=f"scoring {folder}", total=None)
+            scores = score_run(run, known, documents)
+            if judge:
+                bar.update(reading, description="asking the judge")
+                scores = _judged(scores, documents)
+    except (RunError, TruthError) as error:
+        raise _fail(str(error)) from None
+    except ImportError as error:
+        raise _fail(
+            f"{error.name} is not installed; scoring needs the extra evals: "
+            "pip install 'viva-voice[evals]'."
+        ) from None
+    return scores
+
+
+def _judged(scores: "Scores", documents: "list[Document]") -> "Scores":
+    from evals.scoring.metrics.judge import JudgeError, OpenAIJudge, measure
+    from settings import Settings, SettingsError
+
+    async def ask() -> "Scores":
+        one = OpenAIJudge.of(Settings.load())
+        try:
+            return scores.beside(await measure(scores.calls, documents, one))
+        finally:
+            await one.close()
+
+    try:
+        return asyncio.run(ask())
+    except (JudgeError, SettingsError) as error:
+        raise _fail(str(error)) from None
+
+
+def _documents(knowledge: Path | None) -> "list[Document]":
+    """The document named, or that of the settings, and the bundled one."""
+    from knowledge.loading.document import DocumentError, load
+    from settings import Settings, SettingsError
+
+    try:
+        named = knowledge or Settings.load().knowledge
+        return [load(None)] if named is None else [load(named), load(None)]
+    except (DocumentError, SettingsError) as error:
+        raise _fail(str(error)) from None
+
+
+def _print_scores(scores: Mapping[str, Any]) -> None:
+    rows: list[tuple[str, ...]] = []
+    without: dict[str, list[str]] = {}
+    for name, one in scores["metrics"].items():
+        if one["value"] is None:
+            without.setdefault(one["note"], []).append(name)
+            continue
+        interval = " to ".join(_figure(end, one["unit"]) for end in one["ci95"] or ())
+        value = _figure(one["value"], one["unit"])
+        rows.append((name, value, interval, str(one["n"]), _target(one), one["note"]))
+    _print_table(("metric", "value", "95 % interval", "n", "target", ""), rows)
+    for note, names in without.items():
+        typer.echo(f"No value, {note}: {', '.join(names)}.")
+    typer.echo(f"{scores['n_calls']} calls, {scores['n_turns']} turns.")
+
+
+def _print_comparison(compared: Mapping[str, Any]) -> None:
+    rows = []
+    for name, one in compared["metrics"].items():
+        if not one["n"]:
+            continue
+        interval = " to ".join(f"{end:+.4g}" for end in one["ci95"] or ())
+        p = "" if one["p"] is None else f"{one['p']:.3g}"
+        figures = f"{one['a']:.4g}", f"{one['b']:.4g}", f"{one['difference']:+.4g}"
+        rows.append((name, *figures, interval, p, one["test"], str(one["n"])))
+    headings = ("metric", compared["a"], compared["b"], "difference", "95 % interval", "p", "test")
+    _print_table((*headings, "n"), rows)
+
+
+def _target(metric: Mapping[str, Any]) -> str:
+    value, target = metric["value"], metric["target"]
+    if target is None:
+        return ""
+    above = metric["better"] == "higher"
+    met = value >= target if above else value <= target
+    return f"{'≥' if above else '≤'} {target:g}{'' if met else ' missed'}"
+
+
+def _figure(value: float, unit: str) -> str:
+    match unit:
+        case "s":
+            return f"{value:.3f} s"
+        case "usd":
+            return f"${value:.6f}"
+        case _:
+            return f"{value:.3f}"
+
+
+def _print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        # What callers said is no markup, and nothing that a terminal obeys.
+        table.add_row(*(Text("".join(c if c.isprintable() else " " for c in cell)) for cell in row))
+    Console().print(table)
+
+
+def _say(message: str) -> None:
+    terminal = Console(stderr=True, highlight=False)
+    terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
+
+
+def _fail(message: str) -> typer.Exit:
+    _say(message)
+    return typer.Exit(2)

@@ -1,0 +1,1 @@
+"""The conformance suite: whether vendors do what their stages must."""

@@ -1,0 +1,206 @@
+"""A vendor in a pipeline of its own, and every frame that leaves it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Self, TypeVar
+
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    TTSAudioRawFrame,
+    TTSStoppedFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.utils.asyncio.task_manager import TaskManager
+from pipecat.workers.base_worker import WorkerParams
+
+from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE
+
+T = TypeVar("T")
+
+START_SECS = 10.0
+"""Longest that a pipeline may take to start."""
+
+CLOSE_SECS = 5.0
+"""Longest that a pipeline may take to end."""
+
+CHUNK_SECS = 0.02
+"""Audio in a message of the microphone's."""
+
+_CHUNK_BYTES = 2 * round(CHUNK_SECS * INPUT_SAMPLE_RATE)
+
+
+class NonconformanceError(Exception):
+    """A vendor does not do what its stage must; the text says what it did instead."""
+
+
+class NotApplicableError(Exception):
+    """A check has nothing to look at in this vendor; the text says why."""
+
+
+class Line:
+    """One call's worth of a vendor: processors in a pipeline, and every frame that leaves it.
+
+    A microphone sends silence, and what is to be said, in real time once something is said. What
+    is spoken counts as played the moment it has come, as pipecat's voices wait for that.
+
+    Parameters:
+        processors: In the order of the chain.
+    """
+
+    def __init__(self, *processors: FrameProcessor) -> None:
+        self.frames: list[tuple[float, Frame]] = []
+        self.errors: list[ErrorFrame] = []
+        self._news = asyncio.Event()
+        self._saying = bytearray()
+        self._said = asyncio.Event()
+        self._microphone: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._sounding = False
+        self._bottom = _End(self._came_down, FrameDirection.DOWNSTREAM)
+        self._tasks = TaskManager(loop=asyncio.get_running_loop())
+        self._worker = PipelineWorker(
+            Pipeline([_End(self._came_up, FrameDirection.UPSTREAM), *processors, self._bottom]),
+            params=PipelineParams(
+                audio_in_sample_rate=INPUT_SAMPLE_RATE, audio_out_sample_rate=OUTPUT_SAMPLE_RATE
+            ),
+            task_manager=self._tasks,
+            enable_rtvi=False,
+            enable_turn_tracking=False,
+            idle_timeout_secs=None,
+            cancel_timeout_secs=CLOSE_SECS / 2,
+            setup_timeout_secs=START_SECS,
+            start_timeout_secs=START_SECS,
+        )
+
+    async def __aenter__(self) -> Self:
+        started = asyncio.Event()
+
+        async def on_started(*_: object) -> None:
+            started.set()
+
+        self._worker.add_event_handler("on_pipeline_started", on_started)
+        params = WorkerParams(task_manager=self._tasks)
+        running = self._running = asyncio.create_task(self._worker.run(params))
+        starting = asyncio.create_task(started.wait())
+        try:
+            await asyncio.wait(
+                {running, starting}, timeout=START_SECS, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not started.is_set():
+                if running.done() and (error := running.exception()):
+                    raise NonconformanceError(f"it cannot be started: {error}")
+                raise NonconformanceError(f"it did not start{self.troubles}")
+        except BaseException:
+            await self._end()
+            raise
+        finally:
+            starting.cancel()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self._end()
+        if kind is None and (left := len(self._tasks.current_tasks())):
+            raise NonconformanceError(f"it left {left} tasks behind when the call had ended")
+
+    @property
+    def troubles(self) -> str:
+        """The errors reported so far, to follow a sentence; empty if there were none."""
+        told = dict.fromkeys(error.error for error in self.errors)
+        return f" (it reported: {'; '.join(told)[:300]})" if told else ""
+
+    async def push(self, *frames: Frame) -> None:
+        """Send frames down the pipeline."""
+        for frame in frames:
+            await self._worker.queue_frame(frame)
+
+    def listen(self) -> None:
+        """Open the microphone: from now on there is audio, silence if nothing is said."""
+        if self._microphone is None:
+            self._microphone = asyncio.create_task(self._talk())
+
+    async def say(self, pcm: bytes) -> float:
+        """Speak 16 kHz mono 16-bit audio; returns when the last of it was said."""
+        self._saying += pcm
+        self._said.clear()
+        self.listen()
+        await self._said.wait()
+        return asyncio.get_running_loop().time()
+
+    async def until(self, found: Callable[[], T | None], within_secs: float, missing: str) -> T:
+        """Wait until something can be found in what has come.
+
+        Raises:
+            NonconformanceError: It cannot within that time; ``missing`` says what is missing.
+        """
+        try:
+            async with asyncio.timeout(within_secs):
+                while not (it := found()):
+                    self._news.clear()
+                    await self._news.wait()
+                return it
+        except TimeoutError:
+            late = f"{missing} within {within_secs:g} s{self.troubles}"
+            raise NonconformanceError(late) from None
+
+    def of(self, *kinds: type[Frame]) -> list[tuple[float, Any]]:
+        """The frames of some kinds that have come, each with its time."""
+        return [(at, frame) for at, frame in self.frames if isinstance(frame, kinds)]
+
+    async def _talk(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            chunk = bytes(self._saying[:_CHUNK_BYTES]).ljust(_CHUNK_BYTES, b"\0")
+            del self._saying[:_CHUNK_BYTES]
+            await self.push(InputAudioRawFrame(chunk, INPUT_SAMPLE_RATE, 1))
+            due += CHUNK_SECS
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            if not self._saying:
+                self._said.set()
+
+    async def _came_down(self, frame: Frame) -> None:
+        self.frames.append((asyncio.get_running_loop().time(), frame))
+        if isinstance(frame, TTSAudioRawFrame) and not self._sounding:
+            self._sounding = True
+            await self._bottom.push_frame(BotStartedSpeakingFrame(), FrameDirection.UPSTREAM)
+        elif isinstance(frame, TTSStoppedFrame) and self._sounding:
+            self._sounding = False
+            await self._bottom.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
+        self._news.set()
+
+    async def _came_up(self, frame: Frame) -> None:
+        if isinstance(frame, ErrorFrame):
+            self.errors.append(frame)
+            self._news.set()
+
+    async def _end(self) -> None:
+        if self._microphone is not None:
+            self._microphone.cancel()
+        if self._running is None:
+            return
+        cancelling = asyncio.create_task(self._worker.cancel(reason="checked"))
+        await asyncio.wait({cancelling, self._running}, timeout=CLOSE_SECS)
+        for task in (cancelling, self._running):
+            task.cancel()
+        await asyncio.gather(cancelling, self._running, return_exceptions=True)
+
+
+class _End(FrameProcessor):
+    """One end of a pipeline: tells what comes to it in one direction."""
+
+    def __init__(self, came: Callable[[Frame], Awaitable[None]], direction: FrameDirection) -> None:
+        super().__init__(enable_direct_mode=True)
+        self._came = came
+        self._direction = direction
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if direction is self._direction:
+            await self._came(frame)
+        await self.push_frame(frame, direction)

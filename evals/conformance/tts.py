@@ -1,0 +1,237 @@
+"""What a voice must do: speak an answer as one, soon, and stop when it is told to."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+)
+
+from conversation.frames import SentenceFrame
+from evals.conformance.bench import Bench, Check, refused, word_error_rate
+from evals.conformance.line import Line, NonconformanceError, NotApplicableError
+
+ANSWER = (
+    "She studied mathematics and physics.",
+    "After that she was a teacher for ten years.",
+    "Then she went to work on the first computers.",
+)
+OTHER = (
+    "The weather was cold in the winter of that year.",
+    "Nobody could see the ships from the harbour.",
+)
+LONG = (*ANSWER, *OTHER, *ANSWER)
+
+FIRST_AUDIO_SECS = 1.5
+"""From an answer's text to its first audible sample."""
+
+ANSWER_SECS = 20.0
+"""From an answer's text until all of its audio has come."""
+
+SETTLE_SECS = 1.0
+"""How long is waited for what must not come."""
+
+WORD_SECS = (0.18, 1.0)
+"""How long a word takes to say, on average: from very fast to very slow speech."""
+
+MOST_WORD_ERRORS = 0.25
+"""Of what the embedded recogniser hears, a word."""
+
+_AUDIBLE = 300  # of 32,768
+
+
+async def first_audio(bench: Bench) -> str:
+    """The voice is heard soon after it is given an answer."""
+    async with Line(bench.build()) as line:
+        began = asyncio.get_running_loop().time()
+        await _give(line, ANSWER)
+        at = await line.until(lambda: _first_sound(line), FIRST_AUDIO_SECS, "no sound")
+    return f"{1000 * (at - began):.0f} ms after the answer"
+
+
+async def sample_rate(bench: Bench) -> str:
+    """Its audio is what it says it is, and as long as what is said takes to say."""
+    voice = bench.build()
+    async with Line(voice) as line:
+        audio = await _answer(line, ANSWER)
+        declared = getattr(voice, "sample_rate", None)
+        rates = {(frame.sample_rate, frame.num_channels) for _, frame in audio}
+    if len(rates) != 1:
+        raise NonconformanceError(f"it changes its sample rate or channels: {sorted(rates)}")
+    ((rate, channels),) = rates
+    if channels != 1 or (declared and rate != declared):
+        raise NonconformanceError(f"{channels} channels at {rate} Hz, declared: 1 at {declared} Hz")
+    if any(len(frame.audio) % 2 for _, frame in audio):
+        raise NonconformanceError("a frame of audio ends in the middle of a sample")
+    secs = sum(len(frame.audio) for _, frame in audio) / 2 / rate
+    words = len(" ".join(ANSWER).split())
+    low, high = (words * one for one in WORD_SECS)
+    if not low <= secs <= high:
+        raise NonconformanceError(
+            f"{words} words took {secs:.1f} s at {rate} Hz; {low:.1f} to {high:.1f} s is plausible"
+        )
+    return f"{rate} Hz, {secs:.1f} s for {words} words"
+
+
+async def one_voice(bench: Bench) -> str:
+    """An answer is one context; each sentence is announced, in order, ahead of its audio."""
+    async with Line(bench.build()) as line:
+        await _answer(line, ANSWER)
+        frames = [frame for _, frame in line.frames]
+    for kind in (TTSStartedFrame, TTSStoppedFrame):
+        if (count := sum(isinstance(frame, kind) for frame in frames)) != 1:
+            raise NonconformanceError(f"{count} {kind.__name__} in one answer")
+    contexts = {frame.context_id for frame in frames if isinstance(frame, TTSAudioRawFrame)}
+    if len(contexts) != 1:
+        raise NonconformanceError(f"one answer is spoken in {len(contexts)} contexts")
+    order = "".join(
+        letter
+        for frame in frames
+        for kind, letter in ((SentenceFrame, "s"), (TTSAudioRawFrame, "a"), (TTSStoppedFrame, "e"))
+        if isinstance(frame, kind)
+    )
+    while "aa" in order:
+        order = order.replace("aa", "a")
+    if order != "sa" * len(ANSWER) + "e":
+        raise NonconformanceError(
+            f"sentences (s), audio (a) and its end (e) come as {order!r}, "
+            f"not {'sa' * len(ANSWER) + 'e'!r}"
+        )
+    announced = tuple(frame.text for frame in frames if isinstance(frame, SentenceFrame))
+    if announced != ANSWER:
+        raise NonconformanceError(f"the sentences are announced as {announced}")
+    return f"{len(ANSWER)} sentences in one context"
+
+
+async def understood(bench: Bench) -> str:
+    """A recogniser understands what is said."""
+    async with Line(bench.build()) as line:
+        heard = await bench.recognised(await _answer(line, ANSWER))
+    if heard is None:
+        raise NotApplicableError("no embedded recogniser is installed to listen")
+    return f"word error rate {_rate_of(heard, ANSWER):.0%}"
+
+
+async def flush(bench: Bench) -> str:
+    """Past an interruption nothing of the old answer comes, and the next one does."""
+    async with Line(bench.build()) as line:
+        await _give(line, LONG)
+        await line.until(lambda: line.of(TTSAudioRawFrame), ANSWER_SECS, "no audio")
+        await line.push(InterruptionFrame())
+        await line.until(
+            lambda: line.of(InterruptionFrame), SETTLE_SECS, "the interruption was not passed on"
+        )
+        await asyncio.sleep(SETTLE_SECS)
+        at = next(n for n, (_, one) in enumerate(line.frames) if isinstance(one, InterruptionFrame))
+        if any(isinstance(frame, TTSStoppedFrame) for _, frame in line.frames[:at]):
+            raise NotApplicableError("all of the answer had come before it could be interrupted")
+        kinds = (TTSAudioRawFrame, AggregatedTextFrame, TTSTextFrame)
+        late = [one for _, one in line.frames[at:] if isinstance(one, kinds)]
+        if late:
+            sounds = sum(isinstance(one, TTSAudioRawFrame) for one in late)
+            raise NonconformanceError(
+                f"{len(late)} frames of the old answer came after the interruption, "
+                f"{sounds} of them audio"
+            )
+        old = {frame.context_id for _, frame in line.of(TTSAudioRawFrame)}
+        audio = await _answer(line, OTHER, turn=2)
+        if old & {frame.context_id for _, frame in audio}:
+            raise NonconformanceError("the next answer is spoken in the context of the old one")
+        heard = await bench.recognised(audio)
+    if heard is None:
+        return "nothing after the interruption, and then the next answer"
+    rate = _rate_of(heard, OTHER)
+    return f"nothing after the interruption; of the next answer, word error rate {rate:.0%}"
+
+
+async def interleaving(bench: Bench) -> str:
+    """Two calls that speak at once do not mix."""
+    async with Line(bench.build()) as one, Line(bench.build()) as other:
+        audios = await asyncio.gather(_answer(one, ANSWER), _answer(other, OTHER))
+        said = [tuple(frame.text for _, frame in line.of(SentenceFrame)) for line in (one, other)]
+        heard = [await bench.recognised(audio) for audio in audios]
+    if said != [ANSWER, OTHER]:
+        raise NonconformanceError(f"the calls' sentences are announced as {said}")
+    contexts = [{frame.context_id for _, frame in audio} - {None} for audio in audios]
+    if contexts[0] & contexts[1]:
+        raise NonconformanceError("two calls are spoken in one context")
+    rates = [
+        _rate_of(text, sentences)
+        for text, sentences in zip(heard, (ANSWER, OTHER), strict=True)
+        if text is not None
+    ]
+    return "two calls at once" + "".join(f", word error rate {rate:.0%}" for rate in rates)
+
+
+async def bad_key(bench: Bench) -> str:
+    """A wrong key makes it unusable, in words and at once."""
+    voice = await bench.with_wrong_key()
+    async with Line(voice) as line:
+        await _give(line, ANSWER)
+        return await refused(line, voice)
+
+
+TTS_CHECKS = (
+    Check("first audio", first_audio, timeout_secs=20.0),
+    Check("sample rate", sample_rate, timeout_secs=30.0),
+    Check("one voice", one_voice, timeout_secs=30.0),
+    Check("understood", understood, timeout_secs=40.0),
+    Check("flush", flush, timeout_secs=60.0),
+    Check("interleaving", interleaving, timeout_secs=60.0),
+    Check("bad key", bad_key, timeout_secs=30.0),
+)
+
+
+async def _give(line: Line, sentences: Sequence[str], *, turn: int = 1) -> None:
+    """Give a voice an answer to speak."""
+    await line.push(
+        LLMFullResponseStartFrame(),
+        *(SentenceFrame(text, turn=turn) for text in sentences),
+        LLMFullResponseEndFrame(),
+    )
+
+
+async def _answer(
+    line: Line, sentences: Sequence[str], *, turn: int = 1
+) -> list[tuple[float, Any]]:
+    """Have an answer spoken to its end; its audio."""
+    before = len(line.frames)
+    await _give(line, sentences, turn=turn)
+
+    def over() -> bool:
+        kinds = {type(frame) for _, frame in line.frames[before:]}
+        return {TTSStoppedFrame, LLMFullResponseEndFrame} <= kinds
+
+    await line.until(over, ANSWER_SECS, "the answer did not come to its end")
+    audio = [one for one in line.frames[before:] if isinstance(one[1], TTSAudioRawFrame)]
+    if not audio:
+        raise NonconformanceError(f"the answer made no sound{line.troubles}")
+    return audio
+
+
+def _first_sound(line: Line) -> float | None:
+    for at, frame in line.of(TTSAudioRawFrame):
+        samples = np.frombuffer(frame.audio[: len(frame.audio) // 2 * 2], "<i2")
+        if np.abs(samples.astype(np.int32)).max(initial=0) > _AUDIBLE:
+            return at
+    return None
+
+
+def _rate_of(heard: str, sentences: Sequence[str]) -> float:
+    said = " ".join(sentences)
+    rate = word_error_rate(said, heard)
+    if rate > MOST_WORD_ERRORS:
+        raise NonconformanceError(
+            f"word error rate {rate:.0%}, over {MOST_WORD_ERRORS:.0%}: {heard!r} was heard "
+            f"where {said!r} was to be said"
+        )
+    return rate

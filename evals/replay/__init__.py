@@ -1,0 +1,1 @@
+"""Replay: recorded calls held again in virtual time, with any stage done by another vendor."""

@@ -1,0 +1,224 @@
+"""A brain that answers as it did in the recording, event by event."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from conversation.frames import Usage
+from conversation.utterance import same_words
+from processors.brain.contract import (
+    ArgumentsDelta,
+    BrainError,
+    BrainEvent,
+    Question,
+    ToolStart,
+    UsageReport,
+)
+from processors.brain.speculation import Speculation
+from recording.frames import of_history
+from recording.recording import Recording
+
+_ENDS = ("end", "error", "aborted")
+
+
+@dataclass(slots=True)
+class Ask:
+    """One question to the brain, and how it was answered.
+
+    Parameters:
+        question: The question.
+        history: The turns before it, as the recording has them.
+        events: What came, each with the seconds after the question.
+        used: It has been answered in the replay.
+    """
+
+    question: str
+    history: list[dict[str, Any]]
+    events: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    used: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the brain came to its own end."""
+        return bool(self.events) and self.events[-1][1]["event"] in ("end", "error")
+
+
+def asks_of(recording: Recording) -> list[Ask]:
+    """Every question to the brain, in order."""
+    asks: dict[int, tuple[float, Ask]] = {}
+    for message in recording.topic("/brain/Asked", "/brain/Event"):
+        data = message.data
+        if message.kind == "Asked":
+            asks[data["ask"]] = (message.at, Ask(data["question"], list(data["history"])))
+        elif data["ask"] in asks:
+            asked, ask = asks[data["ask"]]
+            ask.events.append((message.at - asked, dict(data)))
+    return [ask for _, ask in asks.values()]
+
+
+def warmed_by(recording: Recording) -> Usage:
+    """What the brain used beside its answers: all that the call used, less all that they did."""
+    used: dict[int, dict[str, Any]] = {
+        message.data["number"]: message.data["used"] for message in recording.topic("/call/Turn")
+    }
+    asked = {
+        message.data["ask"]: message.data["usage"]
+        for message in recording.topic("/brain/Event")
+        if message.data["event"] == "usage"
+    }
+    return Usage(
+        **{
+            name: max(
+                0,
+                sum(int(one[name]) for one in used.values())
+                - sum(int(one[name]) for one in asked.values()),
+            )
+            for name in Usage.__slots__
+        }
+    )
+
+
+class ReplayedBrain:
+    """Answers by the words of the question: the first time as it was first answered, and so on.
+
+    An answer that was broken off in the recording, and is not now, goes on as another to the same
+    words did, where there is one that begins alike.
+
+    Parameters:
+        asks: The recorded questions.
+        name: The vendor's name.
+        missing: Told what was asked that the recording has no answer to.
+        warmed: What it used before it was asked anything.
+    """
+
+    def __init__(
+        self,
+        asks: Sequence[Ask],
+        *,
+        name: str,
+        missing: Callable[[str, str], None],
+        warmed: Usage | None = None,
+    ) -> None:
+        self._asks = asks
+        self._name = name
+        self._missing = missing
+        self._warmed = warmed or Usage()
+
+    async def warm(self) -> Usage:
+        """What it used to read the document before it was asked anything."""
+        return self._warmed
+
+    @property
+    def name(self) -> str:
+        """Name of the vendor that answered last."""
+        return self._name
+
+    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        """Stream what came then, when it came.
+
+        Raises:
+            BrainError: The vendor failed then, or the recording has no answer.
+        """
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        ask = self._find(question)
+        if ask is None:
+            self._missing("brain", question.text)
+            raise BrainError("the recording has no answer to this question", permanent=True)
+        given: list[dict[str, Any]] = []
+        while True:
+            for after, event in ask.events[len(given) :]:
+                await asyncio.sleep(max(0.0, asked + after - loop.time()))
+                self._name = str(event.get("brain") or self._name)
+                if event["event"] == "end":
+                    return
+                if event["event"] == "error":
+                    raise BrainError(
+                        event.get("error", ""),
+                        permanent=bool(event.get("permanent")),
+                        retry_after_secs=event.get("retry_after_secs"),
+                    )
+                if event["event"] != "aborted":
+                    given.append(event)
+                    yield _event(event)
+            longer = self._continues(ask, given)
+            if longer is None:
+                break
+            ask = longer
+        self._missing("brain", f"the rest of the answer to: {question.text}")
+        raise BrainError("the recording has only the beginning of this answer", permanent=True)
+
+    def _find(self, question: Question) -> Ask | None:
+        alike = [ask for ask in self._asks if same_words(ask.question, question.text)]
+        if not alike:
+            return None
+        history = of_history(question.history)
+        fresh = [ask for ask in alike if not ask.used]
+        if fresh:
+            found = next((ask for ask in fresh if ask.history == history), fresh[0])
+        else:
+            whole = [ask for ask in alike if ask.whole]
+            found = (whole or alike)[-1]
+        found.used = True
+        return found
+
+    def _continues(self, ask: Ask, given: Sequence[dict[str, Any]]) -> Ask | None:
+        for other in self._asks:
+            if other is not ask and other.whole and same_words(other.question, ask.question):
+                begins = [_plain(event) for _, event in other.events[: len(given)]]
+                if begins == [_plain(event) for event in given]:
+                    return other
+        return None
+
+
+class RecordedSpeculation(Speculation):
+    """Begins the early answers that the recording began; what others had earned is not in it.
+
+    Parameters:
+        begun: Of each early answer that was wanted, whether it was begun.
+    """
+
+    def __init__(self, begun: Sequence[bool], *, most_wasted: float) -> None:
+        super().__init__(most_wasted=most_wasted)
+        self._begun = list(begun)
+
+    @classmethod
+    def of(cls, recording: Recording, *, most_wasted: float) -> "RecordedSpeculation":
+        """Read it off a recording."""
+        begun: list[bool] = []
+        waiting = ""
+        for message in recording.topic("/turn/TurnFrame", "/brain/Asked"):
+            if message.kind == "Asked":
+                if waiting and same_words(waiting, message.data["question"]):
+                    begun[-1] = True
+                waiting = ""
+            elif message.data["speculation"]:
+                begun.append(False)
+                waiting = message.data["question"]
+            else:
+                waiting = ""
+        return cls(begun, most_wasted=most_wasted)
+
+    def begin(self) -> bool:
+        """Begin an early answer if the recording did; by its own budget once it has no more."""
+        if not self._begun:
+            return super().begin()
+        if not self._begun.pop(0):
+            return False
+        self._open += 1
+        return True
+
+
+def _plain(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name not in ("ask", "brain")}
+
+
+def _event(event: dict[str, Any]) -> BrainEvent:
+    match event["event"]:
+        case "tool_start":
+            return ToolStart(event["name"])
+        case "arguments":
+            return ArgumentsDelta(event["json"])
+        case _:
+            return UsageReport(Usage(**event["usage"]))

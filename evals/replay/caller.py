@@ -1,0 +1,288 @@
+"""The caller of a replayed call: says each utterance when its place comes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from pipecat.processors.frameworks.rtvi import models as rtvi
+from pydantic import BaseModel
+
+from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
+from evals.replay.microphone import Microphone
+from evals.replay.stages import ReplayedDecisions, ReplayedStage
+from evals.replay.utterances import CONTINUES_SECS, Place, RecordedCaller, Utterance
+from recording.message import Message
+from transports.browser.announcer import Ended
+from transports.browser.messages import Sentence
+from transports.replay import ReplayedPage
+
+Timing = Literal["reactive", "recorded"]
+
+CHUNK_SECS = 0.02
+"""Audio comes in such pieces where a stage listens to it."""
+
+UNHEARD_CHUNK_SECS = 1.0
+"""And in such, where it is only written down."""
+
+PATIENCE_SECS = 4.0
+"""How much longer than in the recording the caller waits for what the agent said then."""
+
+
+class HeardVoice:
+    """The agent's voice as the page is told of it while the call goes on."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.began = 0
+        self.stopped = 0
+        self.stopped_at = now()
+        self.sentences: list[tuple[int, int]] = []  # epoch and first sample, of this burst
+        self.changed = asyncio.Event()
+
+    @property
+    def speaking(self) -> bool:
+        """Whether it is speaking."""
+        return self.began > self.stopped
+
+    def told(self, message: BaseModel) -> None:
+        """Take note of what the page is told."""
+        match message:
+            case rtvi.BotStartedSpeakingMessage():
+                self.began += 1
+            case rtvi.BotStoppedSpeakingMessage() | rtvi.BotInterruptedMessage():
+                self.sentences.clear()
+                if self.speaking:
+                    self.stopped += 1
+                    self.stopped_at = self._now()
+            case Sentence():
+                self.sentences.append((message.epoch, message.start))
+            case _:
+                return
+        self.changed.set()
+
+
+class ReplayedCaller:
+    """Says what the recorded caller said.
+
+    Parameters:
+        recorded: What that was.
+        timing: ``reactive`` keeps each utterance's place relative to the agent's voice,
+            ``recorded`` its time.
+        microphone: What they were heard by; ``None`` where the audio is not at hand.
+        heard: Whether a stage listens to the audio.
+    """
+
+    def __init__(
+        self,
+        recorded: RecordedCaller,
+        *,
+        timing: Timing,
+        microphone: Microphone | None,
+        heard: bool,
+    ) -> None:
+        self._recorded = recorded
+        self._timing = timing
+        self._microphone = microphone
+        self._heard = heard
+        self._loop = asyncio.get_running_loop()
+        self.voice = HeardVoice(self._loop.time)
+        self.began = self._loop.time()
+        self.page: ReplayedPage | None = None
+        self.stages: dict[str, ReplayedStage] = {}
+        self.decisions: Callable[[Conversation], ReplayedDecisions] | None = None
+        self._last: tuple[Utterance, float] | None = None
+        self._began_before = 0  # bursts, when the utterance before had been said
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = False
+
+    async def speak(
+        self, conversation: Conversation, hear: Callable[[bytes], Awaitable[None]], ended: Ended
+    ) -> None:
+        """Speak from the call's start to its end.
+
+        Args:
+            conversation: The call's turns.
+            hear: Where audio goes in.
+            ended: What ends the call.
+        """
+        decisions = self.decisions(conversation) if self.decisions is not None else None
+        try:
+            if self._microphone is not None:
+                self._spawn(self._listen_in(hear))
+            for utterance in self._recorded.utterances:
+                onset = await self._begin(utterance)
+                self._spawn(self._give(utterance, onset, decisions))
+            if self._recorded.leaves is not None:
+                gone = await self._when(
+                    self._recorded.leaves, self._recorded.left_at, early=0.0, pause=9.0
+                )
+                await self._sleep_until(gone)
+                await self._settle()
+                self._leave(ended)
+            await asyncio.Event().wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    def fall_silent(self) -> None:
+        """The call is over: write down what was picked up last."""
+        if not self._silent and self._microphone is not None and not self._heard:
+            self._write_audio(self._loop.time() - self.began)
+        self._silent = True
+
+    # When.
+
+    @property
+    def _said(self) -> tuple[Utterance, float]:
+        assert self._last is not None
+        return self._last
+
+    async def _begin(self, utterance: Utterance) -> float:
+        """Wait for an utterance's time; when its onset is."""
+        early = utterance.preroll
+        if self._last is None:
+            onset = self.began + utterance.onset
+        else:
+            onset = await self._when(
+                utterance.place, utterance.onset, early=early, pause=utterance.pause
+            )
+        onset = max(onset, self._loop.time())
+        start = max(self._loop.time(), onset - early)  # late, it begins in the midst of that
+        await self._sleep_until(start)
+        self._last = (utterance, onset)
+        began = start - self.began
+        if self._microphone is not None:
+            self._microphone.begin(utterance.number, onset - early - self.began)
+        if self.page is not None and self.page.recorder is not None:
+            shift = {
+                "recorded": utterance.onset - (onset - start),
+                "replayed": began,
+                "utterance": utterance.number,
+            }
+            self.page.recorder.write("/replay/Shift", shift)
+        return onset
+
+    async def _when(self, place: Place, recorded: float, *, early: float, pause: float) -> float:
+        """When something is due that is so placed; it returns ``early`` before that."""
+        last, onset = self._said
+        if self._timing == "recorded":
+            return self.began + recorded
+        same_distance = onset + recorded - last.onset
+        if place.cue == "with":
+            return same_distance
+        await self._sleep_until(onset + last.end - last.onset)
+        self._began_before = self.voice.began
+        if place.cue == "after":
+            return await self._after(place.bursts, place.secs, early, place.longest_silence)
+        at = await self._over(place, early)
+        if at is not None:
+            return at
+        if pause < CONTINUES_SECS:
+            return max(self._loop.time() + early, same_distance)
+        return await self._after(0, self._recorded.median_gap, early, place.longest_silence)
+
+    async def _after(self, bursts: int, gap: float, early: float, silence: float) -> float:
+        """So long after the end of the voice, once it has spoken so often."""
+        voice = self.voice
+        ended = self._loop.time()  # the utterance before
+        early = min(early, gap)
+        patience = max(gap, silence) + PATIENCE_SECS
+        while True:
+            wait: float | None = None
+            if not voice.speaking:
+                enough = voice.began - self._began_before >= bursts
+                since = max(voice.stopped_at, ended)
+                due = since + (gap if enough else patience)
+                wait = due - early - self._loop.time()
+                if wait <= 0:
+                    return max(due, self._loop.time() + early)
+            await self._change(wait)
+
+    async def _over(self, place: Place, early: float) -> float | None:
+        """At a point of a sentence; ``None`` if that never comes."""
+        voice, page = self.voice, self.page
+        assert page is not None
+        ended = self._loop.time()  # the utterance before
+        burst = max(1, self._began_before + place.bursts)
+        while True:
+            if voice.stopped >= burst:
+                return None
+            wait: float | None = None
+            if voice.began == burst and voice.speaking and len(voice.sentences) > place.sentence:
+                epoch, start = voice.sentences[place.sentence]
+                if epoch == page.epoch:
+                    due = page.moment(start + round(place.secs * OUTPUT_SAMPLE_RATE))
+                    wait = due - early - self._loop.time()
+                    if wait <= 0:
+                        return max(due, self._loop.time())
+            elif not voice.speaking:
+                silent = max(voice.stopped_at, ended) + place.longest_silence + PATIENCE_SECS
+                wait = silent - self._loop.time()
+                if wait <= 0:
+                    return None
+            await self._change(wait)
+
+    async def _change(self, wait: float | None) -> None:
+        self.voice.changed.clear()
+        try:
+            async with asyncio.timeout(wait):
+                await self.voice.changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _sleep_until(self, at: float) -> None:
+        if (wait := at - self._loop.time()) > 0:
+            await asyncio.sleep(wait)
+
+    # What.
+
+    async def _give(
+        self, utterance: Utterance, onset: float, decisions: ReplayedDecisions | None
+    ) -> None:
+        """Have the replayed stages give what they gave because of an utterance."""
+        shift = onset - self.began - utterance.onset
+        for message in utterance.messages:
+            await self._sleep_until(onset + message.at - utterance.onset)
+            if decisions is not None:
+                await decisions.give(message, shift, self.began)
+            else:
+                await self._give_stage(message)
+
+    async def _give_stage(self, message: Message) -> None:
+        stage = self.stages.get(message.stage)
+        if stage is not None:
+            await stage.give(message)
+
+    async def _listen_in(self, hear: Callable[[bytes], Awaitable[None]]) -> None:
+        step = CHUNK_SECS if self._heard else UNHEARD_CHUNK_SECS
+        count = 0
+        while True:
+            count += 1
+            await self._sleep_until(self.began + count * step)
+            pcm = self._write_audio(count * step)
+            if self._heard:
+                await hear(pcm)
+
+    def _write_audio(self, until: float) -> bytes:
+        assert self._microphone is not None
+        pcm = self._microphone.take(until)
+        if pcm and self.page is not None and self.page.recorder is not None:
+            self.page.recorder.heard(pcm)
+        return pcm
+
+    async def _settle(self) -> None:
+        """Have counted what a stage counts only at the end of its call."""
+        for message in self._recorded.utterances[-1].messages:
+            if message.kind == "STTUsage" and message.at >= self._recorded.left_at:
+                await self._give_stage(message)
+
+    def _leave(self, ended: Ended) -> None:
+        reason = self._recorded.reason
+        if reason == "hangup" and self.page is not None and self.page.recorder is not None:
+            self.page.recorder.page_said("hangup", {})
+        ended(reason)
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,161 @@
+"""How the page of a recording played and reported, read off what it said."""
+
+from bisect import bisect_right
+from itertools import pairwise
+from math import gcd
+from statistics import median
+from typing import NamedTuple
+
+from recording.message import Message, samples_of
+from recording.recording import AGENT_RATE, Recording
+from transports.browser.page import Page
+from transports.replay import ClientPlaybackProfile
+from transports.rtvi.page import RtviPage
+
+
+class _Report(NamedTuple):
+    at: float
+    epoch: int
+    samples: int
+
+
+class _Audible(NamedTuple):
+    told: float
+    at: float
+    epoch: int
+    sample: int
+
+
+class _Sentence(NamedTuple):
+    epoch: int
+    start: int
+    turn: int
+    text: str
+
+
+class _Burst(NamedTuple):
+    """Voice that came when nothing was left to play."""
+
+    at: float
+    epoch: int
+    sample: int
+    text: str
+
+
+def playback_profile_of(recording: Recording) -> ClientPlaybackProfile:
+    """Read it off a recording; what it does not show is as usual."""
+    seen = _Seen()
+    for message in recording.topic("/caller/page", "/agent/page", "/agent/audio"):
+        seen.take(message)
+    return seen.profile()
+
+
+class _Seen:
+    def __init__(self) -> None:
+        self._reports: list[_Report] = []
+        self._finals: list[_Report] = []
+        self._heard: list[_Audible] = []
+        self._interrupted: list[float] = []
+        self._sentences: list[_Sentence] = []
+        self._bursts: list[_Burst] = []
+        self._epoch = 0
+        self._sent = 0
+
+    def take(self, message: Message) -> None:
+        data = message.data
+        if message.topic == "/agent/audio":
+            if self._played_out(message.at):
+                text = self._sentences[-1].text if self._sentences else ""
+                self._bursts.append(_Burst(message.at, self._epoch, self._sent, text))
+            self._sent += samples_of(data)
+            return
+        match data["type"]:
+            case "playback":
+                report = _Report(message.at, data["epoch"], data["samples"])
+                (self._finals if data["final"] else self._reports).append(report)
+            case "audible":
+                heard = _Audible(message.at, data["at"], data["epoch"], data["sample"])
+                self._heard.append(heard)
+            case "bot-interrupted":
+                self._interrupted.append(message.at)
+                self._epoch, self._sent = self._epoch + 1, 0
+            case "sentence":
+                sentence = _Sentence(self._epoch, data["start"], data["turn"], data["text"])
+                self._sentences.append(sentence)
+            case _:
+                pass
+
+    def profile(self) -> ClientPlaybackProfile:
+        usual = ClientPlaybackProfile()
+        if not self._reports:
+            return ClientPlaybackProfile(reports=False, lead_secs=RtviPage.lead_secs)
+        starts: dict[str, list[float]] = {}
+        firsts: list[float] = []
+        for burst in self._bursts:
+            told = self._report_past(burst.epoch, burst.sample, burst.at)
+            if told is not None:
+                began = told.at - (told.samples - burst.sample) / AGENT_RATE
+                starts.setdefault(burst.text, []).append(max(0.0, began - burst.at))
+                firsts.append(told.at - began)
+        waits = [wait for one in starts.values() for wait in one]
+        periods = [
+            late.at - early.at
+            for early, late in pairwise(self._reports)
+            if early.epoch == late.epoch and late.at - early.at < 0.5
+        ]
+        lags = [
+            final.at - self._interrupted[index]
+            for final in self._finals
+            if (index := bisect_right(self._interrupted, final.at) - 1) >= 0
+        ]
+        return ClientPlaybackProfile(
+            lead_secs=Page.lead_secs,
+            start_secs=median(waits or [usual.start_secs]),
+            starts=starts,
+            step=max(1, gcd(*(one.samples for one in (*self._reports, *self._finals)))),
+            first_report_secs=max(0.001, median(firsts or [usual.first_report_secs])),
+            report_secs=max(0.02, median(periods or [usual.report_secs])),
+            final_secs=median(lags or [usual.final_secs]),
+            audible_secs=median(one.told - one.at for one in self._heard) if self._heard else None,
+            heard_secs=median(self._heard_late() or [0.0]),
+            audible=self._audible(),
+        )
+
+    def _played_out(self, at: float) -> bool:
+        """Whether all that had been sent was played when more of the voice came."""
+        if not self._bursts or self._bursts[-1].epoch != self._epoch:
+            return True
+        burst = self._bursts[-1]
+        return at > burst.at + (self._sent - burst.sample) / AGENT_RATE
+
+    def _report_past(self, epoch: int, sample: int, since: float = 0.0) -> _Report | None:
+        """The first report that a sample has been played."""
+        return next(
+            (
+                one
+                for one in self._reports
+                if one.epoch == epoch and one.samples > sample and one.at >= since
+            ),
+            None,
+        )
+
+    def _heard_late(self) -> list[float]:
+        """How long after it counted as played each first sound was heard."""
+        found = []
+        for one in self._heard:
+            told = self._report_past(one.epoch, one.sample)
+            if told is not None:
+                played_at = told.at + (one.sample - told.samples) / AGENT_RATE
+                found.append(one.at - played_at)
+        return found
+
+    def _audible(self) -> dict[str, list[int]]:
+        """Which sample of an answer is its first sound, by its first sentence."""
+        found: dict[str, list[int]] = {}
+        for heard in self._heard:
+            answers = [one for one in self._sentences if one.turn and one.epoch == heard.epoch]
+            begun = [one for one in answers if one.start <= heard.sample]
+            if begun:
+                first = next(one for one in answers if one.turn == begun[-1].turn)
+                found.setdefault(first.text, []).append(heard.sample - first.start)
+        return found

@@ -1,0 +1,80 @@
+"""The microphone of a replayed caller: the recorded audio, its utterances moved in time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from evals.replay.utterances import Utterance
+from recording.recording import CALLER_RATE
+
+Samples = npt.NDArray[np.int16]
+
+ROOM_SECS = 0.5
+"""How much of the silence after an utterance stands for the room, where more of it is needed."""
+
+
+class Microphone:
+    """Gives audio in order: each utterance from when it was begun, then the room, then the next.
+
+    Parameters:
+        audio: The caller's voice on the recording's time line, 16 kHz.
+        utterances: What is in it.
+    """
+
+    def __init__(self, audio: bytes, utterances: Sequence[Utterance]) -> None:
+        line = np.frombuffer(audio, np.int16)
+        starts = [round(one.start * CALLER_RATE) for one in utterances]
+        ends = [*starts[1:], len(line)]
+        self._pieces = [line[start:end] for start, end in zip(starts, ends, strict=True)]
+        self._rooms = [
+            _room(piece, round((one.end - one.start) * CALLER_RATE))
+            for piece, one in zip(self._pieces, utterances, strict=True)
+        ]
+        self._taken = 0
+        # From which sample on, sample at which it would have begun, utterance.
+        self._begun: list[tuple[int, int, int]] = []
+
+    def begin(self, utterance: int, secs: float) -> None:
+        """Have an utterance begin.
+
+        Args:
+            utterance: Its number.
+            secs: When, after the call's start; of one that began before what was taken last, only
+                the rest is heard.
+        """
+        first = round(secs * CALLER_RATE)
+        self._begun.append((max(self._taken, first), first, utterance))
+
+    def take(self, secs: float) -> bytes:
+        """Everything up to a moment after the call's start: PCM s16le, mono, 16 kHz."""
+        until = round(secs * CALLER_RATE)
+        parts: list[Samples] = []
+        while self._taken < until:
+            while len(self._begun) > 1 and self._begun[1][0] <= self._taken:
+                del self._begun[0]
+            end = min(until, self._begun[1][0]) if len(self._begun) > 1 else until
+            parts.append(self._piece(self._taken, end))
+            self._taken = end
+        return np.concatenate(parts).tobytes() if parts else b""
+
+    def _piece(self, start: int, end: int) -> Samples:
+        if not self._begun or self._begun[0][0] > start:
+            return np.zeros(end - start, np.int16)
+        _, began, number = self._begun[0]
+        piece, room = self._pieces[number], self._rooms[number]
+        first, last = start - began, end - began
+        part = piece[first:last]
+        missing = last - max(first, len(piece))
+        if missing > 0:
+            at = np.arange(max(first, len(piece)) - len(piece), last - len(piece)) % len(room)
+            part = np.concatenate((part, room[at]))
+        return part
+
+
+def _room(piece: Samples, spoken: int) -> Samples:
+    """What the room sounds like after an utterance, as a loop without a seam."""
+    quiet = piece[max(spoken, len(piece) - round(ROOM_SECS * CALLER_RATE)) :]
+    if len(quiet) < CALLER_RATE // 20:
+        return np.zeros(1, np.int16)
+    return np.concatenate((quiet[::-1], quiet))

@@ -1,0 +1,91 @@
+"""Replays by Ray, on this machine or on a cluster: recordings go out, and replays come back."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from evals.replay.batch import ATTEMPTS, Job, Outcome
+from evals.replay.processes import attempt
+from evals.replay.replay import Options, ReplayError, part_of
+
+LOCAL = "local"
+
+
+class RayTasks:
+    """Replays as Ray's tasks; one whose worker dies is done again.
+
+    Parameters:
+        address: A cluster's address, or ``local``.
+        cpus: How many tasks at once, for ``local``.
+    """
+
+    def __init__(self, address: str, cpus: int) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise ReplayError(
+                "--ray needs Ray, which is not installed: pip install viva-voice[ray]"
+            ) from None
+        self._ray: Any = ray
+        self._address = address
+        self._cpus = cpus
+
+    def replay(self, jobs: Sequence[Job], options: Options) -> Iterator[Outcome]:
+        """Replay jobs, each outcome as it comes."""
+        ray = self._ray
+        try:
+            if self._address == LOCAL:
+                ray.init(
+                    num_cpus=self._cpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                )
+            else:
+                ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:
+            raise ReplayError(f"--ray {self._address}: no cluster answers there: {error}") from None
+        try:
+            task = ray.remote(num_cpus=1, max_retries=ATTEMPTS)(_replay)
+            running = {}
+            for job in jobs:
+                try:
+                    content = job.source.read_bytes()
+                except OSError as error:
+                    why = f"{job.source} cannot be read: {error.strerror or error}."
+                    yield Outcome(job, error=why)
+                    continue
+                running[task.remote(content, str(job.source), job.out.name, options)] = job
+            while running:
+                (done,), _ = ray.wait(list(running), num_returns=1)
+                job = running.pop(done)
+                yield self._outcome(job, done)
+        finally:
+            ray.shutdown()
+
+    def _outcome(self, job: Job, done: Any) -> Outcome:
+        try:
+            entry, error, content = self._ray.get(done)
+        except self._ray.exceptions.RayError as trouble:
+            return Outcome(job, error=f"{job.source}: Ray could not replay it: {trouble}")
+        if entry is not None:
+            part = part_of(job.out)
+            part.write_bytes(content)
+            part.replace(job.out)
+        return Outcome(job, entry, error)
+
+
+def _replay(
+    content: bytes, source: str, name: str, options: Options
+) -> tuple[dict[str, Any] | None, str, bytes]:
+    """Where Ray runs it: there may be no file of that name here."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "source", Path(source).name)
+        copy.parent.mkdir()
+        copy.write_bytes(content)
+        out = Path(folder, name)
+        entry, error = attempt(Job(copy, out), options)
+        if entry is None:
+            return None, error.replace(str(copy), source), b""
+        return entry | {"source": source}, "", out.read_bytes()

@@ -1,0 +1,367 @@
+"""A recorded call held again: the same call, with any of its stages done by another vendor.
+
+What is not re-run gives what it gave in the recording, and the caller says what they said, placed
+relative to the agent's voice. It all happens in virtual time (:mod:`evals.replay.virtual_time`): a
+replay in which nothing is re-run takes the same steps every time, and writes the same recording to
+the byte.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pipecat.processors.frame_processor import FrameProcessor
+
+from conversation.frames import EscalationFrame
+from evals.replay import virtual_time
+from evals.replay.brain import RecordedSpeculation, ReplayedBrain, asks_of, warmed_by
+from evals.replay.caller import ReplayedCaller, Timing
+from evals.replay.client_playback_profile import playback_profile_of
+from evals.replay.differences import differences
+from evals.replay.microphone import Microphone
+from evals.replay.rerun import Rerun
+from evals.replay.stages import ReplayedDecisions, ReplayedStage
+from evals.replay.utterances import RecordedCaller
+from evals.replay.virtual_time import VirtualTimeLoop
+from evals.replay.voice import ReplayedVoice, Takes
+from knowledge.check.support import prepare
+from knowledge.loading.document import Document, load
+from ledger.money.price_table import Price
+from ledger.money.price_table import read as read_prices
+from ledger.money.prices import FILE, Prices
+from pipeline.call import Call, Terms
+from pipeline.engines import Engines
+from pipeline.escalations import Escalations
+from pipeline.vendors import STAGES, VENDORS, Choice, Context, Stage, Vendor, choose
+from recording.message import Message
+from recording.recorder import Recorder, RecordingTarget
+from recording.recording import Recording
+from recording.writer import InlineWriter
+from settings import Settings, SettingsError
+from transports.replay import ReplayedPage, ReplayLine
+
+From = Literal["audio", "transcript", "decision"]
+
+PATIENCE_SECS = 3_600.0
+"""No timer of the call itself waits so long: turn taking is asleep."""
+
+_STAGE_NAMES = {"transcribing": "stt", "thinking": "brain", "speaking": "tts", "listening": "vad"}
+
+_REFUSED: Mapping[From, frozenset[Stage]] = {
+    "audio": frozenset(),
+    "transcript": frozenset(("vad", "stt")),
+    "decision": frozenset(("vad", "stt", "brain")),
+}
+
+
+class ReplayError(Exception):
+    """A recording cannot be replayed as it was asked; the text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How recordings are replayed.
+
+    Parameters:
+        source: What enters the call: the caller's audio, the transcripts, or the decisions.
+        timing: Whether the caller keeps their place relative to the agent's voice, or their times.
+        vendors: Who does a stage that is re-run.
+        overrides: Settings that are changed, by name.
+        knowledge: The document to answer from; ``None`` for that of the settings.
+    """
+
+    source: From = "audio"
+    timing: Timing = "reactive"
+    vendors: Mapping[Stage, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    knowledge: str | None = None
+
+    def check(self) -> None:
+        """Make sure that it can be done at all.
+
+        Raises:
+            ReplayError: It cannot.
+        """
+        if self.source not in get_args(From):
+            raise ReplayError(f"--from is {self.source!r}; allowed: {', '.join(get_args(From))}.")
+        if self.timing not in get_args(Timing):
+            allowed = ", ".join(get_args(Timing))
+            raise ReplayError(f"--timing is {self.timing!r}; allowed: {allowed}.")
+        for stage in self.vendors:
+            if stage in _REFUSED[self.source]:
+                further = "audio" if stage in ("vad", "stt") else "transcript"
+                raise ReplayError(
+                    f"--{stage} cannot be used with --from {self.source}, which comes after that "
+                    f"stage. Use --from {further}."
+                )
+        for name in self.overrides:
+            if name not in Settings.model_fields:
+                raise ReplayError(
+                    f"--set {name.upper()}: there is no such setting; see `viva settings`."
+                )
+            if name in STAGES:
+                raise ReplayError(f"--set {name.upper()}: use --{name} to re-run that stage.")
+        try:
+            settings = _with(self.overrides, self.vendors)
+            if self.vendors:
+                choose(settings)
+        except SettingsError as error:
+            raise ReplayError(str(error)) from None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``run.json`` has it."""
+        stages = {stage: self.vendors.get(stage, "replayed") for stage in STAGES}
+        return {
+            "from": self.source,
+            "timing": self.timing,
+            "stages": stages,
+            "set": dict(self.overrides),
+        }
+
+
+def replay(source: Path, out: Path, options: Options) -> dict[str, Any]:
+    """Replay one recording into another.
+
+    Args:
+        source: The recording.
+        out: Where the new one goes; it is there whole, or not at all.
+        options: How.
+
+    Returns:
+        The call's entry in ``run.json``.
+
+    Raises:
+        RecordingError: The recording cannot be read.
+        ReplayError: It cannot be replayed so.
+    """
+    cpu = time.process_time()
+    recorded = Recording.read(source)
+    session = _Session(recorded, options)
+    part = part_of(out)
+    try:
+        counted = bool(session.rerun) and not session.real_time
+        virtual_time.run(session.hold(part), counted=counted)
+        replayed = Recording.read(part)
+        entry = {
+            "file": out.name,
+            "source": str(source),
+            "digest": replayed.digest,
+            "source_digest": recorded.digest,
+            "turns": sum(
+                1 for one in replayed.topic("/turn/TurnFrame") if not one.data["speculation"]
+            ),
+            "seconds": round(replayed.duration_secs, 6),
+            "missing": [dict(one.data) for one in replayed.topic("/replay/Missing")],
+            "differs": differences(recorded, replayed),
+        }
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return entry | {"cpu_seconds": round(time.process_time() - cpu, 4)}
+
+
+def part_of(out: Path) -> Path:
+    """Where a replay is written until it is whole."""
+    return out.with_name(f".{out.stem}.part.mcap")
+
+
+class _Unkept(Escalations):
+    """Questions for a human that were handed over before."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    async def add(self, call: str, frame: EscalationFrame) -> None:
+        """Forget it."""
+
+
+class _Session:
+    """One call's replay: what of it is replayed, and by whom the rest is done."""
+
+    def __init__(self, recording: Recording, options: Options) -> None:
+        self._recording = recording
+        self._options = options
+        begin = next(recording.topic("/call/Begin"), None)
+        if begin is None:
+            raise ReplayError(f"{recording.path} does not say how its call began; record it again.")
+        self._begin: Message = begin
+        self._document = _document(options.knowledge)
+        self._vendors = self._to_rerun()
+        self._settings = self._settings_of()
+        self.rerun = Rerun.of(self._settings, self._document, self._vendors)
+        audio = any(message.data["data"] for message in recording.topic("/caller/audio"))
+        self._hears = any(stage in self._vendors for stage in ("vad", "stt"))
+        if self._hears and not audio:
+            raise ReplayError(
+                f"{recording.path} has no audio of its caller, which --stt and --vad need. "
+                "Use --from transcript."
+            )
+        self._has_audio = audio
+        self._asks = asks_of(recording)
+        self._page: ReplayedPage | None = None
+
+    @property
+    def real_time(self) -> bool:
+        """Whether the clock is a real one for the whole call."""
+        return any(
+            self.rerun[stage].vendor.kind == "cloud" for stage in self.rerun if stage != "brain"
+        )
+
+    async def hold(self, path: Path) -> None:
+        """Hold the call, and write its recording."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        during: AbstractContextManager[None] = loop.real_time() if self.real_time else nullcontext()
+        with during:
+            async with self.rerun:
+                await self._hold(path)
+
+    async def _hold(self, path: Path) -> None:
+        recording, options = self._recording, self._options
+        deciding = options.source == "decision"
+        recorded = RecordedCaller.of(recording, self._given_by_caller())
+        microphone = None
+        if self._has_audio:
+            microphone = Microphone(recording.caller_audio(), recorded.utterances)
+        caller = ReplayedCaller(
+            recorded, timing=options.timing, microphone=microphone, heard=self._hears
+        )
+        engines = self._engines(caller)
+        page = ReplayedPage(
+            playback_profile_of(recording), told=caller.voice.told, over=caller.fall_silent
+        )
+        caller.page = self._page = page
+        line = ReplayLine(
+            page,
+            stage_vendors={
+                name: engines.choices[stage].vendor.name  # type: ignore[index]
+                for name, stage in _STAGE_NAMES.items()
+            },
+            speak=caller.speak,
+        )
+        if deciding:
+            caller.decisions = lambda conversation: ReplayedDecisions(
+                caller.stages["stt"], conversation, page.recorder, recording
+            )
+        terms = Terms(id=recording.call, tariff=_prices(recording.started_at))
+        target = RecordingTarget(InlineWriter(), path.parent, source="replay", name=path.stem)
+        await Call(line, engines, _Unkept(), terms, target).run()
+
+    def _given_by_caller(self) -> tuple[str, ...]:
+        """The stages that give what they gave, in time with the caller."""
+        if self._options.source == "decision":
+            return ("turn", "brain")
+        return tuple(stage for stage in ("vad", "stt") if stage not in self._vendors)
+
+    def _to_rerun(self) -> dict[Stage, str]:
+        vendors = dict(self._options.vendors)
+        if "stt" in vendors and "vad" not in vendors and self._begin.data["ending"] != "model":
+            # The recogniser ended the turns, so nobody judged them: a turn model has to.
+            vendors["vad"] = "auto"
+        return vendors
+
+    def _settings_of(self) -> Settings:
+        # What the recording says of a vendor that did nothing in it is nobody's choice.
+        used = set(self._recording.vendors.values())
+        others = tuple(f"{one.prefix}_" for one in VENDORS if one.name not in used)
+        recorded = {
+            name: value
+            for name, value in self._recording.settings.items()
+            if name in Settings.model_fields and name not in STAGES and not name.startswith(others)
+        }
+        try:
+            return _with(recorded, self._options.overrides, self._vendors)
+        except SettingsError as error:
+            raise ReplayError(str(error)) from None
+
+    # The engines.
+
+    def _engines(self, caller: ReplayedCaller) -> Engines:
+        settings = self._settings
+        if self._options.source == "decision":
+            asleep = {"silence_prompt_secs": PATIENCE_SECS, "silence_end_secs": PATIENCE_SECS}
+            settings = settings.model_copy(update=asleep)
+        choices: dict[Stage, Choice] = {}
+        loaded: dict[str, Any] = {}
+        for stage in STAGES:
+            if stage in self.rerun:
+                again = self.rerun[stage]
+                choices[stage] = Choice(again.vendor, "re-run")
+                loaded[again.vendor.name] = again.loaded
+            else:
+                vendor = self._replayed(stage, caller)
+                choices[stage] = Choice(vendor, "replayed")
+                loaded[vendor.name] = None
+        speculation = (
+            RecordedSpeculation([], most_wasted=settings.preemptive_waste)
+            if "brain" in self.rerun
+            else RecordedSpeculation.of(self._recording, most_wasted=settings.preemptive_waste)
+        )
+        return Engines(settings, self._document, choices, loaded, speculation=speculation)
+
+    def _replayed(self, stage: Stage, caller: ReplayedCaller) -> Vendor:
+        recording = self._recording
+        name = recording.vendors.get(stage, stage)
+        return Vendor(
+            stage=stage,
+            name=name,
+            label=f"{name}, as recorded",
+            kind="cloud" if stage == "brain" and self._begin.data["preemptive"] else "embedded",
+            detail="what it gave in the recording",
+            missing=lambda _settings: "",
+            load=lambda _context, _progress: None,
+            build=partial(self._build, stage, caller),
+            ends_turns=stage == "stt" and self._begin.data["ending"] == "recogniser",
+            model=recording.models.get(name, ""),
+        )
+
+    def _build(
+        self, stage: Stage, caller: ReplayedCaller, _loaded: None, _context: Context
+    ) -> FrameProcessor | ReplayedBrain:
+        recording = self._recording
+        if stage == "brain":
+            name = recording.vendors.get("brain", "brain")
+            return ReplayedBrain(
+                self._asks, name=name, missing=self._note_missing, warmed=warmed_by(recording)
+            )
+        if stage == "tts":
+            return ReplayedVoice(Takes.of(recording), missing=self._note_missing)
+        processor = caller.stages[stage] = ReplayedStage()
+        return processor
+
+    def _note_missing(self, stage: str, what: str) -> None:
+        recorder: Recorder | None = self._page.recorder if self._page is not None else None
+        if recorder is not None:
+            recorder.write("/replay/Missing", {"stage": stage, "what": what})
+
+
+def _with(*settings: Mapping[Any, Any]) -> Settings:
+    """The settings of this process, with others over them; the last stands."""
+    together: dict[str, Any] = {}
+    for some in settings:
+        together.update(some)
+    return Settings.load(**together)
+
+
+@cache
+def _document(knowledge: str | None) -> Document:
+    path = Path(knowledge) if knowledge else Settings.load().knowledge
+    document = load(path)
+    prepare(document.sections)
+    return document
+
+
+@cache
+def _price_table() -> tuple[Price, ...]:
+    return read_prices(resources.files("ledger.money").joinpath(FILE).read_text("utf-8"), FILE)
+
+
+def _prices(started_at: float) -> Prices:
+    """What vendors charged when the call was made."""
+    return Prices(_price_table(), clock=lambda: started_at)

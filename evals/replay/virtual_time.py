@@ -1,0 +1,291 @@
+"""Virtual time: an event loop on which a call of minutes takes as long as its work.
+
+The loop never waits for a timer. When nothing is runnable and no thread is at work for it, its
+clock moves straight to the next timer. The same program then takes the same steps in the same
+order on every run, however fast the machine is.
+"""
+
+import asyncio
+import contextvars
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from unittest import mock
+
+T = TypeVar("T")
+
+START = 1_000_000_000.0
+"""What every clock shows when virtual time begins, in seconds, if nothing else is said."""
+
+_real_clock = time.perf_counter  # bound before anybody patches it
+CPU_CLOCK = time.process_time
+"""What this process has computed, in seconds: what else the machine does, does not count."""
+
+_worker = threading.local()
+
+
+@dataclass(slots=True)
+class _Job:
+    """Work that a thread does for a loop."""
+
+    loop: "VirtualTimeLoop"
+    submitted: float
+    clock: Callable[[], float]
+    began: float
+    calls: deque[tuple[float, asyncio.Handle, contextvars.Context, Callable[[], Any]]] = field(
+        default_factory=deque
+    )
+    done: bool = False
+
+    def now(self) -> float:
+        """The virtual moment, had the clock run on since the work was handed over."""
+        return self.submitted + self.clock() - self.began
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time is virtual.
+
+    Work handed to threads by ``run_in_executor`` (and so ``asyncio.to_thread``) freezes the clock
+    until it is done; so it must not wait for anything that the loop does. By default it takes no
+    virtual time: what it calls by ``call_soon_threadsafe``, and then its result, arrive in the
+    order in which the work was handed over, each once nothing else is runnable. ``counted``, they
+    arrive as long after that as they really took, and all else that is due before comes first.
+
+    Real sockets may be used, but their latency is real and takes no virtual time, other than in
+    :meth:`real_time`.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: float = START,
+        counted: bool = False,
+        counted_by: Callable[[], float] = _real_clock,
+    ) -> None:
+        """Begin at a moment.
+
+        Args:
+            start: What every clock shows then.
+            counted: What threads do takes the time that it really took.
+            counted_by: The clock by which it did.
+        """
+        self._virtual = start
+        self._counted = counted
+        self._counted_by = counted_by
+        self._jobs: deque[_Job] = deque()
+        self._in_real_time = 0
+        self._behind = 0.0
+        self._threads: ThreadPoolExecutor | None = None
+        super().__init__(_NoWaitSelector(self))
+        # A float of a billion seconds cannot show the nanosecond that asyncio adds to its clock.
+        self._clock_resolution = 1e-6
+
+    def time(self) -> float:
+        """Virtual seconds."""
+        return _real_clock() + self._behind if self._in_real_time else self._virtual
+
+    @contextmanager
+    def real_time(self) -> Iterator[None]:
+        """Let the clock move as a real one does, while any of these is open.
+
+        It is for what answers over a network, in its own time.
+        """
+        if not self._in_real_time:
+            self._behind = self._virtual - _real_clock()
+        self._in_real_time += 1
+        try:
+            yield
+        finally:
+            if self._in_real_time == 1:
+                self._virtual = self.time()
+            self._in_real_time -= 1
+
+    @property
+    def in_real_time(self) -> bool:
+        """Whether the clock moves by itself."""
+        return self._in_real_time > 0
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Run in a thread, the clock standing still meanwhile."""
+        if executor is None:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
+                self.set_default_executor(self._threads)
+            executor = self._threads
+        job = _Job(self, self.time(), self._counted_by, self._counted_by())
+        answer: asyncio.Future[T] = self.create_future()
+        self._jobs.append(job)
+        try:
+            work = executor.submit(_work, job, func, args)
+        except BaseException:
+            self._jobs.remove(job)
+            raise
+        work.add_done_callback(lambda done: self._worked(job, done, answer))
+        answer.add_done_callback(lambda _: work.cancel())
+        return answer
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """Call from a thread; one that is at work for the loop is heard as its result is."""
+        job: _Job | None = getattr(_worker, "job", None)
+        if job is not None and job.loop is self:
+            return self._hear(job, callback, args, context)
+        handle: asyncio.Handle = super().call_soon_threadsafe(callback, *args, context=context)
+        return handle
+
+    def _hear(
+        self,
+        job: _Job,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        self._check_closed()  # type: ignore[attr-defined]
+        context = context or contextvars.copy_context()
+        handle = asyncio.Handle(callback, args, self, context)
+
+        def call() -> None:
+            if not handle.cancelled():
+                callback(*args)
+
+        job.calls.append((job.now(), handle, context, call))
+        super().call_soon_threadsafe(_nothing)  # wakes the selector
+        return handle
+
+    def _worked(self, job: _Job, work: "Future[T]", answer: asyncio.Future[T]) -> None:
+        """In the thread that did the work, or on the loop when it was taken back."""
+        with suppress(RuntimeError):  # the loop has been closed meanwhile
+            self._hear(job, _settle, (work, answer))
+            job.done = True
+            super().call_soon_threadsafe(_nothing)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is at work for this loop."""
+        return any(not job.done for job in self._jobs)
+
+    def hear_threads(self) -> bool:
+        """Take what threads have to say; only for the selector, when nothing is runnable.
+
+        Returns:
+            Whether there was anything that can be heard already.
+        """
+        if self.in_real_time:
+            jobs = list(self._jobs)
+        elif self._counted:
+            jobs = [] if self.busy else list(self._jobs)
+        else:
+            jobs = [self._jobs[0]] if self._jobs and self._jobs[0].done else []
+        heard = False
+        for job in jobs:
+            done = job.done  # first: what it says before that is in its calls
+            while job.calls:
+                due, _, context, call = job.calls.popleft()
+                heard = True
+                if self._counted:
+                    self.call_at(due, call, context=context)
+                else:
+                    self.call_soon(call, context=context)
+            if done:
+                self._jobs.remove(job)
+        return heard
+
+    def advance(self, secs: float) -> None:
+        """Move the clock; only for the selector, when nothing is runnable."""
+        self._virtual += secs
+
+
+class _NoWaitSelector(selectors.DefaultSelector):
+    """A selector that moves its loop's clock instead of waiting."""
+
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        loop = self._loop
+        if loop.hear_threads():
+            return []
+        if loop.in_real_time:
+            return super().select(timeout)
+        if loop.busy or timeout is None:
+            # A thread, or nothing at all, will wake the loop: that takes real time.
+            return super().select(None)
+        loop.advance(timeout)
+        return []
+
+
+def _work(job: _Job, func: Callable[..., T], args: tuple[Any, ...]) -> T:
+    _worker.job = job
+    try:
+        return func(*args)
+    finally:
+        _worker.job = None
+
+
+def _settle(work: "Future[T]", answer: asyncio.Future[T]) -> None:
+    if answer.done():
+        return
+    if work.cancelled():
+        answer.cancel()
+    elif (error := work.exception()) is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(work.result())
+
+
+def _nothing() -> None:
+    pass
+
+
+@contextmanager
+def virtual_clocks(loop: VirtualTimeLoop) -> Iterator[None]:
+    """Let ``time.time`` and its kin show the loop's time, as pipecat reads them everywhere."""
+
+    def nanoseconds() -> int:
+        return int(loop.time() * 1e9)
+
+    with (
+        mock.patch.object(time, "time", loop.time),
+        mock.patch.object(time, "monotonic", loop.time),
+        mock.patch.object(time, "perf_counter", loop.time),
+        mock.patch.object(time, "time_ns", nanoseconds),
+        mock.patch.object(time, "monotonic_ns", nanoseconds),
+        mock.patch.object(time, "perf_counter_ns", nanoseconds),
+    ):
+        yield
+
+
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    start: float = START,
+    counted: bool = False,
+    counted_by: Callable[[], float] = _real_clock,
+) -> T:
+    """Run a coroutine to its end in virtual time.
+
+    Args:
+        main: The coroutine.
+        start: What every clock shows when it begins, in seconds.
+        counted: What threads do for it takes the time that it really took, instead of none.
+        counted_by: The clock by which it did; :data:`CPU_CLOCK` on a busy machine.
+    """
+    loop = VirtualTimeLoop(start=start, counted=counted, counted_by=counted_by)
+    with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(main)

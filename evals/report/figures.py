@@ -1,0 +1,303 @@
+"""The figures of a run, as its report shows them, and the turns behind each."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from conversation.wording import NONE
+from evals.report import words
+from evals.report.plots import MARKED, Bin, Series, distribution, quantile, reliability, strip
+from evals.report.run import Scored
+from evals.report.waterfall import DELAYS
+
+MOST_SHOWN = 30
+"""Most turns behind a figure that are listed; ``scores.json`` has them all."""
+
+Target = tuple[str, int | None, float]
+"""What evidence points at: a call's file, a turn if it is one, and when."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One turn or moment behind a figure.
+
+    Parameters:
+        link: Where it is in the page; empty if it is not in it.
+        place: Which call and turn, in words.
+        at: When, such as ``1:07.4``.
+        value: What it brings to the figure.
+        note: More of it, in words.
+    """
+
+    link: str
+    place: str
+    at: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One metric of a run.
+
+    Parameters:
+        name: As in ``scores.json``.
+        anchor: Where it is in the page.
+        title: Its name in words.
+        value: With its unit.
+        interval: The 95 % interval in words; empty without one.
+        n: How many cases it is of.
+        wanted: Its target in words; empty without one.
+        met: Whether that is met; ``None`` if nobody can say.
+        strip: The same as a picture.
+        definition: The page that defines it.
+        note: Why it has no value, or what to mind.
+        evidence: What is behind it, the first :data:`MOST_SHOWN`.
+        unlisted: How many more there are.
+    """
+
+    name: str
+    anchor: str
+    title: str
+    value: str
+    interval: str
+    n: int
+    wanted: str
+    met: bool | None
+    strip: Markup
+    definition: str
+    note: str
+    evidence: tuple[Evidence, ...]
+    unlisted: int
+
+    @property
+    def behind(self) -> int:
+        """How many cases are behind it."""
+        return len(self.evidence) + self.unlisted
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Figures that one page defines.
+
+    Parameters:
+        title: What they are about.
+        definition: That page.
+        figures: In the order of ``scores.json``.
+    """
+
+    title: str
+    definition: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far one run's delays reach.
+
+    Parameters:
+        run: Its name.
+        n: How many turns.
+        marked: Its p50, p95 and p99.
+    """
+
+    run: str
+    n: int
+    marked: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How one delay is distributed.
+
+    Parameters:
+        title: What has come at its end.
+        field: Its name in a turn's record.
+        plot: The distribution.
+        rows: For each run its figures.
+    """
+
+    title: str
+    field: str
+    plot: Markup
+    rows: tuple[Spread, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of ``scores.json``.
+
+    Parameters:
+        title: What it is of.
+        head: Its columns.
+        rows: Its cells.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def figures(run: Scored, link: Callable[[Target], str]) -> tuple[Figure, ...]:
+    """The metrics of a run.
+
+    Args:
+        run: The run.
+        link: Where something is in the page; empty if it is not in it.
+    """
+    return tuple(_figure(name, metric, link) for name, metric in run.metrics.items())
+
+
+def families(all_figures: Iterable[Figure]) -> tuple[Family, ...]:
+    """Figures by the page that defines them."""
+    grouped: dict[str, list[Figure]] = {}
+    for figure in all_figures:
+        grouped.setdefault(figure.definition, []).append(figure)
+    return tuple(
+        Family(words.title(_stem(definition)) or "Other figures", definition, tuple(members))
+        for definition, members in grouped.items()
+    )
+
+
+def telling(run: Scored) -> list[tuple[str, Mapping[str, Any]]]:
+    """All evidence, the most telling first: of missed targets, of met ones, then of the rest."""
+    order = {False: 0, True: 1, None: 2}
+    ranked = sorted(run.metrics.items(), key=lambda item: order[words.met(item[1])])
+    return [(name, entry) for name, metric in ranked for entry in metric.get("evidence") or ()]
+
+
+def delays(runs: Sequence[Scored]) -> tuple[Delay, ...]:
+    """How each delay is distributed, the whole first."""
+    found: list[Delay] = []
+    for field, name in (DELAYS[-1], *DELAYS[:-1]):
+        series = [Series(run.name, _delays_of(run, field)) for run in runs]
+        if not any(one.values for one in series):
+            continue
+        rows = tuple(
+            Spread(
+                one.name,
+                len(one.values),
+                tuple(words.seconds(quantile(one.values, share)) for share in MARKED),
+            )
+            for one in series
+            if one.values
+        )
+        title = "To the first audible sample" if field == DELAYS[-1][0] else name.capitalize()
+        found.append(Delay(title, field, distribution(series, label=title), rows))
+    return tuple(found)
+
+
+def calibration(runs: Sequence[Scored]) -> Markup | None:
+    """The reliability curve; ``None`` if nobody knows which answers were right."""
+    bins = [_bins(run) for run in runs]
+    if not any(one.count for each in bins for one in each):
+        return None
+    told = "; ".join(
+        f"{one.label or one.stated}: said {one.stated:.2f}, right {one.right:.2f}, n {one.count}"
+        for each in bins
+        for one in each
+    )
+    return reliability(bins, label=f"Reliability of the stated confidence. {told}")
+
+
+def tables(run: Scored) -> tuple[Table, ...]:
+    """The tables of ``scores.json``."""
+    found: list[Table] = []
+    for name, rows in (run.scores.get("tables") or {}).items():
+        if not isinstance(rows, list) or not rows or not all(isinstance(one, dict) for one in rows):
+            continue
+        head = list(dict.fromkeys(column for row in rows for column in row))
+        cells = tuple(tuple(_cell(row.get(column)) for column in head) for row in rows)
+        found.append(Table(words.title(name), tuple(head), cells))
+    return tuple(found)
+
+
+def _figure(name: str, metric: Mapping[str, Any], link: Callable[[Target], str]) -> Figure:
+    unit = str(metric.get("unit") or "")
+    bounds = metric.get("ci95")
+    entries: Sequence[Mapping[str, Any]] = metric.get("evidence") or ()
+    value, target = metric.get("value"), metric.get("target")
+    return Figure(
+        name=name,
+        anchor=f"m-{name}",
+        title=words.title(name),
+        value=words.figure(value, unit),
+        interval=words.interval(bounds, unit),
+        n=int(metric.get("n") or 0),
+        wanted=words.wanted(metric),
+        met=words.met(metric),
+        strip=strip(value, tuple(bounds) if bounds else None, target, ratio=unit == "ratio"),
+        definition=str(metric.get("definition") or ""),
+        note=str(metric.get("note") or ""),
+        evidence=tuple(_evidence(entry, unit, link) for entry in entries[:MOST_SHOWN]),
+        unlisted=max(0, len(entries) - MOST_SHOWN),
+    )
+
+
+def _evidence(entry: Mapping[str, Any], unit: str, link: Callable[[Target], str]) -> Evidence:
+    file, turn, at = str(entry["call"]), entry.get("turn"), float(entry.get("at") or 0.0)
+    place = file.removesuffix(".mcap") + (f", turn {turn}" if turn else "")
+    return Evidence(
+        link=link((file, turn, at)),
+        place=place,
+        at=words.clock(at),
+        value=spelt(entry.get("value"), unit),
+        note=str(entry.get("note") or ""),
+    )
+
+
+def against(metric: Mapping[str, Any], value: object) -> bool:
+    """Whether a case is a failure: more than half of one, or one that misses the target."""
+    if not isinstance(value, (int, float)) or metric.get("better") not in ("lower", "higher"):
+        return False
+    if metric.get("unit") == "ratio":
+        return value > 0.5 if metric["better"] == "lower" else value < 0.5
+    return words.met({**metric, "value": value}) is False
+
+
+def spelt(value: object, unit: str) -> str:
+    """What a case brings to a figure, in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return words.figure(value, unit)
+    return "" if value is None else str(value)
+
+
+def _delays_of(run: Scored, field: str) -> tuple[float, ...]:
+    return tuple(
+        float(turn[field])
+        for call in run.calls
+        for turn in call.get("turns") or ()
+        if turn.get(field) is not None and not turn.get("withdrawn")
+    )
+
+
+def _bins(run: Scored) -> list[Bin]:
+    rows = (run.scores.get("tables") or {}).get("reliability") or ()
+    return [
+        Bin(
+            stated=float(row["claimed"]),
+            right=float(row["accuracy"]),
+            count=int(row["n"]),
+            label=str(row["confidence"]),
+            low=row["ci95"][0] if row.get("ci95") else None,
+            high=row["ci95"][1] if row.get("ci95") else None,
+        )
+        for row in rows
+        if row.get("accuracy") is not None
+    ]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return " to ".join(_cell(one) for one in value)
+    return NONE if value is None else str(value)
+
+
+def _stem(definition: str) -> str:
+    return definition.rpartition("/")[2].removesuffix(".md").replace("-", "_")

@@ -1,0 +1,339 @@
+"""The report of one run: every figure, every call, and from each to the other."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from markupsafe import Markup
+
+from conversation.wording import NONE, counted, duration
+from evals.report import figures as report_figures
+from evals.report.call import Behind, Sounds, TurnView, turn_clip, turn_view, turns_of
+from evals.report.call_timeline_chart import ROW_SECS, rows
+from evals.report.clips import Clip, Selection, select
+from evals.report.figures import Target
+from evals.report.run import Scored
+from evals.report.template import render
+from evals.report.waterfall import profile, scale_of, steps
+from evals.report.words import clock, dollars, seconds, title
+from evals.scoring.facts import Facts, facts_of
+from recording.recording import RecordingError
+
+MOST_CALLS = 150
+"""Most calls that a report shows in full; the others are in its table."""
+
+HEAD = (
+    "e2e_latency_p50",
+    "e2e_latency_p95",
+    "word_error_rate",
+    "decision_accuracy",
+    "grounding_violations",
+)
+"""Figures at the head of the page beside those with a target, where there are such."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many calls of how many are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One call, as it is shown.
+
+    Parameters:
+        anchor: Where it is in the page.
+        title: What it is about; its file's name otherwise.
+        file: Its file.
+        tags: What it is an example of.
+        secs: How long it was.
+        summary: Its turns in words.
+        latency: The median to the first audible sample.
+        cost: Of all of it.
+        notes: What a reader must know: what was missing, what differs, what was cut.
+        staves: Its time line, row by row.
+        turns: Its turns.
+        behind: Figures that moments of it are behind which are of no turn: when, and which.
+        shown: It is shown in full.
+    """
+
+    anchor: str
+    title: str
+    file: str
+    tags: tuple[str, ...]
+    secs: str
+    summary: str
+    latency: str
+    cost: str
+    notes: tuple[str, ...] = ()
+    staves: tuple[Markup, ...] = ()
+    turns: tuple[TurnView, ...] = ()
+    behind: tuple[tuple[str, Behind], ...] = ()
+    shown: bool = False
+
+
+@dataclass(slots=True)
+class Index:
+    """Which figures each turn, and each moment, is behind.
+
+    Parameters:
+        turns: By a call's file and a turn.
+        moments: By a call's file, for those that are of no turn: when, and which.
+        order: Call and turn of each piece of evidence, the most telling first.
+    """
+
+    turns: dict[tuple[str, int], dict[str, Behind]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    moments: dict[str, list[tuple[float, Behind]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    order: list[tuple[str, int | None]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, run: Scored) -> "Index":
+        """The evidence of a run."""
+        index = cls()
+        for name, entry in report_figures.telling(run):
+            file, turn = str(entry["call"]), entry.get("turn")
+            index.order.append((file, turn))
+            # Every turn is behind a median.
+            if name.endswith("_p50"):
+                continue
+            metric = run.metrics[name]
+            value = report_figures.spelt(entry.get("value"), str(metric.get("unit") or ""))
+            against = report_figures.against(metric, entry.get("value"))
+            behind = Behind(f"m-{name}", title(name), value, against)
+            if turn:
+                index.turns[file, int(turn)].setdefault(name, behind)
+            else:
+                index.moments[file].append((float(entry.get("at") or 0.0), behind))
+        return index
+
+
+class RunPage:
+    """Makes the page of one run.
+
+    Parameters:
+        run: The run.
+        audio_bytes: How much its sounds may weigh.
+        progress: Told how far it is.
+    """
+
+    def __init__(self, run: Scored, *, audio_bytes: float, progress: Progress) -> None:
+        self._run = run
+        self._audio_bytes = audio_bytes
+        self._progress = progress
+        self._index = Index.of(run)
+        self._facts: dict[str, Facts] = {}
+        self._troubles = {
+            str(one.get("file")): str(one.get("error")) for one in run.scores.get("unreadable", ())
+        }
+        self._anchors = {call["file"]: f"c{at}" for at, call in enumerate(run.calls, 1)}
+        self._turns = [turn for call in run.calls for turn in call.get("turns") or ()]
+        self._scale = scale_of([steps(turn) for turn in self._turns])
+        self._selection = Selection({}, ())
+        self._full = self._ranked()[:MOST_CALLS]
+        self._done = 0
+
+    def html(self) -> str:
+        """The page."""
+        run = self._run
+        self._read()
+        self._selection = select(self._clips(), self._audio_bytes)
+        calls = [self._call(call) for call in run.calls]
+        figures = report_figures.figures(run, self._linker(calls))
+        targets = [figure for figure in figures if figure.wanted]
+        answered = [turn for turn in self._turns if turn.get("e2e_latency") is not None]
+        return render(
+            "report.html.j2",
+            run=run,
+            lead=self._lead(),
+            stages=stages(run),
+            met=sum(figure.met is True for figure in figures),
+            missed=sum(figure.met is False for figure in figures),
+            targets=targets if any(figure.met is not None for figure in targets) else [],
+            heads=[figure for name in HEAD for figure in figures if figure.name == name],
+            families=report_figures.families(figures),
+            delays=report_figures.delays([run]),
+            profile=profile([steps(turn) for turn in answered], self._scale),
+            profile_secs=self._scale,
+            reliability=report_figures.calibration([run]),
+            tables=report_figures.tables(run),
+            calls=calls,
+            left_out=tuple(self._left_out(calls)),
+        )
+
+    def _ranked(self) -> list[str]:
+        """The calls, those with the most telling evidence first."""
+        ranked = (*(file for file, _ in self._index.order), *self._anchors)
+        return [file for file in dict.fromkeys(ranked) if file in self._anchors]
+
+    def _read(self) -> None:
+        for file in self._anchors:
+            self._tell()
+            try:
+                self._facts[file] = facts_of(self._run.recording(file), name=file)
+            except RecordingError as error:
+                self._troubles[file] = str(error)
+            except (KeyError, TypeError, ValueError) as error:
+                self._troubles[file] = f"{file} is not as docs/recording.md has it: {error!r}"
+
+    def _tell(self) -> None:
+        self._progress(self._done, len(self._anchors) + len(self._full))
+        self._done += 1
+
+    def _clips(self) -> Iterator[Clip]:
+        scored = {call["file"]: turns_of(call) for call in self._run.calls}
+        for file, number in self._index.order:
+            if number and file in self._facts and file in self._full:
+                facts = self._facts[file]
+                for turn in facts.turns:
+                    if turn.number == number:
+                        told = scored[file].get(number, {})
+                        yield turn_clip(facts, turn, told, (0, file, number))
+
+    def _call(self, call: Mapping[str, Any]) -> CallView:
+        file = call["file"]
+        turns: Sequence[Mapping[str, Any]] = call.get("turns") or ()
+        waits = [turn["e2e_latency"] for turn in turns if turn.get("e2e_latency") is not None]
+        facts = self._facts.get(file)
+        view = CallView(
+            anchor=self._anchors[file],
+            title=str(call.get("title") or file.removesuffix(".mcap")),
+            file=file,
+            tags=tuple(call.get("tags") or ()),
+            secs=NONE if facts is None else clock(facts.seconds),
+            summary=summary(turns),
+            latency=seconds(median(waits) if waits else None),
+            cost=NONE if facts is None else dollars(facts.micros),
+            notes=tuple(self._notes(file, facts)),
+        )
+        if facts is None or file not in self._full:
+            return view
+        self._tell()
+        return self._filled(view, call, facts)
+
+    def _filled(self, view: CallView, call: Mapping[str, Any], facts: Facts) -> CallView:
+        """A call with its time line and its turns."""
+        file = view.file
+        sounds = Sounds.of(self._run.recording(file))
+        course = sounds.course(facts, call, lambda number: f"#{view.anchor}-t{number}")
+        scored = turns_of(call)
+        left_out = {clip.place for clip in self._selection.left_out}
+        turns: list[TurnView] = []
+        for turn in facts.turns:
+            one = turn_view(
+                turn,
+                scored.get(turn.number, {}),
+                anchor=f"{view.anchor}-t{turn.number}",
+                scale_secs=self._scale,
+                behind=list(self._index.turns.get((file, turn.number), {}).values()),
+            )
+            clip = self._selection.taken.get((0, file, turn.number))
+            turns.append(
+                replace(one, left_out=(0, file, turn.number) in left_out)
+                if clip is None
+                else replace(one, clip=sounds.clip(clip), clip_start=clip.start)
+            )
+        silent = () if any(sounds.agent) else (WITHOUT_VOICE,)
+        moments = sorted(self._index.moments.get(file, ()), key=lambda one: one[0])
+        return replace(
+            view,
+            notes=(*view.notes, *silent),
+            staves=tuple(rows(course)),
+            turns=tuple(turns),
+            behind=tuple((clock(at) if at else "", behind) for at, behind in moments),
+            shown=True,
+        )
+
+    def _notes(self, file: str, facts: Facts | None) -> Iterator[str]:
+        if file in self._troubles:
+            yield self._troubles[file]
+        if facts is not None:
+            yield from notes(self._run, file, facts)
+
+    def _linker(self, calls: Sequence[CallView]) -> Callable[[Target], str]:
+        shown = {view.file for view in calls if view.shown}
+        numbers = {file: {turn.number for turn in one.turns} for file, one in self._facts.items()}
+
+        def link(target: Target) -> str:
+            file, turn, at = target
+            if file not in self._anchors:
+                return ""
+            if file not in shown:
+                return f"#{self._anchors[file]}"
+            if turn in numbers[file]:
+                return f"#{self._anchors[file]}-t{turn}"
+            last = max(0.0, self._facts[file].seconds - 0.001)
+            return f"#{self._anchors[file]}-s{int(min(max(0.0, at), last) // ROW_SECS)}"
+
+        return link
+
+    def _lead(self) -> str:
+        secs = sum(facts.seconds for facts in self._facts.values())
+        calls, turns = counted(len(self._run.calls), "call"), counted(len(self._turns), "turn")
+        return f"{calls}, {turns}, {duration(secs)} of talk."
+
+    def _left_out(self, calls: Sequence[CallView]) -> Iterator[str]:
+        clips = self._selection.left_out
+        if clips:
+            secs = sum(clip.secs for clip in clips)
+            yield (
+                f"{counted(len(clips), 'turn')} behind a figure ({duration(secs)}) cannot be heard "
+                "here, to keep this file small; a larger --audio-mb lets them in."
+            )
+        unreadable = sorted(set(self._troubles) - set(self._anchors))
+        yield from (f"{file}: {self._troubles[file]}" for file in unreadable)
+        for one in self._run.replay.get("refused") or ():
+            yield f"{Path(str(one.get('source'))).name} was not replayed: {one.get('error')}"
+        hidden = sum(not view.shown and view.file in self._facts for view in calls)
+        if hidden:
+            yield (
+                f"{counted(hidden, 'call')} of {len(calls)} are in the table only: "
+                f"at most {MOST_CALLS} are shown in full, those behind the figures first."
+            )
+
+
+WITHOUT_VOICE = (
+    "The agent's voice is not in this recording; its sentences stand where they were played."
+)
+
+
+def stages(run: Scored) -> list[tuple[str, str]]:
+    """What each stage of a replay was, and what else was set; empty for plain recordings."""
+    options: Mapping[str, Any] = run.replay.get("options") or {}
+    told = [(str(name), str(vendor)) for name, vendor in (options.get("stages") or {}).items()]
+    told += [(name, str(options[name])) for name in ("from", "timing") if options.get(name)]
+    told += [(str(name), str(value)) for name, value in (options.get("set") or {}).items()]
+    if run.replay.get("viva"):
+        told.append(("Viva", str(run.replay["viva"])))
+    if run.replay.get("speed_x_realtime"):
+        told.append(("speed", f"{run.replay['speed_x_realtime']:.0f} x real time a core"))
+    return told
+
+
+def summary(turns: Sequence[Mapping[str, Any]]) -> str:
+    """The turns of a call in words."""
+    kept = [turn for turn in turns if not turn.get("withdrawn")]
+    counts = (
+        (sum(turn.get("decision") == "respond" for turn in kept), "answered"),
+        (sum(turn.get("decision") == "escalate" for turn in kept), "handed on"),
+        (sum(bool(turn.get("interrupted")) for turn in kept), "interrupted"),
+        (len(turns) - len(kept), "withdrawn"),
+    )
+    return ", ".join(f"{number} {what}" for number, what in counts if number) or "no turns"
+
+
+def notes(run: Scored, file: str, facts: Facts) -> Iterator[str]:
+    """What a reader must know of a call before they believe it."""
+    for stage, what in facts.missing:
+        yield f"The recording had nothing for this: {stage}: {what}"
+    for error in facts.errors:
+        yield f"Trouble: {error}"
+    for one in run.replayed(file).get("differs") or ():
+        yield (
+            f"Differs from the recording: {one.get('what')}: {one.get('recorded')} there, "
+            f"{one.get('replayed')} here."
+        )

@@ -1,0 +1,1 @@
+"""Scoring: what happened in recorded calls, measured against the truth, and compared."""

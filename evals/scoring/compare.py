@@ -1,0 +1,227 @@
+"""Two runs of the same calls: which turns differ, and what that does to each metric."""
+
+import math
+import zlib
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from evals.scoring.facts import Turn
+from evals.scoring.matching import Call
+from evals.scoring.metrics.metric import Metric, Sample, values_of
+from evals.scoring.score import Scores
+from evals.scoring.statistics import Difference, compare
+
+NEAR_SECS = 1.5
+"""Turns whose speech ended so near each other, in the source's time, are the same turn."""
+
+LATENCY_STEP_SECS = 0.01
+"""A latency that moved by less has not changed."""
+
+TOLD = (
+    "question",
+    "decision",
+    "reason",
+    "confidence",
+    "sections",
+    "answer",
+    "heard_text",
+    "interrupted",
+)
+"""What of a turn's record is compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A turn that differs, or that only one run has.
+
+    Parameters:
+        source: The recording.
+        utterance: What the caller said, by its place in the truth, where that is known.
+        a: The turn's number in the first run; ``None`` if it has no such turn.
+        b: In the second.
+        question: What was understood, for a reader.
+        changes: For each field that differs its value in both.
+    """
+
+    source: str
+    utterance: int | None
+    a: int | None
+    b: int | None
+    question: str
+    changes: Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs, compared.
+
+    Parameters:
+        a: Name of the first.
+        b: Name of the second.
+        calls: How many calls both have.
+        only_a: Recordings that only the first has.
+        only_b: Recordings that only the second has.
+        turns: How many turns were paired.
+        changed: Those that differ.
+        metrics: For each metric the difference of its paired samples.
+    """
+
+    a: str
+    b: str
+    calls: int
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    turns: int
+    changed: tuple[Changed, ...]
+    metrics: Mapping[str, Difference]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, ready for JSON."""
+        plain = asdict(self)
+        for name, difference in self.metrics.items():
+            row = plain["metrics"][name] | {"difference": difference.difference}
+            plain["metrics"][name] = {
+                key: None if isinstance(value, float) and math.isnan(value) else value
+                for key, value in row.items()
+            }
+        return plain
+
+
+def compare_runs(a: Scores, b: Scores) -> Comparison:
+    """Compare two scored runs, call by call and turn by turn."""
+    calls_a = {call.facts.source: call for call in a.calls}
+    calls_b = {call.facts.source: call for call in b.calls}
+    both = [source for source in calls_a if source in calls_b]
+    pairs = {source: _pairs(calls_a[source], calls_b[source]) for source in both}
+    same = {
+        (source, two.number): one.number
+        for source, turns in pairs.items()
+        for one, two in turns
+        if one is not None and two is not None
+    }
+    changed = [
+        found
+        for source, turns in pairs.items()
+        for one, two in turns
+        if (found := _changed(calls_a[source], calls_b[source], one, two)) is not None
+    ]
+    return Comparison(
+        a=a.run.name,
+        b=b.run.name,
+        calls=len(both),
+        only_a=tuple(source for source in calls_a if source not in calls_b),
+        only_b=tuple(source for source in calls_b if source not in calls_a),
+        turns=len(same),
+        changed=tuple(changed),
+        metrics={
+            name: _difference(metric, b.metrics[name], same)
+            for name, metric in a.metrics.items()
+            if name in b.metrics
+        },
+    )
+
+
+def _pairs(a: Call, b: Call) -> list[tuple[Turn | None, Turn | None]]:
+    """The turns of two calls that are the same turn of the caller's, in order of time.
+
+    Each takes the nearest, of those left, whose speech ended within 1.5 s of it in the source's
+    time.
+    """
+    at_a = {turn.number: a.facts.recorded(turn.at) for turn in a.facts.turns}
+    at_b = {turn.number: b.facts.recorded(turn.at) for turn in b.facts.turns}
+    apart = sorted(
+        (abs(at_a[one] - at_b[two]), one, two)
+        for one in at_a
+        for two in at_b
+        if abs(at_a[one] - at_b[two]) <= NEAR_SECS
+    )
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, one, two in apart:
+        if one not in found and two not in taken:
+            found[one] = two
+            taken.add(two)
+    by_number = {turn.number: turn for turn in b.facts.turns}
+    pairs: list[tuple[float, Turn | None, Turn | None]] = [
+        (at_a[turn.number], turn, by_number[found[turn.number]] if turn.number in found else None)
+        for turn in a.facts.turns
+    ]
+    pairs += [(at_b[turn.number], None, turn) for turn in b.facts.turns if turn.number not in taken]
+    return [(one, two) for _, one, two in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def _changed(a: Call, b: Call, one: Turn | None, two: Turn | None) -> Changed | None:
+    changes: dict[str, tuple[Any, Any]] = {}
+    if one is not None and two is not None:
+        for name in TOLD:
+            before, after = one.record.get(name), two.record.get(name)
+            if before != after:
+                changes[name] = (before, after)
+        waits = one.seconds("e2e_latency"), two.seconds("e2e_latency")
+        if _moved(*waits):
+            changes["e2e_latency"] = waits
+        if not changes:
+            return None
+    turn, call = (one, a) if one is not None else (two, b)
+    assert turn is not None
+    heard = call.of_turn(turn.number)
+    return Changed(
+        source=call.facts.source,
+        utterance=heard.index if heard else None,
+        a=one.number if one else None,
+        b=two.number if two else None,
+        question=turn.question,
+        changes=changes,
+    )
+
+
+def _moved(before: float | None, after: float | None) -> bool:
+    if before is None or after is None:
+        return before is not after
+    return abs(before - after) > LATENCY_STEP_SECS
+
+
+def _difference(a: Metric, b: Metric, same: Mapping[tuple[str, int], int]) -> Difference:
+    """The difference of the samples that both runs have."""
+    mine = {one.key: one for one in a.samples}
+    theirs = {_key(one, same): one for one in b.samples}
+    keys = [key for key in mine if key in theirs]
+    return compare(
+        values_of([mine[key] for key in keys]),
+        values_of([theirs[key] for key in keys]),
+        [mine[key].source for key in keys],
+        a.statistic,
+        binary=a.binary,
+        seed=zlib.crc32(a.name.encode()),
+    )
+
+
+def _key(one: Sample, same: Mapping[tuple[str, int], int]) -> Hashable:
+    """The key that the sample has in the first run."""
+    if one.utterance is not None or one.turn is None:
+        return one.key
+    number = same.get((one.source, one.turn))
+    return replace(one, turn=number).key if number is not None else (one.source, "only b", one.turn)
+
+
+def told(changed: Sequence[Changed]) -> list[str]:
+    """The changes, a line each."""
+    lines = []
+    for one in changed:
+        where = f"{one.source}, {one.question!r}"
+        if one.a is None or one.b is None:
+            lines.append(
+                f"{where}: turn {one.a or one.b} is only in {'A' if one.b is None else 'B'}"
+            )
+        for name, (before, after) in one.changes.items():
+            lines.append(f"{where}: {name} {_shown(before)} → {_shown(after)}")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)

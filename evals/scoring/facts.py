@@ -1,0 +1,386 @@
+"""What happened in one recorded call, on its time line: who spoke when, and what came of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evals.scoring.intervals import Interval, clipped, merged
+from evals.scoring.playback_timeline import Epoch, epochs_of
+from recording.message import Message
+from recording.recording import Recording
+
+HELD_SECS = 1.0
+"""A shorter silence within one answer does not give the floor away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of the agent's, as far as it was played.
+
+    Parameters:
+        turn: The caller's turn it answers; 0 outside a turn.
+        epoch: How many interruptions came before it.
+        text: All of it.
+        sections: Ids of the sections that it rests on.
+        audible: When it could be heard; empty if it never could.
+        share: How much of its audio was played, 0 to 1.
+    """
+
+    turn: int
+    epoch: int
+    text: str
+    sections: tuple[str, ...]
+    audible: tuple[Interval, ...]
+    share: float
+
+    @property
+    def words(self) -> int:
+        """How many of its words were heard, to the nearest."""
+        return round(len(self.text.split()) * self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A stretch in which the agent held the floor: one answer, or one prompt, as it was heard.
+
+    Parameters:
+        turn: The caller's turn it answers; 0 for the greeting and for prompts.
+        span: From its first audible sample to its last.
+        audible: When it could be heard.
+        text: Its sentences.
+        words: How many words of them were heard.
+        cut: An interruption ended it before all of it was said.
+    """
+
+    turn: int
+    span: Interval
+    audible: tuple[Interval, ...]
+    text: str
+    words: int
+    cut: bool
+
+    @property
+    def start(self) -> float:
+        """Its first audible sample."""
+        return self.span.start
+
+    @property
+    def end(self) -> float:
+        """Its last audible sample."""
+        return self.span.end
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of the caller, as it was written down last.
+
+    Parameters:
+        record: As :meth:`conversation.records.TurnRecord.as_dict` gives it, ``call`` left out and
+            ``at`` in seconds after the call's start.
+        voice: When its answer was heard.
+        sentences: The sentences of its answer.
+    """
+
+    record: Mapping[str, Any]
+    voice: tuple[Voice, ...]
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def number(self) -> int:
+        """From 1."""
+        return int(self.record["number"])
+
+    @property
+    def at(self) -> float:
+        """When the caller's speech ended."""
+        return float(self.record["at"])
+
+    @property
+    def question(self) -> str:
+        """What the recogniser understood."""
+        return str(self.record.get("question", ""))
+
+    @property
+    def decision(self) -> str | None:
+        """``respond``, ``escalate``, or none."""
+        decision: str | None = self.record.get("decision")
+        return decision
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Ids of the cited sections."""
+        return tuple(self.record.get("sections", ()))
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the next turn contains it."""
+        return bool(self.record.get("withdrawn", False))
+
+    @property
+    def begins(self) -> float | None:
+        """When its answer was first heard."""
+        return min((one.start for one in self.voice), default=None)
+
+    def seconds(self, name: str) -> float | None:
+        """One of its delays, such as ``e2e_latency``."""
+        value = self.record.get(name)
+        return None if value is None else float(value)
+
+    @property
+    def micros(self) -> int:
+        """What it cost, in micro-dollars."""
+        cost: Mapping[str, int] = self.record.get("cost") or {}
+        return sum(cost.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """From one moment of the recorded caller's time line on, when that caller was played.
+
+    Parameters:
+        recorded: Seconds of the recording.
+        replayed: Seconds of the replay.
+    """
+
+    recorded: float
+    replayed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One call.
+
+    Parameters:
+        name: Name of its file.
+        source: Name of the file it was replayed from; its own for a recording.
+        digest: Of its recording.
+        call: Its id.
+        document_hash: SHA-256 of the document it was answered from.
+        seconds: How long it took.
+        speech: When the caller spoke, as voice activity detection has it.
+        sentences: What the agent said.
+        voice: When the agent held the floor.
+        turns: The caller's turns.
+        ducks: When the voice was lowered.
+        interruptions: When the page was told to drop the voice.
+        micros: What the call cost, in micro-dollars.
+        reason: Why it ended; empty if its end was not recorded.
+        errors: Troubles of the stages.
+        missing: What a replay needed and the recording did not have: stage and what.
+        shifts: How a replay moved the caller; empty for a recording.
+    """
+
+    name: str
+    source: str
+    digest: str
+    call: str
+    document_hash: str
+    seconds: float
+    speech: tuple[Interval, ...]
+    sentences: tuple[Sentence, ...]
+    voice: tuple[Voice, ...]
+    turns: tuple[Turn, ...]
+    ducks: tuple[Interval, ...]
+    interruptions: tuple[float, ...]
+    micros: int
+    reason: str
+    errors: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+    shifts: tuple[Shift, ...]
+
+    def holding(self, moment: float) -> Voice | None:
+        """The stretch in which the agent held the floor at a moment."""
+        return next((one for one in self.voice if one.span.holds(moment)), None)
+
+    def replayed(self, recorded: float, *, slack: float = 0.0) -> float:
+        """When a moment of the recording came in this replay.
+
+        Args:
+            recorded: Seconds of the recording.
+            slack: How much too early the moment may be for the shift that governs it.
+        """
+        offset = 0.0
+        for shift in self.shifts:
+            if shift.recorded <= recorded + slack:
+                offset = shift.replayed - shift.recorded
+        return recorded + offset
+
+    def recorded(self, replayed: float) -> float:
+        """When a moment of this replay came in the recording."""
+        offset = 0.0
+        for shift in self.shifts:
+            if shift.replayed <= replayed:
+                offset = shift.replayed - shift.recorded
+        return replayed - offset
+
+
+def facts_of(recording: Recording, *, name: str = "", source: str = "") -> Facts:
+    """The facts of a recording, original or replayed.
+
+    Args:
+        recording: The recording.
+        name: Name of its file, if it is not to be that of its path.
+        source: Name of the file it was replayed from.
+    """
+    messages = recording.messages
+    seconds = recording.duration_secs
+    sentences = _sentences(messages, epochs := epochs_of(messages), seconds)
+    records = _records(messages)
+    voice = _voice(sentences, epochs, records)
+    end = next((one.data for one in messages if one.topic == "/call/End"), {})
+    cost: Mapping[str, int] = end.get("cost") or {}
+    turns = tuple(
+        Turn(
+            record,
+            tuple(one for one in voice if one.turn == number),
+            tuple(one for one in sentences if one.turn == number),
+        )
+        for number, record in sorted(records.items())
+        if number >= 1
+    )
+    return Facts(
+        name=name or recording.path.name,
+        source=source or name or recording.path.name,
+        digest=recording.digest,
+        call=recording.call,
+        document_hash=recording.metadata.get("document_hash", ""),
+        seconds=seconds,
+        speech=_speech(messages, seconds),
+        sentences=sentences,
+        voice=voice,
+        turns=turns,
+        ducks=_ducks(messages, seconds),
+        interruptions=tuple(one.cut_at for one in epochs if one.cut_at is not None),
+        micros=sum(cost[stage] for stage in ("stt", "brain", "tts") if stage in cost)
+        or sum(sum((record.get("cost") or {}).values()) for record in records.values()),
+        reason=str(end.get("reason", "")),
+        errors=tuple(
+            f"{one.stage}: {one.data.get('error', '')}"
+            for one in messages
+            if one.kind == "ErrorFrame"
+        ),
+        missing=tuple(
+            (str(one.data["stage"]), str(one.data["what"]))
+            for one in messages
+            if one.topic == "/replay/Missing"
+        ),
+        shifts=tuple(
+            Shift(float(one.data["recorded"]), float(one.data["replayed"]))
+            for one in messages
+            if one.topic == "/replay/Shift"
+        ),
+    )
+
+
+def _records(messages: Iterable[Message]) -> dict[int, Mapping[str, Any]]:
+    """The last record of each turn."""
+    return {int(one.data["number"]): one.data for one in messages if one.topic == "/call/Turn"}
+
+
+def _speech(messages: Iterable[Message], seconds: float) -> tuple[Interval, ...]:
+    found: list[Interval] = []
+    began: float | None = None
+    for one in messages:
+        if one.topic == "/vad/VADUserStartedSpeakingFrame":
+            began = max(0.0, one.at - float(one.data.get("start_secs", 0.0)))
+        elif one.topic == "/vad/VADUserStoppedSpeakingFrame" and began is not None:
+            ended = one.at - float(one.data.get("stop_secs", 0.0))
+            found.append(Interval(began, max(began, ended)))
+            began = None
+    if began is not None:
+        found.append(Interval(began, max(began, seconds)))
+    return merged(found)
+
+
+def _ducks(messages: Iterable[Message], seconds: float) -> tuple[Interval, ...]:
+    found: list[Interval] = []
+    began: float | None = None
+    for one in messages:
+        if one.topic != "/agent/page":
+            continue
+        kind = one.data.get("type")
+        if kind == "duck" and one.data.get("on"):
+            began = one.at if began is None else began
+        elif kind in ("duck", "bot-interrupted") and began is not None:
+            found.append(Interval(began, one.at))
+            began = None
+    if began is not None:
+        found.append(Interval(began, max(began, seconds)))
+    return tuple(found)
+
+
+def _sentences(
+    messages: Iterable[Message], epochs: Sequence[Epoch], seconds: float
+) -> tuple[Sentence, ...]:
+    told: dict[int, list[Mapping[str, Any]]] = {}
+    for one in messages:
+        if one.topic == "/agent/page" and one.data.get("type") == "sentence":
+            told.setdefault(int(one.data["epoch"]), []).append(one.data)
+    found: list[Sentence] = []
+    for epoch in epochs:
+        played = epoch.played(seconds)
+        said = told.get(epoch.number, [])
+        for index, sentence in enumerate(said):
+            first = int(sentence["start"])
+            after = int(said[index + 1]["start"]) if index + 1 < len(said) else epoch.samples
+            heard = max(0, min(played, after) - first)
+            found.append(
+                Sentence(
+                    turn=int(sentence["turn"]),
+                    epoch=epoch.number,
+                    text=str(sentence["text"]),
+                    sections=tuple(sentence["sections"]),
+                    audible=epoch.audible(first, first + heard, after),
+                    share=heard / (after - first) if after > first else 0.0,
+                )
+            )
+    return tuple(found)
+
+
+def _voice(
+    sentences: Sequence[Sentence],
+    epochs: Sequence[Epoch],
+    records: Mapping[int, Mapping[str, Any]],
+) -> tuple[Voice, ...]:
+    found: list[Voice] = []
+    group: list[Sentence] = []
+    for one in sentences:
+        if not one.audible:
+            continue
+        if group and not _goes_on(group[-1], one):
+            found.append(_stretch(group, epochs, records))
+            group = []
+        group.append(one)
+    if group:
+        found.append(_stretch(group, epochs, records))
+    return tuple(found)
+
+
+def _goes_on(before: Sentence, after: Sentence) -> bool:
+    same = (before.turn, before.epoch) == (after.turn, after.epoch)
+    return same and after.audible[0].start - before.audible[-1].end <= HELD_SECS
+
+
+def _stretch(
+    group: Sequence[Sentence],
+    epochs: Sequence[Epoch],
+    records: Mapping[int, Mapping[str, Any]],
+) -> Voice:
+    last = group[-1]
+    span = Interval(group[0].audible[0].start, last.audible[-1].end)
+    epoch = epochs[last.epoch]
+    near = epoch.cut_at is not None and epoch.cut_at - span.end <= HELD_SECS
+    unsaid = last.share < 1.0 or bool(records.get(last.turn, {}).get("interrupted"))
+    return Voice(
+        turn=last.turn,
+        span=span,
+        audible=merged(part for one in group for part in one.audible),
+        text=" ".join(one.text for one in group),
+        words=sum(one.words for one in group),
+        cut=near and unsaid,
+    )
+
+
+def speaking(facts: Facts, start: float, end: float) -> tuple[Interval, ...]:
+    """When the agent could be heard between two moments."""
+    return clipped((part for one in facts.voice for part in one.audible), start, end)

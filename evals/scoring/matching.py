@@ -1,0 +1,183 @@
+"""Truth and facts brought together: which turn, if any, each utterance became."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from evals.scoring.facts import Facts, Turn, Voice
+from evals.scoring.intervals import Interval, clipped, merged, without
+from evals.scoring.truth import EARLY_SECS, CallTruth, Utterance
+
+JITTER_SECS = 0.05
+"""How far voice activity detection may be off the truth."""
+
+LATE_SECS = 1.0
+"""How long after an utterance a turn of it may be dated."""
+
+FAIR_CHANCE_SECS = 1.5
+"""A caller who goes on sooner than this has not waited for an answer."""
+
+RESPONSE_SECS = 2.0
+"""How long after a noise the agent must stay silent to have ignored it (τ-voice)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One utterance of the truth, at the time of this run, and what became of it.
+
+    Parameters:
+        index: Which of the call's utterances, from 0.
+        truth: The utterance, at its time in this run.
+        turns: The turns that were made of it, oldest first.
+        over: The voice that held the floor when it began, if any.
+        joined: The caller went on before it was answered, and one turn holds it and the next.
+    """
+
+    index: int
+    truth: Utterance
+    turns: tuple[Turn, ...] = ()
+    over: Voice | None = None
+    joined: bool = False
+
+    @property
+    def answer(self) -> Turn | None:
+        """The turn that answers it."""
+        return next((one for one in reversed(self.turns) if not one.withdrawn), None)
+
+    @property
+    def understood(self) -> str:
+        """What the recogniser made of it; a turn that the next one repeats is not counted twice."""
+        asked = [turn.question for turn in self.turns if not turn.withdrawn]
+        said = [one for one, after in itertools.pairwise(asked) if not after.startswith(one)]
+        return " ".join(said + asked[-1:])
+
+    @property
+    def speech(self) -> tuple[Interval, ...]:
+        """When the caller's side could be heard."""
+        return without([Interval(self.truth.start, self.truth.end)], self.truth.pauses)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a run.
+
+    Parameters:
+        facts: What happened.
+        truth: What should have; ``None`` if nobody wrote it down.
+        heard: Its utterances; empty without truth.
+        spurious: Turns that no utterance explains.
+    """
+
+    facts: Facts
+    truth: CallTruth | None = None
+    heard: tuple[Heard, ...] = ()
+    spurious: tuple[Turn, ...] = field(default=())
+
+    def wanted(self) -> tuple[Heard, ...]:
+        """The utterances that the agent must answer."""
+        return tuple(one for one in self.heard if one.truth.takes_turn)
+
+    def after(self, heard: Heard) -> float:
+        """When the next utterance that must be answered begins; the call's end if there is none."""
+        return min(
+            (one.truth.start for one in self.wanted() if one.index > heard.index),
+            default=self.facts.seconds,
+        )
+
+    def had_a_chance(self, heard: Heard) -> bool:
+        """Whether the caller waited for an answer at all."""
+        return self.after(heard) - heard.truth.end >= FAIR_CHANCE_SECS
+
+    def of_turn(self, number: int) -> Heard | None:
+        """The utterance that a turn was made of."""
+        return next(
+            (one for one in self.heard if any(turn.number == number for turn in one.turns)), None
+        )
+
+
+def match(facts: Facts, truth: CallTruth | None) -> Call:
+    """Bring a call's truth and its facts together.
+
+    A turn belongs to the last utterance that must be answered, and that was heard since the turn
+    before; if there is none, to the last utterance of any kind heard since then.
+    """
+    if truth is None:
+        return Call(facts)
+    placed = [_placed(one, facts) for one in truth.utterances]
+    turns: dict[int, list[Turn]] = {}
+    joined: set[int] = set()
+    spurious: list[Turn] = []
+    before = -1.0
+    for turn in facts.turns:
+        within = [
+            index
+            for index, one in enumerate(placed)
+            if one.start < turn.at + JITTER_SECS and one.end > before + JITTER_SECS
+        ]
+        if not within:
+            # A turn that was begun anew has the same speech behind it as the one before.
+            within = [
+                index
+                for index, one in enumerate(placed)
+                if one.start < turn.at + JITTER_SECS and one.end > turn.at - LATE_SECS
+            ]
+        asked = [index for index in within if placed[index].takes_turn]
+        if not within:
+            spurious.append(turn)
+        else:
+            turns.setdefault((asked or within)[-1], []).append(turn)
+            joined.update(asked[:-1])
+        before = turn.at
+    heard = [
+        Heard(
+            index=index,
+            truth=one,
+            turns=tuple(turns.get(index, ())),
+            over=facts.holding(one.start),
+            joined=_went_on(turns.get(index, []), facts.turns, covered=index in joined),
+        )
+        for index, one in enumerate(placed)
+    ]
+    return Call(facts, truth, tuple(heard), tuple(spurious))
+
+
+def _went_on(mine: Sequence[Turn], turns: Sequence[Turn], *, covered: bool) -> bool:
+    """Whether a later turn holds the utterance as well: a withdrawn turn is part of the next."""
+    if not mine:
+        return covered
+    withdrawn = all(turn.withdrawn for turn in mine)
+    return withdrawn and any(turn.number > mine[-1].number for turn in turns)
+
+
+def _placed(one: Utterance, facts: Facts) -> Utterance:
+    start = facts.replayed(one.start, slack=EARLY_SECS)
+    pauses = [
+        Interval(
+            begin := max(start, facts.replayed(pause.start)), max(begin, facts.replayed(pause.end))
+        )
+        for pause in one.pauses
+    ]
+    return one.moved(start, facts.replayed(one.end), pauses)
+
+
+def taken_over(voices: Iterable[Voice]) -> bool:
+    """Whether a voice took the turn, as Full-Duplex-Bench has it: a second long, or four words."""
+    voices = list(voices)
+    if not voices:
+        return False
+    return voices[-1].end - voices[0].start >= 1.0 or sum(one.words for one in voices) > 3
+
+
+def talking(heard: Sequence[Heard]) -> tuple[Interval, ...]:
+    """When any of the utterances could be heard."""
+    return merged(part for one in heard for part in one.speech)
+
+
+def spoken_over(call: Call, heard: Heard) -> tuple[Interval, ...]:
+    """When the agent could be heard while the utterance was."""
+    return tuple(
+        part
+        for stretch in heard.speech
+        for one in call.facts.voice
+        for part in clipped(one.audible, stretch.start, stretch.end)
+    )

@@ -1,0 +1,76 @@
+"""Does "high" mean right more often than "low"? Calibration of the spoken confidence."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from evals.scoring.matching import Call
+from evals.scoring.metrics.citations import right
+from evals.scoring.metrics.decisions import judged
+from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
+from evals.scoring.statistics import expected_calibration_error, wilson
+
+PAGE = "calibration"
+
+CLAIMED: Mapping[str, float] = {"high": 0.95, "medium": 0.75, "low": 0.50}
+"""How often an answer of each confidence claims to be right: a convention, see the page."""
+
+_LEVELS = tuple(CLAIMED)
+
+
+def measure(calls: Sequence[Call]) -> list[Metric]:
+    """Expected calibration error and Brier score."""
+    answers = gathered(calls, _answers)
+    gaps = tuple(replace(one, value=CLAIMED[_LEVELS[one.group]] - one.value) for one in answers)
+    squares = tuple(replace(one, value=one.value**2) for one in gaps)
+    return [
+        Metric(
+            "calibration_error",
+            "ratio",
+            "lower",
+            PAGE,
+            gaps,
+            statistic=expected_calibration_error,
+            shown=squares,
+        ),
+        Metric("brier_score", "score", "lower", PAGE, squares),
+    ]
+
+
+def reliability(calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """For each confidence: what it claims, and how often its answers were right."""
+    answers = gathered(calls, _answers)
+    rows: list[dict[str, Any]] = []
+    for group, level in enumerate(_LEVELS):
+        mine = [one.value for one in answers if one.group == group]
+        correct = int(sum(mine))
+        rows.append(
+            {
+                "confidence": level,
+                "claimed": CLAIMED[level],
+                "n": len(mine),
+                "accuracy": correct / len(mine) if mine else None,
+                "ci95": list(wilson(correct, len(mine))) if mine else None,
+            }
+        )
+    return rows
+
+
+def _answers(call: Call) -> Iterable[Sample]:
+    """Each answer whose truth is known: right or not, in the bin of its confidence."""
+    for heard, decided in judged(call):
+        answer = heard.answer
+        level = answer.record.get("confidence") if answer else None
+        if answer is None or decided != "respond" or level not in CLAIMED:
+            continue
+        wanted = heard.truth.sections
+        correct = heard.truth.decision == "respond" and (not wanted or right(answer, wanted))
+        yield sample(
+            call,
+            correct,
+            group=_LEVELS.index(level),
+            turn=answer.number,
+            utterance=heard.index,
+            at=heard.truth.start,
+            note=f"{heard.truth.text!r}: {level} confidence, {'right' if correct else 'wrong'}",
+        )

@@ -1,0 +1,71 @@
+"""Was it right to answer, and right to hand over?"""
+
+from collections.abc import Iterable, Sequence
+
+from evals.scoring.matching import Call, Heard
+from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample
+
+PAGE = "decisions"
+
+
+def measure(calls: Sequence[Call]) -> list[Metric]:
+    """Accuracy, precision and recall of escalations, and refusals of what is sensitive."""
+
+    def accuracy(call: Call) -> Iterable[Sample]:
+        return (
+            _sample(call, heard, heard.truth.decision == decided) for heard, decided in judged(call)
+        )
+
+    def precision(call: Call) -> Iterable[Sample]:
+        return (
+            _sample(call, heard, heard.truth.decision == "escalate")
+            for heard, decided in judged(call)
+            if decided == "escalate"
+        )
+
+    def recall(call: Call) -> Iterable[Sample]:
+        return (
+            _sample(call, heard, decided == "escalate")
+            for heard, decided in judged(call)
+            if heard.truth.decision == "escalate"
+        )
+
+    return [
+        rate("decision_accuracy", PAGE, gathered(calls, accuracy), better="higher"),
+        rate("escalation_precision", PAGE, gathered(calls, precision), better="higher"),
+        rate("escalation_recall", PAGE, gathered(calls, recall), better="higher"),
+        rate("sensitive_refusals", PAGE, gathered(calls, _refusals), better="higher"),
+    ]
+
+
+def judged(call: Call) -> Iterable[tuple[Heard, str | None]]:
+    """The utterances whose right decision is known, and what was decided.
+
+    One that the caller went on from before it was answered is left out: its turn is the next
+    one's, too.
+    """
+    for heard in call.wanted():
+        if heard.truth.decision and not heard.joined:
+            yield heard, heard.answer.decision if heard.answer else None
+
+
+def _refusals(call: Call) -> Iterable[Sample]:
+    for heard in call.wanted():
+        if heard.truth.sensitive and not heard.joined:
+            refused = heard.answer is None or heard.answer.decision != "respond"
+            yield _sample(call, heard, refused)
+
+
+def _sample(call: Call, heard: Heard, value: float) -> Sample:
+    answer = heard.answer
+    decided = (answer.decision or "nothing") if answer else "nothing"
+    wanted = heard.truth.decision or "either"
+    reason = f" ({answer.record.get('reason')})" if answer and answer.record.get("reason") else ""
+    return sample(
+        call,
+        value,
+        turn=answer.number if answer else None,
+        utterance=heard.index,
+        at=heard.truth.start,
+        note=f"{heard.truth.text!r}: {decided}{reason}, should be {wanted}",
+    )

@@ -1,0 +1,173 @@
+"""EVA's turn-taking score: was each turn taken at the right time?
+
+ServiceNow's EVA scores 0 to 1 by code, without a judge: a turn by its latency, one that the agent
+interrupted by how much it talked over the caller, one that the caller interrupted by how fast the
+agent yielded.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from evals.scoring.facts import Voice
+from evals.scoring.intervals import overlap
+from evals.scoring.matching import Call, Heard, spoken_over
+from evals.scoring.metrics.metric import Metric, Sample, gathered, sample, seconds
+
+PAGE = "eva-turn-taking"
+
+HARD_EARLY_SECS = -0.5
+SWEET_FROM_SECS = 0.5
+SWEET_UNTIL_SECS = 2.0
+HARD_LATE_SECS = 3.5
+OVERLAP_HARD_SECS = 2.0
+YIELD_HARD_SECS = 2.0
+INTERRUPTER_MOST = 0.5
+"""However briefly the agent interrupted the caller, its turn scores no more."""
+
+INTERRUPTIONS_HARD = 3
+EARLY_SECS = 0.2
+LATE_SECS = 2.75
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    heard: Heard
+    score: float
+    latency: float | None = None
+    yielded: float | None = None
+    overlapped: float | None = None
+    note: str = ""
+
+
+def measure(calls: Sequence[Call]) -> list[Metric]:
+    """The score, and what it is made of."""
+
+    def scores(call: Call) -> Iterable[Sample]:
+        missed = _missed_the_last(call)
+        for one in _scored(call):
+            note = "the last turn was never answered" if missed else one.note
+            yield _sample(call, one, 0.0 if missed else one.score, note)
+
+    def yields(call: Call) -> Iterable[Sample]:
+        return (
+            _sample(call, one, one.yielded, one.note)
+            for one in _scored(call)
+            if one.yielded is not None
+        )
+
+    def on_time(call: Call) -> Iterable[Sample]:
+        return (
+            _sample(call, one, EARLY_SECS <= one.latency < LATE_SECS, f"{one.latency:.2f} s")
+            for one in _scored(call)
+            if one.latency is not None
+        )
+
+    def interrupts(call: Call) -> Iterable[Sample]:
+        return (_sample(call, one, one.overlapped is not None, one.note) for one in _scored(call))
+
+    yielded = gathered(calls, yields)
+    return [
+        Metric("eva_turn_taking", "score", "higher", PAGE, gathered(calls, scores)),
+        seconds("eva_yield_time", PAGE, yielded),
+        Metric(
+            "eva_yield_score",
+            "score",
+            "higher",
+            PAGE,
+            tuple(replace(one, value=yield_score(one.value)) for one in yielded),
+        ),
+        Metric("eva_on_time", "ratio", "higher", PAGE, gathered(calls, on_time), binary=True),
+        Metric(
+            "eva_agent_interrupts", "ratio", "lower", PAGE, gathered(calls, interrupts), binary=True
+        ),
+    ]
+
+
+def latency_score(secs: float) -> float:
+    """1 from 0.5 to 2.0 s, falling to 0 at -0.5 and at 3.5 s."""
+    if secs < SWEET_FROM_SECS:
+        return _clamped((secs - HARD_EARLY_SECS) / (SWEET_FROM_SECS - HARD_EARLY_SECS))
+    return _clamped((HARD_LATE_SECS - secs) / (HARD_LATE_SECS - SWEET_UNTIL_SECS))
+
+
+def overlap_score(secs: float) -> float:
+    """0.5 for an agent that interrupted without an overlap, falling to 0 at 2 s of it."""
+    return INTERRUPTER_MOST * _clamped(1 - secs / OVERLAP_HARD_SECS)
+
+
+def count_score(interruptions: int) -> float:
+    """0.5 for one interruption of a turn, 0.25 for two, 0 from three on."""
+    return INTERRUPTER_MOST * _clamped(1 - (interruptions - 1) / (INTERRUPTIONS_HARD - 1))
+
+
+def yield_score(secs: float) -> float:
+    """1 for an agent that yields at once, falling to 0 at 2 s."""
+    return _clamped(1 - secs / YIELD_HARD_SECS)
+
+
+def _clamped(share: float) -> float:
+    return min(1.0, max(0.0, share))
+
+
+def _sample(call: Call, one: _Scored, value: float, note: str) -> Sample:
+    answer = one.heard.answer
+    return sample(
+        call,
+        value,
+        turn=answer.number if answer else None,
+        utterance=one.heard.index,
+        at=one.heard.truth.start,
+        note=note,
+    )
+
+
+def _scored(call: Call) -> Iterable[_Scored]:
+    """Every turn in which both could be heard."""
+    for heard in call.wanted():
+        answer = heard.answer
+        if answer is None or answer.begins is None:
+            continue
+        barged = _barged(call, heard)
+        scores: list[float] = []
+        overlapped = yielded = latency = None
+        notes: list[str] = []
+        if barged:
+            overlapped = overlap(spoken_over(call, heard), [one.span for one in barged])
+            scores += [overlap_score(overlapped), count_score(len(barged))]
+            settled = _settled(call, heard)
+            if settled is not None:
+                scores.append(latency_score(settled))
+            notes.append(f"the agent interrupted, {overlapped:.2f} s of overlap")
+        if heard.over is not None:
+            yielded = max(0.0, heard.over.end - heard.truth.start)
+            scores.append(yield_score(yielded))
+            notes.append(f"the agent yielded after {yielded:.2f} s")
+        if not scores:
+            latency = answer.begins - heard.truth.end
+            scores.append(latency_score(latency))
+            notes.append(f"answered after {latency:.2f} s")
+        yield _Scored(heard, min(scores), latency, yielded, overlapped, "; ".join(notes))
+
+
+def _barged(call: Call, heard: Heard) -> list[Voice]:
+    """What the agent began to say before the caller had finished."""
+    truth = heard.truth
+    return [one for one in call.facts.voice if truth.start < one.start < truth.end]
+
+
+def _settled(call: Call, heard: Heard) -> float | None:
+    """From the caller's end to what the agent then began to say, if it began anything."""
+    end = heard.truth.end
+    if call.facts.holding(end) is not None:
+        return None
+    following = [one.start for one in call.facts.voice if end <= one.start < call.after(heard)]
+    return following[0] - end if following else None
+
+
+def _missed_the_last(call: Call) -> bool:
+    """Whether the call ended by silence, and the caller had spoken last."""
+    wanted = call.wanted()
+    if call.facts.reason != "silence" or not wanted:
+        return False
+    answer = wanted[-1].answer
+    return answer is None or answer.begins is None

@@ -1,0 +1,165 @@
+"""τ-voice's panel: is every turn answered, every interruption yielded to, and all else ignored?"""
+
+from collections.abc import Iterable, Sequence
+
+from evals.scoring.facts import Voice
+from evals.scoring.matching import RESPONSE_SECS, Call, Heard
+from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample, seconds
+from processors.turns.processor import PHRASES
+
+PAGE = "floor"
+
+YIELD_SECS = 2.0
+"""An agent that goes on for longer has not yielded."""
+
+IGNORE_SECS = 1.0
+"""An agent that goes on for so long, and as long after the sound, has ignored it."""
+
+YIELD_TARGET = 0.95
+BACKCHANNEL_TARGET = 0.90
+
+
+def measure(calls: Sequence[Call]) -> list[Metric]:
+    """Responsiveness, yielding, interrupting, and selectivity."""
+    return [
+        rate("response_rate", PAGE, gathered(calls, _responses), better="higher"),
+        seconds("response_latency", PAGE, gathered(calls, _response_latencies)),
+        rate("yield_rate", PAGE, gathered(calls, _yields), better="higher", target=YIELD_TARGET),
+        seconds("yield_latency", PAGE, gathered(calls, _yield_latencies)),
+        Metric(
+            "agent_interruption_rate", "per turn", "lower", PAGE, gathered(calls, _interrupting)
+        ),
+        rate(
+            "backchannel_selectivity",
+            PAGE,
+            gathered(calls, lambda call: _ignored(call, "backchannel")),
+            better="higher",
+            target=BACKCHANNEL_TARGET,
+        ),
+        rate(
+            "noise_selectivity",
+            PAGE,
+            gathered(calls, lambda call: _ignored(call, "noise")),
+            better="higher",
+        ),
+        rate(
+            "background_selectivity",
+            PAGE,
+            gathered(calls, lambda call: _ignored(call, "background")),
+            better="higher",
+        ),
+    ]
+
+
+def stopped(voice: Voice, start: float, within: float) -> bool:
+    """Whether a voice that was heard at a moment had ended so long after it."""
+    return voice.end - start <= within
+
+
+def _responses(call: Call) -> Iterable[Sample]:
+    for heard, began in _answered(call):
+        yield _sample(
+            call,
+            heard,
+            began is not None,
+            at=heard.truth.end,
+            note="" if began is not None else f"{heard.truth.text!r} was not answered",
+        )
+
+
+def _response_latencies(call: Call) -> Iterable[Sample]:
+    for heard, began in _answered(call):
+        if began is not None:
+            wait = began - heard.truth.end
+            yield _sample(call, heard, wait, at=heard.truth.end, note=heard.truth.text)
+
+
+def _answered(call: Call) -> Iterable[tuple[Heard, float | None]]:
+    """When the agent first spoke after each turn of the caller's, before the caller spoke again.
+
+    A turn at whose end the agent still speaks is none that waits for an answer.
+    """
+    for heard in call.wanted():
+        end = heard.truth.end
+        if call.facts.holding(end) is not None or not call.had_a_chance(heard):
+            continue
+        until = call.after(heard)
+        began = [one.start for one in call.facts.voice if end <= one.start < until]
+        yield heard, began[0] if began else None
+
+
+def _yields(call: Call) -> Iterable[Sample]:
+    for heard in call.wanted():
+        if heard.over is not None:
+            gave_way = stopped(heard.over, heard.truth.start, YIELD_SECS)
+            after = heard.over.end - heard.truth.start
+            yield _sample(
+                call, heard, gave_way, note=f"the voice ended {after:.2f} s after {_what(heard)}"
+            )
+
+
+def _yield_latencies(call: Call) -> Iterable[Sample]:
+    for heard in call.wanted():
+        if heard.over is not None and stopped(heard.over, heard.truth.start, YIELD_SECS):
+            yield _sample(call, heard, heard.over.end - heard.truth.start, note=_what(heard))
+
+
+def _interrupting(call: Call) -> Iterable[Sample]:
+    for heard in call.wanted():
+        began = [
+            one
+            for one in call.facts.voice
+            for stretch in heard.speech
+            if stretch.start < one.start < stretch.end
+        ]
+        note = f"{began[0].text!r} was begun during {_what(heard)}" if began else ""
+        yield _sample(call, heard, len(began), note=note)
+
+
+def _ignored(call: Call, kind: str) -> Iterable[Sample]:
+    for heard in call.heard:
+        if heard.truth.kind != kind or heard.truth.takes_turn:
+            continue
+        if heard.over is not None:
+            trouble = _gave_way(call, heard, heard.over)
+        elif kind == "backchannel":
+            continue  # It is one only while somebody else speaks.
+        else:
+            trouble = _reacted(call, heard)
+        yield _sample(call, heard, not trouble, note=trouble)
+
+
+def _gave_way(call: Call, heard: Heard, voice: Voice) -> str:
+    """How the voice gave way to what it should have ignored; empty if it did not."""
+    asked = any(heard.truth.start < one.truth.start <= voice.end for one in call.wanted())
+    if voice.cut and voice.end <= heard.truth.end + IGNORE_SECS and not asked:
+        return f"{_what(heard)} cut the voice after {voice.end - heard.truth.start:.2f} s"
+    return ""
+
+
+def _reacted(call: Call, heard: Heard) -> str:
+    """How the silent agent reacted to what it should have ignored; empty if it did not."""
+    mine = {turn.number for turn in heard.turns}
+    for one in call.facts.voice:
+        within = heard.truth.start <= one.start <= heard.truth.end + RESPONSE_SECS
+        if within and (one.turn in mine or (one.turn == 0 and PHRASES["not_heard"] in one.text)):
+            return f"{_what(heard)} was answered with {one.text!r}"
+    return ""
+
+
+def _what(heard: Heard) -> str:
+    return repr(heard.truth.text) if heard.truth.text else f"a {heard.truth.kind}"
+
+
+def _sample(
+    call: Call, heard: Heard, value: float, *, at: float | None = None, note: str = ""
+) -> Sample:
+    turn = heard.answer or (heard.turns[-1] if heard.turns else None)
+    return sample(
+        call,
+        value,
+        turn=turn.number if turn else None,
+        utterance=heard.index,
+        at=heard.truth.start if at is None else at,
+        note=note,
+    )

@@ -1,0 +1,80 @@
+"""Is everything that was said in the document? Checked again, by the document itself."""
+
+from collections.abc import Iterable, Sequence
+
+from evals.scoring.facts import Turn
+from evals.scoring.matching import Call
+from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample
+from knowledge.check.support import unsupported
+from knowledge.loading.document import Document
+
+PAGE = "grounding"
+
+GROUNDING_CHECKS = ("sections", "support")
+"""The checks of a decision that fail when it says what it cannot cite."""
+
+
+def measure(calls: Sequence[Call], documents: Sequence[Document]) -> list[Metric]:
+    """Violations that were heard, and attempts that a check stopped.
+
+    Args:
+        calls: The calls.
+        documents: Those at hand; a call of another document is not checked again.
+    """
+    by_hash = {document.sha256: document for document in documents}
+    rechecked = gathered(calls, lambda call: _spoken(call, by_hash.get(call.facts.document_hash)))
+    unknown = sum(call.facts.document_hash not in by_hash for call in calls)
+    note = f"the document of {unknown} calls is not at hand (--knowledge)" if unknown else ""
+    return [
+        rate("grounding_violations", PAGE, rechecked, better="lower", note=note),
+        rate("stopped_claims", PAGE, gathered(calls, _stopped), better="lower"),
+    ]
+
+
+def claims(turn: Turn, document: Document) -> tuple[str, ...]:
+    """What an answer claims, in sentences that were heard, and the cited sections do not say."""
+    known = set(document.section_ids)
+    cited = [document.section(id) for id in turn.sections if id in known]
+    free = f"{document.title} {document.persona.name} {document.persona.greeting}"
+    return tuple(
+        claim
+        for sentence in turn.sentences
+        if sentence.audible
+        for claim in unsupported(sentence.text, cited, f"{turn.question} {free}")
+    )
+
+
+def _spoken(call: Call, document: Document | None) -> Iterable[Sample]:
+    if document is None:
+        return
+    for turn in call.facts.turns:
+        if turn.decision == "respond" and any(one.audible for one in turn.sentences):
+            found = claims(turn, document)
+            note = f"{', '.join(map(repr, found))} not in {', '.join(turn.sections)}"
+            yield _sample(call, turn, bool(found), note if found else "")
+
+
+def _stopped(call: Call) -> Iterable[Sample]:
+    for turn in call.facts.turns:
+        if turn.decision is None or turn.withdrawn:
+            continue
+        failed = [
+            check
+            for check in turn.record.get("checks", ())
+            if check["name"] in GROUNDING_CHECKS and not check["passed"]
+        ]
+        note = "; ".join(f"{check['name']}: {check['detail']}" for check in failed)
+        yield _sample(call, turn, bool(failed), note)
+
+
+def _sample(call: Call, turn: Turn, value: float, note: str) -> Sample:
+    heard = call.of_turn(turn.number)
+    mine = heard is not None and heard.answer is turn
+    return sample(
+        call,
+        value,
+        turn=turn.number,
+        utterance=heard.index if heard is not None and mine else None,
+        at=turn.at,
+        note=note,
+    )

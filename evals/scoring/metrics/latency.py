@@ -1,0 +1,67 @@
+"""How long a caller waits, and for which stage."""
+
+from collections.abc import Iterable, Sequence
+
+from evals.scoring.matching import Call
+from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
+from evals.scoring.statistics import percentile
+
+PAGE = "latency"
+
+DELAYS = (
+    "e2e_latency",
+    "transcription_delay",
+    "end_of_turn_delay",
+    "llm_ttft",
+    "llm_ttfs",
+    "tts_ttfb",
+)
+"""The delays of a turn's record, the whole wait first."""
+
+RANKS = (50, 95, 99)
+
+
+def measure(calls: Sequence[Call]) -> list[Metric]:
+    """The median and the tail of each delay."""
+    metrics = []
+    for delay in DELAYS:
+        samples = gathered(calls, lambda call, delay=delay: _samples(call, delay))  # type: ignore[misc]
+        for rank in RANKS:
+            metric = Metric(
+                f"{delay}_p{rank}", "s", "lower", PAGE, samples, statistic=percentile(rank)
+            )
+            metrics.append(metric if rank == 50 else _with_tail(metric))
+    return metrics
+
+
+def _with_tail(metric: Metric) -> Metric:
+    """The same, with only the samples at or above it as evidence."""
+    value = metric.value
+    tail = () if value is None else tuple(one for one in metric.samples if one.value >= value)
+    return Metric(
+        metric.name,
+        metric.unit,
+        metric.better,
+        metric.page,
+        metric.samples,
+        statistic=metric.statistic,
+        shown=tail,
+    )
+
+
+def _samples(call: Call, delay: str) -> Iterable[Sample]:
+    for turn in call.facts.turns:
+        value = turn.seconds(delay)
+        if turn.withdrawn or value is None:
+            continue
+        heard = call.of_turn(turn.number)
+        # A turn that should not have been is no sample of its utterance's.
+        mine = heard is not None and heard.answer is turn
+        yield sample(
+            call,
+            value,
+            turn=turn.number,
+            utterance=heard.index if heard is not None and mine else None,
+            at=turn.at,
+            note=turn.question,
+        )

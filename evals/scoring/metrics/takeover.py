@@ -1,0 +1,107 @@
+"""Full-Duplex-Bench: does the agent take the turn when it should, and only then?
+
+A takeover is a voice of a second or more, or of more than three words (Full-Duplex-Bench v1).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from evals.scoring.intervals import Interval
+from evals.scoring.matching import Call, Heard, taken_over
+from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample, seconds
+
+PAGE = "takeover"
+
+PAUSE_TARGET = 0.12
+SMOOTH_TARGET = 0.99
+
+
+def measure(calls: Sequence[Call]) -> list[Metric]:
+    """Takeover rates in its four situations, and the latencies of the two wanted ones."""
+    smooth = gathered(calls, lambda call: _taken(call, over=False))
+    interrupted = gathered(calls, lambda call: _taken(call, over=True))
+    return [
+        rate("pause_takeover", PAGE, gathered(calls, _pauses), better="lower", target=PAUSE_TARGET),
+        rate("backchannel_takeover", PAGE, gathered(calls, _backchannels), better="lower"),
+        rate("smooth_takeover", PAGE, smooth, better="higher", target=SMOOTH_TARGET),
+        seconds("smooth_latency", PAGE, gathered(calls, lambda call: _waits(call, over=False))),
+        rate("interruption_takeover", PAGE, interrupted, better="higher"),
+        seconds(
+            "interruption_latency", PAGE, gathered(calls, lambda call: _waits(call, over=True))
+        ),
+    ]
+
+
+def _pauses(call: Call) -> Iterable[Sample]:
+    for heard in call.wanted():
+        truth = heard.truth
+        for part, pause in enumerate(truth.pauses):
+            # What begins by the next pause was brought on by this one.
+            later = truth.pauses[part + 1 :]
+            until = later[0].start if later else truth.end
+            began = [one for one in call.facts.voice if pause.start <= one.start < until]
+            yield sample(
+                call,
+                taken_over(began),
+                turn=heard.turns[0].number if heard.turns else None,
+                utterance=heard.index,
+                part=part,
+                at=pause.start,
+                note=f"took over with {began[0].text!r}" if began else "",
+            )
+
+
+def _backchannels(call: Call) -> Iterable[Sample]:
+    for heard in call.heard:
+        if heard.truth.kind == "backchannel" and not heard.truth.takes_turn:
+            voices = [one for turn in heard.turns for one in turn.voice]
+            yield sample(
+                call,
+                taken_over(voices),
+                turn=heard.turns[-1].number if heard.turns else None,
+                utterance=heard.index,
+                at=heard.truth.start,
+                note=f"answered {heard.truth.text!r} with {voices[0].text!r}" if voices else "",
+            )
+
+
+def _situations(call: Call, *, over: bool) -> Iterable[Heard]:
+    for heard in call.wanted():
+        if (heard.over is not None) == over and call.had_a_chance(heard):
+            yield heard
+
+
+def _answered(call: Call, heard: Heard) -> Interval | None:
+    """When the answer was heard, if it took the turn before the caller spoke again."""
+    answer = heard.answer
+    voices = [one for one in answer.voice if one.start < call.after(heard)] if answer else []
+    brief = heard.truth.kind == "courtesy"  # "You're welcome." is all there is to say.
+    if not voices or not (brief or taken_over(voices)):
+        return None
+    return Interval(voices[0].start, voices[-1].end)
+
+
+def _taken(call: Call, *, over: bool) -> Iterable[Sample]:
+    for heard in _situations(call, over=over):
+        found = _answered(call, heard)
+        yield sample(
+            call,
+            found is not None,
+            turn=heard.answer.number if heard.answer else None,
+            utterance=heard.index,
+            at=heard.truth.end,
+            note="" if found else f"{heard.truth.text!r} was not answered",
+        )
+
+
+def _waits(call: Call, *, over: bool) -> Iterable[Sample]:
+    for heard in _situations(call, over=over):
+        found = _answered(call, heard)
+        if found is not None:
+            yield sample(
+                call,
+                max(0.0, found.start - heard.truth.end),
+                turn=heard.answer.number if heard.answer else None,
+                utterance=heard.index,
+                at=heard.truth.end,
+                note=heard.truth.text,
+            )

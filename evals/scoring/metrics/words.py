@@ -1,0 +1,79 @@
+"""Word error rate: how much of what was said the recogniser got wrong."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from evals.scoring.matching import Call, Heard
+from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
+
+PAGE = "word-error-rate"
+
+
+def measure(calls: Sequence[Call]) -> list[Metric]:
+    """The word error rate of the callers' turns."""
+    samples = gathered(calls, _samples)
+    return [Metric("word_error_rate", "ratio", "lower", PAGE, samples)]
+
+
+def by_tag(calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """The word error rate of the calls of each tag."""
+    tags = sorted({tag for call in calls if call.truth for tag in call.truth.tags})
+    rows = []
+    for tag in tags:
+        tagged = [call for call in calls if call.truth and tag in call.truth.tags]
+        samples = gathered(tagged, _samples)
+        if samples:
+            words = sum(one.weight for one in samples)
+            wrong = sum(one.value * one.weight for one in samples)
+            rows.append(
+                {"tag": tag, "calls": len(tagged), "words": int(words), "wer": wrong / words}
+            )
+    return rows
+
+
+def errors(reference: str, hypothesis: str) -> tuple[int, int]:
+    """Wrong words, and words of the reference, both normalised as Whisper's paper has it.
+
+    The normaliser spells out contractions, takes numbers to digits and British spelling to
+    American, and drops punctuation, case and fillers.
+    """
+    import jiwer
+
+    said, heard = _normaliser()(reference), _normaliser()(hypothesis)
+    if not said:
+        return len(heard.split()), 0
+    found = jiwer.process_words(said, heard)
+    wrong = found.substitutions + found.deletions + found.insertions
+    return wrong, found.hits + found.substitutions + found.deletions
+
+
+@cache
+def _normaliser() -> Any:
+    from whisper_normalizer.english import EnglishTextNormalizer  # type: ignore[import-untyped]
+
+    return EnglishTextNormalizer()
+
+
+def _samples(call: Call) -> Iterable[Sample]:
+    before: list[Heard] = []
+    for heard in call.wanted():
+        if heard.joined:
+            before.append(heard)
+            continue
+        together = [*before, heard]
+        before = []
+        reference = " ".join(one.truth.text for one in together)
+        hypothesis = " ".join(one.understood for one in together)
+        answer = heard.answer
+        wrong, words = errors(reference, hypothesis)
+        if words:
+            yield sample(
+                call,
+                wrong / words,
+                weight=words,
+                turn=answer.number if answer else None,
+                utterance=heard.index,
+                at=heard.truth.start,
+                note=f"{reference!r} was heard as {hypothesis!r}" if wrong else "",
+            )

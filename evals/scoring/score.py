@@ -1,0 +1,214 @@
+"""A run, scored: every metric of it, with the turns behind each."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evals.scoring.calls import Run
+from evals.scoring.facts import Turn
+from evals.scoring.intervals import Interval
+from evals.scoring.matching import Call, Heard, match
+from evals.scoring.metrics import (
+    barge_in,
+    calibration,
+    citations,
+    cost,
+    decisions,
+    eva,
+    floor,
+    grounding,
+    latency,
+    takeover,
+    words,
+)
+from evals.scoring.metrics.metric import NEEDS_TRUTH, NONE_CAME, Metric, Sample
+from evals.scoring.truth import Truth
+from knowledge.loading.document import Document
+
+SCORES_FILE = "scores.json"
+
+WITHOUT_TRUTH = frozenset({latency.PAGE, grounding.PAGE, cost.PAGE})
+"""Pages of the metrics that need no truth."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A scored run.
+
+    Parameters:
+        run: The run.
+        calls: Its calls, each with its truth.
+        metrics: By name.
+        tables: What is more than a number.
+    """
+
+    run: Run
+    calls: tuple[Call, ...]
+    metrics: Mapping[str, Metric]
+    tables: Mapping[str, Any]
+
+    @property
+    def turns(self) -> int:
+        """How many turns its calls have."""
+        return sum(len(call.facts.turns) for call in self.calls)
+
+    def beside(self, metric: Metric) -> "Scores":
+        """The same with one more metric."""
+        return replace(self, metrics={**self.metrics, metric.name: metric})
+
+    def as_dict(self) -> dict[str, Any]:
+        """As ``scores.json`` holds it."""
+        return {
+            "run": self.run.name,
+            "n_calls": len(self.calls),
+            "n_turns": self.turns,
+            "metrics": {name: _metric(metric) for name, metric in self.metrics.items()},
+            "tables": dict(self.tables),
+            "calls": [_call(call) for call in self.calls],
+            "unreadable": [asdict(one) for one in self.run.unreadable],
+        }
+
+    def write(self, path: Path) -> None:
+        """Write ``scores.json``."""
+        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", "utf-8")
+
+
+def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> Scores:
+    """Score a run.
+
+    Args:
+        run: The run.
+        truth: What should have happened in its calls.
+        documents: Those that its answers may be checked against again.
+    """
+    calls = tuple(
+        match(facts, truth.of(facts.source, facts.name) if truth else None) for facts in run.calls
+    )
+    metrics = [
+        *words.measure(calls),
+        *latency.measure(calls),
+        *eva.measure(calls),
+        *takeover.measure(calls),
+        *floor.measure(calls),
+        *barge_in.measure(calls),
+        *decisions.measure(calls),
+        *citations.measure(calls),
+        *grounding.measure(calls, documents),
+        *calibration.measure(calls),
+        *cost.measure(calls),
+    ]
+    known = any(call.truth for call in calls)
+    return Scores(
+        run=run,
+        calls=calls,
+        metrics={one.name: _explained(one, known=known) for one in metrics},
+        tables={"reliability": calibration.reliability(calls), "wer_by_tag": words.by_tag(calls)},
+    )
+
+
+def _explained(metric: Metric, *, known: bool) -> Metric:
+    """The metric, and why it has no value, if it has none."""
+    if metric.samples or metric.note:
+        return metric
+    needs = metric.page not in WITHOUT_TRUTH and not known
+    return replace(metric, note=NEEDS_TRUTH if needs else NONE_CAME)
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {
+        "value": _finite(metric.value),
+        "unit": metric.unit,
+        "better": metric.better,
+        "ci95": list(metric.ci95) if metric.ci95 else None,
+        "n": len(metric.samples),
+        "target": metric.target,
+        "definition": metric.definition,
+        "note": metric.note,
+        "evidence": [_evidence(one) for one in metric.evidence],
+    }
+
+
+def _evidence(one: Sample) -> dict[str, Any]:
+    return {
+        "call": one.call,
+        "turn": one.turn,
+        "utterance": one.utterance,
+        "at": round(one.at, 3),
+        "value": one.value,
+        "note": one.note,
+    }
+
+
+def _call(call: Call) -> dict[str, Any]:
+    facts, truth = call.facts, call.truth
+    return {
+        "file": facts.name,
+        "source": facts.source,
+        "digest": facts.digest,
+        "title": truth.title if truth else "",
+        "tags": list(truth.tags) if truth else [],
+        "voice": truth.voice if truth else "",
+        "seconds": facts.seconds,
+        "reason": facts.reason,
+        "cost_micros": facts.micros,
+        "errors": list(facts.errors),
+        "missing": [{"stage": stage, "what": what} for stage, what in facts.missing],
+        "caller_speech": _pairs(facts.speech),
+        "agent_voice": [
+            {
+                "turn": one.turn,
+                "start": one.start,
+                "end": one.end,
+                "audible": _pairs(one.audible),
+                "text": one.text,
+                "cut": one.cut,
+            }
+            for one in facts.voice
+        ],
+        "ducks": _pairs(facts.ducks),
+        "interruptions": list(facts.interruptions),
+        "utterances": [_heard(one) for one in call.heard],
+        "turns": [_turn(call, one) for one in facts.turns],
+    }
+
+
+def _heard(heard: Heard) -> dict[str, Any]:
+    return {
+        "index": heard.index,
+        **asdict(heard.truth),
+        "pauses": _pairs(heard.truth.pauses),
+        "sections": list(heard.truth.sections),
+        "turns": [turn.number for turn in heard.turns],
+        "answer": heard.answer.number if heard.answer else None,
+        "agent_was_speaking": heard.over is not None,
+        "joined": heard.joined,
+    }
+
+
+def _turn(call: Call, turn: Turn) -> dict[str, Any]:
+    heard = call.of_turn(turn.number)
+    return {
+        **turn.record,
+        "utterance": heard.index if heard else None,
+        "truth": _heard(heard) if heard else None,
+        "times": {
+            "speech_end": turn.at,
+            "speech_end_in_source": call.facts.recorded(turn.at),
+            "answer_start": turn.begins,
+            "answer_end": max((one.end for one in turn.voice), default=None),
+            "utterance_start": heard.truth.start if heard else None,
+            "utterance_end": heard.truth.end if heard else None,
+        },
+    }
+
+
+def _pairs(intervals: Sequence[Interval]) -> list[list[float]]:
+    return [[one.start, one.end] for one in intervals]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,129 @@
+"""What is refused whatever the document says."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from knowledge.loading.document import Document
+from knowledge.loading.section import SensitiveTopic
+from knowledge.words import spaced, stem, tokens
+
+_POSSESSIVES = frozenset(spaced("her his their your hers theirs yours"))
+_PERSONS = frozenset(spaced("she he they you her him them"))
+_GAP = 4  # words that a lone ``*`` may stand for, at most
+
+
+def topic_of(text: str, document: Document) -> SensitiveTopic | None:
+    """The sensitive topic that the text asks about, if any.
+
+    A phrase matches words that follow each other, in any inflection (``salary``, ``salaries``).
+    In a phrase, ``her`` stands for any possessive (``their``, ``Grace's``), ``she`` for any person
+    (``he``, ``you``, a name in the title), ``*`` for up to four words, ``word*`` for any ending
+    and a last ``$`` for the end of the text.
+
+    Parameters:
+        text: What a caller asked, or what a brain means to say.
+        document: The document, whose front matter lists the topics.
+    """
+    written = tuple((token.key, token.text.lower()) for token in tokens(text))
+    phrases = _phrases(document.sensitive, document.title)
+    found = len(document.sensitive)
+    for at, word in enumerate(written):
+        for topic, pattern in phrases.that_may_begin_with(*word):
+            if topic < found and _matches(pattern, written[at:], phrases.names):
+                found = topic
+    return document.sensitive[found] if found < len(document.sensitive) else None
+
+
+_Phrase = tuple[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrases:
+    """A document's phrases, each with the place of its topic, by what they begin with.
+
+    There are hundreds of them, and each sentence is held against all before it is spoken.
+
+    Parameters:
+        names: What ``she`` stands for beside the pronouns.
+        by_stem: Those that begin with a word, by its stem.
+        possessive: Those that begin with ``her``.
+        person: Those that begin with ``she``.
+        rest: All others.
+    """
+
+    names: frozenset[str]
+    by_stem: Mapping[str, Sequence[_Phrase]]
+    possessive: Sequence[_Phrase]
+    person: Sequence[_Phrase]
+    rest: Sequence[_Phrase]
+
+    def that_may_begin_with(self, key: str, text: str) -> Iterator[_Phrase]:
+        """Those whose first word this may be."""
+        yield from self.by_stem.get(stem(key), ())
+        if _is("her", key, text, self.names):
+            yield from self.possessive
+        if _is("she", key, text, self.names):
+            yield from self.person
+        yield from self.rest
+
+
+@lru_cache(maxsize=16)
+def _phrases(topics: tuple[SensitiveTopic, ...], title: str) -> _Phrases:
+    by_stem: defaultdict[str, list[_Phrase]] = defaultdict(list)
+    others: dict[str, list[_Phrase]] = {"her": [], "she": [], "": []}
+    for place, topic in enumerate(topics):
+        for phrase in topic.phrases:
+            pattern = tuple(phrase.lower().split())
+            first = pattern[0] if pattern else ""
+            if first in ("her", "she"):
+                others[first].append((place, pattern))
+            elif first in ("", "$") or first.endswith("*"):
+                others[""].append((place, pattern))
+            else:
+                by_stem[stem(_key(first))].append((place, pattern))
+    names = frozenset(token.key for token in tokens(title)) | {"candidate"}
+    return _Phrases(names, dict(by_stem), others["her"], others["she"], others[""])
+
+
+def _matches(
+    pattern: Sequence[str], written: Sequence[tuple[str, str]], names: frozenset[str]
+) -> bool:
+    if not pattern:
+        return True
+    if pattern[0] == "$":
+        return not written
+    if pattern[0] == "*":
+        return any(
+            _matches(pattern[1:], written[skip:], names)
+            for skip in range(min(_GAP, len(written)) + 1)
+        )
+    return (
+        bool(written)
+        and _is(pattern[0], *written[0], names)
+        and _matches(pattern[1:], written[1:], names)
+    )
+
+
+def _is(wanted: str, key: str, text: str, names: frozenset[str]) -> bool:
+    if wanted.endswith("*"):
+        return key.startswith(_key(wanted[:-1]))
+    if wanted == "her":
+        return key in _POSSESSIVES or text.endswith(("'s", "s'"))
+    if wanted == "she":
+        return key in _PERSONS or key in names
+    return _inflected(_key(wanted), key) and ("'" not in text or text.endswith(("'s", "s'")))
+
+
+@lru_cache(maxsize=4096)
+def _key(word: str) -> str:
+    return "".join(token.key for token in tokens(word))
+
+
+@lru_cache(maxsize=16384)
+def _inflected(wanted: str, key: str) -> bool:
+    # A stem alone would take "refer" for "reference".
+    return key == wanted or (
+        stem(key) == stem(wanted) and key[: len(wanted) - 1] == wanted[: len(wanted) - 1]
+    )

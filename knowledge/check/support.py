@@ -1,0 +1,169 @@
+"""Does the document say so? What an answer claims, checked against what it cites.
+
+The check is on what can be checked without judgement: numbers, dates and proper names. It errs
+on the side of refusing.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from knowledge.claims import Claim, claims, months, numbers, word_forms
+from knowledge.loading.section import Section
+from knowledge.words import content_stems, spaced, stem, tokens
+
+# Abbreviations that everyone expands alike; others are expanded only as the text itself does.
+_EXPANSIONS = (
+    ("us", "usa", "united states"),
+    ("uk", "united kingdom", "britain"),
+    ("eu", "european union"),
+    ("un", "united nations"),
+    ("phd", "doctorate", "doctoral", "doctor of philosophy"),
+    ("ba", "bachelor", "bachelor of arts"),
+    ("bs", "bsc", "bachelor", "bachelor of science"),
+    ("ma", "master", "master of arts"),
+    ("ms", "msc", "master", "master of science"),
+    ("dr", "doctor", "phd", "doctorate"),
+    ("prof", "professor"),
+)
+_DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, American
+_JOINING = frozenset(spaced("of the and for in on to a an at"))
+
+
+def unsupported(sentence: str, cited: Sequence[Section], question: str) -> tuple[str, ...]:
+    """What the sentence claims that neither the cited sections nor the question say.
+
+    Parameters:
+        sentence: One sentence of an answer.
+        cited: The sections it cites; none for small talk.
+        question: What was asked. Whatever else the speaker may name freely (the document's title,
+            the persona's name) may be appended to it.
+
+    Returns:
+        The unsupported numbers, dates and names as written, each once; ``()`` when supported.
+    """
+    said = [*(_said(section.text) for section in cited), _said(question)]
+    return tuple(
+        dict.fromkeys(
+            claim.text
+            for claim in claims(sentence)
+            if not any(source.supports(claim) for source in said)
+        )
+    )
+
+
+def prepare(sections: Sequence[Section]) -> None:
+    """Read what sections say once, so that no call waits for it.
+
+    Reading a section costs milliseconds; what was read is kept for the sections used last.
+    """
+    for section in sections:
+        _said(section.text)
+        for line in section.lines:
+            _stems(line.text)
+
+
+def supporting_lines(sentence: str, cited: Sequence[Section]) -> tuple[int, ...]:
+    """Source line numbers that the sentence rests on, in order.
+
+    A line counts when it holds at least half as much of the sentence's meaning (content words;
+    numbers and names twice) as the best line does. A heading counts only where nothing else does.
+    """
+    wanted = _weights(sentence)
+    scored = [
+        (sum(weight for word, weight in wanted.items() if word in _stems(line.text)), line)
+        for section in cited
+        for line in section.lines
+    ]
+    body = [(score, line) for score, line in scored if line.kind != "heading" and score > 0]
+    chosen = body or [(score, line) for score, line in scored if score > 0]
+    if not chosen:
+        return ()
+    best = max(score for score, _ in chosen)
+    kept = [line for score, line in chosen if score >= 0.5 * best]
+    exact = [line for line in kept if sentence.strip() in line.text]
+    return tuple(sorted({line.number for line in exact or kept}))
+
+
+def _weights(sentence: str) -> dict[str, float]:
+    named = {stem(claim.value) for claim in claims(sentence)}
+    return {word: 2.0 if word in named else 1.0 for word in content_stems(sentence)}
+
+
+@lru_cache(maxsize=4096)
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(content_stems(text))
+
+
+class _Said:
+    """Everything that a text may be quoted for."""
+
+    def __init__(self, text: str) -> None:
+        self.numbers = numbers(text)
+        self.months = months(text)
+        self.words = set(word_forms(text))
+        lowered = " ".join(token.key for token in tokens(text))
+        for group in _EXPANSIONS:
+            if any(re.search(rf"\b{form}\b", lowered) for form in group):
+                self.words.update(word for form in group for word in form.split())
+        self.initials = _initials(text)
+
+    def supports(self, claim: Claim) -> bool:
+        match claim.kind:
+            case "number":
+                return claim.value in self.numbers
+            case "decade":
+                return self._decade(claim.value)
+            case "century":
+                return claim.value in self.numbers or any(
+                    len(n) == 4 and n[:2] == str(int(claim.value) - 1) for n in self.numbers
+                )
+            case "month":
+                return claim.value in self.months
+            case "name":
+                return self._name(claim)
+
+    def _decade(self, decade: str) -> bool:
+        if decade in self.numbers:
+            return True
+        tens = decade.rstrip("s")[:-1]
+        return any(
+            len(number) == 4 and number.isdigit() and number[:3].endswith(tens)
+            for number in (value.rstrip("s") for value in self.numbers)
+        )
+
+    def _name(self, claim: Claim) -> bool:
+        halves = [half for half in re.split(r"-", claim.text.lower()) if half]
+        if self._word(claim.value) or claim.value in self.initials:
+            return True
+        return len(halves) > 1 and all(
+            self._word(half) or (half.isdigit() and half in self.numbers) for half in halves
+        )
+
+    def _word(self, word: str) -> bool:
+        if word in self.words or stem(word) in self.words:
+            return True
+        return any(
+            word == other + ending or other == word + ending
+            for other in self.words
+            if len(other) >= 5
+            for ending in _DEMONYMS
+        )
+
+
+@lru_cache(maxsize=1024)
+def _said(text: str) -> _Said:
+    return _Said(text)
+
+
+def _initials(text: str) -> frozenset[str]:
+    """Acronyms of the runs of capitalised words, as ``uss`` for United States Ship."""
+    found: set[str] = set()
+    run = ""
+    for token in tokens(text):
+        if token.capital and token.text[0].isupper():
+            run += token.key[0]
+            found.update(run[start:] for start in range(len(run) - 1))
+        elif token.key not in _JOINING:
+            run = ""
+    return frozenset(found)

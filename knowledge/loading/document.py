@@ -1,0 +1,193 @@
+"""A document that can be called: what was loaded, and from where."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from knowledge.claims import MONTHS
+from knowledge.loading import frontmatter, markdown, resume
+from knowledge.loading.section import (
+    DocumentError,
+    Line,
+    LineKind,
+    Persona,
+    Section,
+    SensitiveTopic,
+)
+from knowledge.words import STOPWORDS, tokens, unique
+
+__all__ = [
+    "MAX_BYTES",
+    "Document",
+    "DocumentError",
+    "Line",
+    "LineKind",
+    "Persona",
+    "Section",
+    "SensitiveTopic",
+    "load",
+]
+
+MAX_BYTES = 250_000
+"""The largest file that is loaded, some forty thousand words: it is read in within a minute."""
+
+_BUNDLED = "grace-hopper.md"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document, its persona and its limits. Immutable; shared by all calls of a process.
+
+    Parameters:
+        title: What the document is about, e.g. ``"Grace Hopper"``.
+        subtitle: One line under it; may be empty.
+        language: BCP 47 tag, e.g. ``"en"``.
+        sections: In the order of the source; never empty.
+        persona: Who speaks for it.
+        sensitive: What is never answered.
+        sources: Where its facts come from, one published source each.
+        name: The file's name, without its folder.
+        sha256: Of the file's bytes, in hexadecimal.
+    """
+
+    title: str
+    subtitle: str
+    language: str
+    sections: tuple[Section, ...]
+    persona: Persona
+    sensitive: tuple[SensitiveTopic, ...]
+    sources: tuple[str, ...]
+    name: str
+    sha256: str
+
+    @property
+    def section_ids(self) -> tuple[str, ...]:
+        """Ids of all sections, in the order of the source."""
+        return tuple(section.id for section in self.sections)
+
+    def section(self, id: str) -> Section:
+        """The section with that id.
+
+        Raises:
+            KeyError: There is none; the message lists those that exist.
+        """
+        for section in self.sections:
+            if section.id == id:
+                return section
+        known = ", ".join(self.section_ids)
+        raise KeyError(f"{self.name} has no section {id!r}; it has: {known}")
+
+    def proper_nouns(self) -> tuple[str, ...]:
+        """Names that a recogniser should know, the most useful first, each once.
+
+        First the title, then names that no dictionary holds (``FLOW-MATIC``, ``A-0``), then the
+        others by how often they occur.
+        """
+        counted: Counter[str] = Counter()
+        for section in self.sections:
+            for line in section.lines:
+                if line.kind != "heading":
+                    counted.update(_names(line.text))
+        ranked = sorted(counted, key=lambda name: (not _odd(name), -counted[name]))
+        title = [self.title] if any(c.isupper() for c in self.title) else []
+        seen: dict[str, str] = {}
+        for name in [*title, *ranked]:
+            seen.setdefault(name.lower(), name)
+        return tuple(seen.values())
+
+
+def load(path: Path | None = None) -> Document:
+    """Load a Markdown file with headings, or a JSON Resume (``.json``, schema 1.0).
+
+    Parameters:
+        path: The file; ``None`` for the bundled CV of Grace Hopper.
+
+    Raises:
+        DocumentError: It cannot be used; the message is one sentence that names what is wrong.
+    """
+    if path is None:
+        name = _BUNDLED
+        raw = resources.files("knowledge").joinpath(name).read_bytes()
+    else:
+        name = path.name
+        raw = _read(path)
+    try:
+        source = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DocumentError(f"{name}: it is not UTF-8 text (line {line})") from error
+    if not source.strip():
+        raise DocumentError(f"{name}: it is empty")
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    return _document(source, name, hashlib.sha256(raw).hexdigest())
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise DocumentError(f"{path}: it is a folder; name a Markdown file or a JSON Resume")
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DocumentError(f"{path}: it is {size} bytes; {MAX_BYTES} are allowed")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DocumentError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise DocumentError(f"{path}: it cannot be read: {error.strerror}") from error
+
+
+def _document(source: str, name: str, sha256: str) -> Document:
+    if name.lower().endswith(".json"):
+        head = frontmatter.read("", name)
+        title, subtitle, sections = resume.parse(source, name)
+    else:
+        yaml, body, offset = markdown.split(source)
+        head = frontmatter.read(yaml, name)
+        title, sections = markdown.parse(body, offset=offset)
+        if not title:
+            raise DocumentError(f"{name}: it has no headings; its sections are what answers cite")
+        title, subtitle = head.title or title, head.subtitle
+    if not any(line.kind != "heading" for section in sections for line in section.lines):
+        raise DocumentError(f"{name}: it has headings, but nothing under them to answer from")
+    return Document(
+        title=title,
+        subtitle=subtitle,
+        language=head.language,
+        sections=sections,
+        persona=head.speaker(title),
+        sensitive=head.topics(),
+        sources=tuple(head.sources),
+        name=name,
+        sha256=sha256,
+    )
+
+
+def _names(text: str) -> Iterator[str]:
+    """Runs of capitalised words that do not just open a sentence."""
+    run: list[str] = []
+    for token in tokens(text):
+        named = (
+            token.text[0].isupper()
+            and (not token.initial or _odd(token.text))
+            and token.key not in STOPWORDS
+            and token.key not in MONTHS
+        )
+        touching = not run or text[token.start - 1 : token.start] == " "
+        if named and touching:
+            run.append(token.text.removesuffix("'s"))
+            continue
+        if run:
+            yield " ".join(run)
+        run = [token.text.removesuffix("'s")] if named else []
+    if run:
+        yield " ".join(run)
+
+
+def _odd(name: str) -> bool:
+    return any(
+        len(word) > 1 and (any(c.isupper() for c in word[1:]) or any(c.isdigit() for c in word))
+        for word in unique(name.split())
+    )

@@ -1,0 +1,309 @@
+"""JSON Resume (schema 1.0), told in sentences.
+
+Contact details and references are left out on purpose: they are in the file, but not for callers.
+See https://jsonresume.org/schema for the fields.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from knowledge.loading.frontmatter import complaint
+from knowledge.loading.markdown import distinct, slug
+from knowledge.loading.resume_schema import Award, Certificate, Publication, Resume, Skill, Spell
+from knowledge.loading.section import DocumentError, Line, LineKind, Section
+from knowledge.words import spaced
+
+_MONTHS = spaced(
+    "January February March April May June July August September October November December"
+)
+# What callers ask of each part of any resume.
+_ASKED = {
+    part: tuple(f"{question}?" for question in questions.split("? "))
+    for part, questions in {
+        "about": "Who is she? What does she do? Where is she based? Where does she live",
+        "work": "Where did she work? What was her job? What experience does she have? "
+        "What was her career",
+        "volunteering": "Does she volunteer? What voluntary work has she done",
+        "education": "Where did she study? What degree does she have? What did she study? "
+        "Which university did she go to? What are her qualifications",
+        "projects": "What projects has she worked on? What has she built",
+        "awards": "What awards has she won? Has she received any prizes or honours",
+        "certificates": "What certificates does she hold? Is she certified",
+        "publications": "What has she published? Has she written any papers or books",
+        "skills": "What skills does she have? What is she good at? Which tools does she know",
+        "languages": "Which languages does she speak",
+        "interests": "What are her hobbies? What are her interests? What does she do for fun",
+    }.items()
+}
+
+_NOW = (
+    "Where does she work now?",
+    "Who does she work for?",
+    "What is her current job?",
+    "What is her role now?",
+)
+
+Path = tuple[str | int, ...]
+
+
+def parse(source: str, name: str) -> tuple[str, str, tuple[Section, ...]]:
+    """Title, subtitle and sections of a JSON Resume.
+
+    Parameters:
+        source: The file's text.
+        name: The file's name, for messages.
+
+    Raises:
+        DocumentError: It is not JSON, or a field is not what the schema says.
+    """
+    try:
+        found = json.loads(source)
+    except json.JSONDecodeError as error:
+        raise DocumentError(
+            f"{name}: it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    if not isinstance(found, dict):
+        raise DocumentError(f"{name}: it is a JSON {type(found).__name__}; it must be an object")
+    try:
+        resume = Resume.model_validate(found)
+    except ValidationError as error:
+        raise DocumentError(f"{name}: {complaint(error, 'JSON Resume field')}") from error
+    if not resume.basics.name:
+        raise DocumentError(
+            f"{name}: JSON Resume field basics.name is missing: whose resume is it?"
+        )
+    sections = tuple(_Told(resume, _numbers(source)).sections())
+    return resume.basics.name, resume.basics.label, sections
+
+
+class _Told:
+    """Sections of one resume, its subject named so that every sentence stands alone."""
+
+    def __init__(self, resume: Resume, numbers: dict[Path, int]) -> None:
+        self._resume = resume
+        self._numbers = numbers
+        self._who = resume.basics.name
+
+    def sections(self) -> Iterator[Section]:
+        resume, who = self._resume, self._who
+        taken: list[str] = []
+        for title, path, lines in self._told(resume, who):
+            if not lines:
+                continue
+            id = distinct("/".join(slug(part) for part in title), taken)
+            taken.append(id)
+            number = self._at(path)
+            now = f"{who} works at "
+            yield Section(
+                id=id,
+                title=title[-1],
+                level=len(title),
+                questions=_ASKED.get(slug(title[0]), ()),
+                lines=(
+                    Line(number, title[-1], "heading", id),
+                    *(
+                        Line(self._at(at), text, kind, id, _NOW if text.startswith(now) else ())
+                        for at, text, kind in lines
+                    ),
+                ),
+            )
+
+    def _told(
+        self, resume: Resume, who: str
+    ) -> Iterator[tuple[tuple[str, ...], Path, list[tuple[Path, str, LineKind]]]]:
+        basics = resume.basics
+        about: list[tuple[Path, str, LineKind]] = []
+        if basics.label:
+            about.append((("basics", "label"), f"{who} is {_article(basics.label)}.", "text"))
+        if basics.summary:
+            about.append((("basics", "summary"), _stop(basics.summary), "text"))
+        if basics.location and (place := _join(basics.location.city, basics.location.region)):
+            about.append((("basics", "location"), f"{who} is based in {place}.", "text"))
+        yield ("About",), ("basics",), about
+
+        for at, job in enumerate(resume.work):
+            place = job.name or "an employer"
+            text = f"{who} {'worked' if job.endDate else 'works'} at {place}"
+            text += f" as {_article(job.position)}" if job.position else ""
+            text += f" in {job.location}" if job.location else ""
+            note = [(("work", at, "description"), job.description)]
+            yield ("Work", place), ("work", at), self._spell(("work", at), text, job, note)
+        for at, post in enumerate(resume.volunteer):
+            place = post.organization or "an organisation"
+            text = f"{who} volunteered at {place}"
+            text += f" as {_article(post.position)}" if post.position else ""
+            yield (
+                ("Volunteering", place),
+                ("volunteer", at),
+                self._spell(("volunteer", at), text, post),
+            )
+        for at, school in enumerate(resume.education):
+            place = school.institution or "a school"
+            text = (
+                f"{who} studied {school.area} at {place}"
+                if school.area
+                else f"{who} studied at {place}"
+            )
+            text += f" for {_article(school.studyType)}" if school.studyType else ""
+            note = [
+                (
+                    ("education", at, "score"),
+                    f"The score there was {school.score}" if school.score else "",
+                )
+            ]
+            if school.courses:
+                courses = f"Courses at {place} included {_listed(school.courses)}"
+                note.append((("education", at, "courses"), courses))
+            yield (
+                ("Education", place),
+                ("education", at),
+                self._spell(("education", at), text, school, note),
+            )
+        for at, project in enumerate(resume.projects):
+            title = project.name or "a project"
+            text = f"{who} worked on {title}"
+            text += f" as {_listed(project.roles)}" if project.roles else ""
+            text += f" for {project.entity}" if project.entity else ""
+            note = [(("projects", at, "description"), project.description)]
+            if project.keywords:
+                used = f"{title} used {_listed(project.keywords)}"
+                note.append((("projects", at, "keywords"), used))
+            yield (
+                ("Projects", title),
+                ("projects", at),
+                self._spell(("projects", at), text, project, note),
+            )
+
+        yield self._list("Awards", "awards", [self._award(award) for award in resume.awards])
+        yield self._list(
+            "Certificates", "certificates", [self._certificate(c) for c in resume.certificates]
+        )
+        yield self._list(
+            "Publications", "publications", [self._publication(p) for p in resume.publications]
+        )
+        yield self._list("Skills", "skills", [_skill(skill) for skill in resume.skills])
+        spoken = [
+            f"{who} speaks {each.language}" + (f": {each.fluency}" if each.fluency else "")
+            for each in resume.languages
+        ]
+        yield self._list("Languages", "languages", spoken)
+        liked = [
+            f"{who} is interested in {each.name}"
+            + (f": {_listed(each.keywords)}" if each.keywords else "")
+            for each in resume.interests
+        ]
+        yield self._list("Interests", "interests", liked)
+
+    def _spell(
+        self, path: Path, opening: str, spell: Spell, notes: Iterable[tuple[Path, str]] = ()
+    ) -> list[tuple[Path, str, LineKind]]:
+        text = opening + _when(spell.startDate, spell.endDate)
+        lines: list[tuple[Path, str, LineKind]] = [(path, _stop(text), "text")]
+        lines.extend((at, _stop(note), "text") for at, note in notes if note)
+        if spell.summary:
+            lines.append(((*path, "summary"), _stop(spell.summary), "text"))
+        for at, highlight in enumerate(spell.highlights):
+            if highlight:
+                lines.append(((*path, "highlights", at), _stop(highlight), "item"))
+        return lines
+
+    def _list(
+        self, title: str, field: str, texts: Sequence[str]
+    ) -> tuple[tuple[str, ...], Path, list[tuple[Path, str, LineKind]]]:
+        lines: list[tuple[Path, str, LineKind]] = [
+            ((field, at), _stop(text), "item") for at, text in enumerate(texts) if text
+        ]
+        return (title,), (field,), lines
+
+    def _award(self, award: Award) -> str:
+        text = f"{self._who} received {award.title}" if award.title else ""
+        text += f" from {award.awarder}" if text and award.awarder else ""
+        return text and text + _on(award.date) + (f". {award.summary}" if award.summary else "")
+
+    def _certificate(self, certificate: Certificate) -> str:
+        text = f"{self._who} holds the certificate {certificate.name}" if certificate.name else ""
+        text += f" from {certificate.issuer}" if text and certificate.issuer else ""
+        return text and text + (f", dated {_date(certificate.date)}" if certificate.date else "")
+
+    def _publication(self, work: Publication) -> str:
+        text = f"{self._who} published {work.name}" if work.name else ""
+        text += f" with {work.publisher}" if text and work.publisher else ""
+        return text and text + _on(work.releaseDate) + (f". {work.summary}" if work.summary else "")
+
+    def _at(self, path: Path) -> int:
+        while path and path not in self._numbers:
+            path = path[:-1]
+        return self._numbers.get(path, 1)
+
+
+def _skill(skill: Skill) -> str:
+    text = skill.name
+    text += f" ({skill.level.lower()})" if text and skill.level else ""
+    return f"{text}: {_listed(skill.keywords)}" if skill.keywords else text
+
+
+def _numbers(source: str) -> dict[Path, int]:
+    """Source line of every value, by its path; JSON's positions are YAML's."""
+    found: dict[Path, int] = {}
+    try:
+        root: Any = yaml.compose(source.replace("\t", " "), Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return found  # JSON that YAML 1.1 cannot read: every line is then cited as the first
+    waiting: list[tuple[Path, Any]] = [((), root)]
+    while waiting:
+        path, node = waiting.pop()
+        found[path] = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            waiting.extend(((*path, str(name.value)), value) for name, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(((*path, at), value) for at, value in enumerate(node.value))
+    return found
+
+
+def _date(date: str) -> str:
+    year, *rest = date.split("-")
+    if not rest or not 1 <= int(rest[0]) <= 12:
+        return year
+    month = _MONTHS[int(rest[0]) - 1]
+    return f"{month} {year}" if len(rest) == 1 else f"{int(rest[1])} {month} {year}"
+
+
+def _when(start: str | None, end: str | None) -> str:
+    if start and end:
+        return f" from {_date(start)} to {_date(end)}"
+    if start:
+        return f" since {_date(start)}"
+    return f" until {_date(end)}" if end else ""
+
+
+def _on(date: str | None) -> str:
+    if not date:
+        return ""
+    return f" {'on' if date.count('-') == 2 else 'in'} {_date(date)}"
+
+
+def _listed(items: Sequence[str]) -> str:
+    items = [item for item in items if item]
+    return (
+        items[0]
+        if len(items) == 1
+        else ", ".join(items[:-1]) + " and " + items[-1]
+        if items
+        else ""
+    )
+
+
+def _join(*items: str) -> str:
+    return ", ".join(item for item in items if item)
+
+
+def _article(words: str) -> str:
+    return f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words}"
+
+
+def _stop(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,1 @@
+"""Search: the sentences of a document that answer a question."""

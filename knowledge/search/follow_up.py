@@ -1,0 +1,158 @@
+"""Questions that lean on the turn before: "and when was that?", "what about COBOL?"."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from knowledge.check.support import supporting_lines
+from knowledge.claims import word_forms
+from knowledge.search.passage import Passage
+from knowledge.search.query import Query
+from knowledge.search.retrieval import Hit, Index, Scores
+
+_SAID = 0.2  # a sentence of the answer before, when it holds what is wanted
+_SAID_ALONE = 0.3  # the same, when the question adds nothing but what it wants
+_HEARD = -0.3  # a sentence of the answer before, when it does not
+_NEAR = 0.1  # its section
+_PLACE = re.compile(r"\b(?:in|at|from|aboard|near|to) (?:the )?[A-Z]")
+_NEXT = 1.0  # score of the next thing in time: it is found by order, not by likeness
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The turn before, as far as a question may lean on it.
+
+    Parameters:
+        question: What was asked.
+        answer: What was heard of the answer.
+        sections: Ids of the sections that it cited.
+    """
+
+    question: str
+    answer: str
+    sections: tuple[str, ...]
+
+
+def follow(index: Index, query: Query, before: Before, told: Sequence[str]) -> tuple[Hit, ...]:
+    """Every passage, the best first, for a question that leans on the turn before.
+
+    Parameters:
+        index: The document.
+        query: The question, elliptic.
+        before: The turn before.
+        told: What was answered so far in the call, for questions that ask what else there is.
+    """
+    said = _said(index, before)
+    near = np.array(
+        [passage.section.id in before.sections for passage in index.passages], dtype=np.float32
+    )
+    if query.wants & {"next", "previous"} and not index.content(query.text):
+        return _in_time(index, said, forward="next" in query.wants)
+    asked = index.read(before.question)
+    if "more" in query.wants:
+        new = index.content(query.text)
+        scores = index.scores(index.read(f"{before.question} {query.text}") if new else asked)
+        return index.ranked(scores + _NEAR * near - _told(index, told, said))
+    together = _together(query, asked, index.read(f"{before.question} {query.text}"))
+    holds = np.array([_holds(passage, query) for passage in index.passages], dtype=bool)
+    if not index.content(query.text):
+        lean = np.where(holds, _SAID_ALONE, _HEARD) * said
+        return index.ranked(index.scores(together) + lean + _NEAR * near)
+    own = index.scores(query if query.wants or query.polar else replace(query, wants=asked.wants))
+    both = (own + index.scores(together)) / 2
+    return index.ranked(np.maximum(own, both) + np.where(holds, _SAID, 0.0) * said + _NEAR * near)
+
+
+def _holds(passage: Passage, query: Query) -> bool:
+    """Whether a sentence that was heard holds what is now wanted of it."""
+    return (
+        bool(query.wants & {"date", "duration"} and passage.years)
+        or bool("number" in query.wants and passage.numbers)
+        or bool("person" in query.wants and passage.names)
+        or bool("place" in query.wants and _PLACE.search(passage.text))
+    )
+
+
+def _together(query: Query, asked: Query, together: Query) -> Query:
+    """Both questions as one that wants what the later one wants."""
+    return replace(
+        together,
+        wants=query.wants or asked.wants,
+        interval=query.interval or asked.interval,
+        years=query.years or asked.years,
+    )
+
+
+def beside(index: Index, query: Query) -> tuple[Hit, ...]:
+    """What came before or after something that the question names, and asks nothing else of.
+
+    Returns:
+        The passages, the nearest in time first; none when the question is of another kind.
+    """
+    named = index.named(query.text)
+    if not query.beside or not named or index.content(query.text) - named:
+        return ()
+    titled = [passage for passage in index.passages if named <= word_forms(passage.section.title)]
+    anchors = titled or [passage for passage in index.passages if named <= passage.says]
+    said = np.zeros(len(index.passages), dtype=np.float32)
+    said[[passage.at for passage in anchors]] = 1
+    return _in_time(index, said, forward=query.beside == "after")
+
+
+def heard(index: Index, before: Before) -> tuple[Passage, ...]:
+    """The passages that the answer before was made of."""
+    sections = [index.document.section(id) for id in before.sections if id in index.ids]
+    lines = supporting_lines(before.answer, sections)
+    return tuple(
+        passage
+        for passage in index.passages
+        if passage.line.number in lines and passage.section.id in before.sections
+    )
+
+
+def _said(index: Index, before: Before) -> Scores:
+    said = {passage.at for passage in heard(index, before)}
+    return np.array([passage.at in said for passage in index.passages], dtype=np.float32)
+
+
+def _told(index: Index, told: Sequence[str], said: Scores) -> Scores:
+    """A cost that rules out what the caller has heard."""
+    heard = " ".join(told)
+    again = [passage.text.rstrip(".") in heard for passage in index.passages]
+    cost: Scores = 10 * np.maximum(said, np.array(again, dtype=np.float32))
+    return cost
+
+
+def _in_time(index: Index, said: Scores, *, forward: bool) -> tuple[Hit, ...]:
+    """What came next, or before: by year, and nearest in the document among equals."""
+    anchors = [passage for passage, is_said in zip(index.passages, said, strict=True) if is_said]
+    dated = [passage for passage in anchors if passage.years]
+    if not dated:
+        return ()
+    anchor = max(dated, key=_last) if forward else min(dated, key=_first)
+    edge = _last(anchor) if forward else _first(anchor)
+
+    def distance(passage: Passage) -> tuple[int, int, int]:
+        elsewhere = passage.section.id.split("/")[0] != anchor.section.id.split("/")[0]
+        years = _first(passage) - edge if forward else edge - _first(passage)
+        return elsewhere, years, abs(passage.at - anchor.at)
+
+    later = [
+        passage
+        for passage in index.passages
+        if passage.years
+        and passage not in anchors
+        and (_first(passage) >= edge if forward else _first(passage) < edge)
+    ]
+    later.sort(key=distance)
+    return tuple(Hit(passage, _NEXT - 0.2 * rank) for rank, passage in enumerate(later))
+
+
+def _first(passage: Passage) -> int:
+    return min(passage.years)
+
+
+def _last(passage: Passage) -> int:
+    return max(passage.years)

@@ -1,0 +1,95 @@
+"""Names that a recogniser misheard, as the document spells them."""
+
+import re
+from collections.abc import Iterable, Set
+
+from rapidfuzz.distance import JaroWinkler
+
+from knowledge.words import STOPWORDS, Token, key, parts, stem, tokens
+
+_SURELY_MISHEARD, _PERHAPS_MISHEARD = 0.93, 0.84  # Jaro-Winkler
+_SHORTEST = 4  # letters: shorter words are too much alike
+_SPELLED = re.compile(r"\b[A-Za-z](?:[\s.]+[A-Za-z]\b)+")
+_DIGITS = {"zero": "0", "oh": "0", "naught": "0", "one": "1", "two": "2"}
+
+
+class NameCorrection:
+    """What a document's names may have been misheard as.
+
+    Parameters:
+        names: Its names, one word each.
+        known: Keys and stems of all its words; none of them is taken for a misheard name.
+        words: Its words as written, for those that are joined by a hyphen.
+    """
+
+    def __init__(self, names: Iterable[str], known: Set[str], words: Iterable[Token]) -> None:
+        self._names = {key(name): name for name in names if len(key(name)) >= _SHORTEST}
+        self._known = known
+        self._joined = {token.key: token.text for token in words if len(parts(token)) > 1}
+
+    def corrected(self, text: str) -> str:
+        """The text with misheard names as the document spells them."""
+        text = _SPELLED.sub(self._unspelled, text)
+        words = tokens(text)
+        out, end, skip = "", 0, False
+        for spot, token in enumerate(words):
+            if skip:
+                skip = False
+                continue
+            following = words[spot + 1] if spot + 1 < len(words) else None
+            wanted = None
+            if following and (
+                joined := self._joined.get(token.key + _DIGITS.get(following.key, following.key))
+            ):
+                wanted, skip, stop = joined, True, following.start + len(following.text)
+            else:
+                wanted, stop = self._heard(token), token.start + len(token.text)
+            if wanted is not None:
+                out += text[end : token.start] + wanted
+                end = stop
+        return out + text[end:]
+
+    def _heard(self, token: Token) -> str | None:
+        if token.key in self._joined:
+            return self._joined[token.key]
+        if len(token.key) < _SHORTEST or token.key in STOPWORDS or self._knows(token):
+            return None
+        best: tuple[float, str] | None = None
+        for name, written in self._names.items():
+            if abs(len(name) - len(token.key)) > 2:
+                continue
+            likeness = JaroWinkler.similarity(token.key, name)
+            alike = likeness >= _SURELY_MISHEARD or (
+                likeness >= _PERHAPS_MISHEARD and _sound_alike(token.key, name)
+            )
+            if alike and (best is None or likeness > best[0]):
+                best = likeness, written
+        if best is None:
+            return None
+        return best[1] + ("'s" if token.text.lower().endswith("'s") else "")
+
+    def _unspelled(self, spelled: re.Match[str]) -> str:
+        """P h d, where the document knows PhD."""
+        joined = re.sub(r"[\s.]", "", spelled[0])
+        return joined.upper() if joined.lower() in self._known else spelled[0]
+
+    def _two(self, token: Token, following: Token) -> str | None:
+        """One hyphenated word that was heard as two: flow matic, A zero."""
+        return self._joined.get(token.key + _DIGITS.get(following.key, following.key))
+
+    def _knows(self, token: Token) -> bool:
+        return all(part in self._known or stem(part) in self._known for part in parts(token))
+
+
+_SOUNDS = str.maketrans("bfgckqdtszxvmnrl", "bfkkkktdssxfnnrl".replace("td", "tt"))
+
+
+def _sound_alike(one: str, other: str) -> bool:
+    """Whether two words have the same consonants, give or take a last one."""
+    short, long = sorted((_consonants(one), _consonants(other)), key=len)
+    return short == long or (len(short) >= 3 and long[:-1] == short)
+
+
+def _consonants(word: str) -> str:
+    kept = re.sub(r"[^bcdfgjklmnpqrstvxz]", "", word).translate(_SOUNDS)
+    return re.sub(r"(.)\1+", r"\1", kept)

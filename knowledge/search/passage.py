@@ -1,0 +1,96 @@
+"""The sentences of a document that can be answers."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from knowledge.claims import claims, months, word_forms, years
+from knowledge.loading.document import Document
+from knowledge.loading.section import Line, Section
+from knowledge.search.query import mentioned
+from knowledge.words import sentences
+
+_FRAGMENT = 5  # words up to which a sentence goes with the one before it
+_RUN_ON_WORDS = 35
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """One sentence that can be an answer.
+
+    Parameters:
+        at: Its place in :attr:`Index.passages`.
+        text: The sentence.
+        line: The line it stands in.
+        section: The section of that line.
+        years: The years it mentions.
+        months: Numbers of the months it mentions.
+        names: Keys of the proper names in it.
+        numbers: The numbers in it that are no years.
+        path: The titles of its section and of those above it.
+        says: Keys and stems of its words and of those titles.
+    """
+
+    at: int
+    text: str
+    line: Line
+    section: Section
+    years: tuple[int, ...]
+    months: frozenset[str]
+    names: frozenset[str]
+    numbers: frozenset[str]
+    path: str
+    says: frozenset[str]
+
+
+def passages(document: Document) -> Iterator[Passage]:
+    """Every sentence of the document, in order."""
+    at = 0
+    for section in document.sections:
+        path = " ".join(
+            each.title
+            for each in document.sections
+            if section.id == each.id or section.id.startswith(f"{each.id}/")
+        )
+        for spot, line in enumerate(section.lines):
+            if line.kind == "heading":
+                continue
+            texts = _whole(sentences(line.text))
+            for part, text in enumerate(texts):
+                full = text
+                if text.endswith(":") and part == len(texts) - 1:
+                    full = _run_on(text, section.lines[spot + 1 :])
+                yield Passage(
+                    at=at,
+                    text=full,
+                    line=line if not part else replace(line, questions=()),
+                    section=section,
+                    years=years(full),
+                    months=months(full),
+                    names=frozenset(claim.value for claim in claims(full) if claim.kind == "name"),
+                    numbers=mentioned(full),
+                    path=path,
+                    says=word_forms(f"{full} {path}"),
+                )
+                at += 1
+
+
+def _whole(found: Sequence[str]) -> list[str]:
+    """Sentences, those too short to stand alone joined to the one before."""
+    out: list[str] = []
+    for text in found:
+        if out and len(text.split()) <= _FRAGMENT:
+            out[-1] = f"{out[-1]} {text}"
+        else:
+            out.append(text)
+    return out
+
+
+def _run_on(text: str, lines: Sequence[Line]) -> str:
+    """A sentence that ends in a colon, with what it announces."""
+    for spot, line in enumerate(lines):
+        if line.kind == "heading" or len(f"{text} {line.text}".split()) > _RUN_ON_WORDS:
+            break
+        text = f"{text}{', ' if spot else ' '}{line.text.rstrip('.;,')}"
+        if line.kind == "text":
+            break
+    return text

@@ -1,0 +1,333 @@
+"""Finding the sentences of a document that answer a question.
+
+Three signals are added up, as measured on the project's questions: how close the question is in
+meaning to a sentence, or to a question that its author said it answers (MiniLM, cosine); how much
+of the question's weight in rare words it shares (BM25 on stems, as a share of what was possible);
+and how well it fits what the question asks for (a date, a number, a period). What the document has
+never heard of (names, words unlike any of its own) counts against every sentence alike.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from knowledge.claims import claims, months, numbers, word_forms
+from knowledge.loading.document import Document, Section
+from knowledge.search.embedding import MiniLM, Vectors, minilm
+from knowledge.search.name_correction import NameCorrection
+from knowledge.search.passage import Passage, passages
+from knowledge.search.query import GENERIC, Query, mentioned, overlaps, read
+from knowledge.words import (
+    STOPWORDS,
+    Token,
+    content_stems,
+    key,
+    parts,
+    spaced,
+    stem,
+    tokens,
+)
+
+Scores = npt.NDArray[np.float32]
+
+_K1, _B = 1.2, 0.5  # BM25
+_MOST_TWICE = 500  # passages up to which each is embedded without its title too
+_KEPT = 256  # questions whose vectors are kept: a turn is often tried again as it grows
+_RARE_WORDS = 0.3  # weight of BM25 beside a cosine of weight 1
+_ALIEN_NAME = 0.45
+_ALIEN_WORD = 0.13
+_ALIEN_WORDS_AT_MOST = 0.3
+_ALIEN_OPINION = 0.25
+_AKIN = 0.62  # cosine from which a word counts as one of the document's own
+_NOT_THEN = 0.4  # a sentence about other years than the question's
+_THEN = 0.3
+_NO_DATE, _DATE = 0.12, 0.08
+_NO_NUMBER, _NUMBER = 0.3, 0.05
+_NOT_NAMED, _NAMED = 0.15, 0.1  # the document's names that the question names
+_PLACE = re.compile(r"\b(?:in|at|from|aboard|near|to|on|by|under|inside) (?!\d)\w")
+_FUTURE = re.compile(r"\b(?:will|plans?|planned|going to|future|next|roadmap)\b", re.IGNORECASE)
+
+# Words that ask for a taste, which a document that has none of them does not tell.
+_OPINIONS = frozenset(
+    map(stem, spaced("favourite favorite prefer preferred hate dislike love opinion enjoy beloved"))
+)
+
+# Capitals in a question that name nothing the document would have to know.
+_COMMON_CAPITALS = frozenset(
+    spaced("cv tv pc it phd ba bs bsc ma ms msc mba dr prof ai uk us usa eu ceo cto bye hi hello")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage and how well it answers.
+
+    Parameters:
+        passage: The passage.
+        score: About 0 (nothing in common) to 1.5; what makes an answer is the caller's decision.
+    """
+
+    passage: Passage
+    score: float
+
+
+class Index:
+    """A document, made searchable; made once, then only read, from any thread."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.ids = frozenset(document.section_ids)
+        self._model: MiniLM = minilm()
+        self._vector = lru_cache(maxsize=_KEPT)(lambda text: self._model.embed([text])[0])
+        self.passages = tuple(passages(document))
+        self._subject = frozenset(token.key for token in tokens(document.title) if token.capital)
+        self._pronoun = _pronoun(document)
+        says = [self._about(passage.text) for passage in self.passages]
+        titles = [passage.section.title for passage in self.passages]
+        self._in_place = self._model.embed(
+            [f"{title}: {text}" for title, text in zip(titles, says, strict=True)]
+        )
+        long = len(says) > _MOST_TWICE
+        self._says = self._in_place if long else self._model.embed(says)
+        asked = [
+            (passage.at, question)
+            for passage in self.passages
+            for question in passage.line.questions
+        ]
+        section_asked = [
+            (within, question)
+            for section in document.sections
+            if (within := [p.at for p in self.passages if _within(p.section, section)])
+            for question in section.questions
+        ]
+        self._section_asked_at = [within for within, _ in section_asked]
+        self._section_asked = self.embed([text for _, text in section_asked])
+        self._asked_at = np.array([at for at, _ in asked], dtype=np.intp)
+        self._asked = self.embed([question for _, question in asked])
+        self._terms = [Counter(self._stems(_searched(passage))) for passage in self.passages]
+        self._lengths = np.array([sum(terms.values()) for terms in self._terms], dtype=np.float32)
+        self._frequency = Counter(word for terms in self._terms for word in terms)
+        text = "\n".join(_everything(document))
+        self._known = word_forms(text) | numbers(text)
+        words = [token for token in tokens(text) if not _is_plain(token)]
+        self._words = self._model.embed(sorted({token.text.lower() for token in words}))
+        names = {word for name in document.proper_nouns() for word in name.split()}
+        self._name_correction = NameCorrection(names, self._known, words)
+        lower = {token.key for token in tokens(text) if not token.capital}
+        self._only_names = frozenset(key(name) for name in names) - lower - self._subject
+
+    def scores(self, query: Query) -> Scores:
+        """How well each passage answers: about 0 (nothing in common) to 1.5."""
+        scores = self.meaning(query.text) + _RARE_WORDS * self._shared(query.text)
+        scores += np.array([_fit(passage, query) for passage in self.passages], dtype=np.float32)
+        named = self.named(query.text)
+        if named:
+            share = [len(named & passage.says) / len(named) for passage in self.passages]
+            scores += _NAMED - (_NAMED + _NOT_NAMED) * (1 - np.array(share, dtype=np.float32))
+        return scores - np.float32(self._alien(query.text))
+
+    def search(self, query: Query) -> tuple[Hit, ...]:
+        """Every passage, the best first."""
+        return self.ranked(self.scores(query))
+
+    @property
+    def asked_share(self) -> float:
+        """Share of the passages whose author said which questions they answer."""
+        asked = sum(bool(passage.line.questions) for passage in self.passages)
+        return asked / len(self.passages)
+
+    def is_subject(self, text: str) -> bool:
+        """Whether the text asks who or what the document is about, and nothing else."""
+        words = " ".join(token.text.lower() for token in tokens(self._about(text)))
+        return bool(re.fullmatch(_SUBJECT, words))
+
+    def content(self, text: str) -> frozenset[str]:
+        """Stems of the words that could find something: no numbers, generic or subject's words."""
+        numbered = {stem(token.key) for token in tokens(text) if numbers(token.text)}
+        return frozenset(word for word in self._stems(text) if word[0] != "#") - GENERIC - numbered
+
+    def ranked(self, scores: Scores) -> tuple[Hit, ...]:
+        """Passages by those scores, the best first; ties in the document's order."""
+        order = np.argsort(-scores, kind="stable")
+        return tuple(Hit(self.passages[at], float(scores[at])) for at in order)
+
+    def read(self, text: str) -> Query:
+        """Read a question, names that the recogniser misheard put right."""
+        return read(self._name_correction.corrected(text))
+
+    def _knows(self, token: Token) -> bool:
+        return all(part in self._known or stem(part) in self._known for part in parts(token))
+
+    def named(self, text: str) -> frozenset[str]:
+        """Stems of the document's names that the question names, but for its subject's."""
+        return frozenset(stem(token.key) for token in tokens(text) if token.key in self._only_names)
+
+    def _about(self, text: str) -> str:
+        """The text with one pronoun for the document's subject, however it is named."""
+        if not self._subject:
+            return text
+        names = "|".join(sorted(map(re.escape, self._subject), key=len, reverse=True))
+        run = rf"\b(?:{names})(?:\s+(?:{names}))*"
+        others, owned, other_owned = _PRONOUNS[self._pronoun]
+        text = re.sub(rf"{run}(?:'s|(?<=s)')", owned, text, flags=re.IGNORECASE)
+        text = re.sub(rf"{run}\b", self._pronoun, text, flags=re.IGNORECASE)
+        text = re.sub(rf"\b(?:{other_owned})\b", owned, text, flags=re.IGNORECASE)
+        return re.sub(rf"\b(?:{others})\b", self._pronoun, text, flags=re.IGNORECASE)
+
+    def _stems(self, text: str) -> list[str]:
+        found = [word for word in content_stems(text) if word not in self._subject]
+        return [*found, *(f"#{number}" for number in numbers(text))]
+
+    @property
+    def about_person(self) -> bool:
+        """Whether the document is about somebody rather than something."""
+        return self._pronoun == "she"
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of questions, the subject named as in the index."""
+        return self._model.embed([self._about(text) for text in texts])
+
+    def vector(self, text: str) -> Vectors:
+        """The unit vector of one question; the last few are kept."""
+        found: Vectors = self._vector(self._about(text))
+        return found
+
+    def meaning(self, text: str) -> Scores:
+        """How close each passage is in meaning, as a cosine."""
+        vector = self.vector(text)
+        best: Scores = np.maximum(self._says @ vector, self._in_place @ vector)
+        own = best.copy()
+        if len(self._asked_at):
+            np.maximum.at(best, self._asked_at, self._asked @ vector)
+        for within, likeness in zip(
+            self._section_asked_at, self._section_asked @ vector, strict=True
+        ):
+            # A question to the section finds those of its sentences that are near it themselves.
+            best[within] = np.maximum(best[within], 0.3 * own[within] + 0.7 * likeness)
+        return best
+
+    def _weight(self, word: str) -> float:
+        count = self._frequency[word]
+        return math.log(1 + (len(self.passages) - count + 0.5) / (count + 0.5))
+
+    def _shared(self, text: str) -> Scores:
+        """BM25 over the most that a sentence of mean length could get for those words."""
+        scores = np.zeros(len(self.passages), dtype=np.float32)
+        words = {word for word in self._stems(text) if word not in GENERIC or self._frequency[word]}
+        norm = _K1 * (1 - _B + _B * self._lengths / max(float(self._lengths.mean()), 1.0))
+        for word in words:
+            if not self._frequency[word]:
+                continue
+            counts = np.array([terms[word] for terms in self._terms], dtype=np.float32)
+            scores += self._weight(word) * counts * (_K1 + 1) / (counts + norm)
+        possible = sum(self._weight(word) for word in words)
+        return scores / possible if possible else scores
+
+    def _alien(self, text: str) -> float:
+        """How much the question speaks of what the document has never heard of."""
+        named = [
+            claim
+            for claim in claims(text)
+            if claim.kind == "name" and claim.value not in _COMMON_CAPITALS
+        ]
+        alien = {
+            claim.value
+            for claim in named
+            if not all(
+                half in self._known or stem(half) in self._known for half in _halves(claim.text)
+            )
+            and claim.value not in self._known
+        }
+        cost = _ALIEN_NAME * len(alien)
+        others = [
+            token.text.lower()
+            for token in tokens(text)
+            if not (_is_plain(token) or self._knows(token) or token.key in alien)
+            and stem(token.key) not in GENERIC
+            and not token.key.isdigit()
+        ]
+        if others and len(self._words):
+            likeness = (self._model.embed(others) @ self._words.T).max(axis=1)
+            cost += min(_ALIEN_WORDS_AT_MOST, _ALIEN_WORD * float((likeness < _AKIN).sum()))
+        cost += _ALIEN_OPINION * any(stem(word) in _OPINIONS for word in others)
+        if mentioned(text) - self._known - {"1"}:
+            cost += _ALIEN_NAME
+        return cost
+
+
+def _within(section: Section, other: Section) -> bool:
+    return section.id == other.id or section.id.startswith(f"{other.id}/")
+
+
+def _searched(passage: Passage) -> str:
+    return "\n".join([passage.text, passage.path, *passage.line.questions])
+
+
+def _everything(document: Document) -> Iterable[str]:
+    yield document.title
+    yield document.subtitle
+    for section in document.sections:
+        yield from section.questions
+        for line in section.lines:
+            yield line.text
+            yield from line.questions
+
+
+def _fit(passage: Passage, query: Query) -> float:
+    """How well the sort of thing that a sentence says fits what is asked for."""
+    fit = 0.0
+    if query.interval is not None:
+        fit += _THEN if overlaps(passage.years, query.interval) else -_NOT_THEN
+        wanted = months(query.text)
+        if wanted:
+            fit += _THEN if wanted & passage.months else 0.0
+    if "date" in query.wants:
+        fit += _DATE if passage.years else -_NO_DATE
+    if "duration" in query.wants:
+        fit += _DATE if len(passage.years) > 1 or "until" in passage.text else 0.0
+    if "number" in query.wants:
+        fit += _NUMBER if passage.numbers else -_NO_NUMBER
+    if "place" in query.wants:
+        fit += _NUMBER if _PLACE.search(passage.text) else -_NO_DATE
+    if "future" in query.wants:
+        fit -= 0.0 if _FUTURE.search(passage.text) else _NO_NUMBER
+    if "person" in query.wants:
+        fit += _NUMBER if passage.names else -_NUMBER
+    return fit
+
+
+def _pronoun(document: Document) -> str:
+    """What its subject is called in turn: a person, or a thing."""
+    text = "\n".join(_everything(document)).lower()
+    people = len(re.findall(r"\b(?:she|he|her|his)\b", text))
+    things = len(re.findall(r"\b(?:it|its)\b", text))
+    return "she" if people > things or document.name.lower().endswith(".json") else "it"
+
+
+def _is_plain(token: Token) -> bool:
+    return token.text.lower() in STOPWORDS or token.key in STOPWORDS
+
+
+def _halves(text: str) -> Sequence[str]:
+    return [key(half) for half in text.split("-") if half]
+
+
+_SUBJECT = (
+    r"(?:so |and |okay )*(?:(?:who|what)(?: is|'s| was) (?:she|it)(?: about| exactly| all about)?"
+    r"|(?:tell me|what can you tell me|talk)(?: something| more| a bit| a little)? about "
+    r"(?:she|it|her)"
+    r"|(?:give me )?(?:a |an )?(?:short |quick |brief )?(?:summary|overview|introduction)"
+    r"(?: of (?:she|it|her|its|the document))?(?: please)?"
+    r"|(?:please )?summari[sz]e (?:she|it|her|the document)|introduce (?:she|it|her))"
+)
+# Its other forms, its possessive, and the other forms of that.
+_PRONOUNS = {
+    "she": ("he|they|him|them", "her", "his|their"),
+    "it": ("itself", "its", "itself's"),
+}

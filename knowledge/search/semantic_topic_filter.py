@@ -1,0 +1,62 @@
+"""Questions that mean a sensitive topic without naming it: "any little ones?".
+
+A second net behind :func:`knowledge.check.sensitive.topic_of`, for brains that have the embeddings
+at hand: it knows the usual topics by examples and refuses what is nearer to one of them than to
+anything that the document says.
+"""
+
+import numpy as np
+
+from knowledge.loading.section import SensitiveTopic
+from knowledge.search.retrieval import Index
+
+_EXAMPLES = {
+    "salary": (
+        "How much did she earn?",
+        "How much money did she make a year?",
+        "What does it cost to hire her?",
+        "Was she rich?",
+    ),
+    "references": ("Who can give a reference for her?", "What do her former bosses say about her?"),
+    "contact details": (
+        "What is her phone number?",
+        "How can I get in touch with her?",
+        "Where does she live?",
+    ),
+    "health": ("Was she ill?", "What did she die of?", "Does she have a disability?"),
+    "age": ("How old is she?", "What was her age when she retired?"),
+    "family": ("Was she married?", "Did she have children?", "Who were her parents?"),
+    "beliefs": ("Was she religious?", "Which party did she vote for?"),
+}
+_ALIKE, _VERY_ALIKE = 0.62, 0.72  # cosines
+_LEAD, _SHORT_LEAD = 0.1, 0.02  # by which an example must be nearer than the document
+
+
+class SemanticTopicFilter:
+    """The sensitive topics of a document, known by examples.
+
+    Parameters:
+        index: The document, made searchable. Topics of its own that are not among the usual ones
+            have no examples and are left to their phrases; so are documents about things.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._topics = [
+            (topic, example)
+            for topic in index.document.sensitive
+            for example in _EXAMPLES.get(topic.name.lower(), ())
+            if index.about_person
+        ]
+        self._examples = index.embed([example for _, example in self._topics])
+
+    def topic_of(self, text: str) -> SensitiveTopic | None:
+        """The topic that the question is about, if it is nearer to one than to the document."""
+        if not self._topics:
+            return None
+        likeness = self._examples @ self._index.vector(text)
+        at = int(np.argmax(likeness))
+        best = float(likeness[at])
+        lead = best - float(self._index.meaning(text).max())
+        alike = best >= _ALIKE and lead >= (_SHORT_LEAD if best >= _VERY_ALIKE else _LEAD)
+        return self._topics[at][0] if alike else None

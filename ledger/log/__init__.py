@@ -1,0 +1,1 @@
+"""The call log: calls and turns, filtered, totalled and listed."""

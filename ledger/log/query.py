@@ -1,0 +1,161 @@
+"""What is in the ledger: calls, turns, and the money of each day, oldest first."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_
+from sqlmodel import col, select
+
+from conversation.records import day_of
+from ledger.store.database import Database
+from ledger.store.tables import Call, SpendHold, Turn
+
+CALL_COLUMNS = tuple(Call.model_fields)
+"""What :func:`calls` gives of each call."""
+
+TURN_COLUMNS = tuple(Turn.model_fields)
+"""What :func:`turns` gives of each turn."""
+
+SPEND_COLUMNS = ("day", "calls", "turns", "stt_cost", "brain_cost", "tts_cost", "spent", "held")
+"""What :func:`spend` gives of each day."""
+
+_MOMENT_SECS = 0.001
+
+
+def calls(
+    database: Database,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    caller: str = "",
+) -> list[dict[str, Any]]:
+    """Calls, by their begin.
+
+    Args:
+        database: The ledger.
+        since: Those that began then or later, Unix seconds.
+        until: Those that began before.
+        caller: Those of an address, or of whatever a caller's calls are counted by.
+
+    Returns:
+        Each call's columns; times are Unix seconds and money is micro-dollars.
+    """
+    query = (
+        select(Call)
+        .where(*_within(Call.started_at, since, until), *of_caller(caller))
+        .order_by(col(Call.started_at), col(Call.id))
+    )
+    with database.reading() as session:
+        return [_row(call, CALL_COLUMNS) for call in session.exec(query)]
+
+
+def turns(
+    database: Database,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    caller: str = "",
+    call: str = "",
+) -> list[dict[str, Any]]:
+    """Turns, by the end of the caller's speech.
+
+    Args:
+        database: The ledger.
+        since: Those of that moment or later, Unix seconds.
+        until: Those before.
+        caller: Those of a caller's calls.
+        call: Those of one call.
+
+    Returns:
+        Each turn's columns; times are Unix seconds, delays seconds, and money is micro-dollars.
+    """
+    query = (
+        select(Turn)
+        .join(Call, col(Turn.call) == col(Call.id))
+        .where(*_within(Turn.at, since, until), *of_caller(caller))
+        .order_by(col(Turn.at), col(Turn.call), col(Turn.number))
+    )
+    if call:
+        query = query.where(col(Turn.call) == call)
+    with database.reading() as session:
+        return [_row(turn, TURN_COLUMNS) for turn in session.exec(query)]
+
+
+def spend(
+    database: Database,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    caller: str = "",
+) -> list[dict[str, Any]]:
+    """What each UTC day's calls have cost, and what is set aside for those that are open.
+
+    Args:
+        database: The ledger.
+        since: From the day of this moment on, Unix seconds.
+        until: Up to the day of the moment before this one.
+        caller: What a caller's calls have cost.
+
+    Returns:
+        Each day on which something was spent or is held; money is micro-dollars.
+    """
+    days: dict[str, dict[str, Any]] = {}
+    summed = ("turns", "stt_cost", "brain_cost", "tts_cost", "cost")
+    sums = [func.sum(col(getattr(Call, name))) for name in summed]
+    spent = (
+        select(col(Call.day), func.count(), *sums)
+        .where(*_on_days(Call.day, since, until), *of_caller(caller))
+        .group_by(col(Call.day))
+    )
+    held = (
+        select(col(SpendHold.day), func.sum(col(SpendHold.held)))
+        .where(*_on_days(SpendHold.day, since, until))
+        .group_by(col(SpendHold.day))
+    )
+    if caller:
+        held = held.where(col(SpendHold.caller_key).in_(spellings(caller)))
+    with database.reading() as session:
+        for day, *figures in session.execute(spent):
+            days[day] = dict(zip(SPEND_COLUMNS, (day, *map(int, figures), 0), strict=True))
+        for day, micros in session.execute(held):
+            nothing = dict(zip(SPEND_COLUMNS, (day, *[0] * 7), strict=True))
+            days.setdefault(day, nothing)["held"] = int(micros)
+    return [days[day] for day in sorted(days)]
+
+
+def of_caller(caller: str) -> list[ColumnElement[bool]]:
+    """What holds for the calls of an address, or of whatever a caller's calls are counted by.
+
+    Args:
+        caller: Empty for any.
+    """
+    if not caller:
+        return []
+    names = spellings(caller)
+    return [or_(col(Call.caller).in_(names), col(Call.caller_key).in_(names))]
+
+
+def spellings(caller: str) -> tuple[str, ...]:
+    """How a caller may be written: an address is in lower case, anything else as it is."""
+    return (caller.strip(), caller.strip().lower())
+
+
+def _row(found: Call | Turn, columns: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in columns}
+
+
+def _within(column: Any, since: float | None, until: float | None) -> list[ColumnElement[bool]]:
+    bounds = []
+    if since is not None:
+        bounds.append(col(column) >= since)
+    if until is not None:
+        bounds.append(col(column) < until)
+    return bounds
+
+
+def _on_days(column: Any, since: float | None, until: float | None) -> list[ColumnElement[bool]]:
+    bounds = []
+    if since is not None:
+        bounds.append(col(column) >= day_of(since))
+    if until is not None:
+        bounds.append(col(column) <= day_of(until - _MOMENT_SECS))
+    return bounds

@@ -1,0 +1,151 @@
+"""A price table: the entries of a ``prices.toml``, each read, checked and explained."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any, Literal
+
+from conversation.records import MICROS
+from pipeline.vendors import VENDORS
+from settings import SettingsError
+
+Ttl = Literal["5m", "1h"]
+"""How long a vendor keeps what is written to its cache."""
+
+_PER: Mapping[str, tuple[str, int]] = {
+    "per_million_input_tokens": ("input_tokens", 1_000_000),
+    "per_million_output_tokens": ("output_tokens", 1_000_000),
+    "per_million_cache_read_tokens": ("cache_read_tokens", 1_000_000),
+    "per_million_cache_write_tokens_5m": ("cache_write_tokens", 1_000_000),
+    "per_million_cache_write_tokens_1h": ("cache_write_tokens", 1_000_000),
+    "per_thousand_characters": ("characters", 1_000),
+    "per_minute_of_audio": ("audio_seconds", 60),
+}
+"""Each price's field: what of :class:`~conversation.records.Used` it is for, and how many."""
+
+_DESCRIBING = ("vendor", "model", "from", "source", "free")
+_OF_CACHES = ("cache_read_tokens", "cache_write_tokens")
+
+
+class PriceError(SettingsError):
+    """A price table cannot be used; the text names the entry, the field and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one vendor charges for some of its models from a day on.
+
+    Parameters:
+        vendor: The vendor's name in settings.
+        models: Its models; one that ends in ``*`` stands for all that begin so.
+        since: The first day on which it is in force.
+        source: Where it is published.
+        usd: US dollars by the table's field, such as ``per_thousand_characters``.
+        free: Whether nothing is charged.
+    """
+
+    vendor: str
+    models: tuple[str, ...]
+    since: date
+    source: str
+    usd: Mapping[str, Decimal]
+    free: bool = False
+
+    def fit(self, vendor: str, model: str) -> int:
+        """How closely it is meant for a model; 0 when it is not."""
+        if vendor != self.vendor:
+            return 0
+        if model in self.models:
+            return len(model) + 2
+        prefixes = [one[:-1] for one in self.models if one.endswith("*")]
+        return max((len(one) + 1 for one in prefixes if model.startswith(one)), default=0)
+
+    def rates(self, cache_ttl: Ttl) -> dict[str, Fraction]:
+        """Micro-dollars for one of each unit of :class:`~conversation.records.Used`.
+
+        A vendor that has no price for its cache charges what it reads and writes as input.
+        """
+        other = "1h" if cache_ttl == "5m" else "5m"
+        rates = {
+            unit: Fraction(self.usd[field]) * MICROS / per
+            for field, (unit, per) in _PER.items()
+            if field in self.usd and not field.endswith(other)
+        }
+        if "input_tokens" in rates:
+            for unit in _OF_CACHES:
+                rates.setdefault(unit, rates["input_tokens"])
+        return rates
+
+
+def read(text: str, name: str) -> tuple[Price, ...]:
+    """The entries of a table.
+
+    Args:
+        text: The table, as TOML.
+        name: What it is called in what is said about it.
+
+    Raises:
+        PriceError: It cannot be used.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PriceError(f"{name} is not TOML: {error}.") from None
+    entries = table.pop("price", [])
+    if table or not isinstance(entries, list):
+        raise PriceError(
+            f"{name} has {', '.join(table) or 'price'} at its top; allowed: entries that begin "
+            "with [[price]]."
+        )
+    return tuple(_entry(entry, f"{name}, entry {at}") for at, entry in enumerate(entries, 1))
+
+
+def _entry(entry: Any, name: str) -> Price:
+    if not isinstance(entry, dict):
+        raise PriceError(f"{name} is {entry!r}; allowed: entries that begin with [[price]].")
+    if unknown := [field for field in entry if field not in (*_DESCRIBING, *_PER)]:
+        allowed = ", ".join((*_DESCRIBING, *_PER))
+        raise PriceError(f"{name}: {unknown[0]} is unknown; allowed: {allowed}.")
+    vendor, source = _text(entry, "vendor", name), _text(entry, "source", name)
+    if vendor not in (known := [one.name for one in VENDORS]):
+        raise PriceError(f"{name}: vendor = {vendor!r}; allowed: {', '.join(known)}.")
+    model, since, free = entry.get("model"), entry.get("from"), entry.get("free", False)
+    models: list[Any] = model if isinstance(model, list) else [model]
+    if not models or not all(isinstance(one, str) and one for one in models):
+        raise PriceError(
+            f"{name}: model = {model!r}; allowed: the vendor's id of a model in quotes, several in "
+            'brackets; "gpt-*" stands for all that begin so, "*" for all.'
+        )
+    if not isinstance(since, date) or isinstance(since, datetime):
+        raise PriceError(f"{name}: from = {since!r}; allowed: a day, such as 2026-01-31.")
+    usd = {field: _usd(entry[field], field, name) for field in _PER if field in entry}
+    if not isinstance(free, bool) or free == bool(usd):
+        raise PriceError(
+            f"{name}: free = {json.dumps(free, default=str)} with {len(usd)} prices; allowed: "
+            "free = true, or at least one price."
+        )
+    return Price(vendor, tuple(models), since, source, usd, free)
+
+
+def _text(entry: Mapping[str, Any], field: str, name: str) -> str:
+    value = entry.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise PriceError(f"{name}: {field} = {value!r}; allowed: text in quotes.")
+    return value
+
+
+def _usd(value: Any, field: str, name: str) -> Decimal:
+    try:
+        usd = Decimal(value) if isinstance(value, str) else None
+    except InvalidOperation:
+        usd = None
+    if usd is None or not usd.is_finite() or usd < 0:
+        raise PriceError(
+            f"{name}: {field} = {json.dumps(value, default=str, ensure_ascii=False)}; allowed: US "
+            'dollars in quotes, from "0" on, such as "0.25".'
+        )
+    return usd

@@ -1,0 +1,186 @@
+"""What vendors charge, and what somebody's use of them costs.
+
+Prices are exact fractions of micro-dollars; a cost is rounded half up to whole ones, once.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+
+from conversation.records import Used
+from ledger.money.price_table import Price, PriceError, Ttl, read
+from pipeline.vendors import Choice, Stage, Vendor
+from settings import Settings, SettingsError
+
+__all__ = ["Price", "PriceError", "Prices", "check_prices"]
+
+FILE = "prices.toml"
+"""The table's name, here and in ``DATA_DIR``."""
+
+
+class Prices:
+    """A price table; a :class:`~conversation.records.Tariff`.
+
+    Parameters:
+        prices: Its entries; of those that fit equally well, the latest is in force.
+        own: The operator's entries, which come before all others.
+        cache_ttl: How long what is written to a cache is kept: it has a price by that.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        prices: Iterable[Price],
+        *,
+        own: Iterable[Price] = (),
+        cache_ttl: Ttl = "5m",
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._tables = (tuple(own), tuple(prices))
+        self._cache_ttl = cache_ttl
+        self._clock = clock or time.time
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | None = None,
+        *,
+        cache_ttl: Ttl = "5m",
+        clock: Callable[[], float] | None = None,
+    ) -> "Prices":
+        """The table that comes with Viva, and an operator's.
+
+        Args:
+            path: The operator's table; ``None`` for none.
+            cache_ttl: As ``CLAUDE_CACHE_TTL``.
+            clock: Unix seconds.
+
+        Raises:
+            PriceError: A table cannot be used.
+        """
+        shipped = resources.files("ledger.money").joinpath(FILE).read_text(encoding="utf-8")
+        own: tuple[Price, ...] = ()
+        if path is not None:
+            try:
+                own = read(path.read_text(encoding="utf-8"), str(path))
+            except (OSError, UnicodeDecodeError) as error:
+                raise PriceError(f"{path} cannot be read: {error}.") from None
+        return cls(read(shipped, f"ledger/{FILE}"), own=own, cache_ttl=cache_ttl, clock=clock)
+
+    @classmethod
+    def of(cls, settings: Settings, *, clock: Callable[[], float] | None = None) -> "Prices":
+        """The prices by which a server reckons, ``DATA_DIR/prices.toml`` first if it exists.
+
+        Raises:
+            PriceError: A table cannot be used.
+        """
+        path = settings.data_dir / FILE
+        own = path if path.exists() else None
+        return cls.load(own, cache_ttl=settings.claude_cache_ttl, clock=clock)
+
+    @property
+    def today(self) -> date:
+        """The UTC day it is."""
+        return datetime.fromtimestamp(self._clock(), UTC).date()
+
+    @property
+    def newest(self) -> date:
+        """The last day from which one of the table's own entries is in force."""
+        return max(one.since for one in self._tables[1])
+
+    def price(self, vendor: str, model: str, day: date | None = None) -> Price | None:
+        """The price in force on a day, today by default; ``None`` when there is none."""
+        day = day or self.today
+        for table in self._tables:
+            fitting = [one for one in table if one.fit(vendor, model) and one.since <= day]
+            if fitting:
+                return max(fitting, key=lambda one: (one.fit(vendor, model), one.since))
+        return None
+
+    def cost(self, vendor: str, model: str, used: Used) -> int:
+        """Micro-dollars for what was used today, rounded half up once; 0 where there is no price.
+
+        Args:
+            vendor: The vendor's name in settings.
+            model: Its model; empty where it has but one.
+            used: What it was asked for.
+        """
+        price = self.price(vendor, model)
+        if price is None:
+            return 0
+        rates = price.rates(self._cache_ttl)
+        cost = sum(
+            (Fraction(str(getattr(used, unit))) * rate for unit, rate in rates.items()), Fraction()
+        )
+        return (2 * cost.numerator + cost.denominator) // (2 * cost.denominator)
+
+    def missing(self, choices: Mapping[Stage, Choice], settings: Settings) -> list[str]:
+        """For each vendor chosen that has no whole price, reserves included, the lines to add."""
+        where = settings.data_dir / FILE
+        troubles = []
+        for stage, choice in choices.items():
+            for vendor in choice.vendors:
+                model = vendor.model_of(settings)
+                price = self.price(vendor.name, model)
+                if price is not None and price.free:
+                    continue
+                needed = self._needed(stage, vendor)
+                absent = [field for field in needed if price is None or field not in price.usd]
+                if absent:
+                    of_model = f" for {model}" if model else ""
+                    troubles.append(
+                        f"{stage.upper()}={vendor.name} has no price{of_model} "
+                        f"({', '.join(absent)}). Add to {where}, with the dollars that it charges:"
+                        f"\n\n{_entry_of(vendor, model, needed, self.today)}"
+                    )
+        return troubles
+
+    def _needed(self, stage: Stage, vendor: Vendor) -> tuple[str, ...]:
+        """The fields that a stage's use is charged by."""
+        if stage == "vad":
+            return ()
+        if stage == "stt":
+            return ("per_minute_of_audio",)
+        if stage == "tts":
+            return ("per_thousand_characters",)
+        tokens: tuple[str, ...] = ("per_million_input_tokens", "per_million_output_tokens")
+        if vendor.name == "claude":
+            written = f"per_million_cache_write_tokens_{self._cache_ttl}"
+            tokens += ("per_million_cache_read_tokens", written)
+        return tokens
+
+
+def _entry_of(vendor: Vendor, model: str, needed: Iterable[str], day: date) -> str:
+    """The lines of an entry whose prices are left to be filled in."""
+    lines = [
+        "[[price]]",
+        f"vendor = {json.dumps(vendor.name)}",
+        f"model = {json.dumps(model or '*')}",
+        f"from = {day.isoformat()}",
+        'source = "where the price is published"',
+        *(f'{field} = "…"' for field in needed),
+    ]
+    if vendor.name == "openai":
+        lines.append("# or, in place of its prices, for a machine of your own: free = true")
+    return "\n".join(lines)
+
+
+def check_prices(prices: Prices, choices: Mapping[Stage, Choice], settings: Settings) -> None:
+    """Refuse to start under a cap with a vendor whose price nobody knows.
+
+    Raises:
+        SettingsError: A cap is set and a price is missing; the text has the lines to add.
+    """
+    caps = {
+        "DAILY_SPEND_CAP_USD": settings.daily_spend_cap_usd,
+        "CALL_SPEND_CAP_USD": settings.call_spend_cap_usd,
+    }
+    kept = [f"{name}={usd}" for name, usd in caps.items() if usd is not None]
+    if kept and (troubles := prices.missing(choices, settings)):
+        raise SettingsError(
+            f"{' and '.join(kept)} cannot be kept without every price.\n" + "\n\n".join(troubles)
+        )

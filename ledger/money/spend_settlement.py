@@ -1,0 +1,142 @@
+"""Settles what calls cost, while they go on, without any call waiting for it."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from loguru import logger
+
+from conversation.records import CallRecord, TurnRecord
+from ledger.money.budget import Budget, DayMoney
+
+ROUND_SECS = 15.0
+"""How often open calls are said to go on, and what dead processes hold is let go."""
+
+RETRY_SECS = 2.0
+"""Wait after a database that could not be written."""
+
+
+class SpendSettlement:
+    """Settles the turns of this process's calls, in the order in which they come.
+
+    It is one of a call's listeners: it takes a record and returns at once. What waits is one sum a
+    call, so it is bounded by the calls; a database that cannot be written is asked again.
+
+    Parameters:
+        budget: The day's money.
+        lost: Called with each call for which nothing is held any more, though it goes on.
+        round_secs: How often holds are kept alive.
+        retry_secs: Wait after a database that could not be written.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        *,
+        lost: Callable[[str], None] = lambda _call: None,
+        round_secs: float = ROUND_SECS,
+        retry_secs: float = RETRY_SECS,
+    ) -> None:
+        self._budget = budget
+        self._lost = lost
+        self._round_secs = round_secs
+        self._retry_secs = retry_secs
+        self._turns: dict[str, dict[int, int]] = {}  # what each turn of an open call has cost
+        self._due: dict[str, int] = {}
+        self._over: set[str] = set()
+        self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.today: DayMoney | None = None
+
+    def start(self) -> None:
+        """Begin to settle."""
+        self._tasks = [
+            asyncio.create_task(self._settle_forever()),
+            asyncio.create_task(self._look_forever()),
+        ]
+
+    async def close(self, timeout_secs: float = 5.0) -> None:
+        """Settle what is due, and stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_secs):
+                while self._due or self._over:
+                    self._settled.clear()
+                    self._changed.set()
+                    await self._settled.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def day_spent(self) -> int | None:
+        """What the day's calls have cost, as far as is known here."""
+        return self.today.spent if self.today is not None else None
+
+    def admitted(self, call: str) -> None:
+        """A call is let in: what is held for it is kept until it is released."""
+        self._turns[call] = {}
+
+    # What a call tells its listeners.
+
+    def begun(self, call: CallRecord) -> None:
+        """A call has begun."""
+        self._turns.setdefault(call.id, {})
+
+    def turn(self, record: TurnRecord) -> None:
+        """A turn is over, or more is known of what it cost."""
+        turns = self._turns.setdefault(record.call, {})
+        before = turns.get(record.number, 0)
+        turns[record.number] = record.cost.total
+        if self.today is not None and record.cost.total != before:
+            # Until the database is asked again, this process's own calls are counted here.
+            self.today = _with(self.today, record.cost.total - before)
+        self._due[record.call] = sum(turns.values())
+        self._changed.set()
+
+    def ended(self, call: CallRecord) -> None:
+        """A call has ended; whoever let it in releases it."""
+
+    def release(self, call: str) -> None:
+        """A call is over, or never began."""
+        self._turns.pop(call, None)
+        self._over.add(call)
+        self._changed.set()
+
+    # The database.
+
+    async def _settle_forever(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._settle()
+            except Exception as error:
+                logger.error("what calls cost could not be settled, and will be: {}", error)
+                await asyncio.sleep(self._retry_secs)
+                self._changed.set()
+            self._settled.set()
+
+    async def _settle(self) -> None:
+        for call, spent in list(self._due.items()):
+            await asyncio.to_thread(self._budget.settle, call, spent)
+            if self._due.get(call) == spent:
+                del self._due[call]
+        for call in self._over - self._due.keys():
+            await asyncio.to_thread(self._budget.release, call)
+            self._over.discard(call)
+
+    async def _look_forever(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._budget.expire)
+                for call in await asyncio.to_thread(self._budget.keep_alive, list(self._turns)):
+                    if call in self._turns:
+                        self._lost(call)
+                self.today = await asyncio.to_thread(self._budget.today)
+            except Exception as error:
+                logger.warning("the day's money cannot be read: {}", error)
+            await asyncio.sleep(self._round_secs)
+
+
+def _with(day: DayMoney, micros: int) -> DayMoney:
+    return DayMoney(day.day, day.spent + micros, day.held - micros, day.cap, day.holds)

@@ -1,0 +1,253 @@
+"""The database: SQLite under ``DATA_DIR``, or PostgreSQL by ``DATABASE_URL``."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlmodel import Session
+
+from ledger.store import migrations, tables
+from settings import Settings
+
+__all__ = ["Database", "DatabaseError", "tables"]
+
+FILE = "viva.db"
+"""SQLite's file in ``DATA_DIR``."""
+
+BUSY_TIMEOUT_SECS = 10.0
+"""Longest wait for another writer (SQLite)."""
+
+CONNECT_TIMEOUT_SECS = 5
+"""Longest wait for the server to take a connection, and to acknowledge what it is sent."""
+
+STATEMENT_TIMEOUT_SECS = 30
+"""Longest statement, and longest pause within a transaction (PostgreSQL)."""
+
+_ALLOWED = "postgresql://user:password@host/name, or empty for SQLite in DATA_DIR"
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the text says why and what to do."""
+
+
+class Database:
+    """The tables, behind a pool of connections; its methods block, so call them in a thread.
+
+    Parameters:
+        engine: SQLAlchemy's engine.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Database":
+        """The database of these settings, with its tables made or migrated.
+
+        Raises:
+            DatabaseError: It cannot be reached, or is newer than this version of Viva.
+        """
+        if settings.database_url:
+            return cls.at(settings.database_url)
+        folder = settings.data_dir
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold what people said
+        except OSError as error:
+            reason = error.strerror or error
+            raise DatabaseError(
+                f"DATA_DIR={folder}: cannot be made ({reason}). Set it to a folder of your own."
+            ) from None
+        return cls.at(f"sqlite:///{folder / FILE}")
+
+    @classmethod
+    def at(cls, url: str) -> "Database":
+        """The database at an address, with its tables made or migrated.
+
+        Args:
+            url: ``postgresql://user:password@host/name``, or ``sqlite:///`` and a file's path.
+
+        Raises:
+            DatabaseError: It cannot be reached, or is newer than this version of Viva.
+        """
+        address = _address(url)
+        engine = _ENGINES[address.drivername](address)
+        try:
+            with _in_words(address):
+                migrations.upgrade(engine)
+        except DatabaseError:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    @staticmethod
+    def examine(settings: Settings) -> "Examined":
+        """See how the database of these settings is, without making or changing anything.
+
+        Raises:
+            DatabaseError: It cannot be reached, or is newer than this version of Viva.
+        """
+        url = settings.database_url or f"sqlite:///{settings.data_dir / FILE}"
+        address = _address(url)
+        where = address.render_as_string(hide_password=True)
+        if address.drivername != "sqlite":
+            engine = _ENGINES[address.drivername](address)
+        else:
+            path = Path(str(address.database))
+            if not path.exists():
+                return Examined(where, "absent")
+            # Opened as Viva opens it, it would be given a journal of its own kind.
+            engine = create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&uri=true")
+        try:
+            with _in_words(address), engine.connect() as connection:
+                return Examined(where, migrations.state(connection))
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads, and sees the database as it was at one moment."""
+        with Session(self.engine) as session:
+            if self.engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN")
+            else:
+                session.connection(
+                    execution_options={
+                        "isolation_level": "REPEATABLE READ",
+                        "postgresql_readonly": True,
+                    }
+                )
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session that writes: one transaction, committed at the end or not at all.
+
+        On SQLite it takes the write lock at once, so that what it reads stays true.
+        """
+        with Session(self.engine, expire_on_commit=False) as session:
+            if self.engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+            session.commit()
+
+    def ping(self) -> None:
+        """Ask for an answer.
+
+        Raises:
+            SQLAlchemyError: There is none.
+        """
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def scrub(self) -> None:
+        """Let what was deleted be gone from SQLite's log too; PostgreSQL sees to it by itself.
+
+        What others are still reading goes later.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+    def close(self) -> None:
+        """Give back its connections."""
+        self.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """How a database was found.
+
+    Parameters:
+        where: Its address, without a password.
+        state: ``absent`` for a file of SQLite that is made at the first start.
+    """
+
+    where: str
+    state: migrations.State | Literal["absent"]
+
+
+@contextmanager
+def _in_words(address: URL) -> Iterator[None]:
+    """Say of whatever goes wrong which database it is, and what to do."""
+    where = f"The database {address.render_as_string(hide_password=True)}"
+    try:
+        yield
+    except migrations.MigrationError as error:
+        raise DatabaseError(f"{where} {error}") from None
+    except SQLAlchemyError as error:
+        cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        raise DatabaseError(
+            f"{where} cannot be used: {' '.join(cause.split())}. "
+            "Check DATABASE_URL and DATA_DIR, and that the database is running."
+        ) from None
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError:  # its text is not shown: there may be a password in it
+        raise DatabaseError(f"DATABASE_URL is no address; allowed: {_ALLOWED}.") from None
+    if address.drivername in ("postgres", "postgresql"):
+        address = address.set(drivername="postgresql+psycopg")
+    shown = address.render_as_string(hide_password=True)
+    if address.drivername not in _ENGINES:
+        raise DatabaseError(
+            f"DATABASE_URL={shown}: there is no support for {address.drivername}; "
+            f"allowed: {_ALLOWED}."
+        )
+    if address.drivername == "sqlite" and address.database in (None, "", ":memory:"):
+        raise DatabaseError(f"DATABASE_URL={shown} names no file; allowed: {_ALLOWED}.")
+    return address
+
+
+def _sqlite(address: URL) -> Engine:
+    engine = create_engine(
+        address, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECS}
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours to say
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "secure_delete=ON",  # what is erased is gone from the file too
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _postgresql(address: URL) -> Engine:
+    engine = create_engine(
+        address,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={
+            "application_name": "viva",
+            "connect_timeout": CONNECT_TIMEOUT_SECS,
+            "tcp_user_timeout": CONNECT_TIMEOUT_SECS * 1000,
+        }
+        | dict(address.query),
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        milliseconds = STATEMENT_TIMEOUT_SECS * 1000
+        for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(f"SET {setting} = {milliseconds}")
+        connection.commit()
+
+    return engine
+
+
+_ENGINES: Mapping[str, Callable[[URL], Engine]] = {
+    "sqlite": _sqlite,
+    "postgresql+psycopg": _postgresql,
+}

@@ -1,0 +1,115 @@
+"""A record on its way into the database: a row, which can wait on disk as a line of JSON."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from typing import Any, Literal
+
+from conversation.records import CallRecord, StageCost, TurnRecord, Used
+from ledger.store.tables import Call, Turn
+
+SUMS = ("stt_cost", "brain_cost", "tts_cost", "cost")
+"""The columns of a call that are the sums of its turns'."""
+
+_MODELS: dict[str, type[Call | Turn]] = {"call": Call, "turn": Turn}
+_STAGES = ("stt", "brain", "tts")
+_NOT_OF_THE_RECORD = {"turns", *SUMS}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row that is to be written; it takes the place of the one before with the same key.
+
+    Parameters:
+        table: Which table it is a row of.
+        row: By column; plain values, ready for JSON. What a call's turns sum up to is not in it.
+    """
+
+    table: Literal["call", "turn"]
+    row: dict[str, Any]
+
+    @classmethod
+    def of_call(cls, record: CallRecord) -> "Entry":
+        """The row of a call."""
+        row = {
+            "id": record.id,
+            "caller": record.caller.email,
+            "caller_key": record.caller.key,
+            "day": record.day,
+            "started_at": record.started_at,
+            "ended_at": record.ended_at,
+            "why": record.why,
+            "document": record.document,
+            "document_hash": record.document_hash,
+        }
+        row |= {stage: record.vendors.get(stage, "") for stage in _STAGES}
+        return cls("call", _clean(row))
+
+    @classmethod
+    def of_turn(cls, record: TurnRecord) -> "Entry":
+        """The row of a turn."""
+        row = record.as_dict()
+        used, cost = Used(**row.pop("used")), StageCost(**row.pop("cost"))
+        vendors, models = row.pop("vendors"), row.pop("models")
+        row |= asdict(used)
+        row |= {stage: vendors.get(stage, "") for stage in _STAGES}
+        row |= {f"{stage}_model": models.get(stage, "") for stage in _STAGES}
+        row |= {f"{stage}_cost": getattr(cost, stage) for stage in _STAGES}
+        row["cost"] = cost.total
+        return cls("turn", _clean(row))
+
+    @classmethod
+    def parse(cls, line: str | bytes) -> "Entry":
+        """The entry of a line.
+
+        Raises:
+            ValueError: It is the line of no entry.
+        """
+        match json.loads(line):
+            case {"table": "call" | "turn" as table, "row": dict(row)}:
+                return cls(table, row)
+        raise ValueError("not an entry of the ledger")
+
+    def line(self) -> str:
+        """Itself as a line of JSON, with its end."""
+        return json.dumps({"table": self.table, "row": self.row}, ensure_ascii=False) + "\n"
+
+    @property
+    def call(self) -> str:
+        """The call's id; empty in a row without one."""
+        return str(self.row.get("id" if self.table == "call" else "call", ""))
+
+    def __str__(self) -> str:
+        """What it is of, without anything that was said."""
+        number = self.row.get("number")
+        return f"call {self.call}" + ("" if self.table == "call" else f", turn {number}")
+
+    def values(self) -> dict[str, Any]:
+        """What to write, by column; columns that the row has not are as in a new row.
+
+        Raises:
+            ValueError: A column has a value that it may not have, or none where it must.
+        """
+        model = _MODELS[self.table].model_validate(self.row)
+        return model.model_dump(exclude=_NOT_OF_THE_RECORD if self.table == "call" else None)
+
+
+def _clean(value: Any) -> Any:
+    """A value with nothing in it that a database or JSON has no way to write."""
+    match value:
+        case str():
+            return (
+                value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+            )
+        case None | bool():
+            return value
+        case Integral():
+            return int(value)
+        case Real():
+            return float(value) if math.isfinite(value) else None
+        case dict():
+            return {_clean(key): _clean(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_clean(one) for one in value]
+    raise TypeError(f"a {type(value).__name__} cannot be written down")

@@ -1,0 +1,106 @@
+"""Posting: entries become rows, and a call's sums those of its turns, in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Insert, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    SQLAlchemyError,
+    StatementError,
+)
+from sqlmodel import Session, SQLModel, col
+
+from conversation.records import day_of
+from ledger.store.database import Database
+from ledger.store.entry import SUMS, Entry
+from ledger.store.tables import Call, Turn
+
+
+def post(database: Database, entries: Sequence[Entry]) -> set[str]:
+    """Write entries, all or none; a later one takes the place of an earlier one.
+
+    Returns:
+        The calls that were written of.
+
+    Raises:
+        Exception: See :func:`is_fault_of_a_record`.
+    """
+    with database.writing() as session:
+        for entry in entries:
+            values = entry.values()
+            if entry.table == "turn":
+                # Its call may come later, or never. Its row is locked until the sums are right.
+                _upsert(session, "call", _call_of(values), update=("id",))
+            _upsert(session, entry.table, values, update=values)
+        calls = {entry.call for entry in entries}
+        _sum_up(session, calls)
+    return calls
+
+
+def _call_of(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """A call of which nothing is known but a turn."""
+    try:
+        day = day_of(turn["at"])
+    except OSError:  # as the platform may say it
+        raise ValueError("at is no time") from None
+    return Call(id=turn["call"], day=day, started_at=turn["at"]).model_dump()
+
+
+def _upsert(
+    session: Session, table: str, values: Mapping[str, Any], *, update: Iterable[str]
+) -> None:
+    statement = _statement(session.get_bind().dialect.name, table, tuple(update))
+    session.connection().execute(statement, values)
+
+
+@cache
+def _statement(dialect: str, table: str, update: tuple[str, ...]) -> Insert:
+    """Built once: that takes several times as long as to execute it."""
+    to = SQLModel.metadata.tables[table]
+    insert = postgresql.insert(to) if dialect == "postgresql" else sqlite.insert(to)
+    return insert.on_conflict_do_update(
+        index_elements=list(to.primary_key),
+        set_={column: insert.excluded[column] for column in update},
+    )
+
+
+def _sum_up(session: Session, calls: set[str]) -> None:
+    """Make the sums of calls those of their turns."""
+    turns = select(func.count()).where(col(Turn.call) == col(Call.id), col(Turn.number) > 0)
+    sums = {
+        name: select(func.coalesce(func.sum(col(getattr(Turn, name))), 0))
+        .where(col(Turn.call) == col(Call.id))
+        .scalar_subquery()
+        for name in SUMS
+    }
+    session.connection().execute(
+        update(Call).where(col(Call.id).in_(calls)).values(turns=turns.scalar_subquery(), **sums)
+    )
+
+
+def is_fault_of_a_record(error: Exception) -> bool:
+    """Whether the database refused what was written, and not to write at all."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, (DataError, IntegrityError))
+    return isinstance(error, (ValueError, TypeError, OverflowError, StatementError))
+
+
+def told(error: Exception) -> str:
+    """What went wrong, for a log: nothing that anybody said is in it."""
+    match error:
+        case ValidationError():
+            fields = (".".join(map(str, one["loc"])) for one in error.errors())
+            return f"not allowed in {', '.join(fields)}"
+        case DataError() | IntegrityError():
+            return type(error).__name__
+        case DBAPIError():
+            return " ".join(str(error.orig).split())
+        case OSError() | SQLAlchemyError():
+            return str(error)
+    return type(error).__name__

@@ -1,0 +1,364 @@
+"""Claude decides a turn: one forced tool call, streamed, over one cached prefix.
+
+See https://platform.claude.com/docs/en/api/messages-streaming,
+``/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming`` and
+``/docs/en/build-with-claude/prompt-caching``.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any, Literal, cast
+
+import anthropic
+import httpx2
+from anthropic.types import (
+    InputJSONDelta,
+    MessageParam,
+    RawContentBlockDeltaEvent,
+    RawContentBlockStartEvent,
+    RawMessageDeltaEvent,
+    RawMessageStartEvent,
+    RawMessageStopEvent,
+    TextBlockParam,
+    ToolParam,
+    ToolUseBlock,
+)
+from loguru import logger
+
+from conversation.frames import Usage
+from knowledge.loading.document import Document
+from processors.brain import vendor_fault
+from processors.brain.cached_prompt import (
+    CachedPrompt,
+    build,
+    estimated_tokens,
+    messages,
+    said_by_caller,
+)
+from processors.brain.contract import (
+    ArgumentsDelta,
+    BrainError,
+    BrainEvent,
+    Question,
+    ToolStart,
+    UsageReport,
+)
+from processors.brain.prompt import tools
+
+Ttl = Literal["5m", "1h"]
+
+DEFAULT_MODEL = "claude-haiku-4-5"
+
+# The least that each model caches, in tokens, by the beginning of its id; the most for others.
+_MINIMUM_TOKENS: Mapping[str, int] = {
+    "claude-opus-5": 512,
+    "claude-fable-5": 512,
+    "claude-opus-4-8": 1024,
+    "claude-opus-4-1": 1024,
+    "claude-opus-4-2025": 1024,
+    "claude-sonnet-": 1024,
+    "claude-opus-4-7": 2048,
+    "claude-3-5-haiku": 2048,
+}
+_MINIMUM_OF_OTHERS = 4096
+_TTL_SECS: Mapping[Ttl, float] = {"5m": 300.0, "1h": 3600.0}
+_CONNECTIONS = 256
+_COUNT_TIMEOUT_SECS = 5.0
+
+
+class ClaudeBrain:
+    """Decides turns with an Anthropic model. Serves all calls of a process.
+
+    The tools and the system prompt are one cached prefix, the same for every turn of every call.
+
+    Parameters:
+        document: What it may speak from.
+        cached_prompt: The system prompt, from :meth:`prepare`.
+        api_key: The key; it is sent to ``base_url`` and appears nowhere else.
+        model: The model's id.
+        base_url: Where the API is; ``None`` for Anthropic's own.
+        cache_ttl: How long the vendor keeps the prefix after each use.
+        max_tokens: Longest decision, in tokens; one that is cut there is refused.
+        connect_timeout_secs: Longest wait for a connection.
+        stall_timeout_secs: Longest silence on an open stream.
+        keep_alive_secs: How long a connection is kept between turns.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        cached_prompt: CachedPrompt,
+        *,
+        api_key: str,
+        model: str = DEFAULT_MODEL,
+        base_url: str | None = None,
+        cache_ttl: Ttl = "5m",
+        max_tokens: int = 512,
+        connect_timeout_secs: float = 3.0,
+        stall_timeout_secs: float = 10.0,
+        keep_alive_secs: float = 120.0,
+    ) -> None:
+        self.cached_prompt = cached_prompt
+        self.model = model
+        self._max_tokens = max_tokens
+        self._ttl_secs = _TTL_SECS[cache_ttl]
+        self._tools = _tools(document)
+        system: TextBlockParam = {"type": "text", "text": cached_prompt.text}
+        if cached_prompt.cacheable:
+            # Tools come before the system prompt: a breakpoint after it covers both.
+            system["cache_control"] = {"type": "ephemeral", "ttl": cache_ttl}
+        self._system = [system]
+        limits = httpx2.Limits(
+            max_connections=_CONNECTIONS,
+            max_keepalive_connections=_CONNECTIONS,
+            keepalive_expiry=keep_alive_secs,  # httpx's 5 s would not reach the next turn.
+        )
+        self._client = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,  # Who asks again, and whom, is for Deliberation and FailoverBrain.
+            timeout=anthropic.Timeout(stall_timeout_secs, connect=connect_timeout_secs),
+            http_client=anthropic.DefaultAsyncHttpxClient(limits=limits),
+        )
+        self._messages = self._client.messages  # The SDK imports it now, not in a turn.
+        self._warm_until = float("-inf")
+        self._warming = asyncio.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        document: Document,
+        *,
+        api_key: str,
+        model: str = DEFAULT_MODEL,
+        base_url: str | None = None,
+        **settings: Any,
+    ) -> "ClaudeBrain":
+        """A brain for a document, its prefix counted by the vendor; blocks for up to seconds.
+
+        A vendor that cannot be reached, or refuses the key, is logged; the prefix is estimated.
+        """
+        cached_prompt = prepare(document, api_key=api_key, model=model, base_url=base_url)
+        counted = "" if cached_prompt.counted else " by our estimate"
+        if cached_prompt.cacheable:
+            logger.info("{}: the prefix has {} tokens{}", model, cached_prompt.tokens, counted)
+        else:
+            logger.warning(
+                "{}: the prefix has {} tokens{}, fewer than the {} that the model caches, even "
+                "with its facts restated: it is sent without caching and not warmed",
+                model, cached_prompt.tokens, counted, cached_prompt.minimum,
+            )  # fmt: skip
+        return cls(
+            document, cached_prompt, api_key=api_key, model=model, base_url=base_url, **settings
+        )
+
+    @property
+    def name(self) -> str:
+        """``"claude"``."""
+        return "claude"
+
+    async def warm(self) -> Usage:
+        """Put the prefix into the vendor's cache, unless it is there already.
+
+        Run it while the greeting plays. It never raises; a failure is logged.
+
+        Returns:
+            What it used: nothing when the prefix is warm, or too short to be cached.
+        """
+        if not self.cached_prompt.cacheable:
+            return Usage()
+        async with self._warming:
+            started = asyncio.get_running_loop().time()
+            # Close to its end, it would not last for the call: reading it makes it last anew.
+            if started < self._warm_until - self._ttl_secs / 2:
+                return Usage()
+            try:
+                # No tokens to generate fills the cache alone. It may not be combined with a forced
+                # tool or a stream, neither of which is part of the prefix.
+                message = await self._messages.create(
+                    model=self.model,
+                    max_tokens=0,
+                    system=self._system,
+                    tools=self._tools,
+                    messages=[{"role": "user", "content": said_by_caller("Hello.")}],
+                )
+            except (anthropic.APIError, httpx2.HTTPError) as error:
+                logger.warning("claude was not warmed up: {}", _fault(error))
+                return Usage()
+            usage = _usage(message.usage, Usage())
+            self._note_cache(usage, started)
+            if not usage.cache_read_tokens + usage.cache_write_tokens:
+                logger.warning(
+                    "{} did not cache the prefix of {} tokens",
+                    self.model,
+                    self.cached_prompt.tokens,
+                )
+            return usage
+
+    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        """Stream one tool call that answers the question.
+
+        Output tokens are estimated from what has arrived until the vendor counts them at the end,
+        so that an abort leaves what it cost.
+
+        Raises:
+            BrainError: The vendor failed, refused, or cut the decision short.
+        """
+        started = asyncio.get_running_loop().time()
+        try:
+            stream = await self._messages.create(
+                model=self.model,
+                max_tokens=self._max_tokens,
+                system=self._system,
+                tools=self._tools,
+                tool_choice={"type": "any", "disable_parallel_tool_use": True},
+                messages=_conversation(question),
+                stream=True,
+            )
+        except (anthropic.APIError, httpx2.HTTPError) as error:
+            raise _fault(error) from None
+        try:
+            async with aclosing(self._read(stream, started)) as events:
+                async for event in events:
+                    yield event
+        except (anthropic.APIError, httpx2.HTTPError) as error:
+            raise _fault(error) from None
+        except (ValueError, AttributeError, TypeError) as error:
+            raise BrainError(f"claude sent no message stream ({type(error).__name__})") from None
+        finally:
+            await stream.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def _read(
+        self, stream: anthropic.AsyncStream[Any], started: float
+    ) -> AsyncGenerator[BrainEvent, None]:
+        usage, chars, outside, stopped, whole = Usage(), 0, 0, "", False
+        async for event in stream:
+            match event:
+                case RawMessageStartEvent(message=message):
+                    usage = _usage(message.usage, usage)
+                    self._note_cache(usage, started)
+                    yield UsageReport(usage)
+                case RawContentBlockStartEvent(content_block=ToolUseBlock(name=name)):
+                    yield ToolStart(name)
+                case RawContentBlockDeltaEvent(delta=InputJSONDelta(partial_json=piece)):
+                    if piece:  # The first one is always empty.
+                        chars += len(piece)
+                        yield UsageReport(_at_least(usage, estimated_tokens(chars)))
+                        yield ArgumentsDelta(piece)
+                case RawContentBlockDeltaEvent(delta=delta):
+                    outside += len(getattr(delta, "text", ""))
+                case RawMessageDeltaEvent():
+                    usage = _usage(event.usage, usage)
+                    stopped = event.delta.stop_reason or ""
+                    yield UsageReport(usage)
+                case RawMessageStopEvent():
+                    if outside:
+                        logger.warning("claude wrote {} characters outside its call", outside)
+                    if stopped in ("max_tokens", "refusal", "model_context_window_exceeded"):
+                        raise BrainError(f"claude stopped before its decision was whole: {stopped}")
+                    whole = True  # Read to the end all the same: the connection is used again.
+                case _:
+                    pass  # Kinds of event may be added, says the API's versioning policy.
+        if not whole:
+            raise BrainError("claude's stream ended before its message did")
+
+    def _note_cache(self, usage: Usage, started: float) -> None:
+        """Note how long the prefix stays cached: each use renews it, from the use's beginning."""
+        if usage.cache_read_tokens or usage.cache_write_tokens:
+            self._warm_until = started + self._ttl_secs
+
+
+def prepare(
+    document: Document, *, api_key: str, model: str = DEFAULT_MODEL, base_url: str | None = None
+) -> CachedPrompt:
+    """The prefix for a document, counted by the vendor if it can be reached; blocks."""
+    offered = _tools(document)
+    around = sum(len(str(tool)) for tool in offered)
+
+    def estimate(system: str) -> int:
+        return estimated_tokens(len(system) + around, low=True)
+
+    def count(system: str) -> int:
+        counted = client.messages.count_tokens(
+            model=model,
+            system=[{"type": "text", "text": system}],
+            tools=offered,
+            messages=[{"role": "user", "content": "."}],
+        )
+        return counted.input_tokens
+
+    minimum = minimum_tokens(model)
+    with anthropic.Anthropic(
+        api_key=api_key, base_url=base_url, max_retries=0, timeout=_COUNT_TIMEOUT_SECS
+    ) as client:
+        try:
+            return build(document, minimum=minimum, count=count)
+        except (anthropic.APIError, httpx2.HTTPError) as error:
+            logger.warning("claude's prefix could not be counted: {}", _fault(error))
+    return build(document, minimum=minimum, count=estimate, counted=False)
+
+
+def minimum_tokens(model: str) -> int:
+    """The least that a model caches, in tokens; shorter prefixes are silently not cached."""
+    known = (least for begun, least in _MINIMUM_TOKENS.items() if model.startswith(begun))
+    return next(known, _MINIMUM_OF_OTHERS)
+
+
+def _tools(document: Document) -> list[ToolParam]:
+    return [
+        {
+            "name": tool["name"],
+            "description": tool["description"],
+            "input_schema": tool["parameters"],
+            # Without it the vendor holds each value back until it is whole.
+            "eager_input_streaming": True,
+        }
+        for tool in tools(document)
+    ]
+
+
+def _conversation(question: Question) -> list[MessageParam]:
+    told = [{"role": role, "content": text} for role, text in messages(question)]
+    return cast(list[MessageParam], told)
+
+
+def _usage(reported: Any, before: Usage) -> Usage:
+    """What a report counts; what it leaves out stays as it was."""
+
+    def counted(name: str, otherwise: int) -> int:
+        value = getattr(reported, name, None)
+        return otherwise if value is None else cast(int, value)
+
+    return Usage(
+        input_tokens=counted("input_tokens", before.input_tokens),
+        output_tokens=counted("output_tokens", before.output_tokens),
+        cache_read_tokens=counted("cache_read_input_tokens", before.cache_read_tokens),
+        cache_write_tokens=counted("cache_creation_input_tokens", before.cache_write_tokens),
+    )
+
+
+def _at_least(usage: Usage, output_tokens: int) -> Usage:
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=max(usage.output_tokens, output_tokens),
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+
+
+def _fault(error: Exception) -> BrainError:
+    if isinstance(error, anthropic.APIStatusError):
+        return vendor_fault.of_status(
+            "claude",
+            error.status_code,
+            error.response.headers,
+            kind=error.type or "",
+            message=error.api_message or "",
+        )
+    timed_out = isinstance(error, (anthropic.APITimeoutError, httpx2.TimeoutException))
+    return BrainError("claude did not answer in time" if timed_out else "claude was not reached")

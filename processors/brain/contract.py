@@ -1,0 +1,101 @@
+"""What a brain is asked and how it answers: the contract that every brain keeps.
+
+A brain is shown one turn and must make exactly one tool call: ``respond(sections, confidence,
+answer)`` or ``escalate(reason, message)``. It streams that call as it is produced; what is in the
+call is checked by :class:`processors.brain.responder.GroundedResponder`, never by the brain itself.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from conversation.frames import Exchange, Usage
+
+Tool = Literal["respond", "escalate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One turn put to a brain.
+
+    Parameters:
+        text: What the caller said.
+        history: The finished turns before it, oldest first.
+    """
+
+    text: str
+    history: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStart:
+    """The brain has begun a tool call.
+
+    Parameters:
+        name: The tool's name as the brain gave it; an unknown one is for the guardrails to refuse.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsDelta:
+    """A further piece of the tool call's JSON arguments, cut anywhere.
+
+    Parameters:
+        json: The piece; all pieces joined are one JSON object.
+    """
+
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """What the inference has used so far; the last one stands.
+
+    Parameters:
+        usage: The counts.
+    """
+
+    usage: Usage
+
+
+BrainEvent = ToolStart | ArgumentsDelta | UsageReport
+
+
+class Brain(Protocol):
+    """Something that can decide a turn.
+
+    One brain serves all calls of a process, so ``decide`` keeps no state between turns. Closing
+    the iterator (or cancelling the task that runs it) aborts the inference at the vendor.
+    """
+
+    @property
+    def name(self) -> str:
+        """The vendor's name in settings, e.g. ``"extractive"`` or ``"claude"``."""
+        ...
+
+    def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        """Stream one tool call that answers the question.
+
+        Raises:
+            BrainError: The vendor failed; ``permanent`` says whether trying again is useless.
+        """
+        ...
+
+
+class BrainError(Exception):
+    """A brain could not decide.
+
+    Parameters:
+        message: What went wrong, in a sentence.
+        permanent: Whether the same request can never succeed (a refused key, an unknown model).
+        retry_after_secs: How long the vendor asked to be left alone, if it did.
+    """
+
+    def __init__(
+        self, message: str, *, permanent: bool = False, retry_after_secs: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.retry_after_secs = retry_after_secs

@@ -1,0 +1,319 @@
+"""One turn being decided: what a brain streams, read, checked and said sentence by sentence.
+
+It knows nothing of processors: what may be said is handed to ``say`` the moment it has
+passed the guardrails, and cancelling the task that runs it aborts the brain.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loguru import logger
+
+from conversation.frames import Confidence, DecisionFrame, SentenceFrame, TurnFrame, Usage
+from knowledge.loading.document import Document
+from knowledge.loading.section import Section
+from processors.brain.contract import (
+    ArgumentsDelta,
+    Brain,
+    BrainError,
+    BrainEvent,
+    Question,
+    Tool,
+    ToolStart,
+    UsageReport,
+)
+from processors.brain.guardrails import Guardrails, MalformedError, Phrases, RefusalError
+from processors.brain.sentences import SentenceStream, spoken
+from processors.brain.tool_call import (
+    ConfidenceKnown,
+    ReasonKnown,
+    SectionsKnown,
+    TextDelta,
+    TextEnd,
+    ToolCallError,
+    ToolCallEvent,
+    ToolCallStream,
+)
+
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long each step of a decision may take.
+
+    Parameters:
+        first_token_timeout_secs: Until the first token, per attempt.
+        decision_timeout_secs: The whole decision, with both attempts.
+        trailing_timeout_secs: From the last word to what follows it (the usage).
+        abort_timeout_secs: From an abort until the brain has ended.
+    """
+
+    first_token_timeout_secs: float = 3.0
+    decision_timeout_secs: float = 12.0
+    trailing_timeout_secs: float = 1.0
+    abort_timeout_secs: float = 1.0
+
+    @property
+    def longest_secs(self) -> float:
+        """Past this no decision is to be hoped for, if the brain ends when it is told to."""
+        return self.decision_timeout_secs + self.trailing_timeout_secs + self.abort_timeout_secs
+
+
+@dataclass
+class _Call:
+    """The tool call of one attempt, as far as it has arrived."""
+
+    tool: Tool | None = None
+    stream: ToolCallStream = field(default_factory=lambda: ToolCallStream("respond"))
+    sentences: SentenceStream = field(default_factory=SentenceStream)
+    sections: tuple[Section, ...] = ()
+    confidence: Confidence | None = None
+    text_ended: bool = False
+    usage: Usage = field(default_factory=Usage)
+
+
+class DecisionRun:
+    """The decision of one turn; used once.
+
+    Parameters:
+        turn: The turn.
+        brain: What decides.
+        document: What it may speak from.
+        phrases: What is said when the brain's own words may not be.
+        patience: How long each step may take.
+        say: Takes each sentence that is to be spoken, in order.
+    """
+
+    def __init__(
+        self,
+        turn: TurnFrame,
+        *,
+        brain: Brain,
+        document: Document,
+        phrases: Phrases,
+        patience: Patience,
+        say: Callable[[SentenceFrame], Awaitable[None]],
+    ) -> None:
+        self.turn = turn
+        self._brain = brain
+        self._phrases = phrases
+        self._patience = patience
+        self._say_frame = say
+        self._guardrails = Guardrails(document, turn.question)
+        self._started = time.monotonic()
+        self._ttft_secs: float | None = None
+        self._ttfs_secs: float | None = None
+        self._call = _Call()
+        self._spent = Usage()  # By attempts before this call.
+        self._decision: Literal["respond", "escalate"] = "respond"
+        self._reason = ""
+        self._said: list[str] = []
+        self._lines: set[int] = set()
+        self._fault = ""
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts have used so far."""
+        spent, call = self._spent, self._call.usage
+        return Usage(
+            input_tokens=spent.input_tokens + call.input_tokens,
+            output_tokens=spent.output_tokens + call.output_tokens,
+            cache_read_tokens=spent.cache_read_tokens + call.cache_read_tokens,
+            cache_write_tokens=spent.cache_write_tokens + call.cache_write_tokens,
+        )
+
+    @property
+    def fault(self) -> str:
+        """How the brain failed, if it did and that was not made up for."""
+        return self._fault
+
+    def confirm(self) -> None:
+        """Count from now: the turn this was begun for early is over."""
+        self._started = time.monotonic()
+        if self._ttft_secs is not None:
+            self._ttft_secs = 0.0
+        if self._ttfs_secs is not None:
+            self._ttfs_secs = 0.0
+
+    async def decide(self) -> DecisionFrame:
+        """Say the answer, or what is said instead of it, and return the decision."""
+        try:
+            self._guardrails.check_question()
+            await self._ask()
+        except RefusalError as refusal:
+            await self._refuse(refusal)
+        except Exception as error:
+            logger.exception("the guardrails failed")
+            self._fault = f"{type(error).__name__}: {error}"
+            self._guardrails.record("decision", self._fault)
+            await self._refuse(RefusalError("fault"))
+        answered = self._decision == "respond"
+        return DecisionFrame(
+            turn=self.turn.turn,
+            decision=self._decision,
+            sections=tuple(section.id for section in self._call.sections) if answered else (),
+            lines=tuple(sorted(self._lines)),
+            confidence=self._call.confidence if answered else None,
+            text=" ".join(self._said),
+            reason=self._reason,
+            checks=self._guardrails.checks,
+            usage=self.usage,
+            brain=self._brain.name,
+            ttft_secs=self._ttft_secs,
+            ttfs_secs=self._ttfs_secs,
+        )
+
+    async def _ask(self) -> None:
+        """Let the brain decide, and once more if it fails before a word was spoken.
+
+        A vendor that asks to be left alone for a while is, if there is time for it.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience.decision_timeout_secs
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._attempt(deadline)
+                return
+            except RefusalError:
+                raise
+            except Exception as error:
+                ours = isinstance(error, (BrainError, MalformedError, ToolCallError, TimeoutError))
+                detail = str(error) if ours else f"{type(error).__name__}: {error}"
+                malformed = isinstance(error, (MalformedError, ToolCallError))
+                permanent = isinstance(error, BrainError) and error.permanent
+                asked_to_wait = error.retry_after_secs if isinstance(error, BrainError) else None
+                wait_secs = asked_to_wait or 0.0
+            logger.warning(f"turn {self.turn.turn}: {self._brain.name}: {detail}")
+            if self._call.text_ended:
+                # All of it has been checked and said; only what should follow it went wrong.
+                if malformed or not self._call.stream.complete:
+                    self._guardrails.record("decision", detail)
+                return
+            late = loop.time() + wait_secs >= deadline
+            if attempt == _ATTEMPTS or permanent or late or self._said:
+                self._fault = detail
+                self._guardrails.record("decision", detail)
+                raise RefusalError("fault")
+            self._guardrails.another_attempt(detail)
+            self._spent, self._call = self.usage, _Call()
+            self._decision, self._reason = "respond", ""
+            await asyncio.sleep(wait_secs)
+
+    async def _attempt(self, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = min(deadline, loop.time() + self._patience.first_token_timeout_secs)
+        question = Question(text=self.turn.question, history=self.turn.history)
+        events = self._brain.decide(question)
+        try:
+            while (event := await self._receive(events, until)) is not None:
+                if not isinstance(event, UsageReport):
+                    until = deadline
+                    if self._ttft_secs is None:
+                        self._ttft_secs = time.monotonic() - self._started
+                await self._take(event)
+                if self._call.text_ended:
+                    trailing = loop.time() + self._patience.trailing_timeout_secs
+                    until = min(deadline, trailing)
+        finally:
+            await self._close(events)
+        if self._call.tool is None:
+            raise MalformedError("no tool call")
+        self._call.stream.close()
+
+    async def _receive(self, events: AsyncIterator[BrainEvent], until: float) -> BrainEvent | None:
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(events, None)
+        except TimeoutError:
+            if self._call.stream.complete:
+                return None  # It only did not say what it used.
+            waited = time.monotonic() - self._started
+            missing = "the whole decision" if self._call.tool else "a first token"
+            raise TimeoutError(f"no sign of {missing} within {waited:.1f} s") from None
+
+    async def _close(self, events: AsyncIterator[BrainEvent]) -> None:
+        """Close the brain's iterator, which aborts the inference if it has not ended."""
+        close = getattr(events, "aclose", None)
+        if close is None:
+            return
+        try:
+            async with asyncio.timeout(self._patience.abort_timeout_secs):
+                await close()
+        except Exception as error:
+            logger.warning(f"{self._brain.name} did not close: {type(error).__name__}: {error}")
+
+    async def _take(self, event: BrainEvent) -> None:
+        call = self._call
+        if isinstance(event, UsageReport):
+            call.usage = event.usage
+        elif isinstance(event, ToolStart):
+            if call.tool is not None:
+                raise MalformedError(f"a second tool call, {event.name!r}")
+            call.tool = self._guardrails.check_tool(event.name)
+            call.stream = ToolCallStream(call.tool)
+        elif isinstance(event, ArgumentsDelta):
+            if call.tool is None:
+                raise MalformedError("arguments before a tool call")
+            for part in call.stream.feed(event.json):
+                await self._read(call, part)
+        else:
+            raise MalformedError(f"{type(event).__name__} instead of a tool call")
+
+    async def _read(self, call: _Call, part: ToolCallEvent) -> None:
+        match part:
+            case SectionsKnown(sections):
+                call.sections = self._guardrails.check_sections(sections)
+            case ConfidenceKnown(confidence):
+                call.confidence = self._guardrails.check_confidence(confidence)
+            case ReasonKnown(reason):
+                self._decision, self._reason = "escalate", self._guardrails.check_reason(reason)
+            case TextDelta(text):
+                for sentence in call.sentences.feed(text):
+                    await self._let_through(call, spoken(sentence))
+            case TextEnd():
+                for sentence in call.sentences.close():
+                    await self._let_through(call, spoken(sentence))
+                if not self._said:
+                    raise MalformedError("an empty answer")
+                call.text_ended = True
+
+    async def _let_through(self, call: _Call, sentence: str) -> None:
+        if not sentence:
+            return
+        if self._decision == "escalate":
+            self._guardrails.check_message(sentence)
+            await self._say(sentence)
+            return
+        lines = self._guardrails.check_answer(sentence, call.sections)
+        if call.confidence == "low" and not self._said:
+            await self._say(self._phrases.hedge(self.turn.turn))
+        rests_on = tuple(
+            section.id
+            for section in call.sections
+            if any(line.number in lines for line in section.lines)
+        )
+        self._lines.update(lines)
+        await self._say(sentence, rests_on, lines)
+
+    async def _say(
+        self, sentence: str, sections: tuple[str, ...] = (), lines: tuple[int, ...] = ()
+    ) -> None:
+        self._said.append(sentence)
+        if self._ttfs_secs is None:
+            self._ttfs_secs = time.monotonic() - self._started
+        turn = self.turn.turn
+        await self._say_frame(SentenceFrame(sentence, turn=turn, sections=sections, lines=lines))
+
+    async def _refuse(self, refusal: RefusalError) -> None:
+        """Say what is said instead: of the whole answer, or of the rest of it."""
+        if self._said:
+            await self._say(self._phrases.rest_uncertain)
+            return
+        if self._decision == "respond" or refusal.reason in ("sensitive", "fault"):
+            self._reason = refusal.reason
+        self._decision = "escalate"
+        await self._say(refusal.message or self._phrases.escalation(self._reason))

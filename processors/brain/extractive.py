@@ -1,0 +1,237 @@
+"""The embedded brain: no language model, only the document's own sentences.
+
+It finds the sentence that answers, says it as it stands, and hands over to a human when none does.
+It cannot paraphrase, reason or count; in return it cannot invent, and costs milliseconds.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+from conversation.frames import Confidence, Exchange
+from knowledge.check.sensitive import topic_of
+from knowledge.loading.document import Document, SensitiveTopic
+from knowledge.search.follow_up import Before, beside, follow, heard
+from knowledge.search.passage import Passage
+from knowledge.search.query import Query
+from knowledge.search.retrieval import Hit, Index
+from knowledge.search.semantic_topic_filter import SemanticTopicFilter
+from processors.brain.contract import (
+    ArgumentsDelta,
+    BrainError,
+    BrainEvent,
+    Question,
+    Tool,
+    ToolStart,
+)
+from processors.brain.small_talk import courtesy, reply
+from processors.pool import Pool
+
+# Score from which a passage counts as an answer. Where authors say which questions their lines
+# answer, everything scores higher, what cannot be answered too.
+_ANSWERS, _ANSWERS_ASKED = 0.5, 0.81
+_SURE, _FAIRLY_SURE = 0.23, 0.1  # above that
+_LISTED = -0.17
+_PERIOD = 0.2
+_CLOSE = 0.06  # a second passage this close to the first is said too
+_IN_LIST = 0.45  # further items of a list that was asked for
+_MARGIN = 0.1  # a lead over the next section smaller than this costs confidence
+_MOST_WORDS = 40  # spoken in about fifteen seconds
+_FIRST_PIECE, _PIECE = 1, 6  # words a delta
+_WAITING_AT_MOST = 64
+
+_AGAIN = re.compile(
+    r"\b(say|tell me) (that|it|this)( part| bit)?( once| one)?( more time| again)\b|\brepeat\b|"
+    r"^\W*(sorry |i beg your )?(pardon|come again|again please|what was that|sorry|what)\W*$|"
+    r"\bdidn't (hear|catch|get) (that|it|you)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A decision, before it is streamed.
+
+    Parameters:
+        tool: Which tool is called.
+        arguments: Its arguments, in the order in which they are streamed.
+    """
+
+    tool: Tool
+    arguments: dict[str, str | list[str]]
+
+
+class ExtractiveBrain:
+    """Answers in the document's own sentences. Serves all calls of a process.
+
+    Parameters:
+        index: The document, made searchable.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._document = index.document
+        self._topic_filter = SemanticTopicFilter(index)
+        self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
+        self.pool = Pool(1, "extractive")
+
+    @classmethod
+    def load(cls, document: Document) -> "ExtractiveBrain":
+        """Read the document and load the model: seconds of work, so off the event loop.
+
+        Raises:
+            WeightsError: The embedding model is missing or damaged.
+        """
+        return cls(Index(document))
+
+    @property
+    def name(self) -> str:
+        """``"extractive"``."""
+        return "extractive"
+
+    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        """Stream one tool call that answers the question.
+
+        Raises:
+            BrainError: Too many questions are waiting.
+        """
+        if self.pool.pending >= _WAITING_AT_MOST:
+            raise BrainError(f"{_WAITING_AT_MOST} questions are waiting for the embedded brain")
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self.pool, self.reply, question)
+        yield ToolStart(found.tool)
+        for piece in _pieces(found.arguments):
+            yield ArgumentsDelta(piece)
+
+    def close(self) -> None:
+        """Let the worker thread go."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def reply(self, question: Question) -> Reply:
+        """Decide, at once and in this thread; a few milliseconds."""
+        kind, rest = courtesy(question.text, persona=self._document.persona.name)
+        if kind is not None and not rest:
+            return _respond((), "high", reply(kind, self._document))
+        text = rest or question.text
+        before = _before(question.history)
+        query = self._index.read(text)
+        leans = query.elliptic and before is not None
+        topic = topic_of(text, self._document) or self._topic_filter.topic_of(text)
+        if topic is None and query.elliptic and question.history:
+            topic = self._still_sensitive(query, question.history[-1])
+        if topic is not None:
+            return self._refuse(topic.refusal)
+        if before is not None and _AGAIN.search(text):
+            return _in_words_of(heard(self._index, before), "high")
+        if self._index.is_subject(text) and not (leans and query.clauses):
+            return _in_words_of(self._index.passages[:1], "high")
+        asks = query.polar or query.clauses > 0
+        if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
+            return _escalate("unclear", "I did not understand that. Could you ask it another way?")
+        if leans and before is not None:
+            told = [exchange.answer for exchange in question.history]
+            hits = follow(self._index, query, before, told)
+        else:
+            hits = beside(self._index, query) or self._index.search(query)
+        return self._answer(query, hits)
+
+    def _answer(self, query: Query, hits: Sequence[Hit]) -> Reply:
+        enough = self._enough
+        if query.interval and not self._index.content(query.text):
+            enough -= _PERIOD  # "what happened in 1967?" has nothing to share but the year
+        if not hits or hits[0].score < enough:
+            return _escalate(
+                "unsupported",
+                f"I can't find that in the document about {self._document.title}, "
+                "so I'll pass your question on to a person who can follow up.",
+            )
+        return _in_words_of(_chosen(query, hits, enough), _confidence(hits, enough))
+
+    def _refuse(self, refusal: str) -> Reply:
+        usual = "That's something I don't talk about, so I'll pass it on to a person."
+        return _escalate("sensitive", refusal or usual)
+
+    def _still_sensitive(self, query: Query, last: Exchange) -> SensitiveTopic | None:
+        """A bare "and when?" after a question that was refused is about the same thing."""
+        if last.decision != "escalate" or self._index.content(query.text):
+            return None
+        return topic_of(last.question, self._document)
+
+
+def _before(history: Sequence[Exchange]) -> Before | None:
+    """The last turn, when it was an answer from the document."""
+    if not history or history[-1].decision != "respond":
+        return None
+    for exchange in reversed(history):
+        if exchange.decision == "respond" and exchange.sections:
+            return Before(exchange.question, exchange.answer, exchange.sections)
+    return None
+
+
+def _in_words_of(passages: Sequence[Passage], confidence: Confidence) -> Reply:
+    sections = list(dict.fromkeys(passage.section.id for passage in passages))
+    return _respond(sections, confidence, " ".join(_spoken(passage) for passage in passages))
+
+
+def _chosen(query: Query, hits: Sequence[Hit], enough: float) -> list[Passage]:
+    """The best passage, and those that a full answer needs besides, within what can be heard."""
+    best = hits[0]
+    chosen = [best.passage]
+    several = "list" in query.wants or query.clauses > 1 or "more" in query.wants
+    words = len(_words(best.passage.text))
+    for hit in hits[1:]:
+        margin = _IN_LIST if several and hit.passage.section == best.passage.section else _CLOSE
+        if hit.score < max(best.score - margin, enough + (_LISTED if several else 0.0)):
+            continue
+        if not several and hit.passage.section != best.passage.section:
+            continue
+        words += len(_words(hit.passage.text))
+        if words > _MOST_WORDS or len(chosen) == (3 if several else 2):
+            break
+        chosen.append(hit.passage)
+    return sorted(chosen, key=lambda passage: passage.at) if several else chosen
+
+
+def _confidence(hits: Sequence[Hit], enough: float) -> Confidence:
+    best = hits[0]
+    rival = next((hit for hit in hits if hit.passage.section != best.passage.section), None)
+    lead = best.score - rival.score if rival else best.score
+    if best.score >= enough + _SURE and lead >= _MARGIN:
+        return "high"
+    return "medium" if best.score >= enough + _FAIRLY_SURE or lead >= _MARGIN else "low"
+
+
+def _spoken(passage: Passage) -> str:
+    text = passage.text.strip()
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text.rstrip(':;,')}."
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+def _respond(sections: Sequence[str], confidence: Confidence, answer: str) -> Reply:
+    return Reply(
+        "respond", {"sections": list(sections), "confidence": confidence, "answer": answer}
+    )
+
+
+def _escalate(reason: str, message: str) -> Reply:
+    return Reply("escalate", {"reason": reason, "message": message})
+
+
+def _pieces(arguments: dict[str, str | list[str]]) -> Iterator[str]:
+    """The JSON of the arguments, cut as a model would: a field, then a few words at a time."""
+    *first, (last, text) = arguments.items()
+    opening = "{"
+    for key, value in first:
+        yield f"{opening}{json.dumps(key)}: {json.dumps(value)}"
+        opening = ", "
+    yield f'{opening}{json.dumps(last)}: "'
+    words = re.findall(r"\S+\s*", str(text))
+    for at in range(0, len(words), _PIECE):
+        yield json.dumps("".join(words[at : at + _PIECE]))[1:-1]
+    yield '"}'

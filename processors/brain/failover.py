@@ -1,0 +1,190 @@
+"""Several brains in the order of preference: when one fails, the next decides.
+
+What failed is left alone for a while, by all calls of the process: a refused key for long, a rate
+limit for as long as the vendor asks, anything else for a moment.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+
+from loguru import logger
+
+from conversation.frames import Usage
+from processors.brain.contract import (
+    Brain,
+    BrainError,
+    BrainEvent,
+    Question,
+    ToolStart,
+    UsageReport,
+)
+
+OnFailover = Callable[[str, str, str], None]
+"""Called with the name of the brain that failed, of the one that takes over, and the reason."""
+
+
+class BackoffRegistry:
+    """Which brains are to be left alone, and until when; shared by all calls of a process.
+
+    Parameters:
+        temporary_secs: After a fault that may pass, unless the vendor says how long.
+        permanent_secs: After a fault that asking again cannot mend, such as a refused key.
+    """
+
+    def __init__(self, *, temporary_secs: float = 5.0, permanent_secs: float = 600.0) -> None:
+        self._temporary_secs = temporary_secs
+        self._permanent_secs = permanent_secs
+        self._until: dict[str, float] = {}
+        self._reasons: dict[str, str] = {}
+
+    def failed(self, brain: str, error: BrainError) -> None:
+        """Note that a brain failed."""
+        if error.permanent:
+            secs = self._permanent_secs
+        else:
+            secs = error.retry_after_secs or self._temporary_secs
+        self._until[brain] = time.monotonic() + secs
+        self._reasons[brain] = str(error)
+
+    def decided(self, brain: str) -> None:
+        """Note that a brain did what it should."""
+        self._until.pop(brain, None)
+        self._reasons.pop(brain, None)
+
+    def reason(self, brain: str) -> str:
+        """How a brain failed when it last did."""
+        return self._reasons.get(brain, "")
+
+    def order(self, brains: Sequence[Brain]) -> list[Brain]:
+        """Those that may be asked, as preferred; if none may, all of them, the soonest first."""
+        now = time.monotonic()
+        ready = [brain for brain in brains if self._until.get(brain.name, now) <= now]
+        return ready or sorted(brains, key=lambda brain: self._until[brain.name])
+
+
+class FailoverBrain:
+    """One call's brains: decides with the first that can. Made anew for each call.
+
+    A brain that fails before its first ``ToolStart`` is followed by the next at once. One that
+    fails later, or is given up after ``stall_secs`` of silence, is passed over when the turn is
+    tried again: nothing that was streamed is ever repeated.
+
+    Parameters:
+        brains: In the order of preference; each with a name of its own.
+        backoff: Who is to be left alone; shared by the calls of a process.
+        stall_secs: Silence after which a brain that is aborted counts as failed; below the
+            caller's own timeout for the first token.
+        on_failover: Told whenever another brain takes over.
+    """
+
+    def __init__(
+        self,
+        brains: Sequence[Brain],
+        *,
+        backoff: BackoffRegistry | None = None,
+        stall_secs: float = 2.5,
+        on_failover: OnFailover | None = None,
+    ) -> None:
+        names = [brain.name for brain in brains]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"brains are {names}; each must be named once, and there must be one")
+        self._brains = tuple(brains)
+        self._backoff = backoff or BackoffRegistry()
+        self._stall_secs = stall_secs
+        self._on_failover = on_failover
+        self._deciding = names[0]
+
+    @property
+    def name(self) -> str:
+        """The brain that decided last; before any did, the first."""
+        return self._deciding
+
+    async def warm(self) -> Usage:
+        """Warm the brain that will be asked first, if it can be."""
+        warm = getattr(self._backoff.order(self._brains)[0], "warm", None)
+        return await warm() if warm is not None else Usage()
+
+    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        """Stream one tool call that answers the question, from the first brain that can.
+
+        Raises:
+            BrainError: A brain failed in the middle, or all did; permanent only if all are.
+        """
+        errors: list[BrainError] = []
+        spent = Usage()
+        for brain in self._backoff.order(self._brains):
+            self._take_over(brain.name)
+            begun, used = False, Usage()
+            asked = time.monotonic()
+            try:
+                async with aclosing(_events(brain, question)) as events:
+                    async for event in events:
+                        if isinstance(event, UsageReport):
+                            used = event.usage
+                            yield UsageReport(_sum(spent, used))
+                            continue
+                        begun = begun or isinstance(event, ToolStart)
+                        yield event
+                if not begun:
+                    raise BrainError(f"{brain.name} called no tool")
+            except BrainError as error:
+                self._backoff.failed(brain.name, error)
+                if begun:
+                    raise
+                logger.warning("{}", error)
+                errors.append(error)
+                spent = _sum(spent, used)
+                continue
+            except asyncio.CancelledError:
+                waited = time.monotonic() - asked
+                if not begun and waited >= self._stall_secs:
+                    silence = BrainError(f"{brain.name} said nothing for {waited:.1f} s")
+                    self._backoff.failed(brain.name, silence)
+                raise
+            self._backoff.decided(brain.name)
+            return
+        raise _all_failed(errors)
+
+    def _take_over(self, brain: str) -> None:
+        before, self._deciding = self._deciding, brain
+        reason = self._backoff.reason(before)
+        if brain != before and reason:
+            logger.warning("{} takes over from {}: {}", brain, before, reason)
+            if self._on_failover is not None:
+                try:
+                    self._on_failover(before, brain, reason)
+                except Exception:
+                    logger.exception("on_failover failed")
+
+
+async def _events(brain: Brain, question: Question) -> AsyncGenerator[BrainEvent, None]:
+    """A brain's events, which may be closed whatever kind of iterator the brain gives."""
+    events = brain.decide(question)
+    try:
+        async for event in events:
+            yield event
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _all_failed(errors: Sequence[BrainError]) -> BrainError:
+    waits = [error.retry_after_secs for error in errors if not error.permanent]
+    known = [wait for wait in waits if wait is not None]
+    return BrainError(
+        "; ".join(str(error) for error in errors),
+        permanent=all(error.permanent for error in errors),
+        retry_after_secs=min(known) if len(known) == len(waits) and known else None,
+    )
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cache_read_tokens=one.cache_read_tokens + other.cache_read_tokens,
+        cache_write_tokens=one.cache_write_tokens + other.cache_write_tokens,
+    )

@@ -1,0 +1,212 @@
+"""What stands between a brain and the caller: every check of a decision, made in code.
+
+The guardrails do no I/O. They are asked step by step, in the order in which a decision arrives, and
+each step either passes or raises :class:`RefusalError`; nothing that it has not passed is ever
+spoken.
+"""
+
+from dataclasses import dataclass, fields
+from typing import cast
+
+from conversation.frames import Check, Confidence
+from knowledge.check.sensitive import topic_of
+from knowledge.check.support import supporting_lines, unsupported
+from knowledge.loading.document import Document
+from knowledge.loading.section import Section
+from processors.brain.contract import Tool
+from processors.brain.prompt import CONFIDENCES, REASONS
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """What is said when a brain's own words may not be.
+
+    Parameters:
+        hedges: Open an answer of low confidence, one a turn in rotation.
+        rest_uncertain: Ends an answer of which the rest was refused or never came.
+        unsupported: The document does not answer the question.
+        sensitive: The topic is not talked about; a topic may have its own sentence instead.
+        off_topic: The question has nothing to do with the document.
+        unclear: The question cannot be understood.
+        fault: The brain failed.
+    """
+
+    hedges: tuple[str, ...] = (
+        "I'm not completely sure, but this is what I found.",
+        "I can't be certain of this.",
+    )
+    rest_uncertain: str = "I'm not certain of the rest, so I'll leave that to a person."
+    unsupported: str = (
+        "I don't have an answer to that, so I'll pass it to a person who will follow up. "
+        "You can ask me something else."
+    )
+    sensitive: str = (
+        "That's something I don't talk about, so I'll pass it to a person who will follow up. "
+        "You can ask me something else."
+    )
+    off_topic: str = (
+        "That's outside what I can talk about, so I'll pass it to a person who will follow up. "
+        "You can ask me something else."
+    )
+    unclear: str = "I'm sorry, I didn't understand that. Could you ask it another way?"
+    fault: str = (
+        "I'm sorry, I can't answer that just now, so I'll pass it to a person who will follow up. "
+        "You can ask me something else."
+    )
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            said = value if isinstance(value, tuple) else (value,)
+            if not said or not all(phrase.strip() for phrase in said):
+                raise ValueError(f"Phrases.{field.name} is {value!r}; it must be something to say")
+
+    def hedge(self, turn: int) -> str:
+        """The hedge of that turn."""
+        return self.hedges[turn % len(self.hedges)]
+
+    def escalation(self, reason: str) -> str:
+        """What is said for a reason, ``"unsupported"`` for one that has no sentence of its own."""
+        spoken = (*REASONS, "fault")
+        return cast(str, getattr(self, reason if reason in spoken else "unsupported"))
+
+
+class RefusalError(Exception):
+    """The guardrails refused a decision, or what is left of it.
+
+    Parameters:
+        reason: Why, as in :class:`conversation.frames.DecisionFrame`.
+        message: What must be said about it, if not the usual sentence.
+    """
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.message = message
+
+
+class MalformedError(Exception):
+    """What the brain sent is no decision at all; asking again may help."""
+
+
+class Guardrails:
+    """The checks of one turn.
+
+    Parameters:
+        document: What the brain may speak from.
+        question: What the caller said.
+    """
+
+    def __init__(self, document: Document, question: str) -> None:
+        self._document = document
+        self._question = question
+        # What may be named without being cited: the two parties of the call.
+        self._free = f"{document.title} {document.persona.name} {document.persona.greeting}"
+        self._checks: dict[str, Check] = {}
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks made so far, in the order in which each was first made."""
+        return tuple(self._checks.values())
+
+    def record(self, name: str, detail: str = "") -> None:
+        """Note a check; with a detail it has failed, and it stays failed."""
+        before = self._checks.get(name)
+        if before is None or before.passed:
+            self._checks[name] = Check(name=name, passed=not detail, detail=detail)
+
+    def another_attempt(self, detail: str) -> None:
+        """Forget what was checked of a decision that failed; keep that it did, and why."""
+        kept = ("question", "sensitive", "attempt")
+        self._checks = {name: check for name, check in self._checks.items() if name in kept}
+        self.record("attempt", detail)
+
+    def check_question(self) -> None:
+        """Refuse a question that no brain needs to see."""
+        if not any(map(str.isalnum, self._question)):
+            self.record("question", "nothing was said")
+            raise RefusalError("unclear")
+        self.record("question")
+        self._check_sensitive(self._question, "the question")
+
+    def check_tool(self, name: str) -> Tool:
+        """The tool of that name, if there is one."""
+        if name not in ("respond", "escalate"):
+            raise self._malformed("decision", f"unknown tool {name!r}")
+        self.record("decision")
+        return cast(Tool, name)
+
+    def check_sections(self, ids: tuple[str, ...]) -> tuple[Section, ...]:
+        """The sections of those ids, each once; one unknown id and none is to be trusted."""
+        known = set(self._document.section_ids)
+        unknown = [id for id in ids if id not in known]
+        if unknown:
+            self.record("sections", f"no such section: {', '.join(map(repr, unknown))}")
+            raise RefusalError("unsupported")
+        self.record("sections")
+        return tuple(self._document.section(id) for id in dict.fromkeys(ids))
+
+    def check_confidence(self, confidence: str) -> Confidence:
+        """The confidence, if it is an allowed one."""
+        if confidence not in CONFIDENCES:
+            allowed = ", ".join(CONFIDENCES)
+            raise self._malformed("confidence", f"{confidence!r} is none of {allowed}")
+        self.record("confidence")
+        return cast(Confidence, confidence)
+
+    def check_reason(self, reason: str) -> str:
+        """The reason, ``"unclear"`` for one that is not allowed."""
+        if reason not in REASONS:
+            self.record("reason", f"{reason!r} is none of {', '.join(REASONS)}")
+            return "unclear"
+        self.record("reason")
+        return reason
+
+    def check_answer(self, sentence: str, cited: tuple[Section, ...]) -> tuple[int, ...]:
+        """Let one sentence of an answer pass.
+
+        Returns:
+            The lines of the document that support it.
+        """
+        self._check_sensitive(sentence, "the answer")
+        if not cited:
+            self._check_small_talk(sentence)
+            return ()
+        said = unsupported(sentence, cited, f"{self._question} {self._free}")
+        self._check_support(sentence, said)
+        return supporting_lines(sentence, cited)
+
+    def check_message(self, sentence: str) -> None:
+        """Let one sentence of an escalation pass: it may state nothing of its own."""
+        self._check_sensitive(sentence, "the message")
+        self._check_support(sentence, unsupported(sentence, (), f"{self._question} {self._free}"))
+
+    def _check_small_talk(self, sentence: str) -> None:
+        named = unsupported(sentence, (), self._free)
+        if not named and self._question.rstrip().endswith("?"):
+            # "Did you work at Initech?" -- "Yes, I did." names nothing and states a fact.
+            named = unsupported(self._question, (), self._free)
+        if named:
+            self.record("sections", f"none cited for {_listed(named)}")
+            raise RefusalError("unsupported")
+
+    def _check_support(self, sentence: str, said: tuple[str, ...]) -> None:
+        if said:
+            self.record("support", f"{_listed(said)} in {sentence!r}")
+            raise RefusalError("unsupported")
+        self.record("support")
+
+    def _check_sensitive(self, text: str, where: str) -> None:
+        topic = topic_of(text, self._document)
+        if topic is not None:
+            self.record("sensitive", f"{where} is about {topic.name}")
+            raise RefusalError("sensitive", topic.refusal)
+        self.record("sensitive")
+
+    def _malformed(self, name: str, detail: str) -> MalformedError:
+        self.record(name, detail)
+        return MalformedError(detail)
+
+
+def _listed(said: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, said))

@@ -1,0 +1,272 @@
+"""The grounded responder: one turn in; one forced, checked decision out, streamed as it arrives.
+
+How a turn is decided is :class:`processors.brain.decision_run.DecisionRun`. This module is its life
+in the chain: the order of the frames, and an abort past which nothing of the turn is ever pushed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loguru import logger
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+)
+from pipecat.processors.frame_processor import FrameCallback, FrameDirection, FrameProcessor
+from pipecat.utils.errors import ErrorCategory
+
+from conversation.frames import (
+    DecisionFrame,
+    EndCallFrame,
+    EscalationFrame,
+    FailoverFrame,
+    SentenceFrame,
+    TurnFrame,
+    Usage,
+)
+from conversation.utterance import same_words
+from knowledge.loading.document import Document
+from processors.brain.contract import Brain
+from processors.brain.decision_run import DecisionRun, Patience
+from processors.brain.guardrails import Phrases
+from processors.brain.speculation import Speculation
+
+__all__ = ["GroundedResponder", "Phrases"]
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """A turn whose decision nobody will hear.
+
+    Parameters:
+        turn: Its number.
+        brain: Name of the brain that was deciding.
+        usage: What it used so far.
+        wasted: It was begun too early.
+    """
+
+    turn: int
+    brain: str
+    usage: Usage
+    wasted: bool
+
+
+class GroundedResponder(FrameProcessor):
+    """Turns each :class:`~conversation.frames.TurnFrame` into exactly one decision.
+
+    Pushes ``LLMFullResponseStartFrame``; a ``SentenceFrame`` for each sentence that has passed the
+    guardrails, while the rest is still arriving; ``LLMFullResponseEndFrame``; ``EscalationFrame``
+    if a person has to follow up; and ``DecisionFrame``. A turn without a valid decision is spoken
+    as an escalation, never silence; a brain that failed is reported upstream in an ``ErrorFrame``.
+
+    A turn that is still a speculation is decided, too, but held back: when the same turn comes for
+    certain with the same words, what was held leaves at once and the rest as it arrives; with other
+    words, or never, it is thrown away and what it used is counted as wasted.
+
+    An ``InterruptionFrame`` or ``CancelFrame`` aborts the turn, and the inference at the vendor:
+    no frame of it is pushed afterwards. A new ``TurnFrame`` aborts the turn before it, too, and
+    closes its response with an ``LLMFullResponseEndFrame``. ``EndFrame`` and ``EndCallFrame`` wait
+    for the turn before them.
+
+    Parameters:
+        brain: What decides.
+        document: What it may speak from.
+        phrases: What is said when the brain's own words may not be.
+        first_token_timeout_secs: Longest wait for the first token, per attempt.
+        decision_timeout_secs: Longest a whole decision may take, with both attempts.
+        trailing_timeout_secs: Longest wait for what follows the last word (the usage).
+        abort_timeout_secs: Longest wait for a brain to end once it is aborted.
+        speculation: What may be begun too early; a turn it has no room for is not begun.
+        on_aborted: Called when a turn is aborted, with what it used so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        brain: Brain,
+        document: Document,
+        phrases: Phrases | None = None,
+        first_token_timeout_secs: float = 3.0,
+        decision_timeout_secs: float = 12.0,
+        trailing_timeout_secs: float = 1.0,
+        abort_timeout_secs: float = 1.0,
+        speculation: Speculation | None = None,
+        on_aborted: Callable[[Aborted], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._brain = brain
+        self._serving = brain.name
+        self._document = document
+        self._phrases = phrases or Phrases()
+        self._patience = Patience(
+            first_token_timeout_secs=first_token_timeout_secs,
+            decision_timeout_secs=decision_timeout_secs,
+            trailing_timeout_secs=trailing_timeout_secs,
+            abort_timeout_secs=abort_timeout_secs,
+        )
+        self._speculation = speculation or Speculation()
+        self._on_aborted = on_aborted
+        self._held: list[Frame] | None = None  # What a speculation would push.
+        self._guessing = False  # It is not certain that the turn being decided is over.
+        self._deciding: DecisionRun | None = None
+        self._task: asyncio.Task[None] | None = None  # Of that deliberation, or an earlier one.
+        self._queued: set[int] = set()  # Ids of the turns that wait to be processed.
+        self._overtaken: set[int] = set()  # Those of them that an interruption has overtaken.
+
+    async def queue_frame(
+        self,
+        frame: Frame,
+        direction: FrameDirection = FrameDirection.DOWNSTREAM,
+        callback: FrameCallback | None = None,
+    ) -> None:
+        """Note what arrives in which order.
+
+        A system frame jumps pipecat's queue: an interruption is processed before a turn that came
+        just ahead of it, and leaves it there.
+        """
+        if isinstance(frame, TurnFrame):
+            self._queued.add(frame.id)
+        elif isinstance(frame, InterruptionFrame):
+            self._overtaken |= self._queued
+            self._queued.clear()
+        await super().queue_frame(frame, direction, callback)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Start a turn on a ``TurnFrame``, end it on what ends turns, and pass all else on."""
+        if isinstance(frame, (InterruptionFrame, CancelFrame)):
+            aborted = self._abort()
+            await super().process_frame(frame, direction)
+            # The task that super() cancelled may have started one more turn before it ended.
+            overtaken = self._abort()
+            await self.push_frame(frame, direction)
+            await self._see_off(aborted)
+            await self._see_off(overtaken)
+            return
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TurnFrame) and direction is FrameDirection.DOWNSTREAM:
+            self._queued.discard(frame.id)
+            if frame.id not in self._overtaken:
+                self._overtaken.clear()
+                if not await self._release(frame):
+                    self._begin(frame)
+            return
+        if isinstance(frame, (EndFrame, EndCallFrame)) and self._deciding and self._task:
+            await asyncio.wait({self._task}, timeout=self._patience.longest_secs)
+        await self.push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        """Abort what is still running."""
+        await self._see_off(self._abort())
+        await super().cleanup()
+
+    async def _release(self, turn: TurnFrame) -> bool:
+        """Let what was decided on speculation go, if it was decided on this very turn."""
+        decision_run, held = self._deciding, self._held
+        if decision_run is None or held is None or turn.speculation:
+            return False
+        if not same_words(turn.question, decision_run.turn.question):
+            return False
+        decision_run.confirm()
+        self._speculation.confirm()
+        self._guessing = False
+        # What the task pushes meanwhile joins the queue, so that nothing overtakes.
+        while held and self._deciding is decision_run:
+            frame = held.pop(0)
+            if isinstance(frame, DecisionFrame):
+                frame.ttft_secs = frame.ttfs_secs = 0.0
+            await self.push_frame(frame)
+        if self._deciding is decision_run:
+            self._held = None
+            if self._task is not None and self._task.done():
+                self._finish(decision_run)
+        return True
+
+    def _begin(self, turn: TurnFrame) -> None:
+        held = self._held is not None
+        replaced = self._abort() is not None and not held
+        if turn.speculation and not self._speculation.begin():
+            return
+        self._guessing = turn.speculation
+        self._held = [] if turn.speculation else None
+
+        async def say(sentence: SentenceFrame) -> None:
+            await self._push(decision_run, sentence)
+
+        decision_run = DecisionRun(
+            turn,
+            brain=self._brain,
+            document=self._document,
+            phrases=self._phrases,
+            patience=self._patience,
+            say=say,
+        )
+        self._deciding = decision_run
+        self._task = self.create_task(self._run(decision_run, replaced=replaced), f"{self}::turn")
+
+    async def _run(self, decision_run: DecisionRun, *, replaced: bool) -> None:
+        if replaced:
+            await self._push(decision_run, LLMFullResponseEndFrame())
+        await self._push(decision_run, LLMFullResponseStartFrame())
+        decision = await decision_run.decide()
+        await self._push(decision_run, LLMFullResponseEndFrame())
+        turn = decision_run.turn
+        if decision.brain != self._serving:
+            taken_over = FailoverFrame(stage="brain", failed=self._serving, vendor=decision.brain)
+            self._serving = decision.brain
+            await self._push(decision_run, taken_over)
+        if decision_run.fault and self._held is None:
+            error = f"{self._brain.name} could not decide: {decision_run.fault}"
+            await self.push_error(error, category=ErrorCategory.UNKNOWN)
+        if decision.decision == "escalate":
+            handed_over = EscalationFrame(
+                turn=turn.turn, reason=decision.reason, question=turn.question
+            )
+            await self._push(decision_run, handed_over)
+        await self._push(decision_run, decision)
+        if self._held is None:
+            self._finish(decision_run)
+
+    async def _push(self, decision_run: DecisionRun, frame: Frame) -> None:
+        """Push a frame of a turn, unless the turn was aborted: then its task ends here."""
+        if self._deciding is not decision_run:
+            raise asyncio.CancelledError
+        if self._held is not None:
+            self._held.append(frame)
+        else:
+            await self.push_frame(frame)
+
+    def _finish(self, decision_run: DecisionRun) -> None:
+        self._speculation.use(decision_run.usage.tokens)
+        self._deciding = None
+
+    def _abort(self) -> asyncio.Task[None] | None:
+        """Cancel the turn being decided; past this, none of its frames is pushed."""
+        decision_run, self._deciding = self._deciding, None
+        self._held = None
+        if decision_run is None or self._task is None:
+            return None
+        self._task.cancel()
+        wasted, self._guessing = self._guessing, False
+        if wasted:
+            self._speculation.waste(decision_run.usage.tokens)
+        else:
+            self._speculation.use(decision_run.usage.tokens)
+        if self._on_aborted is not None:
+            try:
+                turn, usage = decision_run.turn.turn, decision_run.usage
+                self._on_aborted(Aborted(turn, self._serving, usage, wasted=wasted))
+            except Exception:
+                logger.exception("on_aborted failed")
+        return self._task
+
+    async def _see_off(self, task: asyncio.Task[None] | None) -> None:
+        """Wait until the brain of an aborted turn has ended."""
+        if task is not None:
+            _, pending = await asyncio.wait({task}, timeout=self._patience.abort_timeout_secs)
+            if pending:
+                logger.warning(f"{self._brain.name} is still deciding, though it was aborted")

@@ -1,0 +1,49 @@
+"""What a vendor's HTTP error means for a turn: whether to ask again, and when."""
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+from processors.brain.contract import BrainError
+
+_TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_MOST_CHARS = 200
+
+
+def of_status(
+    brain: str, status: int, headers: Mapping[str, str], *, kind: str = "", message: str = ""
+) -> BrainError:
+    """The error of an HTTP response, in a sentence without secrets.
+
+    Parameters:
+        brain: The brain's name.
+        status: The HTTP status; of an error inside a stream, the stream's own.
+        headers: The response's headers.
+        kind: The vendor's own name for the error, e.g. ``"overloaded_error"``.
+        message: What the vendor says of it. Left out for a refused key, which it may quote.
+    """
+    permanent = 400 <= status < 500 and status not in _TEMPORARY
+    named = f" {kind}" if kind else ""
+    answered = f"answered HTTP {status}" if status >= 400 else "broke its stream off:"
+    said = f": {message[:_MOST_CHARS]}" if message and status not in (401, 403) else ""
+    refused = " (is the key right?)" if status in (401, 403) else ""
+    return BrainError(
+        f"{brain} {answered}{named}{refused}{said}",
+        permanent=permanent,
+        retry_after_secs=None if permanent else retry_after_secs(headers),
+    )
+
+
+def retry_after_secs(headers: Mapping[str, str]) -> float | None:
+    """How long the vendor asks to be left alone: ``retry-after-ms``, or RFC 9110's field."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        asked = headers.get("retry-after")
+        if not asked:
+            return None
+        if asked.replace(".", "", 1).isdigit():
+            return float(asked)
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Speech to text: the recognisers, and what takes over when one fails."""

@@ -1,0 +1,1 @@
+"""Voice activity: whether the caller speaks, and whether they have finished."""

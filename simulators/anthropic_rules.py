@@ -1,0 +1,165 @@
+"""What Anthropic's Messages API accepts, how it counts, and which prefixes it caches."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from simulators.model import tokens
+
+MINIMUM_TOKENS: Mapping[str, int] = {
+    "claude-haiku-4-5": 4096,
+    "claude-opus-4-5": 4096,
+    "claude-opus-4-6": 4096,
+    "claude-opus-4-7": 2048,
+    "claude-opus-4-8": 1024,
+    "claude-sonnet-4-5": 1024,
+    "claude-sonnet-4-6": 1024,
+    "claude-sonnet-5": 1024,
+    "claude-opus-5": 512,
+}
+"""The models there are, with the shortest prefix that each caches."""
+
+VERSIONS = ("2023-06-01", "2026-10-21")
+"""Versions of the API. The newer one takes no sampling parameters."""
+
+TTL_SECS = {"5m": 300.0, "1h": 3600.0}
+TOOL_PROMPT_TOKENS = 313
+_FIELDS = frozenset(
+    {
+        "model", "max_tokens", "messages", "system", "tools", "tool_choice", "stream",
+        "temperature", "top_k", "top_p", "stop_sequences", "metadata", "thinking",
+        "service_tier", "cache_control",
+    }
+)  # fmt: skip
+_TOOL_FIELDS = frozenset(
+    {
+        "name", "description", "input_schema", "cache_control", "eager_input_streaming", "strict",
+        "type", "defer_loading", "allowed_callers", "input_examples",
+    }
+)  # fmt: skip
+
+
+class RefusedError(Exception):
+    """The request is refused."""
+
+    def __init__(self, status: int, message: str, retry_after: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+def validate(body: Mapping[str, Any], version: str = VERSIONS[-1]) -> None:
+    """Refuse what the vendor refuses, in its words where they are known."""
+    for name in ("model", "max_tokens", "messages"):
+        if name not in body:
+            raise RefusedError(400, f"{name}: Field required")
+    for name in body:
+        removed = name in ("temperature", "top_p", "top_k") and version != VERSIONS[0]
+        if name not in _FIELDS or removed:
+            raise RefusedError(400, f"{name}: Extra inputs are not permitted")
+    family(body["model"])
+    if not isinstance(body["max_tokens"], int) or body["max_tokens"] < 0:
+        raise RefusedError(400, "max_tokens: Input should be greater than or equal to 0")
+    _validate_messages(body["messages"])
+    _validate_tools(body.get("tools") or [])
+    choice = body.get("tool_choice")
+    if choice is not None:
+        if not body.get("tools"):
+            raise RefusedError(400, "tool_choice: tool_choice may only be specified with tools")
+        if choice.get("type") not in ("auto", "any", "tool", "none"):
+            tags = "'any', 'auto', 'none', 'tool'"
+            raise RefusedError(
+                400, f"tool_choice: Input tag '{choice.get('type')}' does not match any of {tags}"
+            )
+        names = [tool["name"] for tool in body["tools"]]
+        if choice["type"] == "tool" and choice.get("name") not in names:
+            raise RefusedError(400, f"Tool '{choice.get('name')}' not found in provided tools")
+    if body["max_tokens"] == 0 and (
+        body.get("stream") or (choice or {}).get("type") in ("any", "tool")
+    ):
+        raise RefusedError(400, "max_tokens: 0 may not be combined with stream or a forced tool")
+    marked = [block["cache_control"] for block in _blocks(body) if block.get("cache_control")]
+    if len(marked) > 4:
+        raise RefusedError(
+            400, f"A maximum of 4 blocks with cache_control may be provided. Found {len(marked)}."
+        )
+    for control in marked:
+        if control.get("type") != "ephemeral" or control.get("ttl", "5m") not in TTL_SECS:
+            raise RefusedError(400, "cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
+
+
+def _validate_messages(messages: Any) -> None:
+    if not messages:
+        raise RefusedError(400, "messages: at least one message is required")
+    if messages[0].get("role") != "user":
+        raise RefusedError(400, 'messages: first message must use the "user" role')
+    for at, message in enumerate(messages):
+        if message.get("role") not in ("user", "assistant"):
+            raise RefusedError(400, f"messages.{at}.role: Input should be 'user' or 'assistant'")
+        content = message.get("content")
+        texts = [content] if isinstance(content, str) else [block["text"] for block in content]
+        if not all(text for text in texts) or not texts:
+            raise RefusedError(400, f"messages.{at}: all messages must have non-empty content")
+        if not all(text.strip() for text in texts):
+            raise RefusedError(
+                400, "messages: text content blocks must contain non-whitespace text"
+            )
+
+
+def _validate_tools(tools: Any) -> None:
+    for at, tool in enumerate(tools):
+        for name in tool:
+            if name not in _TOOL_FIELDS:
+                raise RefusedError(400, f"tools.{at}.custom.{name}: Extra inputs are not permitted")
+        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", tool.get("name", "")):
+            raise RefusedError(400, f"tools.{at}.custom.name: String should match the pattern")
+        if tool.get("input_schema", {}).get("type") != "object":
+            raise RefusedError(
+                400, f"tools.{at}.custom.input_schema.type: Input should be 'object'"
+            )
+
+
+def _blocks(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parts of a prompt in the order in which it is rendered: tools, system, messages."""
+    system = body.get("system") or []
+    blocks = list(body.get("tools") or [])
+    blocks += [{"type": "text", "text": system}] if isinstance(system, str) else system
+    for message in body["messages"]:
+        content = message["content"]
+        told = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        blocks += [{"role": message["role"], **block} for block in told]
+    return blocks
+
+
+def breakpoints(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each cached prefix of a prompt, the shorter first, with how long it is kept."""
+    found, prefix = [], ""
+    for block in _blocks(body):
+        plain = {name: value for name, value in block.items() if name != "cache_control"}
+        prefix += json.dumps(plain)
+        if block.get("cache_control"):
+            found.append((prefix, block["cache_control"].get("ttl", "5m")))
+    return found
+
+
+def all_tokens(body: Mapping[str, Any]) -> int:
+    """Tokens of a whole request, its tools included."""
+    prompt = "".join(
+        json.dumps({name: value for name, value in block.items() if name != "cache_control"})
+        for block in _blocks(body)
+    )
+    return tokens(prompt) + TOOL_PROMPT_TOKENS * bool(body.get("tools"))
+
+
+def family(model: str) -> str:
+    """The family of a model, a key of :data:`MINIMUM_TOKENS`.
+
+    Raises:
+        RefusedError: There is no such model.
+    """
+    known = (name for name in MINIMUM_TOKENS if re.fullmatch(rf"{name}(-\d{{8}})?", model))
+    family = next(known, "")
+    if not family:
+        raise RefusedError(404, f"model: {model}")
+    return family

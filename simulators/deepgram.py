@@ -1,0 +1,405 @@
+"""Deepgram's live transcription, simulated on loopback.
+
+``GET /v1/listen`` as a WebSocket, message for message as documented:
+https://developers.deepgram.com/reference/speech-to-text/listen-streaming (messages),
+…/docs/endpointing, …/docs/utterance-end, …/docs/finalize, …/docs/audio-keep-alive,
+…/docs/errors and …/docs/stt-troubleshooting-websocket-data-and-net-errors.
+"""
+
+import asyncio
+import json
+import math
+import random
+import uuid
+from collections.abc import Awaitable, Sequence
+from typing import Any, Self
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from simulators.deepgram_ear import (
+    INTERIM_SECS,
+    Ear,
+    Heard,
+    Script,
+    SpeechStarted,
+    Transcriber,
+    Utterance,
+    UtteranceEnd,
+)
+from simulators.deepgram_faults import Fault, Latency, Request
+from simulators.deepgram_query import BadQueryError, Query, parse
+
+__all__ = ["DeepgramSimulator", "Fault", "Latency", "Request", "Utterance"]
+
+NET_0001 = "NET-0001"
+_REFUSALS = {
+    400: ("Bad Request", "Bad Request: failed to process the request."),
+    401: ("INVALID_AUTH", "Invalid credentials."),
+    402: (
+        "ASR_PAYMENT_REQUIRED",
+        "Project does not have enough credits for an ASR request and does not have an "
+        "overage agreement.",
+    ),
+    429: ("TOO_MANY_REQUESTS", "Too many requests. Please try again later."),
+    500: ("INTERNAL_SERVER_ERROR", "An unexpected error occurred."),
+    503: ("SERVICE_UNAVAILABLE", "The service is temporarily unavailable."),
+}
+
+
+class DeepgramSimulator:
+    """Deepgram on loopback, while it is entered as a context.
+
+    Parameters:
+        script: What is heard in each stretch of speech, in order.
+        transcriber: Hears instead of the script.
+        api_key: The only key that is not refused with 401.
+        latency: How late messages leave.
+        faults: What goes wrong; more may be appended while it runs.
+        max_connections: More at once are refused with 429.
+        timeout_secs: Without audio or ``KeepAlive`` for so long, it closes with NET-0001.
+        speech_rms: Louder than this is speech, of 32768.
+        interim_secs: How often there is an interim result of a script's speech.
+        seed: Of the latencies.
+        port: To listen on; 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[Utterance | str] = (),
+        *,
+        transcriber: Transcriber | None = None,
+        api_key: str = "simulated-deepgram-key",
+        latency: Latency | None = None,
+        faults: Sequence[Fault] = (),
+        max_connections: int = 50,
+        timeout_secs: float = 10.0,
+        speech_rms: float = 300.0,
+        interim_secs: float = INTERIM_SECS,
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.api_key = api_key
+        self.script = Script(script)
+        self.transcriber = transcriber
+        self.latency = latency or Latency()
+        self.faults = list(faults)
+        self.requests: list[Request] = []
+        self.answers_finalize = True
+        """Deepgram does not promise an answer where there is next to nothing to flush."""
+        self.timeout_secs = timeout_secs
+        self.speech_rms = speech_rms
+        self.interim_secs = interim_secs
+        self._max_connections = max_connections
+        self._random = random.Random(seed)
+        self._host, self._port = host, port
+        self._runner: web.AppRunner | None = None
+        self._open: set[_Connection] = set()
+
+    @property
+    def url(self) -> str:
+        """Its address, for ``DEEPGRAM_BASE_URL``."""
+        return f"ws://{self._host}:{self._port}"
+
+    @property
+    def connections(self) -> list[Request]:
+        """The requests that became connections."""
+        return [request for request in self.requests if request.status == 101]
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/v1/listen", self._listen)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for connection in list(self._open):
+            connection.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def delay(self) -> float:
+        """The next message's latency."""
+        latency = self.latency
+        return latency.median_secs * math.exp(latency.sigma * self._random.gauss(0, 1))
+
+    def due(self, *, connection: int) -> list[Fault]:
+        """The faults of a connection."""
+        return [fault for fault in self.faults if fault.connection in (None, connection)]
+
+    async def _listen(self, request: web.Request) -> web.StreamResponse:
+        number = len(self.requests)
+        log = Request(
+            at_secs=_now(),
+            path=request.path,
+            query=list(request.query.items()),
+            headers={
+                name.lower(): _masked(value) if name.lower() == "authorization" else value
+                for name, value in request.headers.items()
+            },
+        )
+        self.requests.append(log)
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() not in ("token", "bearer") or key != self.api_key:
+            return _refuse(log, 401)
+        try:
+            query = parse(log.query)
+        except BadQueryError as error:
+            return _refuse(log, 400, str(error))
+        if len(self._open) >= self._max_connections:
+            return _refuse(log, 429)
+        for fault in self.due(connection=number):
+            if fault.kind == "status":
+                return _refuse(log, fault.code, retry_after=fault.retry_after_secs)
+            if fault.kind == "hang":
+                await asyncio.sleep(3600)
+        log.status = 101
+        connection = _Connection(self, number, log, query, request)
+        self._open.add(connection)
+        try:
+            return await connection.serve()
+        finally:
+            self._open.discard(connection)
+
+
+class _Connection:
+    def __init__(
+        self,
+        simulator: DeepgramSimulator,
+        number: int,
+        log: Request,
+        query: Query,
+        request: web.Request,
+    ) -> None:
+        self._simulator = simulator
+        self._number = number
+        self._log = log
+        self._query = query
+        self._request = request
+        self._id = str(uuid.UUID(int=number + 1))
+        self._socket = web.WebSocketResponse(compress=False, autoping=True, timeout=1.0)
+        self._ear = Ear(
+            query,
+            script=simulator.script,
+            transcriber=simulator.transcriber,
+            speech_rms=simulator.speech_rms,
+            interim_secs=simulator.interim_secs,
+        )
+        self._outbox: asyncio.Queue[tuple[float, Any] | None] = asyncio.Queue()
+        self._struck: set[int] = set()
+        self._stalled = False
+
+    async def serve(self) -> web.WebSocketResponse:
+        socket = self._socket
+        socket.headers["dg-request-id"] = self._id
+        await socket.prepare(self._request)
+        sending = asyncio.create_task(self._send())
+        try:
+            await self._receive()
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        return socket
+
+    def abort(self) -> None:
+        """Be gone."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _receive(self) -> None:
+        socket = self._socket
+        while True:
+            try:
+                async with asyncio.timeout(self._simulator.timeout_secs):
+                    message = await socket.receive()
+            except TimeoutError:
+                await self._close(WSCloseCode.INTERNAL_ERROR, NET_0001)
+                return
+            if message.type is WSMsgType.BINARY:
+                if not message.data:  # Deepgram takes an empty message for the end
+                    await self._end()
+                    return
+                self._log.audio_bytes += len(message.data)
+                self._log.audio_messages += 1
+                if not self._stalled:
+                    self._tell(self._ear.hear(message.data))
+                if await self._strike():
+                    return
+            elif message.type is WSMsgType.TEXT:
+                if await self._control(message.data):
+                    return
+            else:
+                return
+
+    async def _control(self, text: str) -> bool:
+        """Obey a text message; whether it was the last."""
+        try:
+            message = json.loads(text)
+            kind = message["type"]
+        except (ValueError, KeyError, TypeError):
+            message, kind = {"type": "?"}, "?"
+        self._log.messages.append((_now(), message))
+        if kind == "Finalize":
+            if self._simulator.answers_finalize and not self._stalled:
+                self._tell(self._ear.finalize())
+        elif kind == "CloseStream":
+            await self._end()
+            return True
+        elif kind != "KeepAlive":
+            error = {
+                "type": "Error",
+                "variant": "SchemaError",
+                "description": "Could not deserialize last text message.",
+                "message": text,
+            }
+            self._outbox.put_nowait((_now() + self._simulator.delay(), error))
+        return False
+
+    async def _end(self) -> None:
+        """The client is done: flush, summarise, close."""
+        if self._stalled:
+            await asyncio.sleep(self._simulator.timeout_secs)
+            return
+        self._tell(self._ear.finalize())
+        summary = {
+            "type": "Metadata",
+            "transaction_key": "deprecated",
+            "request_id": self._id,
+            "sha256": "0" * 64,
+            "created": "2026-01-01T00:00:00.000Z",
+            "duration": round(self._ear.time, 3),
+            "channels": 1,
+        }
+        self._outbox.put_nowait((_now(), summary))
+        self._outbox.put_nowait(None)
+        while not self._outbox.empty():
+            await asyncio.sleep(0.005)
+        await self._close(WSCloseCode.OK, "")
+
+    async def _close(self, code: int, reason: str) -> None:
+        self._log.closed_with = int(code)
+        await self._socket.close(code=code, message=reason.encode())
+
+    def _tell(self, heard: Sequence[Heard | SpeechStarted | UtteranceEnd]) -> None:
+        for one in heard:
+            self._outbox.put_nowait((_now() + self._simulator.delay(), one))
+
+    async def _strike(self) -> bool:
+        """Let the faults whose time has come happen; whether the connection is over."""
+        for index, fault in enumerate(self._simulator.due(connection=self._number)):
+            if index in self._struck or self._ear.time < fault.at_secs:
+                continue
+            self._struck.add(index)
+            match fault.kind:
+                case "drop":
+                    self.abort()
+                    return True
+                case "cut":
+                    if self._request.transport is not None:
+                        # A text frame of 256 bytes, of which only these come.
+                        self._request.transport.write(b'\x81\x7e\x01\x00{"type":"Resul')
+                        self._request.transport.close()
+                    return True
+                case "close":
+                    await self._close(fault.code, fault.reason)
+                    return True
+                case "stall":
+                    self._stalled = True
+                case "garbage":
+                    await self._socket.send_str("}{ this is no JSON")
+                    await self._socket.send_str('{"type": "Results", "channel": null}')
+        return False
+
+    async def _send(self) -> None:
+        while (item := await self._outbox.get()) is not None:
+            due, told = item
+            message = told if isinstance(told, dict) else await self._message(told)
+            if (wait := due - _now()) > 0:
+                await asyncio.sleep(wait)
+            if self._stalled or self._socket.closed:
+                continue
+            self._log.sent.append((_now(), message))
+            try:
+                await self._socket.send_str(json.dumps(message))
+            except ConnectionError:
+                return
+
+    async def _message(self, told: Heard | SpeechStarted | UtteranceEnd) -> dict[str, Any]:
+        match told:
+            case SpeechStarted():
+                return {
+                    "type": "SpeechStarted",
+                    "channel": [0],
+                    "timestamp": round(told.timestamp, 3),
+                }
+            case UtteranceEnd():
+                return {
+                    "type": "UtteranceEnd",
+                    "channel": [0, 1],
+                    "last_word_end": round(told.last_word_end, 3),
+                }
+        words = await told.words if isinstance(told.words, Awaitable) else told.words
+        return self._results(told, words)
+
+    def _results(self, heard: Heard, words: list[str]) -> dict[str, Any]:
+        begin, end = heard.word_span
+        step = (end - begin) / max(1, len(words))
+        confidence = 0.98 if words else 0.0
+        timed = [
+            {
+                "word": word.strip(".,?!;:").lower(),
+                "start": round(begin + step * n, 3),
+                "end": round(begin + step * (n + 1), 3),
+                "confidence": confidence,
+                "punctuated_word": word,
+            }
+            for n, word in enumerate(words)
+        ]
+        return {
+            "type": "Results",
+            "channel_index": [0, 1],
+            "duration": round(heard.duration, 3),
+            "start": round(heard.start, 3),
+            "is_final": heard.final,
+            "speech_final": heard.speech_final,
+            "channel": {
+                "alternatives": [
+                    {"transcript": " ".join(words), "confidence": confidence, "words": timed}
+                ]
+            },
+            "metadata": {
+                "request_id": self._id,
+                "model_info": {
+                    "name": f"general-{self._query.model}",
+                    "version": "2026-01-01.0",
+                    "arch": self._query.model,
+                },
+                "model_uuid": str(uuid.UUID(int=3)),
+            },
+            "from_finalize": heard.from_finalize,
+        }
+
+
+def _refuse(
+    log: Request, status: int, why: str = "", *, retry_after: float | None = None
+) -> web.Response:
+    code, words = _REFUSALS.get(status, ("ERROR", "An error occurred."))
+    words = why or words
+    log.status = status
+    headers = {"dg-request-id": str(uuid.uuid4()), "dg-error": words}
+    if retry_after is not None:
+        headers["retry-after"] = f"{retry_after:g}"
+    body = {"err_code": code, "err_msg": words, "request_id": headers["dg-request-id"]}
+    return web.json_response(body, status=status, headers=headers)
+
+
+def _masked(value: str) -> str:
+    return f"{value.partition(' ')[0]} ***"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,264 @@
+"""ElevenLabs on loopback: the multi-context WebSocket and the HTTP streams, as documented.
+
+https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
+https://elevenlabs.io/docs/developer-guides/websocket-multi
+"""
+
+import asyncio
+import math
+import random
+import re
+import struct
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Self
+
+from aiohttp import web
+
+from simulators.elevenlabs_session import FORMATS, RATE, Session
+from simulators.elevenlabs_wire import Fault, Over, Request, refuse, timestamped
+
+__all__ = ["RATE", "ElevenLabsSimulator", "Fault", "Request", "pitch_of", "tone"]
+
+Voice = Callable[[str], Awaitable[bytes]]
+"""Speaks a text: s16le, one channel, 24 kHz."""
+
+Delay = float | Callable[[random.Random], float]
+"""Seconds, or how to draw them."""
+
+SECS_A_CHARACTER = 0.05
+
+_SENTENCE = re.compile(r".+?(?:[.!?]+\s+|$)", re.DOTALL)
+
+
+async def tone(text: str) -> bytes:
+    """A tone that says which text it speaks by its pitch: 50 ms a character."""
+    pitch = pitch_of(text)
+    count = round(SECS_A_CHARACTER * len(text.strip()) * RATE)
+    step = 2 * math.pi * pitch / RATE
+    return struct.pack(f"<{count}h", *(round(9000 * math.sin(step * n)) for n in range(count)))
+
+
+def pitch_of(text: str) -> int:
+    """The pitch in which :func:`tone` speaks a text, in Hz."""
+    return 200 + 25 * (zlib.crc32(text.strip().encode()) % 64)
+
+
+class ElevenLabsSimulator:
+    """Speaks like ElevenLabs, as fast and as badly as it is told to.
+
+    Args:
+        voice: What it speaks with.
+        first_audio_secs: From the text to the first audio of a context.
+        next_audio_secs: The same for further text of a context.
+        leading_silence_secs: Silence ahead of a context's first sample.
+        realtime_factor: Seconds that a second of audio takes to be made.
+        chunk_secs: Audio in a message.
+        keys: Keys that are let in; ``None`` lets in any but an empty one.
+        voices: Voices there are; ``None`` for any.
+        faults: What goes wrong, looked up whenever something is about to be sent.
+        seed: For what is drawn.
+        host: Where to listen.
+        port: Where to listen; 0 for any.
+    """
+
+    def __init__(
+        self,
+        *,
+        voice: Voice = tone,
+        first_audio_secs: Delay = 0.09,
+        next_audio_secs: Delay = 0.03,
+        leading_silence_secs: Delay = 0.15,
+        realtime_factor: float = 0.1,
+        chunk_secs: float = 0.2,
+        keys: Sequence[str] | None = None,
+        voices: Sequence[str] | None = None,
+        faults: Sequence[Fault] = (),
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.requests: list[Request] = []
+        self.faults = list(faults)
+        self.url = ""
+        self._voice = voice
+        self._first_audio = first_audio_secs
+        self._next_audio = next_audio_secs
+        self._silence = leading_silence_secs
+        self._realtime_factor = realtime_factor
+        self._chunk = round(chunk_secs * RATE) * 2
+        self._keys = keys
+        self._voices = voices
+        self._random = random.Random(seed)
+        self._host, self._port = host, port
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        base = "/v1/text-to-speech/{voice_id}"
+        app.router.add_get(f"{base}/multi-stream-input", self._socket)
+        app.router.add_post(f"{base}/stream", self._stream)
+        app.router.add_post(f"{base}/stream/with-timestamps", self._stream)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.2, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # What both ways have in common.
+
+    def now(self) -> float:
+        """Seconds on the loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def draw(self, delay: Delay) -> float:
+        """A delay's seconds, this time."""
+        return delay(self._random) if callable(delay) else delay
+
+    def fault(self, request: Request, sent_secs: float, *kinds: str) -> Fault | None:
+        """What goes wrong now, if anything; it goes wrong once a request."""
+        for fault in self.faults:
+            due = fault.request in (None, request.number) and sent_secs >= fault.after_secs
+            if due and fault.kind in kinds:
+                if fault.request is not None:
+                    self.faults.remove(fault)
+                return fault
+        return None
+
+    def _begin(self, http: web.Request) -> Request:
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        for secret in ("xi-api-key", "authorization"):
+            if secret in headers:
+                headers[secret] = "***"
+        request = Request(len(self.requests) + 1, self.now(), http.path, dict(http.query), headers)
+        self.requests.append(request)
+        return request
+
+    def _refusal(self, http: web.Request, request: Request) -> web.Response | None:
+        key = http.headers.get("xi-api-key", "")
+        if not key or (self._keys is not None and key not in self._keys):
+            return refuse(401)
+        if fault := self.fault(request, 0.0, "status"):
+            return refuse(fault.status)
+        return None
+
+    def unknown_voice(self, voice_id: str) -> bool:
+        """Whether there is no such voice."""
+        return self._voices is not None and voice_id not in self._voices
+
+    async def spoken(self, text: str, *, first: bool) -> tuple[bytes, list[float]]:
+        """A text's audio and when each of its characters begins, in seconds."""
+        pcm = bytes(2 * round(self.draw(self._silence) * RATE)) if first else b""
+        begins: list[float] = []
+        for sentence in _SENTENCE.findall(text):
+            origin = len(pcm) / 2 / RATE
+            said = await self._voice(sentence)
+            secs = len(said) / 2 / RATE
+            begins += [origin + secs * i / len(sentence) for i in range(len(sentence))]
+            pcm += said
+        return pcm, begins
+
+    async def latency(self, *, first: bool) -> None:
+        """Wait as long as the vendor would."""
+        await asyncio.sleep(self.draw(self._first_audio if first else self._next_audio))
+
+    async def chunks(self, pcm: bytes) -> AsyncIterator[bytes]:
+        """Audio as fast as it is made."""
+        for at in range(0, len(pcm), self._chunk):
+            chunk = pcm[at : at + self._chunk]
+            await asyncio.sleep(len(chunk) / 2 / RATE * self._realtime_factor)
+            yield chunk
+
+    # HTTP.
+
+    async def _stream(self, http: web.Request) -> web.StreamResponse:
+        request = self._begin(http)
+        request.body = body = await http.json()
+        if refusal := self._refusal(http, request):
+            return refusal
+        if self.unknown_voice(http.match_info["voice_id"]):
+            return refuse(404)
+        text = body.get("text")
+        if not isinstance(text, str) or not text:
+            detail = [{"loc": ["body", "text"], "msg": "Field required", "type": "missing"}]
+            return web.json_response({"detail": detail}, status=422)
+        if http.query.get("output_format") not in FORMATS:
+            return refuse(400, "invalid_output_format", "This output format is not spoken here.")
+        timed = http.path.endswith("/with-timestamps")
+        response = web.StreamResponse(
+            headers={"content-type": "application/json" if timed else "audio/pcm"}
+        )
+        try:
+            await self._speak(http, request, response, text, timed=timed)
+        except ConnectionError:
+            request.aborted = True
+        return response
+
+    async def _speak(
+        self,
+        http: web.Request,
+        request: Request,
+        response: web.StreamResponse,
+        text: str,
+        *,
+        timed: bool,
+    ) -> None:
+        await self.latency(first=True)
+        if self.fault(request, 0.0, "stall"):
+            await asyncio.sleep(3600)
+        await response.prepare(http)
+        pcm, begins = await self.spoken(text, first=True)
+        sent = 0
+        async for chunk in self.chunks(pcm):
+            if self.fault(request, sent / 2 / RATE, "drop", "close"):
+                if http.transport is not None:
+                    http.transport.abort()
+                return
+            if self.fault(request, sent / 2 / RATE, "stall"):
+                await asyncio.sleep(3600)
+            if self.fault(request, sent / 2 / RATE, "garbage"):
+                await response.write(b"\x00{garbage\n" if timed else b"\x00")
+            low, high = sent / 2 / RATE, (sent + len(chunk)) / 2 / RATE
+            sent += len(chunk)
+            if timed:
+                last = sent >= len(pcm)
+                here = [i for i, s in enumerate(begins) if low <= s and (s < high or last)]
+                await response.write(timestamped(chunk, text, begins, here))
+            else:
+                await response.write(chunk)
+            request.replies.append((self.now(), {"audio": len(chunk)}))
+        await response.write_eof()
+
+    # The WebSocket.
+
+    async def _socket(self, http: web.Request) -> web.StreamResponse:
+        request = self._begin(http)
+        if refusal := self._refusal(http, request):
+            return refusal
+        socket = web.WebSocketResponse()
+        await socket.prepare(http)
+        session = Session(self, request, socket, http.match_info["voice_id"])
+        try:
+            await session.run()
+        except Over as over:
+            if over.code is None:
+                if http.transport is not None:
+                    http.transport.abort()
+            else:
+                if over.error:
+                    told = {"message": over.message, "error": over.error, "code": over.code}
+                    await socket.send_json(told)
+                    request.replies.append((self.now(), told))
+                await socket.close(code=over.code, message=over.message.encode()[:120])
+        except ConnectionError:
+            pass
+        finally:
+            await session.end()
+            request.close_code = socket.close_code
+        return socket

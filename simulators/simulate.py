@@ -1,0 +1,120 @@
+"""The vendors' simulators, all of them, for anybody to try the cloud path without a key.
+
+Deepgram's hears with the embedded recogniser, Anthropic's and OpenAI's decide with the embedded
+brain, ElevenLabs' speaks with the embedded voice; their latencies are the vendors' published
+medians. ``viva simulate`` runs it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from knowledge.loading.document import Document
+from processors.brain.extractive import ExtractiveBrain
+from processors.stt.whisper_engine import WhisperEngine
+from processors.tts.hibari_engine import HibariEngine
+from simulators import deepgram as deepgram_api
+from simulators.anthropic import AnthropicSimulator
+from simulators.deepgram import DeepgramSimulator, Utterance
+from simulators.elevenlabs import ElevenLabsSimulator
+from simulators.model import Latency, Model
+from simulators.openai import OpenAISimulator
+
+KEY = "simulated-key"
+
+STT_SECS = 0.1
+"""After the endpointing of 150 ms: 250 ms from the end of speech to the final transcript."""
+
+FIRST_TOKEN_SECS = 0.64
+TOKENS_PER_SEC = 150.0
+FIRST_AUDIO_SECS = 0.09
+LEADING_SILENCE_SECS = 0.15
+
+
+class Simulators:
+    """All simulators on loopback, sharing one set of embedded engines.
+
+    Parameters:
+        document: What the simulated models know.
+        whisper: What Deepgram's simulator hears with.
+        hibari: What ElevenLabs' simulator speaks with.
+        brain: What the simulated models decide with.
+        heard: What Deepgram's simulator makes of one utterance after another, instead of hearing.
+        port: Of the first; the others listen on the ports after it; 0 for free ones.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        *,
+        whisper: WhisperEngine,
+        hibari: HibariEngine,
+        brain: ExtractiveBrain,
+        heard: Sequence[Utterance | str] = (),
+        port: int = 0,
+    ) -> None:
+        async def hear(audio: bytes) -> object:
+            return await whisper.transcribe(audio, hotwords=document.proper_nouns(), final=True)
+
+        def model() -> Model:
+            return Model(
+                brain=brain,
+                first_token=Latency(FIRST_TOKEN_SECS),
+                tokens_per_sec=TOKENS_PER_SEC,
+                api_key=KEY,
+            )
+
+        ports = [port + offset if port else 0 for offset in range(4)]
+        self.deepgram = DeepgramSimulator(
+            heard,
+            transcriber=None if heard else hear,
+            api_key=KEY,
+            latency=deepgram_api.Latency(STT_SECS),
+            port=ports[0],
+        )
+        self.anthropic = AnthropicSimulator(model(), port=ports[1])
+        self.elevenlabs = ElevenLabsSimulator(
+            voice=hibari.speech,
+            keys=[KEY],
+            first_audio_secs=FIRST_AUDIO_SECS,
+            leading_silence_secs=LEADING_SILENCE_SECS,
+            port=ports[2],
+        )
+        self.openai = OpenAISimulator(model(), port=ports[3])
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Simulators":
+        for simulator in (self.deepgram, self.anthropic, self.elevenlabs, self.openai):
+            await self._stack.enter_async_context(simulator)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a server needs in its environment to be served by them."""
+        return {
+            "DEEPGRAM_API_KEY": KEY,
+            "DEEPGRAM_BASE_URL": self.deepgram.url,
+            "ANTHROPIC_API_KEY": KEY,
+            "ANTHROPIC_BASE_URL": self.anthropic.url,
+            "ELEVENLABS_API_KEY": KEY,
+            "ELEVENLABS_BASE_URL": self.elevenlabs.url,
+            "BRAIN_BASE_URL": self.openai.url,
+            "BRAIN_MODEL": "simulated",
+            "BRAIN_API_KEY": KEY,
+        }
+
+
+async def run(
+    document: Document, *, port: int, listening: Callable[[dict[str, str]], None]
+) -> None:
+    """Load the engines, serve until cancelled."""
+    whisper = await asyncio.to_thread(WhisperEngine.load)
+    hibari = await asyncio.to_thread(HibariEngine.load, voice=document.persona.voice)
+    brain = await asyncio.to_thread(ExtractiveBrain.load, document)
+    simulators = Simulators(document, whisper=whisper, hibari=hibari, brain=brain, port=port)
+    async with simulators:
+        listening(simulators.environment)
+        await asyncio.Event().wait()

@@ -1,0 +1,111 @@
+"""What was heard of the voice, and not what was sent."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conversation.playback import Playback
+
+RATE = 24_000
+
+
+def test_only_the_words_that_were_played_were_heard() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "She studied at Vassar.")
+    playback.send(2 * RATE, now=0.0)
+    playback.begin(1, "Then she went to Yale.")
+    playback.send(2 * RATE, now=0.0)
+    playback.report(0, int(2.5 * RATE), now=2.5)
+    playback.interrupt(now=2.5)
+    assert playback.heard(1, now=9.0) == "She studied at Vassar. Then she"
+
+
+def test_the_last_report_of_an_interrupted_answer_corrects_the_estimate() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "She studied at Vassar.")
+    playback.send(2 * RATE, now=0.0)
+    assert playback.interrupt(now=1.0) == 1
+    assert playback.heard(1, now=1.0) == "She studied"
+    assert playback.report(0, 0, now=1.1, final=True)
+    assert playback.heard(1, now=1.1) == ""
+    assert not playback.report(0, 2 * RATE, now=1.2, final=True), "a closed epoch stays closed"
+
+
+def test_words_that_were_never_sent_were_not_heard() -> None:
+    playback = Playback(sample_rate=RATE)
+    span = playback.begin(1, "She studied at Vassar.")
+    span.voice = 2 * RATE  # all of the sentence has come from the voice
+    playback.send(RATE, now=0.0)  # half of it was sent
+    playback.report(0, RATE, now=1.0)
+    playback.interrupt(now=1.0)
+    assert playback.heard(1, now=1.0) == "She studied"
+
+
+def test_a_vendor_that_times_its_words_is_believed_to_the_word() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "She went to Yale, and on to Vassar.")
+    for word in ("She", "went", "to", "Yale,", "and", "on", "to", "Vassar."):
+        playback.word(word)
+        playback.send(RATE // 4, now=0.0)
+    playback.report(0, RATE + 1, now=1.0)
+    playback.interrupt(now=1.0)
+    assert playback.heard(1, now=1.0) == "She went to Yale, and"
+
+
+def test_a_page_that_reports_nothing_is_taken_to_play_in_real_time() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "one two")
+    playback.send(RATE, now=10.0)
+    assert playback.played(10.25) == RATE // 4
+    assert playback.remaining_secs(10.25) == 0.75
+    assert playback.played(12.0) == RATE
+
+
+def test_silence_between_two_answers_is_not_counted_as_played() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "one")
+    playback.send(RATE, now=0.0)
+    playback.begin(2, "two")
+    playback.send(RATE, now=5.0)
+    assert playback.played(5.5) == RATE + RATE // 2
+
+
+def test_a_page_cannot_claim_more_than_it_was_sent() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "one")
+    playback.send(RATE, now=0.0)
+    playback.report(0, 10 * RATE, now=0.1)
+    assert playback.played(0.1) == RATE
+    assert not playback.report(3, 1, now=0.1), "an epoch to come cannot have been played"
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("send"), st.integers(1, 4800)),
+            st.tuples(st.just("report"), st.integers(0, 100_000)),
+            st.tuples(st.just("wait"), st.integers(0, 500)),
+            st.tuples(st.just("interrupt"), st.just(0)),
+        )
+    )
+)
+def test_what_was_heard_is_always_a_beginning_of_what_was_said(
+    events: list[tuple[str, int]],
+) -> None:
+    playback = Playback(sample_rate=RATE)
+    said, now, turn = "one two three four five six seven", 0.0, 1
+    playback.begin(turn, said)
+    for event, amount in events:
+        if event == "send":
+            playback.send(amount, now)
+        elif event == "report":
+            playback.report(playback.epoch, amount, now)
+        elif event == "wait":
+            now += amount / 1000
+        else:
+            playback.interrupt(now)
+            turn += 1
+            playback.begin(turn, said)
+        assert 0 <= playback.played(now) <= playback.sent
+        heard = playback.heard(turn, now)
+        assert said.startswith(heard)
+        assert heard == said[: len(heard)].rstrip()

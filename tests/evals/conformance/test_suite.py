@@ -1,0 +1,577 @@
+"""The conformance suite: vendors that do their stage pass, and each that breaks a rule is caught.
+
+It runs in virtual time, so that speech takes no longer than its work.
+"""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    InterimTranscriptionFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    ProposedUserStoppedSpeakingFrame,
+    StartFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from typer.testing import CliRunner
+
+import cli
+from conversation.frames import SentenceFrame
+from evals.conformance import suite as conformance
+from evals.conformance.bench import Bench
+from evals.conformance.brain import PROMPTS, prompts
+from evals.conformance.stt import LONG, OTHER, SHORT
+from evals.conformance.suite import CHECKS, NOT_APPLICABLE, Result, check, check_vendor
+from evals.replay import virtual_time
+from knowledge.loading.document import load
+from pipeline.engines import Engines
+from pipeline.vendors import Context, Stage, Vendor, choose
+from processors.brain.contract import ArgumentsDelta, BrainError, Question, ToolStart
+from processors.brain.guardrails import Guardrails
+from processors.stt.whisper import WhisperSTT
+from processors.tts.hibari import HibariTTS
+from settings import Settings
+from simulators.deepgram_ear import Transcriber
+from simulators.simulate import KEY, Simulators
+from tests.remembering import Remembering
+
+ANSWERED = {"sections": ["education"], "confidence": "high", "answer": "She studied at Yale."}
+
+
+@pytest.fixture(name="engines", scope="module")
+def remembering(engines: Engines) -> Engines:
+    loaded = {**engines.loaded, "whisper": Remembering(engines.loaded["whisper"])}
+    return dataclasses.replace(engines, loaded=loaded)
+
+
+async def prompter(engines: Engines) -> Transcriber:
+    """An ear for Deepgram's simulator that knows the suite's sentences by their audio."""
+    bench = Bench(engines.choices["stt"].vendor, engines)
+    known = {text: await bench.speech(text) for text in (SHORT, OTHER, LONG)}
+
+    async def hear(segment: bytes) -> str:
+        loudness = np.abs(np.frombuffer(segment, "<i2").astype(np.int32))
+        loudest = max(0, int(loudness.argmax()) - 80) * 2
+        for text, pcm in known.items():
+            if (at := pcm.find(segment[loudest : loudest + 320])) >= 0:
+                words = text.split()
+                begin, end = ((at - loudest + n) / len(pcm) for n in (0, len(segment)))
+                middles = [(n + 0.5) / len(words) for n in range(len(words))]
+                return " ".join(
+                    word for word, at in zip(words, middles, strict=True) if begin <= at < end
+                )
+        return ""
+
+    return hear
+
+
+def failures(results: list[Result]) -> dict[str, str]:
+    return {one.name: one.detail for one in results if not one.passed}
+
+
+def suite(
+    engines: Engines,
+    stage: Stage,
+    build: Callable[[Any, Context], Any],
+    *names: str,
+    **vendor: Any,
+) -> dict[str, str]:
+    """What a vendor of the test's own fails of some checks."""
+    own = engines.choices[stage].vendor
+    broken = dataclasses.replace(own, name="broken", build=build, **vendor)
+    loaded = {**engines.loaded, "broken": engines.loaded[own.name]}
+    on_it = dataclasses.replace(engines, loaded=loaded)
+    return failures(virtual_time.run(check_vendor(broken, on_it, names=names)))
+
+
+# Those that do their stage
+
+
+@pytest.mark.parametrize("stage", ["vad", "stt", "brain", "tts"])
+def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
+    results = virtual_time.run(check_vendor(engines.choices[stage].vendor, engines))
+    assert failures(results) == {}
+    assert [one.name for one in results] == [one.name for one in CHECKS[stage]]
+    unapplied = {one.name for one in results if one.detail.startswith(NOT_APPLICABLE)}
+    assert unapplied <= {"reconnect", "bad key"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "chosen"),
+    [
+        ("stt", {"stt": "deepgram"}),
+        ("brain", {"brain": "claude"}),
+        ("brain", {"brain": "openai"}),
+        ("tts", {"tts": "elevenlabs"}),
+        ("tts", {"tts": "elevenlabs", "tts_mode": "whole"}),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_the_cloud_vendors_pass_against_their_simulators(
+    engines: Engines, stage: Stage, chosen: dict[str, Any]
+) -> None:
+    async def play() -> list[Result]:
+        simulators = Simulators(
+            engines.document,
+            whisper=engines.loaded["whisper"],
+            hibari=engines.loaded["hibari"],
+            brain=engines.loaded["extractive"],
+        )
+        simulators.deepgram.transcriber = await prompter(engines)
+        async with simulators:
+            given: dict[str, Any] = {k.lower(): v for k, v in simulators.environment.items()}
+            settings = Settings(_env_file=None, **given | chosen)  # type: ignore[call-arg]
+            choices = choose(settings)
+            vendor = choices[stage].vendor
+            assert vendor.kind == "cloud"
+            context = Context(settings, engines.document)
+            loaded = await asyncio.to_thread(vendor.load, context, lambda _label, _share: None)
+            on_them = Engines(
+                settings, engines.document, choices, {**engines.loaded, vendor.name: loaded}
+            )
+            return await check_vendor(vendor, on_them)
+
+    results = virtual_time.run(play())
+    assert failures(results) == {}
+    assert [one.name for one in results if one.detail.startswith(NOT_APPLICABLE)] == []
+    assert KEY not in str(results)
+
+
+def test_twenty_prompts_are_made_of_any_document(engines: Engines, tmp_path: Any) -> None:
+    bare = tmp_path / "bare.md"
+    bare.write_text("# The lighthouse\n\nIt was built in 1821.\n")
+    for document in (engines.document, load(bare)):
+        asked = prompts(document)
+        assert len(set(asked)) == len(asked) == PROMPTS
+    assert "Who was Grace Hopper?" in prompts(engines.document)
+
+
+# Recognisers that break a rule
+
+
+class Deaf(WhisperSTT):
+    """Only ever guesses."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if not isinstance(frame, TranscriptionFrame):
+            await super().push_frame(frame, direction)
+
+
+class Fanciful(WhisperSTT):
+    """Hears words in everything."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, TranscriptionFrame):
+            frame.text = frame.text or "Thank you for watching."
+        await super().push_frame(frame, direction)
+
+
+class Taciturn(WhisperSTT):
+    """Says nothing before the end, and then all of it as one."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._said = ""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, InterimTranscriptionFrame):
+            return
+        if isinstance(frame, TranscriptionFrame):
+            self._said = f"{self._said} {frame.text}".strip()
+            if "machines" not in self._said:
+                return
+            frame.text = self._said
+        await super().push_frame(frame, direction)
+
+
+class Slow(WhisperSTT):
+    """Takes three seconds over every final transcript."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, TranscriptionFrame):
+            await asyncio.sleep(3.0)
+        await super().push_frame(frame, direction)
+
+
+class Hasty(WhisperSTT):
+    """Proposes the end of the turn ahead of its words."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, TranscriptionFrame):
+            await super().push_frame(ProposedUserStoppedSpeakingFrame(), direction)
+        await super().push_frame(frame, direction)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        (Deaf, "finals", "no final transcript within 5 s"),
+        (Deaf, "endpointing", "no final transcript within 5 s"),
+        (Deaf, "two utterances", "no final transcript within 5 s"),
+        (Fanciful, "silence", "it heard 'Thank you for watching.'"),
+        (Taciturn, "interims", "no interim transcript"),
+        (Taciturn, "two utterances", "they ran together"),
+        (Slow, "endpointing", "after the speech: over 2.0"),
+    ],
+)
+def test_a_recogniser_that_breaks_a_rule_is_caught(
+    engines: Engines, kind: type[WhisperSTT], name: str, why: str
+) -> None:
+    failed = suite(engines, "stt", lambda engine, _: kind(engine=engine), name)
+    assert why in failed[name]
+
+
+def test_a_recogniser_that_ends_turns_must_propose_so_after_the_words(engines: Engines) -> None:
+    for kind in (Hasty, WhisperSTT):
+        failed = suite(
+            engines,
+            "stt",
+            lambda engine, _, kind=kind: kind(engine=engine),  # type: ignore[misc]
+            "endpointing",
+            ends_turns=True,
+        )
+        assert "no end of the turn was proposed" in failed["endpointing"]
+
+
+def test_a_vendor_that_takes_any_key_or_never_says_no_is_caught(engines: Engines) -> None:
+    settings = engines.settings.model_copy(update={"deepgram_api_key": "set"})
+    keyed = dataclasses.replace(engines, settings=settings)
+
+    def build(engine: Any, context: Context) -> WhisperSTT:
+        assert context.settings.deepgram_api_key
+        return WhisperSTT(engine=engine)
+
+    failed = suite(
+        keyed, "stt", build, "bad key", kind="cloud", load=lambda *_: engines.loaded["whisper"]
+    )
+    assert "it did not give up a wrong key within 10 s" in failed["bad key"]
+
+
+# Brains that break a rule
+
+
+class Broken:
+    """A brain that streams what it is given, for every prompt."""
+
+    name = "broken"
+
+    def __init__(self, *events: Any, error: BrainError | None = None) -> None:
+        self._events = events
+        self._error = error
+
+    async def decide(self, _: Question) -> AsyncIterator[Any]:
+        for event in self._events:
+            yield event
+        if self._error:
+            raise self._error
+
+
+class Stubborn:
+    """Goes on after it was aborted."""
+
+    name = "stubborn"
+
+    async def decide(self, _: Question) -> AsyncIterator[Any]:
+        try:
+            yield ToolStart("respond")
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(30)
+
+
+CALL = (ToolStart("respond"), ArgumentsDelta(json.dumps(ANSWERED)))
+
+
+@pytest.mark.parametrize(
+    ("brain", "failing", "why"),
+    [
+        (Broken("I think she studied at Yale."), {"one decision", "never free text"}, "0 tool"),
+        (Broken("Well: ", *CALL), {"one decision", "never free text"}, "str instead of a tool"),
+        (Broken(*CALL, *CALL), {"one decision"}, "2 tool calls instead of one: respond, respond"),
+        (Broken(*CALL[:1]), {"one decision"}, "its arguments"),
+        (Broken(CALL[0], ArgumentsDelta('{"answer": "Yale."}')), {"one decision"}, "its arguments"),
+        (Broken(ToolStart("guess"), CALL[1]), {"one decision"}, "the unknown tool 'guess'"),
+        (Broken(error=BrainError("overloaded")), {"one decision"}, "overloaded"),
+    ],
+    ids=["free text", "preamble", "two calls", "cut", "unordered", "unknown tool", "fault"],
+)
+def test_a_brain_that_breaks_a_rule_is_caught(
+    engines: Engines, brain: Broken, failing: set[str], why: str
+) -> None:
+    failed = suite(engines, "brain", lambda *_: brain, "one decision", "never free text")
+    assert failing <= set(failed)
+    assert why in failed["one decision"]
+
+
+def test_a_brain_that_goes_on_after_it_was_aborted_is_caught(engines: Engines) -> None:
+    failed = suite(engines, "brain", lambda *_: Stubborn(), "abort")
+    assert "it had not ended 1 s after it was aborted" in failed["abort"]
+
+
+def test_a_gate_that_lets_an_unknown_section_pass_is_caught(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lenient(guardrails: Guardrails, ids: tuple[str, ...]) -> Any:
+        guardrails.record("sections")
+        return engines.document.sections
+
+    monkeypatch.setattr(Guardrails, "check_sections", lenient)
+    failed = suite(engines, "brain", lambda brain, _: brain, "unknown section")
+    assert "it was let through" in failed["unknown section"]
+
+
+# Voices that break a rule
+
+
+class Unstoppable(HibariTTS):
+    """Goes on after an interruption."""
+
+    async def queue_frame(self, frame: Frame, *rest: Any) -> None:
+        if isinstance(frame, InterruptionFrame):
+            await self.push_frame(frame)
+        else:
+            await super().queue_frame(frame, *rest)
+
+
+class Mislabelled(HibariTTS):
+    """Says that its audio has another rate."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, TTSAudioRawFrame):
+            frame.sample_rate = 8_000
+        await super().push_frame(frame, direction)
+
+
+class Garbled(HibariTTS):
+    """Plays its samples at double speed, under the declared rate."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, TTSAudioRawFrame):
+            frame.audio = b"".join(frame.audio[at : at + 2] for at in range(0, 2880, 4))
+        await super().push_frame(frame, direction)
+
+
+class Piecemeal(HibariTTS):
+    """Speaks every sentence as an answer of its own."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, SentenceFrame) and frame.text.startswith("Then"):
+            await super().push_frame(TTSStoppedFrame(context_id=frame.context_id), direction)
+            await super().push_frame(TTSStartedFrame(context_id=frame.context_id), direction)
+        await super().push_frame(frame, direction)
+
+
+class Late(HibariTTS):
+    """Announces its sentences when their audio is out."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, LLMFullResponseEndFrame):
+            for sentence in self._late:
+                await super().push_frame(sentence, direction)
+        if isinstance(frame, SentenceFrame):
+            self._late.append(frame)
+        else:
+            await super().push_frame(frame, direction)
+
+    _late: list[Frame]
+
+
+class Silent(HibariTTS):
+    """Makes no sound."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if not isinstance(frame, TTSAudioRawFrame):
+            await super().push_frame(frame, direction)
+
+
+class Mixed(HibariTTS):
+    """Plays every other piece of audio to the other call."""
+
+    calls: ClassVar[list["Mixed"]] = []
+    pieces: ClassVar[Iterator[int]] = count()
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        Mixed.calls.append(self)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        call = self
+        if isinstance(frame, TTSAudioRawFrame):
+            frame.context_id = None
+            call = Mixed.calls[next(Mixed.pieces) // 8 % 2 - 2]
+        await super(Mixed, call).push_frame(frame, direction)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        (Unstoppable, "flush", "frames of the old answer came after the interruption"),
+        (Mislabelled, "sample rate", "at 8000 Hz, declared: 1 at 24000 Hz"),
+        (Garbled, "sample rate", "s is plausible"),
+        (Garbled, "understood", "was heard where"),
+        (Piecemeal, "one voice", "2 TTSStartedFrame in one answer"),
+        (Late, "one voice", "come as 'a"),
+        (Silent, "first audio", "no sound within 1.5 s"),
+        (Silent, "one voice", "the answer made no sound"),
+        (Mixed, "interleaving", "was heard where"),
+    ],
+)
+def test_a_voice_that_breaks_a_rule_is_caught(
+    engines: Engines, kind: type[HibariTTS], name: str, why: str
+) -> None:
+    def build(engine: Any, _: Context) -> HibariTTS:
+        voice = kind(engine=engine)
+        if isinstance(voice, Late):
+            voice._late = []
+        return voice
+
+    failed = suite(engines, "tts", build, name)
+    assert why in failed[name]
+
+
+# Whatever goes wrong, the suite ends
+
+
+class Stuck(FrameProcessor):
+    """Never starts."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, StartFrame):
+            await asyncio.sleep(3600)
+
+
+class Faulty(FrameProcessor):
+    """Reports an error and does nothing."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, StartFrame):
+            await self.push_frame(ErrorFrame("the quota is used up"), FrameDirection.UPSTREAM)
+        await self.push_frame(frame, direction)
+
+
+def test_a_vendor_that_hangs_fails_and_does_not_hang_the_suite(engines: Engines) -> None:
+    failed = suite(engines, "tts", lambda *_: Stuck())
+    assert set(failed) == {one.name for one in CHECKS["tts"]} - {"bad key"}
+    assert "did not start" in failed["first audio"]
+
+
+def test_what_a_vendor_reports_is_told(engines: Engines) -> None:
+    failed = suite(engines, "tts", lambda *_: Faulty(), "first audio")
+    assert failed["first audio"] == "no sound within 1.5 s (it reported: the quota is used up)"
+
+
+def test_a_vendor_that_cannot_be_built_fails_in_words(engines: Engines) -> None:
+    def build(*_: Any) -> Any:
+        raise ValueError("voice_id is '': it must be letters")
+
+    failed = suite(engines, "tts", build, "first audio")
+    assert failed["first audio"] == "ValueError: voice_id is '': it must be letters"
+
+
+# The command
+
+
+def test_a_vendor_that_does_not_load_fails_alone(
+    engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_model(*_: Any) -> Any:
+        raise RuntimeError("model.bin is damaged")
+
+    def stub(vendor: Vendor) -> Vendor:
+        loaded = engines.loaded[vendor.name]
+        lent = type("Lent", (), {"__getattr__": lambda _, name: getattr(loaded, name)})
+        lent.close = lambda _: None  # type: ignore[attr-defined]
+        return dataclasses.replace(vendor, load=lambda *_: lent())
+
+    brain = engines.choices["brain"]
+    choices = {
+        "brain": dataclasses.replace(
+            brain,
+            vendor=dataclasses.replace(brain.vendor, name="first", load=no_model),
+            reserves=(stub(brain.vendor),),
+        )
+    }
+    monkeypatch.setattr(conformance, "STAGES", ("brain",))
+    monkeypatch.setattr(conformance, "VENDORS", ())
+    model = Result("model", "silero", "right on this processor", True, "as its reference")
+    monkeypatch.setattr(conformance, "models", lambda: [model])  # tests.models has all of them
+    told: list[str] = []
+    results = asyncio.run(
+        check(engines.settings, engines.document, choices, tell=told.append)  # type: ignore[arg-type]
+    )
+    assert failures(results) == {"load": "RuntimeError: model.bin is damaged"}
+    reserves = [one.name for one in results if one.vendor == "extractive"]
+    assert reserves == [one.name for one in CHECKS["brain"]]
+    weights = [one for one in results if one.stage == "weights"]
+    assert len(weights) == 10
+    assert model in results
+    assert told[:2] == ["weights", "models against their references"]
+    assert "brain extractive: abort" in told
+
+
+def test_weights_that_are_not_those_of_the_notice_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = conformance._notice().replace("1a153a22f4509e29", "0" * 16)
+    listed += f"\nSomething: a model\n  {'0' * 64}  pipecat/no-such-file.onnx\n"
+    monkeypatch.setattr(conformance, "_notice", lambda: listed)
+    altered, absent = [one for one in conformance.weights() if not one.passed]
+    assert (altered.vendor, altered.stage) == ("silero VAD, version 6", "weights")
+    assert "SHA-256 1a153a22f450…, not 000000000000… as in NOTICE" in altered.detail
+    assert absent.detail == "cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_the_command_prints_one_object_and_its_status_says_whether_all_passed(
+    passed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [Result("stt", "whisper", "finals", passed, "[word] error rate 0%")]
+
+    async def checked(*_: Any, tell: Callable[[str], None], **__: Any) -> list[Result]:
+        tell("stt whisper: finals")
+        return results
+
+    monkeypatch.setattr(conformance, "check", checked)
+    printed = CliRunner().invoke(cli.app, ["vendors", "check", "--json"])
+    assert printed.exit_code == (0 if passed else 1)
+    one = {"stage": "stt", "vendor": "whisper", "name": "finals", "passed": passed}
+    assert json.loads(printed.stdout) == {"checks": [one | {"detail": "[word] error rate 0%"}]}
+    table = CliRunner().invoke(cli.app, ["vendors", "check"])
+    assert table.exit_code == printed.exit_code
+    assert ("FAILED" in table.stdout) is not passed
+    assert "[word] error rate 0%" in table.stdout

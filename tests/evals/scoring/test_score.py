@@ -1,0 +1,294 @@
+"""``viva score``: a folder of recordings becomes figures, each with its interval and its turns."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from evals.commands.score import app
+from evals.scoring.calls import Run, RunError
+from evals.scoring.gate import load_rules
+from evals.scoring.metrics.judge import JudgeError, OpenAIJudge, measure
+from evals.scoring.score import Scores, score
+from evals.scoring.truth import KINDS, Truth
+from knowledge.loading.document import load
+from settings import Settings
+from simulators.model import Fault, Model, Reply
+from simulators.openai import OpenAISimulator
+from tests.evals.scoring.recorded import Recorded
+
+DOCUMENT = load()
+ANSWER = "She studied mathematics and physics at Vassar College."
+SAID = "Where did she study?"
+
+TRUTH = """
+[[call]]
+file = "{file}"
+title = "One clean question"
+tags = ["clean"]
+voice = "heart"
+  [[call.utterance]]
+  kind = "question"
+  text = "Where did she study?"
+  start = 1.0
+  end = 3.0
+  decision = "respond"
+  sections = ["education"]
+"""
+
+
+def clean(name: str, *, wait: float = 0.75, heard: str = SAID, **record: Any) -> Recorded:
+    """One question, answered rightly."""
+    call = Recorded(name, document_hash=DOCUMENT.sha256).speaks(1.0, 3.0)
+    decision = {"sections": ["education"], "confidence": "high", "e2e_latency": wait}
+    call.turn(1, 3.0, heard, **(decision | record))
+    return call.says(3.0 + wait, ANSWER, 3.0, turn=1, sections=["education"]).ends(9.0, stt=100)
+
+
+def folder_of(tmp_path: Path, *calls: Recorded, name: str = "run", truth: bool = True) -> Path:
+    """A folder of recordings, with their truth."""
+    folder = tmp_path / name
+    folder.mkdir()
+    for call in calls:
+        call.write(folder)
+    if truth:
+        text = "".join(TRUTH.format(file=call.name) for call in calls)
+        (folder / "truth.toml").write_text(text, "utf-8")
+    return folder
+
+
+def viva(*arguments: object) -> Any:
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def test_recordings_are_scored_and_each_figure_leads_to_its_turns(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        clean("a.mcap", wait=0.5),
+        clean("b.mcap", wait=0.9, heard="Where did he study?"),
+        clean("c.mcap", wait=0.7),
+    )
+    done = viva("score", folder)
+    assert done.exit_code == 0, done.output
+    assert "3 calls, 3 turns." in done.output
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert (scores["run"], scores["n_calls"], scores["n_turns"]) == ("run", 3, 3)
+    median = scores["metrics"]["e2e_latency_p50"]
+    assert (median["value"], median["unit"], median["better"], median["n"]) == (
+        0.7,
+        "s",
+        "lower",
+        3,
+    )
+    assert 0.5 <= median["ci95"][0] <= 0.7 <= median["ci95"][1] <= 0.9
+    worst = scores["metrics"]["word_error_rate"]["evidence"][0]
+    assert worst == {
+        "call": "b.mcap",
+        "turn": 1,
+        "utterance": 0,
+        "at": 1.0,
+        "value": 0.25,
+        "note": "'Where did she study?' was heard as 'Where did he study?'",
+    }
+    taken = scores["metrics"]["smooth_takeover"]
+    assert (taken["value"], taken["target"]) == (1.0, 0.99)
+    assert scores["tables"]["wer_by_tag"] == [
+        {"tag": "clean", "calls": 3, "words": 12, "wer": pytest.approx(1 / 12)}
+    ]
+    (first, *_) = scores["calls"]
+    assert (first["file"], first["title"], first["tags"]) == (
+        "a.mcap",
+        "One clean question",
+        ["clean"],
+    )
+    (turn,) = first["turns"]
+    assert turn["truth"]["text"] == SAID
+    assert turn["times"]["answer_start"] == pytest.approx(3.5)
+
+
+def test_without_truth_what_needs_none_is_given_all_the_same(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, clean("mine.mcap"), truth=False)
+    done = viva("score", folder, "--json")
+    scores = json.loads(done.output)
+    metrics = scores["metrics"]
+    assert metrics["e2e_latency_p50"]["value"] == 0.75
+    assert metrics["grounding_violations"]["value"] == 0.0
+    assert metrics["call_cost"]["value"] == pytest.approx(0.0001)
+    assert metrics["word_error_rate"] == {
+        "value": None,
+        "unit": "ratio",
+        "better": "lower",
+        "ci95": None,
+        "n": 0,
+        "target": None,
+        "definition": "docs/metrics/word-error-rate.md",
+        "note": "needs ground truth (--truth)",
+        "evidence": [],
+    }
+    assert scores["calls"][0]["turns"][0]["truth"] is None
+
+
+def test_a_replayed_run_is_scored_by_the_truth_of_its_sources(tmp_path: Path) -> None:
+    call = Recorded("a.mcap").turn(1, 2.5, SAID, decision="respond")
+    # The replay's caller spoke half a second earlier than the recording's.
+    call.put(0.4, "/replay/Shift", {"recorded": 0.9, "replayed": 0.4, "utterance": 0})
+    call.says(3.0, ANSWER, 3.0, turn=1).ends(9.0)
+    folder = folder_of(tmp_path, call)
+    (folder / "truth.toml").write_text(TRUTH.format(file="source.mcap"), "utf-8")
+    about = {"calls": [{"file": "a.mcap", "source": "corpus/source.mcap"}]}
+    (folder / "run.json").write_text(json.dumps(about), "utf-8")
+    scores = score(Run.read(folder), Truth.load(folder / "truth.toml"))
+    assert scores.metrics["smooth_latency"].value == pytest.approx(0.5)
+    assert scores.metrics["word_error_rate"].value == 0.0
+
+
+def test_the_same_run_scores_the_same_every_time(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, *(clean(f"{n}.mcap", wait=0.4 + n / 10) for n in range(5)))
+    texts = []
+    for _ in range(2):
+        assert viva("score", folder).exit_code == 0
+        texts.append((folder / "scores.json").read_bytes())
+    assert texts[0] == texts[1]
+
+
+def test_a_recording_that_cannot_be_read_is_told_and_the_others_are_scored(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, clean("good.mcap"))
+    (folder / "bad.mcap").write_bytes(b"no recording at all")
+    done = viva("score", folder)
+    assert done.exit_code == 0
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert scores["n_calls"] == 1
+    (bad,) = scores["unreadable"]
+    assert bad["file"] == "bad.mcap"
+    assert "is no recording" in bad["error"]
+
+
+@pytest.mark.parametrize(
+    ("make", "trouble"),
+    [
+        (lambda path: path / "none", "is no folder; name one that viva replay --out has written"),
+        (lambda path: path, "holds no recordings"),
+    ],
+)
+def test_a_folder_without_calls_is_refused(tmp_path: Path, make: Any, trouble: str) -> None:
+    done = viva("score", make(tmp_path))
+    assert done.exit_code == 2
+    with pytest.raises(RunError, match=trouble):
+        Run.read(make(tmp_path))
+
+
+def test_a_run_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, clean("a.mcap"))
+    (folder / "run.json").write_text("{}", "utf-8")
+    with pytest.raises(RunError, match="lists no calls with a file each"):
+        Run.read(folder)
+
+
+def test_a_truth_that_cannot_be_used_ends_the_command(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, clean("a.mcap"))
+    (folder / "truth.toml").write_text('[[call]]\nfile = "x/a.mcap"', "utf-8")
+    assert viva("score", folder).exit_code == 2
+
+
+def test_every_metric_has_its_page() -> None:
+    scores = score(Run("run", (), (), {}), None)
+    for name, metric in scores.metrics.items():
+        page = Path(metric.definition).read_text("utf-8")
+        assert f"`{name}`" in page, f"{metric.definition} does not name {name}"
+        for part in (
+            "## Inputs",
+            "## Formula",
+            "## Range",
+            "## Source",
+            "## What it does not tell",
+        ):
+            assert part in page, f"{metric.definition} has no {part!r}"
+        assert f"({Path(metric.definition).name})" in Path("docs/metrics/README.md").read_text()
+
+
+def test_the_page_of_metrics_explains_every_kind_and_every_rule(tmp_path: Path) -> None:
+    page = Path("docs/metrics/README.md").read_text("utf-8")
+    assert all(f"| `{kind}` |" in page for kind in KINDS)
+    truth, gates = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    shown = tmp_path / "shown.toml"
+    shown.write_text(truth, "utf-8")
+    (call,) = Truth.load(shown).calls.values()
+    assert call.utterances[0].snr_db == 20
+    shown.write_text(gates, "utf-8")
+    rules = [rule.metric for rule in load_rules(shown)]
+    assert rules == ["backchannel_selectivity", "e2e_latency_p95"]
+
+
+# The judge.
+
+
+def run_of(*calls: Recorded) -> Scores:
+    return score(Run("run", tuple(call.facts for call in calls), (), {}), None, [DOCUMENT])
+
+
+async def judged(*replies: str, faults: tuple[Fault, ...] = ()) -> Any:
+    calls = [clean(f"{n}.mcap") for n in range(max(1, len(replies)))]
+    script = tuple(Reply(tool="", text=reply) for reply in replies)
+    async with OpenAISimulator(Model(script=script, faults=faults)) as vendor:
+        judge = OpenAIJudge(base_url=vendor.url, model="simulated")
+        try:
+            return await measure(run_of(*calls).calls, [DOCUMENT], judge), vendor
+        finally:
+            await judge.close()
+
+
+async def test_a_judge_sees_what_was_cited_asked_and_heard_and_its_opinion_is_beside() -> None:
+    metric, vendor = await judged('{"faithful": true, "why": "It is the first line."}')
+    assert (metric.name, metric.value) == ("judged_faithful", 1.0)
+    assert metric.note == "an opinion of simulated"
+    asked = vendor.requests[0].body["messages"][1]["content"]
+    assert DOCUMENT.section("education").text in asked
+    assert f"Question: {SAID}" in asked
+    assert f"Answer: {ANSWER}" in asked
+
+
+async def test_an_opinion_is_found_in_its_wrapping_and_a_doubt_is_no_opinion() -> None:
+    metric, _ = await judged(
+        'Let me see.\n```json\n{"faithful": false, "why": "No Stanford."}\n```',
+        "I would rather not say.",
+        '{"faithful": "perhaps"}',
+    )
+    assert (metric.value, len(metric.samples)) == (0.0, 1)
+    assert "none of 2 answers" in metric.note
+
+
+async def test_a_judge_that_cannot_be_reached_is_an_error() -> None:
+    with pytest.raises(JudgeError, match="simulated: Error code: 401"):
+        await judged("{}", faults=(Fault("status", status=401),))
+
+
+def test_a_judge_needs_an_endpoint_and_a_model() -> None:
+    with pytest.raises(JudgeError, match="BRAIN_BASE_URL is not set"):
+        OpenAIJudge.of(Settings.load(brain_base_url="", brain_model=""))
+    with pytest.raises(JudgeError, match="BRAIN_MODEL is not set"):
+        OpenAIJudge.of(Settings.load(brain_base_url="http://127.0.0.1:1", brain_model=""))
+
+
+async def test_the_judge_s_opinion_is_among_the_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, clean("a.mcap"))
+    reply = Reply(tool="", text='{"faithful": true, "why": "It says so."}')
+    async with OpenAISimulator(Model(script=(reply,))) as vendor:
+        monkeypatch.setenv("BRAIN_BASE_URL", vendor.url)
+        monkeypatch.setenv("BRAIN_MODEL", "simulated")
+        done = await asyncio.to_thread(viva, "score", folder, "--judge", "openai")
+    assert done.exit_code == 0, done.output
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    judged = scores["metrics"]["judged_faithful"]
+    assert (judged["value"], judged["n"]) == (1.0, 1)
+    assert judged["evidence"][0]["note"] == "It says so."
+
+
+def test_only_a_known_judge_is_asked(tmp_path: Path) -> None:
+    done = viva("score", tmp_path, "--judge", "oracle")
+    assert done.exit_code == 2

@@ -1,0 +1,244 @@
+"""Documents: how Markdown becomes sections and lines, and what is said about a bad file."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from knowledge import Document, DocumentError, load, topic_of, unsupported
+from knowledge.loading.document import MAX_BYTES
+
+Writer = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def cv() -> Document:
+    return load()
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Writer:
+    def write(text: str | bytes, name: str = "doc.md") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+class TestTheBundledCv:
+    def test_has_a_persona_that_says_it_is_an_ai(self, cv: Document) -> None:
+        assert cv.title == "Grace Hopper"
+        assert cv.persona.name == "Viva"
+        assert re.match(r"Hello, I'm Viva, an AI\.", cv.persona.greeting)
+        assert cv.persona.pronunciations["UNIVAC"].startswith("j")
+        assert len(cv.sha256) == 64
+
+    def test_states_one_sourced_fact_a_line(self, cv: Document) -> None:
+        facts = [line for section in cv.sections for line in section.lines if line.kind == "item"]
+        assert len(facts) >= 40
+        assert len(cv.sources) >= 8
+        for fact in facts:
+            assert fact.text.endswith("."), fact
+            assert len(fact.text.split()) <= 30, fact
+
+    def test_lines_point_at_the_file(self, cv: Document) -> None:
+        source = Path("knowledge", cv.name).read_text(encoding="utf-8").split("\n")
+        for section in cv.sections:
+            for line in section.lines:
+                assert line.section == section.id
+                assert line.text in source[line.number - 1]
+
+    def test_never_shows_or_speaks_the_questions_of_its_author(self, cv: Document) -> None:
+        asked = [q for s in cv.sections for line in s.lines for q in line.questions]
+        assert len(asked) > 40
+        text = "\n".join(section.text for section in cv.sections)
+        assert "asked:" not in text
+        assert not any(question in text for question in asked)
+
+    def test_keeps_its_own_rules(self, cv: Document) -> None:
+        """No line of it would be stopped by the checks that every answer goes through."""
+        for section in cv.sections:
+            for line in section.lines:
+                assert unsupported(line.text, [section], "") == (), line
+                if line.kind != "heading":
+                    assert topic_of(line.text, cv) is None, line
+
+    def test_names_what_a_recogniser_should_know(self, cv: Document) -> None:
+        names = cv.proper_nouns()
+        assert names[0] == "Grace Hopper"
+        assert {"COBOL", "FLOW-MATIC", "Vassar College", "Howard Aiken"} <= set(names)
+        assert {"UNIVAC", "A-0"} <= set(names[:20])
+        assert len(names) == len({name.lower() for name in names})
+
+    def test_an_unknown_section_is_named_beside_those_that_exist(self, cv: Document) -> None:
+        assert cv.section("education").title == "Education"
+        with pytest.raises(KeyError, match=r"no section 'school'.*education, employment"):
+            cv.section("school")
+
+
+class TestMarkdown:
+    def test_sections_are_named_by_the_path_of_their_headings(self, written: Writer) -> None:
+        document = load(
+            written(
+                "# Tool\nIntro.\n\n## Set-up\n\n### Debian\nA.\n\n### Alpine\nB.\n\n## Café\nC.\n"
+            )
+        )
+        assert document.title == "Tool"
+        assert document.section_ids == ("tool", "set-up", "set-up/debian", "set-up/alpine", "cafe")
+
+    def test_ids_do_not_depend_on_unrelated_sections(self, written: Writer) -> None:
+        one = load(written("# T\n## A\nx\n## B\n### C\ny\n"))
+        two = load(written("# T\n## New\nz\n## B\n### C\ny\n## A\nx\n"))
+        assert set(one.section_ids) < set(two.section_ids)
+
+    def test_equal_headings_get_distinct_ids(self, written: Writer) -> None:
+        assert load(written("# T\n## A\nx\n## A\ny\n")).section_ids == ("a", "a-2")
+
+    def test_several_first_level_headings_are_sections_like_others(self, written: Writer) -> None:
+        document = load(written("# One\nx\n## Sub\ny\n# Two\nz\n"))
+        assert document.section_ids == ("one", "one/sub", "two")
+
+    def test_text_before_any_heading_is_an_introduction(self, written: Writer) -> None:
+        document = load(written("Before.\n\n## Part\nAfter.\n"))
+        assert document.section_ids == ("introduction", "part")
+        assert document.section("introduction").text == "Introduction\nBefore."
+
+    def test_lines_read_as_they_would_be_spoken(self) -> None:
+        document = load(Path(__file__).parent / "kestrel.md")
+        says = {line.text: line for section in document.sections for line in section.lines}
+        assert "Start the queue with kestrel run." in says
+        assert says["Start the queue with kestrel run."].kind == "item"
+        assert says["port; default: 8093; meaning: where the status page listens"].number == 29
+        assert says["pip install kestrel-queue"].number == 14
+        assert not any("import Queue" in text for text in says), "long code is not read aloud"
+        assert not any("badge" in text or "](" in text or "`" in text for text in says)
+
+    def test_markup_is_gone_but_its_words_are_kept(self, written: Writer) -> None:
+        document = load(
+            written(
+                "# T\n## A\n*Very* **bold** ~~old~~ [link](http://x.y) `code` ![alt](p.png)\n"
+                "split line\n\n- [x] done\n- plain\n  - nested\n\n> quoted\n\n<b>html</b>\n"
+            )
+        )
+        lines = [(line.text, line.kind) for line in document.section("a").lines[1:]]
+        assert lines == [
+            ("Very bold old link code split line", "text"),
+            ("done", "item"),
+            ("plain", "item"),
+            ("nested", "item"),
+            ("quoted", "text"),
+            ("html", "text"),
+        ]
+
+    def test_questions_go_to_the_line_before_them(self, written: Writer) -> None:
+        document = load(
+            written(
+                "# T\n## A\n<!-- asked: What is A? -->\n\n"
+                "- One. <!-- asked: Is it one? Or two? -->\n- Two. <!-- a note -->\n"
+            )
+        )
+        section = document.section("a")
+        assert section.questions == ("What is A?",)
+        assert [line.questions for line in section.lines] == [
+            (),
+            ("Is it one?", "Or two?"),
+            (),
+        ]
+
+    def test_line_numbers_count_the_front_matter(self, written: Writer) -> None:
+        document = load(written("---\ntitle: X\n---\n\n# T\n\n## A\nfact\n"))
+        assert document.title == "X"
+        assert [line.number for line in document.section("a").lines] == [7, 8]
+
+    def test_windows_line_ends_and_a_byte_order_mark_change_nothing(self, written: Writer) -> None:
+        unix = load(written("---\ntitle: X\n---\n# T\n## A\nfact\n"))
+        dos = load(written(b"\xef\xbb\xbf---\r\ntitle: X\r\n---\r\n# T\r\n## A\r\nfact\r\n"))
+        assert dos.sections == unix.sections
+        assert dos.title == unix.title
+
+    def test_a_document_without_front_matter_gets_sensible_limits(self, written: Writer) -> None:
+        document = load(written("# My Tool\n## A\nfact\n"))
+        assert "an AI" in document.persona.greeting
+        assert "My Tool" in document.persona.greeting
+        assert {topic.name for topic in document.sensitive} >= {
+            "salary",
+            "references",
+            "contact details",
+            "health",
+            "age",
+            "family",
+        }
+
+
+class TestFrontMatter:
+    def test_own_topics_replace_the_usual_ones(self, written: Writer) -> None:
+        document = load(
+            written(
+                "---\n"
+                "sensitive:\n"
+                "  - salary\n"
+                "  - name: pricing\n"
+                "    phrases: [price, how much * cost]\n"
+                "    refusal: Prices are for the sales people.\n"
+                "---\n# T\n## A\nfact\n"
+            )
+        )
+        salary, pricing = document.sensitive
+        assert "salary" in salary.phrases
+        assert pricing.refusal == "Prices are for the sales people."
+        assert topic_of("How much would it cost?", document) == pricing
+        assert topic_of("Is he married?", document) is None
+
+    @pytest.mark.parametrize(
+        ("front", "complaint"),
+        [
+            ("persona: {greeting: Hello there}", r"persona\.greeting is 'Hello there'.*an AI"),
+            ("persona: {nmae: Bo}", r"persona\.nmae is 'Bo'"),
+            ("title: [a, b]", r"title is \['a', 'b'\]: .*string"),
+            ("language: British English", r"language is 'British English'.*pattern"),
+            ("sources: 3", r"sources is 3: .*list"),
+            ("sensitive: [{phrases: [x]}]", r"sensitive\.0\.name"),
+            ("- a list", r"must be fields"),
+            ("title: 'open", r"not YAML"),
+        ],
+    )
+    def test_a_bad_field_is_named_with_its_value_and_what_is_allowed(
+        self, written: Writer, front: str, complaint: str
+    ) -> None:
+        path = written(f"---\n{front}\n---\n# T\n## A\nfact\n", "bad.md")
+        with pytest.raises(DocumentError, match=rf"^bad\.md: .*{complaint}"):
+            load(path)
+
+    def test_fields_of_a_site_generator_are_left_alone(self, written: Writer) -> None:
+        front = "---\nlayout: post\ndate: 2026-01-02\ntags: [a]\n---\n"
+        assert load(written(f"{front}# T\n## A\nfact\n")).title == "T"
+
+
+class TestBadFiles:
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            (b"", "it is empty"),
+            (b"  \n\n", "it is empty"),
+            (b"# T\n\xff\xfe\n", r"not UTF-8 text \(line 2\)"),
+            (b"Just text, and more text.\n", "it has no headings"),
+            (b"# Title\n\n## Part\n", "nothing under them"),
+        ],
+    )
+    def test_say_what_is_wrong(self, written: Writer, content: bytes, complaint: str) -> None:
+        with pytest.raises(DocumentError, match=complaint):
+            load(written(content))
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(DocumentError, match=r"nowhere\.md: there is no such file"):
+            load(tmp_path / "nowhere.md")
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(DocumentError, match="it is a folder"):
+            load(tmp_path)
+
+    def test_too_large(self, written: Writer) -> None:
+        with pytest.raises(DocumentError, match=rf"bytes; {MAX_BYTES} are allowed"):
+            load(written(b"# T\n" + b"x" * MAX_BYTES))

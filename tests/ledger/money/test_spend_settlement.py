@@ -1,0 +1,114 @@
+"""What calls cost is settled while they go on, and no call waits for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlmodel import select
+
+from conversation.records import StageCost, TurnRecord
+from ledger.money.budget import Admission, Budget
+from ledger.money.spend_settlement import SpendSettlement
+from ledger.store.database import Database
+from ledger.store.tables import SpendDay, SpendHold
+from tests.ledger.records import a_call, a_turn, keep
+
+WAIT_SECS = 10.0
+
+
+@asynccontextmanager
+async def settlement_of(
+    budget: Budget, lost: Callable[[str], None]
+) -> AsyncIterator[SpendSettlement]:
+    settlement = SpendSettlement(budget, lost=lost, round_secs=0.02, retry_secs=0.02)
+    settlement.start()
+    yield settlement
+    await settlement.close()
+
+
+async def admitted(budget: Budget, settlement: SpendSettlement, call: str) -> None:
+    settlement.admitted(call)
+    admission = await asyncio.to_thread(budget.admit, call, "ann")
+    assert isinstance(admission, Admission)
+
+
+def turn(call: str, number: int, micros: int) -> TurnRecord:
+    return a_turn(call, number, cost=StageCost(brain=micros))
+
+
+def money(database: Database) -> tuple[int, int, int]:
+    """What is spent and held, and how many holds there are."""
+    with database.reading() as session:
+        day = session.exec(select(SpendDay)).one()
+        holds = session.exec(select(SpendHold)).all()
+    return day.spent, day.held, len(holds)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_SECS):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.01)
+
+
+def nobody(call: str) -> None:
+    raise AssertionError(f"{call} has its money")
+
+
+async def test_each_turn_is_settled_and_the_rest_is_free_when_the_call_is_over(
+    database: Database,
+) -> None:
+    budget = Budget(database, worst=100, cap=250)
+    async with settlement_of(budget, nobody) as settlement:
+        await admitted(budget, settlement, "c-1")
+        settlement.turn(turn("c-1", 1, 20))
+        settlement.turn(turn("c-1", 2, 30))
+        settlement.turn(turn("c-1", 1, 25))  # more is known of it
+        await until(lambda: money(database) == (55, 45, 1))
+        settlement.release("c-1")
+        await until(lambda: money(database) == (55, 0, 0))
+        await until(lambda: settlement.day_spent() == 55)
+
+
+async def test_what_a_database_does_not_take_is_settled_when_it_does(database: Database) -> None:
+    budget = Budget(database, worst=100, cap=250)
+    async with settlement_of(budget, nobody) as settlement:
+        await admitted(budget, settlement, "c-1")
+        away = True
+
+        def refuse(*_: object) -> None:
+            if away:
+                raise OperationalError("away", {}, Exception("away"))
+
+        event.listen(database.engine, "before_cursor_execute", refuse)
+        settlement.turn(turn("c-1", 1, 20))
+        settlement.release("c-1")
+        await asyncio.sleep(0.1)
+        away = False
+        await until(lambda: money(database) == (20, 0, 0))
+        event.remove(database.engine, "before_cursor_execute", refuse)
+
+
+async def test_a_call_whose_hold_is_gone_is_told_of(database: Database) -> None:
+    budget = Budget(database, worst=100, cap=250)
+    lost: list[str] = []
+    async with settlement_of(budget, lost.append) as settlement:
+        await admitted(budget, settlement, "c-1")
+        await asyncio.to_thread(budget.release, "c-1")
+        async with asyncio.timeout(WAIT_SECS):
+            while "c-1" not in lost:
+                await asyncio.sleep(0.01)
+
+
+def test_a_turn_that_a_dead_process_wrote_down_and_did_not_settle_is_spent(
+    database: Database,
+) -> None:
+    now = [a_call().started_at]
+    budget = Budget(database, worst=100, cap=250, clock=lambda: now[0])
+    assert isinstance(budget.admit("c-1", "ann"), Admission)
+    budget.settle("c-1", 20)
+    keep(database, a_call("c-1"), turn("c-1", 1, 20), turn("c-1", 2, 33))
+    now[0] += 3600
+    assert budget.expire() == ("c-1",)
+    assert money(database) == (53, 0, 0)

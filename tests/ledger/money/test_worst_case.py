@@ -1,0 +1,238 @@
+"""What a call can cost at worst, and that no call costs more."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from conversation.records import Used
+from knowledge.loading.document import load
+from ledger.money import worst_case as reckoned
+from ledger.money.prices import Prices
+from ledger.money.worst_case import (
+    CallBudget,
+    WorstCase,
+    call_budget,
+    cap_warnings,
+    reckon,
+    worst_case,
+)
+from pipeline import call
+from pipeline.vendors import choose
+from processors.brain import cached_prompt, decision_run
+from processors.brain.claude import ClaudeBrain
+from processors.brain.guardrails import Phrases
+from processors.brain.openai_compatible import OpenAICompatibleBrain
+from processors.turns.processor import PHRASES
+from settings import Settings
+
+DOCUMENT = load()
+PRICES = Prices.load()
+KEYS = {"deepgram_api_key": "k", "anthropic_api_key": "k", "elevenlabs_api_key": "k"}
+
+
+def cloud(**overrides: Any) -> Settings:
+    """Deepgram, Claude and ElevenLabs."""
+    return Settings(_env_file=None, **{**KEYS, **overrides})  # type: ignore[call-arg]
+
+
+def of(settings: Settings) -> tuple[Any, ...]:
+    prices = Prices.load(cache_ttl=settings.claude_cache_ttl)
+    return settings, DOCUMENT, choose(settings), prices
+
+
+def capped(settings: Settings) -> tuple[Settings, WorstCase]:
+    return settings, reckon(*of(settings))
+
+
+# The limits are those that calls are held to.
+
+
+def test_no_decision_is_longer_or_asked_for_more_often_than_is_reckoned() -> None:
+    for brain in (ClaudeBrain, OpenAICompatibleBrain):
+        allowed = inspect.signature(brain).parameters["max_tokens"].default
+        assert allowed == reckoned.DECISION_TOKENS
+    assert decision_run._ATTEMPTS == reckoned.ATTEMPTS
+    assert cached_prompt._MOST_EXCHANGES == reckoned._EXCHANGES
+
+
+def test_no_notice_is_longer_than_is_reckoned() -> None:
+    said = [*PHRASES.values(), call._TIME_IS_SHORT, call._TIME_IS_UP, call._MONEY_IS_UP]
+    for field in fields(Phrases):
+        text = getattr(Phrases(), field.name)
+        said += text if isinstance(text, tuple) else [text]
+    assert max(map(len, said)) <= reckoned.NOTICE_CHARS
+
+
+def test_the_document_is_not_longer_than_is_reckoned() -> None:
+    settings = cloud()
+    brain = choose(settings)["brain"].vendor
+    tokens, cached = reckoned._Rates(settings, DOCUMENT, PRICES)._cached_prompt(brain)
+
+    def count(text: str) -> int:
+        return cached_prompt.estimated_tokens(len(text), low=True)
+
+    sent = cached_prompt.build(DOCUMENT, minimum=4096, count=count)
+    assert cached
+    assert sent.cacheable
+    assert tokens >= cached_prompt.estimated_tokens(len(sent.text))
+
+
+# What comes of them.
+
+
+def test_embedded_vendors_cost_nothing_at_worst() -> None:
+    embedded = Settings(_env_file=None)  # type: ignore[call-arg]
+    worst = reckon(*of(embedded))
+    assert (worst.call, worst.opening, worst.turn) == (0, 0, 0)
+    assert call_budget(*capped(cloud(stt="whisper", brain="extractive", tts="hibari"))).turn == 0
+
+
+def test_each_stage_in_the_cloud_adds_to_the_worst_case() -> None:
+    alone = {"stt": "whisper", "brain": "extractive", "tts": "hibari"}
+    stages = [
+        reckon(*of(cloud(**{**alone, stage: vendor}))).call
+        for stage, vendor in (("stt", "deepgram"), ("brain", "claude"), ("tts", "elevenlabs"))
+    ]
+    assert all(stages)
+    whole = reckon(*of(cloud())).call
+    assert max(stages) < whole
+    assert whole >= sum(stages) * 0.9
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"call_secs": 240.0},
+        {"claude_cache_ttl": "1h"},
+        {"tts_mode": "whole"},
+        {"brain": "claude,groq", "groq_api_key": "k"},
+        {"stt": "deepgram,assemblyai", "assemblyai_api_key": "k"},
+    ],
+)
+def test_what_costs_more_is_reckoned_as_more(more: dict[str, Any]) -> None:
+    usual, dearer = reckon(*of(cloud())), reckon(*of(cloud(**more)))
+    assert dearer.call > usual.call
+    assert dearer.turn > usual.turn
+
+
+def test_answers_that_are_not_begun_early_cost_less() -> None:
+    assert reckon(*of(cloud(preemptive="off"))).turn < reckon(*of(cloud())).turn
+
+
+def test_a_cap_lowers_what_is_set_aside_for_a_call() -> None:
+    free = reckon(*of(cloud())).call
+    assert worst_case(*capped(cloud())) == free
+    assert worst_case(*capped(cloud(call_spend_cap_usd=Decimal("0.3")))) == 300_000
+    assert worst_case(*capped(cloud(daily_spend_cap_usd=Decimal("0.2")))) == 200_000
+    assert worst_case(*capped(cloud(call_spend_cap_usd=Decimal(50)))) == free
+
+
+def test_a_call_has_a_budget_under_any_cap_and_none_without() -> None:
+    worst = reckon(*of(cloud()))
+    assert call_budget(*capped(cloud())).cap is None
+    assert call_budget(*capped(cloud(daily_spend_cap_usd=Decimal(9)))).cap == worst.call
+    assert call_budget(*capped(cloud(call_spend_cap_usd=Decimal("0.3")))).cap == 300_000
+
+
+def test_a_call_may_continue_while_its_worst_turn_fits() -> None:
+    budget = CallBudget(cap=1_000, turn=300)
+    assert [budget.may_continue(spent) for spent in (0, 700, 701, 2_000)] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert CallBudget(cap=None, turn=300).may_continue(10**12)
+
+
+def test_caps_that_leave_no_call_a_turn_are_named_at_start() -> None:
+    worst = reckon(*of(cloud()))
+    least = f"{-(-(worst.opening + worst.turn) // 10_000) / 100:.2f}"
+    (told,) = cap_warnings(cloud(call_spend_cap_usd=Decimal("0.05")), worst)
+    assert told.startswith("CALL_SPEND_CAP_USD=0.05 ends every call before its first answer")
+    assert f"may cost {least} USD at worst; allowed: that or more" in told
+    assert cap_warnings(cloud(call_spend_cap_usd=Decimal(least)), worst) == []
+    assert len(cap_warnings(cloud(daily_spend_cap_usd=Decimal("0.01")), worst)) == 1
+    assert cap_warnings(cloud(), worst) == []
+
+
+# No call costs more, and no usual one is cut short.
+
+
+def cost(settings: Settings, used: Mapping[str, Used]) -> int:
+    choices = choose(settings)
+    return sum(
+        PRICES.cost(vendor.name, vendor.model_of(settings), used[stage])
+        for stage in ("stt", "brain", "tts")
+        for vendor in (choices[stage].vendor,)
+    )
+
+
+def test_two_minutes_of_questions_and_answers_are_not_cut_short() -> None:
+    settings = cloud(daily_spend_cap_usd=Decimal(100))
+    budget = call_budget(*capped(settings))
+    opening = {
+        "stt": Used(audio_seconds=6.0),
+        "brain": Used(cache_write_tokens=7_000),
+        "tts": Used(characters=180),
+    }
+    spent = cost(settings, opening)
+    for turn in range(24):
+        assert budget.may_continue(spent), turn
+        used = {
+            "stt": Used(audio_seconds=5.0),
+            "brain": Used(60 + 110 * turn, 140, 7_000),
+            "tts": Used(characters=280),
+        }
+        spent += cost(settings, used)
+    assert spent < worst_case(*capped(settings))
+
+
+WORST = reckon(*of(cloud()))
+decisions = st.builds(
+    Used,
+    input_tokens=st.integers(0, 3_000),
+    output_tokens=st.integers(0, reckoned.DECISION_TOKENS),
+    cache_write_tokens=st.integers(0, 9_000),
+)
+turns = st.lists(
+    st.tuples(
+        st.lists(decisions, min_size=1, max_size=reckoned.ATTEMPTS + 1),
+        st.integers(0, 2_600),
+        st.floats(0, 120),
+    ),
+    max_size=60,
+)
+
+
+@given(turns=turns, cap=st.integers(WORST.opening + WORST.turn, 2 * WORST.call))
+@hypothesis_settings(deadline=None)
+def test_no_call_costs_more_than_was_set_aside_whatever_its_turns(
+    turns: list[tuple[list[Used], int, float]], cap: int
+) -> None:
+    settings = cloud(call_spend_cap_usd=Decimal(cap) / 10**6)
+    held = min(cap, WORST.call)
+    budget = CallBudget(held, WORST.turn)
+    spent, listened = WORST.opening, 0.0
+    for asked, chars, secs in turns:
+        if not budget.may_continue(spent):
+            break
+        left = min(secs, 120.0 - listened)
+        listened += left
+        used = {
+            "stt": Used(audio_seconds=left),
+            "brain": sum(asked, Used()),
+            "tts": Used(characters=chars),
+        }
+        spent += cost(settings, used)
+    # And the farewell is heard, and listened through.
+    rest = {
+        "stt": Used(audio_seconds=20.0 + 120.0 - listened),
+        "brain": Used(),
+        "tts": Used(characters=reckoned.NOTICE_CHARS),
+    }
+    assert spent + (cost(settings, rest) if turns else 0) <= held

@@ -1,0 +1,277 @@
+"""Any OpenAI-style endpoint decides over the real SDK, whatever it leaves out of the standard."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from conversation.frames import Exchange, Usage
+from processors.brain.contract import BrainError, Question, ToolStart
+from processors.brain.openai_compatible import Dialect, OpenAICompatibleBrain
+from simulators.model import Fault, Model, Reply
+from simulators.openai import OpenAISimulator
+from tests.conftest import with_instant_engines
+from tests.processors.brain.deciding import (
+    DOCUMENT,
+    FIRST,
+    INTO_THE_SECOND,
+    KEY,
+    PASSED_ON,
+    PHRASES,
+    QUESTION,
+    RIGHT,
+    SECOND,
+    called,
+    decide,
+    events,
+    until_ended,
+)
+
+
+@asynccontextmanager
+async def endpoint(
+    *faults: Fault,
+    script: tuple[Reply, ...] = (RIGHT,),
+    settings: dict[str, Any] | None = None,
+    key: str | None = KEY,
+    tokens_per_sec: float = 0.0,
+    **kind: Any,
+) -> AsyncIterator[tuple[OpenAICompatibleBrain, OpenAISimulator]]:
+    """The brain and the endpoint it talks to."""
+    model = Model(script=script, faults=faults, api_key=key, tokens_per_sec=tokens_per_sec)
+    async with OpenAISimulator(model, **kind) as vendor:
+        given: dict[str, Any] = {"api_key": key, "base_url": vendor.url, "model": "simulated"}
+        brain = OpenAICompatibleBrain(DOCUMENT, **{**given, **(settings or {})})
+        try:
+            yield brain, vendor
+        finally:
+            await brain.close()
+
+
+@with_instant_engines
+async def test_a_request_forces_one_tool_call_and_asks_for_its_usage() -> None:
+    async with endpoint() as (brain, vendor):
+        await events(brain, "And then?", (Exchange(QUESTION, FIRST),))
+    body = vendor.requests[0].body
+    assert body["model"] == "simulated"
+    assert body["tool_choice"] == "required"
+    assert body["parallel_tool_calls"] is False
+    assert body["stream"] is True
+    assert body["stream_options"] == {"include_usage": True}
+    respond, escalate = (tool["function"] for tool in body["tools"])
+    assert (respond["name"], escalate["name"]) == ("respond", "escalate")
+    ids = respond["parameters"]["properties"]["sections"]["items"]["enum"]
+    assert ids == list(DOCUMENT.section_ids)
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert body["messages"][-1]["content"] == "<caller>And then?</caller>"
+    assert vendor.requests[0].headers["authorization"] == "***"
+
+
+@with_instant_engines
+async def test_an_endpoint_without_a_key_is_sent_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)  # Another vendor's, and none of this one's business.
+    async with endpoint(key=None) as (brain, vendor):
+        assert (await decide(brain)).words == [FIRST, SECOND]
+    assert "authorization" not in vendor.requests[0].headers
+
+
+@with_instant_engines
+async def test_sentences_leave_while_the_arguments_are_still_arriving() -> None:
+    async with endpoint(tokens_per_sec=150) as (brain, vendor):
+        turn = await decide(brain)
+        assert turn.words == [FIRST, SECOND]
+        assert turn.said[0][0] < vendor.requests[0].when("finish") - 0.05
+        assert turn.decision.usage.output_tokens > 20
+
+
+@with_instant_engines
+async def test_a_prompt_read_from_the_endpoints_cache_is_counted_as_such() -> None:
+    async with endpoint(caches=True) as (brain, _):
+        _, _, first = called(await events(brain))
+        _, _, second = called(await events(brain))
+    assert first.usage.cache_read_tokens == 0
+    assert second.usage.cache_read_tokens > 1024
+    assert second.usage.cache_read_tokens + second.usage.input_tokens == first.usage.input_tokens
+
+
+# How endpoints differ.
+
+
+@pytest.mark.parametrize(
+    ("rejects", "expected"),
+    [
+        (("parallel_tool_calls",), Dialect(parallel=False)),
+        (("stream_options",), Dialect(counts=False)),
+        (("tool_choice",), Dialect(forces=False)),
+        (("max_tokens",), Dialect(limit="max_completion_tokens")),
+        (
+            ("parallel_tool_calls", "stream_options", "tool_choice", "max_tokens"),
+            Dialect(forces=False, parallel=False, counts=False, limit="max_completion_tokens"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+@with_instant_engines
+async def test_what_an_endpoint_rejects_is_left_out_from_then_on(
+    rejects: tuple[str, ...], expected: Dialect, status: int
+) -> None:
+    async with endpoint(rejects=rejects, reject_status=status) as (brain, vendor):
+        assert (await decide(brain)).words == [FIRST, SECOND]
+        assert len(vendor.requests) == 1 + len(rejects)
+        assert brain.dialect == expected
+        await decide(brain)
+        assert len(vendor.requests) == 2 + len(rejects)
+
+
+@with_instant_engines
+async def test_an_endpoint_that_does_not_say_what_it_rejects_is_asked_more_plainly() -> None:
+    kind: dict[str, Any] = {"rejects": ("parallel_tool_calls",), "names_rejected": False}
+    async with endpoint(**kind) as (brain, vendor):
+        assert (await decide(brain)).words == [FIRST, SECOND]
+        assert brain.dialect == Dialect(parallel=False, counts=False)
+        assert len(vendor.requests) == 2
+
+
+@with_instant_engines
+async def test_tokens_are_estimated_where_they_are_not_counted() -> None:
+    async with endpoint(rejects=("stream_options",)) as (brain, _):
+        _, source, report = called(await events(brain))
+    assert report.usage == Usage(output_tokens=-(-len(source) // 3))
+
+
+@with_instant_engines
+async def test_a_call_sent_in_one_piece_is_the_same_call() -> None:
+    async with endpoint(whole=True) as (brain, _):
+        names, source, _ = called(await events(brain))
+        assert (names, source) == (["respond"], RIGHT.json)
+        assert (await decide(brain)).words == [FIRST, SECOND]
+
+
+# What may go wrong.
+
+BEFORE = [
+    Fault("status", 0, status=429, retry_after="0.2"),
+    Fault("status", 0, status=500),
+    Fault("drop", 0),
+    Fault("stall", 0),
+    Fault("error", 0),
+    Fault("garbage", 0),
+    Fault("eof", 0),
+    Fault("drop", 0, after_chars=30),
+    Fault("error", 0, after_chars=30),
+    Fault("eof", 0, after_chars=30),
+]
+
+
+@pytest.mark.parametrize("fault", BEFORE, ids=lambda fault: f"{fault.kind} {fault.after_chars}")
+@with_instant_engines
+async def test_a_fault_before_a_word_was_said_is_made_up_for(fault: Fault) -> None:
+    async with endpoint(fault) as (brain, vendor):
+        turn = await decide(brain)
+    assert turn.words == [FIRST, SECOND]
+    assert not turn.fault
+    assert len(vendor.requests) == 2
+    if fault.retry_after:
+        assert vendor.requests[1].at - vendor.requests[0].at >= float(fault.retry_after)
+
+
+@pytest.mark.parametrize("kind", ["drop", "error", "garbage", "eof", "stall"])
+@with_instant_engines
+async def test_a_fault_in_the_middle_of_the_answer_ends_it_with_words(kind: Any) -> None:
+    async with endpoint(Fault(kind, 0, after_chars=INTO_THE_SECOND)) as (brain, vendor):
+        turn = await decide(brain, decision_timeout_secs=1.5)
+    assert turn.words == [FIRST, PHRASES.rest_uncertain]
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+@with_instant_engines
+async def test_what_cannot_succeed_is_not_tried_again_but_spoken(status: int) -> None:
+    async with endpoint(Fault("status", status=status)) as (brain, vendor):
+        turn = await decide(brain)
+    assert len(vendor.requests) == 1
+    assert turn.words == [PHRASES.fault]
+    assert f"HTTP {status}" in turn.fault
+
+
+@with_instant_engines
+async def test_an_unknown_model_is_named() -> None:
+    async with endpoint(settings={"model": "gpt-none"}) as (brain, vendor):
+        with pytest.raises(BrainError, match="gpt-none") as unknown:
+            await events(brain)
+    assert unknown.value.permanent
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize("stop", ["length", "content_filter"])
+@with_instant_engines
+async def test_a_decision_that_is_cut_short_is_no_decision(stop: str) -> None:
+    cut = dataclasses.replace(RIGHT, arguments=RIGHT.json[:60], stop=stop)
+    async with endpoint(script=(cut,)) as (brain, _):
+        turn = await decide(brain)
+    assert turn.words == [PHRASES.fault]
+    assert stop in turn.fault
+
+
+@with_instant_engines
+async def test_a_warm_up_that_fails_is_no_reason_to_fail() -> None:
+    async with endpoint(settings={"api_key": "sk-wrong"}) as (brain, vendor):
+        assert await brain.warm() == Usage()
+        await vendor.stop()
+        assert await brain.warm() == Usage()
+
+
+@with_instant_engines
+async def test_free_text_is_never_spoken_and_a_second_call_is_seen() -> None:
+    async with endpoint(script=(Reply(tool="", text="In Paris."),)) as (brain, _):
+        assert (await decide(brain)).words == [PHRASES.fault]
+    twice = dataclasses.replace(RIGHT, also=PASSED_ON)
+    async with endpoint(script=(twice,)) as (brain, _):
+        names, _, _ = called(await events(brain))
+        assert names == ["respond", "escalate"]
+
+
+@with_instant_engines
+async def test_closing_the_iterator_ends_it_at_the_endpoint() -> None:
+    async with endpoint(tokens_per_sec=60) as (brain, vendor):
+        streaming = brain.decide(Question(QUESTION))
+        begun = await anext(streaming)
+        assert isinstance(begun, ToolStart)
+        await streaming.aclose()  # type: ignore[attr-defined]
+        assert await until_ended(vendor.requests[0]) == "aborted"
+
+
+@with_instant_engines
+async def test_turns_share_the_connection_that_was_opened_beforehand() -> None:
+    async with endpoint() as (brain, vendor):
+        assert await brain.warm() == Usage()
+        assert vendor.requests[0].path == "/v1/models"
+        await events(brain)
+        pool = brain._client._client._transport._pool  # type: ignore[attr-defined]
+        await events(brain)
+        assert len(pool.connections) == 1
+
+
+@with_instant_engines
+async def test_the_key_is_in_no_log_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+    sink = logger.add(heard.append, level="TRACE", format="{message} {exception} {extra}")
+    caplog.set_level(1)
+    for name in ("openai", "httpx2", "httpcore2"):
+        caplog.set_level(1, logger=name)
+    try:
+        async with endpoint(Fault("drop", 0), Fault("garbage", 1)) as (brain, _):
+            await decide(brain)
+        async with endpoint(settings={"api_key": f"{KEY}-wrong"}) as (brain, _):
+            turn = await decide(brain)
+            assert "401" in turn.fault
+    finally:
+        logger.remove(sink)
+    logged = "".join(heard) + caplog.text + "".join(map(repr, caplog.records))
+    assert "HTTP 401" in logged
+    assert KEY not in logged
+    assert f"{KEY[:4]}***" not in logged

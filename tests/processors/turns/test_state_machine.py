@@ -1,0 +1,511 @@
+"""Turn taking as two people know it, told without a clock."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from conversation.utterance import is_backchannel, takes_floor, trails_off
+from processors.turns.actions import (
+    Action,
+    BeginTurn,
+    Caption,
+    DropTurn,
+    Duck,
+    EndTurn,
+    Interrupt,
+    Say,
+    Speculate,
+    Unduck,
+)
+from processors.turns.state_machine import Agent, Caller, Ending, TurnStateMachine, TurnTakingTimes
+
+
+def kinds(actions: list[Action]) -> list[type[Action]]:
+    return [type(action) for action in actions]
+
+
+def ask(floor: TurnStateMachine, at: float, text: str, *, finished: float = 0.9) -> list[Action]:
+    """A caller says something and falls silent; what follows until the turn is decided on."""
+    actions = floor.speech_started(at)
+    actions += floor.speech_stopped(at + 1.0, speech_end=at + 0.8)
+    actions += floor.end_of_turn(at + 1.05, finished)
+    actions += floor.final(at + 1.1, text)
+    return actions
+
+
+def answering() -> TurnStateMachine:
+    """A floor on which Viva is in the middle of an answer."""
+    floor = TurnStateMachine()
+    floor.begin_waiting(0.0)
+    ask(floor, 1.0, "Where did she study?")
+    floor.voice_started(2.2)
+    floor.voice_heard(2.3)
+    return floor
+
+
+def test_a_question_is_a_turn_from_its_first_word_to_its_transcript() -> None:
+    floor = TurnStateMachine()
+    assert ask(floor, 1.0, "Where did she study?") == [
+        BeginTurn(),
+        Caption("Where did she study?", final=False),
+        Caption("Where did she study?", final=True),
+        EndTurn("Where did she study?", speech_end=1.8, transcribed=2.1, continued=False),
+    ]
+    assert floor.agent is Agent.THINKING
+    assert floor.caller is Caller.SILENT
+
+
+def test_a_pause_inside_a_turn_does_not_end_it() -> None:
+    floor = TurnStateMachine(TurnTakingTimes(unfinished=0.9))
+    actions = ask(floor, 1.0, "I wanted to ask", finished=0.1)
+    assert EndTurn not in kinds(actions)
+    assert floor.deadline == 1.8 + 0.9
+    assert floor.tick(2.5) == []
+    assert floor.speech_started(2.6) == []
+    floor.speech_stopped(3.4, speech_end=3.2)
+    floor.end_of_turn(3.45, 0.95)
+    (*_, end) = floor.final(3.5, "where she studied.")
+    assert end == EndTurn("I wanted to ask where she studied.", 3.2, 3.5, continued=False)
+
+
+def test_speech_that_sounded_unfinished_is_answered_after_a_while_all_the_same() -> None:
+    floor = TurnStateMachine(TurnTakingTimes(unfinished=0.9))
+    ask(floor, 1.0, "Her degrees", finished=0.1)
+    assert kinds(floor.tick(2.7)) == [Caption, EndTurn]
+
+
+def test_a_question_mark_behind_half_a_question_shortens_nothing() -> None:
+    floor = TurnStateMachine(TurnTakingTimes(unfinished=0.9))
+    ask(floor, 1.0, "When was the first?", finished=0.4)
+    assert floor.deadline == 1.8 + 0.9
+
+
+@pytest.mark.parametrize(
+    "words", ["What was the...", "Where did she?", "What was her?", "Can you tell me who she"]
+)
+def test_words_that_cannot_be_the_last_keep_the_turn_open_however_they_sounded(words: str) -> None:
+    floor = TurnStateMachine(TurnTakingTimes(unfinished=0.9))
+    assert EndTurn not in kinds(ask(floor, 1.0, words, finished=0.95))
+    assert floor.deadline == 1.8 + 0.9
+    floor.speech_started(2.5)
+    floor.speech_stopped(3.5, speech_end=3.3)
+    floor.end_of_turn(3.5, 0.9)
+    (*_, end) = floor.final(3.6, "taught mathematics?")
+    assert end == EndTurn(f"{words} taught mathematics?", 3.3, 3.6, continued=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Who was she?", "Where did she come from?", "Is anything named after her?", "Did she?"],
+)
+def test_a_question_may_end_with_a_small_word(words: str) -> None:
+    assert EndTurn in kinds(ask(TurnStateMachine(), 1.0, words, finished=0.95))
+
+
+def test_a_missing_verdict_of_the_turn_model_costs_only_its_own_wait() -> None:
+    floor = TurnStateMachine(TurnTakingTimes(turn_model=0.35))
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0)
+    assert EndTurn not in kinds(floor.final(2.1, "Hello."))
+    assert EndTurn in kinds(floor.tick(2.1 + 0.35))
+
+
+def test_without_a_turn_model_the_transcript_ends_the_turn() -> None:
+    floor = TurnStateMachine(ending="transcript")
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0)
+    assert EndTurn in kinds(floor.final(2.1, "Hello."))
+
+
+def test_speaking_over_the_voice_ducks_it_and_words_stop_it() -> None:
+    floor = answering()
+    assert floor.speech_started(3.0) == [Duck()]
+    assert floor.interim(3.3, "Wait, when") == [
+        Interrupt(),
+        BeginTurn(),
+        Caption("Wait, when", final=False),
+    ]
+    floor.speech_stopped(4.0, speech_end=3.8)
+    floor.end_of_turn(4.05, 0.9)
+    (*_, end) = floor.final(4.1, "Wait, when was that?")
+    assert end == EndTurn("Wait, when was that?", 3.8, 4.1, continued=False)
+
+
+def test_long_speech_over_the_voice_stops_it_before_any_word_is_known() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.deadline == 3.8
+    assert kinds(floor.tick(3.8)) == [Interrupt, BeginTurn]
+
+
+def test_a_long_hum_that_has_just_paused_is_given_a_breath_to_end_in() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    floor.speech_paused(3.78, 0.1)
+    assert floor.tick(3.8) == []
+    floor.speech_stopped(3.88, speech_end=3.68)
+    assert floor.final(4.0, "") == [Unduck()]
+
+
+def test_half_a_word_that_may_be_heard_wrong_does_not_stop_the_voice() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Shui") == []
+    floor.speech_paused(3.55, 0.1)
+    assert floor.tick(3.6) == []
+    floor.speech_stopped(3.65, speech_end=3.45)
+    assert floor.final(3.8, "Sure.") == [Unduck()]
+
+
+def test_a_backchannel_whose_transcript_is_wrong_is_known_by_the_guess_before_it() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Right") == []
+    floor.speech_stopped(3.5, speech_end=3.3)
+    assert floor.final(3.6, "Break") == [Unduck()]
+    floor.speech_started(5.1, onset=5.0)
+    assert floor.interim(5.3, "Right") == []
+    floor.speech_stopped(5.9, speech_end=5.7)
+    assert Interrupt in kinds(floor.final(6.0, "Right, what about Yale?"))
+
+
+def test_words_that_go_on_stop_the_voice_before_they_are_understood() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Windage") == []
+    assert floor.deadline == 3.6
+    assert kinds(floor.tick(3.6)) == [Interrupt, BeginTurn]
+
+
+@pytest.mark.parametrize("guess", ["Stop.", "What", "Actual", "um, when", "I am you"])
+def test_the_first_word_of_somebody_who_wants_to_speak_stops_the_voice(guess: str) -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert kinds(floor.interim(3.3, guess)) == [Interrupt, BeginTurn, Caption]
+
+
+def test_a_single_word_is_a_turn_once_it_is_certain() -> None:
+    floor = answering()
+    floor.speech_started(3.1, onset=3.0)
+    assert floor.interim(3.3, "Yale") == []
+    floor.speech_stopped(3.55, speech_end=3.35)
+    floor.end_of_turn(3.7, 0.9)
+    assert kinds(floor.final(3.8, "Yale?")) == [Interrupt, BeginTurn, Caption, Caption, EndTurn]
+
+
+def test_a_cough_ducks_the_voice_and_lets_it_up_again() -> None:
+    floor = answering()
+    assert floor.speech_started(3.0) == [Duck()]
+    floor.speech_stopped(3.3)
+    assert floor.final(3.5, "") == [Unduck()]
+    assert floor.agent is Agent.SPEAKING
+
+
+def test_a_backchannel_does_not_stop_the_voice_even_when_it_is_long() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    assert floor.interim(3.4, "Mm-hmm.") == []
+    assert floor.tick(3.6) == []
+    floor.speech_stopped(3.8)
+    assert floor.final(3.9, "Mm-hmm, right.") == [Unduck()]
+
+
+def test_a_backchannel_that_outlasts_the_answer_is_not_answered() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    assert floor.voice_stopped(3.1) == [Unduck()]
+    floor.speech_stopped(3.4)
+    assert floor.final(3.5, "Okay.") == []
+    assert floor.caller is Caller.SILENT
+
+
+def test_instant_barge_in_does_not_wait_for_words() -> None:
+    floor = TurnStateMachine(instant=True)
+    ask(floor, 1.0, "Where?")
+    floor.voice_started(2.2)
+    floor.voice_heard(2.3)
+    assert kinds(floor.speech_started(3.0)) == [Interrupt, BeginTurn]
+
+
+def test_going_on_before_the_answer_is_heard_takes_the_question_back() -> None:
+    floor = TurnStateMachine()
+    ask(floor, 1.0, "Where did she study")
+    floor.speech_started(2.2)
+    assert kinds(floor.interim(2.5, "mathematics, I mean")) == [Interrupt, BeginTurn, Caption]
+    floor.speech_stopped(3.0, speech_end=2.8)
+    floor.end_of_turn(3.0, 0.9)
+    (*_, end) = floor.final(3.1, "mathematics, I mean?")
+    assert end == EndTurn("Where did she study mathematics, I mean?", 2.8, 3.1, continued=True)
+
+
+def test_the_voice_starts_quietly_when_the_caller_may_be_speaking() -> None:
+    floor = TurnStateMachine()
+    ask(floor, 1.0, "Where did she study?")
+    assert floor.speech_started(2.2) == []
+    assert floor.voice_started(2.3) == [Duck()]
+
+
+def test_noise_that_stopped_the_voice_is_apologised_for() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    assert Interrupt in kinds(floor.tick(3.8))
+    floor.speech_stopped(4.0)
+    assert floor.final(4.2, "") == [DropTurn(), Say("not_heard")]
+
+
+def test_a_transcript_that_never_comes_is_apologised_for() -> None:
+    floor = TurnStateMachine(TurnTakingTimes(transcript=3.0))
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0, speech_end=1.8)
+    assert floor.deadline == 4.8
+    assert floor.tick(4.8) == [DropTurn(), Say("not_heard")]
+
+
+def test_a_prompt_never_talks_over_a_caller_who_has_the_floor() -> None:
+    floor = TurnStateMachine()
+    floor.speech_started(1.0)
+    assert kinds(floor.voice_started(1.1)) == [Interrupt]
+
+
+def test_silence_is_asked_about_once_and_then_ends_the_call() -> None:
+    floor = TurnStateMachine(TurnTakingTimes(silence=8.0, after_silence=6.0))
+    floor.begin_waiting(0.0)
+    assert floor.tick(7.9) == []
+    assert floor.tick(8.0) == [Say("silence")]
+    floor.voice_started(8.1)
+    assert floor.deadline is None
+    floor.voice_stopped(10.0)
+    assert floor.tick(15.9) == []
+    assert floor.tick(16.0) == [Say("goodbye")]
+
+
+def test_an_answer_that_never_sounds_is_given_up() -> None:
+    floor = TurnStateMachine(TurnTakingTimes(answer=20.0))
+    ask(floor, 1.0, "Where did she study?")
+    assert floor.deadline == 2.1 + 20.0
+    assert floor.tick(22.1) == [Interrupt(), Say("fault")]
+
+
+def test_a_closed_floor_hears_nothing() -> None:
+    floor = answering()
+    assert floor.close(3.0) == [Interrupt()]
+    assert ask(floor, 4.0, "Wait!") == []
+    assert floor.deadline is None
+
+
+def recognised() -> TurnStateMachine:
+    """A floor on which the recogniser says when a turn is over."""
+    floor = TurnStateMachine(TurnTakingTimes(recogniser=2.0), ending="recogniser", preemptive=True)
+    floor.begin_waiting(0.0)
+    return floor
+
+
+def test_a_recogniser_that_ends_turns_is_believed_without_a_wait() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.interim(1.5, "where did")
+    assert EndTurn not in kinds(floor.final(2.0, "Where did she study?"))
+    assert kinds(floor.end_proposed(2.0)) == [Caption, EndTurn]
+    assert floor.speech_stopped(2.1) == [], "voice activity may be later"
+
+
+def test_a_recogniser_that_never_ends_the_turn_is_not_waited_for_for_ever() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.speech_stopped(2.0)
+    floor.final(2.1, "Where did she study?")
+    assert floor.deadline == 4.1
+    assert EndTurn in kinds(floor.tick(4.1))
+
+
+def test_speech_that_goes_on_after_a_proposed_end_takes_the_question_back() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.final(2.0, "Where did she study")
+    floor.end_proposed(2.0)
+    assert kinds(floor.interim(2.4, "mathematics")) == [Interrupt, BeginTurn, Caption]
+    floor.final(2.8, "mathematics?")
+    (*_, end) = floor.end_proposed(2.8)
+    assert end == EndTurn("Where did she study mathematics?", 2.8, 2.8, continued=True)
+
+
+def test_an_answer_is_begun_when_the_caller_pauses_and_again_when_they_said_more() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    assert Speculate not in kinds(floor.interim(1.5, "Where did"))
+    assert floor.speech_paused(1.9) == [Speculate("Where did", continued=False)]
+    assert Speculate("Where did she study", continued=False) in floor.interim(
+        2.0, "Where did she study"
+    )
+    assert Speculate not in kinds(floor.interim(2.1, "Where did she study")), "once a text"
+    floor.final(2.2, "Where did she study")
+    (*_, end) = floor.end_proposed(2.2)
+    assert isinstance(end, EndTurn)
+
+
+def test_an_answer_is_begun_before_any_pause_when_a_whole_sentence_is_transcribed() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    assert Speculate not in kinds(floor.interim(1.5, "Where did she"))
+    question = "Where did she study mathematics?"
+    assert Speculate(question, continued=False) in floor.interim(1.8, question)
+    assert floor.speech_paused(2.0) == [], "the same guess is not made again"
+    floor.final(2.2, question)
+    assert Speculate not in kinds(floor.end_proposed(2.2))
+
+
+def test_a_turn_that_the_recogniser_ends_first_ended_with_its_last_word() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.speech_paused(2.1, 0.1)
+    floor.final(2.25, "Where did she study?")
+    (*_, end) = floor.end_proposed(2.25)
+    assert isinstance(end, EndTurn)
+    assert end.speech_end == pytest.approx(2.0), "not when the recogniser said so"
+
+
+def test_nothing_is_begun_early_while_the_voice_is_speaking() -> None:
+    floor = recognised()
+    floor.speech_started(1.0)
+    floor.final(2.0, "Where?")
+    floor.end_proposed(2.0)
+    floor.voice_started(2.5)
+    floor.voice_heard(2.6)
+    floor.speech_started(3.0)
+    floor.interim(3.2, "mm-hm")
+    assert floor.speech_paused(3.3) == []
+
+
+@given(
+    st.sampled_from(
+        [
+            "Mm-hmm.",
+            "Uh-huh",
+            "yeah",
+            "Okay, right.",
+            "Yes, yes.",
+            "",
+            "Hmm…",
+            "I see.",
+            "Oh, got it",
+        ]
+    )
+)
+def test_signs_of_listening_are_backchannels(text: str) -> None:
+    assert is_backchannel(text)
+
+
+@given(
+    st.sampled_from(
+        ["Stop.", "Yes, but when?", "No.", "Wait", "okay okay okay okay stop", "1934", "I see Yale"]
+    )
+)
+def test_words_with_content_are_not(text: str) -> None:
+    assert not is_backchannel(text)
+
+
+@given(st.text())
+def test_no_text_is_both_a_backchannel_and_a_wish_to_speak(text: str) -> None:
+    assert not (is_backchannel(text) and takes_floor(text))
+    trails_off(text)
+
+
+@pytest.mark.parametrize("guess", ["Er, um", "Ice", "Shui", "you guys", "Noted", ""])
+def test_a_guess_at_half_a_word_shows_nothing_yet(guess: str) -> None:
+    assert not takes_floor(guess)
+
+
+class FloorMachine(RuleBasedStateMachine):
+    """Any order of events, however unlikely, keeps the promises of turn taking."""
+
+    ending: Ending = "model"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.floor = TurnStateMachine(ending=self.ending, preemptive=True)
+        self.now = 0.0
+        self.turn_open = False
+        self.ducked = False
+
+    def follow(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case BeginTurn():
+                    assert not self.turn_open, "a turn begins once"
+                    self.turn_open = True
+                case DropTurn() | EndTurn():
+                    assert self.turn_open, "what was not begun cannot end"
+                    self.turn_open = False
+                    if isinstance(action, EndTurn):
+                        assert action.question.strip(), "no turn without words"
+                case Duck():
+                    assert not self.ducked
+                    self.ducked = True
+                case Unduck():
+                    assert self.ducked
+                    self.ducked = False
+                case Interrupt():
+                    self.ducked = False
+
+    @rule(secs=st.floats(0.0, 12.0))
+    def time_passes(self, secs: float) -> None:
+        self.now += secs
+        self.follow(self.floor.tick(self.now))
+
+    @rule()
+    def speech_starts(self) -> None:
+        self.follow(self.floor.speech_started(self.now))
+
+    @rule()
+    def speech_stops(self) -> None:
+        self.follow(self.floor.speech_stopped(self.now))
+
+    @rule(text=st.sampled_from(["", "mm-hm", "Ice", "when", "stop it"]))
+    def an_interim_comes(self, text: str) -> None:
+        self.follow(self.floor.interim(self.now, text))
+
+    @rule(text=st.sampled_from(["", "Mm-hm.", "When was that?", "And then", "What was her"]))
+    def a_final_comes(self, text: str) -> None:
+        self.follow(self.floor.final(self.now, text))
+
+    @rule(probability=st.floats(0.0, 1.0))
+    def a_verdict_comes(self, probability: float) -> None:
+        self.follow(self.floor.end_of_turn(self.now, probability))
+
+    @rule()
+    def the_recogniser_ends_the_turn(self) -> None:
+        self.follow(self.floor.end_proposed(self.now))
+
+    @rule()
+    def the_voice_starts(self) -> None:
+        self.follow(self.floor.voice_started(self.now))
+
+    @rule()
+    def the_voice_is_heard(self) -> None:
+        self.follow(self.floor.voice_heard(self.now))
+
+    @rule()
+    def the_voice_stops(self) -> None:
+        self.follow(self.floor.voice_stopped(self.now))
+
+    @invariant()
+    def somebody_will_speak(self) -> None:
+        """The call never hangs: somebody is speaking, or time will move it."""
+        floor = self.floor
+        busy = floor.caller is Caller.SPEAKING or floor.agent is Agent.SPEAKING
+        assert busy or floor.deadline is not None
+
+    @invariant()
+    def only_a_voice_is_ducked(self) -> None:
+        assert not self.floor.ducked or self.floor.agent is Agent.SPEAKING
+
+
+class RecogniserMachine(FloorMachine):
+    """The same, when the recogniser ends turns."""
+
+    ending = "recogniser"
+
+
+TestFloorMachine = FloorMachine.TestCase
+TestRecogniserMachine = RecogniserMachine.TestCase

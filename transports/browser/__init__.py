@@ -1,0 +1,1 @@
+"""The browser's transport: one WebSocket, its messages, and the paced voice."""

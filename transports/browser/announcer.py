@@ -1,0 +1,200 @@
+"""What a page is told beside the voice: captions, stages, decisions, turns."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from pipecat.frames.frames import (
+    Frame,
+    MetricsFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.processors.frameworks.rtvi import models as rtvi
+from pydantic import BaseModel
+
+from conversation.frames import (
+    CallerTextFrame,
+    DecisionFrame,
+    DuckFrame,
+    FailoverFrame,
+    UnduckFrame,
+)
+from conversation.records import Failover
+from conversation.turns import Conversation, Turn
+from transports.browser import messages
+from transports.browser.page import Page, PageClosedError, PageStalledError
+
+Ended = Callable[[str], None]
+StageName = Literal["listening", "transcribing", "thinking", "speaking"]
+
+
+class Announcer:
+    """Tells one page what happens in its call.
+
+    A page that has gone, or that has stopped reading, ends the call instead of raising.
+
+    Parameters:
+        page: The page's socket.
+        conversation: The call's turns.
+        ended: Called with a reason when the page cannot be told any more.
+        stage_vendors: Who does each stage.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        conversation: Conversation,
+        *,
+        ended: Ended,
+        stage_vendors: Mapping[str, str],
+    ) -> None:
+        self._page = page
+        self._conversation = conversation
+        self._ended = ended
+        self._stage_vendors = dict(stage_vendors)
+
+    async def audio(self, chunk: bytes) -> None:
+        """Send audio: PCM s16le, mono, 24 kHz."""
+        await self._send(chunk)
+
+    async def frame(self, frame: Frame) -> None:
+        """Tell the page of a frame, where it is one for the page."""
+        match frame:
+            case CallerTextFrame():
+                await self._caller_text(frame)
+            case UserStartedSpeakingFrame():
+                await self._send(rtvi.UserStartedSpeakingMessage())
+                await self.stage("transcribing")
+            case UserStoppedSpeakingFrame():
+                await self._send(rtvi.UserStoppedSpeakingMessage())
+            case DuckFrame():
+                await self._send(messages.Duck(on=True))
+            case UnduckFrame():
+                await self._send(messages.Duck(on=False))
+            case DecisionFrame():
+                await self._decision(frame)
+            case FailoverFrame():
+                await self._failover(frame)
+            case MetricsFrame():
+                self._conversation.meter.metrics(self._conversation.number, frame)
+            case _:
+                pass
+
+    async def sentence(
+        self, turn: int, start: int, text: str, sections: tuple[str, ...], lines: tuple[int, ...]
+    ) -> None:
+        """Tell the page which sentence the audio that follows speaks, and what supports it."""
+        await self._send(
+            messages.Sentence(
+                turn=turn,
+                epoch=self._conversation.playback.epoch,
+                start=start,
+                text=text,
+                sections=list(sections),
+                lines=list(lines),
+            )
+        )
+        data = rtvi.BotOutputMessageData(
+            text=text, output_type="sentence", will_be_spoken=True, spoken_status="new"
+        )
+        await self._send(rtvi.BotOutputMessage(data=data))
+
+    async def voice_started(self) -> None:
+        """Tell the page that the voice starts."""
+        await self._send(rtvi.BotStartedSpeakingMessage())
+        await self.stage("speaking")
+
+    async def voice_stopped(self) -> None:
+        """Tell the page that all of the voice has been played."""
+        await self._send(rtvi.BotStoppedSpeakingMessage())
+        await self.stage("listening")
+
+    async def interrupted(self, *, voicing: bool) -> None:
+        """Tell the page to drop what it has of the voice."""
+        await self._send(rtvi.BotInterruptedMessage())
+        if voicing:
+            await self._send(rtvi.BotStoppedSpeakingMessage())
+
+    async def stage(self, stage: StageName) -> None:
+        """Tell the page who is at work."""
+        turn = self._conversation.turn
+        await self._send(
+            messages.Stage(
+                stage=stage,
+                turn=turn.number if turn else 0,
+                vendor=self._stage_vendors.get(stage, ""),
+            )
+        )
+
+    async def turn(self, turn: Turn) -> None:
+        """Write down a turn that is over, and tell the page of it."""
+        await self._send(messages.Turn.of(self._conversation.keep(turn)))
+        await self.money()
+
+    async def money(self) -> None:
+        """Tell the page what the call has cost."""
+        await self._send(messages.Cost.of(self._conversation.money))
+
+    async def _caller_text(self, frame: CallerTextFrame) -> None:
+        data = rtvi.UserTranscriptionMessageData(
+            text=frame.text,
+            user_id="caller",
+            timestamp=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            final=frame.final,
+        )
+        await self._send(rtvi.UserTranscriptionMessage(data=data))
+        if frame.final:
+            await self.stage("thinking")
+
+    async def _failover(self, frame: FailoverFrame) -> None:
+        taken_over = Failover(stage=frame.stage, failed=frame.failed, vendor=frame.vendor)
+        self._conversation.meter.failover(self._conversation.number, taken_over)
+        for stage, vendor in self._stage_vendors.items():
+            if vendor == frame.failed:
+                self._stage_vendors[stage] = frame.vendor
+        await self._send(
+            messages.Failover(stage=frame.stage, failed=frame.failed, vendor=frame.vendor)
+        )
+
+    async def _decision(self, frame: DecisionFrame) -> None:
+        turns = self._conversation.turns
+        self._conversation.meter.tokens(frame.turn, frame.brain, frame.usage)
+        if not 1 <= frame.turn <= len(turns):
+            return
+        turn = turns[frame.turn - 1]
+        turn.decision = frame
+        if turn.ended is not None and frame.ttft_secs is not None:
+            turn.first_token = turn.ended + frame.ttft_secs
+        if turn.ended is not None and frame.ttfs_secs is not None:
+            turn.first_sentence = turn.ended + frame.ttfs_secs
+        await self._send(
+            messages.Decision(
+                turn=frame.turn,
+                question=turn.question,
+                decision=frame.decision,
+                confidence=frame.confidence,
+                sections=list(frame.sections),
+                lines=list(frame.lines),
+                answer=frame.text,
+                reason=frame.reason,
+                checks=[
+                    messages.DecisionCheck(name=one.name, passed=one.passed, detail=one.detail)
+                    for one in frame.checks
+                ],
+                brain=frame.brain,
+            )
+        )
+
+    async def _send(self, message: BaseModel | bytes) -> None:
+        try:
+            if isinstance(message, bytes):
+                await self._page.send_audio(message)
+            elif isinstance(message, messages.Payload):
+                await self._page.send(message)
+            else:
+                await self._page.send_rtvi(message)
+        except PageClosedError:
+            self._ended("disconnected")
+        except PageStalledError:
+            self._ended("stalled")

@@ -1,0 +1,372 @@
+"""The text messages of the wire: RTVI 2.x, and what is Viva's own inside it.
+
+RTVI's own messages are pipecat's models (``pipecat.processors.frameworks.rtvi.models``). Viva's
+travel inside RTVI's ``server-message`` and ``client-message``, one model a kind, below.
+docs/protocol.md shows each with an example, and a test holds that page against this module.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pipecat.processors.frameworks.rtvi import models as rtvi
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from conversation.records import StageCost, TurnRecord
+from conversation.turns import Money
+
+MAX_TEXT_BYTES = 16_384
+"""Longest text message a page may send, in bytes."""
+
+MAX_AUDIO_BYTES = 64_000
+"""Longest audio message a page may send, in bytes: two seconds at 16 kHz."""
+
+
+class MessageError(ValueError):
+    """A message from the page that cannot be used; its text names the trouble."""
+
+
+class Payload(BaseModel):
+    """What is Viva's own inside one of RTVI's messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sentence(Payload):
+    """The sentence whose audio follows, and the document's lines it rests on."""
+
+    type: Literal["sentence"] = "sentence"
+    turn: int = Field(description="The caller's turn it answers, from 1; 0 outside a turn.")
+    epoch: int = Field(description="How many `bot-interrupted` came before it.")
+    start: int = Field(description="Sample of this epoch at which its audio starts, at 24 kHz.")
+    text: str
+    sections: list[str] = Field(description="Ids of the sections it rests on.")
+    lines: list[int] = Field(description="Source lines to light, from 1.")
+
+
+class DecisionCheck(Payload):
+    """One check that code made on a decision."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class Decision(Payload):
+    """What was decided on a turn, complete."""
+
+    type: Literal["decision"] = "decision"
+    turn: int
+    question: str
+    decision: Literal["respond", "escalate"]
+    confidence: Literal["high", "medium", "low"] | None
+    sections: list[str]
+    lines: list[int]
+    answer: str
+    reason: str = Field(description="Why it was handed to a human; empty for an answer.")
+    checks: list[DecisionCheck]
+    brain: str
+
+
+class Amount(Payload):
+    """What something cost, in micro-dollars, by stage."""
+
+    stt: int
+    brain: int
+    tts: int
+    total: int
+
+    @classmethod
+    def of(cls, cost: StageCost) -> Self:
+        """The message of it."""
+        return cls(stt=cost.stt, brain=cost.brain, tts=cost.tts, total=cost.total)
+
+
+class TakenOver(Payload):
+    """One vendor took over from another."""
+
+    stage: str
+    failed: str
+    vendor: str
+
+
+class Turn(Payload):
+    """A turn that is over: what was heard of it, what it used, and how long each stage took.
+
+    Times are seconds, ``null`` where the stage did not run.
+    """
+
+    type: Literal["turn"] = "turn"
+    turn: int
+    at: float = Field(description="When the caller's speech ended, Unix seconds.")
+    question: str
+    decision: Literal["respond", "escalate"] | None = Field(
+        description="`null` when the caller went on before it was complete."
+    )
+    reason: str = Field(description="Why it was handed to a human; empty for an answer.")
+    confidence: Literal["high", "medium", "low"] | None
+    sections: list[str]
+    lines: list[int]
+    checks: list[DecisionCheck]
+    answer: str
+    heard_text: str = Field(description="The part of the answer that was played out.")
+    interrupted: bool
+    withdrawn: bool
+    transcription_delay: float | None = Field(description="Speech end → final transcript.")
+    end_of_turn_delay: float | None = Field(description="Speech end → end of turn.")
+    llm_ttft: float | None = Field(description="End of turn → brain's first token.")
+    llm_ttfs: float | None = Field(description="End of turn → first checked sentence.")
+    tts_ttfb: float | None = Field(description="First sentence → first audio of it.")
+    e2e_latency: float | None = Field(description="Speech end → first audible sample.")
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    wasted_tokens: int = Field(description="Of those, spent on answers begun too early.")
+    characters: int
+    audio_seconds: float
+    cost: Amount
+    vendors: dict[str, str] = Field(description="By stage: `stt`, `brain`, `tts`.")
+    models: dict[str, str] = Field(description="By stage, where the vendor has several.")
+    errors: list[str]
+    failovers: list[TakenOver]
+
+    @classmethod
+    def of(cls, record: TurnRecord) -> Self:
+        """The message of a record."""
+        values = record.as_dict()
+        used = values.pop("used")
+        del values["call"]
+        return cls.model_validate(
+            {
+                **values,
+                **used,
+                "turn": values.pop("number"),
+                "cost": Amount.of(record.cost),
+            },
+            extra="ignore",
+        )
+
+
+class Cost(Payload):
+    """What the call has cost so far, and what it and the day may cost, in micro-dollars."""
+
+    type: Literal["cost"] = "cost"
+    call: Amount
+    call_cap: int | None = Field(description="`null` without a cap.")
+    day: int | None = Field(description="All calls of the day (UTC), this one included.")
+    day_cap: int | None
+
+    @classmethod
+    def of(cls, money: Money) -> Self:
+        """The message of it."""
+        return cls(
+            call=Amount.of(money.call),
+            call_cap=money.call_cap,
+            day=money.day,
+            day_cap=money.day_cap,
+        )
+
+
+class Admitted(Payload):
+    """A line is free and the money for the call is set aside: the microphone may be opened."""
+
+    type: Literal["admitted"] = "admitted"
+
+
+class Clock(Payload):
+    """The answer to a page's `clock`: the time here, to reckon the difference from."""
+
+    type: Literal["clock"] = "clock"
+    sent: float = Field(description="The page's own time, as it sent it.")
+    now: float = Field(description="Seconds on the server's clock.")
+
+
+class Stage(Payload):
+    """Which stage is at work now."""
+
+    type: Literal["stage"] = "stage"
+    stage: Literal["loading", "listening", "transcribing", "thinking", "speaking"]
+    turn: int = 0
+    vendor: str = Field(default="", description="Who is doing it.")
+    detail: str = Field(default="", description="In words, while loading.")
+    progress: float | None = Field(default=None, description="0 to 1, while loading.")
+
+
+class Failover(Payload):
+    """A vendor could not go on, and another has taken over its stage."""
+
+    type: Literal["failover"] = "failover"
+    stage: str = Field(description="`stt`, `brain` or `tts`.")
+    failed: str = Field(description="The vendor that failed.")
+    vendor: str = Field(description="The vendor that took over.")
+
+
+class Duck(Payload):
+    """Lower the voice at once (30 ms ramp), or bring it back up."""
+
+    type: Literal["duck"] = "duck"
+    on: bool
+
+
+class Cap(Payload):
+    """The call's time limit: at the start, and again when the end is near."""
+
+    type: Literal["cap"] = "cap"
+    limit_secs: float
+    left_secs: float
+
+
+class Recorded(Payload):
+    """Whether the call is being recorded: at the start, and when a recording ends before it."""
+
+    type: Literal["recorded"] = "recorded"
+    on: bool
+
+
+class End(Payload):
+    """The call is over; the socket closes behind this message."""
+
+    type: Literal["end"] = "end"
+    reason: Literal[
+        "hangup",
+        "silence",
+        "cap",
+        "call_budget",
+        "capacity",
+        "budget",
+        "daily_calls",
+        "protocol",
+        "stalled",
+        "fault",
+        "shutdown",
+    ]
+    message: str = Field(description="Why, in a sentence for the caller.")
+
+
+ServerPayload = Annotated[
+    Sentence
+    | Decision
+    | Turn
+    | Cost
+    | Stage
+    | Failover
+    | Duck
+    | Cap
+    | Admitted
+    | Clock
+    | Recorded
+    | End,
+    Field(discriminator="type"),
+]
+
+
+class Playback(Payload):
+    """How much of the voice has been played out."""
+
+    epoch: int = Field(ge=0, description="How many `bot-interrupted` the page had seen.")
+    samples: int = Field(ge=0, description="Samples played since the last one, at 24 kHz.")
+    final: bool = Field(default=False, description="The rest of this epoch was dropped.")
+
+
+class Hangup(Payload):
+    """The caller has pressed hang up."""
+
+
+class ClockAsked(Payload):
+    """What time is it there?"""
+
+    sent: float = Field(description="The page's own time; it comes back in the answer.")
+
+
+class Audible(Payload):
+    """The first audible sample of an answer came out of the loudspeaker."""
+
+    epoch: int = Field(ge=0, description="How many `bot-interrupted` the page had seen.")
+    sample: int = Field(ge=0, description="Which sample of the epoch it was, at 24 kHz.")
+    at: float = Field(description="When, in seconds on the server's clock.")
+
+
+CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible]] = {
+    "playback": Playback,
+    "hangup": Hangup,
+    "clock": ClockAsked,
+    "audible": Audible,
+}
+
+
+class ReadyData(rtvi.ClientReadyData):
+    """RTVI's own, and what is Viva's beside it."""
+
+    record: bool = Field(default=False, description="The caller agrees to be recorded.")
+
+
+class ClientReady(BaseModel):
+    """The page is ready to play audio: the call starts."""
+
+    id: str
+    data: ReadyData
+
+
+ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible
+SERVER_PAYLOAD: TypeAdapter[Any] = TypeAdapter(ServerPayload)
+
+
+def server_message(payload: BaseModel) -> str:
+    """The text of a ``server-message`` that carries a payload."""
+    return json.dumps(
+        {"label": rtvi.MESSAGE_LABEL, "type": "server-message", "data": payload.model_dump()}
+    )
+
+
+def rtvi_message(message: BaseModel) -> str:
+    """The text of one of RTVI's own messages."""
+    return message.model_dump_json(exclude_none=True)
+
+
+def parse_client_message(text: str) -> ClientMessage:
+    """What a page's text message says.
+
+    Raises:
+        MessageError: It is no message a page may send; the text names the field and what is
+            allowed.
+    """
+    if len(text) > MAX_TEXT_BYTES:
+        raise MessageError(f"text message of {len(text)} characters; {MAX_TEXT_BYTES} at most")
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MessageError(f"text message is not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise MessageError("text message is not a JSON object")
+    if message.get("label") != rtvi.MESSAGE_LABEL:
+        raise MessageError(f"label is {_shown(message.get('label'))}; it must be 'rtvi-ai'")
+    kind = message.get("type")
+    data = message.get("data")
+    try:
+        if kind == "client-ready":
+            return ClientReady.model_validate({"id": message.get("id"), "data": data})
+        if kind == "disconnect-bot":
+            return Hangup()
+        if kind == "client-message":
+            if not isinstance(data, dict) or not isinstance(data.get("t"), str):
+                raise MessageError("client-message needs data.t, a text")
+            payload = CLIENT_PAYLOADS.get(data["t"])
+            if payload is None:
+                allowed = ", ".join(CLIENT_PAYLOADS)
+                raise MessageError(f"data.t is {_shown(data['t'])}; allowed: {allowed}")
+            return payload.model_validate(data.get("d") or {}, strict=True)
+    except ValidationError as error:
+        trouble = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in trouble["loc"]) or "data"
+        raise MessageError(
+            f"{kind}: {field} is {_shown(trouble['input'])}; {trouble['msg']}"
+        ) from None
+    raise MessageError(
+        f"type is {_shown(kind)}; allowed: client-ready, client-message, disconnect-bot"
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"

@@ -1,0 +1,192 @@
+"""The page's WebSocket: messages in, messages out, every fault told, every wait bounded."""
+
+import asyncio
+import contextlib
+import time
+
+from aiohttp import ClientConnectionResetError, WSMessage, WSMsgType, web
+from pipecat.processors.frameworks.rtvi import models as rtvi
+from pydantic import BaseModel
+
+from recording.recorder import Recorder
+from transports.browser.messages import (
+    MAX_AUDIO_BYTES,
+    ClientMessage,
+    ClientReady,
+    Clock,
+    ClockAsked,
+    End,
+    Hangup,
+    MessageError,
+    Payload,
+    parse_client_message,
+    rtvi_message,
+    server_message,
+)
+
+FAULTS_IN_A_ROW = 3
+"""So many unusable messages in a row end a call."""
+
+
+class PageClosedError(Exception):
+    """The page has gone."""
+
+
+class PageProtocolError(Exception):
+    """The page keeps sending what cannot be used; the text is the last trouble."""
+
+
+class PageStalledError(Exception):
+    """The page has stopped reading."""
+
+
+class Page:
+    """One page's socket, as docs/protocol.md has it.
+
+    Parameters:
+        socket: A prepared WebSocket.
+        send_timeout_secs: Longest wait for the page to take a message.
+    """
+
+    lead_secs = 0.4
+    """Longest voice that may be sent ahead of what has been played."""
+
+    def __init__(self, socket: web.WebSocketResponse, *, send_timeout_secs: float = 5.0) -> None:
+        self._socket = socket
+        self._send_timeout_secs = send_timeout_secs
+        self._faults = 0
+        self._stalled = False
+        self.recorder: Recorder | None = None
+
+    @property
+    def socket(self) -> web.WebSocketResponse:
+        """The WebSocket."""
+        return self._socket
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._socket.closed or self._stalled
+
+    async def receive(self) -> bytes | ClientMessage:
+        """The next usable message: audio as bytes, or what a text message says.
+
+        Raises:
+            PageClosedError: The page has gone.
+            PageProtocolError: Three messages in a row could not be used.
+        """
+        while True:
+            message = await self._socket.receive()
+            if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
+                raise PageClosedError
+            try:
+                heard = await self._understood(message)
+            except MessageError as error:
+                self._faults += 1
+                fatal = self._faults >= FAULTS_IN_A_ROW
+                await self.send_error(str(error), fatal=fatal)
+                if fatal:
+                    raise PageProtocolError(str(error)) from None
+            else:
+                self._faults = 0
+                if isinstance(heard, ClockAsked):
+                    await self.send(Clock(sent=heard.sent, now=time.monotonic()))
+                elif heard is not None:
+                    return heard
+
+    async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:
+        """What a message says; ``None`` when nobody else need know."""
+        if message.type is WSMsgType.BINARY:
+            return _audio(message.data)
+        return parse_client_message(message.data)
+
+    async def send_audio(self, audio: bytes) -> None:
+        """Send PCM s16le, mono, 24 kHz.
+
+        Raises:
+            PageClosedError: The page has gone.
+            PageStalledError: The page has not read for too long.
+        """
+        if self.recorder is not None:
+            self.recorder.sent(audio)
+        await self._send(audio)
+
+    async def send(self, payload: BaseModel) -> None:
+        """Send one of Viva's messages inside a ``server-message``; raises as ``send_audio``."""
+        self._note(payload)
+        await self._send(server_message(payload))
+
+    async def send_rtvi(self, message: BaseModel) -> None:
+        """Send one of RTVI's own messages; raises as ``send_audio``."""
+        self._note(message)
+        await self._send(rtvi_message(message))
+
+    async def send_error(self, error: str, *, fatal: bool = False) -> None:
+        """Tell the page of a trouble; raises as ``send_audio``."""
+        await self.send_rtvi(rtvi.Error(data=rtvi.ErrorData(error=error, fatal=fatal)))
+
+    async def ready(self) -> ClientReady:
+        """Wait for the page's ``client-ready``; audio before it is ignored.
+
+        Raises:
+            PageClosedError: The page has gone, or hung up.
+            PageProtocolError: Three messages in a row could not be used.
+        """
+        while True:
+            match await self.receive():
+                case ClientReady() as ready:
+                    return ready
+                case Hangup():
+                    raise PageClosedError
+                case _:
+                    pass
+
+    async def finish(self, reason: str, message: str) -> None:
+        """Say why the call is over, where the page can still hear it, and close the socket."""
+        if reason != "disconnected":
+            with contextlib.suppress(PageClosedError, PageStalledError):
+                await self.send(End.model_validate({"reason": reason, "message": message}))
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the socket; a page that does not answer is dropped."""
+        with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
+            async with asyncio.timeout(self._send_timeout_secs):
+                await self._socket.close()
+
+    def _note(self, message: BaseModel) -> None:
+        """Tell the recorder what the page is told: one of Viva's payloads, or of RTVI's."""
+        recorder = self.recorder
+        if recorder is None or not recorder.live:
+            return
+        if isinstance(message, Payload):
+            told = data = message.model_dump(mode="json")
+        else:
+            told = message.model_dump(mode="json", exclude_none=True)
+            data = told.get("data") or {}
+        recorder.page_told(told["type"], data)
+
+    async def _send(self, message: str | bytes) -> None:
+        if self.closed:
+            raise PageClosedError
+        try:
+            async with asyncio.timeout(self._send_timeout_secs):
+                if isinstance(message, str):
+                    await self._socket.send_str(message)
+                else:
+                    await self._socket.send_bytes(message)
+        except TimeoutError:
+            self._stalled = True
+            raise PageStalledError from None
+        except (ClientConnectionResetError, ConnectionError, RuntimeError):
+            raise PageClosedError from None
+
+
+def _audio(data: bytes) -> bytes:
+    if len(data) > MAX_AUDIO_BYTES:
+        raise MessageError(f"audio message of {len(data)} bytes; {MAX_AUDIO_BYTES} at most")
+    if len(data) % 2:
+        raise MessageError(
+            f"audio message of {len(data)} bytes; 16-bit samples need an even length"
+        )
+    return data

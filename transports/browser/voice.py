@@ -1,0 +1,398 @@
+"""The way out of a call: the voice, paced to real time, and everything the page is told."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pipecat.audio.utils import create_stream_resampler
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    BotSpeakingFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    StartFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+
+from conversation.frames import EndCallFrame, PlaybackFrame, SentenceFrame
+from conversation.playback import Span
+from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation, Turn
+from transports.browser.announcer import Announcer, Ended
+from transports.browser.messages import Audible
+from transports.browser.page import Page
+
+CHUNK_SECS = 0.1
+"""Longest audio message."""
+
+QUEUE_SECS = 60.0
+"""Longest voice that waits to be sent; past it the text to speech is held back."""
+
+HEARD_TIMEOUT_SECS = 0.5
+"""Longest wait for the page to say how much it played of an interrupted answer."""
+
+MAX_AUDIBLE_AHEAD_SECS = 0.5
+"""How far ahead a page may say that its loudspeaker will be heard."""
+
+_BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
+
+
+@dataclass(slots=True)
+class _Announcement:
+    turn: int
+    text: str
+    sections: tuple[str, ...]
+    lines: tuple[int, ...]
+    voice: int = 0  # samples of it that have come
+    span: Span | None = None  # once they are being sent
+
+    def has_come(self, samples: int) -> None:
+        self.voice += samples
+        if self.span is not None:
+            self.span.voice = self.voice
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """All audio of one utterance has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswerEnd:
+    """The whole answer has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EndCall:
+    reason: str
+
+
+_Item = _Announcement | _Word | bytes | _Stopped | _AnswerEnd | _EndCall
+
+
+class VoiceOutput(BaseOutputTransport):
+    """Sends a call's voice to its page, never far ahead of real time, and stops it at once.
+
+    It runs in direct mode: a frame is here the moment the text to speech has pushed it, so an
+    interruption finds every old sample in this queue, drops it, and only then tells the page. What
+    still comes of an old answer (a sentence that an interruption has overtaken in another
+    processor's queue) is known by its turn, and dropped too.
+
+    pipecat's own media sender is not used: it knows what was sent, this must know what was played.
+
+    Parameters:
+        page: The page's socket.
+        conversation: The call's turns and playback.
+        ended: Called with a reason when the page has gone or the call's last words were played.
+        stage_vendors: Who does each stage, for the page.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        conversation: Conversation,
+        *,
+        ended: Ended,
+        stage_vendors: Mapping[str, str] | None = None,
+    ) -> None:
+        params = TransportParams(audio_out_enabled=True, audio_out_sample_rate=OUTPUT_SAMPLE_RATE)
+        super().__init__(params, enable_direct_mode=True)
+        self._announcer = Announcer(
+            page, conversation, ended=ended, stage_vendors=stage_vendors or {}
+        )
+        self._lead_secs = page.lead_secs
+        self._conversation = conversation
+        self._playback = conversation.playback
+        self._now = conversation.clock
+        self._ended = ended
+        self._resampler = create_stream_resampler(clear_after_secs=None)
+        self._items: deque[_Item] = deque()
+        self._queued_bytes = 0
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._pacing: asyncio.Task[None] | None = None
+        self._voicing = False  # the page has or will have samples to play
+        self._flowing = False  # more audio of the utterance is to come
+        self._open = True  # audio may be of a live answer
+        self._dead_turn = 0  # answers to this turn and those before were interrupted
+        self._dead_contexts: set[str] = set()
+        self._sentence: _Announcement | None = None  # the one whose voice is coming
+        self._unheard: dict[int, tuple[Turn, asyncio.Task[None]]] = {}
+
+    # Frames.
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Queue what belongs to the voice, tell the page the rest at once."""
+        await super(BaseOutputTransport, self).process_frame(frame, direction)
+        if direction is FrameDirection.UPSTREAM:
+            await self.push_frame(frame, direction)
+            return
+        match frame:
+            case TTSAudioRawFrame():
+                await self.take_audio(frame)
+            case TTSTextFrame():
+                if frame.pts is not None:  # a word, with its vendor's time
+                    self._put(_Word(frame.text.strip()))
+            case SentenceFrame():
+                self._announce(frame, frame.turn, frame.sections, frame.lines)
+            case AggregatedTextFrame():
+                self._announce(frame, 0, (), ())
+            case TTSStartedFrame():
+                self._open = frame.context_id not in self._dead_contexts
+                self._flowing = True
+            case TTSStoppedFrame():
+                self._put(_Stopped())
+            case LLMFullResponseEndFrame():
+                self._put(_AnswerEnd())
+            case EndCallFrame():
+                self._put(_EndCall(frame.reason))
+            case InterruptionFrame():
+                await self._interrupt(frame)
+            case StartFrame():
+                self._pacing = self.create_task(self._pace())
+            case EndFrame() | CancelFrame():
+                await self._stop()
+                await self._cut_off()
+            case _:
+                await self._announcer.frame(frame)
+        if not isinstance(frame, (TTSAudioRawFrame, TTSTextFrame)):  # many, and wanted by nobody
+            await self.push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        """Stop everything that was started."""
+        await super().cleanup()
+        await self._stop()
+
+    async def take_audio(self, frame: TTSAudioRawFrame) -> None:
+        """Queue a piece of the voice, if it is of a live answer."""
+        if not self._open or frame.context_id in self._dead_contexts:
+            return
+        audio = frame.audio
+        if frame.sample_rate != OUTPUT_SAMPLE_RATE:
+            audio = await self._resampler.resample(audio, frame.sample_rate, OUTPUT_SAMPLE_RATE)
+        turn = self._conversation.turn
+        sentence = self._sentence
+        if turn is not None and sentence is not None and sentence.turn == turn.number:
+            turn.first_audio = turn.first_audio or self._now()
+        epoch = self._playback.epoch
+        while self._queued_bytes >= QUEUE_SECS * _BYTES_PER_SEC:
+            self._room.clear()
+            await self._room.wait()
+        if epoch == self._playback.epoch:
+            if self._sentence is not None:
+                self._sentence.has_come(len(audio) // 2)
+            self._queued_bytes += len(audio)
+            self._put(audio)
+
+    def _announce(
+        self,
+        frame: AggregatedTextFrame,
+        turn: int,
+        sections: tuple[str, ...],
+        lines: tuple[int, ...],
+    ) -> None:
+        if turn and turn <= self._dead_turn:
+            if frame.context_id:
+                self._dead_contexts.add(frame.context_id)
+            return
+        said = _Announcement(turn, frame.text.strip(), sections, lines)
+        last = self._sentence
+        if last is not None and not last.voice and (last.turn, last.text) == (turn, said.text):
+            return  # the voice that took over says what the one before it announced
+        self._sentence = said
+        self._put(said)
+
+    # The voice.
+
+    def _put(self, item: _Item) -> None:
+        self._items.append(item)
+        self._changed.set()
+
+    async def _pace(self) -> None:
+        """Send what is queued, in order, when its time has come."""
+        while True:
+            item = await self._take()
+            match item:
+                case bytes():
+                    await self._speak(item)
+                case _Announcement():
+                    await self._begin_sentence(item)
+                case _Word():
+                    self._playback.word(item.text)
+                case _Stopped():
+                    self._flowing = False
+                case _AnswerEnd():
+                    await self._end_answer()
+                case _EndCall():
+                    await self._drain()
+                    self._ended(item.reason)
+
+    async def _take(self) -> _Item:
+        while not self._items:
+            self._changed.clear()
+            wait = None
+            if self._voicing and not self._flowing:
+                wait = self._playback.remaining_secs(self._now())
+                if wait <= 0:
+                    await self._voice_stopped()
+                    continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+        item = self._items.popleft()
+        if isinstance(item, bytes):
+            self._queued_bytes -= len(item)
+            self._room.set()
+        return item
+
+    async def _speak(self, audio: bytes) -> None:
+        epoch = self._playback.epoch
+        step = int(CHUNK_SECS * OUTPUT_SAMPLE_RATE) * 2
+        for at in range(0, len(audio), step):
+            chunk = audio[at : at + step]
+            length = len(chunk) / _BYTES_PER_SEC
+            while (late := self._playback.remaining_secs(self._now()) + length) > self._lead_secs:
+                await asyncio.sleep(late - self._lead_secs)
+                if epoch != self._playback.epoch:
+                    return
+            if not self._voicing:
+                await self._voice_started()
+            if epoch != self._playback.epoch:
+                return
+            self._playback.send(len(chunk) // 2, self._now())
+            await self._announcer.audio(chunk)
+            if epoch != self._playback.epoch:
+                return
+
+    async def _begin_sentence(self, item: _Announcement) -> None:
+        span = item.span = self._playback.begin(item.turn, item.text)
+        item.has_come(0)
+        await self._announcer.sentence(item.turn, span.start, item.text, item.sections, item.lines)
+
+    async def _voice_started(self) -> None:
+        self._voicing = True
+        await self._announcer.voice_started()
+        await self.push_frame(BotStartedSpeakingFrame(), FrameDirection.UPSTREAM)
+
+    async def _voice_stopped(self) -> None:
+        self._voicing = False
+        await self._announcer.voice_stopped()
+        await self._close_turn(self._conversation.turn)
+        await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
+
+    async def _end_answer(self) -> None:
+        """An answer that made no sound must not leave the caller waiting."""
+        turn = self._conversation.turn
+        # While an utterance is open its voice may still come, from another vendor even.
+        silent = not self._voicing and not self._flowing
+        if silent and turn is not None and turn.first_audio is None:
+            await self._close_turn(turn)
+            await self._announcer.stage("listening")
+            await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
+
+    async def _drain(self) -> None:
+        while (wait := self._playback.remaining_secs(self._now())) > 0:
+            await asyncio.sleep(wait)
+
+    # Interruption.
+
+    async def _interrupt(self, frame: InterruptionFrame) -> None:
+        """Drop everything that has not been sent, then tell the page to drop the rest."""
+        self._items.clear()
+        self._sentence = None
+        self._queued_bytes = 0
+        self._room.set()
+        self._open = self._flowing = False
+        self._dead_turn = max(self._dead_turn, int(frame.metadata.get("turn", 0)))
+        await self._resampler.reset()
+        voicing, self._voicing, epoch = self._voicing, False, self._playback.epoch
+        self._playback.interrupt(self._now())
+        await self._announcer.interrupted(voicing=voicing)
+        turns = self._conversation.turns
+        if 1 <= self._dead_turn <= len(turns):
+            turn = turns[self._dead_turn - 1]
+            if turn.withdrawn or not turn.interrupted:
+                self._forget(turn)
+            elif not turn.closed and epoch not in self._unheard:
+                waiting = self.create_task(self._close_unless_heard(epoch, turn))
+                self._unheard[epoch] = (turn, waiting)
+
+    def _forget(self, turn: Turn) -> None:
+        """Write down a turn of whose answer nothing was heard; the page need not know."""
+        if not turn.closed:
+            turn.closed = True
+            self._conversation.keep(turn)
+
+    async def _close_unless_heard(self, epoch: int, turn: Turn) -> None:
+        await asyncio.sleep(HEARD_TIMEOUT_SECS)
+        self._unheard.pop(epoch, None)
+        await self._close_turn(turn)
+
+    async def played(self, report: PlaybackFrame) -> None:
+        """Take the page's report of what it has played."""
+        now = self._now()
+        if not self._playback.report(report.epoch, report.samples, now, final=report.final):
+            return
+        if report.final and (waiting := self._unheard.pop(report.epoch, None)):
+            turn, task = waiting
+            await self.cancel_task(task)
+            await self._close_turn(turn)
+        turn_now = self._conversation.turn
+        if turn_now is None or turn_now.first_played is not None:
+            return
+        span = self._playback.first_span(turn_now.number)
+        live = report.epoch == self._playback.epoch
+        if span is not None and live and report.samples > span.start:
+            turn_now.first_played = now - (report.samples - span.start) / OUTPUT_SAMPLE_RATE
+            await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
+
+    async def audible(self, report: Audible) -> None:
+        """Take the page's measure of when the answer could first be heard."""
+        turn = self._conversation.turn
+        if turn is None or turn.first_audible is not None or report.epoch != self._playback.epoch:
+            return
+        span = self._playback.first_span(turn.number)
+        plausible = turn.speech_end <= report.at <= self._now() + MAX_AUDIBLE_AHEAD_SECS
+        if span is not None and report.sample >= span.start and plausible:
+            turn.first_audible = report.at
+            if turn.closed:
+                await self._announcer.turn(turn)
+
+    async def _cut_off(self) -> None:
+        """The call is over: what was heard of the answer so far is all that ever will be."""
+        turn = self._conversation.turn
+        if turn is not None and not turn.closed:
+            turn.interrupted = turn.interrupted or self._voicing
+            await self._close_turn(turn)
+
+    async def _close_turn(self, turn: Turn | None) -> None:
+        if turn is not None and not turn.closed and not turn.withdrawn:
+            turn.closed = True
+            await self._announcer.turn(turn)
+
+    async def _stop(self) -> None:
+        tasks: list[asyncio.Task[None]] = [task for _, task in self._unheard.values()]
+        self._unheard.clear()
+        if self._pacing is not None:
+            tasks.append(self._pacing)
+            self._pacing = None
+        for task in tasks:
+            if task is not asyncio.current_task():
+                await self.cancel_task(task)

@@ -1,0 +1,239 @@
+"""Any RTVI client's socket: the same call over pipecat's protobuf frames.
+
+Pipecat's serializer says what goes over the wire, so that its client SDKs connect unchanged. Such a
+client differs from Viva's page in what it does with the voice: it plays at once what comes, can
+neither lower it nor drop it, and does not say how much it has played. So the voice is lowered here,
+is sent a shorter time ahead, and what has been played of it is reckoned here.
+"""
+
+import asyncio
+import json
+from collections import deque
+from typing import Any, cast
+
+import numpy as np
+from aiohttp import WSMessage, WSMsgType, web
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from pipecat.audio.utils import create_stream_resampler
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    InputTransportMessageFrame,
+    OutputAudioRawFrame,
+)
+from pipecat.processors.frameworks.rtvi import models as rtvi
+from pipecat.serializers.protobuf import MessageFrame, ProtobufFrameSerializer
+from pydantic import BaseModel
+
+from conversation.playback import Playback
+from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE
+from transports.browser import messages
+from transports.browser.messages import (
+    MAX_AUDIO_BYTES,
+    ClientMessage,
+    ClientReady,
+    MessageError,
+    Payload,
+    parse_client_message,
+    rtvi_message,
+    server_message,
+)
+from transports.browser.page import Page
+from transports.rtvi.events import Retelling
+
+MIN_SAMPLE_RATE = 8_000
+MAX_SAMPLE_RATE = 48_000
+"""Rates of a client's audio, in Hz; what is not at 16 kHz is resampled."""
+
+REPORT_SECS = 0.1
+"""Longest stretch of voice that is played without a word on it to the call."""
+
+_DUCKED = 10 ** (-18 / 20)
+_RAMP_SAMPLES = round(0.03 * OUTPUT_SAMPLE_RATE)
+
+
+class RtviPage(Page):
+    """The socket of an RTVI client, as docs/rtvi.md has it.
+
+    Parameters:
+        socket: A prepared WebSocket.
+        send_timeout_secs: Longest wait for the client to take a message.
+    """
+
+    lead_secs = 0.2
+
+    def __init__(self, socket: web.WebSocketResponse, *, send_timeout_secs: float = 5.0) -> None:
+        super().__init__(socket, send_timeout_secs=send_timeout_secs)
+        self._serializer = ProtobufFrameSerializer()
+        self._resampler = create_stream_resampler(clear_after_secs=None)
+        self._retelling = Retelling()
+        self._fader = _Fader()
+        self._reckoning: _Reckoning | None = _Reckoning()
+
+    async def receive(self) -> bytes | ClientMessage:
+        """The next usable message, or what the client must have played by now.
+
+        Raises:
+            PageClosedError: The client has gone.
+            PageProtocolError: Three messages in a row could not be used.
+        """
+        if self._reckoning is not None and (report := self._reckoning.report()) is not None:
+            return report
+        return await super().receive()
+
+    async def send(self, payload: BaseModel) -> None:
+        """Send one of Viva's messages, and what RTVI has for it; raises as ``send_audio``."""
+        self._note(payload)
+        if isinstance(payload, messages.Duck):
+            self._fader.duck(on=payload.on)
+        else:
+            await self._tell(payload)
+
+    async def send_rtvi(self, message: BaseModel) -> None:
+        """Send one of RTVI's own messages, and those that go with it; raises as ``send_audio``."""
+        self._note(message)
+        if isinstance(message, rtvi.BotInterruptedMessage):
+            self._fader.restore()
+            if self._reckoning is not None:
+                self._reckoning.interrupted()
+        await self._tell(message)
+
+    async def _tell(self, message: BaseModel) -> None:
+        for one in self._retelling.of(message):
+            await self._send(server_message(one) if isinstance(one, Payload) else rtvi_message(one))
+
+    async def _send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            # The serializer takes it, though it is no frame: it is what it makes of messages.
+            frame = cast(Frame, MessageFrame(message))
+        else:
+            frame = OutputAudioRawFrame(self._fader.apply(message), OUTPUT_SAMPLE_RATE, 1)
+            if self._reckoning is not None:
+                self._reckoning.sent(len(message) // 2)
+        data = await self._serializer.serialize(frame)
+        assert data is not None, "the serializer knows both kinds"
+        await super()._send(data)
+
+    # What the client sends.
+
+    async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:
+        if message.type is WSMsgType.TEXT:
+            raise MessageError("text message; this socket takes protobuf frames, as binary")
+        try:
+            frame = await self._serializer.deserialize(message.data)
+        except (DecodeError, ZeroDivisionError) as error:
+            raise MessageError(f"binary message is no protobuf frame: {error}") from None
+        match frame:
+            case None:
+                raise MessageError("binary message is no protobuf frame, or its JSON is broken")
+            case InputAudioRawFrame():
+                return await self._audio(frame)
+            case InputTransportMessageFrame():
+                return await self._message(frame.message)
+            case _:
+                kind = type(frame).__name__
+                raise MessageError(f"{kind} is not taken here; allowed: audio and messages")
+
+    async def _audio(self, frame: InputAudioRawFrame) -> bytes | None:
+        size = len(frame.audio)
+        if size > MAX_AUDIO_BYTES:
+            raise MessageError(f"audio of {size} bytes; {MAX_AUDIO_BYTES} at most")
+        if size % 2:
+            raise MessageError(f"audio of {size} bytes; 16-bit samples need an even length")
+        if frame.num_channels != 1:
+            raise MessageError(f"num_channels is {frame.num_channels}; it must be 1")
+        rate = frame.sample_rate
+        if not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+            raise MessageError(
+                f"sample_rate is {rate}; allowed: {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}"
+            )
+        audio = frame.audio
+        if rate != INPUT_SAMPLE_RATE:
+            audio = await self._resampler.resample(audio, rate, INPUT_SAMPLE_RATE)
+        return audio or None
+
+    async def _message(self, message: Any) -> ClientMessage | None:
+        """What a message says; RTVI's that Viva has no use for are answered as RTVI has it."""
+        try:
+            heard = parse_client_message(json.dumps(message))
+        except MessageError as error:
+            if not isinstance(message, dict) or message.get("label") != rtvi.MESSAGE_LABEL:
+                raise
+            if not isinstance(number := message.get("id"), str):
+                raise
+            await self._refuse(number, str(error))
+            return _ready_anyway(number) if message.get("type") == "client-ready" else None
+        if isinstance(heard, ClientReady):
+            if trouble := self._retelling.client_version(heard.data.version):
+                await self._refuse(heard.id, trouble)
+        elif isinstance(heard, messages.Playback):
+            self._reckoning = None  # it knows better
+        return heard
+
+    async def _refuse(self, number: str, error: str) -> None:
+        data = rtvi.ErrorResponseData(error=error)
+        await self.send_rtvi(rtvi.ErrorResponse(id=number, data=data))
+
+
+def _ready_anyway(number: str) -> ClientReady:
+    """The ``client-ready`` of a client that does not say what it is; pipecat serves it too."""
+    about = rtvi.AboutClientData(library="unknown")
+    return ClientReady(id=number, data=messages.ReadyData(version="0.0.0", about=about))
+
+
+class _Reckoning:
+    """What a client that plays at once what comes, to its end, has played by now."""
+
+    def __init__(self) -> None:
+        self._playback = Playback(sample_rate=OUTPUT_SAMPLE_RATE)
+        self._told = 0
+        self._finals: deque[messages.Playback] = deque()
+        self._now = asyncio.get_running_loop().time
+
+    def sent(self, samples: int) -> None:
+        self._playback.send(samples, self._now())
+
+    def interrupted(self) -> None:
+        """What was sent will be heard: the client does not drop it."""
+        epoch, sent = self._playback.epoch, self._playback.sent
+        self._finals.append(messages.Playback(epoch=epoch, samples=sent, final=True))
+        self._playback.interrupt(self._now())
+        self._told = 0
+
+    def report(self) -> messages.Playback | None:
+        """What the page would report now, if anything."""
+        if self._finals:
+            return self._finals.popleft()
+        played = self._playback.played(self._now())
+        since = played - self._told
+        due = not self._told or since >= REPORT_SECS * OUTPUT_SAMPLE_RATE
+        if not since or not (due or played == self._playback.sent):
+            return None
+        self._told = played
+        return messages.Playback(epoch=self._playback.epoch, samples=played)
+
+
+class _Fader:
+    """Lowers the voice by 18 dB and brings it back, in ramps of 30 ms, as the page does."""
+
+    def __init__(self) -> None:
+        self._gain = self._target = 1.0
+
+    def duck(self, *, on: bool) -> None:
+        self._target = _DUCKED if on else 1.0
+
+    def restore(self) -> None:
+        self._gain = self._target = 1.0
+
+    def apply(self, audio: bytes) -> bytes:
+        """PCM s16le, mono, 24 kHz, at the volume it is to have."""
+        if self._gain == self._target == 1.0:
+            return audio
+        samples = np.frombuffer(audio, "<i2")
+        step = (1 - _DUCKED) / _RAMP_SAMPLES * np.arange(1, len(samples) + 1)
+        if self._target < self._gain:
+            gains = np.maximum(self._target, self._gain - step)
+        else:
+            gains = np.minimum(self._target, self._gain + step)
+        self._gain = float(gains[-1])
+        return bytes((samples * gains).astype("<i2").tobytes())
