@@ -20,6 +20,14 @@ START_SECS = 60.0
 
 ENGINES = ("sqlite", "postgresql")
 
+
+def preferably(engine: str) -> pytest.MarkDecorator:
+    """A test of many processes or requests runs on this engine, and in thorough runs on all."""
+    others = [one for one in ENGINES if one != engine]
+    params = [engine, *(pytest.param(one, marks=pytest.mark.thorough) for one in others)]
+    return pytest.mark.parametrize("database_url", params, indirect=True)
+
+
 _OPTIONS = {
     "listen_addresses": "",  # its socket is in its directory, so no port can be taken
     "fsync": "off",

@@ -29,6 +29,7 @@ from ledger.store.tables import OutboxMail
 from simulators import resend
 from simulators.resend import ResendSimulator
 from simulators.smtp import Fault, MailServer
+from tests.databases import preferably
 
 SENDER = mailbox("Viva <viva@example.com>")
 LINK = ("sign-in:7", "grace@example.com", "Sign in", "https://viva.example.com/link#secret")
@@ -357,6 +358,7 @@ async def sender(database_url: str, server: MailServer) -> AsyncIterator[Process
         await process.wait()
 
 
+@preferably("postgresql")
 async def test_two_processes_never_send_a_letter_twice(
     database: Database, database_url: str, clock: Clock
 ) -> None:

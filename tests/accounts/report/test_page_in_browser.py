@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 
 from accounts.report.page import build
 from tests.accounts.report.test_page import a_call, a_turn, report, said
@@ -25,12 +25,12 @@ _WIDTHS = """() => [...document.querySelectorAll('h1,h2,p,span,a,s,td,th')]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def page() -> Iterator[Page]:
     if CHROMIUM is None:
         pytest.skip("needs Debian's chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
+        yield running.new_page()
         running.close()
 
 
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("words", ["usual", "long"])
 def test_everything_fits_and_can_be_read(
-    browser: Browser, tmp_path: Path, width: int, scheme: str, words: str
+    page: Page, tmp_path: Path, width: int, scheme: str, words: str
 ) -> None:
     slow = a_turn(1, "w" * 200, "w" * 200, e2e_latency=12.345, cost=12_345_678)
     told = (
@@ -50,13 +50,16 @@ def test_everything_fits_and_can_be_read(
     )
     file = tmp_path / "report.html"
     file.write_text(told.html)
-    page = browser.new_page(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
     page.goto(file.as_uri())
+    page.remove_listener("request", note)
     assert asked == [file.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     edges = page.evaluate(_WIDTHS)
@@ -64,4 +67,3 @@ def test_everything_fits_and_can_be_read(
     assert page.evaluate(_SMALLEST) >= LEAST_PIXELS
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(20, 23, 22)" if scheme == "dark" else "rgb(252, 252, 250)")
-    page.close()

@@ -12,6 +12,7 @@ from ledger.store.database import Database
 from ledger.store.tables import SignInToken
 from settings import Settings
 from tests.accounts.house import ADA, ADMIN, GRACE, Browser, Clock, House, OpenHouse
+from tests.databases import preferably
 
 PROXIED = {"trusted_proxies": "127.0.0.1"}
 NETWORK_LINKS, ALL_LINKS = LIMITS[0].links, LIMITS[2].links
@@ -72,6 +73,7 @@ async def test_a_server_that_starts_often_takes_no_links_from_its_admin(
         await house.token(house.browser(), ADMIN)
 
 
+@preferably("sqlite")
 async def test_a_thousand_wishes_from_one_network_are_a_few_mails(open_house: OpenHouse) -> None:
     async with open_house() as house:
         browser, form = await asking(house)
@@ -82,6 +84,7 @@ async def test_a_thousand_wishes_from_one_network_are_a_few_mails(open_house: Op
         assert rows(house.database) == NETWORK_LINKS
 
 
+@preferably("sqlite")
 async def test_a_thousand_wishes_from_a_thousand_networks_are_bounded_too(
     open_house: OpenHouse,
 ) -> None:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from tests.databases import preferably
 from tests.ledger.money import admission
 
 
+@preferably("postgresql")
 def test_processes_that_are_killed_neither_exceed_the_cap_nor_leak_a_hold(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -274,7 +274,7 @@ def killed_in_the_midst(process: "subprocess.Popen[str]", turns: int) -> int:
     return turns + len(process.stdout.read().splitlines())
 
 
-@pytest.mark.parametrize("turns", [1, 20])
+@pytest.mark.parametrize("turns", [20, pytest.param(1, marks=pytest.mark.thorough)])
 async def test_a_process_that_is_killed_loses_the_turn_in_flight_at_most(
     database: Database, database_url: str, tmp_path: Path, turns: int
 ) -> None:

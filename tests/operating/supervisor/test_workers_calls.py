@@ -2,13 +2,12 @@
 
 import pytest
 
+from tests.databases import preferably
 from tests.operating.many_calls import play
-
-ENGINES = ["postgresql", pytest.param("sqlite", marks=pytest.mark.thorough)]
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("database_url", ENGINES, indirect=True)
+@preferably("postgresql")
 async def test_calls_are_spread_the_cap_holds_and_a_dead_worker_takes_only_its_own_with_it(
     database_url: str,
 ) -> None:
