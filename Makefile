@@ -63,10 +63,8 @@ tracer: ## install Debian's strace, where that is possible
 test: install-dev browser database tracer ## run the tests
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile -m "not thorough"
 
-# Sound is rendered in real time in some of them, so they run on their own after the others.
 test-thorough: install-dev browser database tracer ## and those that take long: properties at depth, sound in real time
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --hypothesis-profile thorough -m "not sound"
-	@$(BIN)/python -m pytest --hypothesis-profile thorough -m sound
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.
 eval: install-dev ## hold the corpus's calls again, score them, fail where they got worse

@@ -209,9 +209,8 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     cluster.drop(url)
 
 
-@pytest.fixture(params=ENGINES)
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a database of the test's own, for one process or several.
+def of_engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a database of the test's own, on the engine that its parameter names.
 
     Its tables are made, and they are empty. Making them anew for each test would take a quarter of
     a second, so they are copied.
@@ -223,6 +222,15 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     url = cluster.create_with_tables()
     yield url
     cluster.drop(url)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database for one process or several: on SQLite, and in thorough runs on PostgreSQL, too.
+
+    The ledger's own tests, where statements differ between the two, run on both in every run.
+    """
+    yield from of_engine(request)
 
 
 @pytest.fixture
