@@ -17,18 +17,16 @@ from pipeline.vendors import Choice, Stage, Vendor
 from processors.brain.cached_prompt import (
     CHARS_PER_TOKEN_AT_MOST,
     MARGIN,
+    MAX_EXCHANGES,
     estimated_tokens,
     prompt,
     restatements,
 )
+from processors.brain.contract import MAX_DECISION_TOKENS
+from processors.brain.decision_run import ATTEMPTS
 from processors.brain.prompt import tools
+from processors.tts.elevenlabs_messages import WHOLE_ANSWER_ATTEMPTS
 from settings import Settings
-
-DECISION_TOKENS = 512
-"""Longest decision: what every brain is told as ``max_tokens``."""
-
-ATTEMPTS = 2
-"""How often a decision is asked for when the first time fails; the voice of a whole answer too."""
 
 TURN_SECS = 5.0
 """Time of a short question and a short answer: a call has money for that many turns."""
@@ -48,7 +46,6 @@ SPEECH_CHARS_PER_SEC = 25
 SENT_AGAIN_SECS = 30.0
 """Audio that may be sent a second time, after connections that dropped."""
 
-_EXCHANGES = 24  # that a brain is shown at most
 _MESSAGE_TOKENS = 16  # of a message, beside its words
 
 
@@ -102,7 +99,7 @@ def reckon(
 
     longest = 2 * NOTICE_CHARS + max(_longest_answer(one, document) for one in brains)
     if settings.tts_mode == "whole":
-        longest *= ATTEMPTS
+        longest *= WHOLE_ANSWER_ATTEMPTS
     turn = sum(rates.heard(one, secs + SENT_AGAIN_SECS) for one in listeners)
     turn += sum(rates.said(one, longest + NOTICE_CHARS) for one in voices)
     # And one decision that was begun early and thrown away.
@@ -177,14 +174,14 @@ class _Rates:
     def decision(self, brain: Vendor, secs: float) -> int:
         """For one decision at its worst in a call of so long: the document is read anew."""
         tokens, _ = self._cached_prompt(brain)
-        said, out = _conversation(secs, _longest_answer(brain, self._document)), DECISION_TOKENS
+        said, out = _conversation(secs, _longest_answer(brain, self._document)), MAX_DECISION_TOKENS
         written = Used(said, out, cache_write_tokens=tokens)
         return max(self._cost(brain, written), self._cost(brain, Used(said + tokens, out)))
 
     def usual_decision(self, brain: Vendor, secs: float) -> int:
         """For one decision as most are."""
         tokens, cached = self._cached_prompt(brain)
-        said, out = _conversation(secs, ANSWER_CHARS), DECISION_TOKENS // 2
+        said, out = _conversation(secs, ANSWER_CHARS), MAX_DECISION_TOKENS // 2
         read = Used(said, out, cache_read_tokens=tokens) if cached else Used(said + tokens, out)
         return self._cost(brain, read)
 
@@ -213,10 +210,10 @@ def _longest_answer(brain: Vendor, document: Document) -> int:
     if brain.kind == "embedded":
         lines = (line.text for section in document.sections for line in section.lines)
         return max(map(len, lines), default=0) + QUOTED_CHARS
-    return math.ceil(DECISION_TOKENS * CHARS_PER_TOKEN_AT_MOST)
+    return math.ceil(MAX_DECISION_TOKENS * CHARS_PER_TOKEN_AT_MOST)
 
 
 def _conversation(secs: float, answer_chars: int) -> int:
     """Tokens of the turns before, and of the question: no more than can be said in the time."""
-    chars = min(2 * secs * SPEECH_CHARS_PER_SEC, 2 * _EXCHANGES * answer_chars)
-    return estimated_tokens(math.ceil(chars)) + (2 * _EXCHANGES + 1) * _MESSAGE_TOKENS
+    chars = min(2 * secs * SPEECH_CHARS_PER_SEC, 2 * MAX_EXCHANGES * answer_chars)
+    return estimated_tokens(math.ceil(chars)) + (2 * MAX_EXCHANGES + 1) * _MESSAGE_TOKENS

@@ -26,9 +26,11 @@ CHARS_PER_TOKEN_AT_MOST = 4.6
 CHARS_PER_TOKEN_AT_LEAST = 3.0
 """For an estimate that errs on the high side, so that what is held to be spent was."""
 
+MAX_EXCHANGES = 24
+"""Turns before the question that a brain is shown, the latest ones."""
+
 _YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
 _MOST_NAMES = 60
-_MOST_EXCHANGES = 24
 _NOTHING_HEARD = "[The caller interrupted before hearing any of the answer.]"
 
 _CALLER_RULE = """\
@@ -126,7 +128,7 @@ def restatements(document: Document) -> tuple[str, ...]:
 
 def messages(question: Question) -> Iterator[tuple[Literal["user", "assistant"], str]]:
     """Role and text of each message: the turns before, as they were heard; the question last."""
-    for exchange in question.history[-_MOST_EXCHANGES:]:
+    for exchange in question.history[-MAX_EXCHANGES:]:
         yield "user", said_by_caller(exchange.question)
         yield "assistant", exchange.answer.strip() or _NOTHING_HEARD  # No vendor accepts a blank.
     yield "user", said_by_caller(question.text)

@@ -37,6 +37,7 @@ from processors.brain.cached_prompt import (
     said_by_caller,
 )
 from processors.brain.contract import (
+    MAX_DECISION_TOKENS,
     ArgumentsDelta,
     BrainError,
     BrainEvent,
@@ -94,7 +95,7 @@ class ClaudeBrain:
         model: str = DEFAULT_MODEL,
         base_url: str | None = None,
         cache_ttl: Ttl = "5m",
-        max_tokens: int = 512,
+        max_tokens: int = MAX_DECISION_TOKENS,
         connect_timeout_secs: float = 3.0,
         stall_timeout_secs: float = 10.0,
         keep_alive_secs: float = 120.0,

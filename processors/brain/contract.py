@@ -13,6 +13,9 @@ from conversation.frames import Exchange, Usage
 
 Tool = Literal["respond", "escalate"]
 
+MAX_DECISION_TOKENS = 512
+"""Longest decision: every brain that is charged by the token asks its vendor for no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

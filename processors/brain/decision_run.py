@@ -38,7 +38,8 @@ from processors.brain.tool_call import (
     ToolCallStream,
 )
 
-_ATTEMPTS = 2
+ATTEMPTS = 2
+"""How often a decision is asked for, the first time included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ class DecisionRun:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience.decision_timeout_secs
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._attempt(deadline)
                 return
@@ -194,7 +195,7 @@ class DecisionRun:
                     self._guardrails.record("decision", detail)
                 return
             late = loop.time() + wait_secs >= deadline
-            if attempt == _ATTEMPTS or permanent or late or self._said:
+            if attempt == ATTEMPTS or permanent or late or self._said:
                 self._fault = detail
                 self._guardrails.record("decision", detail)
                 raise RefusalError("fault")

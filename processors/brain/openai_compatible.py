@@ -19,6 +19,7 @@ from knowledge.loading.document import Document
 from processors.brain import vendor_fault
 from processors.brain.cached_prompt import estimated_tokens, messages, prompt
 from processors.brain.contract import (
+    MAX_DECISION_TOKENS,
     ArgumentsDelta,
     BrainError,
     BrainEvent,
@@ -94,7 +95,7 @@ class OpenAICompatibleBrain:
         model: str,
         api_key: str | None = None,
         name: str = "openai",
-        max_tokens: int = 512,
+        max_tokens: int = MAX_DECISION_TOKENS,
         connect_timeout_secs: float = 3.0,
         stall_timeout_secs: float = 10.0,
         keep_alive_secs: float = 120.0,

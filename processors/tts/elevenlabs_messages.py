@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, Field
 
+WHOLE_ANSWER_ATTEMPTS = 2
+"""How often a whole answer is asked for, the first time included; each time is charged."""
+
 VOICE_SETTINGS = {
     "stability": (0.0, 1.0),
     "similarity_boost": (0.0, 1.0),

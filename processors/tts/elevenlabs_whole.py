@@ -16,7 +16,7 @@ from pipecat.services.settings import TTSSettings
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 
 from processors.tts.elevenlabs_errors import category_of, status_of
-from processors.tts.elevenlabs_messages import check_voice
+from processors.tts.elevenlabs_messages import WHOLE_ANSWER_ATTEMPTS, check_voice
 from processors.tts.speech_timeline import Sentence, SpeechTimeline
 from processors.tts.timed_speech import TimedSpeech
 
@@ -59,7 +59,7 @@ class ElevenLabsWholeTTS(TimedSpeech):
         voice_settings: Mapping[str, float | bool] | None = None,
         trim_leading_silence: bool = True,
         stall_secs: float = 3.0,
-        retries: int = 1,
+        retries: int = WHOLE_ANSWER_ATTEMPTS - 1,
         retry_wait_secs: float = 0.25,
         context_idle_secs: float = 15.0,
         name: str | None = None,

@@ -1,6 +1,5 @@
 """What a call can cost at worst, and that no call costs more."""
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
@@ -25,10 +24,10 @@ from ledger.money.worst_case import (
 )
 from pipeline import call
 from pipeline.vendors import choose
-from processors.brain import cached_prompt, decision_run
-from processors.brain.claude import ClaudeBrain
+from processors.brain import cached_prompt
+from processors.brain.contract import MAX_DECISION_TOKENS
+from processors.brain.decision_run import ATTEMPTS
 from processors.brain.guardrails import Phrases
-from processors.brain.openai_compatible import OpenAICompatibleBrain
 from processors.turns.processor import PHRASES
 from settings import Settings
 
@@ -54,12 +53,22 @@ def capped(settings: Settings) -> tuple[Settings, WorstCase]:
 # The limits are those that calls are held to.
 
 
-def test_no_decision_is_longer_or_asked_for_more_often_than_is_reckoned() -> None:
-    for brain in (ClaudeBrain, OpenAICompatibleBrain):
-        allowed = inspect.signature(brain).parameters["max_tokens"].default
-        assert allowed == reckoned.DECISION_TOKENS
-    assert decision_run._ATTEMPTS == reckoned.ATTEMPTS
-    assert cached_prompt._MOST_EXCHANGES == reckoned._EXCHANGES
+@pytest.mark.parametrize(
+    ("limit", "overrides"),
+    [
+        ("MAX_DECISION_TOKENS", {}),
+        ("ATTEMPTS", {}),
+        ("MAX_EXCHANGES", {"call_secs": 1200.0}),
+        ("WHOLE_ANSWER_ATTEMPTS", {"tts_mode": "whole"}),
+    ],
+)
+def test_the_worst_case_rises_with_each_limit_that_calls_are_held_to(
+    monkeypatch: pytest.MonkeyPatch, limit: str, overrides: dict[str, Any]
+) -> None:
+    before = reckon(*of(cloud(**overrides)))
+    monkeypatch.setattr(reckoned, limit, getattr(reckoned, limit) + 1)
+    after = reckon(*of(cloud(**overrides)))
+    assert (after.call, after.turn) > (before.call, before.turn)
 
 
 def test_no_notice_is_longer_than_is_reckoned() -> None:
@@ -196,12 +205,12 @@ WORST = reckon(*of(cloud()))
 decisions = st.builds(
     Used,
     input_tokens=st.integers(0, 3_000),
-    output_tokens=st.integers(0, reckoned.DECISION_TOKENS),
+    output_tokens=st.integers(0, MAX_DECISION_TOKENS),
     cache_write_tokens=st.integers(0, 9_000),
 )
 turns = st.lists(
     st.tuples(
-        st.lists(decisions, min_size=1, max_size=reckoned.ATTEMPTS + 1),
+        st.lists(decisions, min_size=1, max_size=ATTEMPTS + 1),
         st.integers(0, 2_600),
         st.floats(0, 120),
     ),

@@ -20,7 +20,7 @@ from conversation.frames import DecisionFrame, Exchange, SentenceFrame, TurnFram
 from knowledge.loading.document import Document
 from processors.brain.cached_prompt import restatements
 from processors.brain.claude import ClaudeBrain, minimum_tokens
-from processors.brain.contract import BrainError, Question, UsageReport
+from processors.brain.contract import MAX_DECISION_TOKENS, BrainError, Question, UsageReport
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.responder import Aborted, GroundedResponder
 from simulators.anthropic import AnthropicSimulator
@@ -73,6 +73,7 @@ async def test_a_request_forces_one_grounded_tool_call_over_a_cached_prefix() ->
     body = request.body
     assert body["model"] == "claude-haiku-4-5"
     assert body["stream"] is True
+    assert body["max_tokens"] == MAX_DECISION_TOKENS
     assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
     assert [tool["name"] for tool in body["tools"]] == ["respond", "escalate"]
     assert all(tool["eager_input_streaming"] is True for tool in body["tools"])

@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 
 from conversation.frames import Exchange, Usage
-from processors.brain.contract import BrainError, Question, ToolStart
+from processors.brain.contract import MAX_DECISION_TOKENS, BrainError, Question, ToolStart
 from processors.brain.openai_compatible import Dialect, OpenAICompatibleBrain
 from simulators.model import Fault, Model, Reply
 from simulators.openai import OpenAISimulator
@@ -56,6 +56,7 @@ async def test_a_request_forces_one_tool_call_and_asks_for_its_usage() -> None:
     async with endpoint() as (brain, vendor):
         await events(brain, "And then?", (Exchange(QUESTION, FIRST),))
     body = vendor.requests[0].body
+    assert body["max_tokens"] == MAX_DECISION_TOKENS
     assert body["model"] == "simulated"
     assert body["tool_choice"] == "required"
     assert body["parallel_tool_calls"] is False
