@@ -28,6 +28,7 @@ from sqlmodel import col
 from ledger.money.budget import Admission, Budget, DayMoney, Refusal
 from ledger.store.database import Database
 from ledger.store.tables import Call, SpendDay, SpendHold
+from tests.databases import preferably
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 DAY = "2026-11-24"
@@ -508,6 +509,7 @@ class Interleavings(RuleBasedStateMachine):
         self.the_cap_holds_and_the_books_are_right()
 
 
+@preferably("sqlite")
 def test_no_interleaving_of_processes_exceeds_the_cap_or_leaks_a_hold(database: Database) -> None:
     class Here(Interleavings):
         pass

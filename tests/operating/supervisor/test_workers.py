@@ -173,6 +173,7 @@ async def test_sigterm_lets_calls_finish_and_a_second_one_does_not() -> None:
         assert await crew.ended() == 0
 
 
+@pytest.mark.thorough
 async def test_ctrl_c_in_a_terminal_ends_all_of_it() -> None:
     async with Crew() as crew:
         await crew.everybody(2)
@@ -182,6 +183,7 @@ async def test_ctrl_c_in_a_terminal_ends_all_of_it() -> None:
         assert len(held) == 2
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_will_not_end_is_killed() -> None:
     async with Crew("--stubborn") as crew:
         await crew.everybody(2)
@@ -189,6 +191,7 @@ async def test_a_worker_that_will_not_end_is_killed() -> None:
         assert await crew.ended() == 0
 
 
+@pytest.mark.thorough
 async def test_no_worker_outlives_a_foreman_that_is_killed() -> None:
     async with Crew() as crew:
         await crew.everybody(2)
@@ -198,12 +201,14 @@ async def test_no_worker_outlives_a_foreman_that_is_killed() -> None:
         assert (await held.receive(timeout=60.0)).type is not aiohttp.WSMsgType.TEXT
 
 
+@pytest.mark.thorough
 async def test_what_is_wrong_is_said_by_the_first_worker_alone() -> None:
     async with Crew("--refuse", "--count", "4") as crew:
         assert crew.greeting == []
         assert await crew.ended() == 2
 
 
+@pytest.mark.thorough
 async def test_whoever_answers_tells_the_metrics_of_all() -> None:
     async with Crew("--metrics") as crew:
         workers = await crew.everybody(2)

@@ -129,6 +129,7 @@ async def test_the_official_client_holds_a_call(
     assert "compiler" not in heard, "nothing of the first answer follows the interruption"
 
 
+@pytest.mark.thorough
 async def test_a_site_that_is_not_named_is_refused(
     site: str, serving: ServerFactory, tmp_path: Path
 ) -> None:
