@@ -87,6 +87,9 @@ class Server:
         check_prices(prices, choices, settings)
         self.settings = settings
         self._database = database = Database.open(settings)
+        if document.ignored:
+            fields = ", ".join(document.ignored)
+            logger.info("{}: front matter of other tools, ignored: {}", document.name, fields)
         worst = reckon(settings, document, choices, prices)
         for warning in cap_warnings(settings, worst):
             logger.warning(warning)

@@ -51,6 +51,7 @@ class Document:
         sources: Where its facts come from, one published source each.
         name: The file's name, without its folder.
         sha256: Of the file's bytes, in hexadecimal.
+        ignored: Front matter fields that are other tools', and were left alone.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Document:
     sources: tuple[str, ...]
     name: str
     sha256: str
+    ignored: tuple[str, ...] = ()
 
     @property
     def section_ids(self) -> tuple[str, ...]:
@@ -141,11 +143,11 @@ def _read(path: Path) -> bytes:
 
 def _document(source: str, name: str, sha256: str) -> Document:
     if name.lower().endswith(".json"):
-        head = frontmatter.read("", name)
+        head, ignored = frontmatter.read("", name)
         title, subtitle, sections = resume.parse(source, name)
     else:
         yaml, body, offset = markdown.split(source)
-        head = frontmatter.read(yaml, name)
+        head, ignored = frontmatter.read(yaml, name)
         title, sections = markdown.parse(body, offset=offset)
         if not title:
             raise DocumentError(f"{name}: it has no headings; its sections are what answers cite")
@@ -162,6 +164,7 @@ def _document(source: str, name: str, sha256: str) -> Document:
         sources=tuple(head.sources),
         name=name,
         sha256=sha256,
+        ignored=ignored,
     )
 
 

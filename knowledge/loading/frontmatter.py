@@ -13,6 +13,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
+from rapidfuzz.distance import OSA
 
 from knowledge.loading.section import DocumentError, Persona, SensitiveTopic
 
@@ -130,7 +131,7 @@ class _Topic(_Strict):
 
 
 class FrontMatter(BaseModel):
-    """The fields read; others (a site generator's, say) are left alone."""
+    """The fields that Viva reads. :func:`read` refuses misspelt ones and leaves others alone."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
@@ -164,15 +165,27 @@ class FrontMatter(BaseModel):
         return tuple(found)
 
 
-def read(text: str, name: str) -> FrontMatter:
+_PERSONA_ALONE = ("greeting", "pronunciations")
+"""Fields of the persona that no other tool reads: at the top level they are misplaced."""
+
+_OF_OTHER_TOOLS = frozenset({"personal", "resources", "source"})
+"""Fields that look like ours and are not: ``resources`` is Hugo's, ``source`` is written by Obsidian's
+Web Clipper, ``personal`` marks private notes."""
+
+
+def read(text: str, name: str) -> tuple[FrontMatter, tuple[str, ...]]:
     """Read YAML front matter.
 
     Parameters:
         text: The YAML between the ``---`` lines; may be empty.
         name: The file's name, for messages.
 
+    Returns:
+        The fields that Viva reads, and the names of those that it left to other tools.
+
     Raises:
-        DocumentError: It is not YAML, or a field is not what it must be.
+        DocumentError: It is not YAML, a field is not what it must be, or a field that Viva does not
+            know is all but spelt like one that it does.
     """
     try:
         found = yaml.safe_load(text) if text.strip() else {}
@@ -184,16 +197,46 @@ def read(text: str, name: str) -> FrontMatter:
             f"{name}: its front matter is {str(found)[:80]!r}; it must be fields, one a line, "
             'such as "title: Grace Hopper"'
         )
+    others = tuple(str(field) for field in found if field not in FrontMatter.model_fields)
+    for field in others:
+        if meant := _meant(field):
+            raise DocumentError(
+                f"{name}: front matter field {field} is not known; did you mean {meant}?"
+            )
     try:
-        return FrontMatter.model_validate(dict(found))
+        return FrontMatter.model_validate(dict(found)), others
     except ValidationError as error:
         raise DocumentError(f"{name}: {complaint(error, 'front matter field')}") from error
+
+
+def _meant(field: str) -> str:
+    """The field of ours that an unknown one is likely to be; empty for one of another tool."""
+    spelt = field.strip().lower().replace("-", "_").replace(" ", "_")
+    if spelt in _OF_OTHER_TOOLS:
+        return ""
+    if "sensitive" in spelt.split("_"):
+        return "sensitive"
+    known = {own: own for own in FrontMatter.model_fields}
+    known |= {own: f"persona.{own}" for own in _PERSONA_ALONE}
+    return next((meant for own, meant in known.items() if _close(spelt, own)), "")
+
+
+def _close(spelt: str, known: str) -> bool:
+    """Whether two names differ by a slip of the fingers: two in a long name, one in a short one."""
+    slips = 1 if len(known) < 7 else 2
+    return OSA.distance(spelt, known, score_cutoff=slips) <= slips
 
 
 def complaint(error: ValidationError, what: str) -> str:
     """One sentence naming the first wrong field, its value and what is allowed."""
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"] if not str(part).startswith("_Topic"))
+    path = [str(part) for part in first["loc"] if not str(part).startswith("_Topic")]
+    field = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        allowed = tuple((_Persona if path[0] == "persona" else _Topic).model_fields)
+        meant = next((own for own in allowed if _close(path[-1].lower(), own)), "")
+        hint = f"did you mean {meant}?" if meant else f"allowed are {', '.join(allowed)}"
+        return f"{what} {field} is {_shown(first['input'])}, but it is not known; {hint}"
     return f"{what} {field} is {_shown(first['input'])}: {_allowed(first['msg'])}"
 
 

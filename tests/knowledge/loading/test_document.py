@@ -11,6 +11,29 @@ from knowledge.loading.document import MAX_BYTES
 
 Writer = Callable[..., Path]
 
+# Beside title, subtitle and language, which Viva reads too.
+FIELDS_OF_OTHER_TOOLS = {
+    "jekyll": "layout permalink published date category categories tags excerpt author",
+    "hugo": """
+        aliases audio build cascade date description draft expiryDate headless images
+        isCJKLanguage keywords lastmod layout linkTitle markup menus modified outputs params pubdate
+        publishDate published resources series sitemap slug summary tags translationKey type
+        unpublishDate url videos weight
+    """,
+    "docusaurus": """
+        id hide_title hide_table_of_contents sidebar_label sidebar_position pagination_label
+        custom_edit_url keywords description image slug tags draft unlisted last_update title_meta
+    """,
+    "obsidian": """
+        tags aliases cssclasses publish permalink description image cover source author
+        published created
+    """,
+    "pandoc": """
+        author date abstract keywords lang dir bibliography toc documentclass geometry fontsize
+        linkcolor nocite institute subject thanks header-includes
+    """,
+}
+
 
 @pytest.fixture(scope="module")
 def cv() -> Document:
@@ -195,7 +218,9 @@ class TestFrontMatter:
         ("front", "complaint"),
         [
             ("persona: {greeting: Hello there}", r"persona\.greeting is 'Hello there'.*an AI"),
-            ("persona: {nmae: Bo}", r"persona\.nmae is 'Bo'"),
+            ("persona: {nmae: Bo}", r"persona\.nmae is 'Bo', .*not known; did you mean name\?"),
+            ("persona: {colour: red}", r"persona\.colour .*allowed are name, greeting, voice"),
+            ("sensitive: [{name: pay, phrase: [x]}]", r"sensitive\.0\.phrase .*mean phrases\?"),
             ("title: [a, b]", r"title is \['a', 'b'\]: .*string"),
             ("language: British English", r"language is 'British English'.*pattern"),
             ("sources: 3", r"sources is 3: .*list"),
@@ -211,9 +236,40 @@ class TestFrontMatter:
         with pytest.raises(DocumentError, match=rf"^bad\.md: .*{complaint}"):
             load(path)
 
-    def test_fields_of_a_site_generator_are_left_alone(self, written: Writer) -> None:
-        front = "---\nlayout: post\ndate: 2026-01-02\ntags: [a]\n---\n"
-        assert load(written(f"{front}# T\n## A\nfact\n")).title == "T"
+    @pytest.mark.parametrize(
+        ("misspelt", "meant"),
+        [
+            ("sensitve", "sensitive"),
+            ("Sensitive", "sensitive"),
+            ("sensitive_topics", "sensitive"),
+            ("not-sensitive", "sensitive"),
+            ("personna", "persona"),
+            ("presona", "persona"),
+            ("sourcs", "sources"),
+            ("langauge", "language"),
+            ("sub-title", "subtitle"),
+            ("tilte", "title"),
+            ("greeting", r"persona\.greeting"),
+            ("pronunciation", r"persona\.pronunciations"),
+        ],
+    )
+    def test_a_misspelt_field_is_refused_and_the_one_meant_is_named(
+        self, written: Writer, misspelt: str, meant: str
+    ) -> None:
+        path = written(f"---\n{misspelt}: [salary]\n---\n# T\n## A\nfact\n", "cv.md")
+        complaint = rf"^cv\.md: front matter field {misspelt} is not known; did you mean {meant}\?$"
+        with pytest.raises(DocumentError, match=complaint):
+            load(path)
+
+    @pytest.mark.parametrize("tool", sorted(FIELDS_OF_OTHER_TOOLS))
+    def test_fields_of_other_tools_are_left_alone_and_named(
+        self, written: Writer, tool: str
+    ) -> None:
+        fields = FIELDS_OF_OTHER_TOOLS[tool].split()
+        front = "\n".join(f"{field}: x" for field in fields)
+        document = load(written(f"---\n{front}\n---\n# T\n## A\nfact\n"))
+        assert document.title == "T"
+        assert document.ignored == tuple(fields)
 
 
 class TestBadFiles:
