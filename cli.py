@@ -37,6 +37,7 @@ from operating.doctor import commands as doctor_commands
 from pipeline.vendors import STAGES, choose, of_stage
 from recording import commands as recording_commands
 from settings import Settings, SettingsError, example
+from version import viva_version
 
 app = typer.Typer(
     help="Call a document: a grounded voice agent that anyone can host.",
@@ -58,6 +59,24 @@ if (Path(__file__).parent / "benchmarks").is_dir():
 
     app.add_typer(benchmarks_commands.app, name="bench")
 _terminal = Console(stderr=True, highlight=False)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"Viva {viva_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _viva(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def _fail(message: str) -> typer.Exit:

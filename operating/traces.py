@@ -5,7 +5,6 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from loguru import logger
 from opentelemetry.context import Context
@@ -18,6 +17,7 @@ from conversation.records import CallRecord, TurnRecord
 from operating import spans
 from operating.stage import KINDS
 from settings import Settings
+from version import viva_version
 
 EXPORT_TIMEOUT_SECS = 5.0
 """Longest that one batch may take to be sent, its retries included."""
@@ -196,10 +196,7 @@ class _Watched(SpanExporter):
 
 def _resource() -> Resource:
     """What the traces are of; ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` have a say."""
-    try:
-        ours = {"service.name": "viva", "service.version": version("viva-voice")}
-    except PackageNotFoundError:
-        ours = {"service.name": "viva"}
+    ours = {"service.name": "viva", "service.version": viva_version()}
     return Resource.create().merge(Resource(ours)).merge(OTELResourceDetector().detect())
 
 

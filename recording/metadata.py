@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -10,6 +9,7 @@ from pydantic import SecretStr
 
 from recording.mcap_file import FORMAT
 from settings import Settings
+from version import viva_version
 
 _TEXTS = frozenset(
     {
@@ -31,14 +31,6 @@ _TEXTS = frozenset(
 """Settings of any text that hold neither a secret nor an address nor a place on this machine."""
 
 _LEFT_OUT = frozenset({"port"})
-
-
-def viva_version() -> str:
-    """The version of this Viva."""
-    try:
-        return version("viva-voice")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def plain_settings(settings: Settings) -> dict[str, Any]:

@@ -187,8 +187,7 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None, judge: str
         raise _fail(str(error)) from None
     except ImportError as error:
         raise _fail(
-            f"{error.name} is not installed; scoring needs the extra evals: "
-            "pip install 'viva-voice[evals]'."
+            f"{error.name} is not installed; scoring needs it: run `make install-dev`."
         ) from None
     return scores
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from evals.replay.replay import Options, ReplayError, part_of
 from evals.scoring.calls import RUN_FILE
-from recording.metadata import viva_version
+from version import viva_version
 
 ATTEMPTS = 3
 """How often a call is replayed whose worker has died, before it is given up."""

@@ -25,7 +25,7 @@ class RayTasks:
             import ray
         except ImportError:
             raise ReplayError(
-                "--ray needs Ray, which is not installed: pip install viva-voice[ray]"
+                "--ray needs Ray, which is not installed: run `make install-dev`"
             ) from None
         self._ray: Any = ray
         self._address = address

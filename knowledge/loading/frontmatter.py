@@ -169,7 +169,7 @@ _PERSONA_ALONE = ("greeting", "pronunciations")
 """Fields of the persona that no other tool reads: at the top level they are misplaced."""
 
 _OF_OTHER_TOOLS = frozenset({"personal", "resources", "source"})
-"""Fields that look like ours and are not: ``resources`` is Hugo's, ``source`` is written by Obsidian's
+"""Fields that look like ours and are not: ``resources`` is Hugo's, ``source`` comes from Obsidian's
 Web Clipper, ``personal`` marks private notes."""
 
 

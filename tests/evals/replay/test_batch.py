@@ -322,5 +322,5 @@ def test_ray_that_is_not_installed_is_named(
 
     monkeypatch.setitem(sys.modules, "ray", None)
 
-    with pytest.raises(ReplayError, match=r"pip install viva-voice\[ray\]"):
+    with pytest.raises(ReplayError, match="run `make install-dev`"):
         RayTasks("local", 1)
