@@ -7,7 +7,7 @@ is audio in which every sample is the number of the turn it answers.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -207,7 +207,10 @@ def kind_of(message: dict[str, Any]) -> str:
 
 
 class ScriptedCall:
-    """A running chain and its page."""
+    """A running chain and its page.
+
+    ``turns`` makes what stands in place of turn taking, ``filters`` stand between brain and voice.
+    """
 
     def __init__(
         self,
@@ -219,6 +222,8 @@ class ScriptedCall:
         voice_fails_at: str = "",
         earned_tokens: int = 500,
         target: RecordingTarget | None = None,
+        turns: Callable[[Conversation], FrameProcessor] | None = None,
+        filters: Sequence[FrameProcessor] = (),
     ) -> None:
         self.conversation = Conversation()
         # Turns of other calls have earned what this one may waste.
@@ -261,8 +266,9 @@ class ScriptedCall:
             Pipeline(
                 [
                     transport.input(),
-                    self.turn_taking,
+                    turns(self.conversation) if turns else self.turn_taking,
                     self.responder,
+                    *filters,
                     self.voice,
                     transport.output(),
                 ]

@@ -1,0 +1,1 @@
+"""Examples of what a developer adds to Viva; docs/developing.md walks through them."""
