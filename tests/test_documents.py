@@ -91,6 +91,17 @@ def test_commands_of_make_that_are_named_exist() -> None:
             assert target in made, f"{document.name} says make {target}"
 
 
+def test_the_test_that_is_shown_is_run() -> None:
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$",
+        (ROOT / "docs/developing.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    shown = [block for block in blocks if block.startswith("@with")]
+    assert len(shown) == 1
+    assert shown[0] in (ROOT / "tests/examples/test_a_call.py").read_text()
+
+
 def test_no_wheel_is_promised() -> None:
     """Viva runs from its checkout: nothing tells anybody to install a package of that name."""
     promise = re.compile(r"pip3? install [^\n]*viva|uvx? [^\n]*viva[-_]voice|viva[-_]voice\[")
