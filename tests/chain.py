@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from aiohttp import WSMessage, WSMsgType
@@ -301,7 +301,7 @@ class ScriptedCall:
             day="2026-11-24", document="Ada", why=why, turns=self.conversation.number,
         )  # fmt: skip
 
-    async def __aenter__(self) -> "ScriptedCall":
+    async def __aenter__(self) -> Self:
         started = asyncio.Event()
 
         async def on_started(*_: object) -> None:
