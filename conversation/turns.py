@@ -1,5 +1,10 @@
 """The turns of one call: what was asked, decided and heard, and when each stage was done.
 
+:class:`Conversation` owns them. Whoever takes turns, speaks or carries the voice reports to it what
+has happened, and is told what follows; nobody else writes a :class:`Turn`. It keeps a record of
+every turn that is over, and knows which turns are stale: interrupted, so that nothing that still
+comes of them may be heard.
+
 Pure bookkeeping on the call's clock (``time.monotonic``), shared by the processors of one call and
 nobody else.
 """
@@ -8,18 +13,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from conversation.frames import DecisionFrame, Exchange
+from pipecat.frames.frames import MetricsFrame
+
+from conversation.frames import DecisionFrame, Exchange, FailoverFrame, PlaybackFrame
 from conversation.meter import Meter, Metered
 from conversation.playback import Playback
-from conversation.records import StageCost, TurnRecord
+from conversation.records import Failover, StageCost, TurnRecord
 
 OUTPUT_SAMPLE_RATE = 24_000
 INPUT_SAMPLE_RATE = 16_000
 
+MAX_AUDIBLE_AHEAD_SECS = 0.5
+"""How far ahead a page may say that its loudspeaker will be heard."""
+
 
 @dataclass(slots=True)
 class Turn:
-    """One turn of the caller and the answer to it.
+    """One turn of the caller and the answer to it; only :class:`Conversation` writes it.
 
     Times are seconds on the call's clock, ``None`` until they have come.
 
@@ -107,6 +117,10 @@ class Conversation:
     money: Money = field(default_factory=Money)
     kept: Callable[[TurnRecord], None] = lambda _record: None
     affordable: Callable[[], bool] = lambda: True
+    stale: int = field(default=0, init=False)
+    """Number of the latest turn that was interrupted; 0 if none was."""
+    _awaited: dict[int, list[Turn]] = field(default_factory=dict, init=False)
+    """Turns cut short, by the epoch of whose playback the transport has yet to report."""
 
     @property
     def turn(self) -> Turn | None:
@@ -118,6 +132,16 @@ class Conversation:
         """Number of the latest turn, 0 before the first."""
         return len(self.turns)
 
+    def is_stale(self, number: int) -> bool:
+        """Whether a turn was interrupted: nothing that still comes of it may be heard.
+
+        Args:
+            number: The turn's number; 0 stands for what answers no turn, which is never stale.
+        """
+        return 0 < number <= self.stale
+
+    # What whoever takes turns reports.
+
     def begin_turn(self, question: str, speech_end: float, transcribed: float | None) -> Turn:
         """Take the caller's turn to be over."""
         turn = Turn(
@@ -125,6 +149,161 @@ class Conversation:
         )
         self.turns.append(turn)
         return turn
+
+    def withdraw(self) -> None:
+        """The caller went on before a word of the answer was heard: the next turn contains it."""
+        if self.turn is not None:
+            self.turn.withdrawn = True
+
+    def interrupted(self) -> int:
+        """The answer to the latest turn is cut short, and the turn is stale from now on.
+
+        Returns:
+            The turn's number, 0 before the first.
+        """
+        turn = self.turn
+        if turn is not None:
+            turn.interrupted = turn.interrupted or not turn.closed
+            self.stale = turn.number
+        return self.number
+
+    def close(self, turn: Turn | None) -> TurnRecord | None:
+        """Nothing more will be heard of a turn: keep it.
+
+        Returns:
+            Its record if there is something to announce: the turn was open and not withdrawn.
+        """
+        if turn is None or turn.closed:
+            return None
+        turn.closed = True
+        record = self.keep(turn)
+        return None if turn.withdrawn else record
+
+    # What the stages report.
+
+    def decided(self, decision: DecisionFrame) -> None:
+        """A decision is complete."""
+        self.meter.tokens(decision.turn, decision.brain, decision.usage)
+        turn = self._numbered(decision.turn)
+        if turn is None:
+            return
+        turn.decision = decision
+        if turn.ended is not None and decision.ttft_secs is not None:
+            turn.first_token = turn.ended + decision.ttft_secs
+        if turn.ended is not None and decision.ttfs_secs is not None:
+            turn.first_sentence = turn.ended + decision.ttfs_secs
+
+    def metrics(self, frame: MetricsFrame) -> None:
+        """A service has said what it used."""
+        self.meter.metrics(self.number, frame)
+
+    def failed_over(self, frame: FailoverFrame) -> None:
+        """Another vendor has taken over a stage."""
+        taken_over = Failover(stage=frame.stage, failed=frame.failed, vendor=frame.vendor)
+        self.meter.failover(self.number, taken_over)
+
+    # What whoever carries the voice reports.
+
+    def audio_came(self, number: int) -> None:
+        """Audio of a sentence is ready to be sent.
+
+        Args:
+            number: The turn that the sentence answers, 0 for none.
+        """
+        turn = self.turn
+        if turn is not None and turn.number == number:
+            turn.first_audio = turn.first_audio or self.clock()
+
+    def played(self, report: PlaybackFrame) -> bool:
+        """The transport says what it has played.
+
+        Returns:
+            Whether this is the first that was heard of the answer to the latest turn.
+        """
+        now = self.clock()
+        if not self.playback.report(report.epoch, report.samples, now, final=report.final):
+            return False
+        turn = self.turn
+        if turn is None or turn.first_played is not None:
+            return False
+        span = self.playback.first_span(turn.number)
+        live = report.epoch == self.playback.epoch
+        if span is None or not live or report.samples <= span.start:
+            return False
+        turn.first_played = now - (report.samples - span.start) / OUTPUT_SAMPLE_RATE
+        return True
+
+    def audible(self, *, epoch: int, sample: int, at: float) -> TurnRecord | None:
+        """The transport has measured when the answer to the latest turn could first be heard.
+
+        Args:
+            epoch: The epoch of the playback.
+            sample: The first audible sample in it.
+            at: When it came out of the loudspeaker, on the call's clock.
+
+        Returns:
+            The turn's new record, if it was closed before this was known.
+        """
+        turn = self.turn
+        if turn is None or turn.first_audible is not None or epoch != self.playback.epoch:
+            return None
+        span = self.playback.first_span(turn.number)
+        plausible = turn.speech_end <= at <= self.clock() + MAX_AUDIBLE_AHEAD_SECS
+        if span is None or sample < span.start or not plausible:
+            return None
+        turn.first_audible = at
+        return self.keep(turn) if turn.closed else None
+
+    def voice_stopped(self) -> TurnRecord | None:
+        """All of the voice was played; returns as :meth:`close`."""
+        return self.close(self.turn)
+
+    def is_silent(self) -> bool:
+        """Whether no audio has come of the answer to the latest turn."""
+        return self.turn is not None and self.turn.first_audio is None
+
+    def cut_short(self, epoch: int) -> bool:
+        """What was left of the voice is dropped: stale turns close, or wait to be settled.
+
+        Args:
+            epoch: The epoch that has ended.
+
+        Returns:
+            Whether the transport has yet to say how much of it was heard (:meth:`settle`).
+        """
+        waiting = {turn.number for turns in self._awaited.values() for turn in turns}
+        for turn in self.turns[: self.stale]:
+            if turn.withdrawn:
+                self.close(turn)
+            elif not turn.closed and turn.number not in waiting:
+                self._awaited.setdefault(epoch, []).append(turn)
+        return epoch in self._awaited
+
+    def settle(self, epoch: int) -> list[TurnRecord]:
+        """No more will be known of what was heard in an epoch: close the turns cut short in it.
+
+        Returns:
+            The records to announce.
+        """
+        records = [self.close(turn) for turn in self._awaited.pop(epoch, [])]
+        return [record for record in records if record is not None]
+
+    def cut_off(self, *, voicing: bool) -> TurnRecord | None:
+        """The call is over: what was heard of the answer so far is all that ever will be.
+
+        Args:
+            voicing: The voice was being heard.
+
+        Returns:
+            As :meth:`close`.
+        """
+        turn = self.turn
+        if turn is None or turn.closed:
+            return None
+        turn.interrupted = turn.interrupted or voicing
+        return self.close(turn)
+
+    # What is known and kept of them.
 
     def heard(self, turn: Turn) -> str:
         """What the caller has heard of the answer to a turn."""
@@ -157,6 +336,8 @@ class Conversation:
     def keep_rest(self) -> None:
         """Write down, at the end of the call, what no record has yet."""
         last = self.turn
+        for turn in self.turns[:-1]:
+            self.close(turn)
         for number in self.meter.late():
             if 1 <= number <= len(self.turns) and self.turns[number - 1] is not last:
                 self.keep(self.turns[number - 1])
@@ -165,6 +346,9 @@ class Conversation:
             self.kept(self._record(last, rest))
         elif rest.by_source or rest.errors:
             self.kept(self._describe(rest, number=0, at=self.wall()))
+
+    def _numbered(self, number: int) -> Turn | None:
+        return self.turns[number - 1] if 1 <= number <= len(self.turns) else None
 
     def _record(self, turn: Turn, metered: Metered) -> TurnRecord:
         decision = turn.decision

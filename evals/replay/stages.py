@@ -90,9 +90,7 @@ class ReplayedDecisions:
             case EndCallFrame() if frame.reason != "silence":
                 return
             case InterruptionFrame():
-                turn = self._conversation.turn
-                if turn is not None:
-                    turn.interrupted = turn.interrupted or not turn.closed
+                self._conversation.interrupted()
             case DecisionFrame() | ErrorFrame():
                 pass
             case _:
@@ -106,7 +104,7 @@ class ReplayedDecisions:
         conversation = self._conversation
         last = conversation.turn
         if last is not None and self._turns.get(last.number, {}).get("withdrawn"):
-            last.withdrawn = True
+            conversation.withdraw()
         known = self._turns.get(frame.turn, {})
         now = conversation.clock()
         speech_end = began + float(known["at"]) + shift if "at" in known else now

@@ -188,12 +188,10 @@ class TurnTaking(FrameProcessor):
         self._alarm_set.set()
 
     async def _interrupt(self) -> None:
+        # Now: by the time the frame arrives, the next turn may have begun.
         interruption = InterruptionFrame()
-        turn = self._conversation.turn
-        if turn is not None:
-            # By the time the frame arrives, the next turn may have begun.
-            interruption.metadata["turn"] = turn.number
-            turn.interrupted = turn.interrupted or not turn.closed
+        if number := self._conversation.interrupted():
+            interruption.metadata["turn"] = number
         await self.push_frame(interruption)
 
     async def _speculate(self, action: Speculate) -> None:
@@ -211,16 +209,15 @@ class TurnTaking(FrameProcessor):
         )
 
     async def _end_turn(self, end: EndTurn) -> None:
-        if end.continued and self._conversation.turn is not None:
-            self._conversation.turn.withdrawn = True
+        if end.continued:
+            self._conversation.withdraw()
         history = self._conversation.history()
         turn = self._conversation.begin_turn(end.question, end.speech_end, end.transcribed)
         # Both ways: voice activity upstream keeps the audio of one turn for the turn model.
         await self.broadcast_frame(UserStoppedSpeakingFrame)
         if not self._conversation.affordable():
             # Whoever keeps the records sees it, and ends the call in words.
-            turn.closed = True
-            self._conversation.keep(turn)
+            self._conversation.close(turn)
             return
         await self.push_frame(TurnFrame(turn=turn.number, question=turn.question, history=history))
 

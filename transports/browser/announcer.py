@@ -6,7 +6,6 @@ from typing import Literal
 
 from pipecat.frames.frames import (
     Frame,
-    MetricsFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
@@ -20,8 +19,8 @@ from conversation.frames import (
     FailoverFrame,
     UnduckFrame,
 )
-from conversation.records import Failover
-from conversation.turns import Conversation, Turn
+from conversation.records import TurnRecord
+from conversation.turns import Conversation
 from transports.browser import messages
 from transports.browser.page import Page, PageClosedError, PageStalledError
 
@@ -30,7 +29,7 @@ StageName = Literal["listening", "transcribing", "thinking", "speaking"]
 
 
 class Announcer:
-    """Tells one page what happens in its call.
+    """Tells one page what happens in its call; it keeps no books.
 
     A page that has gone, or that has stopped reading, ends the call instead of raising.
 
@@ -76,8 +75,6 @@ class Announcer:
                 await self._decision(frame)
             case FailoverFrame():
                 await self._failover(frame)
-            case MetricsFrame():
-                self._conversation.meter.metrics(self._conversation.number, frame)
             case _:
                 pass
 
@@ -127,10 +124,11 @@ class Announcer:
             )
         )
 
-    async def turn(self, turn: Turn) -> None:
-        """Write down a turn that is over, and tell the page of it."""
-        await self._send(messages.Turn.of(self._conversation.keep(turn)))
-        await self.money()
+    async def turn(self, record: TurnRecord | None) -> None:
+        """Tell the page of a turn that is over, if there is one to tell of."""
+        if record is not None:
+            await self._send(messages.Turn.of(record))
+            await self.money()
 
     async def money(self) -> None:
         """Tell the page what the call has cost."""
@@ -148,8 +146,6 @@ class Announcer:
             await self.stage("thinking")
 
     async def _failover(self, frame: FailoverFrame) -> None:
-        taken_over = Failover(stage=frame.stage, failed=frame.failed, vendor=frame.vendor)
-        self._conversation.meter.failover(self._conversation.number, taken_over)
         for stage, vendor in self._stage_vendors.items():
             if vendor == frame.failed:
                 self._stage_vendors[stage] = frame.vendor
@@ -159,19 +155,12 @@ class Announcer:
 
     async def _decision(self, frame: DecisionFrame) -> None:
         turns = self._conversation.turns
-        self._conversation.meter.tokens(frame.turn, frame.brain, frame.usage)
         if not 1 <= frame.turn <= len(turns):
             return
-        turn = turns[frame.turn - 1]
-        turn.decision = frame
-        if turn.ended is not None and frame.ttft_secs is not None:
-            turn.first_token = turn.ended + frame.ttft_secs
-        if turn.ended is not None and frame.ttfs_secs is not None:
-            turn.first_sentence = turn.ended + frame.ttfs_secs
         await self._send(
             messages.Decision(
                 turn=frame.turn,
-                question=turn.question,
+                question=turns[frame.turn - 1].question,
                 decision=frame.decision,
                 confidence=frame.confidence,
                 sections=list(frame.sections),

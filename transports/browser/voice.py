@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
+    MetricsFrame,
     StartFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
@@ -27,9 +28,15 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from conversation.frames import EndCallFrame, PlaybackFrame, SentenceFrame
+from conversation.frames import (
+    DecisionFrame,
+    EndCallFrame,
+    FailoverFrame,
+    PlaybackFrame,
+    SentenceFrame,
+)
 from conversation.playback import Span
-from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation, Turn
+from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from transports.browser.announcer import Announcer, Ended
 from transports.browser.messages import Audible
 from transports.browser.page import Page
@@ -42,9 +49,6 @@ QUEUE_SECS = 60.0
 
 HEARD_TIMEOUT_SECS = 0.5
 """Longest wait for the page to say how much it played of an interrupted answer."""
-
-MAX_AUDIBLE_AHEAD_SECS = 0.5
-"""How far ahead a page may say that its loudspeaker will be heard."""
 
 _BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
 
@@ -131,10 +135,9 @@ class VoiceOutput(BaseOutputTransport):
         self._voicing = False  # the page has or will have samples to play
         self._flowing = False  # more audio of the utterance is to come
         self._open = True  # audio may be of a live answer
-        self._dead_turn = 0  # answers to this turn and those before were interrupted
-        self._dead_contexts: set[str] = set()
+        self._turn_of: dict[str, int] = {}  # the turn that each audio context answers
         self._sentence: _Announcement | None = None  # the one whose voice is coming
-        self._unheard: dict[int, tuple[Turn, asyncio.Task[None]]] = {}
+        self._settling: dict[int, asyncio.Task[None]] = {}  # by epoch
 
     # Frames.
 
@@ -155,7 +158,7 @@ class VoiceOutput(BaseOutputTransport):
             case AggregatedTextFrame():
                 self._announce(frame, 0, (), ())
             case TTSStartedFrame():
-                self._open = frame.context_id not in self._dead_contexts
+                self._open = not self._is_stale(frame.context_id)
                 self._flowing = True
             case TTSStoppedFrame():
                 self._put(_Stopped())
@@ -164,16 +167,28 @@ class VoiceOutput(BaseOutputTransport):
             case EndCallFrame():
                 self._put(_EndCall(frame.reason))
             case InterruptionFrame():
-                await self._interrupt(frame)
+                await self._interrupt()
             case StartFrame():
                 self._pacing = self.create_task(self._pace())
             case EndFrame() | CancelFrame():
                 await self._stop()
                 await self._cut_off()
             case _:
+                self._report(frame)
                 await self._announcer.frame(frame)
         if not isinstance(frame, (TTSAudioRawFrame, TTSTextFrame)):  # many, and wanted by nobody
             await self.push_frame(frame, direction)
+
+    def _report(self, frame: Frame) -> None:
+        match frame:
+            case DecisionFrame():
+                self._conversation.decided(frame)
+            case FailoverFrame():
+                self._conversation.failed_over(frame)
+            case MetricsFrame():
+                self._conversation.metrics(frame)
+            case _:
+                pass
 
     async def cleanup(self) -> None:
         """Stop everything that was started."""
@@ -182,15 +197,13 @@ class VoiceOutput(BaseOutputTransport):
 
     async def take_audio(self, frame: TTSAudioRawFrame) -> None:
         """Queue a piece of the voice, if it is of a live answer."""
-        if not self._open or frame.context_id in self._dead_contexts:
+        if not self._open or self._is_stale(frame.context_id):
             return
         audio = frame.audio
         if frame.sample_rate != OUTPUT_SAMPLE_RATE:
             audio = await self._resampler.resample(audio, frame.sample_rate, OUTPUT_SAMPLE_RATE)
-        turn = self._conversation.turn
-        sentence = self._sentence
-        if turn is not None and sentence is not None and sentence.turn == turn.number:
-            turn.first_audio = turn.first_audio or self._now()
+        if self._sentence is not None:
+            self._conversation.audio_came(self._sentence.turn)
         epoch = self._playback.epoch
         while self._queued_bytes >= QUEUE_SECS * _BYTES_PER_SEC:
             self._room.clear()
@@ -208,9 +221,9 @@ class VoiceOutput(BaseOutputTransport):
         sections: tuple[str, ...],
         lines: tuple[int, ...],
     ) -> None:
-        if turn and turn <= self._dead_turn:
-            if frame.context_id:
-                self._dead_contexts.add(frame.context_id)
+        if frame.context_id:
+            self._turn_of[frame.context_id] = turn
+        if self._conversation.is_stale(turn):
             return
         said = _Announcement(turn, frame.text.strip(), sections, lines)
         last = self._sentence
@@ -218,6 +231,9 @@ class VoiceOutput(BaseOutputTransport):
             return  # the voice that took over says what the one before it announced
         self._sentence = said
         self._put(said)
+
+    def _is_stale(self, context: str | None) -> bool:
+        return self._conversation.is_stale(self._turn_of.get(context or "", 0))
 
     # The voice.
 
@@ -294,16 +310,14 @@ class VoiceOutput(BaseOutputTransport):
     async def _voice_stopped(self) -> None:
         self._voicing = False
         await self._announcer.voice_stopped()
-        await self._close_turn(self._conversation.turn)
+        await self._announcer.turn(self._conversation.voice_stopped())
         await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
 
     async def _end_answer(self) -> None:
         """An answer that made no sound must not leave the caller waiting."""
-        turn = self._conversation.turn
         # While an utterance is open its voice may still come, from another vendor even.
-        silent = not self._voicing and not self._flowing
-        if silent and turn is not None and turn.first_audio is None:
-            await self._close_turn(turn)
+        if not self._voicing and not self._flowing and self._conversation.is_silent():
+            await self._announcer.turn(self._conversation.voice_stopped())
             await self._announcer.stage("listening")
             await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
 
@@ -313,83 +327,50 @@ class VoiceOutput(BaseOutputTransport):
 
     # Interruption.
 
-    async def _interrupt(self, frame: InterruptionFrame) -> None:
+    async def _interrupt(self) -> None:
         """Drop everything that has not been sent, then tell the page to drop the rest."""
         self._items.clear()
         self._sentence = None
         self._queued_bytes = 0
         self._room.set()
         self._open = self._flowing = False
-        self._dead_turn = max(self._dead_turn, int(frame.metadata.get("turn", 0)))
         await self._resampler.reset()
         voicing, self._voicing, epoch = self._voicing, False, self._playback.epoch
         self._playback.interrupt(self._now())
         await self._announcer.interrupted(voicing=voicing)
-        turns = self._conversation.turns
-        if 1 <= self._dead_turn <= len(turns):
-            turn = turns[self._dead_turn - 1]
-            if turn.withdrawn or not turn.interrupted:
-                self._forget(turn)
-            elif not turn.closed and epoch not in self._unheard:
-                waiting = self.create_task(self._close_unless_heard(epoch, turn))
-                self._unheard[epoch] = (turn, waiting)
+        if self._conversation.cut_short(epoch):
+            self._settling[epoch] = self.create_task(self._settle_unreported(epoch))
 
-    def _forget(self, turn: Turn) -> None:
-        """Write down a turn of whose answer nothing was heard; the page need not know."""
-        if not turn.closed:
-            turn.closed = True
-            self._conversation.keep(turn)
-
-    async def _close_unless_heard(self, epoch: int, turn: Turn) -> None:
+    async def _settle_unreported(self, epoch: int) -> None:
         await asyncio.sleep(HEARD_TIMEOUT_SECS)
-        self._unheard.pop(epoch, None)
-        await self._close_turn(turn)
+        self._settling.pop(epoch, None)
+        await self._settle(epoch)
+
+    async def _settle(self, epoch: int) -> None:
+        for record in self._conversation.settle(epoch):
+            await self._announcer.turn(record)
 
     async def played(self, report: PlaybackFrame) -> None:
         """Take the page's report of what it has played."""
-        now = self._now()
-        if not self._playback.report(report.epoch, report.samples, now, final=report.final):
-            return
-        if report.final and (waiting := self._unheard.pop(report.epoch, None)):
-            turn, task = waiting
-            await self.cancel_task(task)
-            await self._close_turn(turn)
-        turn_now = self._conversation.turn
-        if turn_now is None or turn_now.first_played is not None:
-            return
-        span = self._playback.first_span(turn_now.number)
-        live = report.epoch == self._playback.epoch
-        if span is not None and live and report.samples > span.start:
-            turn_now.first_played = now - (report.samples - span.start) / OUTPUT_SAMPLE_RATE
+        first = self._conversation.played(report)
+        if report.final and (waiting := self._settling.pop(report.epoch, None)):
+            await self.cancel_task(waiting)
+            await self._settle(report.epoch)
+        if first:
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
 
     async def audible(self, report: Audible) -> None:
         """Take the page's measure of when the answer could first be heard."""
-        turn = self._conversation.turn
-        if turn is None or turn.first_audible is not None or report.epoch != self._playback.epoch:
-            return
-        span = self._playback.first_span(turn.number)
-        plausible = turn.speech_end <= report.at <= self._now() + MAX_AUDIBLE_AHEAD_SECS
-        if span is not None and report.sample >= span.start and plausible:
-            turn.first_audible = report.at
-            if turn.closed:
-                await self._announcer.turn(turn)
+        await self._announcer.turn(
+            self._conversation.audible(epoch=report.epoch, sample=report.sample, at=report.at)
+        )
 
     async def _cut_off(self) -> None:
-        """The call is over: what was heard of the answer so far is all that ever will be."""
-        turn = self._conversation.turn
-        if turn is not None and not turn.closed:
-            turn.interrupted = turn.interrupted or self._voicing
-            await self._close_turn(turn)
-
-    async def _close_turn(self, turn: Turn | None) -> None:
-        if turn is not None and not turn.closed and not turn.withdrawn:
-            turn.closed = True
-            await self._announcer.turn(turn)
+        await self._announcer.turn(self._conversation.cut_off(voicing=self._voicing))
 
     async def _stop(self) -> None:
-        tasks: list[asyncio.Task[None]] = [task for _, task in self._unheard.values()]
-        self._unheard.clear()
+        tasks = list(self._settling.values())
+        self._settling.clear()
         if self._pacing is not None:
             tasks.append(self._pacing)
             self._pacing = None
