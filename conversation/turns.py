@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pipecat.frames.frames import MetricsFrame
+from pipecat.frames.frames import InterruptionFrame, MetricsFrame
 
 from conversation.frames import DecisionFrame, Exchange, FailoverFrame, PlaybackFrame
 from conversation.meter import Meter, Metered
@@ -117,6 +117,8 @@ class Conversation:
     money: Money = field(default_factory=Money)
     kept: Callable[[TurnRecord], None] = lambda _record: None
     affordable: Callable[[], bool] = lambda: True
+    playback_is_reported: bool = False
+    """Whether the transport says itself what it sends and has played."""
     stale: int = field(default=0, init=False)
     """Number of the latest turn that was interrupted; 0 if none was."""
     _awaited: dict[int, list[Turn]] = field(default_factory=dict, init=False)
@@ -155,17 +157,20 @@ class Conversation:
         if self.turn is not None:
             self.turn.withdrawn = True
 
-    def interrupted(self) -> int:
+    def interrupted(self, frame: InterruptionFrame) -> None:
         """The answer to the latest turn is cut short, and the turn is stale from now on.
 
-        Returns:
-            The turn's number, 0 before the first.
+        Whoever sees the frame first reports it. It says from there on which turn it was
+        (``metadata["turn"]``, ``None`` before the first): by the time it arrives elsewhere the next
+        turn may have begun, and a second report of it changes nothing.
         """
+        if "turn" in frame.metadata:
+            return
         turn = self.turn
+        frame.metadata["turn"] = turn.number if turn is not None else None
         if turn is not None:
             turn.interrupted = turn.interrupted or not turn.closed
             self.stale = turn.number
-        return self.number
 
     def close(self, turn: Turn | None) -> TurnRecord | None:
         """Nothing more will be heard of a turn: keep it.
@@ -287,6 +292,42 @@ class Conversation:
         """
         records = [self.close(turn) for turn in self._awaited.pop(epoch, [])]
         return [record for record in records if record is not None]
+
+    # The same, where the transport does not say what it plays.
+
+    def sent(self, samples: int) -> None:
+        """Audio goes to the transport: it is played in real time after what went before it.
+
+        Args:
+            samples: How many, at ``OUTPUT_SAMPLE_RATE``.
+        """
+        now = self.clock()
+        self.playback.send(samples, now)
+        turn = self.turn
+        if turn is None or turn.first_played is not None:
+            return
+        span = self.playback.first_span(turn.number)
+        if span is not None and span.samples:
+            ahead = span.start - self.playback.played(now)
+            turn.first_played = now + max(0, ahead) / OUTPUT_SAMPLE_RATE
+
+    def drop_unplayed(self) -> None:
+        """The transport drops what was not played by now: stale turns close."""
+        now, epoch = self.clock(), self.playback.epoch
+        for turn in self.turns[: self.stale]:
+            if not turn.closed and turn.first_played is not None and turn.first_played > now:
+                turn.first_played = None
+        self.playback.interrupt(now)
+        self.cut_short(epoch)
+        self.settle(epoch)
+
+    def close_heard(self) -> None:
+        """All that was sent has been played: every turn of which some was heard closes."""
+        for turn in self.turns:
+            if turn.first_played is not None:
+                self.close(turn)
+
+    # The end of the call.
 
     def cut_off(self, *, voicing: bool) -> TurnRecord | None:
         """The call is over: what was heard of the answer so far is all that ever will be.

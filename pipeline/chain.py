@@ -11,6 +11,7 @@ from pipecat.transports.base_transport import BaseTransport
 from conversation.turns import Conversation
 from pipeline.engines import Engines
 from processors.brain.responder import GroundedResponder
+from processors.turns.keeper import TurnKeeper
 from processors.turns.processor import TurnTaking
 from processors.turns.state_machine import TurnTakingTimes
 from recording.recorder import Recorder
@@ -74,6 +75,7 @@ def build(
             turn_taking,
             responder,
             text_to_speech,
+            TurnKeeper(conversation),
             transport.output(),
         ]
     )

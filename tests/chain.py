@@ -45,6 +45,7 @@ from processors.brain.responder import GroundedResponder
 from processors.brain.speculation import Speculation
 from processors.tts.failover import TextToSpeechFailover
 from processors.tts.speech_queue import SpeechQueue
+from processors.turns.keeper import TurnKeeper
 from processors.turns.processor import TurnTaking
 from processors.turns.state_machine import Ending
 from recording.recorder import Facts, Recorder, RecordingTarget
@@ -270,6 +271,7 @@ class ScriptedCall:
                     self.responder,
                     *filters,
                     self.voice,
+                    TurnKeeper(self.conversation),
                     transport.output(),
                 ]
             ),

@@ -90,7 +90,8 @@ class ReplayedDecisions:
             case EndCallFrame() if frame.reason != "silence":
                 return
             case InterruptionFrame():
-                self._conversation.interrupted()
+                frame.metadata.pop("turn", None)  # it interrupts this call's turn
+                self._conversation.interrupted(frame)
             case DecisionFrame() | ErrorFrame():
                 pass
             case _:

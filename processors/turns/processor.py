@@ -188,10 +188,8 @@ class TurnTaking(FrameProcessor):
         self._alarm_set.set()
 
     async def _interrupt(self) -> None:
-        # Now: by the time the frame arrives, the next turn may have begun.
         interruption = InterruptionFrame()
-        if number := self._conversation.interrupted():
-            interruption.metadata["turn"] = number
+        self._conversation.interrupted(interruption)
         await self.push_frame(interruption)
 
     async def _speculate(self, action: Speculate) -> None:

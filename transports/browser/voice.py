@@ -17,7 +17,6 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
-    MetricsFrame,
     StartFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
@@ -28,13 +27,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from conversation.frames import (
-    DecisionFrame,
-    EndCallFrame,
-    FailoverFrame,
-    PlaybackFrame,
-    SentenceFrame,
-)
+from conversation.frames import EndCallFrame, PlaybackFrame, SentenceFrame
 from conversation.playback import Span
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from transports.browser.announcer import Announcer, Ended
@@ -95,9 +88,8 @@ class VoiceOutput(BaseOutputTransport):
     """Sends a call's voice to its page, never far ahead of real time, and stops it at once.
 
     It runs in direct mode: a frame is here the moment the text to speech has pushed it, so an
-    interruption finds every old sample in this queue, drops it, and only then tells the page. What
-    still comes of an old answer (a sentence that an interruption has overtaken in another
-    processor's queue) is known by its turn, and dropped too.
+    interruption finds every old sample in this queue, drops it, and only then tells the page.
+    Nothing more comes of an old answer: :class:`processors.turns.keeper.TurnKeeper` stops it.
 
     pipecat's own media sender is not used: it knows what was sent, this must know what was played.
 
@@ -123,6 +115,7 @@ class VoiceOutput(BaseOutputTransport):
         )
         self._lead_secs = page.lead_secs
         self._conversation = conversation
+        conversation.playback_is_reported = True
         self._playback = conversation.playback
         self._now = conversation.clock
         self._ended = ended
@@ -134,8 +127,6 @@ class VoiceOutput(BaseOutputTransport):
         self._pacing: asyncio.Task[None] | None = None
         self._voicing = False  # the page has or will have samples to play
         self._flowing = False  # more audio of the utterance is to come
-        self._open = True  # audio may be of a live answer
-        self._turn_of: dict[str, int] = {}  # the turn that each audio context answers
         self._sentence: _Announcement | None = None  # the one whose voice is coming
         self._settling: dict[int, asyncio.Task[None]] = {}  # by epoch
 
@@ -158,7 +149,6 @@ class VoiceOutput(BaseOutputTransport):
             case AggregatedTextFrame():
                 self._announce(frame, 0, (), ())
             case TTSStartedFrame():
-                self._open = not self._is_stale(frame.context_id)
                 self._flowing = True
             case TTSStoppedFrame():
                 self._put(_Stopped())
@@ -174,21 +164,9 @@ class VoiceOutput(BaseOutputTransport):
                 await self._stop()
                 await self._cut_off()
             case _:
-                self._report(frame)
                 await self._announcer.frame(frame)
         if not isinstance(frame, (TTSAudioRawFrame, TTSTextFrame)):  # many, and wanted by nobody
             await self.push_frame(frame, direction)
-
-    def _report(self, frame: Frame) -> None:
-        match frame:
-            case DecisionFrame():
-                self._conversation.decided(frame)
-            case FailoverFrame():
-                self._conversation.failed_over(frame)
-            case MetricsFrame():
-                self._conversation.metrics(frame)
-            case _:
-                pass
 
     async def cleanup(self) -> None:
         """Stop everything that was started."""
@@ -196,14 +174,10 @@ class VoiceOutput(BaseOutputTransport):
         await self._stop()
 
     async def take_audio(self, frame: TTSAudioRawFrame) -> None:
-        """Queue a piece of the voice, if it is of a live answer."""
-        if not self._open or self._is_stale(frame.context_id):
-            return
+        """Queue a piece of the voice."""
         audio = frame.audio
         if frame.sample_rate != OUTPUT_SAMPLE_RATE:
             audio = await self._resampler.resample(audio, frame.sample_rate, OUTPUT_SAMPLE_RATE)
-        if self._sentence is not None:
-            self._conversation.audio_came(self._sentence.turn)
         epoch = self._playback.epoch
         while self._queued_bytes >= QUEUE_SECS * _BYTES_PER_SEC:
             self._room.clear()
@@ -221,19 +195,12 @@ class VoiceOutput(BaseOutputTransport):
         sections: tuple[str, ...],
         lines: tuple[int, ...],
     ) -> None:
-        if frame.context_id:
-            self._turn_of[frame.context_id] = turn
-        if self._conversation.is_stale(turn):
-            return
         said = _Announcement(turn, frame.text.strip(), sections, lines)
         last = self._sentence
         if last is not None and not last.voice and (last.turn, last.text) == (turn, said.text):
             return  # the voice that took over says what the one before it announced
         self._sentence = said
         self._put(said)
-
-    def _is_stale(self, context: str | None) -> bool:
-        return self._conversation.is_stale(self._turn_of.get(context or "", 0))
 
     # The voice.
 
@@ -333,7 +300,7 @@ class VoiceOutput(BaseOutputTransport):
         self._sentence = None
         self._queued_bytes = 0
         self._room.set()
-        self._open = self._flowing = False
+        self._flowing = False
         await self._resampler.reset()
         voicing, self._voicing, epoch = self._voicing, False, self._playback.epoch
         self._playback.interrupt(self._now())
