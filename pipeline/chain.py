@@ -51,6 +51,7 @@ def build(
         preemptive=engines.preemptive,
     )
     responder = GroundedResponder(
+        conversation,
         brain=brain,
         document=engines.document,
         first_token_timeout_secs=settings.first_token_timeout_secs,

@@ -256,7 +256,7 @@ class ScriptedCall:
             self.conversation.kept = self.recorder.turn
             brain = self.recorder.brain(brain)
         self.responder = GroundedResponder(
-            brain=brain, document=load(CV), speculation=self.speculation
+            self.conversation, brain=brain, document=load(CV), speculation=self.speculation
         )
         if self.recorder is not None:
             self.recorder.tap("turn", self.turn_taking)

@@ -29,6 +29,7 @@ from conversation.frames import (
     TurnFrame,
     Usage,
 )
+from conversation.turns import Conversation
 from conversation.utterance import same_words
 from knowledge.loading.document import Document
 from processors.brain.contract import Brain
@@ -74,6 +75,7 @@ class GroundedResponder(FrameProcessor):
     for the turn before them.
 
     Parameters:
+        conversation: The call's turns; none that is stale is decided. ``None`` where there is none.
         brain: What decides.
         document: What it may speak from.
         phrases: What is said when the brain's own words may not be.
@@ -87,6 +89,7 @@ class GroundedResponder(FrameProcessor):
 
     def __init__(
         self,
+        conversation: Conversation | None = None,
         *,
         brain: Brain,
         document: Document,
@@ -99,6 +102,7 @@ class GroundedResponder(FrameProcessor):
         on_aborted: Callable[[Aborted], None] | None = None,
     ) -> None:
         super().__init__()
+        self._conversation = conversation or Conversation()
         self._brain = brain
         self._serving = brain.name
         self._document = document
@@ -115,8 +119,6 @@ class GroundedResponder(FrameProcessor):
         self._guessing = False  # It is not certain that the turn being decided is over.
         self._deciding: DecisionRun | None = None
         self._task: asyncio.Task[None] | None = None  # Of that deliberation, or an earlier one.
-        self._queued: set[int] = set()  # Ids of the turns that wait to be processed.
-        self._overtaken: set[int] = set()  # Those of them that an interruption has overtaken.
 
     async def queue_frame(
         self,
@@ -124,16 +126,13 @@ class GroundedResponder(FrameProcessor):
         direction: FrameDirection = FrameDirection.DOWNSTREAM,
         callback: FrameCallback | None = None,
     ) -> None:
-        """Note what arrives in which order.
+        """Report an interruption when it arrives, whoever sent it.
 
         A system frame jumps pipecat's queue: an interruption is processed before a turn that came
-        just ahead of it, and leaves it there.
+        just ahead of it, which is stale when its place in the queue has come.
         """
-        if isinstance(frame, TurnFrame):
-            self._queued.add(frame.id)
-        elif isinstance(frame, InterruptionFrame):
-            self._overtaken |= self._queued
-            self._queued.clear()
+        if isinstance(frame, InterruptionFrame):
+            self._conversation.interrupted(frame)
         await super().queue_frame(frame, direction, callback)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -149,11 +148,8 @@ class GroundedResponder(FrameProcessor):
             return
         await super().process_frame(frame, direction)
         if isinstance(frame, TurnFrame) and direction is FrameDirection.DOWNSTREAM:
-            self._queued.discard(frame.id)
-            if frame.id not in self._overtaken:
-                self._overtaken.clear()
-                if not await self._release(frame):
-                    self._begin(frame)
+            if not self._conversation.is_stale(frame.turn) and not await self._release(frame):
+                self._begin(frame)
             return
         if isinstance(frame, (EndFrame, EndCallFrame)) and self._deciding and self._task:
             await asyncio.wait({self._task}, timeout=self._patience.longest_secs)

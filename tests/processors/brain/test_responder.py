@@ -33,6 +33,7 @@ from conversation.frames import (
     TurnFrame,
     Usage,
 )
+from conversation.turns import Conversation
 from evals.replay.virtual_time import run
 from knowledge.loading.document import Document, Line, Persona, Section, SensitiveTopic
 from processors.brain.contract import (
@@ -173,7 +174,10 @@ class Chain:
 
     def __init__(self, brain: ScriptedBrain, *, queues: bool = False, **settings: Any) -> None:
         self.brain = brain
-        self.caller = GroundedResponder(brain=brain, document=DOCUMENT, **settings)
+        self.conversation = Conversation()
+        self.caller = GroundedResponder(
+            self.conversation, brain=brain, document=DOCUMENT, **settings
+        )
         self.mouth, self.ear = Ear(), Ear(queues=queues)
         self.worker = PipelineWorker(
             Pipeline([self.mouth, self.caller, self.ear]),
@@ -184,6 +188,9 @@ class Chain:
 
     async def send(self, *frames: Frame) -> None:
         for frame in frames:
+            if isinstance(frame, TurnFrame) and not frame.speculation:
+                while self.conversation.number < frame.turn:
+                    self.conversation.begin_turn(frame.question, time.monotonic(), None)
             await self.worker.queue_frame(frame)
 
     async def ask(self, question: str = "Where did she work?", turn: int = 1) -> DecisionFrame:
