@@ -87,15 +87,8 @@ class PushToTalk(FrameProcessor):
         await self._stop_waiting()
         self._held, self._released, self._speech = True, None, False
         self._texts.clear()
-        await self.push_frame(self._interruption())
+        await self.push_frame(InterruptionFrame())
         await self.push_frame(UserStartedSpeakingFrame())
-
-    def _interruption(self) -> InterruptionFrame:
-        interruption = InterruptionFrame()
-        if (turn := self._conversation.turn) is not None:
-            turn.interrupted = turn.interrupted or not turn.closed
-            interruption.metadata["turn"] = turn.number
-        return interruption
 
     async def _release(self) -> None:
         if not self._held:
@@ -128,8 +121,7 @@ class PushToTalk(FrameProcessor):
                 TurnFrame(turn=turn.number, question=turn.question, history=history)
             )
         else:
-            turn.closed = True
-            conversation.keep(turn)  # Whoever keeps the records ends the call in words.
+            conversation.close(turn)  # Whoever keeps the records ends the call in words.
 
     async def _give_up_waiting(self) -> None:
         await asyncio.sleep(TRANSCRIPT_SECS)
