@@ -33,6 +33,7 @@ from conversation.meter import Meter
 from conversation.records import CallRecord, StageCost, Tariff, TurnRecord, Used
 from conversation.turns import INPUT_SAMPLE_RATE, Conversation
 from evals.replay import virtual_time
+from examples.memory_transport import MemoryLine
 from knowledge.loading.document import load
 from ledger.log import query
 from ledger.money.prices import Prices
@@ -45,7 +46,6 @@ from processors.brain.contract import Brain
 from settings import Settings
 from tests.chain import CV, ScriptedBrain, ScriptedVoice
 from tests.ledger.records import ADA, keep
-from tests.transports.memory import MemoryLine
 
 ANSWER = "She studied at Vassar. Then she went to Yale."
 MODELS = {"deepgram": "nova-3", "claude": "claude-haiku-4-5", "elevenlabs": "eleven_flash_v2_5"}

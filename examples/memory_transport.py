@@ -1,4 +1,8 @@
-"""The least that a transport can be: it takes audio in, and plays in real time into memory."""
+"""The least that a transport can be: it takes audio in, and plays in real time into memory.
+
+``Call(MemoryLine(), engines, escalations)`` holds a call on it. Ledger, costs, heard text and
+recording need nothing of it.
+"""
 
 import asyncio
 from typing import Any
@@ -16,10 +20,12 @@ class MemoryInput(BaseInputTransport):
     """Where the caller's audio comes in."""
 
     async def start(self, frame: StartFrame) -> None:
+        """Take audio from now on."""
         await super().start(frame)
         await self.set_transport_ready(frame)
 
     async def hear(self, pcm: bytes) -> None:
+        """Take audio of the caller: PCM s16le, mono, 16 kHz."""
         await self.push_audio_frame(InputAudioRawFrame(pcm, INPUT_SAMPLE_RATE, 1))
 
 
@@ -31,10 +37,12 @@ class MemoryOutput(BaseOutputTransport):
         self.played = bytearray()
 
     async def start(self, frame: StartFrame) -> None:
+        """Play audio from now on."""
         await super().start(frame)
         await self.set_transport_ready(frame)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Play a piece, which takes as long as it is; pipecat's sender waits for that."""
         await asyncio.sleep(len(frame.audio) / 2 / frame.sample_rate)
         self.played += frame.audio
         return True
@@ -50,9 +58,11 @@ class MemoryTransport(BaseTransport):
         self.sink = MemoryOutput(params)
 
     def input(self) -> FrameProcessor:
+        """Where the caller's audio comes in."""
         return self.source
 
     def output(self) -> FrameProcessor:
+        """Where the voice goes out."""
         return self.sink
 
 
@@ -65,6 +75,7 @@ class MemoryLine:
         self.over = ""
 
     def transport(self, *_: Any) -> MemoryTransport:
+        """The call's transport."""
         return self.memory
 
     def record(self, *_: Any) -> None:
@@ -74,6 +85,7 @@ class MemoryLine:
         """The caller knows."""
 
     async def begin(self, *_: Any) -> None:
+        """Note that the call has begun."""
         self.begun.set()
 
     async def short(self, *_: Any) -> None:
@@ -83,4 +95,5 @@ class MemoryLine:
         """The caller hears it."""
 
     async def finish(self, reason: str, _message: str) -> None:
+        """Note why the call is over."""
         self.over = reason
