@@ -1,5 +1,7 @@
 """The document a caller asks: load it, section it, cite it."""
 
+import telemetry as telemetry  # before anything that has some  # isort: skip
+
 from knowledge.check.sensitive import topic_of
 from knowledge.check.support import supporting_lines, unsupported
 from knowledge.loading.document import Document, load

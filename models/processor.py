@@ -30,7 +30,7 @@ class Processor:
         features: What it has of SSE4.1, AVX2, AVX-512, AVX-VNNI, AVX-512 VNNI, NEON, dot product
             and I8MM; empty where the system does not tell.
         int8: How it multiplies int8: ``vnni`` and ``exact`` (ARM64) do not saturate, ``saturating``
-            does unless it is told not to, ``unknown`` is treated as if it did.
+            (x86 without VNNI) does unless it is told not to, ``unknown`` is treated as if it did.
         choice: In words: what is chosen because of that, and what it costs.
     """
 
@@ -43,7 +43,7 @@ class Processor:
 
 _CHOICES: dict[Int8, str] = {
     "vnni": "int8 by VNNI instructions, which do not saturate; nothing is given up",
-    "exact": "int8 by ARM's dot products, which do not saturate; nothing is given up",
+    "exact": "int8 by ARM's own instructions, which do not saturate; nothing is given up",
     "saturating": (
         "no VNNI: smart-turn runs on unsigned weights, lest products saturate "
         "(a third more CPU a verdict)"
@@ -74,7 +74,7 @@ def features(cpuinfo: Path = Path("/proc/cpuinfo"), *, machine: str = "") -> Pro
     int8: Int8 = "unknown"
     if architecture.lower() in ("aarch64", "arm64"):
         int8 = "exact"
-    elif words:
+    elif words and architecture.lower() in ("x86_64", "amd64", "i686", "i386"):
         int8 = "vnni" if words & {"avx_vnni", "avx512_vnni"} else "saturating"
     return Processor(
         architecture=architecture,

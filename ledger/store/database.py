@@ -190,7 +190,7 @@ def _in_words(address: URL) -> Iterator[None]:
 def _address(url: str) -> URL:
     try:
         address = make_url(url)
-    except ArgumentError:  # its text is not shown: there may be a password in it
+    except (ArgumentError, ValueError):  # its text is not shown: there may be a password in it
         raise DatabaseError(f"DATABASE_URL is no address; allowed: {_ALLOWED}.") from None
     if address.drivername in ("postgres", "postgresql"):
         address = address.set(drivername="postgresql+psycopg")

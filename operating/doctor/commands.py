@@ -60,26 +60,29 @@ Examples:
         cannot be read.
         """
         terminal = Console(stderr=True, highlight=False)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         status = terminal.status("looking")
+
+        def interrupted(*_: object) -> None:
+            status.stop()
+            terminal.print("viva: interrupted", style="red")
+            # A model that is still being loaded must not be waited for, nor be torn down under it:
+            # asyncio would join its thread.
+            os._exit(130)
+
+        signal.signal(signal.SIGINT, interrupted)
 
         def tell(text: str) -> None:
             if terminal.is_terminal:
                 status.update(escape(text))
                 status.start()
 
-        try:
-            findings = asyncio.run(examine(checks=checks, mail=mail, quick=quick, tell=tell))
-            status.stop()
-        except KeyboardInterrupt:
-            status.stop()
-            terminal.print("viva: interrupted", style="red")
-            # A model that is still being loaded must not be waited for, nor be torn down under it.
-            os._exit(130)
+        findings = asyncio.run(examine(checks=checks, mail=mail, quick=quick, tell=tell))
+        status.stop()
         code = exit_status(findings)
         if as_json:
             said = {"status": code, "findings": [asdict(one) for one in findings]}
-            typer.echo(json.dumps(said, indent=2, ensure_ascii=False))
+            # Names of files need not be UTF-8; escaped, they can always be written.
+            typer.echo(json.dumps(said, indent=2))
         else:
             console = Console(highlight=False)
             console.width = min(max(console.width, WIDTH), MOST_WIDTH)

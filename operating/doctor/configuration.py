@@ -100,12 +100,16 @@ def _names(field: str) -> tuple[str, ...]:
     return (field, *(one for one in choices if isinstance(one, str)))
 
 
+def _known() -> set[str]:
+    """The names of all settings, as the environment has them."""
+    return {one.upper() for field in Settings.model_fields for one in _names(field)}
+
+
 def _meant(name: str) -> str:
     """The setting whose name was mistyped, as far as that can be told; else empty."""
     if len(name) < len("PORT"):
         return ""
-    known = {one.upper() for field in Settings.model_fields for one in _names(field)}
-    mistakes = {one: DamerauLevenshtein.distance(name, one) for one in known}
+    mistakes = {one: DamerauLevenshtein.distance(name, one) for one in _known()}
     nearest = min(sorted(mistakes), key=mistakes.__getitem__)
     return nearest if 0 < mistakes[nearest] <= (1 if len(name) < LONG_CHARS else 2) else ""
 
@@ -126,6 +130,10 @@ def _env_file(path: Path) -> list[Finding]:
             detail = f"{shown} is no setting; it is left out"
             remedy = "Write it as NAME=value, a value with a space or # in quotes."
             findings.append(Finding(UNREADABLE, f"{path}, {shown}", "warning", detail, remedy))
+        elif line.key and line.value is None and name in _known():
+            detail = f"{name} in line {line.original.line} has no value; it is left out"
+            remedy = f"Write {name}=value, or leave the line out."
+            findings.append(Finding(UNREADABLE, str(path), "warning", detail, remedy))
         elif meant := _meant(name):
             detail = f"{name} in line {line.original.line} is the name of no setting"
             findings.append(

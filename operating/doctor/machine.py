@@ -265,7 +265,15 @@ def _permissions(folder: Path) -> list[Finding]:
     if os.name == "posix" and (mode := stat.S_IMODE(folder.stat().st_mode)) & 0o077:
         detail = f"{folder} is open to other users ({mode:o}); it holds what people said"
         found.append(Finding("disk", "permissions", "warning", detail, f"chmod 700 {folder}"))
-    foreign = sorted(one.name for one in folder.iterdir() if not os.access(one, os.W_OK))
+    try:
+        inside = [one for one in folder.iterdir() if not one.is_symlink()]
+    except OSError as error:
+        detail = f"{folder} cannot be listed: {error.strerror}"
+        found.append(Finding("disk", "listing", "problem", detail, f"chmod 700 {folder}"))
+        return found
+    foreign = sorted(
+        one.name for one in inside if one.name != "lost+found" and not os.access(one, os.W_OK)
+    )
     if foreign:
         detail = f"{', '.join(foreign[:4])} in {folder} cannot be written by this user"
         remedy = f"Give them to whoever runs Viva: chown -R USER {folder}"

@@ -61,7 +61,7 @@ async def examine(
         turn = await measure(settings, document, vendors, tell)
     except Exception as error:  # whatever it is, it would keep calls from being taken
         detail = f"cannot be run: {type(error).__name__}: {error}"
-        found = Finding("models", "a call", "problem", detail, "Run `make install` again.")
+        found = Finding("models", "a call", "problem", detail, _AGAIN)
         return [*checked.values(), found]
     speeds = {speed.model: speed for speed in turn.speeds}
     rows = [_row(name, checked[name], speeds.get(name)) for name in names]
@@ -82,7 +82,7 @@ async def check(names: Sequence[str], tell: Tell) -> list[Finding]:
             (found,) = await asyncio.to_thread(check_models, [name])
         except Exception as error:  # a model that is missing or broken raises what it likes
             detail = f"cannot be run: {type(error).__name__}: {error}"
-            remedy = "Run `make install` again."
+            remedy = _AGAIN
             findings.append(Finding("models", name, "problem", detail, remedy))
             continue
         remedy = "" if found.passed else _WRONG
@@ -91,8 +91,9 @@ async def check(names: Sequence[str], tell: Tell) -> list[Finding]:
     return findings
 
 
+_AGAIN = "Install anew: rm -rf .venv && make install."
 _WRONG = (
-    "Run `make install` again. If that changes nothing, its answers are wrong on this processor: "
+    f"{_AGAIN} If that changes nothing, its answers are wrong on this processor: "
     "choose a vendor in the cloud for this stage, and report what this table says."
 )
 

@@ -130,6 +130,8 @@ def test_a_model_whose_file_is_another_one_fails_its_check(monkeypatch: pytest.M
         ("x86_64", "model name : Core\nflags : sse4_1 avx2 avx_vnni", "vnni", "AVX-VNNI"),
         ("x86_64", "model name : AMD EPYC\nflags : sse4_1 avx2", "saturating", "AVX2"),
         ("aarch64", "Features : asimd asimddp i8mm", "exact", "dot product"),
+        ("aarch64", "Features : fp asimd evtstrm crc32", "exact", "NEON"),
+        ("s390x", "features : esan3 zarch vx", "unknown", ""),
         ("x86_64", "", "unknown", ""),
     ],
 )
