@@ -34,7 +34,8 @@ from evals.commands import score as score_commands
 from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
-from pipeline.vendors import STAGES, choose, of_stage
+from pipeline.choice import choose
+from pipeline.vendors import STAGES, of_stage
 from recording import commands as recording_commands
 from settings import Settings, SettingsError, example
 from version import viva_version

@@ -37,10 +37,11 @@ from operating.supervisor.peer_metrics import PeerMetrics
 from operating.supervisor.supervisor_client import SupervisorClient
 from operating.traces import Traces
 from pipeline.call import Call
+from pipeline.choice import Choice
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.loading import Loading
-from pipeline.vendors import Choice, Progress, Stage
+from pipeline.vendors import Progress, Stage
 from processors.pool import Pool
 from recording.writer import RecordingWriter
 from settings import Settings

@@ -1,12 +1,22 @@
-"""Every setting of Viva: one typed object, read from the environment and ``.env``."""
+"""Every setting of Viva: one typed object, read from the environment and ``.env``.
 
-from collections.abc import Sequence
+A vendor declares its settings in its file of :mod:`pipeline.vendors`; :class:`Settings` has them
+all.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar, get_args
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, create_model
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.vendor import MayBeRecorded, RecordedText, VendorSettings
+from pipeline.vendors import VENDORS
+
+Declared = TypeVar("Declared", bound=VendorSettings)
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -24,10 +34,10 @@ class SettingsError(Exception):
         self.names = tuple(names)
 
 
-class Settings(BaseSettings):
-    """The settings of one server; field names in capitals are the environment's names.
+class ServerSettings(BaseSettings):
+    """The settings that belong to no vendor; :class:`Settings` has these and the vendors'.
 
-    Times are in seconds.
+    Field names in capitals are the environment's names. Times are in seconds.
     """
 
     model_config = SettingsConfigDict(
@@ -52,49 +62,12 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="Where what must last is written.")
 
-    stt: str = Field("auto", description="Speech to text: a vendor's name; see `viva vendors`.")
-    brain: str = Field("auto", description="Who decides each turn; see `viva vendors`.")
-    tts: str = Field("auto", description="Text to speech; see `viva vendors`.")
-    vad: str = Field("auto", description="Voice activity; see `viva vendors`.")
-
-    deepgram_api_key: SecretStr | None = Field(None, description="Key of Deepgram.")
-    deepgram_base_url: str = Field("", description="Deepgram's address; empty: its cloud.")
-    deepgram_model: str = Field("nova-3", description="Deepgram's model.")
-    deepgram_language: str = Field("en-GB", description="What callers speak, for Deepgram.")
-    assemblyai_api_key: SecretStr | None = Field(None, description="Key of AssemblyAI.")
-    soniox_api_key: SecretStr | None = Field(None, description="Key of Soniox.")
-
-    anthropic_api_key: SecretStr | None = Field(None, description="Key of Anthropic.")
-    anthropic_base_url: str = Field("", description="Anthropic's address; empty: its cloud.")
-    claude_model: str = Field("claude-haiku-4-5", description="Claude's model.")
-    claude_cache_ttl: Literal["5m", "1h"] = Field(
-        "5m", description="How long Anthropic keeps the document in its prompt cache."
+    stt: RecordedText = Field(
+        "auto", description="Speech to text: a vendor's name; see `viva vendors`."
     )
-    brain_base_url: str = Field(
-        "", description="BRAIN=openai: the endpoint, such as http://127.0.0.1:11434/v1 (Ollama)."
-    )
-    brain_model: str = Field("", description="BRAIN=openai: the endpoint's model.")
-    brain_api_key: SecretStr | None = Field(
-        None, description="BRAIN=openai: the endpoint's key, where it wants one."
-    )
-    groq_api_key: SecretStr | None = Field(None, description="Key of Groq.")
-    groq_model: str = Field("openai/gpt-oss-20b", description="Groq's model.")
-    openrouter_api_key: SecretStr | None = Field(None, description="Key of OpenRouter.")
-    openrouter_model: str = Field("", description="OpenRouter's model.")
-
-    elevenlabs_api_key: SecretStr | None = Field(None, description="Key of ElevenLabs.")
-    elevenlabs_base_url: str = Field("", description="ElevenLabs' address; empty: its cloud.")
-    elevenlabs_model: str = Field("eleven_flash_v2_5", description="ElevenLabs' model.")
-    elevenlabs_voice_id: str = Field(
-        "JBFqnCBsd6RMkjVDRZzb", description="ElevenLabs' id of the voice."
-    )
-    tts_mode: Literal["stream", "whole"] = Field(
-        "stream",
-        description="ElevenLabs: speak while the answer is still being decided, or ask once for "
-        "the whole of it.",
-    )
-    cartesia_api_key: SecretStr | None = Field(None, description="Key of Cartesia.")
-    cartesia_voice_id: str = Field("", description="Cartesia's id of the voice.")
+    brain: RecordedText = Field("auto", description="Who decides each turn; see `viva vendors`.")
+    tts: RecordedText = Field("auto", description="Text to speech; see `viva vendors`.")
+    vad: RecordedText = Field("auto", description="Voice activity; see `viva vendors`.")
 
     vad_start_secs: Positive = Field(0.096, description="Speech this long starts a turn.")
     vad_stop_secs: Positive = Field(0.2, description="Silence this long stops the speech.")
@@ -231,12 +204,8 @@ class Settings(BaseSettings):
         5.0, description="Time for open calls to end politely, after that or Ctrl-C."
     )
 
-    whisper_workers: int = Field(2, ge=1, le=64, description="Recognitions at once (embedded STT).")
-    turn_workers: int = Field(1, ge=1, le=64, description="End-of-turn verdicts at once.")
-    hibari_workers: int = Field(1, ge=1, le=64, description="Syntheses at once (embedded TTS).")
-
     @classmethod
-    def load(cls, **overrides: Any) -> "Settings":
+    def load(cls, **overrides: Any) -> Self:
         """The settings of this process, with overrides by field name.
 
         Raises:
@@ -256,11 +225,50 @@ class Settings(BaseSettings):
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise SettingsError(f".env cannot be read: {reason}.") from None
 
+    def of(self, declared: type[Declared]) -> Declared:
+        """These settings, typed as a vendor's file declares them.
 
-def example() -> str:
+        Raises:
+            TypeError: No vendor that is found declares them.
+        """
+        own: object = self
+        if not isinstance(own, declared):
+            raise TypeError(f"{declared.__name__} are the settings of no vendor")
+        return own
+
+
+def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
+    """The class of all settings: the server's, and those that vendors declare.
+
+    Args:
+        declared: The vendors' classes; one that several share may occur several times.
+    """
+    # The last base's fields come first.
+    own = dict.fromkeys(one for one in declared if one is not VendorSettings)
+    bases: Any = (*reversed(own), ServerSettings)
+    made: type[ServerSettings] = create_model(
+        "Settings", __base__=bases, __module__=__name__, __doc__=_ALL
+    )
+    return made
+
+
+_ALL = """All settings of one server; a vendor's own are typed by :meth:`ServerSettings.of`."""
+
+if TYPE_CHECKING:
+    Settings: TypeAlias = ServerSettings
+else:
+    Settings = including(vendor.settings for vendor in VENDORS)
+
+
+def may_be_recorded(field: FieldInfo) -> bool:
+    """Whether recordings may hold the text of a setting: it is no secret, address or path."""
+    return any(isinstance(mark, MayBeRecorded) for mark in field.metadata)
+
+
+def example(settings: type[ServerSettings] = Settings) -> str:
     """The text of ``.env.example``: each setting with its default and meaning."""
     lines = ["# Every setting with its default. Copy to .env and uncomment what you change.", ""]
-    for name, field in Settings.model_fields.items():
+    for name, field in _in_order(settings):
         allowed = get_args(field.annotation)
         choices = (
             f" One of: {', '.join(allowed)}."
@@ -270,3 +278,12 @@ def example() -> str:
         default = "" if field.default is None else field.default
         lines += [f"# {field.description}{choices}", f"#{name.upper()}={default}", ""]
     return "\n".join(lines)
+
+
+def _in_order(settings: type[ServerSettings]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields: those of vendors after the settings by which vendors are chosen."""
+    fields, own = settings.model_fields, ServerSettings.model_fields
+    for name in own:
+        yield name, fields[name]
+        if name == "vad":
+            yield from ((other, fields[other]) for other in fields if other not in own)

@@ -34,8 +34,8 @@ from client.caller import Caller
 from client.wav import read_wav, write_wav
 from evals.replay import virtual_time
 from knowledge.loading.document import load
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import choose
 from processors.brain.speculation import Speculation
 from server import Server
 from settings import Settings

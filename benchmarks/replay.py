@@ -28,8 +28,8 @@ from client.caller import Caller
 from evals.replay import virtual_time
 from evals.replay.replay import Options, replay
 from knowledge.loading.document import load
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import choose
 from server import Server
 from settings import Settings
 

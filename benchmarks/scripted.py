@@ -40,7 +40,8 @@ from pipecat.services.tts_service import TTSService
 
 from client.wav import INPUT_RATE, OUTPUT_RATE, read_wav
 from conversation.frames import Usage
-from pipeline.vendors import Choice, Stage, Vendor, of_stage
+from pipeline.choice import Choice
+from pipeline.vendors import Stage, Vendor, of_stage
 from processors.brain.contract import ArgumentsDelta, BrainEvent, Question, ToolStart, UsageReport
 from processors.tts.speech_queue import SpeechQueue
 
@@ -348,8 +349,6 @@ def choices(*, turn_model: bool = False) -> dict[Stage, Choice]:
             label="scripted",
             kind="cloud",
             detail="keeps to a script",
-            missing=lambda _settings: "",
-            load=lambda _context, _progress: None,
             build=lambda _loaded, _context, build=build: build(),  # type: ignore[misc]
             model="scripted",
             ends_turns=stage == "stt" and not turn_model,

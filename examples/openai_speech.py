@@ -1,37 +1,44 @@
 """A service of pipecat's as a vendor: a voice behind OpenAI's ``/audio/speech``.
 
-``SPEECH_URL`` in the environment says where it is, ``SPEECH_KEY`` what it asks for.
+``SPEECH_URL`` says where it is, ``SPEECH_KEY`` what it asks for. As it stands the file is a vendor
+when it is copied into ``pipeline/vendors``.
 """
 
-import os
 from typing import Any
 
-from pipecat.services.openai.tts import OpenAITTSService
+from pydantic import Field, SecretStr
 
-from pipeline.vendors.vendor import Context, Vendor
-from processors.tts.speech_queue import SpeechQueue
-from settings import Settings
+from pipeline.vendor import Context, Vendor, VendorSettings, secret
 
 MODEL = "gpt-4o-mini-tts"
 SAMPLE_RATE = 24_000
 
 
-class OpenAISpeech(SpeechQueue, OpenAITTSService):
-    """pipecat's service with Viva's queue in front.
+class SpeechSettings(VendorSettings):
+    """The settings of the endpoint."""
 
-    The queue is what a vendor's own class inherits, first: words that an interruption has overtaken
-    are not spoken, and another voice can take over what was not.
-    """
-
-
-def _missing(_: Settings) -> str:
-    return "" if os.environ.get("SPEECH_URL") else "not set: SPEECH_URL"
+    speech_url: str = Field("", description="Address of the speech endpoint.")
+    speech_key: SecretStr | None = Field(None, description="Key of the speech endpoint.")
 
 
-def _build(_engine: Any, _context: Context) -> OpenAISpeech:
+def build(_: Any, context: Context) -> Any:
+    """One call's voice."""
+    # Not at the top: the settings read this file long before anybody speaks.
+    from pipecat.services.openai.tts import OpenAITTSService
+
+    from processors.tts.speech_queue import SpeechQueue
+
+    class OpenAISpeech(SpeechQueue, OpenAITTSService):
+        """pipecat's service with Viva's queue in front.
+
+        The queue is what a vendor's own class inherits, first: words that an interruption has
+        overtaken are not spoken, and another voice can take over what was not.
+        """
+
+    own = context.settings.of(SpeechSettings)
     return OpenAISpeech(
-        api_key=os.environ.get("SPEECH_KEY", "none"),
-        base_url=os.environ["SPEECH_URL"],
+        api_key=secret(own.speech_key) or "none",
+        base_url=own.speech_url,
         sample_rate=SAMPLE_RATE,
         settings=OpenAITTSService.Settings(model=MODEL, voice="alloy"),
     )
@@ -43,10 +50,10 @@ VENDOR = Vendor(
     label="Speech endpoint",
     kind="cloud",
     detail="a voice behind an endpoint that speaks OpenAI's audio API",
-    missing=_missing,
-    load=lambda _context, _progress: None,
-    build=_build,
-    automatic=False,
-    checked="construction",
+    settings=SpeechSettings,
+    required=("speech_url",),
+    build=build,
     model=MODEL,
+    unpriced="it depends on whose endpoint it is",
+    checked="construction",
 )

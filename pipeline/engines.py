@@ -13,7 +13,8 @@ from conversation.meter import Meter
 from conversation.records import Tariff
 from knowledge.check.support import prepare
 from knowledge.loading.document import Document
-from pipeline.vendors import STAGES, Choice, Context, Progress, Stage, Vendor
+from pipeline.choice import Choice
+from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
 from processors.brain.contract import Brain
 from processors.brain.failover import BackoffRegistry, FailoverBrain
 from processors.brain.speculation import Speculation

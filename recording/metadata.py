@@ -8,27 +8,8 @@ from typing import Any, Literal, get_args
 from pydantic import SecretStr
 
 from recording.mcap_file import FORMAT
-from settings import Settings
+from settings import Settings, may_be_recorded
 from version import viva_version
-
-_TEXTS = frozenset(
-    {
-        "stt",
-        "brain",
-        "tts",
-        "vad",
-        "deepgram_model",
-        "deepgram_language",
-        "claude_model",
-        "brain_model",
-        "groq_model",
-        "openrouter_model",
-        "elevenlabs_model",
-        "elevenlabs_voice_id",
-        "cartesia_voice_id",
-    }
-)
-"""Settings of any text that hold neither a secret nor an address nor a place on this machine."""
 
 _LEFT_OUT = frozenset({"port"})
 
@@ -39,7 +20,8 @@ def plain_settings(settings: Settings) -> dict[str, Any]:
     return {
         name: value
         for name, value in sorted(settings.model_dump(mode="json").items())
-        if name in _TEXTS or (name not in _LEFT_OUT and not _may_hold_text(fields[name].annotation))
+        if may_be_recorded(fields[name])
+        or (name not in _LEFT_OUT and not _may_hold_text(fields[name].annotation))
     }
 
 

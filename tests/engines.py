@@ -9,9 +9,10 @@ import pytest
 
 from knowledge.check.support import prepare
 from knowledge.loading.document import Document, load
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import Context, choose
-from pipeline.vendors.embedded import EMBEDDED, EmbeddedVad
+from pipeline.vendors import VENDORS, Context
+from pipeline.vendors.silero import EmbeddedVad
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.speculation import Speculation
 from processors.stt.whisper_engine import WhisperEngine
@@ -32,7 +33,7 @@ def context() -> Context:
 
 def loaded(name: str) -> Any:
     """What an embedded vendor's ``load`` gives."""
-    vendor = next(one for one in EMBEDDED if one.name == name)
+    vendor = next(one for one in VENDORS if one.name == name)
     return vendor.load(context(), lambda _what, share: SHARES[name].append(share))
 
 

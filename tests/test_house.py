@@ -1,12 +1,15 @@
 """Rules of the code base that no linter knows."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from pipeline.vendors import STAGES, choose
+from pipeline.choice import choose
+from pipeline.vendors import STAGES
 from settings import Settings, SettingsError, example
 
 LAYERS = (
@@ -38,8 +41,21 @@ def test_nothing_below_imports_the_server_or_the_command() -> None:
             assert not above & imported(module), module
 
 
-def test_settings_import_nothing_of_viva() -> None:
-    assert not {*LAYERS, "cli", "server"} & imported(Path("settings.py"))
+def test_settings_import_nothing_of_viva_but_what_vendors_declare() -> None:
+    script = "import sys, settings; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    vendors = {name for name in loaded if name.split(".")[:2] == ["pipeline", "vendors"]}
+    assert len(vendors) > 10
+    packages = {name.split(".")[0] for name in loaded}
+    assert not ({*LAYERS, "cli", "server"} - {"pipeline"}) & packages
+    assert {name for name in loaded if name.startswith("pipeline")} == {
+        *vendors, "pipeline", "pipeline.vendor",
+    }  # fmt: skip
+    # Nor the frameworks and SDKs that take seconds.
+    assert not {"pipecat", "numpy", "anthropic", "openai", "deepgram", "elevenlabs"} & packages
 
 
 def test_every_package_is_built() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from loguru import logger
 
 from knowledge.loading.document import load
-from pipeline.vendors import choose
+from pipeline.choice import choose
 from server import Server
 from settings import Settings
 

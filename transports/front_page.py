@@ -8,7 +8,8 @@ from aiohttp import web
 
 from conversation.records import Caller, in_micros
 from knowledge.loading.document import Document
-from pipeline.vendors import STAGES, Choice, Stage
+from pipeline.choice import Choice
+from pipeline.vendors import STAGES, Stage
 from settings import Settings
 
 WEB = Path(__file__).parents[1] / "web"

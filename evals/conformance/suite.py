@@ -28,8 +28,9 @@ from evals.conformance.tts import TTS_CHECKS
 from knowledge.check.support import prepare
 from knowledge.loading.document import Document
 from models.checks import check_models
+from pipeline.choice import Choice
 from pipeline.engines import Engines
-from pipeline.vendors import STAGES, VENDORS, Choice, Context, Stage, Vendor
+from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
 from settings import Settings
 
 LOAD_SECS = 120.0

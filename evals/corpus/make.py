@@ -25,8 +25,8 @@ from evals.corpus.packing import pack
 from evals.corpus.scenario import HERE, Scenario, ScenarioError, load
 from evals.replay import virtual_time
 from knowledge.loading.document import load as load_document
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import choose
 from recording.recording import Recording
 from server import Server
 from settings import Settings

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, partial
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -32,13 +31,13 @@ from evals.replay.virtual_time import VirtualTimeLoop
 from evals.replay.voice import ReplayedVoice, Takes
 from knowledge.check.support import prepare
 from knowledge.loading.document import Document, load
-from ledger.money.price_table import Price
-from ledger.money.price_table import read as read_prices
-from ledger.money.prices import FILE, Prices
+from ledger.money.price_table import shipped
+from ledger.money.prices import Prices
 from pipeline.call import Call, Terms
+from pipeline.choice import Choice, choose
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
-from pipeline.vendors import STAGES, VENDORS, Choice, Context, Stage, Vendor, choose
+from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
 from recording.message import Message
 from recording.recorder import Recorder, RecordingTarget
 from recording.recording import Recording
@@ -269,11 +268,14 @@ class _Session:
     def _settings_of(self) -> Settings:
         # What the recording says of a vendor that did nothing in it is nobody's choice.
         used = set(self._recording.vendors.values())
-        others = tuple(f"{one.prefix}_" for one in VENDORS if one.name not in used)
+        used_settings = {
+            name for one in VENDORS if one.name in used for name in one.settings.model_fields
+        }
+        others = {name for one in VENDORS for name in one.settings.model_fields} - used_settings
         recorded = {
             name: value
             for name, value in self._recording.settings.items()
-            if name in Settings.model_fields and name not in STAGES and not name.startswith(others)
+            if name in Settings.model_fields and name not in STAGES and name not in others
         }
         try:
             return _with(recorded, self._options.overrides, self._vendors)
@@ -314,8 +316,6 @@ class _Session:
             label=f"{name}, as recorded",
             kind="cloud" if stage == "brain" and self._begin.data["preemptive"] else "embedded",
             detail="what it gave in the recording",
-            missing=lambda _settings: "",
-            load=lambda _context, _progress: None,
             build=partial(self._build, stage, caller),
             ends_turns=stage == "stt" and self._begin.data["ending"] == "recogniser",
             model=recording.models.get(name, ""),
@@ -357,11 +357,6 @@ def _document(knowledge: str | None) -> Document:
     return document
 
 
-@cache
-def _price_table() -> tuple[Price, ...]:
-    return read_prices(resources.files("ledger.money").joinpath(FILE).read_text("utf-8"), FILE)
-
-
 def _prices(started_at: float) -> Prices:
     """What vendors charged when the call was made."""
-    return Prices(_price_table(), clock=lambda: started_at)
+    return Prices(shipped(), clock=lambda: started_at)

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from evals.replay.virtual_time import VirtualTimeLoop
 from knowledge.loading.document import Document
-from pipeline.vendors import STAGES, Context, Stage, Vendor, choose
+from pipeline.choice import choose
+from pipeline.vendors import STAGES, Context, Stage, Vendor
 from processors.brain.contract import Brain, BrainEvent, Question
 from recording.metadata import plain_settings
 from settings import Settings

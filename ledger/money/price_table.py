@@ -1,22 +1,25 @@
-"""A price table: the entries of a ``prices.toml``, each read, checked and explained."""
+"""Price tables: the vendors' own, and the entries of a ``prices.toml``, checked and explained."""
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, Literal
 
 from conversation.records import MICROS
+from pipeline.vendor import Price, PricedBy
 from pipeline.vendors import VENDORS
 from settings import SettingsError
 
 Ttl = Literal["5m", "1h"]
 """How long a vendor keeps what is written to its cache."""
 
-_PER: Mapping[str, tuple[str, int]] = {
+Table = Mapping[str, Sequence[Price]]
+"""Prices by the vendor's name in settings."""
+
+_PER: Mapping[PricedBy, tuple[str, int]] = {
     "per_million_input_tokens": ("input_tokens", 1_000_000),
     "per_million_output_tokens": ("output_tokens", 1_000_000),
     "per_million_cache_read_tokens": ("cache_read_tokens", 1_000_000),
@@ -35,53 +38,37 @@ class PriceError(SettingsError):
     """A price table cannot be used; the text names the entry, the field and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What one vendor charges for some of its models from a day on.
+def shipped() -> Table:
+    """What vendors charge as their files say, see :mod:`pipeline.vendors`."""
+    return {vendor.name: vendor.prices for vendor in VENDORS}
 
-    Parameters:
-        vendor: The vendor's name in settings.
-        models: Its models; one that ends in ``*`` stands for all that begin so.
-        since: The first day on which it is in force.
-        source: Where it is published.
-        usd: US dollars by the table's field, such as ``per_thousand_characters``.
-        free: Whether nothing is charged.
+
+def fit(price: Price, model: str) -> int:
+    """How closely a price is meant for a model; 0 when it is not."""
+    if model in price.models:
+        return len(model) + 2
+    prefixes = [one[:-1] for one in price.models if one.endswith("*")]
+    return max((len(one) + 1 for one in prefixes if model.startswith(one)), default=0)
+
+
+def rates(price: Price, cache_ttl: Ttl) -> dict[str, Fraction]:
+    """Micro-dollars for one of each unit of :class:`~conversation.records.Used`.
+
+    A vendor that has no price for its cache charges what it reads and writes as input.
     """
-
-    vendor: str
-    models: tuple[str, ...]
-    since: date
-    source: str
-    usd: Mapping[str, Decimal]
-    free: bool = False
-
-    def fit(self, vendor: str, model: str) -> int:
-        """How closely it is meant for a model; 0 when it is not."""
-        if vendor != self.vendor:
-            return 0
-        if model in self.models:
-            return len(model) + 2
-        prefixes = [one[:-1] for one in self.models if one.endswith("*")]
-        return max((len(one) + 1 for one in prefixes if model.startswith(one)), default=0)
-
-    def rates(self, cache_ttl: Ttl) -> dict[str, Fraction]:
-        """Micro-dollars for one of each unit of :class:`~conversation.records.Used`.
-
-        A vendor that has no price for its cache charges what it reads and writes as input.
-        """
-        other = "1h" if cache_ttl == "5m" else "5m"
-        rates = {
-            unit: Fraction(self.usd[field]) * MICROS / per
-            for field, (unit, per) in _PER.items()
-            if field in self.usd and not field.endswith(other)
-        }
-        if "input_tokens" in rates:
-            for unit in _OF_CACHES:
-                rates.setdefault(unit, rates["input_tokens"])
-        return rates
+    other = "1h" if cache_ttl == "5m" else "5m"
+    rates = {
+        unit: Fraction(price.usd[field]) * MICROS / per
+        for field, (unit, per) in _PER.items()
+        if field in price.usd and not field.endswith(other)
+    }
+    if "input_tokens" in rates:
+        for unit in _OF_CACHES:
+            rates.setdefault(unit, rates["input_tokens"])
+    return rates
 
 
-def read(text: str, name: str) -> tuple[Price, ...]:
+def read(text: str, name: str) -> Table:
     """The entries of a table.
 
     Args:
@@ -101,10 +88,14 @@ def read(text: str, name: str) -> tuple[Price, ...]:
             f"{name} has {', '.join(table) or 'price'} at its top; allowed: entries that begin "
             "with [[price]]."
         )
-    return tuple(_entry(entry, f"{name}, entry {at}") for at, entry in enumerate(entries, 1))
+    prices: dict[str, list[Price]] = {}
+    for at, entry in enumerate(entries, 1):
+        vendor, price = _entry(entry, f"{name}, entry {at}")
+        prices.setdefault(vendor, []).append(price)
+    return prices
 
 
-def _entry(entry: Any, name: str) -> Price:
+def _entry(entry: Any, name: str) -> tuple[str, Price]:
     if not isinstance(entry, dict):
         raise PriceError(f"{name} is {entry!r}; allowed: entries that begin with [[price]].")
     if unknown := [field for field in entry if field not in (*_DESCRIBING, *_PER)]:
@@ -128,7 +119,7 @@ def _entry(entry: Any, name: str) -> Price:
             f"{name}: free = {json.dumps(free, default=str)} with {len(usd)} prices; allowed: "
             "free = true, or at least one price."
         )
-    return Price(vendor, tuple(models), since, source, usd, free)
+    return vendor, Price(since, source, usd, tuple(models), free)
 
 
 def _text(entry: Mapping[str, Any], field: str, name: str) -> str:

@@ -8,39 +8,41 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 
 from conversation.records import Used
-from ledger.money.price_table import Price, PriceError, Ttl, read
-from pipeline.vendors import Choice, Stage, Vendor
+from ledger.money.price_table import PriceError, Table, Ttl, fit, rates, read, shipped
+from pipeline.choice import Choice
+from pipeline.vendor import PricedBy
+from pipeline.vendors import Price, Stage, Vendor
+from pipeline.vendors.claude import ClaudeSettings
 from settings import Settings, SettingsError
 
-__all__ = ["Price", "PriceError", "Prices", "check_prices"]
+__all__ = ["PriceError", "Prices", "check_prices"]
 
 FILE = "prices.toml"
-"""The table's name, here and in ``DATA_DIR``."""
+"""The name of an operator's table in ``DATA_DIR``."""
 
 
 class Prices:
     """A price table; a :class:`~conversation.records.Tariff`.
 
     Parameters:
-        prices: Its entries; of those that fit equally well, the latest is in force.
-        own: The operator's entries, which come before all others.
+        prices: Its prices; of those that fit equally well, the latest is in force.
+        own: The operator's, which come before all others.
         cache_ttl: How long what is written to a cache is kept: it has a price by that.
         clock: Unix seconds.
     """
 
     def __init__(
         self,
-        prices: Iterable[Price],
+        prices: Table,
         *,
-        own: Iterable[Price] = (),
+        own: Table | None = None,
         cache_ttl: Ttl = "5m",
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self._tables = (tuple(own), tuple(prices))
+        self._tables = (own or {}, prices)
         self._cache_ttl = cache_ttl
         self._clock = clock or time.time
 
@@ -52,7 +54,7 @@ class Prices:
         cache_ttl: Ttl = "5m",
         clock: Callable[[], float] | None = None,
     ) -> "Prices":
-        """The table that comes with Viva, and an operator's.
+        """The vendors' published prices, and an operator's own.
 
         Args:
             path: The operator's table; ``None`` for none.
@@ -62,14 +64,13 @@ class Prices:
         Raises:
             PriceError: A table cannot be used.
         """
-        shipped = resources.files("ledger.money").joinpath(FILE).read_text(encoding="utf-8")
-        own: tuple[Price, ...] = ()
+        own: Table | None = None
         if path is not None:
             try:
                 own = read(path.read_text(encoding="utf-8"), str(path))
             except (OSError, UnicodeDecodeError) as error:
                 raise PriceError(f"{path} cannot be read: {error}.") from None
-        return cls(read(shipped, f"ledger/{FILE}"), own=own, cache_ttl=cache_ttl, clock=clock)
+        return cls(shipped(), own=own, cache_ttl=cache_ttl, clock=clock)
 
     @classmethod
     def of(cls, settings: Settings, *, clock: Callable[[], float] | None = None) -> "Prices":
@@ -80,7 +81,8 @@ class Prices:
         """
         path = settings.data_dir / FILE
         own = path if path.exists() else None
-        return cls.load(own, cache_ttl=settings.claude_cache_ttl, clock=clock)
+        cache_ttl = settings.of(ClaudeSettings).claude_cache_ttl
+        return cls.load(own, cache_ttl=cache_ttl, clock=clock)
 
     @property
     def today(self) -> date:
@@ -89,16 +91,16 @@ class Prices:
 
     @property
     def newest(self) -> date:
-        """The last day from which one of the table's own entries is in force."""
-        return max(one.since for one in self._tables[1])
+        """The last day from which one of the published prices is in force."""
+        return max(one.since for prices in self._tables[1].values() for one in prices)
 
     def price(self, vendor: str, model: str, day: date | None = None) -> Price | None:
         """The price in force on a day, today by default; ``None`` when there is none."""
         day = day or self.today
         for table in self._tables:
-            fitting = [one for one in table if one.fit(vendor, model) and one.since <= day]
+            fitting = [one for one in table.get(vendor, ()) if fit(one, model) and one.since <= day]
             if fitting:
-                return max(fitting, key=lambda one: (one.fit(vendor, model), one.since))
+                return max(fitting, key=lambda one: (fit(one, model), one.since))
         return None
 
     def cost(self, vendor: str, model: str, used: Used) -> int:
@@ -112,9 +114,9 @@ class Prices:
         price = self.price(vendor, model)
         if price is None:
             return 0
-        rates = price.rates(self._cache_ttl)
+        charged = rates(price, self._cache_ttl).items()
         cost = sum(
-            (Fraction(str(getattr(used, unit))) * rate for unit, rate in rates.items()), Fraction()
+            (Fraction(str(getattr(used, unit))) * rate for unit, rate in charged), Fraction()
         )
         return (2 * cost.numerator + cost.denominator) // (2 * cost.denominator)
 
@@ -139,7 +141,7 @@ class Prices:
                     )
         return troubles
 
-    def _needed(self, stage: Stage, vendor: Vendor) -> tuple[str, ...]:
+    def _needed(self, stage: Stage, vendor: Vendor) -> tuple[PricedBy, ...]:
         """The fields that a stage's use is charged by."""
         if stage == "vad":
             return ()
@@ -147,9 +149,13 @@ class Prices:
             return ("per_minute_of_audio",)
         if stage == "tts":
             return ("per_thousand_characters",)
-        tokens: tuple[str, ...] = ("per_million_input_tokens", "per_million_output_tokens")
-        if vendor.name == "claude":
-            written = f"per_million_cache_write_tokens_{self._cache_ttl}"
+        tokens: tuple[PricedBy, ...] = ("per_million_input_tokens", "per_million_output_tokens")
+        if vendor.caches_from is not None:
+            written: PricedBy = (
+                "per_million_cache_write_tokens_5m"
+                if self._cache_ttl == "5m"
+                else "per_million_cache_write_tokens_1h"
+            )
             tokens += ("per_million_cache_read_tokens", written)
         return tokens
 

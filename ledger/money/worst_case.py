@@ -13,7 +13,9 @@ from conversation.records import MICROS, Used, in_micros
 from knowledge.loading.document import Document
 from ledger.money.prices import Prices
 from pipeline.call import CANCEL_TIMEOUT_SECS, LAST_WORDS_SECS, START_TIMEOUT_SECS
-from pipeline.vendors import Choice, Stage, Vendor
+from pipeline.choice import Choice
+from pipeline.vendors import Stage, Vendor
+from pipeline.vendors.elevenlabs import ElevenLabsSettings
 from processors.brain.cached_prompt import (
     CHARS_PER_TOKEN_AT_MOST,
     MARGIN,
@@ -98,7 +100,7 @@ def reckon(
     early = settings.preemptive != "off"
 
     longest = 2 * NOTICE_CHARS + max(_longest_answer(one, document) for one in brains)
-    if settings.tts_mode == "whole":
+    if settings.of(ElevenLabsSettings).tts_mode == "whole":
         longest *= WHOLE_ANSWER_ATTEMPTS
     turn = sum(rates.heard(one, secs + SENT_AGAIN_SECS) for one in listeners)
     turn += sum(rates.said(one, longest + NOTICE_CHARS) for one in voices)
@@ -190,10 +192,8 @@ class _Rates:
         text = prompt(self._document)
         around = sum(len(str(tool)) for tool in tools(self._document))
         cached = False
-        if brain.name == "claude":
-            from processors.brain.claude import minimum_tokens
-
-            minimum = minimum_tokens(brain.model_of(self._settings))
+        if brain.caches_from is not None:
+            minimum = brain.caches_from(brain.model_of(self._settings))
             for restated in restatements(self._document):
                 if estimated_tokens(len(text) + around, low=True) >= math.ceil(minimum * MARGIN):
                     break

@@ -16,7 +16,9 @@ from knowledge.loading.document import Document, DocumentError, load
 from ledger.money.prices import PriceError, Prices, check_prices
 from ledger.store.database import Database, DatabaseError
 from operating.doctor.finding import Finding
-from pipeline.vendors import STAGES, Choice, Stage, choose_for
+from pipeline.choice import Choice, choose_for
+from pipeline.vendors import STAGES, Stage
+from pipeline.vendors.claude import ClaudeSettings
 from settings import Settings, SettingsError
 
 ENV_FILE = Path(".env")
@@ -199,7 +201,7 @@ def _keys(settings: Settings, choices: Mapping[Stage, Choice]) -> list[Finding]:
             detail = "has a space, a quote or a sign in it that no key has"
             remedy = f"Copy {name.upper()} again, the key and nothing else."
             findings.append(Finding("vendors", name.upper(), "problem", detail, remedy))
-        elif not _is_used(name, settings, choices):
+        elif not _is_used(name, choices):
             unused.append(name.upper())
     if unused:
         detail = f"set, and used by no stage: {', '.join(unused)}"
@@ -216,15 +218,12 @@ def _keys(settings: Settings, choices: Mapping[Stage, Choice]) -> list[Finding]:
     return findings
 
 
-def _is_used(key: str, settings: Settings, choices: Mapping[Stage, Choice]) -> bool:
-    """Whether somebody who is chosen needs a key, or may take it."""
+def _is_used(key: str, choices: Mapping[Stage, Choice]) -> bool:
+    """Whether a vendor that is chosen takes a key."""
     if key == "resend_api_key":
         return True
-    without = settings.model_copy(update={key: None})
     chosen = [vendor for choice in choices.values() for vendor in choice.vendors]
-    return any(
-        one.missing(without) or (key == "brain_api_key" and one.name == "openai") for one in chosen
-    )
+    return any(key in vendor.settings.model_fields for vendor in chosen)
 
 
 def document(settings: Settings) -> tuple[Document | None, list[Finding]]:
@@ -252,7 +251,7 @@ def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices,
         table = Prices.of(settings)
     except PriceError as error:
         remedy = f"Correct {settings.data_dir / 'prices.toml'}, or remove it."
-        shipped = Prices.load(cache_ttl=settings.claude_cache_ttl)
+        shipped = Prices.load(cache_ttl=settings.of(ClaudeSettings).claude_cache_ttl)
         return shipped, [Finding("money", "prices", "problem", str(error), remedy)]
     try:
         check_prices(table, choices, settings)

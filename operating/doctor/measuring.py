@@ -20,6 +20,9 @@ import soxr
 from knowledge.loading.document import Document
 from operating.doctor.finding import State
 from pipeline.vendors import VENDORS, Context, Vendor
+from pipeline.vendors.hibari import HibariSettings
+from pipeline.vendors.silero import SileroSettings
+from pipeline.vendors.whisper import WhisperSettings
 from settings import Settings
 
 Samples = npt.NDArray[np.float32]
@@ -211,7 +214,10 @@ class _Measuring:
 
     async def _recognise(self, question: Samples) -> None:
         """A question's final transcript, and the interim ones that come while it is spoken."""
-        engine, threads = self._loaded["whisper"], self._settings.whisper_workers
+        engine, threads = (
+            self._loaded["whisper"],
+            self._settings.of(WhisperSettings).whisper_workers,
+        )
         secs = len(question) / INPUT_RATE
         limits = Limits(1.0, self._settings.transcript_timeout_secs)
         final = Speed("whisper", f"to hear {secs:.1f} s", limits, threads, "WHISPER_WORKERS")
@@ -226,7 +232,7 @@ class _Measuring:
 
     async def _speak(self, answer: str) -> Speed:
         """An answer, a second of which is a job."""
-        threads = self._settings.hibari_workers
+        threads = self._settings.of(HibariSettings).hibari_workers
         limits = Limits(0.7, 1.0)
         speed = Speed("hibari", "to speak for 1 s", limits, threads, "HIBARI_WORKERS")
         pcm = b"".join(await self._take(speed, lambda: self._say(answer), 2))
@@ -253,7 +259,7 @@ class _Measuring:
         vad.wall = [secs / number for secs in vad.wall]
         vad.cpu = [secs / number for secs in vad.cpu]
         vad.jobs = turn_secs / WINDOW_SECS
-        limits, threads = Limits(0.25, 1.0), self._settings.turn_workers
+        limits, threads = Limits(0.25, 1.0), self._settings.of(SileroSettings).turn_workers
         end = Speed("smart-turn", "to judge the end", limits, threads, "TURN_WORKERS")
         likely = await self._take(end, lambda: engine.smart_turn.probability(question), 3)
         end.note = f"finished: {likely:.2f}"

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from knowledge.loading.document import Document
 from operating.doctor.finding import Finding, State, worst
 from operating.doctor.measuring import CARRYING_CPU, Speed, Tell, Turn, measure
-from pipeline.vendors import VENDORS, Choice, Stage, Vendor
+from pipeline.choice import Choice
+from pipeline.vendors import VENDORS, Stage, Vendor
 from settings import Settings
 
 MODELS: Mapping[str, Stage] = {

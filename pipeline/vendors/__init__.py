@@ -1,17 +1,56 @@
-"""The vendors: who can do each stage of a call, and who is chosen."""
+"""The vendors: who can do each stage of a call. A file declares one, as its ``VENDOR``.
 
-from pipeline.vendors.choice import VENDORS, Choice, choose, choose_for, of_stage
-from pipeline.vendors.vendor import STAGES, Context, Progress, Stage, Vendor
+To add one, add its file here, :mod:`pipeline.vendors.cartesia` is a short one, and its test. It
+names its settings, its prices, and how it is made; ``.env.example``, the settings, the price table
+and ``viva vendors`` read them from there.
+"""
+
+from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
+
+from pipeline.vendor import STAGES, Context, Price, Progress, Stage, Vendor, VendorSettings
 
 __all__ = [
     "STAGES",
     "VENDORS",
-    "Choice",
     "Context",
+    "Price",
     "Progress",
     "Stage",
     "Vendor",
-    "choose",
-    "choose_for",
+    "VendorSettings",
+    "find_vendors",
     "of_stage",
 ]
+
+_BY_NAME_ONLY = 50
+
+
+def find_vendors(package: str, folders: Iterable[str]) -> tuple[Vendor, ...]:
+    """The vendors that a package's files declare: by stage, then as ``auto`` tries them.
+
+    Args:
+        package: The package's name.
+        folders: Where its files are, its ``__path__``.
+
+    Raises:
+        AttributeError: A file declares no ``VENDOR``.
+    """
+    names = [module.name for module in iter_modules(folders)]
+    vendors: list[Vendor] = [import_module(f"{package}.{name}").VENDOR for name in names]
+
+    def place(vendor: Vendor) -> tuple[int, int, str]:
+        auto = _BY_NAME_ONLY if vendor.auto is None else vendor.auto
+        return STAGES.index(vendor.stage), auto, vendor.name
+
+    return tuple(sorted(vendors, key=place))
+
+
+VENDORS: tuple[Vendor, ...] = find_vendors(__name__, __path__)
+"""Every vendor."""
+
+
+def of_stage(stage: Stage) -> tuple[Vendor, ...]:
+    """The vendors that can do a stage, in the order in which ``auto`` tries them."""
+    return tuple(vendor for vendor in VENDORS if vendor.stage == stage)

@@ -1,7 +1,7 @@
-"""Voices that are used as pipecat has them: what Viva asks of each."""
+"""Voices that are used as pipecat has them: what Viva adds to each."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from pipecat.frames.frames import (
     AggregatedTextFrame,
@@ -9,8 +9,6 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSStoppedFrame,
 )
-from pipecat.services.cartesia.tts import CartesiaTTSService
-from pipecat.services.deepgram.tts import DeepgramTTSService
 from pipecat.services.tts_service import TTSService
 from pipecat.utils.context.word_timestamp_tracker import WordTimestamp
 
@@ -22,45 +20,17 @@ logging.getLogger("websockets.client").setLevel(logging.INFO)
 
 SAMPLE_RATE = 24_000
 
-CARTESIA_URL = "wss://api.cartesia.ai/tts/websocket"
-DEEPGRAM_URL = "wss://api.deepgram.com"
-AURA_VOICE = "aura-2-helena-en"
 
+def placed(service: type[TTSService]) -> type[TTSService]:
+    """A service of pipecat's that passes each sentence on with the audio that speaks it.
 
-def cartesia(
-    *, api_key: str, voice_id: str, model: str = "sonic-3.6", url: str = CARTESIA_URL
-) -> TTSService:
-    """Cartesia's voice for one call; it says when each word begins.
+    Where a sentence begins is told by the words that the service times, or estimated from its
+    letters.
 
     Args:
-        api_key: Its key.
-        voice_id: Its id of the voice.
-        model: Its id of the model.
-        url: Its address.
+        service: The class of one that speaks an answer in one context.
     """
-    return _Cartesia(
-        api_key=api_key,
-        url=url,
-        sample_rate=SAMPLE_RATE,
-        append_trailing_space=True,  # It joins an answer's texts as they are.
-        settings=CartesiaTTSService.Settings(model=model, voice=voice_id),
-    )
-
-
-def aura(*, api_key: str, voice: str = AURA_VOICE, url: str = DEEPGRAM_URL) -> TTSService:
-    """Deepgram's Aura for one call; where a sentence begins is estimated from its letters.
-
-    Args:
-        api_key: Deepgram's key.
-        voice: The voice, which names the model too.
-        url: Its address, without a path.
-    """
-    return _Aura(
-        api_key=api_key,
-        base_url=url,
-        sample_rate=SAMPLE_RATE,
-        settings=DeepgramTTSService.Settings(voice=voice),
-    )
+    return cast("type[TTSService]", type(service.__name__, (_Placed, service), {}))
 
 
 class _Placed(TimedSpeech):
@@ -121,11 +91,3 @@ class _Placed(TimedSpeech):
         """Forget it."""
         self._timelines.pop(context_id, None)
         await super().on_audio_context_completed(context_id)
-
-
-class _Cartesia(_Placed, CartesiaTTSService):
-    pass
-
-
-class _Aura(_Placed, DeepgramTTSService):
-    pass

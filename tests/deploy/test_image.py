@@ -70,7 +70,11 @@ def test_all_that_a_server_needs_is_sent_to_the_build_and_nothing_else() -> None
         assert f"{package.replace('.', '/')}/__init__.py" in files, package
     for module in setup["py-modules"]:
         assert f"{module}.py" in files
-    for wanted in ("web/call/index.html", "ledger/money/prices.toml", "knowledge/grace-hopper.md"):
+    for wanted in (
+        "web/call/index.html",
+        "pipeline/vendors/hibari.py",
+        "knowledge/grace-hopper.md",
+    ):
         assert wanted in files
     for unwanted in (".env", "tests/", "data/", ".git/", "requirements-dev.lock"):
         assert not any(name.startswith(unwanted) for name in files), unwanted

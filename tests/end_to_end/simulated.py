@@ -10,8 +10,9 @@ import numpy as np
 from aiohttp.test_utils import TestServer
 
 from client.caller import Caller, HeardCall
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import Context, choose
+from pipeline.vendors import Context
 from processors.brain.failover import BackoffRegistry
 from processors.brain.speculation import Speculation
 from processors.turns.processor import PHRASES

@@ -20,8 +20,8 @@ from client.caller import Caller, HeardCall
 from ledger.log import query
 from ledger.store.database import Database
 from ledger.store.tables import SpendDay
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import choose
 from server import Server
 from settings import Settings
 from simulators.simulate import Simulators

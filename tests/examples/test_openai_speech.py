@@ -4,10 +4,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from examples.openai_speech import VENDOR
+from examples.openai_speech import VENDOR, SpeechSettings
 from knowledge.loading.document import load
 from pipeline.vendors import Context
-from settings import Settings
+from settings import including
 from simulators.elevenlabs import tone
 from tests.conftest import with_instant_engines
 from tests.processors.tts.test_elevenlabs import (
@@ -21,6 +21,8 @@ from tests.processors.tts.test_elevenlabs import (
     stretches,
 )
 
+SETTINGS = including([SpeechSettings])
+
 
 async def speech(request: web.Request) -> web.Response:
     asked = await request.json()
@@ -30,7 +32,7 @@ async def speech(request: web.Request) -> web.Response:
 
 def test_it_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPEECH_URL", raising=False)
-    assert VENDOR.missing(Settings.load()) == "not set: SPEECH_URL"
+    assert VENDOR.missing(SETTINGS.load()) == "not set: SPEECH_URL"
 
 
 def test_it_speaks_each_sentence_after_its_announcement(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +42,7 @@ def test_it_speaks_each_sentence_after_its_announcement(monkeypatch: pytest.Monk
         app.router.add_post("/audio/speech", speech)
         async with TestServer(app) as server:
             monkeypatch.setenv("SPEECH_URL", str(server.make_url("/")))
-            voice = VENDOR.build(None, Context(Settings.load(), load()))
+            voice = VENDOR.build(None, Context(SETTINGS.load(), load()))
             down, up = await hear(voice, *answer(VASSAR, YALE))
         assert not up
         assert announced(down) == [VASSAR, YALE]

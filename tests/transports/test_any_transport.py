@@ -39,9 +39,10 @@ from ledger.log import query
 from ledger.money.prices import Prices
 from ledger.store.database import Database
 from pipeline.call import Call, Terms
+from pipeline.choice import choose
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
-from pipeline.vendors import Stage, choose
+from pipeline.vendors import Stage
 from processors.brain.contract import Brain
 from settings import Settings
 from tests.chain import CV, ScriptedBrain, ScriptedVoice

@@ -14,6 +14,8 @@ from evals.scoring.facts import Turn
 from evals.scoring.matching import Call
 from evals.scoring.metrics.metric import Metric, Sample, sample
 from knowledge.loading.document import Document
+from pipeline.vendor import secret
+from pipeline.vendors.openai import OpenAISettings
 from settings import Settings
 
 PAGE = "faithfulness-judge"
@@ -92,17 +94,17 @@ class OpenAIJudge:
         Raises:
             JudgeError: They name none.
         """
-        if not settings.brain_base_url or not settings.brain_model:
-            missing = "BRAIN_MODEL" if settings.brain_base_url else "BRAIN_BASE_URL"
+        own = settings.of(OpenAISettings)
+        if not own.brain_base_url or not own.brain_model:
+            missing = "BRAIN_MODEL" if own.brain_base_url else "BRAIN_BASE_URL"
             raise JudgeError(
                 f"{missing} is not set; --judge openai needs BRAIN_BASE_URL (an OpenAI-compatible "
                 "endpoint) and BRAIN_MODEL."
             )
-        key = settings.brain_api_key
         return cls(
-            base_url=settings.brain_base_url,
-            model=settings.brain_model,
-            api_key=key.get_secret_value() if key else "",
+            base_url=own.brain_base_url,
+            model=own.brain_model,
+            api_key=secret(own.brain_api_key),
         )
 
     async def opinion(self, excerpts: str, question: str, answer: str) -> Opinion:

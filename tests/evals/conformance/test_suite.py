@@ -37,8 +37,9 @@ from evals.conformance.stt import LONG, OTHER, SHORT
 from evals.conformance.suite import CHECKS, NOT_APPLICABLE, Result, check, check_vendor
 from evals.replay import virtual_time
 from knowledge.loading.document import load
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import Context, Stage, Vendor, choose
+from pipeline.vendors import Context, Stage, Vendor
 from processors.brain.contract import ArgumentsDelta, BrainError, Question, ToolStart
 from processors.brain.guardrails import Guardrails
 from processors.stt.whisper import WhisperSTT

@@ -12,8 +12,8 @@ from client.caller import Caller
 from client.wav import read_wav, speech_end_secs
 from evals.replay import virtual_time
 from evals.replay.replay import Options, replay
+from pipeline.choice import choose
 from pipeline.engines import Engines
-from pipeline.vendors import choose
 from processors.brain.speculation import Speculation
 from recording.recording import Recording
 from server import Server

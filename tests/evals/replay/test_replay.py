@@ -11,7 +11,8 @@ import pytest
 
 from evals.replay.replay import Options, ReplayError, replay
 from evals.replay.utterances import RecordedCaller, RecordedVoice
-from pipeline.vendors import Vendor, choice
+from pipeline import vendors
+from pipeline.vendors import Vendor
 from processors.brain.contract import ArgumentsDelta, BrainEvent, Question, ToolStart
 from recording.recording import Recording
 from recording.redaction import redact
@@ -40,11 +41,9 @@ def other_brain(monkeypatch: pytest.MonkeyPatch) -> None:
         label="Another",
         kind="embedded",
         detail="for tests",
-        missing=lambda _settings: "",
         load=lambda _context, _progress: OtherBrain(),
-        build=lambda brain, _context: brain,
     )
-    monkeypatch.setattr(choice, "VENDORS", (*choice.VENDORS, vendor))
+    monkeypatch.setattr(vendors, "VENDORS", (*vendors.VENDORS, vendor))
 
 
 @pytest.mark.parametrize("name", [plan.name for plan in PLANS])

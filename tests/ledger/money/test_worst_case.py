@@ -23,7 +23,8 @@ from ledger.money.worst_case import (
     worst_case,
 )
 from pipeline import call
-from pipeline.vendors import choose
+from pipeline.choice import choose
+from pipeline.vendors.claude import ClaudeSettings
 from processors.brain import cached_prompt
 from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
@@ -42,7 +43,7 @@ def cloud(**overrides: Any) -> Settings:
 
 
 def of(settings: Settings) -> tuple[Any, ...]:
-    prices = Prices.load(cache_ttl=settings.claude_cache_ttl)
+    prices = Prices.load(cache_ttl=settings.of(ClaudeSettings).claude_cache_ttl)
     return settings, DOCUMENT, choose(settings), prices
 
 

@@ -8,23 +8,21 @@ from pipecat.frames.frames import TTSAudioRawFrame, TTSSpeakFrame
 from pipecat.tests.utils import run_test
 
 from knowledge.loading.document import load
-from pipeline.vendors import Context
-from pipeline.vendors.embedded import EMBEDDED
+from pipeline.vendors import Context, hibari
 from settings import Settings
 
 
 async def test_the_greeting_is_synthesised_when_the_voice_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hibari = next(vendor for vendor in EMBEDDED if vendor.name == "hibari")
     context = Context(Settings.load(), load())
     shares: list[float] = []
     engine: Any = await asyncio.to_thread(
-        hibari.load, context, lambda _what, share: shares.append(share)
+        hibari.VENDOR.load, context, lambda _what, share: shares.append(share)
     )
     monkeypatch.setattr(engine, "_speak", lambda *_: pytest.fail("synthesised again"))
     greeting = TTSSpeakFrame(context.document.persona.greeting)
-    down, _ = await run_test(hibari.build(engine, context), frames_to_send=[greeting])
+    down, _ = await run_test(hibari.VENDOR.build(engine, context), frames_to_send=[greeting])
     spoken = b"".join(frame.audio for frame in down if isinstance(frame, TTSAudioRawFrame))
     assert len(spoken) > 48_000, "more than a second"
     assert shares == sorted(shares)

@@ -8,17 +8,29 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 from aiohttp import WSMsgType, web
 from pipecat.services.stt_service import STTService
 
 from evals.replay import virtual_time
-from processors.stt.pipecat_services import assemblyai, soniox
+from knowledge.loading.document import load
+from pipeline.vendors import Context, assemblyai, soniox
 from processors.vad.silero import SileroEngine
+from settings import Settings
 from tests.processors.stt.test_deepgram import Call, recording, silence
 
 NAMES = ("Grace Hopper", "COBOL")
+
+
+def about(*names: str) -> Context:
+    """What a call knows whose document has these names."""
+    keys: dict[str, Any] = {"assemblyai_api_key": "a-key", "soniox_api_key": "a-key"}
+    settings = Settings(_env_file=None, **keys)  # type: ignore[call-arg]
+    document = create_autospec(load())
+    document.proper_nouns.return_value = names
+    return Context(settings, document)
 
 
 @asynccontextmanager
@@ -61,8 +73,8 @@ def call_of(silero: SileroEngine, make: Callable[[str], STTService]) -> dict[str
 def test_assemblyai_is_asked_for_the_names_and_told_when_speech_stops(
     silero: SileroEngine,
 ) -> None:
-    keyterms = (*NAMES, "x" * 51)
-    heard = call_of(silero, lambda url: assemblyai(api_key="a-key", keyterms=keyterms, url=url))
+    context = about(*NAMES, "x" * 51)
+    heard = call_of(silero, lambda url: assemblyai.build(None, context, url))
     assert heard["key"].endswith("a-key")
     assert heard["query"]["sample_rate"] == "16000"
     assert heard["query"]["speech_model"] == "universal-3-6-pro"
@@ -73,7 +85,7 @@ def test_assemblyai_is_asked_for_the_names_and_told_when_speech_stops(
 
 
 def test_soniox_is_asked_for_the_names_and_told_when_speech_stops(silero: SileroEngine) -> None:
-    heard = call_of(silero, lambda url: soniox(api_key="a-key", keyterms=NAMES, url=url))
+    heard = call_of(silero, lambda url: soniox.build(None, about(*NAMES), url))
     assert heard["key"] == "Bearer a-key"
     configuration = heard["texts"][0]
     assert configuration["model"] == "stt-rt-v5"

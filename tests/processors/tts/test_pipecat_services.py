@@ -13,7 +13,9 @@ from aiohttp.test_utils import TestServer
 from pipecat.frames.frames import Frame, InterruptionFrame, TTSAudioRawFrame, TTSTextFrame
 from pipecat.tests.utils import SleepFrame, run_test
 
-from processors.tts.pipecat_services import aura, cartesia
+from knowledge.loading.document import load
+from pipeline.vendors import Context, aura, cartesia
+from settings import Settings
 from simulators.elevenlabs import RATE, SECS_A_CHARACTER, tone
 from tests.conftest import with_instant_engines
 from tests.processors.tts.test_elevenlabs import (
@@ -28,6 +30,11 @@ from tests.processors.tts.test_elevenlabs import (
     stretches,
     told,
 )
+
+OWN: dict[str, Any] = {
+    "cartesia_api_key": "key", "cartesia_voice_id": "voice", "deepgram_api_key": "key",
+}  # fmt: skip
+CALL = Context(Settings(_env_file=None, **OWN), load())  # type: ignore[call-arg]
 
 Log = list[dict[str, Any]]
 Answers = Callable[[web.WebSocketResponse, dict[str, Any], dict[str, float]], Any]
@@ -108,7 +115,7 @@ ORDER = [
 @with_instant_engines
 async def test_cartesia_says_an_answer_in_one_context_each_sentence_before_its_audio() -> None:
     async with listening("/tts/websocket", as_cartesia) as (url, log, came):
-        tts = cartesia(api_key="key", voice_id="voice", url=f"{url}/tts/websocket")
+        tts = cartesia.build(None, CALL, f"{url}/tts/websocket")
         down, up = await hear(tts, *answer(VASSAR, YALE))
     assert not up
     assert told(down) == ORDER
@@ -125,7 +132,7 @@ async def test_cartesia_says_an_answer_in_one_context_each_sentence_before_its_a
 @with_instant_engines
 async def test_aura_says_an_answer_each_sentence_where_its_letters_let_expect_it() -> None:
     async with listening("/v1/speak", as_aura) as (url, log, came):
-        down, up = await hear(aura(api_key="key", url=url), *answer(VASSAR, YALE))
+        down, up = await hear(aura.build(None, CALL, url), *answer(VASSAR, YALE))
     assert not up
     assert told(down) == ORDER
     assert announced(down) == [VASSAR, YALE]
@@ -142,8 +149,8 @@ async def test_aura_says_an_answer_each_sentence_where_its_letters_let_expect_it
 @pytest.mark.parametrize(
     ("make", "path", "answers", "stops"),
     [
-        (lambda url: cartesia(api_key="k", voice_id="v", url=url), "/tts", as_cartesia, "cancel"),
-        (lambda url: aura(api_key="k", url=url.removesuffix("/v1/speak")), "/v1/speak", as_aura,
+        (lambda url: cartesia.build(None, CALL, url), "/tts", as_cartesia, "cancel"),
+        (lambda url: aura.build(None, CALL, url.removesuffix("/v1/speak")), "/v1/speak", as_aura,
          "Clear"),
     ],
 )  # fmt: skip

@@ -1,22 +1,10 @@
-"""Who can do each stage of a call, and who is chosen.
-
-To add a vendor, add one entry to :data:`pipeline.vendors.embedded.EMBEDDED` or
-:data:`pipeline.vendors.cloud.CLOUD`. Its ``load`` runs once a process, in a thread, and gives
-whatever all calls share (a model, a connection pool); its ``build`` makes one call's processor from
-that, or a brain's :class:`~processors.brain.contract.Brain`. Modules of vendors are imported only
-when they are chosen: Viva listens before its models are loaded.
-"""
+"""Which vendors do each stage of a call, by the settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.vendors.cloud import CLOUD
-from pipeline.vendors.embedded import EMBEDDED
-from pipeline.vendors.vendor import STAGES, Stage, Vendor
+from pipeline.vendors import STAGES, Stage, Vendor, of_stage
 from settings import Settings, SettingsError
-
-VENDORS: tuple[Vendor, ...] = (*CLOUD, *EMBEDDED)
-"""Every vendor; ``auto`` takes the first of a stage that nothing keeps from being used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +25,6 @@ class Choice:
     def vendors(self) -> tuple[Vendor, ...]:
         """All of them, in order."""
         return (self.vendor, *self.reserves)
-
-
-def of_stage(stage: Stage) -> tuple[Vendor, ...]:
-    """The vendors that can do a stage, in the order in which ``auto`` tries them."""
-    return tuple(vendor for vendor in VENDORS if vendor.stage == stage)
 
 
 def choose(settings: Settings) -> Mapping[Stage, Choice]:
@@ -85,7 +68,7 @@ def _named(stage: Stage, name: str, settings: Settings) -> Vendor:
 def _automatic(stage: Stage, settings: Settings) -> Choice:
     troubles = []
     for vendor in of_stage(stage):
-        if not vendor.automatic:
+        if vendor.auto is None:
             continue
         if not (trouble := vendor.missing(settings)):
             why = "auto: its key is set" if vendor.kind == "cloud" else "auto: embedded"

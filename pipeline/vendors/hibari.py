@@ -1,0 +1,54 @@
+"""Hibari: a distilled Kokoro voice that runs in this process."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.vendor import FREE, Context, Progress, Vendor, VendorSettings
+
+
+class HibariSettings(VendorSettings):
+    """The settings of the embedded voice."""
+
+    hibari_workers: int = Field(1, ge=1, le=64, description="Syntheses at once (embedded TTS).")
+
+
+def load(context: Context, progress: Progress) -> Any:
+    """The voice, with its threads; the greeting is already spoken."""
+    from processors.tts.hibari_engine import HibariEngine, UnspeakableTextError
+
+    progress("voice", 0.0)
+    persona = context.document.persona
+    workers = context.settings.of(HibariSettings).hibari_workers
+    engine = HibariEngine.load(voice=persona.voice, workers=workers)
+    progress("voice", 0.5)
+    # Every call begins with it: said once here, it is there at once, and costs nothing more.
+    with suppress(UnspeakableTextError):
+        asyncio.run(engine.speech(persona.greeting, persona.pronunciations))
+    progress("voice", 1.0)
+    return engine
+
+
+def build(engine: Any, context: Context) -> Any:
+    """One call's voice."""
+    from processors.tts.hibari import HibariTTS
+
+    return HibariTTS(engine=engine, pronunciations=context.document.persona.pronunciations)
+
+
+VENDOR = Vendor(
+    stage="tts",
+    name="hibari",
+    label="Hibari, voice heart",
+    kind="embedded",
+    detail="a distilled Kokoro voice on this machine",
+    settings=HibariSettings,
+    modules=("hibari",),
+    load=load,
+    build=build,
+    auto=100,
+    model="kokoro-distilled",
+    prices=FREE,
+)

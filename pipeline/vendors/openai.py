@@ -1,0 +1,49 @@
+"""Any endpoint that speaks OpenAI's chat completions, such as one of your own."""
+
+from typing import Any
+
+from pydantic import Field, SecretStr
+
+from pipeline.vendor import Context, Progress, RecordedText, Vendor, VendorSettings, secret
+
+
+class OpenAISettings(VendorSettings):
+    """The settings of the endpoint."""
+
+    brain_base_url: str = Field(
+        "", description="BRAIN=openai: the endpoint, such as http://127.0.0.1:11434/v1 (Ollama)."
+    )
+    brain_model: RecordedText = Field("", description="BRAIN=openai: the endpoint's model.")
+    brain_api_key: SecretStr | None = Field(
+        None, description="BRAIN=openai: the endpoint's key, where it wants one."
+    )
+
+
+def load(context: Context, _: Progress) -> Any:
+    """The brain that all calls share."""
+    from processors.brain.openai_compatible import OpenAICompatibleBrain
+
+    own = context.settings.of(OpenAISettings)
+    return OpenAICompatibleBrain(
+        context.document,
+        base_url=own.brain_base_url,
+        model=own.brain_model,
+        api_key=secret(own.brain_api_key) or None,
+        name="openai",
+    )
+
+
+VENDOR = Vendor(
+    stage="brain",
+    name="openai",
+    label="OpenAI-compatible endpoint",
+    kind="cloud",
+    detail="any endpoint that speaks OpenAI's chat completions: Ollama, vLLM …",
+    settings=OpenAISettings,
+    required=("brain_base_url", "brain_model"),
+    modules=("openai",),
+    load=load,
+    auto=2,
+    model_setting="brain_model",
+    unpriced="it depends on whose endpoint it is",
+)

