@@ -17,6 +17,7 @@ export class Microphone {
   #node = null;
   #muted = false;
   #loaded = null;
+  #closed = false;
 
   /** Must be constructed while a press is handled. */
   constructor() {
@@ -40,7 +41,7 @@ export class Microphone {
       stop(stream);
       throw error;
     }
-    if (this.context.state === 'closed') {
+    if (this.#closed) {
       stop(stream);
       return;
     }
@@ -89,6 +90,8 @@ export class Microphone {
   }
 
   async close() {
+    // At once: the browser may allow the microphone while the context is still closing.
+    this.#closed = true;
     stop(this.#stream);
     this.#node?.port.postMessage('close');
     this.#node?.disconnect();
