@@ -13,6 +13,7 @@ from client.caller import Caller, HeardCall
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from pipeline.vendors import Context
+from pipeline.vendors.elevenlabs import ElevenLabsSettings
 from processors.brain.failover import BackoffRegistry
 from processors.brain.speculation import Speculation
 from processors.turns.processor import PHRASES
@@ -214,7 +215,7 @@ class Stack:
             getattr(fault, "kind", "") in ("hang", "stall") for fault in self._row.faults
         )
         simulators: tuple[Any, ...] = (self.deepgram, self.elevenlabs)
-        if hung or self.settings.tts_mode == "whole":
+        if hung or self.settings.of(ElevenLabsSettings).tts_mode == "whole":
             return []  # One that hangs does not notice; a request's connection is kept on purpose.
         return [type(one).__name__ for one in simulators if one._runner.server.connections]
 
@@ -268,7 +269,7 @@ class Stack:
         if row.lasts != "once":
             return fault
         requests = self.elevenlabs.requests
-        if not requests or self.settings.tts_mode == "whole":
+        if not requests or self.settings.of(ElevenLabsSettings).tts_mode == "whole":
             return dataclasses.replace(fault, request=len(requests) + 1)
         sent = sum(reply.get("audio") or 0 for _, reply in requests[-1].replies) / 2 / RATE
         after_secs = fault.after_secs + sent

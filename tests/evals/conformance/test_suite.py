@@ -40,6 +40,7 @@ from knowledge.loading.document import load
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from pipeline.vendors import Context, Stage, Vendor
+from pipeline.vendors.deepgram import DeepgramSettings
 from processors.brain.contract import ArgumentsDelta, BrainError, Question, ToolStart
 from processors.brain.guardrails import Guardrails
 from processors.stt.whisper import WhisperSTT
@@ -262,7 +263,7 @@ def test_a_vendor_that_takes_any_key_or_never_says_no_is_caught(engines: Engines
     keyed = dataclasses.replace(engines, settings=settings)
 
     def build(engine: Any, context: Context) -> WhisperSTT:
-        assert context.settings.deepgram_api_key
+        assert context.settings.of(DeepgramSettings).deepgram_api_key
         return WhisperSTT(engine=engine)
 
     failed = suite(
