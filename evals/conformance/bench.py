@@ -137,6 +137,11 @@ class _WrongKeys:
         self._settings = settings
         self.read = False
 
+    def of(self, declared: type[Any]) -> Any:
+        """A vendor's own settings, with wrong keys as well."""
+        self._settings.of(declared)  # raises if no vendor declares them
+        return self
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._settings, name)
         if not name.endswith("_api_key") or not value:
