@@ -141,6 +141,7 @@ def test_quantiles_are_between_the_values_that_were_measured() -> None:
     assert resident_mb() > 10
 
 
+@pytest.mark.thorough
 def test_a_server_ends_with_its_callers() -> None:
     with Side("viva") as side:
         assert side.report()["transcripts"] == 0

@@ -81,6 +81,7 @@ def test_all_that_a_server_needs_is_sent_to_the_build_and_nothing_else() -> None
     assert not any("__pycache__" in name for name in files)
 
 
+@pytest.mark.thorough
 def test_what_is_sent_to_the_build_starts_by_itself(tmp_path: Path) -> None:
     for path in sent(ROOT, IGNORE.read_text()):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -217,6 +217,7 @@ async def test_one_unusable_message_costs_nothing(serving: ServerFactory) -> Non
     assert sum(one["type"] == "error" for one in seen) == 5
 
 
+@pytest.mark.thorough
 async def test_a_page_that_stops_reading_costs_its_own_call(serving: ServerFactory) -> None:
     async with serving(page_timeout_secs=0.5, call_secs=60.0) as (server, listening):
         raw = socket.socket()
@@ -263,6 +264,7 @@ def _masked(payload: bytes, *, binary: bool = False) -> bytes:
     return head + b"\0\0\0\0" + payload
 
 
+@pytest.mark.thorough
 async def test_twenty_calls_dropped_in_any_state_leave_nothing_behind(
     serving: ServerFactory,
 ) -> None:

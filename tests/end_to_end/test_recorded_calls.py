@@ -59,6 +59,7 @@ async def call(listening: Any, *, record: bool = False) -> HeardCall:
 
 
 @in_virtual_time
+@pytest.mark.thorough
 async def test_a_caller_is_recorded_only_if_they_agree(
     serving: ServerFactory, engines: Any, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 
 import aiohttp
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from client.caller import Caller, HeardCall
@@ -18,6 +19,7 @@ async def called(url: str) -> HeardCall:
     return await Caller(url.replace("http", "ws", 1) + "call", [AUDIO / QUESTION]).call()
 
 
+@pytest.mark.thorough
 async def test_a_call_is_in_the_metrics_the_traces_and_the_log(
     serving: ServerFactory, stream: io.StringIO
 ) -> None:

@@ -227,6 +227,7 @@ def descendants(pid: int) -> set[int]:
     return found - {pid}
 
 
+@pytest.mark.thorough
 def test_ctrl_c_leaves_whole_files_and_a_run_of_them(folder: Path, tmp_path: Path) -> None:
     source = many(folder, tmp_path / "many", 40)
     out = tmp_path / "out"

@@ -310,6 +310,7 @@ def test_opening_them_keeps_the_latest_words_in_sight(server: PageServer, page: 
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.thorough
 def test_it_folds_away_where_there_is_no_room(server: PageServer, page: Page, width: int) -> None:
     async def script(peer: Peer) -> None:
         await greet(peer, secs=0.2)

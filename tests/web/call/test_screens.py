@@ -26,6 +26,7 @@ def fits(page: Page, folder: Path, name: str, *, drawn: bool) -> None:
 
 
 @pytest.mark.parametrize("drawn", [False, pytest.param(True, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
 def test_screens(server: PageServer, page: Page, tmp_path: Path, drawn: bool) -> None:
     shot = asyncio.Event()
 
