@@ -2,6 +2,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help run install install-dev install-bench browser database tracer test test-thorough eval bench lint format lock clean
 
+# Where the environment forbids compiled modules, every worker and server would compile all its
+# imports anew: half of a start.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -61,10 +65,10 @@ tracer: ## install Debian's strace, where that is possible
 		echo "no strace: the test of connections is skipped (apt-get install strace)"
 
 test: install-dev browser database tracer ## run the tests
-	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile -m "not thorough"
+	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
 test-thorough: install-dev browser database tracer ## and those that take long: properties at depth, sound in real time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --hypothesis-profile thorough
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.
 eval: install-dev ## hold the corpus's calls again, score them, fail where they got worse

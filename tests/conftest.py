@@ -32,6 +32,19 @@ hypothesis_settings.register_profile("ci", max_examples=25, deadline=None)
 hypothesis_settings.register_profile("thorough", max_examples=500, deadline=None)
 hypothesis_settings.load_profile("ci")
 
+LONG_FIRST = ("end_to_end", "operating", "evals", "web")
+"""Folders whose single modules take the longest: begun last, one would run on alone at the end. In
+this order, too, a worker goes from one module of the page to the next in the same browser."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+
+    items.sort(key=place)
+
+
 logger.remove()
 logger.add(sys.stderr, level="WARNING")
 
