@@ -4,6 +4,7 @@ A vendor declares its settings in its file of :mod:`pipeline.vendors`; :class:`S
 all.
 """
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,9 @@ from pipeline.vendors import VENDORS
 Declared = TypeVar("Declared", bound=VendorSettings)
 
 Positive = Annotated[float, Field(gt=0)]
+
+ENV_FILE = Path(".env")
+"""Where settings are kept, beside the environment, whose values win."""
 
 
 class SettingsError(Exception):
@@ -41,7 +45,7 @@ class ServerSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
@@ -212,6 +216,7 @@ class ServerSettings(BaseSettings):
             SettingsError: A setting has a value it may not have.
         """
         try:
+            _check_env_file()
             return cls(**{name: value for name, value in overrides.items() if value is not None})
         except ValidationError as error:
             troubles = [
@@ -235,6 +240,23 @@ class ServerSettings(BaseSettings):
         if not isinstance(own, declared):
             raise TypeError(f"{declared.__name__} are the settings of no vendor")
         return own
+
+
+def _check_env_file() -> None:
+    """Refuse a ``.env`` that would hold the reader up, or set what no system call takes.
+
+    Raises:
+        OSError: It is neither a file nor absent: reading a pipe would wait for its writer.
+        SettingsError: It holds a NUL character, which no path or name may.
+        UnicodeDecodeError: It is not text.
+    """
+    if not ENV_FILE.exists():
+        return
+    if not ENV_FILE.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    lines = ENV_FILE.read_text(encoding="utf-8").split("\n")
+    if held := [number for number, line in enumerate(lines, 1) if "\0" in line]:
+        raise SettingsError(f"{ENV_FILE} cannot be read: line {held[0]} holds a NUL character.")
 
 
 def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from operating.doctor import configuration, machine, models
@@ -18,10 +19,11 @@ from operating.doctor.finding import Finding, State
 from operating.doctor.measuring import Tell
 from settings import Settings
 
-WIDTH = 80
-"""Columns of the table, or as many as the terminal has if it has more; at most 120."""
-
 MOST_WIDTH = 120
+"""Columns of the table, however wide the terminal is."""
+
+LEAST_WIDTH = 64
+"""In fewer columns there is no room for a table, and findings are printed one below the other."""
 
 _STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
@@ -85,8 +87,8 @@ Examples:
             typer.echo(json.dumps(said, indent=2))
         else:
             console = Console(highlight=False)
-            console.width = min(max(console.width, WIDTH), MOST_WIDTH)
-            print_table(findings, console)
+            console.width = min(console.width, MOST_WIDTH)
+            print_findings(findings, console)
         raise typer.Exit(code)
 
 
@@ -136,23 +138,15 @@ def exit_status(findings: Sequence[Finding]) -> int:
     return 1 if problems else 0
 
 
-def print_table(findings: Sequence[Finding], console: Console) -> None:
-    """Print findings in a table no wider than the console, and how many are off."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=console.width)
-    table.add_column("", no_wrap=True)
-    table.add_column("what", max_width=16, overflow="fold")
-    table.add_column("state", no_wrap=True)
-    table.add_column("detail, and what to change", ratio=1, overflow="fold")
-    area = ""
-    for one in findings:
-        text = escape(one.detail)
-        if one.remedy:
-            text += f"\n[bold]→ {escape(one.remedy)}[/bold]"
-        shown = "" if one.area == area else one.area
-        area = one.area
-        style = _STYLES[one.state]
-        table.add_row(shown, escape(one.name), f"[{style}]{one.state}[/{style}]", text)
-    console.print(table)
+def print_findings(findings: Sequence[Finding], console: Console) -> None:
+    """Print findings no wider than the console, in a table if it has room, and how many are off."""
+    if console.width < LEAST_WIDTH:
+        for one in findings:
+            state = f"[{_STYLES[one.state]}]{one.state}[/{_STYLES[one.state]}]"
+            console.print(f"{escape(one.area)}, {escape(one.name)}: {state}")
+            console.print(Padding(_text(one), (0, 0, 0, 2)))
+    else:
+        console.print(_table(findings, console.width))
     counts = {state: sum(one.state == state for one in findings) for state in _STYLES}
     off = [
         f"{count} {state}{'' if count == 1 else 's'}"
@@ -160,3 +154,23 @@ def print_table(findings: Sequence[Finding], console: Console) -> None:
         if count and state != "ok"
     ]
     console.print(f"\n{' and '.join(reversed(off))}." if off else "\nNothing is odd.")
+
+
+def _text(finding: Finding) -> str:
+    text = escape(finding.detail)
+    return f"{text}\n[bold]→ {escape(finding.remedy)}[/bold]" if finding.remedy else text
+
+
+def _table(findings: Sequence[Finding], width: int) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=width)
+    table.add_column("", no_wrap=True)
+    table.add_column("what", max_width=16, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("detail, and what to change", ratio=1, overflow="fold")
+    area = ""
+    for one in findings:
+        shown = "" if one.area == area else one.area
+        area = one.area
+        style = _STYLES[one.state]
+        table.add_row(shown, escape(one.name), f"[{style}]{one.state}[/{style}]", _text(one))
+    return table

@@ -19,9 +19,7 @@ from operating.doctor.finding import Finding
 from pipeline.choice import Choice, choose_for
 from pipeline.vendors import STAGES, Stage
 from pipeline.vendors.claude import ClaudeSettings
-from settings import Settings, SettingsError
-
-ENV_FILE = Path(".env")
+from settings import ENV_FILE, Settings, SettingsError
 
 MAIL_SECS = 4.0
 """Longest wait for a mail server."""
@@ -118,11 +116,13 @@ def _meant(name: str) -> str:
 
 def _env_file(path: Path) -> list[Finding]:
     """Lines of ``.env`` that cannot be read, names that no setting has, and who may read it."""
+    if not path.is_file():  # there is none, or read_settings says what it is
+        return []
     try:
         with path.open(encoding="utf-8") as lines:
             bindings = list(parse_stream(lines))
         mode = stat.S_IMODE(path.stat().st_mode)
-    except (OSError, UnicodeDecodeError):  # there is none, or read_settings says what it is
+    except (OSError, UnicodeDecodeError):  # read_settings says what it is
         return []
     findings = []
     for line in bindings:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -337,6 +338,15 @@ def _viva_there(settings: Settings) -> int | None:
     """How many calls the Viva that listens here has open; ``None`` if it is not Viva."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)
     connection = http.client.HTTPConnection(host, settings.port, timeout=ASK_SECS)
+
+    def give_up() -> None:
+        if connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    # The connection's own timeout begins anew with every byte.
+    patience = threading.Timer(ASK_SECS, give_up)
+    patience.start()
     try:
         connection.request("GET", "/healthz")
         health = json.loads(connection.getresponse().read(1000))
@@ -344,6 +354,7 @@ def _viva_there(settings: Settings) -> int | None:
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None
     finally:
+        patience.cancel()
         connection.close()
 
 

@@ -1,14 +1,17 @@
 """`viva doctor`: what it finds odd in a machine and its settings, and what it says to change."""
 
+import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -90,6 +93,31 @@ def test_a_file_of_settings_that_is_no_text_is_said_to_be_none(
         _, (found,) = configuration.read_settings()
         assert (found.name, found.state) == (".env", "problem")
         assert "UTF-8" in found.detail
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes are POSIX's")
+def test_a_pipe_in_place_of_the_file_of_settings_is_not_waited_for() -> None:
+    os.mkfifo(".env")
+    settings, (found,) = configuration.read_settings()
+    assert (found.name, found.state) == (".env", "problem")
+    assert found.detail == ".env cannot be read: it is no file."
+    assert settings.port == 7860
+
+
+def test_a_character_that_no_path_may_have_is_refused_with_its_line() -> None:
+    Path(".env").write_text("PORT=7870\nDATA_DIR=da\0ta\n")
+    settings, (found, *_) = configuration.read_settings()
+    assert (found.name, found.state) == (".env", "problem")
+    assert "line 2 holds a NUL character" in found.detail
+    assert "\0" not in str(settings.data_dir)
+
+
+def test_a_name_without_a_value_is_shown_with_its_line() -> None:
+    Path(".env").write_text("MAX_CALLS=3\nPORT\nCOMPOSE_PROFILES\n")
+    settings, (found,) = configuration.read_settings()
+    assert (found.state, found.remedy) == ("warning", "Write PORT=value, or leave the line out.")
+    assert found.detail == "PORT in line 2 has no value; it is left out"
+    assert (settings.port, settings.max_calls) == (7860, 3)
 
 
 def test_lines_that_set_nothing_are_shown() -> None:
@@ -258,6 +286,39 @@ def test_a_folder_that_others_may_read_is_a_warning(tmp_path: Path) -> None:
     assert (found.state, found.remedy) == ("warning", f"chmod 700 {tmp_path}")
 
 
+def test_what_a_folder_holds_must_be_writable_but_for_what_the_system_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    (folder / "lost+found").mkdir()
+    (folder / "current").symlink_to("/nowhere")
+    (folder / "viva.db").touch()
+    foreign = {"lost+found", "current"}
+    # Root may write everywhere, so what another user could not is said to be another's.
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name not in foreign)
+    names = {one.name for one in machine.disk(settings_of(data_dir=folder))}
+    assert names == {"DATA_DIR", "free space"}
+    foreign.add("viva.db")
+    found = of(machine.disk(settings_of(data_dir=folder)), "owner")
+    assert (found.state, found.detail.split()[0]) == ("problem", "viva.db")
+    assert "chown" in found.remedy
+
+
+def test_a_folder_that_cannot_be_listed_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> Iterator[Path]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(Path, "iterdir", refused)
+    found = of(machine.disk(settings_of(data_dir=tmp_path)), "listing")
+    assert found.state == "problem"
+    assert found.detail == f"{tmp_path} cannot be listed: Permission denied"
+    assert found.remedy == f"chmod 700 {tmp_path}"
+
+
 # Network
 
 
@@ -280,6 +341,27 @@ def test_a_port_that_is_held_is_a_problem_and_its_holder_is_named(
             assert f"(process {os.getpid()})" in found.detail
     (found,) = machine.port(settings_of(port=port))
     assert (found.state, found.detail) == ("ok", f"127.0.0.1:{port} is free")
+
+
+def test_who_holds_the_port_and_answers_byte_by_byte_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "ASK_SECS", 0.1)
+    hung_up = threading.Event()
+
+    def trickle(held: socket.socket) -> None:
+        taken, _ = held.accept()
+        with taken, suppress(OSError):
+            while True:
+                taken.sendall(b"H")
+                time.sleep(0.02)
+        hung_up.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        threading.Thread(target=trickle, args=(held,), daemon=True).start()
+        (found,) = machine.port(settings_of(port=held.getsockname()[1]))
+        assert (found.state, "is held by" in found.detail) == ("problem", True)
+        assert hung_up.wait(30)
 
 
 def test_viva_itself_on_its_port_is_not_odd() -> None:
@@ -376,6 +458,13 @@ def test_a_database_that_cannot_be_reached_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "viva.db").write_text("this is a letter, not a database" * 100)
     (found,) = configuration.database(settings_of(data_dir=tmp_path))
     assert (found.state, "not a database" in found.detail) == ("problem", True)
+
+
+def test_a_port_of_the_database_that_is_no_number_is_named() -> None:
+    url = "postgresql://ada:hunter2@127.0.0.1:many/viva"
+    (found,) = configuration.database(settings_of(database_url=url))
+    assert (found.state, "DATABASE_URL" in text_of(found)) == ("problem", True)
+    assert "hunter2" not in text_of(found)
 
 
 # Mail
@@ -514,11 +603,22 @@ ODD = [
 
 
 def test_the_table_fits_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    commands.print_table(ODD, Console(width=80, color_system=None))
+    commands.print_findings(ODD, Console(width=80, color_system=None))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert any("→ Change PORT." in line for line in lines)
     assert any("[red]" in line for line in lines)
+    assert lines[-1] == "1 problem and 1 warning."
+
+
+def test_in_a_narrow_terminal_findings_stand_one_below_the_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    commands.print_findings(ODD, Console(width=40, color_system=None))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[0] == "settings, PORT: problem"
+    assert "  → Change PORT." in [line.rstrip() for line in lines]
     assert lines[-1] == "1 problem and 1 warning."
 
 
@@ -544,6 +644,27 @@ def test_a_broken_setting_is_named_and_the_rest_still_looked_at() -> None:
     assert found["WORKERS"]["state"] == "problem"
     assert set(found["WORKERS"]) == {"area", "name", "state", "detail", "remedy"}
     assert found["port"]["state"] == found["tables"]["state"] == "ok"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_an_interrupt_ends_it_though_the_database_does_not_answer(tmp_path: Path) -> None:
+    """Who asks a database that says nothing waits in a thread, which is not waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        url = f"postgresql://ada@127.0.0.1:{silent.getsockname()[1]}/viva"
+        doctor = subprocess.Popen(
+            [Path(sys.executable).with_name("viva"), "doctor", "--quick"],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "DATABASE_URL": url},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        silent.accept()
+        doctor.send_signal(signal.SIGINT)
+        said, complained = doctor.communicate(timeout=60)
+    assert (doctor.returncode, said) == (130, "")
+    assert complained.strip() == "viva: interrupted"
 
 
 def test_the_whole_command_as_it_is_typed(tmp_path: Path) -> None:
