@@ -13,7 +13,6 @@ from typing import Protocol
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
-from pipecat.transports.base_transport import BaseTransport
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
@@ -31,6 +30,7 @@ from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversati
 from pipeline import chain
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
+from pipeline.transport import Transport
 from recording.recorder import Facts, Recorder, RecordingTarget
 
 LAST_WORDS_SECS = 8.0
@@ -98,7 +98,7 @@ class Terms:
 class Line(Protocol):
     """The caller's end of a call, whatever carries it."""
 
-    def transport(self, conversation: Conversation, ended: Callable[[str], None]) -> BaseTransport:
+    def transport(self, conversation: Conversation, ended: Callable[[str], None]) -> Transport:
         """The call's transport."""
         ...
 

@@ -1,24 +1,31 @@
 """The chain of a call: the page to edit when a stage is to be done differently.
 
-Each stage is a pipecat ``FrameProcessor``; anything of pipecat's that takes and gives the same
-frames can stand in its place. Which vendor does a stage is a setting (``STT``, ``BRAIN``, ``TTS``,
-``VAD``), and :mod:`pipeline.vendors` is where one is added.
+Each stage is a pipecat ``FrameProcessor`` that keeps its contract, which its type here names:
+which frames it takes and gives, and its duties. Anything that keeps it can stand in its place.
+Which vendor does a stage is a setting (``STT``, ``BRAIN``, ``TTS``, ``VAD``), and
+:mod:`pipeline.vendors` is where one is added.
 """
 
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.transports.base_transport import BaseTransport
 
 from conversation.turns import Conversation
 from pipeline.engines import Engines
+from pipeline.transport import Transport
+from processors.brain.contract import ResponderStage
 from processors.brain.responder import GroundedResponder
+from processors.contract import in_order
+from processors.stt.contract import SpeechToTextStage
+from processors.tts.contract import TextToSpeechStage
+from processors.turns.contract import TurnTakingStage
 from processors.turns.keeper import TurnKeeper
 from processors.turns.processor import TurnTaking
 from processors.turns.state_machine import TurnTakingTimes
+from processors.vad.contract import VoiceActivityStage
 from recording.recorder import Recorder
 
 
 def build(
-    transport: BaseTransport,
+    transport: Transport,
     conversation: Conversation,
     engines: Engines,
     recorder: Recorder | None = None,
@@ -35,9 +42,9 @@ def build(
     meter = conversation.meter
     brain = engines.brain if recorder is None else recorder.brain(engines.brain)
 
-    voice_activity = engines.processor("vad")
-    speech_to_text = engines.processor("stt", meter)
-    turn_taking = TurnTaking(
+    voice_activity: VoiceActivityStage = engines.voice_activity()
+    speech_to_text: SpeechToTextStage = engines.speech_to_text(meter)
+    turn_taking: TurnTakingStage = TurnTaking(
         conversation,
         times=TurnTakingTimes(
             confirm=settings.barge_in_confirm_secs,
@@ -50,7 +57,7 @@ def build(
         ending=engines.ending,
         preemptive=engines.preemptive,
     )
-    responder = GroundedResponder(
+    responder: ResponderStage = GroundedResponder(
         conversation,
         brain=brain,
         document=engines.document,
@@ -59,7 +66,7 @@ def build(
         speculation=engines.speculation,
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
-    text_to_speech = engines.processor("tts", meter)
+    text_to_speech: TextToSpeechStage = engines.text_to_speech(meter)
 
     if recorder is not None:
         recorder.tap("vad", voice_activity)
@@ -69,7 +76,7 @@ def build(
         recorder.tap("tts", text_to_speech)
 
     return Pipeline(
-        [
+        in_order(
             transport.input(),
             voice_activity,
             speech_to_text,
@@ -78,5 +85,5 @@ def build(
             text_to_speech,
             TurnKeeper(conversation),
             transport.output(),
-        ]
+        )
     )

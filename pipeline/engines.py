@@ -15,13 +15,16 @@ from knowledge.check.support import prepare
 from knowledge.loading.document import Document
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
-from processors.brain.contract import Brain
+from processors.brain.contract import Brain, WarmableBrain
 from processors.brain.failover import BackoffRegistry, FailoverBrain
 from processors.brain.speculation import Speculation
 from processors.pool import Pool
+from processors.stt.contract import SpeechToTextStage
 from processors.stt.failover import SpeechToTextFailover
+from processors.tts.contract import TextToSpeechStage
 from processors.tts.failover import TextToSpeechFailover
 from processors.turns.state_machine import Ending
+from processors.vad.contract import VoiceActivityStage
 from settings import Settings
 
 
@@ -101,25 +104,25 @@ class Engines:
             models={vendor.name: vendor.model_of(self.settings) for vendor in vendors},
         )
 
-    def processor(self, stage: Stage, meter: Meter | None = None) -> FrameProcessor:
-        """One call's own processor for a stage: one service, or several with failover.
+    def voice_activity(self) -> VoiceActivityStage:
+        """One call's own voice activity."""
+        return self._processor("vad")
+
+    def speech_to_text(self, meter: Meter) -> SpeechToTextStage:
+        """One call's own recogniser, or several with failover.
 
         Args:
-            stage: The stage.
             meter: Told which services report for which vendor.
         """
-        vendors = self.choices[stage].vendors
-        services: list[FrameProcessor] = [self._build(vendor) for vendor in vendors]
-        names = [vendor.name for vendor in vendors]
-        if meter is not None:
-            for service, name in zip(services, names, strict=True):
-                meter.knows(service.name, stage, name)
-        if len(services) == 1:
-            return services[0]
-        if stage == "stt":
-            ends_turns = [vendor.ends_turns for vendor in vendors]
-            return SpeechToTextFailover(services, names=names, ends_turns=ends_turns)
-        return TextToSpeechFailover(services, names=names)
+        return self._processor("stt", meter)
+
+    def text_to_speech(self, meter: Meter) -> TextToSpeechStage:
+        """One call's own voice, or several with failover.
+
+        Args:
+            meter: Told which services report for which vendor.
+        """
+        return self._processor("tts", meter)
 
     @property
     def ending(self) -> Ending:
@@ -132,6 +135,20 @@ class Engines:
         if self.settings.preemptive == "auto":
             return self.choices["brain"].vendor.kind == "cloud"
         return self.settings.preemptive == "on"
+
+    def _processor(self, stage: Stage, meter: Meter | None = None) -> FrameProcessor:
+        vendors = self.choices[stage].vendors
+        services: list[FrameProcessor] = [self._build(vendor) for vendor in vendors]
+        names = [vendor.name for vendor in vendors]
+        if meter is not None:
+            for service, name in zip(services, names, strict=True):
+                meter.knows(service.name, stage, name)
+        if len(services) == 1:
+            return services[0]
+        if stage == "stt":
+            ends_turns = [vendor.ends_turns for vendor in vendors]
+            return SpeechToTextFailover(services, names=names, ends_turns=ends_turns)
+        return TextToSpeechFailover(services, names=names)
 
     def _build(self, vendor: Vendor) -> Any:
         context = Context(self.settings, self.document, turn_model=self.ending == "model")
@@ -149,8 +166,8 @@ class Engines:
         Returns:
             What that used.
         """
-        warm = getattr(self.brain, "warm", None)
-        return await warm() if warm is not None else Usage()
+        brain = self.brain
+        return await brain.warm() if isinstance(brain, WarmableBrain) else Usage()
 
     async def close(self) -> None:
         """Give back threads and connections; no call may be open."""

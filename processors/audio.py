@@ -3,16 +3,47 @@
 Fifty frames a second a call pass from the socket to the recogniser, and as many as the voice has
 pieces from it to the socket. pipecat's ``push_frame`` writes each of them out for a trace log,
 stamps it for observers and awaits four event handlers a hop, which is more than all that is done
-with the audio. A processor that has a coroutine ``take_audio(frame)`` is handed audio by a plain
-call instead, in order and at once, as in pipecat's direct mode; any other gets it as pipecat would
-give it. pipecat's observers and event handlers do not see audio that is handed on so.
+with the audio. An :class:`AudioSink` is handed audio by a plain call instead, in order and at once,
+as in pipecat's direct mode; any other processor gets it as pipecat would give it. pipecat's
+observers and event handlers do not see audio that is handed on so.
 """
+
+from collections.abc import Coroutine
+from functools import cache
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from pipecat.frames.frames import InputAudioRawFrame, TTSAudioRawFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.errors import ErrorCategory
 
 Audio = InputAudioRawFrame | TTSAudioRawFrame
+
+AudioT_contra = TypeVar("AudioT_contra", bound=Audio, contravariant=True)
+
+
+@runtime_checkable
+class AudioSink(Protocol[AudioT_contra]):
+    """A processor that takes audio by a call, past pipecat's queue.
+
+    It takes the caller's audio ahead of the recogniser, or the voice behind text to speech. Audio
+    that comes by ``process_frame`` it treats the same, and what it passes on it hands on with
+    :func:`forward_audio`.
+    """
+
+    def take_audio(self, frame: AudioT_contra, /) -> Coroutine[Any, Any, None]:
+        """Take one piece; what it raises is reported upstream."""
+        ...
+
+
+def audio_sink(processor: Any) -> AudioSink[Any] | None:
+    """A processor as an :class:`AudioSink`, ``None`` if it is none."""
+    known = _takes_audio(type(processor))  # type: ignore[arg-type] # a class has a hash
+    return cast("AudioSink[Any]", processor) if known else None
+
+
+@cache  # Looking at a Protocol's members costs more than all else that is done a piece.
+def _takes_audio(kind: type[Any]) -> bool:
+    return issubclass(kind, AudioSink)
 
 
 async def forward_audio(processor: FrameProcessor, frame: Audio) -> None:
@@ -23,12 +54,12 @@ async def forward_audio(processor: FrameProcessor, frame: Audio) -> None:
 
 async def forward_audio_to(processor: FrameProcessor, frame: Audio) -> None:
     """Hand audio to a processor; what it raises goes upstream as an ``ErrorFrame``."""
-    take_audio = getattr(processor, "take_audio", None)
-    if take_audio is None:
+    sink = audio_sink(processor)
+    if sink is None:
         await processor.queue_frame(frame)
         return
     try:
-        await take_audio(frame)
+        await sink.take_audio(frame)
     except Exception as error:
         await processor.push_error(
             f"Error processing frame: {error}", exception=error, category=ErrorCategory.UNKNOWN

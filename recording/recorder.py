@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, Frame
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 
 from conversation.frames import FailoverFrame
 from conversation.records import CallRecord, TurnRecord
@@ -26,6 +26,7 @@ from processors.brain.contract import (
     ToolStart,
     UsageReport,
 )
+from processors.contract import ChainStage
 from recording.frames import Contexts, kinds_of, of_history, of_usage, raw_audio, to_message
 from recording.metadata import metadata
 from recording.writer import Recordings, RecordingSink
@@ -214,15 +215,12 @@ class Recorder:
 
     # What the chain does.
 
-    def tap(self, stage: str, processor: FrameProcessor) -> FrameProcessor:
+    def tap(self, stage: str, processor: ChainStage) -> None:
         """Note what a stage's processor pushes, from now on.
 
         Args:
             stage: ``vad``, ``stt``, ``turn``, ``brain`` or ``tts``.
             processor: The processor.
-
-        Returns:
-            The processor.
         """
         push = processor.push_frame
         kinds = kinds_of(stage)
@@ -234,7 +232,6 @@ class Recorder:
             return push(frame, direction)
 
         processor.push_frame = noted  # type: ignore[method-assign]
-        return processor
 
     def brain(self, brain: Brain) -> Brain:
         """A brain whose questions and answers are noted."""

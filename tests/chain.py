@@ -7,7 +7,7 @@ is audio in which every sample is the number of the turn it answers.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -43,8 +43,10 @@ from processors.brain.contract import (
 )
 from processors.brain.responder import GroundedResponder
 from processors.brain.speculation import Speculation
+from processors.contract import FilterStage, in_order
 from processors.tts.failover import TextToSpeechFailover
 from processors.tts.speech_queue import SpeechQueue
+from processors.turns.contract import TurnTakingMaker
 from processors.turns.keeper import TurnKeeper
 from processors.turns.processor import TurnTaking
 from processors.turns.state_machine import Ending
@@ -223,8 +225,8 @@ class ScriptedCall:
         voice_fails_at: str = "",
         earned_tokens: int = 500,
         target: RecordingTarget | None = None,
-        turns: Callable[[Conversation], FrameProcessor] | None = None,
-        filters: Sequence[FrameProcessor] = (),
+        turns: TurnTakingMaker | None = None,
+        filters: Sequence[FilterStage] = (),
     ) -> None:
         self.conversation = Conversation()
         # Turns of other calls have earned what this one may waste.
@@ -265,7 +267,7 @@ class ScriptedCall:
         self._tasks = TaskManager(loop=asyncio.get_running_loop())
         self.worker = PipelineWorker(
             Pipeline(
-                [
+                in_order(
                     transport.input(),
                     turns(self.conversation) if turns else self.turn_taking,
                     self.responder,
@@ -273,7 +275,7 @@ class ScriptedCall:
                     self.voice,
                     TurnKeeper(self.conversation),
                     transport.output(),
-                ]
+                )
             ),
             params=PipelineParams(
                 audio_in_sample_rate=INPUT_SAMPLE_RATE, audio_out_sample_rate=OUTPUT_SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""What a brain is asked and how it answers: the contract that every brain keeps.
+"""What a brain is asked and how it answers, and what the responder in front of it gives.
 
 A brain is shown one turn and must make exactly one tool call: ``respond(sections, confidence,
 answer)`` or ``escalate(reason, message)``. It streams that call as it is produced; what is in the
@@ -7,9 +7,25 @@ call is checked by :class:`processors.brain.responder.GroundedResponder`, never 
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
-from conversation.frames import Exchange, Usage
+from pipecat.frames.frames import (
+    Frame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+)
+
+from conversation.frames import (
+    DecisionFrame,
+    EscalationFrame,
+    Exchange,
+    FailoverFrame,
+    SentenceFrame,
+    TurnFrame,
+    Usage,
+)
+from processors.contract import ChainStage
 
 Tool = Literal["respond", "escalate"]
 
@@ -85,6 +101,41 @@ class Brain(Protocol):
             BrainError: The vendor failed; ``permanent`` says whether trying again is useless.
         """
         ...
+
+
+@runtime_checkable
+class WarmableBrain(Brain, Protocol):
+    """A brain that is faster once its vendor has read the document."""
+
+    async def warm(self) -> Usage:
+        """Have the vendor read it; returns what that used."""
+        ...
+
+
+TAKES: tuple[type[Frame], ...] = (TurnFrame, InterruptionFrame)
+"""What the responder takes, the stage that puts turns to a brain."""
+
+GIVES: tuple[type[Frame], ...] = (
+    LLMFullResponseStartFrame,
+    SentenceFrame,
+    LLMFullResponseEndFrame,
+    DecisionFrame,
+    EscalationFrame,
+    FailoverFrame,
+)
+
+
+class ResponderStage(ChainStage, Protocol):
+    """Puts each turn to the brain, checks what it streams, and gives what may be said.
+
+    * Each ``TurnFrame`` that is not interrupted gives exactly one ``DecisionFrame``; a turn that
+      cannot be decided becomes an escalation in words, never silence.
+    * A sentence goes out as a ``SentenceFrame`` as soon as it is checked, between one
+      ``LLMFullResponseStartFrame`` and one ``LLMFullResponseEndFrame``.
+    * Nothing of a speculation (``TurnFrame.speculation``) goes out before its turn is confirmed.
+    * An interruption aborts the brain's inference, and nothing more of the turn goes out.
+    * It closes no turn, and sends no interruption.
+    """
 
 
 class BrainError(Exception):

@@ -19,6 +19,7 @@ from processors.brain.contract import (
     Question,
     ToolStart,
     UsageReport,
+    WarmableBrain,
 )
 
 OnFailover = Callable[[str, str, str], None]
@@ -103,8 +104,8 @@ class FailoverBrain:
 
     async def warm(self) -> Usage:
         """Warm the brain that will be asked first, if it can be."""
-        warm = getattr(self._backoff.order(self._brains)[0], "warm", None)
-        return await warm() if warm is not None else Usage()
+        first = self._backoff.order(self._brains)[0]
+        return await first.warm() if isinstance(first, WarmableBrain) else Usage()
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         """Stream one tool call that answers the question, from the first brain that can.

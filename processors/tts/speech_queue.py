@@ -20,7 +20,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameCallback, FrameDirection
 from pipecat.services.tts_service import TTSService
 
-from processors.audio import forward_audio
+from processors.audio import audio_sink, forward_audio
 
 _WORDS = (LLMFullResponseStartFrame, LLMFullResponseEndFrame, TextFrame, TTSSpeakFrame)
 
@@ -124,7 +124,7 @@ class SpeechQueue(TTSService):
             self._announced[frame.id] = done
         elif isinstance(frame, TTSAudioRawFrame):
             self._announced.clear()
-            if hasattr(self.next, "take_audio"):
+            if audio_sink(self.next) is not None:
                 await forward_audio(self, frame)
                 return
         if isinstance(frame, TTSStartedFrame) and frame.context_id:

@@ -7,7 +7,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.tests.utils import run_test
 
-from processors.audio import forward_audio
+from processors.audio import audio_sink, forward_audio
 
 
 class Source(FrameProcessor):
@@ -87,3 +87,10 @@ async def test_a_processor_of_somebody_else_gets_audio_as_pipecat_gives_it() -> 
     await asyncio.sleep(0)
     assert foreign.heard == [b"aa", b"bb"]
     assert [frame.audio for frame in down if isinstance(frame, InputAudioRawFrame)] == foreign.heard
+
+
+def test_whoever_takes_audio_by_a_call_is_known_by_it() -> None:
+    ear = Ear()
+    assert audio_sink(ear) is ear
+    assert audio_sink(Foreign()) is None
+    assert audio_sink(None) is None
