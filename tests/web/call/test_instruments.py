@@ -137,6 +137,7 @@ def test_bars_are_as_long_as_their_numbers(server: PageServer, cloud: Page) -> N
     until(cloud, "viva.turns.length === 1")
     spans = """(picture) => [...picture.querySelectorAll('rect:not(.tick)')].map((bar) =>
         [bar.getAttribute('class'), +bar.getAttribute('x'), +bar.getAttribute('width')])"""
+    expect(cloud.locator(".waterfall svg")).to_have_count(6)  # drawn with the next frame
     drawn = [bar.evaluate(spans) for bar in cloud.locator(".waterfall svg").all()]
     assert drawn == [
         [["stt", 0, 200]],
