@@ -175,16 +175,32 @@ class SentenceFrame(AggregatedTextFrame):
     for more text, and passes the very same object on, in order, just ahead of its audio: so the
     citation reaches the page exactly with the voice, whatever vendor speaks.
 
+    ``text`` is what the voice is given to say. What is heard is always shown: ``shown`` is the
+    caption of the same sentence, and what the ledger and the brain's memory have of it.
+
     Parameters:
         turn: Number of the caller's turn, from 1.
         sections: Ids of the sections the sentence rests on.
         lines: Source line numbers (from 1) to light while it is spoken.
+        shown: The sentence as it is shown; empty for ``text``, as which it is then made.
     """
 
     text_type: TextType | str = TextType.SENTENCE
     turn: int = 0
     sections: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
+    shown: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.shown = self.shown or self.text
+
+
+def shown_text(frame: AggregatedTextFrame) -> str:
+    """What a caption shows of a text that is spoken: a sentence's, or a prompt's."""
+    if isinstance(frame, SentenceFrame):
+        return frame.shown.strip()
+    return str(frame.metadata.get("shown", frame.text)).strip()
 
 
 @dataclass

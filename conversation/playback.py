@@ -7,6 +7,8 @@ Samples are counted from the start of an *epoch*, the stretch between two interr
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from conversation.alignment import WordAlignment
+
 
 @dataclass(slots=True)
 class Span:
@@ -14,11 +16,12 @@ class Span:
 
     Parameters:
         turn: The caller's turn it answers; 0 outside a turn (greeting, prompts).
-        text: The sentence.
+        text: The sentence, as it is shown.
         start: First sample, from the start of the epoch.
         samples: Samples sent so far.
         voice: Samples that have come of its voice, sent or not.
-        words: Where the vendor's times put its words: first sample in the span, end in the text.
+        words: Where the vendor's times put its words: first sample in the span, end in ``spoken``.
+        spoken: The sentence as the voice was given it; empty where that is ``text``.
     """
 
     turn: int
@@ -27,6 +30,10 @@ class Span:
     samples: int = 0
     voice: int = 0
     words: list[tuple[int, int]] = field(default_factory=list)
+    spoken: str = ""
+
+    def __post_init__(self) -> None:
+        self.spoken = self.spoken or self.text
 
     @property
     def end(self) -> int:
@@ -39,11 +46,14 @@ class Span:
             return self.text
         if self.words:
             begun = [end for first, end in self.words if self.start + first < played]
-            return self.text[: max(begun, default=0)]
+            return self._shown(max(begun, default=0))
         if played <= self.start or self.end == self.start:
             return ""
-        reached = (played - self.start) / (self.end - self.start) * len(self.text)
-        return _whole_words(self.text, reached)
+        reached = (played - self.start) / (self.end - self.start) * len(self.spoken)
+        return self._shown(len(_whole_words(self.spoken, reached)))
+
+    def _shown(self, spoken_end: int) -> str:
+        return self.text[: WordAlignment(self.spoken, self.text).end_after(spoken_end)]
 
 
 @dataclass(slots=True)
@@ -78,9 +88,15 @@ class Playback:
         """Samples sent in the present epoch."""
         return self._epochs[-1].sent
 
-    def begin(self, turn: int, text: str) -> Span:
-        """Note that the audio sent from now on speaks this sentence."""
-        span = Span(turn, text, self.sent)
+    def begin(self, turn: int, text: str, spoken: str = "") -> Span:
+        """Note that the audio sent from now on speaks this sentence.
+
+        Args:
+            turn: The caller's turn it answers; 0 for none.
+            text: The sentence, as it is shown.
+            spoken: As the voice was given it; empty for the same.
+        """
+        span = Span(turn, text, self.sent, spoken=spoken)
         self._epochs[-1].spans.append(span)
         return span
 
@@ -90,7 +106,7 @@ class Playback:
         if not spans:
             return
         span = spans[-1]
-        at = span.text.find(word, span.words[-1][1] if span.words else 0)
+        at = span.spoken.find(word, span.words[-1][1] if span.words else 0)
         if at >= 0:
             span.words.append((span.samples, at + len(word)))
 

@@ -12,6 +12,7 @@ from conversation.turns import Conversation
 from pipeline.engines import Engines
 from pipeline.transport import Transport
 from processors.brain.contract import ResponderStage
+from processors.brain.decision_keeper import DecisionKeeper
 from processors.brain.responder import GroundedResponder
 from processors.contract import in_order
 from processors.stt.contract import SpeechToTextStage
@@ -66,13 +67,14 @@ def build(
         speculation=engines.speculation,
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
+    decision_keeper = DecisionKeeper()
     text_to_speech: TextToSpeechStage = engines.text_to_speech(meter)
 
     if recorder is not None:
         recorder.tap("vad", voice_activity)
         recorder.tap("stt", speech_to_text)
         recorder.tap("turn", turn_taking)
-        recorder.tap("brain", responder)
+        recorder.tap("brain", responder, decision_keeper)
         recorder.tap("tts", text_to_speech)
 
     return Pipeline(
@@ -82,6 +84,8 @@ def build(
             speech_to_text,
             turn_taking,
             responder,
+            # Filters of what is said stand here: see docs/developing.md.
+            decision_keeper,
             text_to_speech,
             TurnKeeper(conversation),
             transport.output(),

@@ -271,7 +271,8 @@ def _read_decision(data: Data) -> Frame:
 
 
 def _write_sentence(frame: SentenceFrame, contexts: Contexts) -> Data:
-    return {
+    shown = {} if frame.shown == frame.text else {"shown": frame.shown}
+    return shown | {
         "text": frame.text,
         "turn": frame.turn,
         "sections": list(frame.sections),
@@ -287,6 +288,7 @@ def _read_sentence(data: Data) -> Frame:
         sections=tuple(data["sections"]),
         lines=tuple(data["lines"]),
         context_id=data.get("context") or None,
+        shown=data.get("shown", ""),
     )
 
 

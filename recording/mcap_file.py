@@ -14,8 +14,11 @@ METADATA = "viva"
 TROUBLE = "viva.trouble"
 """Name of the metadata record of a recording that ended before its call."""
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of the format; a reader refuses one that it does not know."""
+
+READABLE = ("1", FORMAT)
+"""Versions that can be read; in the first, what was shown of a sentence was what was spoken."""
 
 CHUNK_NS = 1_000_000_000
 """How much of a call one chunk holds: what a crash can lose."""

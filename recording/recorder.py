@@ -215,19 +215,29 @@ class Recorder:
 
     # What the chain does.
 
-    def tap(self, stage: str, processor: ChainStage) -> None:
-        """Note what a stage's processor pushes, from now on.
+    def tap(self, stage: str, first: ChainStage, last: ChainStage | None = None) -> None:
+        """Note what leaves a stage, from now on.
 
         Args:
             stage: ``vad``, ``stt``, ``turn``, ``brain`` or ``tts``.
-            processor: The processor.
+            first: The stage's first processor, whose errors go upstream.
+            last: Its last, which gives what the next stage takes; ``None`` for the same one.
         """
+        if last is None:
+            self._tap(stage, first, tuple(FrameDirection))
+        else:
+            self._tap(stage, first, (FrameDirection.UPSTREAM,))
+            self._tap(stage, last, (FrameDirection.DOWNSTREAM,))
+
+    def _tap(
+        self, stage: str, processor: ChainStage, directions: tuple[FrameDirection, ...]
+    ) -> None:
         push = processor.push_frame
         kinds = kinds_of(stage)
 
         # No coroutine of its own: every frame of the call passes here.
         def noted(frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> Any:
-            if type(frame).__name__ in kinds:
+            if direction in directions and type(frame).__name__ in kinds:
                 self._note(stage, frame, direction)
             return push(frame, direction)
 

@@ -17,7 +17,7 @@ from mcap.stream_reader import CRCValidationError, StreamReader
 from zstandard import ZstdError
 
 from recording import mcap_file
-from recording.mcap_file import FORMAT, PROFILE, canonical
+from recording.mcap_file import PROFILE, READABLE, canonical
 from recording.message import Message
 from recording.schemas import AUDIO_TOPICS
 from recording.timeline import heard_by_caller, heard_by_viva
@@ -221,11 +221,12 @@ class _Reading:
 
     def _check_format(self, metadata: Mapping[str, str]) -> None:
         found = metadata.get("format", "")
-        if found != FORMAT:
+        if found not in READABLE:
             made = metadata.get("version", "")
             by = f" by Viva {made}" if made else ""
+            readable = " and ".join(map(repr, READABLE))
             raise self._error(
-                f"has format {found!r}: this Viva reads format {FORMAT!r}. It was made{by}; use "
+                f"has format {found!r}: this Viva reads {readable}. It was made{by}; use "
                 "that version or a later one"
             )
         try:

@@ -66,8 +66,9 @@ _HISTORY: Schema = {
 _FAILOVER = _object(stage=_TEXT, failed=_TEXT, vendor=_TEXT, ends_turns=_TRUTH)
 _ERROR = _object(error=_TEXT, permanent=_TRUTH)
 _SENTENCE = _object(
-    optional=("context",),
+    optional=("context", "shown"),
     text=_TEXT,
+    shown=_TEXT,
     turn=_WHOLE,
     sections=_TEXTS,
     lines=_WHOLES,

@@ -41,6 +41,7 @@ from processors.brain.contract import (
     ToolStart,
     UsageReport,
 )
+from processors.brain.decision_keeper import DecisionKeeper
 from processors.brain.responder import GroundedResponder
 from processors.brain.speculation import Speculation
 from processors.contract import FilterStage, in_order
@@ -260,9 +261,10 @@ class ScriptedCall:
         self.responder = GroundedResponder(
             self.conversation, brain=brain, document=load(CV), speculation=self.speculation
         )
+        decision_keeper = DecisionKeeper()
         if self.recorder is not None:
             self.recorder.tap("turn", self.turn_taking)
-            self.recorder.tap("brain", self.responder)
+            self.recorder.tap("brain", self.responder, decision_keeper)
             self.recorder.tap("tts", self.voice)
         self._tasks = TaskManager(loop=asyncio.get_running_loop())
         self.worker = PipelineWorker(
@@ -272,6 +274,7 @@ class ScriptedCall:
                     turns(self.conversation) if turns else self.turn_taking,
                     self.responder,
                     *filters,
+                    decision_keeper,
                     self.voice,
                     TurnKeeper(self.conversation),
                     transport.output(),

@@ -134,8 +134,14 @@ class SpeechQueue(TTSService):
         await super().push_frame(frame, direction)
 
     async def _announce_text(self, src_frame: AggregatedTextFrame, context_id: str) -> None:
-        self._asked[src_frame.id] = self._speaking or src_frame
+        self._note_asked(src_frame)
         await super()._announce_text(src_frame, context_id)
+
+    def _note_asked(self, frame: AggregatedTextFrame) -> None:
+        """Note what asked for a text; of a prompt, the text is shown as the prompt says."""
+        self._asked[frame.id] = self._speaking or frame
+        if self._speaking is not None and "shown" in self._speaking.metadata:
+            frame.metadata["shown"] = self._speaking.metadata["shown"]
 
 
 def _is_for_later(frame: Frame, direction: FrameDirection) -> bool:

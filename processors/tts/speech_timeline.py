@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from pipecat.frames.frames import AggregatedTextFrame
 
+from conversation.alignment import WordAlignment
+
 AUDIBLE = 100
 """Samples above it (of 32,767; -50 dB) are not silence."""
 
@@ -40,7 +42,7 @@ class Sentence:
 
     Parameters:
         frame: Its announcement.
-        text: What the vendor is given to say.
+        text: What the vendor is given to say: the frame's, pronunciations written into it.
     """
 
     frame: AggregatedTextFrame
@@ -95,9 +97,12 @@ class SpeechTimeline:
 
     def _place(self, sentence: Sentence) -> None:
         self._begins.setdefault(self._letters, []).append(sentence.frame)
-        for word in sentence.text.split():
-            self._begins.setdefault(self._letters, []).append(word)
-            self._letters += len(word)
+        words = sentence.frame.text.split()
+        aligned = WordAlignment(sentence.text, sentence.frame.text)
+        for number, given in enumerate(sentence.text.split()):
+            begun = words[aligned.words_after(number) : aligned.words_after(number + 1)]
+            self._begins.setdefault(self._letters, []).extend(begun)
+            self._letters += len(given)
 
     def restart(self) -> tuple[Sentence, ...]:
         """The vendor begins anew, with what it has said nothing of.

@@ -39,7 +39,7 @@ class TimedSpeech(SpeechQueue):
 
     async def _announce_text(self, src_frame: AggregatedTextFrame, context_id: str) -> None:
         """Hold the announcement until its audio comes."""
-        self._asked[src_frame.id] = self._speaking or src_frame
+        self._note_asked(src_frame)
         src_frame.append_to_context = False
         src_frame.context_id = context_id
         src_frame.will_be_spoken = True

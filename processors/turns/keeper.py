@@ -21,7 +21,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from conversation.frames import DecisionFrame, FailoverFrame, SentenceFrame
+from conversation.frames import DecisionFrame, FailoverFrame, SentenceFrame, shown_text
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from processors.audio import forward_audio
 
@@ -54,7 +54,7 @@ class TurnKeeper(FrameProcessor):
         self._open = True  # audio may be of a live answer
         self._answering = False  # more sentences of the answer are to come
         self._flowing = False  # more audio of the utterance is to come
-        self._said: tuple[int, str] | None = None  # a sentence of which no audio has come
+        self._said: tuple[int, str, str] | None = None  # a sentence of which no audio has come
         self._closing: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -116,7 +116,7 @@ class TurnKeeper(FrameProcessor):
         if self._conversation.is_stale(turn):
             return False
         self._turn = turn
-        said = (turn, frame.text.strip())
+        said = (turn, shown_text(frame), frame.text.strip())
         if not self._conversation.playback_is_reported and said != self._said:
             self._said = said  # a voice that takes over announces it once more
             self._conversation.playback.begin(*said)

@@ -109,3 +109,26 @@ def test_what_was_heard_is_always_a_beginning_of_what_was_said(
         heard = playback.heard(turn, now)
         assert said.startswith(heard)
         assert heard == said[: len(heard)].rstrip()
+
+
+def test_what_was_heard_is_told_in_the_words_that_are_shown() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "In 1959 she went to Yale.", "In nineteen fifty-nine she went to Yale.")
+    for word in ("In", "nineteen", "fifty-nine", "she", "went", "to", "Yale."):
+        playback.word(word)
+        playback.send(RATE // 4, now=0.0)
+    told = [(2, "In"), (3, "In 1959"), (5, "In 1959 she went"), (7, "In 1959 she went to Yale.")]
+    for words, heard in told:
+        playback.report(0, words * RATE // 4, now=2.0)
+        assert playback.heard(1, now=2.0) == heard
+
+
+def test_without_word_times_the_spoken_letters_are_counted() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin(1, "1959 in Yale", "nineteen fifty-nine in Yale")
+    playback.send(RATE, now=0.0)
+    playback.report(0, RATE // 4, now=0.25)  # within "nineteen"
+    assert playback.interrupt(now=0.25) == 1
+    assert playback.heard(1, now=1.0) == ""
+    assert playback.report(0, 3 * RATE // 4, now=1.1, final=True)  # within "in"
+    assert playback.heard(1, now=1.2) == "1959 in"

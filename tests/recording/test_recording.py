@@ -219,8 +219,8 @@ def test_a_file_of_another_kind_or_of_the_future_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     future = tmp_path / "future.mcap"
-    InlineWriter().open(future, about(format="2", version="7.0.0")).close()
-    with pytest.raises(RecordingError, match=r"format '2'.*reads format '1'.*Viva 7\.0\.0"):
+    InlineWriter().open(future, about(format="3", version="7.0.0")).close()
+    with pytest.raises(RecordingError, match=r"format '3'.*reads '1' and '2'.*Viva 7\.0\.0"):
         Recording.read(future)
     monkeypatch.setattr("recording.mcap_file.PROFILE", "ros2")
     robot = tmp_path / "robot.mcap"

@@ -27,7 +27,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
-from conversation.frames import EndCallFrame, PlaybackFrame, SentenceFrame
+from conversation.frames import EndCallFrame, PlaybackFrame, SentenceFrame, shown_text
 from conversation.playback import Span
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from transports.browser.announcer import Announcer, Ended
@@ -49,7 +49,8 @@ _BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
 @dataclass(slots=True)
 class _Announcement:
     turn: int
-    text: str
+    text: str  # as it is shown
+    spoken: str
     sections: tuple[str, ...]
     lines: tuple[int, ...]
     voice: int = 0  # samples of it that have come
@@ -195,7 +196,7 @@ class VoiceOutput(BaseOutputTransport):
         sections: tuple[str, ...],
         lines: tuple[int, ...],
     ) -> None:
-        said = _Announcement(turn, frame.text.strip(), sections, lines)
+        said = _Announcement(turn, shown_text(frame), frame.text.strip(), sections, lines)
         last = self._sentence
         if last is not None and not last.voice and (last.turn, last.text) == (turn, said.text):
             return  # the voice that took over says what the one before it announced
@@ -265,7 +266,7 @@ class VoiceOutput(BaseOutputTransport):
                 return
 
     async def _begin_sentence(self, item: _Announcement) -> None:
-        span = item.span = self._playback.begin(item.turn, item.text)
+        span = item.span = self._playback.begin(item.turn, item.text, item.spoken)
         item.has_come(0)
         await self._announcer.sentence(item.turn, span.start, item.text, item.sections, item.lines)
 
