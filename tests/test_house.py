@@ -4,10 +4,12 @@ import ast
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from conversation.turns import Turn
 from pipeline.choice import choose
 from pipeline.vendors import STAGES
 from settings import Settings, SettingsError, example
@@ -28,6 +30,63 @@ def imported(module: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom):
             names.add((node.module or "").split(".")[0])
     return names
+
+
+def written_to_turns(module: str) -> list[str]:
+    """Where the source of a module makes a turn, or writes into one or into the list of them.
+
+    Only a module that imports ``conversation.turns`` can hold one. Its own attributes are its own.
+    """
+    tree = ast.parse(module)
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    if "conversation.turns" not in modules:
+        return []
+    kept = {field.name for field in fields(Turn)} | {"turns", "stale"}
+    found: list[str] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self")):
+                pass
+            case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()) if name in kept:
+                found.append(f"{node.lineno}: {ast.unparse(node)}")
+            case ast.Call(func=ast.Name(id="Turn" | "setattr")):
+                found.append(f"{node.lineno}: {ast.unparse(node)}")
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="turns"), attr=name)):
+                if name in {"append", "clear", "extend", "insert", "pop", "remove"}:
+                    found.append(f"{node.lineno}: {ast.unparse(node)}")
+            case _:
+                pass
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "writes"),
+    [
+        ("turn.closed = True", True),
+        ("self.conversation.turn.first_audio = 1.0", True),
+        ("conversation.stale += 1", True),
+        ("conversation.turns.append(turn)", True),
+        ("turn = Turn(1, 'Where?', 0.0)", True),
+        ("setattr(turn, 'interrupted', True)", True),
+        ("self.closed = turn.closed", False),
+        ("conversation.close(conversation.turn)", False),
+    ],
+)
+def test_a_write_into_a_turn_is_seen(line: str, writes: bool) -> None:
+    module = f"from conversation.turns import Conversation\n{line}"
+    assert bool(written_to_turns(module)) is writes
+
+
+def test_only_the_conversation_writes_turns() -> None:
+    modules = [
+        module
+        for folder in (*LAYERS, "benchmarks", "examples", "evals")
+        if folder != "conversation"
+        for module in Path(folder).rglob("*.py")
+    ]
+    assert len(modules) > 100
+    for module in (*modules, Path("server.py"), Path("cli.py")):
+        assert not written_to_turns(module.read_text()), module
 
 
 def test_env_example_lists_every_setting() -> None:
