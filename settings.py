@@ -187,6 +187,9 @@ class ServerSettings(BaseSettings):
         3.0, description="Longest wait for a brain's first token, tried twice."
     )
     decision_timeout_secs: Positive = Field(12.0, description="Longest whole decision.")
+    first_audio_timeout_secs: Positive = Field(
+        3.0, description="A cloud's voice that owes audio and sends none for so long has failed."
+    )
     transcript_timeout_secs: Positive = Field(
         3.0, description="Longest wait for the transcript of speech that has stopped."
     )

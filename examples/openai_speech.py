@@ -26,20 +26,16 @@ def build(_: Any, context: Context) -> Any:
     # Not at the top: the settings read this file long before anybody speaks.
     from pipecat.services.openai.tts import OpenAITTSService
 
-    from processors.tts.speech_queue import SpeechQueue
-
-    class OpenAISpeech(SpeechQueue, OpenAITTSService):
-        """pipecat's service with Viva's queue in front.
-
-        The queue is what a vendor's own class inherits, first: words that an interruption has
-        overtaken are not spoken, and another voice can take over what was not.
-        """
+    from processors.tts.pipecat_services import stock_voice
 
     own = context.settings.of(SpeechSettings)
-    return OpenAISpeech(
+    # With what Viva adds: words that an interruption has overtaken are not spoken, and when the
+    # endpoint refuses or stays silent another voice says what was not said.
+    return stock_voice(OpenAITTSService)(
         api_key=secret(own.speech_key) or "none",
         base_url=own.speech_url,
         sample_rate=SAMPLE_RATE,
+        first_audio_secs=context.settings.first_audio_timeout_secs,
         settings=OpenAITTSService.Settings(model=MODEL, voice="alloy"),
     )
 

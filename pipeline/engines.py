@@ -28,6 +28,27 @@ from processors.vad.contract import VoiceActivityStage
 from settings import Settings
 
 
+def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
+    """Load what all calls share of a vendor; blocks, so that it belongs in a thread.
+
+    One call's part is made as well, and thrown away. Whatever ``build`` imports, an SDK that takes
+    seconds perhaps, is imported here, and not on the event loop when the first call comes; and what
+    ``build`` raises is told before a call comes.
+
+    Args:
+        vendor: The vendor.
+        context: What it may know.
+        progress: Told how far it is; called in this thread.
+    """
+    loaded = vendor.load(context, progress)
+
+    async def rehearse() -> None:
+        vendor.build(loaded, context)
+
+    asyncio.run(rehearse())
+    return loaded
+
+
 @dataclass(frozen=True, slots=True)
 class Engines:
     """The document and one loaded vendor a stage, read-only once loaded.
@@ -75,7 +96,7 @@ class Engines:
                 loop.call_soon_threadsafe(progress, label, (at + share) / len(vendors))
 
             progress(vendor.label, done / len(vendors))
-            loaded[vendor.name] = await asyncio.to_thread(vendor.load, context, step)
+            loaded[vendor.name] = await asyncio.to_thread(load_vendor, vendor, context, step)
         await asyncio.to_thread(prepare, document.sections)
         progress("ready", 1.0)
         speculation = Speculation(most_wasted=settings.preemptive_waste)

@@ -29,7 +29,7 @@ from knowledge.check.support import prepare
 from knowledge.loading.document import Document
 from models.checks import check_models
 from pipeline.choice import Choice
-from pipeline.engines import Engines
+from pipeline.engines import Engines, load_vendor
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
 from settings import Settings
 
@@ -217,7 +217,7 @@ def _assistants(settings: Settings) -> list[Vendor]:
 
 async def _load(vendor: Vendor, context: Context) -> Any:
     async with asyncio.timeout(LOAD_SECS):
-        return await in_thread(lambda: vendor.load(context, lambda _label, _share: None))
+        return await in_thread(lambda: load_vendor(vendor, context, lambda _label, _share: None))
 
 
 async def _close(engine: Any) -> None:

@@ -23,12 +23,12 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     from pipecat.services.assemblyai.stt import AssemblyAISTTService
     from pipecat.transcriptions.language import Language
 
-    from processors.stt.pipecat_services import DELIMITED_BY_VAD
+    from processors.stt.pipecat_services import DELIMITED_BY_VAD, stock_recogniser
 
     # It takes 100 names, of up to 50 characters each
     # (https://assemblyai.com/docs/streaming/keyterms-prompting).
     names = [name for name in context.document.proper_nouns() if len(name) <= 50][:100]
-    return AssemblyAISTTService(
+    return stock_recogniser(AssemblyAISTTService)(
         api_key=secret(context.settings.of(AssemblyAISettings).assemblyai_api_key),
         api_endpoint_base_url=url,
         settings=AssemblyAISTTService.Settings(

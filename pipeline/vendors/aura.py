@@ -22,6 +22,7 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
         api_key=secret(context.settings.of(DeepgramSettings).deepgram_api_key),
         base_url=url,
         sample_rate=SAMPLE_RATE,
+        first_audio_secs=context.settings.first_audio_timeout_secs,
         settings=DeepgramTTSService.Settings(voice=VOICE),
     )
 

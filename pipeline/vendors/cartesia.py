@@ -28,6 +28,7 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
         api_key=secret(own.cartesia_api_key),
         url=url,
         sample_rate=SAMPLE_RATE,
+        first_audio_secs=context.settings.first_audio_timeout_secs,
         append_trailing_space=True,  # It joins an answer's texts as they are.
         settings=CartesiaTTSService.Settings(model=MODEL, voice=own.cartesia_voice_id),
     )

@@ -55,6 +55,7 @@ def build(client: Any, context: Context) -> Any:
         voice_id=own.elevenlabs_voice_id,
         model=own.elevenlabs_model,
         url=(own.elevenlabs_base_url or URL).replace("http", "ws", 1),
+        stall_secs=context.settings.first_audio_timeout_secs,
         # With nobody in reserve, a voice that falls silent is asked once more.
         stall_retries=0 if "," in context.settings.tts else 1,
     )

@@ -21,11 +21,11 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     from pipecat.services.soniox.stt import SonioxContextObject, SonioxSTTService
     from pipecat.transcriptions.language import Language
 
-    from processors.stt.pipecat_services import DELIMITED_BY_VAD
+    from processors.stt.pipecat_services import DELIMITED_BY_VAD, stock_recogniser
 
     # Far within the 8,000 tokens that it takes (https://soniox.com/docs/stt/concepts/context).
     names = list(context.document.proper_nouns()[:200])
-    return SonioxSTTService(
+    return stock_recogniser(SonioxSTTService)(
         api_key=secret(context.settings.of(SonioxSettings).soniox_api_key),
         url=url,
         settings=SonioxSTTService.Settings(
