@@ -19,11 +19,12 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
 import uvloop
 
-from benchmarks.wires import WIRES, Wire
+from benchmarks.wires import WIRES, BenchWire
+from client.connection import connect
+from client.protocol import Audio, Event, Message
 from client.wav import INPUT_RATE, OUTPUT_RATE, read_wav, speech_end_secs
 
 AUDIO = Path(__file__).parent.parent / "tests" / "audio"
@@ -41,7 +42,6 @@ QUESTIONS = (
 
 BARGE = "wait-when-was-that.wav"
 POLL_SECS = 0.02
-REPORT_SECS = 0.1
 JITTER_SECS = 0.06
 LATE_SECS = 0.04
 """A buffer that is dry for longer than this inside an answer had a late chunk."""
@@ -120,7 +120,7 @@ class BenchCaller:
     def __init__(
         self,
         number: int,
-        wire: Wire,
+        wire: BenchWire,
         tally: Tally,
         speech: list[Speech],
         barge: Speech,
@@ -134,8 +134,7 @@ class BenchCaller:
         self._chunk_at = 0.0  # when audio last came
         self._dry_at = 0.0  # when what came will have been played
         self._first: float | None = None  # first audio since the question
-        self._epoch = self._received = 0
-        self._started = 0.0
+        self._received = self._played = 0  # samples of this epoch
         self._barging: dict[str, float] | None = None
         self._barge_at = 0.0
         self.ready = asyncio.Event()
@@ -148,26 +147,23 @@ class BenchCaller:
             Whether it came to its last turn; if not, the call was lost.
         """
         self._tally.calls += 1
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(url, max_msg_size=0, compress=0) as socket,
-        ):
-            tasks = [asyncio.create_task(self._listen(socket))]
-            if (hello := self._wire.hello()) is not None:
-                await (
-                    socket.send_str(hello) if isinstance(hello, str) else socket.send_bytes(hello)
-                )
-            tasks.append(asyncio.create_task(self._tick(socket)))
-            tasks.append(asyncio.create_task(self._converse(begin, delay, barge_in=barge_in)))
+        async with connect(url, self._wire, self._take, clock=_now) as connection:
+            self._wire.ready("bench")
+            await connection.send()
+            if not self._wire.greets:
+                self.ready.set()
+            ticking = connection.tick(self._tick, self._wire.message_secs)
+            conversing = asyncio.create_task(self._converse(begin, delay, barge_in=barge_in))
             try:
-                over, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                finished = over == {tasks[-1]} and tasks[-1].exception() is None
+                over, _ = await asyncio.wait(
+                    {connection.listening, ticking, conversing}, return_when=asyncio.FIRST_COMPLETED
+                )
+                finished = over == {conversing} and conversing.exception() is None
                 self._tally.lost += not finished
                 return finished
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                conversing.cancel()
+                await asyncio.gather(conversing, return_exceptions=True)
 
     async def _converse(self, begin: asyncio.Event, delay: float, *, barge_in: bool) -> None:
         await self.ready.wait()
@@ -226,40 +222,27 @@ class BenchCaller:
         while _now() < max(self._dry_at, self._chunk_at) + OVER_SECS:
             await asyncio.sleep(0.1)
 
-    async def _tick(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        start, reported = _now(), (0, 0)
-        secs = self._wire.message_secs
-        size, reports_after = int(secs * INPUT_RATE) * 2, round(REPORT_SECS / secs)
-        for tick in count(1):
-            chunk = bytes(self._outgoing[:size])
-            del self._outgoing[:size]
-            chunk += self._noise.take(size - len(chunk))
-            await socket.send_bytes(self._wire.audio(chunk))
-            if self._wire.reports and tick % reports_after == 0:
-                progress = (self._epoch, self._played())
-                if progress != reported:
-                    await socket.send_str(self._wire.played(*progress, final=False))
-                    reported = progress
-            await asyncio.sleep(start + tick * secs - _now())
+    def _tick(self, _due: float) -> None:
+        size = int(self._wire.message_secs * INPUT_RATE) * 2
+        chunk = bytes(self._outgoing[:size])
+        del self._outgoing[:size]
+        self._wire.speak(chunk + self._noise.take(size - len(chunk)))
+        now = _now()
+        left = max(0.0, self._dry_at - now)
+        self._played = max(self._played, self._received - round(left * OUTPUT_RATE))
+        self._wire.played(self._played, now, playing=left > 0)
 
-    def _played(self) -> int:
-        waiting = max(0.0, self._dry_at - _now()) if self._received else 0.0
-        return max(0, self._received - round(waiting * OUTPUT_RATE))
-
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        if not self._wire.greets:
-            self.ready.set()
-        async for message in socket:
-            kind, data = self._wire.read(message)
-            match kind:
-                case "audio":
-                    self._hear(len(data) // 2)
-                case "interrupted":
-                    await self._interrupted(socket)
-                case "ready":
-                    self.ready.set()
-                case "duck":
-                    self._note("duck", _now())
+    def _take(self, event: Event) -> None:
+        match event:
+            case Audio(pcm):
+                self._hear(len(pcm) // 2)
+            case Message("bot-interrupted"):
+                self._note("stop", _now())
+                self._received, self._played, self._dry_at = 0, 0, 0.0
+            case Message("bot-ready"):
+                self.ready.set()
+            case Message("duck", data) if data["on"]:
+                self._note("duck", _now())
 
     def _hear(self, samples: int) -> None:
         now, tally = _now(), self._tally
@@ -279,14 +262,6 @@ class BenchCaller:
         if self._barging is not None and "stop" not in self._barging:
             # A page that is told nothing plays what it has.
             self._barging["last"] = self._dry_at - self._barge_at
-
-    async def _interrupted(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        now = _now()
-        self._note("stop", now)
-        if self._wire.reports:
-            played = self._wire.played(self._epoch, self._played(), final=True)
-            await socket.send_str(played)
-        self._epoch, self._received, self._dry_at = self._epoch + 1, 0, 0.0
 
     def _note(self, name: str, at: float) -> None:
         if self._barging is not None and at >= self._barge_at:

@@ -1,155 +1,137 @@
 """How the callers of a comparison speak to each system: its own messages, read and written."""
 
 import json
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-import aiohttp
-
+from client.connection import Wire
+from client.protocol import Audio, ClientProtocol, Event, Message
 from client.wav import INPUT_RATE
 
 
-class Wire(Protocol):
-    """How a system's messages are written and read.
+class BenchWire(Wire, Protocol):
+    """A system's wire, for a caller that is only measured.
+
+    What came is audio, ``bot-ready``, ``bot-interrupted`` or ``duck``, or of no interest.
 
     Attributes:
         message_secs: Length of a message of the microphone.
-        reports: Whether a page says what it has played.
         greets: Whether the system says when it is ready.
     """
 
     message_secs: float
-    reports: bool
     greets: bool
 
-    def hello(self) -> str | bytes | None:
-        """What the page says first."""
+    def ready(self, library: str) -> None:
+        """Say that the call can begin."""
         ...
 
-    def audio(self, pcm: bytes) -> bytes:
-        """Microphone audio."""
+    def speak(self, pcm: bytes) -> None:
+        """Send what the microphone picked up."""
         ...
 
-    def played(self, epoch: int, samples: int, *, final: bool) -> str:
-        """A report of what was played."""
-        ...
-
-    def read(self, message: aiohttp.WSMessage) -> tuple[str, Any]:
-        """What came: ``audio``, ``interrupted``, ``duck``, ``ready`` or nothing."""
+    def played(self, samples: int, now: float, *, playing: bool) -> None:
+        """Say how far the voice has been played."""
         ...
 
 
-def _rtvi(kind: str, data: dict[str, Any]) -> str:
-    return json.dumps({"label": "rtvi-ai", "type": kind, "id": "1", "data": data})
-
-
-_READY = {"version": "2.0.0", "about": {"library": "bench"}}
-
-
-class VivaWire:
+class VivaWire(ClientProtocol):
     """docs/protocol.md."""
 
     message_secs = 0.032  # as the page's capture-worklet.js
-    reports = True
     greets = True
 
-    def hello(self) -> str:
-        """``client-ready``."""
-        return _rtvi("client-ready", _READY)
 
-    def audio(self, pcm: bytes) -> bytes:
-        """As it is."""
-        return pcm
+class _OtherWire:
+    """What the wires of the other systems have in common: nobody asks what was played."""
 
-    def played(self, epoch: int, samples: int, *, final: bool) -> str:
-        """``playback``."""
-        data = {"epoch": epoch, "samples": samples, "final": final}
-        return _rtvi("client-message", {"t": "playback", "d": data})
+    message_secs = 0.02  # pipecat's own browser client sends shorter ones: 512 bytes, 16 ms
 
-    def read(self, message: aiohttp.WSMessage) -> tuple[str, Any]:
-        """Binary is audio; of the text, what a page acts on at once."""
-        if message.type is aiohttp.WSMsgType.BINARY:
-            return "audio", message.data
-        told = json.loads(message.data)
-        match told["type"]:
-            case "bot-interrupted":
-                return "interrupted", None
-            case "bot-ready":
-                return "ready", None
-            case "server-message" if told["data"]["type"] == "duck" and told["data"]["on"]:
-                return "duck", None
-        return "", None
+    def __init__(self) -> None:
+        self._out: deque[str | bytes] = deque()
+        self._events: list[Event] = []
+
+    def played(self, samples: int, now: float, *, playing: bool) -> None:
+        """Nobody asks."""
+
+    def hang_up(self) -> None:
+        """The socket closes; nothing is said before."""
+
+    def receive_eof(self) -> None:
+        """Nothing is left to do."""
+
+    def data_to_send(self) -> Iterator[str | bytes]:
+        """What has been said."""
+        while self._out:
+            yield self._out.popleft()
+
+    def events_received(self) -> list[Event]:
+        """What came."""
+        events, self._events = self._events, []
+        return events
 
 
-class PipecatWire:
+class PipecatWire(_OtherWire):
     """pipecat's protobuf serializer, as its client SDKs speak it."""
 
-    message_secs = 0.02  # its own browser client sends shorter ones: 512 bytes, 16 ms
-    reports = False
     greets = True
 
     def __init__(self) -> None:
         from pipecat.frames.protobufs import frames_pb2
 
+        super().__init__()
         self._frame: Any = frames_pb2.Frame  # type: ignore[attr-defined]
 
-    def hello(self) -> bytes:
-        """``client-ready``."""
+    def ready(self, library: str) -> None:
+        """``client-ready``, as Viva's caller writes it."""
+        protocol = ClientProtocol()
+        protocol.ready(library)
         frame = self._frame()
-        frame.message.data = _rtvi("client-ready", _READY)
-        return bytes(frame.SerializeToString())
+        (frame.message.data,) = protocol.data_to_send()
+        self._out.append(bytes(frame.SerializeToString()))
 
-    def audio(self, pcm: bytes) -> bytes:
+    def speak(self, pcm: bytes) -> None:
         """An audio frame."""
         frame = self._frame()
         frame.audio.audio = pcm
         frame.audio.sample_rate = INPUT_RATE
         frame.audio.num_channels = 1
-        return bytes(frame.SerializeToString())
+        self._out.append(bytes(frame.SerializeToString()))
 
-    def played(self, epoch: int, samples: int, *, final: bool) -> str:
-        """Nobody asks."""
-        raise NotImplementedError
-
-    def read(self, message: aiohttp.WSMessage) -> tuple[str, Any]:
+    def receive(self, message: str | bytes, now: float) -> None:
         """One frame."""
-        frame = self._frame.FromString(message.data)
+        frame = self._frame.FromString(message)
         match frame.WhichOneof("frame"):
             case "audio":
-                return "audio", frame.audio.audio
+                self._events.append(Audio(frame.audio.audio))
             case "interruption":
-                return "interrupted", None
-            case "message" if json.loads(frame.message.data).get("type") == "bot-ready":
-                return "ready", None
-        return "", None
+                self._events.append(Message("bot-interrupted"))
+            case "message":
+                self._events.append(Message(json.loads(frame.message.data).get("type", "")))
 
 
-class PlainWire:
+class PlainWire(_OtherWire):
     """PCM both ways, and a word of text; what LiveKit's session is given here."""
 
-    message_secs = 0.02
-    reports = False
     greets = False
 
-    def hello(self) -> None:
+    def ready(self, library: str) -> None:
         """Nothing."""
 
-    def audio(self, pcm: bytes) -> bytes:
+    def speak(self, pcm: bytes) -> None:
         """As it is."""
-        return pcm
+        self._out.append(pcm)
 
-    def played(self, epoch: int, samples: int, *, final: bool) -> str:
-        """Nobody asks."""
-        raise NotImplementedError
-
-    def read(self, message: aiohttp.WSMessage) -> tuple[str, Any]:
-        """Binary is audio, text the kind."""
-        if message.type is aiohttp.WSMsgType.BINARY:
-            return "audio", message.data
-        return str(message.data), None
+    def receive(self, message: str | bytes, now: float) -> None:
+        """Binary is audio, and the one word is that the voice was cut."""
+        if isinstance(message, bytes):
+            self._events.append(Audio(message))
+        elif message == "interrupted":
+            self._events.append(Message("bot-interrupted"))
 
 
-WIRES: dict[str, Callable[[], Wire]] = {
+WIRES: dict[str, Callable[[], BenchWire]] = {
     "viva": VivaWire,
     "viva-turn-model": VivaWire,
     "pipecat": PipecatWire,

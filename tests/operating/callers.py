@@ -1,15 +1,15 @@
 """Callers who cost next to nothing: they are silent, listen, and note how their call ends."""
 
 import asyncio
-import json
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 
+from client.connection import connect
+from client.protocol import Audio, ClientProtocol, Event, Message
+
 SILENCE = bytes(3200)
-"""100 ms."""
+SILENCE_SECS = 0.1
 
 
 @dataclass
@@ -23,12 +23,16 @@ class QuietCaller:
 
     url: str
     speaks: bool = True
-    call: str = ""
     ended: str = ""
     heard_bytes: int = 0
     began: asyncio.Event = field(default_factory=asyncio.Event)
-    _hang_up: asyncio.Event = field(default_factory=asyncio.Event)
-    _ids: int = 0
+    _leaves: bool = False
+    _protocol: ClientProtocol = field(default_factory=ClientProtocol)
+
+    @property
+    def call(self) -> str:
+        """The call's id, once it goes on."""
+        return self._protocol.call
 
     @property
     def open(self) -> bool:
@@ -38,17 +42,11 @@ class QuietCaller:
     async def run(self) -> "QuietCaller":
         """Call, until the call is over."""
         try:
-            async with aiohttp.ClientSession() as session, session.ws_connect(self.url) as socket:
-                await self._send(
-                    socket, "client-ready", {"version": "2.0.0", "about": {"library": "quiet"}}
-                )
-                talking = asyncio.create_task(self._talk(socket))
-                try:
-                    async for message in socket:
-                        self._hear(message)
-                finally:
-                    talking.cancel()
-                    await asyncio.gather(talking, return_exceptions=True)
+            async with connect(self.url, self._protocol, self._take) as connection:
+                self._protocol.ready("quiet")
+                await connection.send()
+                connection.tick(self._speak, SILENCE_SECS)
+                await asyncio.wait([connection.listening])
         except aiohttp.ClientError as error:
             self.ended = self.ended or f"unreachable: {error}"
         self.ended = self.ended or "dropped"  # what the page says of a socket that just closes
@@ -57,32 +55,21 @@ class QuietCaller:
 
     def hang_up(self) -> None:
         """End the call as a caller does."""
-        self._hang_up.set()
+        self._leaves = True
 
-    async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        while not self._hang_up.is_set():
-            if self.speaks and self.call:
-                await socket.send_bytes(SILENCE)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._hang_up.wait(), 0.1)
-        await self._send(socket, "client-message", {"t": "hangup", "d": {}})
+    def _speak(self, _due: float) -> None:
+        if self._leaves:
+            self._leaves = self.speaks = False
+            self._protocol.hang_up()
+        elif self.speaks and self.call:
+            self._protocol.speak(SILENCE)
 
-    async def _send(
-        self, socket: aiohttp.ClientWebSocketResponse, kind: str, data: dict[str, Any]
-    ) -> None:
-        self._ids += 1
-        message = {"label": "rtvi-ai", "type": kind, "id": str(self._ids), "data": data}
-        await socket.send_str(json.dumps(message))
-
-    def _hear(self, message: aiohttp.WSMessage) -> None:
-        if message.type is aiohttp.WSMsgType.BINARY:
-            self.heard_bytes += len(message.data)
-        elif message.type is aiohttp.WSMsgType.TEXT:
-            told = json.loads(message.data)
-            data = told.get("data") or {}
-            if told["type"] == "bot-ready":
-                self.call = data["about"]["call"]
+    def _take(self, event: Event) -> None:
+        match event:
+            case Audio(pcm):
+                self.heard_bytes += len(pcm)
+            case Message("bot-ready"):
                 self.began.set()
-            elif data.get("type") == "end":
+            case Message("end", data):
                 self.ended = data["reason"]
                 self.began.set()

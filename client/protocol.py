@@ -1,0 +1,282 @@
+"""A caller's side of the wire, without a socket, a task or a clock (docs/protocol.md).
+
+It has the shape of websockets' sans-I/O layer. What the server sent goes into
+:meth:`ClientProtocol.receive`, and :meth:`~ClientProtocol.events_received` says what it was.
+Whatever the caller does (speak, play, hang up) goes into a method of its own, and
+:meth:`~ClientProtocol.data_to_send` has the messages for it. Each is given the time where it needs
+one: seconds on a clock of the caller's choice.
+
+Reports of playback are its own business: it is told what the loudspeaker has played, and reports it
+when the page would.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pipecat.processors.frameworks.rtvi import models as rtvi
+from pydantic import ValidationError
+
+from client.wav import OUTPUT_RATE
+from transports.browser.messages import SERVER_PAYLOAD
+
+REPORT_SAMPLES = OUTPUT_RATE // 10
+"""Playback is reported every 100 ms."""
+
+SILENCE = math.ceil(32_768 * 10 ** (-50 / 20))
+"""A sample of less than -50 dBFS cannot be heard; the page counts it the same (audible.js)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Some of the voice.
+
+    Parameters:
+        pcm: PCM s16le, mono, 24 kHz.
+    """
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text message.
+
+    Parameters:
+        kind: Its RTVI type; of a ``server-message``, the type within.
+        data: Its payload; of a ``server-message`` it holds to the model of its kind.
+        envelope: The whole message as it came.
+    """
+
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+    envelope: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A message that no server may send; it is ignored.
+
+    Parameters:
+        why: What is wrong with it.
+    """
+
+    why: str
+
+
+Event = Audio | Message | Unusable
+
+
+class ClientProtocol:
+    """One call.
+
+    Parameters:
+        server_ahead_secs: How far the server's clock is ahead of the caller's, where that is known;
+            elsewhere :meth:`ask_time` finds out, and until then nothing is reported as audible.
+
+    Attributes:
+        call: The call's id; empty until the server is ready.
+        ended: Why the call ended; empty while it goes on.
+        epoch: How many ``bot-interrupted`` came.
+        received: Samples of the voice that came in this epoch.
+        server_ahead_secs: As above, by the quickest answer so far.
+    """
+
+    def __init__(self, *, server_ahead_secs: float | None = None) -> None:
+        self.call = ""
+        self.ended = ""
+        self.epoch = 0
+        self.received = 0
+        self.server_ahead_secs = server_ahead_secs
+        self._quickest_secs = math.inf
+        self._asked: set[float] = set()
+        self._number = 0
+        self._out: deque[str | bytes] = deque()
+        self._events: list[Event] = []
+        self._played = 0
+        self._sounding = False
+        self._reported = 0
+        self._answered_turn = 0  # the last turn whose answer's first audible sample has come
+        self._awaited: tuple[int, int] | None = None  # turn, and sample at which its answer begins
+        self._onset: int | None = None  # the first audible sample of an answer, not yet played
+
+    # What the caller does.
+
+    def ready(self, library: str, *, record: bool = False) -> None:
+        """Say that audio can be played; the call begins.
+
+        Args:
+            library: What the caller is.
+            record: Whether the call may be recorded.
+        """
+        about = {"library": library}
+        self._say(
+            "client-ready", {"version": rtvi.PROTOCOL_VERSION, "about": about, "record": record}
+        )
+
+    def ask_time(self, now: float) -> None:
+        """Ask what time it is on the server's clock."""
+        self._asked.add(now)
+        self._tell("clock", {"sent": now})
+
+    def speak(self, pcm: bytes) -> None:
+        """Send what the microphone picked up: PCM s16le, mono, 16 kHz."""
+        if not self.ended:
+            self._out.append(pcm)
+
+    def played(self, samples: int, now: float, *, playing: bool) -> None:
+        """Say how far the voice has been played, as often as that changes.
+
+        Args:
+            samples: Samples played of this epoch.
+            now: When the first of those played since the last time left the loudspeaker.
+            playing: Whether there is more to play.
+
+        Raises:
+            ValueError: That is less than before, or more than came.
+        """
+        if not self._played <= samples <= self.received:
+            raise ValueError(
+                f"{samples} samples were played; it must be {self._played} to {self.received}"
+            )
+        if self._onset is not None and self._onset < samples:
+            if self.server_ahead_secs is not None:
+                at = now + (self._onset - self._played) / OUTPUT_RATE + self.server_ahead_secs
+                self._tell("audible", {"epoch": self.epoch, "sample": self._onset, "at": at})
+            self._onset = None
+        plays = samples > self._played
+        begins = plays and not self._sounding
+        self._played, self._sounding = samples, plays and playing
+        unreported = samples - self._reported
+        if unreported >= REPORT_SAMPLES or (unreported and (begins or not playing)):
+            self._report(final=False)
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self._tell("hangup", {})
+
+    def data_to_send(self) -> Iterator[str | bytes]:
+        """Take out the messages for the server, one at a time, in their order."""
+        while self._out:
+            yield self._out.popleft()
+
+    # What the server sends.
+
+    def receive(self, message: str | bytes, now: float) -> None:
+        """Take a message of the server's.
+
+        Args:
+            message: Text or audio.
+            now: When it came.
+        """
+        if isinstance(message, bytes):
+            self._events.append(self._hear(message))
+            return
+        try:
+            told = _read(message)
+        except _UnusableError as error:
+            self._events.append(Unusable(str(error)))
+            return
+        self._act(told, now)
+        self._events.append(told)
+
+    def receive_eof(self) -> None:
+        """The socket is closed."""
+        self.ended = self.ended or "disconnected"
+        self._out.clear()
+
+    def events_received(self) -> list[Event]:
+        """Take out what came, in its order."""
+        events, self._events = self._events, []
+        return events
+
+    def _hear(self, pcm: bytes) -> Event:
+        if len(pcm) % 2:
+            return Unusable(f"audio of {len(pcm)} bytes; 16-bit samples need an even length")
+        start, self.received = self.received, self.received + len(pcm) // 2
+        if self._awaited is not None:
+            turn, begins = self._awaited
+            first = max(0, begins - start)
+            heard = np.frombuffer(pcm, "<i2")[first:].astype(np.int32)
+            loud = np.flatnonzero(np.abs(heard) >= SILENCE)
+            if len(loud):
+                self._onset = start + first + int(loud[0])
+                self._answered_turn, self._awaited = turn, None
+        return Audio(pcm)
+
+    def _act(self, told: Message, now: float) -> None:
+        data = told.data
+        match told.kind:
+            case "bot-ready":
+                self.call = data["about"]["call"]
+            case "bot-interrupted":
+                self._report(final=True)
+                self.epoch += 1
+                self.received = self._played = self._reported = 0
+                self._sounding, self._awaited, self._onset = False, None, None
+            case "sentence" if self._awaited is None or self._awaited[0] != data["turn"]:
+                # What is said outside a turn answers nobody.
+                answers = data["turn"] > self._answered_turn
+                self._awaited = (data["turn"], data["start"]) if answers else None
+            case "clock" if data["sent"] in self._asked and math.isfinite(data["now"]):
+                self._asked.remove(data["sent"])
+                took = now - data["sent"]
+                if took < self._quickest_secs:
+                    self._quickest_secs = took
+                    self.server_ahead_secs = data["now"] - (data["sent"] + now) / 2
+            case "end":
+                self.ended = data["reason"]
+                self._out.clear()
+
+    # What is sent.
+
+    def _report(self, *, final: bool) -> None:
+        self._reported = self._played
+        self._tell("playback", {"epoch": self.epoch, "samples": self._played, "final": final})
+
+    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+        self._say("client-message", {"t": kind, "d": data})
+
+    def _say(self, kind: str, data: dict[str, Any]) -> None:
+        if self.ended:
+            return
+        self._number += 1
+        envelope = {"label": rtvi.MESSAGE_LABEL, "type": kind, "id": str(self._number)}
+        self._out.append(json.dumps({**envelope, "data": data}))
+
+
+class _UnusableError(Exception):
+    """A message that no server may send; the text says why."""
+
+
+def _read(text: str) -> Message:
+    try:
+        envelope = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _UnusableError(f"text message is not JSON: {error}") from None
+    if not isinstance(envelope, dict) or envelope.get("label") != rtvi.MESSAGE_LABEL:
+        raise _UnusableError("text message is not a JSON object with the label 'rtvi-ai'")
+    kind, data = envelope.get("type"), envelope.get("data")
+    if not isinstance(kind, str):
+        raise _UnusableError("the message has no type")
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise _UnusableError(f"{kind}: data is no object")
+    if kind == "server-message":
+        try:
+            SERVER_PAYLOAD.validate_python(data, strict=True)
+        except ValidationError as error:
+            trouble = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in trouble["loc"]) or "data"
+            raise _UnusableError(f"server-message: {where}: {trouble['msg']}") from None
+        kind = data["type"]
+    elif kind == "bot-ready":
+        about = data.get("about")
+        if not isinstance(about, dict) or not isinstance(about.get("call"), str):
+            raise _UnusableError("bot-ready: data.about.call must be the call's id")
+    return Message(kind, data, envelope)
