@@ -1,1 +1,1 @@
-"""Who may call, and who is told."""
+"""Accounts: who may call, sign-in by mailed links, admission of calls, and mailed reports."""

@@ -1,4 +1,4 @@
-"""Who may sign in: addresses and domains, by the settings and by the rules of ``viva accounts``."""
+"""Access control: which addresses and domains may sign in (settings, and ``viva accounts``)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from ledger.store.tables import AccessRule
 from settings import Settings, SettingsError
 
 OPERATOR = "operator@localhost"
-"""Whoever runs this server, as far as it has no name for them. No link is ever mailed there."""
+"""The operator, where ``ADMINS`` names no address. Nothing is ever mailed there."""
 
 
 def address(text: str) -> str:
-    """An address as it is kept: in lower case, its domain in ASCII.
+    """Normalize an address: lower case, with the domain in ASCII.
 
     Raises:
-        ValueError: It is no address such as ``name@example.com``.
+        ValueError: The text is not an address such as ``name@example.com``.
     """
     found = mailbox(text)
     if found.display_name or "<" in text or not found.username.isascii():
@@ -28,12 +28,12 @@ def address(text: str) -> str:
 
 
 def pattern(text: str) -> str:
-    """An address, or a domain such as ``@example.com``, as it is kept.
+    """Normalize an address, or a domain such as ``@example.com``.
 
-    A domain stands for itself, not for the domains below it.
+    A domain does not cover its subdomains.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text is neither an address nor a domain.
     """
     text = text.strip()
     try:
@@ -50,12 +50,12 @@ def pattern(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may sign in.
+    """The access policy: allowed addresses and domains, and admins.
 
-    Whoever is denied by a rule may not, whatever else is said of them.
+    A rule that denies an address takes precedence over everything that allows it.
 
     Parameters:
-        allow: Addresses and domains of the settings.
+        allow: Addresses and domains from ``ALLOW``.
         admins: Addresses that may sign in and see other people's calls.
     """
 
@@ -64,10 +64,10 @@ class Access:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """As ``ALLOW`` and ``ADMINS`` say.
+        """The policy of ``ALLOW`` and ``ADMINS``.
 
         Raises:
-            SettingsError: One of them names neither an address nor a domain.
+            SettingsError: One of them contains neither an address nor a domain.
         """
         return cls(
             frozenset(_parts("ALLOW", settings.allow, pattern)),
@@ -75,11 +75,11 @@ class Access:
         )
 
     def admits(self, db: Session, email: str) -> bool:
-        """Whether an address may sign in; the work is the same for each.
+        """Whether an address may sign in. Takes the same time for every address.
 
         Args:
             db: The database.
-            email: As :func:`address` makes it.
+            email: An address from :func:`address`.
         """
         names = (email, "@" + email.rpartition("@")[2])
         rules = db.exec(select(AccessRule).where(col(AccessRule.pattern).in_(names))).all()
@@ -93,7 +93,7 @@ class Access:
 
 
 def belongs(email: Any, whose: str) -> ColumnElement[bool]:
-    """Whether a column's address is the one that a pattern names, or is of its domain."""
+    """SQL condition: the column's address matches an address or ``@domain`` pattern."""
     return cast(
         ColumnElement[bool],
         email.endswith(whose, autoescape=True) if whose.startswith("@") else email == whose,
@@ -101,24 +101,24 @@ def belongs(email: Any, whose: str) -> ColumnElement[bool]:
 
 
 def rules(db: Session) -> list[AccessRule]:
-    """All rules, by their patterns."""
+    """All access rules, ordered by pattern."""
     return list(db.exec(select(AccessRule).order_by(col(AccessRule.pattern))))
 
 
 def rule(db: Session, name: str, *, allowed: bool, now: float) -> None:
-    """Make a rule; it replaces the one of the same pattern.
+    """Create the rule for a pattern, or replace it.
 
     Args:
-        db: The database, to be written.
-        name: As :func:`pattern` makes it.
-        allowed: Whether it allows or denies.
+        db: A writing session.
+        name: A pattern from :func:`pattern`.
+        allowed: Whether to allow or to deny.
         now: Unix seconds.
     """
     db.merge(AccessRule(pattern=name, allowed=allowed, created_at=now))
 
 
 def forget(db: Session, name: str) -> bool:
-    """Drop a rule; whether there was one."""
+    """Delete the rule for a pattern; returns whether there was one."""
     found = db.get(AccessRule, name)
     if found is not None:
         db.delete(found)

@@ -1,4 +1,4 @@
-"""Who makes a request: by a session, by the operator's key, or anybody where that is allowed."""
+"""Authentication of requests: by session, by the operator's key, or not at all (``AUTH=off``)."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -21,27 +21,28 @@ from settings import Settings, SettingsError
 DAY_SECS = 86400.0
 
 ANYBODY = Caller(admin=True, key="local")
-"""Whoever calls where nobody signs in."""
+"""The caller of every request under ``AUTH=off``."""
 
 THE_OPERATOR = Caller(email=OPERATOR, admin=True, key=OPERATOR)
 
 
 class Accounts:
-    """Who may call.
+    """Signs callers in and identifies who makes a request.
 
-    What ends a session elsewhere (``viva accounts deny`` or ``revoke``, another process) is felt
-    within :data:`accounts.sign_in.sign_in.REMEMBER_SECS`. A call that has begun goes on to its end.
+    A session that ends elsewhere (``viva accounts deny`` or ``revoke``, another process) is
+    rejected within :data:`accounts.sign_in.sign_in.REMEMBER_SECS`. A call in progress is not
+    cut off.
 
     Parameters:
-        database: Where links, sessions and rules are.
-        settings: The settings; :func:`check_settings` has passed them.
-        send: Who sends mail.
-        tell: Told the links that are sent, if no mail is set up on a machine's own server.
-        clock: Unix seconds; the present when not given.
-        delay: Seconds until a link is handed on.
+        database: Holds sign-in links, sessions and access rules.
+        settings: Settings that :func:`check_settings` has accepted.
+        send: Sends mail.
+        tell: Receives each link when no mail is configured and the server is on loopback.
+        clock: Returns Unix seconds; the system clock by default.
+        delay: Returns the seconds to wait before a link is sent.
 
     Raises:
-        SettingsError: ``DATA_DIR`` cannot hold the operator's key.
+        SettingsError: The operator's key cannot be stored in ``DATA_DIR``.
     """
 
     def __init__(
@@ -79,16 +80,16 @@ class Accounts:
         app.on_shutdown.append(shut_down)
 
     async def close(self) -> None:
-        """Hand on the links that were asked for last; the application does so when it ends."""
+        """Send the pending links; the application calls this on shutdown."""
         await self._mail.close()
 
     async def caller(self, request: web.Request) -> Caller | None:
-        """Who makes a request; ``None`` for whoever has to sign in first.
+        """Identify who makes a request; ``None`` if they must sign in first.
 
-        A request with an ``Authorization: Bearer`` is known by that alone.
+        With an ``Authorization: Bearer`` header, only that key counts.
 
         Raises:
-            web.HTTPServiceUnavailable: It cannot be looked up just now.
+            web.HTTPServiceUnavailable: The database cannot be read.
         """
         if self._settings.auth == "off":
             return ANYBODY if self._is_local(request) else None
@@ -102,22 +103,22 @@ class Accounts:
         except SQLAlchemyError as error:
             logger.error("accounts: the database cannot be used: {}", type(error).__name__)
             raise web.HTTPServiceUnavailable(
-                text="It cannot be looked up just now who you are. Please try again in a minute."
+                text="Sign-in is temporarily unavailable. Please try again in a minute."
             ) from error
         if email is None or (email == OPERATOR and not from_loopback(request, self._settings)):
             return None
         return Caller(email=email, admin=self._access.is_admin(email), key=email)
 
     async def welcome_link(self, base_url: str) -> str | None:
-        """A link for whoever starts this server on their own machine, to be shown to them.
+        """A sign-in link for the operator, to print when the server starts on their own machine.
 
-        It works once, for 15 minutes, in any browser of this machine.
+        It works once, for 15 minutes, in any browser on this machine.
 
         Args:
-            base_url: Where the server is, such as ``http://127.0.0.1:7860``.
+            base_url: The server's address, such as ``http://127.0.0.1:7860``.
 
         Returns:
-            The link; ``None`` where nobody signs in, or mail is set up to do so.
+            The link; ``None`` under ``AUTH=off`` or when mail is configured.
 
         Raises:
             SQLAlchemyError: The database cannot be used.
@@ -128,21 +129,21 @@ class Accounts:
 
     @property
     def _in_terminal(self) -> bool:
-        """Whether links are printed, as there is no mail but for files on this machine."""
+        """Whether links are printed, as no mail is configured and callers are on this machine."""
         settings = self._settings
         delivers = settings.smtp_url is not None or settings.resend_api_key is not None
         return settings.auth == "link" and not delivers and is_loopback_host(settings.host)
 
     def _is_local(self, request: web.Request) -> bool:
-        """Whether this machine's own user asks, rather than a site that leads its name here."""
+        """Whether the request is local, and not from a site whose name resolves to loopback."""
         return from_loopback(request, self._settings) and is_loopback_host(request.host)
 
 
 def check_settings(settings: Settings) -> None:
-    """See whether the settings that say who may call go together.
+    """Check that the settings for access go together.
 
     Raises:
-        SettingsError: They do not; the text says which, and what to set.
+        SettingsError: They do not; the message says which setting to change, and how.
     """
     Access.from_settings(settings)
     trusted_networks(settings.trusted_proxies)
@@ -151,24 +152,24 @@ def check_settings(settings: Settings) -> None:
     if settings.auth == "off":
         if not on_loopback:
             raise SettingsError(
-                f"AUTH=off is refused with HOST={settings.host}: anybody who can reach it could "
-                "call at your cost. Set HOST=127.0.0.1, or AUTH=link."
+                f"AUTH=off is refused with HOST={settings.host}: anyone who can reach it could "
+                "make calls at your expense. Set HOST=127.0.0.1, or AUTH=link."
             )
         if settings.trusted_proxies or (public and not is_loopback_host(public)):
             name = "TRUSTED_PROXIES" if settings.trusted_proxies else "PUBLIC_URL"
             raise SettingsError(
-                f"AUTH=off is refused with {name}, by which others can reach this server. "
+                f"AUTH=off is refused with {name}, which makes this server reachable for others. "
                 f"Leave {name} empty, or set AUTH=link."
             )
     elif not on_loopback and not public:
         raise SettingsError(
             f"HOST={settings.host} needs PUBLIC_URL: the address that callers open, such as "
-            "https://viva.example.com. The links that sign them in begin with it."
+            "https://viva.example.com. Sign-in links begin with it."
         )
 
 
 def _public_host(url: str) -> str:
-    """The host of ``PUBLIC_URL``; empty if that is."""
+    """The host of ``PUBLIC_URL``; empty if that is unset."""
     if not url:
         return ""
     try:
@@ -179,12 +180,12 @@ def _public_host(url: str) -> str:
     beyond = url.removeprefix(f"{parts.scheme}://{parts.netloc}") if host else url
     if not host or "@" in url or parts.scheme not in ("https", "http") or beyond not in ("", "/"):
         raise SettingsError(
-            f"PUBLIC_URL={url!r} is no server's address; write it as https://viva.example.com, "
-            "with nothing behind the host but a port."
+            f"PUBLIC_URL={url!r} is not a server's address; write it as https://viva.example.com, "
+            "with nothing after the host but a port."
         )
     if parts.scheme == "http" and not is_loopback_host(host):
         raise SettingsError(
-            f"PUBLIC_URL={url!r} must begin with https://: browsers open microphones and keep "
-            "callers signed in nowhere else."
+            f"PUBLIC_URL={url!r} must begin with https://: without it, browsers give no access to "
+            "the microphone and keep nobody signed in."
         )
     return host

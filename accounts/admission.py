@@ -1,4 +1,4 @@
-"""Who is let in to a call, and on what terms."""
+"""Admission of calls: checks the caller, the page's origin, and the budget."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,17 +17,17 @@ RTVI = "/rtvi"
 
 
 class AdmissionDesk:
-    """Lets callers in whom it knows, whose page is Viva's own, and whose call there is money for.
+    """Admits calls from known callers, from Viva's own page, while there is budget.
 
     Parameters:
         settings: The settings.
-        caller: Who asks; ``None`` for whoever has to sign in first.
-        budget: The day's money.
-        settlement: Told of calls that are let in, and of those that are over.
-        money: What one call may cost.
-        day_cap: Most that a day's calls may cost, in micro-dollars; ``None`` without a cap.
-        tariff: What vendors charge.
-        listeners: Who keeps records of calls.
+        caller: Identifies who makes a request; ``None`` if they must sign in first.
+        budget: The daily budget.
+        settlement: Tracks the spend of admitted calls.
+        money: The budget of one call.
+        day_cap: Daily spend cap in micro-dollars; ``None`` without a cap.
+        tariff: Prices of the vendors.
+        listeners: Receive the records of each call.
     """
 
     def __init__(
@@ -52,21 +52,22 @@ class AdmissionDesk:
         self._listeners = listeners
 
     async def admit(self, request: web.Request) -> Terms | str:
-        """The terms of a call, whose money is then set aside; or why there is none.
+        """Admit a call and reserve its worst-case cost, or refuse it.
 
         Returns:
-            The terms, or a key of :data:`pipeline.call.REASONS`.
+            The terms of the call, or the reason for refusal (a key of
+                :data:`pipeline.call.REASONS`).
 
         Raises:
-            web.HTTPUnauthorized: Whoever asks has to sign in first.
-            web.HTTPForbidden: The page that asks is of another site.
+            web.HTTPUnauthorized: The caller must sign in first.
+            web.HTTPForbidden: The request comes from another site's page.
         """
         caller = await self._caller(request)
         if caller is None:
             raise web.HTTPUnauthorized(text="Please sign in at /sign-in.")
         if not self._is_our_page(request):
             origin = request.headers.get("Origin", "nowhere")
-            raise web.HTTPForbidden(text=f"calls from {origin} are not taken here")
+            raise web.HTTPForbidden(text=f"calls from {origin} are not accepted")
         call = new_call_id()
         self._settlement.admitted(call)
         admission = await asyncio.to_thread(self._budget.admit, call, caller.key)
@@ -86,13 +87,13 @@ class AdmissionDesk:
         )
 
     async def release(self, terms: Terms) -> None:
-        """The call is over, or never began: what was set aside is free again."""
+        """Release the reservation of a call that has ended, or that never began."""
         self._settlement.release(terms.id)
 
     def _is_our_page(self, request: web.Request) -> bool:
         others = self._settings.rtvi_origins.split(",") if request.path == RTVI else ()
         if allowed_origin(request, self._settings, others):
             return True
-        # Browsers always say whose page asks; a program that carries a key is nobody's page.
+        # Browsers always send the Origin; a program that carries a key has no page.
         keyed = self._settings.auth == "off" or "Authorization" in request.headers
         return keyed and "Origin" not in request.headers

@@ -1,4 +1,4 @@
-"""The commands ``viva accounts``: who may sign in, and who is."""
+"""The ``viva accounts`` commands: who may sign in, and who is signed in."""
 
 import json
 import time
@@ -39,26 +39,26 @@ def allow(who: Patterns) -> None:
 
 @app.command()
 def deny(who: Patterns) -> None:
-    """Let addresses or domains sign in no more, whatever else allows them; it ends their sessions.
+    """Deny addresses or domains, whatever else allows them, and end their sessions.
 
-    A call that has begun goes on to its end.
+    A call in progress is not cut off.
     """
     _rule(who, allowed=False)
 
 
 @app.command()
 def forget(who: Patterns) -> None:
-    """Drop what was said of addresses or domains by allow or deny."""
+    """Delete the allow or deny rules for addresses or domains."""
     names = _patterns(who)
     with _writing() as db:
         dropped = [name for name in names if access.forget(db, name)]
     for name in names:
-        typer.echo(f"{name}: {'the rule is dropped' if name in dropped else 'there was no rule'}")
+        typer.echo(f"{name}: {'rule deleted' if name in dropped else 'no such rule'}")
 
 
 @app.command()
 def revoke(who: Patterns) -> None:
-    """End the sessions of addresses or domains, and the links they were sent.
+    """End the sessions of addresses or domains, and expire their links.
 
     They may sign in again, unless they are denied.
     """
@@ -71,7 +71,7 @@ def revoke(who: Patterns) -> None:
             ended[name] = sessions.end_all(db, name, now=now)
     for name, number in ended.items():
         typer.echo(f"{name}: {number} session{'' if number == 1 else 's'} ended")
-    typer.echo(f"It is felt within {REMEMBER_SECS:.0f} seconds; open calls go on to their end.")
+    typer.echo(f"Takes effect within {REMEMBER_SECS:.0f} seconds; open calls are not cut off.")
 
 
 @app.command("list")
@@ -143,7 +143,7 @@ def _settings() -> Settings:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[Database]:
-    """The database, while it can be used."""
+    """Open the database for the length of a command."""
     try:
         database = Database.open(settings)
     except DatabaseError as error:

@@ -1,4 +1,4 @@
-"""The headers that keep a page to itself: every response has them."""
+"""Security headers, added to every response."""
 
 from aiohttp import web
 
@@ -6,7 +6,7 @@ from accounts.network import HOST, is_https, is_loopback_host
 from settings import Settings
 
 HSTS_SECS = 365 * 86400
-"""How long a browser that was here by TLS comes by nothing else."""
+"""How long a browser that came by TLS insists on it."""
 
 HEADERS = {
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
@@ -24,13 +24,13 @@ _CONTENT = (
 
 
 def setup(app: web.Application, settings: Settings) -> None:
-    """Have every response carry the headers; what a handler has set itself stands.
+    """Add the security headers to every response; headers that a handler has set win.
 
-    Refusals, files and streams have them too, which no middleware would see.
+    A signal rather than a middleware, because errors, files and streams need them too.
     """
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
-        if response.status == 101:  # a socket has no content
+        if response.status == 101:  # a WebSocket upgrade has no content
             return
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -42,9 +42,9 @@ def setup(app: web.Application, settings: Settings) -> None:
 
 
 def _content_policy(request: web.Request) -> str:
-    """Nothing but this server's own, and no script or style that stands in a page itself.
+    """Allow this server's own resources only, and no inline scripts or styles.
 
-    Not every browser takes a socket to the page's own host for ``'self'``, so it is named.
+    Not every browser counts a WebSocket to the page's host as ``'self'``, so it is named.
     """
     host = request.host
     named = f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""

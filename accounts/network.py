@@ -1,4 +1,4 @@
-"""Where requests come from: addresses, networks, and what a proxy in front says of them."""
+"""Client addresses and networks, and the headers of proxies in front of the server."""
 
 import re
 from functools import lru_cache
@@ -20,19 +20,19 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 UNKNOWN = IPv4Address("0.0.0.0")
-"""Whoever cannot be told; it is on no network that is trusted, and not on this machine."""
+"""Stands for an address that cannot be determined; neither trusted nor loopback."""
 
 IPV4_PREFIX = 24
 IPV6_PREFIX = 56
-"""What one customer of a provider gets, in bits; requests are counted by it."""
+"""Prefix length that a provider assigns to one customer; rate limits count by it."""
 
 FORWARDING = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
-"""Headers by which a proxy shows that a request is not its own."""
+"""Headers that reveal a proxy."""
 
 HOST = re.compile(
     r"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[a-z0-9.-]+))(?::\d+)?", re.IGNORECASE | re.ASCII
 )
-"""A host as a browser names it, with its port where that is not its scheme's."""
+"""A ``Host`` header: a name or an address, with an optional port."""
 
 
 @lru_cache(maxsize=8)
@@ -40,7 +40,7 @@ def trusted_networks(text: str) -> tuple[Network, ...]:
     """The networks of ``TRUSTED_PROXIES``.
 
     Raises:
-        SettingsError: One of them is no network.
+        SettingsError: An entry is not a network.
     """
     networks = []
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -48,16 +48,16 @@ def trusted_networks(text: str) -> tuple[Network, ...]:
             networks.append(ip_network(part, strict=False))
         except ValueError:
             raise SettingsError(
-                f"TRUSTED_PROXIES: {part!r} is no network; write addresses or networks such as "
-                "127.0.0.1, 10.0.0.0/8 with commas between them."
+                f"TRUSTED_PROXIES: {part!r} is not a network; write addresses or networks such as "
+                "127.0.0.1, 10.0.0.0/8, separated by commas."
             ) from None
     return tuple(networks)
 
 
 def client_address(request: web.BaseRequest, settings: Settings) -> Address:
-    """The address that a request comes from.
+    """The address of the client.
 
-    ``X-Forwarded-For`` is read from its end, as far as it was written by proxies that are trusted.
+    Reads ``X-Forwarded-For`` from its end, for as long as the entries come from trusted proxies.
     """
     address = _peer(request)
     trusted = trusted_networks(settings.trusted_proxies)
@@ -70,7 +70,7 @@ def client_address(request: web.BaseRequest, settings: Settings) -> Address:
 
 
 def client_network(request: web.BaseRequest, settings: Settings) -> str:
-    """The network that a request comes from: IPv4 by /24, IPv6 by /56."""
+    """The network of the client: a /24 for IPv4, a /56 for IPv6."""
     address = client_address(request, settings)
     if isinstance(address, IPv4Address):
         return str(IPv4Network((int(address), IPV4_PREFIX), strict=False))
@@ -78,7 +78,7 @@ def client_network(request: web.BaseRequest, settings: Settings) -> str:
 
 
 def from_loopback(request: web.BaseRequest, settings: Settings) -> bool:
-    """Whether a request was made on this machine, and not handed on by a proxy on it."""
+    """Whether a request originates on this machine, and was not forwarded by a proxy on it."""
     if not client_address(request, settings).is_loopback:
         return False
     if _within(_peer(request), trusted_networks(settings.trusted_proxies)):
@@ -87,7 +87,7 @@ def from_loopback(request: web.BaseRequest, settings: Settings) -> bool:
 
 
 def is_https(request: web.BaseRequest, settings: Settings) -> bool:
-    """Whether the caller's browser speaks TLS: with this server, or with whoever is before it."""
+    """Whether the client's browser uses TLS, to this server or to a proxy in front of it."""
     if request.scheme == "https":
         return True
     if _within(_peer(request), trusted_networks(settings.trusted_proxies)):
@@ -99,7 +99,7 @@ def is_https(request: web.BaseRequest, settings: Settings) -> bool:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a host, with or without its port, is this machine as seen by itself."""
+    """Whether a host, with or without a port, is a loopback name or address."""
     found = HOST.fullmatch(host)
     name = (found["ipv6"] or found["name"]).lower().removesuffix(".") if found else host
     if found and (name == "localhost" or name.endswith(".localhost")):
@@ -115,7 +115,7 @@ def _peer(request: web.BaseRequest) -> Address:
 
 
 def _address(text: str) -> Address:
-    """An address, perhaps with a port, as proxies write it."""
+    """Parse an address, perhaps with a port, as proxies write it."""
     with_port = re.fullmatch(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+", text)
     try:
         address = ip_address((with_port[1] or with_port[2]) if with_port else text)

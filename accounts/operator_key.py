@@ -1,4 +1,4 @@
-"""The operator's key: who can read it on this machine may do all that an admin may."""
+"""The operator's key: a file that gives admin rights to whoever can read it."""
 
 import os
 import re
@@ -16,15 +16,15 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def path(data_dir: Path) -> Path:
-    """Where the key is."""
+    """Path of the key file."""
     return data_dir / FILE
 
 
 def read(data_dir: Path) -> str | None:
-    """The key, 64 hex digits; ``None`` where no server has started yet, or it may not be read.
+    """The key, 64 hex digits; ``None`` if it does not exist yet or cannot be read.
 
     Raises:
-        SettingsError: There is something else in its place.
+        SettingsError: The file holds something else.
     """
     try:
         key = path(data_dir).read_text("ascii", "replace").strip()
@@ -32,17 +32,17 @@ def read(data_dir: Path) -> str | None:
         return None
     if not _KEY.fullmatch(key):
         raise SettingsError(
-            f"{path(data_dir)} holds no key of 64 hex digits; remove it and start the server, "
-            "which makes a new one."
+            f"{path(data_dir)} does not hold a key of 64 hex digits; remove it and start the "
+            "server, which creates a new one."
         )
     return key
 
 
 def make(data_dir: Path) -> str:
-    """The key, made if there is none; only the owner may read it.
+    """The key; created if it does not exist. Only the owner may read it.
 
     Raises:
-        SettingsError: It can be neither read nor made.
+        SettingsError: The file can be neither read nor created.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -51,8 +51,8 @@ def make(data_dir: Path) -> str:
             key = path(data_dir).read_text("ascii").strip()
     except OSError as error:
         raise SettingsError(
-            f"{path(data_dir)} cannot be read or made ({error.strerror or error}). "
-            "Set DATA_DIR to a folder of your own."
+            f"{path(data_dir)} cannot be read or created ({error.strerror or error}). "
+            "Set DATA_DIR to a directory of your own."
         ) from None
     with suppress(OSError):
         path(data_dir).chmod(0o600)  # a copy or a restored backup may have widened it
@@ -60,7 +60,7 @@ def make(data_dir: Path) -> str:
 
 
 def _write(data_dir: Path, key: str) -> None:
-    """Put a key in place, whole, unless another process was faster: then its key is the key."""
+    """Create the key file atomically; if another process has created one first, that one stays."""
     handle, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=data_dir)
     try:
         with os.fdopen(handle, "w") as file:
@@ -71,7 +71,7 @@ def _write(data_dir: Path, key: str) -> None:
             os.link(name, path(data_dir))
         except FileExistsError:
             pass
-        except OSError:  # a file system without links
+        except OSError:  # a file system without hard links
             Path(name).replace(path(data_dir))
     finally:
         Path(name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which sites' pages may open a socket here."""
+"""Checks the ``Origin`` of WebSocket requests."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -10,15 +10,15 @@ from settings import Settings
 
 
 def allowed_origin(request: web.BaseRequest, settings: Settings, extra: Iterable[str] = ()) -> bool:
-    """Whether a request's ``Origin`` is Viva's own, or one that is allowed besides.
+    """Whether a request's ``Origin`` is Viva's own, or an allowed one.
 
-    A page of another site must not hold calls here in its visitors' names, and browsers let it
-    open sockets anywhere. A request without an ``Origin`` is not allowed: browsers always send one.
+    Browsers let any page open a WebSocket anywhere, so a page of another site could make calls
+    in its visitors' names. A request without an ``Origin`` is refused: browsers always send one.
 
     Args:
-        request: The request for a socket.
+        request: The WebSocket request.
         settings: The settings.
-        extra: Other origins, such as ``https://example.com``; ``*`` for any.
+        extra: Further allowed origins, such as ``https://example.com``; ``*`` allows any.
     """
     origin = request.headers.get("Origin", "").lower()
     if not origin:

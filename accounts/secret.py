@@ -1,4 +1,4 @@
-"""Secrets that whoever holds them is known by: links, sessions, browsers. Only hashes are kept."""
+"""Random secrets for links, sessions and browsers. Only their hashes are stored."""
 
 import hashlib
 import hmac
@@ -11,25 +11,25 @@ _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 def new() -> str:
-    """A secret: 32 random bytes, in hex."""
+    """A new secret: 32 random bytes, in hex."""
     return secrets.token_hex(SECRET_BYTES)
 
 
 def is_secret(text: str) -> bool:
-    """Whether a text could be a secret, so that nobody looks up what cannot."""
+    """Whether a text has the form of a secret; anything else need not be looked up."""
     return _SECRET.fullmatch(text) is not None
 
 
 def digest(secret: str) -> bytes:
-    """What is kept of a secret: its SHA-256, 32 bytes."""
+    """The SHA-256 of a secret, 32 bytes: what is stored of it."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def form_token(secret: str) -> str:
-    """What a form carries to show that it was made for whoever holds a secret, in hex."""
+    """The CSRF token of forms served to the holder of a secret, in hex."""
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts are the same, in a time that does not tell how far they are."""
+    """Compare two texts in constant time."""
     return hmac.compare_digest(one.encode(errors="replace"), other.encode(errors="replace"))

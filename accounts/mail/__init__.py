@@ -1,1 +1,1 @@
-"""Mail: letters, the outbox they wait in, and the ways to deliver them."""
+"""Mail: letters, the outbox they wait in, and the backends that deliver them."""

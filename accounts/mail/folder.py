@@ -1,4 +1,4 @@
-"""Letters as files, where there is no mail server: one ``.eml`` each, that mail programs open."""
+"""Writes mail to files, where no mail server is configured: one ``.eml`` file per letter."""
 
 import asyncio
 import os
@@ -14,13 +14,13 @@ MAX_KIND_CHARS = 24
 
 
 class Folder:
-    """A folder of letters, whose names sort by the time they were written.
+    """A directory of letters, named so that they sort by time.
 
-    A letter that is put there again replaces itself. Only the owner may read them, for a letter
-    may hold a link that signs in.
+    Writing a letter again overwrites it. Only the owner may read the files, since a letter may
+    contain a sign-in link.
 
     Parameters:
-        path: The folder; made when the first letter comes.
+        path: The directory; created with the first letter.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,20 +28,20 @@ class Folder:
 
     @property
     def where(self) -> str:
-        """The folder."""
+        """Path of the directory."""
         return str(self.path)
 
     def file(self, letter: Letter) -> Path:
-        """Where a letter is put: its time, the first word of its key, and its digest."""
+        """The file of a letter: its time, the first word of its key, and its digest."""
         at = datetime.fromtimestamp(letter.at, UTC)
         kind = re.sub(r"[^a-z0-9-]+", "-", letter.key.partition(":")[0].lower())[:MAX_KIND_CHARS]
         return self.path / f"{at:%Y%m%dT%H%M%S.%fZ}-{kind}-{letter.digest[:12]}.eml"
 
     async def carry(self, letter: Letter, sender: Address) -> None:
-        """Write one letter; it is there whole or not at all.
+        """Write one letter atomically.
 
         Raises:
-            MailError: It cannot be written.
+            MailError: The file cannot be written.
         """
         content = letter.message(sender).as_bytes()
         try:
@@ -50,10 +50,10 @@ class Folder:
             raise MailError(f"{self.path} cannot be written: {error.strerror}") from error
 
     async def greet(self) -> None:
-        """A folder is seen to when the first letter comes."""
+        """Does nothing: the directory is created with the first letter."""
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection is kept open."""
 
     def _write(self, path: Path, content: bytes) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Mail: how letters leave the house, by Resend, by a mail server, or into a folder."""
+"""The mailer: sends letters by Resend, by an SMTP server, or into a directory."""
 
 import asyncio
 from email.headerregistry import Address
@@ -8,27 +8,27 @@ from accounts.mail.letter import Letter, MailError, mailbox
 from settings import Settings, SettingsError
 
 SEND_TIMEOUT_SECS = 60.0
-"""Longest that sending one letter may take in all."""
+"""Time limit for sending one letter."""
 
 
 class Carrier(Protocol):
-    """Who takes letters."""
+    """Delivers letters: Resend, an SMTP server, or a directory."""
 
     @property
     def where(self) -> str:
-        """Where they go, in a few words for the terminal."""
+        """Where letters go, in a few words for the terminal."""
         ...
 
     async def carry(self, letter: Letter, sender: Address) -> None:
-        """Take one letter. Taking the same letter again is harmless where the carrier can tell.
+        """Deliver one letter. Repeating it is harmless where the backend detects duplicates.
 
         Raises:
-            MailError: It was not taken.
+            MailError: The letter was not accepted.
         """
         ...
 
     async def greet(self) -> None:
-        """See whether letters would be taken, as far as can be told without one.
+        """Check, as far as possible without sending, that letters would be accepted.
 
         Raises:
             MailError: They would not.
@@ -36,18 +36,18 @@ class Carrier(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back its connections."""
+        """Close its connections."""
         ...
 
 
 class Mail:
-    """Sends letters in one sender's name.
+    """Sends letters from one sender.
 
     Parameters:
-        carrier: Who takes them.
-        sender: Whom they are from.
-        delivers: Whether they reach anybody, rather than a folder.
-        timeout_secs: Longest that one may take.
+        carrier: The backend.
+        sender: The From address.
+        delivers: Whether letters reach their recipients, rather than a directory.
+        timeout_secs: Time limit for one letter.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class Mail:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Mail":
-        """Mail by Resend where its key is set, else by ``SMTP_URL``, else into ``DATA_DIR/outbox``.
+        """A mailer for Resend if its key is set, else ``SMTP_URL``, else ``DATA_DIR/outbox``.
 
         Raises:
-            SettingsError: ``MAIL_FROM`` or ``SMTP_URL`` cannot be used.
+            SettingsError: ``MAIL_FROM`` or ``SMTP_URL`` is not usable.
         """
         try:
             sender = mailbox(settings.mail_from)
         except ValueError:
             raise SettingsError(
-                f"MAIL_FROM={settings.mail_from!r} is no sender; write it as "
+                f"MAIL_FROM={settings.mail_from!r} is not a sender; write it as "
                 "Name <name@example.com>."
             ) from None
         if settings.resend_api_key is not None:
@@ -104,7 +104,8 @@ class Mail:
         """Send one letter.
 
         Raises:
-            MailError: It was not sent, as far as is known: an answer may have been lost.
+            MailError: Sending failed. The letter may still have been accepted, if only the reply
+                was lost.
         """
         try:
             async with asyncio.timeout(self._timeout_secs):
@@ -112,13 +113,13 @@ class Mail:
         except TimeoutError:
             raise MailError(f"{self.where} took longer than {self._timeout_secs:g} s") from None
         except ValueError as error:
-            raise MailError(f"no mail can be made of it: {error}", permanent=True) from None
+            raise MailError(f"the letter is not a valid message: {error}", permanent=True) from None
 
     async def trouble(self, timeout_secs: float) -> str:
-        """Why no letter would be sent, as far as can be told without one; empty if one would.
+        """Why letters cannot be sent, as far as can be told without sending; empty if they can.
 
         Args:
-            timeout_secs: Longest that this may take.
+            timeout_secs: Time limit for the check.
         """
         try:
             async with asyncio.timeout(timeout_secs):
@@ -130,5 +131,5 @@ class Mail:
         return ""
 
     async def close(self) -> None:
-        """Give back its connections."""
+        """Close the backend's connections."""
         await self._carrier.close()

@@ -1,4 +1,4 @@
-"""The outbox: letters that are to be sent, in the database until they are."""
+"""The outbox: letters are stored in the database until they are sent."""
 
 import asyncio
 import random
@@ -17,37 +17,37 @@ from ledger.store.database import Database
 from ledger.store.tables import OutboxMail
 
 POLL_SECS = 5.0
-"""Longest until letters are seen that another process has left behind."""
+"""How often to look for letters that another process has queued."""
 
 MIN_POLL_SECS = 0.1
-"""Wait before looking again at letters that are due and that another process has just claimed."""
+"""Pause before looking again at due letters that another process has just claimed."""
 
 SENDERS = 4
-"""Letters sent at once by one process."""
+"""Letters that one process sends concurrently."""
 
 SWEEP_SECS = 3600.0
-"""How often what is not needed any more is looked for."""
+"""How often old letters are cleared."""
 
 MARK_RETRY_SECS = 1.0
-"""Wait before it is tried again to note in the database what became of a letter."""
+"""Pause before retrying to store the result of a delivery."""
 
 
 class Outbox:
-    """Sends each letter once, as far as mail allows, whatever crashes.
+    """Sends each letter once, as far as mail allows, and survives crashes.
 
-    A letter is in the database before anybody tries to send it. Whoever sends it claims it first,
-    for a time, so that of several processes only one does. If that process dies between sending
-    and noting it, the letter goes out again after its claim, and is the same to the byte: Resend
-    knows it by its key, mail programs by its ``Message-ID``.
+    A letter is stored before it is sent. A sender claims it for a limited time, so that only one of
+    several processes sends it. If that process dies between sending and recording the result, the
+    letter is sent again once the claim expires, identical to the byte: Resend recognizes it by its
+    idempotency key, mail programs by its ``Message-ID``.
 
     Parameters:
-        database: Where letters wait.
-        mail: Who takes them.
-        clock: Unix seconds.
-        jitter: A random number from 0 to 1.
-        poll_secs: Longest until letters of other processes are seen.
-        senders: Letters sent at once.
-        max_attempts: Attempts until a letter has failed for good.
+        database: Stores the letters.
+        mail: Sends them.
+        clock: Returns Unix seconds.
+        jitter: Returns a random number from 0 to 1.
+        poll_secs: How often to look for letters of other processes.
+        senders: Letters sent concurrently.
+        max_attempts: Attempts before a letter is given up.
     """
 
     def __init__(
@@ -81,23 +81,23 @@ class Outbox:
         keep_secs: float = 0.0,
         lasts_secs: float | None = None,
     ) -> bool:
-        """Have a letter sent, unless one of this key was put here before.
+        """Queue a letter, unless one with this key was queued before.
 
         Args:
-            key: What it is known by; up to 320 characters.
+            key: Identifies the letter; up to 320 characters.
             recipient: Address.
             subject: One line.
-            text: As plain text.
-            html: The same as HTML; empty for text alone.
-            keep_secs: How long its text is kept after it was sent, or has failed for good. 0
-                empties it at once, as befits a link that signs in.
-            lasts_secs: How long it is of use; it is not sent later. ``None``: for good.
+            text: Plain-text body.
+            html: HTML body; empty for text alone.
+            keep_secs: How long the body is kept after the letter was sent or given up. 0 clears it
+                at once, as is right for a sign-in link.
+            lasts_secs: Drop the letter if it is not sent within this time. ``None``: no limit.
 
         Returns:
-            Whether it is new.
+            Whether the letter is new.
 
         Raises:
-            ValueError: The recipient is no address.
+            ValueError: The recipient is not an address.
             SQLAlchemyError: The database cannot be written.
         """
         letter = Letter(key, recipient, subject, text, html)
@@ -111,19 +111,19 @@ class Outbox:
         keep_secs: float = 0.0,
         lasts_secs: float | None = None,
     ) -> int:
-        """Have several letters sent: all of them are put here, or none is.
+        """Queue several letters, all or none.
 
         Args:
-            letters: The letters; each is dated now.
+            letters: The letters; they are dated now.
             call: Id of the call that they report.
-            keep_secs: As of :meth:`put`.
-            lasts_secs: As of :meth:`put`.
+            keep_secs: As for :meth:`put`.
+            lasts_secs: As for :meth:`put`.
 
         Returns:
             How many are new.
 
         Raises:
-            ValueError: A recipient is no address.
+            ValueError: A recipient is not an address.
             SQLAlchemyError: The database cannot be written.
         """
         put = partial(self._queue.put, call=call, keep_secs=keep_secs, lasts_secs=lasts_secs)
@@ -132,7 +132,7 @@ class Outbox:
         return new
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._running = asyncio.create_task(self._run(), name="outbox")
 
     async def flush(self) -> None:
@@ -145,7 +145,7 @@ class Outbox:
             await asyncio.wait(self._sending.values(), return_when=asyncio.FIRST_COMPLETED)
 
     def waiting(self) -> int:
-        """How many letters are to be sent; it blocks.
+        """Number of letters not yet sent. Blocks.
 
         Raises:
             SQLAlchemyError: The database cannot be read.
@@ -153,7 +153,7 @@ class Outbox:
         return self._queue.waiting()
 
     async def sweep(self) -> None:
-        """Empty the letters whose text was kept long enough, and forget those of long ago.
+        """Clear bodies whose time is up, and delete old records.
 
         Raises:
             SQLAlchemyError: The database cannot be written.
@@ -161,12 +161,12 @@ class Outbox:
         await asyncio.to_thread(self._queue.sweep)
 
     async def close(self, timeout_secs: float = 5.0) -> None:
-        """Try once more to send what is due, then stop, and give back the mail's connections.
+        """Try once more to send what is due, stop, and close the mailer.
 
-        What was not sent waits in the database.
+        Unsent letters stay in the database.
 
         Args:
-            timeout_secs: Longest that this may take.
+            timeout_secs: Time limit.
         """
         self._closing = True
         self._wake.set()
@@ -176,7 +176,7 @@ class Outbox:
                     await self._running
                 await self.flush()
         except TimeoutError:
-            logger.info("outbox: {} letters are left in the middle", len(self._sending))
+            logger.info("outbox: {} letters were being sent at shutdown", len(self._sending))
         except SQLAlchemyError as error:
             logger.warning("outbox: the database cannot be used: {}", _short(error))
         sending = list(self._sending.values())
@@ -200,7 +200,7 @@ class Outbox:
                     if next_secs is not None:
                         pause = min(pause, max(MIN_POLL_SECS, next_secs))
                 usable = True
-            except Exception as error:  # whatever it is, letters are not to wait for a restart
+            except Exception as error:  # keep sending, whatever the fault
                 if usable:
                     logger.warning("outbox: the database cannot be used: {}", _short(error))
                 usable = False
@@ -209,7 +209,7 @@ class Outbox:
                     await self._wake.wait()
 
     async def _dispatch(self) -> int:
-        """Claim as many letters as may be sent now, and begin to send them."""
+        """Claim as many letters as may be sent now, and start sending them."""
         free = self._senders - len(self._sending)
         if free <= 0:
             return 0
@@ -232,7 +232,7 @@ class Outbox:
         except MailError as error:
             trouble = error
         except Exception as error:
-            logger.exception("outbox: letter {} broke its carrier", letter.digest[:12])
+            logger.exception("outbox: unexpected error while sending letter {}", letter.digest[:12])
             trouble = MailError(f"{type(error).__name__}: {error}")
         while True:
             try:
@@ -243,7 +243,7 @@ class Outbox:
             else:
                 break
         if trouble is None:
-            logger.info("outbox: letter {} is sent", letter.digest[:12])
+            logger.info("outbox: letter {} was sent", letter.digest[:12])
         else:
             said = str(trouble).replace(row.recipient, "the recipient")
             logger.warning(
@@ -252,7 +252,7 @@ class Outbox:
 
 
 def _short(error: Exception) -> str:
-    """What is wrong with the database, without what was to be written."""
+    """The database error, without the values of the statement."""
     if isinstance(error, DBAPIError):
         return str(error.orig).partition("\n")[0]
     return type(error).__name__

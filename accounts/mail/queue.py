@@ -1,4 +1,4 @@
-"""The queue of letters in the database: who is to be sent what, and what became of it."""
+"""The queue of letters in the database, and their delivery results."""
 
 import random
 import time
@@ -14,32 +14,32 @@ from ledger.store.database import Database
 from ledger.store.tables import OutboxMail
 
 CLAIM_SECS = 2 * SEND_TIMEOUT_SECS
-"""How long a letter is left to the process that is sending it."""
+"""How long a claim on a letter lasts."""
 
 FIRST_RETRY_SECS = 10.0
-"""Wait after the first failure; it doubles with each, and is shortened by up to a half at random
-so that letters that failed together do not come back together."""
+"""Pause after the first failure. It doubles with each failure, less up to half at random, so that
+letters that failed together do not all retry together."""
 
 MAX_RETRY_SECS = 3 * 3600.0
-"""Longest wait between two attempts."""
+"""Longest pause between two attempts."""
 
 MAX_ATTEMPTS = 16
-"""Attempts over 9 to 18 hours: no longer than Resend remembers a key (24 hours)."""
+"""Attempts, over 9 to 18 hours: shorter than the 24 hours Resend remembers an idempotency key."""
 
 RECORD_SECS = 30 * 86400.0
-"""How long it is kept on record that a letter was sent, or was not."""
+"""How long the record of a letter, sent or given up, is kept."""
 
 
 class MailQueue:
-    """Letters and their fate; its methods block, so call them in a thread.
+    """Queued letters and their results. The methods block; call them in a thread.
 
-    Each of them raises SQLAlchemyError when the database cannot be used.
+    Each raises SQLAlchemyError if the database cannot be used.
 
     Parameters:
-        database: Where letters wait.
-        clock: Unix seconds.
-        jitter: A random number from 0 to 1.
-        max_attempts: Attempts until a letter has failed for good.
+        database: Stores the letters.
+        clock: Returns Unix seconds.
+        jitter: Returns a random number from 0 to 1.
+        max_attempts: Attempts before a letter is given up.
     """
 
     def __init__(
@@ -58,19 +58,19 @@ class MailQueue:
     def put(
         self, letters: Iterable[Letter], *, call: str, keep_secs: float, lasts_secs: float | None
     ) -> int:
-        """Put letters in the queue, all or none, but for those whose keys it has known.
+        """Queue letters, all or none, skipping keys that were queued before.
 
         Args:
-            letters: The letters; each is dated now.
+            letters: The letters; they are dated now.
             call: Id of the call that they report.
-            keep_secs: How long their text is kept once they are sent, or have failed for good.
-            lasts_secs: How long they are of use; ``None`` for good.
+            keep_secs: How long the bodies are kept after the letters were sent or given up.
+            lasts_secs: Drop the letters if not sent within this time; ``None``: no limit.
 
         Returns:
             How many are new.
 
         Raises:
-            ValueError: A recipient is no address.
+            ValueError: A recipient is not an address.
         """
         now = self._clock()
         rows = [
@@ -101,11 +101,11 @@ class MailQueue:
         return new
 
     def claim(self, most: int, but: tuple[str, ...] = ()) -> list[OutboxMail]:
-        """Take letters that are due, so that nobody else does for :data:`CLAIM_SECS`.
+        """Claim due letters, so that no other sender takes them for :data:`CLAIM_SECS`.
 
         Args:
-            most: How many at most.
-            but: Keys of those not to take.
+            most: Limit.
+            but: Keys to leave out.
         """
         now = self._clock()
         due = (_waiting(), col(OutboxMail.next_attempt_at) <= now)
@@ -123,9 +123,9 @@ class MailQueue:
             )
             for row in session.exec(query):
                 if row.give_up_at is not None and now >= row.give_up_at:
-                    _fail(row, now, row.error or "it could not be sent while it was of use")
+                    _fail(row, now, row.error or "it could not be sent in time")
                 elif row.attempts >= self._max_attempts:
-                    _fail(row, now, row.error or "its sender died at each attempt")
+                    _fail(row, now, row.error or "the sender crashed at each attempt")
                 else:
                     row.attempts += 1
                     row.next_attempt_at = now + CLAIM_SECS
@@ -133,10 +133,10 @@ class MailQueue:
         return claimed
 
     def mark(self, claimed: OutboxMail, trouble: MailError | None) -> None:
-        """Note what became of a letter.
+        """Record the result of a delivery.
 
         Args:
-            claimed: The letter, as it was claimed.
+            claimed: The claimed letter.
             trouble: Why it was not sent; ``None`` if it was.
         """
         now = self._clock()
@@ -149,7 +149,7 @@ class MailQueue:
                 _empty(row)
                 return
             if row.attempts != claimed.attempts:
-                return  # its claim had run out, and it is somebody else's
+                return  # the claim has expired, and another sender has the letter
             row.error = str(trouble)
             if trouble.permanent or row.attempts >= self._max_attempts:
                 _fail(row, now, row.error)
@@ -157,12 +157,12 @@ class MailQueue:
                 row.next_attempt_at = now + self._retry_secs(row.attempts, trouble)
 
     def waiting(self) -> int:
-        """How many letters are to be sent."""
+        """Number of letters not yet sent."""
         with self._database.reading() as session:
             return session.exec(select(func.count()).where(_waiting())).one()
 
     def next_secs(self) -> float | None:
-        """Seconds until a letter is due, below 0 if one is; ``None`` if there is none."""
+        """Seconds until the next letter is due, below 0 if overdue; ``None`` without letters."""
         with self._database.reading() as session:
             next_at = session.exec(
                 select(func.min(OutboxMail.next_attempt_at)).where(_waiting())
@@ -170,7 +170,7 @@ class MailQueue:
         return None if next_at is None else next_at - self._clock()
 
     def sweep(self) -> None:
-        """Empty the letters whose text was kept long enough, and forget those of long ago."""
+        """Clear bodies whose time is up, and delete old records."""
         now = self._clock()
         ended_at = func.coalesce(OutboxMail.sent_at, OutboxMail.failed_at)
         full = or_(col(OutboxMail.text) != "", col(OutboxMail.html) != "")
@@ -200,5 +200,5 @@ def _empty(row: OutboxMail) -> None:
 
 
 def _storable(text: str) -> str:
-    """The text without what PostgreSQL cannot store: NUL, and halves of characters."""
+    """The text without what PostgreSQL cannot store: NUL and lone surrogates."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()

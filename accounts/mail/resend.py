@@ -1,4 +1,4 @@
-"""Letters by Resend, over its HTTP API.
+"""Sends mail by Resend's HTTP API.
 
 See https://resend.com/docs/api-reference/emails/send-email and
 https://resend.com/docs/api-reference/errors.
@@ -16,7 +16,7 @@ from processors.brain.vendor_fault import retry_after_secs
 CLOUD_URL = "https://api.resend.com"
 
 REQUEST_TIMEOUT_SECS = 30.0
-"""Longest wait for its answer."""
+"""Time limit for a response."""
 
 PERMANENT = frozenset(
     {
@@ -28,18 +28,18 @@ PERMANENT = frozenset(
         "security_error",
     }
 )
-"""Its names for what is wrong with a letter, rather than with a key, a domain or a quota."""
+"""Error names that concern the letter itself, rather than a key, a domain or a quota."""
 
 _MOST_CHARS = 200
 
 
 class Resend:
-    """Resend's API. A letter that is sent twice within 24 hours is one mail, by its key.
+    """Resend's API. Its idempotency key makes sending twice within 24 hours harmless.
 
     Parameters:
-        api_key: Its key.
-        base_url: Its address; empty for its cloud.
-        timeout_secs: Longest wait for its answer.
+        api_key: Resend's API key.
+        base_url: Base address; empty for Resend's cloud.
+        timeout_secs: Time limit for a response.
     """
 
     def __init__(
@@ -52,21 +52,21 @@ class Resend:
 
     @property
     def where(self) -> str:
-        """The vendor, and its address where that is not its cloud."""
+        """The vendor, with its address unless that is the cloud's."""
         return "Resend" if self._url == CLOUD_URL else f"Resend at {self._url}"
 
     async def carry(self, letter: Letter, sender: Address) -> None:
-        """Hand one letter to Resend.
+        """Send one letter.
 
         Raises:
-            MailError: It was not taken, as far as is known.
+            MailError: Sending failed.
         """
         body: dict[str, Any] = {
             "from": str(sender),
             "to": [mailbox(letter.recipient).addr_spec],
             "subject": letter.heading,
             "text": letter.text,
-            # Resend writes a Message-ID of its own; by this one, threads are told apart.
+            # Resend writes its own Message-ID; this id keeps letters in separate threads.
             "headers": {"Auto-Submitted": "auto-generated", "X-Entity-Ref-ID": letter.digest},
         }
         if letter.html:
@@ -91,7 +91,7 @@ class Resend:
             raise MailError(f"Resend cannot be reached: {error or type(error).__name__}") from error
 
     async def greet(self) -> None:
-        """Resend shows with the first letter whether it knows the key; nothing is asked of it."""
+        """Does nothing: Resend checks a key only when a letter is sent."""
 
     async def close(self) -> None:
         """Close its connections."""
@@ -101,7 +101,7 @@ class Resend:
 
 
 def _refused(response: aiohttp.ClientResponse, text: str) -> MailError:
-    """What an error's JSON means: ``{"statusCode": 422, "name": …, "message": …}``."""
+    """The error in a JSON response: ``{"statusCode": 422, "name": …, "message": …}``."""
     try:
         told = json.loads(text)
         name, said = str(told["name"]), str(told["message"])[:_MOST_CHARS]
@@ -111,7 +111,7 @@ def _refused(response: aiohttp.ClientResponse, text: str) -> MailError:
     described = f"Resend answered {response.status} {name}".rstrip() + hint
     return MailError(
         f"{described}: {said}" if said else described,
-        # Its 403 of this name is about the sender's domain, which can still be verified.
+        # A 403 of this name concerns the sender's domain, which can still be verified.
         permanent=name in PERMANENT and response.status != 403,
         retry_after_secs=retry_after_secs(response.headers),
     )

@@ -1,4 +1,4 @@
-"""Letters by a mail server, over SMTP."""
+"""Sends mail by SMTP."""
 
 import asyncio
 import ssl
@@ -12,31 +12,31 @@ from accounts.mail.letter import Letter, MailError
 from settings import SettingsError
 
 COMMAND_TIMEOUT_SECS = 20.0
-"""Longest wait for the server's next answer."""
+"""Time limit for each reply."""
 
 QUIT_TIMEOUT_SECS = 2.0
-"""Longest wait for its goodbye, when the letter is with it already."""
+"""Time limit for QUIT, once the letter has been accepted."""
 
 PORTS = {"smtp": 587, "smtps": 465}
-"""Where each scheme's server listens, if its address does not say."""
+"""Default port by scheme."""
 
 _MOST_CHARS = 200
 
 
 class Smtp:
-    """A mail server, with a connection a letter.
+    """An SMTP server; opens one connection per letter.
 
-    The connection is encrypted from the start (``smtps``), or by STARTTLS where the server offers
-    it. A password is never sent without either, and the server's certificate is always verified;
-    one of your own authority is trusted through ``SSL_CERT_FILE``.
+    Encrypts from the start (``smtps``), or by STARTTLS if the server offers it. A password is never
+    sent unencrypted, and the server's certificate is always verified; trust a certificate authority
+    of your own through ``SSL_CERT_FILE``.
 
     Parameters:
-        host: Its name.
-        port: Its port.
-        username: Who signs in; ``None`` for nobody.
-        password: Their password.
-        implicit_tls: Encrypted from the start.
-        timeout_secs: Longest wait for each answer.
+        host: Host name.
+        port: Port.
+        username: User name; ``None`` to send without authentication.
+        password: Password.
+        implicit_tls: Encrypt from the start.
+        timeout_secs: Time limit for each reply.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Smtp:
 
     @classmethod
     def at(cls, url: str) -> Self:
-        """The server at an address like ``smtp://user:password@host:587`` or ``smtps://host``.
+        """The server at ``smtp://user:password@host:587`` or ``smtps://host``.
 
         Raises:
-            SettingsError: It is no such address; the text does not repeat it, for its password.
+            SettingsError: The URL is invalid; the message leaves it out, for its password.
         """
         try:
             parts = urlsplit(url)
@@ -71,7 +71,7 @@ class Smtp:
                 raise ValueError
         except (KeyError, ValueError):
             raise SettingsError(
-                "SMTP_URL is no mail server's address; write smtp://user:password@host:587 or "
+                "SMTP_URL is not a mail server's address; write smtp://user:password@host:587 or "
                 "smtps://user:password@host:465, with % codes for : / @ and % in the password."
             ) from None
         return cls(
@@ -88,10 +88,10 @@ class Smtp:
         return f"{self._host}:{self._port}"
 
     async def carry(self, letter: Letter, sender: Address) -> None:
-        """Hand one letter to the server.
+        """Send one letter.
 
         Raises:
-            MailError: It was not taken, as far as is known.
+            MailError: Sending failed.
         """
         message = letter.message(sender)
         (recipient,) = message["To"].addresses
@@ -111,10 +111,10 @@ class Smtp:
         await self._part(server)
 
     async def greet(self) -> None:
-        """Connect and sign in as for a letter, and part again.
+        """Connect and authenticate, then quit.
 
         Raises:
-            MailError: The server is not there, or does not let this program in.
+            MailError: The server is unreachable, or refuses the credentials.
         """
         try:
             server = await self._connect("localhost")
@@ -125,7 +125,7 @@ class Smtp:
         await self._part(server)
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection is kept open."""
 
     async def _connect(self, local_hostname: str) -> aiosmtplib.SMTP:
         server = aiosmtplib.SMTP(
@@ -144,20 +144,20 @@ class Smtp:
 
     @property
     def _starttls(self) -> bool | None:
-        """Never over TLS, always before a password, else where it is offered."""
+        """Off over TLS, required with a password, else if the server offers it."""
         if self._implicit_tls:
             return False
         return True if self._username else None
 
     async def _part(self, server: aiosmtplib.SMTP) -> None:
-        """Say goodbye; the letter is sent, however that goes."""
+        """Quit. The letter is sent, whether or not this succeeds."""
         try:
             await server.quit(timeout=QUIT_TIMEOUT_SECS)
         except (aiosmtplib.SMTPException, OSError):
             server.close()
 
     def _refused(self, error: aiosmtplib.SMTPResponseException) -> MailError:
-        """What a refusal means: only the recipient's and the content's are the letter's fault."""
+        """The error of a reply; only errors of recipient and content are the letter's fault."""
         about_letter = isinstance(error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError)
         said = " ".join(error.message.split())[:_MOST_CHARS]
         if isinstance(error, aiosmtplib.SMTPAuthenticationError):

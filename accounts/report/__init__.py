@@ -1,1 +1,1 @@
-"""Reports of calls by mail."""
+"""Call reports by mail: written from the ledger, and sent when a call is over."""

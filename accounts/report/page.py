@@ -1,4 +1,4 @@
-"""The report of one call, from its rows: what was asked and answered, how fast, at what cost."""
+"""The report of one call, written from its ledger rows: turns, delays and costs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ DELAYS = (
     ("tts_ttfb", "first audio"),
     ("e2e_latency", "first sound"),
 )
-"""A turn's delays, by their fields, and what has come at the end of each."""
+"""A turn's delays: field, and the event at the end of the delay."""
 
 COUNTED_FROM = (
     "Transcript, end of turn and first sound are counted from the moment at which the question was "
@@ -37,16 +37,16 @@ COUNTED_FROM = (
 )
 
 STAGES = (("stt", "hearing"), ("brain", "deciding"), ("tts", "speaking"))
-"""The stages that cost money, by their fields, and what each does."""
+"""The stages that cost money: field, and what the stage does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report, ready to be mailed.
+    """A rendered report.
 
     Parameters:
         subject: One line.
-        text: As plain text, at most 72 columns wide but for addresses.
+        text: Plain text, at most 72 columns wide except for addresses.
         html: The same as HTML.
     """
 
@@ -57,16 +57,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One turn, as it is told.
+    """A turn as the report shows it.
 
     Parameters:
-        number: From 1.
+        number: Counts from 1.
         question: What the caller said.
-        heard: What was heard of the answer.
-        unheard: What was not.
-        interrupted: The caller cut it short.
-        verdict: What was decided, and on what it rests.
-        checks: The checks that were not passed, in words.
+        heard: The part of the answer that was heard.
+        unheard: The rest of the answer.
+        interrupted: Whether the caller interrupted the answer.
+        verdict: The decision, with its confidence and sources.
+        checks: Failed checks, in words.
     """
 
     number: int
@@ -80,10 +80,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that was handed to a person.
+    """A question handed to a person.
 
     Parameters:
-        number: Of its turn.
+        number: Number of its turn.
         text: What the caller said.
         why: Why it was not answered.
     """
@@ -98,9 +98,9 @@ class Row:
     """A row of a table of figures.
 
     Parameters:
-        name: Whose they are.
+        name: Row heading.
         cells: The figures.
-        sums: Whether it sums up the others.
+        sums: Whether this is a summary row.
     """
 
     name: str
@@ -117,18 +117,18 @@ def build(
     admin: bool = False,
     sections: Mapping[str, str] | None = None,
 ) -> Report:
-    """The report of a call.
+    """Render the report of a call.
 
-    The caller's and the admins' reports tell the same turns and figures. The admins' says who
-    called, what failed and which checks were not passed, and has a link to the call's page.
+    The caller and the admins get the same turns and figures. The admins' report also names the
+    caller, lists faults and failed checks, and links to the call's page.
 
     Args:
         call: The call.
-        turns: Its turns, in their order; what it cost outside of them is in one of number 0.
-        document_title: What was asked about; the title in the call's row by default.
-        public_url: The server's address, for the link; none without it.
-        admin: Whether it is for somebody who runs the server.
-        sections: Titles by the ids of sections; an id without one is shown as it is.
+        turns: Its turns in order; turn 0 holds the costs outside of turns.
+        document_title: Title of the document; the one in the call's row by default.
+        public_url: The server's address, for the link; no link without it.
+        admin: Whether the report is for an admin.
+        sections: Section titles by id; a section without a title is shown by its id.
     """
     title = clean(document_title or call.document) or "the document"
     spoken = [turn for turn in turns if turn.number > 0]
@@ -186,7 +186,7 @@ def _summary(answers: int, questions: int) -> str:
 
 
 def _facts(call: Call, turns: Sequence[Turn], title: str, *, admin: bool) -> list[str]:
-    """When it was, how long, why it ended, about what, and what it cost."""
+    """When, how long, why it ended, about what, and what it cost."""
     if call.ended_at is None:
         last = max((turn.at for turn in turns), default=call.started_at)
         length, why = f"at least {duration(last - call.started_at)}", DIED
@@ -202,7 +202,7 @@ def _facts(call: Call, turns: Sequence[Turn], title: str, *, admin: bool) -> lis
 
 
 def _taken_up(turn: Turn, turns: Sequence[Turn]) -> bool:
-    """Whether the caller went on before a word was heard, and a later turn has it all."""
+    """Whether the caller went on before a word was heard, so that a later turn covers this one."""
     return turn.withdrawn and turn.number < turns[-1].number
 
 
@@ -228,18 +228,18 @@ def _exchange(
 
 def _verdict(turn: Turn, sections: Mapping[str, str], *, taken_up: bool) -> str:
     if taken_up:
-        return f"Taken up in turn {turn.number + 1}, before a word of an answer was heard."
+        return f"Continued in turn {turn.number + 1} before any answer was heard."
     if turn.decision == "escalate":
         return f"Handed to a person: {_reason(turn)}."
     if turn.decision is None:
-        return "Over before it was decided."
+        return "Ended before a decision."
     sure = f" with {turn.confidence} confidence" if turn.confidence else ""
     cited = ", ".join(clean(sections.get(one, one)) for one in turn.sections)
     return f"Answered{sure}, from {cited}." if cited else f"Answered{sure}, without a source."
 
 
 def _reason(turn: Turn) -> str:
-    return REASONS.get(turn.reason, clean(turn.reason) or "no reason was noted")
+    return REASONS.get(turn.reason, clean(turn.reason) or "no reason was recorded")
 
 
 def _sentence(text: str) -> str:
@@ -247,7 +247,7 @@ def _sentence(text: str) -> str:
 
 
 def _delay_rows(turns: Sequence[Turn]) -> list[Row]:
-    """Each turn's delays that there are, then what they come to; nothing if there are none."""
+    """The delays of each turn, then their median and 95th percentile; empty if there are none."""
     columns = [
         [delay for turn in turns if (delay := getattr(turn, field)) is not None]
         for field, _ in DELAYS
@@ -276,7 +276,7 @@ def _cost_rows(turns: Sequence[Turn]) -> list[Row]:
 
 
 def _troubles(turns: Sequence[Turn]) -> list[str]:
-    """What failed, and who took over, in the order of the turns."""
+    """Errors and failovers, in the order of the turns."""
     told = []
     stages = dict(STAGES)
     for turn in turns:
@@ -291,7 +291,7 @@ def _troubles(turns: Sequence[Turn]) -> list[str]:
 
 
 def _engines(turns: Sequence[Turn]) -> str:
-    """Who did what: each stage's vendors and models, in the order in which they served."""
+    """The vendors and models of each stage, in the order in which they served."""
     told = []
     for field, work in STAGES:
         served = {
@@ -310,15 +310,15 @@ def _engine(vendor: str, model: str) -> str:
 
 def _footer(call: Call, *, admin: bool) -> str:
     why = (
-        "Sent to you because ADMINS names you."
+        "Sent to you because ADMINS lists your address."
         if admin
-        else "Sent to you because you called. What you heard was said by an AI, from a document."
+        else "Sent to you because you called. The answers were spoken by an AI, from a document."
     )
     return f"{why} Call {clean(call.id)}."
 
 
 def _table(first: str, columns: Sequence[str], rows: Sequence[Row]) -> str:
-    """A table in the columns of the text alternative; its headings stand in two lines."""
+    """A plain-text table; its headings take two lines."""
     width = (COLUMNS - len("median ")) // len(columns)
     split = [name.rsplit(" ", 1) if " " in name else ["", name] for name in columns]
     lines = [("", *(upper for upper, _ in split)), (first, *(lower for _, lower in split))]

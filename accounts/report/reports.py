@@ -1,4 +1,4 @@
-"""Who is told of a call: its caller and the admins, by one report each, once it is over."""
+"""Sends the reports of a call, to its caller and to the admins, once it is over."""
 
 import asyncio
 import time
@@ -21,46 +21,46 @@ from ledger.store.tables import Call, OutboxMail, SpendHold, Turn
 from settings import Settings
 
 WRITTEN_SECS = 30.0
-"""Longest wait for the ledger to have a call that has ended; later, a sweep finds it."""
+"""How long to wait for an ended call to appear in the ledger; after that, the sweep finds it."""
 
 FIRST_LOOK_SECS = 0.1
-"""Wait before the ledger is first asked for a call again; it doubles with each."""
+"""Pause before the ledger is asked again for a call; doubles each time."""
 
 MAX_LOOK_SECS = 2.0
-"""Longest of these waits."""
+"""Longest of these pauses."""
 
 SWEEP_SECS = 60.0
-"""How often calls without a report are looked for."""
+"""How often to look for calls without a report."""
 
 SETTLE_SECS = 10.0
-"""Wait before the first sweep, in which the ledger writes what its last process left behind."""
+"""Wait before the first sweep, while the ledger writes the records of an earlier process."""
 
 SWEEP_BACK_SECS = 86400.0
-"""How long ago a call may have begun for its report still to be sent."""
+"""Calls that began longer ago are not reported any more."""
 
 DYING_SECS = 60.0
-"""How long past the longest call one without an end is taken to go on."""
+"""Allowance, beyond the longest possible call, before a call without an end counts as dead."""
 
 KEEP_SECS = 7 * 86400.0
-"""How long a report's text is kept once it is sent."""
+"""How long the body of a sent report is kept."""
 
 MAX_WAITING = 1000
-"""Most calls that are waited for; a sweep finds the others."""
+"""Limit on calls awaited at once; the sweep finds the others."""
 
 MAX_SWEPT = 100
-"""Most reports of one sweep."""
+"""Limit on reports of one sweep."""
 
 FAULTS = frozenset({"", "fault", "protocol", "stalled"})
-"""Why calls end that something is wrong with; admins are told of them though nobody spoke."""
+"""Ends of calls that admins are told of even if nobody spoke."""
 
 
 @dataclass(slots=True)
 class Awaited:
-    """A call that has ended and may not be in the ledger yet.
+    """An ended call that may not be in the ledger yet.
 
     Parameters:
-        turns: How many turns it had.
-        until: When it is left to the sweep, seconds of the event loop's clock.
+        turns: Number of its turns.
+        until: When to leave it to the sweep, in seconds of the event loop's clock.
     """
 
     turns: int
@@ -68,23 +68,23 @@ class Awaited:
 
 
 class Reports:
-    """Sends a report of each call that is over.
+    """Sends the reports of each call that is over.
 
-    It is a :class:`conversation.records.CallListener`.
+    Implements :class:`conversation.records.CallListener`.
 
-    The caller gets one if they have an address and said something. Admins get one if anybody said
-    something, or if something went wrong. What is reported is what the ledger has, once it has
-    all of it. Calls whose server died are found by a sweep, as are those of other processes that
-    died before they could report.
+    The caller gets a report if they have an address and said something; the admins get one if
+    anyone said something or if something went wrong. A report is written from the ledger, once
+    the ledger has the whole call. A sweep finds the calls of processes that died, during the call
+    or before they could report it.
 
     Parameters:
         database: The ledger.
-        outbox: Where reports are put.
-        settings: Say who the admins are, and whether there are reports at all.
-        sections: Titles by the ids of the document's sections.
-        clock: Unix seconds.
-        sweep_secs: How often calls without a report are looked for.
-        settle_secs: When that is done first, after the start.
+        outbox: Queues the reports.
+        settings: Name the admins, and turn reports on or off.
+        sections: Titles of the document's sections by id.
+        clock: Returns Unix seconds.
+        sweep_secs: How often to look for calls without a report.
+        settle_secs: Wait before the first sweep.
     """
 
     def __init__(
@@ -114,33 +114,33 @@ class Reports:
         self._closing = False
         self._running: asyncio.Task[None] | None = None
 
-    # What calls tell.
+    # CallListener.
 
     def begun(self, call: CallRecord) -> None:
-        """A call has begun."""
+        """Called when a call begins; a report needs nothing of it."""
 
     def turn(self, record: TurnRecord) -> None:
-        """A turn is over."""
+        """Called when a turn ends; a report needs nothing of it."""
 
     def ended(self, call: CallRecord) -> None:
-        """A call has ended; it is reported when the ledger has it."""
+        """Await the call in the ledger, to report it."""
         if self._on and len(self._awaited) < MAX_WAITING:
             until = asyncio.get_running_loop().time() + WRITTEN_SECS
             self._awaited[call.id] = Awaited(call.turns, until)
             self._wake.set()
 
-    # What is done about it.
+    # Reporting.
 
     def start(self) -> None:
-        """Begin to report, with what was not reported when a process died."""
+        """Start reporting, including calls that a dead process left unreported."""
         if self._on:
             self._running = asyncio.create_task(self._run(), name="reports")
 
     async def close(self, timeout_secs: float = 5.0) -> None:
-        """Report the calls that have just ended; the next start finds what is left.
+        """Report the calls that have just ended; the next start finds the rest.
 
         Args:
-            timeout_secs: Longest that this may take.
+            timeout_secs: Time limit.
         """
         self._closing = True
         self._wake.set()
@@ -150,13 +150,13 @@ class Reports:
                 async with asyncio.timeout(timeout_secs):
                     await running
             except TimeoutError:
-                logger.info("reports: {} calls are left for the next start", len(self._awaited))
+                logger.info("reports: {} calls left for the next start", len(self._awaited))
 
     async def sweep(self) -> int:
         """Report calls of the last day that are over and have no report.
 
         Returns:
-            How many calls were reported.
+            Number of calls reported.
 
         Raises:
             SQLAlchemyError: The database cannot be used.
@@ -177,7 +177,7 @@ class Reports:
                     await self.sweep()
                 if await self._look():
                     look_secs = FIRST_LOOK_SECS
-            except Exception as error:  # whatever it is, other calls are to be reported
+            except Exception as error:  # keep reporting, whatever the fault
                 logger.warning("reports: the database cannot be used: {}", type(error).__name__)
             if self._closing and not self._awaited:
                 break
@@ -189,7 +189,7 @@ class Reports:
                     look_secs = FIRST_LOOK_SECS
 
     async def _look(self) -> bool:
-        """Report the calls that are awaited and that the ledger has by now; whether any was."""
+        """Report awaited calls that have reached the ledger; returns whether there were any."""
         now = asyncio.get_running_loop().time()
         done = False
         for call, awaited in list(self._awaited.items()):
@@ -202,7 +202,7 @@ class Reports:
         return done
 
     async def _report(self, call: str) -> bool:
-        """Put a call's reports in the outbox; whether there were any."""
+        """Queue the reports of a call; returns whether there were any."""
         letters: list[Letter] = []
         try:
             letters = await asyncio.to_thread(self._letters, call)
@@ -210,7 +210,7 @@ class Reports:
         except SQLAlchemyError:
             raise
         except Exception:
-            logger.exception("reports: call {} cannot be reported", call)
+            logger.exception("reports: cannot report call {}", call)
             letters = []
         if not letters:
             self._untold.add(call)
@@ -219,7 +219,7 @@ class Reports:
     # In a thread.
 
     def _unreported(self) -> list[str]:
-        """Ids of the calls of the last day that are over and have no report, the oldest first."""
+        """Ids of calls of the last day that are over and have no report, oldest first."""
         now = self._clock()
         over = col(Call.ended_at) < now - WRITTEN_SECS
         held = select(SpendHold.call).where(
@@ -240,7 +240,7 @@ class Reports:
             return list(session.exec(query))
 
     def _has(self, call: str, turns: int) -> bool:
-        """Whether the ledger has all of a call that has ended."""
+        """Whether the ledger has all of an ended call."""
         with self._database.reading() as session:
             row = session.get(Call, call)
             return row is not None and row.ended_at is not None and row.turns >= turns
@@ -266,7 +266,7 @@ class Reports:
         return letters
 
     def _readers(self, call: Call, turns: list[Turn]) -> list[str]:
-        """Whoever is told of a call."""
+        """Addresses that get a report of a call."""
         said = any(turn.number > 0 for turn in turns)
         wrong = call.why in FAULTS or any(turn.errors or turn.failovers for turn in turns)
         readers = list(self._admins) if said or wrong else []
@@ -276,7 +276,7 @@ class Reports:
 
 
 def _base_url(settings: Settings) -> str:
-    """What the address of a call's page begins with; empty if nobody but a request knows."""
+    """Base address of the call's page; empty if unknown outside of a request."""
     if settings.public_url or not (settings.port and is_loopback_host(settings.host)):
         return settings.public_url
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -1,4 +1,4 @@
-"""How a mailed report says things: money, times, and why a call ended."""
+"""The wording of reports: money, times, and why a call ended."""
 
 import textwrap
 from collections.abc import Sequence
@@ -10,32 +10,32 @@ from conversation.records import MICROS
 from conversation.wording import NONE, clean
 
 COLUMNS = 72
-"""Width of the text alternative."""
+"""Width of the plain-text alternative."""
 
 WHY = {
     "hangup": "{who} hung up",
     "disconnected": "the connection was lost",
     "silence": "nobody spoke for a while",
-    "cap": "the time was up",
-    "call_budget": "the money set aside for it was used up",
-    "budget": "the day's money was used up",
-    "protocol": "the page sent what could not be understood",
-    "stalled": "the page stopped taking in what was sent",
+    "cap": "the time limit was reached",
+    "call_budget": "the budget for one call was used up",
+    "budget": "the budget for the day was used up",
+    "protocol": "the page sent an invalid message",
+    "stalled": "the page stopped receiving",
     "fault": "something went wrong on this side",
-    "shutdown": "the server was being stopped",
+    "shutdown": "the server was shutting down",
 }
 """Why a call ended, by its reason in :data:`pipeline.call.REASONS`."""
 
-DIED = "the server died in the middle of it"
+DIED = "the server died during the call"
 
 
 def wrapped(text: str, indent: int = 0, first: str = "") -> str:
-    """Text in lines of at most :data:`COLUMNS`.
+    """Wrap text to :data:`COLUMNS`.
 
     Args:
         text: One line.
         indent: Spaces before each line.
-        first: What the first line begins with instead, as wide as the indent or less.
+        first: Prefix of the first line, at most as wide as the indent.
     """
     return textwrap.fill(
         text,
@@ -47,33 +47,33 @@ def wrapped(text: str, indent: int = 0, first: str = "") -> str:
 
 
 def why_it_ended(reason: str, who: str) -> str:
-    """Why a call ended, in words; ``who`` is what its caller is called."""
+    """Why a call ended, in words; ``who`` is how to refer to the caller."""
     if reason in WHY:
         return WHY[reason].format(who=who)
-    return clean(reason) or "of something that was not noted"
+    return clean(reason) or "of an unknown reason"
 
 
 def dollars(micros: int) -> str:
-    """Micro-dollars as dollars, every one of them."""
+    """Micro-dollars as dollars, with all six decimals."""
     return f"${micros / MICROS:,.6f}"
 
 
 def milliseconds(secs: float | None) -> str:
-    """Seconds as whole milliseconds; a dash where there are none."""
+    """Seconds as whole milliseconds; a dash for ``None``."""
     return NONE if secs is None else f"{secs * 1000:,.0f}"
 
 
 def middle(secs: Sequence[float]) -> float | None:
-    """The median, if there is one."""
+    """The median; ``None`` without values."""
     return median(secs) if secs else None
 
 
 def most(secs: Sequence[float]) -> float | None:
-    """The 95th percentile by nearest rank, which is one of the values; ``None`` without any."""
+    """The 95th percentile by nearest rank; ``None`` without values."""
     return sorted(secs)[ceil(0.95 * len(secs)) - 1] if secs else None
 
 
 def moment(at: float) -> str:
-    """A Unix time, such as ``Tuesday 24 November 2026, 14:05 UTC``."""
+    """Format a Unix time, such as ``Tuesday 24 November 2026, 14:05 UTC``."""
     when = datetime.fromtimestamp(at, UTC)
     return f"{when:%A} {when.day} {when:%B %Y, %H:%M} UTC"

@@ -1,1 +1,1 @@
-"""Signing in: links by mail, sessions, and their pages."""
+"""Sign-in: links by mail, sessions, and their pages."""

@@ -1,4 +1,4 @@
-"""The two cookies: the session's, and one by which a browser is known before it has a session."""
+"""The two cookies: the session's, and one that identifies a browser before it has a session."""
 
 from typing import Literal
 
@@ -14,11 +14,11 @@ SESSION: Cookie = "viva_session"
 BROWSER: Cookie = "viva_browser"
 
 BROWSER_SECS = 86400.0
-"""How long a browser is known that does nothing: longer than a link works, or a form lies open."""
+"""Lifetime of the browser cookie: longer than a link works or a form stays open."""
 
 
 def held(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:
-    """The secret in a request's cookie; empty if there is none that could be one of ours."""
+    """The secret in a request's cookie; empty if there is none in the right form."""
     value = request.cookies.get(_name(request, settings, cookie), "")
     return value if secret.is_secret(value) else ""
 
@@ -32,7 +32,7 @@ def give(
     *,
     secs: float,
 ) -> None:
-    """Have a browser hold a secret, for so many seconds, out of reach of scripts."""
+    """Set a cookie for so many seconds, out of reach of scripts."""
     response.set_cookie(
         _name(request, settings, cookie),
         value,
@@ -47,15 +47,15 @@ def give(
 def drop(
     response: web.StreamResponse, request: web.BaseRequest, settings: Settings, cookie: Cookie
 ) -> None:
-    """Have a browser forget a secret."""
+    """Delete a cookie."""
     give(response, request, settings, cookie, "", secs=0)
 
 
 def _name(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:
-    """With a prefix where TLS is, so that no other host and no plain connection can set it."""
+    """With the ``__Host-`` prefix over TLS, so that no other host or plain HTTP can set it."""
     return f"__Host-{cookie}" if _secure(request, settings) else cookie
 
 
 def _secure(request: web.BaseRequest, settings: Settings) -> bool:
-    """Everywhere but on loopback without TLS."""
+    """Whether cookies need TLS: everywhere except on loopback without it."""
     return is_https(request, settings) or not is_loopback_host(request.host)

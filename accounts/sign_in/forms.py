@@ -1,4 +1,4 @@
-"""Forms: what a browser sends is read within bounds, and only from a page that was made for it."""
+"""Reads posted forms: size and time are bounded, and a CSRF token is required."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from accounts import secret
 
 MAX_FORM_BYTES = 4096
 FORM_TIMEOUT_SECS = 10.0
-"""Longest that a form may take to arrive."""
+"""Time limit for a form to arrive."""
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -17,23 +17,23 @@ _OWN_SITE = ("same-origin", "none")
 
 
 class ForgedFormError(Exception):
-    """A form does not come from a page that was made for this browser, or no longer does."""
+    """The form's CSRF token is missing, wrong or out of date."""
 
 
 async def read(request: web.Request, *, holder: str) -> Mapping[str, str]:
-    """The fields of a form that was made for whoever holds a secret.
+    """Read the fields of a form, after checking its CSRF token.
 
     Args:
-        request: A request that posts a form.
-        holder: The secret of the browser, or of its session; empty if it sent none.
+        request: The POST request.
+        holder: The browser's or the session's secret; empty if the request has none.
 
     Raises:
-        ForgedFormError: It was not made for them.
-        web.HTTPException: It is no form, too long, or too slow.
+        ForgedFormError: The form was not served to the holder of that secret.
+        web.HTTPException: The body is not a form, is too long, or is too slow.
     """
     if request.content_type != FORM:
-        raise web.HTTPUnsupportedMediaType(text=f"A form is sent as {FORM}.")
-    # Browsers that say where a request comes from cannot be made to say something else.
+        raise web.HTTPUnsupportedMediaType(text=f"A form must be sent as {FORM}.")
+    # A page cannot forge this header.
     if request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITE:
         raise ForgedFormError
     try:

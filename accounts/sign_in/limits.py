@@ -1,4 +1,4 @@
-"""How many links may be asked for: from one network, in all, and for one address."""
+"""Rate limits on sign-in links: per network, per address, and in all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ QUARTER, HOUR, DAY = 900.0, 3600.0, 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many links in so many seconds.
+    """A rate limit.
 
     Parameters:
-        counted: What they are counted by.
-        links: How many there may be.
-        secs: In how long a time.
+        counted: What links are counted by.
+        links: Most links.
+        secs: Length of the window.
     """
 
     counted: Counted
@@ -30,32 +30,32 @@ class Limit:
 
 
 ADDRESS_LINKS = 5
-"""For one address in a quarter of an hour."""
+"""Per address in a quarter of an hour."""
 
 LIMITS = (
-    # An office behind one address may sign in on a Monday morning.
+    # An office behind one address signs in on a Monday morning.
     Limit("network", 20, QUARTER),
     Limit("network", 100, DAY),
-    # What is left to somebody with many networks and many addresses.
+    # Bounds an attacker with many networks and many addresses.
     Limit("all", 300, HOUR),
-    # Nobody's mailbox is to be filled.
+    # Nobody's mailbox may be flooded.
     Limit("address", ADDRESS_LINKS, QUARTER),
     Limit("address", 20, DAY),
 )
 
 LONGEST_SECS = max(limit.secs for limit in LIMITS)
-"""How long it must be known that a link was asked for."""
+"""How long a request for a link must be remembered."""
 
 
 def exceeded(db: Session, *, email: str, network: str, now: float) -> Counted | None:
-    """Which limit one more link would break, if any; the same work for each address.
+    """Which limit one more link would exceed, if any. Takes the same time for every address.
 
-    What is counted is in the database, so the limits hold for all processes together.
+    Counts in the database, so that the limits hold across processes.
 
     Args:
         db: The database.
-        email: Whom the link is for.
-        network: Where it is asked from.
+        email: The address that the link is for.
+        network: The client's network.
         now: Unix seconds.
     """
     matches: Mapping[Counted, ColumnElement[bool]] = {
@@ -69,7 +69,7 @@ def exceeded(db: Session, *, email: str, network: str, now: float) -> Counted | 
     ]
     asked = select(*counts).where(
         col(SignInToken.created_at) > now - LONGEST_SECS,
-        col(SignInToken.browser_hash) != b"",  # the operator's own, which nobody asked for
+        col(SignInToken.browser_hash) != b"",  # not the operator's own links
     )
     found: tuple[int, ...] = tuple(db.connection().execute(asked).one())
     for limit, links in zip(LIMITS, found, strict=True):

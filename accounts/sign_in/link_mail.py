@@ -1,4 +1,4 @@
-"""The mail with a link: written and handed on in the background, at a moment that tells nothing."""
+"""Mails sign-in links in the background, without revealing by timing who may sign in."""
 
 import asyncio
 import random
@@ -15,14 +15,14 @@ from accounts.templating import render
 SUBJECT = "Your link to sign in to Viva"
 
 MAX_DELAY_SECS = 0.5
-"""Longest pause before a link is handed on. It is random, so that whoever asks for another link at
-once cannot tell by its time whether the first one had to be written down."""
+"""Longest random pause before a link is sent. It hides, from a client that asks again at once,
+whether the first link had to be stored."""
 
 CLOSE_SECS = 5.0
 
 
 class Send(Protocol):
-    """Somebody who sends mail, such as :meth:`accounts.mail.outbox.Outbox.put`."""
+    """Sends mail; implemented by :meth:`accounts.mail.outbox.Outbox.put`."""
 
     async def __call__(
         self,
@@ -35,17 +35,17 @@ class Send(Protocol):
         *,
         lasts_secs: float,
     ) -> object:
-        """Send a mail; two of one key are one mail, and after ``lasts_secs`` it is of no use."""
+        """Send a mail once per key, unless ``lasts_secs`` have passed."""
         ...
 
 
 class LinkMail:
-    """Sends links.
+    """Sends sign-in links.
 
     Parameters:
-        send: Who sends mail.
-        tell: Told each link that is sent, where no mail is set up; ``None`` to tell nobody.
-        delay: Seconds until a link is handed on.
+        send: Sends mail.
+        tell: Receives each link when no mail is configured; ``None`` to print nothing.
+        delay: Returns the seconds to wait before a link is sent.
     """
 
     def __init__(
@@ -61,20 +61,20 @@ class LinkMail:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def soon(self, email: str, token: str, url: str, *, granted: bool) -> None:
-        """Send a link soon, if it is granted; if not, do the same but for the sending.
+        """Send a link in the background if granted; if not, do the same work without sending.
 
         Args:
-            email: Whom it is for.
-            token: Its token.
-            url: Its whole address.
-            granted: Whether it is to be sent.
+            email: Recipient.
+            token: The link's token.
+            url: The link.
+            granted: Whether to send it.
         """
         task = asyncio.create_task(self._write(email, token, url, granted=granted))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self, timeout_secs: float = CLOSE_SECS) -> None:
-        """Hand on what is being written."""
+        """Wait for the links that are being sent."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_secs)
 
@@ -89,9 +89,9 @@ class LinkMail:
             key = f"link:{secret.digest(token).hex()}"
             await self._send(key, email, SUBJECT, text, html, lasts_secs=LINK_SECS)
         except (SQLAlchemyError, ValueError) as error:
-            logger.error("accounts: a link cannot be sent: {}", type(error).__name__)
+            logger.error("accounts: cannot queue a sign-in link: {}", type(error).__name__)
         if self._tell is not None:
             self._tell(
-                f"Sign-in link for {email} (once, {minutes} minutes, in the browser that asked): "
-                f"{url}"
+                f"Sign-in link for {email} (once, {minutes} minutes, in the browser that asked for "
+                f"it): {url}"
             )

@@ -1,4 +1,4 @@
-"""The links that sign in: each works once, for a while, in the browser that asked for it."""
+"""Sign-in links: each works once, for a limited time, in the browser that asked for it."""
 
 from typing import Literal
 
@@ -16,16 +16,16 @@ LINK_SECS = 15 * 60.0
 Reason = Literal["unknown", "used", "expired", "browser", "elsewhere", "denied"]
 
 _ANY_BROWSER = b""
-"""In place of a browser's hash: nobody's browser asked, and this machine's is meant."""
+"""In place of a browser's hash: the link works in any browser on this machine."""
 
 
 class LinkError(Exception):
-    """A link does not sign in.
+    """A link is refused.
 
     Parameters:
-        reason: ``unknown``: there is no such link; ``used``, ``expired``: it was good once;
-            ``browser``: another browser asked for it; ``elsewhere``: it is for this machine's
-            browsers alone; ``denied``: its address may not sign in any more.
+        reason: ``unknown``: no such link; ``used``, ``expired``: it was valid once;
+            ``browser``: another browser asked for it; ``elsewhere``: it works on this machine
+            only; ``denied``: its address may no longer sign in.
     """
 
     def __init__(self, reason: Reason) -> None:
@@ -36,17 +36,17 @@ class LinkError(Exception):
 def make(
     db: Session, email: str, *, now: float, browser: str | None = None, network: str = ""
 ) -> str:
-    """Make a link's token.
+    """Create a link and return its token.
 
     Args:
-        db: The database, to be written.
-        email: Whom it signs in.
+        db: A writing session.
+        email: The address that it signs in.
         now: Unix seconds.
-        browser: The secret of the browser that asks; ``None`` for any browser of this machine.
-        network: Where it is asked from.
+        browser: The secret of the browser that asks; ``None`` for any browser on this machine.
+        network: The client's network.
 
     Returns:
-        The token, which is kept nowhere.
+        The token, of which only the hash is stored.
     """
     token = secret.new()
     db.add(
@@ -63,20 +63,20 @@ def make(
 
 
 def take(db: Session, token: str, *, browser: str, loopback: bool, now: float) -> str:
-    """Use a link up.
+    """Redeem a link.
 
     Args:
-        db: The database, to be written.
+        db: A writing session.
         token: The link's token.
         browser: The secret of the browser that opened it.
         loopback: Whether that browser is on this machine.
         now: Unix seconds.
 
     Returns:
-        Whom it signs in.
+        The address that it signs in.
 
     Raises:
-        LinkError: It does not, and is as good as before.
+        LinkError: The link is refused, and stays as it was.
     """
     link = db.get(SignInToken, secret.digest(token))
     if link is None:
@@ -88,7 +88,7 @@ def take(db: Session, token: str, *, browser: str, loopback: bool, now: float) -
             raise LinkError("elsewhere")
     elif link.browser_hash != secret.digest(browser):
         raise LinkError("browser")
-    # Of those that ever take it, one does, be it at the same moment.
+    # Of several requests at the same moment, one succeeds.
     taken = update(SignInToken).where(
         col(SignInToken.hash) == link.hash, col(SignInToken.used_at).is_(None)
     )
@@ -98,7 +98,7 @@ def take(db: Session, token: str, *, browser: str, loopback: bool, now: float) -
 
 
 def void(db: Session, whose: str, *, now: float) -> None:
-    """Let the links of an address, or of a domain's addresses, expire."""
+    """Expire the links of an address, or of a domain's addresses."""
     db.exec(
         update(SignInToken)
         .where(belongs(col(SignInToken.email), whose), col(SignInToken.expires_at) > now)
@@ -107,5 +107,5 @@ def void(db: Session, whose: str, *, now: float) -> None:
 
 
 def sweep(db: Session, *, now: float) -> None:
-    """Forget the links that no limit counts any more."""
+    """Delete links that no rate limit counts any more."""
     db.exec(delete(SignInToken).where(col(SignInToken.created_at) <= now - limits.LONGEST_SECS))

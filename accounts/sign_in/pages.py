@@ -1,4 +1,4 @@
-"""The pages to sign in and out: they work without styles, and tell nobody who may call."""
+"""Pages for signing in and out. They work without styles, and do not reveal who may call."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -39,16 +39,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Pages:
     """``/sign-in``, ``/sign-in/link`` and ``/sign-out``.
 
-    A link's address is ``/sign-in/link#TOKEN``: what is behind the ``#`` stays in the browser until
-    a button is pressed, so that no log and no ``Referer`` has it, and nothing that only opens links
-    uses them up. Nothing in a request says where to go afterwards: it is always to the call.
+    A link is ``/sign-in/link#TOKEN``: the fragment stays in the browser until a button is pressed,
+    so that it appears in no log and no ``Referer``, and link scanners do not use it up. Redirects
+    always lead to the call; nothing in a request can change the target.
 
     Parameters:
         settings: The settings.
-        sign_in: Who is signed in.
-        mail: Who sends links.
-        in_terminal: Whether links are printed, because no mail is set up.
-        caller: Who makes a request.
+        sign_in: Manages links and sessions.
+        mail: Sends links.
+        in_terminal: Whether links are printed, because no mail is configured.
+        caller: Identifies who makes a request.
     """
 
     def __init__(
@@ -128,9 +128,9 @@ class Pages:
         )
 
     def _base_url(self, request: web.Request) -> str:
-        """What links begin with; empty if that is not known.
+        """The base address of links; empty if unknown.
 
-        A request may name any host as this one: it is believed only if that leads nowhere else.
+        The ``Host`` header is client input: it is used only if it can lead nowhere else.
         """
         if self._settings.public_url:
             return self._settings.public_url.rstrip("/")
@@ -155,7 +155,7 @@ class Pages:
             )
         except LinkError as error:
             if error.reason == "used" and await self._caller(request) is not None:
-                return _to(HOME)  # by this browser, it seems
+                return _to(HOME)  # the link was used by this browser, it seems
             raise
         response = _to(HOME)
         secs = self._sign_in.session_secs
@@ -181,7 +181,7 @@ class Pages:
         return response
 
     async def _account(self, request: web.Request) -> web.StreamResponse:
-        """Who is signed in, and what the form on the call's page signs out with."""
+        """Who is signed in, and the token of the sign-out form on the call's page."""
         caller = await self._caller(request)
         if caller is None:
             raise web.HTTPUnauthorized(text=f"Please sign in at {SIGN_IN}.")
@@ -199,7 +199,7 @@ class Pages:
     def _form(
         self, request: web.Request, template: str, *, status: int = 200, **values: object
     ) -> web.Response:
-        """A page whose forms only this browser can send, which is known by a cookie from now on."""
+        """Render a page with a form; sets the browser cookie that the form's token is bound to."""
         browser = self._held(request, BROWSER) or secret.new()
         response = _page(template, status=status, form=secret.form_token(browser), **values)
         secs = cookies.BROWSER_SECS
@@ -208,7 +208,7 @@ class Pages:
 
 
 def link_url(base_url: str, token: str) -> str:
-    """A link's whole address."""
+    """The address of a link."""
     return f"{base_url}{LINK}#{token}"
 
 

@@ -1,4 +1,4 @@
-"""Sessions: which browser is signed in as whom. They are in the database, so they can be ended."""
+"""Sessions: which browser is signed in as whom. Stored in the database, so they can be revoked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from accounts.access import belongs
 from ledger.store.tables import Session, User
 
 SEEN_SECS = 300.0
-"""How often it is noted that a session is in use, at most."""
+"""Resolution of ``last_seen_at``."""
 
 KEEP_SECS = 86400.0
-"""How long a session that is over stays on record."""
+"""How long an ended session stays on record."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A browser that is signed in.
+    """A signed-in browser.
 
     Parameters:
-        email: As whom.
+        email: The address that is signed in.
         since: Since when, Unix seconds.
-        last_seen_at: When it was last in use, to :data:`SEEN_SECS`.
-        expires_at: Until when at most.
+        last_seen_at: Last use, to :data:`SEEN_SECS`.
+        expires_at: When it expires at the latest.
     """
 
     email: str
@@ -37,16 +37,16 @@ class SignedIn:
 
 
 def begin(db: Db, email: str, *, secs: float, now: float) -> str:
-    """Sign a browser in.
+    """Create a session.
 
     Args:
-        db: The database, to be written.
-        email: As whom.
-        secs: For how long.
+        db: A writing session of the database.
+        email: The address to sign in.
+        secs: Lifetime.
         now: Unix seconds.
 
     Returns:
-        The session's secret, which is kept nowhere and was nobody's before.
+        The session's secret, freshly made; only its hash is stored.
     """
     insert = postgresql.insert if db.get_bind().dialect.name == "postgresql" else sqlite.insert
     user = insert(User).values(email=email, created_at=now, last_seen_at=now)
@@ -67,7 +67,7 @@ def begin(db: Db, email: str, *, secs: float, now: float) -> str:
 
 
 def find(db: Db, cookie: str, *, now: float) -> SignedIn | None:
-    """Who is signed in by a secret, if anybody is."""
+    """The session of a secret, if it is open."""
     found = db.exec(
         select(User.email, Session)
         .join(User, col(User.id) == col(Session.user_id))
@@ -85,7 +85,7 @@ def seen(db: Db, cookie: str, *, now: float) -> None:
 
 
 def end(db: Db, cookie: str, *, now: float) -> None:
-    """End a session, if there is one by this secret."""
+    """End the session of a secret, if there is one."""
     db.exec(
         update(Session)
         .where(col(Session.hash) == secret.digest(cookie), *_open(now))
@@ -94,14 +94,14 @@ def end(db: Db, cookie: str, *, now: float) -> None:
 
 
 def end_all(db: Db, whose: str, *, now: float) -> int:
-    """End the sessions of an address, or of a domain's addresses; how many there were."""
+    """End the sessions of an address, or of a domain's addresses; returns their number."""
     users = select(User.id).where(belongs(col(User.email), whose))
     ended = update(Session).where(col(Session.user_id).in_(users), *_open(now))
     return int(db.exec(ended.values(revoked_at=now)).rowcount)
 
 
 def open_sessions(db: Db, *, now: float) -> Sequence[SignedIn]:
-    """Every browser that is signed in, by address, the last one in use first."""
+    """Every open session, by address, most recently used first."""
     found = db.exec(
         select(User.email, Session)
         .join(User, col(User.id) == col(Session.user_id))
@@ -112,7 +112,7 @@ def open_sessions(db: Db, *, now: float) -> Sequence[SignedIn]:
 
 
 def sweep(db: Db, *, now: float) -> None:
-    """Forget the sessions that have been over for a while."""
+    """Delete sessions that ended a while ago."""
     over = or_(
         col(Session.expires_at) <= now - KEEP_SECS, col(Session.revoked_at) <= now - KEEP_SECS
     )

@@ -1,4 +1,4 @@
-"""Signing in and out: links are taken for sessions, in a database that no event loop waits for."""
+"""The authenticator: redeems links for sessions, without blocking the event loop."""
 
 import asyncio
 import time
@@ -17,29 +17,29 @@ from accounts.sign_in.links import LinkError
 from ledger.store.database import Database
 
 REMEMBER_SECS = 3.0
-"""How long it is remembered who is signed in: what ends a session elsewhere, a command or another
-process, is felt this late at most."""
+"""How long a session lookup is cached: a session that ends elsewhere, by a command or another
+process, is accepted for this long at most."""
 
 MOST_REMEMBERED = 1024
-"""Sessions that are remembered at once."""
+"""Size of the session cache."""
 
 AT_ONCE = 2
-"""Most threads that look who is signed in, and most that sign in; the others of the pool are for
-the calls, however many strangers ask."""
+"""Threads for session lookups, and threads for sign-ins. The other threads of the pool belong to
+calls, however many strangers ask."""
 
 
 class TooManyLinksError(Exception):
-    """So many links were asked for that there is none for now, whomever it is for."""
+    """A rate limit on links is exceeded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of the wish for a link.
+    """Result of a sign-in link request.
 
     Parameters:
-        token: The link's token. There is one for each wish, so that all are the same work; where
-            it is not granted it signs nobody in.
-        granted: Whether the link is to be sent.
+        token: The link's token. Every request makes one, so that all take the same time; if
+            not granted, it signs nobody in.
+        granted: Whether to send the link.
     """
 
     token: str
@@ -47,13 +47,13 @@ class Asked:
 
 
 class SignIn:
-    """Who is signed in, and how one comes to be.
+    """Manages sign-in links and sessions.
 
     Parameters:
-        database: Where links, sessions and rules are.
-        access: Who may sign in.
-        session_secs: How long a browser stays signed in.
-        clock: Unix seconds; the present when not given.
+        database: Holds links, sessions and access rules.
+        access: The access policy.
+        session_secs: Lifetime of a session.
+        clock: Returns Unix seconds; the system clock by default.
     """
 
     def __init__(
@@ -73,34 +73,34 @@ class SignIn:
         self._signing = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, email: str, *, browser: str, network: str) -> Asked:
-        """Ask for a link. What is done does not depend on whether the address may sign in.
+        """Request a link. The work done does not depend on whether the address may sign in.
 
         Args:
-            email: As :func:`accounts.access.address` makes it.
+            email: An address from :func:`accounts.access.address`.
             browser: The secret of the browser that asks.
-            network: Where it is.
+            network: The client's network.
 
         Raises:
-            TooManyLinksError: Too many were asked for from that network, or in all.
+            TooManyLinksError: The limit of that network, or of all, is exceeded.
             SQLAlchemyError: The database cannot be used.
         """
         async with self._signing:
             return await asyncio.to_thread(self._ask, email, browser, network)
 
     async def enter(self, token: str, *, browser: str, loopback: bool, session: str = "") -> str:
-        """Take a link for a session.
+        """Redeem a link for a session.
 
         Args:
             token: The link's token.
             browser: The secret of the browser that opened it.
             loopback: Whether that browser is on this machine.
-            session: The session that it had so far, which ends.
+            session: The browser's session so far, which ends.
 
         Returns:
             The secret of a new session.
 
         Raises:
-            LinkError: The link does not sign in.
+            LinkError: The link is refused.
             SQLAlchemyError: The database cannot be used.
         """
         async with self._signing:
@@ -109,7 +109,7 @@ class SignIn:
         return entered
 
     async def who(self, session: str) -> str | None:
-        """Whose session a secret is: their address, if they are signed in and still may be.
+        """The address of a session, if it is open and the address may still sign in.
 
         Raises:
             SQLAlchemyError: The database cannot be used.
@@ -139,9 +139,9 @@ class SignIn:
         self._remembered.pop(session, None)
 
     async def welcome(self) -> str:
-        """The token of a link for whoever runs this server, in any browser of this machine.
+        """The token of a link for the operator, in any browser on this machine.
 
-        It signs in as the first of ``ADMINS``, or as the operator where there is none.
+        It signs in as the first of ``ADMINS``, or as the operator if there is none.
 
         Raises:
             SQLAlchemyError: The database cannot be used.
@@ -151,24 +151,24 @@ class SignIn:
     # In a thread.
 
     def _ask(self, email: str, browser: str, network: str) -> Asked:
-        with self._database.reading() as db:  # a flood does not hold up those who write
+        with self._database.reading() as db:  # a flood must not hold up writers
             self._refuse_too_many(db, email, network)
         with self._database.writing() as db:
             if self._database.engine.dialect.name == "postgresql":
-                # One at a time, so that what was counted stays true.
+                # One at a time, so that the counts stay true.
                 db.connection().exec_driver_sql(
                     "LOCK TABLE sign_in_token IN SHARE ROW EXCLUSIVE MODE"
                 )
             links.sweep(db, now=self._clock())
             full = self._refuse_too_many(db, email, network)
             admitted = self._access.admits(db, email)
-            # A wish too many counts for its network, but does not keep the address waiting longer.
+            # A refused request counts against its network, but does not prolong the address's wait.
             counted = "" if full else email
             token = links.make(db, counted, now=self._clock(), browser=browser, network=network)
             return Asked(token, admitted and not full)
 
     def _refuse_too_many(self, db: Db, email: str, network: str) -> bool:
-        """Whether the address has had its links; refuses where the network has, or all have."""
+        """Whether the address is over its limit; raises if its network is, or all are."""
         exceeded = limits.exceeded(db, email=email, network=network, now=self._clock())
         if exceeded in ("network", "all"):
             raise TooManyLinksError
@@ -195,7 +195,7 @@ class SignIn:
                 with self._database.writing() as db:
                     sessions.seen(db, session, now=now)
             except SQLAlchemyError:
-                logger.warning("accounts: it cannot be noted that a session is in use")
+                logger.warning("accounts: cannot record that a session is in use")
         return found.email
 
     def _leave(self, session: str) -> None:

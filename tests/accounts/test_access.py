@@ -165,7 +165,7 @@ async def test_a_link_that_was_sent_before_a_denial_signs_nobody_in(
         token = await house.token(browser, ADA)
         rule(house, ADA, allowed=False)
         refused = await browser.press(token)
-        assert (refused.status, refused.heading) == (403, "This address may not call any more")
+        assert (refused.status, refused.heading) == (403, "This address may no longer call")
         assert await browser.who() == "nobody"
 
 

@@ -50,13 +50,15 @@ def test_servers_that_start_at_once_have_one_key(tmp_path: Path) -> None:
 
 def test_what_is_no_key_is_said_to_be_none(tmp_path: Path) -> None:
     operator_key.path(tmp_path).write_text("secret\n")
-    with pytest.raises(SettingsError, match=r"operator-key holds no key of 64 hex digits; remove"):
+    with pytest.raises(
+        SettingsError, match=r"operator-key does not hold a key of 64 hex digits; remove"
+    ):
         operator_key.make(tmp_path)
 
 
 def test_a_folder_that_cannot_hold_the_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match=r"Set DATA_DIR to a folder of your own"):
+    with pytest.raises(SettingsError, match=r"Set DATA_DIR to a directory of your own"):
         operator_key.make(tmp_path / "file")
 
 
@@ -155,7 +157,7 @@ async def test_on_a_machine_without_mail_links_are_told_in_the_terminal(
         await house.accounts.close()
         (told,) = house.told
         assert told == (
-            f"Sign-in link for {ADA} (once, 15 minutes, in the browser that asked): "
+            f"Sign-in link for {ADA} (once, 15 minutes, in the browser that asked for it): "
             f"{house.post.last.link}"
         )
 
@@ -193,16 +195,16 @@ OFF = {"auth": "off"}
         (OFF | {"trusted_proxies": "127.0.0.1"}, r"AUTH=off is refused with TRUSTED_PROXIES"),
         (OFF | {"public_url": "https://viva.example.com"}, r"AUTH=off is refused with PUBLIC_URL"),
         ({"host": "0.0.0.0"}, r"HOST=0\.0\.0\.0 needs PUBLIC_URL: .*https://viva\.example\.com"),
-        ({"public_url": "viva.example.com"}, r"PUBLIC_URL='viva\.example\.com' is no server's"),
-        ({"public_url": "https://a.example/b"}, r"with nothing behind the host but a port"),
-        ({"public_url": "https://a.example?b"}, r"with nothing behind the host but a port"),
-        ({"public_url": "https://u:p@a.example"}, r"is no server's address"),
-        ({"public_url": "https://[a"}, r"is no server's address"),
-        ({"public_url": "https://a:b"}, r"is no server's address"),
+        ({"public_url": "viva.example.com"}, r"PUBLIC_URL='viva\.example\.com' is not a server's"),
+        ({"public_url": "https://a.example/b"}, r"with nothing after the host but a port"),
+        ({"public_url": "https://a.example?b"}, r"with nothing after the host but a port"),
+        ({"public_url": "https://u:p@a.example"}, r"is not a server's address"),
+        ({"public_url": "https://[a"}, r"is not a server's address"),
+        ({"public_url": "https://a:b"}, r"is not a server's address"),
         ({"public_url": "http://viva.example.com"}, r"must begin with https://"),
         ({"allow": "example.com"}, r"ALLOW: 'example\.com' is neither an address .* nor a domain"),
         ({"admins": "root"}, r"ADMINS: 'root' is not an address such as name@example\.com"),
-        ({"trusted_proxies": "proxy"}, r"TRUSTED_PROXIES: 'proxy' is no network"),
+        ({"trusted_proxies": "proxy"}, r"TRUSTED_PROXIES: 'proxy' is not a network"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, str], said: str) -> None:

@@ -414,7 +414,7 @@ async def test_a_letter_whose_senders_all_die_is_given_up(database: Database, cl
         await outbox.close(timeout_secs=0.01)
         clock.now += CLAIM_SECS
     (row,) = rows(database)
-    assert (row.attempts, row.error) == (2, "its sender died at each attempt")
+    assert (row.attempts, row.error) == (2, "the sender crashed at each attempt")
 
 
 def failed(database: Database) -> list[OutboxMail]:

@@ -176,8 +176,8 @@ def test_an_answer_that_was_heard_otherwise_than_it_was_written_is_told_as_heard
 def test_a_turn_that_a_later_one_took_up_is_no_question_of_its_own() -> None:
     for _, told in both():
         assert Page(told.html).text.count("And what did she ") == 2
-        assert "Taken up in turn 3" in told.html
-        assert "Taken up in turn 3" in told.text
+        assert "Continued in turn 3" in told.html
+        assert "Continued in turn 3" in told.text
     last = build(a_call(), turns()[:2])
     assert "“And what did she”" in Page(last.html).text
 
@@ -189,7 +189,7 @@ def test_a_decision_is_told_with_its_confidence_and_sections() -> None:
             assert "Answered with medium confidence, from Navy, no/title." in text
             assert "Handed to a person: this is not talked about." in text
     undecided = build(a_call(), [a_turn(1, "And", "", decision=None)])
-    assert "Over before it was decided." in undecided.text
+    assert "Ended before a decision." in undecided.text
     chat = build(a_call(), [a_turn(1, "Hello", "Hello!", sections=[])])
     assert "Answered with high confidence, without a source." in chat.text
 
@@ -275,7 +275,7 @@ def test_when_and_how_long_are_told() -> None:
         assert "Tuesday 24 November 2026, 06:00 UTC, for 1 min 24 s." in Page(told.html).text
     died = build(a_call(ended_at=None, why=""), turns(), admin=True)
     assert (
-        "for at least 40 s. It ended because the server died in the middle of it."
+        "for at least 40 s. It ended because the server died during the call."
         in Page(died.html).text
     )
 

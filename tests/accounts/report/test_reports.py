@@ -205,7 +205,7 @@ async def test_a_call_whose_server_died_is_reported_when_it_cannot_go_on(
     assert await here.reports.sweep() == 1
     assert here.recipients == ["ada@example.com", ADMIN]
     text = " ".join(here.mails[1].text.split())
-    assert "at least 20 s. It ended because the server died in the middle of it." in text
+    assert "at least 20 s. It ended because the server died during the call." in text
 
 
 async def test_a_call_whose_money_is_still_held_is_not_dead(room: Callable[..., Room]) -> None:

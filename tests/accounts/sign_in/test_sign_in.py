@@ -102,7 +102,7 @@ async def test_a_link_works_for_15_minutes(open_house: OpenHouse) -> None:
         token = await house.token(browser)
         house.clock.now += LINK_SECS
         late = await browser.press(token)
-        assert (late.status, late.heading) == (410, "This link is too old")
+        assert (late.status, late.heading) == (410, "This link has expired")
         token = await house.token(browser)
         house.clock.now += LINK_SECS - 1
         assert (await browser.press(token)).status == 303
@@ -122,7 +122,7 @@ async def test_a_tampered_link_is_not_right(open_house: OpenHouse, change: str) 
             "nul": "\x00" + token[1:],
         }[change]
         refused = await browser.press(tampered)
-        assert (refused.status, refused.heading) == (403, "This link is not right")
+        assert (refused.status, refused.heading) == (403, "This link is not valid")
         assert (await browser.press(token)).status == 303  # the real one is as good as before
 
 
@@ -390,5 +390,5 @@ async def test_a_database_that_is_away_is_said_to_be(open_house: OpenHouse) -> N
             known = await browser.get("/who")
             asked = await stranger.post("/sign-in", form=form, email=ADA)
         assert (known.status, asked.status) == (503, 503)
-        assert asked.heading == "Nobody can be signed in just now"
+        assert asked.heading == "Sign-in is temporarily unavailable"
         assert await browser.who() == ADA
