@@ -1,4 +1,4 @@
-"""The commands ``viva ledger``: what happened in calls, what it cost, and how to forget it."""
+"""The ``viva ledger`` commands: list calls, turns and spend, and erase callers."""
 
 import re
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ledger.store.database import Database
 
 app = typer.Typer(
-    help="What happened in calls, what it cost, and how to forget it.",
+    help="List calls, turns and spend, and erase callers.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -30,11 +30,11 @@ Since = Annotated[
     str,
     typer.Option(
         metavar="WHEN",
-        help="From then on: an ISO date or time (UTC unless it says otherwise), such as "
+        help="From then on: an ISO date or time (UTC unless it names a zone), such as "
         "2026-11-24, or how long ago: 90m, 24h, 7d, 2w.",
     ),
 ]
-Until = Annotated[str, typer.Option(metavar="WHEN", help="Before then; written in the same way.")]
+Until = Annotated[str, typer.Option(metavar="WHEN", help="Before then; same format.")]
 OfCaller = Annotated[
     str,
     typer.Option(
@@ -43,7 +43,7 @@ OfCaller = Annotated[
 ]
 AsJson = Annotated[
     bool,
-    typer.Option("--json", help="Print a list of objects: every column, costs in micro-dollars."),
+    typer.Option("--json", help="Print a list of objects: all columns, costs in micro-dollars."),
 ]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print the same as CSV, with a header.")]
 
@@ -77,7 +77,7 @@ def calls(
         Column("length", _length, number=True),
         Column("turns", lambda call: str(call["turns"]), number=True),
         Column("cost", lambda call: dollars(call["cost"]), number=True),
-        Column("ended", lambda call: call["why"] or "goes on"),
+        Column("ended", lambda call: call["why"] or "in progress"),
     ]
     _print(rows, query.CALL_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
 
@@ -139,10 +139,10 @@ def spend(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """List what each day has cost.
+    """List the spend of each day.
 
-    What a UTC day's calls have cost by stage, and what is held for those that go on. A call is on
-    the day of its admission. What is spent and held of a day is never above DAILY_SPEND_CAP_USD.
+    The cost of each UTC day's calls by stage, and what is reserved for open calls. A call belongs
+    to the day of its admission. Spent and reserved together never exceed DAILY_SPEND_CAP_USD.
     """
     from ledger.log import query
 
@@ -151,7 +151,7 @@ def spend(
     if len(rows) > 1 and not (as_json or as_csv):
         summed = [name for name in query.SPEND_COLUMNS if name != "day"]
         whole = {name: sum(row[name] for row in rows) for name in summed}
-        rows = [*rows, {"day": "in all"} | whole]
+        rows = [*rows, {"day": "total"} | whole]
     columns = [
         Column("day (UTC)", lambda row: row["day"]),
         Column("calls", lambda row: str(row["calls"]), number=True),
@@ -172,11 +172,11 @@ def delete(
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Erase all that is known of a caller.
+    """Erase everything known of a caller.
 
-    Their calls and turns, account, sign-ins, mails, recordings, and questions for a person; nothing
-    brings them back. viva ledger spend counts their calls no more; DAILY_SPEND_CAP_USD still does,
-    without a name. Your backups are not reached.
+    Their calls and turns, account, sign-ins, mails, recordings, and questions for a person; this
+    cannot be undone. viva ledger spend no longer counts their calls; DAILY_SPEND_CAP_USD still
+    does, without a name. Your backups are not changed.
     """
     from ledger.erasure import erase
     from ledger.log import query
@@ -188,39 +188,39 @@ def delete(
         if not yes:
             typer.echo(
                 f"{caller} has {len(found)} calls with {sum(call['turns'] for call in found)} "
-                "turns. They will be erased, with all else that is known of that caller."
+                "turns. They will be erased, with everything else known of that caller."
             )
-            if not typer.confirm("Erase it for good?"):
+            if not typer.confirm("Erase permanently?"):
                 typer.echo("Nothing was erased.")
                 raise typer.Exit(1)
         try:
             erased = asdict(erase(database, _settings().data_dir, caller))
         except OSError as error:
             raise _fail(
-                f"{error.filename}: {error.strerror}. Files may have been erased, the calls were "
-                "not; see to the file and erase again."
+                f"{error.filename}: {error.strerror}. Some files may have been erased, but not the "
+                "calls; fix the file and erase again."
             ) from None
     notes = {name: erased.pop(name) for name in ("open_calls", "waiting", "rules")}
     removed = ", ".join(f"{count} {name}" for name, count in erased.items() if count)
     typer.echo(f"Erased: {removed}." if removed else f"Nothing is known of {caller}.")
     if notes["open_calls"]:
-        typer.echo("A call of theirs goes on, and is written down as it does: erase again later.")
+        typer.echo("One of their calls is in progress and still being recorded: erase again later.")
     if notes["waiting"]:
-        typer.echo("Records still wait for the database: erase again once they are written.")
+        typer.echo("Records are still waiting for the database: erase again once they are written.")
     if notes["rules"]:
         typer.echo(f"The access list still names {caller}: see viva accounts list.")
 
 
 def moment(text: str, *, now: float | None = None) -> float | None:
-    """Unix seconds of a date or time, or of how long ago something was.
+    """Parse a point in time: a date or time, or how long ago.
 
     Args:
         text: An ISO date or time, in UTC if it has no zone, or a number and ``m``, ``h``, ``d`` or
             ``w``; empty for none.
-        now: Unix seconds; the present when not given.
+        now: Unix seconds; the system clock by default.
 
     Raises:
-        typer.BadParameter: It is neither.
+        typer.BadParameter: The text is neither.
     """
     text = text.strip()
     if not text:
@@ -232,8 +232,8 @@ def moment(text: str, *, now: float | None = None) -> float | None:
         when = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is neither a date or time, such as 2026-11-24 or 2026-11-24T12:30, nor how "
-            "long ago it was, such as 90m, 24h, 7d or 2w."
+            f"{text!r} is neither a date or time, such as 2026-11-24 or 2026-11-24T12:30, nor a "
+            "time ago, such as 90m, 24h, 7d or 2w."
         ) from None
     return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
 
@@ -287,7 +287,7 @@ def _print(
     elif rows:
         print_table(rows, columns)
     else:
-        typer.echo("There is nothing of that in the ledger.")
+        typer.echo("No matching records.")
 
 
 def _length(call: Row) -> str:

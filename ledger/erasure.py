@@ -1,4 +1,4 @@
-"""Erasure: all that is known of a caller is removed."""
+"""Erasure: removes everything known of a caller."""
 
 import glob
 from collections.abc import Sequence
@@ -19,22 +19,22 @@ from ledger.store.tables import AccessRule, Call, OutboxMail, Session, SignInTok
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was removed of a caller, and what was not.
+    """What was erased of a caller, and what remains.
 
     Parameters:
         calls: Calls in the ledger.
         turns: Their turns.
         users: 1 if they had ever signed in.
-        sessions: Browsers that were signed in.
-        links: Links to sign in by.
+        sessions: Their sign-in sessions.
+        links: Their sign-in links.
         mails: Mails to them or about their calls, sent or not.
         letters: Mails in ``DATA_DIR/outbox`` that name them or their calls.
-        questions: Questions of theirs that waited for a person.
-        refused: Records of their calls that the database had refused.
-        recordings: Files of recordings.
-        open_calls: Those of the calls that go on: they will be written down again.
-        waiting: Files of records, whosever, that wait for the database.
-        rules: Rules of the access list that name them; they stay.
+        questions: Their questions that waited for a person.
+        refused: Records of their calls that the database had rejected.
+        recordings: Recording files.
+        open_calls: Their calls in progress, whose records will be written again.
+        waiting: Files of records, of any caller, that wait for the database.
+        rules: Access rules that name them; these remain.
     """
 
     calls: int = 0
@@ -53,28 +53,28 @@ class Erased:
 
 
 def erase(database: Database, data_dir: Path, caller: str) -> Erased:
-    """Remove all that is known of a caller; it blocks.
+    """Remove everything known of a caller. Blocks.
 
-    What their calls have cost stays in the day's money, so that its cap goes on to hold.
+    The cost of their calls stays in the day's spend, so that the daily cap still holds.
 
     Args:
         database: The ledger and the accounts.
-        data_dir: Where files are.
-        caller: An address, or whatever else their calls are counted by; not empty.
+        data_dir: The data directory.
+        caller: An address, or another key that their calls are counted by; not empty.
 
     Returns:
         What was removed.
 
     Raises:
         ValueError: The caller is empty.
-        OSError: A file cannot be removed; nothing in the database was.
-        SQLAlchemyError: The database cannot be written; nothing in it was removed.
+        OSError: A file cannot be removed; the database is unchanged.
+        SQLAlchemyError: The database cannot be written, and is unchanged.
     """
     if not caller.strip():
-        raise ValueError("whose calls are to be erased must be said")
+        raise ValueError("caller is empty; name whose calls are to be erased")
     with database.reading() as db:
         calls = db.exec(select(Call.id).where(*of_caller(caller))).all()
-    # The files first: without the calls nobody knows which they are.
+    # Files first: they are found by the ids of the calls.
     files = _erase_files(data_dir, spellings(caller), calls)
     with database.writing() as db:
         rows = _erase_rows(db, caller)
@@ -118,7 +118,7 @@ def _erase_files(data_dir: Path, names: Sequence[str], calls: Sequence[str]) -> 
 
 def _erase_rows(db: Db, caller: str) -> dict[str, int]:
     names = spellings(caller)
-    # Whoever writes of one of these calls waits until they are gone.
+    # Lock the calls, so that writers of their turns wait until they are gone.
     calls = db.exec(select(Call).where(*of_caller(caller)).with_for_update()).all()
     theirs = select(Call.id).where(*of_caller(caller))
     users = select(User.id).where(col(User.email).in_(names))

@@ -1,4 +1,4 @@
-"""Redaction: what people said is taken out of the files that Viva writes beside the database."""
+"""Redaction: removes what people said from the files beside the database."""
 
 import json
 import os
@@ -10,19 +10,19 @@ from typing import Any
 
 
 def redact(path: Path, redacted: Callable[[Any], Any]) -> int:
-    """Take something out of lines of JSON, in place: others may append to the file meanwhile.
+    """Redact lines of JSON in place, while other processes may append to the file.
 
     Args:
         path: The file; it need not exist.
-        redacted: Of a line's value (its text, where it is no JSON): what remains of it, which may
-            not be longer; ``None`` to leave it as it is.
+        redacted: Maps a line's value (its text, if it is not JSON) to what remains, which must
+            not be longer; ``None`` keeps the line.
 
     Returns:
-        How many lines were changed.
+        Number of lines changed.
 
     Raises:
         OSError: The file cannot be read or written.
-        ValueError: What remains of a line is longer.
+        ValueError: A redacted line is longer than it was.
     """
     if not path.exists():
         return 0
@@ -35,7 +35,7 @@ def redact(path: Path, redacted: Callable[[Any], Any]) -> int:
             if remains is not None:
                 new = json.dumps(remains, ensure_ascii=False).encode().ljust(len(text))
                 if len(new) > len(text):
-                    raise ValueError("what remains of a line is longer than it was")
+                    raise ValueError("a redacted line is longer than it was")
                 if new != text:
                     file.seek(at)
                     file.write(new)
@@ -48,17 +48,17 @@ def redact(path: Path, redacted: Callable[[Any], Any]) -> int:
 
 
 def remove_older(files: Iterable[Path], than: float) -> int:
-    """Remove files that were last written before a moment.
+    """Remove files last modified before a point in time.
 
     Args:
         files: The files.
         than: Unix seconds.
 
     Returns:
-        How many there were.
+        Number of files removed.
 
     Raises:
-        OSError: One of them cannot be removed.
+        OSError: A file cannot be removed.
     """
     old = [file for file in files if file.is_file() and file.stat().st_mtime < than]
     for file in old:
@@ -67,17 +67,17 @@ def remove_older(files: Iterable[Path], than: float) -> int:
 
 
 def remove_mails(folder: Path, names: Iterable[str]) -> int:
-    """Remove the mails in a folder that name somebody or something, as ``.eml`` files.
+    """Remove the ``.eml`` files of a directory that mention given names.
 
     Args:
-        folder: It need not exist.
-        names: Addresses, or ids of calls.
+        folder: The directory; it need not exist.
+        names: Addresses, or call ids.
 
     Returns:
-        How many there were.
+        Number of files removed.
 
     Raises:
-        OSError: One of them cannot be read or removed.
+        OSError: A file cannot be read or removed.
     """
     any_name = "|".join(re.escape(name) for name in names)
     named = re.compile(rf"(?<![\w.+-])({any_name})(?![\w-])", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Retention: what people said, and their recordings, are kept for so many days."""
+"""Retention: deletes transcripts and recordings after a number of days."""
 
 import math
 import time
@@ -21,21 +21,21 @@ from settings import Settings
 DAY_SECS = 86_400.0
 
 BATCH = 500
-"""Turns that are blanked in one transaction."""
+"""Turns cleared in one transaction."""
 
 SAID = ("question", "answer", "heard_text", "reason")
-"""The fields of a turn that say what was said."""
+"""The text columns of a turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What was removed because it was too old.
+    """What a retention sweep removed.
 
     Parameters:
-        turns: Turns of which the figures alone are left.
+        turns: Turns reduced to their figures.
         questions: Questions that waited for a person.
         mails: Mails in ``DATA_DIR/outbox``.
-        recordings: Files of recordings.
+        recordings: Recording files.
     """
 
     turns: int = 0
@@ -49,8 +49,8 @@ class Retention:
 
     Parameters:
         database: The ledger.
-        settings: Say how long what is kept, and where; 0 days are for good.
-        clock: Unix seconds; the present when not given.
+        settings: The retention periods and the data directory; 0 days keeps everything.
+        clock: Returns Unix seconds; the system clock by default.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Retention:
         self._clock = clock or time.time
 
     def sweep(self) -> Swept:
-        """Remove what is too old; it blocks. What cannot be removed is logged, for the next time.
+        """Remove what is too old. Blocks. Failures are logged and retried by the next sweep.
 
-        Of a turn the figures remain: its decision, sections, delays, tokens and costs.
+        A turn keeps its figures: decision, sections, delays, tokens and costs.
         """
         folder, now = self._settings.data_dir, self._clock()
         swept = Swept()
@@ -84,7 +84,7 @@ class Retention:
             removed = _tried("recordings", remove_older, files, now - days * DAY_SECS)
             swept = replace(swept, recordings=removed)
         if swept != Swept():
-            logger.info("removed for their age: {}", swept)
+            logger.info("retention removed: {}", swept)
         return swept
 
     def _blank_turns(self, before: float) -> int:
@@ -128,7 +128,7 @@ class Retention:
 
 
 def _seconds(at: str) -> float:
-    """Unix seconds of an ISO time; what is no time is not old."""
+    """Unix seconds of an ISO time; infinity for anything else, which never expires."""
     try:
         return datetime.fromisoformat(at).timestamp()
     except ValueError:
@@ -139,5 +139,5 @@ def _tried(what: str, remove: Callable[..., int], *given: Any) -> int:
     try:
         return remove(*given)
     except (OSError, ValueError, SQLAlchemyError) as error:
-        logger.error("old {} could not be removed: {}", what, type(error).__name__)
+        logger.error("retention could not remove old {}: {}", what, type(error).__name__)
         return 0

@@ -1,4 +1,4 @@
-"""The log of calls: pages of them, newest first, and one call with all of its turns."""
+"""Pages of the call log, newest call first, and single calls with their turns."""
 
 import statistics
 from collections import defaultdict
@@ -14,18 +14,18 @@ from ledger.store.tables import Call, Turn
 
 
 class NoSuchCallError(LookupError):
-    """The ledger has no call of that id."""
+    """The ledger has no call with that id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A page of the log.
+    """A page of the call log.
 
     Parameters:
-        calls: The fields of each call, and beside them ``question`` (what was asked in turn
-            ``turn``: the first one, or the first that was looked for), ``escalations``,
-            ``interruptions`` and ``e2e_p50``, the median of its turns' latency in seconds.
-        next: Where the next page begins; ``None`` when there is none.
+        calls: The columns of each call, plus ``question`` (what was asked in turn ``turn``: the
+            first turn, or the first that matches the search), ``escalations``,
+            ``interruptions`` and ``e2e_p50``, the median latency of its turns in seconds.
+        next: Position of the next page; ``None`` on the last page.
     """
 
     calls: list[dict[str, Any]]
@@ -35,13 +35,13 @@ class Entries:
 def entries(
     session: Session, chosen: Filter, *, limit: int, before: Position | None = None
 ) -> Entries:
-    """One page of the calls chosen, newest first.
+    """One page of the calls that match a filter, newest first.
 
     Args:
-        session: Reads the ledger.
-        chosen: Which calls.
-        limit: Most calls in a page.
-        before: The last call of the page before; ``None`` for the first page.
+        session: A reading session.
+        chosen: The filter.
+        limit: Page size.
+        before: The last call of the previous page; ``None`` for the first page.
     """
     started_at, id = col(Call.started_at), col(Call.id)
     query = select(Call).where(*chosen.conditions())
@@ -59,7 +59,7 @@ def entries(
 
 
 def entry(session: Session, id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """All fields of a call, and of each of its turns in order.
+    """All columns of a call, and of its turns in order.
 
     Raises:
         NoSuchCallError: There is no such call.
@@ -73,7 +73,7 @@ def entry(session: Session, id: str) -> tuple[dict[str, Any], list[dict[str, Any
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a page of the log shows of a turn."""
+    """The columns of a turn that the log shows."""
 
     number: int
     question: str

@@ -1,4 +1,4 @@
-"""Which calls of the log are asked for, and from which one on: read from an address's query."""
+"""Filters and positions of the call log, parsed from a URL's query."""
 
 import math
 import re
@@ -14,42 +14,42 @@ from ledger.store.tables import Call, Turn
 from pipeline.call import REASONS
 
 DEFAULT_DAYS = 30
-"""Days of the log that are shown when nobody says which."""
+"""Days shown by default."""
 
 MAX_DAYS = 366
-"""Most days that are looked through at once."""
+"""Longest period of one request, in days."""
 
 MAX_TEXT = 200
-"""Longest text to look for, in characters."""
+"""Longest search text, in characters."""
 
 MAX_WORDS = 10
-"""Most words to look for at once."""
+"""Most search words."""
 
 DECISIONS = ("respond", "escalate", "none")
-"""Calls with a turn that was answered, with one that was handed to a human, without a decision."""
+"""Calls with a turn that was answered, that was handed to a person, or that has no decision."""
 
 WHYS = (*REASONS, "open")
-"""Why a call can have ended, and the calls that go on."""
+"""Why calls ended; ``open`` selects calls in progress."""
 
 _CALL_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _LIKE_ANY_CASE = str.lower, str.upper, str.capitalize
 
 
 class FilterError(ValueError):
-    """It cannot be looked up; the text names the field, its value and what is allowed."""
+    """A query field is invalid; the message names the field, its value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which calls: all that is set must hold.
+    """Selects calls; all fields that are set must match.
 
     Parameters:
-        since: The first UTC day, ``YYYY-MM-DD``.
-        until: The last one.
-        caller: A part of the caller's address, or of what their calls are counted by.
+        since: First UTC day, ``YYYY-MM-DD``.
+        until: Last UTC day.
+        caller: Part of the caller's address, or of the key their calls are counted by.
         decision: One of :data:`DECISIONS`; empty for any.
         why: One of :data:`WHYS`; empty for any.
-        q: Words that all occur in one turn's question and answer, in any order; or a call's id.
+        q: Words that must all occur in one turn's question and answer, in any order; or a call id.
     """
 
     since: str
@@ -61,28 +61,28 @@ class Filter:
 
     @classmethod
     def read(cls, query: Mapping[str, str], *, today: date) -> "Filter":
-        """The filter of a query; a field that is empty is not set.
+        """Parse the filter of a query; empty fields are not set.
 
         Args:
-            query: By field name; what is no field of a filter is not looked at.
-            today: The UTC day.
+            query: Values by field; other fields are ignored.
+            today: The current UTC day.
 
         Raises:
-            FilterError: A field has a value that it may not have.
+            FilterError: A field is invalid.
         """
         since, until = _day(query, "since"), _day(query, "until")
         until = until or max(today, since or today)
         since = since or until - timedelta(days=DEFAULT_DAYS - 1)
         if since > until:
-            raise FilterError(f"since is {since}, after until, {until}; it may not be later.")
+            raise FilterError(f"since is {since}, later than until, {until}; it must not be.")
         if (until - since).days >= MAX_DAYS:
             days = (until - since).days + 1
             raise FilterError(
-                f"since {since} until {until} are {days} days; {MAX_DAYS} at most at once."
+                f"since {since} until {until} spans {days} days; at most {MAX_DAYS} are allowed."
             )
         q = _text(query, "q")
         if len(q.split()) > MAX_WORDS:
-            raise FilterError(f"q has {len(q.split())} words; {MAX_WORDS} at most.")
+            raise FilterError(f"q has {len(q.split())} words; at most {MAX_WORDS} are allowed.")
         return cls(
             since=since.isoformat(),
             until=until.isoformat(),
@@ -93,11 +93,11 @@ class Filter:
         )
 
     def as_dict(self) -> dict[str, str]:
-        """Its fields, ready for JSON."""
+        """The fields, ready for JSON."""
         return asdict(self)
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """What holds for the rows of :class:`ledger.store.tables.Call` that are meant."""
+        """SQL conditions on :class:`ledger.store.tables.Call`."""
         found = [col(Call.day) >= self.since, col(Call.day) <= self.until]
         if self.caller:
             found.append(
@@ -107,8 +107,8 @@ class Filter:
             found.append(col(Call.ended_at).is_(None))
         elif self.why:
             found.append(col(Call.why) == self.why)
-        # A call's few turns are looked at, not all of the ledger's turns with that decision, to
-        # which SQLite would go by the index on it.
+        # Correlated, so that SQLite looks at a call's few turns rather than at every turn in
+        # its index of decisions.
         decision = func.coalesce(col(Turn.decision), "")
         if self.decision == "none":
             found.append(~_has_turn(decision != ""))
@@ -123,18 +123,18 @@ class Filter:
         return found
 
     def matches(self, *texts: str) -> bool:
-        """Whether all words looked for occur in these texts."""
+        """Whether all search words occur in these texts."""
         whole = "\n".join(texts).casefold()
         return all(word.casefold() in whole for word in self.q.split())
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A call's place in the log, which runs from the newest to the oldest.
+    """A call's place in the log, which runs from newest to oldest.
 
     Parameters:
         started_at: When it began, Unix seconds.
-        id: Its id, which orders calls that began at the same moment.
+        id: Its id, which breaks ties.
     """
 
     started_at: float
@@ -142,10 +142,10 @@ class Position:
 
     @classmethod
     def read(cls, text: str) -> "Position":
-        """The place that a text names.
+        """Parse a position.
 
         Raises:
-            FilterError: It names none.
+            FilterError: The text is not a position.
         """
         moment, _, id = text.partition("_")
         try:
@@ -153,7 +153,7 @@ class Position:
         except ValueError:
             started_at = math.nan
         if not (math.isfinite(started_at) and _CALL_ID.fullmatch(id)):
-            raise FilterError(f"before is {_shown(text)}; only what `next` of a page says may be.")
+            raise FilterError(f"before is {_shown(text)}; allowed: the `next` of a page.")
         return cls(started_at, id)
 
     def __str__(self) -> str:
@@ -161,29 +161,30 @@ class Position:
 
 
 def call_id(text: str) -> str:
-    """A call's id, as it may stand in an address.
+    """Check a call id from a URL.
 
     Raises:
-        FilterError: No call has such an id.
+        FilterError: The text cannot be a call id.
     """
     if not _CALL_ID.fullmatch(text):
         raise FilterError(
-            f"The call's id is {_shown(text)}; up to 32 small letters, digits and hyphens may be."
+            f"The call id is {_shown(text)}; allowed: up to 32 lower-case letters, digits "
+            "and hyphens."
         )
     return text
 
 
 def whole_number(query: Mapping[str, str], field: str, *, default: int, most: int) -> int:
-    """A number from 1 to `most`.
+    """Parse a number from 1 to `most`.
 
     Raises:
-        FilterError: It is none.
+        FilterError: The field is not such a number.
     """
     text = query.get(field, "").strip()
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-        raise FilterError(f"{field} is {_shown(text)}; a whole number from 1 to {most} may be.")
+        raise FilterError(f"{field} is {_shown(text)}; allowed: a whole number from 1 to {most}.")
     return int(text)
 
 
@@ -197,7 +198,7 @@ def _day(query: Mapping[str, str], field: str) -> date | None:
         day = None
     if day is None or day.isoformat() != text or day.year < 1970:
         raise FilterError(
-            f"{field} is {_shown(text)}; a UTC day as 2026-11-24, from 1970 on, may be."
+            f"{field} is {_shown(text)}; allowed: a UTC day such as 2026-11-24, from 1970 on."
         )
     return day
 
@@ -205,9 +206,9 @@ def _day(query: Mapping[str, str], field: str) -> date | None:
 def _text(query: Mapping[str, str], field: str) -> str:
     text = query.get(field, "").strip()
     if len(text) > MAX_TEXT:
-        raise FilterError(f"{field} has {len(text)} characters; {MAX_TEXT} at most.")
+        raise FilterError(f"{field} has {len(text)} characters; at most {MAX_TEXT} are allowed.")
     if not text.isprintable():
-        raise FilterError(f"{field} is {_shown(text)}; only characters that can be seen may be.")
+        raise FilterError(f"{field} is {_shown(text)}; allowed: printable characters.")
     return text
 
 
@@ -219,7 +220,7 @@ def _choice(query: Mapping[str, str], field: str, allowed: tuple[str, ...]) -> s
 
 
 def _contains(column: Any, text: str) -> ColumnElement[bool]:
-    """Whatever the case; SQLite, and PostgreSQL in some locales, folds that of ASCII only."""
+    """Case-insensitive; SQLite, and PostgreSQL in some locales, fold the case of ASCII only."""
     spelled = {text} if text.isascii() else {change(text) for change in _LIKE_ANY_CASE}
     return or_(*(col(column).icontains(one, autoescape=True) for one in sorted(spelled)))
 

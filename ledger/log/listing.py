@@ -1,4 +1,4 @@
-"""A listing: rows as a table for people, or as JSON or CSV for programs."""
+"""Listings: rows as a table for people, or as JSON or CSV for programs."""
 
 import csv
 import json
@@ -16,17 +16,17 @@ from rich.text import Text
 Row = Mapping[str, Any]
 
 TIMES = ("at", "started_at", "ended_at")
-"""Columns that are Unix seconds in the tables, and ISO 8601 UTC for programs."""
+"""Columns in Unix seconds, which JSON and CSV give as ISO 8601 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table.
+    """A table column.
 
     Parameters:
-        heading: What stands above it.
-        show: The text of a row.
-        number: Whether it is set flush right.
+        heading: Its heading.
+        show: Renders a row's cell.
+        number: Whether to align right.
     """
 
     heading: str
@@ -35,12 +35,12 @@ class Column:
 
 
 def print_json(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """A list of objects, whose keys are the columns."""
+    """Print a list of objects with the columns as keys."""
     typer.echo(json.dumps(_plain(rows, columns), indent=2, ensure_ascii=False))
 
 
 def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """A header and a line a row; what is a list is JSON in its cell."""
+    """Print a header and one line per row; lists become JSON in their cell."""
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(columns)
     for row in _plain(rows, columns):
@@ -51,7 +51,7 @@ def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
-    """A table as wide as the terminal."""
+    """Print a table as wide as the terminal."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(
@@ -63,12 +63,12 @@ def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
 
 
 def dollars(micros: int) -> str:
-    """Micro-dollars in dollars, exactly."""
+    """Micro-dollars as dollars, exactly."""
     return f"${micros // 1_000_000}.{micros % 1_000_000:06}"
 
 
 def minute(seconds: float) -> str:
-    """A Unix time to the minute, UTC."""
+    """Format a Unix time to the minute, UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
@@ -86,5 +86,5 @@ def _iso(seconds: float | None) -> str | None:
 
 
 def _shown(text: str) -> Text:
-    """What callers said is no markup, and nothing that a terminal obeys."""
+    """Text from callers, without markup and terminal control characters."""
     return Text("".join(char if char.isprintable() else " " for char in text))

@@ -1,4 +1,4 @@
-"""What is in the ledger: calls, turns, and the money of each day, oldest first."""
+"""Queries on the ledger: calls, turns, and daily spend, oldest first."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from ledger.store.database import Database
 from ledger.store.tables import Call, SpendHold, Turn
 
 CALL_COLUMNS = tuple(Call.model_fields)
-"""What :func:`calls` gives of each call."""
+"""Columns of :func:`calls`."""
 
 TURN_COLUMNS = tuple(Turn.model_fields)
-"""What :func:`turns` gives of each turn."""
+"""Columns of :func:`turns`."""
 
 SPEND_COLUMNS = ("day", "calls", "turns", "stt_cost", "brain_cost", "tts_cost", "spent", "held")
-"""What :func:`spend` gives of each day."""
+"""Columns of :func:`spend`."""
 
 _MOMENT_SECS = 0.001
 
@@ -28,16 +28,16 @@ def calls(
     until: float | None = None,
     caller: str = "",
 ) -> list[dict[str, Any]]:
-    """Calls, by their begin.
+    """List calls by start time.
 
     Args:
         database: The ledger.
-        since: Those that began then or later, Unix seconds.
-        until: Those that began before.
-        caller: Those of an address, or of whatever a caller's calls are counted by.
+        since: Earliest start, Unix seconds.
+        until: Start before this time.
+        caller: Only calls of this address, or of this key that calls are counted by.
 
     Returns:
-        Each call's columns; times are Unix seconds and money is micro-dollars.
+        Each call's columns; times in Unix seconds, money in micro-dollars.
     """
     query = (
         select(Call)
@@ -56,17 +56,17 @@ def turns(
     caller: str = "",
     call: str = "",
 ) -> list[dict[str, Any]]:
-    """Turns, by the end of the caller's speech.
+    """List turns by the end of the caller's speech.
 
     Args:
         database: The ledger.
-        since: Those of that moment or later, Unix seconds.
-        until: Those before.
-        caller: Those of a caller's calls.
-        call: Those of one call.
+        since: Earliest time, Unix seconds.
+        until: Before this time.
+        caller: Only turns of this caller's calls.
+        call: Only turns of this call.
 
     Returns:
-        Each turn's columns; times are Unix seconds, delays seconds, and money is micro-dollars.
+        Each turn's columns; times in Unix seconds, delays in seconds, money in micro-dollars.
     """
     query = (
         select(Turn)
@@ -87,16 +87,16 @@ def spend(
     until: float | None = None,
     caller: str = "",
 ) -> list[dict[str, Any]]:
-    """What each UTC day's calls have cost, and what is set aside for those that are open.
+    """List each UTC day's spend, and what is reserved for open calls.
 
     Args:
         database: The ledger.
-        since: From the day of this moment on, Unix seconds.
-        until: Up to the day of the moment before this one.
-        caller: What a caller's calls have cost.
+        since: From the day of this time on, Unix seconds.
+        until: Up to the day before this time.
+        caller: Only the spend of this caller.
 
     Returns:
-        Each day on which something was spent or is held; money is micro-dollars.
+        Each day with money spent or reserved; in micro-dollars.
     """
     days: dict[str, dict[str, Any]] = {}
     summed = ("turns", "stt_cost", "brain_cost", "tts_cost", "cost")
@@ -123,10 +123,10 @@ def spend(
 
 
 def of_caller(caller: str) -> list[ColumnElement[bool]]:
-    """What holds for the calls of an address, or of whatever a caller's calls are counted by.
+    """SQL conditions for the calls of a caller: an address, or a key that calls are counted by.
 
     Args:
-        caller: Empty for any.
+        caller: Empty for any caller.
     """
     if not caller:
         return []
@@ -135,7 +135,7 @@ def of_caller(caller: str) -> list[ColumnElement[bool]]:
 
 
 def spellings(caller: str) -> tuple[str, ...]:
-    """How a caller may be written: an address is in lower case, anything else as it is."""
+    """How a caller may be stored: an address in lower case, anything else as it is."""
     return (caller.strip(), caller.strip().lower())
 
 

@@ -1,4 +1,4 @@
-"""The recordings of calls as sound, for the pages of the call log."""
+"""Serves the recordings of calls as audio, for the pages of the call log."""
 
 import asyncio
 from collections import OrderedDict
@@ -11,20 +11,20 @@ from recording.recording import Recording, RecordingError
 from recording.sound import stereo_wav
 
 KEPT = 2
-"""Sounds that are kept made: whoever listens asks for one part after another of the same."""
+"""Decoded recordings kept in memory, since a player requests one range after another."""
 
 _Key = tuple[Path, int, int]
 
 
 class SoundError(Exception):
-    """A recording cannot be played; the text says why."""
+    """A recording cannot be played; the message says why."""
 
 
 class Sound:
-    """Plays what is in a folder of recordings.
+    """Serves recordings from a directory.
 
     Parameters:
-        folder: The folder.
+        folder: The directory.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,13 +37,13 @@ class Sound:
         return await asyncio.to_thread(self._path(call).is_file)
 
     async def answer(self, request: web.Request, call: str) -> web.Response | None:
-        """A call's recording as a WAV file, or the part of it that is asked for.
+        """A call's recording as WAV, whole or the requested range.
 
         Returns:
-            ``None`` if there is none.
+            The response; ``None`` if there is no recording.
 
         Raises:
-            SoundError: It cannot be played.
+            SoundError: The recording cannot be played.
         """
         async with self._making:
             wav = await asyncio.to_thread(self._wav, call)
@@ -82,7 +82,7 @@ class Sound:
                 wav = stereo_wav(Recording.read(path))
             except RecordingError as error:
                 logger.error("{}", error)
-                raise SoundError(f"The recording of the call {call} cannot be played.") from None
+                raise SoundError(f"The recording of call {call} cannot be played.") from None
         self._made[key] = wav
         while len(self._made) > KEPT:
             self._made.popitem(last=False)

@@ -1,4 +1,4 @@
-"""What the calls of the log come to: all of them, and day by day."""
+"""Totals of the call log: of all matching calls, and per day."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,20 +14,20 @@ _SUMMED = ("stt_cost", "brain_cost", "tts_cost", "cost")
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What calls come to; those that go on count with what they have used so far.
+    """Totals of calls; a call in progress counts with its figures so far.
 
     Parameters:
-        calls: How many.
-        turns: Of all of them.
-        minutes: From begin to end, of the calls that have ended.
-        stt_cost: In micro-dollars, as all costs.
-        brain_cost: Of deciding.
-        tts_cost: Of speaking.
-        cost: The sum of the three.
-        escalations: Turns that were handed to a human.
-        interruptions: Answers that were cut short.
-        e2e_p50: Median of the turns' ``e2e_latency``, seconds; ``None`` where none was measured.
-        e2e_p95: Its 95th percentile, by nearest rank as the median.
+        calls: Number of calls.
+        turns: Number of turns.
+        minutes: Total length of the calls that have ended.
+        stt_cost: Cost of speech to text, in micro-dollars.
+        brain_cost: Cost of the brain.
+        tts_cost: Cost of text to speech.
+        cost: Sum of the three.
+        escalations: Turns handed to a person.
+        interruptions: Interrupted answers.
+        e2e_p50: Median ``e2e_latency`` of the turns, seconds; ``None`` without measurements.
+        e2e_p95: 95th percentile; both are by nearest rank.
     """
 
     calls: int = 0
@@ -43,12 +43,12 @@ class Totals:
     e2e_p95: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Its fields, ready for JSON."""
+        """The fields, ready for JSON."""
         return asdict(self)
 
 
 def totals(session: Session, chosen: Filter) -> tuple[Totals, dict[str, Totals]]:
-    """The totals of the calls chosen, and of each UTC day that has any, oldest first."""
+    """Totals of the calls that match a filter, and of each UTC day with calls, oldest first."""
     by_day: dict[str, dict[str, Any]] = {
         day: {"calls": calls, "turns": int(turns), "minutes": float(seconds or 0) / 60}
         | {name: int(cost) for name, cost in zip(_SUMMED, costs, strict=True)}
@@ -94,9 +94,9 @@ def _turns(chosen: Filter) -> Any:
 
 
 def _latencies(chosen: Filter) -> Any:
-    """Percentiles by window functions, which both databases have, and one of them nothing else.
+    """Percentiles by window functions, the one way that both databases support.
 
-    A row is a day; the percentiles of all days stand in the row of the day they were measured on.
+    One row per day; percentiles over all days are repeated in the rows of the days measured.
     """
     e2e = col(Turn.e2e_latency)
     ranked = (

@@ -1,1 +1,1 @@
-"""Money: prices, the day's budget, what one call can cost at worst, and its settlement."""
+"""Money: vendor prices, the daily budget, a call's worst-case cost, and spend settlement."""

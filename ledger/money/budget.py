@@ -1,11 +1,11 @@
-"""The day's money: no call begins without its worst case set aside, over all processes and hosts.
+"""The daily budget, shared by all processes and hosts.
 
-A call's worst case is *held* when it is admitted, in one statement that refuses what would exceed
-the cap. What it turns out to cost moves from held to *spent*; the rest is let go when it ends. A
-process says from time to time that its calls go on: a hold of which nobody has said so for a
+Admitting a call *holds* its worst-case cost, in one statement that fails if this would exceed the
+cap. Actual costs move from held to *spent*; the rest is released when the call ends. Processes keep
+their holds alive; a hold that is not renewed belongs to a dead process, and expires.
 while belongs to a process that is dead, and is let go too.
 
-Whoever changes several rows locks a call's hold before the day, so that nobody waits in a circle.
+Lock order: hold row, then day row (avoids deadlock).
 """
 
 import threading
@@ -24,10 +24,10 @@ from ledger.store.database import Database
 from ledger.store.tables import Call, SpendDay, SpendHold
 
 HOLD_SECS = 60.0
-"""How long a hold lasts of which nobody says that its call goes on."""
+"""Lifetime of a hold that is not renewed."""
 
 KEEP_ALIVE_SECS = 15.0
-"""How often to say that calls go on."""
+"""How often holds are renewed."""
 
 _REMEMBERED = timedelta(days=2)
 _DAY = "%Y-%m-%d"
@@ -35,12 +35,12 @@ _DAY = "%Y-%m-%d"
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A call may begin.
+    """A call is admitted.
 
     Parameters:
         call: The call's id.
         day: The UTC day whose money it spends, that of its admission.
-        held: Micro-dollars that were set aside for it.
+        held: Micro-dollars reserved for it.
     """
 
     call: str
@@ -50,11 +50,11 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call may not begin.
+    """A call is refused.
 
     Parameters:
-        reason: Why, a key of :data:`pipeline.call.REASONS`: ``budget``, ``daily_calls``, or
-            ``fault`` when there is a limit and the database cannot be asked.
+        reason: A key of :data:`pipeline.call.REASONS`: ``budget``, ``daily_calls``, or
+            ``fault`` if a limit is set and the database is unavailable.
     """
 
     reason: str
@@ -62,14 +62,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class DayMoney:
-    """A day's money, in micro-dollars.
+    """One day's budget, in micro-dollars.
 
     Parameters:
         day: The UTC day.
-        spent: What its calls have cost so far.
-        held: What is set aside for those of them that are open.
-        cap: Most that they may cost; ``None`` without a cap.
-        holds: How many of them are open.
+        spent: Cost of its calls so far.
+        held: Reserved for its open calls.
+        cap: Daily cap; ``None`` without one.
+        holds: Number of open calls.
     """
 
     day: str
@@ -80,16 +80,16 @@ class DayMoney:
 
 
 class Budget:
-    """The money of all calls, in the database. Its methods block, so call them in a thread.
+    """The budget of all calls, in the database. The methods block; call them in a thread.
 
     Parameters:
-        database: Where it is kept.
-        worst: What one call can cost at worst, in micro-dollars.
-        cap: Most that a day's calls may cost; ``None`` without a cap.
-        calls_per_caller: Calls that one caller may make in a day; 0 for any number.
-        hold_secs: How long a hold lasts after the last :meth:`keep_alive`. Clocks of hosts that
-            share a database must not differ by nearly as much.
-        clock: Unix seconds.
+        database: Holds the budget.
+        worst: Worst-case cost of one call, in micro-dollars.
+        cap: Daily cap; ``None`` without one.
+        calls_per_caller: Daily limit on calls of one caller; 0 for no limit.
+        hold_secs: Lifetime of a hold after the last :meth:`keep_alive`. The clocks of hosts that
+            share a database must agree to well within it.
+        clock: Returns Unix seconds.
     """
 
     def __init__(
@@ -110,18 +110,18 @@ class Budget:
         self._calls_per_caller = calls_per_caller
         self._hold_secs = hold_secs
         self._clock = clock or time.time
-        # Day and cost of this process's calls: a hold may be gone before its call is.
+        # Day and cost of this process's calls, since a hold may expire before its call ends.
         self._settled: dict[str, tuple[str, int]] = {}
         self._settling = threading.Lock()
 
     def admit(self, call_id: str, caller_key: str) -> Admission | Refusal:
-        """Set a call's worst case aside, or refuse it.
+        """Reserve a call's worst-case cost, or refuse the call.
 
-        Without any limit a call is admitted even if the database cannot be written.
+        Without a limit, a call is admitted even if the database cannot be written.
 
         Args:
-            call_id: The call's id, which no other call has had.
-            caller_key: What its caller's calls are counted by.
+            call_id: The call's id, unique to it.
+            caller_key: The key that the caller's calls are counted by.
         """
         day = self._today()
         try:
@@ -129,7 +129,7 @@ class Budget:
             if refused is not None and self.expire():
                 refused = self._hold(call_id, caller_key, day)
         except SQLAlchemyError as error:
-            logger.error("a call's money could not be set aside: {}", error)
+            logger.error("cannot reserve a call's budget: {}", error)
             if self._cap is not None or self._calls_per_caller:
                 return Refusal("fault")
             refused = None
@@ -142,20 +142,20 @@ class Budget:
         return Admission(call_id, day, self._worst)
 
     def settle(self, call_id: str, spent: int) -> int:
-        """Note what a call has cost so far; the same again changes nothing.
+        """Record the cost of a call so far; idempotent.
 
-        What it cost beyond what is held for it is spent all the same, and reported in the log: on
-        the day of its admission, or today if nobody knows that.
+        Costs beyond the hold are spent all the same, and logged. They count on the day of the
+        call's admission, or today if that is unknown.
 
         Args:
             call_id: The call's id.
-            spent: All that it has cost since its beginning, in micro-dollars.
+            spent: Its total cost so far, in micro-dollars.
 
         Returns:
-            By how much this settlement exceeds what was held, in micro-dollars; 0 if it does not.
+            By how much this settlement exceeds the hold, in micro-dollars; 0 if it does not.
 
         Raises:
-            SQLAlchemyError: It could not be noted; the next settlement makes up for it.
+            SQLAlchemyError: It was not recorded; the next settlement makes up for it.
         """
         with self._settling:
             day, cost, excess = self._settle(call_id, spent)
@@ -163,12 +163,12 @@ class Budget:
                 self._settled[call_id] = (day, spent)
         if excess:
             logger.error(
-                "call {} has cost {} micro-dollars more than was set aside for it", call_id, excess
+                "call {} has cost {} micro-dollars more than was reserved for it", call_id, excess
             )
         return excess
 
     def _settle(self, call_id: str, spent: int) -> tuple[str, int, int]:
-        """Note it; the call's day, what was not noted before, and the part that was not held."""
+        """Record it; returns the call's day, the newly recorded cost, and the part not held."""
         now = self._clock()
         with self._database.writing() as session:
             hold = session.execute(
@@ -197,21 +197,21 @@ class Budget:
         return day, cost, cost - freed
 
     def release(self, call_id: str) -> None:
-        """Let go of what is still held for a call that is over; once more changes nothing.
+        """Release the rest of a call's hold; idempotent.
 
         Raises:
-            SQLAlchemyError: It could not be let go; it will be when the hold expires.
+            SQLAlchemyError: It was not released; it will be when the hold expires.
         """
         self._let_go(col(SpendHold.call) == call_id)
 
     def keep_alive(self, call_ids: Iterable[str]) -> frozenset[str]:
-        """Say that calls go on; often enough that no hold of theirs expires.
+        """Renew the holds of open calls.
 
         Returns:
-            Those for which nothing is held any more, under a cap: they are to be ended.
+            The calls whose hold has expired, under a cap: they must be ended.
 
         Raises:
-            SQLAlchemyError: It could not be said.
+            SQLAlchemyError: The holds were not renewed.
         """
         calls = sorted(call_ids)
         if not calls:
@@ -227,20 +227,20 @@ class Budget:
         return lost if self._cap is not None else frozenset()
 
     def expire(self) -> tuple[str, ...]:
-        """Let go of what dead processes hold; what their calls had spent stays spent.
+        """Release the holds of dead processes; what their calls had spent stays spent.
 
         Returns:
-            The calls.
+            Ids of the calls.
         """
-        # Whoever is at work on a hold just now shows that its call goes on.
+        # Skip locked rows: whoever has locked a hold is alive.
         over = col(SpendHold.expires_at) <= self._clock()
         expired = self._let_go(over, skip_locked=True)
         if expired:
-            logger.warning("calls whose process is gone: {}", ", ".join(expired))
+            logger.warning("released the holds of calls whose process died: {}", ", ".join(expired))
         return expired
 
     def today(self) -> DayMoney:
-        """The day's money now."""
+        """Today's budget."""
         day = self._today()
         holds = select(func.count()).where(col(SpendHold.day) == day).scalar_subquery()
         with self._database.reading() as session:
@@ -253,14 +253,14 @@ class Budget:
         return DayMoney(day, spent, held, self._cap, count)
 
     def spent_today(self) -> int:
-        """What the day's calls have cost so far, in micro-dollars."""
+        """Cost of today's calls so far, in micro-dollars."""
         return self.today().spent
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).strftime(_DAY)
 
     def _hold(self, call_id: str, caller_key: str, day: str) -> str | None:
-        """Set the worst case aside; why it was not, if it was not."""
+        """Reserve the worst case; returns why not, or ``None``."""
         now = self._clock()
         set_aside = (
             update(SpendDay)
@@ -274,7 +274,7 @@ class Budget:
         try:
             with self._database.writing() as session:
                 self._open(session, day)
-                # From here on admissions of the day wait for each other, so the count stays true.
+                # The day row is locked from here on, so that the count stays true.
                 if not cast(CursorResult[Any], session.execute(set_aside)).rowcount:
                     raise _RefusedError("budget")
                 if self._calls_per_caller:
@@ -302,7 +302,7 @@ class Budget:
 
     @staticmethod
     def _calls_of(session: Session, caller_key: str, day: str) -> int:
-        """Calls of a caller that are open or written down: a call is written down while it is."""
+        """Calls of a caller that are open or in the ledger; open calls may be in both."""
         open_calls = select(col(SpendHold.call)).where(
             col(SpendHold.caller_key) == caller_key, col(SpendHold.day) == day
         )
@@ -333,7 +333,7 @@ class Budget:
             session.execute(delete(SpendHold).where(col(SpendHold.call).in_(calls)))
             for day in sorted({hold.day for hold in holds}):
                 of_day = [hold for hold in holds if hold.day == day]
-                # A process that died may have written a turn down and not settled it.
+                # A process may have died between writing a turn and settling it.
                 owed = sum(max(0, written.get(hold.call, 0) - hold.spent) for hold in of_day)
                 freed = sum(hold.held for hold in of_day)
                 session.execute(
@@ -345,7 +345,7 @@ class Budget:
 
 
 class _RefusedError(Exception):
-    """A call may not begin: its transaction is undone."""
+    """Rolls back the transaction of a refused call."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""Price tables: the vendors' own, and the entries of a ``prices.toml``, checked and explained."""
+"""Price tables: the vendors' published prices, and an operator's ``prices.toml``."""
 
 import json
 import tomllib
@@ -14,10 +14,10 @@ from pipeline.vendors import VENDORS
 from settings import SettingsError
 
 Ttl = Literal["5m", "1h"]
-"""How long a vendor keeps what is written to its cache."""
+"""Lifetime of a prompt cache entry."""
 
 Table = Mapping[str, Sequence[Price]]
-"""Prices by the vendor's name in settings."""
+"""Prices by vendor name."""
 
 _PER: Mapping[PricedBy, tuple[str, int]] = {
     "per_million_input_tokens": ("input_tokens", 1_000_000),
@@ -28,23 +28,23 @@ _PER: Mapping[PricedBy, tuple[str, int]] = {
     "per_thousand_characters": ("characters", 1_000),
     "per_minute_of_audio": ("audio_seconds", 60),
 }
-"""Each price's field: what of :class:`~conversation.records.Used` it is for, and how many."""
+"""Each price field: the unit of :class:`~conversation.records.Used`, and how many it prices."""
 
 _DESCRIBING = ("vendor", "model", "from", "source", "free")
 _OF_CACHES = ("cache_read_tokens", "cache_write_tokens")
 
 
 class PriceError(SettingsError):
-    """A price table cannot be used; the text names the entry, the field and what is allowed."""
+    """A price table is invalid; the message names the entry, the field and what is allowed."""
 
 
 def shipped() -> Table:
-    """What vendors charge as their files say, see :mod:`pipeline.vendors`."""
+    """The published prices that the vendors' modules declare, see :mod:`pipeline.vendors`."""
     return {vendor.name: vendor.prices for vendor in VENDORS}
 
 
 def fit(price: Price, model: str) -> int:
-    """How closely a price is meant for a model; 0 when it is not."""
+    """How specifically a price matches a model; 0 if it does not."""
     if model in price.models:
         return len(model) + 2
     prefixes = [one[:-1] for one in price.models if one.endswith("*")]
@@ -52,9 +52,9 @@ def fit(price: Price, model: str) -> int:
 
 
 def rates(price: Price, cache_ttl: Ttl) -> dict[str, Fraction]:
-    """Micro-dollars for one of each unit of :class:`~conversation.records.Used`.
+    """Micro-dollars per unit of :class:`~conversation.records.Used`.
 
-    A vendor that has no price for its cache charges what it reads and writes as input.
+    Without a price for its cache, a vendor charges cached tokens as input.
     """
     other = "1h" if cache_ttl == "5m" else "5m"
     rates = {
@@ -69,14 +69,14 @@ def rates(price: Price, cache_ttl: Ttl) -> dict[str, Fraction]:
 
 
 def read(text: str, name: str) -> Table:
-    """The entries of a table.
+    """Parse a price table.
 
     Args:
-        text: The table, as TOML.
-        name: What it is called in what is said about it.
+        text: TOML.
+        name: Its name in error messages.
 
     Raises:
-        PriceError: It cannot be used.
+        PriceError: The table is invalid.
     """
     try:
         table = tomllib.loads(text)
@@ -85,8 +85,8 @@ def read(text: str, name: str) -> Table:
     entries = table.pop("price", [])
     if table or not isinstance(entries, list):
         raise PriceError(
-            f"{name} has {', '.join(table) or 'price'} at its top; allowed: entries that begin "
-            "with [[price]]."
+            f"{name} has {', '.join(table) or 'price'} at its top level; allowed: entries that "
+            "begin with [[price]]."
         )
     prices: dict[str, list[Price]] = {}
     for at, entry in enumerate(entries, 1):
@@ -108,8 +108,8 @@ def _entry(entry: Any, name: str) -> tuple[str, Price]:
     models: list[Any] = model if isinstance(model, list) else [model]
     if not models or not all(isinstance(one, str) and one for one in models):
         raise PriceError(
-            f"{name}: model = {model!r}; allowed: the vendor's id of a model in quotes, several in "
-            'brackets; "gpt-*" stands for all that begin so, "*" for all.'
+            f"{name}: model = {model!r}; allowed: a model id in quotes, or several in "
+            'brackets; "gpt-*" matches all that begin so, "*" all.'
         )
     if not isinstance(since, date) or isinstance(since, datetime):
         raise PriceError(f"{name}: from = {since!r}; allowed: a day, such as 2026-01-31.")
@@ -137,6 +137,6 @@ def _usd(value: Any, field: str, name: str) -> Decimal:
     if usd is None or not usd.is_finite() or usd < 0:
         raise PriceError(
             f"{name}: {field} = {json.dumps(value, default=str, ensure_ascii=False)}; allowed: US "
-            'dollars in quotes, from "0" on, such as "0.25".'
+            'dollars in quotes, "0" or more, such as "0.25".'
         )
     return usd

@@ -1,6 +1,6 @@
-"""What vendors charge, and what somebody's use of them costs.
+"""Vendor prices, and the cost of usage.
 
-Prices are exact fractions of micro-dollars; a cost is rounded half up to whole ones, once.
+Prices are exact fractions of micro-dollars; a cost is rounded once, half up, to a whole number.
 """
 
 import json
@@ -21,17 +21,17 @@ from settings import Settings, SettingsError
 __all__ = ["PriceError", "Prices", "check_prices"]
 
 FILE = "prices.toml"
-"""The name of an operator's table in ``DATA_DIR``."""
+"""File name of an operator's price table in ``DATA_DIR``."""
 
 
 class Prices:
-    """A price table; a :class:`~conversation.records.Tariff`.
+    """Prices of all vendors; implements :class:`~conversation.records.Tariff`.
 
     Parameters:
-        prices: Its prices; of those that fit equally well, the latest is in force.
-        own: The operator's, which come before all others.
-        cache_ttl: How long what is written to a cache is kept: it has a price by that.
-        clock: Unix seconds.
+        prices: Published prices; of equally specific ones, the latest applies.
+        own: The operator's prices, which take precedence.
+        cache_ttl: Lifetime of cache entries, which affects their price.
+        clock: Returns Unix seconds.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class Prices:
         cache_ttl: Ttl = "5m",
         clock: Callable[[], float] | None = None,
     ) -> "Prices":
-        """The vendors' published prices, and an operator's own.
+        """The published prices, and an operator's own.
 
         Args:
-            path: The operator's table; ``None`` for none.
-            cache_ttl: As ``CLAUDE_CACHE_TTL``.
-            clock: Unix seconds.
+            path: The operator's price table, if any.
+            cache_ttl: ``CLAUDE_CACHE_TTL``.
+            clock: Returns Unix seconds.
 
         Raises:
-            PriceError: A table cannot be used.
+            PriceError: A table is invalid.
         """
         own: Table | None = None
         if path is not None:
@@ -74,10 +74,10 @@ class Prices:
 
     @classmethod
     def of(cls, settings: Settings, *, clock: Callable[[], float] | None = None) -> "Prices":
-        """The prices by which a server reckons, ``DATA_DIR/prices.toml`` first if it exists.
+        """The prices for a server's settings; ``DATA_DIR/prices.toml`` wins if it exists.
 
         Raises:
-            PriceError: A table cannot be used.
+            PriceError: A table is invalid.
         """
         path = settings.data_dir / FILE
         own = path if path.exists() else None
@@ -86,16 +86,16 @@ class Prices:
 
     @property
     def today(self) -> date:
-        """The UTC day it is."""
+        """The current UTC day."""
         return datetime.fromtimestamp(self._clock(), UTC).date()
 
     @property
     def newest(self) -> date:
-        """The last day from which one of the published prices is in force."""
+        """The latest start date of a published price."""
         return max(one.since for prices in self._tables[1].values() for one in prices)
 
     def price(self, vendor: str, model: str, day: date | None = None) -> Price | None:
-        """The price in force on a day, today by default; ``None`` when there is none."""
+        """The price that applies on a day, today by default; ``None`` if there is none."""
         day = day or self.today
         for table in self._tables:
             fitting = [one for one in table.get(vendor, ()) if fit(one, model) and one.since <= day]
@@ -104,12 +104,12 @@ class Prices:
         return None
 
     def cost(self, vendor: str, model: str, used: Used) -> int:
-        """Micro-dollars for what was used today, rounded half up once; 0 where there is no price.
+        """Cost of today's usage in micro-dollars, rounded half up; 0 without a price.
 
         Args:
             vendor: The vendor's name in settings.
-            model: Its model; empty where it has but one.
-            used: What it was asked for.
+            model: The model; empty if the vendor has only one.
+            used: The usage.
         """
         price = self.price(vendor, model)
         if price is None:
@@ -121,7 +121,7 @@ class Prices:
         return (2 * cost.numerator + cost.denominator) // (2 * cost.denominator)
 
     def missing(self, choices: Mapping[Stage, Choice], settings: Settings) -> list[str]:
-        """For each vendor chosen that has no whole price, reserves included, the lines to add."""
+        """For each chosen vendor, reserves included, without a complete price: the lines to add."""
         where = settings.data_dir / FILE
         troubles = []
         for stage, choice in choices.items():
@@ -136,13 +136,13 @@ class Prices:
                     of_model = f" for {model}" if model else ""
                     troubles.append(
                         f"{stage.upper()}={vendor.name} has no price{of_model} "
-                        f"({', '.join(absent)}). Add to {where}, with the dollars that it charges:"
+                        f"({', '.join(absent)}). Add to {where}, with its prices in dollars:"
                         f"\n\n{_entry_of(vendor, model, needed, self.today)}"
                     )
         return troubles
 
     def _needed(self, stage: Stage, vendor: Vendor) -> tuple[PricedBy, ...]:
-        """The fields that a stage's use is charged by."""
+        """The price fields that a stage's usage needs."""
         if stage == "vad":
             return ()
         if stage == "stt":
@@ -161,7 +161,7 @@ class Prices:
 
 
 def _entry_of(vendor: Vendor, model: str, needed: Iterable[str], day: date) -> str:
-    """The lines of an entry whose prices are left to be filled in."""
+    """The lines of a price entry, with blanks for the prices."""
     lines = [
         "[[price]]",
         f"vendor = {json.dumps(vendor.name)}",
@@ -176,10 +176,10 @@ def _entry_of(vendor: Vendor, model: str, needed: Iterable[str], day: date) -> s
 
 
 def check_prices(prices: Prices, choices: Mapping[Stage, Choice], settings: Settings) -> None:
-    """Refuse to start under a cap with a vendor whose price nobody knows.
+    """Refuse to start under a spend cap if the price of a vendor is unknown.
 
     Raises:
-        SettingsError: A cap is set and a price is missing; the text has the lines to add.
+        SettingsError: A cap is set and a price is missing; the message has the lines to add.
     """
     caps = {
         "DAILY_SPEND_CAP_USD": settings.daily_spend_cap_usd,
@@ -188,5 +188,5 @@ def check_prices(prices: Prices, choices: Mapping[Stage, Choice], settings: Sett
     kept = [f"{name}={usd}" for name, usd in caps.items() if usd is not None]
     if kept and (troubles := prices.missing(choices, settings)):
         raise SettingsError(
-            f"{' and '.join(kept)} cannot be kept without every price.\n" + "\n\n".join(troubles)
+            f"{' and '.join(kept)} cannot be enforced without all prices.\n" + "\n\n".join(troubles)
         )

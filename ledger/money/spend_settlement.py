@@ -1,4 +1,4 @@
-"""Settles what calls cost, while they go on, without any call waiting for it."""
+"""Settles the cost of calls in the background, while they go on."""
 
 import asyncio
 import contextlib
@@ -10,23 +10,23 @@ from conversation.records import CallRecord, TurnRecord
 from ledger.money.budget import Budget, DayMoney
 
 ROUND_SECS = 15.0
-"""How often open calls are said to go on, and what dead processes hold is let go."""
+"""How often holds are renewed, and expired ones released."""
 
 RETRY_SECS = 2.0
-"""Wait after a database that could not be written."""
+"""Pause after a failed database write."""
 
 
 class SpendSettlement:
-    """Settles the turns of this process's calls, in the order in which they come.
+    """Settles the turns of this process's calls, in the order in which they arrive.
 
-    It is one of a call's listeners: it takes a record and returns at once. What waits is one sum a
-    call, so it is bounded by the calls; a database that cannot be written is asked again.
+    Implements :class:`conversation.records.CallListener`, so it never blocks a call. One sum per
+    call is pending, so memory is bounded by the number of calls; failed writes are retried.
 
     Parameters:
-        budget: The day's money.
-        lost: Called with each call for which nothing is held any more, though it goes on.
-        round_secs: How often holds are kept alive.
-        retry_secs: Wait after a database that could not be written.
+        budget: The daily budget.
+        lost: Called with each call whose hold has expired, though it goes on.
+        round_secs: How often holds are renewed.
+        retry_secs: Pause after a failed database write.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class SpendSettlement:
         self._lost = lost
         self._round_secs = round_secs
         self._retry_secs = retry_secs
-        self._turns: dict[str, dict[int, int]] = {}  # what each turn of an open call has cost
+        self._turns: dict[str, dict[int, int]] = {}  # cost of each turn of the open calls
         self._due: dict[str, int] = {}
         self._over: set[str] = set()
         self._changed = asyncio.Event()
@@ -50,7 +50,7 @@ class SpendSettlement:
         self.today: DayMoney | None = None
 
     def start(self) -> None:
-        """Begin to settle."""
+        """Start settling."""
         self._tasks = [
             asyncio.create_task(self._settle_forever()),
             asyncio.create_task(self._look_forever()),
@@ -69,35 +69,35 @@ class SpendSettlement:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def day_spent(self) -> int | None:
-        """What the day's calls have cost, as far as is known here."""
+        """Cost of the day's calls, as far as this process knows."""
         return self.today.spent if self.today is not None else None
 
     def admitted(self, call: str) -> None:
-        """A call is let in: what is held for it is kept until it is released."""
+        """Keep the hold of an admitted call alive until it is released."""
         self._turns[call] = {}
 
-    # What a call tells its listeners.
+    # CallListener.
 
     def begun(self, call: CallRecord) -> None:
-        """A call has begun."""
+        """Called when a call begins; it was admitted before."""
         self._turns.setdefault(call.id, {})
 
     def turn(self, record: TurnRecord) -> None:
-        """A turn is over, or more is known of what it cost."""
+        """Settle a turn, or an update of one."""
         turns = self._turns.setdefault(record.call, {})
         before = turns.get(record.number, 0)
         turns[record.number] = record.cost.total
         if self.today is not None and record.cost.total != before:
-            # Until the database is asked again, this process's own calls are counted here.
+            # Add this process's own spend until the database is read again.
             self.today = _with(self.today, record.cost.total - before)
         self._due[record.call] = sum(turns.values())
         self._changed.set()
 
     def ended(self, call: CallRecord) -> None:
-        """A call has ended; whoever let it in releases it."""
+        """Called when a call ends; whoever admitted it releases it."""
 
     def release(self, call: str) -> None:
-        """A call is over, or never began."""
+        """Settle and release a call that has ended, or that never began."""
         self._turns.pop(call, None)
         self._over.add(call)
         self._changed.set()
@@ -111,7 +111,7 @@ class SpendSettlement:
             try:
                 await self._settle()
             except Exception as error:
-                logger.error("what calls cost could not be settled, and will be: {}", error)
+                logger.error("cannot settle the cost of calls, will retry: {}", error)
                 await asyncio.sleep(self._retry_secs)
                 self._changed.set()
             self._settled.set()
@@ -134,7 +134,7 @@ class SpendSettlement:
                         self._lost(call)
                 self.today = await asyncio.to_thread(self._budget.today)
             except Exception as error:
-                logger.warning("the day's money cannot be read: {}", error)
+                logger.warning("cannot read the daily budget: {}", error)
             await asyncio.sleep(self._round_secs)
 
 

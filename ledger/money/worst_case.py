@@ -1,8 +1,8 @@
-"""What one call can cost at worst, and the budget that holds it to that.
+"""The worst-case cost of one call, and the budget that enforces it.
 
-A call is held to its time, its brain to so many tokens a decision. Within them it is given money
-for more turns than people take, and one turn at its very worst. :class:`CallBudget` ends the call
-before a turn that could exceed that, whoever calls.
+A call has a time limit, and a brain a token limit per decision. Within them, a call gets money for
+more turns than people take, and for one worst-case turn. :class:`CallBudget` ends the call before
+a turn that could exceed its budget.
 """
 
 import math
@@ -31,34 +31,34 @@ from processors.tts.elevenlabs_messages import WHOLE_ANSWER_ATTEMPTS
 from settings import Settings
 
 TURN_SECS = 5.0
-"""Time of a short question and a short answer: a call has money for that many turns."""
+"""Length of a short question with a short answer: a call has money for that many turns."""
 
 ANSWER_CHARS = 300
-"""One to three short sentences, which brains are told to answer in."""
+"""Length of one to three short sentences, which is what brains are told to answer in."""
 
 NOTICE_CHARS = 130
-"""Longest text that is said beside answers: a hedge, a prompt, a farewell."""
+"""Longest text spoken beside answers: a hedge, a prompt, a farewell."""
 
 QUOTED_CHARS = 400
-"""What an extractive brain may say beside the longest line that it quotes."""
+"""Most that an extractive brain adds to the longest line that it quotes."""
 
 SPEECH_CHARS_PER_SEC = 25
-"""Faster than anybody speaks."""
+"""Faster than anyone speaks."""
 
 SENT_AGAIN_SECS = 30.0
-"""Audio that may be sent a second time, after connections that dropped."""
+"""Audio that may be sent twice because connections dropped."""
 
-_MESSAGE_TOKENS = 16  # of a message, beside its words
+_MESSAGE_TOKENS = 16  # overhead of a message
 
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """What a call can cost, in micro-dollars.
+    """Worst-case costs of a call, in micro-dollars.
 
     Parameters:
-        call: All of it.
-        opening: Before its first turn.
-        turn: Most that one more turn can add, with what it takes to end the call after it.
+        call: The whole call.
+        opening: Before the first turn.
+        turn: One further turn, including what it takes to end the call after it.
     """
 
     call: int
@@ -68,10 +68,10 @@ class WorstCase:
 
 @dataclass(frozen=True, slots=True)
 class CallBudget:
-    """One call's money.
+    """The budget of one call.
 
     Parameters:
-        cap: Most that it may cost, in micro-dollars; ``None`` without a cap.
+        cap: Spend cap of the call, in micro-dollars; ``None`` without one.
         turn: As in :class:`WorstCase`.
     """
 
@@ -79,10 +79,10 @@ class CallBudget:
     turn: int
 
     def may_continue(self, spent: int) -> bool:
-        """Whether the call may have another turn; if not, it is to be ended with words.
+        """Whether the call may have another turn; if not, it must be ended with a farewell.
 
         Args:
-            spent: What it has cost so far, in micro-dollars.
+            spent: Cost so far, in micro-dollars.
         """
         return self.cap is None or spent + self.turn <= self.cap
 
@@ -90,9 +90,9 @@ class CallBudget:
 def reckon(
     settings: Settings, document: Document, choices: Mapping[Stage, Choice], prices: Prices
 ) -> WorstCase:
-    """What a call can cost by its limits, whatever it may cost by ``CALL_SPEND_CAP_USD``.
+    """The worst-case cost of a call by its limits, before ``CALL_SPEND_CAP_USD`` applies.
 
-    Each vendor of a stage may be charged for: a reserve hears what the first one heard.
+    Counts every vendor of a stage: after a failover, the reserve processes the same audio again.
     """
     rates = _Rates(settings, document, prices)
     listeners, brains, voices = (choices[stage].vendors for stage in ("stt", "brain", "tts"))
@@ -104,7 +104,7 @@ def reckon(
         longest *= WHOLE_ANSWER_ATTEMPTS
     turn = sum(rates.heard(one, secs + SENT_AGAIN_SECS) for one in listeners)
     turn += sum(rates.said(one, longest + NOTICE_CHARS) for one in voices)
-    # And one decision that was begun early and thrown away.
+    # Plus one speculative decision that is discarded.
     turn += (ATTEMPTS + early) * sum(rates.decision(one, secs) for one in brains)
 
     usual = max(rates.said(one, ANSWER_CHARS) for one in voices)
@@ -117,22 +117,22 @@ def reckon(
 
 
 def worst_case(settings: Settings, worst: WorstCase) -> int:
-    """Most that one call can cost, in micro-dollars, as :class:`CallBudget` enforces it.
+    """The most that one call can cost, in micro-dollars, as :class:`CallBudget` enforces it.
 
-    That is what its limits allow, or a cap if that is lower.
+    The worst case by its limits, or the cap if that is lower.
     """
     caps = (in_micros(settings.call_spend_cap_usd), in_micros(settings.daily_spend_cap_usd))
     return min(worst.call, *(cap for cap in caps if cap is not None), worst.call)
 
 
 def call_budget(settings: Settings, worst: WorstCase) -> CallBudget:
-    """The budget of each call: its worst case where there is any cap."""
+    """The budget of each call: its worst case if any cap is set."""
     capped = settings.call_spend_cap_usd is not None or settings.daily_spend_cap_usd is not None
     return CallBudget(worst_case(settings, worst) if capped else None, worst.turn)
 
 
 def cap_warnings(settings: Settings, worst: WorstCase) -> list[str]:
-    """What is to be said at start about caps that leave no call a turn, in sentences."""
+    """Warnings at start about caps too low for a single turn."""
     caps = {
         "CALL_SPEND_CAP_USD": settings.call_spend_cap_usd,
         "DAILY_SPEND_CAP_USD": settings.daily_spend_cap_usd,
@@ -148,12 +148,12 @@ def cap_warnings(settings: Settings, worst: WorstCase) -> list[str]:
 
 
 def _dollars(micros: int) -> str:
-    """At least so much, in whole cents."""
+    """Dollars, rounded up to whole cents."""
     return f"{math.ceil(micros * 100 / MICROS) / 100:.2f} USD"
 
 
 class _Rates:
-    """What vendors charge for the parts of a call."""
+    """Costs of the parts of a call, by vendor."""
 
     def __init__(self, settings: Settings, document: Document, prices: Prices) -> None:
         self._settings = settings
@@ -161,34 +161,34 @@ class _Rates:
         self._prices = prices
 
     def heard(self, listener: Vendor, secs: float) -> int:
-        """For so much audio."""
+        """Cost of transcribing so much audio."""
         return self._cost(listener, Used(audio_seconds=secs))
 
     def said(self, voice: Vendor, chars: int) -> int:
-        """For so many characters."""
+        """Cost of speaking so many characters."""
         return self._cost(voice, Used(characters=chars))
 
     def warming(self, brain: Vendor) -> int:
-        """For having a brain read the document before the first turn."""
+        """Cost of warming a brain's prompt cache before the first turn."""
         tokens, cached = self._cached_prompt(brain)
         return self._cost(brain, Used(cache_write_tokens=tokens)) if cached else 0
 
     def decision(self, brain: Vendor, secs: float) -> int:
-        """For one decision at its worst in a call of so long: the document is read anew."""
+        """Worst-case cost of one decision, in a call of this length: the cache misses."""
         tokens, _ = self._cached_prompt(brain)
         said, out = _conversation(secs, _longest_answer(brain, self._document)), MAX_DECISION_TOKENS
         written = Used(said, out, cache_write_tokens=tokens)
         return max(self._cost(brain, written), self._cost(brain, Used(said + tokens, out)))
 
     def usual_decision(self, brain: Vendor, secs: float) -> int:
-        """For one decision as most are."""
+        """Usual cost of one decision."""
         tokens, cached = self._cached_prompt(brain)
         said, out = _conversation(secs, ANSWER_CHARS), MAX_DECISION_TOKENS // 2
         read = Used(said, out, cache_read_tokens=tokens) if cached else Used(said + tokens, out)
         return self._cost(brain, read)
 
     def _cached_prompt(self, brain: Vendor) -> tuple[int, bool]:
-        """Tokens of what stands before every conversation, and whether they are surely cached."""
+        """Tokens of the prompt before every conversation, and whether it is surely cached."""
         text = prompt(self._document)
         around = sum(len(str(tool)) for tool in tools(self._document))
         cached = False
@@ -214,6 +214,6 @@ def _longest_answer(brain: Vendor, document: Document) -> int:
 
 
 def _conversation(secs: float, answer_chars: int) -> int:
-    """Tokens of the turns before, and of the question: no more than can be said in the time."""
+    """Tokens of the previous turns and the question: at most what can be said in the time."""
     chars = min(2 * secs * SPEECH_CHARS_PER_SEC, 2 * MAX_EXCHANGES * answer_chars)
     return estimated_tokens(math.ceil(chars)) + (2 * MAX_EXCHANGES + 1) * _MESSAGE_TOKENS

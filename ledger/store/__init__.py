@@ -1,1 +1,1 @@
-"""Storage: the database and its tables, and the writer that loses no record."""
+"""Storage: the database and its tables, and a writer that loses no record."""

@@ -1,4 +1,4 @@
-"""The database: SQLite under ``DATA_DIR``, or PostgreSQL by ``DATABASE_URL``."""
+"""The database: SQLite in ``DATA_DIR``, or PostgreSQL by ``DATABASE_URL``."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,26 +17,26 @@ from settings import Settings
 __all__ = ["Database", "DatabaseError", "tables"]
 
 FILE = "viva.db"
-"""SQLite's file in ``DATA_DIR``."""
+"""File name of the SQLite database in ``DATA_DIR``."""
 
 BUSY_TIMEOUT_SECS = 10.0
-"""Longest wait for another writer (SQLite)."""
+"""Longest wait for a lock (SQLite)."""
 
 CONNECT_TIMEOUT_SECS = 5
-"""Longest wait for the server to take a connection, and to acknowledge what it is sent."""
+"""Time limit for connecting, and for TCP acknowledgements (PostgreSQL)."""
 
 STATEMENT_TIMEOUT_SECS = 30
-"""Longest statement, and longest pause within a transaction (PostgreSQL)."""
+"""Time limit for a statement, and for an idle transaction (PostgreSQL)."""
 
 _ALLOWED = "postgresql://user:password@host/name, or empty for SQLite in DATA_DIR"
 
 
 class DatabaseError(Exception):
-    """The database cannot be used; the text says why and what to do."""
+    """The database cannot be used; the message says why and what to do."""
 
 
 class Database:
-    """The tables, behind a pool of connections; its methods block, so call them in a thread.
+    """The database, behind a connection pool. The methods block; call them in a thread.
 
     Parameters:
         engine: SQLAlchemy's engine.
@@ -47,32 +47,32 @@ class Database:
 
     @classmethod
     def open(cls, settings: Settings) -> "Database":
-        """The database of these settings, with its tables made or migrated.
+        """Open the database of the settings, creating or migrating its tables.
 
         Raises:
-            DatabaseError: It cannot be reached, or is newer than this version of Viva.
+            DatabaseError: It is unreachable, or newer than this version of Viva.
         """
         if settings.database_url:
             return cls.at(settings.database_url)
         folder = settings.data_dir
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold what people said
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # private: holds what people said
         except OSError as error:
             reason = error.strerror or error
             raise DatabaseError(
-                f"DATA_DIR={folder}: cannot be made ({reason}). Set it to a folder of your own."
+                f"DATA_DIR={folder} cannot be made ({reason}). Set it to a directory of your own."
             ) from None
         return cls.at(f"sqlite:///{folder / FILE}")
 
     @classmethod
     def at(cls, url: str) -> "Database":
-        """The database at an address, with its tables made or migrated.
+        """Open the database at a URL, creating or migrating its tables.
 
         Args:
             url: ``postgresql://user:password@host/name``, or ``sqlite:///`` and a file's path.
 
         Raises:
-            DatabaseError: It cannot be reached, or is newer than this version of Viva.
+            DatabaseError: It is unreachable, or newer than this version of Viva.
         """
         address = _address(url)
         engine = _ENGINES[address.drivername](address)
@@ -86,10 +86,10 @@ class Database:
 
     @staticmethod
     def examine(settings: Settings) -> "Examined":
-        """See how the database of these settings is, without making or changing anything.
+        """Inspect the database of the settings without changing anything.
 
         Raises:
-            DatabaseError: It cannot be reached, or is newer than this version of Viva.
+            DatabaseError: It is unreachable, or newer than this version of Viva.
         """
         url = settings.database_url or f"sqlite:///{settings.data_dir / FILE}"
         address = _address(url)
@@ -100,7 +100,7 @@ class Database:
             path = Path(str(address.database))
             if not path.exists():
                 return Examined(where, "absent")
-            # Opened as Viva opens it, it would be given a journal of its own kind.
+            # Read-only: opening it as Viva does would change its journal mode.
             engine = create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&uri=true")
         try:
             with _in_words(address), engine.connect() as connection:
@@ -110,7 +110,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that only reads, and sees the database as it was at one moment."""
+        """A session that reads one consistent snapshot."""
         with Session(self.engine) as session:
             if self.engine.dialect.name == "sqlite":
                 session.connection().exec_driver_sql("BEGIN")
@@ -125,9 +125,9 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session that writes: one transaction, committed at the end or not at all.
+        """A session with one transaction, committed at the end or rolled back.
 
-        On SQLite it takes the write lock at once, so that what it reads stays true.
+        On SQLite it takes the write lock at once, so that what it has read stays true.
         """
         with Session(self.engine, expire_on_commit=False) as session:
             if self.engine.dialect.name == "sqlite":
@@ -136,35 +136,35 @@ class Database:
             session.commit()
 
     def ping(self) -> None:
-        """Ask for an answer.
+        """Check that the database responds.
 
         Raises:
-            SQLAlchemyError: There is none.
+            SQLAlchemyError: It does not.
         """
         with self.engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
 
     def scrub(self) -> None:
-        """Let what was deleted be gone from SQLite's log too; PostgreSQL sees to it by itself.
+        """Remove deleted data from SQLite's write-ahead log too. PostgreSQL needs no such step.
 
-        What others are still reading goes later.
+        Pages that others are still reading are removed later.
         """
         if self.engine.dialect.name == "sqlite":
             with self.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
     def close(self) -> None:
-        """Give back its connections."""
+        """Close all connections."""
         self.engine.dispose()
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """How a database was found.
+    """Result of :meth:`Database.examine`.
 
     Parameters:
-        where: Its address, without a password.
-        state: ``absent`` for a file of SQLite that is made at the first start.
+        where: The database's URL, without password.
+        state: ``absent`` for a SQLite file that the first start will create.
     """
 
     where: str
@@ -173,7 +173,7 @@ class Examined:
 
 @contextmanager
 def _in_words(address: URL) -> Iterator[None]:
-    """Say of whatever goes wrong which database it is, and what to do."""
+    """Turn errors into a message that names the database and says what to do."""
     where = f"The database {address.render_as_string(hide_password=True)}"
     try:
         yield
@@ -190,15 +190,14 @@ def _in_words(address: URL) -> Iterator[None]:
 def _address(url: str) -> URL:
     try:
         address = make_url(url)
-    except (ArgumentError, ValueError):  # its text is not shown: there may be a password in it
-        raise DatabaseError(f"DATABASE_URL is no address; allowed: {_ALLOWED}.") from None
+    except (ArgumentError, ValueError):  # its message may contain a password
+        raise DatabaseError(f"DATABASE_URL is not an address; allowed: {_ALLOWED}.") from None
     if address.drivername in ("postgres", "postgresql"):
         address = address.set(drivername="postgresql+psycopg")
     shown = address.render_as_string(hide_password=True)
     if address.drivername not in _ENGINES:
         raise DatabaseError(
-            f"DATABASE_URL={shown}: there is no support for {address.drivername}; "
-            f"allowed: {_ALLOWED}."
+            f"DATABASE_URL={shown}: {address.drivername} is not supported; allowed: {_ALLOWED}."
         )
     if address.drivername == "sqlite" and address.database in (None, "", ":memory:"):
         raise DatabaseError(f"DATABASE_URL={shown} names no file; allowed: {_ALLOWED}.")
@@ -212,12 +211,12 @@ def _sqlite(address: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # BEGIN is ours to say
+        connection.isolation_level = None  # we send BEGIN ourselves
         for pragma in (
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
-            "secure_delete=ON",  # what is erased is gone from the file too
+            "secure_delete=ON",  # erased data must not remain in the file
         ):
             connection.execute(f"PRAGMA {pragma}").close()
 

@@ -1,4 +1,4 @@
-"""A record on its way into the database: a row, which can wait on disk as a line of JSON."""
+"""A ledger entry: a database row, which can wait on disk as a line of JSON."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from conversation.records import CallRecord, StageCost, TurnRecord, Used
 from ledger.store.tables import Call, Turn
 
 SUMS = ("stt_cost", "brain_cost", "tts_cost", "cost")
-"""The columns of a call that are the sums of its turns'."""
+"""Columns of a call that sum up its turns."""
 
 _MODELS: dict[str, type[Call | Turn]] = {"call": Call, "turn": Turn}
 _STAGES = ("stt", "brain", "tts")
@@ -19,11 +19,11 @@ _NOT_OF_THE_RECORD = {"turns", *SUMS}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row that is to be written; it takes the place of the one before with the same key.
+    """A row to be written; it replaces an earlier row with the same key.
 
     Parameters:
-        table: Which table it is a row of.
-        row: By column; plain values, ready for JSON. What a call's turns sum up to is not in it.
+        table: Its table.
+        row: Values by column, ready for JSON. A call's sums are not included.
     """
 
     table: Literal["call", "turn"]
@@ -31,7 +31,7 @@ class Entry:
 
     @classmethod
     def of_call(cls, record: CallRecord) -> "Entry":
-        """The row of a call."""
+        """The entry of a call."""
         row = {
             "id": record.id,
             "caller": record.caller.email,
@@ -48,7 +48,7 @@ class Entry:
 
     @classmethod
     def of_turn(cls, record: TurnRecord) -> "Entry":
-        """The row of a turn."""
+        """The entry of a turn."""
         row = record.as_dict()
         used, cost = Used(**row.pop("used")), StageCost(**row.pop("cost"))
         vendors, models = row.pop("vendors"), row.pop("models")
@@ -61,10 +61,10 @@ class Entry:
 
     @classmethod
     def parse(cls, line: str | bytes) -> "Entry":
-        """The entry of a line.
+        """Parse a line.
 
         Raises:
-            ValueError: It is the line of no entry.
+            ValueError: The line is not an entry.
         """
         match json.loads(line):
             case {"table": "call" | "turn" as table, "row": dict(row)}:
@@ -72,31 +72,31 @@ class Entry:
         raise ValueError("not an entry of the ledger")
 
     def line(self) -> str:
-        """Itself as a line of JSON, with its end."""
+        """The entry as a line of JSON, with its newline."""
         return json.dumps({"table": self.table, "row": self.row}, ensure_ascii=False) + "\n"
 
     @property
     def call(self) -> str:
-        """The call's id; empty in a row without one."""
+        """The call's id; empty if the row has none."""
         return str(self.row.get("id" if self.table == "call" else "call", ""))
 
     def __str__(self) -> str:
-        """What it is of, without anything that was said."""
+        """A description for logs, without anything that was said."""
         number = self.row.get("number")
         return f"call {self.call}" + ("" if self.table == "call" else f", turn {number}")
 
     def values(self) -> dict[str, Any]:
-        """What to write, by column; columns that the row has not are as in a new row.
+        """The values to write by column; missing columns get their defaults.
 
         Raises:
-            ValueError: A column has a value that it may not have, or none where it must.
+            ValueError: A value is invalid, or a required one is missing.
         """
         model = _MODELS[self.table].model_validate(self.row)
         return model.model_dump(exclude=_NOT_OF_THE_RECORD if self.table == "call" else None)
 
 
 def _clean(value: Any) -> Any:
-    """A value with nothing in it that a database or JSON has no way to write."""
+    """A value without what databases and JSON cannot represent."""
     match value:
         case str():
             return (
@@ -112,4 +112,4 @@ def _clean(value: Any) -> Any:
             return {_clean(key): _clean(one) for key, one in value.items()}
         case list() | tuple():
             return [_clean(one) for one in value]
-    raise TypeError(f"a {type(value).__name__} cannot be written down")
+    raise TypeError(f"a {type(value).__name__} cannot be stored")

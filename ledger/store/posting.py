@@ -1,4 +1,4 @@
-"""Posting: entries become rows, and a call's sums those of its turns, in one transaction."""
+"""Writes entries as rows, and updates the sums of their calls, in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -23,10 +23,10 @@ from ledger.store.tables import Call, Turn
 
 
 def post(database: Database, entries: Sequence[Entry]) -> set[str]:
-    """Write entries, all or none; a later one takes the place of an earlier one.
+    """Write entries, all or none; later ones replace earlier ones.
 
     Returns:
-        The calls that were written of.
+        Ids of the calls that were written.
 
     Raises:
         Exception: See :func:`is_fault_of_a_record`.
@@ -35,7 +35,7 @@ def post(database: Database, entries: Sequence[Entry]) -> set[str]:
         for entry in entries:
             values = entry.values()
             if entry.table == "turn":
-                # Its call may come later, or never. Its row is locked until the sums are right.
+                # The call's own entry may come later or never. Its row stays locked for the sums.
                 _upsert(session, "call", _call_of(values), update=("id",))
             _upsert(session, entry.table, values, update=values)
         calls = {entry.call for entry in entries}
@@ -44,11 +44,11 @@ def post(database: Database, entries: Sequence[Entry]) -> set[str]:
 
 
 def _call_of(turn: Mapping[str, Any]) -> dict[str, Any]:
-    """A call of which nothing is known but a turn."""
+    """A placeholder call, known only from a turn."""
     try:
         day = day_of(turn["at"])
-    except OSError:  # as the platform may say it
-        raise ValueError("at is no time") from None
+    except OSError:  # raised on some platforms
+        raise ValueError("at is not a time") from None
     return Call(id=turn["call"], day=day, started_at=turn["at"]).model_dump()
 
 
@@ -61,7 +61,7 @@ def _upsert(
 
 @cache
 def _statement(dialect: str, table: str, update: tuple[str, ...]) -> Insert:
-    """Built once: that takes several times as long as to execute it."""
+    """The upsert, cached: building it takes several times as long as executing it."""
     to = SQLModel.metadata.tables[table]
     insert = postgresql.insert(to) if dialect == "postgresql" else sqlite.insert(to)
     return insert.on_conflict_do_update(
@@ -71,7 +71,7 @@ def _statement(dialect: str, table: str, update: tuple[str, ...]) -> Insert:
 
 
 def _sum_up(session: Session, calls: set[str]) -> None:
-    """Make the sums of calls those of their turns."""
+    """Update the sums of calls from their turns."""
     turns = select(func.count()).where(col(Turn.call) == col(Call.id), col(Turn.number) > 0)
     sums = {
         name: select(func.coalesce(func.sum(col(getattr(Turn, name))), 0))
@@ -85,14 +85,14 @@ def _sum_up(session: Session, calls: set[str]) -> None:
 
 
 def is_fault_of_a_record(error: Exception) -> bool:
-    """Whether the database refused what was written, and not to write at all."""
+    """Whether the database rejected this data, rather than failing as a whole."""
     if isinstance(error, DBAPIError):
         return isinstance(error, (DataError, IntegrityError))
     return isinstance(error, (ValueError, TypeError, OverflowError, StatementError))
 
 
 def told(error: Exception) -> str:
-    """What went wrong, for a log: nothing that anybody said is in it."""
+    """A description for logs, without anything that was said."""
     match error:
         case ValidationError():
             fields = (".".join(map(str, one["loc"])) for one in error.errors())

@@ -1,4 +1,4 @@
-"""The spool: records on disk that the database does not have yet, in the order they came."""
+"""The spool: records on disk that the database does not have yet, oldest first."""
 
 import json
 import os
@@ -19,23 +19,23 @@ if sys.platform != "win32":
     import fcntl
 
 FOLDER = "spool"
-"""Its name under ``DATA_DIR``."""
+"""Its directory in ``DATA_DIR``."""
 
 REFUSED = "refused.jsonl"
-"""The file of what the database will never take, each record with the reason."""
+"""File of records that the database rejects, each with the reason."""
 
 TAKEN_BYTES = 256 * 1024
-"""About how much is taken at once."""
+"""Approximate size of a batch."""
 
 
 class Spool:
-    """A folder with a file for each process; what a dead process left is taken over.
+    """A directory with one file per process; adopts the files of dead processes.
 
-    What is appended outlives the process, not the machine: nothing waits for the disk itself. Its
-    methods block, and may be called from two threads: one that appends, and one that takes.
+    Records survive a crash of the process, not of the machine: writes are not fsynced. The methods
+    block, and may be called from two threads: one that appends and one that reads.
 
     Parameters:
-        folder: Made when there is something to keep.
+        folder: The directory; created with the first record.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,18 +47,18 @@ class Spool:
 
     @property
     def waiting(self) -> int:
-        """Records in it, without those of other processes."""
+        """Number of this process's records."""
         own = self._own
         return sum(file.waiting for file in list(self._left)) + (own.waiting if own else 0)
 
     def adopt(self) -> int:
-        """Take over what dead processes left.
+        """Adopt the files of dead processes.
 
         Returns:
-            How many records there are.
+            Number of records in them.
 
         Raises:
-            OSError: The folder cannot be read.
+            OSError: The directory cannot be read.
         """
         with self._using:
             for path in sorted(self._folder.glob("pending-*.jsonl")):
@@ -71,7 +71,7 @@ class Spool:
             return sum(file.waiting for file in self._left)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Keep records, all or none.
+        """Store records, all or none.
 
         Raises:
             OSError: They cannot be written.
@@ -82,9 +82,9 @@ class Spool:
             self._own.append(data, len(entries))
 
     def take(self) -> list[Entry]:
-        """Some of the oldest records, which stay until :meth:`forget`; none if there are none.
+        """The next batch of the oldest records, which stays until :meth:`forget`.
 
-        Lines that are no records are put aside.
+        Lines that are not records are moved to :data:`REFUSED`.
         """
         with self._using:
             while (file := self._left[0] if self._left else self._own) is not None:
@@ -97,12 +97,12 @@ class Spool:
         return []
 
     def forget(self) -> None:
-        """Forget the records that were taken last: the database has them."""
+        """Discard the last batch: the database has it."""
         with self._using:
             self._forget()
 
     def refuse(self, entry: Entry, why: str) -> None:
-        """Put aside what the database will never take.
+        """Store a record that the database rejects.
 
         Raises:
             OSError: It cannot be written.
@@ -110,7 +110,7 @@ class Spool:
         self._refuse(json.loads(entry.line()), why)
 
     def close(self) -> None:
-        """Let go of the files; records that are left are there for the next process."""
+        """Close the files; records left are there for the next process."""
         with self._using:
             for file in (*self._left, self._own):
                 if file is not None and file.waiting:
@@ -139,9 +139,9 @@ class Spool:
         try:
             return Entry.parse(line)
         except ValueError:
-            logger.error("a line of the ledger's spool is no record; it is in {}", REFUSED)
+            logger.error("invalid line in the ledger's spool, moved to {}", REFUSED)
             try:
-                self._refuse(line.decode(errors="replace"), "it is no record")
+                self._refuse(line.decode(errors="replace"), "not a record")
             except OSError as trouble:
                 logger.error("{} cannot be written: {}", self._folder / REFUSED, trouble)
             return None
@@ -155,7 +155,7 @@ class Spool:
 
 
 class _File:
-    """Lines of JSON, which nobody but the process that has locked them touches."""
+    """A file of JSON lines, locked by this process."""
 
     def __init__(self, path: Path, io: FileIO) -> None:
         self._path = path
@@ -165,15 +165,15 @@ class _File:
 
     @classmethod
     def locked(cls, path: Path, mode: str) -> "_File | None":
-        """The file, if no other process has it."""
+        """Open and lock a file; ``None`` if another process holds the lock."""
         try:
             io = FileIO(path, mode)
         except FileNotFoundError:
             return None
-        if sys.platform != "win32":  # there, one process has the folder to itself
+        if sys.platform != "win32":  # on Windows, only one process uses the directory
             try:
                 fcntl.flock(io, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # It may have been removed between being opened and being locked.
+                # It may have been removed between opening and locking.
                 ours = os.path.samestat(os.fstat(io.fileno()), path.stat())
             except (BlockingIOError, FileNotFoundError):
                 ours = False
@@ -183,7 +183,7 @@ class _File:
         return cls(path, io)
 
     def append(self, data: bytes, count: int) -> None:
-        """Add lines, all or none.
+        """Append lines, all or none.
 
         Raises:
             OSError: They cannot be written.
@@ -198,7 +198,7 @@ class _File:
         self.waiting += count
 
     def lines(self) -> list[bytes]:
-        """The next lines; the last one of a process that died may be a part of one."""
+        """The next lines; a process that died may have left its last one incomplete."""
         self._io.seek(self._offset)
         data = b""
         while more := self._io.read(TAKEN_BYTES):
@@ -209,7 +209,7 @@ class _File:
         return (whole + end).splitlines(keepends=True) if end else [rest] if rest else []
 
     def skip(self, lines: Sequence[bytes]) -> bool:
-        """Forget the next lines; whether they were the last ones."""
+        """Skip the next lines; returns whether they were the last."""
         self._offset += sum(map(len, lines))
         self.waiting -= len(lines)
         if self._offset < self._io.seek(0, os.SEEK_END):
@@ -219,11 +219,11 @@ class _File:
         return True
 
     def close(self) -> None:
-        """Leave it to the next process."""
+        """Release the file for the next process."""
         self._io.close()
 
     def remove(self) -> None:
-        """Nothing in it is needed any more."""
-        self._io.truncate(0)  # whoever finds it in the meantime finds nothing
+        """Delete the file."""
+        self._io.truncate(0)  # a process that has just opened it must find it empty
         self._io.close()
         self._path.unlink(missing_ok=True)

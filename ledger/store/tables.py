@@ -1,4 +1,4 @@
-"""The tables: what the ledger and the accounts keep, on SQLite and PostgreSQL alike.
+"""The tables of the ledger and the accounts, on SQLite and PostgreSQL alike.
 
 Times are Unix seconds, days are UTC (``YYYY-MM-DD``), money is whole micro-dollars.
 """
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, LargeBinary
 from sqlmodel import Field, SQLModel
 
-# Constraints have names, so that a migration can change them.
+# Named constraints, so that migrations can change them.
 SQLModel.metadata.naming_convention = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -19,7 +19,7 @@ SQLModel.metadata.naming_convention = {
 
 
 class User(SQLModel, table=True):
-    """Somebody who has signed in."""
+    """Someone who has signed in."""
 
     id: int | None = Field(default=None, primary_key=True)
     email: str = Field(unique=True, max_length=254, description="In lower case.")
@@ -28,7 +28,7 @@ class User(SQLModel, table=True):
 
 
 class AccessRule(SQLModel, table=True):
-    """An address, or a domain as ``@example.com``, that may or may not sign in."""
+    """Allows or denies an address, or a domain such as ``@example.com``."""
 
     __tablename__ = "access_rule"
 
@@ -38,7 +38,7 @@ class AccessRule(SQLModel, table=True):
 
 
 class SignInToken(SQLModel, table=True):
-    """A link that was sent; only its hash is kept."""
+    """A sign-in link; only its hash is stored."""
 
     __tablename__ = "sign_in_token"
 
@@ -54,7 +54,7 @@ class SignInToken(SQLModel, table=True):
 
 
 class Session(SQLModel, table=True):
-    """A browser that is signed in; only the hash of its cookie is kept."""
+    """A sign-in session; only the hash of its cookie is stored."""
 
     hash: bytes = Field(primary_key=True, sa_type=LargeBinary)
     user_id: int = Field(foreign_key="user.id", index=True)
@@ -65,7 +65,7 @@ class Session(SQLModel, table=True):
 
 
 class Call(SQLModel, table=True):
-    """A call; its sums are those of its turns."""
+    """A call, with the sums of its turns."""
 
     id: str = Field(primary_key=True, max_length=32)
     caller: str = Field(default="", index=True, max_length=254)
@@ -87,7 +87,7 @@ class Call(SQLModel, table=True):
 
 
 class Turn(SQLModel, table=True):
-    """A turn, as :class:`conversation.records.TurnRecord` has it."""
+    """A turn; see :class:`conversation.records.TurnRecord`."""
 
     call: str = Field(primary_key=True, foreign_key="call.id", max_length=32)
     number: int = Field(primary_key=True)
@@ -131,7 +131,7 @@ class Turn(SQLModel, table=True):
 
 
 class SpendDay(SQLModel, table=True):
-    """A day's money: what was spent, and what open calls may still spend."""
+    """A day's budget: what was spent, and what open calls may still spend."""
 
     __tablename__ = "spend_day"
 
@@ -141,7 +141,7 @@ class SpendDay(SQLModel, table=True):
 
 
 class SpendHold(SQLModel, table=True):
-    """What one open call may still spend; gone when it ends, or when its process is."""
+    """What one open call may still spend; deleted when it ends or its process dies."""
 
     __tablename__ = "spend_hold"
 
@@ -155,9 +155,9 @@ class SpendHold(SQLModel, table=True):
 
 
 class OutboxMail(SQLModel, table=True):
-    """A mail that is to be sent, until it is; then without its body, for the record.
+    """A mail until it is sent; afterwards a record without body.
 
-    It is claimed by moving ``next_attempt_at`` on, so that no two processes send it.
+    Claimed by advancing ``next_attempt_at``, so that no two processes send it.
     """
 
     __tablename__ = "outbox_mail"

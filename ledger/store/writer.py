@@ -1,4 +1,4 @@
-"""Writes down what happens in calls, without a call ever waiting for it."""
+"""Writes the records of calls to the database without ever blocking a call."""
 
 import asyncio
 from collections import deque
@@ -17,35 +17,35 @@ from ledger.store.posting import is_fault_of_a_record, post, told
 from ledger.store.spool import Spool
 
 MOST_QUEUED = 1_000
-"""Most records in memory. More come only when neither the disk nor the database takes any."""
+"""Limit on records in memory, which grow only if neither disk nor database can be written."""
 
 RETRY_SECS = 0.5
-"""First wait after the database, or the disk, took nothing; each further one is twice as long."""
+"""First pause after a failed write; doubles with each failure."""
 
 RETRY_MOST_SECS = 30.0
-"""Longest of these waits."""
+"""Longest pause."""
 
 CLOSE_SECS = 5.0
-"""Longest that :meth:`LedgerWriter.close` waits for the database."""
+"""How long :meth:`LedgerWriter.close` waits for the database."""
 
 Result = TypeVar("Result")
 
 
 class LedgerWriter:
-    """Keeps the records of calls (it is a :class:`conversation.records.CallListener`).
+    """Stores the records of calls; implements :class:`conversation.records.CallListener`.
 
-    A record is queued, within a millisecond or so it is on disk, and then it is written to the
-    database, in the order in which records came. As long as the database takes none they wait on
-    disk, where they outlive the process; the next one writes them. When the disk takes none, they
-    go to the database from memory. What the database will never take is put aside in the spool.
+    A record is queued, spooled to disk within about a millisecond, and then written to the
+    database, in order. While the database fails, records wait on disk; if the process dies, the
+    next one writes them. If the disk fails, they go to the database from memory. Records that the
+    database rejects are kept in the spool's :data:`~ledger.store.spool.REFUSED`.
 
     Parameters:
-        database: Where records go.
-        spool: The folder in which they wait.
-        on_written: Told of each call of which something has been written, after the commit.
-        retry_secs: First wait when the database takes nothing.
-        retry_most_secs: Longest one.
-        most_queued: Most records in memory; further ones are lost, and counted.
+        database: Where records are written.
+        spool: Directory of the spool.
+        on_written: Called with the id of each call that was written, after the commit.
+        retry_secs: First pause after a failed write.
+        retry_most_secs: Longest pause.
+        most_queued: Limit on records in memory; further ones are dropped and counted.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class LedgerWriter:
         self._retries = retry_secs, retry_most_secs
         self._most_queued = most_queued
         self._queue: deque[Entry] = deque()
-        self._head = asyncio.Lock()  # whoever takes from the queue's head has it
+        self._head = asyncio.Lock()  # held while reading the queue's head
         self._arrived, self._spooled = asyncio.Event(), asyncio.Event()
         self._settled, self._closing = asyncio.Event(), asyncio.Event()
         self._settled.set()
@@ -79,21 +79,21 @@ class LedgerWriter:
 
     @property
     def waiting(self) -> int:
-        """Records that the database does not have yet."""
+        """Number of records not yet in the database."""
         return len(self._queue) + self._spool.waiting
 
-    # The records, as they come.
+    # CallListener.
 
     def begun(self, call: CallRecord) -> None:
-        """A call has begun."""
+        """Store a call that begins."""
         self._put(Entry.of_call, call)
 
     def turn(self, record: TurnRecord) -> None:
-        """A turn is over, or more is known of one that is."""
+        """Store a turn, or an update of one."""
         self._put(Entry.of_turn, record)
 
     def ended(self, call: CallRecord) -> None:
-        """A call has ended."""
+        """Store a call that has ended."""
         self._put(Entry.of_call, call)
 
     def _put(self, entry_of: Callable[[Any], Entry], record: CallRecord | TurnRecord) -> None:
@@ -110,15 +110,15 @@ class LedgerWriter:
                     self._spooled.set()
             else:
                 self.lost += 1
-                logger.error("{} is lost: neither the disk nor the database takes it", entry)
+                logger.error("{} is lost: neither disk nor database could be written", entry)
         except Exception as error:
             self.lost += 1
-            logger.error("a record could not be kept: {}", told(error))
+            logger.error("cannot keep a record: {}", told(error))
 
-    # From the queue to the disk, and from there to the database.
+    # From the queue to disk, and from disk to the database.
 
     def start(self) -> None:
-        """Begin to write, with what was left by processes that died; needs a running loop."""
+        """Start writing, including what dead processes left; needs a running loop."""
         self._settled.clear()
         self._spooled.set()
         self._tasks = [
@@ -127,10 +127,10 @@ class LedgerWriter:
         ]
 
     async def close(self, timeout_secs: float = CLOSE_SECS) -> None:
-        """Write what there is; what the database does not take stays on disk.
+        """Write what is queued; what the database does not accept stays on disk.
 
         Args:
-            timeout_secs: Longest wait for the database. One that is known to be down is asked once.
+            timeout_secs: Time limit. A database known to be failing is tried once.
         """
         self._closing.set()
         if self._tasks:
@@ -144,7 +144,7 @@ class LedgerWriter:
             self.lost += len(self._queue)
             logger.error("{} records are lost: they could not be written", len(self._queue))
         if self.waiting:
-            logger.warning("{} records wait on disk for the next start", self._spool.waiting)
+            logger.warning("{} records stay on disk for the next start", self._spool.waiting)
         await self._in(self._disk, self._spool.close)
         self._disk.shutdown(wait=False)
         self._writing.shutdown(wait=False)
@@ -166,13 +166,13 @@ class LedgerWriter:
                     delay = min(2 * delay, most)
 
     async def _to_disk(self, queue: deque[Entry]) -> bool:
-        """Move what is queued to the spool; whether that could be done."""
+        """Move the queue to the spool; returns whether that succeeded."""
         entries = list(queue)
         try:
             await self._in(self._disk, self._spool.append, entries)
-        except Exception as error:  # whatever it is, the database may still take them
+        except Exception as error:  # whatever the fault, the database may still work
             if not self._disk_fails:
-                logger.error("the ledger's spool cannot be written: {}", told(error))
+                logger.error("cannot write the ledger's spool: {}", told(error))
             return False
         for _ in entries:
             queue.popleft()
@@ -206,7 +206,7 @@ class LedgerWriter:
                     self._settled.set()
 
     async def _write_some(self) -> set[str]:
-        """Write the oldest records; the calls of which something was written."""
+        """Write the oldest records; returns the ids of their calls."""
         written = await self._in(self._writing, self._drain)
         if not written and self._disk_fails:
             async with self._head:
@@ -224,13 +224,13 @@ class LedgerWriter:
             try:
                 self._on_written(call)
             except Exception:
-                logger.exception("something went wrong after call {} was written", call)
+                logger.exception("the callback after call {} was written failed", call)
 
     def _note_trouble(self, trouble: str) -> None:
         if trouble and not self.trouble:
-            logger.error("the database takes no records, which now wait: {}", trouble)
+            logger.error("database writes are failing, spooling to disk: {}", trouble)
         elif self.trouble and not trouble:
-            logger.info("the database takes records again")
+            logger.info("database writes are working again")
         self.trouble = trouble
 
     @staticmethod
@@ -243,10 +243,10 @@ class LedgerWriter:
         try:
             left = self._spool.adopt()
         except OSError as error:
-            logger.error("the ledger's spool cannot be read: {}", told(error))
+            logger.error("cannot read the ledger's spool: {}", told(error))
         else:
             if left:
-                logger.info("{} records of processes that ended are written now", left)
+                logger.info("writing {} records that earlier processes left", left)
 
     def _drain(self) -> set[str]:
         entries = self._spool.take()
@@ -255,7 +255,7 @@ class LedgerWriter:
         return written
 
     def _write(self, entries: Sequence[Entry]) -> set[str]:
-        """Write records in one transaction; those that the database refuses are put aside."""
+        """Write records in one transaction; rejected ones are set aside."""
         if not entries:
             return set()
         try:
@@ -269,10 +269,10 @@ class LedgerWriter:
         return set().union(*(self._write([entry]) for entry in entries))
 
     def _refuse(self, entry: Entry, error: Exception) -> None:
-        logger.error("{} is put aside, for the database refuses it: {}", entry, told(error))
+        logger.error("the database rejects {}, which is set aside: {}", entry, told(error))
         try:
             self._spool.refuse(entry, str(error))
             self.refused += 1
         except OSError as trouble:
-            logger.error("{} is lost, for it could not be put aside: {}", entry, told(trouble))
+            logger.error("{} is lost: it could not be set aside: {}", entry, told(trouble))
             self.lost += 1

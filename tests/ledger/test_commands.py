@@ -84,7 +84,7 @@ def test_calls_are_shown_with_their_costs_in_dollars() -> None:
         ["began (UTC)", "call", "caller", "length", "turns", "cost", "ended"],
         ["2026-11-23 12:00", "c-1", "joe@example.com", "1:00", "1", "$0.000006", "hangup"],
         ["2026-11-24 12:00", "c-2", "ada@example.com", "1:00", "2", "$0.000660", "hangup"],
-        ["2026-11-24 12:01", "c-3", "192.0.2.7", "1", "$1.234567", "goes on"],
+        ["2026-11-24 12:01", "c-3", "192.0.2.7", "1", "$1.234567", "in progress"],
     ]
 
 
@@ -106,9 +106,9 @@ def test_turns_are_shown_and_what_was_said_is_only_text() -> None:
 @pytest.mark.usefixtures("a_few_calls")
 def test_the_money_of_days_is_shown_with_its_sum() -> None:
     shown = cells("spend")
-    assert [row[0] for row in shown] == ["day (UTC)", "2026-11-23", "2026-11-24", "in all"]
+    assert [row[0] for row in shown] == ["day (UTC)", "2026-11-23", "2026-11-24", "total"]
     assert shown[-1] == [
-        *("in all", "3", "4", "$0.000111", "$1.234789", "$0.000333", "$1.235233", "$0.000000"),
+        *("total", "3", "4", "$0.000111", "$1.234789", "$0.000333", "$1.235233", "$0.000000"),
     ]
     assert len(cells("spend", "--since", "2026-11-24")) == 2
 
@@ -183,7 +183,7 @@ def test_a_moment_is_a_time_or_how_long_ago_it_was() -> None:
 
 def test_an_empty_ledger_is_said_to_be_empty() -> None:
     for command in ("calls", "turns", "spend"):
-        assert viva(command).stdout == "There is nothing of that in the ledger.\n"
+        assert viva(command).stdout == "No matching records.\n"
         assert printed(command) == []
         assert viva(command, "--csv").stdout.count("\n") == 1
 
@@ -232,7 +232,7 @@ def test_erasing_tells_what_it_cannot_reach() -> None:
     done = viva("delete", "--caller", "192.0.2.7", "--yes")
     assert done.stdout.splitlines() == [
         "Erased: 1 calls, 1 turns.",
-        "A call of theirs goes on, and is written down as it does: erase again later.",
+        "One of their calls is in progress and still being recorded: erase again later.",
     ]
     assert viva("delete", "--caller", " ", "--yes").exit_code == 2
     assert viva("delete").exit_code == 2
@@ -254,4 +254,4 @@ def test_help_teaches_by_examples() -> None:
     for command in ("calls", "turns", "spend", "delete"):
         assert command in shown
     assert "viva ledger calls --since 24h" in viva("calls", "--help").stdout
-    assert "nothing brings them back" in " ".join(viva("delete", "--help").stdout.split())
+    assert "cannot be undone" in " ".join(viva("delete", "--help").stdout.split())

@@ -305,7 +305,7 @@ def test_callers_without_an_address_are_erased_by_their_network(
     database: Database, tmp_path: Path
 ) -> None:
     keep(database, a_turn("c-1"))  # of nobody, as its call is not written yet
-    with pytest.raises(ValueError, match="must be said"):
+    with pytest.raises(ValueError, match="caller is empty"):
         erase(database, tmp_path, " ")
     assert len(query.calls(database)) == 1
 

@@ -160,7 +160,7 @@ def test_without_an_address_it_is_a_file_that_others_cannot_read(tmp_path: Path)
 
 def test_a_data_dir_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
-    with pytest.raises(DatabaseError, match=r"^DATA_DIR=.*/data: cannot be made \(File exists\)"):
+    with pytest.raises(DatabaseError, match=r"^DATA_DIR=.*/data cannot be made \(File exists\)"):
         Database.open(Settings.load(data_dir=tmp_path / "data"))
 
 
@@ -188,9 +188,9 @@ def test_a_server_that_cannot_be_reached_is_named_without_its_password() -> None
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("ledger on the other machine", "DATABASE_URL is no address; allowed: postgresql://"),
-        ("mysql://viva:s3cret@db/ledger", "there is no support for mysql; allowed: postgresql://"),
-        ("postgresql+asyncpg://viva:s3cret@db/x", "no support for postgresql+asyncpg; allowed: "),
+        ("ledger on the other machine", "DATABASE_URL is not an address; allowed: postgresql://"),
+        ("mysql://viva:s3cret@db/ledger", "mysql is not supported; allowed: postgresql://"),
+        ("postgresql+asyncpg://viva:s3cret@db/x", "postgresql+asyncpg is not supported; allowed: "),
         ("sqlite://", "DATABASE_URL=sqlite:// names no file; allowed: postgresql://"),
     ],
 )

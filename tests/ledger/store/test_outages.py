@@ -89,8 +89,8 @@ async def test_while_the_database_is_down_records_wait_on_disk(
     (call,) = calls_of(database)
     assert (call.why, call.turns, call.cost) == ("hangup", 300, sum(turn.cost for turn in turns))
     assert pending(tmp_path) == []
-    assert sum("takes no records" in line for line in log) == 1
-    assert sum("takes records again" in line for line in log) == 1
+    assert sum("writes are failing" in line for line in log) == 1
+    assert sum("writes are working again" in line for line in log) == 1
 
 
 async def test_a_call_does_not_wait_for_a_database_that_hangs(
@@ -136,7 +136,7 @@ async def test_without_a_spool_records_go_to_the_database_straight(
         assert writer.lost == 0
     heard = [turn.heard_text for turn in turns_of(database)]
     assert heard == ["at last", *["at first"] * 4]
-    assert sum("spool cannot be written" in line for line in log) == 1
+    assert sum("cannot write the ledger's spool" in line for line in log) == 1
 
 
 async def test_with_neither_disk_nor_database_memory_is_bounded(

@@ -168,7 +168,7 @@ async def test_a_record_that_the_database_refuses_is_put_aside_and_the_rest_is_w
     aside = [json.loads(line) for line in (tmp_path / REFUSED).read_text().splitlines()]
     assert [one["record"]["row"].get("number") for one in aside] == [2, 3, 4, None]
     assert all(one["why"] for one in aside)
-    told = [line for line in log if "put aside" in line]
+    told = [line for line in log if "set aside" in line]
     assert len(told) == 4
     assert "call c-1, turn 2" in told[0]
     assert "question" in told[1]
