@@ -1,6 +1,6 @@
 """The command ``viva``."""
 
-import telemetry  # noqa: F401 - before anything that has some  # isort: skip
+import telemetry  # noqa: F401 - before any library with telemetry  # isort: skip
 
 import asyncio
 import dataclasses
@@ -18,10 +18,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-# Ctrl-C during the seconds of imports below just ends it.
+# Ctrl-C during the seconds of imports below ends the process without a traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# Pipecat greets on import and logs to the terminal; the terminal is ours.
+# Pipecat prints a greeting on import and logs to the terminal, which belongs to the command.
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 
 from accounts import accounts, operator_key
@@ -53,7 +53,7 @@ app.add_typer(recording_commands.app, name="recording")
 for _commands in (replay_commands, score_commands, report_commands):
     app.add_typer(_commands.app)
 doctor_commands.mount(app, checks=[accounts.check_settings], mail=mail.Mail.from_settings)
-# Tests and benchmarks are part of the source, not of the package.
+# Tests and benchmarks are in the checkout only.
 sys.path.append(str(Path(__file__).parent))
 if (Path(__file__).parent / "benchmarks").is_dir():
     from benchmarks import commands as benchmarks_commands
@@ -93,10 +93,10 @@ def _settings(**overrides: Any) -> Settings:
 
 
 def _greet(address: str, title: str, link: str) -> None:
-    typer.echo(f"Viva answers for {title}. Open {address} and press call.")
+    typer.echo(f"Viva answers questions about {title}. Open {address} and press call.")
     if link:
-        typer.echo(f"Sign in on this machine by this link, once, within 15 minutes:\n  {link}")
-    typer.echo("Ctrl-C ends it.")
+        typer.echo(f"Sign in on this machine with this link (once, within 15 minutes):\n  {link}")
+    typer.echo("Press Ctrl-C to stop.")
 
 
 @app.command()
@@ -107,10 +107,10 @@ def serve(
         Path | None, typer.Option(help="Document to answer from [KNOWLEDGE].")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that take calls, on the one port [WORKERS].")
+        int | None, typer.Option(help="Worker processes, sharing the one port [WORKERS].")
     ] = None,
 ) -> None:
-    """Take calls, until Ctrl-C. Every setting is an environment variable: see .env.example."""
+    """Serve calls until Ctrl-C. Every setting is an environment variable: see .env.example."""
     from operating.supervisor.supervisor_client import SupervisorClient, WorkerContext
 
     settings = _settings(host=host, port=port, knowledge=knowledge, workers=workers)
@@ -173,13 +173,13 @@ def serve(
 
 
 def _supervise(settings: Settings) -> None:
-    """Take calls in several processes."""
+    """Serve calls in several processes."""
     from operating import logs
     from operating.supervisor.workers import WorkerError, Workers, listen, supported
 
     if not supported():
         raise _fail(
-            f"WORKERS={settings.workers}: this system cannot hand connections to another "
+            f"WORKERS={settings.workers}: this system cannot pass connections to another "
             "process. Set WORKERS=1."
         )
     logs.setup(settings)
@@ -226,31 +226,31 @@ def _supervise(settings: Settings) -> None:
 @app.command()
 def call(
     wav: Annotated[
-        list[Path], typer.Option(help="What to say: 16-bit WAV, one a turn; may be repeated.")
+        list[Path], typer.Option(help="What to say: a 16-bit WAV file per turn; may be repeated.")
     ],
-    url: Annotated[str, typer.Option(help="The server's socket.")] = "",
+    url: Annotated[str, typer.Option(help="The server's WebSocket address.")] = "",
     out: Annotated[Path | None, typer.Option(help="Write what was heard to this WAV file.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
     barge_in: Annotated[
         float | None,
-        typer.Option(help="Speak each further file this many seconds into the answer before it."),
+        typer.Option(help="Start each further file this many seconds into the previous answer."),
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Agree to be recorded, where RECORD=calls asks.")
+        bool, typer.Option("--record", help="Consent to recording, where RECORD=calls asks.")
     ] = False,
     key: Annotated[
         str,
         typer.Option(
             envvar="VIVA_OPERATOR_KEY",
-            help="The server's operator key; for one on this machine it is found in DATA_DIR.",
+            help="The server's operator key; read from DATA_DIR for a server on this machine.",
         ),
     ] = "",
 ) -> None:
     """Call a running server with WAV files, in real time.
 
-    The exit status is 0 if every turn was answered (or handed to a human), 1 if not, 2 if the call
+    The exit status is 0 if every turn was answered (or handed to a person), 1 if not, 2 if the call
     could not be made.
     """
     from client.caller import Caller, CallerError
@@ -313,7 +313,7 @@ app.add_typer(vendors_app, name="vendors")
 
 @vendors_app.callback(invoke_without_command=True)
 def vendors(context: typer.Context) -> None:
-    """Show what each stage can be, what is chosen and why, and what is missing."""
+    """Show the vendors of each stage, which is chosen and why, and what others need."""
     if context.invoked_subcommand is not None:
         return
     settings = _settings()
@@ -340,8 +340,8 @@ def simulate(
 ) -> None:
     """Start simulators of the cloud vendors, and print the settings that use them.
 
-    They speak the vendors' protocols on loopback, with the embedded engines behind them: the cloud
-    path without a key and without a cloud.
+    They speak the vendors' protocols on loopback, with the embedded engines behind them: a way to
+    try the cloud vendors without keys.
     """
     from simulators.simulate import run
 
@@ -354,7 +354,7 @@ def simulate(
     def listening(environment: dict[str, str]) -> None:
         for name, value in environment.items():
             typer.echo(f"export {name}={value}")
-        _terminal.print("In another terminal, set these and run `make run`. Ctrl-C ends it.")
+        _terminal.print("In another terminal, set these and run `make run`. Press Ctrl-C to stop.")
 
     _run(run(document, port=port, listening=listening))
 
@@ -365,7 +365,7 @@ def check_vendors(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """Check that the vendors that are chosen do what their stages must; takes a minute or two.
+    """Check that the chosen vendors keep their stages' contracts; takes a minute or two.
 
     The exit status is 0 if every check passed, 1 if not, 2 if they could not be made.
     """
@@ -385,7 +385,7 @@ def check_vendors(
         results = _run(check(settings, document, choices, tell=tell))
     except KeyboardInterrupt:
         _terminal.print("viva: interrupted", style="red")
-        # A model that is still being loaded must not be waited for, nor be torn down under it.
+        # Do not wait for a model that is still loading, nor tear it down meanwhile.
         os._exit(130)
     if as_json:
         listed = [dataclasses.asdict(result) for result in results]
@@ -403,12 +403,12 @@ def check_vendors(
 
 @app.command("settings")
 def show_settings() -> None:
-    """Print every setting with its default and meaning, as .env.example has them."""
+    """Print every setting with its default and meaning, in the form of .env.example."""
     typer.echo(example())
 
 
 def _run(work: Any) -> Any:
-    """Run a command's work to its end; Ctrl-C cancels it and ends the command."""
+    """Run a coroutine to its end; Ctrl-C cancels it and ends the command."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if sys.platform == "win32":

@@ -1,6 +1,6 @@
-"""The aiohttp application: it wires the layers together, and does nothing else."""
+"""The aiohttp application: wires the layers together, and does nothing else."""
 
-import telemetry  # noqa: F401 - before anything that has some  # isort: skip
+import telemetry  # noqa: F401 - before any library with telemetry  # isort: skip
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -49,22 +49,22 @@ from transports.front_page import FrontPage
 from transports.switchboard import Switchboard
 
 SWEEP_SECS = 3600.0
-"""How often what is older than its retention is removed."""
+"""How often the retention sweep runs."""
 
 
 class Server:
-    """One process: its engines, its open calls, its records and its pages.
+    """One process: its engines, open calls, records and pages.
 
-    It opens the database, which blocks, and fails where a call would fail for certain.
+    Opening the database blocks. Construction fails if every call would fail.
 
     Parameters:
         settings: The settings.
-        document: What calls are answered from.
+        document: The document that answers come from.
         choices: The vendor of each stage.
-        engines: Engines that are loaded already; ``None`` to load them once the server listens.
-        progress: Told how far the models are loaded.
-        tell: Told what the operator has to know, such as a link to sign in by.
-        supervisor: Who supervises this process, if it is one of several workers.
+        engines: Loaded engines; ``None`` to load them once the server listens.
+        progress: Called with the progress of loading the models.
+        tell: Called with messages for the operator, such as a sign-in link.
+        supervisor: The supervisor, if this process is one of several workers.
 
     Raises:
         SettingsError: Settings do not go together.
@@ -168,12 +168,12 @@ class Server:
 
     @property
     def calls(self) -> set[Call]:
-        """The calls that are open."""
+        """The open calls."""
         return self._switchboard.calls
 
     @property
     def state(self) -> dict[str, Any]:
-        """How many lines are taken, whether a further one would be, and whether it would wait."""
+        """Open calls, whether another would be accepted, and whether the models are loaded."""
         switchboard = self._switchboard
         return {
             "calls": switchboard.lines,
@@ -182,7 +182,7 @@ class Server:
         }
 
     def app(self) -> web.Application:
-        """The application, which loads its engines once it has started."""
+        """The application; it loads its engines once it has started."""
         app = web.Application()
         if self.supervisor is not None:
             app.middlewares.append(self.supervisor.note)
@@ -244,8 +244,8 @@ class Server:
         await asyncio.to_thread(self._database.close)
 
     async def let_finish(self) -> None:
-        """Take no more calls; wait until those that are open have come to their own end."""
-        logger.info("no more calls are taken; {} are open", len(self.calls))
+        """Accept no more calls, and wait for the open ones to end by themselves."""
+        logger.info("draining: {} calls are open", len(self.calls))
         await self._switchboard.let_finish()
 
     async def _drain(self, _app: web.Application) -> None:
@@ -257,12 +257,12 @@ class Server:
             await asyncio.sleep(SWEEP_SECS)
 
     def _pools(self) -> tuple[Pool, ...]:
-        """The threads of the engines, once there are any."""
+        """The engines' thread pools, once loaded."""
         engines = self.loading.engines
         return engines.pools if engines is not None else ()
 
     def _end(self, lost: str) -> None:
-        """A call for which no money is set aside any more may not go on."""
+        """End a call whose budget reservation has expired."""
         for call in self.calls:
             if call.id == lost:
                 call.end("call_budget")
@@ -271,16 +271,16 @@ class Server:
 async def serve(server: Server, *, listening: Callable[[str, str], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    SIGTERM leaves open calls ``DRAIN_SECS`` to come to their own end. SIGINT, and the end of that
-    time, ends them politely within ``SHUTDOWN_SECS``. A second signal ends all at once.
+    After SIGTERM, open calls have ``DRAIN_SECS`` to end by themselves. Then, or on SIGINT, they are
+    ended with a farewell within ``SHUTDOWN_SECS``. A second signal ends everything at once.
 
     Args:
-        server: What to serve.
-        listening: Called with the address to open, once there is somebody to open it to, and with
-            a link to sign in by on this machine; empty where there is none.
+        server: The server.
+        listening: Called with the address to open once the server listens, and with a sign-in
+            link for this machine; empty if there is none.
 
     Raises:
-        OSError: The address cannot be listened on.
+        OSError: The address is not available.
     """
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
     stop = Stop()
@@ -300,7 +300,7 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
 
 
 async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str, str]:
-    """Take connections; the address to open, and a link to sign in by."""
+    """Start accepting connections; returns the address and a sign-in link."""
     settings, supervisor = server.settings, server.supervisor
     if supervisor is None:
         await web.TCPSite(runner, settings.host, settings.port).start()
@@ -318,7 +318,7 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
 
 
 async def _until_finished(server: Server, stop: Stop) -> None:
-    """Wait for the ends of open calls, unless that takes too long or somebody is in a hurry."""
+    """Wait for open calls to end, until time runs out or a faster stop is requested."""
     finished = asyncio.create_task(server.let_finish())
     hurry = asyncio.create_task(stop.now.wait())
     await asyncio.wait(

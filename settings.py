@@ -1,7 +1,7 @@
-"""Every setting of Viva: one typed object, read from the environment and ``.env``.
+"""All settings of Viva: one typed object, read from the environment and ``.env``.
 
-A vendor declares its settings in its file of :mod:`pipeline.vendors`; :class:`Settings` has them
-all.
+A vendor declares its settings in its module of :mod:`pipeline.vendors`; :class:`Settings` combines
+them all.
 """
 
 import errno
@@ -26,11 +26,11 @@ ENV_FILE = Path(".env")
 
 
 class SettingsError(Exception):
-    """A setting cannot be used; the text names it, its value and what is allowed.
+    """A setting is invalid; the message names it, its value and what is allowed.
 
     Parameters:
-        message: The text: a line a setting.
-        names: The settings' names as fields, where each is of no use whatever the others are.
+        message: The message, one line per setting.
+        names: Field names of settings that are invalid by themselves.
     """
 
     def __init__(self, message: str, *, names: Sequence[str] = ()) -> None:
@@ -39,9 +39,9 @@ class SettingsError(Exception):
 
 
 class ServerSettings(BaseSettings):
-    """The settings that belong to no vendor; :class:`Settings` has these and the vendors'.
+    """The settings that belong to no vendor; :class:`Settings` adds the vendors'.
 
-    Field names in capitals are the environment's names. Times are in seconds.
+    The upper-case field names are the names of the environment variables. Times are in seconds.
     """
 
     model_config = SettingsConfigDict(
@@ -53,9 +53,9 @@ class ServerSettings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="How much is logged."
+        "INFO", description="Lowest level that is logged."
     )
 
     knowledge: Path | None = Field(
@@ -64,23 +64,23 @@ class ServerSettings(BaseSettings):
         "(.json). Empty: the bundled CV.",
     )
 
-    data_dir: Path = Field(Path("data"), description="Where what must last is written.")
+    data_dir: Path = Field(Path("data"), description="Directory for persistent data.")
 
     stt: RecordedText = Field(
         "auto", description="Speech to text: a vendor's name; see `viva vendors`."
     )
-    brain: RecordedText = Field("auto", description="Who decides each turn; see `viva vendors`.")
+    brain: RecordedText = Field("auto", description="What decides each turn; see `viva vendors`.")
     tts: RecordedText = Field("auto", description="Text to speech; see `viva vendors`.")
     vad: RecordedText = Field("auto", description="Voice activity; see `viva vendors`.")
 
     vad_start_secs: Positive = Field(0.096, description="Speech this long starts a turn.")
-    vad_stop_secs: Positive = Field(0.2, description="Silence this long stops the speech.")
+    vad_stop_secs: Positive = Field(0.2, description="Silence this long ends the speech.")
     vad_threshold: float = Field(
-        0.5, gt=0, lt=1, description="Probability from which a window counts as speech."
+        0.5, gt=0, lt=1, description="Probability at which a window counts as speech."
     )
     end_of_turn_wait_secs: Positive = Field(
         0.9,
-        description="Wait this long after speech that sounded unfinished before answering it.",
+        description="Wait this long after speech that sounds unfinished before answering it.",
     )
     barge_in: Literal["duck", "instant"] = Field(
         "duck",
@@ -88,32 +88,32 @@ class ServerSettings(BaseSettings):
         "instant: stop it at once.",
     )
     barge_in_confirm_secs: Positive = Field(
-        0.8, description="Speech this long over the voice stops it, whatever was said."
+        0.8, description="Speech this long over the voice stops it, whatever the words are."
     )
 
     preemptive: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Begin answers before it is certain that the caller has finished; "
-        "auto: with a brain in the cloud.",
+        description="Start answers before it is certain that the caller has finished; "
+        "auto: with a cloud brain.",
     )
     preemptive_waste: float = Field(
-        0.25, ge=0, le=1, description="Share of the tokens that answers begun too early may waste."
+        0.25, ge=0, le=1, description="Share of tokens that discarded early answers may waste."
     )
 
     call_secs: Positive = Field(120.0, description="Longest call.")
-    wind_down_secs: Positive = Field(10.0, description="Say so this long before the call's end.")
-    silence_prompt_secs: Positive = Field(8.0, description="Ask a silent caller once after this.")
-    silence_end_secs: Positive = Field(8.0, description="End the call this long after asking.")
-    workers: int = Field(1, ge=1, le=256, description="Processes that take calls, on one port.")
+    wind_down_secs: Positive = Field(10.0, description="Warn this long before the limit.")
+    silence_prompt_secs: Positive = Field(8.0, description="Prompt a silent caller after this.")
+    silence_end_secs: Positive = Field(8.0, description="End the call this long after the prompt.")
+    workers: int = Field(1, ge=1, le=256, description="Worker processes, sharing one port.")
     max_calls: int = Field(
         0,
         ge=0,
-        description="Most calls at once in a process; 0: as many as MAX_LAG_SECS lets it take.",
+        description="Most concurrent calls in a process; 0: as many as MAX_LAG_SECS allows.",
     )
     max_lag_secs: Positive = Field(
         0.25,
-        description="A process whose event loop is later than this, or whose engines let work "
-        "wait for longer (p99 over 10 s), takes no further calls.",
+        description="A process whose event loop is later than this, or whose engines keep work "
+        "waiting longer (p99 over 10 s), accepts no further calls.",
     )
 
     database_url: str = Field(
@@ -122,46 +122,46 @@ class ServerSettings(BaseSettings):
         "empty: SQLite in DATA_DIR.",
     )
     transcript_days: int = Field(
-        90, ge=0, description="Days that what was said is kept; 0 keeps it for good."
+        90, ge=0, description="Days that transcripts are kept; 0 keeps them indefinitely."
     )
     record: Literal["off", "calls", "all"] = Field(
         "off",
         description="Which calls are recorded in DATA_DIR/recordings. calls: those whose caller "
-        "agrees when the page asks; all: every call, which the page says first.",
+        "consents when the page asks; all: every call, which the page announces.",
     )
     recording_days: int = Field(
-        30, ge=0, description="Days that recordings are kept; 0 keeps them for good."
+        30, ge=0, description="Days that recordings are kept; 0 keeps them indefinitely."
     )
     daily_spend_cap_usd: Decimal | None = Field(
-        None, ge=0, description="Most that all calls of a day (UTC) may cost; empty: no cap."
+        None, ge=0, description="Spend cap for all calls of a day (UTC); empty: no cap."
     )
     call_spend_cap_usd: Decimal | None = Field(
-        None, ge=0, description="Most that one call may cost; empty: what it can cost at worst."
+        None, ge=0, description="Spend cap for one call; empty: its worst-case cost."
     )
     calls_per_caller_per_day: int = Field(
-        0, ge=0, description="Calls that one caller may make in a day (UTC); 0: any number."
+        0, ge=0, description="Calls that one caller may make in a day (UTC); 0: no limit."
     )
 
     auth: Literal["link", "off"] = Field(
         "link",
-        description="link: callers sign in by a link that is sent to them; off: anybody may call, "
-        "on loopback only.",
+        description="link: callers sign in by a link sent to them; off: anyone may call, on "
+        "loopback only.",
     )
     public_url: str = Field(
         "", description="The address that callers open, such as https://viva.example.com."
     )
     allow: str = Field(
         "",
-        description="Who may sign in: addresses and domains (@example.com) with commas between "
-        "them; `viva accounts` adds to them.",
+        description="Who may sign in: addresses and domains (@example.com), separated by commas; "
+        "`viva accounts` adds to them.",
     )
     admins: str = Field(
-        "", description="Addresses, with commas between them, that see every call and report."
+        "", description="Addresses, separated by commas, that see every call and report."
     )
     session_days: Positive = Field(30, description="Days that a browser stays signed in.")
     trusted_proxies: str = Field(
         "",
-        description="Networks, such as 10.0.0.0/8, whose X-Forwarded-For and -Proto are believed.",
+        description="Networks, such as 10.0.0.0/8, whose X-Forwarded-For and -Proto are trusted.",
     )
 
     mail_from: str = Field("Viva <viva@localhost>", description="Sender of Viva's mail.")
@@ -169,46 +169,46 @@ class ServerSettings(BaseSettings):
         None,
         description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…:465.",
     )
-    resend_api_key: SecretStr | None = Field(None, description="Key of Resend, to send mail by.")
+    resend_api_key: SecretStr | None = Field(None, description="Resend's API key, to send mail.")
     resend_base_url: str = Field("", description="Resend's address; empty: its cloud.")
     reports: Literal["on", "off"] = Field(
-        "on", description="Whether a report of each call is mailed to its caller and to ADMINS."
+        "on", description="Whether each call's report is mailed to its caller and to ADMINS."
     )
 
     metrics_token: SecretStr | None = Field(
-        None, description="Token that reads /metrics from elsewhere than loopback."
+        None, description="Token that allows reading /metrics from other machines."
     )
     otel_exporter_otlp_endpoint: str = Field(
-        "", description="Where OpenTelemetry traces go (OTLP over HTTP); empty: nowhere."
+        "", description="Destination of OpenTelemetry traces (OTLP over HTTP); empty: none."
     )
-    log_format: Literal["text", "json"] = Field("text", description="How logs are written.")
+    log_format: Literal["text", "json"] = Field("text", description="Format of the logs.")
 
     first_token_timeout_secs: Positive = Field(
-        3.0, description="Longest wait for a brain's first token, tried twice."
+        3.0, description="Time limit for a brain's first token, tried twice."
     )
-    decision_timeout_secs: Positive = Field(12.0, description="Longest whole decision.")
+    decision_timeout_secs: Positive = Field(12.0, description="Time limit for a whole decision.")
     first_audio_timeout_secs: Positive = Field(
-        3.0, description="A cloud's voice that owes audio and sends none for so long has failed."
+        3.0, description="A cloud voice that sends no audio for this long has failed."
     )
     transcript_timeout_secs: Positive = Field(
-        3.0, description="Longest wait for the transcript of speech that has stopped."
+        3.0, description="Longest wait for the transcript after speech has stopped."
     )
     page_timeout_secs: Positive = Field(
-        5.0, description="A page that reads nothing for this long ends its call."
+        5.0, description="End the call of a page that receives nothing for this long."
     )
     rtvi_origins: str = Field(
         "",
-        description="Other sites whose pages may call by /rtvi: their origins, such as "
-        "https://example.com, with commas between them; * for any.",
+        description="Origins of other sites that may call by /rtvi, such as https://example.com, "
+        "separated by commas; * for any.",
     )
     drain_secs: float = Field(
         30.0,
         ge=0,
         validation_alias=AliasChoices("drain_secs", "drain_s"),
-        description="After SIGTERM, time for open calls to come to their own end.",
+        description="After SIGTERM, time for open calls to end by themselves.",
     )
     shutdown_secs: Positive = Field(
-        5.0, description="Time for open calls to end politely, after that or Ctrl-C."
+        5.0, description="After that, or after Ctrl-C, time for open calls to end with a farewell."
     )
 
     @classmethod
@@ -216,7 +216,7 @@ class ServerSettings(BaseSettings):
         """The settings of this process, with overrides by field name.
 
         Raises:
-            SettingsError: A setting has a value it may not have.
+            SettingsError: A setting is invalid.
         """
         try:
             _check_env_file()
@@ -234,14 +234,14 @@ class ServerSettings(BaseSettings):
             raise SettingsError(f".env cannot be read: {reason}.") from None
 
     def of(self, declared: type[Declared]) -> Declared:
-        """These settings, typed as a vendor's file declares them.
+        """These settings, typed as a vendor's module declares them.
 
         Raises:
-            TypeError: No vendor that is found declares them.
+            TypeError: No known vendor declares them.
         """
         own: object = self
         if not isinstance(own, declared):
-            raise TypeError(f"{declared.__name__} are the settings of no vendor")
+            raise TypeError(f"no vendor declares the settings {declared.__name__}")
         return own
 
 
@@ -266,9 +266,9 @@ def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
     """The class of all settings: the server's, and those that vendors declare.
 
     Args:
-        declared: The vendors' classes; one that several share may occur several times.
+        declared: The vendors' classes; duplicates are allowed, since vendors may share one.
     """
-    # The last base's fields come first.
+    # The fields of the last base come first.
     own = dict.fromkeys(one for one in declared if one is not VendorSettings)
     bases: Any = (*reversed(own), ServerSettings)
     made: type[ServerSettings] = create_model(
@@ -277,7 +277,7 @@ def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
     return made
 
 
-_ALL = """All settings of one server; a vendor's own are typed by :meth:`ServerSettings.of`."""
+_ALL = """All settings of one server; :meth:`ServerSettings.of` gives a vendor's, typed."""
 
 if TYPE_CHECKING:
     Settings: TypeAlias = ServerSettings
@@ -286,13 +286,13 @@ else:
 
 
 def may_be_recorded(field: FieldInfo) -> bool:
-    """Whether recordings may hold the text of a setting: it is no secret, address or path."""
+    """Whether recordings may contain a setting's text: it is not a secret, an address or a path."""
     return any(isinstance(mark, MayBeRecorded) for mark in field.metadata)
 
 
 def example(settings: type[ServerSettings] = Settings) -> str:
     """The text of ``.env.example``: each setting with its default and meaning."""
-    lines = ["# Every setting with its default. Copy to .env and uncomment what you change.", ""]
+    lines = ["# All settings with their defaults. Copy to .env and uncomment what you change.", ""]
     for name, field in _in_order(settings):
         allowed = get_args(field.annotation)
         choices = (
@@ -306,7 +306,7 @@ def example(settings: type[ServerSettings] = Settings) -> str:
 
 
 def _in_order(settings: type[ServerSettings]) -> Iterator[tuple[str, FieldInfo]]:
-    """The fields: those of vendors after the settings by which vendors are chosen."""
+    """The fields in order: vendors' settings follow those that choose vendors."""
     fields, own = settings.model_fields, ServerSettings.model_fields
     for name in own:
         yield name, fields[name]

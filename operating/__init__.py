@@ -1,1 +1,1 @@
-"""What operators watch: health, metrics, traces, logs."""
+"""Operations: health, metrics, traces, logs, the call log's pages, and several workers."""

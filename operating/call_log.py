@@ -1,4 +1,4 @@
-"""The pages of the call log, and the JSON and CSV behind them; for admins."""
+"""The call log's pages for admins, and the JSON and CSV behind them."""
 
 import asyncio
 import csv
@@ -25,13 +25,13 @@ from ledger.store.database import Database, DatabaseError
 WEB = Path(__file__).parents[1] / "web"
 
 DEFAULT_LIMIT = 50
-"""Calls in a page of the log when nobody says how many."""
+"""Default page size of the log."""
 
 MAX_LIMIT = 200
-"""Most calls in a page of the log."""
+"""Largest page size of the log."""
 
 QUERIES_AT_ONCE = 2
-"""Most threads that read the log; the others of the pool are for those who write it."""
+"""Threads that read the log; the other threads of the pool belong to writers."""
 
 SIGN_IN = "/sign-in"
 
@@ -43,7 +43,7 @@ CSV_COLUMNS = (
     *("escalations", "interruptions", "e2e_p50", "stt", "brain", "tts"),
     *("stt_cost", "brain_cost", "tts_cost", "cost"),
 )
-"""Columns of ``/calls.csv``: names as in the tables, times ISO 8601 UTC, costs micro-dollars."""
+"""Columns of ``/calls.csv``: named as in the tables; times ISO 8601 UTC, costs in micro-dollars."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Found = TypeVar("Found")
@@ -54,9 +54,9 @@ class CallLog:
 
     Parameters:
         database: The ledger.
-        caller: Who makes a request; ``None`` for nobody who is known.
-        recordings: The folder of recordings.
-        clock: Unix seconds; the present when not given.
+        caller: Identifies who makes a request; ``None`` if they must sign in first.
+        recordings: Directory of recordings.
+        clock: Returns Unix seconds; the system clock by default.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CallLog:
         router.add_get("/calls/{id}/audio", self._data(self._audio))
         router.add_get("/calls/{id}", self._page(self._call))
 
-    # Who may see it.
+    # Access.
 
     def _page(self, handler: Handler) -> Handler:
         async def for_admins(request: web.Request) -> web.StreamResponse:
@@ -104,9 +104,9 @@ class CallLog:
             try:
                 caller = await self._caller(request)
                 if caller is None:
-                    return _error(401, f"You are not signed in; {SIGN_IN} is where to.")
+                    return _error(401, f"You are not signed in; sign in at {SIGN_IN}.")
                 if not caller.admin:
-                    return _error(403, "The log of calls is for admins; ADMINS names them.")
+                    return _error(403, "The call log is for admins, the addresses in ADMINS.")
                 return await handler(request)
             except FilterError as error:
                 return _error(400, str(error))
@@ -172,7 +172,7 @@ class CallLog:
     # One call.
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
-        """The page says itself what is wrong with an id; a program is told by the status."""
+        """The page itself explains an invalid id; programs get the status."""
         status = 200
         try:
             id = call_id(request.match_info["id"])
@@ -189,7 +189,7 @@ class CallLog:
     async def _audio(self, request: web.Request) -> web.StreamResponse:
         id = call_id(request.match_info["id"])
         sound = await self._sound.answer(request, id)
-        return sound or _error(404, f"There is no recording of the call {id}.")
+        return sound or _error(404, f"There is no recording of call {id}.")
 
     async def _read(self, query: Callable[[Session], Found]) -> Found:
         def read() -> Found:
@@ -207,9 +207,9 @@ def _fields(request: web.Request, allowed: tuple[str, ...]) -> dict[str, str]:
     query = request.query
     for name in query:
         if name not in allowed:
-            raise FilterError(f"{name[:40]!r} is no field; allowed: {', '.join(allowed)}.")
+            raise FilterError(f"{name[:40]!r} is not a field; allowed: {', '.join(allowed)}.")
         if len(query.getall(name)) > 1:
-            raise FilterError(f"{name} is given {len(query.getall(name))} times; once is allowed.")
+            raise FilterError(f"{name} is given {len(query.getall(name))} times; allowed: once.")
     return dict(query)
 
 
@@ -222,8 +222,8 @@ def _error(status: int, text: str) -> web.Response:
 
 
 def _unreadable(error: Exception) -> str:
-    logger.opt(exception=error).error("the call log cannot be read")
-    return "The ledger cannot be read just now; the server's log says why. Try again in a minute."
+    logger.opt(exception=error).error("cannot read the call log")
+    return "The ledger is temporarily unavailable; see the server's log. Try again in a minute."
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
@@ -241,6 +241,6 @@ def _csv_row(call: dict[str, Any]) -> list[Any]:
 
 
 def _inert(value: Any) -> Any:
-    """A text that a spreadsheet takes for a formula is made one that it does not."""
+    """Escape a text that a spreadsheet would run as a formula."""
     formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{value}" if formula else value

@@ -1,4 +1,4 @@
-"""Where Prometheus reads the metrics, and who may."""
+"""Serves ``/metrics`` to Prometheus, with access control."""
 
 import asyncio
 import hmac
@@ -13,19 +13,19 @@ from operating.gauges import Gauges
 from operating.supervisor.peer_metrics import PeerMetrics
 
 _FORWARDED = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
-"""Headers by which a proxy says that it asks for somebody else."""
+"""Headers that a proxy adds."""
 
 _NO_STORE = {hdrs.CACHE_CONTROL: "no-store"}
 
 
 class Exposition:
-    """``GET /metrics``: for whoever is on this machine, or has the token.
+    """``GET /metrics``: for clients on this machine, or with the token.
 
     Parameters:
         registry: The metrics.
-        gauges: Those of them that are read first.
-        token: Who has it may read from anywhere; ``None``: nobody may from elsewhere.
-        peers: The server's other workers, whose metrics are told too; ``None`` without any.
+        gauges: Gauges to read before each scrape.
+        token: Grants access from anywhere; ``None``: local access only.
+        peers: The server's other workers, whose metrics are included; ``None`` without any.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Exposition:
             registry = self._registry
             return encode(peers.merged(registry, others) if peers else registry)
 
-        # Writing a thousand lines takes milliseconds, which the calls' loop is not to wait.
+        # Writing a thousand lines takes milliseconds, so it happens off the event loop.
         text = await asyncio.to_thread(write)
         return web.Response(body=text, headers={**_NO_STORE, hdrs.CONTENT_TYPE: kind})
 
@@ -73,22 +73,22 @@ class Exposition:
         if not self._token:
             return web.Response(
                 status=403,
-                text="Metrics are read on the server's own machine. Set METRICS_TOKEN to read them "
-                "from elsewhere.\n",
+                text="Metrics can be read on the server's own machine. Set METRICS_TOKEN to read "
+                "them from elsewhere.\n",
                 headers=_NO_STORE,
             )
         return web.Response(
             status=401,
-            text="Send the server's METRICS_TOKEN: Authorization: Bearer TOKEN.\n",
+            text="Send METRICS_TOKEN as Authorization: Bearer TOKEN.\n",
             headers={**_NO_STORE, hdrs.WWW_AUTHENTICATE: 'Bearer realm="metrics"'},
         )
 
 
 def is_local(request: web.Request) -> bool:
-    """Whether a request was made on this machine for its own sake, and not passed on by a proxy.
+    """Whether a request originates on this machine, rather than coming through a proxy.
 
-    It must also have asked for this machine by a local name: a proxy that hides whom it asks for
-    hands on the name it was asked by, and so does a browser that was led here by a foreign page.
+    The ``Host`` must be a local name, too: a proxy that hides its client usually forwards the
+    original name, and so does a browser that a foreign page has led here by DNS rebinding.
     """
     peer = request.transport.get_extra_info("peername") if request.transport else None
     if not peer or any(name in request.headers for name in _FORWARDED):

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the present moment: the day's money, queues, the event loop."""
+"""Gauges read at scrape time: the daily budget, queues, the event loop."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _Gauge(Generic[T]):
-    """A value that is read before each scrape; none at all if it could not be."""
+    """A value read before each scrape; absent if it cannot be read."""
 
     def __init__(self, name: str, read: Callable[[], T], timeout_secs: float) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class _Gauge(Generic[T]):
         self._failed = False
 
     async def read(self) -> None:
-        """Read it; an old value is never told in place of one that cannot be read."""
+        """Read it. A failed reading clears the old value."""
         try:
             self.value = await self._reading.get()
             trouble = ""
@@ -37,22 +37,22 @@ class _Gauge(Generic[T]):
         if bool(trouble) != self._failed:
             self._failed = bool(trouble)
             if trouble:
-                logger.warning("no metrics of {}: {}", self.name, trouble)
+                logger.warning("cannot read the metrics of {}: {}", self.name, trouble)
 
 
 class Gauges(Collector):
-    """Gauges that are read when they are asked for, at most every few seconds.
+    """Gauges that are read when scraped, at most every few seconds.
 
-    What cannot be read is left out, and ``viva_reading_up`` is 0 for it.
+    A value that cannot be read is left out, and its ``viva_reading_up`` is 0.
 
     Parameters:
-        registry: Where they are registered.
-        lag: How late the event loop is.
-        pools: Gives the threads of the engines in this process.
-        taking: Whether a further call would be taken.
+        registry: The registry to add them to.
+        lag: Lateness of the event loop.
+        pools: Returns the thread pools of this process's engines.
+        taking: Whether another call would be accepted.
         loaded: Whether the models are loaded.
-        money: Gives the day's money; it may block.
-        queues: Give how much waits in each queue, by the queue's name; they may block.
+        money: Returns the daily budget; may block.
+        queues: Return the length of each queue, by its name; may block.
         timeout_secs: Longest that a scrape waits for any of them.
     """
 
@@ -76,18 +76,18 @@ class Gauges(Collector):
         registry.register(self)
 
     async def read(self) -> None:
-        """Read all of them, side by side; it never raises."""
+        """Read all of them concurrently; never raises."""
         readings = [queue.read() for queue in self._queues]
         if self._money is not None:
             readings.append(self._money.read())
         await asyncio.gather(*readings)
 
     def describe(self) -> Iterator[Metric]:
-        """What there can be, though nothing has been read yet."""
+        """Declare all gauges, read or not."""
         return iter(self._families().values())
 
     def collect(self) -> Iterator[Metric]:
-        """What was read last."""
+        """The values read last."""
         families = self._families()
         lag, up = families["lag"], families["up"]
         if self._lag is not None:
@@ -119,20 +119,18 @@ class Gauges(Collector):
             return GaugeMetricFamily(f"viva_{name}", text, labels=labels)
 
         return {
-            "lag": family(
-                "event_loop_lag_seconds", "How late the event loop runs what is due.", "quantile"
-            ),
+            "lag": family("event_loop_lag_seconds", "Lateness of the event loop.", "quantile"),
             "wait": family(
                 "engine_wait_seconds",
-                "How long work waits for a free thread of an engine.",
+                "How long work waits for a thread of an engine.",
                 "engine",
                 "quantile",
             ),
-            "taking": family("taking_calls", "Whether a further call would be taken, 1 or 0."),
+            "taking": family("taking_calls", "Whether another call would be accepted, 1 or 0."),
             "loaded": family("models_loaded", "Whether the models are loaded, 1 or 0."),
-            "spent": family("day_spent_dollars", "What all calls of the day (UTC) have cost."),
-            "held": family("day_held_dollars", "What open calls may still cost."),
-            "cap": family("day_cap_dollars", "Most that the day's calls may cost."),
-            "queues": family("queue_depth", "How much waits in a queue.", "queue"),
+            "spent": family("day_spent_dollars", "Cost of all calls of the day (UTC) so far."),
+            "held": family("day_held_dollars", "Reserved for open calls."),
+            "cap": family("day_cap_dollars", "Daily spend cap."),
+            "queues": family("queue_depth", "Length of a queue.", "queue"),
             "up": family("reading_up", "Whether a value could be read, 1 or 0.", "reading"),
         }

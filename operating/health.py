@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can take calls."""
+"""Liveness and readiness endpoints."""
 
 from collections.abc import Callable
 
@@ -8,28 +8,28 @@ from loguru import logger
 from operating.reading import Reading
 
 DATABASE_TIMEOUT_SECS = 2.0
-"""Longest that the database may take to answer."""
+"""Time limit for the database's response."""
 
 DATABASE_FRESH_SECS = 1.0
-"""How long its answer is good for, however often ``/readyz`` is asked."""
+"""How long that response is cached, however often ``/readyz`` is requested."""
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Health:
-    """``/healthz`` for whoever restarts processes, ``/readyz`` for whoever sends them callers.
+    """``/healthz`` for liveness, ``/readyz`` for readiness.
 
-    The first answers 200 as long as the process can answer at all: a process whose database is away
-    is of no use to callers, and no better for being restarted.
+    Liveness is 200 as long as the process responds at all: restarting it would not mend a database
+    that is down.
 
     Parameters:
-        calls: How many calls are open.
+        calls: Returns the number of open calls.
         loaded: Whether the models are loaded.
-        draining: Whether the server is being stopped.
-        database: Asks the database anything; it may block, and raises if there is no answer.
-            ``None`` if calls need none.
-        overload: Why the process has no room for a further call, in words; empty if it has.
-        timeout_secs: Longest that the database may take.
+        draining: Whether the server is shutting down.
+        database: Queries the database; may block, and raises if it is down. ``None`` if calls
+            need no database.
+        overload: Why another call would be refused, in words; empty if it would not.
+        timeout_secs: Time limit for the database.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Health:
         app.router.add_get("/readyz", self._readyz)
 
     async def reasons(self) -> dict[str, str]:
-        """What keeps calls from being taken: in words, by what it is; empty if nothing does."""
+        """Why calls are not accepted, by cause, in words; empty if they are."""
         reasons = {}
         if not self._loaded():
             reasons["models"] = "The models are not loaded."
         if self._draining():
-            reasons["draining"] = "The server is being stopped."
+            reasons["draining"] = "The server is shutting down."
         if trouble := self._overload():
             reasons["overload"] = trouble
         if trouble := await self._ask_database():
@@ -82,7 +82,7 @@ class Health:
         )
 
     async def _ask_database(self) -> str:
-        """Why the database is of no use; the log alone is told more than anybody may know."""
+        """Why the database is unavailable, in public words; the details go to the log."""
         trouble = detail = ""
         if self._database is not None:
             try:
@@ -90,12 +90,12 @@ class Health:
             except TimeoutError:
                 trouble = f"The database did not answer within {self._database.timeout_secs:g} s."
             except Exception as error:
-                trouble = "The database cannot be used."
+                trouble = "The database is unavailable."
                 detail = f" {type(error).__name__}: {error}"
         if trouble != self._database_trouble:
             self._database_trouble = trouble
             if trouble:
-                logger.error("no calls are taken: {}{}", trouble, detail)
+                logger.error("not ready: {}{}", trouble, detail)
             else:
-                logger.info("the database answers again")
+                logger.info("the database is available again")
         return trouble

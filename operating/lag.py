@@ -1,4 +1,4 @@
-"""How late the event loop is: the first thing to go wrong when a process has too many calls."""
+"""Lateness of the event loop, the first sign of too many calls in one process."""
 
 import asyncio
 import time
@@ -12,16 +12,16 @@ INTERVAL_SECS = 0.1
 
 
 class EventLoopLag(Lateness):
-    """Samples how late a timer of the running event loop fires, over a sliding window.
+    """Samples how late the running loop's timers fire. Quantiles over a sliding window.
 
-    While the loop is held up, no timer fires, so that one long stall would count as one sample. The
-    samples that it swallowed are therefore filled in: a stall of a second is in the window as all
+    No timer fires while the loop is blocked, so a long stall would count as one sample. The missed
+    samples are filled in: a stall of one second counts as all the timers it delayed.
     the timers that were late because of it.
 
     Parameters:
-        interval_secs: How often a sample is taken.
-        window_secs: How far back the quantiles look; it bounds the samples kept.
-        clock: Seconds that only go up; ``time.monotonic`` by default.
+        interval_secs: Sampling interval.
+        window_secs: Length of the window; bounds the samples kept.
+        clock: A monotonic clock in seconds; ``time.monotonic`` by default.
     """
 
     def __init__(
@@ -38,22 +38,22 @@ class EventLoopLag(Lateness):
         self._due = 0.0
 
     def start(self) -> None:
-        """Begin to sample the running loop."""
+        """Start sampling the running loop."""
         if self._timer is None:
             self._wait()
 
     def close(self) -> None:
-        """Stop sampling; the quantiles stay as they are."""
+        """Stop sampling; the samples are kept."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def forget(self) -> None:
-        """Drop the samples: what held the loop up is over, and will not come again."""
+        """Drop the samples, after a stall that will not come back, such as loading models."""
         self._samples.clear()
 
     def quantile(self, share: float) -> float:
-        """Lateness in seconds that a share of the window's samples, 0 to 1, does not exceed."""
+        """A quantile, 0 to 1, of the lateness in the window, in seconds."""
         return quantile(self._samples, share)
 
     def _wait(self) -> None:

@@ -1,4 +1,4 @@
-"""How the process logs: every library into one stream, by call and turn, and nothing personal."""
+"""Logging: one stream for all libraries, tagged with call and turn, and free of personal data."""
 
 import json
 import logging
@@ -17,42 +17,42 @@ if TYPE_CHECKING:
     from loguru import Message, Record
 
 FLOORS = {
-    "aiohttp.access": logging.WARNING,  # INFO: a line a request, with where its caller is
-    "alembic": logging.WARNING,  # INFO: what it is connected to, at each start
+    "aiohttp.access": logging.WARNING,  # INFO: a line per request, with the client's address
+    "alembic": logging.WARNING,  # INFO: connection details at each start
     "anthropic": logging.INFO,  # DEBUG: whole prompts
     "asyncio": logging.INFO,
     "faster_whisper": logging.WARNING,
     "httpcore": logging.INFO,  # DEBUG: headers
-    "httpx": logging.WARNING,  # INFO: a line a request
+    "httpx": logging.WARNING,  # INFO: a line per request
     "openai": logging.INFO,  # DEBUG: whole prompts
     "opentelemetry": logging.WARNING,
-    "sqlalchemy": logging.WARNING,  # INFO: every statement with what it was given
-    "urllib3": logging.INFO,  # DEBUG: addresses with what is asked of them
-    "websockets": logging.INFO,  # DEBUG: keys and voices
+    "sqlalchemy": logging.WARNING,  # INFO: every statement with its parameters
+    "urllib3": logging.INFO,  # DEBUG: URLs with their queries
+    "websockets": logging.INFO,  # DEBUG: keys and audio
 }
-"""Libraries that may not say more than this, whatever ``LOG_LEVEL`` is, and what they would say."""
+"""Lowest level of each library, whatever ``LOG_LEVEL`` is, and what a lower one would reveal."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-"""What would end a line, or move a terminal's cursor."""
+"""Characters that would end a line or control a terminal."""
 
 _CONTROL_IN_LINES = re.compile(
     r"\x1b(?!\[[\d;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029]"
 )
-"""The same in what has several lines, and colours."""
+"""The same for text with several lines and colours."""
 
 _BRACKETS = re.compile(r"\[.*\]", re.DOTALL)
 
 
 def setup(settings: Settings, stream: TextIO | None = None) -> None:
-    """Log to one stream from now on, whoever logs in this process, by loguru or by ``logging``.
+    """Send all logs of this process, by loguru or ``logging``, to one stream.
 
-    A line has the ids of the call and the turn that it was written in, where the code around it ran
-    under ``logger.contextualize(call=…, turn=…)``. The turn may be a callable without arguments: it
-    is asked for each line, so that tasks begun in one turn tell of the one they are in.
+    A line carries the ids of its call and turn if the code runs under
+    ``logger.contextualize(call=…, turn=…)``. The turn may be a callable, evaluated for each line,
+    so that a task that outlives a turn logs the current one.
 
     Args:
-        settings: ``LOG_LEVEL``, ``LOG_FORMAT``, and the secrets that are taken out of each line.
-        stream: Where to; standard error by default.
+        settings: ``LOG_LEVEL``, ``LOG_FORMAT``, and the secrets to redact.
+        stream: Output; standard error by default.
     """
     out = stream or sys.stderr
     lines = _Lines(Redaction.from_settings(settings))
@@ -78,7 +78,7 @@ def setup(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 class _Intercept(logging.Handler):
-    """Hands on to loguru what libraries log by ``logging``."""
+    """Forwards records of the ``logging`` module to loguru."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -88,7 +88,7 @@ class _Intercept(logging.Handler):
         try:
             message = record.getMessage()
         except Exception:
-            message = str(record.msg)  # its arguments do not fit it
+            message = str(record.msg)  # its arguments do not match its format
 
         def place(ours: "Record") -> None:
             ours["name"] = record.name
@@ -99,13 +99,13 @@ class _Intercept(logging.Handler):
 
 
 class _Lines:
-    """How a line is written: what is in it is redacted first, and can then not pass for a line."""
+    """Formats lines. The content is redacted, and cannot be mistaken for further lines."""
 
     def __init__(self, redact: Redaction) -> None:
         self._redact = redact
 
     def format(self, record: "Record") -> str:
-        """What loguru is to write of a record: a line, and after it the exception, if any."""
+        """Loguru's format of a record: a line, then the exception, if any."""
         extra = record["extra"]
         extra["_said"] = said = self._said(record)
         extra["_line"] = _CONTROL.sub(_visible, said)
@@ -118,7 +118,7 @@ class _Lines:
         )
 
     def as_text(self, message: "Message") -> str:
-        """A line, and the exception's lines set in, so that none of them looks like another."""
+        """A line, with the exception's lines indented so that none resembles a log line."""
         line, _, exception = str(message).partition("\n")
         exception = _CONTROL_IN_LINES.sub(_visible, self._redact(exception))
         return f"{line}\n{indent(exception, '    ')}"
@@ -138,7 +138,7 @@ class _Lines:
         return json.dumps(line, ensure_ascii=False) + "\n"
 
     def _said(self, record: "Record") -> str:
-        """The message; pipecat's has in brackets what was said, which only DEBUG may tell."""
+        """The message; pipecat puts what was said in brackets, which only DEBUG may show."""
         said = record["message"]
         loud = record["level"].no >= logging.INFO
         if loud and (record["name"] or "").startswith("pipecat."):
@@ -151,7 +151,7 @@ def _visible(found: "re.Match[str]") -> str:
 
 
 def _ids(record: "Record") -> dict[str, str | int]:
-    """The ids of the call and the turn, as far as there are any."""
+    """The ids of call and turn, where known."""
     ids: dict[str, str | int] = {}
     if call := record["extra"].get("call"):
         ids["call"] = str(call)

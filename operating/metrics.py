@@ -1,4 +1,4 @@
-"""What calls come to, for Prometheus: counted from the same records as the ledger's."""
+"""Prometheus metrics of calls, counted from the records that the ledger stores."""
 
 from collections import Counter as Tally
 from collections import OrderedDict
@@ -16,7 +16,7 @@ BUCKETS = (
     *(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
     *(1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0),
 )
-"""Of latencies, in seconds: finest about the 0.6 s within which an answer is to be heard."""
+"""Latency buckets in seconds, finest around the target of 0.6 s."""
 
 LATENCIES = {
     "transcription_delay": ("stt", "End of the caller's speech to its transcript."),
@@ -26,32 +26,32 @@ LATENCIES = {
     "tts_ttfb": ("tts", "First sentence to the first audio of it."),
     "e2e_latency": ("", "End of the caller's speech to the first audible sample of the answer."),
 }
-"""The latencies of a turn: the stage whose vendor they are told by, and what they are."""
+"""Latencies of a turn: the stage whose vendor labels it, and its meaning."""
 
 DECISIONS = ("respond", "escalate", "withdrawn", "none")
-"""What can become of a turn; ``none``: the call ended before it was decided."""
+"""Outcomes of a turn; ``none``: the call ended before a decision."""
 
 REFUSALS = ("capacity", "budget", "daily_calls", "shutdown")
-"""Why calls are not taken, of the reasons for which one can end."""
+"""Reasons for refusing a call, out of all reasons for ending one."""
 
 MAX_CALLS = 1024
-"""Calls that are kept in mind; past it the one that began first is taken to be over."""
+"""Limit on calls tracked; beyond it, the oldest is treated as ended."""
 
 MAX_TURNS = 256
-"""Turns of a call that are kept in mind; more of an older one is not counted."""
+"""Limit on turns tracked per call; later changes to older ones are not counted."""
 
 Amount = tuple[Counter, tuple[str, ...], str, float]
-"""A counter, its labels, what tells it from others of the turn, and how much there was."""
+"""A counter, its labels, a name unique within the turn, and the amount."""
 
 
 @dataclass(slots=True)
 class _Turn:
-    """What was counted of a turn.
+    """What has been counted of a turn.
 
     Parameters:
-        first: Its first record, whose vendors all of the turn is counted for.
-        last: Its last one, until it is counted how the turn came out.
-        most: The most that was recorded of each amount, which is what was counted.
+        first: Its first record, whose vendors the turn is attributed to.
+        last: Its latest record, until the outcome is counted.
+        most: The largest value seen of each amount, all of which has been counted.
     """
 
     first: TurnRecord
@@ -60,13 +60,13 @@ class _Turn:
 
 
 class Metrics:
-    """Keeps records of calls as Prometheus metrics, in a registry of its own.
+    """Counts call records in a Prometheus registry of its own.
 
-    The same turn may be recorded again. What it used and cost is counted at once, and from then on
-    what has been added to it. How it came out, and how long it took, is counted once: when a later
-    turn is recorded, or the call ends.
+    A turn may be recorded repeatedly. Usage and cost are counted at once, by the increase since the
+    previous record. Outcome and latencies are counted once: when a later turn is recorded, or when
+    the call ends.
 
-    No label holds anything of a caller's; each has as many values as there are vendors, stages,
+    Labels hold nothing of callers; their values are vendors, stages, decisions and reasons.
     decisions and reasons.
     """
 
@@ -78,16 +78,16 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"viva_{name}", text, labels, registry=registry)
 
-        Gauge("viva_calls_open", "Calls that are open.", registry=registry).set_function(
+        Gauge("viva_calls_open", "Open calls.", registry=registry).set_function(
             lambda: len(self._calls)
         )
-        self._ended = counter("calls", "Calls that have ended, by why.", "why")
-        self._refused = counter("calls_refused", "Calls that were not taken, by why.", "why")
-        self._turns = counter("turns", "Turns, by what became of them.", "decision")
+        self._ended = counter("calls", "Ended calls, by reason.", "why")
+        self._refused = counter("calls_refused", "Refused calls, by reason.", "why")
+        self._turns = counter("turns", "Turns, by outcome.", "decision")
         self._escalations = counter(
-            "escalations", "Questions that were handed to a human, by why.", "reason"
+            "escalations", "Questions handed to a person, by reason.", "reason"
         )
-        self._interruptions = counter("interruptions", "Answers that their callers cut short.")
+        self._interruptions = counter("interruptions", "Answers that callers interrupted.")
         self._latencies = {
             name: Histogram(
                 f"viva_{name}_seconds",
@@ -98,16 +98,16 @@ class Metrics:
             )
             for name, (stage, text) in LATENCIES.items()
         }
-        self._dollars = counter("spend_dollars", "What calls have cost.", "stage", "vendor")
-        self._tokens = counter("tokens", "Tokens, by what they were.", "vendor", "kind")
-        self._wasted = counter("wasted_tokens", "Tokens of answers begun too early.", "vendor")
-        self._characters = counter("characters", "Characters to be spoken.", "vendor")
-        self._audio = counter("audio_seconds", "Seconds of audio to be transcribed.", "vendor")
-        self._errors = counter("errors", "Troubles that stages had.", "stage", "vendor")
+        self._dollars = counter("spend_dollars", "Cost of calls.", "stage", "vendor")
+        self._tokens = counter("tokens", "Tokens, by kind.", "vendor", "kind")
+        self._wasted = counter("wasted_tokens", "Tokens of discarded early answers.", "vendor")
+        self._characters = counter("characters", "Characters sent to text to speech.", "vendor")
+        self._audio = counter("audio_seconds", "Seconds of audio sent to speech to text.", "vendor")
+        self._errors = counter("errors", "Errors of stages.", "stage", "vendor")
         self._failovers = counter(
-            "failovers", "Vendors that took over.", "stage", "failed", "vendor"
+            "failovers", "Failovers to a reserve vendor.", "stage", "failed", "vendor"
         )
-        for why in REASONS:  # so that the first of each is seen as a rise
+        for why in REASONS:  # start at 0, so that the first of each shows as a rise
             self._ended.labels(why)
         for why in REFUSALS:
             self._refused.labels(why)
@@ -117,13 +117,13 @@ class Metrics:
             self._escalations.labels(reason)
 
     def begun(self, call: CallRecord) -> None:
-        """A call has begun."""
+        """Count a call that begins."""
         self._calls.setdefault(call.id, {})
         if len(self._calls) > MAX_CALLS:
             self._end(next(iter(self._calls)), OTHER)
 
     def turn(self, record: TurnRecord) -> None:
-        """A turn is over, or more is known of one that is."""
+        """Count a turn, or an update of one."""
         turns = self._calls.get(record.call)
         if turns is None:
             return
@@ -147,11 +147,11 @@ class Metrics:
                 self._settle(earlier)
 
     def ended(self, call: CallRecord) -> None:
-        """A call has ended; its turns were all recorded before."""
+        """Count a call that has ended; all its turns were recorded before."""
         self._end(call.id, call.why)
 
     def refused(self, why: str) -> None:
-        """A call was not taken.
+        """Count a refused call.
 
         Args:
             why: A key of :data:`pipeline.call.REASONS`.
@@ -166,7 +166,7 @@ class Metrics:
             self._ended.labels(_reason(why)).inc()
 
     def _settle(self, turn: _Turn) -> None:
-        """Count how a turn came out, once."""
+        """Count the outcome and latencies of a turn, once."""
         record, turn.last = turn.last, None
         if record is None or record.number == 0:
             return
@@ -185,7 +185,7 @@ class Metrics:
                 (latency.labels(vendor) if stage else latency).observe(secs)
 
     def _amounts(self, first: TurnRecord, record: TurnRecord) -> Iterator[Amount]:
-        """What a turn has used and cost so far, and how often something went wrong in it."""
+        """Usage, cost and faults of a turn so far."""
         vendors = {stage: vendor_name(first.vendors.get(stage, "")) for stage in first.vendors}
         stt, brain, tts = (vendors.get(stage, OTHER) for stage in ("stt", "brain", "tts"))
         used, cost = record.used, record.cost

@@ -1,4 +1,4 @@
-"""A value that takes a while to read, such as one in the database, for whoever asks often."""
+"""A cached reading of a value that is slow to get, such as one from the database."""
 
 import asyncio
 import time
@@ -8,23 +8,23 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 FRESH_SECS = 5.0
-"""How long a value is given again before it is read anew."""
+"""How long a value is cached."""
 
 TIMEOUT_SECS = 2.0
-"""Longest that somebody waits for a value."""
+"""Longest wait for a value."""
 
 
 class Reading(Generic[T]):
-    """Reads a value in a thread: at most one reading at a time, and none while the last is fresh.
+    """Reads a value in a thread: one reading at a time, and none while the last is fresh.
 
-    So neither a database that hangs nor a client that asks a thousand times a second takes more
-    than one thread. That a reading failed is remembered as long as a value is.
+    So neither a hanging database nor a client with a thousand requests a second takes more than one
+    thread. Failures are cached just as long.
 
     Parameters:
-        read: Gives the value; it may block, and raise.
-        fresh_secs: How long a value is given again.
-        timeout_secs: Longest wait for it; the reading itself goes on.
-        clock: Seconds that only go up; ``time.monotonic`` by default.
+        read: Returns the value; may block and raise.
+        fresh_secs: How long a value is cached.
+        timeout_secs: Longest wait for it; the reading itself continues.
+        clock: A monotonic clock in seconds; ``time.monotonic`` by default.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Reading(Generic[T]):
         self._read_at = 0.0
 
     async def get(self) -> T:
-        """The value, as old as it may be.
+        """The value, possibly cached.
 
         Raises:
             TimeoutError: It could not be read in time.
-            Exception: Whatever reading it raised.
+            Exception: Raised by the reading.
         """
         reading = self._reading
         if reading is None or (
@@ -55,10 +55,10 @@ class Reading(Generic[T]):
         ):
             reading = self._reading = asyncio.create_task(asyncio.to_thread(self._read))
             reading.add_done_callback(self._done)
-        # On a timeout the thread goes on, and whoever asks next waits for the same reading.
+        # After a timeout the thread goes on; the next caller waits for the same reading.
         return await asyncio.wait_for(asyncio.shield(reading), self.timeout_secs)
 
     def _done(self, reading: "asyncio.Task[T]") -> None:
         self._read_at = self._clock()
         if not reading.cancelled():
-            reading.exception()  # it is raised to whoever asks, and nobody may
+            reading.exception()  # mark it as retrieved, since nobody may be waiting

@@ -1,4 +1,4 @@
-"""The last line of defence: what must not be in a log is taken out of it, whoever wrote it."""
+"""Redaction of logs: removes secrets and personal data, whichever library logged them."""
 
 import re
 from base64 import b64encode
@@ -10,26 +10,26 @@ from pydantic import SecretStr
 from settings import Settings
 
 MARK = "***"
-"""What stands in place of what was taken out."""
+"""Replaces redacted text."""
 
 MIN_SECRET_CHARS = 6
-"""A shorter secret is not looked for: it would be found in ordinary words."""
+"""Shorter secrets are not searched for: they would match ordinary words."""
 
 MAX_CHARS = 16_384
-"""What is longer is cut off."""
+"""Longer text is truncated."""
 
 _SLACK_CHARS = 2_048
-"""How far past the cut is looked, so that no half of a secret is left before it."""
+"""How far beyond the cut to search, so that no part of a secret is left before it."""
 
 _ASSIGNED = r"""['"]?\s*[:=,]\s*\(?(?:b(?=['"]))?['"]?"""
-"""What stands between the name of a header and its value, however a program writes them down."""
+"""Between a header's name and its value, in the notations that programs use."""
 
-# Each takes time in proportion to the text, whatever is in it: repeats are bounded, or go on to the
-# end of the text when what should close them is missing.
+# All patterns run in linear time on any text: repeats are bounded, or run to the end of the text if
+# their closing part is missing.
 _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), replacement)
     for pattern, replacement in (
-        # user:password@ in an address
+        # user:password@ in a URL
         (r"(://)[^\s/@:]{0,256}:[^\s/@]{1,256}@", rf"\1{MARK}@"),
         # Headers that hold credentials
         (
@@ -38,10 +38,10 @@ _PATTERNS = tuple(
         ),
         (rf"\b(cookie)({_ASSIGNED})[^\n'\"]+", rf"\1\2{MARK}"),
         (r"\b(bearer)\s[\w.~+/=-]{8,}", rf"\1 {MARK}"),
-        # Links that sign somebody in, and what gives access in any other link
+        # Sign-in links, and credentials in any other URL
         (r"(/sign-in/link[/?#])[^\s'\"<>]+", rf"\1{MARK}"),
         (r"([?&#;]\w{0,32}(?:token|key|code|secret|signature)=)[^\s&'\"<>]+", rf"\1{MARK}"),
-        # What a statement was given, the row that a database refused, what did not fit a model
+        # SQL parameters, a row that the database rejected, input that failed validation
         (r"\[parameters: .*?(\n\(Background|\Z)", rf"[parameters: {MARK}]\1"),
         (r"\b(DETAIL:)[^\n]+", rf"\1 {MARK}"),
         (r"\b(input_value=).*?(, input_type=|\Z)", rf"\1{MARK}\2"),
@@ -52,25 +52,25 @@ _PATTERNS = tuple(
 
 
 class Redaction:
-    """Takes out of texts what may be in no log: secrets, credentials, addresses of people.
+    """Removes secrets, credentials and e-mail addresses from text.
 
     Parameters:
-        secrets: Known secrets; they are found as they are, in an address and in base64.
+        secrets: Known secrets; found literally, URL-encoded and in base64.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets for form in _forms(secret)}
-        # The longest first, lest a part of one be found and the rest be left.
+        # Longest first, so that a secret containing another is removed whole.
         ordered = sorted(forms, key=lambda form: (-len(form), form))
         self._secrets = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Redaction":
-        """One that knows every secret of these settings, passwords in addresses included."""
+        """A redaction of every secret in the settings, passwords in URLs included."""
         return cls(_secrets_of(settings))
 
     def __call__(self, text: str) -> str:
-        """The text without what may be in no log, and without its end if it is very long."""
+        """The text, redacted and truncated."""
         left_out = len(text) - MAX_CHARS
         text = text[: MAX_CHARS + _SLACK_CHARS]
         if self._secrets is not None:

@@ -1,11 +1,11 @@
-"""A call's records as spans: their times, and their attributes by the GenAI conventions.
+"""Call records as OpenTelemetry spans, with attributes by the GenAI conventions.
 
 The names are those of https://github.com/open-telemetry/semantic-conventions-genai, which are still
-in development. What they call tokens that are written to a cache has changed since their last
-release, so it is given by both names; that ``speech_to_text`` and ``text_to_speech`` are operations
-is proposed there, and nothing else is. What they have no name for begins with ``viva.``.
+in development. Their name for tokens written to a cache has changed since the last release, so both
+names are set; the operations ``speech_to_text`` and ``text_to_speech`` are only proposed. What has
+no name there begins with ``viva.``.
 
-Nothing here is anything that was said, nor tells who said it.
+Spans contain nothing of what was said, and nothing that identifies a caller.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from conversation.records import CallRecord, StageCost, TurnRecord
 from operating.stage import stage_name, troubles, vendor_name
 
 OPERATIONS = {"stt": "speech_to_text", "brain": "chat", "tts": "text_to_speech"}
-"""What the conventions call the work of a stage."""
+"""The conventions' names for the stages' operations."""
 
 PROVIDERS = {"aura": "deepgram", "claude": "anthropic"}
-"""Whom the conventions name for a vendor that goes by another name in settings."""
+"""Provider names of vendors whose name in settings differs."""
 
 LATENCIES = (
     *("transcription_delay", "end_of_turn_delay", "llm_ttft", "llm_ttfs", "tts_ttfb"),
@@ -31,15 +31,15 @@ Attributes = dict[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one stage did in a turn.
+    """The work of one stage in a turn.
 
     Parameters:
         stage: ``stt``, ``brain`` or ``tts``.
         vendor: Its vendor's name in settings.
-        name: The span's name: the operation and the model.
+        name: Span name: operation and model.
         start: When it began, Unix seconds.
-        end: When its first result was there, Unix seconds; its start if none ever was.
-        failed: It had troubles, and no result.
+        end: When its first result arrived, Unix seconds; equal to the start without one.
+        failed: Whether it had errors and no result.
         attributes: The span's attributes.
     """
 
@@ -100,9 +100,9 @@ def of_failovers(record: TurnRecord) -> Iterator[Attributes]:
 
 
 def work(record: TurnRecord) -> Iterator[Work]:
-    """What each stage did in a turn, in the order in which they did it.
+    """The work of each stage in a turn, in order.
 
-    A stage that was not asked for anything, and had no trouble, is left out.
+    Stages without usage and errors are left out.
     """
     spoken = record.at
     ended = spoken + (record.end_of_turn_delay or 0.0)
@@ -148,7 +148,7 @@ def work(record: TurnRecord) -> Iterator[Work]:
 
 
 def end_of(record: TurnRecord) -> float:
-    """When the answer to a turn could first be heard, or its last stage was done: Unix seconds."""
+    """When the answer could first be heard, or the last stage was done, Unix seconds."""
     heard = record.at + (record.e2e_latency or 0.0)
     return max(
         [heard, record.at + (record.end_of_turn_delay or 0.0)] + [w.end for w in work(record)]
@@ -156,7 +156,7 @@ def end_of(record: TurnRecord) -> float:
 
 
 def _used(record: TurnRecord, stage: str) -> Attributes:
-    """What a stage was asked for, where it was asked for anything."""
+    """The usage of a stage, if any."""
     used = record.used
     if stage == "stt" and used.audio_seconds:
         return {"viva.audio_seconds": used.audio_seconds}
@@ -165,7 +165,7 @@ def _used(record: TurnRecord, stage: str) -> Attributes:
     prompt = used.input_tokens + used.cache_read_tokens + used.cache_write_tokens
     if stage == "brain" and prompt + used.output_tokens:
         return {
-            "gen_ai.usage.input_tokens": prompt,  # those of the cache included
+            "gen_ai.usage.input_tokens": prompt,  # includes cached tokens
             "gen_ai.usage.output_tokens": used.output_tokens,
             "gen_ai.usage.cache_read.input_tokens": used.cache_read_tokens,
             "gen_ai.usage.cache_write.input_tokens": used.cache_write_tokens,

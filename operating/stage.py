@@ -1,4 +1,4 @@
-"""What metrics and traces call stages and vendors: names from a list, never what somebody said."""
+"""Stage and vendor labels of metrics and traces, limited to known names."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from conversation.records import TurnRecord
 from pipeline.vendors import STAGES, VENDORS
 
 OTHER = "other"
-"""In place of a stage or vendor that is not on the list, so that the list stays short."""
+"""Stands for an unknown stage or vendor, so that the label values stay few."""
 
 KINDS = {vendor.name: vendor.kind for vendor in VENDORS}
-"""``embedded`` or ``cloud``, by the name of the vendor."""
+"""``embedded`` or ``cloud`` by vendor name."""
 
 _MARKS = (
     ("stt", ("STT", "SpeechToText")),
@@ -18,21 +18,21 @@ _MARKS = (
     ("brain", ("GroundedResponder",)),
     ("vad", ("VoiceActivity",)),
 )
-"""What the names of each stage's processors have in them."""
+"""Parts of processor names by which each stage is recognized."""
 
 
 def vendor_name(name: str) -> str:
-    """A vendor's name, as long as there is such a vendor."""
+    """A vendor label: the name if it is known."""
     return name if name in KINDS else OTHER
 
 
 def stage_name(name: str) -> str:
-    """A stage's name, as long as there is such a stage."""
+    """A stage label: the name if it is known."""
     return name if name in STAGES else OTHER
 
 
 def stage_of(error: str) -> str:
-    """The stage that a trouble was in, told by the processor that it begins with."""
+    """The stage of an error, by the processor name it begins with."""
     processor = error.partition(":")[0].strip()
     for stage, marks in _MARKS:
         if processor == stage or any(mark in processor for mark in marks):
@@ -41,12 +41,12 @@ def stage_of(error: str) -> str:
 
 
 def troubles(record: TurnRecord) -> Mapping[str, int]:
-    """How many troubles a turn had, by stage."""
+    """Number of a turn's errors by stage."""
     return Counter(map(stage_of, record.errors))
 
 
 def troubled(record: TurnRecord, stage: str) -> str:
-    """The vendor that had a turn's troubles in a stage: where another took over, the first."""
+    """The vendor of a stage's errors in a turn: after a failover, the one that failed first."""
     for failover in record.failovers:
         if failover.stage == stage:
             return vendor_name(failover.failed)

@@ -1,4 +1,4 @@
-"""How a process is asked to stop, and how soon."""
+"""Stop signals: whether to stop, and how soon."""
 
 import asyncio
 import signal
@@ -6,9 +6,9 @@ import sys
 
 
 class Stop:
-    """What signals ask: SIGTERM to stop once the calls are over, SIGINT soon, any further one now.
+    """SIGTERM stops once the calls are over, SIGINT soon, any further signal at once.
 
-    Past that, a signal does what it does to any process: it ends it.
+    After that, signals have their default effect and end the process.
     """
 
     def __init__(self) -> None:
@@ -18,13 +18,13 @@ class Stop:
         self._loop = asyncio.get_running_loop()
 
     def listen(self) -> None:
-        """Take the signals of this process."""
+        """Install the signal handlers."""
         if sys.platform != "win32":
             self._loop.add_signal_handler(signal.SIGTERM, self.ask, True)
             self._loop.add_signal_handler(signal.SIGINT, self.ask, False)
 
     def ask(self, patient: bool) -> None:
-        """Stop; ``patient``: when the calls are over, if this is the first time."""
+        """Request a stop. ``patient``, on the first request, waits for the calls to end."""
         if self.asked.is_set():
             self.now.set()
             self.forget()
@@ -33,7 +33,7 @@ class Stop:
             self.asked.set()
 
     def forget(self) -> None:
-        """Let signals do again what they do to any process."""
+        """Restore the default signal handlers."""
         if sys.platform != "win32":
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._loop.remove_signal_handler(number)

@@ -1,4 +1,4 @@
-"""Calls as OpenTelemetry traces: one a call, sent to a collector by a thread of their own."""
+"""Exports calls as OpenTelemetry traces, one per call, in a background thread."""
 
 import asyncio
 import logging
@@ -20,39 +20,39 @@ from settings import Settings
 from version import viva_version
 
 EXPORT_TIMEOUT_SECS = 5.0
-"""Longest that one batch may take to be sent, its retries included."""
+"""Time limit for sending one batch, retries included."""
 
 EXPORT_EVERY_SECS = 2.0
-"""How often spans are sent."""
+"""How often batches are sent."""
 
 FLUSH_TIMEOUT_SECS = 3.0
-"""Longest wait, at the end, for what has not been sent."""
+"""Longest wait at shutdown for pending spans."""
 
 MAX_SPANS = 4096
-"""Spans that wait to be sent; past it the oldest are dropped."""
+"""Limit on pending spans; beyond it the oldest are dropped."""
 
 BATCH_SPANS = 512
-"""Spans sent at once."""
+"""Batch size."""
 
 MAX_CALLS = 1024
-"""Open calls that are kept in mind; past it the one that began first is forgotten."""
+"""Limit on open calls tracked; beyond it the oldest is dropped."""
 
 MAX_TURNS = 256
-"""Turns kept of each; later ones are left out."""
+"""Limit on turns tracked per call; later ones are left out."""
 
-# It is said here, and once, that traces cannot be sent.
+# Export failures are logged here, once.
 logging.getLogger("opentelemetry.exporter.otlp").setLevel(logging.CRITICAL)
 
 
 class Traces:
-    """Keeps calls as traces: a ``call``, under it each ``turn``, under that what stages did.
+    """Exports calls as traces: a ``call`` span, its ``turn`` spans, and below them the stages.
 
-    A trace is made when its call has ended, for until then a turn may be recorded again. What
-    cannot be sent is dropped; no call waits for it.
+    A trace is written when its call has ended, since turns may be updated until then. Spans that
+    cannot be sent are dropped; no call waits for the exporter.
 
     Parameters:
-        exporter: Who sends spans; called in a thread.
-        where: Where to, for the log.
+        exporter: Sends spans; called in a thread.
+        where: Its destination, for the log.
     """
 
     def __init__(self, exporter: SpanExporter, *, where: str = "the collector") -> None:
@@ -74,13 +74,13 @@ class Traces:
     def from_settings(
         cls, settings: Settings, *, export_timeout_secs: float = EXPORT_TIMEOUT_SECS
     ) -> "Traces | None":
-        """Traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``; ``None`` if that is empty.
+        """Traces to ``OTEL_EXPORTER_OTLP_ENDPOINT``; ``None`` if unset.
 
-        The exporter itself reads the environment's ``OTEL_EXPORTER_OTLP_HEADERS`` and certificates.
+        The exporter reads ``OTEL_EXPORTER_OTLP_HEADERS`` and certificates from the environment.
 
         Args:
             settings: The settings.
-            export_timeout_secs: Longest that one batch may take to be sent, its retries included.
+            export_timeout_secs: Time limit for sending one batch, retries included.
         """
         address = settings.otel_exporter_otlp_endpoint
         if not address:
@@ -91,19 +91,19 @@ class Traces:
         return cls(OTLPSpanExporter(endpoint, timeout=export_timeout_secs), where=endpoint)
 
     def begun(self, call: CallRecord) -> None:
-        """A call has begun."""
+        """Track a call that begins."""
         self._calls.setdefault(call.id, {})
         if len(self._calls) > MAX_CALLS:
             self._calls.popitem(last=False)
 
     def turn(self, record: TurnRecord) -> None:
-        """A turn is over, or more is known of one that is."""
+        """Track a turn, or an update of one."""
         turns = self._calls.get(record.call)
         if turns is not None and (len(turns) < MAX_TURNS or record.number in turns):
             turns[record.number] = record
 
     def ended(self, call: CallRecord) -> None:
-        """A call has ended; its turns were all recorded before."""
+        """Export a call that has ended; all its turns were recorded before."""
         turns = self._calls.pop(call.id, None)
         if turns is not None:
             ordered = [turns[number] for number in sorted(turns) if number > 0]
@@ -112,26 +112,26 @@ class Traces:
             making.add_done_callback(self._making.discard)
 
     async def close(self, timeout_secs: float = FLUSH_TIMEOUT_SECS) -> bool:
-        """Send what is left, and stop.
+        """Flush pending spans, and stop.
 
         Args:
-            timeout_secs: Longest wait.
+            timeout_secs: Time limit.
 
         Returns:
-            Whether the exporter has been given everything in time; what it was not given is lost.
+            Whether the exporter received everything in time; the rest is lost.
         """
         await asyncio.gather(*self._making, return_exceptions=True)
-        # The SDK's own ways to stop and to flush wait as long as their exporter does.
+        # The SDK's own shutdown and flush wait for as long as the exporter does.
         stopping = threading.Thread(target=self._provider.shutdown, daemon=True)
         stopping.start()
         await asyncio.to_thread(stopping.join, timeout_secs)
         if stopping.is_alive():
-            logger.warning("the last traces were not sent within {:g} s", timeout_secs)
+            logger.warning("could not export the last traces within {:g} s", timeout_secs)
             self._exporter.shutdown()
         return not stopping.is_alive()
 
     async def _make(self, call: CallRecord, turns: Sequence[TurnRecord]) -> None:
-        """Make a call's spans, a turn at a time: all at once would hold up the other calls."""
+        """Create a call's spans one turn at a time, so as not to hold up other calls."""
         root = self._tracer.start_span(
             "call",
             Context(),
@@ -170,7 +170,7 @@ class Traces:
 
 
 class _Watched(SpanExporter):
-    """An exporter, of which it is said once when spans cannot be sent, and when they can again."""
+    """Wraps an exporter, and logs once when exporting starts to fail and when it works again."""
 
     def __init__(self, exporter: SpanExporter, where: str) -> None:
         self._exporter = exporter
@@ -184,9 +184,9 @@ class _Watched(SpanExporter):
             result, trouble = SpanExportResult.FAILURE, f": {type(error).__name__}: {error}"
         failing = result is not SpanExportResult.SUCCESS
         if failing and not self._failing:
-            logger.warning("traces are lost, as {} does not take them{}", self._where, trouble)
+            logger.warning("trace export to {} is failing, dropping traces{}", self._where, trouble)
         elif self._failing and not failing:
-            logger.info("traces are taken by {} again", self._where)
+            logger.info("trace export to {} is working again", self._where)
         self._failing = failing
         return result
 
@@ -195,7 +195,7 @@ class _Watched(SpanExporter):
 
 
 def _resource() -> Resource:
-    """What the traces are of; ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` have a say."""
+    """The resource; ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` take precedence."""
     ours = {"service.name": "viva", "service.version": viva_version()}
     return Resource.create().merge(Resource(ours)).merge(OTELResourceDetector().detect())
 

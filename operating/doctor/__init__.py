@@ -1,1 +1,1 @@
-"""What is odd on this machine or in its settings, and what to change: ``viva doctor``."""
+"""``viva doctor``: checks the machine and its settings, and says what to change."""

@@ -1,4 +1,4 @@
-"""The command ``viva doctor``: what is odd here, and what to change."""
+"""The command ``viva doctor``."""
 
 import asyncio
 import json
@@ -20,10 +20,10 @@ from operating.doctor.measuring import Tell
 from settings import Settings
 
 MOST_WIDTH = 120
-"""Columns of the table, however wide the terminal is."""
+"""Maximum width of the table, in columns."""
 
 LEAST_WIDTH = 64
-"""In fewer columns there is no room for a table, and findings are printed one below the other."""
+"""Below this width findings are printed one below the other instead of as a table."""
 
 _STYLES: dict[State, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
@@ -37,9 +37,9 @@ def mount(
     """Add the command.
 
     Args:
-        app: To what.
-        checks: Each raises ``SettingsError`` where settings do not go together.
-        mail: Makes who takes letters.
+        app: The application.
+        checks: Each raises ``SettingsError`` if settings do not go together.
+        mail: Creates the mailer.
     """
 
     @app.command(
@@ -50,15 +50,15 @@ Examples:
     )
     def doctor(
         quick: Annotated[
-            bool, typer.Option("--quick", help="Leave out the models, which take seconds.")
+            bool, typer.Option("--quick", help="Skip the models, which take seconds.")
         ] = False,
         as_json: Annotated[
             bool, typer.Option("--json", help="Print one JSON object instead of a table.")
         ] = False,
     ) -> None:
-        """Look at this machine and its settings, and say what is off and what to change.
+        """Check this machine and its settings, and say what to change.
 
-        The exit status is 0 if nothing has to be changed, 1 if something has, 2 if the settings
+        The exit status is 0 if nothing has to change, 1 if something has to, 2 if the settings
         cannot be read.
         """
         terminal = Console(stderr=True, highlight=False)
@@ -67,7 +67,7 @@ Examples:
         def interrupted(*_: object) -> None:
             status.stop()
             terminal.print("viva: interrupted", style="red")
-            # A model that is still being loaded must not be waited for, nor be torn down under it:
+            # Do not wait for a model that is still loading, nor tear it down meanwhile:
             # asyncio would join its thread.
             os._exit(130)
 
@@ -83,7 +83,7 @@ Examples:
         code = exit_status(findings)
         if as_json:
             said = {"status": code, "findings": [asdict(one) for one in findings]}
-            # Names of files need not be UTF-8; escaped, they can always be written.
+            # File names need not be UTF-8; escaped, they can always be written.
             typer.echo(json.dumps(said, indent=2))
         else:
             console = Console(highlight=False)
@@ -99,16 +99,16 @@ async def examine(
     quick: bool = False,
     tell: Tell = lambda _: None,
 ) -> list[Finding]:
-    """Look at everything; nothing is changed, and nothing but what settings name is connected to.
+    """Run all checks. Changes nothing, and connects only to what the settings name.
 
     Args:
-        checks: Each raises ``SettingsError`` where settings do not go together.
-        mail: Makes who takes letters.
-        quick: Leave out the models.
-        tell: Told of progress.
+        checks: Each raises ``SettingsError`` if settings do not go together.
+        mail: Creates the mailer.
+        quick: Skip the models.
+        tell: Called with progress messages.
     """
     settings, findings = configuration.read_settings()
-    tell("looking at the machine")
+    tell("checking the machine")
     choices, vendors = configuration.vendors(settings)
     document, knowledge = configuration.document(settings)
     prices, priced = configuration.prices(settings, choices)
@@ -118,7 +118,7 @@ async def examine(
     runs_here = any(vendor.stage != "vad" for vendor in models.embedded(choices))
     findings += machine.memory(settings, embedded=runs_here)
     findings += [*machine.clock(prices), *machine.disk(settings)]
-    tell("looking at the network")
+    tell("checking the network")
     findings += await asyncio.to_thread(machine.port, settings)
     findings += await asyncio.to_thread(configuration.database, settings)
     findings += await configuration.mail(settings, mail)
@@ -131,7 +131,7 @@ async def examine(
 
 
 def exit_status(findings: Sequence[Finding]) -> int:
-    """0 if nothing has to be changed, 1 if something has, 2 if settings could not be read."""
+    """0 if nothing has to change, 1 if something has to, 2 if the settings cannot be read."""
     problems = [one for one in findings if one.state == "problem"]
     if any(one.area == configuration.UNREADABLE for one in problems):
         return 2
@@ -139,7 +139,7 @@ def exit_status(findings: Sequence[Finding]) -> int:
 
 
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
-    """Print findings no wider than the console, in a table if it has room, and how many are off."""
+    """Print findings, as a table if the console is wide enough, and a count of what is not ok."""
     if console.width < LEAST_WIDTH:
         for one in findings:
             state = f"[{_STYLES[one.state]}]{one.state}[/{_STYLES[one.state]}]"
@@ -153,7 +153,7 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
         for state, count in counts.items()
         if count and state != "ok"
     ]
-    console.print(f"\n{' and '.join(reversed(off))}." if off else "\nNothing is odd.")
+    console.print(f"\n{' and '.join(reversed(off))}." if off else "\nNo problems found.")
 
 
 def _text(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""The settings, and what they name: vendors and keys, document, prices, database, mail."""
+"""Checks the settings and what they name: vendors, keys, document, prices, database, mail."""
 
 import logging
 import os
@@ -22,13 +22,13 @@ from pipeline.vendors.claude import ClaudeSettings
 from settings import ENV_FILE, Settings, SettingsError
 
 MAIL_SECS = 4.0
-"""Longest wait for a mail server."""
+"""Time limit for the mail server."""
 
 UNREADABLE = "settings"
-"""The area of settings that cannot be read."""
+"""Area of findings about settings that cannot be read."""
 
 LONG_CHARS = 7
-"""A name of so many letters may have two wrong and still be meant for a setting's; else one."""
+"""Names at least this long may have two typing errors and still be suggested; shorter ones, one."""
 
 _STAGE_NAMES: Mapping[Stage, str] = {
     "vad": "voice activity",
@@ -39,23 +39,23 @@ _STAGE_NAMES: Mapping[Stage, str] = {
 
 
 class Mail(Protocol):
-    """Who takes letters, as far as it matters here."""
+    """The part of :class:`accounts.mail.mail.Mail` that the doctor needs."""
 
     delivers: bool
 
     @property
     def where(self) -> str:
-        """Where they go, in a few words."""
+        """Where mail goes, in a few words."""
         ...
 
     async def trouble(self, timeout_secs: float) -> str:
-        """Why no letter would be sent; empty if one would."""
+        """Why mail cannot be sent; empty if it can."""
         ...
 
 
 def read_settings() -> tuple[Settings, list[Finding]]:
-    """The settings, each that cannot be read left at its default, and what is wrong with them."""
-    # What it says of lines that it cannot parse is said below, and better.
+    """The settings, with defaults for those that cannot be read, and findings about these."""
+    # python-dotenv's own warnings about invalid lines are replaced by better ones below.
     logging.getLogger("dotenv.main").setLevel(logging.ERROR)
     findings = _env_file(ENV_FILE)
     try:
@@ -70,13 +70,13 @@ def read_settings() -> tuple[Settings, list[Finding]]:
 
 
 def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
-    """The settings without those that an error names, and a finding for each of these."""
+    """The settings without those that an error names, and a finding for each of them."""
     if not error.names:
-        remedy = f"Make {ENV_FILE} a text file that you may read; `viva settings` prints one."
+        remedy = f"Make {ENV_FILE} a readable text file; `viva settings` prints one."
         findings = [Finding(UNREADABLE, str(ENV_FILE), "problem", str(error), remedy)]
         try:
             return Settings(_env_file=None), findings  # type: ignore[call-arg]
-        except ValidationError:  # the environment is broken, too; first things first
+        except ValidationError:  # the environment is invalid, too: report that first
             return Settings.model_construct(), findings
     fields = [
         next(one for one in Settings.model_fields if name in _names(one)) for name in error.names
@@ -94,19 +94,19 @@ def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
 
 
 def _names(field: str) -> tuple[str, ...]:
-    """The names of a setting: its field's, and what else it may be called."""
+    """All names of a setting: its field and its aliases."""
     alias = Settings.model_fields[field].validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else ()
     return (field, *(one for one in choices if isinstance(one, str)))
 
 
 def _known() -> set[str]:
-    """The names of all settings, as the environment has them."""
+    """The names of all settings in upper case."""
     return {one.upper() for field in Settings.model_fields for one in _names(field)}
 
 
 def _meant(name: str) -> str:
-    """The setting whose name was mistyped, as far as that can be told; else empty."""
+    """The setting that a mistyped name probably means; else empty."""
     if len(name) < len("PORT"):
         return ""
     mistakes = {one: DamerauLevenshtein.distance(name, one) for one in _known()}
@@ -115,29 +115,29 @@ def _meant(name: str) -> str:
 
 
 def _env_file(path: Path) -> list[Finding]:
-    """Lines of ``.env`` that cannot be read, names that no setting has, and who may read it."""
-    if not path.is_file():  # there is none, or read_settings says what it is
+    """Invalid lines of ``.env``, unknown names, and its file permissions."""
+    if not path.is_file():  # absent, or reported by read_settings
         return []
     try:
         with path.open(encoding="utf-8") as lines:
             bindings = list(parse_stream(lines))
         mode = stat.S_IMODE(path.stat().st_mode)
-    except (OSError, UnicodeDecodeError):  # read_settings says what it is
+    except (OSError, UnicodeDecodeError):  # reported by read_settings
         return []
     findings = []
     for line in bindings:
         name = (line.key or "").upper()
         if line.error:
             shown = f"line {line.original.line}"
-            detail = f"{shown} is no setting; it is left out"
-            remedy = "Write it as NAME=value, a value with a space or # in quotes."
+            detail = f"{shown} is not a setting; it is ignored"
+            remedy = "Write it as NAME=value, with quotes around a value with a space or #."
             findings.append(Finding(UNREADABLE, f"{path}, {shown}", "warning", detail, remedy))
         elif line.key and line.value is None and name in _known():
-            detail = f"{name} in line {line.original.line} has no value; it is left out"
-            remedy = f"Write {name}=value, or leave the line out."
+            detail = f"{name} in line {line.original.line} has no value; it is ignored"
+            remedy = f"Write {name}=value, or delete the line."
             findings.append(Finding(UNREADABLE, str(path), "warning", detail, remedy))
         elif meant := _meant(name):
-            detail = f"{name} in line {line.original.line} is the name of no setting"
+            detail = f"{name} in line {line.original.line} is not the name of a setting"
             findings.append(
                 Finding(UNREADABLE, str(path), "warning", detail, f"Did you mean {meant}?")
             )
@@ -146,13 +146,13 @@ def _env_file(path: Path) -> list[Finding]:
     ]
     kept = {(line.key or "").upper() for line in bindings if line.value}
     if os.name == "posix" and mode & 0o044 and kept & {name.upper() for name in secrets}:
-        detail = f"{path} holds keys, and other users of this machine may read it ({mode:o})"
+        detail = f"{path} holds keys, and other users of this machine can read it ({mode:o})"
         findings.append(Finding(UNREADABLE, "permissions", "warning", detail, f"chmod 600 {path}"))
     return findings
 
 
 def _secrets(settings: Settings) -> dict[str, Any]:
-    """The settings that are kept secret, by their fields."""
+    """The secret settings by field."""
     return {
         name: getattr(settings, name)
         for name, field in Settings.model_fields.items()
@@ -161,7 +161,7 @@ def _secrets(settings: Settings) -> dict[str, Any]:
 
 
 def vendors(settings: Settings) -> tuple[dict[Stage, Choice], list[Finding]]:
-    """Who is chosen for each stage, and what keeps others from it; keys are not shown."""
+    """The vendor chosen for each stage, and why others are not; keys are not shown."""
     choices: dict[Stage, Choice] = {}
     findings = []
     for stage in STAGES:
@@ -169,7 +169,7 @@ def vendors(settings: Settings) -> tuple[dict[Stage, Choice], list[Finding]]:
             choice = choices[stage] = choose_for(stage, settings)
         except SettingsError as error:
             missing = str(error).rpartition("not set: ")[2].rstrip(".")
-            remedy = f"Set {stage.upper()}=auto, or to one of those that `viva vendors` lists."
+            remedy = f"Set {stage.upper()}=auto, or to a vendor that `viva vendors` lists."
             if missing != str(error).rstrip("."):
                 remedy = f"Set {missing}, or {stage.upper()}=auto."
             elif "not installed" in str(error):
@@ -189,7 +189,7 @@ def vendors(settings: Settings) -> tuple[dict[Stage, Choice], list[Finding]]:
 
 
 def _keys(settings: Settings, choices: Mapping[Stage, Choice]) -> list[Finding]:
-    """Which keys are set, and whether each can be one."""
+    """Which keys are set, and whether each looks valid."""
     findings = []
     unused = []
     held = {name: key for name, key in _secrets(settings).items() if name.endswith("_api_key")}
@@ -198,8 +198,8 @@ def _keys(settings: Settings, choices: Mapping[Stage, Choice]) -> list[Finding]:
             continue
         text = key.get_secret_value()
         if not text.isascii() or any(char.isspace() or char in "\"'<>…" for char in text):
-            detail = "has a space, a quote or a sign in it that no key has"
-            remedy = f"Copy {name.upper()} again, the key and nothing else."
+            detail = "contains a space, a quote or another character that keys do not have"
+            remedy = f"Copy {name.upper()} again, only the key itself."
             findings.append(Finding("vendors", name.upper(), "problem", detail, remedy))
         elif not _is_used(name, choices):
             unused.append(name.upper())
@@ -212,14 +212,14 @@ def _keys(settings: Settings, choices: Mapping[Stage, Choice]) -> list[Finding]:
             for stage in STAGES
             if any(one.kind == "cloud" for one in choices[stage].vendors)
         ]
-        named = f"what callers say goes to one for: {', '.join(cloud)}"
+        named = f"callers' speech or words go to one for: {', '.join(cloud)}"
         detail = named if cloud else "no stage uses one"
         findings.append(Finding("vendors", "cloud", "ok", detail))
     return findings
 
 
 def _is_used(key: str, choices: Mapping[Stage, Choice]) -> bool:
-    """Whether a vendor that is chosen takes a key."""
+    """Whether a chosen vendor uses a key."""
     if key == "resend_api_key":
         return True
     chosen = [vendor for choice in choices.values() for vendor in choice.vendors]
@@ -227,7 +227,7 @@ def _is_used(key: str, choices: Mapping[Stage, Choice]) -> bool:
 
 
 def document(settings: Settings) -> tuple[Document | None, list[Finding]]:
-    """What calls are answered from."""
+    """Whether the document can be loaded."""
     try:
         loaded = load(settings.knowledge)
     except DocumentError as error:
@@ -241,12 +241,12 @@ def document(settings: Settings) -> tuple[Document | None, list[Finding]]:
 
 
 def bundled() -> Document:
-    """The document that comes with Viva, for when another cannot be read."""
+    """The bundled document, used if another cannot be read."""
     return load()
 
 
 def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices, list[Finding]]:
-    """The price table, and whether every vendor has its price where there is a cap."""
+    """The price table, and whether every vendor has a price if there is a cap."""
     try:
         table = Prices.of(settings)
     except PriceError as error:
@@ -259,14 +259,14 @@ def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices,
         detail, _, remedy = str(error).partition("\n")
         return table, [Finding("money", "prices", "problem", detail, remedy)]
     if unpriced := table.missing(choices, settings):
-        detail = f"{len(unpriced)} of the vendors have none; their use is reckoned as free"
+        detail = f"{len(unpriced)} of the vendors have none; their use counts as free"
         return table, [Finding("money", "prices", "warning", detail, unpriced[0])]
-    detail = f"every vendor that is chosen has one; the newest is from {table.newest}"
+    detail = f"every chosen vendor has one; the newest is from {table.newest}"
     return table, [Finding("money", "prices", "ok", detail)]
 
 
 def together(settings: Settings, checks: Sequence[Callable[[Settings], object]]) -> list[Finding]:
-    """Whether settings go together.
+    """Whether the settings go together.
 
     Args:
         settings: The settings.
@@ -286,7 +286,7 @@ def together(settings: Settings, checks: Sequence[Callable[[Settings], object]])
 
 
 def database(settings: Settings) -> list[Finding]:
-    """Whether the ledger's database answers, and has the tables of this version."""
+    """Whether the database responds, and has this version's tables."""
     try:
         found = Database.examine(settings)
     except DatabaseError as error:
@@ -294,30 +294,30 @@ def database(settings: Settings) -> list[Finding]:
         remedy = remedy or "Set DATABASE_URL, or leave it empty for SQLite in DATA_DIR."
         return [Finding("database", "tables", "problem", detail, remedy)]
     if found.state == "behind":
-        detail = f"{found.where}: its tables are an older version's"
+        detail = f"{found.where}: its tables are from an older version"
         remedy = "Back it up, then run `viva serve`, which migrates it."
         return [Finding("database", "tables", "warning", detail, remedy)]
     said = {
         "newest": "its tables are up to date",
-        "empty": "it answers; its tables are made at the first start",
-        "absent": "is made at the first start",
+        "empty": "it responds; its tables are created at the first start",
+        "absent": "is created at the first start",
     }[found.state]
     return [Finding("database", "tables", "ok", f"{found.where}: {said}")]
 
 
 def _split(text: str) -> tuple[str, str]:
-    """What is wrong, and what to do, of what an error says."""
+    """Split an error message into problem and remedy."""
     what, *rest = re.split(r"[.;] (?=(?:Set|Check|Install|Leave|write)\b)", text, maxsplit=1)
     remedy = rest[0] if rest else ""
     return what, remedy[:1].upper() + remedy[1:]
 
 
 async def mail(settings: Settings, carrier: Callable[[Settings], Mail]) -> list[Finding]:
-    """Where mail goes, and whether it would be taken.
+    """Where mail goes, and whether it would be accepted.
 
     Args:
         settings: The settings.
-        carrier: Makes who takes it; raises :class:`SettingsError`.
+        carrier: Creates the mailer; raises :class:`SettingsError`.
     """
     try:
         post = carrier(settings)
@@ -325,14 +325,14 @@ async def mail(settings: Settings, carrier: Callable[[Settings], Mail]) -> list[
         detail, remedy = _split(str(error))
         return [Finding("mail", "sender", "problem", detail, remedy)]
     if not post.delivers:
-        detail = f"written to {post.where}, and sent to nobody"
+        detail = f"written to {post.where}, and not sent to anyone"
         if settings.auth == "off" or not settings.public_url:
             return [Finding("mail", "folder", "ok", detail)]
-        remedy = "Set RESEND_API_KEY or SMTP_URL: callers cannot sign in without their link."
+        remedy = "Set RESEND_API_KEY or SMTP_URL: callers need their link to sign in."
         return [Finding("mail", "folder", "warning", detail, remedy)]
     kind = "Resend" if settings.resend_api_key is not None else "SMTP"
     if trouble := await post.trouble(MAIL_SECS):
-        remedy = "Correct SMTP_URL, or see to the mail server; mail waits until it is taken."
+        remedy = "Correct SMTP_URL, or fix the mail server; mail waits until it is accepted."
         return [Finding("mail", kind, "problem", trouble, remedy)]
-    asked = "RESEND_API_KEY is set; Resend is not asked" if kind == "Resend" else "it answers"
+    asked = "RESEND_API_KEY is set; Resend is not contacted" if kind == "Resend" else "it responds"
     return [Finding("mail", kind, "ok", f"sent by {post.where}: {asked}")]

@@ -1,4 +1,4 @@
-"""What was looked at, how it was found, and what to change."""
+"""A finding: what was checked, its state, and what to change."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ State = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Parameters:
-        area: What it belongs to, such as ``disk``.
-        name: What it is, in a word or three.
-        state: ``ok``; ``warning`` where Viva runs, though not as well as it could; ``problem``
-            where something must be changed.
-        detail: How it was found.
-        remedy: What to change: a setting and its value, or a command; empty if nothing is off.
+        area: Its area, such as ``disk``.
+        name: What was checked, in one to three words.
+        state: ``ok``; ``warning`` if Viva runs, but not as well as it could; ``problem`` if
+            something must be changed.
+        detail: What was found.
+        remedy: What to change: a setting and its value, or a command; empty if all is well.
     """
 
     area: str
@@ -28,6 +28,6 @@ class Finding:
 
 
 def worst(states: Iterable[State]) -> State:
-    """The worst of some states; ``ok`` of none."""
+    """The worst state; ``ok`` without any."""
     order: tuple[State, ...] = ("ok", "warning", "problem")
     return max(states, key=order.index, default="ok")

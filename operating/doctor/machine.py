@@ -1,4 +1,4 @@
-"""The machine: processor, cores, memory, clock, disk, and the port that Viva listens on."""
+"""Checks the machine: processor, cores, memory, clock, disk, and Viva's port."""
 
 import errno
 import http.client
@@ -26,29 +26,29 @@ GIB = 1 << 30
 MIB = 1 << 20
 
 WORKER_BYTES = 0.9 * GIB
-"""Memory of a worker with the embedded engines (docs/operating.md)."""
+"""Memory of a worker with the embedded engines, as measured in docs/operating.md."""
 
 LEAST_FREE_BYTES = 200 * MIB
-"""With less free disk, a day of calls may find no room to be written down."""
+"""With less free space, a day of calls may not fit."""
 
 LITTLE_FREE_BYTES = 2 * GIB
 
 ASK_SECS = 1.5
-"""Longest wait for whoever holds the port to say who it is."""
+"""Time limit for the program on the port to identify itself."""
 
 COARSE_SECS = 0.005
-"""A coarser monotonic clock blurs frames of audio, which are sent every 20 ms."""
+"""A coarser monotonic clock cannot pace audio frames, which are sent every 20 ms."""
 
 STALE_YEARS = 5
-"""A clock that is further past every price is wrong, or the prices are."""
+"""A clock this far past the newest price is probably wrong, or the prices are outdated."""
 
 
 def processor() -> list[Finding]:
-    """What the processor can do, and which arithmetic quantised models are given because of it."""
+    """Processor features, and the quantized arithmetic chosen by them."""
     try:
         from models.processor import features
     except ImportError as error:
-        detail = f"{platform.machine()}; its features cannot be told: {error}"
+        detail = f"{platform.machine()}; its features cannot be determined: {error}"
         return [Finding("machine", "processor", "problem", detail, "Run `make install`.")]
     found = features()
     listed = ", ".join(sorted(found.features)) or "none that matters here"
@@ -59,7 +59,7 @@ def processor() -> list[Finding]:
 
 
 def usable_cores(root: Path = Path("/")) -> float:
-    """Cores that this process may use: those of the machine, or what a container is given.
+    """Cores that this process may use: the machine's, or the container's limit.
 
     Args:
         root: Where ``sys/fs/cgroup`` is.
@@ -74,7 +74,7 @@ def usable_cores(root: Path = Path("/")) -> float:
 
 
 def cores(settings: Settings, root: Path = Path("/")) -> list[Finding]:
-    """How many cores there are for how many workers.
+    """Whether there are enough cores for the workers.
 
     Args:
         settings: The settings.
@@ -83,10 +83,10 @@ def cores(settings: Settings, root: Path = Path("/")) -> list[Finding]:
     usable = usable_cores(root)
     detail = f"{usable:g}, WORKERS={settings.workers}"
     if settings.workers > 1 and not supported():
-        remedy = "Set WORKERS=1: this system cannot hand connections to another process."
+        remedy = "Set WORKERS=1: this system cannot pass connections to another process."
         return [Finding("machine", "cores", "problem", detail, remedy)]
     if settings.workers > max(1, usable):
-        remedy = f"Set WORKERS={max(1, math.floor(usable))}: a worker is about one core."
+        remedy = f"Set WORKERS={max(1, math.floor(usable))}: a worker uses about one core."
         return [Finding("machine", "cores", "warning", detail, remedy)]
     return [Finding("machine", "cores", "ok", detail)]
 
@@ -94,38 +94,37 @@ def cores(settings: Settings, root: Path = Path("/")) -> list[Finding]:
 def load(
     average: Callable[[], tuple[float, float, float]] | None = None, root: Path = Path("/")
 ) -> list[Finding]:
-    """Whether other programs keep the cores busy, so that all that is measured is too slow.
+    """Whether other programs keep the cores busy, which would distort all measurements.
 
     Args:
-        average: Programs that ran or would have, a mean over 1, 5 and 15 minutes; ``None`` to ask
-            the system.
+        average: Returns the load averages over 1, 5 and 15 minutes; ``None`` to ask the system.
         root: Where ``sys/fs/cgroup`` is.
     """
     average = average or getattr(os, "getloadavg", None)
-    if average is None:  # Windows does not tell
+    if average is None:  # not available on Windows
         return []
     running, usable = average()[0], usable_cores(root)
-    detail = f"{running:.1f} programs want to run, on {usable:g} cores"
+    detail = f"load average {running:.1f}, on {usable:g} cores"
     if running <= usable:
         return [Finding("machine", "load", "ok", detail)]
-    remedy = "End other programs and look again: what is measured is slower than it could be."
+    remedy = "Stop other programs and check again: measurements are slower than they could be."
     return [Finding("machine", "load", "warning", detail, remedy)]
 
 
 def memory(settings: Settings, *, embedded: bool, root: Path = Path("/")) -> list[Finding]:
-    """Whether the workers' models fit into what is free.
+    """Whether the workers' models fit into free memory.
 
     Args:
         settings: The settings.
-        embedded: Whether any stage but voice activity runs here.
+        embedded: Whether any stage other than voice activity is embedded.
         root: Where ``proc`` and ``sys`` are.
     """
     available = _available_bytes(root)
     if available is None:
-        return [Finding("machine", "memory", "ok", "how much is free cannot be told here")]
+        return [Finding("machine", "memory", "ok", "free memory cannot be determined here")]
     each = WORKER_BYTES if embedded else WORKER_BYTES / 2
     needed = settings.workers * each
-    takes = f"WORKERS={settings.workers} takes about {needed / GIB:.1f} GB"
+    takes = f"WORKERS={settings.workers} needs about {needed / GIB:.1f} GB"
     detail = f"{available / GIB:.1f} GB free; {takes}"
     if needed <= available:
         return [Finding("machine", "memory", "ok", detail)]
@@ -133,13 +132,13 @@ def memory(settings: Settings, *, embedded: bool, root: Path = Path("/")) -> lis
     remedy = (
         f"Set WORKERS={fitting}."
         if fitting
-        else "End other programs, or give the machine or container more memory."
+        else "Stop other programs, or give the machine or container more memory."
     )
     return [Finding("machine", "memory", "problem", detail, remedy)]
 
 
 def _available_bytes(root: Path) -> float | None:
-    """Memory that is free, in the machine or, if that is less, in this container."""
+    """Free memory of the machine, or of the container if that is less."""
     lines = dict(
         line.split(":", 1) for line in _text(root / "proc/meminfo").splitlines() if ":" in line
     )
@@ -156,12 +155,12 @@ def _available_bytes(root: Path) -> float | None:
 def clock(
     prices: Prices, *, now: Callable[[], float] = time.time, resolution_secs: float | None = None
 ) -> list[Finding]:
-    """Whether prices, holds and links can go by this machine's time.
+    """Whether the clock is plausible and fine enough for prices, holds, links and audio.
 
     Args:
         prices: The price table.
         now: Unix seconds.
-        resolution_secs: Of the monotonic clock; ``None`` to measure it.
+        resolution_secs: Resolution of the monotonic clock; ``None`` to measure it.
     """
     at = now()
     shown = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -171,10 +170,10 @@ def clock(
     remedy = ""
     if today < newest:
         state = "problem"
-        shown += f"; there are prices from {newest} on already"
+        shown += f"; but there are prices from {newest} on"
         remedy = (
-            "Set the clock (`timedatectl set-ntp true`): by this one prices are not in force, "
-            "days' caps count wrongly, and links to sign in are over at once or never."
+            "Set the clock (`timedatectl set-ntp true`): with this one prices do not apply, daily "
+            "caps count wrongly, and sign-in links expire at once or never."
         )
     elif today.year > newest.year + STALE_YEARS:
         state = "warning"
@@ -197,7 +196,7 @@ def clock(
 
 
 def _resolution() -> float:
-    """The smallest step in which the monotonic clock was seen to go, in seconds."""
+    """The smallest step of the monotonic clock observed, in seconds."""
     steps = []
     for _ in range(20):
         begun = time.monotonic()
@@ -214,32 +213,32 @@ def _short(secs: float) -> str:
 def disk(
     settings: Settings, *, free_bytes: Callable[[Path], int] = lambda at: shutil.disk_usage(at).free
 ) -> list[Finding]:
-    """Whether DATA_DIR can be written, has room, and is read by nobody else.
+    """Whether DATA_DIR is writable, has room, and is private.
 
     Args:
         settings: The settings.
-        free_bytes: How much is free where a folder is.
+        free_bytes: Returns the free bytes at a path.
     """
     folder = settings.data_dir
     try:
         at = _there(folder)
-        # Without a name where the system can do that, so that nothing is left behind.
+        # Unnamed if the system supports it, so that nothing is left behind.
         with tempfile.TemporaryFile(dir=at) as trial:
             trial.write(b"\0" * 4096)
             trial.flush()
     except OSError as error:
         detail = f"{folder} cannot be written: {error.strerror}"
-        remedy = "Set DATA_DIR to a folder of your own, or give this one to whoever runs Viva."
+        remedy = "Set DATA_DIR to a directory of your own, or let Viva's user write to this one."
         return [Finding("disk", "DATA_DIR", "problem", detail, remedy)]
     free = free_bytes(at)
-    made = "" if at == folder else " (made at the first start)"
-    found = [Finding("disk", "DATA_DIR", "ok", f"{folder} can be written{made}")]
+    made = "" if at == folder else " (created at the first start)"
+    found = [Finding("disk", "DATA_DIR", "ok", f"{folder} is writable{made}")]
     if at == folder:
         found += _permissions(folder)
     detail = f"{free / GIB:.1f} GB free"
     if free >= LITTLE_FREE_BYTES:
         return [*found, Finding("disk", "free space", "ok", detail)]
-    remedy = "Make room, or set DATA_DIR to a folder on another disk."
+    remedy = "Free some space, or set DATA_DIR to a directory on another disk."
     if settings.record != "off":
         remedy += f" RECORDING_DAYS={settings.recording_days} keeps recordings that long."
     state: State = "problem" if free < LEAST_FREE_BYTES else "warning"
@@ -247,24 +246,24 @@ def disk(
 
 
 def _there(folder: Path) -> Path:
-    """The folder, or the one that it will be made in.
+    """The directory, or its nearest existing parent.
 
     Raises:
-        OSError: There is a file in its place, or in that of a folder above it.
+        OSError: A file is in its place, or in a parent's.
     """
     for at in (folder, *folder.absolute().parents):
         if at.is_dir():
             return at
         if at.exists() or at.is_symlink():
-            raise NotADirectoryError(errno.ENOTDIR, f"{at} is no folder")
+            raise NotADirectoryError(errno.ENOTDIR, f"{at} is not a directory")
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def _permissions(folder: Path) -> list[Finding]:
-    """What others may read of it, and what in it is somebody else's."""
+    """Whether other users can read it, and whether files in it belong to others."""
     found = []
     if os.name == "posix" and (mode := stat.S_IMODE(folder.stat().st_mode)) & 0o077:
-        detail = f"{folder} is open to other users ({mode:o}); it holds what people said"
+        detail = f"{folder} is readable by other users ({mode:o}); it holds what people said"
         found.append(Finding("disk", "permissions", "warning", detail, f"chmod 700 {folder}"))
     try:
         inside = [one for one in folder.iterdir() if not one.is_symlink()]
@@ -276,14 +275,14 @@ def _permissions(folder: Path) -> list[Finding]:
         one.name for one in inside if one.name != "lost+found" and not os.access(one, os.W_OK)
     )
     if foreign:
-        detail = f"{', '.join(foreign[:4])} in {folder} cannot be written by this user"
-        remedy = f"Give them to whoever runs Viva: chown -R USER {folder}"
+        detail = f"{', '.join(foreign[:4])} in {folder} not writable by this user"
+        remedy = f"Give them to the user that runs Viva: chown -R USER {folder}"
         found.append(Finding("disk", "owner", "problem", detail, remedy))
     return found
 
 
 def port(settings: Settings) -> list[Finding]:
-    """Whether HOST and PORT can be listened on, and if not, who does."""
+    """Whether HOST and PORT are free, and if not, which program uses them."""
     where = f"{settings.host}:{settings.port}"
     if settings.port == 0:
         return [Finding("network", "port", "ok", "PORT=0 takes a free one")]
@@ -315,27 +314,27 @@ _OTHER_HOST = "Set HOST to an address of this machine: 127.0.0.1, or 0.0.0.0 for
 
 def _refused(settings: Settings, where: str, error: OSError) -> Finding:
     if error.errno == errno.EADDRNOTAVAIL:
-        detail = f"HOST={settings.host} is no address of this machine"
+        detail = f"HOST={settings.host} is not an address of this machine"
         return Finding("network", "port", "problem", detail, _OTHER_HOST)
     if error.errno != errno.EADDRINUSE:
-        detail = f"{where} cannot be listened on: {error.strerror}"
+        detail = f"cannot listen on {where}: {error.strerror}"
         remedy = (
-            "Set PORT to 1024 or more: lower ones are the system's."
+            "Set PORT to 1024 or more: lower ones are reserved."
             if (error.errno == errno.EACCES)
             else "Set PORT or HOST to another."
         )
         return Finding("network", "port", "problem", detail, remedy)
     if (calls := _viva_there(settings)) is not None:
-        detail = f"Viva itself answers at {where}; open calls: {calls}"
+        detail = f"Viva is already running at {where}; open calls: {calls}"
         return Finding("network", "port", "ok", detail)
     holder = _holder(settings.port)
-    detail = f"{where} is held by {holder or 'another program'}"
-    remedy = f"End that program, or set PORT to another, such as {settings.port + 1}."
+    detail = f"{where} is in use by {holder or 'another program'}"
+    remedy = f"Stop that program, or set PORT to another, such as {settings.port + 1}."
     return Finding("network", "port", "problem", detail, remedy)
 
 
 def _viva_there(settings: Settings) -> int | None:
-    """How many calls the Viva that listens here has open; ``None`` if it is not Viva."""
+    """Open calls of the Viva that listens here; ``None`` if it is not Viva."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.host, settings.host)
     connection = http.client.HTTPConnection(host, settings.port, timeout=ASK_SECS)
 
@@ -359,7 +358,7 @@ def _viva_there(settings: Settings) -> int | None:
 
 
 def _holder(port: int, root: Path = Path("/proc")) -> str:
-    """The name and number of the process that listens on a port, where Linux tells; or nothing."""
+    """Name and id of the process that listens on a port, on Linux; else empty."""
     sockets = set()
     for table in ("tcp", "tcp6"):
         for line in _text(root / "net" / table).splitlines()[1:]:
@@ -367,14 +366,14 @@ def _holder(port: int, root: Path = Path("/proc")) -> str:
             if state == "0A" and int(local.rpartition(":")[2], 16) == port:
                 sockets.add(f"socket:[{rest[5]}]")
     for process in root.glob("[0-9]*"):
-        with suppress(OSError):  # it has ended, or is another user's
+        with suppress(OSError):  # it has ended, or belongs to another user
             if any(_link(one) in sockets for one in (process / "fd").iterdir()):
                 return f"{_text(process / 'comm').strip()} (process {process.name})"
     return ""
 
 
 def _link(path: Path) -> str:
-    """What a link leads to; empty where it is gone."""
+    """Target of a link; empty if it is gone."""
     try:
         return str(path.readlink())
     except OSError:
@@ -382,7 +381,7 @@ def _link(path: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """A file's text; empty where there is none."""
+    """Content of a file; empty if there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,7 +1,7 @@
-"""One turn of a call without a microphone: what each embedded model takes for it.
+"""Measures the embedded models with one turn of a call, without a microphone.
 
-The embedded voice asks a question, and the engines hear, answer and speak it as they would in a
-call, one after another.
+The embedded voice asks a question; the engines hear, answer and speak it as in a call, one after
+another.
 """
 
 import asyncio
@@ -28,27 +28,27 @@ from settings import Settings
 Samples = npt.NDArray[np.float32]
 
 Tell = Callable[[str], None]
-"""Called with what is being done, in words."""
+"""Called with progress messages."""
 
 QUESTION = "Where did you study, and what did you do after that?"
 ANSWER = "That is a question for a person. I have written it down, and you will be told."
-"""What is spoken where the brain is not measured."""
+"""Spoken if no brain is measured."""
 
 INPUT_RATE = 16_000
 PAUSE_SECS = 2.0
-"""Time in a turn in which nobody speaks: before the answer, and before the next question."""
+"""Silence in a turn: before the answer, and before the next question."""
 
 CARRYING_CPU = 0.01
-"""Share of a core for carrying a call's sound and frames (`viva bench density`: 0.4 to 0.7 %)."""
+"""Share of a core for a call's audio and frames (`viva bench density` measured 0.4 to 0.7 %)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on a job is too late, in seconds.
+    """Limits on the time of a job, in seconds.
 
     Parameters:
-        slow: Callers notice it.
-        late: A call cannot be held.
+        slow: Callers notice.
+        late: Calls do not work.
     """
 
     slow: float
@@ -57,18 +57,18 @@ class Limits:
 
 @dataclass(slots=True)
 class Speed:
-    """What one model takes for one turn of a call.
+    """Measurements of one model in one turn.
 
     Parameters:
         model: The model.
-        job: What one job is for, in words.
-        limits: How long it may take.
-        threads: How many jobs are done at once.
-        setting: The setting of that number; empty where there is none.
-        jobs: How many jobs a turn has.
-        wall: Seconds that each measured job took.
-        cpu: Seconds of processor that it took.
-        note: What else is worth saying.
+        job: Purpose of one job, in words.
+        limits: Limits on its time.
+        threads: Jobs done concurrently.
+        setting: The setting of that number; empty if there is none.
+        jobs: Jobs in a turn.
+        wall: Elapsed seconds of each measured job.
+        cpu: Processor seconds of each measured job.
+        note: A remark.
     """
 
     model: str
@@ -83,22 +83,22 @@ class Speed:
 
     @property
     def wall_secs(self) -> float:
-        """One job, as a rule."""
+        """Median elapsed time of a job."""
         return float(np.median(self.wall))
 
     @property
     def cpu_secs(self) -> float:
-        """Processor for one job, as a rule."""
+        """Median processor time of a job."""
         return float(np.median(self.cpu))
 
     @property
     def turn_cpu_secs(self) -> float:
-        """Processor for a turn."""
+        """Processor time of a turn."""
         return self.jobs * self.cpu_secs
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Measure the job that is done in the block."""
+        """Measure the job done within the block."""
         cpu, wall = time.process_time(), time.perf_counter()
         yield
         self.wall.append(time.perf_counter() - wall)
@@ -106,7 +106,7 @@ class Speed:
 
     @property
     def state(self) -> State:
-        """Whether it is in time; only what would be late on an idle machine too is a problem."""
+        """The state of its speed; only what would be late on an idle machine too is a problem."""
         if self.cpu_secs > self.limits.late:
             return "problem"
         return "warning" if self.wall_secs > self.limits.slow else "ok"
@@ -114,11 +114,11 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A measured turn.
+    """Measurements of a turn.
 
     Parameters:
-        secs: How long it is in a call.
-        speeds: What each embedded model took.
+        secs: Its length in a call.
+        speeds: Measurements of each embedded model.
     """
 
     secs: float
@@ -126,20 +126,20 @@ class Turn:
 
     @property
     def cpu_share(self) -> float:
-        """Share of a core that one call takes."""
+        """Share of a core that one call needs."""
         return sum(speed.turn_cpu_secs for speed in self.speeds) / self.secs + CARRYING_CPU
 
 
 async def measure(
     settings: Settings, document: Document, vendors: Sequence[Vendor], tell: Tell
 ) -> Turn:
-    """Hold one turn with the engines that calls would use, each on its own.
+    """Measure one turn with the engines that calls would use, each alone.
 
     Args:
         settings: The settings.
-        document: What is asked about.
-        vendors: The embedded vendors that are chosen.
-        tell: Told of progress.
+        document: The document.
+        vendors: The chosen embedded vendors.
+        tell: Called with progress messages.
     """
     context = Context(settings, document)
     loaded: dict[str, Any] = {}
@@ -162,8 +162,8 @@ class _Measuring:
 
     Parameters:
         settings: The settings.
-        loaded: The engines by their vendors' names; hibari's is always there, and asks.
-        tell: Told of progress.
+        loaded: The engines by vendor name; hibari's is always present, since it asks.
+        tell: Called with progress messages.
     """
 
     def __init__(self, settings: Settings, loaded: Mapping[str, Any], tell: Tell) -> None:
@@ -173,7 +173,7 @@ class _Measuring:
         self._speeds: list[Speed] = []
 
     async def turn(self, names: Sequence[str]) -> Turn:
-        """Hold one turn with the vendors of these names."""
+        """Measure one turn with the named vendors."""
         question = _as_heard(b"".join(await self._say(QUESTION)))
         secs = len(question) / INPUT_RATE
         answer = await self._decide() if "extractive" in names else ANSWER
@@ -188,7 +188,7 @@ class _Measuring:
         return Turn(secs, self._speeds)
 
     async def _take(self, speed: Speed, job: Callable[[], Awaitable[Any]], times: int) -> Any:
-        """Do a job several times, and give its result."""
+        """Run a job several times, and return its result."""
         self._tell(f"measuring {speed.model}")
         result = None
         for _ in range(times):
@@ -202,7 +202,7 @@ class _Measuring:
         return [part for sentence in sentences async for part in speech(sentence)]
 
     async def _decide(self) -> str:
-        """A question's answer, from the document's own sentences."""
+        """Answer a question from the document's sentences."""
         from processors.brain.contract import Question
 
         brain = self._loaded["extractive"]
@@ -213,25 +213,25 @@ class _Measuring:
         return str(found.arguments.get("answer") or found.arguments.get("message") or ANSWER)
 
     async def _recognise(self, question: Samples) -> None:
-        """A question's final transcript, and the interim ones that come while it is spoken."""
+        """Transcribe a question, with the interim transcripts requested while it is spoken."""
         engine, threads = (
             self._loaded["whisper"],
             self._settings.of(WhisperSettings).whisper_workers,
         )
         secs = len(question) / INPUT_RATE
         limits = Limits(1.0, self._settings.transcript_timeout_secs)
-        final = Speed("whisper", f"to hear {secs:.1f} s", limits, threads, "WHISPER_WORKERS")
+        final = Speed("whisper", f"to transcribe {secs:.1f} s", limits, threads, "WHISPER_WORKERS")
         heard = await self._take(final, lambda: engine.transcribe(question), 3)
         final.note = f"heard “{heard.text}”"
-        interim = Speed("whisper, interim", "to hear half of it", limits)
+        interim = Speed("whisper, interim", "to transcribe half of it", limits)
         half = question[: len(question) // 2]
         await self._take(interim, lambda: engine.transcribe(half, final=False), 2)
-        # As WhisperSTT asks for them: soon after the onset, then twice a second.
+        # As WhisperSTT requests them: soon after the onset, then twice a second.
         interim.jobs = 2 + max(0, math.floor((secs - 0.6) / 0.5))
         self._speeds += [final, interim]
 
     async def _speak(self, answer: str) -> Speed:
-        """An answer, a second of which is a job."""
+        """Speak an answer; one second of it is a job."""
         threads = self._settings.of(HibariSettings).hibari_workers
         limits = Limits(0.7, 1.0)
         speed = Speed("hibari", "to speak for 1 s", limits, threads, "HIBARI_WORKERS")
@@ -242,12 +242,12 @@ class _Measuring:
         return speed
 
     async def _detect(self, question: Samples, turn_secs: float) -> None:
-        """Voice activity in every window of a turn, and the verdicts on its end."""
+        """Voice activity in every window of a turn, and end-of-turn predictions."""
         from processors.vad.silero import WINDOW_SAMPLES, WINDOW_SECS
 
         engine = self._loaded["silero"]
         stream = engine.silero.stream()
-        vad = Speed("silero", "to hear 32 ms", Limits(WINDOW_SECS / 4, WINDOW_SECS))
+        vad = Speed("silero", "to classify 32 ms", Limits(WINDOW_SECS / 4, WINDOW_SECS))
         windows = question[: len(question) // WINDOW_SAMPLES * WINDOW_SAMPLES]
 
         async def hear() -> None:
@@ -260,16 +260,16 @@ class _Measuring:
         vad.cpu = [secs / number for secs in vad.cpu]
         vad.jobs = turn_secs / WINDOW_SECS
         limits, threads = Limits(0.25, 1.0), self._settings.of(SileroSettings).turn_workers
-        end = Speed("smart-turn", "to judge the end", limits, threads, "TURN_WORKERS")
+        end = Speed("smart-turn", "to predict the end of turn", limits, threads, "TURN_WORKERS")
         likely = await self._take(end, lambda: engine.smart_turn.probability(question), 3)
         end.note = f"finished: {likely:.2f}"
-        # A question has a pause in it as a rule, on which a verdict is asked for, too.
+        # A question usually has one pause, which needs a prediction, too.
         end.jobs = 2
         self._speeds += [vad, end]
 
 
 def _as_heard(pcm: bytes) -> Samples:
-    """What the voice says (16-bit, at its own rate) as callers' sound is handed to engines."""
+    """The voice's output (16-bit, at its own rate) as engines receive callers' audio."""
     from processors.tts.hibari_engine import SAMPLE_RATE
 
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32_768.0

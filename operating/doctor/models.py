@@ -1,4 +1,4 @@
-"""The models: whether each is right on this processor, how fast it is, and for how many calls."""
+"""Checks the embedded models: right results on this processor, speed, and number of calls."""
 
 import asyncio
 import math
@@ -18,17 +18,17 @@ MODELS: Mapping[str, Stage] = {
     "MiniLM": "brain",
     "hibari": "tts",
 }
-"""The embedded models, and the stage that each is of."""
+"""The embedded models, and their stages."""
 
 CORES_SHARE = 0.7
-"""How busy the cores may be: with more, work waits for longer than MAX_LAG_SECS lets it."""
+"""Target load of the cores; above it, work waits longer than MAX_LAG_SECS allows."""
 
 POOL_SHARE = 0.5
-"""How busy the threads of one engine may be, for the same reason: there are but few of them."""
+"""Target load of an engine's threads, lower since they are few."""
 
 
 def embedded(choices: Mapping[Stage, Choice]) -> tuple[Vendor, ...]:
-    """The vendors that run here, of those that are chosen; all there are for a stage without."""
+    """The embedded vendors among those chosen; all of them for a stage without a choice."""
     return tuple(
         vendor
         for vendor in VENDORS
@@ -45,14 +45,14 @@ async def examine(
     cores: float,
     tell: Tell,
 ) -> list[Finding]:
-    """Check and measure every embedded model that is chosen.
+    """Check and measure every chosen embedded model.
 
     Args:
         settings: The settings.
-        document: What calls are answered from.
-        choices: Who is chosen.
+        document: The document.
+        choices: The chosen vendors.
         cores: Cores that this process may use.
-        tell: Told of progress.
+        tell: Called with progress messages.
     """
     vendors = embedded(choices)
     stages = {vendor.stage for vendor in vendors}
@@ -60,8 +60,8 @@ async def examine(
     checked = {one.name: one for one in await check(names, tell)}
     try:
         turn = await measure(settings, document, vendors, tell)
-    except Exception as error:  # whatever it is, it would keep calls from being taken
-        detail = f"cannot be run: {type(error).__name__}: {error}"
+    except Exception as error:  # whatever it is, calls would fail with it
+        detail = f"cannot run: {type(error).__name__}: {error}"
         found = Finding("models", "a call", "problem", detail, _AGAIN)
         return [*checked.values(), found]
     speeds = {speed.model: speed for speed in turn.speeds}
@@ -70,7 +70,7 @@ async def examine(
 
 
 async def check(names: Sequence[str], tell: Tell) -> list[Finding]:
-    """Compare what each model says of known inputs with what it must say."""
+    """Compare each model's output for known inputs with the expected output."""
     try:
         from models.checks import check_models
     except ImportError as error:
@@ -81,8 +81,8 @@ async def check(names: Sequence[str], tell: Tell) -> list[Finding]:
         tell(f"checking {name}")
         try:
             (found,) = await asyncio.to_thread(check_models, [name])
-        except Exception as error:  # a model that is missing or broken raises what it likes
-            detail = f"cannot be run: {type(error).__name__}: {error}"
+        except Exception as error:  # a missing or broken model may raise anything
+            detail = f"cannot run: {type(error).__name__}: {error}"
             remedy = _AGAIN
             findings.append(Finding("models", name, "problem", detail, remedy))
             continue
@@ -92,15 +92,15 @@ async def check(names: Sequence[str], tell: Tell) -> list[Finding]:
     return findings
 
 
-_AGAIN = "Install anew: rm -rf .venv && make install."
+_AGAIN = "Reinstall: rm -rf .venv && make install."
 _WRONG = (
-    f"{_AGAIN} If that changes nothing, its answers are wrong on this processor: "
-    "choose a vendor in the cloud for this stage, and report what this table says."
+    f"{_AGAIN} If that does not help, its results are wrong on this processor: "
+    "choose a cloud vendor for this stage, and report this table."
 )
 
 
 def _row(name: str, checked: Finding, speed: Speed | None) -> Finding:
-    """One model's check and its speed, in a row."""
+    """One row: a model's check and its speed."""
     if speed is None:
         return checked
     said = f"{_short(speed.wall_secs)} {speed.job}"
@@ -117,34 +117,34 @@ def _slow(name: str) -> str:
     stage = MODELS[name]
     keys = {"stt": "DEEPGRAM_API_KEY", "brain": "ANTHROPIC_API_KEY", "tts": "ELEVENLABS_API_KEY"}
     cloud = f"; {keys[stage]} moves that work to a cloud" if stage in keys else ""
-    return f"Slow here: end other programs, or use a faster machine{cloud}."
+    return f"Slow here: stop other programs, or use a faster machine{cloud}."
 
 
 def calls(settings: Settings, turn: Turn, *, cores: float) -> list[Finding]:
-    """Whether one call is kept up with, and an estimate of how many are.
+    """Whether the machine keeps up with one call, and an estimate of how many.
 
     Args:
         settings: The settings.
-        turn: What was measured.
+        turn: The measurements.
         cores: Cores that this process may use.
     """
     share = turn.cpu_share
     by_cores = cores * CORES_SHARE / share
     heaviest = max(turn.speeds, key=lambda speed: speed.turn_cpu_secs, default=None)
     detail = (
-        f"{share * 100:.0f} % of a core for one: {_parts(turn)} "
+        f"one call takes {share * 100:.0f} % of a core: {_parts(turn)} "
         f"({turn.secs:.1f} s a turn; estimated from processor time)"
     )
     if by_cores < 1 or any(speed.state == "problem" for speed in turn.speeds):
         remedy = _slow(heaviest.model.partition(",")[0]) if heaviest else ""
-        return [Finding("calls", "one call", "problem", f"not kept up with; {detail}", remedy)]
-    one = Finding("calls", "one call", "ok", f"kept up with; {detail}")
+        return [Finding("calls", "one call", "problem", f"does not keep up; {detail}", remedy)]
+    one = Finding("calls", "one call", "ok", f"keeps up; {detail}")
     return [one, _many(settings, turn, by_cores, cores)]
 
 
 def _many(settings: Settings, turn: Turn, by_cores: float, cores: float) -> Finding:
-    """How many calls the cores and the engines' threads are for, whichever are fewer."""
-    # What the event loop does of a call, voice activity among it, it does on one core a worker.
+    """How many calls the cores and the engines' threads allow, whichever is fewer."""
+    # The event loop's share of a call, voice activity included, runs on one core per worker.
     looped = sum(speed.turn_cpu_secs for speed in turn.speeds if speed.model == "silero")
     limits = {
         "WORKERS": (settings.workers, CORES_SHARE / (looped / turn.secs + CARRYING_CPU)),
@@ -156,8 +156,8 @@ def _many(settings: Settings, turn: Turn, by_cores: float, cores: float) -> Find
     setting, (threads, each) = min(limits.items(), key=lambda one: one[1][0] * one[1][1])
     number = max(1, math.floor(min(by_cores, threads * each)))
     detail = (
-        f"about {number} at once, an estimate: {cores:g} cores {CORES_SHARE * 100:.0f} % busy, "
-        f"the threads of an engine {POOL_SHARE * 100:.0f} %. A server measures it by itself "
+        f"about {number} at once, estimated for {cores:g} cores at {CORES_SHARE * 100:.0f} % load "
+        f"and engine threads at {POOL_SHARE * 100:.0f} %. A running server measures it itself "
         "(MAX_LAG_SECS)"
     )
     if settings.max_calls * settings.workers > 2 * number:
@@ -166,13 +166,13 @@ def _many(settings: Settings, turn: Turn, by_cores: float, cores: float) -> Find
         return Finding("calls", "many calls", "warning", detail, remedy)
     if math.floor(by_cores) > number:
         wanted = math.ceil(by_cores / each)
-        detail += f". {setting}={threads} holds it back: {wanted} would use all cores"
+        detail += f". {setting}={threads} limits it: {wanted} would use all cores"
     return Finding("calls", "many calls", "ok", detail)
 
 
 def _parts(turn: Turn) -> str:
-    """What of a call's processor time each model takes, in percent of a core."""
-    shares = {"carrying its sound": CARRYING_CPU}
+    """Processor time of a call by model, in percent of a core."""
+    shares = {"carrying its audio": CARRYING_CPU}
     for speed in turn.speeds:
         name = speed.model.partition(",")[0]
         shares[name] = shares.get(name, 0.0) + speed.turn_cpu_secs / turn.secs

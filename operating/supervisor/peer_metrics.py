@@ -1,4 +1,4 @@
-"""The metrics of all workers of a server, whichever of them is asked."""
+"""Metrics of all workers of a server, whichever of them is scraped."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -13,36 +13,36 @@ from prometheus_client.registry import Collector
 from operating.supervisor.supervisor_client import WorkerContext
 
 TIMEOUT_SECS = 2.0
-"""Longest wait for another worker's metrics; one that takes longer is left out."""
+"""Time limit for another worker's metrics; a slower one is left out."""
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
 class PeerMetrics:
-    """The other workers, each on a socket of its own in the supervisor's folder.
+    """The other workers, each on a Unix socket in the supervisor's directory.
 
     Parameters:
-        context: Which worker this one is.
+        context: This worker's context.
     """
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
 
     async def listen(self, runner: web.BaseRunner) -> None:
-        """Let the others ask this worker."""
+        """Serve this worker's metrics to the others."""
         path = self._context.socket(self._context.number)
-        path.unlink(missing_ok=True)  # left by the worker whose place this one took
+        path.unlink(missing_ok=True)  # left by the worker that this one replaces
         await web.UnixSite(runner, str(path)).start()
 
     def is_one(self, request: web.Request) -> bool:
-        """Whether another worker asks: it has come by the folder, which others may not enter."""
+        """Whether a request came from another worker, by the private directory."""
         own = str(self._context.socket(self._context.number))
         return request.transport is not None and (
             request.transport.get_extra_info("sockname") == own
         )
 
     async def metrics(self) -> "dict[str, str]":
-        """The others' metrics as OpenMetrics, by the number of the worker."""
+        """The others' metrics as OpenMetrics text, by worker number."""
         others = [
             number for number in range(self._context.workers) if number != self._context.number
         ]
@@ -52,7 +52,7 @@ class PeerMetrics:
         }
 
     def merged(self, own: Collector, others: "dict[str, str]") -> "Merged":
-        """All workers' metrics, those of each by its label ``worker``; it takes milliseconds."""
+        """All workers' metrics, with the label ``worker``; takes milliseconds."""
         everybody: dict[str, Iterable[Metric]] = {str(self._context.number): own.collect()}
         for number, text in others.items():
             everybody[number] = text_string_to_metric_families(text)
@@ -76,10 +76,10 @@ class PeerMetrics:
 
 
 class Merged(Collector):
-    """Families of several workers, each sample labelled with whose it is.
+    """Metric families of several workers, each sample labelled with its worker.
 
     Parameters:
-        everybody: The families, by the worker's number.
+        everybody: The families, by worker number.
     """
 
     def __init__(self, everybody: "dict[str, Iterable[Metric]]") -> None:
@@ -95,5 +95,5 @@ class Merged(Collector):
                 ]
 
     def collect(self) -> Iterator[Metric]:
-        """The families, each once."""
+        """Each family once."""
         return iter(self._families.values())

@@ -1,4 +1,4 @@
-"""The process that supervises workers, as one of its workers sees it."""
+"""The supervisor, as one of its workers sees it."""
 
 import asyncio
 import json
@@ -16,13 +16,13 @@ from aiohttp import web
 from loguru import logger
 
 NEWS_SECS = 0.02
-"""How often the supervisor is told what has changed."""
+"""How often the supervisor is told of changes."""
 
 FIRST_REQUEST_SECS = 1.0
-"""A connection on which nothing is asked by then counts for no call."""
+"""A connection without a request by then does not count as a call."""
 
 GRACE_SECS = 60.0
-"""A worker whose supervisor is dead hangs up and ends at once after so long."""
+"""How long a worker whose supervisor has died drains before it ends."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,15 +31,15 @@ _VARIABLE = "VIVA_WORKER"
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a worker is told when it is started.
+    """What a worker is told at its start.
 
     Parameters:
-        number: Its number, from 0.
-        workers: How many there are.
-        channel: File descriptor of the socket by which connections come and news go.
-        address: What callers open.
-        folder: Where each worker listens for the others, by its number.
-        first: Whether it is the first of all, which greets the operator.
+        number: Its number, counting from 0.
+        workers: Number of workers.
+        channel: File descriptor of the socket for connections and status updates.
+        address: The address that callers open.
+        folder: Directory of the workers' metrics sockets.
+        first: Whether it is the very first worker, which greets the operator.
     """
 
     number: int
@@ -50,25 +50,25 @@ class WorkerContext:
     first: bool
 
     def environment(self) -> dict[str, str]:
-        """The environment of its process."""
+        """The environment of the worker's process."""
         return {**os.environ, _VARIABLE: json.dumps(asdict(self))}
 
     @classmethod
     def of_this_process(cls) -> "WorkerContext | None":
-        """That of this process; ``None`` if it is no worker."""
-        given = os.environ.pop(_VARIABLE, None)  # it is not for this process's own children
+        """The context of this process; ``None`` if it is not a worker."""
+        given = os.environ.pop(_VARIABLE, None)  # child processes must not inherit it
         return cls(**json.loads(given)) if given else None
 
     def socket(self, number: int) -> Path:
-        """Where a worker listens for the others."""
+        """A worker's metrics socket."""
         return Path(self.folder) / f"{number}.sock"
 
 
 class SupervisorClient:
-    """Takes the connections that the supervisor hands over, and tells it how the work goes.
+    """Receives connections from the supervisor, and reports this worker's status to it.
 
     Parameters:
-        context: What this worker was told.
+        context: This worker's context.
     """
 
     def __init__(self, context: WorkerContext) -> None:
@@ -82,16 +82,16 @@ class SupervisorClient:
 
     @web.middleware
     async def note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note that it is known what a connection asks for; until then it counts as a call."""
+        """Middleware: note that a connection has made a request; until then it counts as a call."""
         self._asked(request.protocol)
         return await handler(request)
 
     def tell(self, **news: Any) -> None:
-        """Tell the supervisor; from any thread. One that is dead is told nothing."""
+        """Send a status update to the supervisor, from any thread; ignored if it has died."""
         try:
             self._channel.sendall(json.dumps(news).encode() + b"\n")
         except OSError as error:
-            logger.debug("the supervisor takes no news: {}", error)
+            logger.debug("cannot send a status update to the supervisor: {}", error)
 
     def take(
         self,
@@ -100,22 +100,23 @@ class SupervisorClient:
         state: Callable[[], Mapping[str, Any]],
         gone: Callable[[], None],
     ) -> None:
-        """Take connections from now on.
+        """Start to receive connections.
 
         Args:
             server: Serves them.
-            state: What the supervisor chooses workers by: ``calls``, ``taking``, ``loaded``.
-            gone: Called when the supervisor is dead.
+            state: Returns this worker's status, by which the supervisor chooses: ``calls``,
+                ``taking``, ``loaded``.
+            gone: Called when the supervisor has died.
         """
         loop = asyncio.get_running_loop()
-        # Its messages to us are read when there are some; ours are few and short, and may block.
+        # Its messages are read when they arrive; ours are few and short, and may block.
         loop.add_reader(self._channel.fileno(), self._take, server)
         self._read = True
         self._news = asyncio.create_task(self._tell_changes(state))
         threading.Thread(target=self._watch, args=(loop, gone), daemon=True).start()
 
     async def close(self) -> None:
-        """Take no more connections."""
+        """Stop receiving connections."""
         if self._read:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._read = False
@@ -135,7 +136,7 @@ class SupervisorClient:
             loop.call_later(FIRST_REQUEST_SECS, self._asked, protocol)
             self._opening.add(opening)
             opening.add_done_callback(self._opened)
-        if not descriptors and self._read:  # the supervisor is dead, which _watch sees to
+        if not descriptors and self._read:  # the supervisor has died; _watch handles that
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._read = False
 
@@ -147,7 +148,7 @@ class SupervisorClient:
     def _opened(self, opening: "asyncio.Task[Any]") -> None:
         self._opening.discard(opening)
         if not opening.cancelled() and (error := opening.exception()):
-            logger.warning("a connection was lost before it could be served: {}", error)
+            logger.warning("a connection was lost before it was served: {}", error)
 
     async def _tell_changes(self, state: Callable[[], Mapping[str, Any]]) -> None:
         told: dict[str, Any] = {}
@@ -160,10 +161,10 @@ class SupervisorClient:
 
     @staticmethod
     def _watch(loop: asyncio.AbstractEventLoop, gone: Callable[[], None]) -> None:
-        """Wait in a thread for the supervisor's end: standard input is open as long as it lives."""
+        """Wait in a thread for the supervisor's end, which closes standard input."""
         while os.read(0, 1):
             pass
-        with suppress(RuntimeError):  # the loop is closed: this process ends as it is
+        with suppress(RuntimeError):  # the loop is closed: this process is ending anyway
             loop.call_soon_threadsafe(gone)
         threading.Event().wait(GRACE_SECS)
         os.kill(os.getpid(), signal.SIGKILL)

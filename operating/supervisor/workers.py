@@ -1,8 +1,8 @@
-"""Several processes that take calls on one port, and the one that supervises them.
+"""A supervisor and its worker processes on one port.
 
-The supervisor alone accepts connections, and hands each to the worker that has most room. So calls
-are spread evenly, a worker that is full, late, loading or being replaced gets none while another
-can take it, and no connection waits in the queue of a process that is dead.
+Only the supervisor accepts connections, and passes each to the worker with the most room. So calls
+are spread evenly; a worker that is full, late, loading or being replaced gets none while another
+is free; and no connection waits in the queue of a dead process.
 """
 
 import asyncio
@@ -20,26 +20,26 @@ from loguru import logger
 from operating.supervisor.supervisor_client import WorkerContext
 
 BACKLOG = 512
-"""Connections that wait while no worker takes any."""
+"""Connections that may wait while no worker is free."""
 
 AT_ONCE = 64
-"""Connections accepted before anything else is seen to."""
+"""Connections accepted before other events are handled."""
 
 RESTART_SECS = 1.0
-"""Wait before a worker that died is replaced; twice as long each time that it dies young."""
+"""Pause before a dead worker is replaced; doubles each time it dies young."""
 
 RESTART_MOST_SECS = 30.0
-"""Longest of these waits."""
+"""Longest pause."""
 
 YOUNG_SECS = 60.0
-"""A worker that dies sooner died young."""
+"""A worker that dies before this age died young."""
 
 END_SECS = 20.0
-"""How much longer than it should a worker may take to end; then it is killed."""
+"""How long a worker may overrun its time to stop before it is killed."""
 
 
 class WorkerError(Exception):
-    """The first worker could not be started; it has said why. ``status`` is its exit status."""
+    """The first worker could not start, and has said why. ``status`` is its exit status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the first worker ended with status {status}")
@@ -48,19 +48,19 @@ class WorkerError(Exception):
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """A worker, as it has told of itself.
+    """A worker, and its last reported status.
 
     Parameters:
-        number: Its number, from 0.
+        number: Its number, counting from 0.
         process: Its process.
-        channel: By which connections go and news come.
+        channel: The socket for connections and status updates.
         up: Whether it takes connections.
         loaded: Whether its models are loaded.
-        taking: Whether it would take a further call.
-        calls: Calls that are open.
-        given: Connections that it was handed.
-        taken: Those of which it has seen what they ask for.
-        share: How far its models are loaded, 0 to 1.
+        taking: Whether it would accept another call.
+        calls: Its open calls.
+        given: Connections passed to it.
+        taken: Connections on which it has seen a request.
+        share: Progress of loading its models, 0 to 1.
     """
 
     number: int
@@ -76,37 +76,37 @@ class Worker:
     news: bytearray = field(default_factory=bytearray)
 
     def burden(self) -> tuple[bool, bool, int]:
-        """What workers are compared by; the least is handed the next connection.
+        """Sort key of workers: the least gets the next connection.
 
-        It is better to wait for models than to be refused.
+        Waiting for models is better than being refused.
         """
         return not self.taking, not self.loaded, self.calls + self.given - self.taken
 
     def take(self, news: dict[str, Any]) -> None:
-        """Note what it has told."""
+        """Record a status update."""
         for name in ("up", "loaded", "taking", "calls", "taken"):
             if name in news:
                 setattr(self, name, news[name])
 
 
 class Workers:
-    """Starts workers, keeps their number up, and hands them what comes in.
+    """Starts workers, replaces those that die, and distributes connections.
 
-    The first is started alone: what is wrong with the settings is then said once, and the database
-    is migrated once.
+    The first worker starts alone, so that invalid settings are reported once and the database is
+    migrated once.
 
     Parameters:
-        command: Starts a worker; it finds its
+        command: Starts a worker, which finds its
             :class:`operating.supervisor.supervisor_client.WorkerContext` in its environment.
-        count: How many.
-        listeners: Sockets that are bound and listen.
-        address: What callers open.
-        stop_secs: How long a worker should take to end at most, once it is asked to.
-        listening: Called with the address, what is answered for, and a link to sign in by, once
-            somebody answers.
-        progress: Told what is loaded, and how far all of them are.
-        restart_secs: First wait before a worker that died is replaced.
-        end_secs: How much longer than it should a worker may take to end; then it is killed.
+        count: Number of workers.
+        listeners: Bound, listening sockets.
+        address: The address that callers open.
+        stop_secs: How long a worker may take to end after it is told to.
+        listening: Called with the address, the document's title and a sign-in link, once a
+            worker serves.
+        progress: Called with what is loading, and the overall progress.
+        restart_secs: Pause before a dead worker is replaced.
+        end_secs: How long a worker may overrun ``stop_secs`` before it is killed.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Workers:
         self._turn = 0
 
     async def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, which the workers are told; return when all have ended.
+        """Serve until SIGINT or SIGTERM, which the workers get too; return when all have ended.
 
         Raises:
             WorkerError: The first worker ended before it could serve.
@@ -169,10 +169,10 @@ class Workers:
                 loop.remove_signal_handler(asked)
             self._folder.cleanup()
 
-    # One worker after another.
+    # Workers.
 
     async def _keep(self, number: int) -> None:
-        """Keep a worker of this number running until all are to stop."""
+        """Keep a worker of this number running until the server stops."""
         delay = self._restart_secs
         while not self._stopping.is_set():
             began = asyncio.get_running_loop().time()
@@ -186,7 +186,7 @@ class Workers:
             if asyncio.get_running_loop().time() - began > YOUNG_SECS:
                 delay = self._restart_secs
             logger.error(
-                "worker {} ended {}; its calls are lost, and another takes its place in {:g} s",
+                "worker {} ended {}; its calls are lost, restarting it in {:g} s",
                 number,
                 f"by signal {-status}" if status < 0 else f"with status {status}",
                 delay,
@@ -209,18 +209,18 @@ class Workers:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
-                stdin=asyncio.subprocess.PIPE,  # it ends when this process does, however it ends
+                stdin=asyncio.subprocess.PIPE,  # closes when this process ends, however it ends
                 pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C is for this process, which hands it on
+                process_group=0,  # Ctrl-C reaches only this process, which passes it on
                 env=context.environment(),
             )
         worker = self.workers[number] = Worker(number, process, ours)
-        if self._stopping.is_set():  # it was not there yet to be told
+        if self._stopping.is_set():  # it had not started when the others were told
             process.terminate()
         return worker
 
     async def _attend(self, worker: Worker) -> int:
-        """Listen to a worker until it ends; its exit status."""
+        """Handle a worker's messages until it ends; returns its exit status."""
         loop = asyncio.get_running_loop()
         loop.add_reader(worker.channel.fileno(), self._hear, worker)
         ended = asyncio.create_task(worker.process.wait())
@@ -230,7 +230,7 @@ class Workers:
             if not ended.done():
                 await asyncio.wait([ended], timeout=self._stop_secs + self._end_secs)
             if not ended.done():
-                logger.error("worker {} does not end, and is killed", worker.number)
+                logger.error("worker {} does not stop, killing it", worker.number)
                 worker.process.kill()
             return await ended
         finally:
@@ -245,7 +245,7 @@ class Workers:
             with suppress(ProcessLookupError):
                 worker.process.send_signal(number)
 
-    # What workers tell.
+    # Status updates.
 
     def _hear(self, worker: Worker) -> None:
         try:
@@ -254,7 +254,7 @@ class Workers:
             return
         except OSError:
             heard = b""
-        if not heard:  # its process ends, which _attend sees
+        if not heard:  # its process is ending; _attend handles that
             worker.up = False
             asyncio.get_running_loop().remove_reader(worker.channel.fileno())
             return
@@ -281,7 +281,7 @@ class Workers:
             self._all_loaded = True
             self._progress("ready", 1.0)
 
-    # What comes in.
+    # Connections.
 
     def _accept(self, *, on: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -296,45 +296,45 @@ class Workers:
     def _take(self, listener: socket.socket) -> None:
         for _ in range(AT_ONCE):
             if not any(worker.up for worker in self.workers.values()):
-                self._accept(on=False)  # until one is up, connections wait in the backlog
+                self._accept(on=False)  # until a worker is up, connections wait in the backlog
                 return
             try:
                 connection, _ = listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
-                logger.warning("a connection could not be accepted: {}", error)
+                logger.warning("cannot accept a connection: {}", error)
                 return
             with connection:
                 self._hand_over(connection)
 
     def _hand_over(self, connection: socket.socket) -> None:
-        """Give a connection to the worker with most room; by turns among equals."""
+        """Pass a connection to the worker with the most room, round-robin among equals."""
         self._turn += 1
         there = [worker for worker in self.workers.values() if worker.up]
         turns = {worker: (worker.number - self._turn) % self._count for worker in there}
         for worker in sorted(there, key=lambda one: (*one.burden(), turns[one])):
             try:
                 socket.send_fds(worker.channel, [b"c"], [connection.fileno()])
-            except OSError:  # it is dead, or so far behind that its socket is full
+            except OSError:  # it has died, or its socket is full
                 continue
             worker.given += 1
             return
-        logger.error("no worker takes a connection, which is closed")
+        logger.error("no worker available, connection closed")
 
 
 def listen(host: str, port: int) -> tuple[list[socket.socket], str]:
-    """Listen on a port, of every address that a host has.
+    """Listen on a port, at every address of a host.
 
     Args:
         host: Address or name; empty for all.
-        port: 0 takes a free one.
+        port: 0 picks a free port.
 
     Returns:
-        The sockets, which do not block, and the address to open.
+        The non-blocking sockets, and the address to open.
 
     Raises:
-        OSError: It cannot be listened on.
+        OSError: The address is not available.
     """
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     listeners: list[socket.socket] = []
@@ -353,5 +353,5 @@ def listen(host: str, port: int) -> tuple[list[socket.socket], str]:
 
 
 def supported() -> bool:
-    """Whether this system can hand a connection to another process."""
+    """Whether this system can pass a connection to another process."""
     return hasattr(socket, "send_fds")

@@ -248,23 +248,26 @@ async def test_a_search_takes_words_as_they_are(client: Client, database: Databa
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("since=yesterday", "since is 'yesterday'; a UTC day as 2026-11-24, from 1970 on, may be."),
-        ("until=20261124", "until is '20261124'; a UTC day"),
+        (
+            "since=yesterday",
+            "since is 'yesterday'; allowed: a UTC day such as 2026-11-24, from 1970 on.",
+        ),
+        ("until=20261124", "until is '20261124'; allowed: a UTC day"),
         ("since=1926-01-01", "since is '1926-01-01'"),
-        ("since=2026-11-02&until=2026-11-01", "since is 2026-11-02, after until, 2026-11-01"),
-        ("since=2020-01-01&until=2026-11-01", "are 2497 days; 366 at most"),
+        ("since=2026-11-02&until=2026-11-01", "since is 2026-11-02, later than until, 2026-11-01"),
+        ("since=2020-01-01&until=2026-11-01", "spans 2497 days; at most 366"),
         ("decision=maybe", "decision is 'maybe'; allowed: respond, escalate, none."),
         ("why=bored", "why is 'bored'; allowed: hangup, "),
-        ("limit=0", "limit is '0'; a whole number from 1 to 200 may be."),
+        ("limit=0", "limit is '0'; allowed: a whole number from 1 to 200."),
         ("limit=201", "limit is '201'"),
         ("limit=٣", "limit is '٣'"),
-        ("before=c-1", "before is 'c-1'; only what `next` of a page says"),
+        ("before=c-1", "before is 'c-1'; allowed: the `next` of a page."),
         ("before=nan_c-1", "before is 'nan_c-1'"),
-        ("q=" + "x" * 201, "q has 201 characters; 200 at most."),
-        ("q=" + "x+" * 11, "q has 11 words; 10 at most."),
+        ("q=" + "x" * 201, "q has 201 characters; at most 200 are allowed."),
+        ("q=" + "x+" * 11, "q has 11 words; at most 10 are allowed."),
         ("caller=%00", r"caller is '\x00'"),
-        ("sinse=2026-11-01", "'sinse' is no field; allowed: since, until, "),
-        ("q=a&q=b", "q is given 2 times; once is allowed."),
+        ("sinse=2026-11-01", "'sinse' is not a field; allowed: since, until, "),
+        ("q=a&q=b", "q is given 2 times; allowed: once."),
     ],
 )
 async def test_what_cannot_be_asked_is_named_with_what_can(
@@ -470,7 +473,7 @@ async def test_a_call_that_is_not_there_is_not_found(client: Client) -> None:
 @pytest.mark.parametrize("id", ["C-1", "..%2Fviva", "c_1", "x" * 33, "-", "%00"])
 async def test_what_is_no_id_is_refused(client: Client, id: str) -> None:
     for path in (f"/calls/{id}.json", f"/calls/{id}/audio"):
-        assert "up to 32 small letters" in await error_of(await client.get(path), 400)
+        assert "up to 32 lower-case letters" in await error_of(await client.get(path), 400)
     assert (await client.get(f"/calls/{id}")).status == 404
 
 
@@ -504,13 +507,13 @@ async def test_a_recording_that_is_damaged_is_told_of(
     keep(database, a_call("c-1"))
     (recordings / "c-1.mcap").write_bytes(b"no recording")
     told = await error_of(await client.get("/calls/c-1/audio"), 500)
-    assert told == "The recording of the call c-1 cannot be played."
+    assert told == "The recording of call c-1 cannot be played."
 
 
 async def test_a_call_without_a_recording_says_so(client: Client, database: Database) -> None:
     keep(database, a_call("c-1"))
     told = await error_of(await client.get("/calls/c-1/audio"), 404)
-    assert told == "There is no recording of the call c-1."
+    assert told == "There is no recording of call c-1."
 
 
 # As a table.
@@ -539,7 +542,7 @@ async def test_no_cell_of_the_table_is_a_formula(client: Client, database: Datab
 
 async def test_the_table_is_filtered_as_the_log_is(client: Client) -> None:
     told = await error_of(await client.get("/calls.csv?limit=3"), 400)
-    assert told == "'limit' is no field; allowed: since, until, caller, decision, why, q."
+    assert told == "'limit' is not a field; allowed: since, until, caller, decision, why, q."
     assert "why is 'x'" in await error_of(await client.get("/calls.csv?why=x"), 400)
 
 
@@ -553,7 +556,7 @@ async def test_a_broken_ledger_is_told_of_without_its_particulars(
     with database.engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE turn")
     told = await error_of(await client.get("/calls.json"), 503)
-    assert told.startswith("The ledger cannot be read just now")
+    assert told.startswith("The ledger is temporarily unavailable")
     assert "turn" not in told
     assert (await client.get("/calls/c-1")).status == 503
 

@@ -72,9 +72,7 @@ def test_a_process_that_is_late_has_no_room_until_it_is_well_on_time_again() -> 
     assert allowed == ([True] * 30, "")
     room, trouble = course((10, 0.02), (5, 0.187))
     assert room[-4:] == [False] * 4
-    assert (
-        trouble == "The event loop is 187 ms late; further calls are taken once it is below 50 ms."
-    )
+    assert trouble == "The event loop is 187 ms late; calls are accepted again below 50 ms."
     room, _ = course((5, 0.2), (30, 0.06))
     assert not room[-1], "60 ms are allowed, but not yet well on time"
     room, trouble = course((5, 0.2), (30, 0.06), (3, 0.04))
@@ -92,11 +90,10 @@ def test_work_that_waits_for_an_engine_counts_as_a_late_loop_does() -> None:
     room, trouble = course((5, 0.02, 0.03, 0.412))
     assert room[-3:] == [False] * 3
     assert trouble == (
-        "Work for hibari waits 412 ms for a free thread; further calls are taken once it is below "
-        "50 ms."
+        "Work for hibari waits 412 ms for a thread; calls are accepted again below 50 ms."
     )
     _, trouble = course((5, 0.02, 0.2, 0.15))
-    assert trouble.startswith("Work for whisper waits 200 ms for a free thread; ")
+    assert trouble.startswith("Work for whisper waits 200 ms for a thread; ")
     _, trouble = course((5, 0.25, 0.2, 0.15))
     assert trouble.startswith("The event loop is 250 ms late; "), "the later of them is told"
 
@@ -135,8 +132,8 @@ def test_one_short_stall_closes_nothing_and_a_long_one_is_felt_for_ten_seconds()
 def test_changes_are_logged_once_each(log: list[str]) -> None:
     course((10, 0.3), (15, 0.0))
     assert [line.partition(":")[0] for line in log] == [
-        "no further calls are taken",
-        "further calls are taken again",
+        "refusing further calls",
+        "accepting calls again",
     ]
 
 

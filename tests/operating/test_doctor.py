@@ -393,7 +393,7 @@ def test_an_address_of_another_machine_is_a_problem(host: str) -> None:
 def test_a_database_is_looked_at_and_not_made(tmp_path: Path) -> None:
     settings = settings_of(data_dir=tmp_path / "data")
     (found,) = configuration.database(settings)
-    assert (found.state, "made at the first start" in found.detail) == ("ok", True)
+    assert (found.state, "created at the first start" in found.detail) == ("ok", True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -561,14 +561,14 @@ def test_calls_are_reckoned_from_the_processor_time_of_a_turn() -> None:
     one, many = models.calls(settings_of(), a_turn(whisper=0.9, hibari=0.5, silero=0.1), cores=2)
     # 15 % for the models and 1 % for carrying the call: 2 cores at 70 % are for 8.
     assert (one.state, "16 % of a core" in one.detail) == ("ok", True)
-    assert many.detail.startswith("about 8 at once, an estimate")
+    assert many.detail.startswith("about 8 at once, estimated")
 
 
 def test_threads_that_hold_calls_back_are_named() -> None:
     _, many = models.calls(settings_of(), a_turn(whisper=0.9, hibari=0.5), cores=16)
     # Two threads at half their time hear 11 questions of 0.9 s in 10 s.
     assert many.detail.startswith("about 11 at once")
-    assert "WHISPER_WORKERS=2 holds it back" in many.detail
+    assert "WHISPER_WORKERS=2 limits it" in many.detail
 
 
 def test_a_machine_that_cannot_keep_up_with_a_call_is_a_problem() -> None:

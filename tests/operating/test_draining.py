@@ -55,7 +55,7 @@ async def test_a_draining_server_turns_callers_away_in_words_and_lets_open_calls
         assert late.ended == "shutdown"
         status, body = await at.get("/readyz")
         assert status == 503
-        assert "The server is being stopped." in body
+        assert "The server is shutting down." in body
         heard = early.heard_bytes
         async with asyncio.timeout(60.0):
             while early.heard_bytes == heard:  # the greeting goes on
@@ -85,7 +85,7 @@ async def test_a_late_event_loop_refuses_further_calls_but_not_the_first(
             await asyncio.sleep(0.4)
         status, body = await at.get("/readyz")
         assert status == 503
-        assert "ms late; further calls are taken once it is below 25 ms." in body
+        assert "ms late; calls are accepted again below 25 ms." in body
         first = await at.call()
         assert first.open, "a process without calls is late for another reason"
         _, metrics = await at.get("/metrics")

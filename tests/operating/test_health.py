@@ -53,7 +53,7 @@ async def test_each_thing_that_is_missing_is_named() -> None:
         "ready": False,
         "reasons": {
             "models": "The models are not loaded.",
-            "draining": "The server is being stopped.",
+            "draining": "The server is shutting down.",
         },
     }
 
@@ -82,6 +82,6 @@ async def test_what_is_wrong_with_a_database_is_told_to_the_log_alone_and_once(
         for _ in range(5):
             status, body = await ask("/readyz")
             assert status == 503
-            assert body["reasons"] == {"database": "The database cannot be used."}
+            assert body["reasons"] == {"database": "The database is unavailable."}
     (line,) = log
     assert "10.0.0.7" in line

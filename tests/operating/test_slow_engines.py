@@ -74,7 +74,7 @@ async def test_a_third_caller_is_turned_away_while_the_voice_is_late_for_two(
                     await asyncio.sleep(0.05)
             _, body = await at.get("/readyz")
             assert "Work for hibari waits" in body
-            assert "ms for a free thread; further calls are taken once it is below 100 ms." in body
+            assert "ms for a thread; calls are accepted again below 100 ms." in body
             third = await at.call()
             assert third.ended == "capacity"
             async with asyncio.timeout(GIVE_UP_SECS):

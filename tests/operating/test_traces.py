@@ -316,8 +316,8 @@ async def test_a_collector_that_is_of_no_use_is_told_of_once(log: list[str], how
     finally:
         if how == "refuses":
             await collector.__aexit__()
-    assert [line for line in log if "traces are lost" in line] == [
-        f"traces are lost, as {collector.url}/v1/traces does not take them"
+    assert [line for line in log if "is failing" in line] == [
+        f"trace export to {collector.url}/v1/traces is failing, dropping traces"
     ]
 
 
@@ -333,7 +333,7 @@ async def test_a_collector_that_comes_back_is_sent_what_comes_then(log: list[str
             collector.status = 200
         assert await traces.close()
     assert [one.attributes["gen_ai.conversation.id"] for one in collector.spans] == ["kept"]
-    assert log[-1] == f"traces are taken by {collector.url}/v1/traces again"
+    assert log[-1] == f"trace export to {collector.url}/v1/traces is working again"
 
 
 async def test_an_exporter_that_raises_is_one_that_fails(log: list[str]) -> None:
@@ -345,7 +345,7 @@ async def test_an_exporter_that_raises_is_one_that_fails(log: list[str]) -> None
     traces.begun(call())
     traces.ended(over(call()))
     assert await traces.close()
-    assert log == ["traces are lost, as nowhere does not take them: RuntimeError: no space"]
+    assert log == ["trace export to nowhere is failing, dropping traces: RuntimeError: no space"]
 
 
 async def test_records_of_calls_that_never_end_do_not_pile_up() -> None:

@@ -25,7 +25,7 @@ async def signs_in(viva: Viva) -> None:
         assert viva.process.stdout is not None
         said = [await asyncio.to_thread(viva.process.stdout.readline) for _ in range(3)]
         assert "once, within 15 minutes" in said[0]
-        assert said[2] == "Ctrl-C ends it.\n"
+        assert said[2] == "Press Ctrl-C to stop.\n"
         address, _, token = said[1].strip().partition("#")
         assert address == f"{viva.url}/sign-in/link"
         await asyncio.to_thread(viva.loaded)

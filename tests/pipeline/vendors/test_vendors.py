@@ -188,5 +188,5 @@ def test_settings_of_a_vendor_that_was_not_found_are_not_to_be_had() -> None:
     class Unknown(VendorSettings):
         """Of no vendor."""
 
-    with pytest.raises(TypeError, match="Unknown are the settings of no vendor"):
+    with pytest.raises(TypeError, match="no vendor declares the settings Unknown"):
         Settings.load().of(Unknown)
