@@ -1,6 +1,6 @@
-"""The document a caller asks: load it, section it, cite it."""
+"""The document that callers ask: loading, searching and citing it."""
 
-import telemetry as telemetry  # before anything that has some  # isort: skip
+import telemetry as telemetry  # before any library with telemetry  # isort: skip
 
 from knowledge.check.sensitive import topic_of
 from knowledge.check.support import supporting_lines, unsupported

@@ -1,4 +1,4 @@
-"""What a text claims that can be checked: numbers, dates and proper names."""
+"""Extracts the checkable claims of a text: numbers, dates and proper names."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -70,10 +70,10 @@ MONTHS = {
 }
 _ROMAN = re.compile(r"(?=[IVX])(X{0,3})(IX|IV|V?I{0,3})$")
 
-# Capitals that claim nothing: the speaker, and forms of address.
+# Capitalized words that are not names: the speaker, and forms of address.
 _NOT_NAMES = frozenset(spaced("i im ive id ill ai ok okay mr mrs ms"))
 
-# Words that open a sentence without being names, whatever their capital.
+# Words that may open a sentence without being names.
 _OPENERS = frozenset(
     spaced("""
         ask hello hi hey goodbye bye welcome let feel good great a about above across according
@@ -103,11 +103,11 @@ _OPENERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One checkable thing that a text says.
+    """A checkable claim of a text.
 
     Parameters:
-        kind: What sort of thing.
-        value: What it is compared by: ``"1934"``, ``"12"`` for December, ``"yale"``.
+        kind: Kind of claim.
+        value: Normalized value: ``"1934"``, ``"12"`` for December, ``"yale"``.
         text: As written.
     """
 
@@ -117,16 +117,16 @@ class Claim:
 
 
 def claims(text: str) -> tuple[Claim, ...]:
-    """The numbers, dates and proper names of a text, in order.
+    """Extract the numbers, dates and proper names of a text, in order.
 
-    ``one`` and ``first`` are left out, being mostly pronoun and adverb. A capital that opens a
-    sentence makes a name unless the word is a common opener.
+    ``one`` and ``first`` are left out, since they are mostly pronoun and adverb. A capitalized word
+    that opens a sentence is a name unless it is a common opener.
     """
     return tuple(_claims(tokens(text), strict=True))
 
 
 def numbers(text: str) -> frozenset[str]:
-    """Every number that a text mentions in any form, ``one`` and ``first`` included."""
+    """All numbers that a text mentions in any form, including ``one`` and ``first``."""
     found: set[str] = set()
     for claim in _claims(tokens(text), strict=False):
         if claim.kind in ("number", "decade", "century"):
@@ -143,7 +143,7 @@ def months(text: str) -> frozenset[str]:
 
 
 def years(text: str) -> tuple[int, ...]:
-    """The years that a text mentions, in order, a decade being its first year."""
+    """Years that a text mentions, in order; a decade counts as its first year."""
     return tuple(
         int(value)
         for value in (
@@ -177,7 +177,7 @@ def _claims(words: Sequence[Token], *, strict: bool) -> Iterator[Claim]:
 
 
 def _number(words: Sequence[Token], at: int, *, strict: bool) -> tuple[int, list[Claim]]:
-    """How many tokens from ``at`` on are a number, and what it claims."""
+    """The length in tokens of the number at ``at``, and its claims."""
     token = words[at]
     text = token.text
     if match := re.fullmatch(r"(\d{4})-(\d{2})(?:-(\d{2}))?", text):
@@ -303,7 +303,7 @@ def _canonical(value: float) -> str:
 
 
 def word_forms(text: str) -> frozenset[str]:
-    """Every key and stem that the words of a text can be recognised by."""
+    """All keys and stems of the words of a text."""
     found: set[str] = set()
     for token in tokens(text):
         for part in parts(token):

@@ -1,4 +1,4 @@
-"""Words as a listener would count them: tokens, stems, and which words carry meaning."""
+"""Tokens, stems, sentences, and which words carry meaning."""
 
 import re
 import unicodedata
@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     r"|[^\W_]+(?:['-][^\W_]+)*"
 )
 _SENTENCE_END = re.compile(r"[.!?:;…]['\")\]]*\s*['\"(\[]*$|^\W*$|\n\W*$")
-_LOOK_BACK = 12  # characters in which an abbreviation is looked for
+_LOOK_BACK = 12  # characters searched backwards for an abbreviation
 _SPLIT = re.compile(r"(?<=[.!?…])['\")\]]*\s+(?=['\"(\[]*[A-Z0-9À-Þ])")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|Lt|Cdr|Capt|Col|Gen|Adm|Rev|No|vs|etc|Inc|Ltd|Co|Corp"
@@ -29,11 +29,11 @@ _ABBREVIATED = re.compile(
 
 
 def spaced(words: str) -> tuple[str, ...]:
-    """The words of a list that is written with spaces between them."""
+    """Split a list of words written with spaces between them."""
     return tuple(words.split())
 
 
-# Words that say how something is said rather than what: they neither find nor support a line.
+# Function words: they neither find nor support a line.
 STOPWORDS = frozenset(
     spaced("""
     a about above actually after again all also am an and any anybody anyone anything are as at
@@ -59,12 +59,12 @@ PRONOUNS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word as written.
+    """A word of a text.
 
     Parameters:
-        text: As written, quotes and punctuation stripped.
-        key: Lower case, without accents, dots, possessive or hyphens: what it is compared by.
-        initial: Whether it opens a sentence, so that its capital says nothing.
+        text: As written, without quotes and punctuation.
+        key: Normalized for comparison: lower case, without accents, dots, possessive or hyphens.
+        initial: Whether it opens a sentence, where a capital means nothing.
         start: Offset of its first character.
     """
 
@@ -75,18 +75,18 @@ class Token:
 
     @property
     def capital(self) -> bool:
-        """Whether it is written with a capital anywhere."""
+        """Whether it contains a capital letter."""
         return self.text != self.text.lower()
 
 
 def plain(text: str) -> str:
-    """Straight quotes and hyphens instead of typographic ones."""
+    """Replace typographic quotes and hyphens by plain ones."""
     text = text.replace("\u2019", "'").replace("\u2018", "'")
     return re.sub(r"[\u2010\u2011]", "-", re.sub(r"[\u2012-\u2015]", " - ", text))
 
 
 def key(word: str) -> str:
-    """What a word is compared by: ``"Hopper's"`` and ``"hopper"`` are one, as are A-0 and A0."""
+    """Normalize a word for comparison: ``"Hopper's"`` equals ``"hopper"``, and A-0 equals A0."""
     word = unicodedata.normalize("NFKD", word.lower())
     word = "".join(c for c in word if not unicodedata.combining(c))
     word = re.sub(r"'s?$", "", word) if not word.startswith("'") else word
@@ -94,7 +94,7 @@ def key(word: str) -> str:
 
 
 def tokens(text: str) -> tuple[Token, ...]:
-    """The words of a text, in order."""
+    """Split a text into words."""
     text = plain(text)
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
@@ -109,20 +109,20 @@ def tokens(text: str) -> tuple[Token, ...]:
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """The English (Porter 2) stem of one lower-case word."""
+    """The English (Porter 2) stem of a lower-case word."""
     stemmed: str = _STEMMER.stemWord(word)
     return stemmed
 
 
 def parts(token: Token) -> tuple[str, ...]:
-    """The keys that a token stands for: itself, and its halves when it is hyphenated."""
+    """The keys of a token: its own, and those of its halves if it is hyphenated."""
     if "-" in token.text:
         return (token.key, *(key(part) for part in token.text.split("-") if part))
     return (token.key,)
 
 
 def content_stems(text: str) -> tuple[str, ...]:
-    """Stems of the words that carry meaning, in order, repeats kept."""
+    """Stems of the content words, in order, with repeats."""
     return tuple(
         stem(part)
         for token in tokens(text)
@@ -132,7 +132,7 @@ def content_stems(text: str) -> tuple[str, ...]:
 
 
 def sentences(text: str) -> tuple[str, ...]:
-    """The sentences of a text; abbreviations and initials do not end one."""
+    """Split a text into sentences; abbreviations and initials do not end one."""
     out: list[str] = []
     for piece in _SPLIT.split(text.strip()):
         if out and _ABBREVIATED.search(out[-1]):
@@ -143,5 +143,5 @@ def sentences(text: str) -> tuple[str, ...]:
 
 
 def unique(items: Iterable[str]) -> tuple[str, ...]:
-    """Each item once, in the order of its first appearance."""
+    """Items without repeats, in order of first appearance."""
     return tuple(dict.fromkeys(items))

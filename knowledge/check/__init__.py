@@ -1,4 +1,4 @@
-"""Checks: what a document supports, and what is refused whatever it says."""
+"""Checks on answers: support by the document, and sensitive topics."""
 
 from knowledge.check.sensitive import topic_of
 from knowledge.check.support import prepare, supporting_lines, unsupported

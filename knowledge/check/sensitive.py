@@ -1,4 +1,4 @@
-"""What is refused whatever the document says."""
+"""Detects sensitive topics, which are refused whatever the document says."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,20 +11,20 @@ from knowledge.words import spaced, stem, tokens
 
 _POSSESSIVES = frozenset(spaced("her his their your hers theirs yours"))
 _PERSONS = frozenset(spaced("she he they you her him them"))
-_GAP = 4  # words that a lone ``*`` may stand for, at most
+_GAP = 4  # most words that a lone ``*`` matches
 
 
 def topic_of(text: str, document: Document) -> SensitiveTopic | None:
-    """The sensitive topic that the text asks about, if any.
+    """The sensitive topic of a text, if any.
 
-    A phrase matches words that follow each other, in any inflection (``salary``, ``salaries``).
-    In a phrase, ``her`` stands for any possessive (``their``, ``Grace's``), ``she`` for any person
-    (``he``, ``you``, a name in the title), ``*`` for up to four words, ``word*`` for any ending
-    and a last ``$`` for the end of the text.
+    A phrase matches consecutive words in any inflection (``salary``, ``salaries``).
+    In a phrase, ``her`` matches any possessive (``their``, ``Grace's``), ``she`` any person
+    (``he``, ``you``, a name in the title), ``*`` up to four words, ``word*`` any ending,
+    and a final ``$`` the end of the text.
 
     Parameters:
-        text: What a caller asked, or what a brain means to say.
-        document: The document, whose front matter lists the topics.
+        text: A caller's question, or a sentence that a brain is about to say.
+        document: The document; its front matter lists the topics.
     """
     written = tuple((token.key, token.text.lower()) for token in tokens(text))
     phrases = _phrases(document.sensitive, document.title)
@@ -41,15 +41,15 @@ _Phrase = tuple[int, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Phrases:
-    """A document's phrases, each with the place of its topic, by what they begin with.
+    """A document's phrases with the index of their topic, grouped by first word.
 
-    There are hundreds of them, and each sentence is held against all before it is spoken.
+    There are hundreds of phrases, and each sentence is matched against them before it is spoken.
 
     Parameters:
-        names: What ``she`` stands for beside the pronouns.
-        by_stem: Those that begin with a word, by its stem.
-        possessive: Those that begin with ``her``.
-        person: Those that begin with ``she``.
+        names: Names that ``she`` matches besides pronouns.
+        by_stem: Phrases that begin with an ordinary word, by its stem.
+        possessive: Phrases that begin with ``her``.
+        person: Phrases that begin with ``she``.
         rest: All others.
     """
 
@@ -60,7 +60,7 @@ class _Phrases:
     rest: Sequence[_Phrase]
 
     def that_may_begin_with(self, key: str, text: str) -> Iterator[_Phrase]:
-        """Those whose first word this may be."""
+        """Phrases whose first word this may be."""
         yield from self.by_stem.get(stem(key), ())
         if _is("her", key, text, self.names):
             yield from self.possessive
@@ -123,7 +123,7 @@ def _key(word: str) -> str:
 
 @lru_cache(maxsize=16384)
 def _inflected(wanted: str, key: str) -> bool:
-    # A stem alone would take "refer" for "reference".
+    # Stems alone would confuse "refer" with "reference".
     return key == wanted or (
         stem(key) == stem(wanted) and key[: len(wanted) - 1] == wanted[: len(wanted) - 1]
     )

@@ -1,7 +1,7 @@
-"""Does the document say so? What an answer claims, checked against what it cites.
+"""Checks whether cited sections support what an answer says.
 
-The check is on what can be checked without judgement: numbers, dates and proper names. It errs
-on the side of refusing.
+Only what can be checked without judgement is: numbers, dates and proper names. In doubt, the check
+refuses.
 """
 
 import re
@@ -12,7 +12,7 @@ from knowledge.claims import Claim, claims, months, numbers, word_forms
 from knowledge.loading.section import Section
 from knowledge.words import content_stems, spaced, stem, tokens
 
-# Abbreviations that everyone expands alike; others are expanded only as the text itself does.
+# Common abbreviations; others are expanded only if the text itself does so.
 _EXPANSIONS = (
     ("us", "usa", "united states"),
     ("uk", "united kingdom", "britain"),
@@ -31,16 +31,16 @@ _JOINING = frozenset(spaced("of the and for in on to a an at"))
 
 
 def unsupported(sentence: str, cited: Sequence[Section], question: str) -> tuple[str, ...]:
-    """What the sentence claims that neither the cited sections nor the question say.
+    """Find claims of a sentence that neither the cited sections nor the question contain.
 
     Parameters:
-        sentence: One sentence of an answer.
-        cited: The sections it cites; none for small talk.
-        question: What was asked. Whatever else the speaker may name freely (the document's title,
+        sentence: A sentence of an answer.
+        cited: The sections that it cites; none for small talk.
+        question: The question. Other texts that the answer may repeat (the document's title,
             the persona's name) may be appended to it.
 
     Returns:
-        The unsupported numbers, dates and names as written, each once; ``()`` when supported.
+        The unsupported numbers, dates and names as written, without repeats; ``()`` if supported.
     """
     said = [*(_said(section.text) for section in cited), _said(question)]
     return tuple(
@@ -53,9 +53,9 @@ def unsupported(sentence: str, cited: Sequence[Section], question: str) -> tuple
 
 
 def prepare(sections: Sequence[Section]) -> None:
-    """Read what sections say once, so that no call waits for it.
+    """Analyse sections ahead of time, so that no call waits for it.
 
-    Reading a section costs milliseconds; what was read is kept for the sections used last.
+    Analysing a section takes milliseconds; the most recently used sections are cached.
     """
     for section in sections:
         _said(section.text)
@@ -64,10 +64,11 @@ def prepare(sections: Sequence[Section]) -> None:
 
 
 def supporting_lines(sentence: str, cited: Sequence[Section]) -> tuple[int, ...]:
-    """Source line numbers that the sentence rests on, in order.
+    """Line numbers of the source that support a sentence, in order.
 
-    A line counts when it holds at least half as much of the sentence's meaning (content words;
-    numbers and names twice) as the best line does. A heading counts only where nothing else does.
+    A line counts if it shares at least half as much of the sentence's weight (content words;
+    numbers and names count twice) as the best line does. A heading counts only if nothing else
+    does.
     """
     wanted = _weights(sentence)
     scored = [
@@ -96,7 +97,7 @@ def _stems(text: str) -> frozenset[str]:
 
 
 class _Said:
-    """Everything that a text may be quoted for."""
+    """What a text may be cited for."""
 
     def __init__(self, text: str) -> None:
         self.numbers = numbers(text)
@@ -157,7 +158,7 @@ def _said(text: str) -> _Said:
 
 
 def _initials(text: str) -> frozenset[str]:
-    """Acronyms of the runs of capitalised words, as ``uss`` for United States Ship."""
+    """Acronyms of runs of capitalized words, such as ``uss`` for United States Ship."""
     found: set[str] = set()
     run = ""
     for token in tokens(text):

@@ -1,4 +1,4 @@
-"""Loading a document: Markdown or JSON Resume, with its front matter, as sections and lines."""
+"""Loads a document, Markdown or JSON Resume with front matter, into sections and lines."""
 
 from knowledge.loading.document import Document, load
 from knowledge.loading.section import DocumentError, Line, Persona, Section, SensitiveTopic

@@ -1,4 +1,4 @@
-"""A document that can be called: what was loaded, and from where."""
+"""The loaded document, and how to load it."""
 
 import hashlib
 from collections import Counter
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 250_000
-"""The largest file that is loaded, some forty thousand words: it is read in within a minute."""
+"""Size limit of a document, some forty thousand words: analysing it takes up to a minute."""
 
 _BUNDLED = "grace-hopper.md"
 
@@ -42,16 +42,16 @@ class Document:
     """A document, its persona and its limits. Immutable; shared by all calls of a process.
 
     Parameters:
-        title: What the document is about, e.g. ``"Grace Hopper"``.
+        title: The subject, e.g. ``"Grace Hopper"``.
         subtitle: One line under it; may be empty.
         language: BCP 47 tag, e.g. ``"en"``.
         sections: In the order of the source; never empty.
         persona: Who speaks for it.
-        sensitive: What is never answered.
-        sources: Where its facts come from, one published source each.
-        name: The file's name, without its folder.
+        sensitive: Topics that are refused.
+        sources: Published sources of its facts.
+        name: File name, without the directory.
         sha256: Of the file's bytes, in hexadecimal.
-        ignored: Front matter fields that are other tools', and were left alone.
+        ignored: Front matter fields of other tools, which were ignored.
     """
 
     title: str
@@ -83,10 +83,10 @@ class Document:
         raise KeyError(f"{self.name} has no section {id!r}; it has: {known}")
 
     def proper_nouns(self) -> tuple[str, ...]:
-        """Names that a recogniser should know, the most useful first, each once.
+        """Names that a recognizer should know, most useful first, without repeats.
 
-        First the title, then names that no dictionary holds (``FLOW-MATIC``, ``A-0``), then the
-        others by how often they occur.
+        First the title, then names that no dictionary contains (``FLOW-MATIC``, ``A-0``), then the
+        others by frequency.
         """
         counted: Counter[str] = Counter()
         for section in self.sections:
@@ -108,7 +108,7 @@ def load(path: Path | None = None) -> Document:
         path: The file; ``None`` for the bundled CV of Grace Hopper.
 
     Raises:
-        DocumentError: It cannot be used; the message is one sentence that names what is wrong.
+        DocumentError: The file cannot be used; the message is one sentence that says why.
     """
     if path is None:
         name = _BUNDLED
@@ -129,11 +129,11 @@ def load(path: Path | None = None) -> Document:
 
 def _read(path: Path) -> bytes:
     if path.is_dir():
-        raise DocumentError(f"{path}: it is a folder; name a Markdown file or a JSON Resume")
+        raise DocumentError(f"{path}: it is a directory; name a Markdown file or a JSON Resume")
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise DocumentError(f"{path}: it is {size} bytes; {MAX_BYTES} are allowed")
+            raise DocumentError(f"{path}: it has {size} bytes; at most {MAX_BYTES} are allowed")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise DocumentError(f"{path}: there is no such file") from error
@@ -150,7 +150,7 @@ def _document(source: str, name: str, sha256: str) -> Document:
         head, ignored = frontmatter.read(yaml, name)
         title, sections = markdown.parse(body, offset=offset)
         if not title:
-            raise DocumentError(f"{name}: it has no headings; its sections are what answers cite")
+            raise DocumentError(f"{name}: it has no headings; answers cite the sections under them")
         title, subtitle = head.title or title, head.subtitle
     if not any(line.kind != "heading" for section in sections for line in section.lines):
         raise DocumentError(f"{name}: it has headings, but nothing under them to answer from")
@@ -169,7 +169,7 @@ def _document(source: str, name: str, sha256: str) -> Document:
 
 
 def _names(text: str) -> Iterator[str]:
-    """Runs of capitalised words that do not just open a sentence."""
+    """Runs of capitalized words that do not merely open a sentence."""
     run: list[str] = []
     for token in tokens(text):
         named = (

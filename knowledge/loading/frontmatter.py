@@ -1,4 +1,4 @@
-"""What a document may say about itself before its text: persona, limits, sources."""
+"""Front matter: persona, limits and sources of a document."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -95,7 +95,7 @@ SENSITIVE: tuple[SensitiveTopic, ...] = tuple(
         "beliefs": _BELIEFS,
     }.items()
 )
-"""What a document that names no sensitive topics of its own refuses."""
+"""Topics refused by a document that names none of its own."""
 
 
 def _says_ai(greeting: str) -> str:
@@ -131,7 +131,7 @@ class _Topic(_Strict):
 
 
 class FrontMatter(BaseModel):
-    """The fields that Viva reads. :func:`read` refuses misspelt ones and leaves others alone."""
+    """The fields that Viva reads. :func:`read` rejects misspelt ones and ignores others."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
@@ -143,7 +143,7 @@ class FrontMatter(BaseModel):
     sources: Texts = Field(default_factory=list)
 
     def speaker(self, title: str) -> Persona:
-        """The persona, its greeting made from the title when it has none."""
+        """The persona; a missing greeting is made from the title."""
         named = self.persona
         greeting = named.greeting or (
             f"Hello, I'm {named.name}, an AI. Ask me anything about {title}."
@@ -151,7 +151,7 @@ class FrontMatter(BaseModel):
         return Persona(named.name, greeting, named.voice, dict(named.pronunciations))
 
     def topics(self) -> tuple[SensitiveTopic, ...]:
-        """The sensitive topics; one named without phrases takes the usual phrases."""
+        """The sensitive topics; a known name without phrases gets the default phrases."""
         if self.sensitive is None:
             return SENSITIVE
         usual = {topic.name: topic for topic in SENSITIVE}
@@ -166,26 +166,26 @@ class FrontMatter(BaseModel):
 
 
 _PERSONA_ALONE = ("greeting", "pronunciations")
-"""Fields of the persona that no other tool reads: at the top level they are misplaced."""
+"""Persona fields that no other tool uses: at the top level they are misplaced."""
 
 _OF_OTHER_TOOLS = frozenset({"personal", "resources", "source"})
-"""Fields that look like ours and are not: ``resources`` is Hugo's, ``source`` comes from Obsidian's
-Web Clipper, ``personal`` marks private notes."""
+"""Fields close to ours that other tools use: ``resources`` is Hugo's, ``source`` comes from
+Obsidian's Web Clipper, ``personal`` marks private notes."""
 
 
 def read(text: str, name: str) -> tuple[FrontMatter, tuple[str, ...]]:
-    """Read YAML front matter.
+    """Parse YAML front matter.
 
     Parameters:
         text: The YAML between the ``---`` lines; may be empty.
         name: The file's name, for messages.
 
     Returns:
-        The fields that Viva reads, and the names of those that it left to other tools.
+        The fields that Viva reads, and the names of the ignored ones.
 
     Raises:
-        DocumentError: It is not YAML, a field is not what it must be, or a field that Viva does not
-            know is all but spelt like one that it does.
+        DocumentError: The text is not YAML, a field is invalid, or an unknown field is nearly
+            spelt like a known one.
     """
     try:
         found = yaml.safe_load(text) if text.strip() else {}
@@ -194,7 +194,7 @@ def read(text: str, name: str) -> tuple[FrontMatter, tuple[str, ...]]:
         raise DocumentError(f"{name}: its front matter is not YAML: {reason}") from error
     if not isinstance(found, Mapping):
         raise DocumentError(
-            f"{name}: its front matter is {str(found)[:80]!r}; it must be fields, one a line, "
+            f"{name}: its front matter is {str(found)[:80]!r}; it must be fields, one per line, "
             'such as "title: Grace Hopper"'
         )
     others = tuple(str(field) for field in found if field not in FrontMatter.model_fields)
@@ -210,7 +210,7 @@ def read(text: str, name: str) -> tuple[FrontMatter, tuple[str, ...]]:
 
 
 def _meant(field: str) -> str:
-    """The field of ours that an unknown one is likely to be; empty for one of another tool."""
+    """The known field that an unknown one probably means; empty for a field of another tool."""
     spelt = field.strip().lower().replace("-", "_").replace(" ", "_")
     if spelt in _OF_OTHER_TOOLS:
         return ""
@@ -222,20 +222,20 @@ def _meant(field: str) -> str:
 
 
 def _close(spelt: str, known: str) -> bool:
-    """Whether two names differ by a slip of the fingers: two in a long name, one in a short one."""
+    """Whether two names differ by a typing error: two in a long name, one in a short one."""
     slips = 1 if len(known) < 7 else 2
     return OSA.distance(spelt, known, score_cutoff=slips) <= slips
 
 
 def complaint(error: ValidationError, what: str) -> str:
-    """One sentence naming the first wrong field, its value and what is allowed."""
+    """One sentence naming the first invalid field, its value and what is allowed."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"] if not str(part).startswith("_Topic")]
     field = ".".join(path)
     if first["type"] == "extra_forbidden":
         allowed = tuple((_Persona if path[0] == "persona" else _Topic).model_fields)
         meant = next((own for own in allowed if _close(path[-1].lower(), own)), "")
-        hint = f"did you mean {meant}?" if meant else f"allowed are {', '.join(allowed)}"
+        hint = f"did you mean {meant}?" if meant else f"allowed: {', '.join(allowed)}"
         return f"{what} {field} is {_shown(first['input'])}, but it is not known; {hint}"
     return f"{what} {field} is {_shown(first['input'])}: {_allowed(first['msg'])}"
 

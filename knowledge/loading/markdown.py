@@ -1,9 +1,9 @@
-"""Markdown, as it would be read aloud.
+"""Parses Markdown into text as it would be read aloud.
 
-CommonMark with tables and strikethrough. A heading makes a section; every list item, table row
-and paragraph under it makes one line of it. An HTML comment that starts with ``asked:`` holds
-questions, each ending with a question mark, that the line before it (or, right under a heading,
-the section) answers::
+CommonMark with tables and strikethrough. A heading starts a section; each list item, table row
+and paragraph under it becomes one line. An HTML comment that starts with ``asked:`` holds
+questions, each ending with a question mark, that the line before it (or, directly under a
+heading, the section) answers::
 
     - She earned her PhD in mathematics from Yale in 1934. <!-- asked: Where was her doctorate? -->
 """
@@ -21,7 +21,7 @@ from knowledge.loading.section import Line, LineKind, Section
 
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _ASKED = re.compile(r"<!--\s*asked:(.*?)-->", re.DOTALL | re.IGNORECASE)
-_SPOKEN_CODE_LINES = 2  # a longer code block is to be read, not heard
+_SPOKEN_CODE_LINES = 2  # longer code blocks are left out: they make no sense aloud
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class _Block:
 
 
 def split(source: str) -> tuple[str, str, int]:
-    """Front matter, the rest, and how many lines of the source come before the rest."""
+    """Split front matter from the body; also returns the number of source lines before the body."""
     match = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|$)", source, re.DOTALL)
     if not match:
         return "", source.removeprefix("\ufeff"), 0
@@ -42,14 +42,14 @@ def split(source: str) -> tuple[str, str, int]:
 
 
 def parse(source: str, *, offset: int = 0) -> tuple[str, tuple[Section, ...]]:
-    """The title that the headings give (may be empty) and the sections.
+    """The title given by the headings (may be empty), and the sections.
 
-    The only first-level heading of a document, when it comes first, is its title: it stands in no
-    other section's id. Text before any heading belongs to a section named ``introduction``.
+    A single first-level heading at the start is the document's title, and not part of section ids.
+    Text before any heading belongs to a section named ``introduction``.
 
     Parameters:
         source: Markdown without front matter.
-        offset: Lines of the file before it.
+        offset: Number of lines of the file before it.
     """
     blocks = list(_blocks(_PARSER.parse(source), offset))
     headings = [block for block in blocks if block.kind == "heading"]
@@ -60,14 +60,14 @@ def parse(source: str, *, offset: int = 0) -> tuple[str, tuple[Section, ...]]:
 
 
 def slug(text: str) -> str:
-    """A heading as part of an id: lower case, words joined by hyphens, accents gone."""
+    """A heading as part of an id: lower case, words joined by hyphens, no accents."""
     text = unicodedata.normalize("NFKD", text.lower().replace("'", "").replace("\u2019", ""))
     text = "".join(c for c in text if not unicodedata.combining(c))
     return re.sub(r"[\W_]+", "-", text).strip("-") or "section"
 
 
 def distinct(wanted: str, taken: Iterable[str]) -> str:
-    """The id, with ``-2``, ``-3`` … after it when it is taken."""
+    """The id, with ``-2``, ``-3`` … appended if it is taken."""
     others = set(taken)
     count = 2
     found = wanted
@@ -112,7 +112,7 @@ def _sections(blocks: Sequence[_Block], title: str) -> Iterator[Section]:
 
 
 def _blocks(tokens: Sequence[Token], offset: int) -> Iterator[_Block]:
-    """Headings, items and paragraphs, the questions of a comment added to the block before it."""
+    """Headings, items and paragraphs; a comment's questions are added to the block before it."""
     last: _Block | None = None
     waiting: list[_Block] = []
     for block, questions in _Reader(offset).read(tokens):
@@ -125,7 +125,7 @@ def _blocks(tokens: Sequence[Token], offset: int) -> Iterator[_Block]:
 
 
 class _Reader:
-    """Walks markdown-it's tokens once, keeping where in lists and tables it is."""
+    """Walks markdown-it's tokens once, tracking lists and tables."""
 
     def __init__(self, offset: int) -> None:
         self._offset = offset
@@ -137,7 +137,7 @@ class _Reader:
         self._row_number = 0
 
     def read(self, tokens: Sequence[Token]) -> Iterator[tuple[_Block | None, list[str]]]:
-        """Each block, and the questions that go to it or, without one, to the block before."""
+        """Each block with its questions; questions without a block belong to the block before."""
         for opener, token in zip([Token("", "", 0), *tokens], tokens, strict=False):
             number = (token.map[0] if token.map else 0) + 1 + self._offset
             match token.type:
@@ -213,7 +213,7 @@ def _inline(token: Token) -> tuple[str, list[str]]:
             case "link_close":
                 linked_from = -1
             case "image" if linked_from < 0 and len(token.children or ()) == 1:
-                text += child.content  # a picture that stands alone is read by its description
+                text += child.content  # a standalone image is read by its description
             case "html_inline":
                 questions.extend(_asked(child.content))
                 text += " " if re.match(r"<br\b", child.content, re.IGNORECASE) else ""

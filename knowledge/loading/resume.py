@@ -1,6 +1,6 @@
-"""JSON Resume (schema 1.0), told in sentences.
+"""Turns a JSON Resume (schema 1.0) into sentences.
 
-Contact details and references are left out on purpose: they are in the file, but not for callers.
+Contact details and references are left out on purpose: they are not for callers.
 See https://jsonresume.org/schema for the fields.
 """
 
@@ -20,7 +20,7 @@ from knowledge.words import spaced
 _MONTHS = spaced(
     "January February March April May June July August September October November December"
 )
-# What callers ask of each part of any resume.
+# Typical questions about each part of any resume.
 _ASKED = {
     part: tuple(f"{question}?" for question in questions.split("? "))
     for part, questions in {
@@ -58,7 +58,7 @@ def parse(source: str, name: str) -> tuple[str, str, tuple[Section, ...]]:
         name: The file's name, for messages.
 
     Raises:
-        DocumentError: It is not JSON, or a field is not what the schema says.
+        DocumentError: The text is not JSON, or a field does not match the schema.
     """
     try:
         found = json.loads(source)
@@ -81,7 +81,7 @@ def parse(source: str, name: str) -> tuple[str, str, tuple[Section, ...]]:
 
 
 class _Told:
-    """Sections of one resume, its subject named so that every sentence stands alone."""
+    """Sections of one resume. Every sentence names the subject, so that it stands alone."""
 
     def __init__(self, resume: Resume, numbers: dict[Path, int]) -> None:
         self._resume = resume
@@ -247,12 +247,12 @@ def _skill(skill: Skill) -> str:
 
 
 def _numbers(source: str) -> dict[Path, int]:
-    """Source line of every value, by its path; JSON's positions are YAML's."""
+    """Source line of every value by path, from a YAML parser, since JSON is YAML."""
     found: dict[Path, int] = {}
     try:
         root: Any = yaml.compose(source.replace("\t", " "), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
-        return found  # JSON that YAML 1.1 cannot read: every line is then cited as the first
+        return found  # JSON that YAML 1.1 cannot parse: all lines then count as the first
     waiting: list[tuple[Path, Any]] = [((), root)]
     while waiting:
         path, node = waiting.pop()

@@ -1,4 +1,4 @@
-"""The fields of JSON Resume, schema 1.0, that are told. See https://jsonresume.org/schema."""
+"""The fields of JSON Resume, schema 1.0, that Viva uses. See https://jsonresume.org/schema."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class Part(BaseModel):
-    """What every part has in common: absent, ``null`` and empty are the same."""
+    """Base of all parts: absent, ``null`` and empty mean the same."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -24,7 +24,7 @@ class Part(BaseModel):
 
 
 class Location(Part):
-    """Where somebody is based; the street is not told."""
+    """Where someone is based; the street is left out."""
 
     city: Text = ""
     region: Text = ""
@@ -32,7 +32,7 @@ class Location(Part):
 
 
 class Basics(Part):
-    """Who it is; contact details are not told."""
+    """Who it is; contact details are left out."""
 
     name: Text = ""
     label: Text = ""
@@ -41,7 +41,7 @@ class Basics(Part):
 
 
 class Spell(Part):
-    """Something that took a while."""
+    """Something with a start and an end."""
 
     startDate: Date | None = None  # noqa: N815
     endDate: Date | None = None  # noqa: N815
@@ -134,7 +134,7 @@ class Interest(Part):
 
 
 class Resume(Part):
-    """The fields that are told; the schema allows others."""
+    """The fields that Viva uses; the schema allows others."""
 
     basics: Basics = Field(default_factory=Basics)
     work: list[Work] = Field(default_factory=list)

@@ -1,6 +1,6 @@
-"""The parts of a document: lines, sections, and what a caller may not be told.
+"""The values a document consists of: lines, sections, persona and sensitive topics.
 
-Everything here is an immutable value that all calls of a process share.
+All are immutable and shared by the calls of a process.
 """
 
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ LineKind = Literal["heading", "item", "text"]
 
 
 class DocumentError(ValueError):
-    """A document cannot be used; the message is one clear sentence for the person who wrote it."""
+    """A document cannot be used; the message is one sentence for its author."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One statement of the document, as it would be read aloud.
+    """A statement of the document, as it would be read aloud.
 
     Parameters:
-        number: Line of the source file it starts on, from 1.
+        number: Line of the source file where it starts, counting from 1.
         text: Plain text, without Markdown.
         kind: A ``"heading"``, a list or table ``"item"``, or running ``"text"``.
-        section: Id of the section it stands in.
-        questions: Questions that its author expects it to answer; never spoken, never shown.
+        section: Id of its section.
+        questions: Questions that it answers, by its author; never spoken, never shown.
     """
 
     number: int
@@ -35,14 +35,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands under it, down to the next heading of any level.
+    """A heading and the lines under it, up to the next heading of any level.
 
     Parameters:
-        id: Stable id: the slugs of the headings above it and its own, joined with ``/``.
+        id: Stable id: the slugs of its parent headings and its own, joined with ``/``.
         title: The heading as it would be read aloud.
         level: Level of the heading, 1 to 6.
-        lines: The heading first, then its lines, in the order of the source.
-        questions: Questions that its author expects the section to answer; never spoken.
+        lines: The heading first, then the lines under it, in the order of the source.
+        questions: Questions that the section answers, by its author; never spoken.
     """
 
     id: str
@@ -53,18 +53,18 @@ class Section:
 
     @property
     def text(self) -> str:
-        """The heading and every line, one a line."""
+        """The heading and all lines, separated by newlines."""
         return "\n".join(line.text for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class SensitiveTopic:
-    """Something that is refused, whatever the document says about it.
+    """A topic that is refused, whatever the document says about it.
 
     Parameters:
-        name: What it is, e.g. ``"salary"``.
-        phrases: Words and phrases that ask for it; a trailing ``*`` stands for any ending.
-        refusal: What is said instead; empty for the usual sentence.
+        name: The topic, e.g. ``"salary"``.
+        phrases: Words and phrases that ask for it; a trailing ``*`` matches any ending.
+        refusal: The refusal to speak; empty for the default.
     """
 
     name: str
@@ -77,10 +77,10 @@ class Persona:
     """Who speaks for the document.
 
     Parameters:
-        name: The name it gives itself.
-        greeting: The first thing it says; must say that it is an AI.
-        voice: Name of the voice, as the speech vendor knows it.
-        pronunciations: Phonemes (as the embedded voice reads them) for words that it misreads.
+        name: Its name.
+        greeting: Its first sentence; must say that it is an AI.
+        voice: Name of the voice at the speech vendor.
+        pronunciations: Phonemes (of the embedded voice) for words that it mispronounces.
     """
 
     name: str

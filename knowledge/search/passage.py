@@ -1,4 +1,4 @@
-"""The sentences of a document that can be answers."""
+"""Passages: the sentences of a document that can be answers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,24 +9,24 @@ from knowledge.loading.section import Line, Section
 from knowledge.search.query import mentioned
 from knowledge.words import sentences
 
-_FRAGMENT = 5  # words up to which a sentence goes with the one before it
-_RUN_ON_WORDS = 35
+_FRAGMENT = 5  # words: sentences up to this length are joined to the one before
+_RUN_ON_WORDS = 35  # words: a list announced by a colon is appended up to this length
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Passage:
-    """One sentence that can be an answer.
+    """A sentence that can be an answer.
 
     Parameters:
-        at: Its place in :attr:`Index.passages`.
+        at: Its index in :attr:`Index.passages`.
         text: The sentence.
-        line: The line it stands in.
+        line: The line that contains it.
         section: The section of that line.
-        years: The years it mentions.
-        months: Numbers of the months it mentions.
-        names: Keys of the proper names in it.
-        numbers: The numbers in it that are no years.
-        path: The titles of its section and of those above it.
+        years: Years that it mentions.
+        months: Numbers of the months that it mentions.
+        names: Keys of its proper names.
+        numbers: Its numbers, except years.
+        path: The titles of its section and of the parents of that.
         says: Keys and stems of its words and of those titles.
     """
 
@@ -43,7 +43,7 @@ class Passage:
 
 
 def passages(document: Document) -> Iterator[Passage]:
-    """Every sentence of the document, in order."""
+    """All sentences of the document, in order."""
     at = 0
     for section in document.sections:
         path = " ".join(
@@ -75,7 +75,7 @@ def passages(document: Document) -> Iterator[Passage]:
 
 
 def _whole(found: Sequence[str]) -> list[str]:
-    """Sentences, those too short to stand alone joined to the one before."""
+    """Join sentences that are too short to stand alone to the one before."""
     out: list[str] = []
     for text in found:
         if out and len(text.split()) <= _FRAGMENT:
@@ -86,7 +86,7 @@ def _whole(found: Sequence[str]) -> list[str]:
 
 
 def _run_on(text: str, lines: Sequence[Line]) -> str:
-    """A sentence that ends in a colon, with what it announces."""
+    """A sentence that ends in a colon, with the lines that it introduces."""
     for spot, line in enumerate(lines):
         if line.kind == "heading" or len(f"{text} {line.text}".split()) > _RUN_ON_WORDS:
             break

@@ -1,4 +1,4 @@
-"""What a question asks for, as far as its words tell: a date, a person, a period, a list."""
+"""Analyses a question: what it asks for (a date, a person, a list), and about which years."""
 
 import re
 from collections.abc import Callable
@@ -67,7 +67,7 @@ _ELLIPTIC = re.compile(
     r"|^(which|what|in what|in which) (year|one|date|place)s?\W*$"
 )
 
-# Words with meaning that any question may use whatever the document says.
+# Content words that any question may use, whatever the document says.
 GENERIC = frozenset(
     stem(word)
     for word in spaced(
@@ -88,17 +88,17 @@ GENERIC = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question, read.
+    """An analysed question.
 
     Parameters:
-        text: The question, its names corrected.
-        wants: What sort of answer it asks for; empty when its words do not say.
-        interval: The years it is about, first and last included; ``None`` when it names none.
-        years: The years as written, in no interval's sense.
+        text: The question, with names corrected.
+        wants: Kinds of answer that it asks for; empty if its words do not say.
+        interval: The years that it is about, inclusive; ``None`` if it names none.
+        years: The years that it names.
         polar: Whether it can be answered by yes or no.
-        beside: Whether it asks for what came ``"after"`` or ``"before"`` something it names.
-        elliptic: Whether it means nothing without the turn before.
-        clauses: How many things it asks.
+        beside: Whether it asks what came ``"after"`` or ``"before"`` something that it names.
+        elliptic: Whether it depends on the previous turn.
+        clauses: Number of things it asks.
     """
 
     text: str
@@ -112,7 +112,7 @@ class Query:
 
 
 def read(text: str) -> Query:
-    """Read a question."""
+    """Analyse a question."""
     flat = " ".join(token.text.lower() for token in tokens(text))
     interval, years = _interval(text)
     wants = frozenset(want for want, pattern in _WANTS if re.search(pattern, flat))
@@ -133,7 +133,7 @@ def read(text: str) -> Query:
 
 
 def overlaps(spoken_of: tuple[int, ...], interval: Interval) -> bool:
-    """Whether years that a sentence mentions, as a span when there are two, touch the interval."""
+    """Whether the years of a sentence, a span if there are two, overlap the interval."""
     if not spoken_of:
         return False
     return min(spoken_of) <= interval[1] and max(spoken_of) >= interval[0]
@@ -200,7 +200,7 @@ def _span(kind: str, value: str) -> Interval | None:
 
 
 def mentioned(text: str) -> frozenset[str]:
-    """Numbers of a text that are no years."""
+    """Numbers of a text, except years."""
     return frozenset(
         value for value in numbers(text) if _span("number", value) is None and value[-1] != "s"
     )

@@ -1,8 +1,8 @@
-"""Questions that mean a sensitive topic without naming it: "any little ones?".
+"""Detects sensitive topics that a question means without naming them: "any little ones?".
 
-A second net behind :func:`knowledge.check.sensitive.topic_of`, for brains that have the embeddings
-at hand: it knows the usual topics by examples and refuses what is nearer to one of them than to
-anything that the document says.
+Complements :func:`knowledge.check.sensitive.topic_of` for brains that have embeddings: it knows the
+default topics by examples, and refuses a question that is closer to an example than to anything in
+the document.
 """
 
 import numpy as np
@@ -28,16 +28,16 @@ _EXAMPLES = {
     "family": ("Was she married?", "Did she have children?", "Who were her parents?"),
     "beliefs": ("Was she religious?", "Which party did she vote for?"),
 }
-_ALIKE, _VERY_ALIKE = 0.62, 0.72  # cosines
-_LEAD, _SHORT_LEAD = 0.1, 0.02  # by which an example must be nearer than the document
+_ALIKE, _VERY_ALIKE = 0.62, 0.72  # cosine similarity
+_LEAD, _SHORT_LEAD = 0.1, 0.02  # how much closer the example must be than the document
 
 
 class SemanticTopicFilter:
-    """The sensitive topics of a document, known by examples.
+    """Detects the sensitive topics of a document by examples.
 
     Parameters:
-        index: The document, made searchable. Topics of its own that are not among the usual ones
-            have no examples and are left to their phrases; so are documents about things.
+        index: The document's index. Topics of its own that are not default topics have no
+            examples, and documents about things are not covered; both are left to phrases.
     """
 
     def __init__(self, index: Index) -> None:
@@ -51,7 +51,7 @@ class SemanticTopicFilter:
         self._examples = index.embed([example for _, example in self._topics])
 
     def topic_of(self, text: str) -> SensitiveTopic | None:
-        """The topic that the question is about, if it is nearer to one than to the document."""
+        """The topic of a question that is closer to the topic than to the document."""
         if not self._topics:
             return None
         likeness = self._examples @ self._index.vector(text)

@@ -219,7 +219,7 @@ class TestFrontMatter:
         [
             ("persona: {greeting: Hello there}", r"persona\.greeting is 'Hello there'.*an AI"),
             ("persona: {nmae: Bo}", r"persona\.nmae is 'Bo', .*not known; did you mean name\?"),
-            ("persona: {colour: red}", r"persona\.colour .*allowed are name, greeting, voice"),
+            ("persona: {colour: red}", r"persona\.colour .*allowed: name, greeting, voice"),
             ("sensitive: [{name: pay, phrase: [x]}]", r"sensitive\.0\.phrase .*mean phrases\?"),
             ("title: [a, b]", r"title is \['a', 'b'\]: .*string"),
             ("language: British English", r"language is 'British English'.*pattern"),
@@ -292,9 +292,9 @@ class TestBadFiles:
             load(tmp_path / "nowhere.md")
 
     def test_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(DocumentError, match="it is a folder"):
+        with pytest.raises(DocumentError, match="it is a directory"):
             load(tmp_path)
 
     def test_too_large(self, written: Writer) -> None:
-        with pytest.raises(DocumentError, match=rf"bytes; {MAX_BYTES} are allowed"):
+        with pytest.raises(DocumentError, match=rf"bytes; at most {MAX_BYTES} are allowed"):
             load(written(b"# T\n" + b"x" * MAX_BYTES))

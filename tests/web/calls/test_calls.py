@@ -250,7 +250,7 @@ def test_a_broken_ledger_is_told_and_can_be_tried_again(
 ) -> None:
     server.database.broken = True
     page = visit("calls")
-    expect(page.get_by_role("alert")).to_contain_text("The ledger cannot be read just now")
+    expect(page.get_by_role("alert")).to_contain_text("The ledger is temporarily unavailable")
     server.database.broken = False
     page.get_by_role("button", name="Try again").click()
     expect(rows(page)).to_have_count(50)
