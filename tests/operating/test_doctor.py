@@ -116,7 +116,7 @@ def test_a_name_without_a_value_is_shown_with_its_line() -> None:
     Path(".env").write_text("MAX_CALLS=3\nPORT\nCOMPOSE_PROFILES\n")
     settings, (found,) = configuration.read_settings()
     assert (found.state, found.remedy) == ("warning", "Write PORT=value, or leave the line out.")
-    assert found.detail == "PORT in line 2 has no value; it is left out"
+    assert found.detail == "PORT in line 2 has no value; it is ignored"
     assert (settings.port, settings.max_calls) == (7860, 3)
 
 
@@ -360,7 +360,7 @@ def test_who_holds_the_port_and_answers_byte_by_byte_is_not_waited_for(
     with socket.create_server(("127.0.0.1", 0)) as held:
         threading.Thread(target=trickle, args=(held,), daemon=True).start()
         (found,) = machine.port(settings_of(port=held.getsockname()[1]))
-        assert (found.state, "is held by" in found.detail) == ("problem", True)
+        assert (found.state, "is in use by" in found.detail) == ("problem", True)
         assert hung_up.wait(30)
 
 
