@@ -36,7 +36,7 @@ def measure(
             begun = time.perf_counter()
             for number in range(rounds):
                 for stream in streams:
-                    stream.row[0, -WINDOW_SAMPLES:] = pieces[number % count]
+                    stream.memory.window[:] = pieces[number % count]
                 engine._infer(streams)
             runs.append((time.perf_counter() - begun) / rounds / size * 1e6)
         rows.append({"batch": size, "us_per_window": spread(runs)})

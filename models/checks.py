@@ -18,13 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from models import catalogue
+from models.inference import (
+    SILERO_WINDOW,
+    SileroMemory,
+    minilm_tokenizer,
+    minilm_vectors,
+    smart_turn_probability,
+)
 from models.processor import features
 from models.sessions import EXACT_INT8, is_exact
 
 Floats = npt.NDArray[np.float32]
 
 REFERENCE = Path(__file__).parent / "reference"
-SAMPLE_RATE = 16_000
 CLIPS = ("question", "hesitation")
 """Recordings beside this file: a whole question, and one that breaks off after half a second."""
 
@@ -113,43 +119,18 @@ def clip(name: str) -> Floats:
 
 def silero_probabilities(session: Any, samples: Floats) -> Floats:
     """The probability of speech in each whole window of 512 samples, one after another."""
-    state = np.zeros((2, 1, 128), np.float32)
-    row = np.zeros((1, 64 + 512), np.float32)
-    rate = np.array(SAMPLE_RATE, np.int64)
-    probabilities = []
-    for begin in range(0, len(samples) - 511, 512):
-        row[0, :64] = row[0, -64:]
-        row[0, 64:] = samples[begin : begin + 512]
-        output, state = session.run(None, {"input": row, "state": state, "sr": rate})
-        probabilities.append(float(output[0, 0]))
+    memory, probabilities = SileroMemory(), []
+    for begin in range(0, len(samples) - SILERO_WINDOW + 1, SILERO_WINDOW):
+        memory.window[:] = samples[begin : begin + SILERO_WINDOW]
+        probabilities += SileroMemory.infer(session, [memory])
     return np.array(probabilities, np.float32)
 
 
-def smart_turn_probability(session: Any, samples: Floats) -> float:
-    """How likely it is that somebody who said this has finished."""
-    from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
-
-    padded = np.zeros(8 * SAMPLE_RATE, np.float32)
-    padded[-len(samples) :] = samples
-    mel = compute_whisper_log_mel_features(padded, do_normalize=True)
-    (output,) = session.run(None, {"input_features": mel[np.newaxis]})
-    return float(output[0, 0])
-
-
-def minilm_vectors(session: Any) -> Floats:
+def text_vectors(session: Any) -> Floats:
     """Unit vectors of :data:`TEXTS`, ``[3, 384]``."""
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_str(catalogue.MINILM_TOKENIZER.read().decode())
-    tokenizer.no_padding()
-    vectors = []
-    for text in TEXTS:
-        ids = np.array([tokenizer.encode(text).ids], np.int64)
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        feeds["token_type_ids"] = np.zeros_like(ids)
-        pooled = session.run(None, feeds)[0].mean(axis=1)[0]
-        vectors.append(pooled / np.linalg.norm(pooled))
-    return np.array(vectors, np.float32)
+    tokenizer = minilm_tokenizer()
+    each = [np.array([tokenizer.encode(text).ids], np.int64) for text in TEXTS]
+    return np.concatenate([minilm_vectors(session, ids) for ids in each])
 
 
 def hibari_feeds() -> dict[str, Any]:
@@ -230,7 +211,7 @@ def _smart_turn() -> tuple[str, float]:
 
 def _minilm() -> tuple[str, float]:
     session = catalogue.minilm_session()
-    got, millis = _timed(minilm_vectors, session)
+    got, millis = _timed(text_vectors, session)
     least = float((got * reference()["minilm"]).sum(axis=1).min())
     if least < MINILM_LEAST_COSINE:
         raise _WrongError(

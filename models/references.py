@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime
 
 from models import catalogue, checks
+from models.inference import smart_turn_probability
 
 
 def main() -> None:
@@ -26,8 +27,8 @@ def main() -> None:
     for name in checks.CLIPS:
         samples = checks.clip(name)
         outputs[f"silero/{name}"] = checks.silero_probabilities(silero, samples)
-        outputs[f"smart-turn/{name}"] = checks.smart_turn_probability(smart_turn, samples)
-    outputs["minilm"] = checks.minilm_vectors(_plain(catalogue.MINILM.read()))
+        outputs[f"smart-turn/{name}"] = smart_turn_probability(smart_turn, samples)
+    outputs["minilm"] = checks.text_vectors(_plain(catalogue.MINILM.read()))
     for name, output in zip(checks.HIBARI_OUTPUTS, _hibari(), strict=True):
         # Half floats are a thousand times more exact than the tolerance.
         outputs[f"hibari/{name}"] = np.asarray(output, np.float16)

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from models.catalogue import silero_session
+from models.inference import SAMPLE_RATE, SILERO_WINDOW, SileroMemory
 
 Samples = npt.NDArray[np.float32]
 
-SAMPLE_RATE = 16_000
-WINDOW_SAMPLES = 512
+WINDOW_SAMPLES = SILERO_WINDOW
 WINDOW_SECS = WINDOW_SAMPLES / SAMPLE_RATE
 
 GATHER_SECS = 0.016
@@ -27,8 +27,6 @@ A call's own windows are further apart, so a call that is alone never waits. Nor
 somebody waits for, nor a call that is behind and sends what it has kept.
 """
 
-_CONTEXT = 64
-_RATE = np.array(SAMPLE_RATE, np.int64)
 # Noise and music leave the model's memory in a state in which it is slow to hear the speech that
 # follows (pipecat's SileroVADAnalyzer found this). So it is cleared every two seconds, but only in
 # what is plainly silence, and for longer than any gap between two words.
@@ -108,15 +106,9 @@ class SileroEngine:
             future.set_result(probability)
 
     def _infer(self, streams: list["SileroStream"]) -> list[float]:
-        if len(streams) == 1:
-            windows, state = streams[0].row, streams[0].state
-        else:
-            windows = np.concatenate([stream.row for stream in streams])
-            state = np.concatenate([stream.state for stream in streams], axis=1)
-        output, state = self._session.run(None, {"input": windows, "state": state, "sr": _RATE})
-        probabilities: list[float] = output[:, 0].tolist()
-        for index, stream in enumerate(streams):
-            stream.advance(state[:, index : index + 1], probabilities[index])
+        probabilities = SileroMemory.infer(self._session, [stream.memory for stream in streams])
+        for stream, probability in zip(streams, probabilities, strict=True):
+            stream.note(probability)
         return probabilities
 
 
@@ -128,9 +120,7 @@ class SileroStream:
         self._engine = engine
         self._busy = False
         self.submitted_at = float("-inf")
-        self.row: Samples = np.zeros((1, _CONTEXT + WINDOW_SAMPLES), np.float32)
-        self._window = self.row[0, _CONTEXT:]
-        self.state: Samples = np.zeros((2, 1, 128), np.float32)
+        self.memory = SileroMemory()
         self._since_clear = 0
         self._silent = 0
 
@@ -154,7 +144,7 @@ class SileroStream:
             raise ValueError(f"window has shape {window.shape}: it must be ({WINDOW_SAMPLES},)")
         if self._busy:
             raise RuntimeError("the window before this one is still being inferred")
-        self._window[:] = window
+        self.memory.window[:] = window
         self._busy = True
         try:
             return await self._engine._submit(self, urgent=urgent)
@@ -163,14 +153,11 @@ class SileroStream:
 
     def reset(self) -> None:
         """Forget everything heard."""
-        self.row[0, :_CONTEXT] = 0.0
-        self.state = np.zeros((2, 1, 128), np.float32)
+        self.memory.clear()
         self._since_clear = self._silent = 0
 
-    def advance(self, state: Samples, probability: float) -> None:
-        """Take over the model's memory after a window. For the engine."""
-        self.state = np.ascontiguousarray(state)
-        self.row[0, :_CONTEXT] = self.row[0, -_CONTEXT:]
+    def note(self, probability: float) -> None:
+        """Note what the window's probability was. For the engine."""
         self._since_clear += 1
         self._silent = self._silent + 1 if probability < _SILENT else 0
         if self._since_clear >= _CLEAR_AFTER and self._silent >= _SILENT_WINDOWS:

@@ -10,14 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
 
 from models.catalogue import smart_turn_session
+from models.inference import SAMPLE_RATE, SMART_TURN_SAMPLES, smart_turn_probability
 from processors.pool import Pool
 
-SAMPLE_RATE = 16_000
-MAX_SECS = 8.0
-_SAMPLES = int(MAX_SECS * SAMPLE_RATE)
+MAX_SECS = SMART_TURN_SAMPLES / SAMPLE_RATE
 
 
 class SmartTurnEngine:
@@ -72,17 +70,14 @@ class SmartTurnEngine:
                 raise ValueError(
                     f"speech is {len(speech)} bytes: 16-bit samples need an even number"
                 )
-            samples = np.frombuffer(speech[-2 * _SAMPLES :], "<i2").astype(np.float32) / 32_768.0
+            last = speech[-2 * SMART_TURN_SAMPLES :]
+            samples = np.frombuffer(last, "<i2").astype(np.float32) / 32_768.0
         else:
-            samples = speech[-_SAMPLES:]
+            samples = speech[-SMART_TURN_SAMPLES:]
         if samples.ndim != 1 or not len(samples):
             raise ValueError(f"speech has shape {samples.shape}: it must be one row of samples")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.pool, self._judge, samples)
 
     def _judge(self, samples: npt.NDArray[np.float32]) -> float:
-        padded = np.zeros(_SAMPLES, np.float32)
-        padded[_SAMPLES - len(samples) :] = samples
-        features = compute_whisper_log_mel_features(padded, do_normalize=True)
-        (output,) = self._session.run(None, {"input_features": features[np.newaxis]})
-        return float(output[0, 0])
+        return smart_turn_probability(self._session, samples)

@@ -20,8 +20,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
+from models.inference import SAMPLE_RATE
 from processors.audio import forward_audio
-from processors.vad.silero import SAMPLE_RATE, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
+from processors.vad.silero import WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.vad.smart_turn import MAX_SECS, SmartTurnEngine
 
 _S16 = np.dtype("<i2")

@@ -1,0 +1,91 @@
+"""What a model's session is given, and what it gives back: calls and checks run this very code."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from models import catalogue
+
+Floats = npt.NDArray[np.float32]
+
+SAMPLE_RATE = 16_000
+SILERO_WINDOW = 512
+"""Samples whose probability of speech silero gives at a time."""
+
+SMART_TURN_SAMPLES = 8 * SAMPLE_RATE
+
+_SILERO_CONTEXT = 64
+_RATE = np.array(SAMPLE_RATE, np.int64)
+
+
+class SileroMemory:
+    """What silero remembers of one stream of windows.
+
+    Attributes:
+        window: The next 512 samples, in -1 to 1; to be written before each inference.
+    """
+
+    def __init__(self) -> None:
+        self._row = np.zeros((1, _SILERO_CONTEXT + SILERO_WINDOW), np.float32)
+        self._state = np.zeros((2, 1, 128), np.float32)
+        self.window: Floats = self._row[0, _SILERO_CONTEXT:]
+
+    def clear(self) -> None:
+        """Forget everything heard."""
+        self._row[0, :_SILERO_CONTEXT] = 0.0
+        self._state = np.zeros((2, 1, 128), np.float32)
+
+    @staticmethod
+    def infer(session: Any, memories: Sequence["SileroMemory"]) -> list[float]:
+        """The probability of speech in the next window of each stream, which moves on by it."""
+        if len(memories) == 1:
+            rows, state = memories[0]._row, memories[0]._state
+        else:
+            rows = np.concatenate([memory._row for memory in memories])
+            state = np.concatenate([memory._state for memory in memories], axis=1)
+        output, state = session.run(None, {"input": rows, "state": state, "sr": _RATE})
+        for index, memory in enumerate(memories):
+            memory._state = np.ascontiguousarray(state[:, index : index + 1])
+            memory._row[0, :_SILERO_CONTEXT] = memory._row[0, -_SILERO_CONTEXT:]
+        probabilities: list[float] = output[:, 0].tolist()
+        return probabilities
+
+
+def smart_turn_probability(session: Any, samples: Floats) -> float:
+    """How likely it is that somebody who said this has finished.
+
+    Args:
+        session: smart-turn's.
+        samples: At 16 kHz, in -1 to 1; at most 8 s, which shorter speech is padded to in front.
+    """
+    from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
+
+    padded = np.zeros(SMART_TURN_SAMPLES, np.float32)
+    padded[SMART_TURN_SAMPLES - len(samples) :] = samples
+    mel = compute_whisper_log_mel_features(padded, do_normalize=True)
+    (output,) = session.run(None, {"input_features": mel[np.newaxis]})
+    return float(output[0, 0])
+
+
+def minilm_tokenizer() -> Tokenizer:
+    """MiniLM's tokenizer, without padding: it would make a text's vector depend on the others.
+
+    Raises:
+        WeightsError: Its file is missing or is not the one expected.
+    """
+    tokenizer = Tokenizer.from_str(catalogue.MINILM_TOKENIZER.read().decode())
+    tokenizer.enable_truncation(max_length=256)  # what the model was trained with
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def minilm_vectors(session: Any, ids: npt.NDArray[np.int64]) -> Floats:
+    """Unit vectors ``[n, 384]`` of texts that are equally long: their ids, ``[n, length]``."""
+    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    feeds["token_type_ids"] = np.zeros_like(ids)
+    pooled = session.run(None, feeds)[0].mean(axis=1)
+    unit: Floats = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    return unit
