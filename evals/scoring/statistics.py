@@ -6,7 +6,6 @@ Turns of one call are alike, so intervals draw whole calls, not turns (a cluster
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -86,14 +85,10 @@ def wilson(successes: int, n: int, *, level: float = LEVEL) -> tuple[float, floa
     """
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} of {n} is no proportion")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share = successes / n
-    middle = share + z * z / (2 * n)
-    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    low = 0.0 if successes == 0 else (middle - reach) / scale
-    high = 1.0 if successes == n else (middle + reach) / scale
-    return low, high
+    from scipy import stats  # type: ignore[import-untyped]
+
+    low, high = stats.binomtest(successes, n).proportion_ci(level, method="wilson")
+    return float(low), float(high)
 
 
 def interval(
@@ -210,9 +205,11 @@ def mcnemar(only_a: int, only_b: int) -> float:
         only_a: Pairs in which the first succeeded and the second did not.
         only_b: Pairs the other way round.
     """
-    n, fewer = only_a + only_b, min(only_a, only_b)
-    tail: float = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    if not only_a + only_b:
+        return 1.0
+    from scipy import stats
+
+    return float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
 def permutation(a: Values, b: Values, statistic: Statistic, *, seed: int = SEED) -> float:
@@ -283,7 +280,7 @@ def _drawn_means(
 
 
 def _wilcoxon(a: Floats, b: Floats) -> float | None:
-    from scipy import stats  # type: ignore[import-untyped]
+    from scipy import stats
 
     if not np.any(a != b):
         return 1.0
