@@ -8,6 +8,8 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 
+import idna
+
 MAX_ADDRESS_CHARS = 254
 """Longest address that mail can be sent to (RFC 5321)."""
 
@@ -17,9 +19,6 @@ _MAILBOX = re.compile(
     @ (?P<domain> [^\s@<>()\[\]"\\,;:]+ )
     (?(angle) > )""",
     re.IGNORECASE | re.VERBOSE | re.ASCII,
-)
-_DOMAIN = re.compile(
-    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.I | re.A
 )
 
 
@@ -44,7 +43,7 @@ class MailError(Exception):
 def mailbox(text: str) -> Address:
     """The one mailbox that is named, such as ``viva@example.com`` or ``Viva <viva@example.com>``.
 
-    A domain in other letters than ASCII's becomes its IDNA form.
+    The domain becomes its IDNA 2008 form, in lower case: ``straße.de`` is not ``strasse.de``.
 
     Raises:
         ValueError: It is not one mailbox, or none that every mail server can deliver to.
@@ -52,12 +51,14 @@ def mailbox(text: str) -> Address:
     sane = text.isprintable() and len(text) <= 2 * MAX_ADDRESS_CHARS
     found = _MAILBOX.fullmatch(text.strip()) if sane else None
     try:
-        domain = found["domain"].encode("idna").decode() if found else ""
-    except UnicodeError:
+        given = found["domain"] if found else ""
+        domain = idna.encode(given, uts46=True, std3_rules=True).decode()
+    except idna.IDNAError:
         domain = ""
     if (
         found is None
-        or not _DOMAIN.fullmatch(domain)
+        or not domain
+        or domain.endswith(".")
         or len(found["local"]) + 1 + len(domain) > MAX_ADDRESS_CHARS
     ):
         raise ValueError(f"{text!r} is not an address such as name@example.com")

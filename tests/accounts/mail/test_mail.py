@@ -116,10 +116,13 @@ def test_a_letter_is_lines_of_ascii_whatever_it_says() -> None:
     ("given", "address"),
     [
         ("a@example.com", "a@example.com"),
-        (" A.b+c@Example.com ", "A.b+c@Example.com"),
+        (" A.b+c@Example.com ", "A.b+c@example.com"),
         ("Viva <viva@localhost>", "viva@localhost"),
         ('"Viva, <the>" <viva@localhost>', "viva@localhost"),
         ("a@bücher.example", "a@xn--bcher-kva.example"),
+        ("a@BÜCHER.example", "a@xn--bcher-kva.example"),
+        ("a@straße.example", "a@xn--strae-oqa.example"),  # strasse.example is somebody else's
+        ("Ünal <a@example.com>", "a@example.com"),
     ],
 )
 def test_an_address_is_understood(given: str, address: str) -> None:
@@ -129,7 +132,8 @@ def test_an_address_is_understood(given: str, address: str) -> None:
 @pytest.mark.parametrize(
     "given",
     ["", "a", "a@", "@b", "a@b, c@d", "a@b c@d", "<a@b", "a@b>", "group: a@b;", "a b@c", "a..b@c",
-     ".a@b", "a@b..c", "a@-b", "ü@b", "a@b\nBcc: c@d", "a@b\x00", f"{'a' * 250}@b.cd", "a@" * 999],
+     ".a@b", "a@b..c", "a@-b", "ü@b", "a@b_c", "a@b.c.", "a@xn--zz.example",
+     "a@b\nBcc: c@d", "a@b\x00", f"{'a' * 250}@b.cd", "a@" * 999],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match=r"is not an address such as name@example\.com"):
