@@ -62,6 +62,7 @@ def build(
         conversation,
         brain=brain,
         document=engines.document,
+        tools=engines.tools,
         first_token_timeout_secs=settings.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
         speculation=engines.speculation,

@@ -18,6 +18,7 @@ from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
 from processors.brain.contract import Brain, WarmableBrain
 from processors.brain.failover import BackoffRegistry, FailoverBrain
 from processors.brain.speculation import Speculation
+from processors.brain.tools import FunctionTool, registered
 from processors.pool import Pool
 from processors.stt.contract import SpeechToTextStage
 from processors.stt.failover import SpeechToTextFailover
@@ -60,6 +61,7 @@ class Engines:
         loaded: What each vendor's ``load`` gave, by its name.
         backoff: Which brains have failed lately, and are to be left alone.
         speculation: What early answers may waste, over all calls.
+        tools: What a brain may call before it decides.
     """
 
     settings: Settings
@@ -68,6 +70,7 @@ class Engines:
     loaded: Mapping[str, Any]
     backoff: BackoffRegistry = field(default_factory=BackoffRegistry)
     speculation: Speculation = field(default_factory=Speculation)
+    tools: tuple[FunctionTool, ...] = field(default_factory=registered)
 
     @classmethod
     async def load(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 if TYPE_CHECKING:
     from knowledge.loading.document import Document
+    from processors.brain.tools import FunctionTool
     from settings import Settings
 
 Stage = Literal["vad", "stt", "brain", "tts"]
@@ -92,6 +93,13 @@ class Context:
     settings: "Settings"
     document: "Document"
     turn_model: bool = True
+
+    @property
+    def tools(self) -> "tuple[FunctionTool, ...]":
+        """What a brain may call beside ``respond`` and ``escalate``."""
+        from processors.brain.tools import registered
+
+        return registered()
 
 
 def _nothing_is_shared(_context: Context, _progress: Progress) -> None:

@@ -255,9 +255,9 @@ class Recorder:
         """
         self._asked += 1
         history = of_history(question.history)
-        self.write(
-            "/brain/Asked", {"ask": self._asked, "question": question.text, "history": history}
-        )
+        asked = {"ask": self._asked, "question": question.text, "history": history}
+        calls = {"calls": [asdict(call) for call in question.calls]} if question.calls else {}
+        self.write("/brain/Asked", asked | calls)
         return self._asked
 
     def write(self, topic: str, data: Mapping[str, Any]) -> None:

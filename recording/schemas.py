@@ -63,6 +63,10 @@ _HISTORY: Schema = {
         question=_TEXT, answer=_TEXT, sections=_TEXTS, decision=_TEXT, interrupted=_TRUTH
     ),
 }
+_CALLS: Schema = {
+    "type": "array",
+    "items": _object(tool=_TEXT, arguments=_TEXT, result=_TEXT, ok=_TRUTH, secs=_NUMBER),
+}
 _FAILOVER = _object(stage=_TEXT, failed=_TEXT, vendor=_TEXT, ends_turns=_TRUTH)
 _ERROR = _object(error=_TEXT, permanent=_TRUTH)
 _SENTENCE = _object(
@@ -111,7 +115,9 @@ TOPICS: Mapping[str, Schema] = {
     "/turn/CallerTextFrame": _object(text=_TEXT, final=_TRUTH),
     "/turn/TTSSpeakFrame": _object(text=_TEXT),
     "/turn/EndCallFrame": _object(reason=_TEXT, last_words=_TEXT),
-    "/brain/Asked": _object(ask=_WHOLE, question=_TEXT, history=_HISTORY),
+    "/brain/Asked": _object(
+        optional=("calls",), ask=_WHOLE, question=_TEXT, history=_HISTORY, calls=_CALLS
+    ),
     "/brain/Event": _object(
         optional=("name", "json", "usage", "error", "permanent", "retry_after_secs"),
         ask=_WHOLE,

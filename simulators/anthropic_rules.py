@@ -98,13 +98,45 @@ def _validate_messages(messages: Any) -> None:
         if message.get("role") not in ("user", "assistant"):
             raise RefusedError(400, f"messages.{at}.role: Input should be 'user' or 'assistant'")
         content = message.get("content")
-        texts = [content] if isinstance(content, str) else [block["text"] for block in content]
+        _validate_calls(at, content, messages[at - 1].get("content") if at else "")
+        texts = [content] if isinstance(content, str) else [_text(block) for block in content]
         if not all(text for text in texts) or not texts:
             raise RefusedError(400, f"messages.{at}: all messages must have non-empty content")
         if not all(text.strip() for text in texts):
             raise RefusedError(
                 400, "messages: text content blocks must contain non-whitespace text"
             )
+
+
+def _validate_calls(at: int, content: Any, before: Any) -> None:
+    """Each call of a tool is answered in the message after it, and nothing else is."""
+
+    def ids(content: Any, kind: str, name: str) -> set[str]:
+        blocks = [] if isinstance(content, str) else content
+        return {block[name] for block in blocks if block.get("type") == kind}
+
+    called, answered = ids(before, "tool_use", "id"), ids(content, "tool_result", "tool_use_id")
+    if missing := called - answered:
+        raise RefusedError(
+            400, f"messages.{at - 1}: `tool_use` ids were found without `tool_result` blocks "
+            f"immediately after: {', '.join(sorted(missing))}.",
+        )  # fmt: skip
+    if unknown := answered - called:
+        raise RefusedError(
+            400, f"messages.{at}.content: unexpected `tool_use_id` found in `tool_result` blocks: "
+            f"{', '.join(sorted(unknown))}.",
+        )  # fmt: skip
+
+
+def _text(block: Mapping[str, Any]) -> str:
+    """The text of a block; a call and its result are sent as text, too."""
+    match block.get("type"):
+        case "tool_use":
+            return json.dumps(block["input"])
+        case "tool_result":
+            return str(block["content"])
+        case _:
+            return str(block["text"])
 
 
 def _validate_tools(tools: Any) -> None:

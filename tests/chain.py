@@ -44,6 +44,7 @@ from processors.brain.contract import (
 from processors.brain.decision_keeper import DecisionKeeper
 from processors.brain.responder import GroundedResponder
 from processors.brain.speculation import Speculation
+from processors.brain.tools import FunctionTool
 from processors.contract import FilterStage, in_order
 from processors.tts.failover import TextToSpeechFailover
 from processors.tts.speech_queue import SpeechQueue
@@ -62,7 +63,7 @@ PROMPT_SAMPLE = 30_000
 
 
 class ScriptedBrain:
-    """Answers every question with the same two sentences, token by token."""
+    """Answers every question with the same two sentences, or what a tool gave, token by token."""
 
     name = "scripted"
 
@@ -71,15 +72,22 @@ class ScriptedBrain:
         self.token_secs = token_secs
         self.asked: list[str] = []
         self.aborted = 0
+        self.looks_up: tuple[str, dict[str, Any]] | None = None  # a tool called before it answers
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
-        answer = "She studied at Vassar. Then she went to Yale."
-        arguments = {"sections": ["education"], "confidence": "high", "answer": answer}
+        tool, answer = "respond", "She studied at Vassar. Then she went to Yale."
+        arguments: dict[str, Any] = {"sections": ["education"], "confidence": "high"}
+        arguments["answer"] = answer
+        if self.looks_up and not question.calls:
+            tool, arguments = self.looks_up
+        elif question.calls:
+            arguments["sections"] = [f"tool/{question.calls[0].tool}"]
+            arguments["answer"] = question.calls[0].result
         self.asked.append(question.text)
         self.aborted += 1
         yield UsageReport(Usage(input_tokens=100))
         await asyncio.sleep(self.first_token_secs)
-        yield ToolStart("respond")
+        yield ToolStart(tool)
         text = json.dumps(arguments)
         for start in range(0, len(text), 6):
             yield ArgumentsDelta(text[start : start + 6])
@@ -213,7 +221,8 @@ def kind_of(message: dict[str, Any]) -> str:
 class ScriptedCall:
     """A running chain and its page.
 
-    ``turns`` makes what stands in place of turn taking, ``filters`` stand between brain and voice.
+    ``turns`` makes what stands in place of turn taking, ``filters`` stand between brain and voice,
+    ``tools`` may be called by the brain.
     """
 
     def __init__(
@@ -228,6 +237,7 @@ class ScriptedCall:
         target: RecordingTarget | None = None,
         turns: TurnTakingMaker | None = None,
         filters: Sequence[FilterStage] = (),
+        tools: Sequence[FunctionTool] = (),
     ) -> None:
         self.conversation = Conversation()
         # Turns of other calls have earned what this one may waste.
@@ -259,7 +269,11 @@ class ScriptedCall:
             self.conversation.kept = self.recorder.turn
             brain = self.recorder.brain(brain)
         self.responder = GroundedResponder(
-            self.conversation, brain=brain, document=load(CV), speculation=self.speculation
+            self.conversation,
+            brain=brain,
+            document=load(CV),
+            speculation=self.speculation,
+            tools=tools,
         )
         decision_keeper = DecisionKeeper()
         if self.recorder is not None:

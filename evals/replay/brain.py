@@ -16,8 +16,62 @@ from processors.brain.contract import (
     UsageReport,
 )
 from processors.brain.speculation import Speculation
+from processors.brain.tools import Arguments, FunctionTool, ToolCall
 from recording.frames import of_history
 from recording.recording import Recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedTool(FunctionTool):
+    """A tool that gives what it gave in the recording, after as long; else what it gives now.
+
+    Parameters:
+        calls: The recorded calls of it that have not been made again.
+    """
+
+    calls: list[ToolCall] = field(default_factory=list)
+
+    async def call(self, arguments: str, *, until: float) -> ToolCall:
+        """Give what was recorded for these arguments, if anything was."""
+        made = next((one for one in self.calls if one.arguments == arguments), None)
+        if made is None:
+            # Not super(): a dataclass with slots is another class than the one written here.
+            return await FunctionTool.call(self, arguments, until=until)
+        self.calls.remove(made)
+        await asyncio.sleep(made.secs)
+        return made
+
+
+def replayed_tools(
+    recording: Recording, registered: Sequence[FunctionTool]
+) -> tuple[FunctionTool, ...]:
+    """The registered tools, and those that a recording's brain called, as they answered then."""
+    made: dict[str, list[ToolCall]] = {}
+    before: list[dict[str, Any]] = []
+    for message in recording.topic("/brain/Asked"):
+        calls = message.data.get("calls", [])
+        if calls and calls != before:  # a second attempt is told of the same calls
+            last = ToolCall(**calls[-1])
+            made.setdefault(last.tool, []).append(last)
+        before = calls
+    known = {tool.name: tool for tool in registered}
+    return tuple(
+        ReplayedTool(
+            name=name,
+            description=known[name].description if name in known else "",
+            run=known[name].run if name in known else _unregistered,
+            arguments=known[name].arguments if name in known else {},
+            timeout_secs=known[name].timeout_secs if name in known else 0.0,
+            said=known[name].said if name in known else "",
+            calls=made.get(name, []),
+        )
+        for name in {**known, **made}
+    )
+
+
+async def _unregistered(_arguments: Arguments) -> str:
+    raise LookupError("the recording has no such call, and the tool is not registered")
+
 
 _ENDS = ("end", "error", "aborted")
 

@@ -19,7 +19,13 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from conversation.frames import EscalationFrame
 from evals.replay import virtual_time
-from evals.replay.brain import RecordedSpeculation, ReplayedBrain, asks_of, warmed_by
+from evals.replay.brain import (
+    RecordedSpeculation,
+    ReplayedBrain,
+    asks_of,
+    replayed_tools,
+    warmed_by,
+)
 from evals.replay.caller import ReplayedCaller, Timing
 from evals.replay.client_playback_profile import playback_profile_of
 from evals.replay.differences import differences
@@ -38,6 +44,7 @@ from pipeline.choice import Choice, choose
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
+from processors.brain.tools import registered
 from recording.message import Message
 from recording.recorder import Recorder, RecordingTarget
 from recording.recording import Recording
@@ -305,7 +312,10 @@ class _Session:
             if "brain" in self.rerun
             else RecordedSpeculation.of(self._recording, most_wasted=settings.preemptive_waste)
         )
-        return Engines(settings, self._document, choices, loaded, speculation=speculation)
+        tools = replayed_tools(self._recording, registered())
+        return Engines(
+            settings, self._document, choices, loaded, speculation=speculation, tools=tools
+        )
 
     def _replayed(self, stage: Stage, caller: ReplayedCaller) -> Vendor:
         recording = self._recording

@@ -6,7 +6,7 @@ a turn that could exceed its budget.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from conversation.records import MICROS, Used, in_micros
@@ -27,6 +27,7 @@ from processors.brain.cached_prompt import (
 from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
 from processors.brain.prompt import tools
+from processors.brain.tools import MAX_RESULT_CHARS, MAX_TOOL_CALLS, FunctionTool, registered
 from processors.tts.elevenlabs_messages import WHOLE_ANSWER_ATTEMPTS
 from settings import Settings
 
@@ -88,28 +89,45 @@ class CallBudget:
 
 
 def reckon(
-    settings: Settings, document: Document, choices: Mapping[Stage, Choice], prices: Prices
+    settings: Settings,
+    document: Document,
+    choices: Mapping[Stage, Choice],
+    prices: Prices,
+    offered: Sequence[FunctionTool] | None = None,
 ) -> WorstCase:
     """The worst-case cost of a call by its limits, before ``CALL_SPEND_CAP_USD`` applies.
 
     Counts every vendor of a stage: after a failover, the reserve processes the same audio again.
+    A tool that a brain may call costs another request to it.
+
+    Args:
+        settings: The settings.
+        document: What calls are answered from.
+        choices: The vendor of each stage.
+        prices: What vendors charge.
+        offered: The tools that brains may call; ``None`` for those that are registered.
     """
-    rates = _Rates(settings, document, prices)
+    offered = registered() if offered is None else offered
+    lookups = MAX_TOOL_CALLS if offered else 0
+    said_waiting = max((len(tool.said) for tool in offered), default=0)
+    rates = _Rates(settings, document, prices, offered)
     listeners, brains, voices = (choices[stage].vendors for stage in ("stt", "brain", "tts"))
     secs = START_TIMEOUT_SECS + settings.call_secs + LAST_WORDS_SECS + CANCEL_TIMEOUT_SECS
     early = settings.preemptive != "off"
 
-    longest = 2 * NOTICE_CHARS + max(_longest_answer(one, document) for one in brains)
+    longest = (
+        said_waiting + 2 * NOTICE_CHARS + max(_longest_answer(one, document) for one in brains)
+    )
     if settings.of(ElevenLabsSettings).tts_mode == "whole":
         longest *= WHOLE_ANSWER_ATTEMPTS
     turn = sum(rates.heard(one, secs + SENT_AGAIN_SECS) for one in listeners)
     turn += sum(rates.said(one, longest + NOTICE_CHARS) for one in voices)
-    # Plus one speculative decision that is discarded.
-    turn += (ATTEMPTS + early) * sum(rates.decision(one, secs) for one in brains)
+    # Plus one speculative decision that is discarded; it calls no tool.
+    turn += (ATTEMPTS + early + lookups) * sum(rates.decision(one, secs) for one in brains)
 
-    usual = max(rates.said(one, ANSWER_CHARS) for one in voices)
+    usual = max(rates.said(one, said_waiting + ANSWER_CHARS) for one in voices)
     decided = max(rates.usual_decision(one, secs) for one in brains)
-    usual += math.ceil(decided * (1 + settings.preemptive_waste * early))
+    usual += math.ceil(decided * (1 + settings.preemptive_waste * early + bool(offered)))
     greeting = max(rates.said(one, len(document.persona.greeting)) for one in voices)
     opening = greeting + max(map(rates.warming, brains))
     turns = math.ceil(secs / TURN_SECS)
@@ -155,8 +173,18 @@ def _dollars(micros: int) -> str:
 class _Rates:
     """Costs of the parts of a call, by vendor."""
 
-    def __init__(self, settings: Settings, document: Document, prices: Prices) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        document: Document,
+        prices: Prices,
+        offered: Sequence[FunctionTool] = (),
+    ) -> None:
         self._settings = settings
+        self._offered = offered
+        # What it called and was given is told to a brain again with each further request.
+        given = MAX_TOOL_CALLS * (MAX_DECISION_TOKENS + estimated_tokens(MAX_RESULT_CHARS))
+        self._given = given if offered else 0
         self._document = document
         self._prices = prices
 
@@ -176,7 +204,8 @@ class _Rates:
     def decision(self, brain: Vendor, secs: float) -> int:
         """Worst-case cost of one decision, in a call of this length: the cache misses."""
         tokens, _ = self._cached_prompt(brain)
-        said, out = _conversation(secs, _longest_answer(brain, self._document)), MAX_DECISION_TOKENS
+        said = _conversation(secs, _longest_answer(brain, self._document)) + self._given
+        out = MAX_DECISION_TOKENS
         written = Used(said, out, cache_write_tokens=tokens)
         return max(self._cost(brain, written), self._cost(brain, Used(said + tokens, out)))
 
@@ -189,8 +218,8 @@ class _Rates:
 
     def _cached_prompt(self, brain: Vendor) -> tuple[int, bool]:
         """Tokens of the prompt before every conversation, and whether it is surely cached."""
-        text = prompt(self._document)
-        around = sum(len(str(tool)) for tool in tools(self._document))
+        text = prompt(self._document, self._offered)
+        around = sum(len(str(tool)) for tool in tools(self._document, self._offered))
         cached = False
         if brain.caches_from is not None:
             minimum = brain.caches_from(brain.model_of(self._settings))

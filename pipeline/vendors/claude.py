@@ -32,6 +32,7 @@ def load(context: Context, progress: Progress) -> Any:
         model=own.claude_model,
         base_url=own.anthropic_base_url or None,
         cache_ttl=own.claude_cache_ttl,
+        registered=context.tools,
     )
 
 

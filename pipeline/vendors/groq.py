@@ -26,7 +26,12 @@ def load(context: Context, _: Progress) -> Any:
     own = context.settings.of(GroqSettings)
     key = secret(own.groq_api_key)
     return OpenAICompatibleBrain(
-        context.document, base_url=URL, model=own.groq_model, api_key=key, name="groq"
+        context.document,
+        base_url=URL,
+        model=own.groq_model,
+        api_key=key,
+        name="groq",
+        registered=context.tools,
     )
 
 

@@ -30,6 +30,7 @@ def load(context: Context, _: Progress) -> Any:
         model=own.brain_model,
         api_key=secret(own.brain_api_key) or None,
         name="openai",
+        registered=context.tools,
     )
 
 

@@ -24,7 +24,12 @@ def load(context: Context, _: Progress) -> Any:
     own = context.settings.of(OpenRouterSettings)
     key = secret(own.openrouter_api_key)
     return OpenAICompatibleBrain(
-        context.document, base_url=URL, model=own.openrouter_model, api_key=key, name="openrouter"
+        context.document,
+        base_url=URL,
+        model=own.openrouter_model,
+        api_key=key,
+        name="openrouter",
+        registered=context.tools,
     )
 
 

@@ -8,7 +8,7 @@ grounding: the document's own lines again, each as the answer to a question, wit
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from knowledge.loading.document import Document
 from knowledge.loading.section import Line
 from processors.brain.contract import Question
 from processors.brain.prompt import instructions
+from processors.brain.tools import FunctionTool
 
 MARGIN = 1.02
 """How far beyond the minimum a prefix is brought: a count has a few tokens that are not cached."""
@@ -62,7 +63,12 @@ class CachedPrompt:
 
 
 def build(
-    document: Document, *, minimum: int, count: Callable[[str], int], counted: bool = True
+    document: Document,
+    *,
+    minimum: int,
+    count: Callable[[str], int],
+    counted: bool = True,
+    registered: Sequence[FunctionTool] = (),
 ) -> CachedPrompt:
     """The prefix of a document, brought over the minimum with restated facts if they suffice.
 
@@ -71,8 +77,9 @@ def build(
         minimum: The least that the model caches, in tokens.
         count: Counts a system prompt's tokens, tools included.
         counted: Whether ``count`` asks the vendor, rather than estimating.
+        registered: The tools that it may call beside the two.
     """
-    text = prompt(document)
+    text = prompt(document, registered)
     tokens = count(text)
     target = math.ceil(minimum * MARGIN)
     longer = text
@@ -83,14 +90,14 @@ def build(
         tokens = count(longer)
         text = longer
     if tokens < minimum:  # All of it was not enough: what cannot be cached is better short.
-        text = prompt(document)
+        text = prompt(document, registered)
         tokens = count(text)
     return CachedPrompt(text=text, tokens=tokens, counted=counted, minimum=minimum)
 
 
-def prompt(document: Document) -> str:
+def prompt(document: Document, registered: Sequence[FunctionTool] = ()) -> str:
     """The system prompt, without anything that only lengthens it."""
-    return f"{instructions(document)}\n{_CALLER_RULE}"
+    return f"{instructions(document, registered)}\n{_CALLER_RULE}"
 
 
 def restatements(document: Document) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ See https://platform.claude.com/docs/en/api/messages-streaming,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, cast
 
@@ -46,6 +47,7 @@ from processors.brain.contract import (
     UsageReport,
 )
 from processors.brain.prompt import tools
+from processors.brain.tools import FunctionTool
 
 Ttl = Literal["5m", "1h"]
 
@@ -84,6 +86,7 @@ class ClaudeBrain:
         connect_timeout_secs: Longest wait for a connection.
         stall_timeout_secs: Longest silence on an open stream.
         keep_alive_secs: How long a connection is kept between turns.
+        registered: The tools that it may call beside ``respond`` and ``escalate``.
     """
 
     def __init__(
@@ -99,12 +102,13 @@ class ClaudeBrain:
         connect_timeout_secs: float = 3.0,
         stall_timeout_secs: float = 10.0,
         keep_alive_secs: float = 120.0,
+        registered: Sequence[FunctionTool] = (),
     ) -> None:
         self.cached_prompt = cached_prompt
         self.model = model
         self._max_tokens = max_tokens
         self._ttl_secs = _TTL_SECS[cache_ttl]
-        self._tools = _tools(document)
+        self._tools = _tools(document, registered)
         system: TextBlockParam = {"type": "text", "text": cached_prompt.text}
         if cached_prompt.cacheable:
             # Tools come before the system prompt: a breakpoint after it covers both.
@@ -134,13 +138,16 @@ class ClaudeBrain:
         api_key: str,
         model: str = DEFAULT_MODEL,
         base_url: str | None = None,
+        registered: Sequence[FunctionTool] = (),
         **settings: Any,
     ) -> "ClaudeBrain":
         """A brain for a document, its prefix counted by the vendor; blocks for up to seconds.
 
         A vendor that cannot be reached, or refuses the key, is logged; the prefix is estimated.
         """
-        cached_prompt = prepare(document, api_key=api_key, model=model, base_url=base_url)
+        cached_prompt = prepare(
+            document, api_key=api_key, model=model, base_url=base_url, registered=registered
+        )
         counted = "" if cached_prompt.counted else " by our estimate"
         if cached_prompt.cacheable:
             logger.info("{}: the prefix has {} tokens{}", model, cached_prompt.tokens, counted)
@@ -151,7 +158,13 @@ class ClaudeBrain:
                 model, cached_prompt.tokens, counted, cached_prompt.minimum,
             )  # fmt: skip
         return cls(
-            document, cached_prompt, api_key=api_key, model=model, base_url=base_url, **settings
+            document,
+            cached_prompt,
+            api_key=api_key,
+            model=model,
+            base_url=base_url,
+            registered=registered,
+            **settings,
         )
 
     @property
@@ -275,10 +288,15 @@ class ClaudeBrain:
 
 
 def prepare(
-    document: Document, *, api_key: str, model: str = DEFAULT_MODEL, base_url: str | None = None
+    document: Document,
+    *,
+    api_key: str,
+    model: str = DEFAULT_MODEL,
+    base_url: str | None = None,
+    registered: Sequence[FunctionTool] = (),
 ) -> CachedPrompt:
     """The prefix for a document, counted by the vendor if it can be reached; blocks."""
-    offered = _tools(document)
+    offered = _tools(document, registered)
     around = sum(len(str(tool)) for tool in offered)
 
     def estimate(system: str) -> int:
@@ -298,10 +316,10 @@ def prepare(
         api_key=api_key, base_url=base_url, max_retries=0, timeout=_COUNT_TIMEOUT_SECS
     ) as client:
         try:
-            return build(document, minimum=minimum, count=count)
+            return build(document, minimum=minimum, count=count, registered=registered)
         except (anthropic.APIError, httpx2.HTTPError) as error:
             logger.warning("claude's prefix could not be counted: {}", _fault(error))
-    return build(document, minimum=minimum, count=estimate, counted=False)
+    return build(document, minimum=minimum, count=estimate, counted=False, registered=registered)
 
 
 def minimum_tokens(model: str) -> int:
@@ -310,7 +328,7 @@ def minimum_tokens(model: str) -> int:
     return next(known, _MINIMUM_OF_OTHERS)
 
 
-def _tools(document: Document) -> list[ToolParam]:
+def _tools(document: Document, registered: Sequence[FunctionTool]) -> list[ToolParam]:
     return [
         {
             "name": tool["name"],
@@ -319,13 +337,30 @@ def _tools(document: Document) -> list[ToolParam]:
             # Without it the vendor holds each value back until it is whole.
             "eager_input_streaming": True,
         }
-        for tool in tools(document)
+        for tool in tools(document, registered)
     ]
 
 
 def _conversation(question: Question) -> list[MessageParam]:
-    told = [{"role": role, "content": text} for role, text in messages(question)]
+    told: list[dict[str, Any]] = [
+        {"role": role, "content": text} for role, text in messages(question)
+    ]
+    for number, call in enumerate(question.calls, start=1):
+        id = f"call_{number}"
+        made = {"type": "tool_use", "id": id, "name": call.tool, "input": _object(call.arguments)}
+        given = {"type": "tool_result", "tool_use_id": id, "content": call.result}
+        told.append({"role": "assistant", "content": [made]})
+        told.append({"role": "user", "content": [given | {"is_error": not call.ok}]})
     return cast(list[MessageParam], told)
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    """A call's arguments; the vendor takes nothing but an object, whatever its model wrote."""
+    try:
+        given = json.loads(arguments)
+    except ValueError:
+        return {}
+    return given if isinstance(given, dict) else {}
 
 
 def _usage(reported: Any, before: Usage) -> Usage:

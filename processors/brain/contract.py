@@ -3,6 +3,7 @@
 A brain is shown one turn and must make exactly one tool call: ``respond(sections, confidence,
 answer)`` or ``escalate(reason, message)``. It streams that call as it is produced; what is in the
 call is checked by :class:`processors.brain.responder.GroundedResponder`, never by the brain itself.
+Where tools are registered it may call one of those instead, and is asked again with the result.
 """
 
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from conversation.frames import (
     TurnFrame,
     Usage,
 )
+from processors.brain.tools import ToolCall
 from processors.contract import ChainStage
 
 Tool = Literal["respond", "escalate"]
@@ -40,10 +42,12 @@ class Question:
     Parameters:
         text: What the caller said.
         history: The finished turns before it, oldest first.
+        calls: The registered tools called in this turn so far, with what they gave.
     """
 
     text: str
     history: tuple[Exchange, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ passed the guardrails, and cancelling the task that runs it aborts the brain.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,6 +37,10 @@ from processors.brain.tool_call import (
     ToolCallEvent,
     ToolCallStream,
 )
+from processors.brain.tools import MAX_TOOL_CALLS, FunctionTool, ToolCall
+
+MAX_ARGUMENT_CHARS = 4_096
+"""Longest arguments of a registered tool."""
 
 ATTEMPTS = 2
 """How often a decision is asked for, the first time included."""
@@ -69,6 +73,8 @@ class _Call:
     """The tool call of one attempt, as far as it has arrived."""
 
     tool: Tool | None = None
+    lookup: FunctionTool | None = None  # a registered tool, called instead
+    arguments: str = ""  # of that one
     stream: ToolCallStream = field(default_factory=lambda: ToolCallStream("respond"))
     sentences: SentenceStream = field(default_factory=SentenceStream)
     sections: tuple[Section, ...] = ()
@@ -87,6 +93,7 @@ class DecisionRun:
         phrases: What is said when the brain's own words may not be.
         patience: How long each step may take.
         say: Takes each sentence that is to be spoken, in order.
+        tools: What the brain may call before it decides.
     """
 
     def __init__(
@@ -98,12 +105,18 @@ class DecisionRun:
         phrases: Phrases,
         patience: Patience,
         say: Callable[[SentenceFrame], Awaitable[None]],
+        tools: Sequence[FunctionTool] = (),
     ) -> None:
         self.turn = turn
         self._brain = brain
         self._phrases = phrases
         self._patience = patience
         self._say_frame = say
+        self._tools = {tool.name: tool for tool in tools}
+        self._called: list[ToolCall] = []
+        self._certain = asyncio.Event()  # It is: what may be called, may be.
+        if not turn.speculation:
+            self._certain.set()
         self._guardrails = Guardrails(document, turn.question)
         self._started = time.monotonic()
         self._ttft_secs: float | None = None
@@ -113,6 +126,7 @@ class DecisionRun:
         self._decision: Literal["respond", "escalate"] = "respond"
         self._reason = ""
         self._said: list[str] = []
+        self._said_waiting = 0  # Sentences of those that were said while a tool ran.
         self._lines: set[int] = set()
         self._fault = ""
 
@@ -134,6 +148,7 @@ class DecisionRun:
 
     def confirm(self) -> None:
         """Count from now: the turn this was begun for early is over."""
+        self._certain.set()
         self._started = time.monotonic()
         if self._ttft_secs is not None:
             self._ttft_secs = 0.0
@@ -195,7 +210,7 @@ class DecisionRun:
                     self._guardrails.record("decision", detail)
                 return
             late = loop.time() + wait_secs >= deadline
-            if attempt == ATTEMPTS or permanent or late or self._said:
+            if attempt == ATTEMPTS or permanent or late or self._begun:
                 self._fault = detail
                 self._guardrails.record("decision", detail)
                 raise RefusalError("fault")
@@ -204,10 +219,45 @@ class DecisionRun:
             self._decision, self._reason = "respond", ""
             await asyncio.sleep(wait_secs)
 
+    @property
+    def _begun(self) -> bool:
+        """Whether any of the answer was said, beside what is said while a tool runs."""
+        return len(self._said) > self._said_waiting
+
     async def _attempt(self, deadline: float) -> None:
+        """Let the brain look up what it wants to, until it decides."""
+        await self._stream(deadline)
+        while (tool := self._call.lookup) is not None:
+            await self._look_up(tool, self._call.arguments, deadline)
+            self._spent, self._call = self.usage, _Call()
+            await self._stream(deadline)
+        if self._call.tool is None:
+            raise MalformedError("no tool call")
+        self._call.stream.close()
+
+    async def _look_up(self, tool: FunctionTool, arguments: str, deadline: float) -> None:
+        """Run a tool, once it is certain that the turn is over."""
+        if len(self._called) >= MAX_TOOL_CALLS:
+            self._guardrails.record("tools", f"more than {MAX_TOOL_CALLS} calls in a turn")
+            raise RefusalError("unsupported")
+        async with asyncio.timeout_at(deadline):
+            await self._certain.wait()
+        if tool.said and not self._called:
+            self._said_waiting += 1
+            await self._say(tool.said)
+        called = await tool.call(arguments, until=deadline)
+        self._called.append(called)
+        self._guardrails.may_cite(tool.section(self._called))
+        if called.ok:
+            self._guardrails.record("tools")
+        else:
+            logger.warning("turn {}: {}: {}", self.turn.turn, tool.name, called.result)
+
+    async def _stream(self, deadline: float) -> None:
+        """Ask the brain once, and take what it streams to its end."""
         loop = asyncio.get_running_loop()
         until = min(deadline, loop.time() + self._patience.first_token_timeout_secs)
-        question = Question(text=self.turn.question, history=self.turn.history)
+        question = Question(self.turn.question, self.turn.history, tuple(self._called))
         events = self._brain.decide(question)
         try:
             while (event := await self._receive(events, until)) is not None:
@@ -221,9 +271,6 @@ class DecisionRun:
                     until = min(deadline, trailing)
         finally:
             await self._close(events)
-        if self._call.tool is None:
-            raise MalformedError("no tool call")
-        self._call.stream.close()
 
     async def _receive(self, events: AsyncIterator[BrainEvent], until: float) -> BrainEvent | None:
         try:
@@ -252,10 +299,17 @@ class DecisionRun:
         if isinstance(event, UsageReport):
             call.usage = event.usage
         elif isinstance(event, ToolStart):
-            if call.tool is not None:
+            if call.tool is not None or call.lookup is not None:
                 raise MalformedError(f"a second tool call, {event.name!r}")
+            if event.name in self._tools:
+                call.lookup = self._tools[event.name]
+                return
             call.tool = self._guardrails.check_tool(event.name)
             call.stream = ToolCallStream(call.tool)
+        elif isinstance(event, ArgumentsDelta) and call.lookup is not None:
+            call.arguments += event.json
+            if len(call.arguments) > MAX_ARGUMENT_CHARS:
+                raise MalformedError(f"over {MAX_ARGUMENT_CHARS} characters of arguments")
         elif isinstance(event, ArgumentsDelta):
             if call.tool is None:
                 raise MalformedError("arguments before a tool call")
@@ -278,7 +332,7 @@ class DecisionRun:
             case TextEnd():
                 for sentence in call.sentences.close():
                     await self._let_through(call, spoken(sentence))
-                if not self._said:
+                if not self._begun:
                     raise MalformedError("an empty answer")
                 call.text_ended = True
 
@@ -289,14 +343,15 @@ class DecisionRun:
             self._guardrails.check_message(sentence)
             await self._say(sentence)
             return
-        lines = self._guardrails.check_answer(sentence, call.sections)
-        if call.confidence == "low" and not self._said:
+        supported = self._guardrails.check_answer(sentence, call.sections)
+        if call.confidence == "low" and not self._begun:
             await self._say(self._phrases.hedge(self.turn.turn))
         rests_on = tuple(
             section.id
             for section in call.sections
-            if any(line.number in lines for line in section.lines)
+            if any(line.number in supported for line in section.lines)
         )
+        lines = tuple(line for line in supported if line)
         self._lines.update(lines)
         await self._say(sentence, rests_on, lines)
 
@@ -311,7 +366,7 @@ class DecisionRun:
 
     async def _refuse(self, refusal: RefusalError) -> None:
         """Say what is said instead: of the whole answer, or of the rest of it."""
-        if self._said:
+        if self._begun:
             await self._say(self._phrases.rest_uncertain)
             return
         if self._decision == "respond" or refusal.reason in ("sensitive", "fault"):

@@ -99,6 +99,7 @@ class Guardrails:
 
     def __init__(self, document: Document, question: str) -> None:
         self._document = document
+        self._looked_up: dict[str, Section] = {}
         self._question = question
         # What may be named without being cited: the two parties of the call.
         self._free = f"{document.title} {document.persona.name} {document.persona.greeting}"
@@ -138,13 +139,20 @@ class Guardrails:
 
     def check_sections(self, ids: tuple[str, ...]) -> tuple[Section, ...]:
         """The sections of those ids, each once; one unknown id and none is to be trusted."""
-        known = set(self._document.section_ids)
+        known = {*self._document.section_ids, *self._looked_up}
         unknown = [id for id in ids if id not in known]
         if unknown:
             self.record("sections", f"no such section: {', '.join(map(repr, unknown))}")
             raise RefusalError("unsupported")
         self.record("sections")
-        return tuple(self._document.section(id) for id in dict.fromkeys(ids))
+        return tuple(
+            self._looked_up.get(id) or self._document.section(id) for id in dict.fromkeys(ids)
+        )
+
+    def may_cite(self, section: Section) -> None:
+        """Take what a tool gave as a section that the answer may cite."""
+        if section.lines:
+            self._looked_up[section.id] = section
 
     def check_confidence(self, confidence: str) -> Confidence:
         """The confidence, if it is an allowed one."""
@@ -166,7 +174,7 @@ class Guardrails:
         """Let one sentence of an answer pass.
 
         Returns:
-            The lines of the document that support it.
+            The lines of the document that support it; 0 for what a tool gave, which is in no file.
         """
         self._check_sensitive(sentence, "the answer")
         if not cited:

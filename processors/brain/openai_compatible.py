@@ -4,7 +4,7 @@ Ollama, vLLM, Groq, OpenRouter and others differ in which parameters they accept
 rejects is left out from then on. See https://platform.openai.com/docs/api-reference/chat.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,6 +28,7 @@ from processors.brain.contract import (
     UsageReport,
 )
 from processors.brain.prompt import tools
+from processors.brain.tools import FunctionTool
 
 _CONNECTIONS = 256
 _REJECTED = (400, 404, 422, 501)  # How endpoints answer a parameter that they do not know.
@@ -85,6 +86,7 @@ class OpenAICompatibleBrain:
         connect_timeout_secs: Longest wait for a connection.
         stall_timeout_secs: Longest silence on an open stream.
         keep_alive_secs: How long a connection is kept between turns.
+        registered: The tools that it may call beside ``respond`` and ``escalate``.
     """
 
     def __init__(
@@ -99,15 +101,16 @@ class OpenAICompatibleBrain:
         connect_timeout_secs: float = 3.0,
         stall_timeout_secs: float = 10.0,
         keep_alive_secs: float = 120.0,
+        registered: Sequence[FunctionTool] = (),
     ) -> None:
         self.name = name
         self.model = model
         self.dialect = Dialect()
         self._max_tokens = max_tokens
-        self._system = prompt(document)
+        self._system = prompt(document, registered)
         self._tools = [
             cast(ChatCompletionFunctionToolParam, {"type": "function", "function": tool})
-            for tool in tools(document)
+            for tool in tools(document, registered)
         ]
         limits = httpx2.Limits(
             max_connections=_CONNECTIONS,
@@ -159,8 +162,13 @@ class OpenAICompatibleBrain:
 
     async def _ask(self, question: Question) -> openai.AsyncStream[ChatCompletionChunk]:
         """Open the stream, leaving out parameter after parameter that the endpoint rejects."""
-        asked: list[dict[str, str]] = [{"role": "system", "content": self._system}]
+        asked: list[dict[str, Any]] = [{"role": "system", "content": self._system}]
         asked += [{"role": role, "content": text} for role, text in messages(question)]
+        for number, call in enumerate(question.calls, start=1):
+            id, function = f"call_{number}", {"name": call.tool, "arguments": call.arguments}
+            made = {"id": id, "type": "function", "function": function}
+            asked.append({"role": "assistant", "content": None, "tool_calls": [made]})
+            asked.append({"role": "tool", "tool_call_id": id, "content": call.result})
         dialect = self.dialect
         while True:
             try:

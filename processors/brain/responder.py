@@ -5,7 +5,7 @@ in the chain: the order of the frames, and an abort past which nothing of the tu
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loguru import logger
@@ -36,6 +36,7 @@ from processors.brain.contract import Brain
 from processors.brain.decision_run import DecisionRun, Patience
 from processors.brain.guardrails import Phrases
 from processors.brain.speculation import Speculation
+from processors.brain.tools import FunctionTool
 
 __all__ = ["GroundedResponder", "Phrases"]
 
@@ -78,6 +79,7 @@ class GroundedResponder(FrameProcessor):
         conversation: The call's turns; none that is stale is decided. ``None`` where there is none.
         brain: What decides.
         document: What it may speak from.
+        tools: What the brain may call before it decides.
         phrases: What is said when the brain's own words may not be.
         first_token_timeout_secs: Longest wait for the first token, per attempt.
         decision_timeout_secs: Longest a whole decision may take, with both attempts.
@@ -93,6 +95,7 @@ class GroundedResponder(FrameProcessor):
         *,
         brain: Brain,
         document: Document,
+        tools: Sequence[FunctionTool] = (),
         phrases: Phrases | None = None,
         first_token_timeout_secs: float = 3.0,
         decision_timeout_secs: float = 12.0,
@@ -106,6 +109,7 @@ class GroundedResponder(FrameProcessor):
         self._brain = brain
         self._serving = brain.name
         self._document = document
+        self._tools = tuple(tools)
         self._phrases = phrases or Phrases()
         self._patience = Patience(
             first_token_timeout_secs=first_token_timeout_secs,
@@ -200,6 +204,7 @@ class GroundedResponder(FrameProcessor):
             phrases=self._phrases,
             patience=self._patience,
             say=say,
+            tools=self._tools,
         )
         self._deciding = decision_run
         self._task = self.create_task(self._run(decision_run, replaced=replaced), f"{self}::turn")

@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conversation.records import Used
+from examples.opening_hours import TOOL
 from knowledge.loading.document import load
 from ledger.money import worst_case as reckoned
 from ledger.money.prices import Prices
@@ -29,6 +30,7 @@ from processors.brain import cached_prompt
 from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
 from processors.brain.guardrails import Phrases
+from processors.brain.tools import MAX_TOOL_CALLS
 from processors.turns.processor import PHRASES
 from settings import Settings
 
@@ -130,6 +132,20 @@ def test_what_costs_more_is_reckoned_as_more(more: dict[str, Any]) -> None:
     usual, dearer = reckon(*of(cloud())), reckon(*of(cloud(**more)))
     assert dearer.call > usual.call
     assert dearer.turn > usual.turn
+
+
+@pytest.mark.parametrize("brain", ["claude", "groq"])
+def test_a_tool_adds_the_requests_that_it_may_cost(brain: str) -> None:
+    given = of(cloud(brain=brain, groq_api_key="k"))
+    without, offered = reckon(*given), reckon(*given, offered=[TOOL])
+    assert offered.turn > without.turn
+    assert offered.call > without.call
+    # Each call of it is another decision at its worst, and is told to those that follow.
+    decision = reckoned._Rates(given[0], DOCUMENT, given[3]).decision(
+        given[2]["brain"].vendor, 60.0
+    )
+    assert offered.turn - without.turn >= MAX_TOOL_CALLS * decision
+    assert reckon(*given, offered=[]) == without
 
 
 def test_answers_that_are_not_begun_early_cost_less() -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+from examples.opening_hours import TOOL
 from knowledge.loading.document import load
 from processors.brain.prompt import CONFIDENCES, REASONS, instructions, tools
 
@@ -48,3 +49,19 @@ def test_the_prompt_names_the_speaker_and_what_is_not_talked_about() -> None:
 def test_the_prefix_is_the_same_to_the_byte_every_time() -> None:
     assert instructions(DOCUMENT) == instructions(load())
     assert json.dumps(tools(DOCUMENT)) == json.dumps(tools(load()))
+
+
+def test_a_registered_tool_is_offered_behind_the_two_and_can_be_cited() -> None:
+    respond, _, offered = tools(DOCUMENT, [TOOL])
+    citable = respond["parameters"]["properties"]["sections"]["items"]["enum"]
+    assert citable == [*DOCUMENT.section_ids, "tool/opening_hours"]
+    assert offered["name"] == "opening_hours"
+    assert offered["parameters"]["required"] == ["day"]
+
+
+def test_without_a_tool_the_prompt_is_what_it_was() -> None:
+    told, untold = instructions(DOCUMENT, [TOOL]), instructions(DOCUMENT)
+    (rule,) = (line for line in told.splitlines() if line not in untold)
+    assert "`opening_hours`, cited as `tool/opening_hours`" in rule
+    assert untold == told.replace(f"{rule}\n", "")
+    assert "tool/" not in json.dumps(tools(DOCUMENT))
