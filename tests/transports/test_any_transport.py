@@ -42,8 +42,10 @@ from pipeline.call import Call, Terms
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
-from pipeline.vendors import Stage
 from processors.brain.contract import Brain
+from processors.stt.contract import SpeechToTextStage
+from processors.tts.contract import TextToSpeechStage
+from processors.vad.contract import VoiceActivityStage
 from settings import Settings
 from tests.chain import CV, ScriptedBrain, ScriptedVoice
 from tests.ledger.records import ADA, keep
@@ -119,17 +121,18 @@ class ScriptedEngines(Engines):
         vendors = {"stt": "deepgram", "brain": "claude", "tts": "elevenlabs"}
         return Meter(tariff, vendors=vendors, models=MODELS)
 
-    def processor(self, stage: Stage, meter: Meter | None = None) -> FrameProcessor:
-        made: dict[str, Callable[[], FrameProcessor]] = {
-            "vad": IdentityFilter,  # it is the recogniser's here
-            "stt": lambda: ScriptedRecogniser(self.said),
-            "tts": lambda: MeteredVoice(Conversation()),
-        }
-        processor = made[stage]()
-        names = {"stt": "deepgram", "tts": "elevenlabs"}
-        if meter is not None:
-            meter.knows(processor.name, stage, names[stage])
-        return processor
+    def voice_activity(self) -> VoiceActivityStage:
+        return IdentityFilter()  # it is the recogniser's here
+
+    def speech_to_text(self, meter: Meter) -> SpeechToTextStage:
+        recogniser = ScriptedRecogniser(self.said)
+        meter.knows(recogniser.name, "stt", "deepgram")
+        return recogniser
+
+    def text_to_speech(self, meter: Meter) -> TextToSpeechStage:
+        voice = MeteredVoice(Conversation())
+        meter.knows(voice.name, "tts", "elevenlabs")
+        return voice
 
 
 class PipecatTurns(FrameProcessor):
@@ -204,7 +207,9 @@ def hold(story: Story, *said: str) -> MemoryCall:
     async def play() -> MemoryCall:
         held = MemoryCall(list(said))
         running = asyncio.create_task(held.call.run())
-        await held.line.begun.wait()
+        begun = asyncio.create_task(held.line.begun.wait())
+        await asyncio.wait((begun, running), return_when=asyncio.FIRST_COMPLETED)
+        assert begun.done(), f"the call ended before it began: {running.result()}"
         await asyncio.sleep(GREETING_SECS)
         await story(held)
         held.call.end("hangup")
