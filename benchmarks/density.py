@@ -17,7 +17,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.side import Side, SideError, machine, quantile, sides, spread, tails
+from benchmarks.side import Side, SideError, machine, sides, spread, tails
+from evals.scoring.statistics import quantile
 
 SWEEP = (1, 8, 32, 64, 96)
 MAX_LAG_MS = 20.0

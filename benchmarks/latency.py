@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from client.caller import Caller, HeardTurn
+from evals.scoring.statistics import quantile
 
 AUDIO = Path("tests/audio")
 PARTS = ("transcription_delay", "end_of_turn_delay", "llm_ttfs", "tts_ttfb")
@@ -73,13 +73,6 @@ async def measure(url: str, files: list[Path]) -> list[HeardTurn]:
     return turns
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The value below which a share of them lies, interpolated."""
-    if len(values) == 1:
-        return values[0]
-    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
-
-
 def summary(turns: list[HeardTurn]) -> dict[str, object]:
     """Medians and tails of the answered turns, in milliseconds."""
     rows: dict[str, dict[str, float]] = {}
@@ -90,8 +83,8 @@ def summary(turns: list[HeardTurn]) -> dict[str, object]:
         if known:
             rows[name] = {
                 "n": len(known),
-                "p50": round(percentile(known, 0.50), 1),
-                "p95": round(percentile(known, 0.95), 1),
+                "p50": round(quantile(known, 0.50), 1),
+                "p95": round(quantile(known, 0.95), 1),
             }
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",

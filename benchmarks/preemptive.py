@@ -29,10 +29,11 @@ import numpy as np
 import numpy.typing as npt
 from aiohttp.test_utils import TestServer
 
-from benchmarks.latency import AUDIO, percentile, questions
+from benchmarks.latency import AUDIO, questions
 from client.caller import Caller
 from client.wav import read_wav, write_wav
 from evals.replay import virtual_time
+from evals.scoring.statistics import quantile
 from knowledge.loading.document import load
 from pipeline.choice import choose
 from pipeline.engines import Engines
@@ -111,7 +112,7 @@ async def measure(turns: int, interim_secs: float) -> dict[str, Any]:
         "e2e_latency_ms_p50": {"off": round(off, 1), "on": round(on, 1)},
         "taken_off_ms": round(off - on, 1),
         "taken_off_each_ms_p5_p50_p95": [
-            round(percentile(sooner, share), 1) for share in (0.05, 0.5, 0.95)
+            round(quantile(sooner, share), 1) for share in (0.05, 0.5, 0.95)
         ],
         "wasted_tokens": speculation.wasted_tokens,
         "wasted_share_of_tokens": round(

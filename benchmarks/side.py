@@ -12,6 +12,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Self
 
+from evals.scoring.statistics import quantile
+
 SERVERS: Mapping[str, Sequence[str]] = {
     "viva": ["benchmarks.viva_server"],
     "viva-turn-model": ["benchmarks.viva_server", "--turn-model"],
@@ -151,15 +153,6 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 # Figures.
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which a share of them lies, interpolated."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:

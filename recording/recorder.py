@@ -5,7 +5,7 @@ look at its type; encoding and the disk are another thread's. Whatever goes wron
 recording, never the call.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from processors.brain.contract import (
     Question,
     ToolStart,
     UsageReport,
+    events_of,
 )
 from processors.contract import ChainStage
 from recording.frames import Contexts, kinds_of, of_history, of_usage, raw_audio, to_message
@@ -327,7 +328,7 @@ class _RecordedBrain:
         ask = self._recorder.asked(question)
         outcome: dict[str, Any] = {"event": "aborted"}
         try:
-            async with aclosing(_closeable(self._brain.decide(question))) as events:
+            async with aclosing(events_of(self._brain, question)) as events:
                 async for event in events:
                     self._note(ask, _plain(event))
                     yield event
@@ -358,14 +359,3 @@ def _plain(event: BrainEvent) -> dict[str, Any]:
             return {"event": "arguments", "json": piece}
         case UsageReport(usage=usage):
             return {"event": "usage", "usage": of_usage(usage)}
-
-
-async def _closeable(events: AsyncIterator[BrainEvent]) -> AsyncGenerator[BrainEvent, None]:
-    """Events that may be closed, whatever kind of iterator gives them."""
-    try:
-        async for event in events:
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()

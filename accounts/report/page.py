@@ -8,7 +8,6 @@ from urllib.parse import quote
 from accounts.report.words import (
     COLUMNS,
     DIED,
-    dollars,
     middle,
     milliseconds,
     moment,
@@ -18,6 +17,7 @@ from accounts.report.words import (
 )
 from accounts.templating import render
 from conversation.wording import NONE, REASONS, clean, counted, duration, split_heard
+from ledger.log.listing import dollars
 from ledger.store.tables import Call, Turn
 
 DELAYS = (

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from math import ceil
 from statistics import median
 
-from conversation.records import MICROS
 from conversation.wording import NONE, clean
 
 COLUMNS = 72
@@ -51,11 +50,6 @@ def why_it_ended(reason: str, who: str) -> str:
     if reason in WHY:
         return WHY[reason].format(who=who)
     return clean(reason) or "of an unknown reason"
-
-
-def dollars(micros: int) -> str:
-    """Micro-dollars as dollars, with all six decimals."""
-    return f"${micros / MICROS:,.6f}"
 
 
 def milliseconds(secs: float | None) -> str:

@@ -12,7 +12,7 @@ from evals.replay.virtual_time import VirtualTimeLoop
 from knowledge.loading.document import Document
 from pipeline.choice import choose
 from pipeline.vendors import STAGES, Context, Stage, Vendor
-from processors.brain.contract import Brain, BrainEvent, Question
+from processors.brain.contract import Brain, BrainEvent, Question, events_of
 from recording.metadata import plain_settings
 from settings import Settings
 
@@ -91,7 +91,8 @@ class Rerun(Mapping[Stage, Again]):
         settings = json.dumps(plain_settings(self._context.settings), sort_keys=True)
         key = (vendor.name, settings, self._context.document.sha256)
         if key not in _LOADED:
-            _LOADED.clear() if len(_LOADED) > 8 else None
+            if len(_LOADED) > 8:
+                _LOADED.clear()
             _LOADED[key] = vendor.load(self._context, _untold)
         return _LOADED[key]
 
@@ -117,7 +118,7 @@ class _InRealTime:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         with loop.real_time():
-            async with aclosing(self._brain.decide(question)) as events:  # type: ignore[type-var]
+            async with aclosing(events_of(self._brain, question)) as events:
                 async for event in events:
                     yield event
 

@@ -9,7 +9,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from conversation.frames import DecisionFrame, EndCallFrame, TurnFrame
+from conversation.frames import EndCallFrame, TurnFrame
 from conversation.turns import Conversation, Turn
 from processors.turns.processor import PHRASES
 from recording.frames import from_message, to_message
@@ -92,10 +92,6 @@ class ReplayedDecisions:
             case InterruptionFrame():
                 frame.metadata.pop("turn", None)  # it interrupts this call's turn
                 self._conversation.interrupted(frame)
-            case DecisionFrame() | ErrorFrame():
-                pass
-            case _:
-                pass
         if isinstance(frame, ErrorFrame):
             await self._source.push_error(frame.error)
             return

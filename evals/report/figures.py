@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from conversation.wording import NONE
 from evals.report import words
-from evals.report.plots import MARKED, Bin, Series, distribution, quantile, reliability, strip
+from evals.report.plots import MARKED, Bin, Series, distribution, reliability, strip
 from evals.report.run import Scored
 from evals.report.waterfall import DELAYS
+from evals.scoring.statistics import quantile
 
 MOST_SHOWN = 30
 """Most turns behind a figure that are listed; ``scores.json`` has them all."""

@@ -10,6 +10,8 @@ from math import ceil, floor
 
 from markupsafe import Markup
 
+from evals.scoring.statistics import quantile
+
 WIDTH = 340
 HEIGHT = 176
 LEFT, RIGHT, TOP, BOTTOM = 40, 332, 10, 150
@@ -74,15 +76,6 @@ class Scale:
         """Where a value is, in tenths of a pixel; those outside are at the edge."""
         share = (value - self.low) / ((self.high - self.low) or 1.0)
         return round(self.start + min(1.0, max(0.0, share)) * (self.end - self.start), 1)
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which a share of them lies, between the two nearest (Hyndman & Fan's 7)."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
 def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:

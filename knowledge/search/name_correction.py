@@ -73,10 +73,6 @@ class NameCorrection:
         joined = re.sub(r"[\s.]", "", spelled[0])
         return joined.upper() if joined.lower() in self._known else spelled[0]
 
-    def _two(self, token: Token, following: Token) -> str | None:
-        """A hyphenated word that was heard as two: flow matic, A zero."""
-        return self._joined.get(token.key + _DIGITS.get(following.key, following.key))
-
     def _knows(self, token: Token) -> bool:
         return all(part in self._known or stem(part) in self._known for part in parts(token))
 

@@ -64,7 +64,7 @@ def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
 
 def dollars(micros: int) -> str:
     """Micro-dollars as dollars, exactly."""
-    return f"${micros // 1_000_000}.{micros % 1_000_000:06}"
+    return f"${micros // 1_000_000:,}.{micros % 1_000_000:06}"
 
 
 def minute(seconds: float) -> str:

@@ -140,7 +140,7 @@ def worst_case(settings: Settings, worst: WorstCase) -> int:
     The worst case by its limits, or the cap if that is lower.
     """
     caps = (in_micros(settings.call_spend_cap_usd), in_micros(settings.daily_spend_cap_usd))
-    return min(worst.call, *(cap for cap in caps if cap is not None), worst.call)
+    return min([worst.call, *(cap for cap in caps if cap is not None)])
 
 
 def call_budget(settings: Settings, worst: WorstCase) -> CallBudget:

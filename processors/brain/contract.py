@@ -6,7 +6,7 @@ call is checked by :class:`processors.brain.responder.GroundedResponder`, never 
 Where tools are registered it may call one of those instead, and is asked again with the result.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -105,6 +105,21 @@ class Brain(Protocol):
             BrainError: The vendor failed; ``permanent`` says whether trying again is useless.
         """
         ...
+
+
+async def events_of(brain: Brain, question: Question) -> AsyncGenerator[BrainEvent, None]:
+    """A brain's events for a question, as a generator: closing it aborts the inference.
+
+    A brain may give any iterator, one without ``aclose`` included.
+    """
+    events = brain.decide(question)
+    try:
+        async for event in events:
+            yield event
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ limit for as long as the vendor asks, anything else for a moment.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 from loguru import logger
@@ -20,6 +20,7 @@ from processors.brain.contract import (
     ToolStart,
     UsageReport,
     WarmableBrain,
+    events_of,
 )
 
 OnFailover = Callable[[str, str, str], None]
@@ -120,7 +121,7 @@ class FailoverBrain:
             begun, used = False, Usage()
             asked = time.monotonic()
             try:
-                async with aclosing(_events(brain, question)) as events:
+                async with aclosing(events_of(brain, question)) as events:
                     async for event in events:
                         if isinstance(event, UsageReport):
                             used = event.usage
@@ -158,18 +159,6 @@ class FailoverBrain:
                     self._on_failover(before, brain, reason)
                 except Exception:
                     logger.exception("on_failover failed")
-
-
-async def _events(brain: Brain, question: Question) -> AsyncGenerator[BrainEvent, None]:
-    """A brain's events, which may be closed whatever kind of iterator the brain gives."""
-    events = brain.decide(question)
-    try:
-        async for event in events:
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
 
 
 def _all_failed(errors: Sequence[BrainError]) -> BrainError:

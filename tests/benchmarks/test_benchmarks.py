@@ -15,8 +15,9 @@ from benchmarks import barge_in, budgets, density, grounded, start, turn, vad
 from benchmarks.commands import app
 from benchmarks.meter import resident_mb
 from benchmarks.scripted import ANSWER, STAGES, Marks, tokens
-from benchmarks.side import Side, quantile, sides, tails
+from benchmarks.side import Side, sides, tails
 from evals.replay.virtual_time import run
+from evals.scoring.statistics import quantile
 
 PEERS = [name for name in sides() if not name.startswith("viva")]
 

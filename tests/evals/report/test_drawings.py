@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from evals.report.call_timeline_chart import Course, Mark, Sound, Stretch, rows
 from evals.report.clips import Clip, bounded, select
-from evals.report.plots import Bin, Scale, Series, distribution, quantile, reliability, strip, ticks
+from evals.report.plots import Bin, Scale, Series, distribution, reliability, strip, ticks
 from evals.report.waterfall import profile, scale_of, steps, waterfall
 from evals.report.waveform import clip, clip_bytes, cut, data_uri, mu_law, outline
+from evals.scoring.statistics import quantile
 
 RECORD = {
     "transcription_delay": 0.2,
