@@ -167,8 +167,7 @@ class Caller:
             await asyncio.sleep(self._gap_secs)
             self._turn = index
             self._audible = False
-            self._outgoing += speech
-            self._words_end = self._now() + speech_end_secs(speech)
+            self._say(speech)
             await self._until(line, lambda: self._spoken, len(speech) / 2 / INPUT_RATE + 5.0)
             await self._until(line, lambda: self._audible, self._turn_timeout_secs)
             last = index == len(self._speech) - 1
@@ -176,6 +175,10 @@ class Caller:
                 await asyncio.sleep(self._barge_in_secs)
                 continue
             await self._until(line, self._answer_over, 60.0)
+
+    def _say(self, speech: bytes) -> None:
+        self._outgoing += speech
+        self._words_end = self._now() + speech_end_secs(speech)
 
     @property
     def _over(self) -> bool:
@@ -185,6 +188,10 @@ class Caller:
     def _spoken(self) -> bool:
         """Whether the file has all been said."""
         return not self._outgoing
+
+    def _answering(self) -> bool:
+        """Whether what is heard now answers the file spoken last."""
+        return self._spoken and self._turn in self._of_turn.values()
 
     def _answer_over(self) -> bool:
         return bool(self._result.turns[self._turn].stages_ms) and not self._player.playing
@@ -211,8 +218,8 @@ class Caller:
             self._note_audible(first)
 
     def _note_audible(self, at: float) -> None:
-        if not self._spoken or self._turn not in self._of_turn.values():
-            return  # it answers another file than the one spoken last
+        if not self._answering():
+            return
         self._audible = True
         turn = self._result.turns[self._turn]
         if turn.e2e_latency_ms is None and self._words_end is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from aiohttp.test_utils import TestServer
 
 from client.caller import Caller, HeardCall
+from client.protocol import Event, Message
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from pipeline.vendors import Context
@@ -77,18 +78,16 @@ class Asker(Caller):
         assert self._words_end is not None
         self.asked_secs[self._turn] = self._words_end - self._began
 
-    def _take_own(self, data: dict[str, Any]) -> None:
-        if data["type"] == "sentence" and data["text"] in APOLOGIES and self._spoken.is_set():
-            self._apology = (self._turn, False)
-        super()._take_own(data)
-
-    async def _take(self, socket: Any, message: dict[str, Any]) -> None:
-        if message["type"] == "bot-stopped-speaking":
-            self._apology = (self._apology[0], True)
-        await super()._take(socket, message)
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Message):
+            if event.kind == "sentence" and event.data["text"] in APOLOGIES and self._spoken:
+                self._apology = (self._turn, False)
+            if event.kind == "bot-stopped-speaking":
+                self._apology = (self._apology[0], True)
+        super()._take(event)
 
     def _answering(self) -> bool:
-        apologised = self._apology[0] == self._turn and self._spoken.is_set()
+        apologised = self._apology[0] == self._turn and self._spoken
         return apologised or super()._answering()
 
     def _answer_over(self) -> bool:

@@ -136,8 +136,9 @@ def test_what_costs_more_is_reckoned_as_more(more: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("brain", ["claude", "groq"])
 def test_a_tool_adds_the_requests_that_it_may_cost(brain: str) -> None:
-    given = of(cloud(brain=brain, groq_api_key="k"))
-    without, offered = reckon(*given), reckon(*given, offered=[TOOL])
+    settings, document, choices, prices = given = of(cloud(brain=brain, groq_api_key="k"))
+    without = reckon(settings, document, choices, prices, offered=[])
+    offered = reckon(settings, document, choices, prices, offered=[TOOL])
     assert offered.turn > without.turn
     assert offered.call > without.call
     # Each call of it is another decision at its worst, and is told to those that follow.
@@ -145,7 +146,7 @@ def test_a_tool_adds_the_requests_that_it_may_cost(brain: str) -> None:
         given[2]["brain"].vendor, 60.0
     )
     assert offered.turn - without.turn >= MAX_TOOL_CALLS * decision
-    assert reckon(*given, offered=[]) == without
+    assert reckon(*given) == without
 
 
 def test_answers_that_are_not_begun_early_cost_less() -> None:

@@ -157,8 +157,10 @@ async def test_a_document_too_short_to_be_cached_is_sent_without_caching_or_warm
 async def test_a_vendor_that_cannot_count_leaves_an_estimate_that_errs_low() -> None:
     async with claude() as (counted, _):
         pass
-    unreachable = {"api_key": KEY, "base_url": "http://127.0.0.1:9"}
-    brain = await asyncio.to_thread(lambda: ClaudeBrain.load(DOCUMENT, **unreachable))
+    nowhere = "http://127.0.0.1:9"
+    brain = await asyncio.to_thread(
+        lambda: ClaudeBrain.load(DOCUMENT, api_key=KEY, base_url=nowhere)
+    )
     assert not brain.cached_prompt.counted
     assert brain.cached_prompt.cacheable
     assert brain.cached_prompt.text == counted.cached_prompt.text
