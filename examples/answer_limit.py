@@ -26,3 +26,8 @@ class AnswerLimit(TextFilter):
             self._turn, self._passed = sentence.turn, 0
         self._passed += 1
         return sentence if not sentence.turn or self._passed <= self._limit else None
+
+
+def three_sentences() -> AnswerLimit:
+    """One call's, as ``viva vendors check --stage filter`` makes it."""
+    return AnswerLimit(sentences=3)

@@ -17,11 +17,19 @@ from pipecat.frames.frames import (
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from conversation.frames import CallerTextFrame, EndCallFrame, TurnFrame
+from conversation.frames import (
+    CallerTextFrame,
+    EndCallFrame,
+    EndOfTurnFrame,
+    SpeechPauseFrame,
+    TurnFrame,
+)
 from conversation.turns import Conversation
+from evals.conformance.turns import TurnTaker
 
 TRANSCRIPT_SECS = 3.0
 """Longest wait, after the button is let go, for the transcript of what was said before."""
@@ -51,6 +59,7 @@ class PushToTalk(FrameProcessor):
     def __init__(self, conversation: Conversation) -> None:
         super().__init__(enable_direct_mode=True)
         self._conversation = conversation
+        self._over = False  # the call has had its last words
         self._held = False
         self._released: float | None = None  # when, while a transcript is still to come
         self._speech = False  # speech began, and its transcript has not come
@@ -62,16 +71,20 @@ class PushToTalk(FrameProcessor):
         await super().process_frame(frame, direction)
         match frame:
             case ButtonFrame(held=True):
-                await self._press()
+                if not self._over:
+                    await self._press()
             case ButtonFrame():
                 await self._release()
             case VADUserStartedSpeakingFrame():
                 self._speech = self._held
             case TranscriptionFrame() if self._held or self._released is not None:
                 await self._hear(frame.text)
-            case TranscriptionFrame() | InterimTranscriptionFrame():
+            case TranscriptionFrame() | InterimTranscriptionFrame() | VADUserStoppedSpeakingFrame():
+                pass
+            case SpeechPauseFrame() | EndOfTurnFrame():
                 pass
             case EndCallFrame():
+                self._over = True
                 if frame.last_words:
                     await self.push_frame(TTSSpeakFrame(frame.last_words))
                 await self.push_frame(frame)
@@ -101,7 +114,8 @@ class PushToTalk(FrameProcessor):
 
     async def _hear(self, text: str) -> None:
         self._speech = False
-        self._texts.append(text)
+        if text.strip():
+            self._texts.append(text)
         await self.push_frame(CallerTextFrame(text=" ".join(self._texts), final=not self._held))
         if not self._held:
             await self._stop_waiting()
@@ -132,3 +146,12 @@ class PushToTalk(FrameProcessor):
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             await self.cancel_task(waiting)
+
+
+CHECKED = TurnTaker(
+    "push-to-talk",
+    PushToTalk,
+    begin=lambda: [ButtonFrame(held=True)],
+    end=lambda: [ButtonFrame(held=False)],
+)
+"""For ``viva vendors check --stage turns --vendor examples.push_to_talk:CHECKED``."""

@@ -3,11 +3,13 @@
 NOTICE says where each comes from and by which licence; a test holds its hashes against these.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from models.sessions import open_session
-from models.weights import Weights, verify
+from models.weights import Weights, WeightsError, sha256_of, verify
 
 SILERO = Weights(
     "pipecat-ai",
@@ -62,6 +64,73 @@ WHISPER_PARTS = (
 )
 WHISPER_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 """Of ``model.bin``, the two parts joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A file of a model's, whole or in parts, and its hash.
+
+    Parameters:
+        model: The model's name, as :data:`models.checks.CHECKS` has it.
+        parts: The parts, in order.
+        sha256: Of the parts joined, in hexadecimal.
+    """
+
+    model: str
+    parts: Sequence[Weights]
+    sha256: str
+
+    @property
+    def path(self) -> str:
+        """Where its parts lie among the installed packages."""
+        return " + ".join(part.path for part in self.parts)
+
+
+FILES: tuple[Hashed, ...] = (
+    Hashed("silero", (SILERO,), SILERO.sha256),
+    Hashed("smart-turn", (SMART_TURN,), SMART_TURN.sha256),
+    Hashed("MiniLM", (MINILM,), MINILM.sha256),
+    Hashed("MiniLM", (MINILM_TOKENIZER,), MINILM_TOKENIZER.sha256),
+    Hashed("hibari", (HIBARI_HEART,), HIBARI_HEART.sha256),
+    Hashed("hibari", (HIBARI_UNKNOWN_WORDS,), HIBARI_UNKNOWN_WORDS.sha256),
+    *(Hashed("whisper", (file,), file.sha256) for file in WHISPER),
+    Hashed("whisper", WHISPER_PARTS, WHISPER_SHA256),
+)
+"""Every file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """What became of one file's check.
+
+    Parameters:
+        model: The model's name.
+        path: Where the file lies among the installed packages.
+        passed: Whether it is the one that was measured.
+        detail: Its hash, or what is wrong, in words.
+    """
+
+    model: str
+    path: str
+    passed: bool
+    detail: str
+
+
+def check_files() -> list[FileCheck]:
+    """Hold every file against its hash; blocks for seconds."""
+    return [_check(file) for file in FILES]
+
+
+def _check(file: Hashed) -> FileCheck:
+    try:
+        got = sha256_of(file.parts)
+    except (WeightsError, OSError) as error:
+        return FileCheck(file.model, file.path, False, str(error))
+    passed = got == file.sha256
+    detail = f"SHA-256 {got[:12]}…"
+    if not passed:
+        detail += f", not {file.sha256[:12]}… as was measured"
+    return FileCheck(file.model, file.path, passed, detail)
 
 
 def silero_session(*, threads: int = 1) -> Any:

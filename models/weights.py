@@ -4,6 +4,7 @@ The packages are not imported: most are third parties' re-uploads whose code is 
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -65,3 +66,18 @@ def verify(raw: bytes, sha256: str, *, name: str) -> None:
     got = hashlib.sha256(raw).hexdigest()
     if got != sha256:
         raise WeightsError(f"{name} has SHA-256 {got}: it must be {sha256}")
+
+
+def sha256_of(files: Sequence[Weights]) -> str:
+    """The hash of files joined, read a piece at a time, in hexadecimal.
+
+    Raises:
+        WeightsError: A package or a file is missing.
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        with file.locate().open("rb") as source:
+            while piece := source.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()

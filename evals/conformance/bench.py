@@ -6,7 +6,7 @@ import threading
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import numpy as np
 import soxr
@@ -28,6 +28,7 @@ from pipeline.vendors import Context, Stage, Vendor, of_stage
 from settings import Settings
 
 T = TypeVar("T")
+Subject = TypeVar("Subject")
 
 SPEECH_SECS = 10.0
 """Longest that the embedded voice may take to say what a recogniser is to hear."""
@@ -40,20 +41,28 @@ WRONG_KEY = "wrong-key-of-the-conformance-suite"
 _AUDIBLE = 0.02  # of the loudest sample
 
 
+Failure = Literal["blocks", "degrades"]
+"""What a failure means: no call can be held, or calls can be held and lack something."""
+
+
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that a vendor must do.
+class Check(Generic[Subject]):
+    """One thing that a stage must do.
 
     Parameters:
         name: What is checked.
         run: Checks it; returns what was measured, in words. Raises :class:`NonconformanceError`,
             or :class:`NotApplicableError`; any other exception counts as a failure, too.
         timeout_secs: Longest it may take.
+        failure: What it means if it is not done.
+        loses: What callers or operators notice of that, in words.
     """
 
     name: str
-    run: Callable[["Bench"], Awaitable[str]]
+    run: Callable[[Subject], Awaitable[str]]
     timeout_secs: float
+    failure: Failure
+    loses: str
 
 
 @dataclass(eq=False)

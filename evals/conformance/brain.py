@@ -199,12 +199,42 @@ async def bad_key(bench: Bench) -> str:
     raise NonconformanceError("it decided with a wrong key")
 
 
-BRAIN_CHECKS = (
-    Check("one decision", one_decision, timeout_secs=180.0),
-    Check("never free text", no_free_text, timeout_secs=180.0),
-    Check("unknown section", unknown_section, timeout_secs=180.0),
-    Check("abort", abort, timeout_secs=60.0),
-    Check("bad key", bad_key, timeout_secs=30.0),
+BRAIN_CHECKS: tuple[Check[Bench], ...] = (
+    Check(
+        "one decision",
+        one_decision,
+        timeout_secs=180.0,
+        failure="blocks",
+        loses="questions are not answered",
+    ),
+    Check(
+        "never free text",
+        no_free_text,
+        timeout_secs=180.0,
+        failure="blocks",
+        loses="what it writes beside its decision is unchecked, and lost",
+    ),
+    Check(
+        "unknown section",
+        unknown_section,
+        timeout_secs=180.0,
+        failure="blocks",
+        loses="answers are spoken that rest on nothing",
+    ),
+    Check(
+        "abort",
+        abort,
+        timeout_secs=60.0,
+        failure="degrades",
+        loses="interrupted answers go on and cost money",
+    ),
+    Check(
+        "bad key",
+        bad_key,
+        timeout_secs=30.0,
+        failure="degrades",
+        loses="a refused key is asked again: its reserve is late",
+    ),
 )
 
 

@@ -29,6 +29,9 @@ START_SECS = 10.0
 CLOSE_SECS = 5.0
 """Longest that a pipeline may take to end."""
 
+MOST_CANCELS = 4
+"""How often a pipeline is told to end before it is left behind."""
+
 CHUNK_SECS = 0.02
 """Audio in a message of the microphone's."""
 
@@ -37,6 +40,10 @@ _CHUNK_BYTES = 2 * round(CHUNK_SECS * INPUT_SAMPLE_RATE)
 
 class NonconformanceError(Exception):
     """A vendor does not do what its stage must; the text says what it did instead."""
+
+
+class NotStartedError(NonconformanceError):
+    """It cannot even be started, so that there can be no call with it."""
 
 
 class NotApplicableError(Exception):
@@ -55,6 +62,7 @@ class Line:
 
     def __init__(self, *processors: FrameProcessor) -> None:
         self.frames: list[tuple[float, Frame]] = []
+        self.up: list[Frame] = []
         self.errors: list[ErrorFrame] = []
         self._news = asyncio.Event()
         self._saying = bytearray()
@@ -94,8 +102,8 @@ class Line:
             )
             if not started.is_set():
                 if running.done() and (error := running.exception()):
-                    raise NonconformanceError(f"it cannot be started: {error}")
-                raise NonconformanceError(f"it did not start{self.troubles}")
+                    raise NotStartedError(f"it cannot be started: {error}")
+                raise NotStartedError(f"it did not start{self.troubles}")
         except BaseException:
             await self._end()
             raise
@@ -118,6 +126,11 @@ class Line:
         """Send frames down the pipeline."""
         for frame in frames:
             await self._worker.queue_frame(frame)
+
+    async def push_up(self, *frames: Frame) -> None:
+        """Send frames up the pipeline, from its end."""
+        for frame in frames:
+            await self._bottom.push_frame(frame, FrameDirection.UPSTREAM)
 
     def listen(self) -> None:
         """Open the microphone: from now on there is audio, silence if nothing is said."""
@@ -148,6 +161,11 @@ class Line:
             late = f"{missing} within {within_secs:g} s{self.troubles}"
             raise NonconformanceError(late) from None
 
+    @property
+    def down(self) -> list[Frame]:
+        """The frames that have come, in order."""
+        return [frame for _, frame in self.frames]
+
     def of(self, *kinds: type[Frame]) -> list[tuple[float, Any]]:
         """The frames of some kinds that have come, each with its time."""
         return [(at, frame) for at, frame in self.frames if isinstance(frame, kinds)]
@@ -175,9 +193,10 @@ class Line:
         self._news.set()
 
     async def _came_up(self, frame: Frame) -> None:
+        self.up.append(frame)
         if isinstance(frame, ErrorFrame):
             self.errors.append(frame)
-            self._news.set()
+        self._news.set()
 
     async def _end(self) -> None:
         if self._microphone is not None:
@@ -185,10 +204,15 @@ class Line:
         if self._running is None:
             return
         cancelling = asyncio.create_task(self._worker.cancel(reason="checked"))
-        await asyncio.wait({cancelling, self._running}, timeout=CLOSE_SECS)
-        for task in (cancelling, self._running):
-            task.cancel()
-        await asyncio.gather(cancelling, self._running, return_exceptions=True)
+        tasks = {cancelling, self._running}
+        _, pending = await asyncio.wait(tasks, timeout=CLOSE_SECS)
+        # A worker whose end was swallowed goes on waiting for it when it is cancelled once.
+        for _ in range(MOST_CANCELS):
+            if pending:
+                for task in pending:
+                    task.cancel()
+                _, pending = await asyncio.wait(pending, timeout=CLOSE_SECS)
+        await asyncio.gather(*(tasks - pending), return_exceptions=True)
 
 
 class _End(FrameProcessor):

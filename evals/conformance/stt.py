@@ -203,19 +203,73 @@ async def line_noise(bench: Bench) -> str:
     return f"no speech in {NOISE_SECS:g} s of line noise"
 
 
-VAD_CHECKS = (
-    Check("onset", onset, timeout_secs=20.0),
-    Check("silence", line_noise, timeout_secs=15.0),
+VAD_CHECKS: tuple[Check[Bench], ...] = (
+    Check(
+        "onset",
+        onset,
+        timeout_secs=20.0,
+        failure="blocks",
+        loses="nobody is listened to",
+    ),
+    Check(
+        "silence",
+        line_noise,
+        timeout_secs=15.0,
+        failure="degrades",
+        loses="noise stops the voice",
+    ),
 )
 
-STT_CHECKS = (
-    Check("finals", finals, timeout_secs=30.0),
-    Check("interims", interims, timeout_secs=40.0),
-    Check("endpointing", endpointing, timeout_secs=30.0),
-    Check("two utterances", two_utterances, timeout_secs=40.0),
-    Check("silence", silence, timeout_secs=20.0),
-    Check("reconnect", reconnect, timeout_secs=60.0),
-    Check("bad key", bad_key, timeout_secs=30.0),
+STT_CHECKS: tuple[Check[Bench], ...] = (
+    Check(
+        "finals",
+        finals,
+        timeout_secs=30.0,
+        failure="blocks",
+        loses="no question is understood",
+    ),
+    Check(
+        "interims",
+        interims,
+        timeout_secs=40.0,
+        failure="degrades",
+        loses="no caption while a caller speaks; answers and interruptions are late",
+    ),
+    Check(
+        "endpointing",
+        endpointing,
+        timeout_secs=30.0,
+        failure="degrades",
+        loses="every answer is late",
+    ),
+    Check(
+        "two utterances",
+        two_utterances,
+        timeout_secs=40.0,
+        failure="degrades",
+        loses="two questions are taken for one",
+    ),
+    Check(
+        "silence",
+        silence,
+        timeout_secs=20.0,
+        failure="degrades",
+        loses="noise is answered",
+    ),
+    Check(
+        "reconnect",
+        reconnect,
+        timeout_secs=60.0,
+        failure="degrades",
+        loses="a dropped connection makes it deaf for the rest of the call",
+    ),
+    Check(
+        "bad key",
+        bad_key,
+        timeout_secs=30.0,
+        failure="degrades",
+        loses="a refused key is silence: no reserve takes over",
+    ),
 )
 
 

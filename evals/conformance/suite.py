@@ -1,32 +1,34 @@
-"""Whether the vendors that are configured do what their stages must: the conformance suite.
+"""Whether stages do what their contracts say: the conformance suite.
 
 ``viva vendors check`` runs it on whatever is configured, each vendor of each stage in a small
 pipeline of its own, the embedded voice and recogniser standing in for the caller. A new vendor that
 passes can be used in :mod:`pipeline.vendors` as it is. The checks of a stage are in
-:mod:`~evals.conformance.stt` (voice activity, too), :mod:`~evals.conformance.brain` and
-:mod:`~evals.conformance.tts`.
+:mod:`~evals.conformance.stt` (voice activity, too), :mod:`~evals.conformance.turns`,
+:mod:`~evals.conformance.brain`, :mod:`~evals.conformance.tts` and
+:mod:`~evals.conformance.filters`.
 """
 
 import asyncio
-import hashlib
 import inspect
-import re
-import sysconfig
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from loguru import logger
 
-from evals.conformance.bench import Bench, Check, in_thread
+from evals.conformance.bench import Bench, Check, Subject, in_thread
 from evals.conformance.brain import BRAIN_CHECKS
-from evals.conformance.line import NonconformanceError, NotApplicableError
+from evals.conformance.filters import FILTER_CHECKS, Filter
+from evals.conformance.line import NonconformanceError, NotApplicableError, NotStartedError
 from evals.conformance.stt import STT_CHECKS, VAD_CHECKS
 from evals.conformance.tts import TTS_CHECKS
+from evals.conformance.turns import TURN_CHECKS, TurnTaker
+from evals.replay import virtual_time
 from knowledge.check.support import prepare
 from knowledge.loading.document import Document
+from models import catalogue
 from models.checks import check_models
 from pipeline.choice import Choice
 from pipeline.engines import Engines, load_vendor
@@ -39,14 +41,16 @@ LOAD_SECS = 120.0
 ABANDON_SECS = 8.0
 """Longest that a check whose time is over may take to clean up; then it is left behind."""
 
-CHECKS: Mapping[Stage, tuple[Check, ...]] = {
+CHECKS: Mapping[Stage, tuple[Check[Bench], ...]] = {
     "vad": VAD_CHECKS,
     "stt": STT_CHECKS,
     "brain": BRAIN_CHECKS,
     "tts": TTS_CHECKS,
 }
 
-NOT_APPLICABLE = "not applicable"
+Verdict = Literal["passed", "blocks", "degrades", "not applicable"]
+"""A check was passed, or its failure keeps calls from being held, or costs them something, or it
+has nothing to look at, which is not passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +61,95 @@ class Result:
         stage: The stage, ``"weights"`` for a model's file, or ``"model"`` for what it gives.
         vendor: The vendor's name in settings, or the model's name.
         name: What was checked.
-        passed: Whether it is as it must be; a check that does not apply is passed.
+        verdict: What came of it.
         detail: What was measured, what is wrong, or why it does not apply.
+        loses: What callers or operators notice of a failure; empty where there is none.
     """
 
-    stage: Literal["weights", "model"] | Stage
+    stage: str
     vendor: str
     name: str
-    passed: bool
+    verdict: Verdict
     detail: str
+    loses: str = ""
+
+
+NOTHING_CHECKED = 2
+DEGRADED = 3
+
+
+def status(results: Sequence[Result]) -> int:
+    """The exit status that says what came of checks.
+
+    Returns:
+        0 if nothing failed, 1 if a failure blocks, :data:`DEGRADED` if failures only degrade,
+        :data:`NOTHING_CHECKED` if nothing was applicable.
+    """
+    verdicts = {result.verdict for result in results}
+    if "blocks" in verdicts:
+        return 1
+    if "degrades" in verdicts:
+        return DEGRADED
+    return 0 if "passed" in verdicts else NOTHING_CHECKED
+
+
+def summary(results: Sequence[Result]) -> str:
+    """How many checks had which verdict, and what is lost, in a sentence or two."""
+    counts = {
+        verdict: sum(result.verdict == verdict for result in results)
+        for verdict in get_args(Verdict)
+    }
+    told = f"{counts['passed']} passed"
+    if counts["not applicable"]:
+        told += f", {counts['not applicable']} not applicable"
+    for verdict, means in (
+        ("blocks", "No call can be held"),
+        ("degrades", "Calls can be held, with something missing"),
+    ):
+        if counts[verdict]:
+            losses = dict.fromkeys(one.loses for one in results if one.verdict == verdict)
+            told += f", {counts[verdict]} failed. {means}: {'; '.join(losses)}"
+            told = told if verdict == "degrades" or not counts["degrades"] else told + ". Besides"
+    return f"{told}."
 
 
 Tell = Callable[[str], None]
 """Called with what is being done, in words."""
 
 
+def run(checks: Coroutine[Any, Any, list[Result]]) -> list[Result]:
+    """Make checks in virtual time: what runs here takes the time of its work, and no more.
+
+    Vendors elsewhere are checked in real time (:func:`check`), which goes on meanwhile.
+    """
+    return virtual_time.run(checks, start=time.time(), counted=True)
+
+
 async def check(
-    settings: Settings, document: Document, choices: Mapping[Stage, Choice], *, tell: Tell
+    settings: Settings,
+    document: Document,
+    choices: Mapping[Stage, Choice],
+    *,
+    stages: Sequence[Stage] = STAGES,
+    tell: Tell,
 ) -> list[Result]:
-    """Check the models, then load and check every vendor that is chosen, reserves included.
+    """Load and check every vendor that is chosen for some stages, reserves included.
 
     Args:
         settings: The settings.
         document: What the vendors are built for, and the brains are asked about.
-        choices: Who is chosen.
+        choices: Who is chosen; voice activity among them, which recognisers are checked behind.
+        stages: The stages to check.
         tell: Told of progress.
     """
-    tell("weights")
-    results = await in_thread(weights)
-    tell("models against their references")
-    results += await in_thread(models)
-    vendors = [vendor for stage in STAGES for vendor in choices[stage].vendors]
+    results: list[Result] = []
+    vendors = [vendor for stage in stages for vendor in choices[stage].vendors]
+    others = _assistants(settings, stages)
+    if "stt" in stages and "vad" not in stages:
+        others = [*choices["vad"].vendors, *others]
     loaded: dict[str, Any] = {}
     try:
-        for vendor in (*vendors, *_assistants(settings)):
+        for vendor in (*vendors, *others):
             if vendor.name in loaded:
                 continue
             tell(f"loading {vendor.label}")
@@ -99,16 +158,39 @@ async def check(
             except Exception as error:
                 if vendor in vendors:
                     why = _why(error, LOAD_SECS)
-                    results.append(Result(vendor.stage, vendor.name, "load", False, why))
-        await in_thread(lambda: prepare(document.sections))
+                    no_call = "it cannot be loaded"
+                    results.append(
+                        Result(vendor.stage, vendor.name, "load", "blocks", why, no_call)
+                    )
+        if "brain" in stages:
+            await in_thread(lambda: prepare(document.sections))
         engines = Engines(settings, document, choices, loaded)
         for vendor in vendors:
             if vendor.name in loaded:
-                results += await check_vendor(vendor, engines, tell=tell)
+                with _clock_of(vendor):
+                    results += await check_vendor(vendor, engines, tell=tell)
     finally:
         for engine in loaded.values():
             await _close(engine)
     return results
+
+
+async def check_installation(*, tell: Tell) -> list[Result]:
+    """Check the embedded models: their files, and what they give on this processor."""
+    tell("weights")
+    results = await in_thread(weights)
+    tell("models against their references")
+    return results + await in_thread(models)
+
+
+async def check_turn_taking(taker: TurnTaker, *, tell: Tell = lambda _: None) -> list[Result]:
+    """Check turn taking; in virtual time it takes a fraction of a second."""
+    return await _check_all(TURN_CHECKS, taker, "turns", taker.name, tell)
+
+
+async def check_filter(one: Filter, *, tell: Tell = lambda _: None) -> list[Result]:
+    """Check a filter between two stages."""
+    return await _check_all(FILTER_CHECKS, one, "filter", one.name, tell)
 
 
 async def check_vendor(
@@ -127,58 +209,53 @@ async def check_vendor(
         names: The checks to make; all of its stage if there are none.
         tell: Told of each check before it is made.
     """
-    bench = Bench(vendor, engines)
-    results = []
-    for one in CHECKS[vendor.stage]:
-        if not names or one.name in names:
-            tell(f"{vendor.stage} {vendor.name}: {one.name}")
-            results.append(await _checked(one, bench))
-    return results
+    checks = [one for one in CHECKS[vendor.stage] if not names or one.name in names]
+    return await _check_all(checks, Bench(vendor, engines), vendor.stage, vendor.name, tell)
 
 
 def weights() -> list[Result]:
-    """Compare every embedded model's file with the SHA-256 that NOTICE gives; blocks for seconds.
-
-    A figure of several files is of the files joined.
-    """
-    packages = Path(sysconfig.get_path("purelib"))
-    results, model = [], ""
-    for line in _notice().splitlines():
-        if heading := re.match(r"\w[\w ]*: (.+)$", line):
-            model = heading[1]
-        if not (figure := re.match(r"  ([0-9a-f]{64})  (.+)$", line)):
-            continue
-        files = figure[2].split(" + ")
-        digest = hashlib.sha256()
-        try:
-            for file in files:
-                with (packages / file).open("rb") as source:
-                    while block := source.read(1 << 20):
-                        digest.update(block)
-            passed = digest.hexdigest() == figure[1]
-            detail = f"SHA-256 {digest.hexdigest()[:12]}…"
-            if not passed:
-                detail += f", not {figure[1][:12]}… as in NOTICE"
-        except OSError as error:
-            passed, detail = False, f"cannot be read: {error.strerror}"
-        results.append(Result("weights", model, figure[2], passed, detail))
-    if not results:
-        results.append(Result("weights", "", "NOTICE", False, "it lists no files"))
-    return results
+    """Hold every embedded model's files against the hashes they are loaded by; blocks for secs."""
+    return [
+        Result(
+            "weights",
+            one.model,
+            one.path,
+            "passed" if one.passed else "blocks",
+            one.detail,
+            "" if one.passed else "the model is not the one that was measured, and is not loaded",
+        )
+        for one in catalogue.check_files()
+    ]
 
 
 def models() -> list[Result]:
     """Hold every embedded model against its reference outputs; blocks for seconds."""
     return [
-        Result("model", one.model, "right on this processor", one.passed, one.detail)
+        Result(
+            "model",
+            one.model,
+            "right on this processor",
+            "passed" if one.passed else "blocks",
+            one.detail,
+            "" if one.passed else "the model's answers are wrong here",
+        )
         for one in check_models()
     ]
 
 
-async def _checked(one: Check, bench: Bench) -> Result:
+async def _check_all(
+    checks: Sequence[Check[Subject]], subject: Subject, stage: str, vendor: str, tell: Tell
+) -> list[Result]:
+    results = []
+    for one in checks:
+        tell(f"{stage} {vendor}: {one.name}")
+        results.append(await _checked(one, subject, stage, vendor))
+    return results
+
+
+async def _checked(one: Check[Subject], subject: Subject, stage: str, vendor: str) -> Result:
     """Make one check within its time; one that does not even end when told to is left behind."""
-    vendor = bench.vendor
-    task = asyncio.ensure_future(one.run(bench))
+    task = asyncio.ensure_future(one.run(subject))
     try:
         await asyncio.wait({task}, timeout=one.timeout_secs)
         late = not task.done()
@@ -188,12 +265,25 @@ async def _checked(one: Check, bench: Bench) -> Result:
     try:
         if late or not task.done() or task.cancelled():
             raise NonconformanceError(f"not done within {one.timeout_secs:g} s")
-        passed, detail = True, task.result()
+        return Result(stage, vendor, one.name, "passed", task.result())
     except NotApplicableError as none:
-        passed, detail = True, f"{NOT_APPLICABLE}: {none}"
+        return Result(stage, vendor, one.name, "not applicable", str(none))
+    except NotStartedError as error:
+        return Result(stage, vendor, one.name, "blocks", str(error), "it does not start")
     except Exception as error:
-        passed, detail = False, _why(error, one.timeout_secs)
-    return Result(vendor.stage, vendor.name, one.name, passed, detail)
+        why = _why(error, one.timeout_secs)
+        return Result(stage, vendor, one.name, one.failure, why, one.loses)
+
+
+@contextmanager
+def _clock_of(vendor: Vendor) -> Iterator[None]:
+    """Real time for a vendor that answers over a network in its own time."""
+    loop = asyncio.get_running_loop()
+    if vendor.kind == "cloud" and isinstance(loop, virtual_time.VirtualTimeLoop):
+        with loop.real_time():
+            yield
+    else:
+        yield
 
 
 def _why(error: Exception, timeout_secs: float) -> str:
@@ -204,12 +294,13 @@ def _why(error: Exception, timeout_secs: float) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _assistants(settings: Settings) -> list[Vendor]:
-    """The embedded voice and recogniser, who stand in for the caller."""
+def _assistants(settings: Settings, stages: Sequence[Stage]) -> list[Vendor]:
+    """The embedded voice and recogniser, who stand in for the caller where they are needed."""
+    speaks, listens = {"vad", "stt"} & set(stages), {"tts"} & set(stages)
     return [
         vendor
         for vendor in VENDORS
-        if vendor.stage in ("tts", "stt")
+        if ((vendor.stage == "tts" and speaks) or (vendor.stage == "stt" and listens))
         and vendor.kind == "embedded"
         and not vendor.missing(settings)
     ]
@@ -231,13 +322,3 @@ async def _close(engine: Any) -> None:
                 await closing
     except Exception as error:
         logger.warning("{} did not close: {}", type(engine).__name__, error)
-
-
-def _notice() -> str:
-    beside = Path(__file__).parents[2] / "NOTICE"
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    for file in metadata.files("viva-voice") or ():
-        if file.name == "NOTICE":
-            return file.read_text(encoding="utf-8")
-    return ""

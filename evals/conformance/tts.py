@@ -180,14 +180,56 @@ async def bad_key(bench: Bench) -> str:
         return await refused(line, voice)
 
 
-TTS_CHECKS = (
-    Check("first audio", first_audio, timeout_secs=20.0),
-    Check("sample rate", sample_rate, timeout_secs=30.0),
-    Check("one voice", one_voice, timeout_secs=30.0),
-    Check("understood", understood, timeout_secs=40.0),
-    Check("flush", flush, timeout_secs=60.0),
-    Check("interleaving", interleaving, timeout_secs=60.0),
-    Check("bad key", bad_key, timeout_secs=30.0),
+TTS_CHECKS: tuple[Check[Bench], ...] = (
+    Check(
+        "first audio",
+        first_audio,
+        timeout_secs=20.0,
+        failure="degrades",
+        loses="every answer is late",
+    ),
+    Check(
+        "sample rate",
+        sample_rate,
+        timeout_secs=30.0,
+        failure="blocks",
+        loses="there is no voice, or it is too fast or too slow",
+    ),
+    Check(
+        "one voice",
+        one_voice,
+        timeout_secs=30.0,
+        failure="degrades",
+        loses="captions, cited lines and heard text are out of step with the voice",
+    ),
+    Check(
+        "understood",
+        understood,
+        timeout_secs=40.0,
+        failure="blocks",
+        loses="callers do not understand it",
+    ),
+    Check(
+        "flush",
+        flush,
+        timeout_secs=60.0,
+        failure="degrades",
+        loses="callers go on hearing what they interrupted",
+    ),
+    Check(
+        "interleaving",
+        interleaving,
+        timeout_secs=60.0,
+        failure="blocks",
+        loses="callers hear what is said to others",
+    ),
+    Check(
+        "bad key",
+        bad_key,
+        timeout_secs=30.0,
+        failure="degrades",
+        loses="a refused key is silence: no reserve takes over",
+    ),
 )
 
 

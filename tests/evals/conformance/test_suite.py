@@ -34,9 +34,17 @@ from evals.conformance import suite as conformance
 from evals.conformance.bench import Bench
 from evals.conformance.brain import PROMPTS, prompts
 from evals.conformance.stt import LONG, OTHER, SHORT
-from evals.conformance.suite import CHECKS, NOT_APPLICABLE, Result, check, check_vendor
+from evals.conformance.suite import (
+    CHECKS,
+    Result,
+    Verdict,
+    check,
+    check_installation,
+    check_vendor,
+)
 from evals.replay import virtual_time
 from knowledge.loading.document import load
+from models import catalogue
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from pipeline.vendors import Context, Stage, Vendor
@@ -81,7 +89,7 @@ async def prompter(engines: Engines) -> Transcriber:
 
 
 def failures(results: list[Result]) -> dict[str, str]:
-    return {one.name: one.detail for one in results if not one.passed}
+    return {one.name: one.detail for one in results if one.loses}
 
 
 def suite(
@@ -107,7 +115,7 @@ def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
     results = virtual_time.run(check_vendor(engines.choices[stage].vendor, engines))
     assert failures(results) == {}
     assert [one.name for one in results] == [one.name for one in CHECKS[stage]]
-    unapplied = {one.name for one in results if one.detail.startswith(NOT_APPLICABLE)}
+    unapplied = {one.name for one in results if one.verdict == "not applicable"}
     assert unapplied <= {"reconnect", "bad key"}
 
 
@@ -148,7 +156,7 @@ def test_the_cloud_vendors_pass_against_their_simulators(
 
     results = virtual_time.run(play())
     assert failures(results) == {}
-    assert [one.name for one in results if one.detail.startswith(NOT_APPLICABLE)] == []
+    assert {one.verdict for one in results} == {"passed"}
     assert KEY not in str(results)
 
 
@@ -510,9 +518,7 @@ def test_a_vendor_that_cannot_be_built_fails_in_words(engines: Engines) -> None:
 # The command
 
 
-def test_a_vendor_that_does_not_load_fails_alone(
-    engines: Engines, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_vendor_that_does_not_load_fails_alone(engines: Engines) -> None:
     def no_model(*_: Any) -> Any:
         raise RuntimeError("model.bin is damaged")
 
@@ -530,50 +536,149 @@ def test_a_vendor_that_does_not_load_fails_alone(
             reserves=(stub(brain.vendor),),
         )
     }
-    monkeypatch.setattr(conformance, "STAGES", ("brain",))
-    monkeypatch.setattr(conformance, "VENDORS", ())
-    model = Result("model", "silero", "right on this processor", True, "as its reference")
-    monkeypatch.setattr(conformance, "models", lambda: [model])  # tests.models has all of them
     told: list[str] = []
-    results = asyncio.run(
-        check(engines.settings, engines.document, choices, tell=told.append)  # type: ignore[arg-type]
+    results = conformance.run(
+        check(
+            engines.settings,
+            engines.document,
+            choices,  # type: ignore[arg-type]
+            stages=["brain"],
+            tell=told.append,
+        )
     )
     assert failures(results) == {"load": "RuntimeError: model.bin is damaged"}
+    assert next(one for one in results if one.vendor == "first").verdict == "blocks"
     reserves = [one.name for one in results if one.vendor == "extractive"]
     assert reserves == [one.name for one in CHECKS["brain"]]
-    weights = [one for one in results if one.stage == "weights"]
-    assert len(weights) == 10
-    assert model in results
-    assert told[:2] == ["weights", "models against their references"]
     assert "brain extractive: abort" in told
+    assert not any("loading" in one and "Hibari" in one for one in told), "nobody speaks to it"
 
 
-def test_weights_that_are_not_those_of_the_notice_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = conformance._notice().replace("1a153a22f4509e29", "0" * 16)
-    listed += f"\nSomething: a model\n  {'0' * 64}  pipecat/no-such-file.onnx\n"
-    monkeypatch.setattr(conformance, "_notice", lambda: listed)
-    altered, absent = [one for one in conformance.weights() if not one.passed]
-    assert (altered.vendor, altered.stage) == ("silero VAD, version 6", "weights")
-    assert "SHA-256 1a153a22f450…, not 000000000000… as in NOTICE" in altered.detail
-    assert absent.detail == "cannot be read: No such file or directory"
-
-
-@pytest.mark.parametrize("passed", [True, False])
-def test_the_command_prints_one_object_and_its_status_says_whether_all_passed(
-    passed: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_installation_is_checked_by_files_and_by_references(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    results = [Result("stt", "whisper", "finals", passed, "[word] error rate 0%")]
+    model = Result("model", "silero", "right on this processor", "passed", "as its reference")
+    monkeypatch.setattr(conformance, "models", lambda: [model])  # tests.models has all of them
+    told: list[str] = []
+    results = conformance.run(check_installation(tell=told.append))
+    assert len([one for one in results if one.stage == "weights"]) == 10
+    assert results[-1] == model
+    assert told == ["weights", "models against their references"]
 
-    async def checked(*_: Any, tell: Callable[[str], None], **__: Any) -> list[Result]:
-        tell("stt whisper: finals")
+
+def test_weights_that_are_not_those_that_were_measured_fail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silero, *_ = catalogue.FILES
+    absent = dataclasses.replace(catalogue.SILERO, path="pipecat/no-such-file.onnx")
+    altered = [
+        dataclasses.replace(silero, sha256="0" * 64),
+        dataclasses.replace(silero, parts=(absent,)),
+    ]
+    monkeypatch.setattr(catalogue, "FILES", altered)
+    other, missing = conformance.weights()
+    assert (other.vendor, other.stage, other.verdict) == ("silero", "weights", "blocks")
+    assert other.detail == "SHA-256 1a153a22f450…, not 000000000000… as was measured"
+    assert "has no file pipecat/no-such-file.onnx" in missing.detail
+
+
+# What a failure means
+
+
+def result(verdict: Verdict, loses: str = "") -> Result:
+    return Result("tts", "hibari", "first audio", verdict, "in words", loses)
+
+
+PASSED, UNAPPLIED = result("passed"), result("not applicable")
+DEGRADES, BLOCKS = result("degrades", "every answer is late"), result("blocks", "there is no voice")
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ([PASSED, UNAPPLIED], 0),
+        ([PASSED, DEGRADES, BLOCKS], 1),
+        ([UNAPPLIED], 2),
+        ([PASSED, DEGRADES], 3),
+    ],
+    ids=["all passed", "one blocks", "nothing to look at", "one degrades"],
+)
+def test_the_exit_status_says_what_came_of_it(results: list[Result], status: int) -> None:
+    assert conformance.status(results) == status
+
+
+def test_the_summary_says_what_is_lost() -> None:
+    assert conformance.summary([PASSED, UNAPPLIED]) == "1 passed, 1 not applicable."
+    assert conformance.summary([PASSED, DEGRADES]) == (
+        "1 passed, 1 failed. Calls can be held, with something missing: every answer is late."
+    )
+    assert conformance.summary([BLOCKS, UNAPPLIED]) == (
+        "0 passed, 1 not applicable, 1 failed. No call can be held: there is no voice."
+    )
+
+
+def test_what_a_failure_means_is_said_by_its_check(engines: Engines) -> None:
+    def verdicts(kind: type[HibariTTS], name: str) -> Result:
+        own = dataclasses.replace(
+            engines.choices["tts"].vendor, build=lambda engine, _: kind(engine=engine)
+        )
+        (one,) = virtual_time.run(check_vendor(own, engines, names=[name]))
+        return one
+
+    late, silent = verdicts(Silent, "first audio"), verdicts(Silent, "sample rate")
+    assert (late.verdict, late.loses) == ("degrades", "every answer is late")
+    assert silent.verdict == "blocks"
+    stuck = dataclasses.replace(engines.choices["tts"].vendor, build=lambda *_: Stuck())
+    (never,) = virtual_time.run(check_vendor(stuck, engines, names=["first audio"]))
+    assert (never.verdict, never.loses) == ("blocks", "it does not start")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--vendor", "hibari"], "--vendor is a vendor of one stage: give --stage, too."),
+        (["--stage", "voice"], "allowed are vad, stt, turns, brain, tts, filter."),
+        (["--stage", "tts", "--vendor", "whisper"], "the vendors of tts are elevenlabs"),
+        (["--stage", "tts", "--vendor", "cartesia"], "not set: CARTESIA_API_KEY"),
+        (["--stage", "filter"], "name one with --vendor MODULE:NAME"),
+        (["--stage", "filter", "--vendor", "AnswerLimit"], "it must be MODULE:NAME"),
+        (["--stage", "turns", "--vendor", "examples.no:Such"], "No module named 'examples.no'"),
+        (["--stage", "turns", "--vendor", "examples.push_to_talk:Such"], "no attribute 'Such'"),
+    ],
+)
+def test_what_cannot_be_checked_is_said_in_words(
+    options: list[str], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CARTESIA_API_KEY", raising=False)
+    printed = CliRunner().invoke(cli.app, ["vendors", "check", *options])
+    assert printed.exit_code == 2
+    assert why in " ".join(printed.output.split())
+
+
+def test_turn_taking_alone_is_checked_in_no_time() -> None:
+    printed = CliRunner().invoke(cli.app, ["vendors", "check", "--stage", "turns"])
+    assert printed.exit_code == 0
+    assert printed.stdout.rstrip().endswith("10 passed.")
+
+
+@pytest.mark.parametrize("verdict", ["passed", "degrades", "blocks"])
+def test_the_command_prints_one_object_and_its_status_says_what_failed(
+    verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loses = "" if verdict == "passed" else "questions are lost"
+    results = [Result("stt", "whisper", "finals", verdict, "[word] error rate 0%", loses)]
+
+    def checked(checks: Any) -> list[Result]:
+        checks.close()
         return results
 
-    monkeypatch.setattr(conformance, "check", checked)
+    monkeypatch.setattr(conformance, "run", checked)
     printed = CliRunner().invoke(cli.app, ["vendors", "check", "--json"])
-    assert printed.exit_code == (0 if passed else 1)
-    one = {"stage": "stt", "vendor": "whisper", "name": "finals", "passed": passed}
-    assert json.loads(printed.stdout) == {"checks": [one | {"detail": "[word] error rate 0%"}]}
+    assert printed.exit_code == {"passed": 0, "degrades": 3, "blocks": 1}[verdict]
+    one = {"stage": "stt", "vendor": "whisper", "name": "finals", "verdict": verdict}
+    one |= {"detail": "[word] error rate 0%", "loses": loses}
+    assert json.loads(printed.stdout) == {"checks": [one]}
     table = CliRunner().invoke(cli.app, ["vendors", "check"])
     assert table.exit_code == printed.exit_code
-    assert ("FAILED" in table.stdout) is not passed
+    assert (verdict.upper() in table.stdout) is bool(loses)
     assert "[word] error rate 0%" in table.stdout
