@@ -5,7 +5,7 @@ the same call make the same messages.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -32,10 +32,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.metrics.metrics import STTUsage, STTUsageMetricsData, TTSUsageMetricsData
 from pipecat.utils.text.base_text_aggregator import TextType
+from pydantic import TypeAdapter
 
 from conversation.frames import (
     CallerTextFrame,
-    Check,
     DecisionFrame,
     DuckFrame,
     EndCallFrame,
@@ -138,26 +138,16 @@ def from_message(message: Message) -> Frame:
 
 def of_history(history: Iterable[Exchange]) -> list[dict[str, Any]]:
     """Finished turns as plain values."""
-    return [
-        {
-            "question": one.question,
-            "answer": one.answer,
-            "sections": list(one.sections),
-            "decision": one.decision,
-            "interrupted": one.interrupted,
-        }
-        for one in history
-    ]
-
-
-def to_history(plain: Iterable[Data]) -> tuple[Exchange, ...]:
-    """Finished turns from plain values."""
-    return tuple(Exchange(**{**one, "sections": tuple(one["sections"])}) for one in plain)
+    plain: list[dict[str, Any]] = _HISTORY.dump_python(tuple(history), mode="json")
+    return plain
 
 
 def of_usage(usage: Usage) -> dict[str, int]:
     """What an inference used, as plain values."""
     return asdict(usage)
+
+
+_HISTORY = TypeAdapter(tuple[Exchange, ...])
 
 
 class _AsTheyAre(Contexts):
@@ -197,6 +187,23 @@ def _fields(make: Callable[..., Frame], *names: str) -> _Codec:
     return _Codec(write, read)
 
 
+def _own(kind: type[Frame]) -> _Codec:
+    """One of Viva's frames, by the types of its fields: tuples and what is nested in them, too."""
+    adapter = TypeAdapter(kind)
+    names = {field.name for field in fields(kind) if field.init}
+
+    def write(frame: Any, _contexts: Contexts) -> Data:
+        data: Data = adapter.dump_python(frame, mode="json", include=names)
+        return data
+
+    def read(data: Data) -> Frame:
+        # pydantic makes a dataclass without its own constructor, which pipecat's frames need.
+        told = adapter.validate_python(data)
+        return kind(**{name: getattr(told, name) for name in names})
+
+    return _Codec(write, read)
+
+
 def _transcription(data: Data) -> Frame:
     return TranscriptionFrame(data["text"], "caller", "", finalized=data["finalized"])
 
@@ -223,51 +230,6 @@ def _read_interruption(data: Data) -> Frame:
     if data["turn"] is not None:
         frame.metadata["turn"] = data["turn"]
     return frame
-
-
-def _write_turn(frame: TurnFrame, _contexts: Contexts) -> Data:
-    return {
-        "turn": frame.turn,
-        "question": frame.question,
-        "history": of_history(frame.history),
-        "speculation": frame.speculation,
-    }
-
-
-def _read_turn(data: Data) -> Frame:
-    return TurnFrame(**{**data, "history": to_history(data["history"])})
-
-
-def _write_decision(frame: DecisionFrame, _contexts: Contexts) -> Data:
-    return {
-        "turn": frame.turn,
-        "decision": frame.decision,
-        "sections": list(frame.sections),
-        "lines": list(frame.lines),
-        "confidence": frame.confidence,
-        "text": frame.text,
-        "reason": frame.reason,
-        "checks": [
-            {"name": check.name, "passed": check.passed, "detail": check.detail}
-            for check in frame.checks
-        ],
-        "usage": of_usage(frame.usage),
-        "brain": frame.brain,
-        "ttft_secs": frame.ttft_secs,
-        "ttfs_secs": frame.ttfs_secs,
-    }
-
-
-def _read_decision(data: Data) -> Frame:
-    return DecisionFrame(
-        **{
-            **data,
-            "sections": tuple(data["sections"]),
-            "lines": tuple(data["lines"]),
-            "checks": tuple(Check(**check) for check in data["checks"]),
-            "usage": Usage(**data["usage"]),
-        }
-    )
 
 
 def _write_sentence(frame: SentenceFrame, contexts: Contexts) -> Data:
@@ -363,7 +325,7 @@ _CODECS: Mapping[str, _Codec] = {
     ),
     "UserStartedSpeakingFrame": _nothing(UserStartedSpeakingFrame),
     "UserStoppedSpeakingFrame": _nothing(UserStoppedSpeakingFrame),
-    "TurnFrame": _Codec(_write_turn, _read_turn),
+    "TurnFrame": _own(TurnFrame),
     "InterruptionFrame": _Codec(_write_interruption, _read_interruption),
     "DuckFrame": _nothing(DuckFrame),
     "UnduckFrame": _nothing(UnduckFrame),
@@ -373,7 +335,7 @@ _CODECS: Mapping[str, _Codec] = {
     "LLMFullResponseStartFrame": _nothing(LLMFullResponseStartFrame),
     "LLMFullResponseEndFrame": _nothing(LLMFullResponseEndFrame),
     "SentenceFrame": _Codec(_write_sentence, _read_sentence),
-    "DecisionFrame": _Codec(_write_decision, _read_decision),
+    "DecisionFrame": _own(DecisionFrame),
     "EscalationFrame": _fields(EscalationFrame, "turn", "reason", "question"),
     "AggregatedTextFrame": _Codec(_write_text, _read_text),
     "TTSStartedFrame": _context(TTSStartedFrame),
