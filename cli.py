@@ -55,7 +55,7 @@ app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
 for _commands in (replay_commands, score_commands, report_commands):
     app.add_typer(_commands.app)
-doctor_commands.mount(app, checks=[accounts.check_settings], mail=mail.Mail.from_settings)
+doctor_commands.mount(app, checks=[accounts.check_settings], mail=mail.Mailer.from_settings)
 # Tests and benchmarks are in the checkout only.
 sys.path.append(str(Path(__file__).parent))
 if (Path(__file__).parent / "benchmarks").is_dir():
@@ -143,7 +143,7 @@ def serve(
 
     def progress(label: str, share: float) -> None:
         if supervisor is not None:
-            supervisor.tell(loading=(label, share))
+            supervisor.send_status(loading=(label, share))
             return
         bar.update(loading, description=f"loading {label}", completed=share)
         if label == "ready":
@@ -152,7 +152,7 @@ def serve(
 
     def listening(address: str, link: str) -> None:
         if supervisor is not None:
-            supervisor.tell(up=True, title=document.title, link=link)
+            supervisor.send_status(up=True, title=document.title, link=link)
             return
         _greet(address, document.title, link)
         bar.start()

@@ -13,7 +13,7 @@ from loguru import logger
 from accounts import headers
 from accounts.accounts import Accounts, check_settings
 from accounts.admission import AdmissionDesk
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report.reports import Reports
 from conversation.records import CallListener, in_micros
@@ -21,7 +21,7 @@ from knowledge.loading.document import Document
 from ledger.money.budget import Budget
 from ledger.money.prices import Prices, check_prices
 from ledger.money.spend_settlement import SpendSettlement
-from ledger.money.worst_case import call_budget, cap_warnings, reckon, worst_case
+from ledger.money.worst_case import call_budget, cap_warnings, compute_worst_case, worst_case
 from ledger.retention import Retention
 from ledger.store.database import Database
 from ledger.store.writer import LedgerWriter
@@ -84,21 +84,21 @@ class Server:
         supervisor: SupervisorClient | None = None,
     ) -> None:
         check_settings(settings)
-        prices = Prices.of(settings)
+        prices = Prices.for_settings(settings)
         check_prices(prices, choices, settings)
         self.settings = settings
         self._database = database = Database.open(settings)
         if document.ignored:
             fields = ", ".join(document.ignored)
             logger.info("{}: front matter of other tools, ignored: {}", document.name, fields)
-        worst = reckon(settings, document, choices, prices)
+        worst = compute_worst_case(settings, document, choices, prices)
         for warning in cap_warnings(settings, worst):
             logger.warning(warning)
         day_cap = in_micros(settings.daily_spend_cap_usd)
 
         async def load(progress: Progress) -> Engines:
             loaded = engines or await Engines.load(settings, document, choices, progress)
-            self._lag.forget()
+            self._lag.reset()
             for pool in loaded.pools:
                 pool.forget()
             self._capacity.start()
@@ -113,8 +113,8 @@ class Server:
         )
         self._settlement = SpendSettlement(self._budget, lost=self._end)
         self._writer = LedgerWriter(database, spool=settings.data_dir / "spool")
-        self._outbox = Outbox(database, Mail.from_settings(settings))
-        self.accounts = Accounts(database, settings, self._outbox.put, tell=tell)
+        self._outbox = Outbox(database, Mailer.from_settings(settings))
+        self.accounts = Accounts(database, settings, self._outbox.enqueue, tell=tell)
         self._reports = Reports(
             database,
             self._outbox,
@@ -139,7 +139,7 @@ class Server:
             listeners.append(self._traces)
         desk = AdmissionDesk(
             settings,
-            caller=self.accounts.caller,
+            caller=self.accounts.identify,
             budget=self._budget,
             settlement=self._settlement,
             money=call_budget(settings, worst),
@@ -162,7 +162,7 @@ class Server:
             settings,
             document,
             choices,
-            caller=self.accounts.caller,
+            caller=self.accounts.identify,
             loaded=lambda: self.loading.done,
         )
 
@@ -185,14 +185,14 @@ class Server:
         """The application; it loads its engines once it has started."""
         app = web.Application()
         if self.supervisor is not None:
-            app.middlewares.append(self.supervisor.note)
+            app.middlewares.append(self.supervisor.note_request)
         headers.setup(app, self.settings)
         self._front_page.setup(app)
         self._switchboard.setup(app)
         self.accounts.setup(app)
         CallLog(
             self._database,
-            caller=self.accounts.caller,
+            caller=self.accounts.identify,
             recordings=self.settings.data_dir / "recordings",
         ).setup(app)
         Health(
@@ -284,7 +284,7 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
     """
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
     stop = Stop()
-    stop.listen()
+    stop.install_handlers()
     server.stop_now = stop.now
     await runner.setup()
     try:
@@ -313,7 +313,7 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
     address, link = supervisor.context.address, ""
     if supervisor.context.first:
         link = await server.accounts.welcome_link(address) or ""
-    supervisor.take(runner.server, state=lambda: server.state, gone=lambda: stop.ask(patient=False))
+    supervisor.receive_connections(runner.server, state=lambda: server.state, gone=lambda: stop.request(patient=False))
     return address, link
 
 

@@ -15,7 +15,7 @@ OPERATOR = "operator@localhost"
 """The operator, where ``ADMINS`` names no address. Nothing is ever mailed there."""
 
 
-def address(text: str) -> str:
+def normalize_address(text: str) -> str:
     """Normalize an address: lower case, with the domain in ASCII.
 
     Raises:
@@ -27,7 +27,7 @@ def address(text: str) -> str:
     return found.addr_spec.lower()
 
 
-def pattern(text: str) -> str:
+def normalize_pattern(text: str) -> str:
     """Normalize an address, or a domain such as ``@example.com``.
 
     A domain does not cover its subdomains.
@@ -37,7 +37,9 @@ def pattern(text: str) -> str:
     """
     text = text.strip()
     try:
-        found = address(f"x{text}")[1:] if text.startswith("@") else address(text)
+        found = (
+            normalize_address(f"x{text}")[1:] if text.startswith("@") else normalize_address(text)
+        )
     except ValueError:
         found = ""
     if not found or len(found) > MAX_ADDRESS_CHARS:
@@ -70,8 +72,8 @@ class Access:
             SettingsError: One of them contains neither an address nor a domain.
         """
         return cls(
-            frozenset(_parts("ALLOW", settings.allow, pattern)),
-            tuple(_parts("ADMINS", settings.admins, address)),
+            frozenset(_parts("ALLOW", settings.allow, normalize_pattern)),
+            tuple(_parts("ADMINS", settings.admins, normalize_address)),
         )
 
     def admits(self, db: Session, email: str) -> bool:
@@ -79,7 +81,7 @@ class Access:
 
         Args:
             db: The database.
-            email: An address from :func:`address`.
+            email: An address from :func:`normalize_address`.
         """
         names = (email, "@" + email.rpartition("@")[2])
         rules = db.exec(select(AccessRule).where(col(AccessRule.pattern).in_(names))).all()
@@ -92,7 +94,7 @@ class Access:
         return email in self.admins or email == OPERATOR
 
 
-def belongs(email: Any, whose: str) -> ColumnElement[bool]:
+def address_matches(email: Any, whose: str) -> ColumnElement[bool]:
     """SQL condition: the column's address matches an address or ``@domain`` pattern."""
     return cast(
         ColumnElement[bool],
@@ -100,24 +102,24 @@ def belongs(email: Any, whose: str) -> ColumnElement[bool]:
     )
 
 
-def rules(db: Session) -> list[AccessRule]:
+def list_rules(db: Session) -> list[AccessRule]:
     """All access rules, ordered by pattern."""
     return list(db.exec(select(AccessRule).order_by(col(AccessRule.pattern))))
 
 
-def rule(db: Session, name: str, *, allowed: bool, now: float) -> None:
+def set_rule(db: Session, name: str, *, allowed: bool, now: float) -> None:
     """Create the rule for a pattern, or replace it.
 
     Args:
         db: A writing session.
-        name: A pattern from :func:`pattern`.
+        name: A pattern from :func:`normalize_pattern`.
         allowed: Whether to allow or to deny.
         now: Unix seconds.
     """
     db.merge(AccessRule(pattern=name, allowed=allowed, created_at=now))
 
 
-def forget(db: Session, name: str) -> bool:
+def delete_rule(db: Session, name: str) -> bool:
     """Delete the rule for a pattern; returns whether there was one."""
     found = db.get(AccessRule, name)
     if found is not None:

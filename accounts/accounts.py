@@ -11,9 +11,9 @@ from accounts import operator_key, secret
 from accounts.access import OPERATOR, Access
 from accounts.network import from_loopback, is_loopback_host, trusted_networks
 from accounts.sign_in import cookies
-from accounts.sign_in.link_mail import LinkMail, Send
+from accounts.sign_in.link_mail import LinkMail, SendMail
 from accounts.sign_in.pages import Pages, link_url
-from accounts.sign_in.sign_in import SignIn
+from accounts.sign_in.sign_in import Authenticator
 from conversation.records import Caller
 from ledger.store.database import Database
 from settings import Settings, SettingsError
@@ -49,7 +49,7 @@ class Accounts:
         self,
         database: Database,
         settings: Settings,
-        send: Send,
+        send: SendMail,
         *,
         tell: Callable[[str], None] | None = None,
         clock: Callable[[], float] | None = None,
@@ -57,8 +57,8 @@ class Accounts:
     ) -> None:
         self._settings = settings
         self._access = Access.from_settings(settings)
-        self._key = operator_key.make(settings.data_dir)
-        self._sign_in = SignIn(
+        self._key = operator_key.load_or_create(settings.data_dir)
+        self._sign_in = Authenticator(
             database, self._access, session_secs=settings.session_days * DAY_SECS, clock=clock
         )
         told = tell if self._in_terminal else None
@@ -71,7 +71,7 @@ class Accounts:
             self._sign_in,
             self._mail,
             in_terminal=self._in_terminal,
-            caller=self.caller,
+            caller=self.identify,
         ).setup(app)
 
         async def shut_down(_app: web.Application) -> None:
@@ -83,7 +83,7 @@ class Accounts:
         """Send the pending links; the application calls this on shutdown."""
         await self._mail.close()
 
-    async def caller(self, request: web.Request) -> Caller | None:
+    async def identify(self, request: web.Request) -> Caller | None:
         """Identify who makes a request; ``None`` if they must sign in first.
 
         With an ``Authorization: Bearer`` header, only that key counts.
@@ -95,11 +95,13 @@ class Accounts:
             return ANYBODY if self._is_local(request) else None
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            known = secret.same(key.strip(), self._key) and from_loopback(request, self._settings)
+            known = secret.constant_time_equal(key.strip(), self._key) and from_loopback(
+                request, self._settings
+            )
             return THE_OPERATOR if known else None
-        session = cookies.held(request, self._settings, cookies.SESSION)
+        session = cookies.read_cookie(request, self._settings, cookies.SESSION)
         try:
-            email = await self._sign_in.who(session)
+            email = await self._sign_in.find_email(session)
         except SQLAlchemyError as error:
             logger.error("accounts: the database cannot be used: {}", type(error).__name__)
             raise web.HTTPServiceUnavailable(
@@ -125,7 +127,7 @@ class Accounts:
         """
         if not self._in_terminal:
             return None
-        return link_url(base_url, await self._sign_in.welcome())
+        return link_url(base_url, await self._sign_in.create_operator_link())
 
     @property
     def _in_terminal(self) -> bool:

@@ -51,7 +51,7 @@ def forget(who: Patterns) -> None:
     """Delete the allow or deny rules for addresses or domains."""
     names = _patterns(who)
     with _writing() as db:
-        dropped = [name for name in names if access.forget(db, name)]
+        dropped = [name for name in names if access.delete_rule(db, name)]
     for name in names:
         typer.echo(f"{name}: {'rule deleted' if name in dropped else 'no such rule'}")
 
@@ -67,8 +67,8 @@ def revoke(who: Patterns) -> None:
     ended = {}
     with _writing() as db:
         for name in names:
-            links.void(db, name, now=now)
-            ended[name] = sessions.end_all(db, name, now=now)
+            links.expire_links(db, name, now=now)
+            ended[name] = sessions.end_sessions(db, name, now=now)
     for name, number in ended.items():
         typer.echo(f"{name}: {number} session{'' if number == 1 else 's'} ended")
     typer.echo(f"Takes effect within {REMEMBER_SECS:.0f} seconds; open calls are not cut off.")
@@ -83,7 +83,7 @@ def show(as_json: Json = False) -> None:
     except SettingsError as error:
         raise _fail(str(error)) from None
     with _database(settings) as database, database.reading() as db:
-        rules = access.rules(db)
+        rules = access.list_rules(db)
         signed_in = sessions.open_sessions(db, now=time.time())
     said = [(name, True, "ADMINS") for name in sorted(given.admins)]
     said += [(name, True, "ALLOW") for name in sorted(given.allow)]
@@ -117,8 +117,8 @@ def _rule(who: list[str], *, allowed: bool) -> None:
     names = _patterns(who)
     with _writing() as db:
         for name in names:
-            access.rule(db, name, allowed=allowed, now=time.time())
-        denied = {rule.pattern for rule in access.rules(db) if not rule.allowed}
+            access.set_rule(db, name, allowed=allowed, now=time.time())
+        denied = {rule.pattern for rule in access.list_rules(db) if not rule.allowed}
     for name in names:
         domain = "@" + name.rpartition("@")[2]
         if allowed and domain in denied:
@@ -129,7 +129,7 @@ def _rule(who: list[str], *, allowed: bool) -> None:
 
 def _patterns(who: list[str]) -> list[str]:
     try:
-        return [access.pattern(one) for one in who]
+        return [access.normalize_pattern(one) for one in who]
     except ValueError as error:
         raise _fail(f"{error}.") from None
 

@@ -38,7 +38,7 @@ def read(data_dir: Path) -> str | None:
     return key
 
 
-def make(data_dir: Path) -> str:
+def load_or_create(data_dir: Path) -> str:
     """The key; created if it does not exist. Only the owner may read it.
 
     Raises:

@@ -10,7 +10,7 @@ SECRET_BYTES = 32
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
-def new() -> str:
+def new_secret() -> str:
     """A new secret: 32 random bytes, in hex."""
     return secrets.token_hex(SECRET_BYTES)
 
@@ -30,6 +30,6 @@ def form_token(secret: str) -> str:
     return hmac.new(secret.encode(), b"form", hashlib.sha256).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
+def constant_time_equal(one: str, other: str) -> bool:
     """Compare two texts in constant time."""
     return hmac.compare_digest(one.encode(errors="replace"), other.encode(errors="replace"))

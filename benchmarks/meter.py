@@ -49,7 +49,7 @@ class Meter:
 
     def mark(self) -> None:
         """Forget what was."""
-        self._lag.forget()
+        self._lag.reset()
         self._cpu, self._since = time.process_time(), time.monotonic()
         self.ready_ms.clear()
         self.yields_ms.clear()

@@ -18,7 +18,7 @@ from statistics import quantiles
 
 from conversation.frames import Exchange
 from knowledge import Document, load
-from knowledge.check.support import unsupported
+from knowledge.check.support import unsupported_claims
 from knowledge.words import sentences
 from processors.brain.contract import Question
 from processors.brain.extractive import ExtractiveBrain, Reply
@@ -119,7 +119,7 @@ def _ungrounded(
     sections = [document.section(id) for id in cited]
     free = f"{case.question.text} {document.title} {document.persona.name}"
     return tuple(
-        claim for sentence in sentences(answer) for claim in unsupported(sentence, sections, free)
+        claim for sentence in sentences(answer) for claim in unsupported_claims(sentence, sections, free)
     )
 
 

@@ -3,7 +3,7 @@
 import telemetry as telemetry  # before any library with telemetry  # isort: skip
 
 from knowledge.check.sensitive import topic_of
-from knowledge.check.support import supporting_lines, unsupported
+from knowledge.check.support import supporting_lines, unsupported_claims
 from knowledge.loading.document import Document, load
 from knowledge.loading.section import DocumentError, Line, Persona, Section, SensitiveTopic
 
@@ -17,5 +17,5 @@ __all__ = [
     "load",
     "supporting_lines",
     "topic_of",
-    "unsupported",
+    "unsupported_claims",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from knowledge.words import Token, parts, spaced, stem, tokens
+from knowledge.words import Token, token_keys, spaced, stem, tokens
 
 ClaimKind = Literal["number", "decade", "century", "month", "name"]
 
@@ -116,7 +116,7 @@ class Claim:
     text: str
 
 
-def claims(text: str) -> tuple[Claim, ...]:
+def extract_claims(text: str) -> tuple[Claim, ...]:
     """Extract the numbers, dates and proper names of a text, in order.
 
     ``one`` and ``first`` are left out, since they are mostly pronoun and adverb. A capitalized word
@@ -306,7 +306,7 @@ def word_forms(text: str) -> frozenset[str]:
     """All keys and stems of the words of a text."""
     found: set[str] = set()
     for token in tokens(text):
-        for part in parts(token):
+        for part in token_keys(token):
             found.add(part)
             found.add(stem(part))
     return frozenset(found)

@@ -79,13 +79,13 @@ class Token:
         return self.text != self.text.lower()
 
 
-def plain(text: str) -> str:
+def plain_punctuation(text: str) -> str:
     """Replace typographic quotes and hyphens by plain ones."""
     text = text.replace("\u2019", "'").replace("\u2018", "'")
     return re.sub(r"[\u2010\u2011]", "-", re.sub(r"[\u2012-\u2015]", " - ", text))
 
 
-def key(word: str) -> str:
+def normalize(word: str) -> str:
     """Normalize a word for comparison: ``"Hopper's"`` equals ``"hopper"``, and A-0 equals A0."""
     word = unicodedata.normalize("NFKD", word.lower())
     word = "".join(c for c in word if not unicodedata.combining(c))
@@ -95,7 +95,7 @@ def key(word: str) -> str:
 
 def tokens(text: str) -> tuple[Token, ...]:
     """Split a text into words."""
-    text = plain(text)
+    text = plain_punctuation(text)
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
         before = text[max(0, match.start() - _LOOK_BACK) : match.start()]
@@ -103,7 +103,7 @@ def tokens(text: str) -> tuple[Token, ...]:
         initial = not found or (
             bool(_SENTENCE_END.search(gap)) and not _ABBREVIATED.search(before.rstrip())
         )
-        found.append(Token(match.group(), key(match.group()), initial, match.start()))
+        found.append(Token(match.group(), normalize(match.group()), initial, match.start()))
     return tuple(found)
 
 
@@ -114,10 +114,10 @@ def stem(word: str) -> str:
     return stemmed
 
 
-def parts(token: Token) -> tuple[str, ...]:
+def token_keys(token: Token) -> tuple[str, ...]:
     """The keys of a token: its own, and those of its halves if it is hyphenated."""
     if "-" in token.text:
-        return (token.key, *(key(part) for part in token.text.split("-") if part))
+        return (token.key, *(normalize(part) for part in token.text.split("-") if part))
     return (token.key,)
 
 
@@ -127,7 +127,7 @@ def content_stems(text: str) -> tuple[str, ...]:
         stem(part)
         for token in tokens(text)
         if token.text.lower() not in STOPWORDS and token.key not in STOPWORDS
-        for part in parts(token)
+        for part in token_keys(token)
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from ledger.log.listing import Column, Row, dollars, minute, print_csv, print_json, print_table
+from ledger.log.listing import Column, Row, format_dollars, format_minute, print_csv, print_json, print_table
 from settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ def calls(
     from ledger.log import query
 
     with _ledger() as database:
-        rows = query.calls(database, since=moment(since), until=moment(until), caller=caller)
+        rows = query.list_calls(database, since=parse_time(since), until=parse_time(until), caller=caller)
     columns = [
-        Column("began (UTC)", lambda call: minute(call["started_at"])),
+        Column("began (UTC)", lambda call: format_minute(call["started_at"])),
         Column("call", lambda call: call["id"]),
         Column("caller", lambda call: call["caller"] or call["caller_key"]),
         Column("length", _length, number=True),
         Column("turns", lambda call: str(call["turns"]), number=True),
-        Column("cost", lambda call: dollars(call["cost"]), number=True),
+        Column("cost", lambda call: format_dollars(call["cost"]), number=True),
         Column("ended", lambda call: call["why"] or "in progress"),
     ]
     _print(rows, query.CALL_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
@@ -104,15 +104,15 @@ def turns(
     from ledger.log import query
 
     with _ledger() as database:
-        rows = query.turns(
+        rows = query.list_turns(
             database,
-            since=moment(since),
-            until=moment(until),
+            since=parse_time(since),
+            until=parse_time(until),
             caller=caller,
             call=call.strip(),
         )
     columns = [
-        Column("at (UTC)", lambda turn: minute(turn["at"])),
+        Column("at (UTC)", lambda turn: format_minute(turn["at"])),
         Column("call", lambda turn: turn["call"]),
         Column("turn", lambda turn: str(turn["number"]), number=True),
         Column("question", lambda turn: turn["question"]),
@@ -120,7 +120,7 @@ def turns(
         Column("why", lambda turn: turn["reason"] or turn["confidence"] or ""),
         Column("sections", lambda turn: " ".join(turn["sections"])),
         Column("latency", _latency, number=True),
-        Column("cost", lambda turn: dollars(turn["cost"]), number=True),
+        Column("cost", lambda turn: format_dollars(turn["cost"]), number=True),
     ]
     _print(rows, query.TURN_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
 
@@ -147,7 +147,7 @@ def spend(
     from ledger.log import query
 
     with _ledger() as database:
-        rows = query.spend(database, since=moment(since), until=moment(until), caller=caller)
+        rows = query.daily_spend(database, since=parse_time(since), until=parse_time(until), caller=caller)
     if len(rows) > 1 and not (as_json or as_csv):
         summed = [name for name in query.SPEND_COLUMNS if name != "day"]
         whole = {name: sum(row[name] for row in rows) for name in summed}
@@ -156,11 +156,11 @@ def spend(
         Column("day (UTC)", lambda row: row["day"]),
         Column("calls", lambda row: str(row["calls"]), number=True),
         Column("turns", lambda row: str(row["turns"]), number=True),
-        Column("speech to text", lambda row: dollars(row["stt_cost"]), number=True),
-        Column("brain", lambda row: dollars(row["brain_cost"]), number=True),
-        Column("text to speech", lambda row: dollars(row["tts_cost"]), number=True),
-        Column("spent", lambda row: dollars(row["spent"]), number=True),
-        Column("held", lambda row: dollars(row["held"]), number=True),
+        Column("speech to text", lambda row: format_dollars(row["stt_cost"]), number=True),
+        Column("brain", lambda row: format_dollars(row["brain_cost"]), number=True),
+        Column("text to speech", lambda row: format_dollars(row["tts_cost"]), number=True),
+        Column("spent", lambda row: format_dollars(row["spent"]), number=True),
+        Column("held", lambda row: format_dollars(row["held"]), number=True),
     ]
     _print(rows, query.SPEND_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
 
@@ -178,13 +178,13 @@ def delete(
     cannot be undone. viva ledger spend no longer counts their calls; DAILY_SPEND_CAP_USD still
     does, without a name. Your backups are not changed.
     """
-    from ledger.erasure import erase
+    from ledger.erasure import erase_caller
     from ledger.log import query
 
     if not caller.strip():
         raise typer.BadParameter("--caller is empty; name whose calls are to be erased.")
     with _ledger() as database:
-        found = query.calls(database, caller=caller)
+        found = query.list_calls(database, caller=caller)
         if not yes:
             typer.echo(
                 f"{caller} has {len(found)} calls with {sum(call['turns'] for call in found)} "
@@ -194,7 +194,7 @@ def delete(
                 typer.echo("Nothing was erased.")
                 raise typer.Exit(1)
         try:
-            erased = asdict(erase(database, _settings().data_dir, caller))
+            erased = asdict(erase_caller(database, _settings().data_dir, caller))
         except OSError as error:
             raise _fail(
                 f"{error.filename}: {error.strerror}. Some files may have been erased, but not the "
@@ -211,7 +211,7 @@ def delete(
         typer.echo(f"The access list still names {caller}: see viva accounts list.")
 
 
-def moment(text: str, *, now: float | None = None) -> float | None:
+def parse_time(text: str, *, now: float | None = None) -> float | None:
     """Parse a point in time: a date or time, or how long ago.
 
     Args:

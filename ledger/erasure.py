@@ -52,7 +52,7 @@ class Erased:
     rules: int = 0
 
 
-def erase(database: Database, data_dir: Path, caller: str) -> Erased:
+def erase_caller(database: Database, data_dir: Path, caller: str) -> Erased:
     """Remove everything known of a caller. Blocks.
 
     The cost of their calls stays in the day's spend, so that the daily cap still holds.
@@ -78,7 +78,7 @@ def erase(database: Database, data_dir: Path, caller: str) -> Erased:
     files = _erase_files(data_dir, spellings(caller), calls)
     with database.writing() as db:
         rows = _erase_rows(db, caller)
-    database.scrub()
+    database.truncate_log()
     return Erased(**files, **rows)
 
 

@@ -105,7 +105,7 @@ class Retention:
             if len(turns) < BATCH:
                 break
         if blanked:
-            self._database.scrub()
+            self._database.truncate_log()
         return blanked
 
     def _blank_questions(self, before: float) -> int:

@@ -16,10 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from conversation.records import Caller
-from ledger.log.entries import Entries, NoSuchCallError, entries, entry
+from ledger.log.entries import Entries, NoSuchCallError, list_entries, read_entry
 from ledger.log.filter import Filter, FilterError, Position, call_id, whole_number
 from ledger.log.sound import Sound, SoundError
-from ledger.log.totals import totals
+from ledger.log.totals import compute_totals
 from ledger.store.database import Database, DatabaseError
 
 WEB = Path(__file__).parents[1] / "web"
@@ -126,19 +126,19 @@ class CallLog:
 
     async def _log_json(self, request: web.Request) -> web.StreamResponse:
         query = _fields(request, PAGE_FIELDS)
-        chosen = Filter.read(query, today=self._today())
+        chosen = Filter.from_query(query, today=self._today())
         limit = whole_number(query, "limit", default=DEFAULT_LIMIT, most=MAX_LIMIT)
-        before = Position.read(query["before"]) if query.get("before") else None
+        before = Position.parse(query["before"]) if query.get("before") else None
 
         def read(session: Session) -> dict[str, Any]:
-            page = entries(session, chosen, limit=limit, before=before)
+            page = list_entries(session, chosen, limit=limit, before=before)
             found = {
                 "filter": chosen.as_dict(),
                 "calls": page.calls,
                 "next": str(page.next) if page.next else None,
             }
             if before is None:
-                whole, days = totals(session, chosen)
+                whole, days = compute_totals(session, chosen)
                 by_day = [{"day": day} | each.as_dict() for day, each in days.items()]
                 found["totals"] = whole.as_dict() | {"days": by_day}
             return found
@@ -146,10 +146,10 @@ class CallLog:
         return _json(await self._read(read))
 
     async def _log_csv(self, request: web.Request) -> web.StreamResponse:
-        chosen = Filter.read(_fields(request, FILTER_FIELDS), today=self._today())
+        chosen = Filter.from_query(_fields(request, FILTER_FIELDS), today=self._today())
 
         def read(session: Session, before: Position | None = None) -> Entries:
-            return entries(session, chosen, limit=MAX_LIMIT, before=before)
+            return list_entries(session, chosen, limit=MAX_LIMIT, before=before)
 
         page = await self._read(read)
         name = f"calls-{chosen.since}-{chosen.until}.csv"
@@ -176,19 +176,19 @@ class CallLog:
         status = 200
         try:
             id = call_id(request.match_info["id"])
-            await self._read(lambda session: entry(session, id))
+            await self._read(lambda session: read_entry(session, id))
         except (FilterError, NoSuchCallError):
             status = 404
         return web.FileResponse(WEB / "calls" / "one.html", status=status)
 
     async def _call_json(self, request: web.Request) -> web.StreamResponse:
         id = call_id(request.match_info["id"])
-        call, turns = await self._read(lambda session: entry(session, id))
-        return _json({"call": call, "turns": turns, "recording": await self._sound.has(id)})
+        call, turns = await self._read(lambda session: read_entry(session, id))
+        return _json({"call": call, "turns": turns, "recording": await self._sound.exists(id)})
 
     async def _audio(self, request: web.Request) -> web.StreamResponse:
         id = call_id(request.match_info["id"])
-        sound = await self._sound.answer(request, id)
+        sound = await self._sound.respond(request, id)
         return sound or _error(404, f"There is no recording of call {id}.")
 
     async def _read(self, query: Callable[[Session], Found]) -> Found:

@@ -46,7 +46,7 @@ class Exposition:
         app.router.add_get("/metrics", self._metrics)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        inside = self._peers is not None and self._peers.is_one(request)
+        inside = self._peers is not None and self._peers.is_peer(request)
         if not (inside or is_local(request) or self._has_token(request)):
             return self._refusal()
         if self._gauges is not None:

@@ -48,7 +48,7 @@ class EventLoopLag(Lateness):
             self._timer.cancel()
             self._timer = None
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop the samples, after a stall that will not come back, such as loading models."""
         self._samples.clear()
 

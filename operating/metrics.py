@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from conversation.records import MICROS, CallRecord, TurnRecord
-from operating.stage import OTHER, stage_name, troubled, troubles, vendor_name
+from operating.stage import OTHER, stage_name, failed_vendor, error_counts, vendor_name
 from pipeline.call import REASONS
 from processors.brain.prompt import REASONS as ESCALATIONS
 
@@ -197,8 +197,8 @@ class Metrics:
         for stage, vendor in (("stt", stt), ("brain", brain), ("tts", tts)):
             dollars = getattr(cost, stage) / MICROS
             yield self._dollars, (stage, vendor), f"cost of {stage}", dollars
-        for stage, count in troubles(record).items():
-            vendor = troubled(replace(record, vendors=first.vendors), stage)
+        for stage, count in error_counts(record).items():
+            vendor = failed_vendor(replace(record, vendors=first.vendors), stage)
             yield self._errors, (stage, vendor), f"errors of {stage}", count
         for one, count in Tally(record.failovers).items():
             labels = (stage_name(one.stage), vendor_name(one.failed), vendor_name(one.vendor))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conversation.records import CallRecord, StageCost, TurnRecord
-from operating.stage import stage_name, troubles, vendor_name
+from operating.stage import stage_name, error_counts, vendor_name
 
 OPERATIONS = {"stt": "speech_to_text", "brain": "chat", "tts": "text_to_speech"}
 """The conventions' names for the stages' operations."""
@@ -99,7 +99,7 @@ def of_failovers(record: TurnRecord) -> Iterator[Attributes]:
         }
 
 
-def work(record: TurnRecord) -> Iterator[Work]:
+def stage_work(record: TurnRecord) -> Iterator[Work]:
     """The work of each stage in a turn, in order.
 
     Stages without usage and errors are left out.
@@ -113,7 +113,7 @@ def work(record: TurnRecord) -> Iterator[Work]:
         "brain": (ended, decided),
         "tts": (told, record.tts_ttfb),
     }
-    wrong = troubles(record)
+    wrong = error_counts(record)
     for stage, (start, secs) in times.items():
         used = _used(record, stage)
         if secs is None and not used and not wrong.get(stage):
@@ -147,11 +147,11 @@ def work(record: TurnRecord) -> Iterator[Work]:
         )
 
 
-def end_of(record: TurnRecord) -> float:
+def end_time(record: TurnRecord) -> float:
     """When the answer could first be heard, or the last stage was done, Unix seconds."""
     heard = record.at + (record.e2e_latency or 0.0)
     return max(
-        [heard, record.at + (record.end_of_turn_delay or 0.0)] + [w.end for w in work(record)]
+        [heard, record.at + (record.end_of_turn_delay or 0.0)] + [w.end for w in stage_work(record)]
     )
 
 

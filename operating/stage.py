@@ -40,12 +40,12 @@ def stage_of(error: str) -> str:
     return OTHER
 
 
-def troubles(record: TurnRecord) -> Mapping[str, int]:
+def error_counts(record: TurnRecord) -> Mapping[str, int]:
     """Number of a turn's errors by stage."""
     return Counter(map(stage_of, record.errors))
 
 
-def troubled(record: TurnRecord, stage: str) -> str:
+def failed_vendor(record: TurnRecord, stage: str) -> str:
     """The vendor of a stage's errors in a turn: after a failover, the one that failed first."""
     for failover in record.failovers:
         if failover.stage == stage:

@@ -17,22 +17,22 @@ class Stop:
         self.patient = False
         self._loop = asyncio.get_running_loop()
 
-    def listen(self) -> None:
+    def install_handlers(self) -> None:
         """Install the signal handlers."""
         if sys.platform != "win32":
-            self._loop.add_signal_handler(signal.SIGTERM, self.ask, True)
-            self._loop.add_signal_handler(signal.SIGINT, self.ask, False)
+            self._loop.add_signal_handler(signal.SIGTERM, self.request, True)
+            self._loop.add_signal_handler(signal.SIGINT, self.request, False)
 
-    def ask(self, patient: bool) -> None:
+    def request(self, patient: bool) -> None:
         """Request a stop. ``patient``, on the first request, waits for the calls to end."""
         if self.asked.is_set():
             self.now.set()
-            self.forget()
+            self.restore_handlers()
         else:
             self.patient = patient
             self.asked.set()
 
-    def forget(self) -> None:
+    def restore_handlers(self) -> None:
         """Restore the default signal handlers."""
         if sys.platform != "win32":
             for number in (signal.SIGTERM, signal.SIGINT):

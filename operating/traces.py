@@ -155,7 +155,7 @@ class Traces:
         )
         for failover in spans.of_failovers(record):
             turn.add_event("failover", failover, _nanoseconds(record.at))
-        for work in spans.work(record):
+        for work in spans.stage_work(record):
             span = self._tracer.start_span(
                 work.name,
                 set_span_in_context(turn, Context()),
@@ -166,7 +166,7 @@ class Traces:
             if work.failed:
                 _fail(span)
             span.end(_nanoseconds(work.end))
-        turn.end(_nanoseconds(spans.end_of(record)))
+        turn.end(_nanoseconds(spans.end_time(record)))
 
 
 class _Watched(SpanExporter):

@@ -11,7 +11,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from conversation.frames import Usage
 from conversation.meter import Meter
 from conversation.records import Tariff
-from knowledge.check.support import prepare
+from knowledge.check.support import precompute
 from knowledge.loading.document import Document
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
@@ -100,7 +100,7 @@ class Engines:
 
             progress(vendor.label, done / len(vendors))
             loaded[vendor.name] = await asyncio.to_thread(load_vendor, vendor, context, step)
-        await asyncio.to_thread(prepare, document.sections)
+        await asyncio.to_thread(precompute, document.sections)
         progress("ready", 1.0)
         speculation = Speculation(most_wasted=settings.preemptive_waste)
         return cls(settings, document, choices, loaded, speculation=speculation)

@@ -114,7 +114,7 @@ class Cluster:
         """The address of a new database in which Viva's tables are."""
         if self._with_tables is None:
             url = self.create()
-            Database.at(url).close()
+            Database.from_url(url).close()
             self._with_tables = _name(url)
         return self.create(template=self._with_tables)
 
@@ -187,7 +187,7 @@ def cluster() -> Iterator[Cluster]:
 def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file in which Viva's tables are, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "viva.db"
-    Database.at(f"sqlite:///{path}").close()
+    Database.from_url(f"sqlite:///{path}").close()
     return path
 
 
@@ -236,6 +236,6 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A database of the test's own, with its tables made."""
-    opened = Database.at(database_url)
+    opened = Database.from_url(database_url)
     yield opened
     opened.close()

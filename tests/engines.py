@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from knowledge.check.support import prepare
+from knowledge.check.support import precompute
 from knowledge.loading.document import Document, load
 from pipeline.choice import choose
 from pipeline.engines import Engines
@@ -88,7 +88,7 @@ def engines(
 ) -> Engines:
     """All of them."""
     settings, document = context().settings, context().document
-    prepare(document.sections)
+    precompute(document.sections)
     return Engines(
         settings,
         document,

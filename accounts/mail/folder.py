@@ -37,7 +37,7 @@ class Folder:
         kind = re.sub(r"[^a-z0-9-]+", "-", letter.key.partition(":")[0].lower())[:MAX_KIND_CHARS]
         return self.path / f"{at:%Y%m%dT%H%M%S.%fZ}-{kind}-{letter.digest[:12]}.eml"
 
-    async def carry(self, letter: Letter, sender: Address) -> None:
+    async def deliver(self, letter: Letter, sender: Address) -> None:
         """Write one letter atomically.
 
         Raises:
@@ -49,7 +49,7 @@ class Folder:
         except OSError as error:
             raise MailError(f"{self.path} cannot be written: {error.strerror}") from error
 
-    async def greet(self) -> None:
+    async def verify(self) -> None:
         """Does nothing: the directory is created with the first letter."""
 
     async def close(self) -> None:

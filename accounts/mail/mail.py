@@ -11,7 +11,7 @@ SEND_TIMEOUT_SECS = 60.0
 """Time limit for sending one letter."""
 
 
-class Carrier(Protocol):
+class MailBackend(Protocol):
     """Delivers letters: Resend, an SMTP server, or a directory."""
 
     @property
@@ -19,7 +19,7 @@ class Carrier(Protocol):
         """Where letters go, in a few words for the terminal."""
         ...
 
-    async def carry(self, letter: Letter, sender: Address) -> None:
+    async def deliver(self, letter: Letter, sender: Address) -> None:
         """Deliver one letter. Repeating it is harmless where the backend detects duplicates.
 
         Raises:
@@ -27,7 +27,7 @@ class Carrier(Protocol):
         """
         ...
 
-    async def greet(self) -> None:
+    async def verify(self) -> None:
         """Check, as far as possible without sending, that letters would be accepted.
 
         Raises:
@@ -40,7 +40,7 @@ class Carrier(Protocol):
         ...
 
 
-class Mail:
+class Mailer:
     """Sends letters from one sender.
 
     Parameters:
@@ -52,7 +52,7 @@ class Mail:
 
     def __init__(
         self,
-        carrier: Carrier,
+        carrier: MailBackend,
         sender: Address,
         *,
         delivers: bool = True,
@@ -64,7 +64,7 @@ class Mail:
         self._timeout_secs = timeout_secs
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Mail":
+    def from_settings(cls, settings: Settings) -> "Mailer":
         """A mailer for Resend if its key is set, else ``SMTP_URL``, else ``DATA_DIR/outbox``.
 
         Raises:
@@ -90,7 +90,7 @@ class Mail:
         if settings.smtp_url is not None:
             from accounts.mail.smtp import Smtp
 
-            return cls(Smtp.at(settings.smtp_url.get_secret_value()), sender)
+            return cls(Smtp.from_url(settings.smtp_url.get_secret_value()), sender)
         from accounts.mail.folder import Folder
 
         return cls(Folder(settings.data_dir / "outbox"), sender, delivers=False)
@@ -109,7 +109,7 @@ class Mail:
         """
         try:
             async with asyncio.timeout(self._timeout_secs):
-                await self._carrier.carry(letter, self.sender)
+                await self._carrier.deliver(letter, self.sender)
         except TimeoutError:
             raise MailError(f"{self.where} took longer than {self._timeout_secs:g} s") from None
         except ValueError as error:
@@ -123,7 +123,7 @@ class Mail:
         """
         try:
             async with asyncio.timeout(timeout_secs):
-                await self._carrier.greet()
+                await self._carrier.verify()
         except TimeoutError:
             return f"{self.where} did not answer within {timeout_secs:g} s"
         except MailError as error:

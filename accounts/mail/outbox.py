@@ -11,7 +11,7 @@ from loguru import logger
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from accounts.mail.letter import Letter, MailError
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.queue import MAX_ATTEMPTS, MailQueue
 from ledger.store.database import Database
 from ledger.store.tables import OutboxMail
@@ -53,7 +53,7 @@ class Outbox:
     def __init__(
         self,
         database: Database,
-        mail: Mail,
+        mail: Mailer,
         *,
         clock: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
@@ -70,7 +70,7 @@ class Outbox:
         self._closing = False
         self._running: asyncio.Task[None] | None = None
 
-    async def put(
+    async def enqueue(
         self,
         key: str,
         recipient: str,
@@ -101,9 +101,9 @@ class Outbox:
             SQLAlchemyError: The database cannot be written.
         """
         letter = Letter(key, recipient, subject, text, html)
-        return bool(await self.put_all([letter], keep_secs=keep_secs, lasts_secs=lasts_secs))
+        return bool(await self.enqueue_all([letter], keep_secs=keep_secs, lasts_secs=lasts_secs))
 
-    async def put_all(
+    async def enqueue_all(
         self,
         letters: Iterable[Letter],
         *,
@@ -116,8 +116,8 @@ class Outbox:
         Args:
             letters: The letters; they are dated now.
             call: Id of the call that they report.
-            keep_secs: As for :meth:`put`.
-            lasts_secs: As for :meth:`put`.
+            keep_secs: As for :meth:`enqueue`.
+            lasts_secs: As for :meth:`enqueue`.
 
         Returns:
             How many are new.
@@ -126,7 +126,7 @@ class Outbox:
             ValueError: A recipient is not an address.
             SQLAlchemyError: The database cannot be written.
         """
-        put = partial(self._queue.put, call=call, keep_secs=keep_secs, lasts_secs=lasts_secs)
+        put = partial(self._queue.enqueue, call=call, keep_secs=keep_secs, lasts_secs=lasts_secs)
         new = await asyncio.to_thread(put, list(letters))
         self._wake.set()
         return new
@@ -236,7 +236,7 @@ class Outbox:
             trouble = MailError(f"{type(error).__name__}: {error}")
         while True:
             try:
-                await asyncio.to_thread(self._queue.mark, row, trouble)
+                await asyncio.to_thread(self._queue.record_result, row, trouble)
             except SQLAlchemyError as error:
                 logger.warning("outbox: the database cannot be written: {}", _short(error))
                 await asyncio.sleep(MARK_RETRY_SECS)

@@ -55,7 +55,7 @@ class MailQueue:
         self._jitter = jitter
         self._max_attempts = max_attempts
 
-    def put(
+    def enqueue(
         self, letters: Iterable[Letter], *, call: str, keep_secs: float, lasts_secs: float | None
     ) -> int:
         """Queue letters, all or none, skipping keys that were queued before.
@@ -132,7 +132,7 @@ class MailQueue:
                     claimed.append(row)
         return claimed
 
-    def mark(self, claimed: OutboxMail, trouble: MailError | None) -> None:
+    def record_result(self, claimed: OutboxMail, trouble: MailError | None) -> None:
         """Record the result of a delivery.
 
         Args:

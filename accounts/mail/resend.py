@@ -55,7 +55,7 @@ class Resend:
         """The vendor, with its address unless that is the cloud's."""
         return "Resend" if self._url == CLOUD_URL else f"Resend at {self._url}"
 
-    async def carry(self, letter: Letter, sender: Address) -> None:
+    async def deliver(self, letter: Letter, sender: Address) -> None:
         """Send one letter.
 
         Raises:
@@ -90,7 +90,7 @@ class Resend:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise MailError(f"Resend cannot be reached: {error or type(error).__name__}") from error
 
-    async def greet(self) -> None:
+    async def verify(self) -> None:
         """Does nothing: Resend checks a key only when a letter is sent."""
 
     async def close(self) -> None:

@@ -57,7 +57,7 @@ class Smtp:
         self._timeout_secs = timeout_secs
 
     @classmethod
-    def at(cls, url: str) -> Self:
+    def from_url(cls, url: str) -> Self:
         """The server at ``smtp://user:password@host:587`` or ``smtps://host``.
 
         Raises:
@@ -87,7 +87,7 @@ class Smtp:
         """Host and port."""
         return f"{self._host}:{self._port}"
 
-    async def carry(self, letter: Letter, sender: Address) -> None:
+    async def deliver(self, letter: Letter, sender: Address) -> None:
         """Send one letter.
 
         Raises:
@@ -110,7 +110,7 @@ class Smtp:
             raise MailError(f"{self.where}: {error}"[:_MOST_CHARS]) from error
         await self._part(server)
 
-    async def greet(self) -> None:
+    async def verify(self) -> None:
         """Connect and authenticate, then quit.
 
         Raises:

@@ -8,16 +8,16 @@ from urllib.parse import quote
 from accounts.report.words import (
     COLUMNS,
     DIED,
-    middle,
+    format_time,
+    median_or_none,
     milliseconds,
-    moment,
-    most,
+    percentile_95,
     why_it_ended,
     wrapped,
 )
 from accounts.templating import render
 from conversation.wording import NONE, REASONS, clean, counted, duration, split_heard
-from ledger.log.listing import dollars
+from ledger.log.listing import format_dollars
 from ledger.store.tables import Call, Turn
 
 DELAYS = (
@@ -108,7 +108,7 @@ class Row:
     sums: bool = False
 
 
-def build(
+def render_report(
     call: Call,
     turns: Sequence[Turn],
     document_title: str = "",
@@ -194,10 +194,10 @@ def _facts(call: Call, turns: Sequence[Turn], title: str, *, admin: bool) -> lis
         length = duration(call.ended_at - call.started_at)
         who = "the caller" if admin else "you"
         why = why_it_ended(call.why, who)
-    when = f"{moment(call.started_at)}, for {length}. It ended because {why}."
+    when = f"{format_time(call.started_at)}, for {length}. It ended because {why}."
     cost = sum(turn.cost for turn in turns)
     paid = "It cost" if admin else "It cost its host"
-    spent = f"{paid} {dollars(cost)}." if cost else f"{paid} nothing."
+    spent = f"{paid} {format_dollars(cost)}." if cost else f"{paid} nothing."
     return [when, f"It was about {title}. {spent}" if admin else spent]
 
 
@@ -260,8 +260,8 @@ def _delay_rows(turns: Sequence[Turn]) -> list[Row]:
     ]
     return [
         *rows,
-        Row("median", tuple(milliseconds(middle(column)) for column in columns), sums=True),
-        Row("p95", tuple(milliseconds(most(column)) for column in columns), sums=True),
+        Row("median", tuple(milliseconds(median_or_none(column)) for column in columns), sums=True),
+        Row("p95", tuple(milliseconds(percentile_95(column)) for column in columns), sums=True),
     ]
 
 
@@ -269,7 +269,7 @@ def _cost_rows(turns: Sequence[Turn]) -> list[Row]:
     def row(name: str, of: Sequence[Turn], *, sums: bool = False) -> Row:
         by_stage = [sum(getattr(turn, f"{field}_cost") for turn in of) for field, _ in STAGES]
         total = sum(turn.cost for turn in of)
-        return Row(name, tuple(dollars(micros) for micros in (*by_stage, total)), sums=sums)
+        return Row(name, tuple(format_dollars(micros) for micros in (*by_stage, total)), sums=sums)
 
     rows = [row(str(turn.number) if turn.number else NONE, [turn]) for turn in turns]
     return [*rows, row("call", turns, sums=True)]

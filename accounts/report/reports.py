@@ -14,7 +14,7 @@ from accounts.access import OPERATOR, Access
 from accounts.mail.letter import Letter, mailbox
 from accounts.mail.outbox import Outbox
 from accounts.network import is_loopback_host
-from accounts.report.page import build
+from accounts.report.page import render_report
 from conversation.records import CallRecord, TurnRecord
 from ledger.store.database import Database
 from ledger.store.tables import Call, OutboxMail, SpendHold, Turn
@@ -206,7 +206,7 @@ class Reports:
         letters: list[Letter] = []
         try:
             letters = await asyncio.to_thread(self._letters, call)
-            await self._outbox.put_all(letters, call=call, keep_secs=KEEP_SECS)
+            await self._outbox.enqueue_all(letters, call=call, keep_secs=KEEP_SECS)
         except SQLAlchemyError:
             raise
         except Exception:
@@ -254,7 +254,7 @@ class Reports:
             return []
         letters = []
         for address in self._readers(call, turns):
-            report = build(
+            report = render_report(
                 call,
                 turns,
                 public_url=self._public_url,

@@ -57,17 +57,17 @@ def milliseconds(secs: float | None) -> str:
     return NONE if secs is None else f"{secs * 1000:,.0f}"
 
 
-def middle(secs: Sequence[float]) -> float | None:
+def median_or_none(secs: Sequence[float]) -> float | None:
     """The median; ``None`` without values."""
     return median(secs) if secs else None
 
 
-def most(secs: Sequence[float]) -> float | None:
+def percentile_95(secs: Sequence[float]) -> float | None:
     """The 95th percentile by nearest rank; ``None`` without values."""
     return sorted(secs)[ceil(0.95 * len(secs)) - 1] if secs else None
 
 
-def moment(at: float) -> str:
+def format_time(at: float) -> str:
     """Format a Unix time, such as ``Tuesday 24 November 2026, 14:05 UTC``."""
     when = datetime.fromtimestamp(at, UTC)
     return f"{when:%A} {when.day} {when:%B %Y, %H:%M} UTC"

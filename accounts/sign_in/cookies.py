@@ -17,13 +17,13 @@ BROWSER_SECS = 86400.0
 """Lifetime of the browser cookie: longer than a link works or a form stays open."""
 
 
-def held(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:
+def read_cookie(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:
     """The secret in a request's cookie; empty if there is none in the right form."""
     value = request.cookies.get(_name(request, settings, cookie), "")
     return value if secret.is_secret(value) else ""
 
 
-def give(
+def set_cookie(
     response: web.StreamResponse,
     request: web.BaseRequest,
     settings: Settings,
@@ -44,11 +44,11 @@ def give(
     )
 
 
-def drop(
+def delete_cookie(
     response: web.StreamResponse, request: web.BaseRequest, settings: Settings, cookie: Cookie
 ) -> None:
     """Delete a cookie."""
-    give(response, request, settings, cookie, "", secs=0)
+    set_cookie(response, request, settings, cookie, "", secs=0)
 
 
 def _name(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:

@@ -20,7 +20,7 @@ class ForgedFormError(Exception):
     """The form's CSRF token is missing, wrong or out of date."""
 
 
-async def read(request: web.Request, *, holder: str) -> Mapping[str, str]:
+async def read_form(request: web.Request, *, holder: str) -> Mapping[str, str]:
     """Read the fields of a form, after checking its CSRF token.
 
     Args:
@@ -44,6 +44,8 @@ async def read(request: web.Request, *, holder: str) -> Mapping[str, str]:
     except ValueError:
         raise web.HTTPBadRequest(text="The form cannot be read.") from None
     fields = {name: value for name, value in sent.items() if isinstance(value, str)}
-    if not holder or not secret.same(fields.get("form", ""), secret.form_token(holder)):
+    if not holder or not secret.constant_time_equal(
+        fields.get("form", ""), secret.form_token(holder)
+    ):
         raise ForgedFormError
     return fields

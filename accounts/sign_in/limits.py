@@ -47,7 +47,7 @@ LONGEST_SECS = max(limit.secs for limit in LIMITS)
 """How long a request for a link must be remembered."""
 
 
-def exceeded(db: Session, *, email: str, network: str, now: float) -> Counted | None:
+def exceeded_limit(db: Session, *, email: str, network: str, now: float) -> Counted | None:
     """Which limit one more link would exceed, if any. Takes the same time for every address.
 
     Counts in the database, so that the limits hold across processes.

@@ -21,8 +21,8 @@ whether the first link had to be stored."""
 CLOSE_SECS = 5.0
 
 
-class Send(Protocol):
-    """Sends mail; implemented by :meth:`accounts.mail.outbox.Outbox.put`."""
+class SendMail(Protocol):
+    """Sends mail; implemented by :meth:`accounts.mail.outbox.Outbox.enqueue`."""
 
     async def __call__(
         self,
@@ -50,7 +50,7 @@ class LinkMail:
 
     def __init__(
         self,
-        send: Send,
+        send: SendMail,
         *,
         tell: Callable[[str], None] | None = None,
         delay: Callable[[], float] | None = None,
@@ -60,7 +60,7 @@ class LinkMail:
         self._delay = delay or (lambda: random.uniform(0, MAX_DELAY_SECS))
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def soon(self, email: str, token: str, url: str, *, granted: bool) -> None:
+    def send_later(self, email: str, token: str, url: str, *, granted: bool) -> None:
         """Send a link in the background if granted; if not, do the same work without sending.
 
         Args:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, update
 from sqlmodel import Session, col
 
 from accounts import secret
-from accounts.access import belongs
+from accounts.access import address_matches
 from accounts.sign_in import limits
 from ledger.store.tables import SignInToken
 
@@ -33,7 +33,7 @@ class LinkError(Exception):
         self.reason = reason
 
 
-def make(
+def create_link(
     db: Session, email: str, *, now: float, browser: str | None = None, network: str = ""
 ) -> str:
     """Create a link and return its token.
@@ -48,7 +48,7 @@ def make(
     Returns:
         The token, of which only the hash is stored.
     """
-    token = secret.new()
+    token = secret.new_secret()
     db.add(
         SignInToken(
             hash=secret.digest(token),
@@ -62,7 +62,7 @@ def make(
     return token
 
 
-def take(db: Session, token: str, *, browser: str, loopback: bool, now: float) -> str:
+def redeem_link(db: Session, token: str, *, browser: str, loopback: bool, now: float) -> str:
     """Redeem a link.
 
     Args:
@@ -97,15 +97,15 @@ def take(db: Session, token: str, *, browser: str, loopback: bool, now: float) -
     return link.email
 
 
-def void(db: Session, whose: str, *, now: float) -> None:
+def expire_links(db: Session, whose: str, *, now: float) -> None:
     """Expire the links of an address, or of a domain's addresses."""
     db.exec(
         update(SignInToken)
-        .where(belongs(col(SignInToken.email), whose), col(SignInToken.expires_at) > now)
+        .where(address_matches(col(SignInToken.email), whose), col(SignInToken.expires_at) > now)
         .values(expires_at=now)
     )
 
 
-def sweep(db: Session, *, now: float) -> None:
+def delete_old_links(db: Session, *, now: float) -> None:
     """Delete links that no rate limit counts any more."""
     db.exec(delete(SignInToken).where(col(SignInToken.created_at) <= now - limits.LONGEST_SECS))

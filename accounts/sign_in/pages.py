@@ -7,7 +7,7 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
 from accounts import secret
-from accounts.access import address
+from accounts.access import normalize_address
 from accounts.network import client_network, from_loopback, is_https, is_loopback_host
 from accounts.sign_in import cookies, forms, limits
 from accounts.sign_in.cookies import BROWSER, SESSION
@@ -22,7 +22,7 @@ from accounts.sign_in.refusals import (
     TOO_MANY,
     Refusal,
 )
-from accounts.sign_in.sign_in import SignIn, TooManyLinksError
+from accounts.sign_in.sign_in import Authenticator, TooManyLinksError
 from accounts.templating import render
 from conversation.records import Caller
 from settings import Settings
@@ -54,7 +54,7 @@ class Pages:
     def __init__(
         self,
         settings: Settings,
-        sign_in: SignIn,
+        sign_in: Authenticator,
         mail: LinkMail,
         *,
         in_terminal: bool,
@@ -102,10 +102,10 @@ class Pages:
 
     async def _asked(self, request: web.Request) -> web.StreamResponse:
         browser = self._held(request, BROWSER)
-        fields = await forms.read(request, holder=browser)
+        fields = await forms.read_form(request, holder=browser)
         typed = fields.get("email", "").strip()
         try:
-            email = address(typed)
+            email = normalize_address(typed)
         except ValueError:
             trouble = "This is not an address such as name@example.com."
             return self._form(
@@ -115,9 +115,9 @@ class Pages:
         if not base_url:
             return _refused(NO_ADDRESS)
         network = client_network(request, self._settings)
-        asked = await self._sign_in.ask(email, browser=browser, network=network)
+        asked = await self._sign_in.request_link(email, browser=browser, network=network)
         url = link_url(base_url, asked.token)
-        self._mail.soon(email, asked.token, url, granted=asked.granted)
+        self._mail.send_later(email, asked.token, url, granted=asked.granted)
         return self._form(
             request,
             "sign_in_sent.html.j2",
@@ -145,9 +145,9 @@ class Pages:
 
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         browser = self._held(request, BROWSER)
-        fields = await forms.read(request, holder=browser)
+        fields = await forms.read_form(request, holder=browser)
         try:
-            session = await self._sign_in.enter(
+            session = await self._sign_in.redeem_link(
                 fields.get("token", ""),
                 browser=browser,
                 loopback=from_loopback(request, self._settings),
@@ -159,25 +159,25 @@ class Pages:
             raise
         response = _to(HOME)
         secs = self._sign_in.session_secs
-        cookies.give(response, request, self._settings, SESSION, session, secs=secs)
-        cookies.drop(response, request, self._settings, BROWSER)
+        cookies.set_cookie(response, request, self._settings, SESSION, session, secs=secs)
+        cookies.delete_cookie(response, request, self._settings, BROWSER)
         return response
 
     # Signing out.
 
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         session = self._held(request, SESSION)
-        email = await self._sign_in.who(session)
+        email = await self._sign_in.find_email(session)
         if email is None:
             return _to(SIGN_IN)
         return _page("sign_out.html.j2", form=secret.form_token(session), email=email)
 
     async def _left(self, request: web.Request) -> web.StreamResponse:
         session = self._held(request, SESSION)
-        await forms.read(request, holder=session)
-        await self._sign_in.leave(session)
+        await forms.read_form(request, holder=session)
+        await self._sign_in.sign_out(session)
         response = _to(SIGN_IN)
-        cookies.drop(response, request, self._settings, SESSION)
+        cookies.delete_cookie(response, request, self._settings, SESSION)
         return response
 
     async def _account(self, request: web.Request) -> web.StreamResponse:
@@ -194,16 +194,16 @@ class Pages:
         return web.json_response(account, headers={"Cache-Control": "no-store"})
 
     def _held(self, request: web.Request, cookie: cookies.Cookie) -> str:
-        return cookies.held(request, self._settings, cookie)
+        return cookies.read_cookie(request, self._settings, cookie)
 
     def _form(
         self, request: web.Request, template: str, *, status: int = 200, **values: object
     ) -> web.Response:
         """Render a page with a form; sets the browser cookie that the form's token is bound to."""
-        browser = self._held(request, BROWSER) or secret.new()
+        browser = self._held(request, BROWSER) or secret.new_secret()
         response = _page(template, status=status, form=secret.form_token(browser), **values)
         secs = cookies.BROWSER_SECS
-        cookies.give(response, request, self._settings, BROWSER, browser, secs=secs)
+        cookies.set_cookie(response, request, self._settings, BROWSER, browser, secs=secs)
         return response
 
 

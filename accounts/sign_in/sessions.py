@@ -9,7 +9,7 @@ from sqlmodel import Session as Db
 from sqlmodel import col, select
 
 from accounts import secret
-from accounts.access import belongs
+from accounts.access import address_matches
 from ledger.store.tables import Session, User
 
 SEEN_SECS = 300.0
@@ -36,7 +36,7 @@ class SignedIn:
     expires_at: float
 
 
-def begin(db: Db, email: str, *, secs: float, now: float) -> str:
+def create_session(db: Db, email: str, *, secs: float, now: float) -> str:
     """Create a session.
 
     Args:
@@ -53,7 +53,7 @@ def begin(db: Db, email: str, *, secs: float, now: float) -> str:
     user = user.on_conflict_do_update(index_elements=["email"], set_={"last_seen_at": now})
     user_id = db.connection().execute(user.returning(col(User.id))).scalar_one()
     assert user_id is not None, "a primary key"
-    cookie = secret.new()
+    cookie = secret.new_secret()
     db.add(
         Session(
             hash=secret.digest(cookie),
@@ -66,7 +66,7 @@ def begin(db: Db, email: str, *, secs: float, now: float) -> str:
     return cookie
 
 
-def find(db: Db, cookie: str, *, now: float) -> SignedIn | None:
+def find_session(db: Db, cookie: str, *, now: float) -> SignedIn | None:
     """The session of a secret, if it is open."""
     found = db.exec(
         select(User.email, Session)
@@ -76,7 +76,7 @@ def find(db: Db, cookie: str, *, now: float) -> SignedIn | None:
     return None if found is None else _signed_in(*found)
 
 
-def seen(db: Db, cookie: str, *, now: float) -> None:
+def record_use(db: Db, cookie: str, *, now: float) -> None:
     """Note that a session is in use."""
     session = db.get(Session, secret.digest(cookie))
     if session is not None:
@@ -84,7 +84,7 @@ def seen(db: Db, cookie: str, *, now: float) -> None:
         db.exec(update(User).where(col(User.id) == session.user_id).values(last_seen_at=now))
 
 
-def end(db: Db, cookie: str, *, now: float) -> None:
+def end_session(db: Db, cookie: str, *, now: float) -> None:
     """End the session of a secret, if there is one."""
     db.exec(
         update(Session)
@@ -93,9 +93,9 @@ def end(db: Db, cookie: str, *, now: float) -> None:
     )
 
 
-def end_all(db: Db, whose: str, *, now: float) -> int:
+def end_sessions(db: Db, whose: str, *, now: float) -> int:
     """End the sessions of an address, or of a domain's addresses; returns their number."""
-    users = select(User.id).where(belongs(col(User.email), whose))
+    users = select(User.id).where(address_matches(col(User.email), whose))
     ended = update(Session).where(col(Session.user_id).in_(users), *_open(now))
     return int(db.exec(ended.values(revoked_at=now)).rowcount)
 
@@ -111,7 +111,7 @@ def open_sessions(db: Db, *, now: float) -> Sequence[SignedIn]:
     return [_signed_in(*one) for one in found]
 
 
-def sweep(db: Db, *, now: float) -> None:
+def delete_old_sessions(db: Db, *, now: float) -> None:
     """Delete sessions that ended a while ago."""
     over = or_(
         col(Session.expires_at) <= now - KEEP_SECS, col(Session.revoked_at) <= now - KEEP_SECS

@@ -33,7 +33,7 @@ class TooManyLinksError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LinkRequest:
     """Result of a sign-in link request.
 
     Parameters:
@@ -46,7 +46,7 @@ class Asked:
     granted: bool
 
 
-class SignIn:
+class Authenticator:
     """Manages sign-in links and sessions.
 
     Parameters:
@@ -72,11 +72,11 @@ class SignIn:
         self._looking = asyncio.Semaphore(AT_ONCE)
         self._signing = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, email: str, *, browser: str, network: str) -> Asked:
+    async def request_link(self, email: str, *, browser: str, network: str) -> LinkRequest:
         """Request a link. The work done does not depend on whether the address may sign in.
 
         Args:
-            email: An address from :func:`accounts.access.address`.
+            email: An address from :func:`accounts.access.normalize_address`.
             browser: The secret of the browser that asks.
             network: The client's network.
 
@@ -87,7 +87,9 @@ class SignIn:
         async with self._signing:
             return await asyncio.to_thread(self._ask, email, browser, network)
 
-    async def enter(self, token: str, *, browser: str, loopback: bool, session: str = "") -> str:
+    async def redeem_link(
+        self, token: str, *, browser: str, loopback: bool, session: str = ""
+    ) -> str:
         """Redeem a link for a session.
 
         Args:
@@ -108,7 +110,7 @@ class SignIn:
         self._remembered.pop(session, None)
         return entered
 
-    async def who(self, session: str) -> str | None:
+    async def find_email(self, session: str) -> str | None:
         """The address of a session, if it is open and the address may still sign in.
 
         Raises:
@@ -128,7 +130,7 @@ class SignIn:
                 self._remembered.popitem(last=False)
         return found
 
-    async def leave(self, session: str) -> None:
+    async def sign_out(self, session: str) -> None:
         """End a session.
 
         Raises:
@@ -138,7 +140,7 @@ class SignIn:
             await asyncio.to_thread(self._leave, session)
         self._remembered.pop(session, None)
 
-    async def welcome(self) -> str:
+    async def create_operator_link(self) -> str:
         """The token of a link for the operator, in any browser on this machine.
 
         It signs in as the first of ``ADMINS``, or as the operator if there is none.
@@ -150,7 +152,7 @@ class SignIn:
 
     # In a thread.
 
-    def _ask(self, email: str, browser: str, network: str) -> Asked:
+    def _ask(self, email: str, browser: str, network: str) -> LinkRequest:
         with self._database.reading() as db:  # a flood must not hold up writers
             self._refuse_too_many(db, email, network)
         with self._database.writing() as db:
@@ -159,17 +161,19 @@ class SignIn:
                 db.connection().exec_driver_sql(
                     "LOCK TABLE sign_in_token IN SHARE ROW EXCLUSIVE MODE"
                 )
-            links.sweep(db, now=self._clock())
+            links.delete_old_links(db, now=self._clock())
             full = self._refuse_too_many(db, email, network)
             admitted = self._access.admits(db, email)
             # A refused request counts against its network, but does not prolong the address's wait.
             counted = "" if full else email
-            token = links.make(db, counted, now=self._clock(), browser=browser, network=network)
-            return Asked(token, admitted and not full)
+            token = links.create_link(
+                db, counted, now=self._clock(), browser=browser, network=network
+            )
+            return LinkRequest(token, admitted and not full)
 
     def _refuse_too_many(self, db: Db, email: str, network: str) -> bool:
         """Whether the address is over its limit; raises if its network is, or all are."""
-        exceeded = limits.exceeded(db, email=email, network=network, now=self._clock())
+        exceeded = limits.exceeded_limit(db, email=email, network=network, now=self._clock())
         if exceeded in ("network", "all"):
             raise TooManyLinksError
         return exceeded == "address"
@@ -177,35 +181,35 @@ class SignIn:
     def _enter(self, token: str, browser: str, loopback: bool, session: str) -> str:
         now = self._clock()
         with self._database.writing() as db:
-            email = links.take(db, token, browser=browser, loopback=loopback, now=now)
+            email = links.redeem_link(db, token, browser=browser, loopback=loopback, now=now)
             if not self._may_be(db, email):
                 raise LinkError("denied")
-            sessions.sweep(db, now=now)
-            sessions.end(db, session, now=now)
-            return sessions.begin(db, email, secs=self.session_secs, now=now)
+            sessions.delete_old_sessions(db, now=now)
+            sessions.end_session(db, session, now=now)
+            return sessions.create_session(db, email, secs=self.session_secs, now=now)
 
     def _who(self, session: str) -> str | None:
         now = self._clock()
         with self._database.reading() as db:
-            found = sessions.find(db, session, now=now)
+            found = sessions.find_session(db, session, now=now)
             if found is None or not self._may_be(db, found.email):
                 return None
         if now - found.last_seen_at >= sessions.SEEN_SECS:
             try:
                 with self._database.writing() as db:
-                    sessions.seen(db, session, now=now)
+                    sessions.record_use(db, session, now=now)
             except SQLAlchemyError:
                 logger.warning("accounts: cannot record that a session is in use")
         return found.email
 
     def _leave(self, session: str) -> None:
         with self._database.writing() as db:
-            sessions.end(db, session, now=self._clock())
+            sessions.end_session(db, session, now=self._clock())
 
     def _welcome(self) -> str:
         email = next(iter(self._access.admins), OPERATOR)
         with self._database.writing() as db:
-            return links.make(db, email, now=self._clock())
+            return links.create_link(db, email, now=self._clock())
 
     def _may_be(self, db: Db, email: str) -> bool:
         return self._access.admits(db, email) or email == OPERATOR

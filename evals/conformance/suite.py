@@ -26,7 +26,7 @@ from evals.conformance.stt import STT_CHECKS, VAD_CHECKS
 from evals.conformance.tts import TTS_CHECKS
 from evals.conformance.turns import TURN_CHECKS, TurnTaker
 from evals.replay import virtual_time
-from knowledge.check.support import prepare
+from knowledge.check.support import precompute
 from knowledge.loading.document import Document
 from models import catalogue
 from models.checks import check_models
@@ -163,7 +163,7 @@ async def check(
                         Result(vendor.stage, vendor.name, "load", "blocks", why, no_call)
                     )
         if "brain" in stages:
-            await in_thread(lambda: prepare(document.sections))
+            await in_thread(lambda: precompute(document.sections))
         engines = Engines(settings, document, choices, loaded)
         for vendor in vendors:
             if vendor.name in loaded:

@@ -35,9 +35,9 @@ from evals.replay.stages import ReplayedDecisions, ReplayedStage
 from evals.replay.utterances import RecordedCaller
 from evals.replay.virtual_time import VirtualTimeLoop
 from evals.replay.voice import ReplayedVoice, Takes
-from knowledge.check.support import prepare
+from knowledge.check.support import precompute
 from knowledge.loading.document import Document, load
-from ledger.money.price_table import shipped
+from ledger.money.price_table import published_prices
 from ledger.money.prices import Prices
 from pipeline.call import Call, Terms
 from pipeline.choice import Choice, choose
@@ -363,10 +363,10 @@ def _with(*settings: Mapping[Any, Any]) -> Settings:
 def _document(knowledge: str | None) -> Document:
     path = Path(knowledge) if knowledge else Settings.load().knowledge
     document = load(path)
-    prepare(document.sections)
+    precompute(document.sections)
     return document
 
 
 def _prices(started_at: float) -> Prices:
     """What vendors charged when the call was made."""
-    return Prices(shipped(), clock=lambda: started_at)
+    return Prices(published_prices(), clock=lambda: started_at)

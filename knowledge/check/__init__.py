@@ -1,6 +1,6 @@
 """Checks on answers: support by the document, and sensitive topics."""
 
 from knowledge.check.sensitive import topic_of
-from knowledge.check.support import prepare, supporting_lines, unsupported
+from knowledge.check.support import precompute, supporting_lines, unsupported_claims
 
-__all__ = ["prepare", "supporting_lines", "topic_of", "unsupported"]
+__all__ = ["precompute", "supporting_lines", "topic_of", "unsupported_claims"]

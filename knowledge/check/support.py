@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from knowledge.claims import Claim, claims, months, numbers, word_forms
+from knowledge.claims import Claim, extract_claims, months, numbers, word_forms
 from knowledge.loading.section import Section
 from knowledge.words import content_stems, spaced, stem, tokens
 
@@ -30,7 +30,7 @@ _DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, Am
 _JOINING = frozenset(spaced("of the and for in on to a an at"))
 
 
-def unsupported(sentence: str, cited: Sequence[Section], question: str) -> tuple[str, ...]:
+def unsupported_claims(sentence: str, cited: Sequence[Section], question: str) -> tuple[str, ...]:
     """Find claims of a sentence that neither the cited sections nor the question contain.
 
     Parameters:
@@ -46,13 +46,13 @@ def unsupported(sentence: str, cited: Sequence[Section], question: str) -> tuple
     return tuple(
         dict.fromkeys(
             claim.text
-            for claim in claims(sentence)
+            for claim in extract_claims(sentence)
             if not any(source.supports(claim) for source in said)
         )
     )
 
 
-def prepare(sections: Sequence[Section]) -> None:
+def precompute(sections: Sequence[Section]) -> None:
     """Analyse sections ahead of time, so that no call waits for it.
 
     Analysing a section takes milliseconds; the most recently used sections are cached.
@@ -87,7 +87,7 @@ def supporting_lines(sentence: str, cited: Sequence[Section]) -> tuple[int, ...]
 
 
 def _weights(sentence: str) -> dict[str, float]:
-    named = {stem(claim.value) for claim in claims(sentence)}
+    named = {stem(claim.value) for claim in extract_claims(sentence)}
     return {word: 2.0 if word in named else 1.0 for word in content_stems(sentence)}
 
 

@@ -143,12 +143,12 @@ def _read(path: Path) -> bytes:
 
 def _document(source: str, name: str, sha256: str) -> Document:
     if name.lower().endswith(".json"):
-        head, ignored = frontmatter.read("", name)
-        title, subtitle, sections = resume.parse(source, name)
+        head, ignored = frontmatter.parse_front_matter("", name)
+        title, subtitle, sections = resume.parse_resume(source, name)
     else:
-        yaml, body, offset = markdown.split(source)
-        head, ignored = frontmatter.read(yaml, name)
-        title, sections = markdown.parse(body, offset=offset)
+        yaml, body, offset = markdown.split_front_matter(source)
+        head, ignored = frontmatter.parse_front_matter(yaml, name)
+        title, sections = markdown.parse_markdown(body, offset=offset)
         if not title:
             raise DocumentError(f"{name}: it has no headings; answers cite the sections under them")
         title, subtitle = head.title or title, head.subtitle

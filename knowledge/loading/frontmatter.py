@@ -131,7 +131,7 @@ class _Topic(_Strict):
 
 
 class FrontMatter(BaseModel):
-    """The fields that Viva reads. :func:`read` rejects misspelt ones and ignores others."""
+    """The fields that Viva reads. :func:`parse_front_matter` rejects misspelt ones and ignores others."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
@@ -173,7 +173,7 @@ _OF_OTHER_TOOLS = frozenset({"personal", "resources", "source"})
 Obsidian's Web Clipper, ``personal`` marks private notes."""
 
 
-def read(text: str, name: str) -> tuple[FrontMatter, tuple[str, ...]]:
+def parse_front_matter(text: str, name: str) -> tuple[FrontMatter, tuple[str, ...]]:
     """Parse YAML front matter.
 
     Parameters:

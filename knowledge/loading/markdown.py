@@ -33,7 +33,7 @@ class _Block:
     questions: list[str] = field(default_factory=list)
 
 
-def split(source: str) -> tuple[str, str, int]:
+def split_front_matter(source: str) -> tuple[str, str, int]:
     """Split front matter from the body; also returns the number of source lines before the body."""
     match = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|$)", source, re.DOTALL)
     if not match:
@@ -41,7 +41,7 @@ def split(source: str) -> tuple[str, str, int]:
     return match[1], source[match.end() :], source[: match.end()].count("\n")
 
 
-def parse(source: str, *, offset: int = 0) -> tuple[str, tuple[Section, ...]]:
+def parse_markdown(source: str, *, offset: int = 0) -> tuple[str, tuple[Section, ...]]:
     """The title given by the headings (may be empty), and the sections.
 
     A single first-level heading at the start is the document's title, and not part of section ids.

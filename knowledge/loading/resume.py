@@ -50,7 +50,7 @@ _NOW = (
 Path = tuple[str | int, ...]
 
 
-def parse(source: str, name: str) -> tuple[str, str, tuple[Section, ...]]:
+def parse_resume(source: str, name: str) -> tuple[str, str, tuple[Section, ...]]:
     """Title, subtitle and sections of a JSON Resume.
 
     Parameters:

@@ -38,7 +38,7 @@ class Before:
     sections: tuple[str, ...]
 
 
-def follow(index: Index, query: Query, before: Before, told: Sequence[str]) -> tuple[Hit, ...]:
+def rank_follow_up(index: Index, query: Query, before: Before, told: Sequence[str]) -> tuple[Hit, ...]:
     """Rank all passages for a question that depends on the previous turn, best first.
 
     Parameters:
@@ -53,12 +53,12 @@ def follow(index: Index, query: Query, before: Before, told: Sequence[str]) -> t
     )
     if query.wants & {"next", "previous"} and not index.content(query.text):
         return _in_time(index, said, forward="next" in query.wants)
-    asked = index.read(before.question)
+    asked = index.parse_query(before.question)
     if "more" in query.wants:
         new = index.content(query.text)
-        scores = index.scores(index.read(f"{before.question} {query.text}") if new else asked)
+        scores = index.scores(index.parse_query(f"{before.question} {query.text}") if new else asked)
         return index.ranked(scores + _NEAR * near - _told(index, told, said))
-    together = _together(query, asked, index.read(f"{before.question} {query.text}"))
+    together = _together(query, asked, index.parse_query(f"{before.question} {query.text}"))
     holds = np.array([_holds(passage, query) for passage in index.passages], dtype=bool)
     if not index.content(query.text):
         lean = np.where(holds, _SAID_ALONE, _HEARD) * said
@@ -88,13 +88,13 @@ def _together(query: Query, asked: Query, together: Query) -> Query:
     )
 
 
-def beside(index: Index, query: Query) -> tuple[Hit, ...]:
+def rank_adjacent(index: Index, query: Query) -> tuple[Hit, ...]:
     """What came before or after something that the question names, and nothing else about it.
 
     Returns:
         The passages, nearest in time first; none for other kinds of questions.
     """
-    named = index.named(query.text)
+    named = index.named_stems(query.text)
     if not query.beside or not named or index.content(query.text) - named:
         return ()
     titled = [passage for passage in index.passages if named <= word_forms(passage.section.title)]
@@ -104,7 +104,7 @@ def beside(index: Index, query: Query) -> tuple[Hit, ...]:
     return _in_time(index, said, forward=query.beside == "after")
 
 
-def heard(index: Index, before: Before) -> tuple[Passage, ...]:
+def heard_passages(index: Index, before: Before) -> tuple[Passage, ...]:
     """The passages that the previous answer was made of."""
     sections = [index.document.section(id) for id in before.sections if id in index.ids]
     lines = supporting_lines(before.answer, sections)
@@ -116,7 +116,7 @@ def heard(index: Index, before: Before) -> tuple[Passage, ...]:
 
 
 def _said(index: Index, before: Before) -> Scores:
-    said = {passage.at for passage in heard(index, before)}
+    said = {passage.at for passage in heard_passages(index, before)}
     return np.array([passage.at in said for passage in index.passages], dtype=np.float32)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Set
 
 from rapidfuzz.distance import JaroWinkler
 
-from knowledge.words import STOPWORDS, Token, key, parts, stem, tokens
+from knowledge.words import STOPWORDS, Token, normalize, token_keys, stem, tokens
 
 _SURELY_MISHEARD, _PERHAPS_MISHEARD = 0.93, 0.84  # Jaro-Winkler similarity
 _SHORTEST = 4  # letters: shorter words are too similar to each other
@@ -23,9 +23,9 @@ class NameCorrection:
     """
 
     def __init__(self, names: Iterable[str], known: Set[str], words: Iterable[Token]) -> None:
-        self._names = {key(name): name for name in names if len(key(name)) >= _SHORTEST}
+        self._names = {normalize(name): name for name in names if len(normalize(name)) >= _SHORTEST}
         self._known = known
-        self._joined = {token.key: token.text for token in words if len(parts(token)) > 1}
+        self._joined = {token.key: token.text for token in words if len(token_keys(token)) > 1}
 
     def corrected(self, text: str) -> str:
         """The text with misheard names corrected."""
@@ -74,7 +74,7 @@ class NameCorrection:
         return joined.upper() if joined.lower() in self._known else spelled[0]
 
     def _knows(self, token: Token) -> bool:
-        return all(part in self._known or stem(part) in self._known for part in parts(token))
+        return all(part in self._known or stem(part) in self._known for part in token_keys(token))
 
 
 _SOUNDS = str.maketrans("bfgckqdtszxvmnrl", "bfkkkktdssxfnnrl".replace("td", "tt"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from knowledge.claims import claims, months, word_forms, years
+from knowledge.claims import extract_claims, months, word_forms, years
 from knowledge.loading.document import Document
 from knowledge.loading.section import Line, Section
 from knowledge.search.query import mentioned
@@ -66,7 +66,7 @@ def passages(document: Document) -> Iterator[Passage]:
                     section=section,
                     years=years(full),
                     months=months(full),
-                    names=frozenset(claim.value for claim in claims(full) if claim.kind == "name"),
+                    names=frozenset(claim.value for claim in extract_claims(full) if claim.kind == "name"),
                     numbers=mentioned(full),
                     path=path,
                     says=word_forms(f"{full} {path}"),

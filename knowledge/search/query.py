@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from knowledge.claims import claims, numbers
+from knowledge.claims import extract_claims, numbers
 from knowledge.words import spaced, stem, tokens
 
 Want = Literal[
@@ -111,7 +111,7 @@ class Query:
     clauses: int
 
 
-def read(text: str) -> Query:
+def parse_query(text: str) -> Query:
     """Analyse a question."""
     flat = " ".join(token.text.lower() for token in tokens(text))
     interval, years = _interval(text)
@@ -163,7 +163,7 @@ def _interval(text: str) -> tuple[Interval | None, frozenset[int]]:
     """Years and decades, spoken or written, as one interval."""
     found: list[Interval] = []
     flat = text.lower()
-    for claim in claims(text):
+    for claim in extract_claims(text):
         span = _span(claim.kind, claim.value)
         if span is None:
             continue

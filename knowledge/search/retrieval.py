@@ -21,18 +21,18 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from knowledge.claims import claims, months, numbers, word_forms
+from knowledge.claims import extract_claims, months, numbers, word_forms
 from knowledge.loading.document import Document, Section
 from knowledge.search.embedding import MiniLM, Vectors, minilm
 from knowledge.search.name_correction import NameCorrection
 from knowledge.search.passage import Passage, passages
-from knowledge.search.query import GENERIC, Query, mentioned, overlaps, read
+from knowledge.search.query import GENERIC, Query, mentioned, overlaps, parse_query
 from knowledge.words import (
     STOPWORDS,
     Token,
     content_stems,
-    key,
-    parts,
+    normalize,
+    token_keys,
     spaced,
     stem,
     tokens,
@@ -124,13 +124,13 @@ class Index:
         names = {word for name in document.proper_nouns() for word in name.split()}
         self._name_correction = NameCorrection(names, self._known, words)
         lower = {token.key for token in tokens(text) if not token.capital}
-        self._only_names = frozenset(key(name) for name in names) - lower - self._subject
+        self._only_names = frozenset(normalize(name) for name in names) - lower - self._subject
 
     def scores(self, query: Query) -> Scores:
         """Score each passage: from about 0 (nothing in common) to 1.5."""
-        scores = self.meaning(query.text) + _RARE_WORDS * self._shared(query.text)
+        scores = self.similarity(query.text) + _RARE_WORDS * self._shared(query.text)
         scores += np.array([_fit(passage, query) for passage in self.passages], dtype=np.float32)
-        named = self.named(query.text)
+        named = self.named_stems(query.text)
         if named:
             share = [len(named & passage.says) / len(named) for passage in self.passages]
             scores += _NAMED - (_NAMED + _NOT_NAMED) * (1 - np.array(share, dtype=np.float32))
@@ -161,14 +161,14 @@ class Index:
         order = np.argsort(-scores, kind="stable")
         return tuple(Hit(self.passages[at], float(scores[at])) for at in order)
 
-    def read(self, text: str) -> Query:
+    def parse_query(self, text: str) -> Query:
         """Analyse a question, after correcting misheard names."""
-        return read(self._name_correction.corrected(text))
+        return parse_query(self._name_correction.corrected(text))
 
     def _knows(self, token: Token) -> bool:
-        return all(part in self._known or stem(part) in self._known for part in parts(token))
+        return all(part in self._known or stem(part) in self._known for part in token_keys(token))
 
-    def named(self, text: str) -> frozenset[str]:
+    def named_stems(self, text: str) -> frozenset[str]:
         """Stems of the document's names in the question, except the subject's."""
         return frozenset(stem(token.key) for token in tokens(text) if token.key in self._only_names)
 
@@ -202,7 +202,7 @@ class Index:
         found: Vectors = self._vector(self._about(text))
         return found
 
-    def meaning(self, text: str) -> Scores:
+    def similarity(self, text: str) -> Scores:
         """Cosine similarity of each passage to the question."""
         vector = self.vector(text)
         best: Scores = np.maximum(self._says @ vector, self._in_place @ vector)
@@ -237,7 +237,7 @@ class Index:
         """Penalty for names and words of the question that the document does not contain."""
         named = [
             claim
-            for claim in claims(text)
+            for claim in extract_claims(text)
             if claim.kind == "name" and claim.value not in _COMMON_CAPITALS
         ]
         alien = {
@@ -319,7 +319,7 @@ def _is_plain(token: Token) -> bool:
 
 
 def _halves(text: str) -> Sequence[str]:
-    return [key(half) for half in text.split("-") if half]
+    return [normalize(half) for half in text.split("-") if half]
 
 
 _SUBJECT = (

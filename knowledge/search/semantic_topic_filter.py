@@ -57,6 +57,6 @@ class SemanticTopicFilter:
         likeness = self._examples @ self._index.vector(text)
         at = int(np.argmax(likeness))
         best = float(likeness[at])
-        lead = best - float(self._index.meaning(text).max())
+        lead = best - float(self._index.similarity(text).max())
         alike = best >= _ALIKE and lead >= (_SHORT_LEAD if best >= _VERY_ALIKE else _LEAD)
         return self._topics[at][0] if alike else None

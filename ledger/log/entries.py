@@ -32,7 +32,7 @@ class Entries:
     next: Position | None
 
 
-def entries(
+def list_entries(
     session: Session, chosen: Filter, *, limit: int, before: Position | None = None
 ) -> Entries:
     """One page of the calls that match a filter, newest first.
@@ -58,7 +58,7 @@ def entries(
     )
 
 
-def entry(session: Session, id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_entry(session: Session, id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """All columns of a call, and of its turns in order.
 
     Raises:

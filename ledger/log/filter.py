@@ -60,7 +60,7 @@ class Filter:
     q: str = ""
 
     @classmethod
-    def read(cls, query: Mapping[str, str], *, today: date) -> "Filter":
+    def from_query(cls, query: Mapping[str, str], *, today: date) -> "Filter":
         """Parse the filter of a query; empty fields are not set.
 
         Args:
@@ -141,7 +141,7 @@ class Position:
     id: str
 
     @classmethod
-    def read(cls, text: str) -> "Position":
+    def parse(cls, text: str) -> "Position":
         """Parse a position.
 
         Raises:

@@ -62,12 +62,12 @@ def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     Console().print(table)
 
 
-def dollars(micros: int) -> str:
+def format_dollars(micros: int) -> str:
     """Micro-dollars as dollars, exactly."""
     return f"${micros // 1_000_000:,}.{micros % 1_000_000:06}"
 
 
-def minute(seconds: float) -> str:
+def format_minute(seconds: float) -> str:
     """Format a Unix time to the minute, UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 

@@ -10,18 +10,18 @@ from ledger.store.database import Database
 from ledger.store.tables import Call, SpendHold, Turn
 
 CALL_COLUMNS = tuple(Call.model_fields)
-"""Columns of :func:`calls`."""
+"""Columns of :func:`list_calls`."""
 
 TURN_COLUMNS = tuple(Turn.model_fields)
-"""Columns of :func:`turns`."""
+"""Columns of :func:`list_turns`."""
 
 SPEND_COLUMNS = ("day", "calls", "turns", "stt_cost", "brain_cost", "tts_cost", "spent", "held")
-"""Columns of :func:`spend`."""
+"""Columns of :func:`daily_spend`."""
 
 _MOMENT_SECS = 0.001
 
 
-def calls(
+def list_calls(
     database: Database,
     *,
     since: float | None = None,
@@ -48,7 +48,7 @@ def calls(
         return [_row(call, CALL_COLUMNS) for call in session.exec(query)]
 
 
-def turns(
+def list_turns(
     database: Database,
     *,
     since: float | None = None,
@@ -80,7 +80,7 @@ def turns(
         return [_row(turn, TURN_COLUMNS) for turn in session.exec(query)]
 
 
-def spend(
+def daily_spend(
     database: Database,
     *,
     since: float | None = None,

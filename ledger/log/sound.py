@@ -32,11 +32,11 @@ class Sound:
         self._made: OrderedDict[_Key, bytes] = OrderedDict()
         self._making = asyncio.Lock()
 
-    async def has(self, call: str) -> bool:
+    async def exists(self, call: str) -> bool:
         """Whether a call was recorded."""
         return await asyncio.to_thread(self._path(call).is_file)
 
-    async def answer(self, request: web.Request, call: str) -> web.Response | None:
+    async def respond(self, request: web.Request, call: str) -> web.Response | None:
         """A call's recording as WAV, whole or the requested range.
 
         Returns:

@@ -47,7 +47,7 @@ class Totals:
         return asdict(self)
 
 
-def totals(session: Session, chosen: Filter) -> tuple[Totals, dict[str, Totals]]:
+def compute_totals(session: Session, chosen: Filter) -> tuple[Totals, dict[str, Totals]]:
     """Totals of the calls that match a filter, and of each UTC day with calls, oldest first."""
     by_day: dict[str, dict[str, Any]] = {
         day: {"calls": calls, "turns": int(turns), "minutes": float(seconds or 0) / 60}

@@ -38,12 +38,12 @@ class PriceError(SettingsError):
     """A price table is invalid; the message names the entry, the field and what is allowed."""
 
 
-def shipped() -> Table:
+def published_prices() -> Table:
     """The published prices that the vendors' modules declare, see :mod:`pipeline.vendors`."""
     return {vendor.name: vendor.prices for vendor in VENDORS}
 
 
-def fit(price: Price, model: str) -> int:
+def specificity(price: Price, model: str) -> int:
     """How specifically a price matches a model; 0 if it does not."""
     if model in price.models:
         return len(model) + 2
@@ -51,7 +51,7 @@ def fit(price: Price, model: str) -> int:
     return max((len(one) + 1 for one in prefixes if model.startswith(one)), default=0)
 
 
-def rates(price: Price, cache_ttl: Ttl) -> dict[str, Fraction]:
+def unit_prices(price: Price, cache_ttl: Ttl) -> dict[str, Fraction]:
     """Micro-dollars per unit of :class:`~conversation.records.Used`.
 
     Without a price for its cache, a vendor charges cached tokens as input.
@@ -68,7 +68,7 @@ def rates(price: Price, cache_ttl: Ttl) -> dict[str, Fraction]:
     return rates
 
 
-def read(text: str, name: str) -> Table:
+def parse_prices(text: str, name: str) -> Table:
     """Parse a price table.
 
     Args:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from conversation.records import Used
-from ledger.money.price_table import PriceError, Table, Ttl, fit, rates, read, shipped
+from ledger.money.price_table import PriceError, Table, Ttl, specificity, unit_prices, parse_prices, published_prices
 from pipeline.choice import Choice
 from pipeline.vendor import PricedBy
 from pipeline.vendors import Price, Stage, Vendor
@@ -67,13 +67,13 @@ class Prices:
         own: Table | None = None
         if path is not None:
             try:
-                own = read(path.read_text(encoding="utf-8"), str(path))
+                own = parse_prices(path.read_text(encoding="utf-8"), str(path))
             except (OSError, UnicodeDecodeError) as error:
                 raise PriceError(f"{path} cannot be read: {error}.") from None
-        return cls(shipped(), own=own, cache_ttl=cache_ttl, clock=clock)
+        return cls(published_prices(), own=own, cache_ttl=cache_ttl, clock=clock)
 
     @classmethod
-    def of(cls, settings: Settings, *, clock: Callable[[], float] | None = None) -> "Prices":
+    def for_settings(cls, settings: Settings, *, clock: Callable[[], float] | None = None) -> "Prices":
         """The prices for a server's settings; ``DATA_DIR/prices.toml`` wins if it exists.
 
         Raises:
@@ -98,9 +98,9 @@ class Prices:
         """The price that applies on a day, today by default; ``None`` if there is none."""
         day = day or self.today
         for table in self._tables:
-            fitting = [one for one in table.get(vendor, ()) if fit(one, model) and one.since <= day]
+            fitting = [one for one in table.get(vendor, ()) if specificity(one, model) and one.since <= day]
             if fitting:
-                return max(fitting, key=lambda one: (fit(one, model), one.since))
+                return max(fitting, key=lambda one: (specificity(one, model), one.since))
         return None
 
     def cost(self, vendor: str, model: str, used: Used) -> int:
@@ -114,7 +114,7 @@ class Prices:
         price = self.price(vendor, model)
         if price is None:
             return 0
-        charged = rates(price, self._cache_ttl).items()
+        charged = unit_prices(price, self._cache_ttl).items()
         cost = sum(
             (Fraction(str(getattr(used, unit))) * rate for unit, rate in charged), Fraction()
         )

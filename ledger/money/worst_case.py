@@ -88,7 +88,7 @@ class CallBudget:
         return self.cap is None or spent + self.turn <= self.cap
 
 
-def reckon(
+def compute_worst_case(
     settings: Settings,
     document: Document,
     choices: Mapping[Stage, Choice],

@@ -53,7 +53,7 @@ class Database:
             DatabaseError: It is unreachable, or newer than this version of Viva.
         """
         if settings.database_url:
-            return cls.at(settings.database_url)
+            return cls.from_url(settings.database_url)
         folder = settings.data_dir
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # private: holds what people said
@@ -62,10 +62,10 @@ class Database:
             raise DatabaseError(
                 f"DATA_DIR={folder} cannot be made ({reason}). Set it to a directory of your own."
             ) from None
-        return cls.at(f"sqlite:///{folder / FILE}")
+        return cls.from_url(f"sqlite:///{folder / FILE}")
 
     @classmethod
-    def at(cls, url: str) -> "Database":
+    def from_url(cls, url: str) -> "Database":
         """Open the database at a URL, creating or migrating its tables.
 
         Args:
@@ -85,7 +85,7 @@ class Database:
         return cls(engine)
 
     @staticmethod
-    def examine(settings: Settings) -> "Examined":
+    def inspect(settings: Settings) -> "Examined":
         """Inspect the database of the settings without changing anything.
 
         Raises:
@@ -144,7 +144,7 @@ class Database:
         with self.engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
 
-    def scrub(self) -> None:
+    def truncate_log(self) -> None:
         """Remove deleted data from SQLite's write-ahead log too. PostgreSQL needs no such step.
 
         Pages that others are still reading are removed later.
@@ -160,7 +160,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """Result of :meth:`Database.examine`.
+    """Result of :meth:`Database.inspect`.
 
     Parameters:
         where: The database's URL, without password.

@@ -71,7 +71,7 @@ class Entry:
                 return cls(table, row)
         raise ValueError("not an entry of the ledger")
 
-    def line(self) -> str:
+    def to_line(self) -> str:
         """The entry as a line of JSON, with its newline."""
         return json.dumps({"table": self.table, "row": self.row}, ensure_ascii=False) + "\n"
 

@@ -22,7 +22,7 @@ from ledger.store.entry import SUMS, Entry
 from ledger.store.tables import Call, Turn
 
 
-def post(database: Database, entries: Sequence[Entry]) -> set[str]:
+def write_entries(database: Database, entries: Sequence[Entry]) -> set[str]:
     """Write entries, all or none; later ones replace earlier ones.
 
     Returns:
@@ -91,7 +91,7 @@ def is_fault_of_a_record(error: Exception) -> bool:
     return isinstance(error, (ValueError, TypeError, OverflowError, StatementError))
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """A description for logs, without anything that was said."""
     match error:
         case ValidationError():

@@ -76,13 +76,13 @@ class Spool:
         Raises:
             OSError: They cannot be written.
         """
-        data = "".join(entry.line() for entry in entries).encode()
+        data = "".join(entry.to_line() for entry in entries).encode()
         with self._using:
             self._own = self._own or self._make()
             self._own.append(data, len(entries))
 
-    def take(self) -> list[Entry]:
-        """The next batch of the oldest records, which stays until :meth:`forget`.
+    def read_batch(self) -> list[Entry]:
+        """The next batch of the oldest records, which stays until :meth:`discard_batch`.
 
         Lines that are not records are moved to :data:`REFUSED`.
         """
@@ -96,18 +96,18 @@ class Spool:
                 self._forget()
         return []
 
-    def forget(self) -> None:
+    def discard_batch(self) -> None:
         """Discard the last batch: the database has it."""
         with self._using:
             self._forget()
 
-    def refuse(self, entry: Entry, why: str) -> None:
+    def reject(self, entry: Entry, why: str) -> None:
         """Store a record that the database rejects.
 
         Raises:
             OSError: It cannot be written.
         """
-        self._refuse(json.loads(entry.line()), why)
+        self._refuse(json.loads(entry.to_line()), why)
 
     def close(self) -> None:
         """Close the files; records left are there for the next process."""

@@ -13,7 +13,7 @@ from loguru import logger
 from conversation.records import CallRecord, TurnRecord
 from ledger.store.database import Database
 from ledger.store.entry import Entry
-from ledger.store.posting import is_fault_of_a_record, post, told
+from ledger.store.posting import is_fault_of_a_record, write_entries, describe_error
 from ledger.store.spool import Spool
 
 MOST_QUEUED = 1_000
@@ -113,7 +113,7 @@ class LedgerWriter:
                 logger.error("{} is lost: neither disk nor database could be written", entry)
         except Exception as error:
             self.lost += 1
-            logger.error("cannot keep a record: {}", told(error))
+            logger.error("cannot keep a record: {}", describe_error(error))
 
     # From the queue to disk, and from disk to the database.
 
@@ -172,7 +172,7 @@ class LedgerWriter:
             await self._in(self._disk, self._spool.append, entries)
         except Exception as error:  # whatever the fault, the database may still work
             if not self._disk_fails:
-                logger.error("cannot write the ledger's spool: {}", told(error))
+                logger.error("cannot write the ledger's spool: {}", describe_error(error))
             return False
         for _ in entries:
             queue.popleft()
@@ -189,7 +189,7 @@ class LedgerWriter:
                     adopted = True
                 written = await self._write_some()
             except Exception as error:
-                self._note_trouble(told(error))
+                self._note_trouble(describe_error(error))
                 if self._closing.is_set():
                     self._settled.set()
                     return
@@ -243,15 +243,15 @@ class LedgerWriter:
         try:
             left = self._spool.adopt()
         except OSError as error:
-            logger.error("cannot read the ledger's spool: {}", told(error))
+            logger.error("cannot read the ledger's spool: {}", describe_error(error))
         else:
             if left:
                 logger.info("writing {} records that earlier processes left", left)
 
     def _drain(self) -> set[str]:
-        entries = self._spool.take()
+        entries = self._spool.read_batch()
         written = self._write(entries)
-        self._spool.forget()
+        self._spool.discard_batch()
         return written
 
     def _write(self, entries: Sequence[Entry]) -> set[str]:
@@ -259,7 +259,7 @@ class LedgerWriter:
         if not entries:
             return set()
         try:
-            return post(self._database, entries)
+            return write_entries(self._database, entries)
         except Exception as error:
             if not is_fault_of_a_record(error):
                 raise
@@ -269,10 +269,10 @@ class LedgerWriter:
         return set().union(*(self._write([entry]) for entry in entries))
 
     def _refuse(self, entry: Entry, error: Exception) -> None:
-        logger.error("the database rejects {}, which is set aside: {}", entry, told(error))
+        logger.error("the database rejects {}, which is set aside: {}", entry, describe_error(error))
         try:
-            self._spool.refuse(entry, str(error))
+            self._spool.reject(entry, str(error))
             self.refused += 1
         except OSError as trouble:
-            logger.error("{} is lost: it could not be set aside: {}", entry, told(trouble))
+            logger.error("{} is lost: it could not be set aside: {}", entry, describe_error(trouble))
             self.lost += 1

@@ -78,7 +78,7 @@ Examples:
                 status.update(escape(text))
                 status.start()
 
-        findings = asyncio.run(examine(checks=checks, mail=mail, quick=quick, tell=tell))
+        findings = asyncio.run(run_checks(checks=checks, mail=mail, quick=quick, tell=tell))
         status.stop()
         code = exit_status(findings)
         if as_json:
@@ -92,7 +92,7 @@ Examples:
         raise typer.Exit(code)
 
 
-async def examine(
+async def run_checks(
     *,
     checks: Sequence[Callable[[Settings], object]],
     mail: Callable[[Settings], configuration.Mail],
@@ -112,7 +112,7 @@ async def examine(
     choices, vendors = configuration.vendors(settings)
     document, knowledge = configuration.document(settings)
     prices, priced = configuration.prices(settings, choices)
-    findings += [*configuration.together(settings, checks), *knowledge, *priced, *vendors]
+    findings += [*configuration.check_combination(settings, checks), *knowledge, *priced, *vendors]
     findings += machine.processor()
     findings += [*machine.cores(settings), *machine.load()]
     runs_here = any(vendor.stage != "vad" for vendor in models.embedded(choices))
@@ -127,7 +127,7 @@ async def examine(
     if document is None:
         document = configuration.bundled()
     cores = machine.usable_cores()
-    return findings + await models.examine(settings, document, choices, cores=cores, tell=tell)
+    return findings + await models.check_and_measure(settings, document, choices, cores=cores, tell=tell)
 
 
 def exit_status(findings: Sequence[Finding]) -> int:

@@ -248,7 +248,7 @@ def bundled() -> Document:
 def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices, list[Finding]]:
     """The price table, and whether every vendor has a price if there is a cap."""
     try:
-        table = Prices.of(settings)
+        table = Prices.for_settings(settings)
     except PriceError as error:
         remedy = f"Correct {settings.data_dir / 'prices.toml'}, or remove it."
         shipped = Prices.load(cache_ttl=settings.of(ClaudeSettings).claude_cache_ttl)
@@ -265,7 +265,7 @@ def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices,
     return table, [Finding("money", "prices", "ok", detail)]
 
 
-def together(settings: Settings, checks: Sequence[Callable[[Settings], object]]) -> list[Finding]:
+def check_combination(settings: Settings, checks: Sequence[Callable[[Settings], object]]) -> list[Finding]:
     """Whether the settings go together.
 
     Args:
@@ -288,7 +288,7 @@ def together(settings: Settings, checks: Sequence[Callable[[Settings], object]])
 def database(settings: Settings) -> list[Finding]:
     """Whether the database responds, and has this version's tables."""
     try:
-        found = Database.examine(settings)
+        found = Database.inspect(settings)
     except DatabaseError as error:
         detail, remedy = _split(str(error))
         remedy = remedy or "Set DATABASE_URL, or leave it empty for SQLite in DATA_DIR."

@@ -37,7 +37,7 @@ def embedded(choices: Mapping[Stage, Choice]) -> tuple[Vendor, ...]:
     )
 
 
-async def examine(
+async def check_and_measure(
     settings: Settings,
     document: Document,
     choices: Mapping[Stage, Choice],
@@ -66,7 +66,7 @@ async def examine(
         return [*checked.values(), found]
     speeds = {speed.model: speed for speed in turn.speeds}
     rows = [_row(name, checked[name], speeds.get(name)) for name in names]
-    return [*rows, *calls(settings, turn, cores=cores)]
+    return [*rows, *estimate_calls(settings, turn, cores=cores)]
 
 
 async def check(names: Sequence[str], tell: Tell) -> list[Finding]:
@@ -120,7 +120,7 @@ def _slow(name: str) -> str:
     return f"Slow here: stop other programs, or use a faster machine{cloud}."
 
 
-def calls(settings: Settings, turn: Turn, *, cores: float) -> list[Finding]:
+def estimate_calls(settings: Settings, turn: Turn, *, cores: float) -> list[Finding]:
     """Whether the machine keeps up with one call, and an estimate of how many.
 
     Args:

@@ -30,13 +30,13 @@ class PeerMetrics:
 
     async def listen(self, runner: web.BaseRunner) -> None:
         """Serve this worker's metrics to the others."""
-        path = self._context.socket(self._context.number)
+        path = self._context.metrics_socket(self._context.number)
         path.unlink(missing_ok=True)  # left by the worker that this one replaces
         await web.UnixSite(runner, str(path)).start()
 
-    def is_one(self, request: web.Request) -> bool:
+    def is_peer(self, request: web.Request) -> bool:
         """Whether a request came from another worker, by the private directory."""
-        own = str(self._context.socket(self._context.number))
+        own = str(self._context.metrics_socket(self._context.number))
         return request.transport is not None and (
             request.transport.get_extra_info("sockname") == own
         )
@@ -59,7 +59,7 @@ class PeerMetrics:
         return Merged(everybody)
 
     async def _ask(self, number: int) -> str | None:
-        path = self._context.socket(number)
+        path = self._context.metrics_socket(number)
         if not path.exists():
             return None
         try:

@@ -59,7 +59,7 @@ class WorkerContext:
         given = os.environ.pop(_VARIABLE, None)  # child processes must not inherit it
         return cls(**json.loads(given)) if given else None
 
-    def socket(self, number: int) -> Path:
+    def metrics_socket(self, number: int) -> Path:
         """A worker's metrics socket."""
         return Path(self.folder) / f"{number}.sock"
 
@@ -81,19 +81,19 @@ class SupervisorClient:
         self._read = False
 
     @web.middleware
-    async def note(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def note_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Middleware: note that a connection has made a request; until then it counts as a call."""
         self._asked(request.protocol)
         return await handler(request)
 
-    def tell(self, **news: Any) -> None:
+    def send_status(self, **news: Any) -> None:
         """Send a status update to the supervisor, from any thread; ignored if it has died."""
         try:
             self._channel.sendall(json.dumps(news).encode() + b"\n")
         except OSError as error:
             logger.debug("cannot send a status update to the supervisor: {}", error)
 
-    def take(
+    def receive_connections(
         self,
         server: web.Server,
         *,
@@ -155,7 +155,7 @@ class SupervisorClient:
         while True:
             now = {**state(), "taken": self._taken}
             if now != told:
-                self.tell(**now)
+                self.send_status(**now)
                 told = now
             await asyncio.sleep(NEWS_SECS)
 

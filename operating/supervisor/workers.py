@@ -75,14 +75,14 @@ class Worker:
     share: float = 0.0
     news: bytearray = field(default_factory=bytearray)
 
-    def burden(self) -> tuple[bool, bool, int]:
+    def sort_key(self) -> tuple[bool, bool, int]:
         """Sort key of workers: the least gets the next connection.
 
         Waiting for models is better than being refused.
         """
         return not self.taking, not self.loaded, self.calls + self.given - self.taken
 
-    def take(self, news: dict[str, Any]) -> None:
+    def update_status(self, news: dict[str, Any]) -> None:
         """Record a status update."""
         for name in ("up", "loaded", "taking", "calls", "taken"):
             if name in news:
@@ -265,7 +265,7 @@ class Workers:
             self._note(worker, json.loads(line))
 
     def _note(self, worker: Worker, news: dict[str, Any]) -> None:
-        worker.take(news)
+        worker.update_status(news)
         if worker.up and not self._begun.is_set():
             self._begun.set()
             self._listening(self._address, news.get("title", ""), news.get("link", ""))
@@ -313,7 +313,7 @@ class Workers:
         self._turn += 1
         there = [worker for worker in self.workers.values() if worker.up]
         turns = {worker: (worker.number - self._turn) % self._count for worker in there}
-        for worker in sorted(there, key=lambda one: (*one.burden(), turns[one])):
+        for worker in sorted(there, key=lambda one: (*one.sort_key(), turns[one])):
             try:
                 socket.send_fds(worker.channel, [b"c"], [connection.fileno()])
             except OSError:  # it has died, or its socket is full

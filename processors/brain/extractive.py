@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from conversation.frames import Confidence, Exchange
 from knowledge.check.sensitive import topic_of
 from knowledge.loading.document import Document, SensitiveTopic
-from knowledge.search.follow_up import Before, beside, follow, heard
+from knowledge.search.follow_up import Before, rank_adjacent, rank_follow_up, heard_passages
 from knowledge.search.passage import Passage
 from knowledge.search.query import Query
 from knowledge.search.retrieval import Hit, Index
@@ -116,7 +116,7 @@ class ExtractiveBrain:
             return _respond((), "high", reply(kind, self._document))
         text = rest or question.text
         before = _before(question.history)
-        query = self._index.read(text)
+        query = self._index.parse_query(text)
         leans = query.elliptic and before is not None
         topic = topic_of(text, self._document) or self._topic_filter.topic_of(text)
         if topic is None and query.elliptic and question.history:
@@ -124,7 +124,7 @@ class ExtractiveBrain:
         if topic is not None:
             return self._refuse(topic.refusal)
         if before is not None and _AGAIN.search(text):
-            return _in_words_of(heard(self._index, before), "high")
+            return _in_words_of(heard_passages(self._index, before), "high")
         if self._index.is_subject(text) and not (leans and query.clauses):
             return _in_words_of(self._index.passages[:1], "high")
         asks = query.polar or query.clauses > 0
@@ -132,9 +132,9 @@ class ExtractiveBrain:
             return _escalate("unclear", "I did not understand that. Could you ask it another way?")
         if leans and before is not None:
             told = [exchange.answer for exchange in question.history]
-            hits = follow(self._index, query, before, told)
+            hits = rank_follow_up(self._index, query, before, told)
         else:
-            hits = beside(self._index, query) or self._index.search(query)
+            hits = rank_adjacent(self._index, query) or self._index.search(query)
         return self._answer(query, hits)
 
     def _answer(self, query: Query, hits: Sequence[Hit]) -> Reply:

@@ -10,7 +10,7 @@ from typing import cast
 
 from conversation.frames import Check, Confidence
 from knowledge.check.sensitive import topic_of
-from knowledge.check.support import supporting_lines, unsupported
+from knowledge.check.support import supporting_lines, unsupported_claims
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
 from processors.brain.contract import Tool
@@ -180,20 +180,20 @@ class Guardrails:
         if not cited:
             self._check_small_talk(sentence)
             return ()
-        said = unsupported(sentence, cited, f"{self._question} {self._free}")
+        said = unsupported_claims(sentence, cited, f"{self._question} {self._free}")
         self._check_support(sentence, said)
         return supporting_lines(sentence, cited)
 
     def check_message(self, sentence: str) -> None:
         """Let one sentence of an escalation pass: it may state nothing of its own."""
         self._check_sensitive(sentence, "the message")
-        self._check_support(sentence, unsupported(sentence, (), f"{self._question} {self._free}"))
+        self._check_support(sentence, unsupported_claims(sentence, (), f"{self._question} {self._free}"))
 
     def _check_small_talk(self, sentence: str) -> None:
-        named = unsupported(sentence, (), self._free)
+        named = unsupported_claims(sentence, (), self._free)
         if not named and self._question.rstrip().endswith("?"):
             # "Did you work at Initech?" -- "Yes, I did." names nothing and states a fact.
-            named = unsupported(self._question, (), self._free)
+            named = unsupported_claims(self._question, (), self._free)
         if named:
             self.record("sections", f"none cited for {_listed(named)}")
             raise RefusalError("unsupported")

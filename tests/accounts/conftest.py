@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.sign_in.link_mail import Send
+from accounts.sign_in.link_mail import SendMail
 from ledger.store.database import Database
 from settings import Settings
 from tests.accounts.house import ADMIN, House, OpenHouse
@@ -18,7 +18,7 @@ def open_house(database: Database, tmp_path: Path) -> OpenHouse:
     """A server, with settings of the test's own, that example.com's people may sign in to."""
 
     @asynccontextmanager
-    async def opening(send: Send | None = None, **given: Any) -> AsyncIterator[House]:
+    async def opening(send: SendMail | None = None, **given: Any) -> AsyncIterator[House]:
         chosen = {"data_dir": tmp_path, "allow": "@example.com", "admins": ADMIN, **given}
         settings = Settings(_env_file=None, **chosen)  # type: ignore[call-arg]
         async with House(database, settings, send).opened() as house:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from accounts import headers
 from accounts.accounts import Accounts
 from accounts.origin import allowed_origin
-from accounts.sign_in.link_mail import Send
+from accounts.sign_in.link_mail import SendMail
 from ledger.store.database import Database
 from settings import Settings
 
@@ -163,7 +163,7 @@ class House:
         self,
         database: Database,
         settings: Settings,
-        send: Send | None = None,
+        send: SendMail | None = None,
         *,
         delay: Callable[[], float] | None = lambda: 0.0,
     ) -> None:
@@ -264,13 +264,13 @@ class House:
         )
 
     async def _who(self, request: web.Request) -> web.Response:
-        caller = await self.accounts.caller(request)
+        caller = await self.accounts.identify(request)
         if caller is None:
             return web.Response(text="nobody", status=401)
         return web.Response(text=f"{caller.email or caller.key}{' (admin)' * caller.admin}")
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
-        caller = await self.accounts.caller(request)
+        caller = await self.accounts.identify(request)
         if caller is None:
             raise web.HTTPUnauthorized
         keyed = "Authorization" in request.headers and "Origin" not in request.headers

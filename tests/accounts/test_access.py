@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import Session as Db
 
 from accounts import access
-from accounts.access import OPERATOR, Access, address, pattern
+from accounts.access import OPERATOR, Access, normalize_address, normalize_pattern
 from accounts.sign_in import links, sessions
 from accounts.sign_in.limits import ADDRESS_LINKS
 from accounts.sign_in.sign_in import REMEMBER_SECS
@@ -18,7 +18,7 @@ from tests.accounts.house import ADA, ADMIN, GRACE, START, STRANGER, House, Open
 
 def rule(house: House, name: str, *, allowed: bool) -> None:
     with house.database.writing() as db:
-        access.rule(db, name, allowed=allowed, now=house.clock.now)
+        access.set_rule(db, name, allowed=allowed, now=house.clock.now)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_rule_adds_to_the_settings_and_a_denial_wins(
     )
     with database.writing() as db:
         for name, allowed in rules.items():
-            access.rule(db, name, allowed=allowed, now=START)
+            access.set_rule(db, name, allowed=allowed, now=START)
     with database.reading() as db:
         assert given.admits(db, email) is admitted
 
@@ -68,14 +68,14 @@ def test_a_rule_adds_to_the_settings_and_a_denial_wins(
     ],
 )
 def test_an_address_is_kept_in_one_form(text: str, kept: str) -> None:
-    assert address(text) == kept
+    assert normalize_address(text) == kept
 
 
 def test_a_domain_is_kept_in_one_form() -> None:
-    assert pattern(" @Bücher.Example") == "@xn--bcher-kva.example"
+    assert normalize_pattern(" @Bücher.Example") == "@xn--bcher-kva.example"
     for wrong in ("@", "example.com", "@a@b", "@exa mple.com", "*@example.com ada", ""):
         with pytest.raises(ValueError, match=r"neither an address .* nor a domain"):
-            pattern(wrong)
+            normalize_pattern(wrong)
 
 
 def test_a_setting_that_names_nobody_is_refused() -> None:
@@ -200,5 +200,5 @@ async def test_revoking_a_domain_ends_the_sessions_of_its_addresses(open_house: 
 def revoke(db: Db, whose: str) -> int:
     """As ``viva accounts revoke`` does, at the servers' time."""
     now = START + 1
-    links.void(db, whose, now=now)
-    return sessions.end_all(db, whose, now=now)
+    links.expire_links(db, whose, now=now)
+    return sessions.end_sessions(db, whose, now=now)

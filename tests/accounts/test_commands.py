@@ -70,9 +70,9 @@ def test_sessions_are_listed_and_ended(database: Database) -> None:
     now = time.time()
     with database.writing() as db:
         for email in (ADA, ADA, GRACE):
-            sessions.begin(db, email, secs=3600, now=now)
-        sessions.begin(db, "late@example.com", secs=-1, now=now)
-        token = links.make(db, ADA, now=now, browser="b" * 64)
+            sessions.create_session(db, email, secs=3600, now=now)
+        sessions.create_session(db, "late@example.com", secs=-1, now=now)
+        token = links.create_link(db, ADA, now=now, browser="b" * 64)
     found = json.loads(viva("list", "--json").output)["sessions"]
     assert [one["email"] for one in found] == [ADA, ADA, GRACE]
     assert found[0] == {
@@ -83,7 +83,7 @@ def test_sessions_are_listed_and_ended(database: Database) -> None:
     left = json.loads(viva("list", "--json").output)["sessions"]
     assert [one["email"] for one in left] == [GRACE]
     with database.writing() as db, pytest.raises(links.LinkError, match="expired"):
-        links.take(db, token, browser="b" * 64, loopback=True, now=time.time())
+        links.redeem_link(db, token, browser="b" * 64, loopback=True, now=time.time())
     assert "@example.com: 1 session ended" in viva("revoke", "@example.com").output
 
 

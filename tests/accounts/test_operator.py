@@ -32,19 +32,19 @@ async def welcomed(house: House, browser: Browser) -> int:
 def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     assert operator_key.read(data_dir) is None
-    key = operator_key.make(data_dir)
+    key = operator_key.load_or_create(data_dir)
     assert re.fullmatch("[0-9a-f]{64}", key)
     path = operator_key.path(data_dir)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o644)
-    assert operator_key.make(data_dir) == operator_key.read(data_dir) == key
+    assert operator_key.load_or_create(data_dir) == operator_key.read(data_dir) == key
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(data_dir.iterdir()) == [path]
 
 
 def test_servers_that_start_at_once_have_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(operator_key.make, [tmp_path] * 32))
+        keys = set(pool.map(operator_key.load_or_create, [tmp_path] * 32))
     assert len(keys) == 1
 
 
@@ -53,13 +53,13 @@ def test_what_is_no_key_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"operator-key does not hold a key of 64 hex digits; remove"
     ):
-        operator_key.make(tmp_path)
+        operator_key.load_or_create(tmp_path)
 
 
 def test_a_folder_that_cannot_hold_the_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=r"Set DATA_DIR to a directory of your own"):
-        operator_key.make(tmp_path / "file")
+        operator_key.load_or_create(tmp_path / "file")
 
 
 async def test_the_key_is_the_operator_on_this_machine(open_house: OpenHouse) -> None:

@@ -7,7 +7,7 @@ from conversation.frames import Check
 from conversation.records import Caller, CallRecord, Failover, StageCost, TurnRecord, Used
 from ledger.store.database import Database
 from ledger.store.entry import Entry
-from ledger.store.posting import post
+from ledger.store.posting import write_entries
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 TODAY = "2026-11-24"
@@ -62,7 +62,7 @@ def a_turn(call: str = "c-1", number: int = 1, *, at: float = NOON, **more: Any)
 
 def keep(database: Database, *records: CallRecord | TurnRecord) -> None:
     """Write records to the ledger."""
-    post(
+    write_entries(
         database,
         [
             Entry.of_turn(record) if isinstance(record, TurnRecord) else Entry.of_call(record)

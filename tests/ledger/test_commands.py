@@ -13,7 +13,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from conversation.records import Caller, StageCost
-from ledger.commands import app, moment
+from ledger.commands import app, parse_time
 from ledger.log import query
 from ledger.store.database import Database
 from tests.ledger.records import (
@@ -124,7 +124,7 @@ def test_programs_get_every_column_and_iso_times(database: Database) -> None:
     assert printed("calls")[2]["ended_at"] is None
     turn = printed("turns")[0]
     assert turn["at"] == "2026-11-23T12:00:05.250Z"
-    raw = query.turns(database)[0]
+    raw = query.list_turns(database)[0]
     assert {name: value for name, value in turn.items() if name != "at"} == {
         name: value for name, value in raw.items() if name != "at"
     }
@@ -170,15 +170,15 @@ def test_since_until_and_caller_choose() -> None:
 
 
 def test_a_moment_is_a_time_or_how_long_ago_it_was() -> None:
-    assert moment("", now=NOON) is None
-    assert moment("90m", now=NOON) == NOON - 5400
-    assert moment(" 2w ", now=NOON) == NOON - 14 * DAY_SECS
-    assert moment("999999w", now=NOON) == 0.0
-    assert moment("2026-11-24T12:00:00Z") == NOON
-    assert moment("2026-11-24") == NOON - DAY_SECS / 2
+    assert parse_time("", now=NOON) is None
+    assert parse_time("90m", now=NOON) == NOON - 5400
+    assert parse_time(" 2w ", now=NOON) == NOON - 14 * DAY_SECS
+    assert parse_time("999999w", now=NOON) == 0.0
+    assert parse_time("2026-11-24T12:00:00Z") == NOON
+    assert parse_time("2026-11-24") == NOON - DAY_SECS / 2
     for wrong in ("yesterday", "7", "7 days", "2026-13-01", "-7d"):
         with pytest.raises(typer.BadParameter, match="7d"):
-            moment(wrong)
+            parse_time(wrong)
 
 
 def test_an_empty_ledger_is_said_to_be_empty() -> None:
@@ -218,11 +218,11 @@ def test_erasing_a_caller_asks_first(database: Database, tmp_path: Path) -> None
     assert refused.exit_code == 1
     assert "ada@example.com has 1 calls with 2 turns." in refused.stdout
     assert "Nothing was erased." in refused.stdout
-    assert len(query.calls(database)) == 3
+    assert len(query.list_calls(database)) == 3
     done = viva("delete", "--caller", ADA.email, said="y\n")
     assert done.exit_code == 0
     assert "Erased: 1 calls, 2 turns, 1 recordings." in done.stdout
-    assert [call["id"] for call in query.calls(database)] == ["c-1", "c-3"]
+    assert [call["id"] for call in query.list_calls(database)] == ["c-1", "c-3"]
     again = viva("delete", "--caller", ADA.email, "--yes")
     assert again.stdout == "Nothing is known of ada@example.com.\n"
 
@@ -246,7 +246,7 @@ def test_erasing_does_not_begin_where_a_file_is_in_the_way(
     refused = viva("delete", "--caller", ADA.email, "--yes")
     assert refused.exit_code == 2
     assert "c-2.mcap: Is a directory." in " ".join(refused.stderr.split())
-    assert len(query.calls(database)) == 3
+    assert len(query.list_calls(database)) == 3
 
 
 def test_help_teaches_by_examples() -> None:

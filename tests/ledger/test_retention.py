@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from conversation.frames import Check
 from ledger import retention
-from ledger.erasure import Erased, erase
+from ledger.erasure import Erased, erase_caller
 from ledger.log import query
 from ledger.redaction import redact
 from ledger.retention import Retention, Swept
@@ -94,7 +94,7 @@ def test_after_their_days_turns_keep_their_figures_alone(
         "reason": "",
         "checks": [{"name": "support", "passed": False, "detail": ""}],
     }
-    assert [call["cost"] for call in query.calls(database)] == [1880, 1880]
+    assert [call["cost"] for call in query.list_calls(database)] == [1880, 1880]
     assert sweeping(database, tmp_path).sweep() == Swept()
 
 
@@ -141,9 +141,9 @@ def test_records_that_were_refused_grow_old_too(
 ) -> None:
     spool = Spool(tmp_path / FOLDER)
     monkeypatch.setattr("time.time", lambda: LONG_AGO)
-    spool.refuse(Entry.of_turn(a_turn("c-1")), "too long")
+    spool.reject(Entry.of_turn(a_turn("c-1")), "too long")
     monkeypatch.setattr("time.time", lambda: LATELY)
-    spool.refuse(Entry.of_turn(a_turn("c-2")), "too long")
+    spool.reject(Entry.of_turn(a_turn("c-2")), "too long")
     sweeping(database, tmp_path).sweep()
     old, new = lines(tmp_path / FOLDER / REFUSED)
     assert (old["why"], old["record"]) == ("", {})
@@ -231,7 +231,7 @@ def two_callers(database: Database, tmp_path: Path) -> Path:
             ask_a_person(tmp_path, call, f"asked by {caller.email}", NOON)
             write(tmp_path / "recordings" / f"{call}.mcap")
             write(tmp_path / "recordings" / f"{call}.wav")
-            Spool(tmp_path / FOLDER).refuse(Entry.of_turn(a_turn(call, 3)), "too long")
+            Spool(tmp_path / FOLDER).reject(Entry.of_turn(a_turn(call, 3)), "too long")
     with database.writing() as db:
         db.add(SpendDay(day=TODAY, spent=9999))
     return tmp_path
@@ -240,7 +240,7 @@ def two_callers(database: Database, tmp_path: Path) -> Path:
 def test_all_that_is_known_of_a_caller_is_removed_and_nothing_else(
     database: Database, two_callers: Path
 ) -> None:
-    erased = erase(database, two_callers, " ADA@example.com")
+    erased = erase_caller(database, two_callers, " ADA@example.com")
     assert erased == Erased(
         calls=2,
         turns=4,
@@ -254,8 +254,8 @@ def test_all_that_is_known_of_a_caller_is_removed_and_nothing_else(
         recordings=4,
         rules=1,
     )
-    assert [call["id"] for call in query.calls(database)] == ["c-11"]
-    assert [turn["call"] for turn in query.turns(database)] == ["c-11", "c-11"]
+    assert [call["id"] for call in query.list_calls(database)] == ["c-11"]
+    assert [turn["call"] for turn in query.list_turns(database)] == ["c-11", "c-11"]
     kept = [rows(database, one) for one in (User, Session, SignInToken, OutboxMail, AccessRule)]
     assert kept == [1, 1, 1, 2, 2]
     assert {file.name for file in (two_callers / "recordings").iterdir()} == {
@@ -272,16 +272,16 @@ def test_all_that_is_known_of_a_caller_is_removed_and_nothing_else(
     assert [bool(one["record"]) for one in refused] == [False, False, True]
     with database.reading() as session:
         assert session.exec(select(SpendDay.spent)).all() == [9999]
-    again = erase(database, two_callers, "ada@example.com")
+    again = erase_caller(database, two_callers, "ada@example.com")
     assert again == Erased(rules=1)
 
 
 def test_no_file_holds_what_was_erased(database: Database, two_callers: Path) -> None:
-    erase(database, two_callers, "ada@example.com")
+    erase_caller(database, two_callers, "ada@example.com")
     with database.writing() as session:
         session.exec(select(AccessRule).where(AccessRule.pattern == "ada@example.com"))
         session.delete(session.get_one(AccessRule, "ada@example.com"))
-    database.scrub()
+    database.truncate_log()
     files = [file for file in two_callers.rglob("*") if file.is_file()]
     assert any(b"joe@example.com" in file.read_bytes() for file in files)
     assert [file for file in files if b"ada@example.com" in file.read_bytes()] == []
@@ -291,14 +291,14 @@ def test_a_call_that_goes_on_is_erased_as_far_as_it_is_written(
     database: Database, tmp_path: Path
 ) -> None:
     keep(database, a_call("c-1"), a_turn("c-1"))
-    assert erase(database, tmp_path, ADA.email) == Erased(calls=1, turns=1, open_calls=1)
+    assert erase_caller(database, tmp_path, ADA.email) == Erased(calls=1, turns=1, open_calls=1)
     keep(database, a_turn("c-1", 2), a_call_that_ended("c-1"))
-    assert erase(database, tmp_path, ADA.email) == Erased(calls=1, turns=1)
+    assert erase_caller(database, tmp_path, ADA.email) == Erased(calls=1, turns=1)
 
 
 def test_records_that_wait_for_the_database_are_told_of(database: Database, tmp_path: Path) -> None:
     Spool(tmp_path / FOLDER).append([Entry.of_turn(a_turn())])
-    assert erase(database, tmp_path, ADA.email).waiting == 1
+    assert erase_caller(database, tmp_path, ADA.email).waiting == 1
 
 
 def test_callers_without_an_address_are_erased_by_their_network(
@@ -306,8 +306,8 @@ def test_callers_without_an_address_are_erased_by_their_network(
 ) -> None:
     keep(database, a_turn("c-1"))  # of nobody, as its call is not written yet
     with pytest.raises(ValueError, match="caller is empty"):
-        erase(database, tmp_path, " ")
-    assert len(query.calls(database)) == 1
+        erase_caller(database, tmp_path, " ")
+    assert len(query.list_calls(database)) == 1
 
 
 def test_a_file_that_cannot_be_removed_keeps_the_calls_findable(
@@ -316,5 +316,5 @@ def test_a_file_that_cannot_be_removed_keeps_the_calls_findable(
     (two_callers / "recordings" / "c-1.wav").unlink()
     (two_callers / "recordings" / "c-1.wav").mkdir()
     with pytest.raises(OSError, match=r"c-1\.wav"):
-        erase(database, two_callers, ADA.email)
-    assert [call["id"] for call in query.calls(database, caller=ADA.email)] == ["c-1", "c-2"]
+        erase_caller(database, two_callers, ADA.email)
+    assert [call["id"] for call in query.list_calls(database, caller=ADA.email)] == ["c-1", "c-2"]

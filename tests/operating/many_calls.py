@@ -144,7 +144,7 @@ class Ledger:
     """What the database says of the day's money."""
 
     def __init__(self, url: str) -> None:
-        self._database = Database.at(url)
+        self._database = Database.from_url(url)
 
     def holds(self) -> int:
         with self._database.reading() as session:

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from sqlmodel import Session, delete, select
 
 from conversation.records import Caller
-from ledger.log.entries import entries
+from ledger.log.entries import list_entries
 from ledger.log.filter import DECISIONS, Filter, Position
-from ledger.log.totals import Totals, totals
+from ledger.log.totals import Totals, compute_totals
 from ledger.store.database import Database
 from ledger.store.tables import Call, Turn
 from operating.call_log import CSV_COLUMNS, MAX_LIMIT, CallLog
@@ -378,17 +378,17 @@ def test_pages_joined_are_the_whole(
 ) -> None:
     chosen = Filter(since=EVERYTHING.since, until=EVERYTHING.until, decision=decision)
     with holding(database, rows) as session:
-        whole = entries(session, chosen, limit=100)
+        whole = list_entries(session, chosen, limit=100)
         assert whole.next is None
         joined = []
         before: Position | None = None
         while True:
-            page = entries(session, chosen, limit=limit, before=before)
+            page = list_entries(session, chosen, limit=limit, before=before)
             joined += page.calls
             if page.next is None:
                 break
             assert len(page.calls) == limit
-            before = Position.read(str(page.next))
+            before = Position.parse(str(page.next))
             assert before == page.next
     assert joined == whole.calls
     order = [(call["started_at"], call["id"]) for call in joined]
@@ -399,8 +399,8 @@ def test_pages_joined_are_the_whole(
 @given(rows=ledgers())
 def test_totals_are_the_sums_of_the_rows(database: Database, rows: list[Call | Turn]) -> None:
     with holding(database, rows) as session:
-        whole, days = totals(session, EVERYTHING)
-        calls = {call["id"]: call for call in entries(session, EVERYTHING, limit=100).calls}
+        whole, days = compute_totals(session, EVERYTHING)
+        calls = {call["id"]: call for call in list_entries(session, EVERYTHING, limit=100).calls}
         turns = [turn for turn in session.exec(select(Turn)) if turn.call in calls]
     assert whole == counted(list(calls.values()), turns)
     assert list(days) == sorted({call["day"] for call in calls.values()})

@@ -27,7 +27,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from accounts.accounts import check_settings
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from ledger.money.prices import Prices
 from ledger.store import migrations
 from ledger.store.database import Database
@@ -145,7 +145,7 @@ def test_keys_that_others_may_read_are_pointed_out() -> None:
 
 def test_settings_that_do_not_go_together_are_a_problem() -> None:
     settings = settings_of(auth="off", host="0.0.0.0")
-    (found,) = configuration.together(settings, [check_settings])
+    (found,) = configuration.check_combination(settings, [check_settings])
     assert found.state == "problem"
     assert found.remedy == "Set HOST=127.0.0.1, or AUTH=link."
 
@@ -399,7 +399,7 @@ def test_a_database_is_looked_at_and_not_made(tmp_path: Path) -> None:
 
 def test_a_database_is_told_by_its_version(database_url: str) -> None:
     settings = settings_of(database_url=database_url)
-    database = Database.at(database_url)
+    database = Database.from_url(database_url)
 
     def found_at(revision: str) -> Finding:
         with database.writing() as session:
@@ -471,7 +471,7 @@ def test_a_port_of_the_database_that_is_no_number_is_named() -> None:
 
 
 async def mail_of(**values: Any) -> Finding:
-    (found,) = await configuration.mail(settings_of(**values), Mail.from_settings)
+    (found,) = await configuration.mail(settings_of(**values), Mailer.from_settings)
     return found
 
 
@@ -558,26 +558,26 @@ def a_turn(**cpu: float) -> Turn:
 
 
 def test_calls_are_reckoned_from_the_processor_time_of_a_turn() -> None:
-    one, many = models.calls(settings_of(), a_turn(whisper=0.9, hibari=0.5, silero=0.1), cores=2)
+    one, many = models.estimate_calls(settings_of(), a_turn(whisper=0.9, hibari=0.5, silero=0.1), cores=2)
     # 15 % for the models and 1 % for carrying the call: 2 cores at 70 % are for 8.
     assert (one.state, "16 % of a core" in one.detail) == ("ok", True)
     assert many.detail.startswith("about 8 at once, estimated")
 
 
 def test_threads_that_hold_calls_back_are_named() -> None:
-    _, many = models.calls(settings_of(), a_turn(whisper=0.9, hibari=0.5), cores=16)
+    _, many = models.estimate_calls(settings_of(), a_turn(whisper=0.9, hibari=0.5), cores=16)
     # Two threads at half their time hear 11 questions of 0.9 s in 10 s.
     assert many.detail.startswith("about 11 at once")
     assert "WHISPER_WORKERS=2 limits it" in many.detail
 
 
 def test_a_machine_that_cannot_keep_up_with_a_call_is_a_problem() -> None:
-    (found,) = models.calls(settings_of(), a_turn(whisper=8.0, hibari=6.5), cores=2)
+    (found,) = models.estimate_calls(settings_of(), a_turn(whisper=8.0, hibari=6.5), cores=2)
     assert (found.state, "DEEPGRAM_API_KEY" in found.remedy) == ("problem", True)
 
 
 def test_a_ceiling_far_above_what_is_kept_up_with_is_a_warning() -> None:
-    _, many = models.calls(settings_of(max_calls=50), a_turn(whisper=1.0), cores=2)
+    _, many = models.estimate_calls(settings_of(max_calls=50), a_turn(whisper=1.0), cores=2)
     assert (many.state, many.remedy[:14]) == ("warning", "Set MAX_CALLS=")
 
 
@@ -630,7 +630,7 @@ def test_the_exit_status_says_what_has_to_be_changed() -> None:
 
 def command() -> typer.Typer:
     app = typer.Typer()
-    commands.mount(app, checks=[check_settings], mail=Mail.from_settings)
+    commands.mount(app, checks=[check_settings], mail=Mailer.from_settings)
     return app
 
 

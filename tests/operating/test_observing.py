@@ -78,7 +78,7 @@ def test_every_attribute_of_a_span_is_listed() -> None:
         failovers=(TAKEN_OVER,),
     )
     found = {*spans.of_call(over(call(), "fault")), *spans.of_turn(record)}
-    found |= {name for work in spans.work(record) for name in work.attributes}
+    found |= {name for work in spans.stage_work(record) for name in work.attributes}
     found |= {name for failover in spans.of_failovers(record) for name in failover}
     found -= {f"viva.{name}" for name in spans.LATENCIES} - {"viva.e2e_latency"}
     shortened = {f"viva.cost_micros.{stage}" for stage in ("brain", "tts")}

@@ -233,9 +233,9 @@ def expected_cost(prices: Prices, used: Used) -> StageCost:
 
 def in_ledger(held: MemoryCall, folder: Path) -> list[dict[str, Any]]:
     """The rows that the call's records make, after the call's own was checked against them."""
-    database = Database.at(f"sqlite:///{folder / 'viva.db'}")
+    database = Database.from_url(f"sqlite:///{folder / 'viva.db'}")
     keep(database, *held.records.turns, *held.records.calls)
-    rows, (call,) = query.turns(database), query.calls(database)
+    rows, (call,) = query.list_turns(database), query.list_calls(database)
     assert call["cost"] == sum(row["cost"] for row in rows)
     database.close()
     return rows

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from evals.scoring.facts import Turn
 from evals.scoring.matching import Call
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample
-from knowledge.check.support import unsupported
+from knowledge.check.support import unsupported_claims
 from knowledge.loading.document import Document
 
 PAGE = "grounding"
@@ -40,7 +40,7 @@ def claims(turn: Turn, document: Document) -> tuple[str, ...]:
         claim
         for sentence in turn.sentences
         if sentence.audible
-        for claim in unsupported(sentence.text, cited, f"{turn.question} {free}")
+        for claim in unsupported_claims(sentence.text, cited, f"{turn.question} {free}")
     )
 
 

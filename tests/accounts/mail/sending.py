@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from accounts.mail.letter import mailbox
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.mail.smtp import Smtp
 from ledger.store.database import Database
@@ -15,8 +15,8 @@ from ledger.store.database import Database
 
 async def send(database_url: str, mail_server: str) -> None:
     host, _, port = mail_server.partition(":")
-    database = Database.at(database_url)
-    mail = Mail(Smtp(host, int(port)), mailbox("Viva <viva@example.com>"))
+    database = Database.from_url(database_url)
+    mail = Mailer(Smtp(host, int(port)), mailbox("Viva <viva@example.com>"))
     outbox = Outbox(database, mail, poll_secs=0.02)
     outbox.start()
     sys.stdout.write("sending\n")

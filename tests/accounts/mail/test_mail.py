@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from accounts.mail.letter import Letter, MailError, mailbox
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.resend import Resend
 from accounts.mail.smtp import Smtp
 from settings import Settings, SettingsError
@@ -54,7 +54,7 @@ def content(part: Message) -> str:
     return said.replace("\r\n", "\n")
 
 
-async def trouble(mail: Mail, letter: Letter = LETTER) -> MailError:
+async def trouble(mail: Mailer, letter: Letter = LETTER) -> MailError:
     with pytest.raises(MailError) as caught:
         await mail.send(letter)
     await mail.close()
@@ -147,11 +147,11 @@ def test_a_key_chooses_resend_an_address_the_mail_server_and_nothing_the_folder(
     tmp_path: Path,
 ) -> None:
     server = "smtp://viva:s%40fe@mail.example.com"
-    assert Mail.from_settings(settings(resend_api_key="re_key", smtp_url=server)).where == "Resend"
-    assert Mail.from_settings(settings(smtp_url=server)).where == "mail.example.com:587"
-    smtps = Mail.from_settings(settings(smtp_url="smtps://mail.example.com"))
+    assert Mailer.from_settings(settings(resend_api_key="re_key", smtp_url=server)).where == "Resend"
+    assert Mailer.from_settings(settings(smtp_url=server)).where == "mail.example.com:587"
+    smtps = Mailer.from_settings(settings(smtp_url="smtps://mail.example.com"))
     assert (smtps.where, smtps.delivers) == ("mail.example.com:465", True)
-    folder = Mail.from_settings(settings(data_dir=tmp_path))
+    folder = Mailer.from_settings(settings(data_dir=tmp_path))
     assert (folder.where, folder.delivers) == (str(tmp_path / "outbox"), False)
 
 
@@ -162,23 +162,23 @@ def test_a_key_chooses_resend_an_address_the_mail_server_and_nothing_the_folder(
 )  # fmt: skip
 def test_a_wrong_mail_server_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(SettingsError, match=r"SMTP_URL .* write smtp://user:password") as caught:
-        Mail.from_settings(settings(smtp_url=url))
+        Mailer.from_settings(settings(smtp_url=url))
     assert "hush" not in str(caught.value)
 
 
 def test_a_wrong_sender_is_named_with_what_is_allowed() -> None:
     with pytest.raises(SettingsError, match=r"MAIL_FROM='Viva' .* Name <name@example.com>"):
-        Mail.from_settings(settings(mail_from="Viva"))
+        Mailer.from_settings(settings(mail_from="Viva"))
     with pytest.raises(SettingsError, match=r"MAIL_FROM=.*verified at https://resend.com/domains"):
-        Mail.from_settings(settings(mail_from="viva@localhost", resend_api_key="re_key"))
+        Mailer.from_settings(settings(mail_from="viva@localhost", resend_api_key="re_key"))
 
 
 # Resend.
 
 
-def by_resend(vendor: ResendSimulator, **values: object) -> Mail:
+def by_resend(vendor: ResendSimulator, **values: object) -> Mailer:
     chosen = {"resend_api_key": "re_key", "resend_base_url": vendor.url} | values
-    return Mail.from_settings(settings(**chosen))
+    return Mailer.from_settings(settings(**chosen))
 
 
 async def test_resend_gets_the_letter_and_its_key() -> None:
@@ -247,7 +247,7 @@ async def test_a_wrong_key_of_resends_is_the_operators_to_mend_and_never_shown()
 
 async def test_a_resend_that_does_not_answer_is_left_in_time() -> None:
     async with ResendSimulator(faults=[resend.Fault(500, "x", delay_secs=0.2)]) as vendor:
-        mail = Mail(Resend("re_key", vendor.url, timeout_secs=0.1), SENDER)
+        mail = Mailer(Resend("re_key", vendor.url, timeout_secs=0.1), SENDER)
         assert not (await trouble(mail)).permanent
 
 
@@ -292,8 +292,8 @@ async def test_resends_simulator_refuses_what_resend_refuses() -> None:
 # A mail server.
 
 
-def by_server(server: MailServer, user: str = "", scheme: str = "smtp") -> Mail:
-    return Mail.from_settings(settings(smtp_url=f"{scheme}://{user}{server.host}"))
+def by_server(server: MailServer, user: str = "", scheme: str = "smtp") -> Mailer:
+    return Mailer.from_settings(settings(smtp_url=f"{scheme}://{user}{server.host}"))
 
 
 async def test_a_mail_server_gets_the_letter() -> None:
@@ -378,7 +378,7 @@ async def test_a_servers_refusals_say_whether_to_come_back(
 async def test_a_server_that_is_not_there_may_come_back() -> None:
     async with MailServer() as server:
         port = server.port
-    error = await trouble(Mail(Smtp("127.0.0.1", port), SENDER))
+    error = await trouble(Mailer(Smtp("127.0.0.1", port), SENDER))
     assert not error.permanent
 
 
@@ -389,8 +389,8 @@ async def test_a_server_that_says_nothing_is_left_in_time() -> None:
 
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        slow = await trouble(Mail(Smtp("127.0.0.1", port, timeout_secs=0.1), SENDER))
-        slower = await trouble(Mail(Smtp("127.0.0.1", port), SENDER, timeout_secs=0.1))
+        slow = await trouble(Mailer(Smtp("127.0.0.1", port, timeout_secs=0.1), SENDER))
+        slower = await trouble(Mailer(Smtp("127.0.0.1", port), SENDER, timeout_secs=0.1))
     assert not slow.permanent
     assert not slower.permanent
     assert str(slower) == f"127.0.0.1:{port} took longer than 0.1 s"
@@ -400,7 +400,7 @@ async def test_a_server_that_says_nothing_is_left_in_time() -> None:
 
 
 async def test_letters_in_the_folder_sort_by_time_and_are_their_owners(tmp_path: Path) -> None:
-    mail = Mail.from_settings(settings(data_dir=tmp_path))
+    mail = Mailer.from_settings(settings(data_dir=tmp_path))
     later = Letter("sign-in:../../etc/passwd", "a@example.com", "s", "t", at=LETTER.at + 0.001)
     for letter in (later, LETTER, LETTER):
         await mail.send(letter)
@@ -416,13 +416,13 @@ async def test_letters_in_the_folder_sort_by_time_and_are_their_owners(tmp_path:
 
 async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("a file, where the folder should be")
-    error = await trouble(Mail.from_settings(settings(data_dir=tmp_path)))
+    error = await trouble(Mailer.from_settings(settings(data_dir=tmp_path)))
     assert not error.permanent
     assert f"{tmp_path / 'outbox'} cannot be written" in str(error)
 
 
 async def test_a_letter_that_is_none_is_refused_for_good(tmp_path: Path) -> None:
-    mail = Mail.from_settings(settings(data_dir=tmp_path))
+    mail = Mailer.from_settings(settings(data_dir=tmp_path))
     error = await trouble(mail, Letter("k", "nobody", "s", "t"))
     assert error.permanent
     assert "'nobody' is not an address" in str(error)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from accounts.mail.letter import Letter, MailError, mailbox
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.mail.queue import (
     CLAIM_SECS,
@@ -58,14 +58,14 @@ class Post:
         self.held = asyncio.Event()
         self.held.set()
 
-    async def carry(self, letter: Letter, sender: object) -> None:
+    async def deliver(self, letter: Letter, sender: object) -> None:
         await self.held.wait()
         trouble = self.troubles.pop(0) if self.troubles else None
         if trouble is not None:
             raise trouble
         self.taken.append(letter)
 
-    async def greet(self) -> None: ...
+    async def verify(self) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -83,7 +83,7 @@ def outbox_of(
     jitter: float = 0.0,
     max_attempts: int = MAX_ATTEMPTS,
 ) -> Outbox:
-    mail = Mail(post, SENDER)
+    mail = Mailer(post, SENDER)
     return Outbox(database, mail, clock=clock, jitter=lambda: jitter, max_attempts=max_attempts)
 
 
@@ -106,10 +106,10 @@ async def test_a_letter_is_sent_once_however_often_it_is_put(
 ) -> None:
     post = Post()
     outbox = outbox_of(database, post, clock)
-    assert await outbox.put("k", "grace@example.com", "Hello", "text", "<p>html")
-    assert not await outbox.put("k", "other@example.com", "Else", "else")
+    assert await outbox.enqueue("k", "grace@example.com", "Hello", "text", "<p>html")
+    assert not await outbox.enqueue("k", "other@example.com", "Else", "else")
     await outbox.flush()
-    assert not await outbox.put("k", "grace@example.com", "Hello", "text", "<p>html")
+    assert not await outbox.enqueue("k", "grace@example.com", "Hello", "text", "<p>html")
     await outbox.flush()
     assert post.taken == [Letter("k", "grace@example.com", "Hello", "text", "<p>html", clock.now)]
     (row,) = rows(database)
@@ -118,10 +118,10 @@ async def test_a_letter_is_sent_once_however_often_it_is_put(
 
 async def test_letters_are_sent_as_soon_as_they_are_put(database: Database) -> None:
     post = Post()
-    outbox = Outbox(database, Mail(post, SENDER))
+    outbox = Outbox(database, Mailer(post, SENDER))
     outbox.start()
     for number in range(20):
-        await outbox.put(f"k:{number}", "grace@example.com", "Hello", "text")
+        await outbox.enqueue(f"k:{number}", "grace@example.com", "Hello", "text")
     await until(lambda: len(post.taken) == 20)
     await outbox.close()
     assert {letter.key for letter in post.taken} == {f"k:{number}" for number in range(20)}
@@ -132,16 +132,16 @@ async def test_letters_put_together_are_put_all_or_none(database: Database, cloc
     outbox = outbox_of(database, Post(), clock)
     good = Letter("k:1", "grace@example.com", "s", "t")
     with pytest.raises(ValueError, match="'nobody' is not an address"):
-        await outbox.put_all([good, Letter("k:2", "nobody", "s", "t")], call="c-1")
+        await outbox.enqueue_all([good, Letter("k:2", "nobody", "s", "t")], call="c-1")
     assert rows(database) == []
-    assert await outbox.put_all([good, Letter("k:2", "a@example.com", "s", "t")], call="c-1") == 2
+    assert await outbox.enqueue_all([good, Letter("k:2", "a@example.com", "s", "t")], call="c-1") == 2
     assert [row.call for row in rows(database)] == ["c-1", "c-1"]
 
 
 async def test_what_no_database_can_store_is_left_out(database: Database, clock: Clock) -> None:
     post = Post()
     outbox = outbox_of(database, post, clock)
-    await outbox.put("k", "grace@example.com", "a\x00\ud800b", "c\x00\ud800d")
+    await outbox.enqueue("k", "grace@example.com", "a\x00\ud800b", "c\x00\ud800d")
     await outbox.flush()
     assert (post.taken[0].subject, post.taken[0].text) == ("a b", "c?d")
 
@@ -151,7 +151,7 @@ async def test_a_letter_comes_back_after_twice_as_long_each_time(
 ) -> None:
     post = Post(*[MailError("down")] * 3)
     outbox = outbox_of(database, post, clock)
-    await outbox.put("k", "grace@example.com", "s", "t")
+    await outbox.enqueue("k", "grace@example.com", "s", "t")
     begun = clock.now
     waits = []
     while not post.taken:
@@ -173,7 +173,7 @@ async def test_letters_that_failed_together_do_not_come_back_together(
     database: Database, clock: Clock
 ) -> None:
     outbox = outbox_of(database, Post(MailError("down")), clock, jitter=0.5)
-    await outbox.put("k", "grace@example.com", "s", "t")
+    await outbox.enqueue("k", "grace@example.com", "s", "t")
     await outbox.flush()
     assert rows(database)[0].next_attempt_at == clock.now + 0.75 * FIRST_RETRY_SECS
 
@@ -181,7 +181,7 @@ async def test_letters_that_failed_together_do_not_come_back_together(
 async def test_a_carrier_that_asks_for_time_gets_it(database: Database, clock: Clock) -> None:
     troubles = [MailError("slow down", retry_after_secs=secs) for secs in (77.0, 1.0, 1e9)]
     outbox = outbox_of(database, Post(*troubles), clock)
-    await outbox.put("k", "grace@example.com", "s", "t")
+    await outbox.enqueue("k", "grace@example.com", "s", "t")
     for wait in (77.0, 2 * FIRST_RETRY_SECS, MAX_RETRY_SECS):
         await outbox.flush()
         (row,) = rows(database)
@@ -194,7 +194,7 @@ async def test_a_letter_that_never_goes_is_kept_with_its_error(
 ) -> None:
     post = Post(*[MailError("still down")] * 99)
     outbox = outbox_of(database, post, clock, jitter=1.0)
-    await outbox.put("k", "grace@example.com", "s", "the text", keep_secs=DAY)
+    await outbox.enqueue("k", "grace@example.com", "s", "the text", keep_secs=DAY)
     begun = clock.now
     while (row := rows(database)[0]).failed_at is None:
         clock.now = max(clock.now, row.next_attempt_at)
@@ -209,7 +209,7 @@ async def test_a_letter_that_never_goes_is_kept_with_its_error(
 async def test_a_letter_that_can_never_go_is_tried_once(database: Database, clock: Clock) -> None:
     post = Post(MailError("no such user", permanent=True))
     outbox = outbox_of(database, post, clock)
-    await outbox.put(*LINK)
+    await outbox.enqueue(*LINK)
     await outbox.flush()
     (row,) = rows(database)
     assert (row.attempts, row.error, row.failed_at) == (1, "no such user", clock.now)
@@ -219,7 +219,7 @@ async def test_a_letter_that_can_never_go_is_tried_once(database: Database, cloc
 async def test_a_carrier_that_breaks_is_tried_again(database: Database, clock: Clock) -> None:
     post = Post(RuntimeError("a bug"))
     outbox = outbox_of(database, post, clock)
-    await outbox.put("k", "grace@example.com", "s", "t")
+    await outbox.enqueue("k", "grace@example.com", "s", "t")
     await outbox.flush()
     assert rows(database)[0].error == "RuntimeError: a bug"
     clock.now += FIRST_RETRY_SECS
@@ -230,7 +230,7 @@ async def test_a_carrier_that_breaks_is_tried_again(database: Database, clock: C
 async def test_a_link_is_not_sent_when_it_has_expired(database: Database, clock: Clock) -> None:
     post = Post(MailError("down"))
     outbox = outbox_of(database, post, clock)
-    await outbox.put(*LINK, lasts_secs=900.0)
+    await outbox.enqueue(*LINK, lasts_secs=900.0)
     await outbox.flush()
     clock.now += 900.0
     await outbox.flush()
@@ -243,9 +243,9 @@ async def test_a_sent_link_is_emptied_at_once_and_a_report_after_its_time(
     database: Database, clock: Clock
 ) -> None:
     outbox = outbox_of(database, Post(), clock)
-    await outbox.put(*LINK)
-    await outbox.put("report:1", "grace@example.com", "s", "t", "<p>h", keep_secs=7 * DAY)
-    await outbox.put("waiting", "grace@example.com", "s", "t")
+    await outbox.enqueue(*LINK)
+    await outbox.enqueue("report:1", "grace@example.com", "s", "t", "<p>h", keep_secs=7 * DAY)
+    await outbox.enqueue("waiting", "grace@example.com", "s", "t")
     with database.writing() as session:
         session.get_one(OutboxMail, "waiting").next_attempt_at = clock.now + 999 * DAY
     await outbox.flush()
@@ -267,19 +267,19 @@ async def test_one_slow_letter_does_not_hold_up_the_others(
     database: Database, clock: Clock
 ) -> None:
     class SlowFor(Post):
-        async def carry(self, letter: Letter, sender: object) -> None:
+        async def deliver(self, letter: Letter, sender: object) -> None:
             if letter.key == "slow":
                 await self.held.wait()
-            await Post().carry(letter, sender)
+            await Post().deliver(letter, sender)
             self.taken.append(letter)
 
     post = SlowFor()
     post.held.clear()
     outbox = outbox_of(database, post, clock)
     outbox.start()
-    await outbox.put("slow", "grace@example.com", "s", "t")
+    await outbox.enqueue("slow", "grace@example.com", "s", "t")
     for number in range(10):
-        await outbox.put(f"k:{number}", "grace@example.com", "s", "t")
+        await outbox.enqueue(f"k:{number}", "grace@example.com", "s", "t")
     await until(lambda: len(post.taken) == 10)
     post.held.set()
     await until(lambda: len(post.taken) == 11)
@@ -291,14 +291,14 @@ async def test_closing_sends_what_is_due_and_leaves_the_rest_in_time(
 ) -> None:
     post = Post()
     outbox = outbox_of(database, post, clock)
-    await outbox.put("due", "grace@example.com", "s", "t")
+    await outbox.enqueue("due", "grace@example.com", "s", "t")
     await outbox.close()
     assert [letter.key for letter in post.taken] == ["due"]
 
     post.held.clear()
     outbox = outbox_of(database, post, clock)
     outbox.start()
-    await outbox.put("late", "grace@example.com", "s", "t")
+    await outbox.enqueue("late", "grace@example.com", "s", "t")
     await until(lambda: rows(database)[1].attempts == 1)
     await outbox.close(timeout_secs=0.05)
     post.held.set()
@@ -322,7 +322,7 @@ async def test_a_database_that_fails_delays_letters_and_sends_none_twice(
             raise OperationalError(statement, None, Exception("the disk is full"))
 
     class BreaksIt(Post):
-        async def carry(self, letter: Letter, sender: object) -> None:
+        async def deliver(self, letter: Letter, sender: object) -> None:
             await super().carry(letter, sender)
             broken.set()
 
@@ -330,7 +330,7 @@ async def test_a_database_that_fails_delays_letters_and_sends_none_twice(
     outbox = outbox_of(database, post, clock)
     event.listen(database.engine, "before_cursor_execute", refuse)
     outbox.start()
-    await outbox.put("k", "grace@example.com", "s", "t")
+    await outbox.enqueue("k", "grace@example.com", "s", "t")
     await until(lambda: refused > 3)
     broken.clear()
     await until(lambda: rows(database)[0].sent_at is not None)
@@ -368,7 +368,7 @@ async def test_two_processes_never_send_a_letter_twice(
         sender(database_url, server) as one,
         sender(database_url, server) as other,
     ):
-        await outbox_of(database, Post(), clock).put_all(letters)
+        await outbox_of(database, Post(), clock).enqueue_all(letters)
         await until(lambda: all(row.sent_at for row in rows(database)))
         for process in (one, other):
             assert process.stdin is not None
@@ -382,7 +382,7 @@ async def test_two_processes_never_send_a_letter_twice(
 async def test_a_letter_outlives_the_kill_of_its_sender(
     database: Database, database_url: str, clock: Clock, fault: Fault
 ) -> None:
-    await outbox_of(database, Post(), clock).put("k", "grace@example.com", "Hello", "text")
+    await outbox_of(database, Post(), clock).enqueue("k", "grace@example.com", "Hello", "text")
     taken = fault.at == "silence"
     async with MailServer(faults=[fault]) as server:
         async with sender(database_url, server) as process:
@@ -392,7 +392,7 @@ async def test_a_letter_outlives_the_kill_of_its_sender(
         (row,) = rows(database)
         assert (row.attempts, row.sent_at) == (1, None)
 
-        mail = Mail(Smtp("127.0.0.1", server.port), SENDER)
+        mail = Mailer(Smtp("127.0.0.1", server.port), SENDER)
         clock.now = row.next_attempt_at - 1
         await Outbox(database, mail, clock=clock).flush()
         assert len(server.received) == taken
@@ -406,7 +406,7 @@ async def test_a_letter_outlives_the_kill_of_its_sender(
 async def test_a_letter_whose_senders_all_die_is_given_up(database: Database, clock: Clock) -> None:
     post = Post()
     post.held.clear()
-    await outbox_of(database, post, clock).put("k", "grace@example.com", "s", "t")
+    await outbox_of(database, post, clock).enqueue("k", "grace@example.com", "s", "t")
     for _ in range(3):
         outbox = outbox_of(database, post, clock, max_attempts=2)
         outbox.start()
@@ -427,7 +427,7 @@ async def test_a_late_answer_counts_though_the_claim_has_run_out(
     slow, quick = Post(), Post(MailError("down"))
     slow.held.clear()
     first, second = (outbox_of(database, post, clock) for post in (slow, quick))
-    await first.put("k", "grace@example.com", "s", "t")
+    await first.enqueue("k", "grace@example.com", "s", "t")
     first.start()
     await until(lambda: rows(database)[0].attempts == 1)
     clock.now += CLAIM_SECS
@@ -445,9 +445,9 @@ async def test_resend_makes_one_mail_of_a_crash_between_sending_and_noting(
     database: Database, clock: Clock
 ) -> None:
     async with ResendSimulator(faults=[resend.Fault(taken=True)]) as vendor:
-        mail = Mail(Resend("re_key", vendor.url), SENDER)
+        mail = Mailer(Resend("re_key", vendor.url), SENDER)
         outbox = Outbox(database, mail, clock=clock)
-        await outbox.put("k", "grace@example.com", "s", "t")
+        await outbox.enqueue("k", "grace@example.com", "s", "t")
         await outbox.flush()
         assert rows(database)[0].error.startswith("Resend cannot be reached")
         clock.now += FIRST_RETRY_SECS
@@ -462,8 +462,8 @@ async def test_a_mail_server_that_fails_at_first_gets_each_letter_in_the_end(
 ) -> None:
     faults = [Fault("recipient", "450 4.2.0 Greylisted"), Fault("middle"), None]
     async with MailServer(faults=faults) as server:
-        outbox = Outbox(database, Mail(Smtp("127.0.0.1", server.port), SENDER), clock=clock)
-        await outbox.put("k", "grace@example.com", "s", "t")
+        outbox = Outbox(database, Mailer(Smtp("127.0.0.1", server.port), SENDER), clock=clock)
+        await outbox.enqueue("k", "grace@example.com", "s", "t")
         for _ in range(3):
             await outbox.flush()
             clock.now += 4 * FIRST_RETRY_SECS

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.report.page import Report, build
-from accounts.report.words import COLUMNS, WHY, most
+from accounts.report.page import Report, render_report
+from accounts.report.words import COLUMNS, WHY, percentile_95
 from conversation.wording import NONE
 from ledger.store.tables import Call, Turn
 from pipeline.call import REASONS
@@ -85,7 +85,7 @@ def turns() -> list[Turn]:
 
 
 def report(*, admin: bool = False, **more: Any) -> Report:
-    return build(a_call(**more), turns(), public_url="https://viva.example.com/", admin=admin,
+    return render_report(a_call(**more), turns(), public_url="https://viva.example.com/", admin=admin,
                  sections=TITLES)  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def test_questions_for_a_person_come_first() -> None:
         assert plain.index(heading.upper()) < plain.index('"What was she paid?"')
         assert plain.index('"What was she paid?"') < plain.index("WHAT WAS SAID")
         assert "1 question for a person, 2 answers" in told.subject
-    told = build(a_call(), turns()[:1])
+    told = render_report(a_call(), turns()[:1])
     assert "Handed" not in told.html + told.text
     assert told.subject == "Your call about Grace Hopper: 1 answer"
 
@@ -168,7 +168,7 @@ def test_an_interrupted_answer_shows_where_it_was_cut() -> None:
 
 def test_an_answer_that_was_heard_otherwise_than_it_was_written_is_told_as_heard() -> None:
     odd = a_turn(1, "When?", "In 1943, she said.", heard_text="In nineteen forty-three")
-    told = build(a_call(), [odd])
+    told = render_report(a_call(), [odd])
     assert "In nineteen forty-three" in Page(told.html).text
     assert "she said" not in told.html + told.text
 
@@ -178,7 +178,7 @@ def test_a_turn_that_a_later_one_took_up_is_no_question_of_its_own() -> None:
         assert Page(told.html).text.count("And what did she ") == 2
         assert "Continued in turn 3" in told.html
         assert "Continued in turn 3" in told.text
-    last = build(a_call(), turns()[:2])
+    last = render_report(a_call(), turns()[:2])
     assert "“And what did she”" in Page(last.html).text
 
 
@@ -188,9 +188,9 @@ def test_a_decision_is_told_with_its_confidence_and_sections() -> None:
             assert "Answered with high confidence, from Education." in text
             assert "Answered with medium confidence, from Navy, no/title." in text
             assert "Handed to a person: this is not talked about." in text
-    undecided = build(a_call(), [a_turn(1, "And", "", decision=None)])
+    undecided = render_report(a_call(), [a_turn(1, "And", "", decision=None)])
     assert "Ended before a decision." in undecided.text
-    chat = build(a_call(), [a_turn(1, "Hello", "Hello!", sections=[])])
+    chat = render_report(a_call(), [a_turn(1, "Hello", "Hello!", sections=[])])
     assert "Answered with high confidence, without a source." in chat.text
 
 
@@ -212,7 +212,7 @@ def test_each_stage_of_each_turn_is_in_the_table_of_delays() -> None:
 
 def test_the_costs_of_turns_and_stages_add_up_to_the_micro_dollar() -> None:
     outside = a_turn(0, "", "", stt_cost=7, brain_cost=0, tts_cost=90_001, cost=90_008)
-    told = build(a_call(), [outside, *turns()])
+    told = render_report(a_call(), [outside, *turns()])
     heads, *rows = Page(told.html).tables[1]
     assert heads == ["turn", "hearing", "deciding", "speaking", "together"]
     micros = [[round(float(cell[1:]) * 1e6) for cell in row[1:]] for row in rows]
@@ -226,7 +226,7 @@ def test_the_costs_of_turns_and_stages_add_up_to_the_micro_dollar() -> None:
 
 def test_a_call_that_costs_nothing_has_no_table_of_it() -> None:
     free = a_turn(1, "Hello", "Hello!", stt_cost=0, brain_cost=0, tts_cost=0, cost=0)
-    told = build(a_call(), [free])
+    told = render_report(a_call(), [free])
     assert len(Page(told.html).tables) == 1
     assert "It cost its host nothing." in told.text
     assert "WHAT IT COST" not in told.text
@@ -234,7 +234,7 @@ def test_a_call_that_costs_nothing_has_no_table_of_it() -> None:
 
 def test_vendors_and_models_are_named_in_the_order_in_which_they_served() -> None:
     later = a_turn(2, "And then?", "Then.", brain="extractive", brain_model="")
-    told = build(a_call(), [*turns()[:1], later])
+    told = render_report(a_call(), [*turns()[:1], later])
     assert (
         "Hearing by deepgram nova-3, deciding by claude-haiku-4-5, then extractive, speaking by "
         "elevenlabs eleven_flash_v2_5." in Page(told.html).text
@@ -248,24 +248,24 @@ def test_only_admins_are_told_what_failed_and_where_the_log_is() -> None:
         assert secret in theirs
         assert secret not in yours
     assert "https://viva.example.com/calls/c-9f31c2d4a0b1e7f5" in report(admin=True).text.split()
-    assert "/calls/" not in build(a_call(), turns(), admin=True).html
+    assert "/calls/" not in render_report(a_call(), turns(), admin=True).html
     for text in (yours, theirs):
         assert "c-9f31c2d4a0b1e7f5" in text
 
 
 def test_admins_can_write_to_the_caller() -> None:
     sly = "a?bcc=b%26@example.com"
-    told = build(a_call(caller=sly), turns(), admin=True)
+    told = render_report(a_call(caller=sly), turns(), admin=True)
     (link,) = [attributes["href"] for tag, attributes in Page(told.html).elements if tag == "a"]
     assert link == "mailto:a%3Fbcc%3Db%2526@example.com"
-    assert "somebody who did not sign in" in build(a_call(caller=""), turns(), admin=True).text
+    assert "somebody who did not sign in" in render_report(a_call(caller=""), turns(), admin=True).text
 
 
 @pytest.mark.parametrize("why", sorted(set(REASONS) - NOT_BEGUN))
 def test_why_it_ended_is_told_in_words(why: str) -> None:
     for admin in (False, True):
         said = WHY[why].format(who="the caller" if admin else "you")
-        told = build(a_call(why=why), turns(), admin=admin)
+        told = render_report(a_call(why=why), turns(), admin=admin)
         assert f"It ended because {said}." in Page(told.html).text
         assert f"It ended because {said}." in " ".join(told.text.split())
 
@@ -273,7 +273,7 @@ def test_why_it_ended_is_told_in_words(why: str) -> None:
 def test_when_and_how_long_are_told() -> None:
     for _, told in both():
         assert "Tuesday 24 November 2026, 06:00 UTC, for 1 min 24 s." in Page(told.html).text
-    died = build(a_call(ended_at=None, why=""), turns(), admin=True)
+    died = render_report(a_call(ended_at=None, why=""), turns(), admin=True)
     assert (
         "for at least 40 s. It ended because the server died during the call."
         in Page(died.html).text
@@ -282,7 +282,7 @@ def test_when_and_how_long_are_told() -> None:
 
 def test_a_call_without_a_word_can_be_told() -> None:
     nothing = a_turn(0, "", "", errors=["Deepgram cannot be reached"], cost=0)
-    for told in (build(a_call(), [], admin=True), build(a_call(), [nothing], admin=True)):
+    for told in (render_report(a_call(), [], admin=True), render_report(a_call(), [nothing], admin=True)):
         assert told.subject == "Call from ada@example.com: nothing was said"
         assert "Nothing." in told.text
     assert "Outside the turns: Deepgram cannot be reached" in told.text
@@ -290,7 +290,7 @@ def test_a_call_without_a_word_can_be_told() -> None:
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50))
 def test_the_95th_percentile_is_a_value_that_occurred(values: list[float]) -> None:
-    p95 = most(values)
+    p95 = percentile_95(values)
     assert p95 in values
     assert sum(value <= p95 for value in values) >= 0.95 * len(values)
     assert sum(value < p95 for value in values) < 0.95 * len(values)
@@ -339,8 +339,8 @@ def shape(html: str) -> list[tuple[str, tuple[str, ...]]]:
 def test_what_was_said_is_words_and_nothing_else(text: str) -> None:
     for admin in (False, True):
         call = a_call(caller="ada@example.com", document=text, why=text, id="c-1")
-        hostile = build(call, said(text), admin=admin)
-        harmless = build(a_call(document="word", why="word"), said("word"), admin=admin)
+        hostile = render_report(call, said(text), admin=admin)
+        harmless = render_report(a_call(document="word", why="word"), said("word"), admin=admin)
         assert shape(hostile.html) == shape(harmless.html)
         page = Page(hostile.html).text
         shown = " ".join("".join(c for c in text if c.isprintable() or c.isspace()).split())
@@ -355,7 +355,7 @@ def test_what_was_said_is_words_and_nothing_else(text: str) -> None:
 
 @given(st.text(max_size=200), st.booleans())
 def test_a_report_can_be_made_of_any_words(text: str, admin: bool) -> None:
-    told = build(a_call(document=text, caller=text), said(text), text, text, admin=admin)
+    told = render_report(a_call(document=text, caller=text), said(text), text, text, admin=admin)
     (told.subject + told.text + told.html).encode()
     words = [
         line for line in told.text.splitlines() if not line.endswith("/calls/c-9f31c2d4a0b1e7f5")
@@ -369,7 +369,7 @@ def test_a_report_can_be_made_of_any_words(text: str, admin: bool) -> None:
 def test_the_text_is_at_most_72_columns_wide() -> None:
     long = a_turn(9, "w" * 300 + " and so on" * 40, "long-winded " * 60, sections=["s" * 90])
     for admin in (False, True):
-        told = build(a_call(), [*turns(), long], public_url="https://viva.example.com", admin=admin)
+        told = render_report(a_call(), [*turns(), long], public_url="https://viva.example.com", admin=admin)
         lines = [line for line in told.text.splitlines() if not line.startswith("https://")]
         assert max(map(len, lines)) == COLUMNS
         assert told.text == told.text.rstrip() + "\n"
@@ -426,7 +426,7 @@ def test_tables_for_layout_say_so_and_tables_of_figures_have_headings() -> None:
 
 def test_gmail_does_not_clip_a_long_call() -> None:
     many = [a_turn(n, "A question of usual length?", "An answer. " * 12) for n in range(1, 31)]
-    told = build(a_call(), many, public_url="https://viva.example.com", admin=True)
+    told = render_report(a_call(), many, public_url="https://viva.example.com", admin=True)
     assert len(told.html.encode()) < GMAIL_CLIPS_BYTES
 
 

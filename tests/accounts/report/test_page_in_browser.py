@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Request, sync_playwright
 
-from accounts.report.page import build
+from accounts.report.page import render_report
 from tests.accounts.report.test_page import a_call, a_turn, report, said
 
 pytestmark = pytest.mark.browser
@@ -44,7 +44,7 @@ def test_everything_fits_and_can_be_read(
     told = (
         report(admin=True)
         if words == "usual"
-        else build(
+        else render_report(
             a_call(caller=f"{'a' * 64}@{'b' * 60}.example.com"), [slow, *said("w" * 90)], admin=True
         )
     )

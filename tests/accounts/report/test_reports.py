@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from accounts.access import OPERATOR
 from accounts.mail.letter import mailbox
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report import page
 from accounts.report.reports import DYING_SECS, KEEP_SECS, SWEEP_BACK_SECS, WRITTEN_SECS, Reports
@@ -38,7 +38,7 @@ class Room:
         self.now = NOW
         self.database = database
         self.writer = LedgerWriter(database, spool=folder / "spool")
-        self.outbox = Outbox(database, Mail(Post(), mailbox("v@example.com")), clock=self.clock)
+        self.outbox = Outbox(database, Mailer(Post(), mailbox("v@example.com")), clock=self.clock)
         self.reports = Reports(
             database,
             self.outbox,
@@ -282,9 +282,9 @@ async def test_a_report_that_cannot_be_made_stops_no_other(
     def build(call: Any, *given: Any, **more: Any) -> Any:
         if call.id == "c-bad":
             raise RuntimeError("a bug")
-        return page.build(call, *given, **more)
+        return page.render_report(call, *given, **more)
 
-    monkeypatch.setattr("accounts.report.reports.build", build)
+    monkeypatch.setattr("accounts.report.reports.render_report", build)
     here = room()
     for id in ("c-bad", "c-good"):
         records = a_call(id, at=BEGUN), a_turn(id, at=BEGUN), a_call_that_ended(id, at=BEGUN)

@@ -7,7 +7,7 @@ from sqlmodel import func, select
 
 from accounts.access import Access
 from accounts.sign_in.limits import ADDRESS_LINKS, DAY, HOUR, LIMITS, QUARTER
-from accounts.sign_in.sign_in import SignIn
+from accounts.sign_in.sign_in import Authenticator
 from ledger.store.database import Database
 from ledger.store.tables import SignInToken
 from settings import Settings
@@ -107,10 +107,10 @@ async def test_wishes_at_once_from_several_servers_are_counted_together(
     database_url: str,
 ) -> None:
     access = Access.from_settings(Settings(_env_file=None, allow="@example.com"))  # type: ignore[call-arg]
-    databases = [Database.at(database_url) for _ in range(3)]
-    servers = [SignIn(one, access, session_secs=DAY, clock=Clock()) for one in databases]
+    databases = [Database.from_url(database_url) for _ in range(3)]
+    servers = [Authenticator(one, access, session_secs=DAY, clock=Clock()) for one in databases]
     wishes = [
-        server.ask(f"a{number}@example.com", browser="b" * 64, network="203.0.113.0/24")
+        server.request_link(f"a{number}@example.com", browser="b" * 64, network="203.0.113.0/24")
         for number in range(20)
         for server in servers
     ]

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import select
 
 from accounts import secret
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.sign_in.links import LINK_SECS
 from accounts.sign_in.sign_in import REMEMBER_SECS
@@ -47,9 +47,9 @@ async def test_an_admin_is_one_by_the_settings(open_house: OpenHouse) -> None:
 async def test_the_link_in_the_outbox_of_a_server_without_mail_signs_in(
     open_house: OpenHouse, database: Database, tmp_path: Path
 ) -> None:
-    mail = Mail.from_settings(Settings(_env_file=None, data_dir=tmp_path))  # type: ignore[call-arg]
+    mail = Mailer.from_settings(Settings(_env_file=None, data_dir=tmp_path))  # type: ignore[call-arg]
     outbox = Outbox(database, mail)
-    async with open_house(outbox.put) as house:
+    async with open_house(outbox.enqueue) as house:
         browser = house.browser()
         await browser.ask(ADA)
         await house.accounts.close()
@@ -184,7 +184,7 @@ async def test_a_session_that_was_planted_is_not_the_one_that_signs_in(
     open_house: OpenHouse,
 ) -> None:
     async with open_house() as house:
-        planted = secret.new()
+        planted = secret.new_secret()
         browser = house.browser()
         browser.cookies["viva_session"] = planted
         await browser.press(await house.token(browser))

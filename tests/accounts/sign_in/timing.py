@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from accounts.mail.mail import Mail
+from accounts.mail.mail import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.sign_in.limits import HOUR
 from ledger.store.database import Database
@@ -33,10 +33,10 @@ async def measure(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
         trusted_proxies="127.0.0.1",
     )
     database = Database.open(settings)
-    outbox = Outbox(database, Mail.from_settings(settings))
+    outbox = Outbox(database, Mailer.from_settings(settings))
     outbox.start()
     took: dict[str, tuple[list[float], list[float]]] = {kind: ([], []) for kind in KINDS}
-    async with House(database, settings, outbox.put, delay=None).opened() as house:
+    async with House(database, settings, outbox.enqueue, delay=None).opened() as house:
         browser = house.browser()
         form = (await browser.get("/sign-in")).form
         for number in range(ROUNDS):

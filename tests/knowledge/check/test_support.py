@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from num2words import num2words
 
-from knowledge import Line, Section, supporting_lines, unsupported
+from knowledge import Line, Section, supporting_lines, unsupported_claims
 from knowledge.claims import numbers, years
 from knowledge.words import sentences
 
@@ -48,7 +48,7 @@ CITED = [
     ],
 )
 def test_what_the_text_or_the_question_says_is_supported(sentence: str) -> None:
-    assert unsupported(sentence, CITED, "Tell me about Grace Hopper") == ()
+    assert unsupported_claims(sentence, CITED, "Tell me about Grace Hopper") == ()
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_what_the_text_or_the_question_says_is_supported(sentence: str) -> None:
     ],
 )
 def test_what_they_do_not_say_is_named(sentence: str, claims: tuple[str, ...]) -> None:
-    assert unsupported(sentence, CITED, "") == claims
+    assert unsupported_claims(sentence, CITED, "") == claims
 
 
 def test_nothing_cited_supports_only_what_was_asked() -> None:
-    assert unsupported("Yes, I can hear you.", [], "Can you hear me?") == ()
-    assert unsupported("She was at Yale.", [], "Was she at Yale?") == ()
-    assert unsupported("She was at Yale.", [], "Where was she?") == ("Yale",)
+    assert unsupported_claims("Yes, I can hear you.", [], "Can you hear me?") == ()
+    assert unsupported_claims("She was at Yale.", [], "Was she at Yale?") == ()
+    assert unsupported_claims("She was at Yale.", [], "Where was she?") == ("Yale",)
 
 
 @given(st.integers(min_value=2, max_value=999_999))
@@ -105,7 +105,7 @@ def test_a_sentence_rests_on_the_lines_it_repeats() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_can_be_checked(text: str) -> None:
-    for claim in unsupported(text, CITED, ""):
+    for claim in unsupported_claims(text, CITED, ""):
         assert claim
     assert supporting_lines(text, CITED) == tuple(sorted(set(supporting_lines(text, CITED))))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge import Document, DocumentError, load, topic_of, unsupported
+from knowledge import Document, DocumentError, load, topic_of, unsupported_claims
 from knowledge.loading.document import MAX_BYTES
 
 Writer = Callable[..., Path]
@@ -84,7 +84,7 @@ class TestTheBundledCv:
         """No line of it would be stopped by the checks that every answer goes through."""
         for section in cv.sections:
             for line in section.lines:
-                assert unsupported(line.text, [section], "") == (), line
+                assert unsupported_claims(line.text, [section], "") == (), line
                 if line.kind != "heading":
                     assert topic_of(line.text, cv) is None, line
 

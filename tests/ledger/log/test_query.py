@@ -46,16 +46,16 @@ def hold(database: Database, call: str, day: str, micros: int, key: str) -> None
 
 
 def ids(database: Database, **which: object) -> list[str]:
-    return [call["id"] for call in query.calls(database, **which)]  # type: ignore[arg-type]
+    return [call["id"] for call in query.list_calls(database, **which)]  # type: ignore[arg-type]
 
 
 def numbers(database: Database, **which: object) -> list[tuple[str, int]]:
-    rows = query.turns(database, **which)  # type: ignore[arg-type]
+    rows = query.list_turns(database, **which)  # type: ignore[arg-type]
     return [(turn["call"], turn["number"]) for turn in rows]
 
 
 def test_calls_are_listed_with_every_column_oldest_first(database: Database) -> None:
-    rows = query.calls(database)
+    rows = query.list_calls(database)
     assert [call["id"] for call in rows] == ["c-1", "c-2", "c-3"]
     assert tuple(rows[1]) == query.CALL_COLUMNS
     assert rows[1] == {
@@ -94,7 +94,7 @@ def test_calls_are_chosen_by_their_caller_however_the_address_is_written(
 
 
 def test_turns_are_listed_with_every_column_oldest_first(database: Database) -> None:
-    rows = query.turns(database)
+    rows = query.list_turns(database)
     assert [(turn["call"], turn["number"]) for turn in rows] == [
         ("c-1", 1),
         ("c-2", 1),
@@ -115,7 +115,7 @@ def test_turns_are_chosen_by_time_caller_and_call(database: Database) -> None:
 
 
 def test_each_day_has_what_its_calls_have_cost_by_stage(database: Database) -> None:
-    assert query.spend(database) == [
+    assert query.daily_spend(database) == [
         {
             "day": "2026-11-23",
             "calls": 1,
@@ -143,26 +143,26 @@ def test_what_is_held_is_on_its_day_even_before_the_first_call(database: Databas
     hold(database, "c-3", "2026-11-24", 70, "192.0.2.7")
     hold(database, "c-4", "2026-11-24", 7, "ada@example.com")
     hold(database, "c-5", "2026-11-25", 1, "ada@example.com")
-    days = query.spend(database)
+    days = query.daily_spend(database)
     assert [(day["day"], day["spent"], day["held"]) for day in days] == [
         ("2026-11-23", 6, 0),
         ("2026-11-24", 5660, 77),
         ("2026-11-25", 0, 1),
     ]
     assert tuple(days[0]) == tuple(days[2]) == query.SPEND_COLUMNS
-    hers = query.spend(database, caller="ada@example.com")
+    hers = query.daily_spend(database, caller="ada@example.com")
     assert [(day["spent"], day["held"]) for day in hers] == [(660, 7), (0, 1)]
 
 
 def test_days_are_chosen_whole(database: Database) -> None:
     midnight = NOON - DAY_SECS / 2
-    assert [day["day"] for day in query.spend(database, since=NOON + 1)] == ["2026-11-24"]
-    assert [day["day"] for day in query.spend(database, until=midnight)] == ["2026-11-23"]
-    assert [day["day"] for day in query.spend(database, until=midnight + 1)] == [
+    assert [day["day"] for day in query.daily_spend(database, since=NOON + 1)] == ["2026-11-24"]
+    assert [day["day"] for day in query.daily_spend(database, until=midnight)] == ["2026-11-23"]
+    assert [day["day"] for day in query.daily_spend(database, until=midnight + 1)] == [
         "2026-11-23",
         "2026-11-24",
     ]
-    assert query.spend(database, since=NOON + DAY_SECS) == []
+    assert query.daily_spend(database, since=NOON + DAY_SECS) == []
 
 
 def test_sums_are_exact_beyond_what_a_float_can_count(database: Database) -> None:
@@ -171,5 +171,5 @@ def test_sums_are_exact_beyond_what_a_float_can_count(database: Database) -> Non
         a_turn("c-8", 1, cost=StageCost(2**53, 1, 0)),
         a_turn("c-9", 1, cost=StageCost(2**53, 0, 0)),
     )
-    today = query.spend(database, since=NOON)[0]
+    today = query.daily_spend(database, since=NOON)[0]
     assert today["spent"] == 5660 + 2**54 + 1

@@ -89,7 +89,7 @@ def run(url: str, seconds: float, folder: Path) -> Seen:
         seconds: How long calls come.
         folder: Where processes note what they did; it is to be empty.
     """
-    database = Database.at(url)
+    database = Database.from_url(url)
     # Files, for whoever is killed with a lock of multiprocessing's in hand never gives it back.
     begin, stop = folder / "begin", folder / "stop"
     observer = _forks.Process(target=_observe, args=(url, folder))
@@ -176,7 +176,7 @@ def _await_notes(folder: Path, number: int) -> None:
 @contextmanager
 def _opened(url: str, note: Path) -> Iterator[tuple[Database, TextIO]]:
     """A process's database and notes, once all may begin."""
-    database = Database.at(url)
+    database = Database.from_url(url)
     with note.open("w", buffering=1) as notes:
         while not note.with_name("begin").exists():
             time.sleep(0.01)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversation.records import Used, in_micros
-from ledger.money.price_table import rates
+from ledger.money.price_table import unit_prices
 from ledger.money.prices import PriceError, Prices, check_prices
 from pipeline.choice import choose
 from pipeline.vendors import VENDORS
@@ -60,7 +60,7 @@ def test_every_published_price_says_where_it_is_published_and_is_not_of_the_futu
             assert price.free is not bool(price.usd), price
             assert price.free or price.source.startswith("https://"), price
             assert all(usd.is_finite() and usd >= 0 for usd in price.usd.values()), price
-            assert not rates(price, "5m").keys() - {one.name for one in fields(Used)}, price
+            assert not unit_prices(price, "5m").keys() - {one.name for one in fields(Used)}, price
 
 
 def test_what_runs_on_this_machine_is_free_whatever_its_model() -> None:
@@ -186,10 +186,10 @@ def test_the_closest_model_counts_and_then_the_latest_day(tmp_path: Path) -> Non
 
 def test_a_server_takes_the_table_in_its_data_directory(tmp_path: Path) -> None:
     (tmp_path / "prices.toml").write_text(FRACTIONS)
-    of = Prices.of(settings(data_dir=tmp_path, claude_cache_ttl="1h"), clock=on("2026-11-24"))
+    of = Prices.for_settings(settings(data_dir=tmp_path, claude_cache_ttl="1h"), clock=on("2026-11-24"))
     assert of.cost("openai", "llama", Used(characters=4)) == 2
     assert of.cost("claude", "claude-haiku-4-5", Used(cache_write_tokens=100)) == 200
-    none = Prices.of(settings(data_dir=tmp_path / "nowhere"))
+    none = Prices.for_settings(settings(data_dir=tmp_path / "nowhere"))
     assert none.price("openai", "llama") is None
 
 

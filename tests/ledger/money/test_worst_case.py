@@ -20,7 +20,7 @@ from ledger.money.worst_case import (
     WorstCase,
     call_budget,
     cap_warnings,
-    reckon,
+    compute_worst_case,
     worst_case,
 )
 from pipeline import call
@@ -50,7 +50,7 @@ def of(settings: Settings) -> tuple[Any, ...]:
 
 
 def capped(settings: Settings) -> tuple[Settings, WorstCase]:
-    return settings, reckon(*of(settings))
+    return settings, compute_worst_case(*of(settings))
 
 
 # The limits are those that calls are held to.
@@ -68,9 +68,9 @@ def capped(settings: Settings) -> tuple[Settings, WorstCase]:
 def test_the_worst_case_rises_with_each_limit_that_calls_are_held_to(
     monkeypatch: pytest.MonkeyPatch, limit: str, overrides: dict[str, Any]
 ) -> None:
-    before = reckon(*of(cloud(**overrides)))
+    before = compute_worst_case(*of(cloud(**overrides)))
     monkeypatch.setattr(reckoned, limit, getattr(reckoned, limit) + 1)
-    after = reckon(*of(cloud(**overrides)))
+    after = compute_worst_case(*of(cloud(**overrides)))
     assert (after.call, after.turn) > (before.call, before.turn)
 
 
@@ -101,7 +101,7 @@ def test_the_document_is_not_longer_than_is_reckoned() -> None:
 
 def test_embedded_vendors_cost_nothing_at_worst() -> None:
     embedded = Settings(_env_file=None)  # type: ignore[call-arg]
-    worst = reckon(*of(embedded))
+    worst = compute_worst_case(*of(embedded))
     assert (worst.call, worst.opening, worst.turn) == (0, 0, 0)
     assert call_budget(*capped(cloud(stt="whisper", brain="extractive", tts="hibari"))).turn == 0
 
@@ -109,11 +109,11 @@ def test_embedded_vendors_cost_nothing_at_worst() -> None:
 def test_each_stage_in_the_cloud_adds_to_the_worst_case() -> None:
     alone = {"stt": "whisper", "brain": "extractive", "tts": "hibari"}
     stages = [
-        reckon(*of(cloud(**{**alone, stage: vendor}))).call
+        compute_worst_case(*of(cloud(**{**alone, stage: vendor}))).call
         for stage, vendor in (("stt", "deepgram"), ("brain", "claude"), ("tts", "elevenlabs"))
     ]
     assert all(stages)
-    whole = reckon(*of(cloud())).call
+    whole = compute_worst_case(*of(cloud())).call
     assert max(stages) < whole
     assert whole >= sum(stages) * 0.9
 
@@ -129,7 +129,7 @@ def test_each_stage_in_the_cloud_adds_to_the_worst_case() -> None:
     ],
 )
 def test_what_costs_more_is_reckoned_as_more(more: dict[str, Any]) -> None:
-    usual, dearer = reckon(*of(cloud())), reckon(*of(cloud(**more)))
+    usual, dearer = compute_worst_case(*of(cloud())), compute_worst_case(*of(cloud(**more)))
     assert dearer.call > usual.call
     assert dearer.turn > usual.turn
 
@@ -137,8 +137,8 @@ def test_what_costs_more_is_reckoned_as_more(more: dict[str, Any]) -> None:
 @pytest.mark.parametrize("brain", ["claude", "groq"])
 def test_a_tool_adds_the_requests_that_it_may_cost(brain: str) -> None:
     settings, document, choices, prices = given = of(cloud(brain=brain, groq_api_key="k"))
-    without = reckon(settings, document, choices, prices, offered=[])
-    offered = reckon(settings, document, choices, prices, offered=[TOOL])
+    without = compute_worst_case(settings, document, choices, prices, offered=[])
+    offered = compute_worst_case(settings, document, choices, prices, offered=[TOOL])
     assert offered.turn > without.turn
     assert offered.call > without.call
     # Each call of it is another decision at its worst, and is told to those that follow.
@@ -146,15 +146,15 @@ def test_a_tool_adds_the_requests_that_it_may_cost(brain: str) -> None:
         given[2]["brain"].vendor, 60.0
     )
     assert offered.turn - without.turn >= MAX_TOOL_CALLS * decision
-    assert reckon(*given) == without
+    assert compute_worst_case(*given) == without
 
 
 def test_answers_that_are_not_begun_early_cost_less() -> None:
-    assert reckon(*of(cloud(preemptive="off"))).turn < reckon(*of(cloud())).turn
+    assert compute_worst_case(*of(cloud(preemptive="off"))).turn < compute_worst_case(*of(cloud())).turn
 
 
 def test_a_cap_lowers_what_is_set_aside_for_a_call() -> None:
-    free = reckon(*of(cloud())).call
+    free = compute_worst_case(*of(cloud())).call
     assert worst_case(*capped(cloud())) == free
     assert worst_case(*capped(cloud(call_spend_cap_usd=Decimal("0.3")))) == 300_000
     assert worst_case(*capped(cloud(daily_spend_cap_usd=Decimal("0.2")))) == 200_000
@@ -162,7 +162,7 @@ def test_a_cap_lowers_what_is_set_aside_for_a_call() -> None:
 
 
 def test_a_call_has_a_budget_under_any_cap_and_none_without() -> None:
-    worst = reckon(*of(cloud()))
+    worst = compute_worst_case(*of(cloud()))
     assert call_budget(*capped(cloud())).cap is None
     assert call_budget(*capped(cloud(daily_spend_cap_usd=Decimal(9)))).cap == worst.call
     assert call_budget(*capped(cloud(call_spend_cap_usd=Decimal("0.3")))).cap == 300_000
@@ -177,7 +177,7 @@ def test_a_call_may_continue_while_its_worst_turn_fits() -> None:
 
 
 def test_caps_that_leave_no_call_a_turn_are_named_at_start() -> None:
-    worst = reckon(*of(cloud()))
+    worst = compute_worst_case(*of(cloud()))
     least = f"{-(-(worst.opening + worst.turn) // 10_000) / 100:.2f}"
     (told,) = cap_warnings(cloud(call_spend_cap_usd=Decimal("0.05")), worst)
     assert told.startswith("CALL_SPEND_CAP_USD=0.05 ends every call before its first answer")
@@ -219,7 +219,7 @@ def test_two_minutes_of_questions_and_answers_are_not_cut_short() -> None:
     assert spent < worst_case(*capped(settings))
 
 
-WORST = reckon(*of(cloud()))
+WORST = compute_worst_case(*of(cloud()))
 decisions = st.builds(
     Used,
     input_tokens=st.integers(0, 3_000),

@@ -49,11 +49,11 @@ def test_migrations_make_exactly_the_tables_that_the_program_uses(database: Data
 
 def test_a_database_that_has_its_tables_is_left_as_it_is(empty_database_url: str) -> None:
     for email in ("ada@example.com", "joe@example.com"):
-        database = Database.at(empty_database_url)
+        database = Database.from_url(empty_database_url)
         with database.writing() as session:
             session.add(somebody(email))
         database.close()
-    database = Database.at(empty_database_url)
+    database = Database.from_url(empty_database_url)
     assert emails(database) == ["ada@example.com", "joe@example.com"]
     database.close()
 
@@ -61,7 +61,7 @@ def test_a_database_that_has_its_tables_is_left_as_it_is(empty_database_url: str
 def _start(url: str, ready: Any, name: str, said: Any) -> None:
     ready.wait()
     try:
-        database = Database.at(url)
+        database = Database.from_url(url)
         with database.writing() as session:
             session.add(somebody(name))
         database.close()
@@ -84,7 +84,7 @@ def test_processes_that_start_at_once_make_the_tables_once(empty_database_url: s
     for process in starting:
         process.join()
     assert troubles == [""] * PROCESSES
-    database = Database.at(empty_database_url)
+    database = Database.from_url(empty_database_url)
     assert len(emails(database)) == PROCESSES
     database.close()
 
@@ -98,23 +98,23 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     with monkeypatch.context() as patched:
         patched.setattr(op, "create_index", fail)
         with pytest.raises(RuntimeError):
-            Database.at(empty_database_url)
+            Database.from_url(empty_database_url)
     assert table_names(empty_database_url) == []
-    Database.at(empty_database_url).close()
+    Database.from_url(empty_database_url).close()
     assert "turn" in table_names(empty_database_url)
 
 
 def test_a_newer_database_is_refused_and_left_alone(empty_database_url: str) -> None:
-    database = Database.at(empty_database_url)
+    database = Database.from_url(empty_database_url)
     with database.writing() as session:
         session.connection().execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
     with pytest.raises(DatabaseError) as refusal:
-        Database.at(empty_database_url)
+        Database.from_url(empty_database_url)
     assert "was made by a newer version of Viva: its revision is 9999" in str(refusal.value)
     assert "knows them up to 0001. Install the newer version" in str(refusal.value)
     with pytest.raises(DatabaseError, match="9999"):
-        Database.at(empty_database_url)
+        Database.from_url(empty_database_url)
 
 
 def test_a_database_with_tables_of_somebody_else_is_refused(empty_database_url: str) -> None:
@@ -123,7 +123,7 @@ def test_a_database_with_tables_of_somebody_else_is_refused(empty_database_url: 
         connection.execute(text('CREATE TABLE "user" (name VARCHAR(20))'))
     engine.dispose()
     with pytest.raises(DatabaseError, match=r"has tables that Viva has not made: user\."):
-        Database.at(empty_database_url)
+        Database.from_url(empty_database_url)
     assert table_names(empty_database_url) == ["user"]
 
 
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_database_is_named_and_kept(tmp_path: Path) -> None:
     file = tmp_path / "viva.db"
     file.write_text("dear diary, " * 1000)
     with pytest.raises(DatabaseError, match=r"viva\.db cannot be used: file is not a database"):
-        Database.at(f"sqlite:///{file}")
+        Database.from_url(f"sqlite:///{file}")
     assert file.read_text().startswith("dear diary")
 
 
@@ -177,7 +177,7 @@ def test_a_server_that_cannot_be_reached_is_named_without_its_password() -> None
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
         with pytest.raises(DatabaseError) as refusal:
-            Database.at(f"postgresql://viva:s3cret@127.0.0.1:{port}/ledger")
+            Database.from_url(f"postgresql://viva:s3cret@127.0.0.1:{port}/ledger")
     told = str(refusal.value)
     assert f"127.0.0.1:{port}/ledger cannot be used: " in told
     assert "refused" in told
@@ -198,7 +198,7 @@ def test_an_address_that_cannot_be_used_is_answered_with_those_that_can(
     url: str, told: str
 ) -> None:
     with pytest.raises(DatabaseError) as refusal:
-        Database.at(url)
+        Database.from_url(url)
     assert told in str(refusal.value)
     assert "s3cret" not in str(refusal.value)
 
@@ -221,6 +221,6 @@ def test_a_reader_waits_for_no_writer(database: Database) -> None:
 
 
 def test_a_file_is_written_ahead(tmp_path: Path) -> None:
-    Database.at(f"sqlite:///{tmp_path / 'viva.db'}").close()
+    Database.from_url(f"sqlite:///{tmp_path / 'viva.db'}").close()
     with sqlite3.connect(tmp_path / "viva.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

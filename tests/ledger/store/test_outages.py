@@ -97,7 +97,7 @@ async def test_a_call_does_not_wait_for_a_database_that_hangs(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_database, "BUSY_TIMEOUT_SECS", 30.0)
-    database = Database.at(database_url)
+    database = Database.from_url(database_url)
     with database.engine.connect() as other:
         sqlite = database.engine.dialect.name == "sqlite"
         other.exec_driver_sql(
@@ -210,7 +210,7 @@ async def test_records_of_a_process_that_lives_are_left_to_it(
 async def test_a_line_that_was_cut_short_is_put_aside_and_the_rest_is_written(
     database: Database, tmp_path: Path
 ) -> None:
-    lines = [Entry.of_turn(a_turn(number=number)).line() for number in (1, 2, 3)]
+    lines = [Entry.of_turn(a_turn(number=number)).to_line() for number in (1, 2, 3)]
     (tmp_path / "pending-1.jsonl").write_text(lines[0] + "[]\n" + lines[1] + lines[2][:99])
     async with writing(database, tmp_path) as writer:
         await until(lambda: len(turns_of(database)) == 2)

@@ -38,7 +38,7 @@ def test_a_record_is_the_same_after_its_time_on_disk(tmp_path: Path) -> None:
     ]
     spool = Spool(tmp_path)
     spool.append(entries)
-    taken = spool.take()
+    taken = spool.read_batch()
     assert taken == entries
     assert [entry.values() for entry in taken] == [entry.values() for entry in entries]
 
@@ -46,15 +46,15 @@ def test_a_record_is_the_same_after_its_time_on_disk(tmp_path: Path) -> None:
 def test_what_was_taken_stays_until_it_is_forgotten(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     spool.append([turn(1), turn(2)])
-    assert numbers(spool.take()) == [1, 2]
+    assert numbers(spool.read_batch()) == [1, 2]
     spool.append([turn(3)])
-    assert numbers(spool.take()) == [1, 2, 3]
+    assert numbers(spool.read_batch()) == [1, 2, 3]
     assert spool.waiting == 3
-    spool.forget()
-    assert (spool.waiting, spool.take()) == (0, [])
+    spool.discard_batch()
+    assert (spool.waiting, spool.read_batch()) == (0, [])
     spool.append([turn(4)])
-    assert numbers(spool.take()) == [4]
-    spool.forget()
+    assert numbers(spool.read_batch()) == [4]
+    spool.discard_batch()
     spool.close()
     assert files(tmp_path / "spool") == []
 
@@ -72,10 +72,10 @@ def test_it_is_taken_in_parts_and_in_order(tmp_path: Path) -> None:
     spool.append([turn(25, answer=3 * TAKEN_BYTES * "x")])
     seen: list[int] = []
     parts = 0
-    while entries := spool.take():
+    while entries := spool.read_batch():
         seen += numbers(entries)
         parts += 1
-        spool.forget()
+        spool.discard_batch()
     assert seen == list(range(26))
     assert parts > 3
 
@@ -92,10 +92,10 @@ def test_a_full_disk_takes_all_of_what_it_is_given_or_nothing(
         patched.setattr("ledger.store.spool.FileIO", Full)
         with pytest.raises(OSError, match="full"):
             spool.append([turn(1)])
-        assert (spool.waiting, spool.take()) == (0, [])
+        assert (spool.waiting, spool.read_batch()) == (0, [])
     spool.close()
     spool.append([turn(2)])
-    assert numbers(spool.take()) == [2]
+    assert numbers(spool.read_batch()) == [2]
 
 
 def test_files_of_the_dead_are_taken_over_oldest_first_and_before_ones_own(
@@ -110,9 +110,9 @@ def test_files_of_the_dead_are_taken_over_oldest_first_and_before_ones_own(
     assert spool.adopt() == 2
     assert spool.waiting == 3
     seen = []
-    while entries := spool.take():
+    while entries := spool.read_batch():
         seen += numbers(entries)
-        spool.forget()
+        spool.discard_batch()
     assert seen == [1, 2, 3]
     spool.close()
     assert files(tmp_path) == []
@@ -136,18 +136,18 @@ def test_a_file_that_somebody_emptied_does_not_hold_up_the_rest(tmp_path: Path) 
     spool = Spool(tmp_path)
     spool.adopt()
     min(tmp_path.iterdir()).write_text("")
-    assert numbers(spool.take()) == [2]
-    spool.forget()
+    assert numbers(spool.read_batch()) == [2]
+    spool.discard_batch()
     assert spool.waiting == 0
 
 
 def test_garbage_is_put_aside(tmp_path: Path) -> None:
-    (tmp_path / "pending-1.jsonl").write_bytes(b"\xff\n{}\n" + turn(1).line().encode() + b'{"ta')
+    (tmp_path / "pending-1.jsonl").write_bytes(b"\xff\n{}\n" + turn(1).to_line().encode() + b'{"ta')
     spool = Spool(tmp_path)
     spool.adopt()
-    assert numbers(spool.take()) == [1]
-    spool.forget()
-    assert (spool.take(), spool.waiting) == ([], 0)
+    assert numbers(spool.read_batch()) == [1]
+    spool.discard_batch()
+    assert (spool.read_batch(), spool.waiting) == ([], 0)
     assert files(tmp_path) == [REFUSED]
     aside = [json.loads(line) for line in (tmp_path / REFUSED).read_text().splitlines()]
     assert [one["record"] for one in aside] == ["\N{REPLACEMENT CHARACTER}\n", "{}\n", '{"ta']

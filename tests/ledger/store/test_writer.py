@@ -138,7 +138,7 @@ def test_turns_calls_and_days_come_to_the_same_sums(
         for stage in stages:
             assert getattr(call, stage) == sum(getattr(turn, stage) for turn in own)
         assert call.cost == call.stt_cost + call.brain_cost + call.tts_cost
-    for day in query.spend(database):
+    for day in query.daily_spend(database):
         own_calls = [call for call in calls if call.day == day["day"]]
         assert day["calls"] == len(own_calls)
         assert day["turns"] == sum(call.turns for call in own_calls)

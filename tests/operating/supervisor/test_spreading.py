@@ -32,7 +32,7 @@ class Crew:
 
     def tell(self, number: int, **news: Any) -> None:
         """What a worker tells of itself."""
-        self.supervisor.workers[number].take(news)
+        self.supervisor.workers[number].update_status(news)
 
     def call(self) -> int:
         """Somebody calls; the number of the worker that gets them."""

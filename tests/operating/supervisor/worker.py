@@ -37,7 +37,7 @@ async def main(options: argparse.Namespace, context: WorkerContext) -> None:
     supervisor = SupervisorClient(context)
     holding: set[web.WebSocketResponse] = set()
     stop = Stop()
-    stop.listen()
+    stop.install_handlers()
 
     async def who(_request: web.Request) -> web.Response:
         return web.json_response({"number": context.number, "pid": os.getpid()})
@@ -52,7 +52,7 @@ async def main(options: argparse.Namespace, context: WorkerContext) -> None:
         holding.discard(socket)
         return socket
 
-    app = web.Application(middlewares=[supervisor.note])
+    app = web.Application(middlewares=[supervisor.note_request])
     app.router.add_get("/", who)
     app.router.add_get("/hold", hold)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
@@ -61,17 +61,17 @@ async def main(options: argparse.Namespace, context: WorkerContext) -> None:
     else:
         await runner.setup()
     assert runner.server is not None
-    supervisor.take(
+    supervisor.receive_connections(
         runner.server,
         state=lambda: {
             "calls": len(holding),
             "taking": len(holding) < options.most,
             "loaded": True,
         },
-        gone=lambda: stop.ask(patient=False),
+        gone=lambda: stop.request(patient=False),
     )
-    supervisor.tell(up=True, title="a test", link="http://sign-in" if context.first else "")
-    supervisor.tell(loading=("ears", 0.5))
+    supervisor.send_status(up=True, title="a test", link="http://sign-in" if context.first else "")
+    supervisor.send_status(loading=("ears", 0.5))
     await stop.asked.wait()
     if options.stubborn:
         await asyncio.Event().wait()

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.questions import Outcome, ask, cases
 from conversation.frames import Exchange
-from knowledge import Document, load, topic_of, unsupported
+from knowledge import Document, load, topic_of, unsupported_claims
 from processors.brain.contract import ArgumentsDelta, BrainError, BrainEvent, Question, ToolStart
 from processors.brain.extractive import ExtractiveBrain, Reply
 from processors.brain.small_talk import courtesy, reply
@@ -150,7 +150,7 @@ class TestOtherDocuments:
                 wrong.append((text, found))
             sections = [document.section(id) for id in cited]
             answer = str(found.arguments.get("answer", ""))
-            assert unsupported(answer, sections, f"{text} {document.title}") == ()
+            assert unsupported_claims(answer, sections, f"{text} {document.title}") == ()
         assert len(wrong) <= 0.15 * len(asked), wrong
 
 
@@ -301,7 +301,7 @@ class TestSmallTalk:
             "filler",
         ):
             said = reply(kind, cv)
-            assert unsupported(said, (), free) == ()
+            assert unsupported_claims(said, (), free) == ()
             assert topic_of(said, cv) is None
         for kind in ("greeting", "robot", "name", "scope"):
             assert " an AI" in reply(kind, cv)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ class CallLogServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._opened = Database.at(f"sqlite:///{folder / 'viva.db'}")
+        self._opened = Database.from_url(f"sqlite:///{folder / 'viva.db'}")
         self.database = TroubledDatabase(self._opened)
         self.recordings = folder / "recordings"
         self.caller: Caller | None = ADMIN
