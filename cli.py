@@ -26,7 +26,7 @@ os.environ.setdefault("LOGURU_AUTOINIT", "False")
 
 from accounts import accounts, operator_key
 from accounts import commands as accounts_commands
-from accounts.mail import mail
+from accounts.mail import mailer
 from accounts.network import is_loopback_host
 from evals.commands import replay as replay_commands
 from evals.commands import report as report_commands
@@ -55,7 +55,7 @@ app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
 for _commands in (replay_commands, score_commands, report_commands):
     app.add_typer(_commands.app)
-doctor_commands.mount(app, checks=[accounts.check_settings], mail=mail.Mailer.from_settings)
+doctor_commands.mount(app, checks=[accounts.check_settings], mail=mailer.Mailer.from_settings)
 # Tests and benchmarks are in the checkout only.
 sys.path.append(str(Path(__file__).parent))
 if (Path(__file__).parent / "benchmarks").is_dir():

@@ -13,7 +13,7 @@ from loguru import logger
 from accounts import headers
 from accounts.accounts import Accounts, check_settings
 from accounts.admission import AdmissionDesk
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report.reports import Reports
 from conversation.records import CallListener, in_micros
@@ -313,7 +313,9 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
     address, link = supervisor.context.address, ""
     if supervisor.context.first:
         link = await server.accounts.welcome_link(address) or ""
-    supervisor.receive_connections(runner.server, state=lambda: server.state, gone=lambda: stop.request(patient=False))
+    supervisor.receive_connections(
+        runner.server, state=lambda: server.state, gone=lambda: stop.request(patient=False)
+    )
     return address, link
 
 

@@ -11,9 +11,9 @@ from accounts import operator_key, secret
 from accounts.access import OPERATOR, Access
 from accounts.network import from_loopback, is_loopback_host, trusted_networks
 from accounts.sign_in import cookies
+from accounts.sign_in.authenticator import Authenticator
 from accounts.sign_in.link_mail import LinkMail, SendMail
 from accounts.sign_in.pages import Pages, link_url
-from accounts.sign_in.sign_in import Authenticator
 from conversation.records import Caller
 from ledger.store.database import Database
 from settings import Settings, SettingsError
@@ -30,7 +30,7 @@ class Accounts:
     """Signs callers in and identifies who makes a request.
 
     A session that ends elsewhere (``viva accounts deny`` or ``revoke``, another process) is
-    rejected within :data:`accounts.sign_in.sign_in.REMEMBER_SECS`. A call in progress is not
+    rejected within :data:`accounts.sign_in.authenticator.REMEMBER_SECS`. A call in progress is not
     cut off.
 
     Parameters:

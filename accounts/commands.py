@@ -17,7 +17,7 @@ from sqlmodel import Session as Db
 from accounts import access
 from accounts.access import Access
 from accounts.sign_in import links, sessions
-from accounts.sign_in.sign_in import REMEMBER_SECS
+from accounts.sign_in.authenticator import REMEMBER_SECS
 from ledger.store.database import Database, DatabaseError
 from settings import Settings, SettingsError
 

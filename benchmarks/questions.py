@@ -119,7 +119,9 @@ def _ungrounded(
     sections = [document.section(id) for id in cited]
     free = f"{case.question.text} {document.title} {document.persona.name}"
     return tuple(
-        claim for sentence in sentences(answer) for claim in unsupported_claims(sentence, sections, free)
+        claim
+        for sentence in sentences(answer)
+        for claim in unsupported_claims(sentence, sections, free)
     )
 
 

@@ -26,7 +26,7 @@ from aiohttp.test_utils import TestServer
 
 from client.caller import Caller
 from evals.replay import virtual_time
-from evals.replay.replay import Options, replay
+from evals.replay.recorded_call import Options, replay
 from knowledge.loading.document import load
 from pipeline.choice import choose
 from pipeline.engines import Engines

@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.stt``. Three recognisers hear the project's recordings in turns, so
 that they share whatever else the machine is doing:
 
-* ``viva``: :class:`processors.stt.whisper_engine.WhisperEngine` with the document's names,
+* ``viva``: :class:`processors.stt.whisper.engine.WhisperEngine` with the document's names,
 * ``full window``: the same decoding in Whisper's own 30 s window,
 * ``faster-whisper``: the library's ``transcribe`` as its README has it, beam 5.
 
@@ -32,9 +32,9 @@ from pipecat.tests.utils import SleepFrame, run_test
 from benchmarks.recordings import SAMPLE_RATE, Recording, load, word_error_rate
 from knowledge.loading.document import load as load_document
 from models.catalogue import whisper_files
-from processors.stt.whisper import WhisperSTT
-from processors.stt.whisper_engine import WhisperEngine
-from processors.stt.whisper_model import MAX_SECS, WhisperModel
+from processors.stt.whisper.engine import WhisperEngine
+from processors.stt.whisper.model import MAX_SECS, WhisperModel
+from processors.stt.whisper.service import WhisperSTT
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from knowledge.words import Token, token_keys, spaced, stem, tokens
+from knowledge.words import Token, spaced, stem, token_keys, tokens
 
 ClaimKind = Literal["number", "decade", "century", "month", "name"]
 

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from ledger.log.listing import Column, Row, format_dollars, format_minute, print_csv, print_json, print_table
+from ledger.log.listing import (
+    Column,
+    Row,
+    format_dollars,
+    format_minute,
+    print_csv,
+    print_json,
+    print_table,
+)
 from settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -69,7 +77,9 @@ def calls(
     from ledger.log import query
 
     with _ledger() as database:
-        rows = query.list_calls(database, since=parse_time(since), until=parse_time(until), caller=caller)
+        rows = query.list_calls(
+            database, since=parse_time(since), until=parse_time(until), caller=caller
+        )
     columns = [
         Column("began (UTC)", lambda call: format_minute(call["started_at"])),
         Column("call", lambda call: call["id"]),
@@ -147,7 +157,9 @@ def spend(
     from ledger.log import query
 
     with _ledger() as database:
-        rows = query.daily_spend(database, since=parse_time(since), until=parse_time(until), caller=caller)
+        rows = query.daily_spend(
+            database, since=parse_time(since), until=parse_time(until), caller=caller
+        )
     if len(rows) > 1 and not (as_json or as_csv):
         summed = [name for name in query.SPEND_COLUMNS if name != "day"]
         whole = {name: sum(row[name] for row in rows) for name in summed}

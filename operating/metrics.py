@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from conversation.records import MICROS, CallRecord, TurnRecord
-from operating.stage import OTHER, stage_name, failed_vendor, error_counts, vendor_name
+from operating.stage import OTHER, error_counts, failed_vendor, stage_name, vendor_name
 from pipeline.call import REASONS
 from processors.brain.prompt import REASONS as ESCALATIONS
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from conversation.records import CallRecord, StageCost, TurnRecord
-from operating.stage import stage_name, error_counts, vendor_name
+from operating.stage import error_counts, stage_name, vendor_name
 
 OPERATIONS = {"stt": "speech_to_text", "brain": "chat", "tts": "text_to_speech"}
 """The conventions' names for the stages' operations."""

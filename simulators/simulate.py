@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 
 from knowledge.loading.document import Document
 from processors.brain.extractive import ExtractiveBrain
-from processors.stt.whisper_engine import WhisperEngine
-from processors.tts.hibari_engine import HibariEngine
+from processors.stt.whisper.engine import WhisperEngine
+from processors.tts.hibari.engine import HibariEngine
 from simulators import deepgram as deepgram_api
 from simulators.anthropic import AnthropicSimulator
 from simulators.deepgram import DeepgramSimulator, Utterance

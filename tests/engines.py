@@ -15,8 +15,8 @@ from pipeline.vendors import VENDORS, Context
 from pipeline.vendors.silero import EmbeddedVad
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.speculation import Speculation
-from processors.stt.whisper_engine import WhisperEngine
-from processors.tts.hibari_engine import HibariEngine
+from processors.stt.whisper.engine import WhisperEngine
+from processors.tts.hibari.engine import HibariEngine
 from processors.vad.silero import SileroEngine
 from processors.vad.smart_turn import SmartTurnEngine
 from settings import Settings

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from processors.stt.whisper_engine import Transcript, WhisperEngine
+from processors.stt.whisper.engine import Transcript, WhisperEngine
 
 
 class Remembering:

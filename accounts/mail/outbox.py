@@ -11,7 +11,7 @@ from loguru import logger
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from accounts.mail.letter import Letter, MailError
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.queue import MAX_ATTEMPTS, MailQueue
 from ledger.store.database import Database
 from ledger.store.tables import OutboxMail

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from accounts.mail.letter import Letter, MailError, mailbox
-from accounts.mail.mail import SEND_TIMEOUT_SECS
+from accounts.mail.mailer import SEND_TIMEOUT_SECS
 from ledger.store.database import Database
 from ledger.store.tables import OutboxMail
 

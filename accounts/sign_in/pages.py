@@ -10,6 +10,7 @@ from accounts import secret
 from accounts.access import normalize_address
 from accounts.network import client_network, from_loopback, is_https, is_loopback_host
 from accounts.sign_in import cookies, forms, limits
+from accounts.sign_in.authenticator import Authenticator, TooManyLinksError
 from accounts.sign_in.cookies import BROWSER, SESSION
 from accounts.sign_in.forms import ForgedFormError
 from accounts.sign_in.link_mail import LinkMail
@@ -22,7 +23,6 @@ from accounts.sign_in.refusals import (
     TOO_MANY,
     Refusal,
 )
-from accounts.sign_in.sign_in import Authenticator, TooManyLinksError
 from accounts.templating import render
 from conversation.records import Caller
 from settings import Settings

@@ -88,7 +88,7 @@ def replay(
     was replayed, 1 if some could not be, 2 if none was begun.
     """
     from evals.replay.batch import Batch
-    from evals.replay.replay import Options, ReplayError
+    from evals.replay.recorded_call import Options, ReplayError
 
     vendors = {"vad": vad, "stt": stt, "brain": brain, "tts": tts}
     try:
@@ -180,7 +180,7 @@ def _short(value: Any) -> str:
 
 
 def _overrides(pairs: Iterable[str]) -> dict[str, str]:
-    from evals.replay.replay import ReplayError
+    from evals.replay.recorded_call import ReplayError
 
     found: dict[str, str] = {}
     for pair in pairs:

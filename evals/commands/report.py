@@ -78,7 +78,7 @@ def written(
         scores: Of two runs, where they are at hand.
         truth: What two runs are scored by, where they are not.
     """
-    from evals.report.report import write
+    from evals.report.report_file import write
     from evals.report.run import ReportError
 
     terminal = Console(stderr=True, highlight=False)

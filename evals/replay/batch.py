@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from evals.replay.replay import Options, ReplayError, part_of
+from evals.replay.recorded_call import Options, ReplayError, part_of
 from evals.scoring.calls import RUN_FILE
 from version import viva_version
 

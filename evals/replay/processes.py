@@ -10,7 +10,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from evals.replay.batch import ATTEMPTS, Job, Outcome
-from evals.replay.replay import Options, ReplayError, replay
+from evals.replay.recorded_call import Options, ReplayError, replay
 from recording.recording import RecordingError
 from settings import SettingsError
 

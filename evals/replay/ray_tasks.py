@@ -7,7 +7,7 @@ from typing import Any
 
 from evals.replay.batch import ATTEMPTS, Job, Outcome
 from evals.replay.processes import attempt
-from evals.replay.replay import Options, ReplayError, part_of
+from evals.replay.recorded_call import Options, ReplayError, part_of
 
 LOCAL = "local"
 

@@ -131,7 +131,7 @@ class _Topic(_Strict):
 
 
 class FrontMatter(BaseModel):
-    """The fields that Viva reads. :func:`parse_front_matter` rejects misspelt ones and ignores others."""
+    """The fields that Viva reads. Misspelt ones are rejected, others are ignored."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 

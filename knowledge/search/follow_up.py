@@ -38,7 +38,9 @@ class Before:
     sections: tuple[str, ...]
 
 
-def rank_follow_up(index: Index, query: Query, before: Before, told: Sequence[str]) -> tuple[Hit, ...]:
+def rank_follow_up(
+    index: Index, query: Query, before: Before, told: Sequence[str]
+) -> tuple[Hit, ...]:
     """Rank all passages for a question that depends on the previous turn, best first.
 
     Parameters:
@@ -56,7 +58,9 @@ def rank_follow_up(index: Index, query: Query, before: Before, told: Sequence[st
     asked = index.parse_query(before.question)
     if "more" in query.wants:
         new = index.content(query.text)
-        scores = index.scores(index.parse_query(f"{before.question} {query.text}") if new else asked)
+        scores = index.scores(
+            index.parse_query(f"{before.question} {query.text}") if new else asked
+        )
         return index.ranked(scores + _NEAR * near - _told(index, told, said))
     together = _together(query, asked, index.parse_query(f"{before.question} {query.text}"))
     holds = np.array([_holds(passage, query) for passage in index.passages], dtype=bool)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Set
 
 from rapidfuzz.distance import JaroWinkler
 
-from knowledge.words import STOPWORDS, Token, normalize, token_keys, stem, tokens
+from knowledge.words import STOPWORDS, Token, normalize, stem, token_keys, tokens
 
 _SURELY_MISHEARD, _PERHAPS_MISHEARD = 0.93, 0.84  # Jaro-Winkler similarity
 _SHORTEST = 4  # letters: shorter words are too similar to each other

@@ -66,7 +66,9 @@ def passages(document: Document) -> Iterator[Passage]:
                     section=section,
                     years=years(full),
                     months=months(full),
-                    names=frozenset(claim.value for claim in extract_claims(full) if claim.kind == "name"),
+                    names=frozenset(
+                        claim.value for claim in extract_claims(full) if claim.kind == "name"
+                    ),
                     numbers=mentioned(full),
                     path=path,
                     says=word_forms(f"{full} {path}"),

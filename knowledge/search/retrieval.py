@@ -32,9 +32,9 @@ from knowledge.words import (
     Token,
     content_stems,
     normalize,
-    token_keys,
     spaced,
     stem,
+    token_keys,
     tokens,
 )
 

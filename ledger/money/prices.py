@@ -11,7 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 
 from conversation.records import Used
-from ledger.money.price_table import PriceError, Table, Ttl, specificity, unit_prices, parse_prices, published_prices
+from ledger.money.price_table import (
+    PriceError,
+    Table,
+    Ttl,
+    parse_prices,
+    published_prices,
+    specificity,
+    unit_prices,
+)
 from pipeline.choice import Choice
 from pipeline.vendor import PricedBy
 from pipeline.vendors import Price, Stage, Vendor
@@ -73,7 +81,9 @@ class Prices:
         return cls(published_prices(), own=own, cache_ttl=cache_ttl, clock=clock)
 
     @classmethod
-    def for_settings(cls, settings: Settings, *, clock: Callable[[], float] | None = None) -> "Prices":
+    def for_settings(
+        cls, settings: Settings, *, clock: Callable[[], float] | None = None
+    ) -> "Prices":
         """The prices for a server's settings; ``DATA_DIR/prices.toml`` wins if it exists.
 
         Raises:
@@ -98,7 +108,9 @@ class Prices:
         """The price that applies on a day, today by default; ``None`` if there is none."""
         day = day or self.today
         for table in self._tables:
-            fitting = [one for one in table.get(vendor, ()) if specificity(one, model) and one.since <= day]
+            fitting = [
+                one for one in table.get(vendor, ()) if specificity(one, model) and one.since <= day
+            ]
             if fitting:
                 return max(fitting, key=lambda one: (specificity(one, model), one.since))
         return None

@@ -28,7 +28,7 @@ from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
 from processors.brain.prompt import tools
 from processors.brain.tools import MAX_RESULT_CHARS, MAX_TOOL_CALLS, FunctionTool, registered
-from processors.tts.elevenlabs_messages import WHOLE_ANSWER_ATTEMPTS
+from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS
 from settings import Settings
 
 TURN_SECS = 5.0

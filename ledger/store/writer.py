@@ -13,7 +13,7 @@ from loguru import logger
 from conversation.records import CallRecord, TurnRecord
 from ledger.store.database import Database
 from ledger.store.entry import Entry
-from ledger.store.posting import is_fault_of_a_record, write_entries, describe_error
+from ledger.store.posting import describe_error, is_fault_of_a_record, write_entries
 from ledger.store.spool import Spool
 
 MOST_QUEUED = 1_000
@@ -269,10 +269,14 @@ class LedgerWriter:
         return set().union(*(self._write([entry]) for entry in entries))
 
     def _refuse(self, entry: Entry, error: Exception) -> None:
-        logger.error("the database rejects {}, which is set aside: {}", entry, describe_error(error))
+        logger.error(
+            "the database rejects {}, which is set aside: {}", entry, describe_error(error)
+        )
         try:
             self._spool.reject(entry, str(error))
             self.refused += 1
         except OSError as trouble:
-            logger.error("{} is lost: it could not be set aside: {}", entry, describe_error(trouble))
+            logger.error(
+                "{} is lost: it could not be set aside: {}", entry, describe_error(trouble)
+            )
             self.lost += 1

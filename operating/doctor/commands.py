@@ -127,7 +127,9 @@ async def run_checks(
     if document is None:
         document = configuration.bundled()
     cores = machine.usable_cores()
-    return findings + await models.check_and_measure(settings, document, choices, cores=cores, tell=tell)
+    return findings + await models.check_and_measure(
+        settings, document, choices, cores=cores, tell=tell
+    )
 
 
 def exit_status(findings: Sequence[Finding]) -> int:

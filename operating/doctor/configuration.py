@@ -39,7 +39,7 @@ _STAGE_NAMES: Mapping[Stage, str] = {
 
 
 class Mail(Protocol):
-    """The part of :class:`accounts.mail.mail.Mail` that the doctor needs."""
+    """The part of :class:`accounts.mail.mailer.Mail` that the doctor needs."""
 
     delivers: bool
 
@@ -265,7 +265,9 @@ def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices,
     return table, [Finding("money", "prices", "ok", detail)]
 
 
-def check_combination(settings: Settings, checks: Sequence[Callable[[Settings], object]]) -> list[Finding]:
+def check_combination(
+    settings: Settings, checks: Sequence[Callable[[Settings], object]]
+) -> list[Finding]:
     """Whether the settings go together.
 
     Args:

@@ -270,7 +270,7 @@ class _Measuring:
 
 def _as_heard(pcm: bytes) -> Samples:
     """The voice's output (16-bit, at its own rate) as engines receive callers' audio."""
-    from processors.tts.hibari_engine import SAMPLE_RATE
+    from processors.tts.hibari.engine import SAMPLE_RATE
 
     samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32_768.0
     return np.asarray(soxr.resample(samples, SAMPLE_RATE, INPUT_RATE), np.float32)

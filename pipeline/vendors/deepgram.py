@@ -22,7 +22,7 @@ class DeepgramSettings(VendorSettings):
 
 def load(context: Context, _: Progress) -> Any:
     """The client that all calls share."""
-    from processors.stt.deepgram_line import connect_to
+    from processors.stt.deepgram.connection import connect_to
 
     own = context.settings.of(DeepgramSettings)
     return connect_to(api_key=secret(own.deepgram_api_key), base_url=own.deepgram_base_url)
@@ -30,7 +30,7 @@ def load(context: Context, _: Progress) -> Any:
 
 def build(client: Any, context: Context) -> Any:
     """One call's recogniser, told the document's names."""
-    from processors.stt.deepgram import DeepgramSTT
+    from processors.stt.deepgram.service import DeepgramSTT
 
     own = context.settings.of(DeepgramSettings)
     return DeepgramSTT(

@@ -34,7 +34,7 @@ def load(context: Context, _: Progress) -> Any:
     own = context.settings.of(ElevenLabsSettings)
     if own.tts_mode == "stream":
         return None
-    from processors.tts.elevenlabs_whole import client
+    from processors.tts.elevenlabs.whole import client
 
     return client(api_key=secret(own.elevenlabs_api_key), base_url=own.elevenlabs_base_url or URL)
 
@@ -43,12 +43,12 @@ def build(client: Any, context: Context) -> Any:
     """One call's voice."""
     own = context.settings.of(ElevenLabsSettings)
     if client is not None:
-        from processors.tts.elevenlabs_whole import ElevenLabsWholeTTS
+        from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS
 
         return ElevenLabsWholeTTS(
             client=client, voice_id=own.elevenlabs_voice_id, model=own.elevenlabs_model
         )
-    from processors.tts.elevenlabs import ElevenLabsTTS
+    from processors.tts.elevenlabs.service import ElevenLabsTTS
 
     return ElevenLabsTTS(
         api_key=secret(own.elevenlabs_api_key),

@@ -17,7 +17,7 @@ class HibariSettings(VendorSettings):
 
 def load(context: Context, progress: Progress) -> Any:
     """The voice, with its threads; the greeting is already spoken."""
-    from processors.tts.hibari_engine import HibariEngine, UnspeakableTextError
+    from processors.tts.hibari.engine import HibariEngine, UnspeakableTextError
 
     progress("voice", 0.0)
     persona = context.document.persona
@@ -33,7 +33,7 @@ def load(context: Context, progress: Progress) -> Any:
 
 def build(engine: Any, context: Context) -> Any:
     """One call's voice."""
-    from processors.tts.hibari import HibariTTS
+    from processors.tts.hibari.service import HibariTTS
 
     return HibariTTS(engine=engine, pronunciations=context.document.persona.pronunciations)
 

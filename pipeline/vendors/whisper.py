@@ -15,7 +15,7 @@ class WhisperSettings(VendorSettings):
 
 def load(context: Context, progress: Progress) -> Any:
     """The model, with its threads."""
-    from processors.stt.whisper_engine import WhisperEngine
+    from processors.stt.whisper.engine import WhisperEngine
 
     workers = context.settings.of(WhisperSettings).whisper_workers
     return WhisperEngine.load(workers=workers, progress=progress)
@@ -23,7 +23,7 @@ def load(context: Context, progress: Progress) -> Any:
 
 def build(engine: Any, context: Context) -> Any:
     """One call's recogniser, told the document's names."""
-    from processors.stt.whisper import WhisperSTT
+    from processors.stt.whisper.service import WhisperSTT
 
     return WhisperSTT(engine=engine, hotwords=context.document.proper_nouns())
 

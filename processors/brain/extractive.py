@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from conversation.frames import Confidence, Exchange
 from knowledge.check.sensitive import topic_of
 from knowledge.loading.document import Document, SensitiveTopic
-from knowledge.search.follow_up import Before, rank_adjacent, rank_follow_up, heard_passages
+from knowledge.search.follow_up import Before, heard_passages, rank_adjacent, rank_follow_up
 from knowledge.search.passage import Passage
 from knowledge.search.query import Query
 from knowledge.search.retrieval import Hit, Index

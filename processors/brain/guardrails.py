@@ -187,7 +187,9 @@ class Guardrails:
     def check_message(self, sentence: str) -> None:
         """Let one sentence of an escalation pass: it may state nothing of its own."""
         self._check_sensitive(sentence, "the message")
-        self._check_support(sentence, unsupported_claims(sentence, (), f"{self._question} {self._free}"))
+        self._check_support(
+            sentence, unsupported_claims(sentence, (), f"{self._question} {self._free}")
+        )
 
     def _check_small_talk(self, sentence: str) -> None:
         named = unsupported_claims(sentence, (), self._free)

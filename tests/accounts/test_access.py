@@ -9,8 +9,8 @@ from sqlmodel import Session as Db
 from accounts import access
 from accounts.access import OPERATOR, Access, normalize_address, normalize_pattern
 from accounts.sign_in import links, sessions
+from accounts.sign_in.authenticator import REMEMBER_SECS
 from accounts.sign_in.limits import ADDRESS_LINKS
-from accounts.sign_in.sign_in import REMEMBER_SECS
 from ledger.store.database import Database
 from settings import Settings, SettingsError
 from tests.accounts.house import ADA, ADMIN, GRACE, START, STRANGER, House, OpenHouse

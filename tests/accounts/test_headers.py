@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.headers import HSTS_SECS
-from accounts.sign_in.sign_in import REMEMBER_SECS
+from accounts.sign_in.authenticator import REMEMBER_SECS
 from tests.accounts.house import ADA, Answer, OpenHouse
 
 TLS = {"X-Forwarded-Proto": "https", "Host": "viva.example.com"}

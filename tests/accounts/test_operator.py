@@ -10,8 +10,8 @@ import pytest
 from accounts import operator_key
 from accounts.access import OPERATOR
 from accounts.accounts import check_settings
+from accounts.sign_in.authenticator import REMEMBER_SECS
 from accounts.sign_in.links import LINK_SECS
-from accounts.sign_in.sign_in import REMEMBER_SECS
 from settings import Settings, SettingsError
 from tests.accounts.house import ADA, ADMIN, STRANGER, Browser, House, OpenHouse
 

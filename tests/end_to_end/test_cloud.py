@@ -176,7 +176,11 @@ async def test_what_a_call_used_and_cost_is_in_the_ledger_to_the_micro_dollar(
         heard = await call(listening, "where-studied.wav", "first-compiler.wav")
     url = database_url if database else f"sqlite:///{tmp_path / 'viva.db'}"
     ledger = Database.from_url(url)
-    turns, (one,), (day,) = query.list_turns(ledger), query.list_calls(ledger), query.daily_spend(ledger)
+    turns, (one,), (day,) = (
+        query.list_turns(ledger),
+        query.list_calls(ledger),
+        query.daily_spend(ledger),
+    )
     assert [turn["decision"] for turn in turns] == ["respond", "respond"]
     for turn, told in zip(turns, heard.turns, strict=True):
         assert turn["stt_model"] == "nova-3"

@@ -27,7 +27,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from accounts.accounts import check_settings
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from ledger.money.prices import Prices
 from ledger.store import migrations
 from ledger.store.database import Database
@@ -558,7 +558,9 @@ def a_turn(**cpu: float) -> Turn:
 
 
 def test_calls_are_reckoned_from_the_processor_time_of_a_turn() -> None:
-    one, many = models.estimate_calls(settings_of(), a_turn(whisper=0.9, hibari=0.5, silero=0.1), cores=2)
+    one, many = models.estimate_calls(
+        settings_of(), a_turn(whisper=0.9, hibari=0.5, silero=0.1), cores=2
+    )
     # 15 % for the models and 1 % for carrying the call: 2 cores at 70 % are for 8.
     assert (one.state, "16 % of a core" in one.detail) == ("ok", True)
     assert many.detail.startswith("about 8 at once, estimated")

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from evals.replay import virtual_time
 from pipeline.engines import Engines
-from processors.tts.hibari_engine import HibariEngine
+from processors.tts.hibari.engine import HibariEngine
 from tests.conftest import ServerFactory, in_virtual_time
 from tests.operating.test_draining import Scene, scene
 

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from accounts.mail.letter import mailbox
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.mail.smtp import Smtp
 from ledger.store.database import Database

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from accounts.mail.letter import Letter, MailError, mailbox
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.resend import Resend
 from accounts.mail.smtp import Smtp
 from settings import Settings, SettingsError
@@ -147,7 +147,9 @@ def test_a_key_chooses_resend_an_address_the_mail_server_and_nothing_the_folder(
     tmp_path: Path,
 ) -> None:
     server = "smtp://viva:s%40fe@mail.example.com"
-    assert Mailer.from_settings(settings(resend_api_key="re_key", smtp_url=server)).where == "Resend"
+    assert (
+        Mailer.from_settings(settings(resend_api_key="re_key", smtp_url=server)).where == "Resend"
+    )
     assert Mailer.from_settings(settings(smtp_url=server)).where == "mail.example.com:587"
     smtps = Mailer.from_settings(settings(smtp_url="smtps://mail.example.com"))
     assert (smtps.where, smtps.delivers) == ("mail.example.com:465", True)

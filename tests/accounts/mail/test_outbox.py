@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from accounts.mail.letter import Letter, MailError, mailbox
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.mail.queue import (
     CLAIM_SECS,
@@ -134,7 +134,9 @@ async def test_letters_put_together_are_put_all_or_none(database: Database, cloc
     with pytest.raises(ValueError, match="'nobody' is not an address"):
         await outbox.enqueue_all([good, Letter("k:2", "nobody", "s", "t")], call="c-1")
     assert rows(database) == []
-    assert await outbox.enqueue_all([good, Letter("k:2", "a@example.com", "s", "t")], call="c-1") == 2
+    assert (
+        await outbox.enqueue_all([good, Letter("k:2", "a@example.com", "s", "t")], call="c-1") == 2
+    )
     assert [row.call for row in rows(database)] == ["c-1", "c-1"]
 
 
@@ -323,7 +325,7 @@ async def test_a_database_that_fails_delays_letters_and_sends_none_twice(
 
     class BreaksIt(Post):
         async def deliver(self, letter: Letter, sender: object) -> None:
-            await super().carry(letter, sender)
+            await super().deliver(letter, sender)
             broken.set()
 
     post = BreaksIt()

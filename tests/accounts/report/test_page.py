@@ -85,8 +85,13 @@ def turns() -> list[Turn]:
 
 
 def report(*, admin: bool = False, **more: Any) -> Report:
-    return render_report(a_call(**more), turns(), public_url="https://viva.example.com/", admin=admin,
-                 sections=TITLES)  # fmt: skip
+    return render_report(
+        a_call(**more),
+        turns(),
+        public_url="https://viva.example.com/",
+        admin=admin,
+        sections=TITLES,
+    )
 
 
 class Page(HTMLParser):
@@ -258,7 +263,9 @@ def test_admins_can_write_to_the_caller() -> None:
     told = render_report(a_call(caller=sly), turns(), admin=True)
     (link,) = [attributes["href"] for tag, attributes in Page(told.html).elements if tag == "a"]
     assert link == "mailto:a%3Fbcc%3Db%2526@example.com"
-    assert "somebody who did not sign in" in render_report(a_call(caller=""), turns(), admin=True).text
+    assert (
+        "somebody who did not sign in" in render_report(a_call(caller=""), turns(), admin=True).text
+    )
 
 
 @pytest.mark.parametrize("why", sorted(set(REASONS) - NOT_BEGUN))
@@ -282,7 +289,10 @@ def test_when_and_how_long_are_told() -> None:
 
 def test_a_call_without_a_word_can_be_told() -> None:
     nothing = a_turn(0, "", "", errors=["Deepgram cannot be reached"], cost=0)
-    for told in (render_report(a_call(), [], admin=True), render_report(a_call(), [nothing], admin=True)):
+    for told in (
+        render_report(a_call(), [], admin=True),
+        render_report(a_call(), [nothing], admin=True),
+    ):
         assert told.subject == "Call from ada@example.com: nothing was said"
         assert "Nothing." in told.text
     assert "Outside the turns: Deepgram cannot be reached" in told.text
@@ -369,7 +379,9 @@ def test_a_report_can_be_made_of_any_words(text: str, admin: bool) -> None:
 def test_the_text_is_at_most_72_columns_wide() -> None:
     long = a_turn(9, "w" * 300 + " and so on" * 40, "long-winded " * 60, sections=["s" * 90])
     for admin in (False, True):
-        told = render_report(a_call(), [*turns(), long], public_url="https://viva.example.com", admin=admin)
+        told = render_report(
+            a_call(), [*turns(), long], public_url="https://viva.example.com", admin=admin
+        )
         lines = [line for line in told.text.splitlines() if not line.startswith("https://")]
         assert max(map(len, lines)) == COLUMNS
         assert told.text == told.text.rstrip() + "\n"

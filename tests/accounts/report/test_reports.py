@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from accounts.access import OPERATOR
 from accounts.mail.letter import mailbox
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report import page
 from accounts.report.reports import DYING_SECS, KEEP_SECS, SWEEP_BACK_SECS, WRITTEN_SECS, Reports

@@ -6,8 +6,8 @@ import pytest
 from sqlmodel import func, select
 
 from accounts.access import Access
+from accounts.sign_in.authenticator import Authenticator
 from accounts.sign_in.limits import ADDRESS_LINKS, DAY, HOUR, LIMITS, QUARTER
-from accounts.sign_in.sign_in import Authenticator
 from ledger.store.database import Database
 from ledger.store.tables import SignInToken
 from settings import Settings

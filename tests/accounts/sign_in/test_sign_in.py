@@ -10,10 +10,10 @@ import pytest
 from sqlmodel import select
 
 from accounts import secret
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
+from accounts.sign_in.authenticator import REMEMBER_SECS
 from accounts.sign_in.links import LINK_SECS
-from accounts.sign_in.sign_in import REMEMBER_SECS
 from ledger.store.database import Database
 from ledger.store.tables import Session, SignInToken, User
 from settings import Settings

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from accounts.mail.mail import Mailer
+from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.sign_in.limits import HOUR
 from ledger.store.database import Database

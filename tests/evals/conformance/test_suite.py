@@ -51,8 +51,8 @@ from pipeline.vendors import Context, Stage, Vendor
 from pipeline.vendors.deepgram import DeepgramSettings
 from processors.brain.contract import ArgumentsDelta, BrainError, Question, ToolStart
 from processors.brain.guardrails import Guardrails
-from processors.stt.whisper import WhisperSTT
-from processors.tts.hibari import HibariTTS
+from processors.stt.whisper.service import WhisperSTT
+from processors.tts.hibari.service import HibariTTS
 from settings import Settings
 from simulators.deepgram_ear import Transcriber
 from simulators.simulate import KEY, Simulators

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from cli import app
 from evals.replay.batch import Batch, Outcome
 from evals.replay.processes import Processes
-from evals.replay.replay import Options, ReplayError, replay
+from evals.replay.recorded_call import Options, ReplayError, replay
 from recording.recording import Recording
 from recording.rewriting import rewrite
 

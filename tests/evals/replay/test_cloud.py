@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from client.caller import Caller
 from client.wav import read_wav, speech_end_secs
 from evals.replay import virtual_time
-from evals.replay.replay import Options, replay
+from evals.replay.recorded_call import Options, replay
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from processors.brain.speculation import Speculation

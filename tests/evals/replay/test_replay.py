@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evals.replay.replay import Options, ReplayError, replay
+from evals.replay.recorded_call import Options, ReplayError, replay
 from evals.replay.utterances import RecordedCaller, RecordedVoice
 from pipeline import vendors
 from pipeline.vendors import Vendor

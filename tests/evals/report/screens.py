@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.async_api import Browser, Page, async_playwright
 
-from evals.report import report
+from evals.report import report_file
 from tests.end_to_end.running import CHROMIUM, FLAGS
 from tests.end_to_end.screens import COLOURS, SCREENS, SIZES
 
@@ -36,8 +36,8 @@ PAIR: tuple[Shot, ...] = (
 async def main(run: Path, other: Path) -> None:
     """Take every picture anew."""
     with tempfile.TemporaryDirectory() as folder:
-        report.write([run], one := Path(folder) / "report.html")
-        report.write([run, other], two := Path(folder) / "pair.html", truth=run / "truth.toml")
+        report_file.write([run], one := Path(folder) / "report.html")
+        report_file.write([run, other], two := Path(folder) / "pair.html", truth=run / "truth.toml")
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             for file, shots in ((one, REPORT), (two, PAIR)):

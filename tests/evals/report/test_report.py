@@ -16,7 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli import app
-from evals.report import report
+from evals.report import report_file
 from evals.report.run import ReportError
 from evals.scoring.calls import Run
 from evals.scoring.score import score
@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(run: Path) -> str:
-    report.write([run], out := run / "report.html")
+    report_file.write([run], out := run / "report.html")
     return out.read_text("utf-8")
 
 
@@ -120,7 +120,7 @@ def test_what_was_not_heard_is_struck_out(page: str) -> None:
 
 
 def test_the_same_run_makes_the_same_page(run: Path, page: str, tmp_path: Path) -> None:
-    report.write([run], tmp_path / "again.html")
+    report_file.write([run], tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text("utf-8") == page
 
 
@@ -132,7 +132,7 @@ def test_the_sound_of_a_turn_is_in_the_page(page: str) -> None:
 
 def test_what_does_not_fit_is_left_out_the_least_telling_first(run: Path, tmp_path: Path) -> None:
     # Half a megabyte is room for one turn: that which stopped too late.
-    report.write([run], out := tmp_path / "small.html", audio_mb=0.3)
+    report_file.write([run], out := tmp_path / "small.html", audio_mb=0.3)
     small = out.read_text("utf-8")
     assert len(re.findall("data:audio", small)) == 1
     assert "data:audio" in _section(small, "c1-t2") or "data:audio" in _section(small, "c1-t1")
@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_left_out_the_least_telling_first(run: Path, tmp_pa
 
 
 def test_without_room_there_is_no_sound_at_all(run: Path, tmp_path: Path) -> None:
-    report.write([run], out := tmp_path / "silent.html", audio_mb=0)
+    report_file.write([run], out := tmp_path / "silent.html", audio_mb=0)
     assert "<audio" not in out.read_text("utf-8")
 
 
@@ -151,7 +151,7 @@ def test_a_damaged_recording_is_told_and_the_others_are_shown(tmp_path: Path) ->
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    report.write([run], out := tmp_path / "report.html")
+    report_file.write([run], out := tmp_path / "report.html")
     told = _words(out.read_text("utf-8"))
     assert "cough.mcap is damaged" in told
     assert "Where did she study mathematics?" in told
@@ -160,13 +160,13 @@ def test_a_damaged_recording_is_told_and_the_others_are_shown(tmp_path: Path) ->
 def test_a_recording_that_is_gone_is_told(tmp_path: Path) -> None:
     run = made.run(tmp_path / "run")
     (run / "cough.mcap").unlink()
-    report.write([run], out := tmp_path / "report.html")
+    report_file.write([run], out := tmp_path / "report.html")
     assert "cough.mcap cannot be read" in _words(out.read_text("utf-8"))
 
 
 def test_a_recording_without_the_agents_voice_says_so(tmp_path: Path) -> None:
     run = made.run(tmp_path / "run", {"redacted": (made.STUDIED,)}, voice=False)
-    report.write([run], out := tmp_path / "report.html")
+    report_file.write([run], out := tmp_path / "report.html")
     page = out.read_text("utf-8")
     assert "The agent's voice is not in this recording" in _words(page)
     assert "She studied at Vassar" in page
@@ -187,7 +187,7 @@ def test_a_replay_says_what_it_was_run_with_and_what_it_lacked(tmp_path: Path) -
         ],
     }
     (run / "run.json").write_text(json.dumps(noted))
-    report.write([run], out := tmp_path / "report.html")
+    report_file.write([run], out := tmp_path / "report.html")
     told = _words(out.read_text("utf-8"))
     assert "brain extractive" in told
     assert "BARGE_IN x" in told
@@ -202,7 +202,7 @@ def test_a_call_without_truth_shows_what_was_recognised(tmp_path: Path) -> None:
     scores = json.loads((run / "scores.json").read_text())
     scores["calls"][0]["utterances"] = []
     (run / "scores.json").write_text(json.dumps(scores))
-    report.write([run], out := tmp_path / "report.html")
+    report_file.write([run], out := tmp_path / "report.html")
     assert re.search(r'class="said caller question"[^>]*>Where did she', out.read_text("utf-8"))
 
 
@@ -210,7 +210,7 @@ def test_without_truth_no_target_is_met_or_missed(tmp_path: Path) -> None:
     run = made.run(tmp_path / "run", {"one": (made.STUDIED,)})
     (run / "truth.toml").write_text("")
     score(Run.read(run), Truth.load(run / "truth.toml")).write(run / "scores.json")
-    report.write([run], out := tmp_path / "report.html")
+    report_file.write([run], out := tmp_path / "report.html")
     page = out.read_text("utf-8")
     told = _words(page)
     assert "Nothing here can be held against a target" in told
@@ -223,7 +223,7 @@ def test_more_calls_than_a_page_holds_are_in_its_table(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evals.report.page.MOST_CALLS", 1)
-    report.write([run], out := tmp_path / "report.html")
+    report_file.write([run], out := tmp_path / "report.html")
     page = out.read_text("utf-8")
     assert page.count('class="call"') == 1
     assert "2 calls of 3 are in the table only" in _words(page)
@@ -247,7 +247,7 @@ def test_a_folder_that_was_not_scored_is_refused(
     if scores is not None:
         (tmp_path / "scores.json").write_text(scores)
     with pytest.raises(ReportError, match=re.escape(why)):
-        report.write([tmp_path], tmp_path / "report.html")
+        report_file.write([tmp_path], tmp_path / "report.html")
 
 
 def test_a_file_that_cannot_be_written_is_told_and_the_old_one_kept(
@@ -255,15 +255,15 @@ def test_a_file_that_cannot_be_written_is_told_and_the_old_one_kept(
 ) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(ReportError, match="cannot be written"):
-        report.write([run], tmp_path / "report.html")
+        report_file.write([run], tmp_path / "report.html")
     assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_report_is_of_one_run_or_two(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="3 runs"):
-        report.write([run] * 3, tmp_path / "report.html")
+        report_file.write([run] * 3, tmp_path / "report.html")
     with pytest.raises(ReportError, match="--audio-mb is -1"):
-        report.write([run], tmp_path / "report.html", audio_mb=-1)
+        report_file.write([run], tmp_path / "report.html", audio_mb=-1)
 
 
 def test_the_command_writes_into_the_run_and_refuses_what_was_not_scored(
@@ -297,7 +297,7 @@ def pair(run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     }
     folder = tmp_path_factory.mktemp("runs") / "other"
     other = made.run(folder, calls, wait=0.8)
-    report.write([run, other], out := folder / "pair.html")
+    report_file.write([run, other], out := folder / "pair.html")
     return out.read_text("utf-8")
 
 
@@ -349,7 +349,7 @@ def test_links_of_a_comparison_lead_somewhere(pair: str) -> None:
 
 
 def test_a_run_held_against_itself_has_not_changed(run: Path, tmp_path: Path) -> None:
-    report.write([run, run], out := tmp_path / "same.html")
+    report_file.write([run, run], out := tmp_path / "same.html")
     page = out.read_text("utf-8")
     assert "6 turns of 3 calls are in both; none changed." in _words(page)
     assert 'class="duel"' not in page
@@ -361,7 +361,7 @@ def test_a_turn_that_only_one_run_has_stands_beside_what_happened_then(
 ) -> None:
     shorter = {**made.CALLS, "three-questions": (made.STUDIED, made.COMPILER)}
     other = made.run(tmp_path / "shorter", shorter)
-    report.write([run, other], out := tmp_path / "pair.html")
+    report_file.write([run, other], out := tmp_path / "pair.html")
     page = out.read_text("utf-8")
     duel = _section(page, "d-three-questions-a3")
     assert "There is no such turn in this run; this is what happened then." in _words(duel)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, async_playwright
 
-from evals.report import report
+from evals.report import report_file
 from tests.end_to_end.running import CHROMIUM, FLAGS
 from tests.evals.report import made
 
@@ -22,7 +22,7 @@ CALL = {"barge-in": made.CALLS["barge-in"]}
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = made.run(tmp_path_factory.mktemp("runs") / "today", CALL)
-    report.write([run], out := run / "report.html")
+    report_file.write([run], out := run / "report.html")
     return out
 
 

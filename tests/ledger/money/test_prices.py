@@ -186,7 +186,9 @@ def test_the_closest_model_counts_and_then_the_latest_day(tmp_path: Path) -> Non
 
 def test_a_server_takes_the_table_in_its_data_directory(tmp_path: Path) -> None:
     (tmp_path / "prices.toml").write_text(FRACTIONS)
-    of = Prices.for_settings(settings(data_dir=tmp_path, claude_cache_ttl="1h"), clock=on("2026-11-24"))
+    of = Prices.for_settings(
+        settings(data_dir=tmp_path, claude_cache_ttl="1h"), clock=on("2026-11-24")
+    )
     assert of.cost("openai", "llama", Used(characters=4)) == 2
     assert of.cost("claude", "claude-haiku-4-5", Used(cache_write_tokens=100)) == 200
     none = Prices.for_settings(settings(data_dir=tmp_path / "nowhere"))

@@ -150,7 +150,10 @@ def test_a_tool_adds_the_requests_that_it_may_cost(brain: str) -> None:
 
 
 def test_answers_that_are_not_begun_early_cost_less() -> None:
-    assert compute_worst_case(*of(cloud(preemptive="off"))).turn < compute_worst_case(*of(cloud())).turn
+    assert (
+        compute_worst_case(*of(cloud(preemptive="off"))).turn
+        < compute_worst_case(*of(cloud())).turn
+    )
 
 
 def test_a_cap_lowers_what_is_set_aside_for_a_call() -> None:

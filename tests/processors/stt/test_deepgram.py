@@ -33,10 +33,10 @@ from pipecat.workers.base_worker import WorkerParams
 
 from benchmarks.recordings import load, word_error_rate
 from evals.replay import virtual_time
-from processors.stt.deepgram import DeepgramSTT
-from processors.stt.deepgram_line import LineTimes, connect_to, keyterms_within_limit
+from processors.stt.deepgram.connection import LineTimes, connect_to, keyterms_within_limit
+from processors.stt.deepgram.service import DeepgramSTT
 from processors.stt.untranscribed_audio import UntranscribedAudio
-from processors.stt.whisper_engine import WhisperEngine
+from processors.stt.whisper.engine import WhisperEngine
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
 from simulators.deepgram import DeepgramSimulator, Fault, Latency, Utterance

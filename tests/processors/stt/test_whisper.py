@@ -28,9 +28,9 @@ from pipecat.tests.utils import SleepFrame, run_test
 from benchmarks.recordings import Recording, load, word_error_rate
 from conversation.frames import SpeechPauseFrame
 from processors import pool
-from processors.stt.whisper import WhisperSTT
-from processors.stt.whisper_engine import EngineBusyError, Transcript, WhisperEngine
-from processors.stt.whisper_model import Hearing, Samples
+from processors.stt.whisper.engine import EngineBusyError, Transcript, WhisperEngine
+from processors.stt.whisper.model import Hearing, Samples
+from processors.stt.whisper.service import WhisperSTT
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
 from tests.conftest import with_instant_engines

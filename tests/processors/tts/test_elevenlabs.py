@@ -27,8 +27,8 @@ from pipecat.frames.frames import (
 from pipecat.tests.utils import SleepFrame, run_test
 
 from conversation.frames import EndCallFrame, SentenceFrame
-from processors.tts.elevenlabs import ElevenLabsTTS
-from processors.tts.elevenlabs_whole import ElevenLabsWholeTTS, client
+from processors.tts.elevenlabs.service import ElevenLabsTTS
+from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS, client
 from processors.tts.speech_timeline import Sentence, SpeechTimeline, Word
 from simulators.elevenlabs import SECS_A_CHARACTER, ElevenLabsSimulator, Fault, tone
 from tests.conftest import with_instant_engines

@@ -30,8 +30,7 @@ from pipecat.frames.frames import (
 from pipecat.tests.utils import SleepFrame, run_test
 
 from conversation.frames import SentenceFrame
-from processors.tts.hibari import HibariTTS
-from processors.tts.hibari_engine import (
+from processors.tts.hibari.engine import (
     FRAME_BYTES,
     LEAD_SECS,
     TAIL_SECS,
@@ -42,6 +41,7 @@ from processors.tts.hibari_engine import (
     to_pcm,
     trim,
 )
+from processors.tts.hibari.service import HibariTTS
 from tests.conftest import in_virtual_time, with_instant_engines
 
 VASSAR = "She studied mathematics and physics at Vassar College."

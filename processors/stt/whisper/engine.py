@@ -11,7 +11,7 @@ import numpy as np
 from models.catalogue import whisper_files
 from processors.pool import Pool
 from processors.stt.hot_words import blend, spelt
-from processors.stt.whisper_model import (
+from processors.stt.whisper.model import (
     MAX_SECS,
     SAMPLE_RATE,
     Hearing,
@@ -41,7 +41,7 @@ class EngineBusyError(Exception):
 
 
 class Ear(Protocol):
-    """What hears: :class:`~processors.stt.whisper_model.WhisperModel`."""
+    """What hears: :class:`~processors.stt.whisper.model.WhisperModel`."""
 
     def hear(self, samples: Samples, window_secs: float) -> Hearing:
         """Decode some audio in a window of at least so long."""

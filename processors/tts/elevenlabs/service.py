@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from processors.tts.elevenlabs_errors import category_of
-from processors.tts.elevenlabs_line import ElevenLabsLine
-from processors.tts.elevenlabs_messages import Message, check_voice
+from processors.tts.elevenlabs.connection import ElevenLabsLine
+from processors.tts.elevenlabs.errors import category_of
+from processors.tts.elevenlabs.messages import Message, check_voice
 from processors.tts.speech_timeline import Sentence, SpeechTimeline
 from processors.tts.timed_speech import TimedSpeech
 

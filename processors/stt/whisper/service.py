@@ -24,8 +24,8 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from conversation.frames import SpeechPauseFrame
-from processors.stt.whisper_engine import Transcript
-from processors.stt.whisper_model import MAX_SECS, SAMPLE_RATE
+from processors.stt.whisper.engine import Transcript
+from processors.stt.whisper.model import MAX_SECS, SAMPLE_RATE
 
 _BYTES_A_SEC = 2 * SAMPLE_RATE
 # From the end of speech to the final, with the VAD's 0.2 s in it. A guess: benchmarks/stt.py gave a
@@ -34,7 +34,7 @@ _TTFS_P99_SECS = 0.9
 
 
 class Recogniser(Protocol):
-    """What turns audio into text: :class:`processors.stt.whisper_engine.WhisperEngine`."""
+    """What turns audio into text: :class:`processors.stt.whisper.engine.WhisperEngine`."""
 
     @property
     def spare(self) -> bool:
@@ -73,7 +73,7 @@ class WhisperSTT(STTService):
     ``finalized=True``, in order, with the text of that stretch of speech. Its text is empty when
     the speech held no words: it was a cough, or the decoding failed, and then an ``ErrorFrame``
     has gone upstream. ``result`` of either frame is the
-    :class:`~processors.stt.whisper_engine.Transcript`.
+    :class:`~processors.stt.whisper.engine.Transcript`.
 
     The final decoding begins at the ``SpeechPauseFrame``, so that it is usually done when the
     speech has stopped. If the caller goes on, its text is an interim one.

@@ -32,7 +32,7 @@ from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
-from processors.stt.deepgram_line import (
+from processors.stt.deepgram.connection import (
     BYTES_A_SEC,
     SAMPLE_RATE,
     Connected,
@@ -80,11 +80,11 @@ class DeepgramSTT(STTService):
         """Listen to one call.
 
         Args:
-            client: From :func:`processors.stt.deepgram_line.connect_to`.
+            client: From :func:`processors.stt.deepgram.connection.connect_to`.
             model: Deepgram's model.
             language: A BCP-47 tag that the model knows.
             keyterms: Names that may be said, the most useful first; see
-                :func:`~processors.stt.deepgram_line.keyterms_within_limit`.
+                :func:`~processors.stt.deepgram.connection.keyterms_within_limit`.
             endpointing_ms: Silence after which Deepgram calls a segment ``speech_final``.
             utterance_end_ms: Gap after the last word for ``UtteranceEnd``, 1000 to 5000.
             times: The connection's waits.

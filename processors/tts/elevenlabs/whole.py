@@ -15,8 +15,8 @@ from pipecat.frames.frames import Frame
 from pipecat.services.settings import TTSSettings
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 
-from processors.tts.elevenlabs_errors import category_of, status_of
-from processors.tts.elevenlabs_messages import WHOLE_ANSWER_ATTEMPTS, check_voice
+from processors.tts.elevenlabs.errors import category_of, status_of
+from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS, check_voice
 from processors.tts.speech_timeline import Sentence, SpeechTimeline
 from processors.tts.timed_speech import TimedSpeech
 
@@ -46,7 +46,7 @@ class ElevenLabsWholeTTS(TimedSpeech):
     """Speaks an answer by one request, made when the answer is complete.
 
     The voice has the whole text in view from its first word; it begins that much later than
-    :class:`~processors.tts.elevenlabs.ElevenLabsTTS`. Frames and failures are the same as there. A
+    :class:`~processors.tts.elevenlabs.service.ElevenLabsTTS`, with the same frames and failures. A
     request that fails on the way is made again for the sentences not begun.
     """
 
@@ -70,7 +70,7 @@ class ElevenLabsWholeTTS(TimedSpeech):
             client: The vendor's client, see :func:`client`.
             voice_id: The vendor's id of the voice.
             model: The vendor's id of the model.
-            voice_settings: As for :class:`~processors.tts.elevenlabs.ElevenLabsTTS`.
+            voice_settings: As for :class:`~processors.tts.elevenlabs.service.ElevenLabsTTS`.
             trim_leading_silence: Leave out the silence before an answer's first audible sample.
             stall_secs: A vendor that sends nothing for so long has failed.
             retries: How often a request that failed is made again before the vendor is given up.

@@ -6,7 +6,7 @@ from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
 from pipecat.utils.errors import ErrorCategory
 
-from processors.tts.hibari_engine import FRAME_BYTES, SAMPLE_RATE, HibariEngine, markup
+from processors.tts.hibari.engine import FRAME_BYTES, SAMPLE_RATE, HibariEngine, markup
 from processors.tts.speech_queue import SpeechQueue
 
 

@@ -13,7 +13,7 @@ from pipecat.services.websocket_service import WebsocketService
 from pipecat.utils.errors import ErrorCategory
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from processors.tts.elevenlabs_errors import category_of, status_of
+from processors.tts.elevenlabs.errors import category_of, status_of
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
