@@ -43,9 +43,7 @@ def test_rules_are_made_replaced_and_dropped() -> None:
     assert listed() == [*given, *rules, (GRACE, False, "rule")]
     viva("allow", GRACE)
     assert listed() == [*given, *rules, (GRACE, True, "rule")]
-    assert viva("forget", GRACE, "x@y").output == (
-        f"{GRACE}: the rule is dropped\nx@y: there was no rule\n"
-    )
+    assert viva("forget", GRACE, "x@y").output == (f"{GRACE}: rule deleted\nx@y: no such rule\n")
     assert listed() == [*given, *rules]
     assert "ada@example.net" in viva("list").output
 
