@@ -269,7 +269,9 @@ def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
         declared: The vendors' classes; duplicates are allowed, since vendors may share one.
     """
     # The fields of the last base come first.
-    own = dict.fromkeys(one for one in declared if one is not VendorSettings)
+    own = dict.fromkeys(
+        declaration for declaration in declared if declaration is not VendorSettings
+    )
     bases: Any = (*reversed(own), ServerSettings)
     made: type[ServerSettings] = create_model(
         "Settings", __base__=bases, __module__=__name__, __doc__=_ALL
@@ -297,7 +299,7 @@ def example(settings: type[ServerSettings] = Settings) -> str:
         allowed = get_args(field.annotation)
         choices = (
             f" One of: {', '.join(allowed)}."
-            if allowed and all(isinstance(one, str) for one in allowed)
+            if allowed and all(isinstance(value, str) for value in allowed)
             else ""
         )
         default = "" if field.default is None else field.default

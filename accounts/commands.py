@@ -91,8 +91,8 @@ def show(as_json: Json = False) -> None:
     if as_json:
         names = ("who", "allowed", "by")
         found = {
-            "rules": [dict(zip(names, one, strict=True)) for one in said],
-            "sessions": [asdict(one) for one in signed_in],
+            "rules": [dict(zip(names, row, strict=True)) for row in said],
+            "sessions": [asdict(session) for session in signed_in],
         }
         typer.echo(json.dumps(found, indent=2))
         return
@@ -129,7 +129,7 @@ def _rule(who: list[str], *, allowed: bool) -> None:
 
 def _patterns(who: list[str]) -> list[str]:
     try:
-        return [access.normalize_pattern(one) for one in who]
+        return [access.normalize_pattern(entry) for entry in who]
     except ValueError as error:
         raise _fail(f"{error}.") from None
 

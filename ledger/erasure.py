@@ -101,9 +101,9 @@ def _erase_files(data_dir: Path, names: Sequence[str], calls: Sequence[str]) -> 
         match line:
             case {"record": {"row": dict(row)}} if not theirs.isdisjoint(
                 (row.get("id"), row.get("call"))
-            ) or any(row.get(one) in names for one in ("caller", "caller_key")):
+            ) or any(row.get(column) in names for column in ("caller", "caller_key")):
                 return line | {"why": "", "record": {}}
-            case {"record": str(text)} if any(one in text for one in (*calls, *names)):
+            case {"record": str(text)} if any(name in text for name in (*calls, *names)):
                 return line | {"why": "", "record": {}}
         return None
 

@@ -92,7 +92,10 @@ class Retention:
         while True:
             query = (
                 select(Turn)
-                .where(col(Turn.at) < before, or_(*(col(getattr(Turn, one)) != "" for one in SAID)))
+                .where(
+                    col(Turn.at) < before,
+                    or_(*(col(getattr(Turn, column)) != "" for column in SAID)),
+                )
                 .limit(BATCH)
             )
             with self._database.writing() as session:

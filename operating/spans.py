@@ -91,11 +91,11 @@ def of_turn(record: TurnRecord) -> Attributes:
 
 def of_failovers(record: TurnRecord) -> Iterator[Attributes]:
     """The attributes of each failover of a turn."""
-    for one in record.failovers:
+    for failover in record.failovers:
         yield {
-            "viva.stage": stage_name(one.stage),
-            "viva.failed": vendor_name(one.failed),
-            "viva.vendor": vendor_name(one.vendor),
+            "viva.stage": stage_name(failover.stage),
+            "viva.failed": vendor_name(failover.failed),
+            "viva.vendor": vendor_name(failover.vendor),
         }
 
 

@@ -234,7 +234,7 @@ def _verdict(turn: Turn, sections: Mapping[str, str], *, taken_up: bool) -> str:
     if turn.decision is None:
         return "Ended before a decision."
     sure = f" with {turn.confidence} confidence" if turn.confidence else ""
-    cited = ", ".join(clean(sections.get(one, one)) for one in turn.sections)
+    cited = ", ".join(clean(sections.get(section, section)) for section in turn.sections)
     return f"Answered{sure}, from {cited}." if cited else f"Answered{sure}, without a source."
 
 
@@ -282,9 +282,9 @@ def _troubles(turns: Sequence[Turn]) -> list[str]:
     for turn in turns:
         where = f"Turn {turn.number}" if turn.number else "Outside the turns"
         told += [f"{where}: {clean(error)}" for error in turn.errors]
-        for one in turn.failovers:
+        for failover in turn.failovers:
             failed, vendor, stage = (
-                clean(one.get(key, "")) for key in ("failed", "vendor", "stage")
+                clean(failover.get(key, "")) for key in ("failed", "vendor", "stage")
             )
             told.append(f"{where}: {vendor} took over {stages.get(stage, stage)} from {failed}")
     return told

@@ -163,7 +163,7 @@ class Reports:
         """
         found = await asyncio.to_thread(self._unreported)
         self._untold &= set(found)
-        new = [one for one in found if one not in self._awaited and one not in self._untold]
+        new = [call for call in found if call not in self._awaited and call not in self._untold]
         return sum([await self._report(call) for call in new[:MAX_SWEPT]])
 
     async def _run(self) -> None:

@@ -108,7 +108,7 @@ def open_sessions(db: Db, *, now: float) -> Sequence[SignedIn]:
         .where(*_open(now))
         .order_by(col(User.email), col(Session.last_seen_at).desc())
     )
-    return [_signed_in(*one) for one in found]
+    return [_signed_in(*row) for row in found]
 
 
 def delete_old_sessions(db: Db, *, now: float) -> None:

@@ -187,14 +187,15 @@ class _Told:
         )
         yield self._list("Skills", "skills", [_skill(skill) for skill in resume.skills])
         spoken = [
-            f"{who} speaks {each.language}" + (f": {each.fluency}" if each.fluency else "")
-            for each in resume.languages
+            f"{who} speaks {language.language}"
+            + (f": {language.fluency}" if language.fluency else "")
+            for language in resume.languages
         ]
         yield self._list("Languages", "languages", spoken)
         liked = [
-            f"{who} is interested in {each.name}"
-            + (f": {_listed(each.keywords)}" if each.keywords else "")
-            for each in resume.interests
+            f"{who} is interested in {interest.name}"
+            + (f": {_listed(interest.keywords)}" if interest.keywords else "")
+            for interest in resume.interests
         ]
         yield self._list("Interests", "interests", liked)
 

@@ -222,7 +222,7 @@ def _choice(query: Mapping[str, str], field: str, allowed: tuple[str, ...]) -> s
 def _contains(column: Any, text: str) -> ColumnElement[bool]:
     """Case-insensitive; SQLite, and PostgreSQL in some locales, fold the case of ASCII only."""
     spelled = {text} if text.isascii() else {change(text) for change in _LIKE_ANY_CASE}
-    return or_(*(col(column).icontains(one, autoescape=True) for one in sorted(spelled)))
+    return or_(*(col(column).icontains(spelling, autoescape=True) for spelling in sorted(spelled)))
 
 
 def _has_turn(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -65,7 +65,7 @@ def compute_totals(session: Session, chosen: Filter) -> tuple[Totals, dict[str, 
             whole["e2e_p95"] = whole_p95
     days = {day: Totals(**fields) for day, fields in by_day.items()}
     added = ("calls", "turns", "minutes", *_SUMMED, "escalations", "interruptions")
-    whole |= {name: sum(getattr(each, name) for each in days.values()) for name in added}
+    whole |= {name: sum(getattr(day, name) for day in days.values()) for name in added}
     return Totals(**whole), days
 
 

@@ -47,8 +47,8 @@ def specificity(price: Price, model: str) -> int:
     """How specifically a price matches a model; 0 if it does not."""
     if model in price.models:
         return len(model) + 2
-    prefixes = [one[:-1] for one in price.models if one.endswith("*")]
-    return max((len(one) + 1 for one in prefixes if model.startswith(one)), default=0)
+    prefixes = [model[:-1] for model in price.models if model.endswith("*")]
+    return max((len(prefix) + 1 for prefix in prefixes if model.startswith(prefix)), default=0)
 
 
 def unit_prices(price: Price, cache_ttl: Ttl) -> dict[str, Fraction]:
@@ -102,11 +102,11 @@ def _entry(entry: Any, name: str) -> tuple[str, Price]:
         allowed = ", ".join((*_DESCRIBING, *_PER))
         raise PriceError(f"{name}: {unknown[0]} is unknown; allowed: {allowed}.")
     vendor, source = _text(entry, "vendor", name), _text(entry, "source", name)
-    if vendor not in (known := [one.name for one in VENDORS]):
+    if vendor not in (known := [known_vendor.name for known_vendor in VENDORS]):
         raise PriceError(f"{name}: vendor = {vendor!r}; allowed: {', '.join(known)}.")
     model, since, free = entry.get("model"), entry.get("from"), entry.get("free", False)
     models: list[Any] = model if isinstance(model, list) else [model]
-    if not models or not all(isinstance(one, str) and one for one in models):
+    if not models or not all(isinstance(model, str) and model for model in models):
         raise PriceError(
             f"{name}: model = {model!r}; allowed: a model id in quotes, or several in "
             'brackets; "gpt-*" matches all that begin so, "*" all.'

@@ -102,7 +102,7 @@ class Prices:
     @property
     def newest(self) -> date:
         """The latest start date of a published price."""
-        return max(one.since for prices in self._tables[1].values() for one in prices)
+        return max(price.since for prices in self._tables[1].values() for price in prices)
 
     def price(self, vendor: str, model: str, day: date | None = None) -> Price | None:
         """The price that applies on a day, today by default; ``None`` if there is none."""

@@ -116,19 +116,19 @@ def compute_worst_case(
     early = settings.preemptive != "off"
 
     longest = (
-        said_waiting + 2 * NOTICE_CHARS + max(_longest_answer(one, document) for one in brains)
+        said_waiting + 2 * NOTICE_CHARS + max(_longest_answer(brain, document) for brain in brains)
     )
     if settings.of(ElevenLabsSettings).tts_mode == "whole":
         longest *= WHOLE_ANSWER_ATTEMPTS
-    turn = sum(rates.heard(one, secs + SENT_AGAIN_SECS) for one in listeners)
-    turn += sum(rates.said(one, longest + NOTICE_CHARS) for one in voices)
+    turn = sum(rates.heard(listener, secs + SENT_AGAIN_SECS) for listener in listeners)
+    turn += sum(rates.said(voice, longest + NOTICE_CHARS) for voice in voices)
     # Plus one speculative decision that is discarded; it calls no tool.
-    turn += (ATTEMPTS + early + lookups) * sum(rates.decision(one, secs) for one in brains)
+    turn += (ATTEMPTS + early + lookups) * sum(rates.decision(brain, secs) for brain in brains)
 
-    usual = max(rates.said(one, said_waiting + ANSWER_CHARS) for one in voices)
-    decided = max(rates.usual_decision(one, secs) for one in brains)
+    usual = max(rates.said(voice, said_waiting + ANSWER_CHARS) for voice in voices)
+    decided = max(rates.usual_decision(brain, secs) for brain in brains)
     usual += math.ceil(decided * (1 + settings.preemptive_waste * early + bool(offered)))
-    greeting = max(rates.said(one, len(document.persona.greeting)) for one in voices)
+    greeting = max(rates.said(voice, len(document.persona.greeting)) for voice in voices)
     opening = greeting + max(map(rates.warming, brains))
     turns = math.ceil(secs / TURN_SECS)
     return WorstCase(call=opening + turns * usual + turn, opening=opening, turn=turn)

@@ -111,5 +111,5 @@ def _clean(value: Any) -> Any:
         case dict():
             return {_clean(key): _clean(one) for key, one in value.items()}
         case list() | tuple():
-            return [_clean(one) for one in value]
+            return [_clean(item) for item in value]
     raise TypeError(f"a {type(value).__name__} cannot be stored")

@@ -95,7 +95,7 @@ def describe_error(error: Exception) -> str:
     """A description for logs, without anything that was said."""
     match error:
         case ValidationError():
-            fields = (".".join(map(str, one["loc"])) for one in error.errors())
+            fields = (".".join(map(str, problem["loc"])) for problem in error.errors())
             return f"not allowed in {', '.join(fields)}"
         case DataError() | IntegrityError():
             return type(error).__name__

@@ -82,7 +82,7 @@ Examples:
         status.stop()
         code = exit_status(findings)
         if as_json:
-            said = {"status": code, "findings": [asdict(one) for one in findings]}
+            said = {"status": code, "findings": [asdict(finding) for finding in findings]}
             # File names need not be UTF-8; escaped, they can always be written.
             typer.echo(json.dumps(said, indent=2))
         else:
@@ -134,8 +134,8 @@ async def run_checks(
 
 def exit_status(findings: Sequence[Finding]) -> int:
     """0 if nothing has to change, 1 if something has to, 2 if the settings cannot be read."""
-    problems = [one for one in findings if one.state == "problem"]
-    if any(one.area == configuration.UNREADABLE for one in problems):
+    problems = [finding for finding in findings if finding.state == "problem"]
+    if any(problem.area == configuration.UNREADABLE for problem in problems):
         return 2
     return 1 if problems else 0
 
@@ -149,7 +149,7 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
             console.print(Padding(_text(one), (0, 0, 0, 2)))
     else:
         console.print(_table(findings, console.width))
-    counts = {state: sum(one.state == state for one in findings) for state in _STYLES}
+    counts = {state: sum(finding.state == state for finding in findings) for state in _STYLES}
     off = [
         f"{count} {state}{'' if count == 1 else 's'}"
         for state, count in counts.items()

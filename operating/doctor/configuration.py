@@ -79,13 +79,16 @@ def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
         except ValidationError:  # the environment is invalid, too: report that first
             return Settings.model_construct(), findings
     fields = [
-        next(one for one in Settings.model_fields if name in _names(one)) for name in error.names
+        next(field for field in Settings.model_fields if name in _names(field))
+        for name in error.names
     ]
     defaults = {field: Settings.model_fields[field].get_default() for field in fields}
     broken = []
     for field, text in zip(fields, str(error).splitlines(), strict=True):
         default = "empty" if defaults[field] is None else defaults[field]
-        set_ones = {name.upper() for name in os.environ} & {one.upper() for one in _names(field)}
+        set_ones = {name.upper() for name in os.environ} & {
+            alias.upper() for alias in _names(field)
+        }
         where = "in the environment" if set_ones else f"in {ENV_FILE}"
         name = min(set_ones, default=field.upper())
         remedy = f"Change {name} {where}, or remove it: its default is {default}."
@@ -97,19 +100,19 @@ def _names(field: str) -> tuple[str, ...]:
     """All names of a setting: its field and its aliases."""
     alias = Settings.model_fields[field].validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else ()
-    return (field, *(one for one in choices if isinstance(one, str)))
+    return (field, *(choice for choice in choices if isinstance(choice, str)))
 
 
 def _known() -> set[str]:
     """The names of all settings in upper case."""
-    return {one.upper() for field in Settings.model_fields for one in _names(field)}
+    return {alias.upper() for field in Settings.model_fields for alias in _names(field)}
 
 
 def _meant(name: str) -> str:
     """The setting that a mistyped name probably means; else empty."""
     if len(name) < len("PORT"):
         return ""
-    mistakes = {one: DamerauLevenshtein.distance(name, one) for one in _known()}
+    mistakes = {setting: DamerauLevenshtein.distance(name, setting) for setting in _known()}
     nearest = min(sorted(mistakes), key=mistakes.__getitem__)
     return nearest if 0 < mistakes[nearest] <= (1 if len(name) < LONG_CHARS else 2) else ""
 

@@ -266,13 +266,15 @@ def _permissions(folder: Path) -> list[Finding]:
         detail = f"{folder} is readable by other users ({mode:o}); it holds what people said"
         found.append(Finding("disk", "permissions", "warning", detail, f"chmod 700 {folder}"))
     try:
-        inside = [one for one in folder.iterdir() if not one.is_symlink()]
+        inside = [entry for entry in folder.iterdir() if not entry.is_symlink()]
     except OSError as error:
         detail = f"{folder} cannot be listed: {error.strerror}"
         found.append(Finding("disk", "listing", "problem", detail, f"chmod 700 {folder}"))
         return found
     foreign = sorted(
-        one.name for one in inside if one.name != "lost+found" and not os.access(one, os.W_OK)
+        entry.name
+        for entry in inside
+        if entry.name != "lost+found" and not os.access(entry, os.W_OK)
     )
     if foreign:
         detail = f"{', '.join(foreign[:4])} in {folder} not writable by this user"
@@ -367,7 +369,7 @@ def _holder(port: int, root: Path = Path("/proc")) -> str:
                 sockets.add(f"socket:[{rest[5]}]")
     for process in root.glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or belongs to another user
-            if any(_link(one) in sockets for one in (process / "fd").iterdir()):
+            if any(_link(descriptor) in sockets for descriptor in (process / "fd").iterdir()):
                 return f"{_text(process / 'comm').strip()} (process {process.name})"
     return ""
 

@@ -143,7 +143,7 @@ async def measure(
     """
     context = Context(settings, document)
     loaded: dict[str, Any] = {}
-    voice = next(one for one in VENDORS if one.name == "hibari")
+    voice = next(vendor for vendor in VENDORS if vendor.name == "hibari")
     for vendor in dict.fromkeys((*vendors, voice)):
         tell(f"loading {vendor.label}")
         loaded[vendor.name] = await asyncio.to_thread(vendor.load, context, lambda *_: None)

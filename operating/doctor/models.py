@@ -57,7 +57,7 @@ async def check_and_measure(
     vendors = embedded(choices)
     stages = {vendor.stage for vendor in vendors}
     names = [model for model, stage in MODELS.items() if stage in stages]
-    checked = {one.name: one for one in await check(names, tell)}
+    checked = {finding.name: finding for finding in await check(names, tell)}
     try:
         turn = await measure(settings, document, vendors, tell)
     except Exception as error:  # whatever it is, calls would fail with it
@@ -75,7 +75,9 @@ async def check(names: Sequence[str], tell: Tell) -> list[Finding]:
         from models.checks import check_models
     except ImportError as error:
         trouble = f"not checked: {error}"
-        return [Finding("models", one, "problem", trouble, "Run `make install`.") for one in names]
+        return [
+            Finding("models", name, "problem", trouble, "Run `make install`.") for name in names
+        ]
     findings = []
     for name in names:
         tell(f"checking {name}")

@@ -273,10 +273,10 @@ class Workers:
             self._accept(on=True)
         if "loading" in news and not self._all_loaded:
             label, worker.share = news["loading"]
-            shares = sum(one.share for one in self.workers.values()) / self._count
+            shares = sum(worker.share for worker in self.workers.values()) / self._count
             if label != "ready":
                 self._progress(label, shares)
-        loaded = sum(one.loaded for one in self.workers.values())
+        loaded = sum(worker.loaded for worker in self.workers.values())
         if loaded == self._count and not self._all_loaded:
             self._all_loaded = True
             self._progress("ready", 1.0)
