@@ -176,3 +176,56 @@ class Vendor:
 def secret(key: SecretStr | None) -> str:
     """A key as it is sent to its vendor; empty when it is not set."""
     return key.get_secret_value() if key is not None else ""
+
+
+def openai_style(
+    name: str,
+    *,
+    label: str,
+    detail: str,
+    url: str,
+    settings: type[VendorSettings],
+    prices: tuple[Price, ...] = (),
+    unpriced: str = "",
+) -> Vendor:
+    """A cloud's brain that speaks OpenAI's chat completions, used by name only.
+
+    Args:
+        name: Its name in settings; its key is the setting ``NAME_api_key``, its model
+            ``NAME_model``.
+        label: Its name for people.
+        detail: In words: what it is and where it runs.
+        url: Its address. It is no setting, so that the key can go nowhere else.
+        settings: The class of those two settings.
+        prices: What it charges, dated.
+        unpriced: Why it has no price here, where it has none.
+    """
+    key, model = f"{name}_api_key", f"{name}_model"
+
+    def load(context: Context, _: Progress) -> Any:
+        from processors.brain.openai_compatible import OpenAICompatibleBrain
+
+        own = context.settings.of(settings)
+        return OpenAICompatibleBrain(
+            context.document,
+            base_url=url,
+            model=getattr(own, model),
+            api_key=secret(getattr(own, key)),
+            name=name,
+        )
+
+    return Vendor(
+        stage="brain",
+        name=name,
+        label=label,
+        kind="cloud",
+        detail=detail,
+        settings=settings,
+        required=(key, model),
+        modules=("openai",),
+        load=load,
+        model_setting=model,
+        prices=prices,
+        unpriced=unpriced,
+        checked="construction",
+    )

@@ -2,14 +2,10 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from pydantic import Field, SecretStr
 
-from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
-
-URL = "https://api.groq.com/openai/v1"
-"""It is no setting, so that the key can go nowhere else."""
+from pipeline.vendor import Price, RecordedText, VendorSettings, openai_style
 
 
 class GroqSettings(VendorSettings):
@@ -19,33 +15,12 @@ class GroqSettings(VendorSettings):
     groq_model: RecordedText = Field("openai/gpt-oss-20b", description="Groq's model.")
 
 
-def load(context: Context, _: Progress) -> Any:
-    """The brain that all calls share."""
-    from processors.brain.openai_compatible import OpenAICompatibleBrain
-
-    own = context.settings.of(GroqSettings)
-    key = secret(own.groq_api_key)
-    return OpenAICompatibleBrain(
-        context.document,
-        base_url=URL,
-        model=own.groq_model,
-        api_key=key,
-        name="groq",
-        registered=context.tools,
-    )
-
-
-VENDOR = Vendor(
-    stage="brain",
-    name="groq",
+VENDOR = openai_style(
+    "groq",
     label="Groq",
-    kind="cloud",
     detail="a language model in Groq's cloud, held to the document",
+    url="https://api.groq.com/openai/v1",
     settings=GroqSettings,
-    required=("groq_api_key", "groq_model"),
-    modules=("openai",),
-    load=load,
-    model_setting="groq_model",
     prices=(
         Price(
             date(2026, 4, 11),
@@ -59,5 +34,4 @@ VENDOR = Vendor(
             models=("openai/gpt-oss-20b",),
         ),
     ),
-    checked="construction",
 )
