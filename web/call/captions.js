@@ -4,11 +4,11 @@ import { anchorOf } from './document.js';
 
 /** Why a question was left for a person. */
 export const REASONS = {
-  sensitive: 'It does not speak of this.',
+  sensitive: 'It does not talk about this.',
   unsupported: 'The document does not say.',
   off_topic: 'Not what the document is about.',
   unclear: 'It did not understand the question.',
-  fault: 'Something failed on the way.',
+  fault: 'Something went wrong.',
 };
 /** From the caller's last word to the first sound, one after another. */
 const TIMES = [

@@ -38,6 +38,6 @@ export class Devices {
 function fill(select, devices, kind, chosen) {
   const own = devices.filter((device) => device.kind === kind && device.deviceId !== 'default');
   const options = own.map(({ deviceId, label }) => new Option(label, deviceId));
-  select.replaceChildren(new Option('The system’s choice', ''), ...options);
+  select.replaceChildren(new Option('System default', ''), ...options);
   select.value = own.some((device) => device.deviceId === chosen) ? chosen : '';
 }

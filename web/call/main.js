@@ -197,11 +197,11 @@ function heard({ epoch, samples }) {
 
 function device(state, own) {
   if (state === 'lost') {
-    page.notice = 'The microphone has gone. The system’s own choice is used.';
+    page.notice = 'The microphone was disconnected. Using the system’s default.';
     own.microphone.change('').then(() => devices.refresh(), refusedChange);
   } else {
     const paused = state === 'suspended' || state === 'interrupted';
-    page.notice = paused ? 'The system has paused the sound. Touch the page to go on.' : '';
+    page.notice = paused ? 'The system has paused the sound. Tap the page to continue.' : '';
   }
   show();
 }
@@ -282,5 +282,5 @@ async function tellAbout() {
 tellAbout().catch(() => {});
 
 fetch('document.json').then((answer) => answer.json()).then((data) => text.set(data)).catch(() => {
-  find('document-status').textContent = 'The document could not be fetched. Load the page again.';
+  find('document-status').textContent = 'The document could not be loaded. Reload the page.';
 });

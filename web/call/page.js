@@ -1,10 +1,10 @@
 /** The state of the call in words: which parts of the page are shown, and what they say. */
 
 const WORDS = {
-  admitting: ['One moment', 'Asking for a free line.'],
-  asking: ['One moment', 'Your browser is asking whether this page may listen.'],
-  connecting: ['Connecting', 'Reaching the other end.'],
-  loading: ['Loading', 'The models are being loaded; the call goes on by itself.'],
+  admitting: ['One moment', 'Checking for a free line.'],
+  asking: ['One moment', 'Please allow this page to use your microphone.'],
+  connecting: ['Connecting', 'Connecting to Viva.'],
+  loading: ['Loading', 'Models are loading; the call starts by itself.'],
   listening: ['Listening', 'Ask away.'],
   hearing: ['Hearing you', 'Stop when you have asked.'],
   thinking: ['Thinking', 'Looking for it in the document.'],

@@ -16,8 +16,8 @@ const WORDS = {
   ],
   refused: ['The microphone was refused', ''],
   dismissed: [
-    'The question about the microphone was left open',
-    'Press call once more, and answer it with “Allow”.',
+    'The microphone prompt was not answered',
+    'Press call again, and choose “Allow”.',
   ],
   'no-device': [
     'No microphone was found',
@@ -25,15 +25,15 @@ const WORDS = {
   ],
   busy: [
     'The microphone is in use',
-    'Another program or tab holds it. Close that one and call again.',
+    'Another program or tab is using it. Close it and call again.',
   ],
   'silent-input': [
-    'The microphone gave no sound',
+    'No sound from the microphone',
     'It opened, but sent nothing for five seconds. Choose another one, or connect it again.',
   ],
   'silent-output': [
     'The loudspeaker did not start',
-    'The browser holds back sound. Press call once more; if that fails, load the page again.',
+    'The browser is blocking sound. Press call again; if that fails, reload the page.',
   ],
   unreachable: [
     'Viva could not be reached',

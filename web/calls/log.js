@@ -109,8 +109,8 @@ function settled(page, query) {
   find('none').hidden = !table.empty;
   const narrowed = FIELDS.slice(2).some((field) => new URLSearchParams(query).get(field));
   write(find('none'), narrowed
-    ? 'No call of these days is like that. Take away a filter, or look at more days.'
-    : 'Nobody called in these days.');
+    ? 'No call on these days matches. Remove a filter, or choose more days.'
+    : 'No calls on these days.');
 }
 
 function busy(is) {
@@ -122,7 +122,7 @@ function busy(is) {
 }
 
 function trouble(error, again) {
-  const way = wayOut(error) ?? (error.status === 400 ? ['All filters away', 'calls'] : null);
+  const way = wayOut(error) ?? (error.status === 400 ? ['Clear all filters', 'calls'] : null);
   const retry = make('button', { type: 'button' }, 'Try again');
   retry.addEventListener('click', again);
   find('older').hidden = true;

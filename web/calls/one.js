@@ -135,7 +135,7 @@ function follow(heard) {
 }
 
 function trouble(error) {
-  write(find('who'), error.status === 404 || error.status === 400 ? 'No such call' : 'It cannot be shown');
+  write(find('who'), error.status === 404 || error.status === 400 ? 'No such call' : 'This call cannot be shown');
   write(find('when'), '');
   const way = wayOut(error) ?? (error.status >= 400 && error.status < 500 ? ['To all calls', '../calls'] : null);
   const retry = make('button', { type: 'button' }, 'Try again');

@@ -45,7 +45,7 @@ export class Player {
       await this.#audio.play();
     } catch (error) {
       // Another press was faster; or the sound cannot be played, which its own event tells.
-      if (error.name === 'NotAllowedError') this.#trouble('The browser wants a press on Play first.');
+      if (error.name === 'NotAllowedError') this.#trouble('Press Play to start.');
     }
   }
 
@@ -78,7 +78,7 @@ export class Player {
       audio.addEventListener(moved, () => this.#show());
     }
     audio.addEventListener('error', () => {
-      this.#trouble('The recording cannot be played. It may have been removed, or be damaged.');
+      this.#trouble('The recording cannot be played. It may have been deleted or damaged.');
     });
   }
 

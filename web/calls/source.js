@@ -23,7 +23,7 @@ export async function fetchJson(address, signal) {
     text = await response.text();
   } catch (error) {
     if (error.name === 'AbortError') throw error;
-    throw new SourceError('Viva could not be reached. Is the server running, and the network up?', 0);
+    throw new SourceError('Viva cannot be reached. Check your network connection, and that the server is running.', 0);
   }
   const found = parsed(text);
   if (response.ok && found) return found;

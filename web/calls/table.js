@@ -88,7 +88,7 @@ function hrefOf(call) {
 
 function silenceOf(call) {
   if (call.ended_at === null) return 'Nothing asked yet';
-  return call.turns ? 'What was said is no longer kept' : 'Nothing was asked';
+  return call.turns ? 'The transcript has been deleted' : 'Nothing was asked';
 }
 
 function marksOf(call) {

@@ -51,7 +51,7 @@ function said(turn) {
         make('del', {}, `${heard ? ' ' : ''}${unheard}`)),
       turn.interrupted && make('span.cut', {}, ' — interrupted')));
   }
-  if (!parts.length && turn.number) parts.push(make('p.fine', {}, 'What was said is not kept any more.'));
+  if (!parts.length && turn.number) parts.push(make('p.fine', {}, 'The transcript has been deleted.'));
   return parts;
 }
 
@@ -82,12 +82,12 @@ function grounds(turn, { titleOf, lineOf }) {
 }
 
 function verdictOf(turn, titleOf) {
-  if (!turn.number) return 'What the call cost without a turn.';
+  if (!turn.number) return 'Costs outside of turns.';
   if (turn.withdrawn) return `The caller went on before a word of an answer was heard; turn ${turn.number + 1} has it all.`;
   if (turn.decision === 'escalate') {
     return `Handed to a person: ${REASONS[turn.reason] ?? (turn.reason || 'no reason noted')}.`;
   }
-  if (turn.decision === null) return 'The caller went on before it was decided.';
+  if (turn.decision === null) return 'The caller went on before a decision.';
   const from = turn.sections.map(titleOf).join(', ');
   return `Answered${turn.confidence ? ` with ${turn.confidence} confidence` : ''}${from ? `, from ${from}` : ''}.`;
 }

@@ -158,4 +158,4 @@ export function everyDay(since, until) {
 }
 
 /** Who called. */
-export const callerOf = (call) => call.caller || call.caller_key || 'Somebody without an address';
+export const callerOf = (call) => call.caller || call.caller_key || 'Not signed in';

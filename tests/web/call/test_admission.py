@@ -51,7 +51,7 @@ def test_the_microphone_is_opened_once_a_line_is_free(server: PageServer, page: 
     page.wait_for_timeout(150)
     assert page.evaluate("asked") == []
     assert page.evaluate("contexts.every((context) => context.pressed)")
-    expect(page.get_by_text("Asking for a free line.")).to_be_visible()
+    expect(page.get_by_text("Checking for a free line.")).to_be_visible()
     server.run(free.set)
     until(page, "viva.state === 'listening' && viva.samplesPlayed > 0")
     assert page.evaluate("asked") == ["asking"]
@@ -129,7 +129,7 @@ def test_a_line_that_is_lost_while_the_browser_asks(server: PageServer, undecide
     server.before_ready = give_up
     press(undecided)
     alert = undecided.get_by_role("alert")
-    expect(alert).to_contain_text("The question about the microphone was left open")
+    expect(alert).to_contain_text("The microphone prompt was not answered")
     assert undecided.evaluate("viva.state") == "landing"
     undecided.evaluate(
         """() => {

@@ -220,7 +220,7 @@ def test_captions_show_what_was_heard_with_its_grounds(server: PageServer, page:
     expect(turns.nth(1).get_by_role("link", name="Education")).to_have_attribute(
         "href", "#section-education"
     )
-    expect(turns.nth(2)).to_contain_text("It does not speak of this.")
+    expect(turns.nth(2)).to_contain_text("It does not talk about this.")
     expect(page.get_by_role("heading", name="It went quiet")).to_be_visible()
     expect(page.locator("#ended-message")).to_have_text("Nothing was said for a while.")
 

@@ -137,7 +137,7 @@ def test_filters_stand_in_the_address(visit: Visit) -> None:
     settled(page)
     expect(page.get_by_label("Caller")).to_have_value("")
     expect(page.get_by_label("Decided")).to_have_value("escalate")
-    csv = page.get_by_role("link", name="As a table (CSV)").get_attribute("href") or ""
+    csv = page.get_by_role("link", name="Download as CSV").get_attribute("href") or ""
     assert parse_qs(urlsplit(csv).query) == query_of(page)
     page.get_by_role("link", name="Clear").click()
     settled(page)
@@ -229,20 +229,20 @@ def test_while_the_ledger_is_slow_the_page_says_that_it_waits(
 ) -> None:
     server.database.free.clear()
     page = visit("calls")
-    expect(page.get_by_text("The calls are being fetched.")).to_be_visible()
+    expect(page.get_by_text("Loading calls…")).to_be_visible()
     server.database.free.set()
     expect(rows(page)).to_have_count(50)
-    expect(page.get_by_text("The calls are being fetched.")).to_be_hidden()
+    expect(page.get_by_text("Loading calls…")).to_be_hidden()
     expect(page.get_by_role("status")).to_have_text(re.compile(r"\d+ calls"))
 
 
 def test_where_nothing_matches_the_page_says_what_to_do(visit: Visit) -> None:
     page = visit("calls?q=zeppelin")
-    expect(page.get_by_text("No call of these days is like that.")).to_be_visible()
+    expect(page.get_by_text("No call on these days matches.")).to_be_visible()
     expect(page.locator("#log")).to_be_hidden()
     expect(page.locator("#totals")).to_be_hidden()
     page = visit("calls?since=2026-01-01&until=2026-01-02")
-    expect(page.get_by_text("Nobody called in these days.")).to_be_visible()
+    expect(page.get_by_text("No calls on these days.")).to_be_visible()
 
 
 def test_a_broken_ledger_is_told_and_can_be_tried_again(
@@ -260,7 +260,7 @@ def test_a_broken_ledger_is_told_and_can_be_tried_again(
 def test_a_wrong_address_is_told_in_the_servers_words(visit: Visit) -> None:
     page = visit("calls?why=bored")
     expect(page.get_by_role("alert")).to_contain_text("why is 'bored'; allowed: hangup, ")
-    page.get_by_role("link", name="All filters away").click()
+    page.get_by_role("link", name="Clear all filters").click()
     arrived(page, "/calls$")
     expect(rows(page)).to_have_count(50)
 
@@ -325,7 +325,7 @@ def test_the_log_has_names_for_those_who_listen(visit: Visit) -> None:
         '- textbox "From"',
         '- searchbox "Caller"',
         '- combobox "Ended"',
-        '- region "What they come to"',
+        '- region "Totals"',
         '- table "The log"',
         '- columnheader "Latency"',
         '- rowheader "Tuesday 24 November 2026',
@@ -448,7 +448,7 @@ def test_a_call_that_goes_on_and_one_that_is_forgotten(visit: Visit) -> None:
     expect(page.locator("#when")).to_contain_text("It goes on; load the page again for more.")
     expect(page.get_by_text("Nothing has been asked yet.")).to_be_visible()
     page = visit("calls/c-gone")
-    expect(page.get_by_text("What was said is not kept any more.")).to_be_visible()
+    expect(page.get_by_text("The transcript has been deleted.")).to_be_visible()
     expect(page.locator("#turn-1 .costs")).to_contain_text("deepgram nova-3")
 
 
