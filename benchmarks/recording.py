@@ -42,6 +42,7 @@ from conversation.frames import (
     TurnFrame,
 )
 from conversation.records import Caller, CallRecord
+from processors.stage_boundary import StageBoundary
 from recording.recorder import Facts, Recorder, RecordingTarget
 from recording.recording import Recording
 from recording.writer import RecordingWriter
@@ -66,13 +67,22 @@ class Sink(FrameProcessor):
         """Take a frame."""
 
 
+class ObservedSink(StageBoundary):
+    """A stage whose frames an observer is told of, and which go nowhere."""
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Take a frame."""
+
+
 class BenchCall:
     """One call's stages, with or without a recorder."""
 
     def __init__(
         self, number: int, speech: bytes, voice: bytes, target: RecordingTarget | None
     ) -> None:
-        self.stages = {stage: Sink() for stage in STAGES}
+        self.stages: dict[str, FrameProcessor] = {stage: Sink() for stage in STAGES}
         self.speech, self.voice = speech, voice
         self.recorder: Recorder | None = None
         if target is not None:
@@ -80,8 +90,8 @@ class BenchCall:
                 settings=Settings.load(), vendors={}, models={}, ending="model", preemptive=False
             )
             self.recorder = Recorder(target, facts, clock=time.monotonic)
-            for stage, processor in self.stages.items():
-                self.recorder.tap(stage, processor)
+            for stage in STAGES:
+                self.stages[stage] = ObservedSink(self.recorder, before=stage, after="")
             record = CallRecord(f"c-{number}", Caller(), started_at=time.time(), day="2026-11-24")
             self.recorder.begun(record)
 
@@ -139,7 +149,11 @@ class BenchCall:
 
     async def push(self, stage: str, frame: Frame) -> None:
         """Have a stage push a frame."""
-        await self.stages[stage].push_frame(frame)
+        processor = self.stages[stage]
+        if isinstance(processor, ObservedSink):
+            await processor.process_frame(frame, FrameDirection.DOWNSTREAM)
+        else:
+            await processor.push_frame(frame)
 
     def tell(self, data: dict[str, object]) -> None:
         """Tell the page something."""

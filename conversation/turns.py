@@ -17,6 +17,7 @@ from pipecat.frames.frames import InterruptionFrame, MetricsFrame
 
 from conversation.frames import DecisionFrame, Exchange, FailoverFrame, PlaybackFrame
 from conversation.meter import Meter, Metered
+from conversation.observer import CallObserver, Unobserved
 from conversation.playback import Playback
 from conversation.records import Failover, StageCost, TurnRecord
 
@@ -117,6 +118,8 @@ class Conversation:
     money: Money = field(default_factory=Money)
     kept: Callable[[TurnRecord], None] = lambda _record: None
     affordable: Callable[[], bool] = lambda: True
+    observer: CallObserver = field(default_factory=Unobserved)
+    """Who is told of everything that happens in the call; set before its chain is built."""
     playback_is_reported: bool = False
     """Whether the transport says itself what it sends and has played."""
     stale: int = field(default=0, init=False)

@@ -78,9 +78,6 @@ class MemoryLine:
         """The call's transport."""
         return self.memory
 
-    def record(self, *_: Any) -> None:
-        """It tells a recorder nothing of its own."""
-
     async def recorded(self, **_: Any) -> None:
         """The caller knows."""
 

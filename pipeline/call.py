@@ -102,10 +102,6 @@ class Line(Protocol):
         """The call's transport."""
         ...
 
-    def record(self, recorder: Recorder) -> None:
-        """Have a recorder told of everything that passes over the line."""
-        ...
-
     async def recorded(self, *, on: bool) -> None:
         """Tell the caller whether the call is being recorded."""
         ...
@@ -167,9 +163,11 @@ class Call:
         self._settings = engines.settings
         self._target = target
         self._recorder = self._recorder_for(target) if target is not None else None
+        if self._recorder is not None:
+            self.conversation.observer = self._recorder
         self._listeners: tuple[CallListener, ...] = (
             *terms.listeners,
-            *([self._recorder] if self._recorder is not None else []),
+            self.conversation.observer,
         )
         self._telling: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -209,12 +207,10 @@ class Call:
         return reason
 
     async def _hold(self) -> str:
-        if self._recorder is not None:
-            self._line.record(self._recorder)
         transport = self._line.transport(self.conversation, self.end)
         tasks = TaskManager(loop=asyncio.get_running_loop())
         worker = PipelineWorker(
-            chain.build(transport, self.conversation, self._engines, self._recorder),
+            chain.build(transport, self.conversation, self._engines),
             params=PipelineParams(
                 audio_in_sample_rate=INPUT_SAMPLE_RATE,
                 audio_out_sample_rate=OUTPUT_SAMPLE_RATE,

@@ -15,6 +15,7 @@ from processors.brain.contract import ResponderStage
 from processors.brain.decision_keeper import DecisionKeeper
 from processors.brain.responder import GroundedResponder
 from processors.contract import in_order
+from processors.stage_boundary import observed
 from processors.stt.contract import SpeechToTextStage
 from processors.tts.contract import TextToSpeechStage
 from processors.turns.contract import TurnTakingStage
@@ -22,26 +23,18 @@ from processors.turns.keeper import TurnKeeper
 from processors.turns.processor import TurnTaking
 from processors.turns.state_machine import TurnTakingTimes
 from processors.vad.contract import VoiceActivityStage
-from recording.recorder import Recorder
 
 
-def build(
-    transport: Transport,
-    conversation: Conversation,
-    engines: Engines,
-    recorder: Recorder | None = None,
-) -> Pipeline:
+def build(transport: Transport, conversation: Conversation, engines: Engines) -> Pipeline:
     """One call's chain.
 
     Args:
         transport: Where its frames enter and leave.
-        conversation: Its turns.
+        conversation: Its turns, and who observes it.
         engines: What it shares with the other calls.
-        recorder: Told what each stage gives; ``None`` for a call that is not recorded.
     """
     settings = engines.settings
     meter = conversation.meter
-    brain = engines.brain if recorder is None else recorder.brain(engines.brain)
 
     voice_activity: VoiceActivityStage = engines.voice_activity()
     speech_to_text: SpeechToTextStage = engines.speech_to_text(meter)
@@ -60,7 +53,7 @@ def build(
     )
     responder: ResponderStage = GroundedResponder(
         conversation,
-        brain=brain,
+        brain=engines.brain,
         document=engines.document,
         tools=engines.tools,
         first_token_timeout_secs=settings.first_token_timeout_secs,
@@ -71,23 +64,18 @@ def build(
     decision_keeper = DecisionKeeper()
     text_to_speech: TextToSpeechStage = engines.text_to_speech(meter)
 
-    if recorder is not None:
-        recorder.tap("vad", voice_activity)
-        recorder.tap("stt", speech_to_text)
-        recorder.tap("turn", turn_taking)
-        recorder.tap("brain", responder, decision_keeper)
-        recorder.tap("tts", text_to_speech)
-
     return Pipeline(
         in_order(
             transport.input(),
-            voice_activity,
-            speech_to_text,
-            turn_taking,
-            responder,
-            # Filters of what is said stand here: see docs/developing.md.
-            decision_keeper,
-            text_to_speech,
+            *observed(
+                conversation.observer,
+                ("vad", [voice_activity]),
+                ("stt", [speech_to_text]),
+                ("turn", [turn_taking]),
+                # Filters of what is said stand between these two: see docs/developing.md.
+                ("brain", [responder, decision_keeper]),
+                ("tts", [text_to_speech]),
+            ),
             TurnKeeper(conversation),
             transport.output(),
         )

@@ -13,9 +13,10 @@ from pipecat.pipeline.service_switcher import (
     ServiceSwitcher,
     ServiceSwitcherStrategyFailover,
 )
-from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.frames import FailoverFrame
+from processors.stage_boundary import StageBoundary
 
 
 class _NextUsable(ServiceSwitcherStrategyFailover):
@@ -62,6 +63,14 @@ class StageFailover(ServiceSwitcher[_NextUsable]):
         await self.push_frame(notice)
         for frame in await self._unfinished(failed):
             await service.queue_frame(frame)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Report an error before pipecat's switcher, where it switches, stops it."""
+        if isinstance(frame, ErrorFrame) and isinstance(self.previous, StageBoundary):
+            self.previous.report(frame)
+        await super().push_frame(frame, direction)
 
     @abstractmethod
     async def _unfinished(self, failed: FrameProcessor) -> Sequence[Frame]:

@@ -1,34 +1,21 @@
 """Records a call: what each stage gave, what the page sent and was told, and how it was decided.
 
-It hangs on the side of the chain. What a stage pushes is noted in the moment it is pushed, by a
-look at its type; encoding and the disk are another thread's. Whatever goes wrong here ends the
-recording, never the call.
+It is the call's observer. What a stage gives is noted in the moment it is given, by a look at its
+type; encoding and the disk are another thread's. Whatever goes wrong here ends the recording, never
+the call.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, Frame
-from pipecat.processors.frame_processor import FrameDirection
 
-from conversation.frames import FailoverFrame
+from conversation.frames import Exchange, FailoverFrame
 from conversation.records import CallRecord, TurnRecord
-from processors.brain.contract import (
-    ArgumentsDelta,
-    Brain,
-    BrainError,
-    BrainEvent,
-    Question,
-    ToolStart,
-    UsageReport,
-    events_of,
-)
-from processors.contract import ChainStage
-from recording.frames import Contexts, kinds_of, of_history, of_usage, raw_audio, to_message
+from recording.frames import Contexts, kinds_of, of_history, raw_audio, to_message
 from recording.metadata import metadata
 from recording.writer import Recordings, RecordingSink
 from settings import Settings
@@ -80,7 +67,7 @@ class Facts:
 
 
 class Recorder:
-    """One call's recorder; it keeps its records as any of its listeners does.
+    """One call's recorder: its :class:`~conversation.observer.CallObserver`.
 
     Parameters:
         target: Where the recording goes.
@@ -216,50 +203,43 @@ class Recorder:
 
     # What the chain does.
 
-    def tap(self, stage: str, first: ChainStage, last: ChainStage | None = None) -> None:
-        """Note what leaves a stage, from now on.
+    def gave(self, stage: str, frame: Frame, *, upstream: bool = False) -> None:
+        """Note what a stage gave, if a recording holds it; see :class:`CallObserver`."""
+        if self._file is None or type(frame).__name__ not in kinds_of(stage):
+            return
+        if isinstance(frame, ErrorFrame):
+            # It travels upstream: who is told of it first is where it comes from.
+            if frame.id in self._errors:
+                return
+            self._errors.add(frame.id)
+        elif upstream:
+            return
+        if isinstance(frame, FailoverFrame) and frame.stage != stage:
+            return
+        try:
+            told = to_message(stage, frame, self._contexts)
+        except Exception as error:
+            self._give_up(f"{type(frame).__name__}: {error}")
+            return
+        if told is not None:
+            kind, data = told
+            self.write(f"/{stage}/{kind}", data)
 
-        Args:
-            stage: ``vad``, ``stt``, ``turn``, ``brain`` or ``tts``.
-            first: The stage's first processor, whose errors go upstream.
-            last: Its last, which gives what the next stage takes; ``None`` for the same one.
-        """
-        if last is None:
-            self._tap(stage, first, tuple(FrameDirection))
-        else:
-            self._tap(stage, first, (FrameDirection.UPSTREAM,))
-            self._tap(stage, last, (FrameDirection.DOWNSTREAM,))
-
-    def _tap(
-        self, stage: str, processor: ChainStage, directions: tuple[FrameDirection, ...]
-    ) -> None:
-        push = processor.push_frame
-        kinds = kinds_of(stage)
-
-        # No coroutine of its own: every frame of the call passes here.
-        def noted(frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> Any:
-            if direction in directions and type(frame).__name__ in kinds:
-                self._note(stage, frame, direction)
-            return push(frame, direction)
-
-        processor.push_frame = noted  # type: ignore[method-assign]
-
-    def brain(self, brain: Brain) -> Brain:
-        """A brain whose questions and answers are noted."""
-        return _RecordedBrain(brain, self)
-
-    def asked(self, question: Question) -> int:
-        """Note a question to the brain.
-
-        Returns:
-            Its number, from 1.
-        """
+    def asked(
+        self,
+        question: str,
+        history: Sequence[Exchange] = (),
+        calls: Sequence[Mapping[str, Any]] = (),
+    ) -> int:
+        """Note a question to the brain; see :class:`CallObserver`."""
         self._asked += 1
-        history = of_history(question.history)
-        asked = {"ask": self._asked, "question": question.text, "history": history}
-        calls = {"calls": [asdict(call) for call in question.calls]} if question.calls else {}
-        self.write("/brain/Asked", asked | calls)
+        asked = {"ask": self._asked, "question": question, "history": of_history(history)}
+        self.write("/brain/Asked", asked | ({"calls": list(calls)} if calls else {}))
         return self._asked
+
+    def answered(self, ask: int, brain: str, event: Mapping[str, Any]) -> None:
+        """Note what a brain answered; see :class:`CallObserver`."""
+        self.write("/brain/Event", {**event, "ask": ask, "brain": brain})
 
     def write(self, topic: str, data: Mapping[str, Any]) -> None:
         """Note anything, at this moment.
@@ -276,27 +256,6 @@ class Recorder:
         except Exception as error:
             self._give_up(str(error))
 
-    def _note(self, stage: str, frame: Frame, direction: FrameDirection) -> None:
-        if self._file is None:
-            return
-        if isinstance(frame, ErrorFrame):
-            # It travels upstream: who pushes it first is where it comes from.
-            if frame.id in self._errors:
-                return
-            self._errors.add(frame.id)
-        elif direction is FrameDirection.UPSTREAM:
-            return
-        if isinstance(frame, FailoverFrame) and frame.stage != stage:
-            return
-        try:
-            told = to_message(stage, frame, self._contexts)
-        except Exception as error:
-            self._give_up(f"{type(frame).__name__}: {error}")
-            return
-        if told is not None:
-            kind, data = told
-            self.write(f"/{stage}/{kind}", data)
-
     def _give_up(self, reason: str) -> None:
         if self._over:
             return
@@ -309,53 +268,3 @@ class Recorder:
             except Exception as error:
                 logger.debug("the recording could not be closed: {}", error)
         self._lost(reason)
-
-
-class _RecordedBrain:
-    """A brain whose questions and answers are noted, each event when it comes."""
-
-    def __init__(self, brain: Brain, recorder: Recorder) -> None:
-        self._brain = brain
-        self._recorder = recorder
-
-    @property
-    def name(self) -> str:
-        """The brain's own."""
-        return self._brain.name
-
-    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
-        """Stream what the brain streams; raises as it does."""
-        ask = self._recorder.asked(question)
-        outcome: dict[str, Any] = {"event": "aborted"}
-        try:
-            async with aclosing(events_of(self._brain, question)) as events:
-                async for event in events:
-                    self._note(ask, _plain(event))
-                    yield event
-            outcome = {"event": "end"}
-        except BrainError as error:
-            outcome = {
-                "event": "error",
-                "error": str(error),
-                "permanent": error.permanent,
-                "retry_after_secs": error.retry_after_secs,
-            }
-            raise
-        except Exception as error:
-            outcome = {"event": "error", "error": str(error), "permanent": False}
-            raise
-        finally:
-            self._note(ask, outcome)
-
-    def _note(self, ask: int, event: Mapping[str, Any]) -> None:
-        self._recorder.write("/brain/Event", {**event, "ask": ask, "brain": self._brain.name})
-
-
-def _plain(event: BrainEvent) -> dict[str, Any]:
-    match event:
-        case ToolStart(name=name):
-            return {"event": "tool_start", "name": name}
-        case ArgumentsDelta(json=piece):
-            return {"event": "arguments", "json": piece}
-        case UsageReport(usage=usage):
-            return {"event": "usage", "usage": of_usage(usage)}

@@ -35,7 +35,6 @@ from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversati
 from knowledge.loading.document import load
 from processors.brain.contract import (
     ArgumentsDelta,
-    Brain,
     BrainEvent,
     Question,
     ToolStart,
@@ -46,6 +45,7 @@ from processors.brain.responder import GroundedResponder
 from processors.brain.speculation import Speculation
 from processors.brain.tools import FunctionTool
 from processors.contract import FilterStage, in_order
+from processors.stage_boundary import observed
 from processors.tts.failover import TextToSpeechFailover
 from processors.tts.speech_queue import SpeechQueue
 from processors.turns.contract import TurnTakingMaker
@@ -253,43 +253,33 @@ class ScriptedCall:
                 [ScriptedVoice(self.conversation, fails_at=voice_fails_at), self.voice],
                 names=["first", "second"],
             )
-        page = Page(self.socket)  # type: ignore[arg-type]
-        transport = BrowserTransport(
-            page,
-            self.conversation,
-            ended=self.ended.append,
-        )
         self.turn_taking = TurnTaking(
             self.conversation, instant=instant, ending=ending, preemptive=preemptive
         )
-        brain: Brain = self.brain
         self.recorder: Recorder | None = None
         if target is not None:
-            self.recorder = page.recorder = self._recorder(target)
+            self.recorder = self.conversation.observer = self._recorder(target)
             self.conversation.kept = self.recorder.turn
-            brain = self.recorder.brain(brain)
+        page = Page(self.socket)  # type: ignore[arg-type]
+        transport = BrowserTransport(page, self.conversation, ended=self.ended.append)
         self.responder = GroundedResponder(
             self.conversation,
-            brain=brain,
+            brain=self.brain,
             document=load(CV),
             speculation=self.speculation,
             tools=tools,
         )
-        decision_keeper = DecisionKeeper()
-        if self.recorder is not None:
-            self.recorder.tap("turn", self.turn_taking)
-            self.recorder.tap("brain", self.responder, decision_keeper)
-            self.recorder.tap("tts", self.voice)
         self._tasks = TaskManager(loop=asyncio.get_running_loop())
         self.worker = PipelineWorker(
             Pipeline(
                 in_order(
                     transport.input(),
-                    turns(self.conversation) if turns else self.turn_taking,
-                    self.responder,
-                    *filters,
-                    decision_keeper,
-                    self.voice,
+                    *observed(
+                        self.conversation.observer,
+                        ("turn", [turns(self.conversation) if turns else self.turn_taking]),
+                        ("brain", [self.responder, *filters, DecisionKeeper()]),
+                        ("tts", [self.voice]),
+                    ),
                     TurnKeeper(self.conversation),
                     transport.output(),
                 )

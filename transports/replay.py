@@ -133,8 +133,7 @@ class ReplayedPage(Page):
         """Play audio."""
         if self._gone:
             raise PageClosedError
-        if self.recorder is not None:
-            self.recorder.sent(audio)
+        self.observer.sent(audio)
         now = self._now()
         if self.moment(self._sent) <= now:
             wait = self._starts.next(self._sentence, self.profile.start_secs)
@@ -220,9 +219,8 @@ class ReplayedPage(Page):
     async def _report(self, epoch: int, samples: int, *, final: bool = False) -> None:
         if self._gone or self.voice is None:
             return
-        if self.recorder is not None:
-            told = {"epoch": epoch, "samples": samples, "final": final}
-            self.recorder.page_said("playback", told)
+        told = {"epoch": epoch, "samples": samples, "final": final}
+        self.observer.page_said("playback", told)
         await self.voice.played(PlaybackFrame(epoch=epoch, samples=samples, final=final))
 
     def _listen(self, first: int, audio: bytes) -> None:
@@ -248,8 +246,7 @@ class ReplayedPage(Page):
     async def _say_audible(self, report: Audible) -> None:
         if self._gone or self.voice is None or report.epoch != self._epoch:
             return
-        if self.recorder is not None:
-            self.recorder.page_said("audible", report.model_dump())
+        self.observer.page_said("audible", report.model_dump())
         await self.voice.audible(report)
 
     def _later(self, secs: float, what: Callable[[], Coroutine[Any, Any, None]]) -> None:

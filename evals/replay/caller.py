@@ -12,6 +12,7 @@ from evals.replay.microphone import Microphone
 from evals.replay.stages import ReplayedDecisions, ReplayedStage
 from evals.replay.utterances import CONTINUES_SECS, Place, RecordedCaller, Utterance
 from recording.message import Message
+from recording.recorder import Recorder
 from transports.browser.announcer import Ended
 from transports.browser.messages import Sentence
 from transports.replay import ReplayedPage
@@ -153,13 +154,13 @@ class ReplayedCaller:
         began = start - self.began
         if self._microphone is not None:
             self._microphone.begin(utterance.number, onset - early - self.began)
-        if self.page is not None and self.page.recorder is not None:
+        if self.page is not None and isinstance(self.page.observer, Recorder):
             shift = {
                 "recorded": utterance.onset - (onset - start),
                 "replayed": began,
                 "utterance": utterance.number,
             }
-            self.page.recorder.write("/replay/Shift", shift)
+            self.page.observer.write("/replay/Shift", shift)
         return onset
 
     async def _when(self, place: Place, recorded: float, *, early: float, pause: float) -> float:
@@ -266,8 +267,8 @@ class ReplayedCaller:
     def _write_audio(self, until: float) -> bytes:
         assert self._microphone is not None
         pcm = self._microphone.take(until)
-        if pcm and self.page is not None and self.page.recorder is not None:
-            self.page.recorder.heard(pcm)
+        if pcm and self.page is not None:
+            self.page.observer.heard(pcm)
         return pcm
 
     async def _settle(self) -> None:
@@ -278,8 +279,8 @@ class ReplayedCaller:
 
     def _leave(self, ended: Ended) -> None:
         reason = self._recorded.reason
-        if reason == "hangup" and self.page is not None and self.page.recorder is not None:
-            self.page.recorder.page_said("hangup", {})
+        if reason == "hangup" and self.page is not None:
+            self.page.observer.page_said("hangup", {})
         ended(reason)
 
     def _spawn(self, work: Any) -> None:

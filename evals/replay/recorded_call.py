@@ -253,7 +253,7 @@ class _Session:
         )
         if deciding:
             caller.decisions = lambda conversation: ReplayedDecisions(
-                caller.stages["stt"], conversation, page.recorder, recording
+                caller.stages["stt"], conversation, recording
             )
         terms = Terms(id=recording.call, tariff=_prices(recording.started_at))
         target = RecordingTarget(InlineWriter(), path.parent, source="replay", name=path.stem)
@@ -346,9 +346,8 @@ class _Session:
         return processor
 
     def _note_missing(self, stage: str, what: str) -> None:
-        recorder: Recorder | None = self._page.recorder if self._page is not None else None
-        if recorder is not None:
-            recorder.write("/replay/Missing", {"stage": stage, "what": what})
+        if self._page is not None and isinstance(self._page.observer, Recorder):
+            self._page.observer.write("/replay/Missing", {"stage": stage, "what": what})
 
 
 def _with(*settings: Mapping[Any, Any]) -> Settings:

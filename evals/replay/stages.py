@@ -12,9 +12,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from conversation.frames import EndCallFrame, TurnFrame
 from conversation.turns import Conversation, Turn
 from processors.turns.processor import PHRASES
-from recording.frames import from_message, to_message
+from recording.frames import from_message
 from recording.message import Message
-from recording.recorder import Recorder
 from recording.recording import Recording
 
 _SAID_AGAIN = frozenset(text for name, text in PHRASES.items() if name != "goodbye")
@@ -53,7 +52,6 @@ class ReplayedDecisions:
     Parameters:
         source: A stage in front of turn taking.
         conversation: The call's turns.
-        recorder: Told of the turns, which go no further than here.
         recording: The recording.
     """
 
@@ -61,12 +59,10 @@ class ReplayedDecisions:
         self,
         source: FrameProcessor,
         conversation: Conversation,
-        recorder: Recorder | None,
         recording: Recording,
     ) -> None:
         self._source = source
         self._conversation = conversation
-        self._recorder = recorder
         self._turns = {
             int(message.data["number"]): message.data for message in recording.topic("/call/Turn")
         }
@@ -108,6 +104,5 @@ class ReplayedDecisions:
         delay = known.get("transcription_delay")
         transcribed = None if delay is None else speech_end + float(delay)
         turn: Turn = conversation.begin_turn(frame.question, min(speech_end, now), transcribed)
-        told = to_message("turn", TurnFrame(turn.number, turn.question, frame.history))
-        if self._recorder is not None and told is not None:
-            self._recorder.write("/turn/TurnFrame", told[1])
+        # It goes no further than here.
+        conversation.observer.gave("turn", TurnFrame(turn.number, turn.question, frame.history))

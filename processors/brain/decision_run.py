@@ -13,6 +13,7 @@ from typing import Literal
 from loguru import logger
 
 from conversation.frames import Confidence, DecisionFrame, SentenceFrame, TurnFrame, Usage
+from conversation.observer import CallObserver, Unobserved
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
 from processors.brain.contract import (
@@ -26,6 +27,7 @@ from processors.brain.contract import (
     UsageReport,
 )
 from processors.brain.guardrails import Guardrails, MalformedError, Phrases, RefusalError
+from processors.brain.reported import reported
 from processors.brain.sentences import SentenceStream, spoken
 from processors.brain.tool_call import (
     ConfidenceKnown,
@@ -94,6 +96,7 @@ class DecisionRun:
         patience: How long each step may take.
         say: Takes each sentence that is to be spoken, in order.
         tools: What the brain may call before it decides.
+        observer: Told what the brain is asked and answers.
     """
 
     def __init__(
@@ -106,12 +109,14 @@ class DecisionRun:
         patience: Patience,
         say: Callable[[SentenceFrame], Awaitable[None]],
         tools: Sequence[FunctionTool] = (),
+        observer: CallObserver | None = None,
     ) -> None:
         self.turn = turn
         self._brain = brain
         self._phrases = phrases
         self._patience = patience
         self._say_frame = say
+        self._observer = observer or Unobserved()
         self._tools = {tool.name: tool for tool in tools}
         self._called: list[ToolCall] = []
         self._certain = asyncio.Event()  # It is: what may be called, may be.
@@ -258,7 +263,7 @@ class DecisionRun:
         loop = asyncio.get_running_loop()
         until = min(deadline, loop.time() + self._patience.first_token_timeout_secs)
         question = Question(self.turn.question, self.turn.history, tuple(self._called))
-        events = self._brain.decide(question)
+        events = reported(self._brain, question, self._observer)
         try:
             while (event := await self._receive(events, until)) is not None:
                 if not isinstance(event, UsageReport):

@@ -205,6 +205,7 @@ class GroundedResponder(FrameProcessor):
             patience=self._patience,
             say=say,
             tools=self._tools,
+            observer=self._conversation.observer,
         )
         self._deciding = decision_run
         self._task = self.create_task(self._run(decision_run, replaced=replaced), f"{self}::turn")

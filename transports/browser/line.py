@@ -19,12 +19,10 @@ from pipecat.transports.base_transport import BaseTransport, TransportParams
 from conversation.frames import PlaybackFrame
 from conversation.turns import INPUT_SAMPLE_RATE, Conversation, Money
 from processors.audio import forward_audio
-from recording.recorder import Recorder
 from transports.browser.announcer import Ended
 from transports.browser.messages import (
     Audible,
     Cap,
-    ClientMessage,
     ClientReady,
     Cost,
     Hangup,
@@ -86,7 +84,6 @@ class BrowserInput(BaseInputTransport):
         try:
             while True:
                 message = await self._page.receive()
-                self._note(message)
                 match message:
                     case bytes() if pace.exceeded(len(message)):
                         await self._page.send_error("audio comes faster than it can be spoken")
@@ -112,19 +109,6 @@ class BrowserInput(BaseInputTransport):
             self._ended("protocol")
         except PageStalledError:
             self._ended("stalled")
-
-    def _note(self, message: bytes | ClientMessage) -> None:
-        """Tell the recorder what the page has said."""
-        recorder = self._page.recorder
-        if recorder is None:
-            return
-        match message:
-            case bytes():
-                recorder.heard(message)
-            case Playback() | Audible() | Hangup():
-                recorder.page_said(type(message).__name__.lower(), message.model_dump())
-            case _:
-                pass
 
     async def _stop_reading(self) -> None:
         if self._reading is not None:
@@ -199,10 +183,6 @@ class BrowserLine:
         return BrowserTransport(
             self._page, conversation, ended=ended, stage_vendors=self._stage_vendors
         )
-
-    def record(self, recorder: Recorder) -> None:
-        """Have a recorder told of everything that passes over the socket."""
-        self._page.recorder = recorder
 
     async def recorded(self, *, on: bool) -> None:
         """Tell the page whether the call is being recorded."""

@@ -8,9 +8,10 @@ from aiohttp import ClientConnectionResetError, WSMessage, WSMsgType, web
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
-from recording.recorder import Recorder
+from conversation.observer import CallObserver, Unobserved
 from transports.browser.messages import (
     MAX_AUDIO_BYTES,
+    Audible,
     ClientMessage,
     ClientReady,
     Clock,
@@ -19,6 +20,7 @@ from transports.browser.messages import (
     Hangup,
     MessageError,
     Payload,
+    Playback,
     parse_client_message,
     rtvi_message,
     server_message,
@@ -56,7 +58,8 @@ class Page:
         self._send_timeout_secs = send_timeout_secs
         self._faults = 0
         self._stalled = False
-        self.recorder: Recorder | None = None
+        self.observer: CallObserver = Unobserved()
+        """Told of all that passes; :class:`VoiceOutput` gives it that of the page's call."""
 
     @property
     def socket(self) -> web.WebSocketResponse:
@@ -92,7 +95,18 @@ class Page:
                 if isinstance(heard, ClockAsked):
                     await self.send(Clock(sent=heard.sent, now=time.monotonic()))
                 elif heard is not None:
+                    self._note_said(heard)
                     return heard
+
+    def _note_said(self, message: bytes | ClientMessage) -> None:
+        """Tell the observer what the page has said."""
+        match message:
+            case bytes():
+                self.observer.heard(message)
+            case Playback() | Audible() | Hangup():
+                self.observer.page_said(type(message).__name__.lower(), message.model_dump())
+            case _:
+                pass
 
     async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:
         """What a message says; ``None`` when nobody else need know."""
@@ -107,8 +121,7 @@ class Page:
             PageClosedError: The page has gone.
             PageStalledError: The page has not read for too long.
         """
-        if self.recorder is not None:
-            self.recorder.sent(audio)
+        self.observer.sent(audio)
         await self._send(audio)
 
     async def send(self, payload: BaseModel) -> None:
@@ -155,16 +168,15 @@ class Page:
                 await self._socket.close()
 
     def _note(self, message: BaseModel) -> None:
-        """Tell the recorder what the page is told: one of Viva's payloads, or of RTVI's."""
-        recorder = self.recorder
-        if recorder is None or not recorder.live:
+        """Tell the observer what the page is told: one of Viva's payloads, or of RTVI's."""
+        if not self.observer.live:
             return
         if isinstance(message, Payload):
             told = data = message.model_dump(mode="json")
         else:
             told = message.model_dump(mode="json", exclude_none=True)
             data = told.get("data") or {}
-        recorder.page_told(told["type"], data)
+        self.observer.page_told(told["type"], data)
 
     async def _send(self, message: str | bytes) -> None:
         if self.closed:

@@ -114,6 +114,7 @@ class VoiceOutput(BaseOutputTransport):
         self._announcer = Announcer(
             page, conversation, ended=ended, stage_vendors=stage_vendors or {}
         )
+        page.observer = conversation.observer
         self._lead_secs = page.lead_secs
         self._conversation = conversation
         conversation.playback_is_reported = True

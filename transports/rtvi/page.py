@@ -78,6 +78,7 @@ class RtviPage(Page):
             PageProtocolError: Three messages in a row could not be used.
         """
         if self._reckoning is not None and (report := self._reckoning.report()) is not None:
+            self._note_said(report)
             return report
         return await super().receive()
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.serializers.protobuf import ProtobufFrameSerializer
 
 from client.wav import INPUT_RATE, OUTPUT_RATE, read_wav
+from conversation.observer import Unobserved
 from evals.replay import virtual_time
 from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from tests.transports.rtvi.client import READY, RtviClient, calling, message
@@ -338,10 +339,22 @@ def test_the_voice_is_lowered_here_for_a_client_that_cannot() -> None:
     alone(story())
 
 
+class Watching(Unobserved):
+    """Notes what the page is said to have played, as a recording does."""
+
+    def __init__(self) -> None:
+        self.played: list[int] = []
+
+    def page_said(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "playback":
+            self.played.append(data["samples"])
+
+
 def test_what_a_client_has_played_is_reckoned_and_all_it_was_sent_is_heard() -> None:
     async def story() -> None:
         socket = Socket()
         page = page_on(socket)
+        page.observer = watching = Watching()
         reports = []
         second = np.zeros(OUTPUT_RATE, np.int16).tobytes()
         await page.send_audio(second)
@@ -355,6 +368,7 @@ def test_what_a_client_has_played_is_reckoned_and_all_it_was_sent_is_heard() -> 
         steps = np.diff([one.samples for one in reports])
         assert len(reports) >= 4
         assert steps.max() <= 0.12 * OUTPUT_RATE
+        assert watching.played == [one.samples for one in reports]
 
         await page.send_rtvi(rtvi.BotInterruptedMessage())
         final = await page.receive()
