@@ -115,7 +115,7 @@ def test_a_character_that_no_path_may_have_is_refused_with_its_line() -> None:
 def test_a_name_without_a_value_is_shown_with_its_line() -> None:
     Path(".env").write_text("MAX_CALLS=3\nPORT\nCOMPOSE_PROFILES\n")
     settings, (found,) = configuration.read_settings()
-    assert (found.state, found.remedy) == ("warning", "Write PORT=value, or leave the line out.")
+    assert (found.state, found.remedy) == ("warning", "Write PORT=value, or delete the line.")
     assert found.detail == "PORT in line 2 has no value; it is ignored"
     assert (settings.port, settings.max_calls) == (7860, 3)
 

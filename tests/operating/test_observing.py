@@ -87,6 +87,6 @@ def test_every_attribute_of_a_span_is_listed() -> None:
 
 
 def test_the_numbers_in_it_are_those_of_the_code() -> None:
-    assert f"up to {MAX_SPANS:,} wait" in DOCUMENT
+    assert f"up to {MAX_SPANS:,} are queued" in DOCUMENT
     assert f"there are {FLUSH_TIMEOUT_SECS:g} s for\nthe rest" in DOCUMENT
-    assert f"after {MAX_CHARS:,} characters" in DOCUMENT
+    assert f"cut off at {MAX_CHARS:,} characters" in DOCUMENT
