@@ -217,7 +217,7 @@ def test_the_hold_of_a_dead_process_expires_and_its_spending_stays(
     assert alive.expire() == ("c-1",)
     assert alive.expire() == ()
     assert alive.today() == DayMoney(DAY, spent=30, held=0, cap=250, holds=0)
-    assert any("process is gone: c-1" in line for line in told)
+    assert any("process died: c-1" in line for line in told)
 
 
 def test_an_admission_lets_go_of_what_the_dead_hold(

@@ -220,36 +220,10 @@ async def test_a_line_that_was_cut_short_is_put_aside_and_the_rest_is_written(
     assert [one["record"] for one in aside] == ["[]\n", lines[2][:99]]
 
 
-WRITING_PROCESS = """
-import asyncio, sys
-from pathlib import Path
-from ledger.store import database as ledger_database
-from ledger.store.database import Database
-from ledger.store.writer import LedgerWriter
-from tests.ledger.records import a_call, a_turn
-
-async def hold() -> None:
-    writer = LedgerWriter(Database.at(sys.argv[1]), spool=Path(sys.argv[2]), retry_secs=0.02)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    writer.start()
-    writer.begun(a_call())
-    await asyncio.sleep(0.1)
-    number = 0
-    while True:
-        number += 1
-        writer.turn(a_turn(number=number))
-        await asyncio.sleep(0.05)
-        print(number, flush=True)
-
-asyncio.run(hold())
-"""
-
-
 @contextmanager
 def a_writing_process(url: str, spool: Path) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITING_PROCESS, url, str(spool)],
+        [sys.executable, "-m", "tests.ledger.store.writing_process", url, str(spool)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
