@@ -21,11 +21,13 @@ def once(name: str, calls: int, secs: float) -> dict[str, Any]:
         result = side.load(calls, secs, barge_in=True)
     barges = result["heard"]["barges"]
     ms = {
-        kind: [1000 * one[kind] for one in barges if kind in one]
+        kind: [1000 * barge[kind] for barge in barges if kind in barge]
         for kind in ("duck", "stop", "last")
     }
     ends = [
-        1000 * min(one.get("stop", one["last"]), one["last"]) for one in barges if "last" in one
+        1000 * min(barge.get("stop", barge["last"]), barge["last"])
+        for barge in barges
+        if "last" in barge
     ]
     return {
         "calls": calls,

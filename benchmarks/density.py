@@ -109,7 +109,11 @@ def measure(
             ]
     result: dict[str, Any] = {"benchmark": "density", **machine(), "seconds": secs}
     for name in names:
-        rows = [summary(one, runs[name][1]) for _, one in sorted(runs[name].items()) if one]
+        rows = [
+            summary(outcomes, runs[name][1])
+            for _, outcomes in sorted(runs[name].items())
+            if outcomes
+        ]
         if not rows:
             raise SideError(failed[name])
         last = {

@@ -32,7 +32,9 @@ TURNS_A_CALL = 6
 def questions(limit: int | None) -> list[Path]:
     """The recorded questions, in the manifest's order."""
     manifest = tomllib.loads((AUDIO / "manifest.toml").read_text())
-    files = [AUDIO / one["file"] for one in manifest["recording"] if one["kind"] == "question"]
+    files = [
+        AUDIO / entry["file"] for entry in manifest["recording"] if entry["kind"] == "question"
+    ]
     return files[:limit]
 
 

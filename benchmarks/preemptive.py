@@ -132,7 +132,7 @@ def _text(name: str) -> str:
     import tomllib
 
     manifest = tomllib.loads((AUDIO / "manifest.toml").read_text())
-    return next(str(one["text"]) for one in manifest["recording"] if one["file"] == name)
+    return next(str(entry["text"]) for entry in manifest["recording"] if entry["file"] == name)
 
 
 def _loud(path: Path) -> npt.NDArray[np.intp]:

@@ -110,8 +110,8 @@ def normalised(text: str) -> str:
 
     text = _ORDINAL.sub(spelt, re.sub(r"(\d+)", spelt, text.lower().replace("ph.d", "phd")))
     text = " ".join(re.sub(r"[^a-z' ]", " ", text).split())
-    for one, other in _SPELLINGS.items():
-        text = re.sub(rf"\b{one}\b", other, text)
+    for spelling, other in _SPELLINGS.items():
+        text = re.sub(rf"\b{spelling}\b", other, text)
     return text
 
 

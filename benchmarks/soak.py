@@ -64,7 +64,7 @@ def measure(
     if trouble:
         raise trouble[0]
     heard, served = held["heard"], held["served"]
-    settled = [one for one in read if one[0] >= SETTLING * read[-1][0]]
+    settled = [sample for sample in read if sample[0] >= SETTLING * read[-1][0]]
     result: dict[str, Any] = {
         "benchmark": "soak",
         **machine(),

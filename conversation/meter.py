@@ -115,7 +115,7 @@ class Meter:
     def cost(self) -> StageCost:
         """What the call has cost so far, what no turn has taken yet included."""
         every = [*self._taken.values(), *self._open.values()]
-        return sum((one.cost(self._tariff) for one in every), StageCost())
+        return sum((metered.cost(self._tariff) for metered in every), StageCost())
 
     def knows(self, processor: str, stage: str, vendor: str) -> None:
         """Remember whose a processor is, whose name is in the metrics it pushes."""

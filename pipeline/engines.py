@@ -108,7 +108,7 @@ class Engines:
     @property
     def brain(self) -> Brain:
         """Who decides each turn: one brain, or several in order of preference."""
-        brains: list[Brain] = [self._build(one) for one in self.choices["brain"].vendors]
+        brains: list[Brain] = [self._build(vendor) for vendor in self.choices["brain"].vendors]
         if len(brains) == 1:
             return brains[0]
         # A brain that is given up for its silence must count as failed before it is.

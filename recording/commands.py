@@ -107,15 +107,15 @@ def transcript(
 
     said = of(_read(file))
     if as_json:
-        plain = [one.as_dict() for one in said]
+        plain = [line.as_dict() for line in said]
         typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
         return
-    for one in said:
-        words = one.heard
-        if one.heard != one.text:
-            rest = one.text.removeprefix(one.heard).strip()
-            words = f"{one.heard} [{'interrupted' if one.interrupted else 'not heard'}: {rest}]"
-        typer.echo(f"{_clock(one.at):>7}  {one.who:<6}  {words.strip()}")
+    for line in said:
+        words = line.heard
+        if line.heard != line.text:
+            rest = line.text.removeprefix(line.heard).strip()
+            words = f"{line.heard} [{'interrupted' if line.interrupted else 'not heard'}: {rest}]"
+        typer.echo(f"{_clock(line.at):>7}  {line.who:<6}  {words.strip()}")
 
 
 @app.command(
@@ -271,7 +271,9 @@ def _print_summary(recording: Recording) -> None:
     for topic, messages in _topics(recording).items():
         length = ""
         if topic in AUDIO_TOPICS:
-            length = _clock(sum(one.samples / one.data["sample_rate"] for one in messages))
+            length = _clock(
+                sum(message.samples / message.data["sample_rate"] for message in messages)
+            )
         table.add_row(
             topic, str(len(messages)), _clock(messages[0].at), _clock(messages[-1].at), length
         )

@@ -159,11 +159,11 @@ _AS_THEY_ARE = _AsTheyAre()
 
 
 def _usage(stage: str, frame: MetricsFrame) -> tuple[str, dict[str, Any]] | None:
-    for one in frame.data:
-        if stage == "stt" and isinstance(one, STTUsageMetricsData):
-            return "STTUsage", {"audio_seconds": one.value.audio_seconds}
-        if stage == "tts" and isinstance(one, TTSUsageMetricsData):
-            return "TTSUsage", {"characters": one.value}
+    for usage in frame.data:
+        if stage == "stt" and isinstance(usage, STTUsageMetricsData):
+            return "STTUsage", {"audio_seconds": usage.value.audio_seconds}
+        if stage == "tts" and isinstance(usage, TTSUsageMetricsData):
+            return "TTSUsage", {"characters": usage.value}
     return None
 
 

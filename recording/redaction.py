@@ -49,9 +49,9 @@ class Masking:
             case str():
                 return self.text(value)
             case list():
-                return [self.plain(one) for one in value]
+                return [self.plain(item) for item in value]
             case dict():
-                return {name: self.plain(one) for name, one in value.items()}
+                return {name: self.plain(item) for name, item in value.items()}
             case _:
                 return value
 

@@ -65,7 +65,7 @@ def _of_caller(recording: Recording) -> Iterator[Said]:
 
 
 def _of_agent(recording: Recording) -> Iterator[Said]:
-    records = {one.data["number"]: one.data for one in recording.topic("/call/Turn")}
+    records = {message.data["number"]: message.data for message in recording.topic("/call/Turn")}
     answers, played, cut = _answers(recording)
     for answer in answers:
         text = " ".join(span.text for _, span in answer.spans)

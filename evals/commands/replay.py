@@ -151,8 +151,11 @@ def _print(batch: "Batch") -> None:
         differs = call["differs"]
         same = "as recorded" if not differs else f"{len(differs)} differences"
         typer.echo(f"{call['file']}  {call['turns']} turns, {call['seconds']:.1f} s, {same}")
-        for one in differs[:_SHOWN]:
-            typer.echo(f"  {one['what']}: {_short(one['recorded'])} → {_short(one['replayed'])}")
+        for difference in differs[:_SHOWN]:
+            typer.echo(
+                f"  {difference['what']}: {_short(difference['recorded'])} → "
+                f"{_short(difference['replayed'])}"
+            )
         if len(differs) > _SHOWN:
             typer.echo(f"  … and {len(differs) - _SHOWN} more, in run.json")
     speed = f"{run['speed_x_realtime']:g} times real time, per core"
@@ -169,8 +172,8 @@ def _print(batch: "Batch") -> None:
 def _missing(calls: Iterable[dict[str, Any]]) -> dict[str, int]:
     found: dict[str, int] = {}
     for call in calls:
-        for one in call["missing"]:
-            found[one["stage"]] = found.get(one["stage"], 0) + 1
+        for missing in call["missing"]:
+            found[missing["stage"]] = found.get(missing["stage"], 0) + 1
     return found
 
 

@@ -76,8 +76,8 @@ def score(
         raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
     if html is not None:
         written([folder], html)
-    for one in scores.run.unreadable:
-        _say(f"{one.file}: {one.error}")
+    for call in scores.run.unreadable:
+        _say(f"{call.file}: {call.error}")
     if as_json:
         typer.echo(json.dumps(scores.as_dict(), indent=1, ensure_ascii=False))
         return
@@ -148,14 +148,16 @@ def gate(
         findings = check(load_scores(folder / SCORES_FILE), load_rules(rules))
     except GateError as error:
         raise _fail(str(error)) from None
-    broken = [one for one in findings if not one.kept]
+    broken = [finding for finding in findings if not finding.kept]
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in findings], indent=1, ensure_ascii=False))
+        typer.echo(
+            json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False)
+        )
     else:
         if broken:
             _print_table(
                 ("metric", "must be", "is"),
-                ((one.metric, one.wanted, one.found) for one in broken),
+                ((finding.metric, finding.wanted, finding.found) for finding in broken),
             )
         kept = len(findings) - len(broken)
         typer.echo(f"{kept} of {len(findings)} rules are kept.")
@@ -224,13 +226,13 @@ def _documents(knowledge: Path | None) -> "list[Document]":
 def _print_scores(scores: Mapping[str, Any]) -> None:
     rows: list[tuple[str, ...]] = []
     without: dict[str, list[str]] = {}
-    for name, one in scores["metrics"].items():
-        if one["value"] is None:
-            without.setdefault(one["note"], []).append(name)
+    for name, metric in scores["metrics"].items():
+        if metric["value"] is None:
+            without.setdefault(metric["note"], []).append(name)
             continue
-        interval = " to ".join(_figure(end, one["unit"]) for end in one["ci95"] or ())
-        value = _figure(one["value"], one["unit"])
-        rows.append((name, value, interval, str(one["n"]), _target(one), one["note"]))
+        interval = " to ".join(_figure(end, metric["unit"]) for end in metric["ci95"] or ())
+        value = _figure(metric["value"], metric["unit"])
+        rows.append((name, value, interval, str(metric["n"]), _target(metric), metric["note"]))
     _print_table(("metric", "value", "95 % interval", "n", "target", ""), rows)
     for note, names in without.items():
         typer.echo(f"No value, {note}: {', '.join(names)}.")
@@ -239,13 +241,17 @@ def _print_scores(scores: Mapping[str, Any]) -> None:
 
 def _print_comparison(compared: Mapping[str, Any]) -> None:
     rows = []
-    for name, one in compared["metrics"].items():
-        if not one["n"]:
+    for name, difference in compared["metrics"].items():
+        if not difference["n"]:
             continue
-        interval = " to ".join(f"{end:+.4g}" for end in one["ci95"] or ())
-        p = "" if one["p"] is None else f"{one['p']:.3g}"
-        figures = f"{one['a']:.4g}", f"{one['b']:.4g}", f"{one['difference']:+.4g}"
-        rows.append((name, *figures, interval, p, one["test"], str(one["n"])))
+        interval = " to ".join(f"{end:+.4g}" for end in difference["ci95"] or ())
+        p = "" if difference["p"] is None else f"{difference['p']:.3g}"
+        figures = (
+            f"{difference['a']:.4g}",
+            f"{difference['b']:.4g}",
+            f"{difference['difference']:+.4g}",
+        )
+        rows.append((name, *figures, interval, p, difference["test"], str(difference["n"])))
     headings = ("metric", compared["a"], compared["b"], "difference", "95 % interval", "p", "test")
     _print_table((*headings, "n"), rows)
 

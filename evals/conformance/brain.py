@@ -53,7 +53,7 @@ _NO_SECTION = "no-such-section-of-the-document"
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a brain streamed for one prompt.
+    """What a brain stream for one prompt.
 
     Parameters:
         prompt: What it was asked.
@@ -119,7 +119,7 @@ async def one_decision(bench: Bench) -> str:
         if len(decisions) != 1:
             raise NonconformanceError(f"{stream.prompt!r}: {len(decisions)} decisions")
         if decisions[0].reason == "fault":
-            failed = "; ".join(one.detail for one in decisions[0].checks if not one.passed)
+            failed = "; ".join(check.detail for check in decisions[0].checks if not check.passed)
             raise NonconformanceError(f"{stream.prompt!r}: no valid decision: {failed}")
         decided[decisions[0].decision] += 1
     return f"{len(streams)} prompts: {decided['respond']} answered, {decided['escalate']} escalated"
@@ -157,7 +157,7 @@ async def unknown_section(bench: Bench) -> str:
         (frames,) = (await _decided(bench, [dataclasses.replace(stream, events=altered)])).values()
         (decision,) = [frame for frame in frames if isinstance(frame, DecisionFrame)]
         said = " ".join(frame.text for frame in frames if isinstance(frame, SentenceFrame))
-        refused = any(one.name == "sections" and not one.passed for one in decision.checks)
+        refused = any(check.name == "sections" and not check.passed for check in decision.checks)
         if decision.decision != "escalate" or not refused or arguments["answer"][:20] in said:
             raise NonconformanceError(f"{stream.prompt!r}: it was let through: {said!r}")
         return "refused before a word of it was said"
@@ -241,7 +241,7 @@ BRAIN_CHECKS: tuple[Check[Bench], ...] = (
 def _answerable(document: Document) -> Iterator[str]:
     """The document's own questions, section by section in turn, then one made of each heading."""
     asked = [
-        [*section.questions, *(one for line in section.lines for one in line.questions)]
+        [*section.questions, *(question for line in section.lines for question in line.questions)]
         for section in document.sections
     ]
     made = [f"What can you tell me about {section.title}?" for section in document.sections]
@@ -261,7 +261,7 @@ def _answerable(document: Document) -> Iterator[str]:
 
 def _sensitive(document: Document) -> Iterator[str]:
     for topic in document.sensitive:
-        plain = (one for one in topic.phrases if not set(one) & set("*$"))
+        plain = (phrase for phrase in topic.phrases if not set(phrase) & set("*$"))
         for phrase in (topic.name, *plain):
             question = f"What can you tell me about the {phrase}?"
             if topic_of(question, document) is topic:
@@ -272,7 +272,7 @@ def _sensitive(document: Document) -> Iterator[str]:
 async def _streams(bench: Bench) -> tuple[Stream, ...]:
     """What the brain streams for every prompt."""
     brain: Brain = bench.build()
-    return tuple([await _asked(bench, brain, one) for one in prompts(bench.engines.document)])
+    return tuple([await _asked(bench, brain, prompt) for prompt in prompts(bench.engines.document)])
 
 
 async def _asked(bench: Bench, brain: Brain, prompt: str) -> Stream:
@@ -304,7 +304,7 @@ async def _turns(bench: Bench) -> dict[Stream, list[Frame]]:
 async def _decided(bench: Bench, streams: Sequence[Stream]) -> dict[Stream, list[Frame]]:
     """What the grounded responder makes of streams: the frames of each turn."""
     settings = bench.engines.settings
-    recorded = Recorded(bench.vendor.name, {one.prompt: one.events for one in streams})
+    recorded = Recorded(bench.vendor.name, {stream.prompt: stream.events for stream in streams})
     caller = GroundedResponder(
         brain=recorded,
         document=bench.engines.document,
@@ -317,7 +317,9 @@ async def _decided(bench: Bench, streams: Sequence[Stream]) -> dict[Stream, list
             before = len(line.frames)
             await line.push(TurnFrame(turn=number, question=stream.prompt))
             await line.until(
-                lambda turn=number: any(one.turn == turn for _, one in line.of(DecisionFrame)),  # type: ignore[misc]
+                lambda turn=number: any(
+                    decision.turn == turn for _, decision in line.of(DecisionFrame)
+                ),  # type: ignore[misc]
                 settings.decision_timeout_secs,
                 f"{stream.prompt!r}: no decision",
             )

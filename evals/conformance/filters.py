@@ -75,8 +75,8 @@ async def reports(checked: Filter) -> str:
     )
     async with checked.line() as line:
         await line.push(*told)
-        for one in told:
-            kind = type(one)
+        for frame in told:
+            kind = type(frame)
             missing = f"no {kind.__name__} leaves it"
             await line.until(lambda kind=kind: line.of(kind), PASS_SECS, missing)  # type: ignore[misc]
     return "decisions, escalations and metrics pass"
@@ -88,9 +88,9 @@ async def interruption(checked: Filter) -> str:
         await line.push(LLMFullResponseStartFrame(), *_sentences(turn=1))
         await line.push(InterruptionFrame())
         await line.until(lambda: line.of(InterruptionFrame), PASS_SECS, "no InterruptionFrame")
-        at = next(n for n, one in enumerate(line.down) if isinstance(one, InterruptionFrame))
+        at = next(n for n, frame in enumerate(line.down) if isinstance(frame, InterruptionFrame))
         await asyncio.sleep(PASS_SECS)
-        late = [one.text for one in line.down[at:] if isinstance(one, SentenceFrame)]
+        late = [frame.text for frame in line.down[at:] if isinstance(frame, SentenceFrame)]
         if late:
             raise NonconformanceError(f"{late[0]!r} came after it was interrupted")
         await line.push(LLMFullResponseStartFrame(), *_sentences(turn=2), LLMFullResponseEndFrame())
@@ -117,23 +117,23 @@ async def fields(checked: Filter) -> str:
         await line.push(LLMFullResponseStartFrame(), *given, LLMFullResponseEndFrame())
         await line.until(lambda: line.of(LLMFullResponseEndFrame), PASS_SECS, "no end of an answer")
         kinds = (LLMFullResponseStartFrame, SentenceFrame, LLMFullResponseEndFrame)
-        came = [one for one in line.down if isinstance(one, kinds)]
+        came = [frame for frame in line.down if isinstance(frame, kinds)]
         if not isinstance(came[0], LLMFullResponseStartFrame):
             raise NonconformanceError("an answer does not begin with its LLMFullResponseStartFrame")
         if not isinstance(came[-1], LLMFullResponseEndFrame):
             raise NonconformanceError("a sentence comes behind the end of its answer")
         rest = iter(given)
         passed = 0
-        for one in came:
-            if isinstance(one, SentenceFrame):
+        for frame in came:
+            if isinstance(frame, SentenceFrame):
                 passed += 1
-                if not any(_rests_on(one) == _rests_on(before) for before in rest):
+                if not any(_rests_on(frame) == _rests_on(before) for before in rest):
                     raise NonconformanceError(
-                        f"{one.text!r} has lost its place, or its turn, sections or lines: "
-                        f"{_rests_on(one)}"
+                        f"{frame.text!r} has lost its place, or its turn, sections or lines: "
+                        f"{_rests_on(frame)}"
                     )
-                if not one.shown.strip():
-                    raise NonconformanceError(f"{one.text!r} is said and not shown")
+                if not frame.shown.strip():
+                    raise NonconformanceError(f"{frame.text!r} is said and not shown")
     return f"{passed} of {len(given)} sentences pass, with turn, sections and lines"
 
 
@@ -173,7 +173,7 @@ async def in_time(checked: Filter) -> str:
             await line.push(LLMFullResponseStartFrame(), given, LLMFullResponseEndFrame())
             await line.until(
                 lambda before=before: any(  # type: ignore[misc]
-                    isinstance(one, LLMFullResponseEndFrame) for one in line.down[before:]
+                    isinstance(frame, LLMFullResponseEndFrame) for frame in line.down[before:]
                 ),
                 PASS_SECS,
                 "no end of an answer",

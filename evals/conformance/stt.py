@@ -67,9 +67,9 @@ async def interims(bench: Bench) -> str:
         began = asyncio.get_running_loop().time()
         ended = await line.say(speech)
         guesses = [
-            (at, one.text)
-            for at, one in line.of(InterimTranscriptionFrame)
-            if at < ended and one.text.strip()
+            (at, interim.text)
+            for at, interim in line.of(InterimTranscriptionFrame)
+            if at < ended and interim.text.strip()
         ]
         if not guesses:
             secs = ended - began
@@ -117,7 +117,7 @@ async def silence(bench: Bench) -> str:
 
 async def two_utterances(bench: Bench) -> str:
     """Two sentences with a pause between them are two transcripts."""
-    speech = [await bench.speech(one) for one in (SHORT, OTHER)]
+    speech = [await bench.speech(sentence) for sentence in (SHORT, OTHER)]
     pause = bytes(2 * round(PAUSE_SECS * INPUT_SAMPLE_RATE))
     async with _line(bench) as line:
         await line.say(speech[0] + pause)
@@ -279,7 +279,11 @@ def _line(bench: Bench) -> Line:
 
 
 def _finals(line: Line) -> list[tuple[float, str]]:
-    return [(at, one.text) for at, one in line.of(TranscriptionFrame) if one.text.strip()]
+    return [
+        (at, transcript.text)
+        for at, transcript in line.of(TranscriptionFrame)
+        if transcript.text.strip()
+    ]
 
 
 def _joined(finals: Sequence[tuple[float, str]]) -> str:
@@ -315,7 +319,9 @@ def _turn_over(bench: Bench, line: Line) -> float | None:
     if not bench.vendor.ends_turns:
         return words
     frames = [frame for _, frame in line.frames]
-    last = max(n for n, one in enumerate(frames) if isinstance(one, _WORDS) and one.text.strip())
+    last = max(
+        n for n, spoken in enumerate(frames) if isinstance(spoken, _WORDS) and spoken.text.strip()
+    )
     for at, frame in line.frames[last:]:
         if isinstance(frame, ProposedUserStoppedSpeakingFrame):
             return at

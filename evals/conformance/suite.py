@@ -107,7 +107,7 @@ def summary(results: Sequence[Result]) -> str:
         ("degrades", "Calls can be held, with something missing"),
     ):
         if counts[verdict]:
-            losses = dict.fromkeys(one.loses for one in results if one.verdict == verdict)
+            losses = dict.fromkeys(result.loses for result in results if result.verdict == verdict)
             told += f", {counts[verdict]} failed. {means}: {'; '.join(losses)}"
             told = told if verdict == "degrades" or not counts["degrades"] else told + ". Besides"
     return f"{told}."
@@ -209,7 +209,7 @@ async def check_vendor(
         names: The checks to make; all of its stage if there are none.
         tell: Told of each check before it is made.
     """
-    checks = [one for one in CHECKS[vendor.stage] if not names or one.name in names]
+    checks = [check for check in CHECKS[vendor.stage] if not names or check.name in names]
     return await _check_all(checks, Bench(vendor, engines), vendor.stage, vendor.name, tell)
 
 
@@ -218,13 +218,13 @@ def weights() -> list[Result]:
     return [
         Result(
             "weights",
-            one.model,
-            one.path,
-            "passed" if one.passed else "blocks",
-            one.detail,
-            "" if one.passed else "the model is not the one that was measured, and is not loaded",
+            check.model,
+            check.path,
+            "passed" if check.passed else "blocks",
+            check.detail,
+            "" if check.passed else "the model is not the one that was measured, and is not loaded",
         )
-        for one in catalogue.check_files()
+        for check in catalogue.check_files()
     ]
 
 
@@ -233,13 +233,13 @@ def models() -> list[Result]:
     return [
         Result(
             "model",
-            one.model,
+            check.model,
             "right on this processor",
-            "passed" if one.passed else "blocks",
-            one.detail,
-            "" if one.passed else "the model's answers are wrong here",
+            "passed" if check.passed else "blocks",
+            check.detail,
+            "" if check.passed else "the model's answers are wrong here",
         )
-        for one in check_models()
+        for check in check_models()
     ]
 
 
@@ -247,9 +247,9 @@ async def _check_all(
     checks: Sequence[Check[Subject]], subject: Subject, stage: str, vendor: str, tell: Tell
 ) -> list[Result]:
     results = []
-    for one in checks:
-        tell(f"{stage} {vendor}: {one.name}")
-        results.append(await _checked(one, subject, stage, vendor))
+    for check in checks:
+        tell(f"{stage} {vendor}: {check.name}")
+        results.append(await _checked(check, subject, stage, vendor))
     return results
 
 

@@ -74,7 +74,7 @@ async def sample_rate(bench: Bench) -> str:
         raise NonconformanceError("a frame of audio ends in the middle of a sample")
     secs = sum(len(frame.audio) for _, frame in audio) / 2 / rate
     words = len(" ".join(ANSWER).split())
-    low, high = (words * one for one in WORD_SECS)
+    low, high = (words * secs_per_word for secs_per_word in WORD_SECS)
     if not low <= secs <= high:
         raise NonconformanceError(
             f"{words} words took {secs:.1f} s at {rate} Hz; {low:.1f} to {high:.1f} s is plausible"
@@ -131,13 +131,15 @@ async def flush(bench: Bench) -> str:
             lambda: line.of(InterruptionFrame), SETTLE_SECS, "the interruption was not passed on"
         )
         await asyncio.sleep(SETTLE_SECS)
-        at = next(n for n, (_, one) in enumerate(line.frames) if isinstance(one, InterruptionFrame))
+        at = next(
+            n for n, (_, passed) in enumerate(line.frames) if isinstance(passed, InterruptionFrame)
+        )
         if any(isinstance(frame, TTSStoppedFrame) for _, frame in line.frames[:at]):
             raise NotApplicableError("all of the answer had come before it could be interrupted")
         kinds = (TTSAudioRawFrame, AggregatedTextFrame, TTSTextFrame)
-        late = [one for _, one in line.frames[at:] if isinstance(one, kinds)]
+        late = [sent for _, sent in line.frames[at:] if isinstance(sent, kinds)]
         if late:
-            sounds = sum(isinstance(one, TTSAudioRawFrame) for one in late)
+            sounds = sum(isinstance(sent, TTSAudioRawFrame) for sent in late)
             raise NonconformanceError(
                 f"{len(late)} frames of the old answer came after the interruption, "
                 f"{sounds} of them audio"
@@ -254,7 +256,7 @@ async def _answer(
         return {TTSStoppedFrame, LLMFullResponseEndFrame} <= kinds
 
     await line.until(over, ANSWER_SECS, "the answer did not come to its end")
-    audio = [one for one in line.frames[before:] if isinstance(one[1], TTSAudioRawFrame)]
+    audio = [pushed for pushed in line.frames[before:] if isinstance(pushed[1], TTSAudioRawFrame)]
     if not audio:
         raise NonconformanceError(f"the answer made no sound{line.troubles}")
     return audio

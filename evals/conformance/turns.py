@@ -102,7 +102,7 @@ async def one_turn(taker: TurnTaker) -> str:
         if len(scene.kept) != 1:
             raise NonconformanceError(f"one turn was kept {len(scene.kept)} times")
         for direction, frames in (("down", scene.line.down), ("up", scene.line.up)):
-            if not any(isinstance(one, UserStoppedSpeakingFrame) for one in frames):
+            if not any(isinstance(frame, UserStoppedSpeakingFrame) for frame in frames):
                 raise NonconformanceError(f"no UserStoppedSpeakingFrame went {direction}stream")
         if not scene.line.of(UserStartedSpeakingFrame):
             raise NonconformanceError("no UserStartedSpeakingFrame")
@@ -229,9 +229,9 @@ async def last_words(taker: TurnTaker) -> str:
         await scene.line.push(EndCallFrame(reason="cap", last_words="Goodbye."))
         await scene.line.until(lambda: scene.line.of(EndCallFrame), 1.0, "no EndCallFrame")
         said = [
-            one.text if isinstance(one, TTSSpeakFrame) else ""
-            for one in scene.line.down
-            if isinstance(one, (TTSSpeakFrame, EndCallFrame))
+            frame.text if isinstance(frame, TTSSpeakFrame) else ""
+            for frame in scene.line.down
+            if isinstance(frame, (TTSSpeakFrame, EndCallFrame))
         ]
         if said != ["Goodbye.", ""]:
             raise NonconformanceError("the last words do not go ahead of the EndCallFrame")
@@ -380,7 +380,7 @@ class _Scene:
         """Wait for a turn to begin."""
 
         def begun() -> TurnFrame | None:
-            return next((one for one in self.turns if one.turn == number), None)
+            return next((turn for turn in self.turns if turn.turn == number), None)
 
         turn = await self.line.until(begun, TURN_SECS, f"no TurnFrame with number {number}")
         self.took = self.now - self._said_at
@@ -397,7 +397,7 @@ class _Scene:
         """Wait for a turn's record."""
         try:
             async with asyncio.timeout(CLOSE_SECS):
-                while not (kept := [one for one in self.kept if one.number == number]):
+                while not (kept := [record for record in self.kept if record.number == number]):
                     await asyncio.sleep(0.05)
         except TimeoutError:
             late = f"turn {number} was not closed within {CLOSE_SECS:g} s"

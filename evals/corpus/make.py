@@ -104,8 +104,10 @@ def _truth(scenario: Scenario, said: Sequence[Said], began: float) -> str:
         f"tags = {json.dumps(list(scenario.tags))}",
         f'voice = "{scenario.voice}"',
     ]
-    for one in said:
-        lines += _utterance(one, one.at - began, scenario.bed.snr_db if scenario.bed else None)
+    for spoken in said:
+        lines += _utterance(
+            spoken, spoken.at - began, scenario.bed.snr_db if scenario.bed else None
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -162,7 +164,11 @@ def main() -> None:
         order = [scenario.name for scenario in scenarios]
         if unknown := sorted(set(options.names) - set(order)):
             parser.error(f"{unknown[0]!r} is no call; the calls are {', '.join(order)}")
-        chosen = [one for one in scenarios if not options.names or one.name in options.names]
+        chosen = [
+            candidate
+            for candidate in scenarios
+            if not options.names or candidate.name in options.names
+        ]
         options.out.mkdir(parents=True, exist_ok=True)
         made = virtual_time.run(
             _make_with_embedded(chosen, options.out),

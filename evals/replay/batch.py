@@ -121,13 +121,13 @@ class Batch:
     @property
     def refused(self) -> list[Outcome]:
         """What could not be replayed."""
-        return [one for one in self.outcomes if one.entry is None]
+        return [outcome for outcome in self.outcomes if outcome.entry is None]
 
     def as_dict(self) -> dict[str, Any]:
         """What ``run.json`` holds."""
         order = {job.out.name: at for at, job in enumerate(self.jobs)}
         outcomes = sorted(self.outcomes, key=lambda one: order[one.job.out.name])
-        calls = [one.entry for one in outcomes if one.entry is not None]
+        calls = [outcome.entry for outcome in outcomes if outcome.entry is not None]
         seconds = sum(call["seconds"] for call in calls)
         cpu = sum(call["cpu_seconds"] for call in calls)
         return {
@@ -136,9 +136,9 @@ class Batch:
             "options": self.options.as_dict(),
             "calls": calls,
             "refused": [
-                {"source": str(one.job.source), "error": one.error}
-                for one in outcomes
-                if one.entry is None
+                {"source": str(outcome.job.source), "error": outcome.error}
+                for outcome in outcomes
+                if outcome.entry is None
             ],
             "speed_x_realtime": round(seconds / cpu, 1) if cpu else 0.0,
             "jobs": self.workers_count,
@@ -154,7 +154,7 @@ class Batch:
 
 def _recordings(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(one for one in path.rglob("*.mcap") if not one.name.startswith("."))
+        found = sorted(file for file in path.rglob("*.mcap") if not file.name.startswith("."))
         if not found:
             raise ReplayError(f"{path} holds no recordings (*.mcap); name a folder that does.")
         return found

@@ -33,7 +33,7 @@ class ReplayedTool(FunctionTool):
 
     async def call(self, arguments: str, *, until: float) -> ToolCall:
         """Give what was recorded for these arguments, if anything was."""
-        made = next((one for one in self.calls if one.arguments == arguments), None)
+        made = next((call for call in self.calls if call.arguments == arguments), None)
         if made is None:
             # Not super(): a dataclass with slots is another class than the one written here.
             return await FunctionTool.call(self, arguments, until=until)
@@ -125,8 +125,8 @@ def warmed_by(recording: Recording) -> Usage:
         **{
             name: max(
                 0,
-                sum(int(one[name]) for one in used.values())
-                - sum(int(one[name]) for one in asked.values()),
+                sum(int(usage[name]) for usage in used.values())
+                - sum(int(usage[name]) for usage in asked.values()),
             )
             for name in Usage.__slots__
         }

@@ -97,7 +97,7 @@ class _Seen:
                 began = told.at - (told.samples - burst.sample) / AGENT_RATE
                 starts.setdefault(burst.text, []).append(max(0.0, began - burst.at))
                 firsts.append(told.at - began)
-        waits = [wait for one in starts.values() for wait in one]
+        waits = [wait for after in starts.values() for wait in after]
         periods = [
             late.at - early.at
             for early, late in pairwise(self._reports)
@@ -112,11 +112,13 @@ class _Seen:
             lead_secs=Page.lead_secs,
             start_secs=median(waits or [usual.start_secs]),
             starts=starts,
-            step=max(1, gcd(*(one.samples for one in (*self._reports, *self._finals)))),
+            step=max(1, gcd(*(report.samples for report in (*self._reports, *self._finals)))),
             first_report_secs=max(0.001, median(firsts or [usual.first_report_secs])),
             report_secs=max(0.02, median(periods or [usual.report_secs])),
             final_secs=median(lags or [usual.final_secs]),
-            audible_secs=median(one.told - one.at for one in self._heard) if self._heard else None,
+            audible_secs=median(heard.told - heard.at for heard in self._heard)
+            if self._heard
+            else None,
             heard_secs=median(self._heard_late() or [0.0]),
             audible=self._audible(),
         )
@@ -132,9 +134,9 @@ class _Seen:
         """The first report that a sample has been played."""
         return next(
             (
-                one
-                for one in self._reports
-                if one.epoch == epoch and one.samples > sample and one.at >= since
+                report
+                for report in self._reports
+                if report.epoch == epoch and report.samples > sample and report.at >= since
             ),
             None,
         )
@@ -142,20 +144,24 @@ class _Seen:
     def _heard_late(self) -> list[float]:
         """How long after it counted as played each first sound was heard."""
         found = []
-        for one in self._heard:
-            told = self._report_past(one.epoch, one.sample)
+        for heard in self._heard:
+            told = self._report_past(heard.epoch, heard.sample)
             if told is not None:
-                played_at = told.at + (one.sample - told.samples) / AGENT_RATE
-                found.append(one.at - played_at)
+                played_at = told.at + (heard.sample - told.samples) / AGENT_RATE
+                found.append(heard.at - played_at)
         return found
 
     def _audible(self) -> dict[str, list[int]]:
         """Which sample of an answer is its first sound, by its first sentence."""
         found: dict[str, list[int]] = {}
         for heard in self._heard:
-            answers = [one for one in self._sentences if one.turn and one.epoch == heard.epoch]
-            begun = [one for one in answers if one.start <= heard.sample]
+            answers = [
+                sentence
+                for sentence in self._sentences
+                if sentence.turn and sentence.epoch == heard.epoch
+            ]
+            begun = [answer for answer in answers if answer.start <= heard.sample]
             if begun:
-                first = next(one for one in answers if one.turn == begun[-1].turn)
+                first = next(answer for answer in answers if answer.turn == begun[-1].turn)
                 found.setdefault(first.text, []).append(heard.sample - first.start)
         return found

@@ -38,8 +38,8 @@ def _all(recorded: Recording, replayed: Recording) -> Iterator[tuple[str, Any, A
             {m.data["turn"]: _picked(m, fields) for m in replayed.topic(topic)},
         )
     then, now = (
-        [message.data["turn"] for message in one.topic("/turn/InterruptionFrame")]
-        for one in (recorded, replayed)
+        [message.data["turn"] for message in recording.topic("/turn/InterruptionFrame")]
+        for recording in (recorded, replayed)
     )
     if then != now:
         yield "interruptions", then, now
@@ -53,8 +53,8 @@ def _all(recorded: Recording, replayed: Recording) -> Iterator[tuple[str, Any, A
             is_now = {turn: value for turn, value in is_now.items() if turn in was}
         yield from _by_turn(name, was, is_now)
     then, now = (
-        [message.data["reason"] for message in one.topic("/call/End")]
-        for one in (recorded, replayed)
+        [message.data["reason"] for message in recording.topic("/call/End")]
+        for recording in (recorded, replayed)
     )
     if then and then != now:
         yield "end", then[0], now[0] if now else None

@@ -24,12 +24,12 @@ class Microphone:
 
     def __init__(self, audio: bytes, utterances: Sequence[Utterance]) -> None:
         line = np.frombuffer(audio, np.int16)
-        starts = [round(one.start * CALLER_RATE) for one in utterances]
+        starts = [round(utterance.start * CALLER_RATE) for utterance in utterances]
         ends = [*starts[1:], len(line)]
         self._pieces = [line[start:end] for start, end in zip(starts, ends, strict=True)]
         self._rooms = [
-            _room(piece, round((one.end - one.start) * CALLER_RATE))
-            for piece, one in zip(self._pieces, utterances, strict=True)
+            _room(piece, round((utterance.end - utterance.start) * CALLER_RATE))
+            for piece, utterance in zip(self._pieces, utterances, strict=True)
         ]
         self._taken = 0
         # From which sample on, sample at which it would have begun, utterance.

@@ -41,7 +41,7 @@ class Processes:
                     with suppress(ConnectionError):  # it has died, as its line will say
                         line.send(waiting[0][0])
                     busy[line] = waiting.popleft()
-                for line in [one for one in wait(list(busy)) if isinstance(one, Connection)]:
+                for line in [ready for ready in wait(list(busy)) if isinstance(ready, Connection)]:
                     job, attempt = busy.pop(line)
                     try:
                         entry, error = line.recv()

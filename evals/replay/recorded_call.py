@@ -160,10 +160,12 @@ def replay(source: Path, out: Path, options: Options) -> dict[str, Any]:
             "digest": replayed.digest,
             "source_digest": recorded.digest,
             "turns": sum(
-                1 for one in replayed.topic("/turn/TurnFrame") if not one.data["speculation"]
+                1
+                for message in replayed.topic("/turn/TurnFrame")
+                if not message.data["speculation"]
             ),
             "seconds": round(replayed.duration_secs, 6),
-            "missing": [dict(one.data) for one in replayed.topic("/replay/Missing")],
+            "missing": [dict(message.data) for message in replayed.topic("/replay/Missing")],
             "differs": differences(recorded, replayed),
         }
         part.replace(out)
@@ -276,9 +278,14 @@ class _Session:
         # What the recording says of a vendor that did nothing in it is nobody's choice.
         used = set(self._recording.vendors.values())
         used_settings = {
-            name for one in VENDORS if one.name in used for name in one.settings.model_fields
+            name
+            for vendor in VENDORS
+            if vendor.name in used
+            for name in vendor.settings.model_fields
         }
-        others = {name for one in VENDORS for name in one.settings.model_fields} - used_settings
+        others = {
+            name for vendor in VENDORS for name in vendor.settings.model_fields
+        } - used_settings
         recorded = {
             name: value
             for name, value in self._recording.settings.items()

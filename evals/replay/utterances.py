@@ -113,7 +113,7 @@ class RecordedCaller:
             utterances.append(Utterance(last.number + 1, onset, end, place, pause=onset - last.end))
         _share_out(recording, utterances, frozenset(stages))
         left_at, reason = _leaving(recording)
-        gaps = [one.place.secs for one in utterances if one.place.cue == "after"]
+        gaps = [utterance.place.secs for utterance in utterances if utterance.place.cue == "after"]
         return cls(
             utterances=tuple(utterances),
             leaves=voice.place(left_at, utterances[-1]) if reason else None,
@@ -202,10 +202,10 @@ class RecordedVoice:
 
     def _played(self, at: float, began: float) -> int:
         """Samples of the epoch played at a moment of a burst."""
-        reports = [one for one in self._reports if began <= one[0]]
+        reports = [report for report in self._reports if began <= report[0]]
         if not reports:
             return int((at - began) * AGENT_RATE)
-        before = [one for one in reports if one[0] <= at]
+        before = [report for report in reports if report[0] <= at]
         when, _, samples = before[-1] if before else reports[0]
         return max(0, samples + int((at - when) * AGENT_RATE))
 
@@ -242,8 +242,8 @@ def _share_out(
     begins = [0.0] * len(utterances)
     for message in recording.topic("/vad/VADUserStartedSpeakingFrame"):
         onset = message.at - message.data["start_secs"]
-        for index, one in enumerate(utterances):
-            if one.number and abs(one.onset - max(0.0, onset)) < 1e-6:
+        for index, utterance in enumerate(utterances):
+            if utterance.number and abs(utterance.onset - max(0.0, onset)) < 1e-6:
                 begins[index] = message.at
     stopped = dict.fromkeys(range(len(utterances)), False)
     late = dict.fromkeys(range(len(utterances)), True)  # its transcript is yet to come

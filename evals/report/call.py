@@ -92,13 +92,15 @@ class Sounds:
             agent=call_timeline_chart.Sound(self.agent, AGENT_RATE),
             utterances=_utterances(facts, call),
             detected=tuple(
-                call_timeline_chart.Stretch(one.start, one.end, "detected", "speech detected")
-                for one in facts.speech
+                call_timeline_chart.Stretch(
+                    stretch.start, stretch.end, "detected", "speech detected"
+                )
+                for stretch in facts.speech
             ),
             sentences=tuple(_sentences(facts)),
             ducks=tuple(
-                call_timeline_chart.Stretch(one.start, one.end, "duck", "voice lowered")
-                for one in facts.ducks
+                call_timeline_chart.Stretch(duck.start, duck.end, "duck", "voice lowered")
+                for duck in facts.ducks
             ),
             marks=tuple(sorted(_marks(facts, link), key=lambda mark: mark.at)),
         )
@@ -164,12 +166,12 @@ class TurnView:
     @property
     def against(self) -> tuple[Behind, ...]:
         """Figures that it makes worse."""
-        return tuple(one for one in self.behind if one.against)
+        return tuple(behind for behind in self.behind if behind.against)
 
     @property
     def otherwise(self) -> tuple[Behind, ...]:
         """The other figures that it is behind."""
-        return tuple(one for one in self.behind if not one.against)
+        return tuple(behind for behind in self.behind if not behind.against)
 
 
 def turn_view(
@@ -224,8 +226,8 @@ def turn_view(
         troubles=(
             *(clean(error) for error in record.get("errors") or ()),
             *(
-                f"{one['vendor']} took over from {one['failed']}"
-                for one in record.get("failovers") or ()
+                f"{failover['vendor']} took over from {failover['failed']}"
+                for failover in record.get("failovers") or ()
             ),
         ),
         behind=tuple(behind),
@@ -246,7 +248,7 @@ def turn_clip(facts: Facts, turn: Turn, scored: Mapping[str, Any], place: Place)
         spoken = _question(facts, turn)
         begun = spoken[0] if spoken else turn.at - UNKNOWN_SECS
     start = begun - BEFORE_SECS
-    end = max((one.end for one in turn.voice), default=turn.at + UNKNOWN_SECS) + AFTER_SECS
+    end = max((voice.end for voice in turn.voice), default=turn.at + UNKNOWN_SECS) + AFTER_SECS
     return Clip(place, *bounded(max(0.0, start), min(end, facts.seconds)))
 
 
@@ -257,14 +259,16 @@ def turns_of(call: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
 
 def _question(facts: Facts, turn: Turn) -> tuple[float, float] | None:
     """From a turn's first word to its last, going by when its caller was heard to speak."""
-    before = max((one.at for one in facts.turns if one.number < turn.number), default=-1.0)
+    before = max(
+        (earlier.at for earlier in facts.turns if earlier.number < turn.number), default=-1.0
+    )
     span: tuple[float, float] | None = None
-    for one in reversed(facts.speech):
-        if not before + JITTER_SECS < one.end <= turn.at + BEFORE_SECS:
+    for stretch in reversed(facts.speech):
+        if not before + JITTER_SECS < stretch.end <= turn.at + BEFORE_SECS:
             continue
-        if span is not None and span[0] - one.end > THOUGHT_SECS:
+        if span is not None and span[0] - stretch.end > THOUGHT_SECS:
             break
-        span = (one.start, span[1] if span is not None else one.end)
+        span = (stretch.start, span[1] if span is not None else stretch.end)
     return span
 
 
@@ -298,12 +302,12 @@ def _utterances(facts: Facts, call: Mapping[str, Any]) -> tuple[call_timeline_ch
     if truth:
         return tuple(
             call_timeline_chart.Stretch(
-                float(one["start"]),
-                float(one["end"]),
-                str(one["kind"]),
-                clean(str(one.get("text") or "")) or f"({one['kind']})",
+                float(utterance["start"]),
+                float(utterance["end"]),
+                str(utterance["kind"]),
+                clean(str(utterance.get("text") or "")) or f"({utterance['kind']})",
             )
-            for one in truth
+            for utterance in truth
         )
     spoken = ((turn, _question(facts, turn)) for turn in facts.turns)
     return tuple(
@@ -318,16 +322,18 @@ def _sentences(facts: Facts) -> Iterator[call_timeline_chart.Stretch]:
     left = {
         turn.number: len(str(turn.record.get("heard_text") or "").split()) for turn in facts.turns
     }
-    for one in facts.sentences:
-        words = one.text.split()
-        heard = min(len(words), left.get(one.turn, one.words))
-        if one.turn in left:
-            left[one.turn] -= heard
-        if one.audible:
-            text = one.text if heard == len(words) else f"{' '.join(words[:heard])} \N{EM DASH}"
-            kind = "sentence" if one.turn else "prompt"
+    for sentence in facts.sentences:
+        words = sentence.text.split()
+        heard = min(len(words), left.get(sentence.turn, sentence.words))
+        if sentence.turn in left:
+            left[sentence.turn] -= heard
+        if sentence.audible:
+            text = (
+                sentence.text if heard == len(words) else f"{' '.join(words[:heard])} \N{EM DASH}"
+            )
+            kind = "sentence" if sentence.turn else "prompt"
             yield call_timeline_chart.Stretch(
-                one.audible[0].start, one.audible[-1].end, kind, clean(text)
+                sentence.audible[0].start, sentence.audible[-1].end, kind, clean(text)
             )
 
 
@@ -343,5 +349,5 @@ def _marks(facts: Facts, link: Callable[[int], str]) -> list[call_timeline_chart
     ]
     return [
         *ends,
-        *(call_timeline_chart.Mark(one.end, "cut", "") for one in facts.voice if one.cut),
+        *(call_timeline_chart.Mark(voice.end, "cut", "") for voice in facts.voice if voice.cut),
     ]

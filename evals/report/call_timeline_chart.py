@@ -179,38 +179,38 @@ def _wave(
 
 
 def _boxes(x: Scale, stretches: Iterable[Stretch], top: int, height: int) -> Iterator[Markup]:
-    for one in _within(stretches, x):
-        left = x(one.start)
+    for stretch in _within(stretches, x):
+        left = x(stretch.start)
         yield Markup(
             '<rect class="box {}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
         ).format(
-            one.kind,
+            stretch.kind,
             left,
             top,
-            round(max(2.0, x(one.end) - left - 1.5), 1),
+            round(max(2.0, x(stretch.end) - left - 1.5), 1),
             height,
-            f"{one.text or one.kind}, {one.start:.2f} to {one.end:.2f} s",
+            f"{stretch.text or stretch.kind}, {stretch.start:.2f} to {stretch.end:.2f} s",
         )
 
 
 def _captions(x: Scale, stretches: Sequence[Stretch], top: int, side: str) -> Iterator[Markup]:
     """What was said, where it was said, as far as there is room before the next."""
-    there = [one for one in _within(stretches, x) if one.text]
-    for at, one in enumerate(there):
-        left = x(one.start)
+    there = [stretch for stretch in _within(stretches, x) if stretch.text]
+    for at, stretch in enumerate(there):
+        left = x(stretch.start)
         room = (x(there[at + 1].start) if at + 1 < len(there) else x.end) - left - 6
         if room < SHORTEST_CAPTION:
             continue
-        begun = one.start < x.low
+        begun = stretch.start < x.low
         lines = textwrap.wrap(
-            f"… {one.text}" if begun else one.text,
+            f"… {stretch.text}" if begun else stretch.text,
             max(4, int(room / LETTER)),
             max_lines=MOST_LINES[side],
             placeholder=" …",
         )
         for number, line in enumerate(lines):
             yield Markup('<text class="said {}" x="{}" y="{}">{}</text>').format(
-                f"{side} {one.kind}", left, top + number * LINE, line
+                f"{side} {stretch.kind}", left, top + number * LINE, line
             )
 
 
@@ -241,16 +241,16 @@ def _marks(x: Scale, marks: Sequence[Mark]) -> Iterator[Markup]:
 
 
 def _within(stretches: Iterable[Stretch], x: Scale) -> Iterator[Stretch]:
-    return (one for one in stretches if one.start < x.high and one.end > x.low)
+    return (stretch for stretch in stretches if stretch.start < x.high and stretch.end > x.low)
 
 
 def _told(course: Course, start: float, end: float) -> str:
     """A row in words, for those who do not see it."""
     said = [
-        (one.start, f"{who}: {one.text or one.kind}")
+        (stretch.start, f"{who}: {stretch.text or stretch.kind}")
         for who, stretches in (("caller", course.utterances), ("agent", course.sentences))
-        for one in stretches
-        if start <= one.start < end
+        for stretch in stretches
+        if start <= stretch.start < end
     ]
     said += [
         (mark.at, "the agent is cut short" if mark.kind == "cut" else f"end of turn {mark.label}")

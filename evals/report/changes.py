@@ -115,7 +115,7 @@ def difference(
     n = int(found.n)
     moved = found.difference if n else None
     bounds = found.ci95
-    reach = max((abs(each) for each in (moved or 0.0, *(bounds or ()))), default=0.0) * 1.1
+    reach = max((abs(bound) for bound in (moved or 0.0, *(bounds or ()))), default=0.0) * 1.1
     beyond = bounds is not None and (bounds[0] > 0 or bounds[1] < 0)
     certain = beyond and found.p is not None and found.p < LIKELY_P
     gained = {"higher": 1, "lower": -1}.get(str(now.get("better")), 0) * (moved or 0.0)

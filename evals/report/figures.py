@@ -174,16 +174,16 @@ def delays(runs: Sequence[Scored]) -> tuple[Delay, ...]:
     found: list[Delay] = []
     for field, name in (DELAYS[-1], *DELAYS[:-1]):
         series = [Series(run.name, _delays_of(run, field)) for run in runs]
-        if not any(one.values for one in series):
+        if not any(curve.values for curve in series):
             continue
         rows = tuple(
             Spread(
-                one.name,
-                len(one.values),
-                tuple(words.seconds(quantile(one.values, share)) for share in MARKED),
+                curve.name,
+                len(curve.values),
+                tuple(words.seconds(quantile(curve.values, share)) for share in MARKED),
             )
-            for one in series
-            if one.values
+            for curve in series
+            if curve.values
         )
         title = "To the first audible sample" if field == DELAYS[-1][0] else name.capitalize()
         found.append(Delay(title, field, distribution(series, label=title), rows))
@@ -193,12 +193,13 @@ def delays(runs: Sequence[Scored]) -> tuple[Delay, ...]:
 def calibration(runs: Sequence[Scored]) -> Markup | None:
     """The reliability curve; ``None`` if nobody knows which answers were right."""
     bins = [_bins(run) for run in runs]
-    if not any(one.count for each in bins for one in each):
+    if not any(bin_.count for run_bins in bins for bin_ in run_bins):
         return None
     told = "; ".join(
-        f"{one.label or one.stated}: said {one.stated:.2f}, right {one.right:.2f}, n {one.count}"
-        for each in bins
-        for one in each
+        f"{bin_.label or bin_.stated}: said {bin_.stated:.2f}, right {bin_.right:.2f}, "
+        f"n {bin_.count}"
+        for run_bins in bins
+        for bin_ in run_bins
     )
     return reliability(bins, label=f"Reliability of the stated confidence. {told}")
 
@@ -207,7 +208,11 @@ def tables(run: Scored) -> tuple[Table, ...]:
     """The tables of ``scores.json``."""
     found: list[Table] = []
     for name, rows in (run.scores.get("tables") or {}).items():
-        if not isinstance(rows, list) or not rows or not all(isinstance(one, dict) for one in rows):
+        if (
+            not isinstance(rows, list)
+            or not rows
+            or not all(isinstance(entry, dict) for entry in rows)
+        ):
             continue
         head = list(dict.fromkeys(column for row in rows for column in row))
         cells = tuple(tuple(_cell(row.get(column)) for column in head) for row in rows)
@@ -296,7 +301,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        return " to ".join(_cell(one) for one in value)
+        return " to ".join(_cell(item) for item in value)
     return NONE if value is None else str(value)
 
 

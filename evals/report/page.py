@@ -128,7 +128,8 @@ class RunPage:
         self._index = Index.of(run)
         self._facts: dict[str, Facts] = {}
         self._troubles = {
-            str(one.get("file")): str(one.get("error")) for one in run.scores.get("unreadable", ())
+            str(unread.get("file")): str(unread.get("error"))
+            for unread in run.scores.get("unreadable", ())
         }
         self._anchors = {call["file"]: f"c{at}" for at, call in enumerate(run.calls, 1)}
         self._turns = [turn for call in run.calls for turn in call.get("turns") or ()]
@@ -256,7 +257,10 @@ class RunPage:
 
     def _linker(self, calls: Sequence[CallView]) -> Callable[[Target], str]:
         shown = {view.file for view in calls if view.shown}
-        numbers = {file: {turn.number for turn in one.turns} for file, one in self._facts.items()}
+        numbers = {
+            file: {turn.number for turn in call_facts.turns}
+            for file, call_facts in self._facts.items()
+        }
 
         def link(target: Target) -> str:
             file, turn, at = target
@@ -286,8 +290,9 @@ class RunPage:
             )
         unreadable = sorted(set(self._troubles) - set(self._anchors))
         yield from (f"{file}: {self._troubles[file]}" for file in unreadable)
-        for one in self._run.replay.get("refused") or ():
-            yield f"{Path(str(one.get('source'))).name} was not replayed: {one.get('error')}"
+        for refused in self._run.replay.get("refused") or ():
+            name = Path(str(refused.get("source"))).name
+            yield f"{name} was not replayed: {refused.get('error')}"
         hidden = sum(not view.shown and view.file in self._facts for view in calls)
         if hidden:
             yield (
@@ -332,8 +337,8 @@ def notes(run: Scored, file: str, facts: Facts) -> Iterator[str]:
         yield f"The recording had nothing for this: {stage}: {what}"
     for error in facts.errors:
         yield f"Trouble: {error}"
-    for one in run.replayed(file).get("differs") or ():
+    for difference in run.replayed(file).get("differs") or ():
         yield (
-            f"Differs from the recording: {one.get('what')}: {one.get('recorded')} there, "
-            f"{one.get('replayed')} here."
+            f"Differs from the recording: {difference.get('what')}: {difference.get('recorded')} "
+            f"there, {difference.get('replayed')} here."
         )

@@ -130,15 +130,15 @@ class PairPage:
     def html(self) -> str:
         """The page."""
         ordered = sorted(self._compared.changed, key=_weight)
-        shown = [one for one in ordered if _weight(one) < len(GROUPS)][:MOST_CHANGED]
+        shown = [change for change in ordered if _weight(change) < len(GROUPS)][:MOST_CHANGED]
         self._selection = select(
-            (clip for one in shown for clip in self._clips(one)), self._audio_bytes
+            (clip for change in shown for clip in self._clips(change)), self._audio_bytes
         )
         duels: dict[int, Duel] = {}
         # A call is read once for all of its turns.
-        for done, one in enumerate(sorted(shown, key=lambda one: one.source)):
+        for done, change in enumerate(sorted(shown, key=lambda change: change.source)):
             self._progress(done, len(shown))
-            duels[id(one)] = self._duel(one)
+            duels[id(change)] = self._duel(change)
         self._progress(len(shown), len(shown))
         differences = self._differences()
         runs = list(self._runs)
@@ -148,7 +148,7 @@ class PairPage:
             now=runs[1],
             lead=self._lead(),
             stages=_stages(runs),
-            heads=[one for name, one in differences.items() if self._is_head(name)],
+            heads=[difference for name, difference in differences.items() if self._is_head(name)],
             differences=list(differences.values()),
             delays=figures.delays(runs),
             reliability=figures.calibration(runs),
@@ -159,7 +159,7 @@ class PairPage:
                 if table.title == "Reliability"
             ],
             groups=tuple(self._groups(ordered, duels)),
-            faster=[faster(one) for one in ordered if _weight(one) == len(GROUPS)],
+            faster=[faster(change) for change in ordered if _weight(change) == len(GROUPS)],
             only=[
                 (run.name, sources)
                 for run, sources in zip(
@@ -269,13 +269,13 @@ class PairPage:
 
     def _groups(self, ordered: Sequence[Changed], duels: Mapping[int, Duel]) -> Iterator[Group]:
         for weight, (anchor, title, _) in enumerate(GROUPS):
-            members = [one for one in ordered if _weight(one) == weight]
+            members = [change for change in ordered if _weight(change) == weight]
             if members:
                 yield Group(
                     anchor,
                     title,
-                    tuple(duels[id(one)] for one in members if id(one) in duels),
-                    tuple(line(one) for one in members if id(one) not in duels),
+                    tuple(duels[id(change)] for change in members if id(change) in duels),
+                    tuple(line(change) for change in members if id(change) not in duels),
                 )
 
     def _left_out(self) -> str:
@@ -301,11 +301,11 @@ def _weight(one: Changed) -> int:
 def _stages(runs: Sequence[Scored]) -> list[tuple[str, str, str, bool]]:
     """What each run was run with: a name, both values, and whether they differ."""
     told = [dict(stages(run)) for run in runs]
-    names = dict.fromkeys(name for each in told for name in each if name != "speed")
+    names = dict.fromkeys(name for run_stages in told for name in run_stages if name != "speed")
     return [
         (
             name,
-            *(each.get(name, "as recorded") for each in told),
+            *(run_stages.get(name, "as recorded") for run_stages in told),
             told[0].get(name) != told[1].get(name),
         )  # type: ignore[misc]
         for name in names

@@ -102,14 +102,14 @@ def distribution(
         unit: Of the values.
         high: Right end of the scale; the largest value by default.
     """
-    filled = [one for one in series if one.values]
-    largest = 1.04 * (high or max((max(one.values) for one in filled), default=1.0) or 1.0)
+    filled = [curve for curve in series if curve.values]
+    largest = 1.04 * (high or max((max(curve.values) for curve in filled), default=1.0) or 1.0)
     x = Scale(0.0, largest, LEFT, RIGHT)
     y = Scale(0.0, 1.0, BOTTOM, TOP)
     parts = [*_bottom(x, ticks(0.0, largest, 5), unit), *_levels(y)]
-    for number, one in enumerate(filled):
+    for number, curve in enumerate(filled):
         side = _side(number, len(filled))
-        ordered = sorted(one.values)
+        ordered = sorted(curve.values)
         parts.append(Markup('<path class="step {}" d="{}"/>').format(side, _line(ordered, x, y)))
         for share in MARKED:
             value = quantile(ordered, share)
@@ -131,35 +131,35 @@ def reliability(bins: Sequence[Sequence[Bin]], *, label: str) -> Markup:
         label: What is shown.
     """
     x, y = Scale(0.0, 1.0, LEFT, RIGHT), Scale(0.0, 1.0, BOTTOM, TOP)
-    most = max((one.count for each in bins for one in each), default=1) or 1
+    most = max((bin_.count for run_bins in bins for bin_ in run_bins), default=1) or 1
     parts = [
         *_bottom(x, ticks(0.0, 1.0, 6), ""),
         *_left(y, [0.0, 0.5, 1.0]),
         Markup('<path class="ideal" d="M{} {}L{} {}"/>').format(x(0), y(0), x(1), y(1)),
     ]
-    for number, each in enumerate(bins):
+    for number, run_bins in enumerate(bins):
         side = _side(number, len(bins))
-        filled = [one for one in each if one.count]
-        line = "L".join(f"{x(one.stated)} {y(one.right)}" for one in filled)
+        filled = [bin_ for bin_ in run_bins if bin_.count]
+        line = "L".join(f"{x(bin_.stated)} {y(bin_.right)}" for bin_ in filled)
         if line:
             parts.append(Markup('<path class="step {}" d="M{}"/>').format(side, line))
-        for one in filled:
-            at, size = x(one.stated), round(3 + 6 * (one.count / most) ** 0.5, 1)
-            if one.low is not None and one.high is not None:
+        for bin_ in filled:
+            at, size = x(bin_.stated), round(3 + 6 * (bin_.count / most) ** 0.5, 1)
+            if bin_.low is not None and bin_.high is not None:
                 parts.append(
                     Markup('<path class="whisker" d="M{} {}V{}"/>').format(
-                        at, y(one.low), y(one.high)
+                        at, y(bin_.low), y(bin_.high)
                     )
                 )
             parts += [
                 Markup('<circle class="dot {}" cx="{}" cy="{}" r="{}"/>').format(
-                    side, at, y(one.right), size
+                    side, at, y(bin_.right), size
                 ),
             ]
             if len(bins) == 1:
                 parts.append(
                     Markup('<text class="end" x="{}" y="{}">n {}</text>').format(
-                        at - 6, y(one.right) + size + 13, one.count
+                        at - 6, y(bin_.right) + size + 13, bin_.count
                     )
                 )
     return picture(parts, label, WIDTH, HEIGHT)
@@ -173,7 +173,7 @@ def strip(
     ratio: bool,
 ) -> Markup:
     """A value on a line, with its interval as a bar and its target as a tick."""
-    known = [each for each in (value, target, *(interval or ())) if each is not None]
+    known = [end for end in (value, target, *(interval or ())) if end is not None]
     if not known:
         return Markup("")
     high = 1.0 if ratio and max(known) <= 1.0 else max(known) * 1.15 or 1.0

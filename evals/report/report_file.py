@@ -59,16 +59,16 @@ def _pair(
 ) -> str:
     before, now = scores
     runs = [
-        Scored(folder, each.as_dict(), replay_of(folder))
-        for folder, each in zip(folders, scores, strict=True)
+        Scored(folder, run_scores.as_dict(), replay_of(folder))
+        for folder, run_scores in zip(folders, scores, strict=True)
     ]
     if runs[0].name == runs[1].name:
         # Folders of the same name in two places.
         runs = [
-            Scored(one.path, {**one.scores, "run": f"{one.name} ({side})"}, one.replay)
-            for one, side in zip(runs, "AB", strict=True)
+            Scored(run.path, {**run.scores, "run": f"{run.name} ({side})"}, run.replay)
+            for run, side in zip(runs, "AB", strict=True)
         ]
-    facts = [{call.facts.source: call.facts for call in each.calls} for each in scores]
+    facts = [{call.facts.source: call.facts for call in run_scores.calls} for run_scores in scores]
     return PairPage(
         (runs[0], runs[1]),
         (facts[0], facts[1]),

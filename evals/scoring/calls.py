@@ -87,7 +87,7 @@ def _about(folder: Path) -> Mapping[str, Any]:
         raise RunError(f"{path} cannot be read: {error}. Replay the calls again.") from None
     calls = about.get("calls") if isinstance(about, dict) else None
     if not isinstance(calls, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("file"), str) for one in calls
+        isinstance(call, dict) and isinstance(call.get("file"), str) for call in calls
     ):
         raise RunError(f"{path} lists no calls with a file each. Replay the calls again.")
     found: Mapping[str, Any] = about
@@ -97,10 +97,10 @@ def _about(folder: Path) -> Mapping[str, Any]:
 def _files(folder: Path, about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """The name of each recording, and of the one it was replayed from."""
     if about:
-        for one in about["calls"]:
-            yield one["file"], Path(one.get("source") or one["file"]).name
+        for call in about["calls"]:
+            yield call["file"], Path(call.get("source") or call["file"]).name
         return
-    names = sorted(one.name for one in folder.glob("*.mcap"))
+    names = sorted(file.name for file in folder.glob("*.mcap"))
     if not names:
         raise RunError(f"{folder} holds no recordings (*.mcap); name a folder that does.")
     for name in names:

@@ -95,16 +95,16 @@ def compare_runs(a: Scores, b: Scores) -> Comparison:
     both = [source for source in calls_a if source in calls_b]
     pairs = {source: _pairs(calls_a[source], calls_b[source]) for source in both}
     same = {
-        (source, two.number): one.number
+        (source, turn_b.number): turn_a.number
         for source, turns in pairs.items()
-        for one, two in turns
-        if one is not None and two is not None
+        for turn_a, turn_b in turns
+        if turn_a is not None and turn_b is not None
     }
     changed = [
         found
         for source, turns in pairs.items()
-        for one, two in turns
-        if (found := _changed(calls_a[source], calls_b[source], one, two)) is not None
+        for turn_a, turn_b in turns
+        if (found := _changed(calls_a[source], calls_b[source], turn_a, turn_b)) is not None
     ]
     return Comparison(
         a=a.run.name,
@@ -131,46 +131,46 @@ def _pairs(a: Call, b: Call) -> list[tuple[Turn | None, Turn | None]]:
     at_a = {turn.number: a.facts.recorded(turn.at) for turn in a.facts.turns}
     at_b = {turn.number: b.facts.recorded(turn.at) for turn in b.facts.turns}
     apart = sorted(
-        (abs(at_a[one] - at_b[two]), one, two)
-        for one in at_a
-        for two in at_b
-        if abs(at_a[one] - at_b[two]) <= NEAR_SECS
+        (abs(at_a[number_a] - at_b[number_b]), number_a, number_b)
+        for number_a in at_a
+        for number_b in at_b
+        if abs(at_a[number_a] - at_b[number_b]) <= NEAR_SECS
     )
     found: dict[int, int] = {}
     taken: set[int] = set()
-    for _, one, two in apart:
-        if one not in found and two not in taken:
-            found[one] = two
-            taken.add(two)
+    for _, number_a, number_b in apart:
+        if number_a not in found and number_b not in taken:
+            found[number_a] = number_b
+            taken.add(number_b)
     by_number = {turn.number: turn for turn in b.facts.turns}
     pairs: list[tuple[float, Turn | None, Turn | None]] = [
         (at_a[turn.number], turn, by_number[found[turn.number]] if turn.number in found else None)
         for turn in a.facts.turns
     ]
     pairs += [(at_b[turn.number], None, turn) for turn in b.facts.turns if turn.number not in taken]
-    return [(one, two) for _, one, two in sorted(pairs, key=lambda pair: pair[0])]
+    return [(turn_a, turn_b) for _, turn_a, turn_b in sorted(pairs, key=lambda pair: pair[0])]
 
 
-def _changed(a: Call, b: Call, one: Turn | None, two: Turn | None) -> Changed | None:
+def _changed(a: Call, b: Call, turn_a: Turn | None, turn_b: Turn | None) -> Changed | None:
     changes: dict[str, tuple[Any, Any]] = {}
-    if one is not None and two is not None:
+    if turn_a is not None and turn_b is not None:
         for name in TOLD:
-            before, after = one.record.get(name), two.record.get(name)
+            before, after = turn_a.record.get(name), turn_b.record.get(name)
             if before != after:
                 changes[name] = (before, after)
-        waits = one.seconds("e2e_latency"), two.seconds("e2e_latency")
+        waits = turn_a.seconds("e2e_latency"), turn_b.seconds("e2e_latency")
         if _moved(*waits):
             changes["e2e_latency"] = waits
         if not changes:
             return None
-    turn, call = (one, a) if one is not None else (two, b)
+    turn, call = (turn_a, a) if turn_a is not None else (turn_b, b)
     assert turn is not None
     heard = call.of_turn(turn.number)
     return Changed(
         source=call.facts.source,
         utterance=heard.index if heard else None,
-        a=one.number if one else None,
-        b=two.number if two else None,
+        a=turn_a.number if turn_a else None,
+        b=turn_b.number if turn_b else None,
         question=turn.question,
         changes=changes,
     )
@@ -184,8 +184,8 @@ def _moved(before: float | None, after: float | None) -> bool:
 
 def _difference(a: Metric, b: Metric, same: Mapping[tuple[str, int], int]) -> Difference:
     """The difference of the samples that both runs have."""
-    mine = {one.key: one for one in a.samples}
-    theirs = {_key(one, same): one for one in b.samples}
+    mine = {sample.key: sample for sample in a.samples}
+    theirs = {_key(sample, same): sample for sample in b.samples}
     keys = [key for key in mine if key in theirs]
     return compare(
         values_of([mine[key] for key in keys]),
@@ -197,24 +197,29 @@ def _difference(a: Metric, b: Metric, same: Mapping[tuple[str, int], int]) -> Di
     )
 
 
-def _key(one: Sample, same: Mapping[tuple[str, int], int]) -> Hashable:
+def _key(sample: Sample, same: Mapping[tuple[str, int], int]) -> Hashable:
     """The key that the sample has in the first run."""
-    if one.utterance is not None or one.turn is None:
-        return one.key
-    number = same.get((one.source, one.turn))
-    return replace(one, turn=number).key if number is not None else (one.source, "only b", one.turn)
+    if sample.utterance is not None or sample.turn is None:
+        return sample.key
+    number = same.get((sample.source, sample.turn))
+    return (
+        replace(sample, turn=number).key
+        if number is not None
+        else (sample.source, "only b", sample.turn)
+    )
 
 
 def told(changed: Sequence[Changed]) -> list[str]:
     """The changes, a line each."""
     lines = []
-    for one in changed:
-        where = f"{one.source}, {one.question!r}"
-        if one.a is None or one.b is None:
+    for change in changed:
+        where = f"{change.source}, {change.question!r}"
+        if change.a is None or change.b is None:
             lines.append(
-                f"{where}: turn {one.a or one.b} is only in {'A' if one.b is None else 'B'}"
+                f"{where}: turn {change.a or change.b} is only in "
+                f"{'A' if change.b is None else 'B'}"
             )
-        for name, (before, after) in one.changes.items():
+        for name, (before, after) in change.changes.items():
             lines.append(f"{where}: {name} {_shown(before)} → {_shown(after)}")
     return lines
 

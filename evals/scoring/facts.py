@@ -119,7 +119,7 @@ class Turn:
     @property
     def begins(self) -> float | None:
         """When its answer was first heard."""
-        return min((one.start for one in self.voice), default=None)
+        return min((voice.start for voice in self.voice), default=None)
 
     def seconds(self, name: str) -> float | None:
         """One of its delays, such as ``e2e_latency``."""
@@ -190,7 +190,7 @@ class Facts:
 
     def holding(self, moment: float) -> Voice | None:
         """The stretch in which the agent held the floor at a moment."""
-        return next((one for one in self.voice if one.span.holds(moment)), None)
+        return next((voice for voice in self.voice if voice.span.holds(moment)), None)
 
     def replayed(self, recorded: float, *, slack: float = 0.0) -> float:
         """When a moment of the recording came in this replay.
@@ -227,13 +227,13 @@ def facts_of(recording: Recording, *, name: str = "", source: str = "") -> Facts
     sentences = _sentences(messages, epochs := epochs_of(messages), seconds)
     records = _records(messages)
     voice = _voice(sentences, epochs, records)
-    end = next((one.data for one in messages if one.topic == "/call/End"), {})
+    end = next((message.data for message in messages if message.topic == "/call/End"), {})
     cost: Mapping[str, int] = end.get("cost") or {}
     turns = tuple(
         Turn(
             record,
-            tuple(one for one in voice if one.turn == number),
-            tuple(one for one in sentences if one.turn == number),
+            tuple(stretch for stretch in voice if stretch.turn == number),
+            tuple(sentence for sentence in sentences if sentence.turn == number),
         )
         for number, record in sorted(records.items())
         if number >= 1
@@ -250,41 +250,45 @@ def facts_of(recording: Recording, *, name: str = "", source: str = "") -> Facts
         voice=voice,
         turns=turns,
         ducks=_ducks(messages, seconds),
-        interruptions=tuple(one.cut_at for one in epochs if one.cut_at is not None),
+        interruptions=tuple(epoch.cut_at for epoch in epochs if epoch.cut_at is not None),
         micros=sum(cost[stage] for stage in ("stt", "brain", "tts") if stage in cost)
         or sum(sum((record.get("cost") or {}).values()) for record in records.values()),
         reason=str(end.get("reason", "")),
         errors=tuple(
-            f"{one.stage}: {one.data.get('error', '')}"
-            for one in messages
-            if one.kind == "ErrorFrame"
+            f"{message.stage}: {message.data.get('error', '')}"
+            for message in messages
+            if message.kind == "ErrorFrame"
         ),
         missing=tuple(
-            (str(one.data["stage"]), str(one.data["what"]))
-            for one in messages
-            if one.topic == "/replay/Missing"
+            (str(message.data["stage"]), str(message.data["what"]))
+            for message in messages
+            if message.topic == "/replay/Missing"
         ),
         shifts=tuple(
-            Shift(float(one.data["recorded"]), float(one.data["replayed"]))
-            for one in messages
-            if one.topic == "/replay/Shift"
+            Shift(float(message.data["recorded"]), float(message.data["replayed"]))
+            for message in messages
+            if message.topic == "/replay/Shift"
         ),
     )
 
 
 def _records(messages: Iterable[Message]) -> dict[int, Mapping[str, Any]]:
     """The last record of each turn."""
-    return {int(one.data["number"]): one.data for one in messages if one.topic == "/call/Turn"}
+    return {
+        int(message.data["number"]): message.data
+        for message in messages
+        if message.topic == "/call/Turn"
+    }
 
 
 def _speech(messages: Iterable[Message], seconds: float) -> tuple[Interval, ...]:
     found: list[Interval] = []
     began: float | None = None
-    for one in messages:
-        if one.topic == "/vad/VADUserStartedSpeakingFrame":
-            began = max(0.0, one.at - float(one.data.get("start_secs", 0.0)))
-        elif one.topic == "/vad/VADUserStoppedSpeakingFrame" and began is not None:
-            ended = one.at - float(one.data.get("stop_secs", 0.0))
+    for message in messages:
+        if message.topic == "/vad/VADUserStartedSpeakingFrame":
+            began = max(0.0, message.at - float(message.data.get("start_secs", 0.0)))
+        elif message.topic == "/vad/VADUserStoppedSpeakingFrame" and began is not None:
+            ended = message.at - float(message.data.get("stop_secs", 0.0))
             found.append(Interval(began, max(began, ended)))
             began = None
     if began is not None:
@@ -295,14 +299,14 @@ def _speech(messages: Iterable[Message], seconds: float) -> tuple[Interval, ...]
 def _ducks(messages: Iterable[Message], seconds: float) -> tuple[Interval, ...]:
     found: list[Interval] = []
     began: float | None = None
-    for one in messages:
-        if one.topic != "/agent/page":
+    for message in messages:
+        if message.topic != "/agent/page":
             continue
-        kind = one.data.get("type")
-        if kind == "duck" and one.data.get("on"):
-            began = one.at if began is None else began
+        kind = message.data.get("type")
+        if kind == "duck" and message.data.get("on"):
+            began = message.at if began is None else began
         elif kind in ("duck", "bot-interrupted") and began is not None:
-            found.append(Interval(began, one.at))
+            found.append(Interval(began, message.at))
             began = None
     if began is not None:
         found.append(Interval(began, max(began, seconds)))
@@ -313,9 +317,9 @@ def _sentences(
     messages: Iterable[Message], epochs: Sequence[Epoch], seconds: float
 ) -> tuple[Sentence, ...]:
     told: dict[int, list[Mapping[str, Any]]] = {}
-    for one in messages:
-        if one.topic == "/agent/page" and one.data.get("type") == "sentence":
-            told.setdefault(int(one.data["epoch"]), []).append(one.data)
+    for message in messages:
+        if message.topic == "/agent/page" and message.data.get("type") == "sentence":
+            told.setdefault(int(message.data["epoch"]), []).append(message.data)
     found: list[Sentence] = []
     for epoch in epochs:
         played = epoch.played(seconds)
@@ -344,13 +348,13 @@ def _voice(
 ) -> tuple[Voice, ...]:
     found: list[Voice] = []
     group: list[Sentence] = []
-    for one in sentences:
-        if not one.audible:
+    for sentence in sentences:
+        if not sentence.audible:
             continue
-        if group and not _goes_on(group[-1], one):
+        if group and not _goes_on(group[-1], sentence):
             found.append(_stretch(group, epochs, records))
             group = []
-        group.append(one)
+        group.append(sentence)
     if group:
         found.append(_stretch(group, epochs, records))
     return tuple(found)
@@ -374,13 +378,13 @@ def _stretch(
     return Voice(
         turn=last.turn,
         span=span,
-        audible=merged(part for one in group for part in one.audible),
-        text=" ".join(one.text for one in group),
-        words=sum(one.words for one in group),
+        audible=merged(part for sentence in group for part in sentence.audible),
+        text=" ".join(sentence.text for sentence in group),
+        words=sum(sentence.words for sentence in group),
         cut=near and unsaid,
     )
 
 
 def speaking(facts: Facts, start: float, end: float) -> tuple[Interval, ...]:
     """When the agent could be heard between two moments."""
-    return clipped((part for one in facts.voice for part in one.audible), start, end)
+    return clipped((part for voice in facts.voice for part in voice.audible), start, end)

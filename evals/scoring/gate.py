@@ -103,7 +103,7 @@ def check(scores: Mapping[str, Any], rules: Sequence[Rule]) -> tuple[Finding, ..
     """
     findings: list[Finding] = []
     if unreadable := scores.get("unreadable"):
-        names = ", ".join(one["file"] for one in unreadable)
+        names = ", ".join(call["file"] for call in unreadable)
         findings.append(Finding("recordings", "all can be read", f"{names} cannot", kept=False))
     for rule in rules:
         findings += _check(rule, _metric(scores, rule.metric, "the scores"))

@@ -33,20 +33,20 @@ class Interval:
 def merged(intervals: Iterable[Interval], *, gap: float = 0.0) -> tuple[Interval, ...]:
     """The same time without overlaps, in order; stretches no further apart than ``gap`` are one."""
     joined: list[Interval] = []
-    for one in sorted(intervals):
-        if joined and one.start <= joined[-1].end + gap:
-            joined[-1] = Interval(joined[-1].start, max(joined[-1].end, one.end))
+    for interval in sorted(intervals):
+        if joined and interval.start <= joined[-1].end + gap:
+            joined[-1] = Interval(joined[-1].start, max(joined[-1].end, interval.end))
         else:
-            joined.append(one)
+            joined.append(interval)
     return tuple(joined)
 
 
 def clipped(intervals: Iterable[Interval], start: float, end: float) -> tuple[Interval, ...]:
     """What of the intervals lies between two moments."""
     return tuple(
-        Interval(max(one.start, start), min(one.end, end))
-        for one in intervals
-        if one.start < end and one.end > start
+        Interval(max(interval.start, start), min(interval.end, end))
+        for interval in intervals
+        if interval.start < end and interval.end > start
     )
 
 
@@ -54,16 +54,16 @@ def without(intervals: Iterable[Interval], holes: Iterable[Interval]) -> tuple[I
     """The intervals' time, the holes left out."""
     cuts = merged(holes)
     left: list[Interval] = []
-    for one in merged(intervals):
-        start = one.start
+    for interval in merged(intervals):
+        start = interval.start
         for hole in cuts:
-            if hole.end <= start or hole.start >= one.end:
+            if hole.end <= start or hole.start >= interval.end:
                 continue
             if hole.start > start:
                 left.append(Interval(start, hole.start))
             start = max(start, hole.end)
-        if start < one.end:
-            left.append(Interval(start, one.end))
+        if start < interval.end:
+            left.append(Interval(start, interval.end))
     return tuple(left)
 
 
@@ -71,17 +71,17 @@ def overlap(some: Iterable[Interval], others: Iterable[Interval]) -> float:
     """Seconds in both."""
     others = merged(others)
     return sum(
-        max(0.0, min(one.end, other.end) - max(one.start, other.start))
-        for one in merged(some)
+        max(0.0, min(interval.end, other.end) - max(interval.start, other.start))
+        for interval in merged(some)
         for other in others
     )
 
 
 def total(intervals: Iterable[Interval]) -> float:
     """Seconds in any of them."""
-    return sum(one.length for one in merged(intervals))
+    return sum(interval.length for interval in merged(intervals))
 
 
 def at(intervals: Sequence[Interval], moment: float) -> Interval | None:
     """The first of the intervals that a moment lies in."""
-    return next((one for one in intervals if one.holds(moment)), None)
+    return next((interval for interval in intervals if interval.holds(moment)), None)

@@ -42,13 +42,17 @@ class Heard:
     @property
     def answer(self) -> Turn | None:
         """The turn that answers it."""
-        return next((one for one in reversed(self.turns) if not one.withdrawn), None)
+        return next((turn for turn in reversed(self.turns) if not turn.withdrawn), None)
 
     @property
     def understood(self) -> str:
         """What the recogniser made of it; a turn that the next one repeats is not counted twice."""
         asked = [turn.question for turn in self.turns if not turn.withdrawn]
-        said = [one for one, after in itertools.pairwise(asked) if not after.startswith(one)]
+        said = [
+            question
+            for question, after in itertools.pairwise(asked)
+            if not after.startswith(question)
+        ]
         return " ".join(said + asked[-1:])
 
     @property
@@ -75,12 +79,12 @@ class Call:
 
     def wanted(self) -> tuple[Heard, ...]:
         """The utterances that the agent must answer."""
-        return tuple(one for one in self.heard if one.truth.takes_turn)
+        return tuple(heard for heard in self.heard if heard.truth.takes_turn)
 
     def after(self, heard: Heard) -> float:
         """When the next utterance that must be answered begins; the call's end if there is none."""
         return min(
-            (one.truth.start for one in self.wanted() if one.index > heard.index),
+            (other.truth.start for other in self.wanted() if other.index > heard.index),
             default=self.facts.seconds,
         )
 
@@ -91,7 +95,8 @@ class Call:
     def of_turn(self, number: int) -> Heard | None:
         """The utterance that a turn was made of."""
         return next(
-            (one for one in self.heard if any(turn.number == number for turn in one.turns)), None
+            (heard for heard in self.heard if any(turn.number == number for turn in heard.turns)),
+            None,
         )
 
 
@@ -103,7 +108,7 @@ def match(facts: Facts, truth: CallTruth | None) -> Call:
     """
     if truth is None:
         return Call(facts)
-    placed = [_placed(one, facts) for one in truth.utterances]
+    placed = [_placed(utterance, facts) for utterance in truth.utterances]
     turns: dict[int, list[Turn]] = {}
     joined: set[int] = set()
     spurious: list[Turn] = []
@@ -111,15 +116,15 @@ def match(facts: Facts, truth: CallTruth | None) -> Call:
     for turn in facts.turns:
         within = [
             index
-            for index, one in enumerate(placed)
-            if one.start < turn.at + JITTER_SECS and one.end > before + JITTER_SECS
+            for index, utterance in enumerate(placed)
+            if utterance.start < turn.at + JITTER_SECS and utterance.end > before + JITTER_SECS
         ]
         if not within:
             # A turn that was begun anew has the same speech behind it as the one before.
             within = [
                 index
-                for index, one in enumerate(placed)
-                if one.start < turn.at + JITTER_SECS and one.end > turn.at - LATE_SECS
+                for index, utterance in enumerate(placed)
+                if utterance.start < turn.at + JITTER_SECS and utterance.end > turn.at - LATE_SECS
             ]
         asked = [index for index in within if placed[index].takes_turn]
         if not within:
@@ -131,12 +136,12 @@ def match(facts: Facts, truth: CallTruth | None) -> Call:
     heard = [
         Heard(
             index=index,
-            truth=one,
+            truth=utterance,
             turns=tuple(turns.get(index, ())),
-            over=facts.holding(one.start),
+            over=facts.holding(utterance.start),
             joined=_went_on(turns.get(index, []), facts.turns, covered=index in joined),
         )
-        for index, one in enumerate(placed)
+        for index, utterance in enumerate(placed)
     ]
     return Call(facts, truth, tuple(heard), tuple(spurious))
 
@@ -149,15 +154,15 @@ def _went_on(mine: Sequence[Turn], turns: Sequence[Turn], *, covered: bool) -> b
     return withdrawn and any(turn.number > mine[-1].number for turn in turns)
 
 
-def _placed(one: Utterance, facts: Facts) -> Utterance:
-    start = facts.replayed(one.start, slack=EARLY_SECS)
+def _placed(utterance: Utterance, facts: Facts) -> Utterance:
+    start = facts.replayed(utterance.start, slack=EARLY_SECS)
     pauses = [
         Interval(
             begin := max(start, facts.replayed(pause.start)), max(begin, facts.replayed(pause.end))
         )
-        for pause in one.pauses
+        for pause in utterance.pauses
     ]
-    return one.moved(start, facts.replayed(one.end), pauses)
+    return utterance.moved(start, facts.replayed(utterance.end), pauses)
 
 
 def taken_over(voices: Iterable[Voice]) -> bool:
@@ -165,12 +170,12 @@ def taken_over(voices: Iterable[Voice]) -> bool:
     voices = list(voices)
     if not voices:
         return False
-    return voices[-1].end - voices[0].start >= 1.0 or sum(one.words for one in voices) > 3
+    return voices[-1].end - voices[0].start >= 1.0 or sum(voice.words for voice in voices) > 3
 
 
 def talking(heard: Sequence[Heard]) -> tuple[Interval, ...]:
     """When any of the utterances could be heard."""
-    return merged(part for one in heard for part in one.speech)
+    return merged(part for utterance in heard for part in utterance.speech)
 
 
 def spoken_over(call: Call, heard: Heard) -> tuple[Interval, ...]:
@@ -178,6 +183,6 @@ def spoken_over(call: Call, heard: Heard) -> tuple[Interval, ...]:
     return tuple(
         part
         for stretch in heard.speech
-        for one in call.facts.voice
-        for part in clipped(one.audible, stretch.start, stretch.end)
+        for voice in call.facts.voice
+        for part in clipped(voice.audible, stretch.start, stretch.end)
     )

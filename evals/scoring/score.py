@@ -68,7 +68,7 @@ class Scores:
             "metrics": {name: _metric(metric) for name, metric in self.metrics.items()},
             "tables": dict(self.tables),
             "calls": [_call(call) for call in self.calls],
-            "unreadable": [asdict(one) for one in self.run.unreadable],
+            "unreadable": [asdict(unread) for unread in self.run.unreadable],
         }
 
     def write(self, path: Path) -> None:
@@ -105,7 +105,7 @@ def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> 
     return Scores(
         run=run,
         calls=calls,
-        metrics={one.name: _explained(one, known=known) for one in metrics},
+        metrics={metric.name: _explained(metric, known=known) for metric in metrics},
         tables={"reliability": calibration.reliability(calls), "wer_by_tag": words.by_tag(calls)},
     )
 
@@ -128,7 +128,7 @@ def _metric(metric: Metric) -> dict[str, Any]:
         "target": metric.target,
         "definition": metric.definition,
         "note": metric.note,
-        "evidence": [_evidence(one) for one in metric.evidence],
+        "evidence": [_evidence(evidence) for evidence in metric.evidence],
     }
 
 
@@ -160,19 +160,19 @@ def _call(call: Call) -> dict[str, Any]:
         "caller_speech": _pairs(facts.speech),
         "agent_voice": [
             {
-                "turn": one.turn,
-                "start": one.start,
-                "end": one.end,
-                "audible": _pairs(one.audible),
-                "text": one.text,
-                "cut": one.cut,
+                "turn": voice.turn,
+                "start": voice.start,
+                "end": voice.end,
+                "audible": _pairs(voice.audible),
+                "text": voice.text,
+                "cut": voice.cut,
             }
-            for one in facts.voice
+            for voice in facts.voice
         ],
         "ducks": _pairs(facts.ducks),
         "interruptions": list(facts.interruptions),
-        "utterances": [_heard(one) for one in call.heard],
-        "turns": [_turn(call, one) for one in facts.turns],
+        "utterances": [_heard(heard) for heard in call.heard],
+        "turns": [_turn(call, turn) for turn in facts.turns],
     }
 
 
@@ -199,7 +199,7 @@ def _turn(call: Call, turn: Turn) -> dict[str, Any]:
             "speech_end": turn.at,
             "speech_end_in_source": call.facts.recorded(turn.at),
             "answer_start": turn.begins,
-            "answer_end": max((one.end for one in turn.voice), default=None),
+            "answer_end": max((voice.end for voice in turn.voice), default=None),
             "utterance_start": heard.truth.start if heard else None,
             "utterance_end": heard.truth.end if heard else None,
         },
@@ -207,7 +207,7 @@ def _turn(call: Call, turn: Turn) -> dict[str, Any]:
 
 
 def _pairs(intervals: Sequence[Interval]) -> list[list[float]]:
-    return [[one.start, one.end] for one in intervals]
+    return [[interval.start, interval.end] for interval in intervals]
 
 
 def _finite(value: float | None) -> float | None:

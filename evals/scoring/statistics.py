@@ -128,7 +128,10 @@ def interval(
         found = _drawn_means(values, members, drawn)
     else:
         found = np.array(
-            [statistic(values.take(np.concatenate([members[one] for one in row]))) for row in drawn]
+            [
+                statistic(values.take(np.concatenate([members[cluster] for cluster in row])))
+                for row in drawn
+            ]
         )
     return _middle(found)
 
@@ -268,7 +271,7 @@ def _paired_interval(
     if statistic is mean:
         found = _drawn_means(b, members, drawn) - _drawn_means(a, members, drawn)
     else:
-        rows = (np.concatenate([members[one] for one in row]) for row in drawn)
+        rows = (np.concatenate([members[cluster] for cluster in row]) for row in drawn)
         found = np.array([statistic(b.take(row)) - statistic(a.take(row)) for row in rows])
     return _middle(found)
 
@@ -277,8 +280,8 @@ def _drawn_means(
     values: Values, members: Sequence[npt.NDArray[np.int64]], drawn: npt.NDArray[np.int64]
 ) -> Floats:
     """The mean of each draw of clusters."""
-    above = np.array([float(values.value[one] @ values.weight[one]) for one in members])
-    below = np.array([float(values.weight[one].sum()) for one in members])
+    above = np.array([float(values.value[indices] @ values.weight[indices]) for indices in members])
+    below = np.array([float(values.weight[indices].sum()) for indices in members])
     return np.asarray(above[drawn].sum(axis=1) / below[drawn].sum(axis=1), dtype=np.float64)
 
 
@@ -295,7 +298,7 @@ def _members(clusters: Sequence[Hashable]) -> list[npt.NDArray[np.int64]]:
     places: dict[Hashable, list[int]] = {}
     for index, cluster in enumerate(clusters):
         places.setdefault(cluster, []).append(index)
-    return [np.array(one, dtype=np.int64) for one in places.values()]
+    return [np.array(indices, dtype=np.int64) for indices in places.values()]
 
 
 def _middle(found: Floats) -> tuple[float, float] | None:

@@ -106,7 +106,7 @@ class Truth:
             TruthError: As :meth:`load`.
         """
         beside = (folder / "truth.toml", SHIPPED_TRUTH)
-        path = given or next((one for one in beside if one.exists()), None)
+        path = given or next((candidate for candidate in beside if candidate.exists()), None)
         return cls.load(path) if path is not None else None
 
     @classmethod
@@ -136,7 +136,7 @@ class Truth:
 
 def _tables(plain: Mapping[str, Any], name: str, where: str) -> list[Mapping[str, Any]]:
     tables = plain.get(name, [])
-    if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+    if not isinstance(tables, list) or not all(isinstance(entry, dict) for entry in tables):
         raise TruthError(f"{where}: {name} must be tables, each under [[{name}]].")
     return tables
 
@@ -148,10 +148,10 @@ def _call(table: Mapping[str, Any], where: str) -> CallTruth:
         raise TruthError(f"{where}: file is {file!r}; it must be a file's name without a folder.")
     where = f"{where} ({file})"
     utterances = tuple(
-        _utterance(one, f"{where}, utterance {number}")
-        for number, one in enumerate(_tables(table, "utterance", where), 1)
+        _utterance(entry, f"{where}, utterance {number}")
+        for number, entry in enumerate(_tables(table, "utterance", where), 1)
     )
-    starts = [one.start for one in utterances]
+    starts = [utterance.start for utterance in utterances]
     if starts != sorted(starts):
         raise TruthError(f"{where}: its utterances are not in order; sort them by start.")
     call = CallTruth(
@@ -223,7 +223,7 @@ class _Fields:
 
     def texts(self, name: str) -> tuple[str, ...]:
         value = self._take(name, [])
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise self._wrong(name, value, "a list of texts")
         return tuple(value)
 

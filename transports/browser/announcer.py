@@ -168,8 +168,10 @@ class Announcer:
                 answer=frame.text,
                 reason=frame.reason,
                 checks=[
-                    messages.DecisionCheck(name=one.name, passed=one.passed, detail=one.detail)
-                    for one in frame.checks
+                    messages.DecisionCheck(
+                        name=check.name, passed=check.passed, detail=check.detail
+                    )
+                    for check in frame.checks
                 ],
                 brain=frame.brain,
             )

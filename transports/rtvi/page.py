@@ -100,8 +100,10 @@ class RtviPage(Page):
         await self._tell(message)
 
     async def _tell(self, message: BaseModel) -> None:
-        for one in self._retelling.of(message):
-            await self._send(server_message(one) if isinstance(one, Payload) else rtvi_message(one))
+        for retold in self._retelling.of(message):
+            await self._send(
+                server_message(retold) if isinstance(retold, Payload) else rtvi_message(retold)
+            )
 
     async def _send(self, message: str | bytes) -> None:
         if isinstance(message, str):

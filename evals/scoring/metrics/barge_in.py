@@ -42,7 +42,7 @@ def _ducks(call: Call) -> Iterable[Sample]:
         voice, start = heard.over, heard.truth.start
         if voice is None:
             continue
-        lowered = [one.start for one in call.facts.ducks if start <= one.start <= voice.end]
+        lowered = [duck.start for duck in call.facts.ducks if start <= duck.start <= voice.end]
         if lowered:
             yield sample(
                 call,
@@ -57,7 +57,7 @@ def _ducks(call: Call) -> Iterable[Sample]:
 def _cuts(call: Call) -> Iterable[Sample]:
     if call.truth is None:
         return
-    for part, voice in enumerate(one for one in call.facts.voice if one.cut):
+    for part, voice in enumerate(voice for voice in call.facts.voice if voice.cut):
         cause = [
             heard
             for heard in call.wanted()

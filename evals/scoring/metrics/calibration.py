@@ -21,8 +21,10 @@ _LEVELS = tuple(CLAIMED)
 def measure(calls: Sequence[Call]) -> list[Metric]:
     """Expected calibration error and Brier score."""
     answers = gathered(calls, _answers)
-    gaps = tuple(replace(one, value=CLAIMED[_LEVELS[one.group]] - one.value) for one in answers)
-    squares = tuple(replace(one, value=one.value**2) for one in gaps)
+    gaps = tuple(
+        replace(answer, value=CLAIMED[_LEVELS[answer.group]] - answer.value) for answer in answers
+    )
+    squares = tuple(replace(gap, value=gap.value**2) for gap in gaps)
     return [
         Metric(
             "calibration_error",
@@ -42,7 +44,7 @@ def reliability(calls: Sequence[Call]) -> list[dict[str, Any]]:
     answers = gathered(calls, _answers)
     rows: list[dict[str, Any]] = []
     for group, level in enumerate(_LEVELS):
-        mine = [one.value for one in answers if one.group == group]
+        mine = [answer.value for answer in answers if answer.group == group]
         correct = int(sum(mine))
         rows.append(
             {

@@ -20,7 +20,8 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
 def matches(cited: str, wanted: Sequence[str]) -> bool:
     """Whether a section is one of the wanted ones, or stands above or below one."""
     return any(
-        cited == one or cited.startswith(f"{one}/") or one.startswith(f"{cited}/") for one in wanted
+        cited == section or cited.startswith(f"{section}/") or section.startswith(f"{cited}/")
+        for section in wanted
     )
 
 

@@ -44,26 +44,31 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
 
     def scores(call: Call) -> Iterable[Sample]:
         missed = _missed_the_last(call)
-        for one in _scored(call):
-            note = "the last turn was never answered" if missed else one.note
-            yield _sample(call, one, 0.0 if missed else one.score, note)
+        for scored in _scored(call):
+            note = "the last turn was never answered" if missed else scored.note
+            yield _sample(call, scored, 0.0 if missed else scored.score, note)
 
     def yields(call: Call) -> Iterable[Sample]:
         return (
-            _sample(call, one, one.yielded, one.note)
-            for one in _scored(call)
-            if one.yielded is not None
+            _sample(call, scored, scored.yielded, scored.note)
+            for scored in _scored(call)
+            if scored.yielded is not None
         )
 
     def on_time(call: Call) -> Iterable[Sample]:
         return (
-            _sample(call, one, EARLY_SECS <= one.latency < LATE_SECS, f"{one.latency:.2f} s")
-            for one in _scored(call)
-            if one.latency is not None
+            _sample(
+                call, scored, EARLY_SECS <= scored.latency < LATE_SECS, f"{scored.latency:.2f} s"
+            )
+            for scored in _scored(call)
+            if scored.latency is not None
         )
 
     def interrupts(call: Call) -> Iterable[Sample]:
-        return (_sample(call, one, one.overlapped is not None, one.note) for one in _scored(call))
+        return (
+            _sample(call, scored, scored.overlapped is not None, scored.note)
+            for scored in _scored(call)
+        )
 
     yielded = gathered(calls, yields)
     return [
@@ -74,7 +79,7 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
             "score",
             "higher",
             PAGE,
-            tuple(replace(one, value=yield_score(one.value)) for one in yielded),
+            tuple(replace(sample, value=yield_score(sample.value)) for sample in yielded),
         ),
         Metric("eva_on_time", "ratio", "higher", PAGE, gathered(calls, on_time), binary=True),
         Metric(
@@ -109,14 +114,14 @@ def _clamped(share: float) -> float:
     return min(1.0, max(0.0, share))
 
 
-def _sample(call: Call, one: _Scored, value: float, note: str) -> Sample:
-    answer = one.heard.answer
+def _sample(call: Call, scored: _Scored, value: float, note: str) -> Sample:
+    answer = scored.heard.answer
     return sample(
         call,
         value,
         turn=answer.number if answer else None,
-        utterance=one.heard.index,
-        at=one.heard.truth.start,
+        utterance=scored.heard.index,
+        at=scored.heard.truth.start,
         note=note,
     )
 
@@ -132,7 +137,7 @@ def _scored(call: Call) -> Iterable[_Scored]:
         overlapped = yielded = latency = None
         notes: list[str] = []
         if barged:
-            overlapped = overlap(spoken_over(call, heard), [one.span for one in barged])
+            overlapped = overlap(spoken_over(call, heard), [voice.span for voice in barged])
             scores += [overlap_score(overlapped), count_score(len(barged))]
             settled = _settled(call, heard)
             if settled is not None:
@@ -152,7 +157,7 @@ def _scored(call: Call) -> Iterable[_Scored]:
 def _barged(call: Call, heard: Heard) -> list[Voice]:
     """What the agent began to say before the caller had finished."""
     truth = heard.truth
-    return [one for one in call.facts.voice if truth.start < one.start < truth.end]
+    return [voice for voice in call.facts.voice if truth.start < voice.start < truth.end]
 
 
 def _settled(call: Call, heard: Heard) -> float | None:
@@ -160,7 +165,9 @@ def _settled(call: Call, heard: Heard) -> float | None:
     end = heard.truth.end
     if call.facts.holding(end) is not None:
         return None
-    following = [one.start for one in call.facts.voice if end <= one.start < call.after(heard)]
+    following = [
+        voice.start for voice in call.facts.voice if end <= voice.start < call.after(heard)
+    ]
     return following[0] - end if following else None
 
 

@@ -84,7 +84,7 @@ def _answered(call: Call) -> Iterable[tuple[Heard, float | None]]:
         if call.facts.holding(end) is not None or not call.had_a_chance(heard):
             continue
         until = call.after(heard)
-        began = [one.start for one in call.facts.voice if end <= one.start < until]
+        began = [voice.start for voice in call.facts.voice if end <= voice.start < until]
         yield heard, began[0] if began else None
 
 
@@ -107,10 +107,10 @@ def _yield_latencies(call: Call) -> Iterable[Sample]:
 def _interrupting(call: Call) -> Iterable[Sample]:
     for heard in call.wanted():
         began = [
-            one
-            for one in call.facts.voice
+            voice
+            for voice in call.facts.voice
             for stretch in heard.speech
-            if stretch.start < one.start < stretch.end
+            if stretch.start < voice.start < stretch.end
         ]
         note = f"{began[0].text!r} was begun during {_what(heard)}" if began else ""
         yield _sample(call, heard, len(began), note=note)
@@ -131,7 +131,7 @@ def _ignored(call: Call, kind: str) -> Iterable[Sample]:
 
 def _gave_way(call: Call, heard: Heard, voice: Voice) -> str:
     """How the voice gave way to what it should have ignored; empty if it did not."""
-    asked = any(heard.truth.start < one.truth.start <= voice.end for one in call.wanted())
+    asked = any(heard.truth.start < other.truth.start <= voice.end for other in call.wanted())
     if voice.cut and voice.end <= heard.truth.end + IGNORE_SECS and not asked:
         return f"{_what(heard)} cut the voice after {voice.end - heard.truth.start:.2f} s"
     return ""
@@ -140,10 +140,12 @@ def _gave_way(call: Call, heard: Heard, voice: Voice) -> str:
 def _reacted(call: Call, heard: Heard) -> str:
     """How the silent agent reacted to what it should have ignored; empty if it did not."""
     mine = {turn.number for turn in heard.turns}
-    for one in call.facts.voice:
-        within = heard.truth.start <= one.start <= heard.truth.end + RESPONSE_SECS
-        if within and (one.turn in mine or (one.turn == 0 and PHRASES["not_heard"] in one.text)):
-            return f"{_what(heard)} was answered with {one.text!r}"
+    for voice in call.facts.voice:
+        within = heard.truth.start <= voice.start <= heard.truth.end + RESPONSE_SECS
+        if within and (
+            voice.turn in mine or (voice.turn == 0 and PHRASES["not_heard"] in voice.text)
+        ):
+            return f"{_what(heard)} was answered with {voice.text!r}"
     return ""
 
 

@@ -48,7 +48,7 @@ def _spoken(call: Call, document: Document | None) -> Iterable[Sample]:
     if document is None:
         return
     for turn in call.facts.turns:
-        if turn.decision == "respond" and any(one.audible for one in turn.sentences):
+        if turn.decision == "respond" and any(sentence.audible for sentence in turn.sentences):
             found = claims(turn, document)
             note = f"{', '.join(map(repr, found))} not in {', '.join(turn.sections)}"
             yield _sample(call, turn, bool(found), note if found else "")

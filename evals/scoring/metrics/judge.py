@@ -162,7 +162,7 @@ async def measure(calls: Sequence[Call], documents: Sequence[Document], judge: J
     async def ask(call: Call, turn: Turn, document: Document) -> Sample | JudgeError:
         known = set(document.section_ids)
         excerpts = "\n\n".join(document.section(id).text for id in turn.sections if id in known)
-        said = " ".join(one.text for one in turn.sentences if one.audible)
+        said = " ".join(sentence.text for sentence in turn.sentences if sentence.audible)
         async with line:
             try:
                 opinion = await judge.opinion(excerpts, turn.question, said)
@@ -180,8 +180,8 @@ async def measure(calls: Sequence[Call], documents: Sequence[Document], judge: J
         )
 
     results = await asyncio.gather(*(ask(*case) for case in cases))
-    samples = tuple(one for one in results if isinstance(one, Sample))
-    failed = [one for one in results if isinstance(one, JudgeError)]
+    samples = tuple(result for result in results if isinstance(result, Sample))
+    failed = [result for result in results if isinstance(result, JudgeError)]
     if failed and not samples:
         raise failed[0]
     note = f"an opinion of {judge.name}"
@@ -194,5 +194,5 @@ def _answers(call: Call) -> Iterable[Turn]:
     """The answers that were heard, and that rest on the document."""
     for turn in call.facts.turns:
         cited = turn.decision == "respond" and turn.sections
-        if cited and any(one.audible for one in turn.sentences):
+        if cited and any(sentence.audible for sentence in turn.sentences):
             yield turn

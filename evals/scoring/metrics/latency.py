@@ -37,7 +37,9 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
 def _with_tail(metric: Metric) -> Metric:
     """The same, with only the samples at or above it as evidence."""
     value = metric.value
-    tail = () if value is None else tuple(one for one in metric.samples if one.value >= value)
+    tail = (
+        () if value is None else tuple(sample for sample in metric.samples if sample.value >= value)
+    )
     return Metric(
         metric.name,
         metric.unit,

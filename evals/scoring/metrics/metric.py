@@ -57,9 +57,9 @@ class Sample:
 def values_of(samples: Sequence[Sample]) -> Values:
     """The samples as arrays."""
     return Values(
-        np.array([one.value for one in samples], dtype=np.float64),
-        np.array([one.weight for one in samples], dtype=np.float64),
-        np.array([one.group for one in samples], dtype=np.int64),
+        np.array([sample.value for sample in samples], dtype=np.float64),
+        np.array([sample.weight for sample in samples], dtype=np.float64),
+        np.array([sample.group for sample in samples], dtype=np.int64),
     )
 
 
@@ -108,7 +108,7 @@ class Metric:
             return None
         return interval(
             values_of(self.samples),
-            [one.source for one in self.samples],
+            [sample.source for sample in self.samples],
             self.statistic,
             binary=self.binary,
             seed=zlib.crc32(self.name.encode()),
@@ -152,7 +152,7 @@ def sample(
 
 def gathered(calls: Iterable[Call], of: Callable[[Call], Iterable[Sample]]) -> tuple[Sample, ...]:
     """The samples of all calls."""
-    return tuple(one for call in calls for one in of(call))
+    return tuple(sample for call in calls for sample in of(call))
 
 
 def rate(

@@ -38,7 +38,7 @@ def _pauses(call: Call) -> Iterable[Sample]:
             # What begins by the next pause was brought on by this one.
             later = truth.pauses[part + 1 :]
             until = later[0].start if later else truth.end
-            began = [one for one in call.facts.voice if pause.start <= one.start < until]
+            began = [voice for voice in call.facts.voice if pause.start <= voice.start < until]
             yield sample(
                 call,
                 taken_over(began),
@@ -53,7 +53,7 @@ def _pauses(call: Call) -> Iterable[Sample]:
 def _backchannels(call: Call) -> Iterable[Sample]:
     for heard in call.heard:
         if heard.truth.kind == "backchannel" and not heard.truth.takes_turn:
-            voices = [one for turn in heard.turns for one in turn.voice]
+            voices = [voice for turn in heard.turns for voice in turn.voice]
             yield sample(
                 call,
                 taken_over(voices),
@@ -73,7 +73,7 @@ def _situations(call: Call, *, over: bool) -> Iterable[Heard]:
 def _answered(call: Call, heard: Heard) -> Interval | None:
     """When the answer was heard, if it took the turn before the caller spoke again."""
     answer = heard.answer
-    voices = [one for one in answer.voice if one.start < call.after(heard)] if answer else []
+    voices = [voice for voice in answer.voice if voice.start < call.after(heard)] if answer else []
     brief = heard.truth.kind == "courtesy"  # "You're welcome." is all there is to say.
     if not voices or not (brief or taken_over(voices)):
         return None

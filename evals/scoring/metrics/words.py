@@ -24,8 +24,8 @@ def by_tag(calls: Sequence[Call]) -> list[dict[str, Any]]:
         tagged = [call for call in calls if call.truth and tag in call.truth.tags]
         samples = gathered(tagged, _samples)
         if samples:
-            words = sum(one.weight for one in samples)
-            wrong = sum(one.value * one.weight for one in samples)
+            words = sum(sample.weight for sample in samples)
+            wrong = sum(sample.value * sample.weight for sample in samples)
             rows.append(
                 {"tag": tag, "calls": len(tagged), "words": int(words), "wer": wrong / words}
             )
@@ -63,8 +63,8 @@ def _samples(call: Call) -> Iterable[Sample]:
             continue
         together = [*before, heard]
         before = []
-        reference = " ".join(one.truth.text for one in together)
-        hypothesis = " ".join(one.understood for one in together)
+        reference = " ".join(utterance.truth.text for utterance in together)
+        hypothesis = " ".join(utterance.understood for utterance in together)
         answer = heard.answer
         wrong, words = errors(reference, hypothesis)
         if words:
