@@ -1,0 +1,161 @@
+# ruff: noqa: RUF001, SIM905 - signs that look like others are meant; tables.
+"""What is dialled, mailed to or visited: read sign by sign where a listener must note it down."""
+
+import re
+from typing import Final
+
+from conversation.spoken_text.language import Language
+from conversation.spoken_text.rule import Place, Rule, Said, rule
+
+_PIECE = re.compile(r"[^\W\d_]+|\d+|.")
+_VOWEL = re.compile(r"[aeiouyàâäéèêëîïôöùûü]", re.IGNORECASE)
+_LEAST_DIGITS = 7
+_SPELT_LABELS = frozenset("html htm xml php css pdf csv tsv sql ssh www svg png".split())
+
+_DOMAINS: Final = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|dev|app|ai|eu|uk|de|at|ch|li|fr|it|es|nl|be|se|no|dk"
+    "|fi|pl|cz|pt|ie|us|ca|au|nz|jp|cn|in|br|ru|tv|me|co|cloud|online|site|shop|blog|test|example"
+    "|invalid|local|museum|hotel"
+)
+
+_ENGLISH_SIGNS: Final = {
+    "?": "question mark", "=": "equals", "&": "and", "#": "hash", ":": "colon", "%": "percent",
+    "~": "tilde", "+": "plus", ",": "comma", ";": "semicolon", "!": "exclamation mark",
+    "(": "open bracket", ")": "close bracket", "'": "apostrophe", "*": "star", "$": "dollar",
+}  # fmt: skip
+_GERMAN_SIGNS: Final = {
+    "?": "Fragezeichen", "=": "gleich", "&": "und", "#": "Raute", ":": "Doppelpunkt",
+    "%": "Prozent", "~": "Tilde", "+": "plus", ",": "Komma", ";": "Semikolon",
+    "!": "Ausrufezeichen", "(": "Klammer auf", ")": "Klammer zu", "'": "Apostroph", "*": "Stern",
+    "$": "Dollar",
+}  # fmt: skip
+
+
+def say_address(address: str, language: Language) -> str:
+    """An address in words, each of its signs said."""
+    signs = {
+        ".": language.dot, "/": language.slash, "-": language.hyphen, "_": language.underscore,
+        "@": language.at, **(_GERMAN_SIGNS if language.code == "de" else _ENGLISH_SIGNS),
+    }  # fmt: skip
+    pieces = _PIECE.findall(address)
+    words = []
+    for number, piece in enumerate(pieces):
+        if piece.isdigit():
+            words.append(
+                language.cardinal(int(piece))
+                if len(piece) < 3 and piece[0] != "0"
+                else language.digits(piece)
+            )
+        elif piece[0].isalpha():
+            after = pieces[number - 1] if number else ""
+            words.append(_label(piece, language, last=after == "." and _is_end(pieces, number)))
+        else:
+            words.append(signs.get(piece, language.signs.get(piece, "")))
+    return " ".join(word for word in words if word)
+
+
+def _is_end(pieces: list[str], number: int) -> bool:
+    return number + 1 == len(pieces) or pieces[number + 1] in "/:?#."
+
+
+def _label(label: str, language: Language, *, last: bool) -> str:
+    spelt = label.lower() in _SPELT_LABELS or not _VOWEL.search(label)
+    country = last and len(label) == 2 and label.lower() not in {"co", "ac"}
+    if (spelt or country) and len(label) < 7:
+        return language.spell(label)
+    return label if label.islower() or label.istitle() else label.lower()
+
+
+def _without_end(address: str) -> str:
+    """An address in a sentence without the punctuation that follows it."""
+    address = address.rstrip(".,;:!?\"'”’…")
+    while address.endswith(")") and address.count("(") < address.count(")"):
+        address = address[:-1].rstrip(".,;:!?\"'”’…")
+    return address
+
+
+def _email(match: re.Match[str], place: Place) -> Said:
+    return Said(say_address(match[0], place.language))
+
+
+def _url(match: re.Match[str], place: Place) -> Said | None:
+    written = _without_end(match[0])
+    shown = re.sub(r"^[a-z][a-z+.-]*://", "", written, flags=re.IGNORECASE).rstrip("/")
+    if not shown:
+        return None
+    return Said(say_address(shown, place.language), "other", match.start() + len(written))
+
+
+def _handle(match: re.Match[str], place: Place) -> Said:
+    return Said(say_address(match[0], place.language))
+
+
+def _tag(match: re.Match[str], place: Place) -> Said:
+    sign = "hashtag"
+    return Said(f"{sign} {say_address(match[0][1:], place.language)}")
+
+
+# Telephone numbers.
+
+
+def _dial(written: str, language: Language) -> str:
+    groups = re.findall(r"\d+", re.sub(r"(?<=\d)\s?\(0\)\s?", " ", written))
+    if "(0)" in written:
+        groups = re.findall(r"\d+", re.sub(r"\(0\)", "0", written.replace(" ", "  ")))
+    said = ", ".join(language.digits(group) for group in groups)
+    return f"{language.plus} {said}" if written.lstrip("( ").startswith("+") else said
+
+
+def _digits(written: str) -> int:
+    return sum(map(str.isdigit, written))
+
+
+def _phone(match: re.Match[str], place: Place) -> Said | None:
+    written = match[0]
+    if _digits(written) < _LEAST_DIGITS:
+        return None
+    return Said(_dial(written, place.language))
+
+
+def _dialled(match: re.Match[str], place: Place) -> Said | None:
+    """Digits after a word such as "call" are dialled, however few they are."""
+    written = match[0]
+    cue = place.language.phone_cue.search(place.before)
+    if not cue or _digits(written) < 3:
+        return None
+    return Said(_dial(written, place.language))
+
+
+def rules(language: Language) -> list[Rule]:
+    """Rules for addresses; they begin with a letter, a digit or a sign."""
+    return [
+        rule(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+", _email),
+        rule(r"(?:(?:https?|ftp|sftp|ssh|wss?)://|www\.)[^\s<>\"]+", _url, ignore_case=True),
+        rule(rf"(?:[\w-]+\.)+(?:{_DOMAINS})(?![\w-])(?::\d+)?(?:[/?#][^\s<>\"]*)?", _url),
+        rule(r"(?:\./|/)?[\w-]+(?:/[\w.-]+)*/[\w-]*\.[A-Za-z][\w.-]*", _url),
+        rule(r"localhost(?::\d+)?(?:/[^\s<>\"]*)?", _url),
+        rule(r"[A-Za-z][\w-]+(?:\.[a-z][a-z0-9_-]*)+(?![\w])", _url),
+    ]
+
+
+def number_rules(language: Language) -> list[Rule]:
+    """Rules for telephone numbers, which begin with a digit, a plus or a bracket."""
+    group = r"[ \u2011./-]?"
+    return [
+        rule(r"\+\d{1,3}(?:[ ./()\u2011-]{0,3}\d+)+(?![\w:])", _phone),
+        rule(r"\(0?\d{2,5}\)[ /-]?\d{2,}(?:[ ./\u2011-]\d+)*(?!\w)", _phone),
+        rule(r"0\d{1,5}[ /-]\d{2,}(?:[ ./\u2011-]\d{1,})*(?![\w:/%])", _phone),
+        rule(r"(?:1[ .-])?\d{3}[.\u2011-]\d{3}[.\u2011-]\d{4}(?!\w)", _phone),
+        rule(r"1-8\d\d-\d{3}-\d{4}(?!\w)", _phone),
+        rule(r"555-\d{4}(?!\w)|\d{3}-0\d{3}(?!\w)", _phone),
+        rule(r"0\d{8,13}(?!\w)", _phone),
+        rule(rf"\d{{2,6}}(?:{group}\d{{2,}})*(?:-\d)?(?![\w:%€£$°])(?![.,]\d)", _dialled),
+    ]
+
+
+def sign_rules(language: Language) -> list[Rule]:
+    """Rules for what begins with a sign."""
+    return [
+        rule(r"@[A-Za-z][\w.-]*\w", _handle),
+        rule(r"#[A-Za-z]\w+", _tag),
+    ]

@@ -1,0 +1,436 @@
+# ruff: noqa: RUF001, SIM905 - signs that look like others are meant; tables.
+"""Numbers, money, measures, ranks and fractions."""
+
+import re
+import unicodedata
+from fractions import Fraction
+
+from conversation.spoken_text.language import Currency, Language
+from conversation.spoken_text.numbers import LARGEST
+from conversation.spoken_text.rule import Place, Rule, Said, one_of, rule
+
+NUMBER = (
+    r"(?:(?:(?!0)\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:[.,'’]\d{3})+(?!\d)|\d+)(?:[.,]\d+)?|\.\d+)"
+    r"(?!\d)"
+)
+"""A number as Europe and America write it; what its signs mean is for :func:`parse`."""
+
+DASH = r"\s?[-\u2010-\u2015−]\s?"
+_MINUS = r"(?P<minus>(?<![\w)\]%°€£$.,])[-−\u2013])?"
+_END = r"(?![^\W_])"
+
+_CODES = {
+    "EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹", "PLN": "zł", "CZK": "Kč",
+    "TRY": "₺", "RUB": "₽", "AUD": "A$", "CAD": "C$", "KRW": "₩", "ILS": "₪", "Rs": "₹",
+}  # fmt: skip
+_POINT_IS_DECIMAL = frozenset(
+    "$ US$ A$ AU$ C$ CA$ NZ$ HK$ S$ £ ¥ ₹ USD GBP AUD CAD JPY INR Rs".split()
+)
+"""Money of countries in which nobody groups digits by points."""
+_ATTACHED = frozenset(["K", "s", "t", "J", "N", "min", "Min"])
+"""Units that mean something else without a space: 4K, the 90s."""
+_PLAIN_MAGNITUDES = frozenset(
+    "k K M bn tn million millions billion billions trillion thousand mio Mio mln mn Mrd Tsd "
+    "Million Millionen Milliarde Milliarden tausend".split()
+)
+"""Magnitudes of what is no money: 12m are metres, 3b is a code."""
+_MOST_DIGITS = 9
+"""More of them, without any sign between them, are no amount."""
+
+
+def parse(written: str, language: Language, *, grouped_by_points: bool = False) -> tuple[int, str]:
+    """Read a number.
+
+    Args:
+        written: As :data:`NUMBER` matches it.
+        language: Decides where both readings are possible.
+        grouped_by_points: 1.299 is more than a thousand, whatever the language: a price in euros
+            has no three decimals.
+
+    Returns:
+        The whole number, and its decimals.
+    """
+    plain = re.sub(r"[ '’]", "", f"0{written}" if written[0] == "." else written)
+    signs = [sign for sign in plain if sign in ".,"]
+    if not signs:
+        return int(plain), ""
+    last = signs[-1]
+    whole, _, decimals = plain.rpartition(last)
+    grouped = len(decimals) == 3 and len(whole) <= 3 and int(whole) > 0
+    if len(signs) == 1:
+        joined = grouped and (last != language.decimal or (grouped_by_points and last == "."))
+    else:
+        joined = len(set(signs)) == 1
+    if joined:
+        whole, decimals = plain, ""
+    return int(re.sub(r"[.,]", "", whole)), decimals
+
+
+def say_number(whole: int, decimals: str, language: Language, *, counted: bool = False) -> str:
+    """A number in words."""
+    if whole > LARGEST:
+        words = language.digits(str(whole))
+    elif counted and not decimals:
+        words = language.counted_number(whole)
+    else:
+        words = language.cardinal(whole)
+    return f"{words} {language.point} {language.digits(decimals)}" if decimals else words
+
+
+def _describes(place: Place, end: int) -> bool:
+    """Whether an amount describes a noun, as in "a £5 note"."""
+    return bool(
+        place.language.article.search(place.before) and place.language.noun.match(place.text, end)
+    )
+
+
+def _minus(match: re.Match[str], place: Place) -> str:
+    return f"{place.language.minus} " if match["minus"] else ""
+
+
+# Money.
+
+
+def _money_rules(language: Language) -> list[Rule]:
+    known = {*language.currencies, *_CODES}
+    sign = one_of(known)
+    size = one_of(language.magnitudes)
+    sized = rf"(?:\s?(?P<size>{size})\.?{_END})?"
+    each = r"(?:\s?/\s?(?P<each>[^\W\d_]+[²³]?))?"
+    return [
+        rule(
+            rf"{_MINUS}(?<![^\W\d_])(?P<sign>{sign})\s?(?P<minus2>[-−])?(?P<number>{NUMBER})"
+            rf"(?:[.,][-\u2013\u2014])?{sized}"
+            rf"(?:{DASH}(?:(?P<sign2>{sign})\s?)?(?P<number2>{NUMBER})"
+            rf"(?:\s?(?P<size2>{size})\.?{_END})?)?{each}",
+            _money,
+        ),
+        rule(
+            rf"{_MINUS}(?P<number>{NUMBER})(?:[.,][-\u2013\u2014])?{sized}"
+            rf"\s?(?P<sign>{sign}){_END}{each}",
+            _money,
+        ),
+        rule(rf"(?P<number>\d{{1,2}})p{_END}", _pence),
+    ]
+
+
+def _pence(match: re.Match[str], place: Place) -> Said | None:
+    if not place.language.code.startswith("en"):
+        return None
+    count = int(match["number"])
+    one = count == 1 or _describes(place, match.end())
+    return Said(f"{place.language.cardinal(count)} {'penny' if one else 'pence'}", "money")
+
+
+def _money(match: re.Match[str], place: Place) -> Said | None:
+    language = place.language
+    found = match.groupdict()
+    currency = _currency(match["sign"], language)
+    if currency is None:
+        return None
+    one = _describes(place, match.end())
+    by_points = match["sign"] not in _POINT_IS_DECIMAL and not match["each"]
+    number = parse(match["number"], language, grouped_by_points=by_points)
+    words = ""
+    if found.get("number2"):
+        last = parse(match["number2"], language, grouped_by_points=by_points)
+        if match["sign2"]:
+            words = _amount(currency, *number, match["size"], language)
+        else:
+            first_size = match["size"] and f" {_size(match['size'], number, language)}"
+            words = say_number(*number, language) + (first_size or "")
+        words += f" {language.to} "
+        currency = _currency(match["sign2"], language) if match["sign2"] else currency
+        words += _amount(currency or Currency(("", "")), *last, match["size2"], language, one=one)
+    else:
+        words = _amount(currency, *number, match["size"], language, one=one)
+    if match["minus"] or found.get("minus2"):
+        words = f"{language.minus} {words}"
+    if match["each"]:
+        words += f" {language.per} {_each(match['each'], language)}"
+    return Said(words, "money")
+
+
+def _currency(sign: str, language: Language) -> Currency | None:
+    return language.currencies.get(sign) or language.currencies.get(_CODES.get(sign, ""))
+
+
+def _each(name: str, language: Language) -> str:
+    return language.units[name][0] if name in language.units else name
+
+
+def _size(size: str, number: tuple[int, str], language: Language) -> str:
+    return language.magnitudes[size][number != (1, "")]
+
+
+def _amount(
+    currency: Currency, whole: int, decimals: str, size: str | None, language: Language,
+    *, one: bool = False,
+) -> str:  # fmt: skip
+    """An amount of money in words; ``one`` for the singular."""
+    if size:
+        words = say_number(whole, decimals, language, counted=True)
+        return f"{words} {_size(size, (whole, decimals), language)} {currency.name[not one]}"
+    cents = int(decimals) if len(decimals) == 2 and (currency.cent[0] or not int(decimals)) else 0
+    if (decimals and len(decimals) != 2) or (decimals and not cents and int(decimals)):
+        return f"{say_number(whole, decimals, language)} {currency.name[1]}"
+    small = f"{language.counted_number(cents)} {currency.cent[cents != 1]}"
+    if not whole and cents:
+        return small
+    several = whole != 1 and not one
+    words = f"{language.counted_number(whole)} {currency.name[several]}"
+    if not cents:
+        return words
+    return (
+        f"{words} {language.and_} {small}" if cents < 10 else f"{words} {language.cardinal(cents)}"
+    )
+
+
+# Measures.
+
+
+def _measure_rules(language: Language) -> list[Rule]:
+    unit = one_of(language.units)
+    size = one_of(word for word in language.magnitudes if len(word) > 3)
+    apart = one_of(_ATTACHED & set(language.units)) if _ATTACHED & set(language.units) else "(?!)"
+    return [
+        rule(
+            r"(?P<feet>\d{1,3})\s?(?:ft\.?|['’′])\s?(?P<inches>\d{1,2})"
+            r"(?:\s?(?:in\b|inch\b|inches\b|[\"”″]|''))?(?!\w)",
+            _feet,
+        ),
+        rule(rf"(?P<number>{NUMBER})\s?[\"”″](?!\w)", _inches),
+        rule(
+            rf"{_MINUS}(?P<number>{NUMBER})(?:\s(?P<size>{size}))?"
+            rf"(?:[\s-]?(?!{apart}{_END})|\s)(?P<unit>{unit}){_END}"
+            rf"(?:\s?/\s?(?P<count>\d+)?\s?(?P<each>{unit}|day|week|month|year|night|person"
+            rf"|Tag|Woche|Monat|Jahr|Person){_END}(?:\s?/\s?(?P<each2>[^\W\d_]+))?)?",
+            _measure,
+        ),
+        rule(
+            rf"(?P<number>\d+[.,]\d+)(?P<unit>s){_END}(?P<size>)(?P<count>)(?P<each>)(?P<minus>)",
+            _measure,
+        ),
+    ]
+
+
+def _measure(match: re.Match[str], place: Place) -> Said:
+    language = place.language
+    number = parse(match["number"], language)
+    one = number == (1, "") or _describes(place, match.end())
+    words = say_number(*number, language, counted=True)
+    if match["size"]:
+        words += f" {_size(match['size'], number, language)}"
+        one = False
+    words = f"{_minus(match, place)}{words} {language.units[match['unit']][not one]}"
+    if match["each"]:
+        count = f"{language.cardinal(int(match['count']))} " if match["count"] else ""
+        each = match["each"]
+        if count and each in language.units:
+            each = language.units[each][1]
+        words += f" {language.per} {count}{_each(each, language)}"
+        if match["each2"]:
+            words += f" {language.per} {_each(match['each2'], language)}"
+    return Said(words, "number")
+
+
+def _feet(match: re.Match[str], place: Place) -> Said:
+    language = place.language
+    feet, inches = int(match["feet"]), int(match["inches"])
+    return Said(
+        f"{language.counted_number(feet)} {language.feet[feet != 1]} "
+        f"{language.counted_number(inches)} {language.inches[inches != 1]}",
+        "number",
+    )
+
+
+def _inches(match: re.Match[str], place: Place) -> Said | None:
+    if match[0].endswith(('"', "”")):
+        opened = place.text.count('"', 0, place.start) % 2 or place.text.count("“", 0, place.start)
+        if opened:
+            return None
+    number = parse(match["number"], place.language)
+    one = number == (1, "") or _describes(place, match.end())
+    return Said(f"{say_number(*number, place.language)} {place.language.inches[not one]}", "number")
+
+
+# Ranks, fractions, plain numbers.
+
+
+def _rank(match: re.Match[str], place: Place) -> Said:
+    number, _ = parse(match["number"], place.language)
+    return Said(place.language.ordinal(number, place.before), "number")
+
+
+def _german_rank(match: re.Match[str], place: Place) -> Said | None:
+    ranked = place.language.ordinal(int(match["number"]), place.before)
+    return None if ranked.endswith("er") else Said(ranked, "number")
+
+
+def _vulgar(match: re.Match[str], place: Place) -> Said:
+    part = Fraction(unicodedata.numeric(match["part"])).limit_denominator(100)
+    return Said(_measured(match["whole"], part, match["unit"], place.language), "number")
+
+
+def _measured(whole: str | None, part: Fraction, unit: str | None, language: Language) -> str:
+    words = _fraction(int(whole) if whole else 0, part, language)
+    if not unit:
+        return words
+    one, several = language.units[unit]
+    return f"{words} {several}" if whole else language.part_of(words, one)
+
+
+def _fraction(whole: int, part: Fraction, language: Language) -> str:
+    words = language.fraction(part.numerator, part.denominator, after_whole=bool(whole))
+    return f"{language.cardinal(whole)} {language.and_} {words}" if whole else words
+
+
+def _mixed(match: re.Match[str], place: Place) -> Said | None:
+    part = int(match["over"]), int(match["under"])
+    if not 0 < part[0] < part[1] <= 64:
+        return None
+    language = place.language
+    if not match["whole"] and not match["unit"]:
+        return None
+    return Said(_measured(match["whole"], Fraction(*part), match["unit"], language), "number")
+
+
+def _slashed(match: re.Match[str], place: Place) -> Said | None:
+    language = place.language
+    under, over = int(match["under"]), match["over"]
+    if not over.isdigit() or re.search(r"\b[Rr]at(?:ed|ing)\W+$", place.before):
+        first = say_number(*parse(over, language), language)
+        return Said(f"{first} {language.out_of} {language.cardinal(under)}", "number")
+    count = int(over)
+    if 0 < count < under and (count, under) != (9, 11):
+        return Said(language.fraction(count, under), "number")
+    return Said(f"{language.cardinal(count)} {language.cardinal(under)}", "number")
+
+
+def _times(match: re.Match[str], place: Place) -> Said:
+    number = parse(match["number"], place.language)
+    return Said(f"{say_number(*number, place.language)} {place.language.times}", "number")
+
+
+def _ratio(match: re.Match[str], place: Place) -> Said:
+    first, second = (place.language.cardinal(int(match[side])) for side in ("first", "second"))
+    return Said(f"{first} {place.language.ratio} {second}", "number")
+
+
+def _score(match: re.Match[str], place: Place) -> Said | None:
+    if not place.language.score_cue.search(place.before):
+        return None
+    first, second = (place.language.cardinal(int(match[side])) for side in ("first", "second"))
+    return Said(f"{first} {second}", "number")
+
+
+def _power(match: re.Match[str], place: Place) -> Said:
+    language = place.language
+    exponent = "".join(str(unicodedata.digit(sign)) for sign in match["exponent"].lstrip("-−⁻"))
+    minus = f"{language.minus} " if match["exponent"][0] in "-−⁻" else ""
+    base = f"{say_number(*parse(match['number'], language), language)} " if match["number"] else ""
+    usual = {"2": language.squared, "3": language.cubed}.get(exponent) if not minus else None
+    return Said(f"{base}{usual or f'{language.power} {minus}{language.cardinal(int(exponent))}'}")
+
+
+def _sized(match: re.Match[str], place: Place) -> Said | None:
+    language = place.language
+    if match["size"] == "K" and not match["space"] and len(match["number"]) < 2:
+        return None  # 4K is how sharp a screen is
+    number = parse(match["number"], language)
+    words = say_number(*number, language, counted=True)
+    return Said(f"{_minus(match, place)}{words} {_size(match['size'], number, language)}", "number")
+
+
+def _groups(match: re.Match[str], place: Place) -> Said:
+    """An ISBN, a sort code: digits one by one, in the groups in which they are written."""
+    groups = re.findall(r"\d+", match[0])
+    return Said(", ".join(place.language.digits(group) for group in groups))
+
+
+def _version(match: re.Match[str], place: Place) -> Said:
+    language = place.language
+    groups = match["version"].split(".")
+    if len(groups) == 4 and all(len(group) <= 3 for group in groups):
+        return Said(f" {language.dot} ".join(map(language.digits, groups)))
+    point = language.point if language.code != "de" else language.dot
+    return Said(f" {point} ".join(language.cardinal(int(group)) for group in groups))
+
+
+def _number(match: re.Match[str], place: Place) -> Said:
+    language, written = place.language, match["number"]
+    minus = _minus(match, place)
+    if written.isdigit():
+        coded = language.code_cue.search(place.before) and len(written) > 2
+        after_letters = bool(re.search(r"[A-Z]-$", place.before)) and len(written) > 2
+        after_letters = after_letters or bool(
+            re.search(r"\b[A-Z]{2},? $", place.before) and len(written) == 5
+        )
+        padded = len(written) > 1 and written[0] == "0"
+        if coded or after_letters or padded or len(written) > _MOST_DIGITS:
+            return Said(minus + language.digits(written))
+    if written[0] in ".,":
+        return Said(
+            f"{minus}{language.cardinal(0)} {language.point} {language.digits(written[1:])}"
+        )
+    counted = language.code == "de" and bool(re.match(r" [A-ZÄÖÜ]", place.text[match.end() :]))
+    number = parse(written, language)
+    return Said(minus + say_number(*number, language, counted=counted), "number")
+
+
+def _unit_alone(match: re.Match[str], place: Place) -> Said | None:
+    """A unit without a number, after "per"."""
+    if not place.before.endswith(f" {place.language.per} "):
+        return None
+    return Said(place.language.units[match["unit"]][0])
+
+
+def word_rules(language: Language) -> list[Rule]:
+    """Rules for what begins with a letter: a currency, a unit."""
+    units = one_of(unit for unit in language.units if unit[0].isalpha() and len(unit) > 1)
+    return [_money_rules(language)[0], rule(rf"(?P<unit>{units}){_END}", _unit_alone)]
+
+
+def rules(language: Language) -> list[Rule]:
+    """Rules for what begins with a digit or a sign, the more particular first."""
+    size = one_of(_PLAIN_MAGNITUDES & set(language.magnitudes))
+    ranks = (
+        rule(r"(?P<number>\d{1,3})\.(?= [A-ZÄÖÜ])", _german_rank)
+        if language.code == "de"
+        else rule(rf"(?P<number>{NUMBER})(?:st|nd|rd|th){_END}", _rank, ignore_case=True)
+    )
+    return [
+        *_money_rules(language),
+        rule(r"(?P<version>\d+(?:\.\d+){3,})(?![\d.]*\d)", _version),
+        rule(
+            r"(?!\d{1,3}(?:\.\d{3})+(?!\d))(?P<version>\d{1,2}\.\d{1,2}\.\d{1,2}|\d\.\d+\.\d+)(?![\d.,]*\d)",
+            _version,
+        ),
+        rule(r"\d{1,5}(?:-\d{1,7}){3,}(?:-[\dX])?(?!\w)|\d{2}-\d{2}-\d{2}(?![\w-])", _groups),
+        rule(
+            rf"(?P<number>{NUMBER})\s?[x×](?!\w)(?!\s?\d)",
+            _times,
+        ),
+        rule(r"(?P<number>\d+)\^(?P<exponent>[-−]?\d+)(?!\w)", _power),
+        rule(r"(?P<number>\d+)(?P<exponent>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", _power),
+        rule(r"(?P<number>)(?P<exponent>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", _power),
+        rule(
+            rf"(?P<whole>\d+)?\s?(?P<part>[¼½¾⅐-⅞])(?:\s?(?P<unit>{one_of(language.units)}){_END})?",
+            _vulgar,
+        ),
+        rule(
+            rf"(?:(?P<whole>\d{{1,2}}) )?(?P<over>\d{{1,2}})/(?P<under>\d{{1,2}})(?![\w/])"
+            rf"(?:\s?(?P<unit>{one_of(language.units)}){_END})?",
+            _mixed,
+        ),
+        *_measure_rules(language),
+        ranks,
+        rule(r"(?P<over>\d{1,3}(?:[.,]\d)?)/(?P<under>\d{1,3})(?![\w/])", _slashed),
+        rule(r"(?P<first>\d+):(?P<second>\d+)(?![\w:])", _ratio),
+        rule(rf"(?P<first>\d{{1,3}}){DASH}(?P<second>\d{{1,3}})(?![\w.,]*\d)", _score),
+        rule(
+            rf"{_MINUS}(?P<number>{NUMBER})(?P<space>\s?)(?P<size>{size})\.?{_END}",
+            _sized,
+        ),
+        rule(rf"{_MINUS}(?P<number>{NUMBER}|(?<![\w.])[.,]\d+)(?!\w)", _number),
+    ]
