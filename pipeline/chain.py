@@ -14,7 +14,7 @@ from pipeline.transport import Transport
 from processors.brain.contract import ResponderStage
 from processors.brain.decision_keeper import DecisionKeeper
 from processors.brain.responder import GroundedResponder
-from processors.contract import in_order
+from processors.contract import FilterStage, in_order
 from processors.stage_boundary import observed
 from processors.stt.contract import SpeechToTextStage
 from processors.tts.contract import TextToSpeechStage
@@ -62,6 +62,7 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
     decision_keeper = DecisionKeeper()
+    normalisation: FilterStage = engines.speech_normalisation()
     text_to_speech: TextToSpeechStage = engines.text_to_speech(meter)
 
     return Pipeline(
@@ -74,7 +75,7 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
                 ("turn", [turn_taking]),
                 # Filters of what is said stand between these two: see docs/developing.md.
                 ("brain", [responder, decision_keeper]),
-                ("tts", [text_to_speech]),
+                ("tts", [normalisation, text_to_speech]),
             ),
             TurnKeeper(conversation),
             transport.output(),

@@ -24,6 +24,7 @@ from processors.stt.contract import SpeechToTextStage
 from processors.stt.failover import SpeechToTextFailover
 from processors.tts.contract import TextToSpeechStage
 from processors.tts.failover import TextToSpeechFailover
+from processors.tts.normalisation import Say, SpeechNormalisation, normaliser_of
 from processors.turns.state_machine import Ending
 from processors.vad.contract import VoiceActivityStage
 from settings import Settings
@@ -62,6 +63,7 @@ class Engines:
         backoff: Which brains have failed lately, and are to be left alone.
         speculation: What early answers may waste, over all calls.
         tools: What a brain may call before it decides.
+        say: What a voice is given for a shown text; ``None`` for numbers and signs in words.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class Engines:
     backoff: BackoffRegistry = field(default_factory=BackoffRegistry)
     speculation: Speculation = field(default_factory=Speculation)
     tools: tuple[FunctionTool, ...] = field(default_factory=registered)
+    say: Say | None = None
 
     @classmethod
     async def load(
@@ -127,6 +130,13 @@ class Engines:
             vendors={stage: choice.vendor.name for stage, choice in self.choices.items()},
             models={vendor.name: vendor.model_of(self.settings) for vendor in vendors},
         )
+
+    def speech_normalisation(self) -> SpeechNormalisation:
+        """One call's filter in front of the voice."""
+        if self.say is not None:
+            return SpeechNormalisation(self.say)
+        normaliser = normaliser_of(self.document)
+        return SpeechNormalisation(lambda shown: normaliser(shown).text)
 
     def voice_activity(self) -> VoiceActivityStage:
         """One call's own voice activity."""

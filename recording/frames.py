@@ -255,13 +255,18 @@ def _read_sentence(data: Data) -> Frame:
 
 
 def _write_text(frame: AggregatedTextFrame, contexts: Contexts) -> Data:
-    return {"text": frame.text, "context": contexts.ordinal(frame.context_id)}
+    said = frame.metadata.get("shown", frame.text)
+    shown = {} if said == frame.text else {"shown": said}
+    return shown | {"text": frame.text, "context": contexts.ordinal(frame.context_id)}
 
 
 def _read_text(data: Data) -> Frame:
-    return AggregatedTextFrame(
+    frame = AggregatedTextFrame(
         data["text"], text_type=TextType.SENTENCE, context_id=data["context"] or None
     )
+    if "shown" in data:
+        frame.metadata["shown"] = data["shown"]
+    return frame
 
 
 def _write_word(frame: TTSTextFrame, contexts: Contexts) -> Data:

@@ -153,7 +153,9 @@ TOPICS: Mapping[str, Schema] = {
     "/brain/EscalationFrame": _object(turn=_WHOLE, reason=_TEXT, question=_TEXT),
     "/brain/FailoverFrame": _FAILOVER,
     "/brain/ErrorFrame": _ERROR,
-    "/tts/AggregatedTextFrame": _object(text=_TEXT, context=_TEXT),
+    "/tts/AggregatedTextFrame": _object(
+        optional=("shown",), text=_TEXT, shown=_TEXT, context=_TEXT
+    ),
     "/tts/SentenceFrame": _SENTENCE,
     "/tts/TTSStartedFrame": _CONTEXT,
     "/tts/TTSAudioRawFrame": _object(_AUDIO, context=_TEXT),

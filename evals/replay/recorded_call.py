@@ -321,7 +321,13 @@ class _Session:
         )
         tools = replayed_tools(self._recording, registered())
         return Engines(
-            settings, self._document, choices, loaded, speculation=speculation, tools=tools
+            settings,
+            self._document,
+            choices,
+            loaded,
+            speculation=speculation,
+            tools=tools,
+            say=None if "tts" in self.rerun else Takes.of(self._recording).say,
         )
 
     def _replayed(self, stage: Stage, caller: ReplayedCaller) -> Vendor:

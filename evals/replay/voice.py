@@ -35,7 +35,8 @@ class Take:
     """One text as it was spoken.
 
     Parameters:
-        text: The text.
+        text: The text, as it was spoken.
+        shown: What it was shown as.
         items: Audio, words and errors, each with the seconds after it was asked for.
         done: When all of it had come, in seconds after that.
         samples: Samples of audio.
@@ -44,6 +45,7 @@ class Take:
     """
 
     text: str
+    shown: str = ""
     items: list[tuple[float, bytes | Word | str]] = field(default_factory=list)
     done: float = 0.0
     samples: int = 0
@@ -69,6 +71,10 @@ class Takes:
     secs_a_letter: float
     first_secs: float
 
+    def say(self, shown: str) -> str:
+        """What was spoken for a text; the text itself if it was not spoken."""
+        return next((take.text for take in self.takes if take.shown == shown), shown)
+
     @classmethod
     def of(cls, recording: Recording) -> "Takes":
         """Read them off a recording."""
@@ -91,18 +97,20 @@ class _Reading:
     def take(self, message: Message) -> None:
         match message.topic:
             case "/brain/SentenceFrame" | "/turn/TTSSpeakFrame":
-                self._requests[message.data["text"]].append(message.at)
+                data = message.data
+                self._requests[data.get("shown", data["text"])].append(message.at)
             case "/turn/InterruptionFrame":
                 self._broken = True
                 self._until = message.at
             case "/tts/SentenceFrame" | "/tts/AggregatedTextFrame":
                 self._finish(message.at)
                 text = message.data["text"]
-                asked = [at for at in self._requests[text] if at <= message.at]
+                shown = message.data.get("shown", text)
+                asked = [at for at in self._requests[shown] if at <= message.at]
                 if asked:
-                    self._requests[text].remove(asked[0])
+                    self._requests[shown].remove(asked[0])
                 self._asked = max(asked[0] if asked else message.at, self._until)
-                self._takes.append(Take(text))
+                self._takes.append(Take(text, shown))
             case "/tts/TTSAudioRawFrame" if self._takes:
                 self._rate = int(message.data["sample_rate"])
                 pcm = message.pcm()

@@ -29,6 +29,7 @@ from processors.brain.decision_run import ATTEMPTS
 from processors.brain.prompt import tools
 from processors.brain.tools import MAX_RESULT_CHARS, MAX_TOOL_CALLS, FunctionTool, registered
 from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS
+from processors.tts.normalisation import MOST_ADDED
 from settings import Settings
 
 TURN_SECS = 5.0
@@ -121,14 +122,15 @@ def compute_worst_case(
     if settings.of(ElevenLabsSettings).tts_mode == "whole":
         longest *= WHOLE_ANSWER_ATTEMPTS
     turn = sum(rates.heard(listener, secs + SENT_AGAIN_SECS) for listener in listeners)
-    turn += sum(rates.said(voice, longest + NOTICE_CHARS) for voice in voices)
+    turn += sum(rates.said(voice, _spoken(longest + NOTICE_CHARS)) for voice in voices)
     # Plus one speculative decision that is discarded; it calls no tool.
     turn += (ATTEMPTS + early + lookups) * sum(rates.decision(brain, secs) for brain in brains)
 
     usual = max(rates.said(voice, said_waiting + ANSWER_CHARS) for voice in voices)
     decided = max(rates.usual_decision(brain, secs) for brain in brains)
     usual += math.ceil(decided * (1 + settings.preemptive_waste * early + bool(offered)))
-    greeting = max(rates.said(voice, len(document.persona.greeting)) for voice in voices)
+    greeted = _spoken(len(document.persona.greeting))
+    greeting = max(rates.said(voice, greeted) for voice in voices)
     opening = greeting + max(map(rates.warming, brains))
     turns = math.ceil(secs / TURN_SECS)
     return WorstCase(call=opening + turns * usual + turn, opening=opening, turn=turn)
@@ -232,6 +234,11 @@ class _Rates:
 
     def _cost(self, vendor: Vendor, used: Used) -> int:
         return self._prices.cost(vendor.name, vendor.model_of(self._settings), used)
+
+
+def _spoken(chars: int) -> int:
+    """Characters that are spoken at most for so many that are shown."""
+    return chars + MOST_ADDED
 
 
 def _longest_answer(brain: Vendor, document: Document) -> int:

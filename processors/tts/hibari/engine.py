@@ -13,6 +13,7 @@ fixed gain, measured once at load, brings the voice to a telephone's level.
 import asyncio
 import functools
 import json
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ from hibari.g2p.oov import OOV
 from hibari.voices import ASSETS, VOICES, voice_path
 from pipecat.utils.text.transforms.pronunciations import pronunciation_transform
 
+from conversation.spoken_text.english import English
 from models.catalogue import HIBARI_UNKNOWN_WORDS, open_hibari_session
 from models.weights import verify
 from processors.pool import Pool
@@ -63,6 +65,14 @@ _TO_KOKORO = (
 )  # fmt: skip
 
 
+# A capital A in a sentence is the letter: "on A four paper", "the U S A". The voice takes it for
+# the article wherever its neighbours would allow one.
+_LETTER_A = re.compile(r"(?<=[a-z] )A(?= )|(?<=\b[A-Z] )A(?!\w)|(?<=\S )A(?= [A-Z]\b)")
+# Which the sentence splitter takes for initials: "an A I. Ask me".
+_AFTER_LETTERS = re.compile(r"(?<=\b[A-Z] [A-Z][.!?]) (?=[A-Z])")
+_FIRST_LETTERS = re.compile(r"A(?: [A-Z]\b)+")
+
+
 class UnspeakableTextError(ValueError):
     """A text has nothing in it that can be pronounced, such as ``"…"`` or an emoji."""
 
@@ -82,6 +92,19 @@ def markup(word: str, ipa: str) -> str | None:
         phonemes = phonemes.replace(sound, letter)
     known = phonemes and all(letter in _alphabet() for letter in phonemes)
     return f"[{word}](/{phonemes}/)" if known else None
+
+
+def with_letters(sentence: str) -> str:
+    """Mark each A that is a letter and no article.
+
+    Args:
+        sentence: One sentence; at its begin, only known acronyms ("A P I") begin with the letter.
+    """
+    first = _FIRST_LETTERS.match(sentence)
+    marked = _LETTER_A.sub("[A](/ˈA/)", sentence)
+    if first and first[0].replace(" ", "") in English.spelt:
+        return f"[A](/ˈA/){marked[1:]}"
+    return marked
 
 
 def trim(slices: Iterable[Samples]) -> Iterator[Samples]:
@@ -152,6 +175,15 @@ class _Voice(Hibari):  # type: ignore[misc]
         self.sess = open_hibari_session(weights)
         self.vocab = json.loads(Path(ASSETS, "vocab.json").read_text(encoding="utf-8"))
         self._g2p = G2P(oov=spell, british=british)
+
+    def split_sentences(self, text: str) -> list[str]:
+        """The sentences of a text, which may end in spelt letters."""
+        split = super().split_sentences
+        return [sentence for part in _AFTER_LETTERS.split(text) for sentence in split(part)]
+
+    def phonemize(self, text: str) -> list[str]:
+        """Phonemes of a text, with an A that is a letter said as one."""
+        return list(super().phonemize(with_letters(text)))
 
 
 class HibariEngine:
