@@ -14,16 +14,16 @@ from accounts.sign_in import cookies
 from accounts.sign_in.authenticator import Authenticator
 from accounts.sign_in.link_mail import LinkMail, SendMail
 from accounts.sign_in.pages import Pages, link_url
-from conversation.records import Caller
+from conversation.records import CallerIdentity
 from ledger.store.database import Database
 from settings import Settings, SettingsError
 
 DAY_SECS = 86400.0
 
-ANYBODY = Caller(admin=True, key="local")
+ANYBODY = CallerIdentity(admin=True, key="local")
 """The caller of every request under ``AUTH=off``."""
 
-THE_OPERATOR = Caller(email=OPERATOR, admin=True, key=OPERATOR)
+THE_OPERATOR = CallerIdentity(email=OPERATOR, admin=True, key=OPERATOR)
 
 
 class Accounts:
@@ -83,7 +83,7 @@ class Accounts:
         """Send the pending links; the application calls this on shutdown."""
         await self._mail.close()
 
-    async def identify(self, request: web.Request) -> Caller | None:
+    async def identify(self, request: web.Request) -> CallerIdentity | None:
         """Identify who makes a request; ``None`` if they must sign in first.
 
         With an ``Authorization: Bearer`` header, only that key counts.
@@ -109,7 +109,7 @@ class Accounts:
             ) from error
         if email is None or (email == OPERATOR and not from_loopback(request, self._settings)):
             return None
-        return Caller(email=email, admin=self._access.is_admin(email), key=email)
+        return CallerIdentity(email=email, admin=self._access.is_admin(email), key=email)
 
     async def welcome_link(self, base_url: str) -> str | None:
         """A sign-in link for the operator, to print when the server starts on their own machine.

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 
 from accounts.origin import allowed_origin
-from conversation.records import Caller, CallListener, Tariff
+from conversation.records import CallerIdentity, CallListener, Tariff
 from ledger.money.budget import Budget, Refusal
 from ledger.money.spend_settlement import SpendSettlement
 from ledger.money.worst_case import CallBudget
@@ -34,7 +34,7 @@ class AdmissionDesk:
         self,
         settings: Settings,
         *,
-        caller: Callable[[web.Request], Awaitable[Caller | None]],
+        caller: Callable[[web.Request], Awaitable[CallerIdentity | None]],
         budget: Budget,
         settlement: SpendSettlement,
         money: CallBudget,

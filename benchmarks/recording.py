@@ -41,7 +41,7 @@ from conversation.frames import (
     SentenceFrame,
     TurnFrame,
 )
-from conversation.records import Caller, CallRecord
+from conversation.records import CallerIdentity, CallRecord
 from processors.stage_boundary import StageBoundary
 from recording.recorder import Facts, Recorder, RecordingTarget
 from recording.recording import Recording
@@ -92,7 +92,9 @@ class BenchCall:
             self.recorder = Recorder(target, facts, clock=time.monotonic)
             for stage in STAGES:
                 self.stages[stage] = ObservedSink(self.recorder, before=stage, after="")
-            record = CallRecord(f"c-{number}", Caller(), started_at=time.time(), day="2026-11-24")
+            record = CallRecord(
+                f"c-{number}", CallerIdentity(), started_at=time.time(), day="2026-11-24"
+            )
             self.recorder.begun(record)
 
     async def tick(self, number: int) -> None:

@@ -23,8 +23,8 @@ from processors.turns.processor import TurnTaking
 from server import Server
 from settings import Settings
 from transports.browser.announcer import Announcer
-from transports.browser.line import BrowserLine
 from transports.browser.page import Page
+from transports.browser.transport import BrowserConnection
 
 
 def watch(meter: Meter) -> None:
@@ -32,15 +32,15 @@ def watch(meter: Meter) -> None:
 
     The methods are the real ones, with a note of the time beside them.
     """
-    send_audio, begin = Page.send_audio, BrowserLine.begin
+    send_audio, announce_start = Page.send_audio, BrowserConnection.announce_start
     interrupt, interrupted = TurnTaking._interrupt, Announcer.interrupted
 
     async def send_audio_noted(self: Page, audio: bytes) -> None:
         note("sent")
         await send_audio(self, audio)
 
-    async def begin_noted(self: BrowserLine, *args: Any) -> None:
-        await begin(self, *args)
+    async def start_noted(self: BrowserConnection, *args: Any) -> None:
+        await announce_start(self, *args)
         meter.ready_ms.append((time.monotonic() - _ACCEPTED[MARKS.get()]) * 1000)
 
     async def interrupt_noted(self: TurnTaking) -> None:
@@ -53,7 +53,7 @@ def watch(meter: Meter) -> None:
             meter.yields_ms.append((time.monotonic() - MARKS.get().confirmed) * 1000)
 
     Page.send_audio = send_audio_noted  # type: ignore[method-assign]
-    BrowserLine.begin = begin_noted  # type: ignore[method-assign, assignment]
+    BrowserConnection.announce_start = start_noted  # type: ignore[method-assign, assignment]
     Announcer.interrupted = interrupted_noted  # type: ignore[method-assign]
     TurnTaking._interrupt = interrupt_noted  # type: ignore[method-assign]
 

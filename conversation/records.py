@@ -72,7 +72,7 @@ class StageCost:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallerIdentity:
     """Who calls.
 
     Parameters:
@@ -190,7 +190,7 @@ class CallRecord:
     """
 
     id: str
-    caller: Caller
+    caller: CallerIdentity
     started_at: float
     day: str
     ended_at: float | None = None

@@ -1,7 +1,7 @@
 """The least that a transport can be: it takes audio in, and plays in real time into memory.
 
-``Call(MemoryLine(), engines, escalations)`` holds a call on it. Ledger, costs, heard text and
-recording need nothing of it.
+``Call(MemoryConnection(), engines, escalations)`` holds a call on it. Ledger, costs, heard text
+and recording need nothing of it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class MemoryInput(BaseInputTransport):
         await super().start(frame)
         await self.set_transport_ready(frame)
 
-    async def hear(self, pcm: bytes) -> None:
+    async def receive_audio(self, pcm: bytes) -> None:
         """Take audio of the caller: PCM s16le, mono, 16 kHz."""
         await self.push_audio_frame(InputAudioRawFrame(pcm, INPUT_SAMPLE_RATE, 1))
 
@@ -49,7 +49,7 @@ class MemoryOutput(BaseOutputTransport):
 
 
 class MemoryTransport(BaseTransport):
-    """Both; it knows nothing of turns, and reports nothing."""
+    """Input and output; it knows nothing of turns and reports nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,8 +66,8 @@ class MemoryTransport(BaseTransport):
         return self.sink
 
 
-class MemoryLine:
-    """The caller's end of a call, who is told nothing but why it is over."""
+class MemoryConnection:
+    """Connects a caller who is told nothing but why the call is over."""
 
     def __init__(self) -> None:
         self.memory = MemoryTransport()
@@ -78,17 +78,17 @@ class MemoryLine:
         """The call's transport."""
         return self.memory
 
-    async def recorded(self, **_: Any) -> None:
+    async def announce_recording(self, **_: Any) -> None:
         """The caller knows."""
 
-    async def begin(self, *_: Any) -> None:
+    async def announce_start(self, *_: Any) -> None:
         """Note that the call has begun."""
         self.begun.set()
 
-    async def short(self, *_: Any) -> None:
+    async def announce_time_left(self, *_: Any) -> None:
         """The caller has a clock."""
 
-    async def trouble(self, *_: Any) -> None:
+    async def announce_problem(self, *_: Any) -> None:
         """The caller hears it."""
 
     async def finish(self, reason: str, _message: str) -> None:

@@ -15,7 +15,7 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
-from conversation.records import Caller
+from conversation.records import CallerIdentity
 from ledger.log.entries import Entries, NoSuchCallError, list_entries, read_entry
 from ledger.log.filter import Filter, FilterError, Position, call_id, whole_number
 from ledger.log.sound import Sound, SoundError
@@ -63,7 +63,7 @@ class CallLog:
         self,
         database: Database,
         *,
-        caller: Callable[[web.Request], Awaitable[Caller | None]],
+        caller: Callable[[web.Request], Awaitable[CallerIdentity | None]],
         recordings: Path,
         clock: Callable[[], float] | None = None,
     ) -> None:

@@ -18,7 +18,7 @@ from pipecat.workers.base_worker import WorkerParams
 
 from conversation.frames import EndCallFrame, EscalationFrame
 from conversation.records import (
-    Caller,
+    CallerIdentity,
     CallListener,
     CallRecord,
     StageCost,
@@ -85,7 +85,7 @@ class Terms:
     """
 
     id: str = field(default_factory=new_call_id)
-    caller: Caller = field(default_factory=Caller)
+    caller: CallerIdentity = field(default_factory=CallerIdentity)
     day: str = ""
     listeners: Sequence[CallListener] = ()
     tariff: Tariff | None = None
@@ -95,31 +95,31 @@ class Terms:
     may_continue: Callable[[int], bool] = lambda _spent: True
 
 
-class Line(Protocol):
-    """The caller's end of a call, whatever carries it."""
+class CallerConnection(Protocol):
+    """Connects a call to its caller; each kind of transport has one."""
 
     def transport(self, conversation: Conversation, ended: Callable[[str], None]) -> Transport:
         """The call's transport."""
         ...
 
-    async def recorded(self, *, on: bool) -> None:
+    async def announce_recording(self, *, on: bool) -> None:
         """Tell the caller whether the call is being recorded."""
         ...
 
-    async def begin(self, call: str, limit_secs: float, money: Money) -> None:
+    async def announce_start(self, call: str, limit_secs: float, money: Money) -> None:
         """Tell the caller that the call has started, and what it may take and cost."""
         ...
 
-    async def short(self, limit_secs: float, left_secs: float) -> None:
+    async def announce_time_left(self, limit_secs: float, left_secs: float) -> None:
         """Tell the caller that time is running out."""
         ...
 
-    async def trouble(self, message: str) -> None:
+    async def announce_problem(self, message: str) -> None:
         """Tell the caller of a trouble that does not end the call."""
         ...
 
     async def finish(self, reason: str, message: str) -> None:
-        """Tell the caller why the call is over, and close the line."""
+        """Tell the caller why the call is over, and close the connection."""
         ...
 
 
@@ -131,7 +131,7 @@ class Call:
     """One call, from its caller's readiness to its end.
 
     Parameters:
-        line: The caller's end.
+        connection: The caller's end of the call.
         engines: What all calls share.
         escalations: Where questions for a human go.
         terms: Who calls, what it may cost, and who writes it down.
@@ -140,7 +140,7 @@ class Call:
 
     def __init__(
         self,
-        line: Line,
+        connection: CallerConnection,
         engines: Engines,
         escalations: Escalations,
         terms: Terms | None = None,
@@ -157,7 +157,7 @@ class Call:
         )
         self._costs: dict[int, StageCost] = {}
         self._broke = asyncio.Event()
-        self._line = line
+        self._connection = connection
         self._engines = engines
         self._escalations = escalations
         self._settings = engines.settings
@@ -200,14 +200,14 @@ class Call:
                 logger.info("call ends: {}, {} turns", reason, self.conversation.number)
                 self._close_books(record, reason)
                 try:
-                    await self._line.finish(reason, REASONS[reason])
+                    await self._connection.finish(reason, REASONS[reason])
                 finally:
                     if self._recorder is not None:
                         self._recorder.close()
         return reason
 
     async def _hold(self) -> str:
-        transport = self._line.transport(self.conversation, self.end)
+        transport = self._connection.transport(self.conversation, self.end)
         tasks = TaskManager(loop=asyncio.get_running_loop())
         worker = PipelineWorker(
             chain.build(transport, self.conversation, self._engines),
@@ -252,17 +252,17 @@ class Call:
         """Greet the caller, and watch the time."""
         await started.wait()
         settings = self._settings
-        await self._line.begin(self.id, settings.call_secs, self.conversation.money)
+        await self._connection.announce_start(self.id, settings.call_secs, self.conversation.money)
         if (
             self._recorder is not None
             and self._target is not None
             and self._target.source == "call"
         ):
-            await self._line.recorded(on=self._recorder.live)
+            await self._connection.announce_recording(on=self._recorder.live)
         await worker.queue_frame(TTSSpeakFrame(self._engines.document.persona.greeting))
         left = min(settings.wind_down_secs, settings.call_secs / 2)
         await asyncio.sleep(settings.call_secs - left)
-        await self._line.short(settings.call_secs, left)
+        await self._connection.announce_time_left(settings.call_secs, left)
         await worker.queue_frame(TTSSpeakFrame(_TIME_IS_SHORT.format(left=round(left))))
         await asyncio.sleep(left)
         await worker.queue_frame(EndCallFrame(reason="cap", last_words=_TIME_IS_UP))
@@ -346,7 +346,9 @@ class Call:
     def _not_recorded(self, _reason: str) -> None:
         """Tell the caller that the recording has ended, though the call goes on."""
         if not self._over.done():
-            telling = asyncio.get_running_loop().create_task(self._line.recorded(on=False))
+            telling = asyncio.get_running_loop().create_task(
+                self._connection.announce_recording(on=False)
+            )
             self._telling.add(telling)
             telling.add_done_callback(self._telling.discard)
 
@@ -361,6 +363,6 @@ class Call:
         conversation = self.conversation
         conversation.meter.trouble(conversation.number, f"{stage}: {frame.error}")
         logger.warning("{}: {}", stage, frame.error)
-        await self._line.trouble(f"{stage} had a problem.")
+        await self._connection.announce_problem(f"{stage} had a problem.")
         if frame.processor is not None and not frame.processor.is_usable:
             self.end("fault")

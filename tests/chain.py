@@ -30,7 +30,7 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
 from conversation.frames import EndOfTurnFrame, Usage
-from conversation.records import Caller, CallRecord
+from conversation.records import CallerIdentity, CallRecord
 from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
 from knowledge.loading.document import load
 from processors.brain.contract import (
@@ -54,8 +54,8 @@ from processors.turns.processor import TurnTaking
 from processors.turns.state_machine import Ending
 from recording.recorder import Facts, Recorder, RecordingTarget
 from settings import Settings
-from transports.browser.line import BrowserTransport
 from transports.browser.page import Page
+from transports.browser.transport import BrowserTransport
 
 CV = Path(__file__).parent / "answers.md"
 PROMPT_SAMPLE = 30_000
@@ -308,7 +308,7 @@ class ScriptedCall:
     def _record(self, why: str = "") -> CallRecord:
         started_at = self.conversation.wall()
         return CallRecord(
-            id="c-scripted", caller=Caller(email="ada@example.com"), started_at=started_at,
+            id="c-scripted", caller=CallerIdentity(email="ada@example.com"), started_at=started_at,
             day="2026-11-24", document="Ada", why=why, turns=self.conversation.number,
         )  # fmt: skip
 

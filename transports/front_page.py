@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from conversation.records import Caller, in_micros
+from conversation.records import CallerIdentity, in_micros
 from knowledge.loading.document import Document
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Stage
@@ -14,7 +14,7 @@ from settings import Settings
 
 WEB = Path(__file__).parents[1] / "web"
 
-WhoAsks = Callable[[web.Request], Awaitable[Caller | None]]
+WhoAsks = Callable[[web.Request], Awaitable[CallerIdentity | None]]
 
 
 class FrontPage:
@@ -121,7 +121,7 @@ class FrontPage:
             }
         )
 
-    async def _known(self, request: web.Request) -> Caller:
+    async def _known(self, request: web.Request) -> CallerIdentity:
         caller = await self._caller(request)
         if caller is None:
             raise web.HTTPUnauthorized(text="Please sign in at /sign-in.")

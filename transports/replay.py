@@ -22,9 +22,9 @@ from conversation.frames import PlaybackFrame
 from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation
 from processors.audio import forward_audio
 from transports.browser.announcer import Ended
-from transports.browser.line import BrowserLine
 from transports.browser.messages import Audible, ClientReady, ReadyData, Sentence
 from transports.browser.page import Page, PageClosedError
+from transports.browser.transport import BrowserConnection
 from transports.browser.voice import VoiceOutput
 
 T = TypeVar("T")
@@ -357,8 +357,8 @@ class ReplayTransport(BaseTransport):
         return self._output
 
 
-class ReplayLine(BrowserLine):
-    """A replayed caller's end of a call.
+class ReplayConnection(BrowserConnection):
+    """Connects a replayed call to its caller.
 
     Parameters:
         page: The page.

@@ -17,10 +17,10 @@ from pipeline.vendors import Stage
 from recording.recorder import RecordingTarget
 from recording.writer import Recordings
 from settings import Settings
-from transports.browser.line import BrowserLine
 from transports.browser.messages import Admitted, ClientReady
 from transports.browser.messages import Stage as StageMessage
 from transports.browser.page import Page, PageClosedError, PageProtocolError, PageStalledError
+from transports.browser.transport import BrowserConnection
 from transports.rtvi.page import RtviPage
 
 READY_TIMEOUT_SECS = 60.0
@@ -197,7 +197,7 @@ class Switchboard:
         choices = engines.choices
         vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
         call = Call(
-            BrowserLine(page, ready, stage_vendors=vendors),
+            BrowserConnection(page, ready, stage_vendors=vendors),
             engines,
             self._escalations,
             terms,

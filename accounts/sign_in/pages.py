@@ -24,7 +24,7 @@ from accounts.sign_in.refusals import (
     Refusal,
 )
 from accounts.templating import render
-from conversation.records import Caller
+from conversation.records import CallerIdentity
 from settings import Settings
 
 HOME = "/"
@@ -58,7 +58,7 @@ class Pages:
         mail: LinkMail,
         *,
         in_terminal: bool,
-        caller: Callable[[web.Request], Awaitable[Caller | None]],
+        caller: Callable[[web.Request], Awaitable[CallerIdentity | None]],
     ) -> None:
         self._settings = settings
         self._sign_in = sign_in

@@ -14,7 +14,7 @@ from client.connection import CHUNK_SECS, connect
 from client.loudspeaker import Loudspeaker
 from client.protocol import Audio, ClientProtocol, Event, Message
 from client.wav import INPUT_RATE
-from evals.corpus.scenario import Line, Samples, Scenario
+from evals.corpus.scenario import Samples, Scenario, ScriptLine
 
 PATIENCE_SECS = 15.0
 """Longest that the caller waits for an answer before it goes on."""
@@ -40,7 +40,7 @@ class Said:
         over_agent: Whether the agent's voice was being played when its sound began.
     """
 
-    line: Line
+    line: ScriptLine
     at: float
     over_agent: bool
 
@@ -138,7 +138,7 @@ class ScriptedCaller:
         await self._until(self._answered, PATIENCE_SECS)
         await self._until(lambda: self._quiet_secs() >= LINGER_SECS, 60.0)
 
-    async def _cue(self, line: Line) -> None:
+    async def _cue(self, line: ScriptLine) -> None:
         if line.cue == "after":
             await self._until(self._answered, PATIENCE_SECS)
             await self._until(lambda: self._quiet_secs() >= line.secs, 60.0)
@@ -157,7 +157,7 @@ class ScriptedCaller:
         if why := self._protocol.ended:
             raise CueError(f"{line.file}: the call was over ({why}) before it could be said")
 
-    async def _say(self, line: Line) -> None:
+    async def _say(self, line: ScriptLine) -> None:
         start, end = line.speech
         if line.takes_turn:
             self._before, self._fresh = self._latest, False

@@ -42,7 +42,7 @@ class ScenarioError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ScriptLine:
     """One thing that the caller's side is heard to do.
 
     Parameters:
@@ -125,7 +125,7 @@ class Scenario:
     title: str
     tags: tuple[str, ...]
     voice: str
-    lines: tuple[Line, ...]
+    lines: tuple[ScriptLine, ...]
     bed: Bed | None = None
     stays: bool = False
 
@@ -167,7 +167,7 @@ def load(path: Path = CALLS) -> list[Scenario]:
     return scenarios
 
 
-def _line(say: Mapping[str, Any], recordings: Mapping[str, Mapping[str, Any]]) -> Line:
+def _line(say: Mapping[str, Any], recordings: Mapping[str, Mapping[str, Any]]) -> ScriptLine:
     file = say["file"]
     entry = recordings.get(file)
     if entry is None:
@@ -182,7 +182,7 @@ def _line(say: Mapping[str, Any], recordings: Mapping[str, Mapping[str, Any]]) -
     gain_db = float(say.get("gain_db", 0.0))
     pcm = np.frombuffer(read_wav(AUDIO / file), np.int16).astype(np.float32)
     section = entry.get("section", "")
-    return Line(
+    return ScriptLine(
         file=file,
         cue=cue,
         secs=float(say[cue]),

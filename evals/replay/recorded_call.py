@@ -50,7 +50,7 @@ from recording.recorder import Recorder, RecordingTarget
 from recording.recording import Recording
 from recording.writer import InlineWriter
 from settings import Settings, SettingsError
-from transports.replay import ReplayedPage, ReplayLine
+from transports.replay import ReplayConnection, ReplayedPage
 
 From = Literal["audio", "transcript", "decision"]
 
@@ -245,7 +245,7 @@ class _Session:
             playback_profile_of(recording), told=caller.voice.told, over=caller.fall_silent
         )
         caller.page = self._page = page
-        line = ReplayLine(
+        connection = ReplayConnection(
             page,
             stage_vendors={
                 name: engines.choices[stage].vendor.name  # type: ignore[index]
@@ -259,7 +259,7 @@ class _Session:
             )
         terms = Terms(id=recording.call, tariff=_prices(recording.started_at))
         target = RecordingTarget(InlineWriter(), path.parent, source="replay", name=path.stem)
-        await Call(line, engines, _Unkept(), terms, target).run()
+        await Call(connection, engines, _Unkept(), terms, target).run()
 
     def _given_by_caller(self) -> tuple[str, ...]:
         """The stages that give what they gave, in time with the caller."""

@@ -12,7 +12,7 @@ from evals.report.clips import Clip, Place, bounded
 from evals.report.waterfall import steps, waterfall
 from evals.report.waveform import clip, data_uri
 from evals.report.words import clock, dollars, seconds, verdict
-from evals.scoring.facts import Facts, Turn
+from evals.scoring.facts import Facts, TurnFacts
 from recording.recording import AGENT_RATE, CALLER_RATE, Recording
 
 BEFORE_SECS, AFTER_SECS = 0.4, 0.6
@@ -175,7 +175,7 @@ class TurnView:
 
 
 def turn_view(
-    turn: Turn,
+    turn: TurnFacts,
     scored: Mapping[str, Any],
     *,
     anchor: str,
@@ -234,7 +234,7 @@ def turn_view(
     )
 
 
-def turn_clip(facts: Facts, turn: Turn, scored: Mapping[str, Any], place: Place) -> Clip:
+def turn_clip(facts: Facts, turn: TurnFacts, scored: Mapping[str, Any], place: Place) -> Clip:
     """What must be heard to judge a turn: its question, and its answer as far as it was played.
 
     Args:
@@ -257,7 +257,7 @@ def turns_of(call: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
     return {int(turn["number"]): turn for turn in call.get("turns") or ()}
 
 
-def _question(facts: Facts, turn: Turn) -> tuple[float, float] | None:
+def _question(facts: Facts, turn: TurnFacts) -> tuple[float, float] | None:
     """From a turn's first word to its last, going by when its caller was heard to speak."""
     before = max(
         (earlier.at for earlier in facts.turns if earlier.number < turn.number), default=-1.0
@@ -272,7 +272,7 @@ def _question(facts: Facts, turn: Turn) -> tuple[float, float] | None:
     return span
 
 
-def _truth(turn: Turn, scored: Mapping[str, Any]) -> tuple[str, ...]:
+def _truth(turn: TurnFacts, scored: Mapping[str, Any]) -> tuple[str, ...]:
     utterance: Mapping[str, Any] | None = scored.get("truth")
     if not utterance:
         return ()

@@ -17,7 +17,7 @@ from evals.report.run import Scored
 from evals.report.template import render
 from evals.report.waterfall import scale_of, steps
 from evals.scoring.compare import Changed, Comparison
-from evals.scoring.facts import Facts, Turn
+from evals.scoring.facts import Facts, TurnFacts
 from recording.recording import RecordingError
 
 MOST_CHANGED = 120
@@ -192,7 +192,7 @@ class PairPage:
             if name in before.metrics and name in now.metrics
         }
 
-    def _turn(self, one: Changed, side: int) -> Turn | None:
+    def _turn(self, one: Changed, side: int) -> TurnFacts | None:
         number = one.b if side else one.a
         facts = self._facts[side].get(one.source)
         if number is None or facts is None:

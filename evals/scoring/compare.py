@@ -6,8 +6,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from evals.scoring.facts import Turn
-from evals.scoring.matching import Call
+from evals.scoring.facts import TurnFacts
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, values_of
 from evals.scoring.score import Scores
 from evals.scoring.statistics import Difference, compare
@@ -122,7 +122,7 @@ def compare_runs(a: Scores, b: Scores) -> Comparison:
     )
 
 
-def _pairs(a: Call, b: Call) -> list[tuple[Turn | None, Turn | None]]:
+def _pairs(a: MatchedCall, b: MatchedCall) -> list[tuple[TurnFacts | None, TurnFacts | None]]:
     """The turns of two calls that are the same turn of the caller's, in order of time.
 
     Each takes the nearest, of those left, whose speech ended within 1.5 s of it in the source's
@@ -143,7 +143,7 @@ def _pairs(a: Call, b: Call) -> list[tuple[Turn | None, Turn | None]]:
             found[number_a] = number_b
             taken.add(number_b)
     by_number = {turn.number: turn for turn in b.facts.turns}
-    pairs: list[tuple[float, Turn | None, Turn | None]] = [
+    pairs: list[tuple[float, TurnFacts | None, TurnFacts | None]] = [
         (at_a[turn.number], turn, by_number[found[turn.number]] if turn.number in found else None)
         for turn in a.facts.turns
     ]
@@ -151,7 +151,9 @@ def _pairs(a: Call, b: Call) -> list[tuple[Turn | None, Turn | None]]:
     return [(turn_a, turn_b) for _, turn_a, turn_b in sorted(pairs, key=lambda pair: pair[0])]
 
 
-def _changed(a: Call, b: Call, turn_a: Turn | None, turn_b: Turn | None) -> Changed | None:
+def _changed(
+    a: MatchedCall, b: MatchedCall, turn_a: TurnFacts | None, turn_b: TurnFacts | None
+) -> Changed | None:
     changes: dict[str, tuple[Any, Any]] = {}
     if turn_a is not None and turn_b is not None:
         for name in TOLD:

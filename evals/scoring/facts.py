@@ -14,7 +14,7 @@ HELD_SECS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class PlayedSentence:
     """A sentence of the agent's, as far as it was played.
 
     Parameters:
@@ -71,7 +71,7 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TurnFacts:
     """One turn of the caller, as it was written down last.
 
     Parameters:
@@ -83,7 +83,7 @@ class Turn:
 
     record: Mapping[str, Any]
     voice: tuple[Voice, ...]
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[PlayedSentence, ...]
 
     @property
     def number(self) -> int:
@@ -177,9 +177,9 @@ class Facts:
     document_hash: str
     seconds: float
     speech: tuple[Interval, ...]
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[PlayedSentence, ...]
     voice: tuple[Voice, ...]
-    turns: tuple[Turn, ...]
+    turns: tuple[TurnFacts, ...]
     ducks: tuple[Interval, ...]
     interruptions: tuple[float, ...]
     micros: int
@@ -230,7 +230,7 @@ def facts_of(recording: Recording, *, name: str = "", source: str = "") -> Facts
     end = next((message.data for message in messages if message.topic == "/call/End"), {})
     cost: Mapping[str, int] = end.get("cost") or {}
     turns = tuple(
-        Turn(
+        TurnFacts(
             record,
             tuple(stretch for stretch in voice if stretch.turn == number),
             tuple(sentence for sentence in sentences if sentence.turn == number),
@@ -315,12 +315,12 @@ def _ducks(messages: Iterable[Message], seconds: float) -> tuple[Interval, ...]:
 
 def _sentences(
     messages: Iterable[Message], epochs: Sequence[Epoch], seconds: float
-) -> tuple[Sentence, ...]:
+) -> tuple[PlayedSentence, ...]:
     told: dict[int, list[Mapping[str, Any]]] = {}
     for message in messages:
         if message.topic == "/agent/page" and message.data.get("type") == "sentence":
             told.setdefault(int(message.data["epoch"]), []).append(message.data)
-    found: list[Sentence] = []
+    found: list[PlayedSentence] = []
     for epoch in epochs:
         played = epoch.played(seconds)
         said = told.get(epoch.number, [])
@@ -329,7 +329,7 @@ def _sentences(
             after = int(said[index + 1]["start"]) if index + 1 < len(said) else epoch.samples
             heard = max(0, min(played, after) - first)
             found.append(
-                Sentence(
+                PlayedSentence(
                     turn=int(sentence["turn"]),
                     epoch=epoch.number,
                     text=str(sentence["text"]),
@@ -342,12 +342,12 @@ def _sentences(
 
 
 def _voice(
-    sentences: Sequence[Sentence],
+    sentences: Sequence[PlayedSentence],
     epochs: Sequence[Epoch],
     records: Mapping[int, Mapping[str, Any]],
 ) -> tuple[Voice, ...]:
     found: list[Voice] = []
-    group: list[Sentence] = []
+    group: list[PlayedSentence] = []
     for sentence in sentences:
         if not sentence.audible:
             continue
@@ -360,13 +360,13 @@ def _voice(
     return tuple(found)
 
 
-def _goes_on(before: Sentence, after: Sentence) -> bool:
+def _goes_on(before: PlayedSentence, after: PlayedSentence) -> bool:
     same = (before.turn, before.epoch) == (after.turn, after.epoch)
     return same and after.audible[0].start - before.audible[-1].end <= HELD_SECS
 
 
 def _stretch(
-    group: Sequence[Sentence],
+    group: Sequence[PlayedSentence],
     epochs: Sequence[Epoch],
     records: Mapping[int, Mapping[str, Any]],
 ) -> Voice:

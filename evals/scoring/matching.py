@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from evals.scoring.facts import Facts, Turn, Voice
+from evals.scoring.facts import Facts, TurnFacts, Voice
 from evals.scoring.intervals import Interval, clipped, merged, without
 from evals.scoring.truth import EARLY_SECS, CallTruth, Utterance
 
@@ -35,12 +35,12 @@ class Heard:
 
     index: int
     truth: Utterance
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[TurnFacts, ...] = ()
     over: Voice | None = None
     joined: bool = False
 
     @property
-    def answer(self) -> Turn | None:
+    def answer(self) -> TurnFacts | None:
         """The turn that answers it."""
         return next((turn for turn in reversed(self.turns) if not turn.withdrawn), None)
 
@@ -62,8 +62,8 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a run.
+class MatchedCall:
+    """One call of a run: its facts matched with its truth.
 
     Parameters:
         facts: What happened.
@@ -75,7 +75,7 @@ class Call:
     facts: Facts
     truth: CallTruth | None = None
     heard: tuple[Heard, ...] = ()
-    spurious: tuple[Turn, ...] = field(default=())
+    spurious: tuple[TurnFacts, ...] = field(default=())
 
     def wanted(self) -> tuple[Heard, ...]:
         """The utterances that the agent must answer."""
@@ -100,18 +100,18 @@ class Call:
         )
 
 
-def match(facts: Facts, truth: CallTruth | None) -> Call:
+def match(facts: Facts, truth: CallTruth | None) -> MatchedCall:
     """Bring a call's truth and its facts together.
 
     A turn belongs to the last utterance that must be answered, and that was heard since the turn
     before; if there is none, to the last utterance of any kind heard since then.
     """
     if truth is None:
-        return Call(facts)
+        return MatchedCall(facts)
     placed = [_placed(utterance, facts) for utterance in truth.utterances]
-    turns: dict[int, list[Turn]] = {}
+    turns: dict[int, list[TurnFacts]] = {}
     joined: set[int] = set()
-    spurious: list[Turn] = []
+    spurious: list[TurnFacts] = []
     before = -1.0
     for turn in facts.turns:
         within = [
@@ -143,10 +143,10 @@ def match(facts: Facts, truth: CallTruth | None) -> Call:
         )
         for index, utterance in enumerate(placed)
     ]
-    return Call(facts, truth, tuple(heard), tuple(spurious))
+    return MatchedCall(facts, truth, tuple(heard), tuple(spurious))
 
 
-def _went_on(mine: Sequence[Turn], turns: Sequence[Turn], *, covered: bool) -> bool:
+def _went_on(mine: Sequence[TurnFacts], turns: Sequence[TurnFacts], *, covered: bool) -> bool:
     """Whether a later turn holds the utterance as well: a withdrawn turn is part of the next."""
     if not mine:
         return covered
@@ -178,7 +178,7 @@ def talking(heard: Sequence[Heard]) -> tuple[Interval, ...]:
     return merged(part for utterance in heard for part in utterance.speech)
 
 
-def spoken_over(call: Call, heard: Heard) -> tuple[Interval, ...]:
+def spoken_over(call: MatchedCall, heard: Heard) -> tuple[Interval, ...]:
     """When the agent could be heard while the utterance was."""
     return tuple(
         part

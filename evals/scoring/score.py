@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from evals.scoring.calls import Run
-from evals.scoring.facts import Turn
+from evals.scoring.facts import TurnFacts
 from evals.scoring.intervals import Interval
-from evals.scoring.matching import Call, Heard, match
+from evals.scoring.matching import Heard, MatchedCall, match
 from evals.scoring.metrics import (
     barge_in,
     calibration,
@@ -46,7 +46,7 @@ class Scores:
     """
 
     run: Run
-    calls: tuple[Call, ...]
+    calls: tuple[MatchedCall, ...]
     metrics: Mapping[str, Metric]
     tables: Mapping[str, Any]
 
@@ -143,7 +143,7 @@ def _evidence(one: Sample) -> dict[str, Any]:
     }
 
 
-def _call(call: Call) -> dict[str, Any]:
+def _call(call: MatchedCall) -> dict[str, Any]:
     facts, truth = call.facts, call.truth
     return {
         "file": facts.name,
@@ -189,7 +189,7 @@ def _heard(heard: Heard) -> dict[str, Any]:
     }
 
 
-def _turn(call: Call, turn: Turn) -> dict[str, Any]:
+def _turn(call: MatchedCall, turn: TurnFacts) -> dict[str, Any]:
     heard = call.of_turn(turn.number)
     return {
         **turn.record,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conversation.frames import Check
-from conversation.records import Caller, CallRecord, Failover, StageCost, TurnRecord, Used
+from conversation.records import CallerIdentity, CallRecord, Failover, StageCost, TurnRecord, Used
 from ledger.store.database import Database
 from ledger.store.entry import Entry
 from ledger.store.posting import write_entries
@@ -13,12 +13,14 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 TODAY = "2026-11-24"
 DAY_SECS = 86_400.0
 
-ADA = Caller(email="ada@example.com", key="ada@example.com")
-JOE = Caller(email="joe@example.com", key="joe@example.com")
+ADA = CallerIdentity(email="ada@example.com", key="ada@example.com")
+JOE = CallerIdentity(email="joe@example.com", key="joe@example.com")
 VENDORS = {"stt": "deepgram", "brain": "claude", "tts": "elevenlabs"}
 
 
-def a_call(id: str = "c-1", *, at: float = NOON, caller: Caller = ADA, **more: Any) -> CallRecord:
+def a_call(
+    id: str = "c-1", *, at: float = NOON, caller: CallerIdentity = ADA, **more: Any
+) -> CallRecord:
     """A call as it begins."""
     day = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
     known = {"day": day, "document": "Grace Hopper", "document_hash": "ab" * 32}
@@ -26,7 +28,7 @@ def a_call(id: str = "c-1", *, at: float = NOON, caller: Caller = ADA, **more: A
 
 
 def a_call_that_ended(
-    id: str = "c-1", *, at: float = NOON, caller: Caller = ADA, **more: Any
+    id: str = "c-1", *, at: float = NOON, caller: CallerIdentity = ADA, **more: Any
 ) -> CallRecord:
     """A call as it ends, a minute later."""
     return a_call(id, at=at, caller=caller, **({"ended_at": at + 60, "why": "hangup"} | more))

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
-from conversation.records import Caller, StageCost
+from conversation.records import CallerIdentity, StageCost
 from ledger.commands import app, parse_time
 from ledger.log import query
 from ledger.store.database import Database
@@ -56,7 +56,7 @@ def a_few_calls(database: Database) -> None:
             confidence=None,
             e2e_latency=None,
         ),
-        a_call("c-3", at=NOON + 60, caller=Caller(key="192.0.2.7")),
+        a_call("c-3", at=NOON + 60, caller=CallerIdentity(key="192.0.2.7")),
         a_turn("c-3", 1, at=NOON + 65, cost=StageCost(brain=1_234_567)),
     )
 

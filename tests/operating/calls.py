@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from conversation.frames import Check
-from conversation.records import Caller, CallRecord, Failover, StageCost, TurnRecord, Used
+from conversation.records import CallerIdentity, CallRecord, Failover, StageCost, TurnRecord, Used
 
 STARTED_AT = 1_790_000_000.0
-CALLER = Caller(email="ada.lovelace@example.com", key="ada.lovelace@example.com")
+CALLER = CallerIdentity(email="ada.lovelace@example.com", key="ada.lovelace@example.com")
 QUESTION = "Did she ever live in Poughkeepsie?"
 ANSWER = "She taught at Vassar, in Poughkeepsie."
 VENDORS = {"stt": "deepgram", "brain": "claude", "tts": "elevenlabs"}

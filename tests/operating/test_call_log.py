@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import Session, delete, select
 
-from conversation.records import Caller
+from conversation.records import CallerIdentity
 from ledger.log.entries import list_entries
 from ledger.log.filter import DECISIONS, Filter, Position
 from ledger.log.totals import Totals, compute_totals
@@ -31,8 +31,8 @@ from tests.recording.call import record
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 DAY = 86_400.0
-ADMIN = Caller(email="ada@example.com", admin=True, key="ada@example.com")
-SOMEBODY = Caller(email="joe@example.com", key="joe@example.com")
+ADMIN = CallerIdentity(email="ada@example.com", admin=True, key="ada@example.com")
+SOMEBODY = CallerIdentity(email="joe@example.com", key="joe@example.com")
 DATA = ("/calls.json", "/calls.csv", "/calls/c-1.json", "/calls/c-1/audio")
 PAGES = ("/calls", "/calls/c-1")
 
@@ -61,9 +61,9 @@ def keep(database: Database, *rows: Call | Turn) -> None:
 class Door:
     """Whoever makes the requests of a test."""
 
-    caller: Caller | None = ADMIN
+    caller: CallerIdentity | None = ADMIN
 
-    async def __call__(self, _request: web.Request) -> Caller | None:
+    async def __call__(self, _request: web.Request) -> CallerIdentity | None:
         return self.caller
 
 

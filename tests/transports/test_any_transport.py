@@ -33,7 +33,7 @@ from conversation.meter import Meter
 from conversation.records import CallRecord, StageCost, Tariff, TurnRecord, Used
 from conversation.turns import INPUT_SAMPLE_RATE, Conversation
 from evals.replay import virtual_time
-from examples.memory_transport import MemoryLine
+from examples.memory_transport import MemoryConnection
 from knowledge.loading.document import load
 from ledger.log import query
 from ledger.money.prices import Prices
@@ -188,15 +188,15 @@ class MemoryCall:
         self.engines = ScriptedEngines(
             settings, load(CV), choose(settings), {}, said=dict(enumerate(said, 1))
         )
-        self.line = MemoryLine()
+        self.connection = MemoryConnection()
         terms = Terms(id="c-memory", caller=ADA, listeners=[self.records], tariff=self.prices)
-        self.call = Call(self.line, self.engines, Escalations(Path("/nonexistent")), terms)
+        self.call = Call(self.connection, self.engines, Escalations(Path("/nonexistent")), terms)
 
     async def speak(self, number: int, secs: float = 1.0) -> None:
         """Say one of the things that are to be said, and fall silent."""
         for value in [*[number] * round(secs / STEP_SECS), 0]:
             pcm = np.full(int(STEP_SECS * INPUT_SAMPLE_RATE), value, np.int16).tobytes()
-            await self.line.memory.source.hear(pcm)
+            await self.connection.memory.source.receive_audio(pcm)
             await asyncio.sleep(STEP_SECS)
 
 
@@ -207,7 +207,7 @@ def hold(story: Story, *said: str) -> MemoryCall:
     async def play() -> MemoryCall:
         held = MemoryCall(list(said))
         running = asyncio.create_task(held.call.run())
-        begun = asyncio.create_task(held.line.begun.wait())
+        begun = asyncio.create_task(held.connection.begun.wait())
         await asyncio.wait((begun, running), return_when=asyncio.FIRST_COMPLETED)
         assert begun.done(), f"the call ended before it began: {running.result()}"
         await asyncio.sleep(GREETING_SECS)
@@ -285,7 +285,7 @@ def test_an_answer_that_is_spoken_over_is_a_row_of_what_was_heard(tmp_path: Path
     assert first["heard_text"]
     assert ANSWER.startswith(first["heard_text"])
     assert first["heard_text"] != ANSWER
-    assert held.line.over == "hangup"
+    assert held.connection.over == "hangup"
 
 
 def test_an_interruption_that_somebody_else_sends_closes_the_turn_it_interrupts(
@@ -294,7 +294,7 @@ def test_an_interruption_that_somebody_else_sends_closes_the_turn_it_interrupts(
     async def story(held: MemoryCall) -> None:
         await held.speak(1)
         await asyncio.sleep(1.5)
-        await held.line.memory.source.push_frame(InterruptionFrame())
+        await held.connection.memory.source.push_frame(InterruptionFrame())
         await asyncio.sleep(1.0)
         (turn,) = held.call.conversation.turns
         assert turn.closed

@@ -169,7 +169,7 @@ class Cost(Payload):
 
 
 class Admitted(Payload):
-    """A line is free and the money for the call is set aside: the microphone may be opened."""
+    """The call is admitted and its money is set aside: the microphone may be opened."""
 
     type: Literal["admitted"] = "admitted"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from evals.scoring.matching import Call
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.floor import YIELD_SECS, stopped
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample, seconds
 
@@ -14,7 +14,7 @@ CAUSE_SECS = 2.0
 """An interruption this long after an utterance has ended is not explained by it."""
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """Stop time, duck time, and interruptions without a reason."""
     return [
         seconds("stop_time", PAGE, gathered(calls, _stops), target=STOP_TARGET_SECS),
@@ -23,7 +23,7 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
     ]
 
 
-def _stops(call: Call) -> Iterable[Sample]:
+def _stops(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         voice, start = heard.over, heard.truth.start
         if voice is not None and voice.cut and stopped(voice, start, YIELD_SECS):
@@ -37,7 +37,7 @@ def _stops(call: Call) -> Iterable[Sample]:
             )
 
 
-def _ducks(call: Call) -> Iterable[Sample]:
+def _ducks(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         voice, start = heard.over, heard.truth.start
         if voice is None:
@@ -54,7 +54,7 @@ def _ducks(call: Call) -> Iterable[Sample]:
             )
 
 
-def _cuts(call: Call) -> Iterable[Sample]:
+def _cuts(call: MatchedCall) -> Iterable[Sample]:
     if call.truth is None:
         return
     for part, voice in enumerate(voice for voice in call.facts.voice if voice.cut):

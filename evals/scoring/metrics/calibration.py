@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from evals.scoring.matching import Call
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.citations import right
 from evals.scoring.metrics.decisions import judged
 from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
@@ -18,7 +18,7 @@ CLAIMED: Mapping[str, float] = {"high": 0.95, "medium": 0.75, "low": 0.50}
 _LEVELS = tuple(CLAIMED)
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """Expected calibration error and Brier score."""
     answers = gathered(calls, _answers)
     gaps = tuple(
@@ -39,7 +39,7 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
     ]
 
 
-def reliability(calls: Sequence[Call]) -> list[dict[str, Any]]:
+def reliability(calls: Sequence[MatchedCall]) -> list[dict[str, Any]]:
     """For each confidence: what it claims, and how often its answers were right."""
     answers = gathered(calls, _answers)
     rows: list[dict[str, Any]] = []
@@ -58,7 +58,7 @@ def reliability(calls: Sequence[Call]) -> list[dict[str, Any]]:
     return rows
 
 
-def _answers(call: Call) -> Iterable[Sample]:
+def _answers(call: MatchedCall) -> Iterable[Sample]:
     """Each answer whose truth is known: right or not, in the bin of its confidence."""
     for heard, decided in judged(call):
         answer = heard.answer

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from evals.scoring.facts import Turn
-from evals.scoring.matching import Call, Heard
+from evals.scoring.facts import TurnFacts
+from evals.scoring.matching import Heard, MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample
 
 PAGE = "citations"
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """Precision over citations, recall over questions."""
     return [
         rate("citation_precision", PAGE, gathered(calls, _cited), better="higher"),
@@ -25,18 +25,18 @@ def matches(cited: str, wanted: Sequence[str]) -> bool:
     )
 
 
-def right(turn: Turn, wanted: Sequence[str]) -> bool:
+def right(turn: TurnFacts, wanted: Sequence[str]) -> bool:
     """Whether an answer cites any of the wanted sections."""
     return any(matches(cited, wanted) for cited in turn.sections)
 
 
-def _asked(call: Call) -> Iterable[Heard]:
+def _asked(call: MatchedCall) -> Iterable[Heard]:
     for heard in call.wanted():
         if heard.truth.sections and heard.truth.decision != "escalate" and not heard.joined:
             yield heard
 
 
-def _cited(call: Call) -> Iterable[Sample]:
+def _cited(call: MatchedCall) -> Iterable[Sample]:
     for heard in _asked(call):
         for part, cited in enumerate(heard.answer.sections if heard.answer else ()):
             note = f"{heard.truth.text!r}: {cited}, should be of {_listed(heard)}"
@@ -44,7 +44,7 @@ def _cited(call: Call) -> Iterable[Sample]:
             yield _sample(call, heard, value, part=part, note=note)
 
 
-def _found(call: Call) -> Iterable[Sample]:
+def _found(call: MatchedCall) -> Iterable[Sample]:
     for heard in _asked(call):
         value = heard.answer is not None and right(heard.answer, heard.truth.sections)
         cited = ", ".join(heard.answer.sections) if heard.answer else ""
@@ -56,7 +56,7 @@ def _listed(heard: Heard) -> str:
     return ", ".join(heard.truth.sections)
 
 
-def _sample(call: Call, heard: Heard, value: float, *, part: int = 0, note: str) -> Sample:
+def _sample(call: MatchedCall, heard: Heard, value: float, *, part: int = 0, note: str) -> Sample:
     return sample(
         call,
         value,

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from conversation.records import MICROS
-from evals.scoring.matching import Call
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
 
 PAGE = "cost"
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """The mean cost of a turn and of a call, in dollars."""
     return [
         Metric("turn_cost", "usd", "lower", PAGE, gathered(calls, _turns)),
@@ -17,7 +17,7 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
     ]
 
 
-def _turns(call: Call) -> Iterable[Sample]:
+def _turns(call: MatchedCall) -> Iterable[Sample]:
     for turn in call.facts.turns:
         heard = call.of_turn(turn.number)
         mine = heard is not None and heard.answer is turn
@@ -31,5 +31,5 @@ def _turns(call: Call) -> Iterable[Sample]:
         )
 
 
-def _calls(call: Call) -> Iterable[Sample]:
+def _calls(call: MatchedCall) -> Iterable[Sample]:
     yield sample(call, call.facts.micros / MICROS, note=f"{len(call.facts.turns)} turns")

@@ -2,28 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 
-from evals.scoring.matching import Call, Heard
+from evals.scoring.matching import Heard, MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample
 
 PAGE = "decisions"
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """Accuracy, precision and recall of escalations, and refusals of what is sensitive."""
 
-    def accuracy(call: Call) -> Iterable[Sample]:
+    def accuracy(call: MatchedCall) -> Iterable[Sample]:
         return (
             _sample(call, heard, heard.truth.decision == decided) for heard, decided in judged(call)
         )
 
-    def precision(call: Call) -> Iterable[Sample]:
+    def precision(call: MatchedCall) -> Iterable[Sample]:
         return (
             _sample(call, heard, heard.truth.decision == "escalate")
             for heard, decided in judged(call)
             if decided == "escalate"
         )
 
-    def recall(call: Call) -> Iterable[Sample]:
+    def recall(call: MatchedCall) -> Iterable[Sample]:
         return (
             _sample(call, heard, decided == "escalate")
             for heard, decided in judged(call)
@@ -38,7 +38,7 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
     ]
 
 
-def judged(call: Call) -> Iterable[tuple[Heard, str | None]]:
+def judged(call: MatchedCall) -> Iterable[tuple[Heard, str | None]]:
     """The utterances whose right decision is known, and what was decided.
 
     One that the caller went on from before it was answered is left out: its turn is the next
@@ -49,14 +49,14 @@ def judged(call: Call) -> Iterable[tuple[Heard, str | None]]:
             yield heard, heard.answer.decision if heard.answer else None
 
 
-def _refusals(call: Call) -> Iterable[Sample]:
+def _refusals(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         if heard.truth.sensitive and not heard.joined:
             refused = heard.answer is None or heard.answer.decision != "respond"
             yield _sample(call, heard, refused)
 
 
-def _sample(call: Call, heard: Heard, value: float) -> Sample:
+def _sample(call: MatchedCall, heard: Heard, value: float) -> Sample:
     answer = heard.answer
     decided = (answer.decision or "nothing") if answer else "nothing"
     wanted = heard.truth.decision or "either"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from evals.scoring.facts import Voice
 from evals.scoring.intervals import overlap
-from evals.scoring.matching import Call, Heard, spoken_over
+from evals.scoring.matching import Heard, MatchedCall, spoken_over
 from evals.scoring.metrics.metric import Metric, Sample, gathered, sample, seconds
 
 PAGE = "eva-turn-taking"
@@ -39,23 +39,23 @@ class _Scored:
     note: str = ""
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """The score, and what it is made of."""
 
-    def scores(call: Call) -> Iterable[Sample]:
+    def scores(call: MatchedCall) -> Iterable[Sample]:
         missed = _missed_the_last(call)
         for scored in _scored(call):
             note = "the last turn was never answered" if missed else scored.note
             yield _sample(call, scored, 0.0 if missed else scored.score, note)
 
-    def yields(call: Call) -> Iterable[Sample]:
+    def yields(call: MatchedCall) -> Iterable[Sample]:
         return (
             _sample(call, scored, scored.yielded, scored.note)
             for scored in _scored(call)
             if scored.yielded is not None
         )
 
-    def on_time(call: Call) -> Iterable[Sample]:
+    def on_time(call: MatchedCall) -> Iterable[Sample]:
         return (
             _sample(
                 call, scored, EARLY_SECS <= scored.latency < LATE_SECS, f"{scored.latency:.2f} s"
@@ -64,7 +64,7 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
             if scored.latency is not None
         )
 
-    def interrupts(call: Call) -> Iterable[Sample]:
+    def interrupts(call: MatchedCall) -> Iterable[Sample]:
         return (
             _sample(call, scored, scored.overlapped is not None, scored.note)
             for scored in _scored(call)
@@ -114,7 +114,7 @@ def _clamped(share: float) -> float:
     return min(1.0, max(0.0, share))
 
 
-def _sample(call: Call, scored: _Scored, value: float, note: str) -> Sample:
+def _sample(call: MatchedCall, scored: _Scored, value: float, note: str) -> Sample:
     answer = scored.heard.answer
     return sample(
         call,
@@ -126,7 +126,7 @@ def _sample(call: Call, scored: _Scored, value: float, note: str) -> Sample:
     )
 
 
-def _scored(call: Call) -> Iterable[_Scored]:
+def _scored(call: MatchedCall) -> Iterable[_Scored]:
     """Every turn in which both could be heard."""
     for heard in call.wanted():
         answer = heard.answer
@@ -154,13 +154,13 @@ def _scored(call: Call) -> Iterable[_Scored]:
         yield _Scored(heard, min(scores), latency, yielded, overlapped, "; ".join(notes))
 
 
-def _barged(call: Call, heard: Heard) -> list[Voice]:
+def _barged(call: MatchedCall, heard: Heard) -> list[Voice]:
     """What the agent began to say before the caller had finished."""
     truth = heard.truth
     return [voice for voice in call.facts.voice if truth.start < voice.start < truth.end]
 
 
-def _settled(call: Call, heard: Heard) -> float | None:
+def _settled(call: MatchedCall, heard: Heard) -> float | None:
     """From the caller's end to what the agent then began to say, if it began anything."""
     end = heard.truth.end
     if call.facts.holding(end) is not None:
@@ -171,7 +171,7 @@ def _settled(call: Call, heard: Heard) -> float | None:
     return following[0] - end if following else None
 
 
-def _missed_the_last(call: Call) -> bool:
+def _missed_the_last(call: MatchedCall) -> bool:
     """Whether the call ended by silence, and the caller had spoken last."""
     wanted = call.wanted()
     if call.facts.reason != "silence" or not wanted:

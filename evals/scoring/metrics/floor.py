@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from evals.scoring.facts import Voice
-from evals.scoring.matching import RESPONSE_SECS, Call, Heard
+from evals.scoring.matching import RESPONSE_SECS, Heard, MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample, seconds
 from processors.turns.processor import PHRASES
 
@@ -19,7 +19,7 @@ YIELD_TARGET = 0.95
 BACKCHANNEL_TARGET = 0.90
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """Responsiveness, yielding, interrupting, and selectivity."""
     return [
         rate("response_rate", PAGE, gathered(calls, _responses), better="higher"),
@@ -56,7 +56,7 @@ def stopped(voice: Voice, start: float, within: float) -> bool:
     return voice.end - start <= within
 
 
-def _responses(call: Call) -> Iterable[Sample]:
+def _responses(call: MatchedCall) -> Iterable[Sample]:
     for heard, began in _answered(call):
         yield _sample(
             call,
@@ -67,14 +67,14 @@ def _responses(call: Call) -> Iterable[Sample]:
         )
 
 
-def _response_latencies(call: Call) -> Iterable[Sample]:
+def _response_latencies(call: MatchedCall) -> Iterable[Sample]:
     for heard, began in _answered(call):
         if began is not None:
             wait = began - heard.truth.end
             yield _sample(call, heard, wait, at=heard.truth.end, note=heard.truth.text)
 
 
-def _answered(call: Call) -> Iterable[tuple[Heard, float | None]]:
+def _answered(call: MatchedCall) -> Iterable[tuple[Heard, float | None]]:
     """When the agent first spoke after each turn of the caller's, before the caller spoke again.
 
     A turn at whose end the agent still speaks is none that waits for an answer.
@@ -88,7 +88,7 @@ def _answered(call: Call) -> Iterable[tuple[Heard, float | None]]:
         yield heard, began[0] if began else None
 
 
-def _yields(call: Call) -> Iterable[Sample]:
+def _yields(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         if heard.over is not None:
             gave_way = stopped(heard.over, heard.truth.start, YIELD_SECS)
@@ -98,13 +98,13 @@ def _yields(call: Call) -> Iterable[Sample]:
             )
 
 
-def _yield_latencies(call: Call) -> Iterable[Sample]:
+def _yield_latencies(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         if heard.over is not None and stopped(heard.over, heard.truth.start, YIELD_SECS):
             yield _sample(call, heard, heard.over.end - heard.truth.start, note=_what(heard))
 
 
-def _interrupting(call: Call) -> Iterable[Sample]:
+def _interrupting(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         began = [
             voice
@@ -116,7 +116,7 @@ def _interrupting(call: Call) -> Iterable[Sample]:
         yield _sample(call, heard, len(began), note=note)
 
 
-def _ignored(call: Call, kind: str) -> Iterable[Sample]:
+def _ignored(call: MatchedCall, kind: str) -> Iterable[Sample]:
     for heard in call.heard:
         if heard.truth.kind != kind or heard.truth.takes_turn:
             continue
@@ -129,7 +129,7 @@ def _ignored(call: Call, kind: str) -> Iterable[Sample]:
         yield _sample(call, heard, not trouble, note=trouble)
 
 
-def _gave_way(call: Call, heard: Heard, voice: Voice) -> str:
+def _gave_way(call: MatchedCall, heard: Heard, voice: Voice) -> str:
     """How the voice gave way to what it should have ignored; empty if it did not."""
     asked = any(heard.truth.start < other.truth.start <= voice.end for other in call.wanted())
     if voice.cut and voice.end <= heard.truth.end + IGNORE_SECS and not asked:
@@ -137,7 +137,7 @@ def _gave_way(call: Call, heard: Heard, voice: Voice) -> str:
     return ""
 
 
-def _reacted(call: Call, heard: Heard) -> str:
+def _reacted(call: MatchedCall, heard: Heard) -> str:
     """How the silent agent reacted to what it should have ignored; empty if it did not."""
     mine = {turn.number for turn in heard.turns}
     for voice in call.facts.voice:
@@ -154,7 +154,7 @@ def _what(heard: Heard) -> str:
 
 
 def _sample(
-    call: Call, heard: Heard, value: float, *, at: float | None = None, note: str = ""
+    call: MatchedCall, heard: Heard, value: float, *, at: float | None = None, note: str = ""
 ) -> Sample:
     turn = heard.answer or (heard.turns[-1] if heard.turns else None)
     return sample(

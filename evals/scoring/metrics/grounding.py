@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from evals.scoring.facts import Turn
-from evals.scoring.matching import Call
+from evals.scoring.facts import TurnFacts
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample
 from knowledge.check.support import unsupported_claims
 from knowledge.loading.document import Document
@@ -14,7 +14,7 @@ GROUNDING_CHECKS = ("sections", "support")
 """The checks of a decision that fail when it says what it cannot cite."""
 
 
-def measure(calls: Sequence[Call], documents: Sequence[Document]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall], documents: Sequence[Document]) -> list[Metric]:
     """Violations that were heard, and attempts that a check stopped.
 
     Args:
@@ -31,7 +31,7 @@ def measure(calls: Sequence[Call], documents: Sequence[Document]) -> list[Metric
     ]
 
 
-def claims(turn: Turn, document: Document) -> tuple[str, ...]:
+def claims(turn: TurnFacts, document: Document) -> tuple[str, ...]:
     """What an answer claims, in sentences that were heard, and the cited sections do not say."""
     known = set(document.section_ids)
     cited = [document.section(id) for id in turn.sections if id in known]
@@ -44,7 +44,7 @@ def claims(turn: Turn, document: Document) -> tuple[str, ...]:
     )
 
 
-def _spoken(call: Call, document: Document | None) -> Iterable[Sample]:
+def _spoken(call: MatchedCall, document: Document | None) -> Iterable[Sample]:
     if document is None:
         return
     for turn in call.facts.turns:
@@ -54,7 +54,7 @@ def _spoken(call: Call, document: Document | None) -> Iterable[Sample]:
             yield _sample(call, turn, bool(found), note if found else "")
 
 
-def _stopped(call: Call) -> Iterable[Sample]:
+def _stopped(call: MatchedCall) -> Iterable[Sample]:
     for turn in call.facts.turns:
         if turn.decision is None or turn.withdrawn:
             continue
@@ -67,7 +67,7 @@ def _stopped(call: Call) -> Iterable[Sample]:
         yield _sample(call, turn, bool(failed), note)
 
 
-def _sample(call: Call, turn: Turn, value: float, note: str) -> Sample:
+def _sample(call: MatchedCall, turn: TurnFacts, value: float, note: str) -> Sample:
     heard = call.of_turn(turn.number)
     mine = heard is not None and heard.answer is turn
     return sample(

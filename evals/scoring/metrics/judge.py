@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from evals.scoring.facts import Turn
-from evals.scoring.matching import Call
+from evals.scoring.facts import TurnFacts
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, sample
 from knowledge.loading.document import Document
 from pipeline.vendor import secret
@@ -142,7 +142,9 @@ def _read(text: str, name: str) -> Opinion:
     raise JudgeError(f"{name} gave no opinion: {text[:80]!r}")
 
 
-async def measure(calls: Sequence[Call], documents: Sequence[Document], judge: Judge) -> Metric:
+async def measure(
+    calls: Sequence[MatchedCall], documents: Sequence[Document], judge: Judge
+) -> Metric:
     """The share of answers that a judge holds to be faithful.
 
     An answer of which there is no opinion is left out, and counted in the metric's note.
@@ -159,7 +161,7 @@ async def measure(calls: Sequence[Call], documents: Sequence[Document], judge: J
     ]
     line = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(call: Call, turn: Turn, document: Document) -> Sample | JudgeError:
+    async def ask(call: MatchedCall, turn: TurnFacts, document: Document) -> Sample | JudgeError:
         known = set(document.section_ids)
         excerpts = "\n\n".join(document.section(id).text for id in turn.sections if id in known)
         said = " ".join(sentence.text for sentence in turn.sentences if sentence.audible)
@@ -190,7 +192,7 @@ async def measure(calls: Sequence[Call], documents: Sequence[Document], judge: J
     return Metric("judged_faithful", "ratio", "higher", PAGE, samples, binary=True, note=note)
 
 
-def _answers(call: Call) -> Iterable[Turn]:
+def _answers(call: MatchedCall) -> Iterable[TurnFacts]:
     """The answers that were heard, and that rest on the document."""
     for turn in call.facts.turns:
         cited = turn.decision == "respond" and turn.sections

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from evals.scoring.matching import Call
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
 from evals.scoring.statistics import percentile
 
@@ -21,7 +21,7 @@ DELAYS = (
 RANKS = (50, 95, 99)
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """The median and the tail of each delay."""
     metrics = []
     for delay in DELAYS:
@@ -51,7 +51,7 @@ def _with_tail(metric: Metric) -> Metric:
     )
 
 
-def _samples(call: Call, delay: str) -> Iterable[Sample]:
+def _samples(call: MatchedCall, delay: str) -> Iterable[Sample]:
     for turn in call.facts.turns:
         value = turn.seconds(delay)
         if turn.withdrawn or value is None:

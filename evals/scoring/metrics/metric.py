@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from evals.scoring.matching import Call
+from evals.scoring.matching import MatchedCall
 from evals.scoring.statistics import Statistic, Values, interval, mean
 
 Unit = Literal["s", "ratio", "score", "usd", "per turn"]
@@ -124,7 +124,7 @@ class Metric:
 
 
 def sample(
-    call: Call,
+    call: MatchedCall,
     value: float,
     *,
     turn: int | None = None,
@@ -150,7 +150,9 @@ def sample(
     )
 
 
-def gathered(calls: Iterable[Call], of: Callable[[Call], Iterable[Sample]]) -> tuple[Sample, ...]:
+def gathered(
+    calls: Iterable[MatchedCall], of: Callable[[MatchedCall], Iterable[Sample]]
+) -> tuple[Sample, ...]:
     """The samples of all calls."""
     return tuple(sample for call in calls for sample in of(call))
 

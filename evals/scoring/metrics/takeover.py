@@ -6,7 +6,7 @@ A takeover is a voice of a second or more, or of more than three words (Full-Dup
 from collections.abc import Iterable, Sequence
 
 from evals.scoring.intervals import Interval
-from evals.scoring.matching import Call, Heard, taken_over
+from evals.scoring.matching import Heard, MatchedCall, taken_over
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample, seconds
 
 PAGE = "takeover"
@@ -15,7 +15,7 @@ PAUSE_TARGET = 0.12
 SMOOTH_TARGET = 0.99
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """Takeover rates in its four situations, and the latencies of the two wanted ones."""
     smooth = gathered(calls, lambda call: _taken(call, over=False))
     interrupted = gathered(calls, lambda call: _taken(call, over=True))
@@ -31,7 +31,7 @@ def measure(calls: Sequence[Call]) -> list[Metric]:
     ]
 
 
-def _pauses(call: Call) -> Iterable[Sample]:
+def _pauses(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         truth = heard.truth
         for part, pause in enumerate(truth.pauses):
@@ -50,7 +50,7 @@ def _pauses(call: Call) -> Iterable[Sample]:
             )
 
 
-def _backchannels(call: Call) -> Iterable[Sample]:
+def _backchannels(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.heard:
         if heard.truth.kind == "backchannel" and not heard.truth.takes_turn:
             voices = [voice for turn in heard.turns for voice in turn.voice]
@@ -64,13 +64,13 @@ def _backchannels(call: Call) -> Iterable[Sample]:
             )
 
 
-def _situations(call: Call, *, over: bool) -> Iterable[Heard]:
+def _situations(call: MatchedCall, *, over: bool) -> Iterable[Heard]:
     for heard in call.wanted():
         if (heard.over is not None) == over and call.had_a_chance(heard):
             yield heard
 
 
-def _answered(call: Call, heard: Heard) -> Interval | None:
+def _answered(call: MatchedCall, heard: Heard) -> Interval | None:
     """When the answer was heard, if it took the turn before the caller spoke again."""
     answer = heard.answer
     voices = [voice for voice in answer.voice if voice.start < call.after(heard)] if answer else []
@@ -80,7 +80,7 @@ def _answered(call: Call, heard: Heard) -> Interval | None:
     return Interval(voices[0].start, voices[-1].end)
 
 
-def _taken(call: Call, *, over: bool) -> Iterable[Sample]:
+def _taken(call: MatchedCall, *, over: bool) -> Iterable[Sample]:
     for heard in _situations(call, over=over):
         found = _answered(call, heard)
         yield sample(
@@ -93,7 +93,7 @@ def _taken(call: Call, *, over: bool) -> Iterable[Sample]:
         )
 
 
-def _waits(call: Call, *, over: bool) -> Iterable[Sample]:
+def _waits(call: MatchedCall, *, over: bool) -> Iterable[Sample]:
     for heard in _situations(call, over=over):
         found = _answered(call, heard)
         if found is not None:

@@ -4,19 +4,19 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from evals.scoring.matching import Call, Heard
+from evals.scoring.matching import Heard, MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
 
 PAGE = "word-error-rate"
 
 
-def measure(calls: Sequence[Call]) -> list[Metric]:
+def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     """The word error rate of the callers' turns."""
     samples = gathered(calls, _samples)
     return [Metric("word_error_rate", "ratio", "lower", PAGE, samples)]
 
 
-def by_tag(calls: Sequence[Call]) -> list[dict[str, Any]]:
+def by_tag(calls: Sequence[MatchedCall]) -> list[dict[str, Any]]:
     """The word error rate of the calls of each tag."""
     tags = sorted({tag for call in calls if call.truth for tag in call.truth.tags})
     rows = []
@@ -55,7 +55,7 @@ def _normaliser() -> Any:
     return EnglishTextNormalizer()
 
 
-def _samples(call: Call) -> Iterable[Sample]:
+def _samples(call: MatchedCall) -> Iterable[Sample]:
     before: list[Heard] = []
     for heard in call.wanted():
         if heard.joined:

@@ -17,7 +17,7 @@ from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report import page
 from accounts.report.reports import DYING_SECS, KEEP_SECS, SWEEP_BACK_SECS, WRITTEN_SECS, Reports
-from conversation.records import Caller, CallRecord, TurnRecord
+from conversation.records import CallerIdentity, CallRecord, TurnRecord
 from ledger.store.database import Database
 from ledger.store.tables import OutboxMail, SpendHold
 from ledger.store.writer import LedgerWriter
@@ -151,9 +151,11 @@ async def test_an_admin_who_calls_gets_one_report(room: Callable[..., Room]) -> 
     assert all("/calls/c-1" in mail.text for mail in here.mails)
 
 
-@pytest.mark.parametrize("caller", [Caller(key="local"), Caller(email=OPERATOR, key=OPERATOR)])
+@pytest.mark.parametrize(
+    "caller", [CallerIdentity(key="local"), CallerIdentity(email=OPERATOR, key=OPERATOR)]
+)
 async def test_a_caller_without_an_address_gets_none(
-    room: Callable[..., Room], caller: Caller
+    room: Callable[..., Room], caller: CallerIdentity
 ) -> None:
     here = room()
     records = a_call(at=BEGUN, caller=caller), a_call_that_ended(at=BEGUN, caller=caller)
@@ -308,7 +310,7 @@ async def test_admins_get_a_link_that_can_be_opened(
     room: Callable[..., Room], settings: dict[str, Any], link: str
 ) -> None:
     here = room(**settings)
-    caller = Caller(key="local")
+    caller = CallerIdentity(key="local")
     ended = a_call_that_ended(at=BEGUN, caller=caller)
     await here.written(a_call(at=BEGUN, caller=caller), a_turn(at=BEGUN), ended)
     await here.reports.sweep()

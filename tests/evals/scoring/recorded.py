@@ -9,7 +9,7 @@ import numpy as np
 
 from evals.scoring.calls import Run
 from evals.scoring.facts import Facts, facts_of
-from evals.scoring.matching import Call, match
+from evals.scoring.matching import MatchedCall, match
 from evals.scoring.truth import CallTruth, Utterance
 from recording.message import Message
 from recording.recording import Recording
@@ -143,7 +143,7 @@ class Recorded:
         """Its facts."""
         return facts_of(self.recording)
 
-    def matched(self, *utterances: Utterance, tags: tuple[str, ...] = ()) -> Call:
+    def matched(self, *utterances: Utterance, tags: tuple[str, ...] = ()) -> MatchedCall:
         """The call with its truth."""
         return match(self.facts, CallTruth(self.name, "", tags, "heart", utterances))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from evals.scoring.intervals import Interval
-from evals.scoring.matching import Call
+from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics import barge_in, eva, floor, takeover
 from evals.scoring.metrics.metric import Metric
 from evals.scoring.truth import Utterance
@@ -15,13 +15,13 @@ from tests.evals.scoring.recorded import Recorded, backchannel, bargein, noise, 
 ANSWER = "She studied mathematics and physics at Vassar College."
 
 
-def measured(module: object, *calls: Call) -> dict[str, Metric]:
+def measured(module: object, *calls: MatchedCall) -> dict[str, Metric]:
     measure = module.measure  # type: ignore[attr-defined]
     metrics: Sequence[Metric] = measure(calls)
     return {metric.name: metric for metric in metrics}
 
 
-def value(module: object, name: str, *calls: Call) -> float:
+def value(module: object, name: str, *calls: MatchedCall) -> float:
     found = measured(module, *calls)[name].value
     assert found is not None
     return found

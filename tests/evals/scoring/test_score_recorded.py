@@ -9,7 +9,7 @@ import pytest
 from evals.replay import virtual_time
 from evals.scoring.calls import Run
 from evals.scoring.facts import Facts
-from evals.scoring.matching import Call, match
+from evals.scoring.matching import MatchedCall, match
 from evals.scoring.metrics import barge_in, floor, latency, takeover
 from evals.scoring.metrics.metric import Metric
 from evals.scoring.truth import CallTruth, Utterance
@@ -23,7 +23,7 @@ BARGE_AT = 3.8
 
 
 @pytest.fixture
-def call(tmp_path: Path) -> tuple[Facts, Call]:
+def call(tmp_path: Path) -> tuple[Facts, MatchedCall]:
     """A question, "mm-hm" over its answer, and then a second question over it."""
 
     async def held() -> list[float]:
@@ -58,11 +58,11 @@ def call(tmp_path: Path) -> tuple[Facts, Call]:
     return facts, match(facts, CallTruth(facts.name, "", (), "", asked))
 
 
-def metrics(module: Any, call: Call) -> dict[str, Metric]:
+def metrics(module: Any, call: MatchedCall) -> dict[str, Metric]:
     return {metric.name: metric for metric in module.measure([call])}
 
 
-def test_its_turns_are_as_they_were_held(call: tuple[Facts, Call]) -> None:
+def test_its_turns_are_as_they_were_held(call: tuple[Facts, MatchedCall]) -> None:
     facts, matched = call
     assert [turn.question for turn in facts.turns] == ["Where did she study?", "and after that?"]
     assert [heard.answer and heard.answer.number for heard in matched.heard] == [1, None, 2]
@@ -70,7 +70,7 @@ def test_its_turns_are_as_they_were_held(call: tuple[Facts, Call]) -> None:
     assert facts.reason == "hangup"
 
 
-def test_its_latency_is_what_the_voice_was_heard_at(call: tuple[Facts, Call]) -> None:
+def test_its_latency_is_what_the_voice_was_heard_at(call: tuple[Facts, MatchedCall]) -> None:
     facts, matched = call
     first = facts.turns[0]
     assert first.begins is not None
@@ -80,7 +80,7 @@ def test_its_latency_is_what_the_voice_was_heard_at(call: tuple[Facts, Call]) ->
 
 
 def test_mm_hm_was_talked_through_and_the_barge_in_stopped_the_voice(
-    call: tuple[Facts, Call],
+    call: tuple[Facts, MatchedCall],
 ) -> None:
     facts, matched = call
     heard = matched.heard

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conversation.records import Caller, StageCost
+from conversation.records import CallerIdentity, StageCost
 from ledger.log import query
 from ledger.store.database import Database
 from ledger.store.tables import SpendHold
@@ -18,7 +18,7 @@ from tests.ledger.records import (
     keep,
 )
 
-NOBODY_SIGNED_IN = Caller(key="192.0.2.7")
+NOBODY_SIGNED_IN = CallerIdentity(key="192.0.2.7")
 YESTERDAY = NOON - DAY_SECS
 
 

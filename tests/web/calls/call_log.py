@@ -15,7 +15,7 @@ from aiohttp import web
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from conversation.records import Caller
+from conversation.records import CallerIdentity
 from ledger.store.database import Database
 from operating.call_log import CallLog
 from tests.web.calls.made_up_calls import HASH, NOW, RECORDED, fill, record
@@ -23,7 +23,7 @@ from tests.web.scene import ABOUT, DOCUMENT
 
 WEB = Path(__file__).parents[3] / "web"
 CSP = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; media-src 'self'"
-ADMIN = Caller(email="ada@example.com", admin=True, key="ada@example.com")
+ADMIN = CallerIdentity(email="ada@example.com", admin=True, key="ada@example.com")
 
 
 class TroubledDatabase:
@@ -55,7 +55,7 @@ class CallLogServer:
         self._opened = Database.from_url(f"sqlite:///{folder / 'viva.db'}")
         self.database = TroubledDatabase(self._opened)
         self.recordings = folder / "recordings"
-        self.caller: Caller | None = ADMIN
+        self.caller: CallerIdentity | None = ADMIN
         self.document: dict[str, Any] = DOCUMENT | {"sha256": HASH}
         self.asked: list[str] = []
         self.url = ""
@@ -116,7 +116,7 @@ class CallLogServer:
         await self._stop.wait()
         await runner.cleanup()
 
-    async def _asks(self, request: web.Request) -> Caller | None:
+    async def _asks(self, request: web.Request) -> CallerIdentity | None:
         self.asked.append(str(request.rel_url))
         return self.caller
 

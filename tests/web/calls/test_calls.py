@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from conversation.records import Caller
+from conversation.records import CallerIdentity
 from ledger.log.filter import DECISIONS, WHYS
 from tests.web.calls.call_log import CallLogServer
 from tests.web.calls.made_up_calls import MARKUP, RECORDED, RECORDED_SECS
@@ -276,7 +276,7 @@ def test_whoever_was_signed_out_is_shown_the_way_in(server: CallLogServer, visit
 
 
 def test_whoever_is_no_admin_reads_why(server: CallLogServer, visit: Visit) -> None:
-    server.caller = Caller(email="joe@example.com", key="joe@example.com")
+    server.caller = CallerIdentity(email="joe@example.com", key="joe@example.com")
     for path in ("calls", f"calls/{RECORDED}"):
         page = visit(path)
         expect(page.get_by_role("heading", level=1)).to_have_text("The log is for admins")

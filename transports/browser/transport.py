@@ -162,8 +162,8 @@ class BrowserTransport(BaseTransport):
         return self._output
 
 
-class BrowserLine:
-    """A page's end of a call: what :class:`pipeline.call.Call` needs of whoever carries it.
+class BrowserConnection:
+    """Connects a call to a page: the browser's :class:`pipeline.call.CallerConnection`.
 
     Parameters:
         page: The page's socket.
@@ -184,12 +184,12 @@ class BrowserLine:
             self._page, conversation, ended=ended, stage_vendors=self._stage_vendors
         )
 
-    async def recorded(self, *, on: bool) -> None:
+    async def announce_recording(self, *, on: bool) -> None:
         """Tell the page whether the call is being recorded."""
         with suppress(PageClosedError, PageStalledError):
             await self._page.send(Recorded(on=on))
 
-    async def begin(self, call: str, limit_secs: float, money: Money) -> None:
+    async def announce_start(self, call: str, limit_secs: float, money: Money) -> None:
         """Tell the page that the call has started, and what it may take and cost."""
         about = {"library": "viva", "call": call}
         ready = rtvi.BotReadyData(version=rtvi.PROTOCOL_VERSION, about=about)
@@ -199,12 +199,12 @@ class BrowserLine:
             await self._page.send(Cost.of(money))
             await self._page.send(Stage(stage="listening"))
 
-    async def short(self, limit_secs: float, left_secs: float) -> None:
+    async def announce_time_left(self, limit_secs: float, left_secs: float) -> None:
         """Tell the page that time is running out."""
         with suppress(PageClosedError, PageStalledError):
             await self._page.send(Cap(limit_secs=limit_secs, left_secs=left_secs))
 
-    async def trouble(self, message: str) -> None:
+    async def announce_problem(self, message: str) -> None:
         """Tell the page of a trouble that does not end the call."""
         with suppress(PageClosedError, PageStalledError):
             await self._page.send_error(message)
