@@ -5,9 +5,11 @@ import re
 from typing import Final
 
 from conversation.spoken_text.language import Language
-from conversation.spoken_text.rule import Place, Rule, Said, rule
+from conversation.spoken_text.rule import LATIN, Place, Rule, Said, name_of, rule
 
-_PIECE = re.compile(r"[^\W\d_]+|\d+|.")
+_PIECE = re.compile(rf"{LATIN}+|\d+|.")
+_SIGN = r"[A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"
+"""What names of hosts and people are made of, beside hyphens and points."""
 _VOWEL = re.compile(r"[aeiouyàâäéèêëîïôöùûü]", re.IGNORECASE)
 _LEAST_DIGITS = 7
 _SPELT_LABELS = frozenset("html htm xml php css pdf csv tsv sql ssh www svg png".split())
@@ -50,7 +52,7 @@ def say_address(address: str, language: Language) -> str:
             after = pieces[number - 1] if number else ""
             words.append(_label(piece, language, last=after == "." and _is_end(pieces, number)))
         else:
-            words.append(signs.get(piece, language.signs.get(piece, "")))
+            words.append(signs.get(piece) or language.signs.get(piece) or name_of(piece))
     return " ".join(word for word in words if word)
 
 
@@ -126,24 +128,37 @@ def _dialled(match: re.Match[str], place: Place) -> Said | None:
     return Said(_dial(written, place.language))
 
 
-def rules(language: Language) -> list[Rule]:
-    """Rules for addresses; they begin with a letter, a digit or a sign."""
+_ADDRESSES = [
+    rule(rf"(?:{_SIGN}|[.+%-])+@(?:{_SIGN}|-)+(?:\.(?:{_SIGN}|-)+)+", _email),
+    rule(r"(?:(?:https?|ftp|sftp|ssh|wss?)://|www\.)[^\s<>\"]+", _url, ignore_case=True),
+    rule(rf"(?:(?:{_SIGN}|-)+\.)+(?:{_DOMAINS})(?![\w-])(?::\d+)?(?:[/?#][^\s<>\"]*)?", _url),
+]
+_INTERNATIONAL = [
+    rule(r"\+\d{1,3}(?:[ ./()\u2011-]{0,3}\d+)+(?![\w:])", _phone),
+    rule(r"\(0?\d{2,5}\)[ /-]?\d{2,}(?:[ ./\u2011-]\d+)*(?!\w)", _phone),
+]
+
+
+def word_rules() -> list[Rule]:
+    """Rules for what begins with a letter."""
     return [
-        rule(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+", _email),
-        rule(r"(?:(?:https?|ftp|sftp|ssh|wss?)://|www\.)[^\s<>\"]+", _url, ignore_case=True),
-        rule(rf"(?:[\w-]+\.)+(?:{_DOMAINS})(?![\w-])(?::\d+)?(?:[/?#][^\s<>\"]*)?", _url),
-        rule(r"(?:\./|/)?[\w-]+(?:/[\w.-]+)*/[\w-]*\.[A-Za-z][\w.-]*", _url),
+        *_ADDRESSES,
+        rule(
+            r"(?:\./|/)?[A-Za-z0-9_-]+(?:/[A-Za-z0-9_.-]+)*/"
+            r"[A-Za-z0-9_-]*\.[A-Za-z][A-Za-z0-9_.-]*",
+            _url,
+        ),
         rule(r"localhost(?::\d+)?(?:/[^\s<>\"]*)?", _url),
-        rule(r"[A-Za-z][\w-]+(?:\.[a-z][a-z0-9_-]*)+(?![\w])", _url),
+        rule(r"[A-Za-z][A-Za-z0-9_-]+(?:\.[a-z][a-z0-9_-]*)+(?!\w)", _url),
     ]
 
 
-def number_rules(language: Language) -> list[Rule]:
-    """Rules for telephone numbers, which begin with a digit, a plus or a bracket."""
+def digit_rules() -> list[Rule]:
+    """Rules for what begins with a digit."""
     group = r"[ \u2011./-]?"
     return [
-        rule(r"\+\d{1,3}(?:[ ./()\u2011-]{0,3}\d+)+(?![\w:])", _phone),
-        rule(r"\(0?\d{2,5}\)[ /-]?\d{2,}(?:[ ./\u2011-]\d+)*(?!\w)", _phone),
+        *_ADDRESSES,
+        rule(r"\d+(?:\.[a-z][a-z0-9_-]*)+(?!\w)", _url),
         rule(r"0\d{1,5}[ /-]\d{2,}(?:[ ./\u2011-]\d{1,})*(?![\w:/%])", _phone),
         rule(r"(?:1[ .-])?\d{3}[.\u2011-]\d{3}[.\u2011-]\d{4}(?!\w)", _phone),
         rule(r"1-8\d\d-\d{3}-\d{4}(?!\w)", _phone),
@@ -153,9 +168,10 @@ def number_rules(language: Language) -> list[Rule]:
     ]
 
 
-def sign_rules(language: Language) -> list[Rule]:
+def sign_rules() -> list[Rule]:
     """Rules for what begins with a sign."""
     return [
-        rule(r"@[A-Za-z][\w.-]*\w", _handle),
-        rule(r"#[A-Za-z]\w+", _tag),
+        *_INTERNATIONAL,
+        rule(r"@[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9_]", _handle),
+        rule(rf"#[A-Za-z]{_SIGN}+", _tag),
     ]

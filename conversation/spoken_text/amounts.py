@@ -391,7 +391,12 @@ def word_rules(language: Language) -> list[Rule]:
     return [_money_rules(language)[0], rule(rf"(?P<unit>{units}){_END}", _unit_alone)]
 
 
-def rules(language: Language) -> list[Rule]:
+def plain_rules() -> list[Rule]:
+    """The rule for a number of which no other rule has said what it is."""
+    return [rule(rf"{_MINUS}(?P<number>{NUMBER})(?!\w)", _number)]
+
+
+def digit_rules(language: Language) -> list[Rule]:
     """Rules for what begins with a digit or a sign, the more particular first."""
     size = one_of(_PLAIN_MAGNITUDES & set(language.magnitudes))
     ranks = (
@@ -432,5 +437,4 @@ def rules(language: Language) -> list[Rule]:
             rf"{_MINUS}(?P<number>{NUMBER})(?P<space>\s?)(?P<size>{size})\.?{_END}",
             _sized,
         ),
-        rule(rf"{_MINUS}(?P<number>{NUMBER}|(?<![\w.])[.,]\d+)(?!\w)", _number),
     ]

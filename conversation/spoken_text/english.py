@@ -259,7 +259,7 @@ class English(Language):
     roman_cue = ends_with(
         "chapter|part|act|book|volume|vol|war|type|phase|stage|class|title|article|section|level"
         "|grade|mark|mk|apollo|tier|category|annex|appendix|table|figure|scene|schedule|group"
-        "|division|round|episode|season|module|unit|step|bowl"
+        "|division|round|episode|season|module|unit|step|bowl|§"
     )
     regnal_cue = re.compile(
         r"\b(?:Henry|Louis|Elizabeth|George|Charles|James|William|Edward|Richard|Philip|Felipe"

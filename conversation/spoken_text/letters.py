@@ -153,14 +153,21 @@ def _foreign(match: re.Match[str], place: Place) -> Said:
     return Said(form.format(script=script or "?"))
 
 
-def foreign_rules(language: Language) -> list[Rule]:
+def foreign_rules() -> list[Rule]:
     """Rules for letters of other scripts."""
     mark = r"\u0300-\u036f\u3000-\u303f\u200c\u200d"
     word = rf"{FOREIGN}(?:{FOREIGN}|[{mark}'’\u2019-])*(?<![\u3001\u3002])"
     return [rule(rf"{word}(?:[\s,]+{word})*", _foreign)]
 
 
-def rules(language: Language) -> list[Rule]:
+def code_rules() -> list[Rule]:
+    """Rules for letters with digits among them, whichever comes first."""
+    return [
+        rule(rf"(?=[^\W_]*\d)(?=\d*{LATIN})(?:{LATIN}|\d)+(?![\d_²³]|{LATIN})", _code),
+    ]
+
+
+def word_rules(language: Language) -> list[Rule]:
     """Rules for what begins with a letter, after those for addresses and dates."""
     mixed = (
         one_of(word for word in language.spelt if not word.isupper())
@@ -173,7 +180,7 @@ def rules(language: Language) -> list[Rule]:
             _account,
         ),
         rule(r"[vV]\.?(?P<version>\d+(?:\.\d+)*)(?!\w)", _version),
-        rule(rf"(?=[^\W_]*\d)(?=\d*{LATIN})(?:{LATIN}|\d)+(?![\d_²³]|{LATIN})", _code),
+        *code_rules(),
         rule(r"(?P<letter>[A-Z])(?P<sign>\+\+|#)(?!\w)", _sharp),
         *_abbreviation_rules(language),
         rule(r"(?:[A-Z][a-z]?\.){2,}(?!\w)", _dotted),

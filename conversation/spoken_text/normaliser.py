@@ -12,7 +12,7 @@ from conversation.spoken_text.amounts import DASH
 from conversation.spoken_text.english import AmericanEnglish, English
 from conversation.spoken_text.german import German
 from conversation.spoken_text.language import Language
-from conversation.spoken_text.rule import LATIN, LETTER, Kind, Place, Rule, one_of
+from conversation.spoken_text.rule import LATIN, LETTER, Kind, Place, Rule, name_of, one_of
 from conversation.spoken_text.spoken import Span, SpokenText
 
 _LANGUAGES: dict[str, type[Language]] = {"en": English, "en-us": AmericanEnglish, "de": German}
@@ -100,18 +100,29 @@ def _rules_of(code: str) -> _Rules | None:
     if kind is None:
         return None
     language = kind()
-    address, amount = addresses.rules(language), amounts.rules(language)
-    phone = addresses.number_rules(language)
-    numbers = [*times.number_rules(language), *amount[:-1], *times.year_rules(language), amount[-1]]
-    words = letters.rules(language)
     return _Rules(
         language,
-        word=[*address, *times.word_rules(language), *amounts.word_rules(language), *words],
-        digit=[*address[:3], *phone, *numbers[:-1], words[1], numbers[-1]],
-        sign=[
-            *phone[:2], *addresses.sign_rules(language), *times.sign_rules(language), *amount,
+        word=[
+            *addresses.word_rules(),
+            *times.word_rules(language),
+            *amounts.word_rules(language),
+            *letters.word_rules(language),
         ],
-        foreign=letters.foreign_rules(language),
+        digit=[
+            *addresses.digit_rules(),
+            *times.digit_rules(language),
+            *amounts.digit_rules(language),
+            *times.year_rules(),
+            *letters.code_rules(),
+            *amounts.plain_rules(),
+        ],
+        sign=[
+            *addresses.sign_rules(),
+            *times.sign_rules(),
+            *amounts.digit_rules(language),
+            *amounts.plain_rules(),
+        ],
+        foreign=letters.foreign_rules(),
         known=frozenset(
             re.split(r"\W", word)[0]
             for word in (
@@ -176,8 +187,7 @@ def _sign(text: str, start: int, rules: _Rules) -> _Piece | None:
         return None
     if unicodedata.category(sign) in _SKIPPED:
         return _Piece(start, start + 1, "")
-    name = re.sub(r"[^a-z ]", " ", unicodedata.name(sign, "").lower())
-    return _Piece(start, start + 1, " ".join(name.split()))
+    return _Piece(start, start + 1, name_of(sign))
 
 
 def _one_form(text: str) -> str:

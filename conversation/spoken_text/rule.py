@@ -1,6 +1,7 @@
 """What a rule is: a pattern, and what is said for what it finds."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -66,6 +67,11 @@ class Rule(NamedTuple):
 
     pattern: re.Pattern[str]
     say: Say
+
+
+def name_of(sign: str) -> str:
+    """The Unicode name of a character, in words; empty if it has none."""
+    return " ".join(re.sub(r"[^a-z ]", " ", unicodedata.name(sign, "").lower()).split())
 
 
 def rule(pattern: str, say: Say, *, ignore_case: bool = False) -> Rule:

@@ -190,7 +190,7 @@ def _time_rules(language: Language) -> list[Rule]:
     ]
 
 
-def number_rules(language: Language) -> list[Rule]:
+def digit_rules(language: Language) -> list[Rule]:
     """Rules for what begins with a digit, before all other rules for numbers."""
     month = one_of(language.months)
     rank = r"\." if language.code == "de" else _RANK
@@ -234,12 +234,12 @@ def number_rules(language: Language) -> list[Rule]:
     ]
 
 
-def year_rules(language: Language) -> list[Rule]:
+def year_rules() -> list[Rule]:
     """Rules for four digits of which no other rule has said what they are."""
     return [rule(r"(?P<year>\d{4})(?!\w|[.,:/]\d)", _four_digits)]
 
 
-def sign_rules(language: Language) -> list[Rule]:
+def sign_rules() -> list[Rule]:
     """Rules for what begins with an apostrophe: the '80s."""
     return [
         rule(r"(?P<short>['’])(?P<number>\d0)s(?!\w)", _decade),

@@ -70,6 +70,10 @@ _TO_KOKORO = (
 _LETTER_A = re.compile(r"(?<=[a-z] )A(?= )|(?<=\b[A-Z] )A(?!\w)|(?<=\S )A(?= [A-Z]\b)")
 # Which the sentence splitter takes for initials: "an A I. Ask me".
 _AFTER_LETTERS = re.compile(r"(?<=\b[A-Z] [A-Z][.!?]) (?=[A-Z])")
+_DIGIT = "zero|one|two|three|four|five|six|seven|eight|nine"
+_POINT = re.compile(
+    rf"\b((?:{_DIGIT}|\w+teen|\w+ty|ten|eleven|twelve|hundred) )point(?= (?:{_DIGIT})\b)"
+)
 _FIRST_LETTERS = re.compile(r"A(?: [A-Z]\b)+")
 
 
@@ -95,11 +99,12 @@ def markup(word: str, ipa: str) -> str | None:
 
 
 def with_letters(sentence: str) -> str:
-    """Mark each A that is a letter and no article.
+    """Mark each A that is a letter and no article, and the unstressed point of a decimal.
 
     Args:
         sentence: One sentence; at its begin, only known acronyms ("A P I") begin with the letter.
     """
+    sentence = _POINT.sub(r"\1[point](/pYnt/)", sentence)
     first = _FIRST_LETTERS.match(sentence)
     marked = _LETTER_A.sub("[A](/ˈA/)", sentence)
     if first and first[0].replace(" ", "") in English.spelt:

@@ -77,6 +77,11 @@ def test_no_answer_grows_by_more_than_a_call_is_reckoned_to_cost() -> None:
     assert "four four" in normalisation.filter(SentenceFrame(f"Call {numbers}.", turn=2)).text
 
 
+def test_the_point_of_a_decimal_is_not_stressed() -> None:
+    assert with_letters("It is ten point five.") == "It is ten [point](/pYnt/) five."
+    assert with_letters("That is point one.") == "That is point one."
+
+
 @pytest.mark.parametrize(
     ("said", "marked"),
     [
