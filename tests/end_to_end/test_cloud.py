@@ -222,7 +222,7 @@ async def test_a_call_for_which_there_is_no_money_is_refused_before_the_micropho
 
 @in_virtual_time
 async def test_a_call_that_has_used_up_its_money_ends_in_words(cloud: CloudFactory) -> None:
-    async with cloud(STUDIED, COMPILER, call_spend_cap_usd=Decimal("0.205")) as (_, listening):
+    async with cloud(STUDIED, COMPILER, call_spend_cap_usd=Decimal("0.23")) as (_, listening):
         heard = await call(listening, "where-studied.wav", "first-compiler.wav")
     assert heard.ended == "call_budget"
     assert heard.turns[0].decision == "respond"

@@ -9,6 +9,7 @@ from pipecat.tests.utils import run_test
 
 from knowledge.loading.document import load
 from pipeline.vendors import Context, hibari
+from processors.tts.normalisation import normaliser_of
 from settings import Settings
 
 
@@ -21,8 +22,11 @@ async def test_the_greeting_is_synthesised_when_the_voice_is_loaded(
         hibari.VENDOR.load, context, lambda _what, share: shares.append(share)
     )
     monkeypatch.setattr(engine, "_speak", lambda *_: pytest.fail("synthesised again"))
-    greeting = TTSSpeakFrame(context.document.persona.greeting)
-    down, _ = await run_test(hibari.VENDOR.build(engine, context), frames_to_send=[greeting])
+    said = normaliser_of(context.document)(context.document.persona.greeting).text
+    async with asyncio.timeout(60):
+        down, _ = await run_test(
+            hibari.VENDOR.build(engine, context), frames_to_send=[TTSSpeakFrame(said)]
+        )
     spoken = b"".join(frame.audio for frame in down if isinstance(frame, TTSAudioRawFrame))
     assert len(spoken) > 48_000, "more than a second"
     assert shares == sorted(shares)
