@@ -106,7 +106,7 @@ class LineNoise:
         self._pcm = read_wav(AUDIO / "line-noise.wav")
         self._at = 0
 
-    def take(self, size: int) -> bytes:
+    def next_bytes(self, size: int) -> bytes:
         """The next of it."""
         if self._at + size > len(self._pcm):
             self._at = 0
@@ -226,7 +226,7 @@ class BenchCaller:
         size = int(self._wire.message_secs * INPUT_RATE) * 2
         chunk = bytes(self._outgoing[:size])
         del self._outgoing[:size]
-        self._wire.speak(chunk + self._noise.take(size - len(chunk)))
+        self._wire.speak(chunk + self._noise.next_bytes(size - len(chunk)))
         now = _now()
         left = max(0.0, self._dry_at - now)
         self._played = max(self._played, self._received - round(left * OUTPUT_RATE))

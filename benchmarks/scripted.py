@@ -91,7 +91,7 @@ class Marks:
     turns: list[dict[str, float]] = field(default_factory=list)
     confirmed: float = 0.0
 
-    def begin(self) -> None:
+    def begin_turn(self) -> None:
         """The final transcript of a turn leaves the recogniser."""
         self.turns.append({"final": time.monotonic()})
 
@@ -213,7 +213,7 @@ class ScriptedSTT(STTService):
     async def _finish(self) -> None:
         await asyncio.sleep(FINAL_SECS)
         if (marks := MARKS.get(None)) is not None:
-            marks.begin()
+            marks.begin_turn()
         await self.push_frame(TranscriptionFrame(QUESTION, "caller", "", finalized=True))
 
 

@@ -53,7 +53,7 @@ class Delay:
     n: int
 
     @classmethod
-    def of(cls, secs: Sequence[float]) -> "Delay":
+    def summarize(cls, secs: Sequence[float]) -> "Delay":
         """Sum up some delays."""
         p50, p95 = np.percentile(secs, [50, 95]) * 1000
         return cls(round(float(p50), 1), round(float(p95), 1), len(secs))
@@ -188,7 +188,7 @@ def summed(results: Sequence[tuple[Recording, Heard]]) -> Result:
     spoken = [heard for recording, heard in results if recording.kind in WORDS]
     return Result(
         wer={group: round(word_error_rate(pairs), 4) for group, pairs in groups.items()},
-        decode=Delay.of([secs for _, secs, _ in spoken]),
+        decode=Delay.summarize([secs for _, secs, _ in spoken]),
         words_from_noise=sum(bool(text) for text in noise),
         wordless=len(noise),
         fell_back=sum(fell_back for _, _, fell_back in spoken),
@@ -210,7 +210,7 @@ async def live(
             delays.append(listener.finals[-1] - player.began - recording.speech[1])
         sys.stderr.write(f"\rlive {number}/{len(recordings)}")
     sys.stderr.write("\n")
-    return Delay.of(delays)
+    return Delay.summarize(delays)
 
 
 def table(results: dict[str, Result], played: Delay | None) -> str:

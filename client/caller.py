@@ -229,7 +229,7 @@ class Caller:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Audio):
-            self._player.take(event.pcm, self._now())
+            self._player.receive(event.pcm, self._now())
             return
         if isinstance(event, Unusable):
             self._progress(f"the server sent what cannot be used: {event.why}")

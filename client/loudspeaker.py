@@ -24,7 +24,7 @@ class Loudspeaker:
         self.samples = 0
         self.heard = bytearray()
 
-    def take(self, audio: bytes, now: float) -> None:
+    def receive(self, audio: bytes, now: float) -> None:
         """Take audio that came: PCM s16le, mono, 24 kHz."""
         if self._starts is None:
             self._starts = now + JITTER_SECS

@@ -117,7 +117,7 @@ class Meter:
         every = [*self._taken.values(), *self._open.values()]
         return sum((metered.cost(self._tariff) for metered in every), StageCost())
 
-    def knows(self, processor: str, stage: str, vendor: str) -> None:
+    def register_processor(self, processor: str, stage: str, vendor: str) -> None:
         """Remember whose a processor is, whose name is in the metrics it pushes."""
         self._processors[processor] = self._source(stage, vendor)
 
@@ -171,23 +171,23 @@ class Meter:
 
     # What is taken.
 
-    def take(self, turn: int) -> Metered:
+    def collect(self, turn: int) -> Metered:
         """Everything that a turn has used so far; it may be taken again when there is more."""
         for number in sorted(self._open):
             if number <= turn and (number == turn or number not in self._taken):
                 self._turn(turn).add(self._open.pop(number))
         return self._turn(turn)
 
-    def late(self) -> list[int]:
+    def changed_since_collected(self) -> list[int]:
         """Numbers of turns that were taken, and of which more is known since."""
         return sorted(number for number in self._open if number in self._taken)
 
-    def take_rest(self, turn: int) -> Metered:
+    def collect_rest(self, turn: int) -> Metered:
         """Give a turn, the call's last, whatever belongs to no other."""
         for number in sorted(self._open):
             if number not in self._taken or number == turn:
                 self._turn(turn).add(self._open.pop(number))
-        return self.take(turn)
+        return self.collect(turn)
 
     def _turn(self, number: int) -> Metered:
         if number not in self._taken:

@@ -88,7 +88,7 @@ class Playback:
         """Samples sent in the present epoch."""
         return self._epochs[-1].sent
 
-    def begin(self, turn: int, text: str, spoken: str = "") -> Span:
+    def begin_sentence(self, turn: int, text: str, spoken: str = "") -> Span:
         """Note that the audio sent from now on speaks this sentence.
 
         Args:

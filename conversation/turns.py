@@ -373,7 +373,7 @@ class Conversation:
 
     def keep(self, turn: Turn) -> TurnRecord:
         """Write a turn down, with everything that was used for it so far."""
-        record = self._record(turn, self.meter.take(turn.number))
+        record = self._record(turn, self.meter.collect(turn.number))
         self.kept(record)
         return record
 
@@ -382,10 +382,10 @@ class Conversation:
         last = self.turn
         for turn in self.turns[:-1]:
             self.close(turn)
-        for number in self.meter.late():
+        for number in self.meter.changed_since_collected():
             if 1 <= number <= len(self.turns) and self.turns[number - 1] is not last:
                 self.keep(self.turns[number - 1])
-        rest = self.meter.take_rest(last.number if last is not None else 0)
+        rest = self.meter.collect_rest(last.number if last is not None else 0)
         if last is not None:
             self.kept(self._record(last, rest))
         elif rest.by_source or rest.errors:

@@ -176,7 +176,7 @@ class Engines:
         names = [vendor.name for vendor in vendors]
         if meter is not None:
             for service, name in zip(services, names, strict=True):
-                meter.knows(service.name, stage, name)
+                meter.register_processor(service.name, stage, name)
         if len(services) == 1:
             return services[0]
         if stage == "stt":

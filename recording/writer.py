@@ -87,7 +87,7 @@ class RecordingFile:
             raise ValueError(f"{topic!r} is no topic of a recording; see recording/schemas.py.")
         self._last_ns = at_ns = max(at_ns, self._last_ns)
         size = len(data["data"]) if topic in AUDIO_TOPICS else 0
-        if not self._writer.put(self, at_ns, topic, data, size + _MESSAGE_BYTES):
+        if not self._writer.enqueue(self, at_ns, topic, data, size + _MESSAGE_BYTES):
             self._over = True
             trouble = "The disk takes less than the calls bring."
             self._writer.end(self, trouble)
@@ -102,11 +102,11 @@ class RecordingFile:
 
     # In the writer's thread.
 
-    def take(self, at_ns: int, topic: str, data: Mapping[str, Any]) -> None:
+    def write_message(self, at_ns: int, topic: str, data: Mapping[str, Any]) -> None:
         """Write a message down."""
         self._guarded(lambda file: file.write(at_ns, topic, data))
 
-    def begin(self) -> None:
+    def open(self) -> None:
         """Make the file."""
         try:
             self._stream = create(self.path)
@@ -204,15 +204,15 @@ class RecordingWriter:
             self._thread.start()
         file = RecordingFile(self, path, metadata, lost)
 
-        def begin() -> None:
+        def open_file() -> None:
             self._open.add(file)
-            file.begin()
+            file.open()
 
-        self._queue.append((begin, 0))
+        self._queue.append((open_file, 0))
         self._wake.set()
         return file
 
-    def put(
+    def enqueue(
         self, file: RecordingFile, at_ns: int, topic: str, data: Mapping[str, Any], size: int
     ) -> bool:
         """Queue a message of a file.
@@ -223,7 +223,7 @@ class RecordingWriter:
         if self.waiting_bytes + size > self._max_waiting:
             return False
         self._put += size
-        self._queue.append((lambda: file.take(at_ns, topic, data), size))
+        self._queue.append((lambda: file.write_message(at_ns, topic, data), size))
         return True
 
     def end(self, file: RecordingFile, trouble: str) -> None:

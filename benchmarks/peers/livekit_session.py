@@ -104,7 +104,7 @@ class _Hearing(stt.RecognizeStream):
     async def _final(self) -> None:
         await asyncio.sleep(FINAL_SECS)
         if (marks := MARKS.get(None)) is not None:
-            marks.begin()
+            marks.begin_turn()
         self._say(stt.SpeechEventType.FINAL_TRANSCRIPT, QUESTION)
 
     def _say(self, kind: stt.SpeechEventType, text: str) -> None:

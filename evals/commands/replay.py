@@ -99,7 +99,7 @@ def replay(
             overrides=_overrides(set_ or []),
             knowledge=str(knowledge) if knowledge else None,
         )
-        batch = Batch.of(recordings, out, options, workers=jobs)
+        batch = Batch.find_recordings(recordings, out, options, workers=jobs)
         workers = _workers(ray, jobs)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _run(batch, workers)

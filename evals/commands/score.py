@@ -199,7 +199,7 @@ def _judged(scores: "Scores", documents: "list[Document]") -> "Scores":
     from settings import Settings, SettingsError
 
     async def ask() -> "Scores":
-        one = OpenAIJudge.of(Settings.load())
+        one = OpenAIJudge.from_settings(Settings.load())
         try:
             return scores.beside(await measure(scores.calls, documents, one))
         finally:

@@ -57,7 +57,7 @@ class Microphone:
         self._taken = 0
         self._coming: Samples = np.zeros(0, np.float32)
 
-    def say(self, secs: float, samples: Samples) -> None:
+    def add_sound(self, secs: float, samples: Samples) -> None:
         """Have a sound begin so many seconds after what was taken last."""
         start = round(secs * INPUT_RATE)
         more = start + len(samples) - len(self._coming)
@@ -65,7 +65,7 @@ class Microphone:
             self._coming = np.concatenate([self._coming, np.zeros(more, np.float32)])
         self._coming[start : start + len(samples)] += samples
 
-    def take(self, secs: float) -> bytes:
+    def read(self, secs: float) -> bytes:
         """The next seconds: PCM s16le, mono, 16 kHz."""
         count = round(secs * INPUT_RATE)
         sound = np.zeros(count, np.float32)
@@ -164,7 +164,7 @@ class ScriptedCaller:
         at = self._now() - start  # so that its sound, not its file, begins now
         wait = at - self._taken_at
         cut = max(0, round(-wait * INPUT_RATE))
-        self._microphone.say(max(0.0, wait), line.samples[cut:])
+        self._microphone.add_sound(max(0.0, wait), line.samples[cut:])
         self.said.append(Said(line, at, over_agent=self._player.playing))
         await asyncio.sleep(end - start)
         if line.takes_turn:
@@ -187,7 +187,7 @@ class ScriptedCaller:
 
     def _speak_and_listen(self, due: float) -> None:
         self._taken_at = due
-        self._protocol.speak(self._microphone.take(CHUNK_SECS))
+        self._protocol.speak(self._microphone.read(CHUNK_SECS))
         now = self._now()
         at = self._player.play(CHUNK_SECS, now)
         self._protocol.played(self._player.samples, now, playing=self._player.playing)
@@ -201,7 +201,7 @@ class ScriptedCaller:
     def _take(self, event: Event) -> None:
         match event:
             case Audio(pcm):
-                self._player.take(pcm, self._now())
+                self._player.receive(pcm, self._now())
             case Message("bot-started-speaking"):
                 self._speaking = True
             case Message("bot-stopped-speaking"):

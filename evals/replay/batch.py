@@ -70,7 +70,9 @@ class Batch:
     outcomes: list[Outcome] = field(default_factory=list)
 
     @classmethod
-    def of(cls, paths: Iterable[Path], out: Path, options: Options, *, workers: int) -> "Batch":
+    def find_recordings(
+        cls, paths: Iterable[Path], out: Path, options: Options, *, workers: int
+    ) -> "Batch":
         """Find the recordings.
 
         Args:

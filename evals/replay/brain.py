@@ -238,7 +238,7 @@ class RecordedSpeculation(Speculation):
         self._begun = list(begun)
 
     @classmethod
-    def of(cls, recording: Recording, *, most_wasted: float) -> "RecordedSpeculation":
+    def from_recording(cls, recording: Recording, *, most_wasted: float) -> "RecordedSpeculation":
         """Read it off a recording."""
         begun: list[bool] = []
         waiting = ""

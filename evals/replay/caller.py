@@ -112,7 +112,7 @@ class ReplayedCaller:
                 self._spawn(self._listen_in(hear))
             for utterance in self._recorded.utterances:
                 onset = await self._begin(utterance)
-                self._spawn(self._give(utterance, onset, decisions))
+                self._spawn(self._push_from_stages(utterance, onset, decisions))
             if self._recorded.leaves is not None:
                 gone = await self._when(
                     self._recorded.leaves, self._recorded.left_at, early=0.0, pause=9.0
@@ -153,7 +153,7 @@ class ReplayedCaller:
         self._last = (utterance, onset)
         began = start - self.began
         if self._microphone is not None:
-            self._microphone.begin(utterance.number, onset - early - self.began)
+            self._microphone.begin_utterance(utterance.number, onset - early - self.began)
         if self.page is not None and isinstance(self.page.observer, Recorder):
             shift = {
                 "recorded": utterance.onset - (onset - start),
@@ -237,7 +237,7 @@ class ReplayedCaller:
 
     # What.
 
-    async def _give(
+    async def _push_from_stages(
         self, utterance: Utterance, onset: float, decisions: ReplayedDecisions | None
     ) -> None:
         """Have the replayed stages give what they gave because of an utterance."""
@@ -245,14 +245,14 @@ class ReplayedCaller:
         for message in utterance.messages:
             await self._sleep_until(onset + message.at - utterance.onset)
             if decisions is not None:
-                await decisions.give(message, shift, self.began)
+                await decisions.push_recorded(message, shift, self.began)
             else:
-                await self._give_stage(message)
+                await self._push_from_stage(message)
 
-    async def _give_stage(self, message: Message) -> None:
+    async def _push_from_stage(self, message: Message) -> None:
         stage = self.stages.get(message.stage)
         if stage is not None:
-            await stage.give(message)
+            await stage.push_recorded(message)
 
     async def _listen_in(self, hear: Callable[[bytes], Awaitable[None]]) -> None:
         step = CHUNK_SECS if self._heard else UNHEARD_CHUNK_SECS
@@ -266,7 +266,7 @@ class ReplayedCaller:
 
     def _write_audio(self, until: float) -> bytes:
         assert self._microphone is not None
-        pcm = self._microphone.take(until)
+        pcm = self._microphone.read_until(until)
         if pcm and self.page is not None:
             self.page.observer.heard(pcm)
         return pcm
@@ -275,7 +275,7 @@ class ReplayedCaller:
         """Have counted what a stage counts only at the end of its call."""
         for message in self._recorded.utterances[-1].messages:
             if message.kind == "STTUsage" and message.at >= self._recorded.left_at:
-                await self._give_stage(message)
+                await self._push_from_stage(message)
 
     def _leave(self, ended: Ended) -> None:
         reason = self._recorded.reason

@@ -46,7 +46,7 @@ def playback_profile_of(recording: Recording) -> ClientPlaybackProfile:
     """Read it off a recording; what it does not show is as usual."""
     seen = _Seen()
     for message in recording.topic("/caller/page", "/agent/page", "/agent/audio"):
-        seen.take(message)
+        seen.read_message(message)
     return seen.profile()
 
 
@@ -61,7 +61,7 @@ class _Seen:
         self._epoch = 0
         self._sent = 0
 
-    def take(self, message: Message) -> None:
+    def read_message(self, message: Message) -> None:
         data = message.data
         if message.topic == "/agent/audio":
             if self._played_out(message.at):

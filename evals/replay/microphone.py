@@ -35,7 +35,7 @@ class Microphone:
         # From which sample on, sample at which it would have begun, utterance.
         self._begun: list[tuple[int, int, int]] = []
 
-    def begin(self, utterance: int, secs: float) -> None:
+    def begin_utterance(self, utterance: int, secs: float) -> None:
         """Have an utterance begin.
 
         Args:
@@ -46,7 +46,7 @@ class Microphone:
         first = round(secs * CALLER_RATE)
         self._begun.append((max(self._taken, first), first, utterance))
 
-    def take(self, secs: float) -> bytes:
+    def read_until(self, secs: float) -> bytes:
         """Everything up to a moment after the call's start: PCM s16le, mono, 16 kHz."""
         until = round(secs * CALLER_RATE)
         parts: list[Samples] = []

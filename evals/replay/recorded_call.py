@@ -202,7 +202,7 @@ class _Session:
         self._document = _document(options.knowledge)
         self._vendors = self._to_rerun()
         self._settings = self._settings_of()
-        self.rerun = Rerun.of(self._settings, self._document, self._vendors)
+        self.rerun = Rerun.load(self._settings, self._document, self._vendors)
         audio = any(message.data["data"] for message in recording.topic("/caller/audio"))
         self._hears = any(stage in self._vendors for stage in ("vad", "stt"))
         if self._hears and not audio:
@@ -233,7 +233,7 @@ class _Session:
     async def _hold(self, path: Path) -> None:
         recording, options = self._recording, self._options
         deciding = options.source == "decision"
-        recorded = RecordedCaller.of(recording, self._given_by_caller())
+        recorded = RecordedCaller.from_recording(recording, self._given_by_caller())
         microphone = None
         if self._has_audio:
             microphone = Microphone(recording.caller_audio(), recorded.utterances)
@@ -317,7 +317,9 @@ class _Session:
         speculation = (
             RecordedSpeculation([], most_wasted=settings.preemptive_waste)
             if "brain" in self.rerun
-            else RecordedSpeculation.of(self._recording, most_wasted=settings.preemptive_waste)
+            else RecordedSpeculation.from_recording(
+                self._recording, most_wasted=settings.preemptive_waste
+            )
         )
         tools = replayed_tools(self._recording, registered())
         return Engines(
@@ -327,7 +329,7 @@ class _Session:
             loaded,
             speculation=speculation,
             tools=tools,
-            say=None if "tts" in self.rerun else Takes.of(self._recording).say,
+            say=None if "tts" in self.rerun else Takes.from_recording(self._recording).say,
         )
 
     def _replayed(self, stage: Stage, caller: ReplayedCaller) -> Vendor:
@@ -354,7 +356,7 @@ class _Session:
                 self._asks, name=name, missing=self._note_missing, warmed=warmed_by(recording)
             )
         if stage == "tts":
-            return ReplayedVoice(Takes.of(recording), missing=self._note_missing)
+            return ReplayedVoice(Takes.from_recording(recording), missing=self._note_missing)
         processor = caller.stages[stage] = ReplayedStage()
         return processor
 

@@ -40,7 +40,7 @@ class Rerun(Mapping[Stage, Again]):
         self._stages = stages
 
     @classmethod
-    def of(cls, settings: Settings, document: Document, vendors: Mapping[Stage, str]) -> Self:
+    def load(cls, settings: Settings, document: Document, vendors: Mapping[Stage, str]) -> Self:
         """Load what runs in this process.
 
         Args:

@@ -31,7 +31,7 @@ class ReplayedStage(FrameProcessor):
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
 
-    async def give(self, message: Message) -> None:
+    async def push_recorded(self, message: Message) -> None:
         """Push what a message tells of."""
         frame = from_message(message)
         if isinstance(frame, MetricsFrame):
@@ -67,7 +67,7 @@ class ReplayedDecisions:
             int(message.data["number"]): message.data for message in recording.topic("/call/Turn")
         }
 
-    async def give(self, message: Message, shift: float, began: float) -> None:
+    async def push_recorded(self, message: Message, shift: float, began: float) -> None:
         """Give what a message tells of.
 
         Args:

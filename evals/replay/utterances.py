@@ -93,14 +93,14 @@ class RecordedCaller:
     median_gap: float
 
     @classmethod
-    def of(cls, recording: Recording, stages: Iterable[str]) -> "RecordedCaller":
+    def from_recording(cls, recording: Recording, stages: Iterable[str]) -> "RecordedCaller":
         """Cut a recording.
 
         Args:
             recording: The recording.
             stages: Whose messages go with the utterances.
         """
-        voice = RecordedVoice.of(recording)
+        voice = RecordedVoice.from_recording(recording)
         segments = _segments(recording)
         utterances = [Utterance(0, 0.0, 0.0, Place("with"))]
         for onset, end in segments:
@@ -146,7 +146,7 @@ class RecordedVoice:
         self._reports = reports
 
     @classmethod
-    def of(cls, recording: Recording) -> "RecordedVoice":
+    def from_recording(cls, recording: Recording) -> "RecordedVoice":
         """Read it off a recording."""
         began: list[float] = []
         stopped: list[float] = []

@@ -76,11 +76,11 @@ class Takes:
         return next((take.text for take in self.takes if take.shown == shown), shown)
 
     @classmethod
-    def of(cls, recording: Recording) -> "Takes":
+    def from_recording(cls, recording: Recording) -> "Takes":
         """Read them off a recording."""
         reading = _Reading()
         for message in recording.messages:
-            reading.take(message)
+            reading.read_message(message)
         return reading.takes()
 
 
@@ -94,7 +94,7 @@ class _Reading:
         self._timed = False
         self._broken = False  # what was being said last was interrupted
 
-    def take(self, message: Message) -> None:
+    def read_message(self, message: Message) -> None:
         match message.topic:
             case "/brain/SentenceFrame" | "/turn/TTSSpeakFrame":
                 data = message.data

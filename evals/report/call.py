@@ -60,7 +60,7 @@ class Sounds:
     agent: bytes
 
     @classmethod
-    def of(cls, recording: Recording) -> "Sounds":
+    def from_recording(cls, recording: Recording) -> "Sounds":
         """Those of a recording."""
         return cls(recording.caller_audio(), recording.agent_audio())
 

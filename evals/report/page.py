@@ -92,7 +92,7 @@ class Index:
     order: list[tuple[str, int | None]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, run: Scored) -> "Index":
+    def from_run(cls, run: Scored) -> "Index":
         """The evidence of a run."""
         index = cls()
         for name, entry in report_figures.telling(run):
@@ -125,7 +125,7 @@ class RunPage:
         self._run = run
         self._audio_bytes = audio_bytes
         self._progress = progress
-        self._index = Index.of(run)
+        self._index = Index.from_run(run)
         self._facts: dict[str, Facts] = {}
         self._troubles = {
             str(unread.get("file")): str(unread.get("error"))
@@ -219,7 +219,7 @@ class RunPage:
     def _filled(self, view: CallView, call: Mapping[str, Any], facts: Facts) -> CallView:
         """A call with its time line and its turns."""
         file = view.file
-        sounds = Sounds.of(self._run.recording(file))
+        sounds = Sounds.from_recording(self._run.recording(file))
         course = sounds.course(facts, call, lambda number: f"#{view.anchor}-t{number}")
         scored = turns_of(call)
         left_out = {clip.place for clip in self._selection.left_out}

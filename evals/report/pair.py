@@ -262,7 +262,7 @@ class PairPage:
             if len(self._sounds) > 1:
                 self._sounds.pop(next(iter(self._sounds)))
             try:
-                self._sounds[side, file] = Sounds.of(self._runs[side].recording(file))
+                self._sounds[side, file] = Sounds.from_recording(self._runs[side].recording(file))
             except RecordingError:
                 self._sounds[side, file] = None
         return self._sounds[side, file]

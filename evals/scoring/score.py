@@ -86,7 +86,8 @@ def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> 
         documents: Those that its answers may be checked against again.
     """
     calls = tuple(
-        match(facts, truth.of(facts.source, facts.name) if truth else None) for facts in run.calls
+        match(facts, truth.find_call(facts.source, facts.name) if truth else None)
+        for facts in run.calls
     )
     metrics = [
         *words.measure(calls),

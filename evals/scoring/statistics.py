@@ -39,7 +39,7 @@ class Values:
     weight: Floats
     group: npt.NDArray[np.int64]
 
-    def take(self, which: npt.NDArray[np.int64]) -> "Values":
+    def select(self, which: npt.NDArray[np.int64]) -> "Values":
         """Some of them, by index; one may come several times."""
         return Values(self.value[which], self.weight[which], self.group[which])
 
@@ -66,10 +66,10 @@ def quantile(values: npt.ArrayLike, share: float) -> float:
 def percentile(rank: float) -> Statistic:
     """A percentile, 0 to 100, between two samples in proportion."""
 
-    def of(values: Values) -> float:
+    def statistic(values: Values) -> float:
         return quantile(values.value, rank / 100) if values.value.size else math.nan
 
-    return of
+    return statistic
 
 
 def expected_calibration_error(values: Values) -> float:
@@ -129,7 +129,7 @@ def interval(
     else:
         found = np.array(
             [
-                statistic(values.take(np.concatenate([members[cluster] for cluster in row])))
+                statistic(values.select(np.concatenate([members[cluster] for cluster in row])))
                 for row in drawn
             ]
         )
@@ -272,7 +272,7 @@ def _paired_interval(
         found = _drawn_means(b, members, drawn) - _drawn_means(a, members, drawn)
     else:
         rows = (np.concatenate([members[cluster] for cluster in row]) for row in drawn)
-        found = np.array([statistic(b.take(row)) - statistic(a.take(row)) for row in rows])
+        found = np.array([statistic(b.select(row)) - statistic(a.select(row)) for row in rows])
     return _middle(found)
 
 

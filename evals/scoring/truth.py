@@ -94,7 +94,7 @@ class Truth:
 
     calls: Mapping[str, CallTruth]
 
-    def of(self, *names: str) -> CallTruth | None:
+    def find_call(self, *names: str) -> CallTruth | None:
         """The truth of a recording that has one of these names."""
         return next((self.calls[name] for name in names if name in self.calls), None)
 

@@ -119,7 +119,7 @@ class TurnKeeper(FrameProcessor):
         said = (turn, shown_text(frame), frame.text.strip())
         if not self._conversation.playback_is_reported and said != self._said:
             self._said = said  # a voice that takes over announces it once more
-            self._conversation.playback.begin(*said)
+            self._conversation.playback.begin_sentence(*said)
         return True
 
     def _is_stale(self, context: str | None) -> bool:

@@ -127,7 +127,7 @@ def test_only_a_whole_turn_counts() -> None:
     marks = Marks()
     marks.note("asked")
     assert marks.turns == [], "nothing happens before the first transcript"
-    marks.begin()
+    marks.begin_turn()
     marks.turns[-1] |= {"final": 1.0, "asked": 1.002, "sentence": 2.0, "spoken": 2.001}
     assert marks.own_ms() == []
     marks.turns[-1] |= {"audio": 2.1, "sent": 2.1005}

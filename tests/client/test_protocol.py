@@ -64,7 +64,7 @@ class Listener:
         self.protocol.receive(message, self.now)
         for event in self.protocol.events_received():
             if isinstance(event, Audio):
-                self.speaker.take(event.pcm, self.now)
+                self.speaker.receive(event.pcm, self.now)
             elif isinstance(event, Message) and event.kind == "bot-interrupted":
                 self.speaker.flush()
         self._send()

@@ -31,9 +31,9 @@ def metered() -> tuple[Conversation, dict[int, TurnRecord]]:
         vendors={"stt": "deepgram", "brain": "claude", "tts": "elevenlabs", "vad": "silero"},
         models={"deepgram": "nova-3", "claude": "claude-haiku-4-5"},
     )
-    meter.knows("Ears#0", "stt", "deepgram")
-    meter.knows("Mouth#0", "tts", "elevenlabs")
-    meter.knows("Mouth#1", "tts", "hibari")
+    meter.register_processor("Ears#0", "stt", "deepgram")
+    meter.register_processor("Mouth#0", "tts", "elevenlabs")
+    meter.register_processor("Mouth#1", "tts", "hibari")
     conversation = Conversation(
         call="c-1",
         clock=lambda: 100.0,

@@ -10,9 +10,9 @@ RATE = 24_000
 
 def test_only_the_words_that_were_played_were_heard() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "She studied at Vassar.")
+    playback.begin_sentence(1, "She studied at Vassar.")
     playback.send(2 * RATE, now=0.0)
-    playback.begin(1, "Then she went to Yale.")
+    playback.begin_sentence(1, "Then she went to Yale.")
     playback.send(2 * RATE, now=0.0)
     playback.report(0, int(2.5 * RATE), now=2.5)
     playback.interrupt(now=2.5)
@@ -21,7 +21,7 @@ def test_only_the_words_that_were_played_were_heard() -> None:
 
 def test_the_last_report_of_an_interrupted_answer_corrects_the_estimate() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "She studied at Vassar.")
+    playback.begin_sentence(1, "She studied at Vassar.")
     playback.send(2 * RATE, now=0.0)
     assert playback.interrupt(now=1.0) == 1
     assert playback.heard(1, now=1.0) == "She studied"
@@ -32,7 +32,7 @@ def test_the_last_report_of_an_interrupted_answer_corrects_the_estimate() -> Non
 
 def test_words_that_were_never_sent_were_not_heard() -> None:
     playback = Playback(sample_rate=RATE)
-    span = playback.begin(1, "She studied at Vassar.")
+    span = playback.begin_sentence(1, "She studied at Vassar.")
     span.voice = 2 * RATE  # all of the sentence has come from the voice
     playback.send(RATE, now=0.0)  # half of it was sent
     playback.report(0, RATE, now=1.0)
@@ -42,7 +42,7 @@ def test_words_that_were_never_sent_were_not_heard() -> None:
 
 def test_a_vendor_that_times_its_words_is_believed_to_the_word() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "She went to Yale, and on to Vassar.")
+    playback.begin_sentence(1, "She went to Yale, and on to Vassar.")
     for word in ("She", "went", "to", "Yale,", "and", "on", "to", "Vassar."):
         playback.word(word)
         playback.send(RATE // 4, now=0.0)
@@ -53,7 +53,7 @@ def test_a_vendor_that_times_its_words_is_believed_to_the_word() -> None:
 
 def test_a_page_that_reports_nothing_is_taken_to_play_in_real_time() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "one two")
+    playback.begin_sentence(1, "one two")
     playback.send(RATE, now=10.0)
     assert playback.played(10.25) == RATE // 4
     assert playback.remaining_secs(10.25) == 0.75
@@ -62,16 +62,16 @@ def test_a_page_that_reports_nothing_is_taken_to_play_in_real_time() -> None:
 
 def test_silence_between_two_answers_is_not_counted_as_played() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "one")
+    playback.begin_sentence(1, "one")
     playback.send(RATE, now=0.0)
-    playback.begin(2, "two")
+    playback.begin_sentence(2, "two")
     playback.send(RATE, now=5.0)
     assert playback.played(5.5) == RATE + RATE // 2
 
 
 def test_a_page_cannot_claim_more_than_it_was_sent() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "one")
+    playback.begin_sentence(1, "one")
     playback.send(RATE, now=0.0)
     playback.report(0, 10 * RATE, now=0.1)
     assert playback.played(0.1) == RATE
@@ -93,7 +93,7 @@ def test_what_was_heard_is_always_a_beginning_of_what_was_said(
 ) -> None:
     playback = Playback(sample_rate=RATE)
     said, now, turn = "one two three four five six seven", 0.0, 1
-    playback.begin(turn, said)
+    playback.begin_sentence(turn, said)
     for event, amount in events:
         if event == "send":
             playback.send(amount, now)
@@ -104,7 +104,7 @@ def test_what_was_heard_is_always_a_beginning_of_what_was_said(
         else:
             playback.interrupt(now)
             turn += 1
-            playback.begin(turn, said)
+            playback.begin_sentence(turn, said)
         assert 0 <= playback.played(now) <= playback.sent
         heard = playback.heard(turn, now)
         assert said.startswith(heard)
@@ -113,7 +113,9 @@ def test_what_was_heard_is_always_a_beginning_of_what_was_said(
 
 def test_what_was_heard_is_told_in_the_words_that_are_shown() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "In 1959 she went to Yale.", "In nineteen fifty-nine she went to Yale.")
+    playback.begin_sentence(
+        1, "In 1959 she went to Yale.", "In nineteen fifty-nine she went to Yale."
+    )
     for word in ("In", "nineteen", "fifty-nine", "she", "went", "to", "Yale."):
         playback.word(word)
         playback.send(RATE // 4, now=0.0)
@@ -125,7 +127,7 @@ def test_what_was_heard_is_told_in_the_words_that_are_shown() -> None:
 
 def test_without_word_times_the_spoken_letters_are_counted() -> None:
     playback = Playback(sample_rate=RATE)
-    playback.begin(1, "1959 in Yale", "nineteen fifty-nine in Yale")
+    playback.begin_sentence(1, "1959 in Yale", "nineteen fifty-nine in Yale")
     playback.send(RATE, now=0.0)
     playback.report(0, RATE // 4, now=0.25)  # within "nineteen"
     assert playback.interrupt(now=0.25) == 1

@@ -38,7 +38,7 @@ def ask(conversation: Conversation, question: str = "Where did she study?") -> i
 def answer(conversation: Conversation, number: int, secs: float = 1.0) -> None:
     """The decision of a turn, and all its audio, to a transport that says nothing."""
     conversation.decided(DecisionFrame(turn=number, text="At Vassar.", brain="scripted"))
-    conversation.playback.begin(number, "At Vassar.")
+    conversation.playback.begin_sentence(number, "At Vassar.")
     conversation.audio_came(number)
     conversation.sent(round(secs * OUTPUT_SAMPLE_RATE))
 
@@ -100,7 +100,7 @@ def test_a_transport_that_reports_nothing_has_played_what_had_the_time_to_be() -
 
 def test_an_answer_that_waits_behind_a_prompt_is_not_heard_when_the_prompt_is_cut_short() -> None:
     conversation, kept, clock = a_conversation()
-    conversation.playback.begin(0, "One moment, please.")
+    conversation.playback.begin_sentence(0, "One moment, please.")
     conversation.sent(OUTPUT_SAMPLE_RATE)
     answer(conversation, ask(conversation))
     clock.now += 0.5

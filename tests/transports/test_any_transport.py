@@ -127,12 +127,12 @@ class ScriptedEngines(Engines):
 
     def speech_to_text(self, meter: Meter) -> SpeechToTextStage:
         recogniser = ScriptedRecogniser(self.said)
-        meter.knows(recogniser.name, "stt", "deepgram")
+        meter.register_processor(recogniser.name, "stt", "deepgram")
         return recogniser
 
     def text_to_speech(self, meter: Meter) -> TextToSpeechStage:
         voice = MeteredVoice(Conversation())
-        meter.knows(voice.name, "tts", "elevenlabs")
+        meter.register_processor(voice.name, "tts", "elevenlabs")
         return voice
 
 

@@ -190,4 +190,6 @@ async def cloud_call(peer: Peer, *, answer_secs: float = 0.5, spent: int = 0) ->
 
 async def _cost(peer: Peer, total: StageCost) -> None:
     day = 3_120_000 + total.total
-    await peer.tell(Cost(call=Amount.of(total), call_cap=60_000, day=day, day_cap=5_000_000))
+    await peer.tell(
+        Cost(call=Amount.from_stages(total), call_cap=60_000, day=day, day_cap=5_000_000)
+    )

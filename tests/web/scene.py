@@ -213,7 +213,7 @@ CHECKS = ("question", "sensitive", "decision", "sections", "confidence", "suppor
 
 def amount(stt: int = 0, brain: int = 0, tts: int = 0) -> Amount:
     """So many micro-dollars."""
-    return Amount.of(StageCost(stt, brain, tts))
+    return Amount.from_stages(StageCost(stt, brain, tts))
 
 
 async def ask(

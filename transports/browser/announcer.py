@@ -127,12 +127,12 @@ class Announcer:
     async def turn(self, record: TurnRecord | None) -> None:
         """Tell the page of a turn that is over, if there is one to tell of."""
         if record is not None:
-            await self._send(messages.Turn.of(record))
+            await self._send(messages.Turn.from_record(record))
             await self.money()
 
     async def money(self) -> None:
         """Tell the page what the call has cost."""
-        await self._send(messages.Cost.of(self._conversation.money))
+        await self._send(messages.Cost.from_money(self._conversation.money))
 
     async def _caller_text(self, frame: CallerTextFrame) -> None:
         data = rtvi.UserTranscriptionMessageData(

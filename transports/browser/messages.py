@@ -77,7 +77,7 @@ class Amount(Payload):
     total: int
 
     @classmethod
-    def of(cls, cost: StageCost) -> Self:
+    def from_stages(cls, cost: StageCost) -> Self:
         """The message of it."""
         return cls(stt=cost.stt, brain=cost.brain, tts=cost.tts, total=cost.total)
 
@@ -132,7 +132,7 @@ class Turn(Payload):
     failovers: list[TakenOver]
 
     @classmethod
-    def of(cls, record: TurnRecord) -> Self:
+    def from_record(cls, record: TurnRecord) -> Self:
         """The message of a record."""
         values = record.as_dict()
         used = values.pop("used")
@@ -142,7 +142,7 @@ class Turn(Payload):
                 **values,
                 **used,
                 "turn": values.pop("number"),
-                "cost": Amount.of(record.cost),
+                "cost": Amount.from_stages(record.cost),
             },
             extra="ignore",
         )
@@ -158,10 +158,10 @@ class Cost(Payload):
     day_cap: int | None
 
     @classmethod
-    def of(cls, money: Money) -> Self:
+    def from_money(cls, money: Money) -> Self:
         """The message of it."""
         return cls(
-            call=Amount.of(money.call),
+            call=Amount.from_stages(money.call),
             call_cap=money.call_cap,
             day=money.day,
             day_cap=money.day_cap,

@@ -196,7 +196,7 @@ class BrowserConnection:
         with suppress(PageClosedError, PageStalledError):
             await self._page.send_rtvi(rtvi.BotReady(id=self._client_ready.id, data=ready))
             await self._page.send(Cap(limit_secs=limit_secs, left_secs=limit_secs))
-            await self._page.send(Cost.of(money))
+            await self._page.send(Cost.from_money(money))
             await self._page.send(Stage(stage="listening"))
 
     async def announce_time_left(self, limit_secs: float, left_secs: float) -> None:

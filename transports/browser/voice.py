@@ -267,7 +267,7 @@ class VoiceOutput(BaseOutputTransport):
                 return
 
     async def _begin_sentence(self, item: _Announcement) -> None:
-        span = item.span = self._playback.begin(item.turn, item.text, item.spoken)
+        span = item.span = self._playback.begin_sentence(item.turn, item.text, item.spoken)
         item.has_come(0)
         await self._announcer.sentence(item.turn, span.start, item.text, item.sections, item.lines)
 

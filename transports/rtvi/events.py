@@ -19,7 +19,7 @@ TROUBLES = frozenset({"capacity", "protocol", "stalled", "fault", "shutdown"})
 """Ends of a call that RTVI's clients are told as a fatal error: they know no other kind."""
 
 
-class Retelling:
+class EventTranslator:
     """Turns each message for Viva's page into what an RTVI client is told, in order."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Retelling:
             return f"RTVI version is {version!r}; this is {rtvi.PROTOCOL_VERSION}"
         return ""
 
-    def of(self, message: BaseModel) -> list[BaseModel]:
+    def translate(self, message: BaseModel) -> list[BaseModel]:
         """What to send for one message for the page."""
         match message:
             case rtvi.BotReady():

@@ -39,7 +39,7 @@ from transports.browser.messages import (
     server_message,
 )
 from transports.browser.page import Page
-from transports.rtvi.events import Retelling
+from transports.rtvi.events import EventTranslator
 
 MIN_SAMPLE_RATE = 8_000
 MAX_SAMPLE_RATE = 48_000
@@ -66,7 +66,7 @@ class RtviPage(Page):
         super().__init__(socket, send_timeout_secs=send_timeout_secs)
         self._serializer = ProtobufFrameSerializer()
         self._resampler = create_stream_resampler(clear_after_secs=None)
-        self._retelling = Retelling()
+        self._translator = EventTranslator()
         self._fader = _Fader()
         self._reckoning: _Reckoning | None = _Reckoning()
 
@@ -100,9 +100,11 @@ class RtviPage(Page):
         await self._tell(message)
 
     async def _tell(self, message: BaseModel) -> None:
-        for retold in self._retelling.of(message):
+        for translated in self._translator.translate(message):
             await self._send(
-                server_message(retold) if isinstance(retold, Payload) else rtvi_message(retold)
+                server_message(translated)
+                if isinstance(translated, Payload)
+                else rtvi_message(translated)
             )
 
     async def _send(self, message: str | bytes) -> None:
@@ -167,7 +169,7 @@ class RtviPage(Page):
             await self._refuse(number, str(error))
             return _ready_anyway(number) if message.get("type") == "client-ready" else None
         if isinstance(heard, ClientReady):
-            if trouble := self._retelling.client_version(heard.data.version):
+            if trouble := self._translator.client_version(heard.data.version):
                 await self._refuse(heard.id, trouble)
         elif isinstance(heard, messages.Playback):
             self._reckoning = None  # it knows better

@@ -88,7 +88,7 @@ class OpenAIJudge:
         )
 
     @classmethod
-    def of(cls, settings: Settings) -> "OpenAIJudge":
+    def from_settings(cls, settings: Settings) -> "OpenAIJudge":
         """The one that ``BRAIN_BASE_URL`` and ``BRAIN_MODEL`` name.
 
         Raises:

@@ -127,9 +127,9 @@ def test_a_scenario_that_cannot_be_held_is_refused_by_name(tmp_path: Path) -> No
 
 def test_a_microphone_places_a_sound_to_the_sample() -> None:
     microphone = Microphone()
-    microphone.take(0.02)
-    microphone.say(0.01, np.full(320, 320.0, np.float32))
-    heard = np.frombuffer(microphone.take(0.02) + microphone.take(0.02), np.int16)
+    microphone.read(0.02)
+    microphone.add_sound(0.01, np.full(320, 320.0, np.float32))
+    heard = np.frombuffer(microphone.read(0.02) + microphone.read(0.02), np.int16)
     assert not heard[:160].any()
     assert (heard[160:480] == 320).all()
     assert not heard[480:].any()
@@ -137,7 +137,7 @@ def test_a_microphone_places_a_sound_to_the_sample() -> None:
 
 def test_a_microphone_has_eleven_bits() -> None:
     microphone = Microphone(np.linspace(-40_000, 40_000, 320, dtype=np.float32))
-    heard = np.frombuffer(microphone.take(0.02), np.int16)
+    heard = np.frombuffer(microphone.read(0.02), np.int16)
     assert not (heard % STEP).any()
     assert heard.min() == -32_768
     assert heard.max() == 32_767 // STEP * STEP

@@ -84,7 +84,7 @@ def test_two_processes_under_load_make_what_one_makes_alone(
     for jobs, seed in ((1, "1"), (2, "2")):
         monkeypatch.setenv("PYTHONHASHSEED", seed)
         out = tmp_path / f"jobs-{jobs}"
-        batch = Batch.of([folder], out, Options(), workers=jobs)
+        batch = Batch.find_recordings([folder], out, Options(), workers=jobs)
         with load_on_every_core():
             batch.run(Processes(jobs), nothing)
         found.append(digests_of(batch))
@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_call_done_again(
 ) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "1")
     source = many(folder, tmp_path / "many", 2)
-    batch = Batch.of([source], tmp_path / "out", Options(), workers=2)
+    batch = Batch.find_recordings([source], tmp_path / "out", Options(), workers=2)
     workers = Processes(2)
     killed: list[int] = []
 
@@ -132,7 +132,7 @@ def test_ray_makes_the_same_and_loses_nothing_to_workers_that_are_killed(
     from evals.replay.ray_tasks import RayTasks
 
     source = many(folder, tmp_path / "many", 8)
-    batch = Batch.of([source], tmp_path / "out", Options(), workers=2)
+    batch = Batch.find_recordings([source], tmp_path / "out", Options(), workers=2)
     killed: set[int] = set()
 
     def kill_once(_outcome: Outcome) -> None:
@@ -187,7 +187,7 @@ def test_recordings_go_out_to_ray_and_replays_come_back(
     ray = RayHere(loses="clean-00")
     monkeypatch.setitem(sys.modules, "ray", ray)
     source = many(folder, tmp_path / "many", 1)
-    batch = Batch.of([source], tmp_path / "out", Options(), workers=1)
+    batch = Batch.find_recordings([source], tmp_path / "out", Options(), workers=1)
 
     batch.run(RayTasks("local", 1), nothing)
 

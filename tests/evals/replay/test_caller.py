@@ -46,7 +46,7 @@ def voice(start: float, end: float, *, sample: int = 0) -> list[tuple[float, str
 
 
 def test_an_utterance_after_the_voice_is_placed_by_its_end() -> None:
-    caller = RecordedCaller.of(recording(*voice(0.1, 3.0), *speech(3.5, 5.0)), ())
+    caller = RecordedCaller.from_recording(recording(*voice(0.1, 3.0), *speech(3.5, 5.0)), ())
 
     _, first = caller.utterances
     assert (first.place.cue, first.place.bursts) == ("after", 1)
@@ -56,7 +56,7 @@ def test_an_utterance_after_the_voice_is_placed_by_its_end() -> None:
 
 
 def test_pauses_in_a_turn_belong_to_the_utterance_however_long_they_are() -> None:
-    caller = RecordedCaller.of(
+    caller = RecordedCaller.from_recording(
         recording(*voice(0.1, 3.0), *speech(3.5, 5.0), *speech(6.2, 7.0), *speech(9.9, 11.0)), ()
     )
 
@@ -64,7 +64,7 @@ def test_pauses_in_a_turn_belong_to_the_utterance_however_long_they_are() -> Non
 
 
 def test_speech_over_the_voice_is_placed_by_the_sentence_that_is_played() -> None:
-    caller = RecordedCaller.of(
+    caller = RecordedCaller.from_recording(
         recording(
             *voice(0.1, 3.0),
             *speech(3.5, 5.0),
@@ -83,7 +83,7 @@ def test_speech_over_the_voice_is_placed_by_the_sentence_that_is_played() -> Non
 
 
 def test_who_hangs_up_is_placed_as_who_speaks() -> None:
-    caller = RecordedCaller.of(
+    caller = RecordedCaller.from_recording(
         recording(
             *speech(1.0, 2.0),
             *voice(3.0, 5.0),
@@ -100,12 +100,12 @@ def test_who_hangs_up_is_placed_as_who_speaks() -> None:
 
 def test_who_stays_to_the_end_does_not_leave() -> None:
     ended = (20.0, "/call/End", {"reason": "silence"})
-    assert RecordedCaller.of(recording(*speech(1.0, 2.0), ended), ()).leaves is None
+    assert RecordedCaller.from_recording(recording(*speech(1.0, 2.0), ended), ()).leaves is None
 
 
 def test_a_transcript_that_comes_late_stays_with_what_was_said() -> None:
     late = (6.15, "/stt/TranscriptionFrame", {"text": "Where?", "finalized": True})
-    caller = RecordedCaller.of(
+    caller = RecordedCaller.from_recording(
         recording(*speech(1.0, 2.0), *voice(2.5, 9.0), *speech(6.0, 7.0), late), ("vad", "stt")
     )
 
@@ -123,11 +123,11 @@ def test_the_microphone_moves_utterances_and_fills_gaps_with_the_room() -> None:
         Utterance(2, 3.0, 4.0, Place("with", secs=2.0), pause=1.0),
     ]
     microphone = Microphone(line.tobytes(), utterances)
-    microphone.begin(0, 0.0)
-    microphone.begin(1, 1.0)
-    heard = [microphone.take(2.0)]
-    microphone.begin(2, 4.7)  # two seconds late; it begins 0.3 s before its onset
-    heard += [microphone.take(4.0), microphone.take(7.0)]
+    microphone.begin_utterance(0, 0.0)
+    microphone.begin_utterance(1, 1.0)
+    heard = [microphone.read_until(2.0)]
+    microphone.begin_utterance(2, 4.7)  # two seconds late; it begins 0.3 s before its onset
+    heard += [microphone.read_until(4.0), microphone.read_until(7.0)]
 
     samples = np.frombuffer(b"".join(heard), np.int16)
     assert len(samples) == 7 * 16_000
@@ -204,7 +204,7 @@ def test_early_answers_are_begun_where_they_were() -> None:
         (1.5, "/brain/Asked", {"ask": 1, "question": "Where did she?", "history": []}),
         turn(2.0, "Where did she", speculation=False),
     )
-    speculation = RecordedSpeculation.of(recorded, most_wasted=0.25)
+    speculation = RecordedSpeculation.from_recording(recorded, most_wasted=0.25)
 
     assert [speculation.begin(), speculation.begin(), speculation.begin()] == [False, True, False]
 

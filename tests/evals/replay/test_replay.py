@@ -72,7 +72,7 @@ def test_the_replay_sounds_as_the_call_did(calls: dict[str, Path], tmp_path: Pat
     assert len(now) == pytest.approx(len(then), abs=4_800)
     # What the caller said is where it was, to the hundredth of a second.
     then, now = recorded.caller_audio(), replayed.caller_audio()
-    onset = round(RecordedCaller.of(recorded, ()).utterances[1].onset * 16_000) * 2
+    onset = round(RecordedCaller.from_recording(recorded, ()).utterances[1].onset * 16_000) * 2
     window = slice(onset, onset + 32_000)
     assert then[window] in now[max(0, onset - 640) : onset + 32_640]
 
@@ -98,8 +98,8 @@ def test_another_brain_decides_otherwise_and_the_caller_waits_for_its_voice(
     assert replayed.vendors["brain"] == "other"
     assert {one["stage"] for one in entry["missing"]} == {"tts"}
     # The second question comes as long after the voice as it did, and so at another time.
-    second = RecordedCaller.of(recorded, ()).utterances[2]
-    again = RecordedCaller.of(replayed, ()).utterances[2]
+    second = RecordedCaller.from_recording(recorded, ()).utterances[2]
+    again = RecordedCaller.from_recording(replayed, ()).utterances[2]
     assert again.place.cue == second.place.cue == "after"
     assert again.place.secs == pytest.approx(second.place.secs, abs=0.01)
     assert abs(again.onset - second.onset) > 0.3
@@ -115,8 +115,8 @@ def test_a_barge_in_stays_at_the_same_point_of_the_sentence(
     replay(calls["barge-in"], tmp_path / "other.mcap", Options(vendors={"brain": "other"}))
 
     recorded, replayed = Recording.read(calls["barge-in"]), Recording.read(tmp_path / "other.mcap")
-    over = RecordedCaller.of(recorded, ()).utterances[2]
-    again = RecordedCaller.of(replayed, ()).utterances[2]
+    over = RecordedCaller.from_recording(recorded, ()).utterances[2]
+    again = RecordedCaller.from_recording(replayed, ()).utterances[2]
     assert over.place.cue == again.place.cue == "over"
     assert again.place.sentence == over.place.sentence
     assert again.place.secs == pytest.approx(over.place.secs, abs=0.05)
@@ -166,7 +166,7 @@ def test_what_the_recording_has_no_answer_to_is_told_and_handed_to_a_human(
     # Its words take as long as that voice would need for them, though nobody can say how it sounds.
     told = [one for one in entry["missing"] if one["stage"] == "tts"]
     assert told
-    voice = RecordedVoice.of(replayed)
+    voice = RecordedVoice.from_recording(replayed)
     record = next(one.data for one in replayed.topic("/call/Turn") if one.data["number"] == 1)
     assert record["heard_text"] == decisions[0]["text"]
     assert voice.ended(replayed.duration_secs) > 0

@@ -268,9 +268,11 @@ async def test_a_judge_that_cannot_be_reached_is_an_error() -> None:
 
 def test_a_judge_needs_an_endpoint_and_a_model() -> None:
     with pytest.raises(JudgeError, match="BRAIN_BASE_URL is not set"):
-        OpenAIJudge.of(Settings.load(brain_base_url="", brain_model=""))
+        OpenAIJudge.from_settings(Settings.load(brain_base_url="", brain_model=""))
     with pytest.raises(JudgeError, match="BRAIN_MODEL is not set"):
-        OpenAIJudge.of(Settings.load(brain_base_url="http://127.0.0.1:1", brain_model=""))
+        OpenAIJudge.from_settings(
+            Settings.load(brain_base_url="http://127.0.0.1:1", brain_model="")
+        )
 
 
 async def test_the_judge_s_opinion_is_among_the_scores(

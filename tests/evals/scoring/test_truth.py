@@ -41,7 +41,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_a_whole_truth_is_read(tmp_path: Path) -> None:
-    call = Truth.load(written(tmp_path, WHOLE)).of("nothing.mcap", "clean-01.mcap")
+    call = Truth.load(written(tmp_path, WHOLE)).find_call("nothing.mcap", "clean-01.mcap")
     assert call is not None
     asked, cough = call.utterances
     assert (call.tags, call.voice) == (("clean", "pause"), "heart")
@@ -51,7 +51,7 @@ def test_a_whole_truth_is_read(tmp_path: Path) -> None:
 
 
 def test_a_call_that_is_not_in_it_has_no_truth(tmp_path: Path) -> None:
-    assert Truth.load(written(tmp_path, WHOLE)).of("other.mcap") is None
+    assert Truth.load(written(tmp_path, WHOLE)).find_call("other.mcap") is None
 
 
 @pytest.mark.parametrize(

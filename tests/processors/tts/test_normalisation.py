@@ -49,7 +49,7 @@ def test_a_number_is_shown_in_figures_and_said_in_words(tmp_path: Path) -> None:
 
 
 def test_a_replayed_voice_is_given_the_words_of_the_recording(tmp_path: Path) -> None:
-    takes = Takes.of(held(tmp_path, "Call 555-0199.")[1])
+    takes = Takes.from_recording(held(tmp_path, "Call 555-0199.")[1])
     assert takes.say("Call 555-0199.") == "Call five five five, zero one nine nine."
     assert takes.say("Call 555-0100.") == "Call 555-0100."
 

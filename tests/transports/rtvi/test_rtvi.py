@@ -26,7 +26,7 @@ from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from tests.transports.rtvi.client import READY, RtviClient, calling, message
 from transports.browser import messages
 from transports.browser.page import PageClosedError, PageProtocolError
-from transports.rtvi.events import Retelling
+from transports.rtvi.events import EventTranslator
 from transports.rtvi.page import RtviPage
 
 protobuf: Any = frames_pb2  # its classes are made at run time
@@ -422,15 +422,18 @@ def output(text: str) -> rtvi.BotOutputMessage:
 
 
 def test_an_old_client_is_told_of_the_output_in_its_own_words() -> None:
-    retelling = Retelling()
-    assert retelling.client_version("1.4.0") == ""
-    told = [*retelling.of(output("One.")), *retelling.of(rtvi.BotStoppedSpeakingMessage())]
+    translator = EventTranslator()
+    assert translator.client_version("1.4.0") == ""
+    told = [
+        *translator.translate(output("One.")),
+        *translator.translate(rtvi.BotStoppedSpeakingMessage()),
+    ]
     outputs = [one.data for one in told if isinstance(one, rtvi.BotOutputMessage)]
     assert [(one.text, one.spoken) for one in outputs] == [("One.", True)]
 
 
 def test_what_was_begun_is_always_ended() -> None:
-    retelling = Retelling()
+    translator = EventTranslator()
     said = rtvi.UserTranscriptionMessageData(text="Why?", user_id="", timestamp="", final=True)
     told: list[str] = []
     for one in (
@@ -440,7 +443,7 @@ def test_what_was_begun_is_always_ended() -> None:
         rtvi.BotInterruptedMessage(),
         rtvi.BotStoppedSpeakingMessage(),
     ):
-        told += [str(getattr(each, "type", "")) for each in retelling.of(one)]
+        told += [str(getattr(each, "type", "")) for each in translator.translate(one)]
     assert told == [
         "user-transcription",
         "user-stopped-speaking",
