@@ -1,1 +1,7 @@
-"""What a call is, without any I/O: its frames, turns, playback, use, and the records kept of it."""
+"""The state of a call, without I/O: its frames, turns, playback, usage and records.
+
+:class:`~conversation.turns.Conversation` owns the turns; stages and transports report to it. A
+:class:`~conversation.records.CallListener` receives the records of calls and turns, a
+:class:`~conversation.observer.CallObserver` everything that happens in a call. Nothing is exported
+here: a module that only words reports must not import pipecat.
+"""

@@ -1,3 +1,6 @@
-"""Evaluations: recorded calls replayed, scored, compared, and held to a standard."""
+"""Evaluations: replay, score and compare recorded calls, and check vendors against contracts.
+
+docs/evaluating.md is the way through. A server imports none of this.
+"""
 
 import telemetry as telemetry  # a cluster's workers begin here

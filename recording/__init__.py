@@ -1,3 +1,8 @@
-"""What a recorded call is: one MCAP file, written while it goes on, read back whole."""
+"""Recordings: one MCAP file a call, written while the call goes on and read back whole.
+
+:class:`~recording.recorder.Recorder` observes a call, :class:`~recording.writer.RecordingWriter`
+writes the files of all calls in one thread, and :class:`~recording.recording.Recording` reads one
+and verifies its checksums. docs/recording.md describes the format.
+"""
 
 import telemetry as telemetry  # before anything that has some  # isort: skip

@@ -1,1 +1,4 @@
-"""What people would use instead, with the same scripted vendors."""
+"""Other voice frameworks, with the same scripted vendors, to compare Viva with.
+
+``make install-bench`` installs them.
+"""

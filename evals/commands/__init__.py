@@ -1,1 +1,4 @@
-"""The commands ``viva replay``, ``score``, ``compare``, ``gate`` and ``report``."""
+"""The commands ``viva replay``, ``score``, ``compare``, ``gate`` and ``report``.
+
+They import what they need when they run: ``viva --help`` loads no numpy.
+"""

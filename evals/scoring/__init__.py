@@ -1,1 +1,6 @@
-"""Scoring: what happened in recorded calls, measured against the truth, and compared."""
+"""Scoring: measures recorded calls against ground truth, and compares runs.
+
+:class:`~evals.scoring.calls.Run` reads a folder of recordings, :func:`evals.scoring.score.score`
+computes every metric, :func:`evals.scoring.compare.compare_runs` compares two runs turn by turn,
+and :func:`evals.scoring.gate.check` holds scores to rules.
+"""

@@ -1,1 +1,6 @@
-"""The call log: calls and turns, filtered, totalled and listed."""
+"""The call log: what the ledger says of calls and turns, filtered, totalled and listed.
+
+:mod:`~ledger.log.filter` reads a filter from a query string, :mod:`~ledger.log.entries` lists what
+matches it, :mod:`~ledger.log.totals` adds it up. ``/calls``, ``viva ledger`` and the mailed reports
+show the same entries.
+"""
