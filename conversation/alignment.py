@@ -1,4 +1,4 @@
-"""Which words of a shown text have been heard when so much of its spoken text has.
+"""Aligns a shown text with its spoken text, to tell which shown words have been heard.
 
 "12 March 1999" may be spoken "the twelfth of March nineteen ninety-nine": a voice is given one
 text, a caption shows the other, and a vendor's word times speak of the first.
@@ -27,7 +27,7 @@ class WordAlignment:
         self._same = spoken == shown
         self._starts = [word.start() for word in _WORD.finditer(spoken)]
         self._ends = [word.end() for word in _WORD.finditer(shown)]
-        self._shown_after = [0]  # shown words heard once so many spoken words have begun
+        self._shown_after = [0]  # by number of spoken words that have begun: shown words heard
         if not self._same:
             self._align(spoken.split(), shown.split())
 
@@ -44,11 +44,11 @@ class WordAlignment:
             self._shown_after[-1] = len(shown)
 
     def words_after(self, spoken_words: int) -> int:
-        """How many shown words are heard once so many spoken words have begun."""
+        """Number of shown words heard once this many spoken words have begun."""
         return spoken_words if self._same else self._shown_after[spoken_words]
 
     def end_after(self, spoken_end: int) -> int:
-        """Where in the shown text what is heard ends, once speech has come to a place.
+        """Where the heard part of the shown text ends, given the position of the speech.
 
         Args:
             spoken_end: The end, in characters of the spoken text, of the last word that has begun.

@@ -1,6 +1,6 @@
 """The frames that are Viva's own; every other frame is pipecat's.
 
-They are immutable in spirit: a frame is made once, pushed, and never changed. pipecat stamps
+Treat them as immutable: a frame is created once, pushed, and never changed. pipecat stamps
 ``id``, ``name`` and ``pts`` on every frame, which is why the dataclasses cannot be ``frozen``.
 
 They are the vocabulary of the stages: processors, recordings and transports import this module, and
@@ -28,7 +28,7 @@ class Check:
     Parameters:
         name: What was checked, e.g. ``"sections"``, ``"support"``, ``"sensitive"``, ``"decision"``.
         passed: Whether the decision passed it.
-        detail: Why not, in words for a log and the page; empty when passed.
+        detail: Why not, for the log and the page; empty if it passed.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """All of them."""
+        """The sum of all tokens."""
         return (
             self.input_tokens
             + self.output_tokens
@@ -65,7 +65,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One finished turn of the conversation, as a brain may look back on it.
+    """One finished turn of the conversation, as the brain sees it in its history.
 
     Parameters:
         question: What the caller said, as transcribed.
@@ -84,9 +84,9 @@ class Exchange:
 
 @dataclass
 class SpeechPauseFrame(SystemFrame):
-    """The caller has fallen silent, though not yet for long enough to be called stopped.
+    """The caller has paused, not yet for long enough to count as stopped.
 
-    A recogniser may start its final transcription now and throw it away if the caller goes on.
+    A recogniser may start its final transcription now, and discard it if the caller goes on.
 
     Parameters:
         pause_secs: Silence so far, in seconds.
@@ -97,10 +97,10 @@ class SpeechPauseFrame(SystemFrame):
 
 @dataclass
 class EndOfTurnFrame(SystemFrame):
-    """What the turn model thinks of the speech that has just stopped.
+    """The turn model's verdict on the speech that has just stopped.
 
     Parameters:
-        probability: That the caller has finished their turn, 0 to 1.
+        probability: Probability that the caller has finished their turn, 0 to 1.
         delay_secs: From the stop of speech to this verdict.
     """
 
@@ -119,8 +119,8 @@ class TurnFrame(DataFrame):
         turn: Number of the caller's turn in the call, from 1.
         question: Everything the caller said in it.
         history: The finished turns before it, oldest first.
-        speculation: It is not certain that the turn is over: the decision may be begun, but
-            nothing of it may leave until the same turn comes without this.
+        speculation: The end of the turn is not certain yet. The brain may start on the decision,
+            but nothing of it may be pushed before the same turn comes without this flag.
     """
 
     turn: int = 0
@@ -134,7 +134,7 @@ class DecisionFrame(SystemFrame):
     """The complete decision of a turn, once the brain has produced all of it.
 
     A system frame, so that it reaches the page and the ledger at once: a data frame would wait
-    behind the voice that speaks it, and an interruption would lose it.
+    behind the voice, and an interruption would drop it.
 
     Parameters:
         turn: Number of the caller's turn it answers, from 1.
@@ -147,9 +147,9 @@ class DecisionFrame(SystemFrame):
             ``"unclear"``, ``"fault"`` …); empty for an answer.
         checks: The checks made, in order.
         usage: What the inference used.
-        brain: Name of the brain that decided.
-        ttft_secs: From the start of the turn to the brain's first token; ``None`` if none came.
-        ttfs_secs: From the start of the turn to the first sentence that may be spoken.
+        brain: Name of the vendor that decided.
+        ttft_secs: Time to first token, from the start of the turn; ``None`` if none came.
+        ttfs_secs: Time to the first sentence that may be spoken, likewise.
     """
 
     turn: int = 0
@@ -197,7 +197,7 @@ class SentenceFrame(AggregatedTextFrame):
 
 
 def shown_text(frame: AggregatedTextFrame) -> str:
-    """What a caption shows of a text that is spoken: a sentence's, or a prompt's."""
+    """The caption of a spoken text: of a sentence or of a prompt."""
     if isinstance(frame, SentenceFrame):
         return frame.shown.strip()
     return str(frame.metadata.get("shown", frame.text)).strip()
@@ -220,13 +220,13 @@ class EscalationFrame(SystemFrame):
 
 @dataclass
 class FailoverFrame(SystemFrame):
-    """A vendor could not do its stage any more, and the next has taken over.
+    """A vendor failed for good, and the next one has taken over its stage.
 
     Parameters:
         stage: ``"stt"``, ``"brain"`` or ``"tts"``.
         failed: Name of the vendor that failed.
         vendor: Name of the one that took over.
-        ends_turns: Whether that one, a recogniser, says itself when a turn is over.
+        ends_turns: Whether the new vendor, a recogniser, detects ends of turns itself.
     """
 
     stage: str = ""
@@ -237,12 +237,12 @@ class FailoverFrame(SystemFrame):
 
 @dataclass
 class PlaybackFrame(SystemFrame):
-    """How much of Viva's voice the caller's page has played out.
+    """How much of Viva's voice the caller's page has played.
 
     Parameters:
         epoch: How many interruptions the page had seen when it played it.
         samples: Samples played since that interruption, at the output's sample rate.
-        final: The page has dropped the rest of this epoch: no more of it will ever be heard.
+        final: The page has dropped the rest of this epoch: no more of it will be heard.
     """
 
     epoch: int = 0
@@ -252,14 +252,14 @@ class PlaybackFrame(SystemFrame):
 
 @dataclass
 class CallerTextFrame(SystemFrame):
-    """What the caller has said in this turn so far, for the page's caption.
+    """The transcript of the turn so far, for the page's caption.
 
     pipecat's transcription frames are data frames: they would wait behind the voice, and an
     interruption would drop them.
 
     Parameters:
         text: The whole turn so far.
-        final: No more of this text will change.
+        final: The text will not change any more.
     """
 
     text: str = ""
@@ -273,7 +273,7 @@ class DuckFrame(SystemFrame):
 
 @dataclass
 class UnduckFrame(SystemFrame):
-    """Bring the voice back up: it was a cough, or only "mm-hm"."""
+    """Restore the voice's volume: it was a cough or a backchannel."""
 
 
 @dataclass
@@ -284,7 +284,7 @@ class EndCallFrame(ControlFrame):
 
     Parameters:
         reason: Why the call ends (``"cap"``, ``"silence"`` …).
-        last_words: What is said first, whoever is speaking; empty for nothing.
+        last_words: What is said first, even over somebody who speaks; empty for nothing.
     """
 
     reason: str = ""

@@ -1,4 +1,4 @@
-"""What a call uses: gathered by turn as its vendors report it, and priced."""
+"""Meters what a call uses: collects vendors' usage by turn, and prices it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from conversation.frames import Usage
 from conversation.records import Failover, StageCost, Tariff, Used
 
 MAX_ERRORS = 10
-"""Troubles that are kept of one turn."""
+"""Maximum number of errors kept for one turn."""
 
 METERED = ("stt", "brain", "tts")
 """The stages that vendors charge for."""
@@ -18,7 +18,7 @@ METERED = ("stt", "brain", "tts")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who reports use.
+    """A vendor and model that report usage.
 
     Parameters:
         stage: ``stt``, ``brain`` or ``tts``.
@@ -36,12 +36,12 @@ class Metered:
     """What one turn has used.
 
     Parameters:
-        by_source: What each vendor was asked for.
-        wasted_tokens: Those that went into answers begun too early.
-        errors: Troubles of the stages, in words.
-        failovers: Vendors that took over.
-        vendors: Each stage's vendor when it was first taken.
-        models: Each stage's model then, where it is known.
+        by_source: Usage of each vendor and model.
+        wasted_tokens: Tokens spent on answers that were begun too early.
+        errors: Errors of the stages, for people.
+        failovers: Failovers during the turn.
+        vendors: Each stage's vendor when the turn was first collected.
+        models: Each stage's model at that time, if known.
     """
 
     by_source: dict[Source, Used] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Metered:
         return sum(self.by_source.values(), Used())
 
     def add(self, other: "Metered") -> None:
-        """Take over what another has used."""
+        """Add what another has used."""
         for source, used in other.by_source.items():
             self.by_source[source] = self.by_source.get(source, Used()) + used
         self.wasted_tokens += other.wasted_tokens
@@ -65,7 +65,7 @@ class Metered:
         self.failovers += other.failovers
 
     def cost(self, tariff: Tariff | None) -> StageCost:
-        """What it costs, by stage."""
+        """The cost by stage; zero without a tariff."""
         cost = StageCost()
         if tariff is not None:
             for source, used in self.by_source.items():
@@ -77,12 +77,12 @@ class Metered:
 class Meter:
     """The meter of one call.
 
-    Use is noted by the number of the turn it belongs to, or of the turn that is to come. When a
-    turn is taken, it takes with it whatever was noted before it and belongs to no turn that was
-    taken, so that nothing is left out and nothing counted twice.
+    Usage is recorded under the number of its turn, or of the turn that is to come. Collecting a
+    turn also collects what was recorded before it and belongs to no collected turn, so that nothing
+    is left out or counted twice.
 
     Parameters:
-        tariff: What vendors charge; ``None`` if nobody asks.
+        tariff: Prices of vendors; ``None`` to leave costs out.
         vendors: Each stage's vendor at the start of the call.
         models: Each vendor's model, by its name.
     """
@@ -113,18 +113,18 @@ class Meter:
 
     @property
     def cost(self) -> StageCost:
-        """What the call has cost so far, what no turn has taken yet included."""
+        """What the call has cost so far, including what no turn has collected yet."""
         every = [*self._taken.values(), *self._open.values()]
         return sum((metered.cost(self._tariff) for metered in every), StageCost())
 
     def register_processor(self, processor: str, stage: str, vendor: str) -> None:
-        """Remember whose a processor is, whose name is in the metrics it pushes."""
+        """Register the stage and vendor of a processor, whose name is in the metrics it pushes."""
         self._processors[processor] = self._source(stage, vendor)
 
-    # What is noted.
+    # Recording usage.
 
     def metrics(self, turn: int, frame: MetricsFrame) -> None:
-        """Note what a service of pipecat's reports."""
+        """Record the usage that a pipecat service reports."""
         for data in frame.data:
             source = self._processors.get(data.processor)
             if source is None:
@@ -135,7 +135,7 @@ class Meter:
                 self._note(turn, source, Used(characters=data.value))
 
     def tokens(self, turn: int, brain: str, usage: Usage, *, wasted: bool = False) -> None:
-        """Note what an inference used."""
+        """Record what an inference used."""
         if not usage.tokens:
             return
         used = Used(
@@ -149,13 +149,13 @@ class Meter:
             self._at(turn).wasted_tokens += usage.tokens
 
     def trouble(self, turn: int, error: str) -> None:
-        """Note what went wrong."""
+        """Record an error."""
         errors = self._at(turn).errors
         if len(errors) < MAX_ERRORS:
             errors.append(error)
 
     def failover(self, turn: int, failover: Failover) -> None:
-        """Note that another vendor has taken over a stage."""
+        """Record a failover."""
         self._at(turn).failovers.append(failover)
         self.vendors[failover.stage] = failover.vendor
 
@@ -169,21 +169,21 @@ class Meter:
     def _source(self, stage: str, vendor: str) -> Source:
         return Source(stage, vendor, self._models.get(vendor, ""))
 
-    # What is taken.
+    # Collecting it.
 
     def collect(self, turn: int) -> Metered:
-        """Everything that a turn has used so far; it may be taken again when there is more."""
+        """Collect all that a turn has used so far; may be called again when there is more."""
         for number in sorted(self._open):
             if number <= turn and (number == turn or number not in self._taken):
                 self._turn(turn).add(self._open.pop(number))
         return self._turn(turn)
 
     def changed_since_collected(self) -> list[int]:
-        """Numbers of turns that were taken, and of which more is known since."""
+        """Numbers of turns with usage that came after they were collected."""
         return sorted(number for number in self._open if number in self._taken)
 
     def collect_rest(self, turn: int) -> Metered:
-        """Give a turn, the call's last, whatever belongs to no other."""
+        """Collect all remaining usage into a turn, the last of the call."""
         for number in sorted(self._open):
             if number not in self._taken or number == turn:
                 self._turn(turn).add(self._open.pop(number))
@@ -195,5 +195,5 @@ class Meter:
         return self._taken[number]
 
     def cost_of(self, metered: Metered) -> StageCost:
-        """What a turn cost."""
+        """The cost of a turn by stage."""
         return metered.cost(self._tariff)

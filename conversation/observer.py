@@ -1,7 +1,7 @@
-"""Who is told of everything that happens in a call, from its stages to its page.
+"""Observes everything that happens in a call, from its stages to its page.
 
-A call has one, :attr:`conversation.turns.Conversation.observer`, and whoever does something in it
-reports there: chain, brain and page. A recording is one.
+A call has one, :attr:`conversation.turns.Conversation.observer`, and the chain, the brain and the
+page report to it. A recorder is one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ from conversation.records import CallListener, CallRecord, TurnRecord
 
 
 class CallObserver(CallListener, Protocol):
-    """Told of a call, in the moment at which it happens. It must not block, nor raise."""
+    """Receives the events of a call as they happen; must not block or raise."""
 
     @property
     def live(self) -> bool:
-        """Whether it wants to be told."""
+        """Whether it wants to receive events."""
         ...
 
     def gave(self, stage: str, frame: Frame, *, upstream: bool = False) -> None:
@@ -45,12 +45,12 @@ class CallObserver(CallListener, Protocol):
         ...
 
     def answered(self, ask: int, brain: str, event: Mapping[str, Any]) -> None:
-        """A brain has answered with a piece of its decision, or has ended.
+        """A brain has streamed a part of its decision, or has ended.
 
         Args:
             ask: The question's number.
             brain: Name of the brain.
-            event: What came, as plain values.
+            event: The event as plain values.
         """
         ...
 
@@ -63,16 +63,16 @@ class CallObserver(CallListener, Protocol):
         ...
 
     def page_said(self, kind: str, data: Mapping[str, Any]) -> None:
-        """The page said something: ``playback``, ``audible`` or ``hangup``, with its fields."""
+        """The page sent a message: ``playback``, ``audible`` or ``hangup``, with its fields."""
         ...
 
     def page_told(self, kind: str, data: Mapping[str, Any]) -> None:
-        """The page is told something: by its ``type``, with its fields."""
+        """A message is sent to the page, with its ``type`` and its fields."""
         ...
 
 
 class Unobserved:
-    """Nobody is told."""
+    """An observer that does nothing; the base class of observers that want some events."""
 
     live = False
 

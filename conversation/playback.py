@@ -1,7 +1,7 @@
-"""What was sent of the voice, what of it was played, and which words that was.
+"""Tracks which part of the voice was sent and played, and which words that was.
 
-Pure bookkeeping, no I/O: the transport says what it sends, the page says what it has played.
-Samples are counted from the start of an *epoch*, the stretch between two interruptions.
+No I/O: the transport reports what it sends, the page what it has played. Samples are counted from
+the start of an *epoch*, the stretch between two interruptions.
 """
 
 from bisect import bisect_right
@@ -19,9 +19,9 @@ class Span:
         text: The sentence, as it is shown.
         start: First sample, from the start of the epoch.
         samples: Samples sent so far.
-        voice: Samples that have come of its voice, sent or not.
-        words: Where the vendor's times put its words: first sample in the span, end in ``spoken``.
-        spoken: The sentence as the voice was given it; empty where that is ``text``.
+        voice: Samples of its audio that the voice has produced, sent or not.
+        words: Its words by the vendor's times: first sample in the span, end in ``spoken``.
+        spoken: The sentence as the voice speaks it; empty if that is ``text``.
     """
 
     turn: int
@@ -37,11 +37,11 @@ class Span:
 
     @property
     def end(self) -> int:
-        """First sample after all of it that is known of."""
+        """First sample after the audio known so far."""
         return self.start + max(self.samples, self.voice)
 
     def heard(self, played: int) -> str:
-        """The words of it that had begun when ``played`` samples of the epoch were played."""
+        """The words that had begun when ``played`` samples of the epoch were played."""
         if played >= self.end:
             return self.text
         if self.words:
@@ -69,8 +69,8 @@ class Epoch:
 class Playback:
     """The voice of one call, as sent and as played.
 
-    A page that reports nothing is taken to play in real time what it was sent; a page's report
-    always wins, and can never claim more than was sent.
+    A page that reports nothing is assumed to play in real time what it was sent. A page's report
+    takes precedence, but never counts more than was sent.
     """
 
     def __init__(self, *, sample_rate: int) -> None:
@@ -89,19 +89,19 @@ class Playback:
         return self._epochs[-1].sent
 
     def begin_sentence(self, turn: int, text: str, spoken: str = "") -> Span:
-        """Note that the audio sent from now on speaks this sentence.
+        """Start a sentence: the audio sent from now on speaks it.
 
         Args:
             turn: The caller's turn it answers; 0 for none.
             text: The sentence, as it is shown.
-            spoken: As the voice was given it; empty for the same.
+            spoken: The sentence as the voice speaks it; empty for the same.
         """
         span = Span(turn, text, self.sent, spoken=spoken)
         self._epochs[-1].spans.append(span)
         return span
 
     def word(self, word: str) -> None:
-        """Note that the audio sent from now on speaks this word of the sentence."""
+        """Start a word: the audio sent from now on speaks it."""
         spans = self._epochs[-1].spans
         if not spans:
             return
@@ -111,10 +111,10 @@ class Playback:
             span.words.append((span.samples, at + len(word)))
 
     def send(self, samples: int, now: float) -> None:
-        """Note that samples have been sent."""
+        """Record that samples have been sent."""
         epoch = self._epochs[-1]
         if self.played(now) >= epoch.sent:
-            # The page had run dry: it plays these from now on.
+            # The page's buffer was empty: it plays these from now on.
             epoch.played = epoch.sent
             self._reported_at = now
         epoch.sent += samples
@@ -122,10 +122,10 @@ class Playback:
             epoch.spans[-1].samples += samples
 
     def report(self, epoch: int, samples: int, now: float, *, final: bool = False) -> bool:
-        """Take the page's word for what it has played.
+        """Record what the page reports to have played.
 
         Returns:
-            Whether the report was of use; one of an epoch that is closed or to come is not.
+            Whether the report counts; one of a closed or a future epoch does not.
         """
         if epoch > self.epoch or self._epochs[epoch].closed:
             return False
@@ -146,11 +146,11 @@ class Playback:
         return min(epoch.sent, epoch.played + max(0, since))
 
     def remaining_secs(self, now: float) -> float:
-        """How long the page still has to play."""
+        """Seconds of audio that the page still has to play."""
         return (self.sent - self.played(now)) / self._rate
 
     def interrupt(self, now: float) -> int:
-        """Begin a new epoch; what was not played of the old one will not be heard.
+        """Start a new epoch; the unplayed part of the old one will not be heard.
 
         Returns:
             The new epoch's number.
@@ -161,7 +161,7 @@ class Playback:
         return self.epoch
 
     def heard(self, turn: int, now: float) -> str:
-        """What the caller has heard of the answer to a turn, cut at a word."""
+        """The part of the answer to a turn that the caller has heard, cut at a word."""
         words = []
         for number, epoch in enumerate(self._epochs):
             played = self.played(now) if number == self.epoch else epoch.played
@@ -169,7 +169,7 @@ class Playback:
         return " ".join(part for part in words if part)
 
     def first_span(self, turn: int) -> Span | None:
-        """The first sentence of the answer to a turn in the present epoch, if one was begun."""
+        """The first sentence of the answer to a turn in the present epoch, if there is one."""
         spans = self._epochs[-1].spans
         return next((span for span in spans if span.turn == turn), None)
 

@@ -1,6 +1,6 @@
-"""What is written down of a call: one record a turn, one a call, for whoever keeps them.
+"""The records of a call: one per turn and one per call, for its listeners.
 
-The ledger, the page beside the call, the report and the metrics are all made of these.
+Ledger, page, mailed report and metrics are all made from these.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from typing import Any, Literal, Protocol
 from conversation.frames import Check, Confidence
 
 MICROS = 1_000_000
-"""Micro-dollars in a dollar; all money is in whole micro-dollars."""
+"""Micro-dollars per dollar; all money is in whole micro-dollars."""
 
 
 def in_micros(usd: Decimal | None) -> int | None:
-    """Whole micro-dollars of an amount, never more than it; ``None`` for none."""
+    """Convert dollars to whole micro-dollars, rounded down; ``None`` stays ``None``."""
     if usd is None:
         return None
     return int((usd * MICROS).to_integral_value(rounding=ROUND_FLOOR))
@@ -24,7 +24,7 @@ def in_micros(usd: Decimal | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What one vendor was asked for, in the units that vendors charge by.
+    """What one vendor was used for, in billing units.
 
     Parameters:
         input_tokens: Prompt tokens neither read from nor written to a cache.
@@ -47,10 +47,10 @@ class Used:
 
 
 class Tariff(Protocol):
-    """What vendors charge."""
+    """Prices of vendors."""
 
     def cost(self, vendor: str, model: str, used: Used) -> int:
-        """Micro-dollars for what was used, rounded half up once; 0 where there is no price."""
+        """The cost in micro-dollars, rounded half up once; 0 without a price."""
         ...
 
 
@@ -64,7 +64,7 @@ class StageCost:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum of all stages."""
         return self.stt + self.brain + self.tts
 
     def __add__(self, other: "StageCost") -> "StageCost":
@@ -78,7 +78,7 @@ class CallerIdentity:
     Parameters:
         email: Their address; empty for whoever may call without one.
         admin: Whether they may see other people's calls.
-        key: What their calls are counted by: the address, or where they call from.
+        key: What their calls are counted by: the address, or the network they call from.
     """
 
     email: str = ""
@@ -111,7 +111,7 @@ class TurnRecord:
     Parameters:
         call: The call's id.
         number: From 1.
-        at: When the caller's speech ended, Unix seconds.
+        at: End of the caller's speech, Unix seconds.
         question: All that the caller said.
         decision: ``None`` when the caller went on before it was complete.
         reason: Why it was handed to a human; empty for an answer.
@@ -120,7 +120,7 @@ class TurnRecord:
         lines: The document's lines that support the answer.
         checks: Checks made in code.
         answer: Every word sent to be spoken.
-        heard_text: The part of it that was played out.
+        heard_text: The part of it that was played.
         interrupted: The caller cut it short.
         withdrawn: The caller went on before a word of it was heard; the next turn contains it.
         transcription_delay: Speech end → final transcript, seconds, as all delays.
@@ -129,13 +129,13 @@ class TurnRecord:
         llm_ttfs: End of turn → first checked sentence.
         tts_ttfb: First sentence → first audio of it.
         e2e_latency: Speech end → first audible sample, as the page measured it.
-        used: What its vendors were asked for, answers begun too early included.
-        wasted_tokens: Those of the brain's tokens that went into answers begun too early.
+        used: What its vendors were used for, including answers that were begun too early.
+        wasted_tokens: The brain's tokens spent on answers that were begun too early.
         cost: By stage.
         vendors: Name of each stage's vendor: ``stt``, ``brain``, ``tts``.
-        models: Model of each stage, where it is known.
-        errors: Troubles of the stages, in words.
-        failovers: Vendors that took over.
+        models: Model of each stage, if known.
+        errors: Errors of the stages, for people.
+        failovers: Failovers during the turn.
     """
 
     call: str
@@ -167,7 +167,7 @@ class TurnRecord:
     failovers: tuple[Failover, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values, ready for JSON."""
+        """Convert to plain values, ready for JSON."""
         return asdict(self)
 
 
@@ -184,7 +184,7 @@ class CallRecord:
         why: Why it ended, a key of :data:`pipeline.call.REASONS`; empty while it goes on.
         document: The document's title.
         document_hash: SHA-256 of what was answered from, in hex.
-        vendors: Name of each stage's vendor at its begin.
+        vendors: Name of each stage's vendor at the start.
         turns: How many turns it had.
         cost: The sum of its turns' costs.
     """
@@ -203,14 +203,14 @@ class CallRecord:
 
 
 class CallListener(Protocol):
-    """Somebody who keeps records. None of these may wait, nor raise."""
+    """Receives call and turn records; must not block or raise."""
 
     def begun(self, call: CallRecord) -> None:
         """A call has begun."""
         ...
 
     def turn(self, record: TurnRecord) -> None:
-        """A turn is over, or more is known of one that is."""
+        """A turn is over, or more is known of one that was."""
         ...
 
     def ended(self, call: CallRecord) -> None:
@@ -222,7 +222,6 @@ def day_of(seconds: float) -> str:
     """The UTC day of a Unix time, ``YYYY-MM-DD``.
 
     Raises:
-        ValueError: It is in no year that has four digits; ``OverflowError`` and ``OSError`` far
-            beyond.
+        ValueError: The year has not four digits; far beyond that, ``OverflowError`` or ``OSError``.
     """
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -1,12 +1,10 @@
 """The turns of one call: what was asked, decided and heard, and when each stage was done.
 
-:class:`Conversation` owns them. Whoever takes turns, speaks or carries the voice reports to it what
-has happened, and is told what follows; nobody else writes a :class:`Turn`. It keeps a record of
-every turn that is over, and knows which turns are stale: interrupted, so that nothing that still
-comes of them may be heard.
+:class:`Conversation` owns them, and only it writes a :class:`Turn`: turn taking, the stages and the
+transport report events to it and learn what follows from them. It creates the record of every turn
+that is over, and knows which turns are stale: interrupted, so that no more of them may be heard.
 
-Pure bookkeeping on the call's clock (``time.monotonic``), shared by the processors of one call and
-nobody else.
+No I/O; times are on the call's clock (``time.monotonic``). The processors of one call share it.
 """
 
 import time
@@ -25,7 +23,7 @@ OUTPUT_SAMPLE_RATE = 24_000
 INPUT_SAMPLE_RATE = 16_000
 
 MAX_AUDIBLE_AHEAD_SECS = 0.5
-"""How far ahead a page may say that its loudspeaker will be heard."""
+"""How far in the future a page may report its first audible sample."""
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ class Turn:
         interrupted: The caller cut the answer short.
         withdrawn: The caller went on before a word of the answer was heard; the next turn
             contains this one.
-        closed: Nothing more will be heard of it.
+        closed: No more of it will be heard.
     """
 
     number: int
@@ -69,20 +67,20 @@ class Turn:
     closed: bool = False
 
     def delay(self, start: str, end: str) -> float | None:
-        """Seconds between two of its times, ``None`` where one has not come."""
+        """Seconds between two of its times; ``None`` if one has not come."""
         begun, done = getattr(self, start), getattr(self, end)
         return None if begun is None or done is None else max(0.0, done - begun)
 
 
 @dataclass
 class Money:
-    """What a call may cost and has cost, in micro-dollars, as its page is told.
+    """What a call may cost and has cost, in micro-dollars, as shown on the page.
 
     Parameters:
         call: What the call has cost.
-        call_cap: Most that it may cost; ``None`` without a cap.
-        day: What all calls of the day have cost; ``None`` if nobody knows.
-        day_cap: Most that they may cost; ``None`` without a cap.
+        call_cap: Its spending limit; ``None`` without one.
+        day: What all calls of the day have cost; ``None`` if unknown.
+        day_cap: Their spending limit; ``None`` without one.
     """
 
     call: StageCost = field(default_factory=StageCost)
@@ -99,17 +97,17 @@ class Conversation:
         call: The call's id.
         clock: Seconds on the call's clock.
         wall: Unix seconds.
-        playback: What was sent and played of the voice.
+        playback: Which part of the voice was sent and played.
         turns: The turns so far, oldest first.
         meter: What the call uses.
         money: What it may cost, and has cost.
-        kept: Called with the record of each turn that is over, before the page is told of it.
-        affordable: Whether another answer may be begun.
+        kept: Called with the record of each turn that is over, before the page shows it.
+        affordable: Whether there is money for another answer.
     """
 
     call: str = ""
 
-    # Looked up when a call begins: under replay, the clock is another.
+    # Looked up when a call starts: a replay patches the clock.
     clock: Callable[[], float] = field(default_factory=lambda: time.monotonic)
     playback: Playback = field(default_factory=lambda: Playback(sample_rate=OUTPUT_SAMPLE_RATE))
     turns: list[Turn] = field(default_factory=list)
@@ -121,11 +119,11 @@ class Conversation:
     observer: CallObserver = field(default_factory=Unobserved)
     """Who is told of everything that happens in the call; set before its chain is built."""
     playback_is_reported: bool = False
-    """Whether the transport says itself what it sends and has played."""
+    """Whether the transport itself reports what it has sent and played."""
     stale: int = field(default=0, init=False)
     """Number of the latest turn that was interrupted; 0 if none was."""
     _awaited: dict[int, list[Turn]] = field(default_factory=dict, init=False)
-    """Turns cut short, by the epoch of whose playback the transport has yet to report."""
+    """Turns cut short, by the epoch whose final playback report is yet to come."""
 
     @property
     def turn(self) -> Turn | None:
@@ -138,17 +136,17 @@ class Conversation:
         return len(self.turns)
 
     def is_stale(self, number: int) -> bool:
-        """Whether a turn was interrupted: nothing that still comes of it may be heard.
+        """Whether a turn was interrupted, so that no more of it may be heard.
 
         Args:
-            number: The turn's number; 0 stands for what answers no turn, which is never stale.
+            number: The turn's number; 0, for prompts outside turns, is never stale.
         """
         return 0 < number <= self.stale
 
-    # What whoever takes turns reports.
+    # Reports of turn taking.
 
     def begin_turn(self, question: str, speech_end: float, transcribed: float | None) -> Turn:
-        """Take the caller's turn to be over."""
+        """Start a turn: the caller has finished speaking."""
         turn = Turn(
             len(self.turns) + 1, question, speech_end, transcribed=transcribed, ended=self.clock()
         )
@@ -156,16 +154,16 @@ class Conversation:
         return turn
 
     def withdraw(self) -> None:
-        """The caller went on before a word of the answer was heard: the next turn contains it."""
+        """Withdraw the latest turn: the caller went on before hearing any of the answer."""
         if self.turn is not None:
             self.turn.withdrawn = True
 
     def interrupted(self, frame: InterruptionFrame) -> None:
-        """The answer to the latest turn is cut short, and the turn is stale from now on.
+        """Mark the latest turn as interrupted and stale.
 
-        Whoever sees the frame first reports it. It says from there on which turn it was
-        (``metadata["turn"]``, ``None`` before the first): by the time it arrives elsewhere the next
-        turn may have begun, and a second report of it changes nothing.
+        The first stage that sees the frame reports it. From then on the frame names its turn
+        (``metadata["turn"]``, ``None`` before the first turn), because the next turn may have
+        started when it arrives elsewhere. Further reports of the same frame change nothing.
         """
         if "turn" in frame.metadata:
             return
@@ -176,10 +174,10 @@ class Conversation:
             self.stale = turn.number
 
     def close(self, turn: Turn | None) -> TurnRecord | None:
-        """Nothing more will be heard of a turn: keep it.
+        """Close a turn of which no more will be heard, and keep its record.
 
         Returns:
-            Its record if there is something to announce: the turn was open and not withdrawn.
+            The record to announce; ``None`` if the turn was closed already or withdrawn.
         """
         if turn is None or turn.closed:
             return None
@@ -187,10 +185,10 @@ class Conversation:
         record = self.keep(turn)
         return None if turn.withdrawn else record
 
-    # What the stages report.
+    # Reports of the stages.
 
     def decided(self, decision: DecisionFrame) -> None:
-        """A decision is complete."""
+        """Record a complete decision."""
         self.meter.tokens(decision.turn, decision.brain, decision.usage)
         turn = self._numbered(decision.turn)
         if turn is None:
@@ -202,18 +200,18 @@ class Conversation:
             turn.first_sentence = turn.ended + decision.ttfs_secs
 
     def metrics(self, frame: MetricsFrame) -> None:
-        """A service has said what it used."""
+        """Record what a service reports to have used."""
         self.meter.metrics(self.number, frame)
 
     def failed_over(self, frame: FailoverFrame) -> None:
-        """Another vendor has taken over a stage."""
+        """Record that another vendor has taken over a stage."""
         taken_over = Failover(stage=frame.stage, failed=frame.failed, vendor=frame.vendor)
         self.meter.failover(self.number, taken_over)
 
-    # What whoever carries the voice reports.
+    # Reports of the transport.
 
     def audio_came(self, number: int) -> None:
-        """Audio of a sentence is ready to be sent.
+        """Record that audio of a sentence is ready to be sent.
 
         Args:
             number: The turn that the sentence answers, 0 for none.
@@ -223,10 +221,10 @@ class Conversation:
             turn.first_audio = turn.first_audio or self.clock()
 
     def played(self, report: PlaybackFrame) -> bool:
-        """The transport says what it has played.
+        """Record what the transport has played.
 
         Returns:
-            Whether this is the first that was heard of the answer to the latest turn.
+            Whether this was the first audio heard of the answer to the latest turn.
         """
         now = self.clock()
         if not self.playback.report(report.epoch, report.samples, now, final=report.final):
@@ -242,7 +240,7 @@ class Conversation:
         return True
 
     def audible(self, *, epoch: int, sample: int, at: float) -> TurnRecord | None:
-        """The transport has measured when the answer to the latest turn could first be heard.
+        """Record when the answer to the latest turn was first audible, as the page measured it.
 
         Args:
             epoch: The epoch of the playback.
@@ -250,7 +248,7 @@ class Conversation:
             at: When it came out of the loudspeaker, on the call's clock.
 
         Returns:
-            The turn's new record, if it was closed before this was known.
+            The turn's updated record, if the turn was closed before.
         """
         turn = self.turn
         if turn is None or turn.first_audible is not None or epoch != self.playback.epoch:
@@ -263,21 +261,21 @@ class Conversation:
         return self.keep(turn) if turn.closed else None
 
     def voice_stopped(self) -> TurnRecord | None:
-        """All of the voice was played; returns as :meth:`close`."""
+        """Close the latest turn, whose voice was played to its end; returns as :meth:`close`."""
         return self.close(self.turn)
 
     def is_silent(self) -> bool:
-        """Whether no audio has come of the answer to the latest turn."""
+        """Whether the answer to the latest turn has no audio yet."""
         return self.turn is not None and self.turn.first_audio is None
 
     def cut_short(self, epoch: int) -> bool:
-        """What was left of the voice is dropped: stale turns close, or wait to be settled.
+        """Close stale turns, as the transport drops the rest of the voice, or leave them to settle.
 
         Args:
             epoch: The epoch that has ended.
 
         Returns:
-            Whether the transport has yet to say how much of it was heard (:meth:`settle`).
+            Whether the transport has yet to report how much was heard (:meth:`settle`).
         """
         waiting = {turn.number for turns in self._awaited.values() for turn in turns}
         for turn in self.turns[: self.stale]:
@@ -288,7 +286,7 @@ class Conversation:
         return epoch in self._awaited
 
     def settle(self, epoch: int) -> list[TurnRecord]:
-        """No more will be known of what was heard in an epoch: close the turns cut short in it.
+        """Close the turns cut short in an epoch, of whose playback no more will be reported.
 
         Returns:
             The records to announce.
@@ -296,10 +294,10 @@ class Conversation:
         records = [self.close(turn) for turn in self._awaited.pop(epoch, [])]
         return [record for record in records if record is not None]
 
-    # The same, where the transport does not say what it plays.
+    # For transports that do not report playback.
 
     def sent(self, samples: int) -> None:
-        """Audio goes to the transport: it is played in real time after what went before it.
+        """Record audio sent to the transport, assumed to be played in real time after the rest.
 
         Args:
             samples: How many, at ``OUTPUT_SAMPLE_RATE``.
@@ -315,7 +313,7 @@ class Conversation:
             turn.first_played = now + max(0, ahead) / OUTPUT_SAMPLE_RATE
 
     def drop_unplayed(self) -> None:
-        """The transport drops what was not played by now: stale turns close."""
+        """Close stale turns: the transport drops what was not played by now."""
         now, epoch = self.clock(), self.playback.epoch
         for turn in self.turns[: self.stale]:
             if not turn.closed and turn.first_played is not None and turn.first_played > now:
@@ -325,7 +323,7 @@ class Conversation:
         self.settle(epoch)
 
     def close_heard(self) -> None:
-        """All that was sent has been played: every turn of which some was heard closes."""
+        """Close every turn of which some was heard: all audio has been played."""
         for turn in self.turns:
             if turn.first_played is not None:
                 self.close(turn)
@@ -333,10 +331,10 @@ class Conversation:
     # The end of the call.
 
     def cut_off(self, *, voicing: bool) -> TurnRecord | None:
-        """The call is over: what was heard of the answer so far is all that ever will be.
+        """Close the open turn at the end of the call, with what was heard so far.
 
         Args:
-            voicing: The voice was being heard.
+            voicing: Whether the voice was being heard.
 
         Returns:
             As :meth:`close`.
@@ -347,17 +345,17 @@ class Conversation:
         turn.interrupted = turn.interrupted or voicing
         return self.close(turn)
 
-    # What is known and kept of them.
+    # History and records.
 
     def heard(self, turn: Turn) -> str:
-        """What the caller has heard of the answer to a turn."""
+        """The part of the answer to a turn that the caller has heard."""
         return self.playback.heard(turn.number, self.clock())
 
     def history(self, turns: Sequence[Turn] | None = None) -> tuple[Exchange, ...]:
-        """Turns as a brain may look back on them: what was heard, not what was sent.
+        """The history for the brain: what was heard, not what was sent.
 
         Args:
-            turns: Which; all so far by default.
+            turns: The turns; all so far by default.
         """
         return tuple(
             Exchange(
@@ -372,13 +370,13 @@ class Conversation:
         )
 
     def keep(self, turn: Turn) -> TurnRecord:
-        """Write a turn down, with everything that was used for it so far."""
+        """Create and keep the record of a turn, with all that it has used so far."""
         record = self._record(turn, self.meter.collect(turn.number))
         self.kept(record)
         return record
 
     def keep_rest(self) -> None:
-        """Write down, at the end of the call, what no record has yet."""
+        """Keep, at the end of the call, the usage that is in no record yet."""
         last = self.turn
         for turn in self.turns[:-1]:
             self.close(turn)

@@ -1,4 +1,4 @@
-"""What was said, by its words: a sign of listening, a wish to speak, or the same once more."""
+"""Classifies utterances by their words: backchannels, bids for the floor, repetitions."""
 
 import re
 
@@ -7,7 +7,7 @@ BACKCHANNELS = frozenset(
     for line in (
         "ah aha alright cool good great hm hmm hmmm huh m mhm mhmm mm mmm mmhm mmhmm nice oh",
         "ok okay right sure uh uhhuh uhuh um umm wow ya yeah yep yes yup",
-        "exactly haha indeed interesting lovely rate really write",  # "right", as it may be spelt
+        "exactly haha indeed interesting lovely rate really write",  # how recognisers spell "right"
     )
     for word in line.split()
 )
@@ -40,13 +40,13 @@ _BEING = frozenset(["am", "are", "is", "was", "were"])
 
 
 def is_backchannel(text: str) -> bool:
-    """Whether a transcript is only a sign of listening ("mm-hm", "yeah, right"), or no words."""
+    """Whether a transcript is only a backchannel ("mm-hm", "yeah, right") or has no words."""
     words = _lower(_PHRASES.sub("okay", text))
     return len(words) <= _MOST_BACKCHANNEL_WORDS and all(word in BACKCHANNELS for word in words)
 
 
 def takes_floor(text: str) -> bool:
-    """Whether a first guess at what is being said shows that somebody wants to speak.
+    """Whether an interim transcript shows that somebody wants to speak.
 
     One word of half a word's sound is often heard wrong: a guess that is neither this nor a
     backchannel shows nothing yet.

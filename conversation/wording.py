@@ -1,4 +1,4 @@
-"""How reports say things: reasons, durations, and what somebody said, made fit to be shown."""
+"""Words for reports: reasons, durations, and quotations that are safe to show."""
 
 import unicodedata
 
@@ -9,18 +9,18 @@ REASONS = {
     "unclear": "the question was not understood",
     "fault": "something failed on the way",
 }
-"""Why a question was handed to a person."""
+"""Reasons for handing a question to a human."""
 
 NONE = "\N{EN DASH}"
-"""What stands where there is no figure."""
+"""Shown in place of a missing figure."""
 
 _JOINERS = "\u200c\u200d"
 
 
 def clean(text: str) -> str:
-    """What somebody said or a vendor sent, as one line that shows what it is.
+    """Clean a caller's or vendor's text to one printable line.
 
-    Controls, halves of characters, and marks that turn the order of writing around are left out.
+    Control characters, lone surrogates and marks of writing direction are removed.
     """
     kept = (
         char
@@ -42,10 +42,9 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
 
 
 def split_heard(answer: str, heard: str) -> tuple[str, str]:
-    """An answer in two: what was heard of it, and what was not.
+    """Split an answer into the part that was heard and the part that was not.
 
-    What was heard may be spelt otherwise than what was to be said; then nothing is known of the
-    rest.
+    If the heard text is spelt differently from the answer, the rest is unknown, and empty.
     """
     whole, part = answer.split(), heard.split()
     if part == whole[: len(part)]:

@@ -5,4 +5,4 @@ its chain, :class:`~pipeline.engines.Engines` is what all calls of a process sha
 :mod:`pipeline.vendors` declares who can do each stage.
 """
 
-import telemetry as telemetry  # before anything that has some  # isort: skip
+import telemetry as telemetry  # before any library with telemetry  # isort: skip

@@ -1,4 +1,4 @@
-"""One call: the actor that owns a page's socket, chain, conversation, clock and time cap.
+"""One call: owns its connection, chain, conversation, clock and time limit.
 
 Every way in which a call can end goes through :meth:`Call.end`.
 """
@@ -34,13 +34,13 @@ from pipeline.transport import Transport
 from recording.recorder import Facts, Recorder, RecordingTarget
 
 LAST_WORDS_SECS = 8.0
-"""Longest that a call's last words may take to be played."""
+"""Maximum time for a call's last words to be played."""
 
 START_TIMEOUT_SECS = 10.0
-"""Longest that a chain may take to start."""
+"""Maximum time for a chain to start."""
 
 CANCEL_TIMEOUT_SECS = 2.0
-"""Longest that a chain may take to stop."""
+"""Maximum time for a chain to stop."""
 
 REASONS: Mapping[str, str] = {
     "hangup": "You hung up.",
@@ -56,7 +56,7 @@ REASONS: Mapping[str, str] = {
     "fault": "Something went wrong on this side. Please call again.",
     "shutdown": "The server is being stopped. Please call again later.",
 }
-"""Why a call can end, and what its caller is told."""
+"""Reasons for which a call ends, with the message for the caller."""
 
 _TIME_IS_SHORT = "We have about {left} seconds left."
 _TIME_IS_UP = "I'm afraid our time is up. Thank you for calling. Goodbye."
@@ -64,24 +64,24 @@ _MONEY_IS_UP = "I'm afraid that was all this call may cost. Thank you for callin
 
 
 def new_call_id() -> str:
-    """An id that no other call has."""
+    """Create a random call id."""
     return f"c-{secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who calls, what it may cost, and who writes it down.
+    """The terms of a call: its caller, its spending limits and its listeners.
 
     Parameters:
         id: The call's id.
         caller: Who calls.
-        day: The UTC day whose money it spends; empty for that of its begin.
-        listeners: Who keeps records.
-        tariff: What vendors charge; ``None`` if nobody asks.
-        call_cap: Most that the call may cost, in micro-dollars; ``None`` without a cap.
-        day_cap: Most that the day's calls may cost.
-        day_spent: What they have cost so far; ``None`` if nobody knows.
-        may_continue: Whether a call that has cost so many micro-dollars may have another turn.
+        day: The UTC day that the call's cost counts toward; empty for the day it begins.
+        listeners: Receive the records of the call and its turns.
+        tariff: Prices of vendors; ``None`` to leave costs out.
+        call_cap: Spending limit of the call in micro-dollars; ``None`` without one.
+        day_cap: Spending limit of all calls of the day; ``None`` without one.
+        day_spent: What the day's calls have cost so far; ``None`` if unknown.
+        may_continue: Whether a call may have another turn, given its cost in micro-dollars.
     """
 
     id: str = field(default_factory=new_call_id)
@@ -99,7 +99,7 @@ class CallerConnection(Protocol):
     """Connects a call to its caller; each kind of transport has one."""
 
     def transport(self, conversation: Conversation, ended: Callable[[str], None]) -> Transport:
-        """The call's transport."""
+        """Create the call's transport; ``ended`` is called when the caller leaves."""
         ...
 
     async def announce_recording(self, *, on: bool) -> None:
@@ -107,7 +107,7 @@ class CallerConnection(Protocol):
         ...
 
     async def announce_start(self, call: str, limit_secs: float, money: Money) -> None:
-        """Tell the caller that the call has started, and what it may take and cost."""
+        """Tell the caller that the call has started, with its limits of time and money."""
         ...
 
     async def announce_time_left(self, limit_secs: float, left_secs: float) -> None:
@@ -115,7 +115,7 @@ class CallerConnection(Protocol):
         ...
 
     async def announce_problem(self, message: str) -> None:
-        """Tell the caller of a trouble that does not end the call."""
+        """Tell the caller of a problem that does not end the call."""
         ...
 
     async def finish(self, reason: str, message: str) -> None:
@@ -132,10 +132,10 @@ class Call:
 
     Parameters:
         connection: The caller's end of the call.
-        engines: What all calls share.
-        escalations: Where questions for a human go.
-        terms: Who calls, what it may cost, and who writes it down.
-        target: Where its recording goes; ``None`` for a call that is not recorded.
+        engines: The document and the loaded vendors, shared by all calls.
+        escalations: Queue of the questions handed to a human.
+        terms: Caller, spending limits and listeners.
+        target: Where to write the recording; ``None`` to record nothing.
     """
 
     def __init__(
@@ -173,17 +173,17 @@ class Call:
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def end(self, reason: str) -> None:
-        """End the call; the first reason stands."""
+        """End the call; only the first reason counts."""
         if not self._over.done():
             self._over.set_result(reason)
 
     async def run(self) -> str:
-        """Hold the call to its end.
+        """Run the call to its end.
 
         Returns:
-            Why it ended, a key of :data:`REASONS`.
+            The reason it ended, a key of :data:`REASONS`.
         """
-        # Weakly: tasks that outlive the call may have begun in its context.
+        # A weak reference: tasks that outlive the call may have started in its logging context.
         conversation = weakref.ref(self.conversation)
         with logger.contextualize(call=self.id, turn=lambda: _turn_of(conversation())):
             logger.info("call begins")
@@ -249,7 +249,7 @@ class Call:
         return reason
 
     async def _talk(self, worker: PipelineWorker, started: asyncio.Event) -> None:
-        """Greet the caller, and watch the time."""
+        """Greet the caller and enforce the time limit."""
         await started.wait()
         settings = self._settings
         await self._connection.announce_start(self.id, settings.call_secs, self.conversation.money)
@@ -274,7 +274,7 @@ class Call:
         self.conversation.meter.tokens(0, self._engines.choices["brain"].vendor.name, usage)
 
     async def _stop_in_time(self, worker: PipelineWorker) -> None:
-        """End the call, in words, before another turn could cost more than it may."""
+        """Say goodbye and end the call before another turn could exceed its spending limit."""
         await self._broke.wait()
         await worker.queue_frame(EndCallFrame(reason="call_budget", last_words=_MONEY_IS_UP))
         await asyncio.sleep(LAST_WORDS_SECS)
@@ -313,7 +313,7 @@ class Call:
         try:
             self.conversation.keep_rest()
         except Exception:
-            logger.exception("the call's last record could not be made")
+            logger.exception("could not create the last record of the call")
         ended = replace(
             record,
             ended_at=self.conversation.wall(),
@@ -328,7 +328,7 @@ class Call:
             try:
                 what(listener)
             except Exception:
-                logger.exception("{} could not take a record", type(listener).__name__)
+                logger.exception("{} failed on a record", type(listener).__name__)
 
     # Its recording.
 
@@ -344,7 +344,7 @@ class Call:
         return Recorder(target, facts, clock=conversation.clock, lost=self._not_recorded)
 
     def _not_recorded(self, _reason: str) -> None:
-        """Tell the caller that the recording has ended, though the call goes on."""
+        """Tell the caller that the recording has stopped while the call continues."""
         if not self._over.done():
             telling = asyncio.get_running_loop().create_task(
                 self._connection.announce_recording(on=False)
@@ -358,7 +358,7 @@ class Call:
         await self._escalations.add(self.id, frame)
 
     async def _on_error(self, _worker: PipelineWorker, frame: ErrorFrame) -> None:
-        """Tell the caller of a stage that failed; end the call when it cannot go on."""
+        """Report a failed stage to the caller; end the call if the stage is unusable."""
         stage = frame.processor.name.split("#")[0] if frame.processor else "a stage"
         conversation = self.conversation
         conversation.meter.trouble(conversation.number, f"{stage}: {frame.error}")

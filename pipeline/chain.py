@@ -1,9 +1,9 @@
-"""The chain of a call: the page to edit when a stage is to be done differently.
+"""The chain of a call: edit this module to replace a stage.
 
-Each stage is a pipecat ``FrameProcessor`` that keeps its contract, which its type here names:
-which frames it takes and gives, and its duties. Anything that keeps it can stand in its place.
-Which vendor does a stage is a setting (``STT``, ``BRAIN``, ``TTS``, ``VAD``), and
-:mod:`pipeline.vendors` is where one is added.
+Each stage is a pipecat ``FrameProcessor`` that fulfils a contract, named by its type here: the
+frames it takes and gives, and its duties. Any processor that fulfils the contract can replace it.
+Settings choose the vendor of a stage (``STT``, ``BRAIN``, ``TTS``, ``VAD``);
+:mod:`pipeline.vendors` is where to add one.
 """
 
 from pipecat.pipeline.pipeline import Pipeline
@@ -26,10 +26,10 @@ from processors.vad.contract import VoiceActivityStage
 
 
 def build(transport: Transport, conversation: Conversation, engines: Engines) -> Pipeline:
-    """One call's chain.
+    """Build the chain of one call.
 
     Args:
-        transport: Where its frames enter and leave.
+        transport: Where frames enter and leave.
         conversation: Its turns, and who observes it.
         engines: What it shares with the other calls.
     """

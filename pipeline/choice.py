@@ -1,4 +1,4 @@
-"""Which vendors do each stage of a call, by the settings."""
+"""Chooses the vendors of each stage by the settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ class Choice:
 
     Parameters:
         vendor: The vendor.
-        why: Why it was chosen, in words.
-        reserves: Who takes over, in this order, when one can no longer do its job.
+        why: Why it was chosen, for people.
+        reserves: Vendors that take over, in this order, when one fails for good.
     """
 
     vendor: Vendor
@@ -28,7 +28,7 @@ class Choice:
 
 
 def choose(settings: Settings) -> Mapping[Stage, Choice]:
-    """A vendor for every stage.
+    """Choose a vendor for every stage.
 
     Raises:
         SettingsError: A name is unknown, or what it needs is missing.
@@ -37,7 +37,7 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
 
 
 def choose_for(stage: Stage, settings: Settings) -> Choice:
-    """A vendor for one stage.
+    """Choose a vendor for one stage.
 
     Raises:
         SettingsError: A name is unknown, or what it needs is missing.

@@ -1,4 +1,4 @@
-"""What all calls of a process share: the document and the loaded vendors."""
+"""The engines: document and loaded vendors, shared by all calls of a process."""
 
 import asyncio
 from collections.abc import Mapping
@@ -31,16 +31,16 @@ from settings import Settings
 
 
 def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
-    """Load what all calls share of a vendor; blocks, so that it belongs in a thread.
+    """Load what all calls share of a vendor; blocks, so call it in a thread.
 
-    One call's part is made as well, and thrown away. Whatever ``build`` imports, an SDK that takes
-    seconds perhaps, is imported here, and not on the event loop when the first call comes; and what
-    ``build`` raises is told before a call comes.
+    It also builds one call's part and discards it. So whatever ``build`` imports, such as an SDK
+    that takes seconds, is imported here and not on the event loop during the first call, and
+    whatever ``build`` raises is reported before a call comes.
 
     Args:
         vendor: The vendor.
-        context: What it may know.
-        progress: Told how far it is; called in this thread.
+        context: Settings and document.
+        progress: Called with the progress, in this thread.
     """
     loaded = vendor.load(context, progress)
 
@@ -59,9 +59,9 @@ class Engines:
         settings: The settings they were loaded with.
         document: What calls are answered from.
         choices: The vendor of each stage.
-        loaded: What each vendor's ``load`` gave, by its name.
-        backoff: Which brains have failed lately, and are to be left alone.
-        speculation: What early answers may waste, over all calls.
+        loaded: What each vendor's ``load`` returned, by the vendor's name.
+        backoff: Brains that failed recently and are not to be retried yet.
+        speculation: Budget of what early answers may waste, over all calls.
         tools: What a brain may call before it decides.
         say: What a voice is given for a shown text; ``None`` for numbers and signs in words.
     """
@@ -110,19 +110,19 @@ class Engines:
 
     @property
     def brain(self) -> Brain:
-        """Who decides each turn: one brain, or several in order of preference."""
+        """Decides each turn: one brain, or several in order of preference."""
         brains: list[Brain] = [self._build(vendor) for vendor in self.choices["brain"].vendors]
         if len(brains) == 1:
             return brains[0]
-        # A brain that is given up for its silence must count as failed before it is.
+        # Shorter than the caller's wait: a silent brain must count as failed before it is given up.
         stall_secs = 0.8 * self.settings.first_token_timeout_secs
         return FailoverBrain(brains, backoff=self.backoff, stall_secs=stall_secs)
 
     def meter(self, tariff: Tariff | None) -> Meter:
-        """A meter for one call.
+        """Create the meter of one call.
 
         Args:
-            tariff: What vendors charge; ``None`` if nobody asks.
+            tariff: Prices of vendors; ``None`` to leave costs out.
         """
         vendors = [vendor for choice in self.choices.values() for vendor in choice.vendors]
         return Meter(
@@ -139,22 +139,22 @@ class Engines:
         return SpeechNormalisation(lambda shown: normaliser(shown).text)
 
     def voice_activity(self) -> VoiceActivityStage:
-        """One call's own voice activity."""
+        """Build one call's voice activity detection."""
         return self._processor("vad")
 
     def speech_to_text(self, meter: Meter) -> SpeechToTextStage:
-        """One call's own recogniser, or several with failover.
+        """Build one call's recogniser, or several with failover.
 
         Args:
-            meter: Told which services report for which vendor.
+            meter: Where the services of each vendor are registered.
         """
         return self._processor("stt", meter)
 
     def text_to_speech(self, meter: Meter) -> TextToSpeechStage:
-        """One call's own voice, or several with failover.
+        """Build one call's voice, or several with failover.
 
         Args:
-            meter: Told which services report for which vendor.
+            meter: Where the services of each vendor are registered.
         """
         return self._processor("tts", meter)
 
@@ -190,21 +190,21 @@ class Engines:
 
     @property
     def pools(self) -> tuple[Pool, ...]:
-        """The threads that engines in this process work in, of those that have some."""
+        """Thread pools of the embedded engines."""
         pools = [getattr(engine, "pool", None) for engine in self.loaded.values()]
         return tuple(pool for pool in pools if isinstance(pool, Pool))
 
     async def warm(self) -> Usage:
-        """Have the vendor of the brain read the document, where that makes it faster.
+        """Let the brain read the document ahead of the first turn, where that makes it faster.
 
         Returns:
-            What that used.
+            The tokens that it used.
         """
         brain = self.brain
         return await brain.warm() if isinstance(brain, WarmableBrain) else Usage()
 
     async def close(self) -> None:
-        """Give back threads and connections; no call may be open."""
+        """Close threads and connections; no call may be open."""
         for engine in self.loaded.values():
             close = getattr(engine, "close", None)
             if close is not None and isawaitable(closing := close()):

@@ -1,4 +1,4 @@
-"""Questions handed to a human: one JSON line each, in a file under ``DATA_DIR``."""
+"""The questions handed to a human: one JSON line each, in a file under ``DATA_DIR``."""
 
 import asyncio
 import json
@@ -11,12 +11,12 @@ from conversation.frames import EscalationFrame
 
 
 class Escalations:
-    """The list of questions that wait for a person.
+    """The list of questions that wait for a human.
 
-    A question that cannot be written is in the ledger still, and the call goes on.
+    If a question cannot be written, the call continues; the ledger still has the question.
 
     Parameters:
-        path: The file; its folder is made when the first question comes.
+        path: The file; its folder is created with the first question.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,7 +24,7 @@ class Escalations:
         self._writing = asyncio.Lock()
 
     async def add(self, call: str, frame: EscalationFrame) -> None:
-        """Add a question; the file is written in a thread."""
+        """Append a question to the file, in a thread."""
         line = json.dumps(
             {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),

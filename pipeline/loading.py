@@ -1,4 +1,4 @@
-"""Engines that are loaded while the server listens already."""
+"""Loads the engines while the server already listens."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,12 +13,12 @@ Load = Callable[[Progress], Coroutine[Any, Any, Engines]]
 
 
 class Loading:
-    """One process's engines, from the first news of them to their end.
+    """The engines of a process, from loading to closing.
 
     Parameters:
-        load: Loads them, and tells how far it is.
-        progress: Told the same.
-        closes: Whether they are closed with this.
+        load: Loads the engines and reports progress.
+        progress: Called with the same progress.
+        closes: Whether :meth:`close` closes the engines, too.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class Loading:
         self._task: asyncio.Task[Engines] | None = None
 
     def start(self) -> None:
-        """Begin to load."""
+        """Start loading."""
         self._task = asyncio.create_task(self._load(self._tell))
         self._task.add_done_callback(_log_failure)
 
     @property
     def engines(self) -> Engines | None:
-        """The engines, once they are there."""
+        """The engines once they are loaded."""
         task = self._task
         if task is None or not task.done() or task.cancelled() or task.exception() is not None:
             return None
@@ -45,21 +45,21 @@ class Loading:
 
     @property
     def done(self) -> bool:
-        """Whether the engines are there."""
+        """Whether the engines are loaded."""
         return self.engines is not None
 
     async def ready(self, timeout_secs: float | None = None) -> Engines | None:
-        """The engines, or ``None`` if they are not there in time.
+        """Wait for the engines; ``None`` if they are not loaded in time.
 
         Raises:
-            Exception: Whatever kept them from being loaded.
+            Exception: Whatever made loading fail.
         """
         assert self._task is not None, "start() comes first"
         await asyncio.wait([self._task], timeout=timeout_secs)
         return self._task.result() if self._task.done() else None
 
     async def close(self) -> None:
-        """Give the engines back, or stop loading them; no call may be open."""
+        """Close the engines or stop loading them; no call may be open."""
         if self._task is None:
             return
         engines = self.engines
@@ -75,4 +75,4 @@ class Loading:
 
 def _log_failure(task: "asyncio.Task[Engines]") -> None:
     if not task.cancelled() and (error := task.exception()):
-        logger.opt(exception=error).error("models could not be loaded: {}", error)
+        logger.opt(exception=error).error("loading the models failed: {}", error)

@@ -1,4 +1,4 @@
-"""What carries a call to its chain."""
+"""The contract of a transport."""
 
 from typing import Protocol
 

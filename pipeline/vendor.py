@@ -1,7 +1,7 @@
 """What a vendor is: one way to do one stage of a call, with its settings and its prices.
 
-A file of :mod:`pipeline.vendors` declares one. Those files are read with the settings, before
-anything else of Viva: they import what does the work only in ``load`` and ``build``.
+A module of :mod:`pipeline.vendors` declares one. The settings import those modules before anything
+else of Viva, so they import the actual engine only in ``load`` and ``build``.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,23 +22,23 @@ Stage = Literal["vad", "stt", "brain", "tts"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 Progress = Callable[[str, float], None]
-"""Called with what is being loaded and how much of it is, 0 to 1."""
+"""Called with the label of what is being loaded and the share done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class MayBeRecorded:
-    """Marks a setting of text that is neither a secret nor an address nor a path."""
+    """Marks a text setting that holds no secret, address or path."""
 
 
 RecordedText = Annotated[str, MayBeRecorded()]
-"""Text that recordings of calls may hold, such as the name of a model; other text is left out."""
+"""Text that a recording may hold, such as a model's name; other text settings are left out."""
 
 
 class VendorSettings(BaseModel):
     """A vendor's own settings; :class:`settings.Settings` reads them from the environment.
 
-    A field's name in capitals is the environment's name, and begins with the vendor's, for all
-    vendors share one environment. Each field has a default and a ``description``.
+    A field's name in capitals is the environment variable; it begins with the vendor's name, for
+    all vendors share one environment. Each field has a default and a ``description``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,8 +64,8 @@ class Price:
     Parameters:
         since: The first day (UTC) on which it is known to have been published at ``source``.
         source: Where it is published.
-        usd: US dollars by what they are charged for.
-        models: The vendor's ids of the models; one that ends in ``*`` stands for all that begin so.
+        usd: US dollars by billing unit.
+        models: The vendor's model ids; a trailing ``*`` matches every id with that prefix.
         free: Whether nothing is charged.
     """
 
@@ -82,12 +82,12 @@ FREE = (Price(date(2025, 1, 1), "it runs on this machine", free=True),)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a vendor may know when it is loaded, and when a call's part is made.
+    """What a vendor's ``load`` and ``build`` receive.
 
     Parameters:
         settings: The settings; ``settings.of(CartesiaSettings)`` are a vendor's own.
         document: What calls are answered from.
-        turn_model: Whether a turn model is to judge each stop of speech.
+        turn_model: Whether a turn model judges each stop of speech.
     """
 
     settings: "Settings"
@@ -96,7 +96,7 @@ class Context:
 
     @property
     def tools(self) -> "tuple[FunctionTool, ...]":
-        """What a brain may call beside ``respond`` and ``escalate``."""
+        """Tools that a brain may call besides ``respond`` and ``escalate``."""
         from processors.brain.tools import registered
 
         return registered()
@@ -119,24 +119,25 @@ class Vendor:
         name: Its name in settings.
         label: Its name for people.
         kind: ``embedded`` runs in this process, ``cloud`` is a service elsewhere.
-        detail: In words: what it is and where it runs.
+        detail: What it is and where it runs, for people.
         settings: The class of its own settings.
-        required: Those of them without which it cannot be used.
-        modules: The modules without which it cannot be used, as they are imported.
+        required: Settings without which it cannot be used.
+        modules: Import names of the modules that it needs.
         load: Loads what all calls share (a model, a connection pool); called once a process, in a
             thread.
         build: Makes one call's processor from what was loaded, or gives a brain, which serves all
             calls.
         ends_turns: Whether it decides the end of the caller's turn itself, so that no turn model
             is needed.
-        auto: Its place among those of its stage that ``auto`` tries, the lowest first; ``None`` if
-            it is used by name only.
-        model: Its model, where it has but one; empty where nothing is known of it.
-        model_setting: Name of the setting that holds its model, where it has several.
+        auto: Its rank in its stage when the setting is ``auto``, the lowest tried first; ``None``
+            if it is used by name only.
+        model: Its model if it has only one; empty if unknown.
+        model_setting: Name of the setting that chooses its model, if it has several.
         caches_from: For a brain that charges for a cache of its prompt: the least that a model
             caches, in tokens, by the model's id.
-        prices: What it charges, dated; a new price is added, for it is in force from its day on.
-        unpriced: Why it has no price here, where it has none.
+        prices: What it charges, dated. Add a new price rather than change one: each is in force
+            from its day on.
+        unpriced: Why it has no price here, if it has none.
         checked: What the project's tests hold against it: whole calls (against a simulator of its
             protocol, or the real engine), or only that it can be made.
     """
@@ -161,7 +162,7 @@ class Vendor:
     checked: Literal["calls", "construction"] = "calls"
 
     def missing(self, settings: "Settings") -> str:
-        """What keeps it from being used here, in a sentence; empty when nothing does."""
+        """Why it cannot be used here, in a sentence; empty if it can."""
         unset = [name for name in self.required if not getattr(settings, name)]
         if unset:
             return f"not set: {', '.join(name.upper() for name in unset)}"
@@ -169,12 +170,12 @@ class Vendor:
         return f"not installed: {', '.join(absent)}; run `make install`" if absent else ""
 
     def model_of(self, settings: "Settings") -> str:
-        """Its model by these settings; empty where nothing is known of it."""
+        """Its model according to the settings; empty if unknown."""
         return str(getattr(settings, self.model_setting)) if self.model_setting else self.model
 
 
 def secret(key: SecretStr | None) -> str:
-    """A key as it is sent to its vendor; empty when it is not set."""
+    """The plain text of a key; empty if it is not set."""
     return key.get_secret_value() if key is not None else ""
 
 
@@ -188,17 +189,17 @@ def openai_style(
     prices: tuple[Price, ...] = (),
     unpriced: str = "",
 ) -> Vendor:
-    """A cloud's brain that speaks OpenAI's chat completions, used by name only.
+    """Declare a cloud brain that speaks OpenAI's chat completions, used by name only.
 
     Args:
         name: Its name in settings; its key is the setting ``NAME_api_key``, its model
             ``NAME_model``.
         label: Its name for people.
-        detail: In words: what it is and where it runs.
-        url: Its address. It is no setting, so that the key can go nowhere else.
+        detail: What it is and where it runs, for people.
+        url: Its base URL. Not a setting, so that the key cannot be sent anywhere else.
         settings: The class of those two settings.
         prices: What it charges, dated.
-        unpriced: Why it has no price here, where it has none.
+        unpriced: Why it has no price here, if it has none.
     """
     key, model = f"{name}_api_key", f"{name}_model"
 

@@ -5,4 +5,4 @@ writes the files of all calls in one thread, and :class:`~recording.recording.Re
 and verifies its checksums. docs/recording.md describes the format.
 """
 
-import telemetry as telemetry  # before anything that has some  # isort: skip
+import telemetry as telemetry  # before any library with telemetry  # isort: skip

@@ -5,4 +5,4 @@
 and holds them.
 """
 
-import telemetry as telemetry  # before anything that has some  # isort: skip
+import telemetry as telemetry  # before any library with telemetry  # isort: skip

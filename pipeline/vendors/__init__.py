@@ -1,7 +1,7 @@
-"""The vendors: who can do each stage of a call. A file declares one, as its ``VENDOR``.
+"""The vendors that can do each stage of a call. Each module declares one, as its ``VENDOR``.
 
-To add one, add its file here, :mod:`pipeline.vendors.cartesia` is a short one, and its test. It
-names its settings, its prices, and how it is made; ``.env.example``, the settings, the price table
+To add one, add its module here (:mod:`pipeline.vendors.cartesia` is a short one) and its test. The
+module declares settings, prices and construction; ``.env.example``, the settings, the price table
 and ``viva vendors`` read them from there.
 """
 
@@ -28,14 +28,14 @@ _BY_NAME_ONLY = 50
 
 
 def find_vendors(package: str, folders: Iterable[str]) -> tuple[Vendor, ...]:
-    """The vendors that a package's files declare: by stage, then as ``auto`` tries them.
+    """Find the vendors that a package's modules declare, by stage and in the order of ``auto``.
 
     Args:
         package: The package's name.
-        folders: Where its files are, its ``__path__``.
+        folders: Its folders, as in its ``__path__``.
 
     Raises:
-        AttributeError: A file declares no ``VENDOR``.
+        AttributeError: A module declares no ``VENDOR``.
     """
     names = [module.name for module in iter_modules(folders)]
     vendors: list[Vendor] = [import_module(f"{package}.{name}").VENDOR for name in names]
@@ -52,5 +52,5 @@ VENDORS: tuple[Vendor, ...] = find_vendors(__name__, __path__)
 
 
 def of_stage(stage: Stage) -> tuple[Vendor, ...]:
-    """The vendors that can do a stage, in the order in which ``auto`` tries them."""
+    """The vendors of a stage, in the order in which ``auto`` tries them."""
     return tuple(vendor for vendor in VENDORS if vendor.stage == stage)
