@@ -48,8 +48,8 @@ def show(
 ) -> None:
     """Show what is in a recording.
 
-    What is known of the call, and of each topic how many messages there are, from when to when.
-    Every checksum in the file is verified.
+    Prints the call's metadata, and for each topic the number of messages and the time of the first
+    and last. Every checksum in the file is verified.
     """
     recording = _read(file)
     if messages:
@@ -100,8 +100,7 @@ def transcript(
 ) -> None:
     """Print who said what, and when.
 
-    Of an answer that was interrupted, what was heard of it stands first; what was not is in
-    brackets.
+    Of an interrupted answer, the part that was not heard is in brackets.
     """
     from recording.transcript import transcript as of
 
@@ -168,8 +167,8 @@ def repair(
 ) -> None:
     """Finish a recording that was cut by a crash.
 
-    What was written until about a second before it is kept. A file that is damaged rather than cut
-    is not touched.
+    All but about the last second before the crash is kept. A file that is damaged rather than cut
+    is left alone.
     """
     from recording.rewriting import repair as finish
 

@@ -1,7 +1,7 @@
-"""Frames as messages of a recording, and back.
+"""Converts frames to messages of a recording, and back.
 
-What a process gave a frame by itself (its id, its name, its time stamps) is left out: two runs of
-the same call make the same messages.
+What a process assigns to a frame (id, name, time stamps) is left out, so that two runs of the same
+call make the same messages.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -57,9 +57,9 @@ Data = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Contexts:
-    """A voice's contexts, counted in the order in which they appear.
+    """Numbers the contexts of a voice in the order in which they appear.
 
-    pipecat names each by a random id, which no other run would have.
+    pipecat gives each a random id, which would differ in every run.
     """
 
     _ordinals: dict[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class _Codec:
 
 
 def raw_audio(pcm: bytes, sample_rate: int) -> dict[str, Any]:
-    """Samples as Foxglove's ``RawAudio``, mono; the time stamp is added when it is written.
+    """Build Foxglove's ``RawAudio`` from mono samples; the writer adds the time stamp.
 
     Args:
         pcm: 16-bit samples.
@@ -98,12 +98,12 @@ def raw_audio(pcm: bytes, sample_rate: int) -> dict[str, Any]:
 def to_message(
     stage: str, frame: Frame, contexts: Contexts | None = None
 ) -> tuple[str, dict[str, Any]] | None:
-    """A frame's kind and data, ``None`` for one that a recording of this stage leaves out.
+    """Convert a frame to its kind and data; ``None`` if recordings of this stage leave it out.
 
     Args:
-        stage: Who pushed it: ``vad``, ``stt``, ``turn``, ``brain`` or ``tts``.
+        stage: The stage that pushed it: ``vad``, ``stt``, ``turn``, ``brain`` or ``tts``.
         frame: The frame.
-        contexts: The call's contexts; without, ids are written as they are.
+        contexts: The call's contexts; by default, ids are written as they are.
     """
     kind = type(frame).__name__
     if isinstance(frame, MetricsFrame):
@@ -119,16 +119,16 @@ def to_message(
 
 @cache
 def kinds_of(stage: str) -> frozenset[str]:
-    """Names of the types of frames that a recording of a stage can hold."""
+    """Type names of the frames that a recording of a stage can hold."""
     own = {topic.rpartition("/")[2] for topic in TOPICS if topic.startswith(f"/{stage}/")}
     return frozenset(own | {MetricsFrame.__name__})
 
 
 def from_message(message: Message) -> Frame:
-    """The frame that a message tells of.
+    """Convert a message back to its frame.
 
     Raises:
-        ValueError: It tells of no frame.
+        ValueError: The message is not of a frame.
     """
     codec = _CODECS.get(message.kind)
     if codec is None or message.topic not in TOPICS:
@@ -137,13 +137,13 @@ def from_message(message: Message) -> Frame:
 
 
 def of_history(history: Iterable[Exchange]) -> list[dict[str, Any]]:
-    """Finished turns as plain values."""
+    """Convert finished turns to plain values."""
     plain: list[dict[str, Any]] = _HISTORY.dump_python(tuple(history), mode="json")
     return plain
 
 
 def of_usage(usage: Usage) -> dict[str, int]:
-    """What an inference used, as plain values."""
+    """Convert an inference's usage to plain values."""
     return asdict(usage)
 
 
@@ -172,7 +172,7 @@ def _nothing(make: Callable[[], Frame]) -> _Codec:
 
 
 def _fields(make: Callable[..., Frame], *names: str) -> _Codec:
-    """A frame whose fields are plain values; tuples are lists in a message."""
+    """Codec of a frame whose fields are plain values; tuples become lists in a message."""
 
     def write(frame: Any, _contexts: Contexts) -> Data:
         values = ((name, getattr(frame, name)) for name in names)
@@ -188,7 +188,7 @@ def _fields(make: Callable[..., Frame], *names: str) -> _Codec:
 
 
 def _own(kind: type[Frame]) -> _Codec:
-    """One of Viva's frames, by the types of its fields: tuples and what is nested in them, too."""
+    """Codec of one of Viva's frames, by the types of its fields, nested ones included."""
     adapter = TypeAdapter(kind)
     names = {field.name for field in fields(kind) if field.init}
 
@@ -197,7 +197,7 @@ def _own(kind: type[Frame]) -> _Codec:
         return data
 
     def read(data: Data) -> Frame:
-        # pydantic makes a dataclass without its own constructor, which pipecat's frames need.
+        # pydantic bypasses a dataclass's own constructor, which pipecat's frames need.
         told = adapter.validate_python(data)
         return kind(**{name: getattr(told, name) for name in names})
 

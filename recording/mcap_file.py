@@ -1,4 +1,4 @@
-"""The file of a recording while it is written, in MCAP (https://mcap.dev/spec)."""
+"""Writes a recording as an MCAP file (https://mcap.dev/spec)."""
 
 import base64
 import json
@@ -12,16 +12,16 @@ from recording.schemas import AUDIO_TOPICS, schema_name, schema_text
 PROFILE = "viva"
 METADATA = "viva"
 TROUBLE = "viva.trouble"
-"""Name of the metadata record of a recording that ended before its call."""
+"""Name of the metadata record that says why a recording ended before its call."""
 
 FORMAT = "2"
-"""Version of the format; a reader refuses one that it does not know."""
+"""Version of the format; readers refuse versions that they do not know."""
 
 READABLE = ("1", FORMAT)
-"""Versions that can be read; in the first, what was shown of a sentence was what was spoken."""
+"""Versions that can be read; in version 1, a sentence's shown text is its spoken text."""
 
 CHUNK_NS = 1_000_000_000
-"""How much of a call one chunk holds: what a crash can lose."""
+"""How much of a call one chunk holds, and so how much a crash can lose."""
 
 _SECOND = 1_000_000_000
 
@@ -30,8 +30,8 @@ class McapFile:
     """Writes the messages of one call.
 
     Parameters:
-        stream: Where to.
-        metadata: What is known of the call from the start.
+        stream: The file, opened for writing.
+        metadata: The call's metadata, known from the start.
     """
 
     def __init__(self, stream: IO[bytes], metadata: Mapping[str, str]) -> None:
@@ -48,7 +48,7 @@ class McapFile:
 
     @property
     def unwritten(self) -> bool:
-        """Whether there are messages that a crash would lose."""
+        """Whether there are messages that a crash would lose now."""
         return self._chunk_began is not None
 
     def write(self, at_ns: int, topic: str, data: Mapping[str, Any]) -> None:
@@ -71,15 +71,15 @@ class McapFile:
         self._sequence += 1
 
     def flush(self) -> None:
-        """End the chunk, and give it to the system."""
+        """End the chunk and flush it to the operating system."""
         self._chunk_began = None
         self._writer.flush()
 
     def finish(self, trouble: str = "") -> None:
-        """Write what makes the file whole.
+        """Write summary and footer, which complete the file.
 
         Args:
-            trouble: Why it ends before its call does; empty if it does not.
+            trouble: Why it ends before its call; empty if it does not.
         """
         if trouble:
             self._writer.flush()
@@ -98,7 +98,7 @@ class McapFile:
 
 
 def encode(at_ns: int, topic: str, data: Mapping[str, Any]) -> bytes:
-    """A message's bytes: JSON without blanks, its keys in order."""
+    """Encode a message as JSON without blanks, its keys in order."""
     if topic in AUDIO_TOPICS:
         audio = data["data"]
         stamp = {"sec": at_ns // _SECOND, "nsec": at_ns % _SECOND}

@@ -13,7 +13,7 @@ class Message:
     Parameters:
         at: Seconds after the call's start.
         topic: Such as ``"/stt/TranscriptionFrame"``.
-        data: What it says, as its topic's schema has it.
+        data: Its fields, by its topic's schema.
     """
 
     at: float
@@ -22,26 +22,26 @@ class Message:
 
     @property
     def stage(self) -> str:
-        """Who it comes from: ``"stt"`` of ``"/stt/TranscriptionFrame"``."""
+        """The first part of its topic: ``"stt"`` of ``"/stt/TranscriptionFrame"``."""
         return self.topic.split("/")[1]
 
     @property
     def kind(self) -> str:
-        """What it is: ``"TranscriptionFrame"`` of ``"/stt/TranscriptionFrame"``."""
+        """The last part of its topic: ``"TranscriptionFrame"`` of ``"/stt/TranscriptionFrame"``."""
         return self.topic.rpartition("/")[2]
 
     def pcm(self) -> bytes:
-        """Its samples, 16 bits each; zeros where they were removed."""
+        """Its samples, 16 bits each; zeros if redacted."""
         return pcm_of(self.data)
 
     @property
     def samples(self) -> int:
-        """How many samples it has."""
+        """Number of samples in it."""
         return samples_of(self.data)
 
 
 def pcm_of(data: Mapping[str, Any]) -> bytes:
-    """The samples of a message that carries audio; zeros where they were removed."""
+    """The samples of an audio message's data; zeros if redacted."""
     audio = data["data"]
     if isinstance(audio, bytes):
         return audio
@@ -49,7 +49,7 @@ def pcm_of(data: Mapping[str, Any]) -> bytes:
 
 
 def samples_of(data: Mapping[str, Any]) -> int:
-    """How many samples a message that carries audio has."""
+    """Number of samples in an audio message's data."""
     audio = data["data"]
     if isinstance(audio, bytes):
         return len(audio) // 2

@@ -1,4 +1,4 @@
-"""What a recording says of its call from the start."""
+"""The metadata that a recording begins with."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _LEFT_OUT = frozenset({"port"})
 
 
 def plain_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that shape a call: no secret, address, or path is among them."""
+    """The settings that shape a call, without secrets, addresses and paths."""
     fields = type(settings).model_fields
     return {
         name: value
@@ -37,17 +37,17 @@ def metadata(
     source: Literal["call", "replay"] = "call",
     consent: str = "",
 ) -> dict[str, str]:
-    """The metadata record ``viva`` of a recording.
+    """Build the metadata record ``viva`` of a recording.
 
     Args:
         call: The call's id.
         started_at: When it began, Unix seconds.
         document: The document's title.
-        document_hash: SHA-256 of what is answered from, in hex.
-        settings: What it is held with.
+        document_hash: SHA-256 of the document, in hex.
+        settings: The call's settings.
         vendors: Name of each stage's vendor.
         models: Model of each vendor, by its name.
-        source: Whether somebody called, or a recording was replayed.
+        source: ``call``, or ``replay`` of a recording.
         consent: How its caller agreed: ``"asked"`` or ``"told"``; empty for a replay.
     """
     return {
@@ -70,5 +70,5 @@ def _json(plain: Mapping[str, Any]) -> str:
 
 
 def _may_hold_text(annotation: Any) -> bool:
-    """Whether a setting is of any text at all, and not of a number or one of a few words."""
+    """Whether a setting can hold arbitrary text, not just a number or a choice."""
     return any(kind in (str, Path, SecretStr) for kind in (annotation, *get_args(annotation)))

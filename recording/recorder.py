@@ -1,8 +1,7 @@
-"""Records a call: what each stage gave, what the page sent and was told, and how it was decided.
+"""Records a call: what each stage pushed, the page's messages, and the brain's decisions.
 
-It is the call's observer. What a stage gives is noted in the moment it is given, by a look at its
-type; encoding and the disk are another thread's. Whatever goes wrong here ends the recording, never
-the call.
+The recorder is the call's observer. On the event loop it only looks at a frame's type and queues
+the message; another thread encodes and writes. An error here ends the recording, never the call.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,20 +22,20 @@ from settings import Settings
 Consent = Literal["", "asked", "told"]
 
 _NOT_RECORDED = frozenset({"turn", "cost", "clock", "admitted"})
-"""What a page is told that is in the recording already, or of another call's making."""
+"""Messages to the page that are left out: recorded otherwise, or not of this call alone."""
 
 _OWN_TO_A_PROCESS = frozenset({"timestamp"})
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingTarget:
-    """Where a call's recording goes.
+    """Where to write a call's recording, and how its caller agreed.
 
     Parameters:
-        writer: Who writes it.
-        folder: The folder of its file, which is called ``<call id>.mcap``.
+        writer: Writes the file.
+        folder: The folder; the file is named ``<call id>.mcap``.
         consent: How the caller agreed: ``asked``, or ``told`` before they called.
-        source: Whether somebody called, or a recording is replayed.
+        source: ``call``, or ``replay`` of a recording.
         name: The file's name without its ending; empty for the call's id.
     """
 
@@ -49,14 +48,14 @@ class RecordingTarget:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a recording says of the engines that a call is held with.
+    """What a recording's metadata says of the engines.
 
     Parameters:
-        settings: The settings; no secret of them is written.
+        settings: The settings; secrets are not written.
         vendors: Name of each stage's vendor.
         models: Model of each vendor, by its name.
         ending: What ends the caller's turn.
-        preemptive: Whether answers are begun before the turn is certain to be over.
+        preemptive: Whether answers are begun before the end of the turn is certain.
     """
 
     settings: Settings
@@ -70,8 +69,8 @@ class Recorder:
     """One call's recorder: its :class:`~conversation.observer.CallObserver`.
 
     Parameters:
-        target: Where the recording goes.
-        facts: What the call is held with.
+        target: Where to write the recording.
+        facts: The engines of the call.
         clock: Seconds on the call's clock.
         lost: Called with a reason if the recording ends before the call.
     """
@@ -102,7 +101,7 @@ class Recorder:
         """Whether the call is being recorded."""
         return self._file is not None
 
-    # What Call tells: these make it one of its listeners.
+    # Reports of the call: the recorder is one of its listeners.
 
     def begun(self, record: CallRecord) -> None:
         """Open the file."""
@@ -141,7 +140,7 @@ class Recorder:
         )
 
     def turn(self, record: TurnRecord) -> None:
-        """Note a turn that is over."""
+        """Record a turn that is over."""
         if self._file is not None:
             told = record.as_dict()
             del told["call"]
@@ -149,7 +148,7 @@ class Recorder:
             self.write("/call/Turn", told | {"at": record.at - self._started_at})
 
     def ended(self, record: CallRecord) -> None:
-        """Note why the call ended."""
+        """Record why the call ended."""
         self.write(
             "/call/End",
             {
@@ -161,7 +160,7 @@ class Recorder:
         )
 
     def close(self) -> None:
-        """Nothing more comes: the page has been told of the end."""
+        """Finish the recording; the page has received its last message."""
         file, self._file = self._file, None
         if file is not None:
             try:
@@ -170,20 +169,20 @@ class Recorder:
                 self._give_up(str(error))
         self._over = True
 
-    # What the line tells.
+    # Reports of the page.
 
     def heard(self, pcm: bytes) -> None:
-        """The caller's audio came: 16 bits, mono, 16 kHz."""
+        """Record the caller's audio: 16 bits, mono, 16 kHz."""
         if self._file is not None:
             self.write("/caller/audio", raw_audio(pcm, 16_000))
 
     def sent(self, pcm: bytes) -> None:
-        """Audio is sent to the page: 16 bits, mono, 24 kHz."""
+        """Record audio sent to the page: 16 bits, mono, 24 kHz."""
         if self._file is not None:
             self.write("/agent/audio", raw_audio(pcm, 24_000))
 
     def page_said(self, kind: str, data: Mapping[str, Any]) -> None:
-        """The page said something.
+        """Record a message from the page.
 
         Args:
             kind: ``playback``, ``audible`` or ``hangup``.
@@ -196,19 +195,19 @@ class Recorder:
             self.write("/caller/page", said)
 
     def page_told(self, kind: str, data: Mapping[str, Any]) -> None:
-        """The page is told something: by its ``type``, with its fields."""
+        """Record a message to the page, with its ``type`` and its fields."""
         if self._file is not None and kind not in _NOT_RECORDED:
             told = {name: value for name, value in data.items() if name not in _OWN_TO_A_PROCESS}
             self.write("/agent/page", told | {"type": kind})
 
-    # What the chain does.
+    # Reports of the chain.
 
     def gave(self, stage: str, frame: Frame, *, upstream: bool = False) -> None:
-        """Note what a stage gave, if a recording holds it; see :class:`CallObserver`."""
+        """Record a frame that a stage pushed, if recordings hold it; see :class:`CallObserver`."""
         if self._file is None or type(frame).__name__ not in kinds_of(stage):
             return
         if isinstance(frame, ErrorFrame):
-            # It travels upstream: who is told of it first is where it comes from.
+            # It travels upstream: the first boundary to see it is next to where it came from.
             if frame.id in self._errors:
                 return
             self._errors.add(frame.id)
@@ -231,18 +230,18 @@ class Recorder:
         history: Sequence[Exchange] = (),
         calls: Sequence[Mapping[str, Any]] = (),
     ) -> int:
-        """Note a question to the brain; see :class:`CallObserver`."""
+        """Record a question to the brain; see :class:`CallObserver`."""
         self._asked += 1
         asked = {"ask": self._asked, "question": question, "history": of_history(history)}
         self.write("/brain/Asked", asked | ({"calls": list(calls)} if calls else {}))
         return self._asked
 
     def answered(self, ask: int, brain: str, event: Mapping[str, Any]) -> None:
-        """Note what a brain answered; see :class:`CallObserver`."""
+        """Record an event of the brain's answer; see :class:`CallObserver`."""
         self.write("/brain/Event", {**event, "ask": ask, "brain": brain})
 
     def write(self, topic: str, data: Mapping[str, Any]) -> None:
-        """Note anything, at this moment.
+        """Record a message of any topic, at the present time.
 
         Args:
             topic: A key of :data:`recording.schemas.TOPICS`.
@@ -261,10 +260,10 @@ class Recorder:
             return
         self._over = True
         file, self._file = self._file, None
-        logger.error("the call is not recorded any further: {}", reason)
+        logger.error("recording of the call stopped: {}", reason)
         if file is not None:
             try:
                 file.close()
             except Exception as error:
-                logger.debug("the recording could not be closed: {}", error)
+                logger.debug("closing the recording failed: {}", error)
         self._lost(reason)

@@ -1,4 +1,4 @@
-"""A recording read whole, every checksum verified."""
+"""Reads a recording, and verifies every checksum."""
 
 import hashlib
 import json
@@ -31,18 +31,18 @@ _RECORD = struct.Struct("<BQ")
 
 
 class RecordingError(Exception):
-    """A file cannot be read as a recording; the text says what is wrong, and what to do."""
+    """A file cannot be read as a recording; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One call, as it was recorded.
+    """A recorded call.
 
     Parameters:
         path: Its file.
-        metadata: What was known of the call from the start; see :mod:`recording.metadata`.
-        messages: Everything that happened, in order.
-        whole: Whether the file was closed properly; one that was not ends with its last chunk.
+        metadata: The call's metadata; see :mod:`recording.metadata`.
+        messages: All messages, in order.
+        whole: Whether the file was closed properly; otherwise it ends with its last chunk.
         trouble: Why the recording ended before its call; empty if it did not.
     """
 
@@ -54,13 +54,13 @@ class Recording:
 
     @classmethod
     def read(cls, path: Path | str) -> "Recording":
-        """Read a file, and verify every checksum in it.
+        """Read a file and verify every checksum in it.
 
-        A file that was cut by a crash is read to its last whole chunk.
+        A file cut by a crash is read up to its last complete chunk.
 
         Raises:
-            RecordingError: It cannot be read, is no recording, is damaged, or is of a format that
-                this version does not know.
+            RecordingError: The file cannot be read, is not a recording, is damaged, or has a format
+                that this version does not know.
         """
         path = Path(path)
         try:
@@ -70,7 +70,7 @@ class Recording:
         return _Reading(path, content).recording()
 
     def topic(self, *topics: str) -> Iterator[Message]:
-        """The messages of some topics, in order."""
+        """The messages of these topics, in order."""
         return (message for message in self.messages if message.topic in topics)
 
     @property
@@ -85,12 +85,12 @@ class Recording:
 
     @property
     def duration_secs(self) -> float:
-        """From the call's begin to the last message."""
+        """Seconds from the start of the call to the last message."""
         return self.messages[-1].at if self.messages else 0.0
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The settings it was made with, without secrets."""
+        """The settings of the call, without secrets."""
         return self._plain("settings")
 
     @cached_property
@@ -107,7 +107,7 @@ class Recording:
     def digest(self) -> str:
         """SHA-256, in hex, of every message: its topic, nanoseconds from the start, and data.
 
-        The same for the same call, whatever it was compressed by and whenever it was held.
+        Equal for the same call, whenever it took place and however the file is compressed.
         """
         hashed = hashlib.sha256()
         for message in self.messages:
@@ -120,12 +120,12 @@ class Recording:
         return hashed.hexdigest()
 
     def caller_audio(self) -> bytes:
-        """The caller's voice on the call's time line: 16 kHz, 16 bits; silence where none came."""
+        """The caller's audio on the call's time line: 16 kHz, 16 bits, gaps as silence."""
         audio = self.topic("/caller/audio")
         return heard_by_viva(audio, CALLER_RATE, self.duration_secs).tobytes()
 
     def agent_audio(self) -> bytes:
-        """The agent's voice as it was played: 24 kHz, 16 bits, cut where it was interrupted."""
+        """The agent's audio as it was played: 24 kHz, 16 bits, cut at interruptions."""
         told = self.topic("/agent/audio", "/agent/page")
         return heard_by_caller(told, AGENT_RATE, self.duration_secs).tobytes()
 
@@ -135,7 +135,7 @@ class Recording:
 
 
 def _end_of_records(content: bytes) -> int:
-    """Where the last whole record ends, going by the length that each gives."""
+    """Offset of the end of the last complete record, by the records' own lengths."""
     at = len(_MAGIC)
     while at + _RECORD.size <= len(content):
         _, length = _RECORD.unpack_from(content, at)

@@ -1,4 +1,4 @@
-"""Removal of what may not be kept of a recording, so that the rest can still be replayed."""
+"""Removes personal data from a recording, so that the rest can still be replayed."""
 
 import re
 from collections import defaultdict
@@ -11,16 +11,16 @@ from recording.recording import Recording
 from recording.schemas import AUDIO_TOPICS
 
 REDACTED = "redacted"
-"""Key of the metadata that says that a recording was redacted."""
+"""Metadata key of a redacted recording."""
 
 _DIGIT = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|\d+)"
 _PERSONAL = (
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
-    # As a recogniser writes it down when it is said: "ada at example dot com".
+    # As a recogniser transcribes it: "ada at example dot com".
     r"[\w.+-]+(?:\s+(?:dot|underscore|dash|hyphen)\s+[\w-]+)*\s+at\s+[\w-]+"
     r"(?:\s+(?:dot\s+)?[\w-]+)??\s*(?:\s+dot\s+|\.)(?:com|org|net|edu|gov|io|dev|ai|uk|de|eu|fr)\b"
     r"(?:\s+dot\s+\w+)?",
-    # A telephone number has nine digits or more; a span of years has eight.
+    # A telephone number has at least nine digits; a span of years has eight.
     r"\+?\(?\d(?:[\s().-]{0,2}\d){8,}",
     rf"\b{_DIGIT}(?:[\s,-]+{_DIGIT}){{6,}}\b",
 )
@@ -29,10 +29,10 @@ _PERSONAL = (
 class Masking:
     """Masks addresses and telephone numbers in texts, each letter by an ``x``, each digit by a 0.
 
-    What is masked keeps its length and its words, so that the same question is still the same.
+    Masking keeps lengths and word boundaries, so that equal questions stay equal.
 
     Parameters:
-        words: Further words to be masked, such as a name.
+        words: Further words to mask, such as a name.
     """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
@@ -40,11 +40,11 @@ class Masking:
         self._personal = re.compile("|".join((*_PERSONAL, *further)), re.IGNORECASE)
 
     def text(self, text: str) -> str:
-        """A text with what is personal in it masked."""
+        """Mask personal data in a text."""
         return self._personal.sub(_masked, text)
 
     def plain(self, value: Any) -> Any:
-        """The same of every text in plain values."""
+        """Mask personal data in every text of plain values."""
         match value:
             case str():
                 return self.text(value)
@@ -57,13 +57,13 @@ class Masking:
 
 
 def redact(recording: Recording, words: Sequence[str] = ()) -> Recording:
-    """A recording without both voices and with what is personal in its texts masked.
+    """Remove both voices of a recording, and mask personal data in its texts.
 
-    Of audio, the length remains. What the page said of itself is dropped.
+    The length of audio is kept. What the page reported of itself is dropped.
 
     Args:
         recording: The recording.
-        words: Further words to be masked, such as a name.
+        words: Further words to mask, such as a name.
     """
     masking = Masking(words)
     return replace(
@@ -89,7 +89,7 @@ def _masked_messages(messages: Sequence[Message], masking: Masking) -> Iterator[
 
 
 def _masked_arguments(messages: Sequence[Message], masking: Masking) -> Mapping[int, Iterator[str]]:
-    """A decision's JSON comes in pieces, cut anywhere: it is masked whole, and cut again."""
+    """Mask a decision's JSON, which is streamed in arbitrary pieces, as a whole; split it again."""
     pieces: defaultdict[int, list[str]] = defaultdict(list)
     for message in messages:
         if message.data.get("event") == "arguments":

@@ -1,4 +1,4 @@
-"""A recording written anew: repaired, or without what may not be kept."""
+"""Writes a recording anew: repaired or redacted."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,14 @@ _NS = 1_000_000_000
 
 
 def repair(recording: Recording, path: Path) -> None:
-    """Write a recording that was cut as a whole file, with every message that could be read.
+    """Write a cut recording as a complete file, with every message that could be read.
 
     Args:
         recording: The recording.
-        path: The new file; the old one's own to replace it.
+        path: The new file; the old file's path to replace it.
 
     Raises:
-        OSError: It cannot be written; a file that was there is as it was.
+        OSError: It cannot be written; an existing file is unchanged.
     """
     trouble = recording.trouble or ("" if recording.whole else CUT)
     rewrite(path, recording.metadata, recording.messages, trouble=trouble)
@@ -31,16 +31,16 @@ def repair(recording: Recording, path: Path) -> None:
 def rewrite(
     path: Path, metadata: Mapping[str, str], messages: Iterable[Message], *, trouble: str = ""
 ) -> None:
-    """Write a whole recording; the file is there once all of it is.
+    """Write a complete recording atomically.
 
     Args:
-        path: Its file; one that is there is replaced.
-        metadata: As it was.
-        messages: In order.
+        path: The file; an existing one is replaced.
+        metadata: The metadata.
+        messages: The messages, in order.
         trouble: Why it ends before its call; empty if it does not.
 
     Raises:
-        OSError: It cannot be written; a file that was there is as it was.
+        OSError: It cannot be written; an existing file is unchanged.
     """
     start_ns = round(float(metadata["started_at"]) * _NS)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

@@ -8,7 +8,7 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 AUDIO_FORMAT = "pcm-s16"
-"""Foxglove's name for samples of 16 bits, little-endian."""
+"""Foxglove's name for 16-bit little-endian samples."""
 
 _TEXT: Schema = {"type": "string"}
 _WHOLE: Schema = {"type": "integer"}
@@ -29,7 +29,7 @@ def _object(
     more: bool = False,
     **further: Schema,
 ) -> Schema:
-    """An object with these fields; ``more``: and with others."""
+    """Schema of an object with these fields; ``more`` allows others."""
     fields = {**(fields or {}), **further}
     return {
         "type": "object",
@@ -209,7 +209,7 @@ TOPICS: Mapping[str, Schema] = {
     "/replay/Shift": _object(recorded=_NUMBER, replayed=_NUMBER, utterance=_WHOLE),
     "/replay/Missing": _object(stage=_TEXT, what=_TEXT),
 }
-"""Every topic that a recording may have, with the schema of its messages."""
+"""Every topic of recordings, with the schema of its messages."""
 
 _NAMED: Mapping[str, str] = {
     "/caller/audio": "foxglove.RawAudio",
@@ -223,17 +223,17 @@ _NAMED: Mapping[str, str] = {
 }
 
 AUDIO_TOPICS = frozenset({"/caller/audio", "/agent/audio", "/tts/TTSAudioRawFrame"})
-"""Topics whose messages carry samples."""
+"""Topics of audio messages."""
 
 
 def schema_name(topic: str) -> str:
-    """Name of a topic's schema; one may serve several topics."""
+    """Name of a topic's schema; several topics may share one."""
     named = _NAMED.get(topic)
     return named if named is not None else f"viva.{topic.rpartition('/')[2]}"
 
 
 @cache
 def schema_text(topic: str) -> bytes:
-    """A topic's JSON schema, as it is written into the file."""
+    """JSON schema of a topic, as written into the file."""
     schema = {"title": schema_name(topic), **TOPICS[topic]}
     return json.dumps(schema, sort_keys=True, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""A recording as a sound file: the caller on the left, the agent as it was played on the right."""
+"""Renders a recording as stereo: the caller left, the agent as it was played right."""
 
 import io
 import wave
@@ -10,7 +10,7 @@ from recording.recording import AGENT_RATE, CALLER_RATE, Recording
 
 
 def stereo_wav(recording: Recording) -> bytes:
-    """A WAV file of 16 bits at 24 kHz; silence where audio was removed.
+    """Render a stereo WAV file, 16 bits at 24 kHz; redacted audio becomes silence.
 
     Args:
         recording: The recording.

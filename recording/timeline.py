@@ -1,4 +1,4 @@
-"""Both voices of a recording, placed on its call's time line."""
+"""Places both voices of a recording on the call's time line."""
 
 from collections.abc import Iterable
 
@@ -10,16 +10,16 @@ from recording.message import Message
 Samples = npt.NDArray[np.int16]
 
 SMALLEST_GAP_SECS = 0.06
-"""Shorter gaps between two pieces of audio are the network's, not the caller's."""
+"""Shorter gaps between two chunks are network jitter, not silence."""
 
 INTERRUPTED = "bot-interrupted"
 
 
 def heard_by_viva(messages: Iterable[Message], sample_rate: int, secs: float) -> Samples:
-    """The caller's audio, silence where none came.
+    """Place the caller's audio, with gaps as silence.
 
-    A piece of audio cannot have been spoken later than it came, nor later than the piece after it:
-    what a network held back is put where it belongs.
+    A chunk cannot have been spoken later than it arrived, nor later than the chunk after it, so
+    audio that the network delayed is moved back to where it belongs.
 
     Args:
         messages: Those of ``/caller/audio``.
@@ -43,7 +43,7 @@ def heard_by_viva(messages: Iterable[Message], sample_rate: int, secs: float) ->
 
 
 def heard_by_caller(messages: Iterable[Message], sample_rate: int, secs: float) -> Samples:
-    """The agent's audio as it was played: one piece after another, cut where it was interrupted.
+    """Place the agent's audio as it was played: chunk after chunk, cut at interruptions.
 
     Args:
         messages: Those of ``/agent/audio`` and ``/agent/page``.

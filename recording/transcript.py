@@ -1,4 +1,4 @@
-"""Who said what, when, and what of it was heard."""
+"""The transcript of a recording: who said what, when, and what was heard of it."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -11,15 +11,15 @@ from recording.recording import Recording
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Something that was said.
+    """One utterance of the transcript.
 
     Parameters:
         at: When it began, seconds after the call's start.
         who: ``caller`` or ``agent``.
-        text: The words; of an answer, all that were to be spoken.
-        heard: The part of them that was played out; of the caller, all.
+        text: The words; of an answer, all that were meant to be spoken.
+        heard: The part that was played; of the caller, all.
         interrupted: The caller cut it short.
-        turn: Number of the caller's turn it is, or answers; 0 outside a turn.
+        turn: Number of the caller's turn that it is or answers; 0 outside turns.
         sections: Ids of the sections that an answer cites.
     """
 
@@ -32,13 +32,13 @@ class Said:
     sections: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values, ready for JSON."""
+        """Convert to plain values, ready for JSON."""
         return asdict(self)
 
 
 @dataclass(slots=True)
 class _Answer:
-    """What the page was told to play as one answer, or as one prompt."""
+    """What the page received as one answer or one prompt."""
 
     at: float
     turn: int
@@ -47,7 +47,7 @@ class _Answer:
 
 
 def transcript(recording: Recording) -> list[Said]:
-    """Everything that was said, in order."""
+    """All utterances, in order."""
     return sorted((*_of_caller(recording), *_of_agent(recording)), key=lambda said: said.at)
 
 
@@ -88,7 +88,7 @@ def _of_agent(recording: Recording) -> Iterator[Said]:
 
 
 def _answers(recording: Recording) -> tuple[list[_Answer], dict[int, int], set[int]]:
-    """The answers in order, samples played of each epoch, and the epochs that were cut."""
+    """Collect answers in order, played samples by epoch, and the interrupted epochs."""
     answers: list[_Answer] = []
     played: dict[int, int] = {}
     cut: set[int] = set()

@@ -1,4 +1,4 @@
-"""Writes recordings beside the calls they are of, without ever holding a call up."""
+"""Writes recordings without ever blocking a call."""
 
 import asyncio
 import os
@@ -15,46 +15,46 @@ from recording.mcap_file import McapFile
 from recording.schemas import AUDIO_TOPICS, TOPICS
 
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Most that may wait for the disk, over all calls; a call brings about 150 kB a second."""
+"""Maximum size of the queue, over all calls; a call produces about 150 kB a second."""
 
 DRAIN_SECS = 0.25
-"""How often what waits is written."""
+"""Interval at which the queue is written."""
 
 _FLUSH_DRAINS = 4
 _AT_ONCE = 16
-_MESSAGE_BYTES = 300  # of a message without audio, about
+_MESSAGE_BYTES = 300  # rough size of a message without audio
 
 Lost = Callable[[str], None]
 
 
 class RecordingSink(Protocol):
-    """One call's recording while it is written."""
+    """One call's recording, open for writing."""
 
     def write(self, at_ns: int, topic: str, data: Mapping[str, Any]) -> None:
         """Add a message.
 
         Args:
-            at_ns: Unix nanoseconds; one before the last message's counts as that.
+            at_ns: Unix nanoseconds; raised to the last message's if it is earlier.
             topic: A key of :data:`recording.schemas.TOPICS`.
-            data: What it says; it must not be changed any more.
+            data: Its fields; must not be changed afterwards.
         """
         ...
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Finish the recording."""
         ...
 
 
 class Recordings(Protocol):
-    """Whoever writes recordings."""
+    """Opens recordings for writing."""
 
     def open(
         self, path: Path, metadata: Mapping[str, str], *, lost: Lost | None = None
     ) -> RecordingSink:
-        """Begin one.
+        """Open a recording.
 
         Args:
-            path: Its file; one that is there is replaced.
+            path: The file; an existing one is replaced.
             metadata: See :func:`recording.metadata.metadata`.
             lost: Called with a reason if the recording ends before it is closed.
         """
@@ -62,7 +62,7 @@ class Recordings(Protocol):
 
 
 class RecordingFile:
-    """One call's recording, written by a :class:`RecordingWriter`; of the loop's thread."""
+    """One call's recording, written by a :class:`RecordingWriter`; used from the loop's thread."""
 
     def __init__(
         self, writer: "RecordingWriter", path: Path, metadata: Mapping[str, str], lost: Lost | None
@@ -74,7 +74,7 @@ class RecordingFile:
         self._loop = asyncio.get_running_loop() if lost is not None else None
         self._last_ns = 0
         self._over = False
-        # The writer's thread's own:
+        # Used from the writer's thread only:
         self._stream: IO[bytes] | None = None
         self._file: McapFile | None = None
         self._drains = 0
@@ -89,25 +89,25 @@ class RecordingFile:
         size = len(data["data"]) if topic in AUDIO_TOPICS else 0
         if not self._writer.enqueue(self, at_ns, topic, data, size + _MESSAGE_BYTES):
             self._over = True
-            trouble = "The disk takes less than the calls bring."
+            trouble = "The disk is slower than the calls."
             self._writer.end(self, trouble)
             if self._lost is not None:
                 self._lost(trouble)
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Finish the recording."""
         if not self._over:
             self._over = True
             self._writer.end(self, "")
 
-    # In the writer's thread.
+    # Called in the writer's thread.
 
     def write_message(self, at_ns: int, topic: str, data: Mapping[str, Any]) -> None:
-        """Write a message down."""
+        """Encode a message and write it to the file."""
         self._guarded(lambda file: file.write(at_ns, topic, data))
 
     def open(self) -> None:
-        """Make the file."""
+        """Create the file."""
         try:
             self._stream = create(self.path)
             self._file = McapFile(self._stream, self._metadata)
@@ -115,7 +115,7 @@ class RecordingFile:
             self._give_up(error)
 
     def drained(self) -> None:
-        """Write what has been waiting for a second, though nothing followed it."""
+        """Flush messages that have waited for a second without any following."""
         if self._file is None or not self._file.unwritten:
             self._drains = 0
             return
@@ -125,9 +125,9 @@ class RecordingFile:
             self._guarded(lambda file: file.flush())
 
     def finish(self, trouble: str) -> None:
-        """Make the file whole."""
+        """Complete the file."""
         if trouble:
-            logger.error("the recording {} ends early: {}", self.path.name, trouble)
+            logger.error("recording {} ends early: {}", self.path.name, trouble)
         self._guarded(lambda file: file.finish(trouble))
         self._release()
 
@@ -141,13 +141,13 @@ class RecordingFile:
 
     def _give_up(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        logger.error("the recording {} ends early: {}", self.path.name, reason)
+        logger.error("recording {} ends early: {}", self.path.name, reason)
         self._release()
         if self._lost is not None and self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self._tell_lost, f"{reason}.")
             except RuntimeError:
-                logger.debug("nobody is left to tell that {} is lost", self.path.name)
+                logger.debug("the call of the lost recording {} is already gone", self.path.name)
 
     def _tell_lost(self, reason: str) -> None:
         if not self._over:
@@ -165,15 +165,15 @@ class RecordingFile:
 
 
 class RecordingWriter:
-    """Writes all calls' recordings, in one thread.
+    """Writes the recordings of all calls in one thread.
 
-    The loop only appends to a queue; encoding, compression and the disk are the thread's. A queue
-    that is full ends the recording that would add to it, which is logged, written into its file
-    and told to its call: nothing is left out silently.
+    The event loop only appends to a queue; the thread encodes, compresses and writes. A full queue
+    ends the recording that would add to it. That is logged, written into the file and reported to
+    the call: no message is dropped silently.
 
     Parameters:
-        max_waiting_bytes: Most that may wait, over all calls.
-        drain_secs: How often what waits is written.
+        max_waiting_bytes: Maximum size of the queue, over all calls.
+        drain_secs: Interval at which the queue is written.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class RecordingWriter:
         self._max_waiting = max_waiting_bytes
         self._drain_secs = drain_secs
         self._queue: deque[tuple[Callable[[], None], int]] = deque()
-        # Each is written by one thread only.
+        # One thread writes each of these counters.
         self._put = 0
         self._taken = 0
         self._open: set[RecordingFile] = set()
@@ -192,13 +192,13 @@ class RecordingWriter:
 
     @property
     def waiting_bytes(self) -> int:
-        """How much waits for the disk, about."""
+        """Approximate size of the queue."""
         return self._put - self._taken
 
     def open(
         self, path: Path, metadata: Mapping[str, str], *, lost: Lost | None = None
     ) -> RecordingFile:
-        """Begin a recording; see :class:`Recordings`."""
+        """Open a recording; see :class:`Recordings`."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
             self._thread.start()
@@ -218,7 +218,7 @@ class RecordingWriter:
         """Queue a message of a file.
 
         Returns:
-            Whether there was room for it.
+            Whether the queue had room for it.
         """
         if self.waiting_bytes + size > self._max_waiting:
             return False
@@ -236,17 +236,17 @@ class RecordingWriter:
         self._queue.append((finish, 0))
 
     async def close(self, timeout_secs: float = 10.0) -> None:
-        """Write what waits; recordings that are still open are finished first.
+        """Finish open recordings and write the rest of the queue.
 
         Args:
-            timeout_secs: Longest wait for a slow disk.
+            timeout_secs: Maximum wait for a slow disk.
         """
         if self._thread is not None:
             self._closing = True
             self._wake.set()
             await asyncio.to_thread(self._thread.join, timeout_secs)
             if self._thread.is_alive():
-                logger.error("recordings were still being written when the server ended")
+                logger.error("recordings were still being written when the server stopped")
             self._thread = None
 
     def _run(self) -> None:
@@ -264,17 +264,17 @@ class RecordingWriter:
             self._wake.clear()
 
     def _drain(self) -> None:
-        # Not for longer than what waited at first: a file that nothing follows is flushed too.
+        # No longer than the queue was at first: idle files must be flushed, too.
         for number in range(len(self._queue)):
             work, size = self._queue.popleft()
             work()
             self._taken += size
             if number % _AT_ONCE == 0:
-                time.sleep(0)  # lets the loop have the interpreter, which waits 5 ms otherwise
+                time.sleep(0)  # yields the GIL to the event loop, which otherwise waits 5 ms for it
 
 
 class InlineFile:
-    """One call's recording, written as it comes."""
+    """One call's recording, written synchronously."""
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path = path
@@ -291,7 +291,7 @@ class InlineFile:
             self._file.write(at_ns, topic, data)
 
     def close(self) -> None:
-        """Make the file whole."""
+        """Complete the file."""
         if self._file is not None:
             file, self._file = self._file, None
             with self._stream:
@@ -299,9 +299,9 @@ class InlineFile:
 
 
 class InlineWriter:
-    """Writes recordings as they come, without a thread: for virtual time, and for tools.
+    """Writes recordings synchronously, without a thread: for virtual time and for tools.
 
-    The same messages make the same file, to the byte.
+    Equal messages make equal files, to the byte.
     """
 
     def open(
@@ -310,19 +310,19 @@ class InlineWriter:
         """Begin a recording; see :class:`Recordings`.
 
         Raises:
-            OSError: It cannot be written, as for each write that follows.
+            OSError: The file cannot be written; later writes raise it, too.
         """
         return InlineFile(path, metadata)
 
     async def close(self) -> None:
-        """Nothing waits."""
+        """Do nothing: everything is written already."""
 
 
 def create(path: Path) -> IO[bytes]:
-    """A new file that nobody else may read: it holds voices.
+    """Create a file that only this user may read, for it holds voices.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The file cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

@@ -333,10 +333,10 @@ async def test_a_disk_that_stands_still_costs_bounded_memory_and_the_file_says_s
     file.close()
     await writer.close()
     assert most <= 100_000
-    assert lost == ["The disk takes less than the calls bring."]
+    assert lost == ["The disk is slower than the calls."]
     kept = Recording.read(tmp_path / "c.mcap")
     assert kept.whole
-    assert kept.trouble == "The disk takes less than the calls bring."
+    assert kept.trouble == "The disk is slower than the calls."
     assert 0 < kept.duration_secs < 60
 
 
