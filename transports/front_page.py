@@ -1,4 +1,4 @@
-"""The page that callers open, and what it shows before a call."""
+"""Serves the page that callers open, and the data it shows before a call."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -24,8 +24,8 @@ class FrontPage:
         settings: The settings.
         document: What calls are answered from.
         choices: The vendor of each stage.
-        caller: Who asks; ``None`` for whoever has to sign in first.
-        loaded: Whether the models are there.
+        caller: Identifies the caller of a request; ``None`` if they must sign in first.
+        loaded: Whether the models are loaded.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The page's end of a replayed call: it plays what it is sent in the loop's time, and reports it.
+"""Simulates the page of a replayed call: plays audio in the loop's time, and reports playback.
 
-Nothing is encoded and no socket is used; apart from that it is a page, and says what the page of
-the recording said, after the same delays.
+It encodes nothing and uses no socket. Otherwise it behaves as a page, and sends the reports of the
+recorded page after the same delays.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from transports.browser.voice import VoiceOutput
 T = TypeVar("T")
 
 AUDIBLE = 200
-"""Samples above it (of 32,767) are not silence."""
+"""Amplitude (of 32,767) above which a sample is audible."""
 
 _READY = ClientReady(
     id="replay",
@@ -40,21 +40,21 @@ _READY = ClientReady(
 
 @dataclass(frozen=True, slots=True)
 class ClientPlaybackProfile:
-    """How a page plays and reports.
+    """How a page plays and reports, measured from a recording.
 
     Parameters:
-        reports: Whether it says what it has played.
-        lead_secs: Longest voice that it is sent ahead of what it has played.
-        start_secs: From the first sample that came to the first that is played.
-        starts: The same, for a voice that begins with this sentence: each time that it did.
-        step: It plays so many samples at a time.
-        first_report_secs: From the first sample played to the first report.
-        report_secs: Between two reports.
-        final_secs: From an interruption to the report of what was played before it.
-        audible_secs: From the first audible sample to the report of it; ``None`` if it makes none.
-        heard_secs: From when a sample counts as played to when it is heard.
-        audible: Which sample of an answer's first sentence is the first that can be heard, by its
-            text, each time; for others it is found in the audio.
+        reports: Whether it reports playback.
+        lead_secs: Maximum lead of the voice sent over the voice played.
+        start_secs: Delay from the first sample received to the first played.
+        starts: The same by the first sentence of an answer, once for each time it occurred.
+        step: Number of samples it plays at a time.
+        first_report_secs: Delay from the first sample played to the first report.
+        report_secs: Interval between two reports.
+        final_secs: Delay from an interruption to the final report of its epoch.
+        audible_secs: Delay from the first audible sample to its report; ``None`` without reports.
+        heard_secs: Delay from a sample's counting as played to its being heard.
+        audible: Index of the first audible sample of an answer, by its first sentence, once for
+            each time; for other answers it is searched in the audio.
     """
 
     reports: bool = True
@@ -71,12 +71,12 @@ class ClientPlaybackProfile:
 
 
 class ReplayedPage(Page):
-    """Plays what it is sent.
+    """A page that plays in the loop's time what it is sent.
 
     Parameters:
-        profile: How.
-        told: Called with each message that the page is told, once it has taken it.
-        over: Called when the page is told that the call is over, before it is closed.
+        profile: How it plays and reports.
+        told: Called with each message to the page, after the page has processed it.
+        over: Called when the call is over, before the page is closed.
     """
 
     def __init__(
@@ -114,18 +114,18 @@ class ReplayedPage(Page):
 
     @property
     def epoch(self) -> int:
-        """How many interruptions it has seen."""
+        """Number of interruptions so far."""
         return self._epoch
 
     @property
     def played(self) -> int:
-        """Samples of the present epoch that have been played."""
+        """Number of samples of the present epoch played so far."""
         began, sample = self._from
         since = round((self._now() - began) * OUTPUT_SAMPLE_RATE)
         return max(0, min(self._sent, sample + since // self.profile.step * self.profile.step))
 
     def moment(self, sample: int) -> float:
-        """When a sample of the present epoch is played, if all before it comes in time."""
+        """Time at which a sample of the present epoch is played, if no audio is late."""
         began, first = self._from
         return began + (sample - first) / OUTPUT_SAMPLE_RATE
 
@@ -144,11 +144,11 @@ class ReplayedPage(Page):
             self._listen(first, audio)
 
     async def send(self, payload: BaseModel) -> None:
-        """Take one of Viva's messages."""
+        """Process one of Viva's messages."""
         self._take(payload)
 
     async def send_rtvi(self, message: BaseModel) -> None:
-        """Take one of RTVI's messages."""
+        """Process one of RTVI's messages."""
         self._take(message)
 
     async def close(self) -> None:
@@ -160,7 +160,7 @@ class ReplayedPage(Page):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def finish(self, reason: str, message: str) -> None:
-        """Take it that the call is over."""
+        """Note that the call is over, and close."""
         self._over()
         await super().finish(reason, message)
 
@@ -191,7 +191,7 @@ class ReplayedPage(Page):
     # What it reports.
 
     def play(self) -> None:
-        """Begin to report what is played."""
+        """Start reporting playback."""
         if self.profile.reports:
             self._spawn(self._report_progress())
 
@@ -224,7 +224,7 @@ class ReplayedPage(Page):
         await self.voice.played(PlaybackFrame(epoch=epoch, samples=samples, final=final))
 
     def _listen(self, first: int, audio: bytes) -> None:
-        """Look for the answer's first sound in audio that begins with a sample of the epoch."""
+        """Search a chunk for the answer's first audible sample."""
         assert self._answer is not None
         _, start, text = self._answer
         known = self._audible.next(text, -1)
@@ -263,14 +263,14 @@ class ReplayedPage(Page):
 
 
 class _Times(Generic[T]):
-    """What was so the first time, the second time …; after the last, as it was then."""
+    """Recorded values by name, in order of occurrence; the last one repeats."""
 
     def __init__(self, known: Mapping[str, Sequence[T]]) -> None:
         self._known = known
         self._count: dict[str, int] = {}
 
     def next(self, name: str, usual: T) -> T:
-        """The next one of a name."""
+        """The next value of a name, or the usual one if there is none."""
         known = self._known.get(name)
         if not known:
             return usual
@@ -279,11 +279,11 @@ class _Times(Generic[T]):
 
 
 class ReplayInput(BaseInputTransport):
-    """Where a replayed caller is heard.
+    """The input of a replayed caller's audio.
 
     Parameters:
         page: The page.
-        speak: The caller: runs from the start of the chain to its end.
+        speak: The caller; runs from the start of the chain to its end.
     """
 
     def __init__(self, page: ReplayedPage, speak: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -294,22 +294,22 @@ class ReplayInput(BaseInputTransport):
         self._speaking: asyncio.Task[None] | None = None
 
     async def start(self, frame: StartFrame) -> None:
-        """Let the caller begin."""
+        """Start the caller."""
         await super().start(frame)
         if self._speaking is None:
             self._page.play()
             self._speaking = self.create_task(self._speak())
 
     async def stop(self, frame: EndFrame) -> None:
-        """Silence the caller."""
+        """Stop the caller."""
         await self._silence()
 
     async def cancel(self, frame: CancelFrame) -> None:
-        """Silence the caller."""
+        """Stop the caller."""
         await self._silence()
 
     async def cleanup(self) -> None:
-        """Silence the caller."""
+        """Stop the caller."""
         await super().cleanup()
         await self._silence()
 
@@ -330,7 +330,7 @@ class ReplayTransport(BaseTransport):
         page: The page.
         conversation: The call's turns and playback.
         ended: Called with a reason when the page ends the call.
-        stage_vendors: Who does each stage.
+        stage_vendors: Name of each stage's vendor.
         speak: The caller.
     """
 
@@ -349,11 +349,11 @@ class ReplayTransport(BaseTransport):
         self._input = ReplayInput(page, speak)
 
     def input(self) -> FrameProcessor:
-        """Where the caller's audio comes in."""
+        """The processor that the caller's audio enters by."""
         return self._input
 
     def output(self) -> FrameProcessor:
-        """Where the voice goes out."""
+        """The processor that sends the voice."""
         return self._output
 
 
@@ -362,9 +362,8 @@ class ReplayConnection(BrowserConnection):
 
     Parameters:
         page: The page.
-        stage_vendors: Who does each stage.
-        speak: The caller: given the call's conversation, where audio goes in, and what ends the
-            call.
+        stage_vendors: Name of each stage's vendor.
+        speak: The caller; takes the conversation, a function for audio, and one that ends the call.
     """
 
     def __init__(

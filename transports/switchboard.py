@@ -1,4 +1,4 @@
-"""Where calls come in: who is let in, and the calls that are being held."""
+"""Admits calls, and holds those that are open."""
 
 import asyncio
 import math
@@ -24,19 +24,19 @@ from transports.browser.transport import BrowserConnection
 from transports.rtvi.page import RtviPage
 
 READY_TIMEOUT_SECS = 60.0
-"""Longest wait for a page to send ``client-ready``."""
+"""Maximum wait for a page's ``client-ready``."""
 
 LOADING_NEWS_SECS = 0.5
-"""How often a waiting page is told how far the models are."""
+"""Interval at which a waiting page is told the progress of loading."""
 
 HEARTBEAT_SECS = 20.0
-"""How often a silent page is asked whether it is there."""
+"""Interval of WebSocket pings to a page."""
 
 MAX_MESSAGE_BYTES = 1_000_000
-"""A longer message closes the socket before it is read; shorter ones are answered in words."""
+"""A larger message closes the socket unread; smaller invalid ones get an ``error``."""
 
 SEND_BUFFER_BYTES = 65_536
-"""What the system may hold for a page that does not read: 1.4 s of voice, not megabytes of it."""
+"""Size of the kernel's send buffer: 1.4 s of voice, not megabytes, for a page that stalls."""
 
 _STAGE_NAMES: Mapping[str, Stage] = {
     "transcribing": "stt",
@@ -47,35 +47,35 @@ _STAGE_NAMES: Mapping[str, Stage] = {
 
 
 class Admissions(Protocol):
-    """Who may call, and on what terms."""
+    """Decides who may call, and on what terms."""
 
     async def admit(self, request: web.Request) -> Terms | str:
-        """The terms of a call, whose money is then set aside; or why there is none.
+        """Admit a call and set its money aside, or say why not.
 
         Returns:
-            The terms, or a key of :data:`pipeline.call.REASONS`.
+            The terms of the call, or a key of :data:`pipeline.call.REASONS`.
 
         Raises:
-            web.HTTPException: Whoever asks may not even open a socket.
+            web.HTTPException: The client may not even open a socket.
         """
         ...
 
     async def release(self, terms: Terms) -> None:
-        """The call is over, or never began: what was set aside is free again."""
+        """Release the money set aside: the call is over or never started."""
         ...
 
 
 class Switchboard:
-    """Takes calls on ``/call`` and ``/rtvi``, each page's in its own way.
+    """Accepts calls on ``/call`` and ``/rtvi``.
 
     Parameters:
         settings: The settings.
-        loading: The engines.
-        admissions: Who may call.
-        escalations: Where questions for a human go.
-        refused: Told why a call is not taken, a key of :data:`pipeline.call.REASONS`.
-        room: Whether the process can carry another call beside those that it has.
-        recordings: Who writes recordings, where ``RECORD`` asks for them.
+        loading: Loads the engines.
+        admissions: Decides who may call.
+        escalations: Queue of the questions handed to a human.
+        refused: Called with the reason for refusing a call, a key of :data:`pipeline.call.REASONS`.
+        room: Whether the process has capacity for another call.
+        recordings: Writes recordings, if ``RECORD`` asks for them.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Switchboard:
         self._room = room
         self._recordings = recordings
         self.lines = 0
-        """Those that are taken: by calls, and by whoever is let in and whose call has not begun."""
+        """Number of lines in use: open calls, and admitted ones that have not started yet."""
 
     def setup(self, app: web.Application) -> None:
         """Add the sockets' routes."""
@@ -108,27 +108,27 @@ class Switchboard:
 
     @property
     def full(self) -> bool:
-        """Whether a further call would be refused; a process that has none always takes one."""
+        """Whether another call would be refused; a process without calls always accepts one."""
         most = self._settings.max_calls or math.inf
         return self.lines >= most or (self.lines > 0 and not self._room())
 
     async def let_finish(self) -> None:
-        """Take no more calls, and wait until those that are open have come to their own end."""
+        """Accept no more calls, and wait until the open ones have ended by themselves."""
         self.draining = True
         while self.lines:
             await asyncio.sleep(0.02)
 
     async def drain(self, timeout_secs: float, now: asyncio.Event | None = None) -> None:
-        """Take no more calls, and end those that are open politely.
+        """Accept no more calls, and end the open ones politely.
 
         Args:
-            timeout_secs: Longest wait for their ends.
-            now: Set when they are not to be waited for any longer.
+            timeout_secs: Maximum wait for them to end.
+            now: Set it to stop waiting.
         """
         self.draining = True
         deadline = asyncio.get_running_loop().time() + timeout_secs
         while self.calls and asyncio.get_running_loop().time() < deadline:
-            for call in self.calls:  # one may have begun since, for whoever was let in before
+            for call in self.calls:  # an admitted call may have started since
                 call.end("shutdown")
             await asyncio.sleep(0.02)
             if now is not None and now.is_set():
@@ -179,7 +179,7 @@ class Switchboard:
         return kind(page_socket, send_timeout_secs=self._settings.page_timeout_secs)
 
     async def _hold(self, page: Page, terms: Terms) -> str:
-        """Hold a page's call to its end; why there was none, if there was none."""
+        """Run a page's call to its end; returns the reason if none could start."""
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECS):
                 await page.send(Admitted())
@@ -192,7 +192,7 @@ class Switchboard:
         except (PageStalledError, TimeoutError):
             return "stalled"
         except Exception:
-            logger.exception("no engines")
+            logger.exception("loading the engines failed")
             return "fault"
         choices = engines.choices
         vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
@@ -211,7 +211,7 @@ class Switchboard:
         return ""
 
     def _target(self, ready: ClientReady) -> RecordingTarget | None:
-        """Where a call's recording goes, if it is to be recorded."""
+        """Where to write a call's recording, if it is to be recorded."""
         record = self._settings.record
         if self._recordings is None or record == "off":
             return None

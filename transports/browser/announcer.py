@@ -1,4 +1,4 @@
-"""What a page is told beside the voice: captions, stages, decisions, turns."""
+"""Sends a page everything besides the voice: captions, stages, decisions, turns."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -29,15 +29,15 @@ StageName = Literal["listening", "transcribing", "thinking", "speaking"]
 
 
 class Announcer:
-    """Tells one page what happens in its call; it keeps no books.
+    """Sends the events of a call to its page; keeps no state of turns or money.
 
-    A page that has gone, or that has stopped reading, ends the call instead of raising.
+    If the page has gone or has stopped reading, the call ends; nothing is raised.
 
     Parameters:
         page: The page's socket.
         conversation: The call's turns.
-        ended: Called with a reason when the page cannot be told any more.
-        stage_vendors: Who does each stage.
+        ended: Called with a reason when the page cannot be reached any more.
+        stage_vendors: Name of each stage's vendor.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Announcer:
         await self._send(chunk)
 
     async def frame(self, frame: Frame) -> None:
-        """Tell the page of a frame, where it is one for the page."""
+        """Send the page the message of a frame, if it has one."""
         match frame:
             case CallerTextFrame():
                 await self._caller_text(frame)
@@ -81,7 +81,7 @@ class Announcer:
     async def sentence(
         self, turn: int, start: int, text: str, sections: tuple[str, ...], lines: tuple[int, ...]
     ) -> None:
-        """Tell the page which sentence the audio that follows speaks, and what supports it."""
+        """Announce the sentence of the audio that follows, with its sources."""
         await self._send(
             messages.Sentence(
                 turn=turn,
@@ -114,7 +114,7 @@ class Announcer:
             await self._send(rtvi.BotStoppedSpeakingMessage())
 
     async def stage(self, stage: StageName) -> None:
-        """Tell the page who is at work."""
+        """Tell the page which stage is at work."""
         turn = self._conversation.turn
         await self._send(
             messages.Stage(
@@ -125,7 +125,7 @@ class Announcer:
         )
 
     async def turn(self, record: TurnRecord | None) -> None:
-        """Tell the page of a turn that is over, if there is one to tell of."""
+        """Send the page the record of a turn that is over, if there is one."""
         if record is not None:
             await self._send(messages.Turn.from_record(record))
             await self.money()

@@ -1,7 +1,7 @@
-"""The text messages of the wire: RTVI 2.x, and what is Viva's own inside it.
+"""The text messages of the wire: RTVI 2.x, and Viva's own messages inside it.
 
-RTVI's own messages are pipecat's models (``pipecat.processors.frameworks.rtvi.models``). Viva's
-travel inside RTVI's ``server-message`` and ``client-message``, one model a kind, below.
+RTVI's own messages are pipecat's models (``pipecat.processors.frameworks.rtvi.models``). Viva's own
+are the payloads of RTVI's ``server-message`` and ``client-message``, one model each, below.
 docs/protocol.md shows each with an example, and a test holds that page against this module.
 """
 
@@ -16,18 +16,18 @@ from conversation.records import StageCost, TurnRecord
 from conversation.turns import Money
 
 MAX_TEXT_BYTES = 16_384
-"""Longest text message a page may send, in bytes."""
+"""Maximum size of a page's text message, in bytes."""
 
 MAX_AUDIO_BYTES = 64_000
-"""Longest audio message a page may send, in bytes: two seconds at 16 kHz."""
+"""Maximum size of a page's audio message, in bytes: two seconds at 16 kHz."""
 
 
 class MessageError(ValueError):
-    """A message from the page that cannot be used; its text names the trouble."""
+    """A message from the page is invalid; the text says why."""
 
 
 class Payload(BaseModel):
-    """What is Viva's own inside one of RTVI's messages."""
+    """Payload of one of Viva's own messages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ class Amount(Payload):
 
     @classmethod
     def from_stages(cls, cost: StageCost) -> Self:
-        """The message of it."""
+        """Create the message."""
         return cls(stt=cost.stt, brain=cost.brain, tts=cost.tts, total=cost.total)
 
 
@@ -133,7 +133,7 @@ class Turn(Payload):
 
     @classmethod
     def from_record(cls, record: TurnRecord) -> Self:
-        """The message of a record."""
+        """Create the message from a turn's record."""
         values = record.as_dict()
         used = values.pop("used")
         del values["call"]
@@ -159,7 +159,7 @@ class Cost(Payload):
 
     @classmethod
     def from_money(cls, money: Money) -> Self:
-        """The message of it."""
+        """Create the message."""
         return cls(
             call=Amount.from_stages(money.call),
             call_cap=money.call_cap,
@@ -194,7 +194,7 @@ class Stage(Payload):
 
 
 class Failover(Payload):
-    """A vendor could not go on, and another has taken over its stage."""
+    """A vendor failed for good, and another has taken over its stage."""
 
     type: Literal["failover"] = "failover"
     stage: str = Field(description="`stt`, `brain` or `tts`.")
@@ -274,7 +274,7 @@ class Hangup(Payload):
 
 
 class ClockAsked(Payload):
-    """What time is it there?"""
+    """Asks for the time on the server's clock."""
 
     sent: float = Field(description="The page's own time; it comes back in the answer.")
 
@@ -296,7 +296,7 @@ CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible]] = 
 
 
 class ReadyData(rtvi.ClientReadyData):
-    """RTVI's own, and what is Viva's beside it."""
+    """RTVI's data, with Viva's own field."""
 
     record: bool = Field(default=False, description="The caller agrees to be recorded.")
 
@@ -313,23 +313,22 @@ SERVER_PAYLOAD: TypeAdapter[Any] = TypeAdapter(ServerPayload)
 
 
 def server_message(payload: BaseModel) -> str:
-    """The text of a ``server-message`` that carries a payload."""
+    """Encode a payload as a ``server-message``."""
     return json.dumps(
         {"label": rtvi.MESSAGE_LABEL, "type": "server-message", "data": payload.model_dump()}
     )
 
 
 def rtvi_message(message: BaseModel) -> str:
-    """The text of one of RTVI's own messages."""
+    """Encode one of RTVI's own messages."""
     return message.model_dump_json(exclude_none=True)
 
 
 def parse_client_message(text: str) -> ClientMessage:
-    """What a page's text message says.
+    """Parse a page's text message.
 
     Raises:
-        MessageError: It is no message a page may send; the text names the field and what is
-            allowed.
+        MessageError: The message is invalid; the text names the field and what is allowed.
     """
     if len(text) > MAX_TEXT_BYTES:
         raise MessageError(f"text message of {len(text)} characters; {MAX_TEXT_BYTES} at most")

@@ -1,4 +1,4 @@
-"""The page's WebSocket: messages in, messages out, every fault told, every wait bounded."""
+"""The page's WebSocket: parses and sends messages, answers faults, bounds every wait."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from transports.browser.messages import (
 )
 
 FAULTS_IN_A_ROW = 3
-"""So many unusable messages in a row end a call."""
+"""Number of invalid messages in a row that ends a call."""
 
 
 class PageClosedError(Exception):
@@ -35,7 +35,7 @@ class PageClosedError(Exception):
 
 
 class PageProtocolError(Exception):
-    """The page keeps sending what cannot be used; the text is the last trouble."""
+    """The page keeps sending invalid messages; the text is the last error."""
 
 
 class PageStalledError(Exception):
@@ -43,15 +43,15 @@ class PageStalledError(Exception):
 
 
 class Page:
-    """One page's socket, as docs/protocol.md has it.
+    """The socket of one page; docs/protocol.md describes the protocol.
 
     Parameters:
         socket: A prepared WebSocket.
-        send_timeout_secs: Longest wait for the page to take a message.
+        send_timeout_secs: Maximum wait for the page to accept a message.
     """
 
     lead_secs = 0.4
-    """Longest voice that may be sent ahead of what has been played."""
+    """Maximum lead of the voice sent over the voice played."""
 
     def __init__(self, socket: web.WebSocketResponse, *, send_timeout_secs: float = 5.0) -> None:
         self._socket = socket
@@ -72,11 +72,11 @@ class Page:
         return self._socket.closed or self._stalled
 
     async def receive(self) -> bytes | ClientMessage:
-        """The next usable message: audio as bytes, or what a text message says.
+        """Wait for the next valid message: audio as bytes, or a parsed text message.
 
         Raises:
             PageClosedError: The page has gone.
-            PageProtocolError: Three messages in a row could not be used.
+            PageProtocolError: Three messages in a row were invalid.
         """
         while True:
             message = await self._socket.receive()
@@ -109,7 +109,7 @@ class Page:
                 pass
 
     async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:
-        """What a message says; ``None`` when nobody else need know."""
+        """Parse a message; ``None`` if it was handled here."""
         if message.type is WSMsgType.BINARY:
             return _audio(message.data)
         return parse_client_message(message.data)
@@ -119,7 +119,7 @@ class Page:
 
         Raises:
             PageClosedError: The page has gone.
-            PageStalledError: The page has not read for too long.
+            PageStalledError: The page has not read within the timeout.
         """
         self.observer.sent(audio)
         await self._send(audio)
@@ -135,7 +135,7 @@ class Page:
         await self._send(rtvi_message(message))
 
     async def send_error(self, error: str, *, fatal: bool = False) -> None:
-        """Tell the page of a trouble; raises as ``send_audio``."""
+        """Send an ``error`` message; raises as ``send_audio``."""
         await self.send_rtvi(rtvi.Error(data=rtvi.ErrorData(error=error, fatal=fatal)))
 
     async def ready(self) -> ClientReady:
@@ -143,7 +143,7 @@ class Page:
 
         Raises:
             PageClosedError: The page has gone, or hung up.
-            PageProtocolError: Three messages in a row could not be used.
+            PageProtocolError: Three messages in a row were invalid.
         """
         while True:
             match await self.receive():
@@ -155,14 +155,14 @@ class Page:
                     pass
 
     async def finish(self, reason: str, message: str) -> None:
-        """Say why the call is over, where the page can still hear it, and close the socket."""
+        """Send the reason for the end, if the page can be reached, and close the socket."""
         if reason != "disconnected":
             with contextlib.suppress(PageClosedError, PageStalledError):
                 await self.send(End.model_validate({"reason": reason, "message": message}))
         await self.close()
 
     async def close(self) -> None:
-        """Close the socket; a page that does not answer is dropped."""
+        """Close the socket; drop a page that does not answer."""
         with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
             async with asyncio.timeout(self._send_timeout_secs):
                 await self._socket.close()

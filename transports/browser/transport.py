@@ -34,14 +34,14 @@ from transports.browser.page import Page, PageClosedError, PageProtocolError, Pa
 from transports.browser.voice import VoiceOutput
 
 AHEAD_SECS = 10.0
-"""Audio that may come ahead of real time: what a page has kept while its network was away."""
+"""Allowed lead of audio over real time: what a page buffered while its network was down."""
 
 
 class BrowserInput(BaseInputTransport):
-    """Reads a page's socket: audio goes down the chain, progress of playback to the voice.
+    """Reads a page's socket: passes audio down the chain, and playback reports to the voice.
 
-    Direct mode, one task: the socket's own flow control is the only queue, so a chain that falls
-    behind slows the page's sending and not this process's memory.
+    Runs in direct mode with one task. The socket's flow control is the only queue, so a chain that
+    falls behind slows the page down instead of filling this process's memory.
     """
 
     def __init__(self, page: Page, voice: VoiceOutput, *, ended: Ended) -> None:
@@ -117,7 +117,7 @@ class BrowserInput(BaseInputTransport):
 
 
 class _Pace:
-    """How much audio can have been spoken since the call began: vendors charge for each second."""
+    """Limits audio to real time, for vendors charge for each second."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -125,7 +125,7 @@ class _Pace:
         self._bytes = 0
 
     def exceeded(self, size: int) -> bool:
-        """Whether it is more with so many further bytes."""
+        """Count further bytes; whether the total exceeds real time plus the allowed lead."""
         self._bytes += size
         spoken = self._now() - self._began + AHEAD_SECS
         return self._bytes > spoken * INPUT_SAMPLE_RATE * 2
@@ -137,8 +137,8 @@ class BrowserTransport(BaseTransport):
     Parameters:
         page: The page's socket, its ``client-ready`` already read.
         conversation: The call's turns and playback.
-        ended: Called with a reason when the caller or their page ends the call.
-        stage_vendors: Who does each stage, for the page.
+        ended: Called with a reason when the caller or the page ends the call.
+        stage_vendors: Name of each stage's vendor, for the page.
     """
 
     def __init__(
@@ -154,11 +154,11 @@ class BrowserTransport(BaseTransport):
         self._input = BrowserInput(page, self._output, ended=ended)
 
     def input(self) -> FrameProcessor:
-        """Where the caller's audio comes in."""
+        """The processor that the caller's audio enters by."""
         return self._input
 
     def output(self) -> FrameProcessor:
-        """Where the voice goes out."""
+        """The processor that sends the voice."""
         return self._output
 
 
@@ -168,7 +168,7 @@ class BrowserConnection:
     Parameters:
         page: The page's socket.
         client_ready: The page's ``client-ready``.
-        stage_vendors: Who does each stage, for the page.
+        stage_vendors: Name of each stage's vendor, for the page.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class BrowserConnection:
             await self._page.send(Recorded(on=on))
 
     async def announce_start(self, call: str, limit_secs: float, money: Money) -> None:
-        """Tell the page that the call has started, and what it may take and cost."""
+        """Tell the page that the call has started, with its limits of time and money."""
         about = {"library": "viva", "call": call}
         ready = rtvi.BotReadyData(version=rtvi.PROTOCOL_VERSION, about=about)
         with suppress(PageClosedError, PageStalledError):
@@ -205,7 +205,7 @@ class BrowserConnection:
             await self._page.send(Cap(limit_secs=limit_secs, left_secs=left_secs))
 
     async def announce_problem(self, message: str) -> None:
-        """Tell the page of a trouble that does not end the call."""
+        """Tell the page of a problem that does not end the call."""
         with suppress(PageClosedError, PageStalledError):
             await self._page.send_error(message)
 

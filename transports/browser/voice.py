@@ -1,4 +1,4 @@
-"""The way out of a call: the voice, paced to real time, and everything the page is told."""
+"""The output of a call: the voice, paced to real time, and the page's other messages."""
 
 import asyncio
 from collections import deque
@@ -35,13 +35,13 @@ from transports.browser.messages import Audible
 from transports.browser.page import Page
 
 CHUNK_SECS = 0.1
-"""Longest audio message."""
+"""Maximum length of an audio message."""
 
 QUEUE_SECS = 60.0
-"""Longest voice that waits to be sent; past it the text to speech is held back."""
+"""Maximum length of queued audio; beyond it, backpressure holds text to speech back."""
 
 HEARD_TIMEOUT_SECS = 0.5
-"""Longest wait for the page to say how much it played of an interrupted answer."""
+"""Maximum wait for the page's final playback report on an interrupted answer."""
 
 _BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
 
@@ -49,12 +49,12 @@ _BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
 @dataclass(slots=True)
 class _Announcement:
     turn: int
-    text: str  # as it is shown
+    text: str  # its shown text
     spoken: str
     sections: tuple[str, ...]
     lines: tuple[int, ...]
-    voice: int = 0  # samples of it that have come
-    span: Span | None = None  # once they are being sent
+    voice: int = 0  # samples produced so far
+    span: Span | None = None  # once its audio is being sent
 
     def has_come(self, samples: int) -> None:
         self.voice += samples
@@ -69,12 +69,12 @@ class _Word:
 
 @dataclass(frozen=True, slots=True)
 class _Stopped:
-    """All audio of one utterance has come."""
+    """Queue marker: all audio of one utterance has come."""
 
 
 @dataclass(frozen=True, slots=True)
 class _AnswerEnd:
-    """The whole answer has come."""
+    """Queue marker: the whole answer has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +86,17 @@ _Item = _Announcement | _Word | bytes | _Stopped | _AnswerEnd | _EndCall
 
 
 class VoiceOutput(BaseOutputTransport):
-    """Sends a call's voice to its page, never far ahead of real time, and stops it at once.
+    """Sends a call's voice to its page, little ahead of real time, and stops it at once.
 
-    It runs in direct mode: a frame is here the moment the text to speech has pushed it, so an
-    interruption finds every old sample in this queue, drops it, and only then tells the page.
-    Nothing more comes of an old answer: :class:`processors.turns.keeper.TurnKeeper` stops it.
-
-    pipecat's own media sender is not used: it knows what was sent, this must know what was played.
+    Runs in direct mode: a frame arrives the moment text to speech pushes it. So an interruption
+    finds all old audio in this queue, drops it, and only then tells the page.
+    :class:`processors.turns.keeper.TurnKeeper` stops whatever still comes of an old answer.
+    pipecat's own media sender knows what was sent, not what was played, so it is not used.
 
     Parameters:
         page: The page's socket.
         conversation: The call's turns and playback.
-        ended: Called with a reason when the page has gone or the call's last words were played.
+        ended: Called with a reason when the page has gone, or the last words have been played.
         stage_vendors: Who does each stage, for the page.
     """
 
@@ -127,15 +126,15 @@ class VoiceOutput(BaseOutputTransport):
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._pacing: asyncio.Task[None] | None = None
-        self._voicing = False  # the page has or will have samples to play
+        self._voicing = False  # the page has samples to play, or will have
         self._flowing = False  # more audio of the utterance is to come
-        self._sentence: _Announcement | None = None  # the one whose voice is coming
+        self._sentence: _Announcement | None = None  # the sentence whose audio is coming
         self._settling: dict[int, asyncio.Task[None]] = {}  # by epoch
 
     # Frames.
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Queue what belongs to the voice, tell the page the rest at once."""
+        """Queue what belongs to the voice; send the page the rest at once."""
         await super(BaseOutputTransport, self).process_frame(frame, direction)
         if direction is FrameDirection.UPSTREAM:
             await self.push_frame(frame, direction)
@@ -144,7 +143,7 @@ class VoiceOutput(BaseOutputTransport):
             case TTSAudioRawFrame():
                 await self.take_audio(frame)
             case TTSTextFrame():
-                if frame.pts is not None:  # a word, with its vendor's time
+                if frame.pts is not None:  # a word with the vendor's time stamp
                     self._put(_Word(frame.text.strip()))
             case SentenceFrame():
                 self._announce(frame, frame.turn, frame.sections, frame.lines)
@@ -167,16 +166,16 @@ class VoiceOutput(BaseOutputTransport):
                 await self._cut_off()
             case _:
                 await self._announcer.frame(frame)
-        if not isinstance(frame, (TTSAudioRawFrame, TTSTextFrame)):  # many, and wanted by nobody
+        if not isinstance(frame, (TTSAudioRawFrame, TTSTextFrame)):  # frequent; nobody needs them
             await self.push_frame(frame, direction)
 
     async def cleanup(self) -> None:
-        """Stop everything that was started."""
+        """Cancel all tasks."""
         await super().cleanup()
         await self._stop()
 
     async def take_audio(self, frame: TTSAudioRawFrame) -> None:
-        """Queue a piece of the voice."""
+        """Queue a chunk of the voice."""
         audio = frame.audio
         if frame.sample_rate != OUTPUT_SAMPLE_RATE:
             audio = await self._resampler.resample(audio, frame.sample_rate, OUTPUT_SAMPLE_RATE)
@@ -211,7 +210,7 @@ class VoiceOutput(BaseOutputTransport):
         self._changed.set()
 
     async def _pace(self) -> None:
-        """Send what is queued, in order, when its time has come."""
+        """Send the queue in order, paced to real time."""
         while True:
             item = await self._take()
             match item:
@@ -283,8 +282,8 @@ class VoiceOutput(BaseOutputTransport):
         await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
 
     async def _end_answer(self) -> None:
-        """An answer that made no sound must not leave the caller waiting."""
-        # While an utterance is open its voice may still come, from another vendor even.
+        """End an answer; one without any audio must not leave the caller waiting."""
+        # While an utterance is open its audio may still come, perhaps from another vendor.
         if not self._voicing and not self._flowing and self._conversation.is_silent():
             await self._announcer.turn(self._conversation.voice_stopped())
             await self._announcer.stage("listening")
@@ -297,7 +296,7 @@ class VoiceOutput(BaseOutputTransport):
     # Interruption.
 
     async def _interrupt(self) -> None:
-        """Drop everything that has not been sent, then tell the page to drop the rest."""
+        """Drop all unsent audio, then tell the page to drop the rest."""
         self._items.clear()
         self._sentence = None
         self._queued_bytes = 0
@@ -320,7 +319,7 @@ class VoiceOutput(BaseOutputTransport):
             await self._announcer.turn(record)
 
     async def played(self, report: PlaybackFrame) -> None:
-        """Take the page's report of what it has played."""
+        """Process a playback report of the page."""
         first = self._conversation.played(report)
         if report.final and (waiting := self._settling.pop(report.epoch, None)):
             await self.cancel_task(waiting)
@@ -329,7 +328,7 @@ class VoiceOutput(BaseOutputTransport):
             await self.push_frame(BotSpeakingFrame(), FrameDirection.UPSTREAM)
 
     async def audible(self, report: Audible) -> None:
-        """Take the page's measure of when the answer could first be heard."""
+        """Process the page's report of the first audible sample of an answer."""
         await self._announcer.turn(
             self._conversation.audible(epoch=report.epoch, sample=report.sample, at=report.at)
         )

@@ -1,9 +1,9 @@
-"""What pipecat's own clients are told of a call: Viva's messages in RTVI's full vocabulary.
+"""Translates Viva's messages for pipecat's own clients into RTVI's full vocabulary.
 
-Viva's page lives on a few of RTVI's messages and its own inside ``server-message``. Pipecat's
+Viva's page uses a few of RTVI's messages, and Viva's own inside ``server-message``. Pipecat's
 client SDKs, and the interfaces built on them, have callbacks for more: the answer as the language
-model's text and as the voice's, the life of each spoken segment, metrics. All of it is in what the
-page is told already; here it is told in their words. Bookkeeping only, no I/O.
+model's text and as the voice's, the life of each spoken segment, metrics. The page's messages hold
+all of that; this module translates them. No I/O.
 
 Source: ``pipecat.processors.frameworks.rtvi`` 1.14 (protocol 2.2.0) and ``@pipecat-ai/client-js``
 1.13 (protocol 2.1.0).
@@ -16,11 +16,11 @@ from pydantic import BaseModel
 from transports.browser import messages
 
 TROUBLES = frozenset({"capacity", "protocol", "stalled", "fault", "shutdown"})
-"""Ends of a call that RTVI's clients are told as a fatal error: they know no other kind."""
+"""Reasons for an end that RTVI clients get as a fatal error, for RTVI has no other message."""
 
 
 class EventTranslator:
-    """Turns each message for Viva's page into what an RTVI client is told, in order."""
+    """Translates each message for Viva's page into messages for an RTVI client, in order."""
 
     def __init__(self) -> None:
         self._legacy_version = ""
@@ -31,11 +31,11 @@ class EventTranslator:
         self._spoken: rtvi.BotOutputMessageData | None = None
 
     def client_version(self, version: str) -> str:
-        """Take the client's protocol version from its ``client-ready``.
+        """Set the client's protocol version, from its ``client-ready``.
 
         Returns:
-            What is wrong with it; empty when nothing is. The call goes on all the same, as
-            pipecat's does.
+            What is wrong with it; empty if nothing is. The call continues anyway, as pipecat's
+            does.
         """
         major = version.partition(".")[0]
         if major == str(rtvi.LEGACY_SUPPORTED_MAJOR):
@@ -45,7 +45,7 @@ class EventTranslator:
         return ""
 
     def translate(self, message: BaseModel) -> list[BaseModel]:
-        """What to send for one message for the page."""
+        """The messages to send for one message for the page."""
         match message:
             case rtvi.BotReady():
                 return [self._ready(message)]
@@ -124,7 +124,7 @@ class EventTranslator:
         ]
 
     def _segment_over(self) -> list[BaseModel]:
-        """The sentence before has been spoken to its end."""
+        """Complete the segment of the previous sentence, which has been spoken to its end."""
         spoken, self._spoken = self._spoken, None
         if spoken is None or self._legacy_version:
             return []

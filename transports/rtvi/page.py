@@ -1,9 +1,9 @@
-"""Any RTVI client's socket: the same call over pipecat's protobuf frames.
+"""The socket of any RTVI client: the same call over pipecat's protobuf frames.
 
-Pipecat's serializer says what goes over the wire, so that its client SDKs connect unchanged. Such a
-client differs from Viva's page in what it does with the voice: it plays at once what comes, can
-neither lower it nor drop it, and does not say how much it has played. So the voice is lowered here,
-is sent a shorter time ahead, and what has been played of it is reckoned here.
+pipecat's serializer encodes the messages, so that its client SDKs connect unchanged. Such a client
+handles the voice differently from Viva's page: it plays audio at once, can neither lower nor drop
+it, and does not report playback. So this module lowers the voice, sends it with a shorter lead, and
+estimates what has been played.
 """
 
 import asyncio
@@ -43,21 +43,21 @@ from transports.rtvi.events import EventTranslator
 
 MIN_SAMPLE_RATE = 8_000
 MAX_SAMPLE_RATE = 48_000
-"""Rates of a client's audio, in Hz; what is not at 16 kHz is resampled."""
+"""Allowed sample rates of a client, in Hz; other rates than 16 kHz are resampled."""
 
 REPORT_SECS = 0.1
-"""Longest stretch of voice that is played without a word on it to the call."""
+"""Maximum length of voice played between two estimates of playback."""
 
 _DUCKED = 10 ** (-18 / 20)
 _RAMP_SAMPLES = round(0.03 * OUTPUT_SAMPLE_RATE)
 
 
 class RtviPage(Page):
-    """The socket of an RTVI client, as docs/rtvi.md has it.
+    """The socket of an RTVI client; docs/rtvi.md describes the protocol.
 
     Parameters:
         socket: A prepared WebSocket.
-        send_timeout_secs: Longest wait for the client to take a message.
+        send_timeout_secs: Maximum wait for the client to accept a message.
     """
 
     lead_secs = 0.2
@@ -71,11 +71,11 @@ class RtviPage(Page):
         self._reckoning: _Reckoning | None = _Reckoning()
 
     async def receive(self) -> bytes | ClientMessage:
-        """The next usable message, or what the client must have played by now.
+        """Wait for the next valid message, or for the next estimate of playback.
 
         Raises:
             PageClosedError: The client has gone.
-            PageProtocolError: Three messages in a row could not be used.
+            PageProtocolError: Three messages in a row were invalid.
         """
         if self._reckoning is not None and (report := self._reckoning.report()) is not None:
             self._note_said(report)
@@ -83,7 +83,7 @@ class RtviPage(Page):
         return await super().receive()
 
     async def send(self, payload: BaseModel) -> None:
-        """Send one of Viva's messages, and what RTVI has for it; raises as ``send_audio``."""
+        """Send one of Viva's messages with its translation to RTVI; raises as ``send_audio``."""
         self._note(payload)
         if isinstance(payload, messages.Duck):
             self._fader.duck(on=payload.on)
@@ -187,7 +187,7 @@ def _ready_anyway(number: str) -> ClientReady:
 
 
 class _Reckoning:
-    """What a client that plays at once what comes, to its end, has played by now."""
+    """Estimates what a client has played that plays everything at once and to its end."""
 
     def __init__(self) -> None:
         self._playback = Playback(sample_rate=OUTPUT_SAMPLE_RATE)
@@ -199,14 +199,14 @@ class _Reckoning:
         self._playback.send(samples, self._now())
 
     def interrupted(self) -> None:
-        """What was sent will be heard: the client does not drop it."""
+        """Start a new epoch; the client still plays what was sent."""
         epoch, sent = self._playback.epoch, self._playback.sent
         self._finals.append(messages.Playback(epoch=epoch, samples=sent, final=True))
         self._playback.interrupt(self._now())
         self._told = 0
 
     def report(self) -> messages.Playback | None:
-        """What the page would report now, if anything."""
+        """The playback report that a page would send now, if any."""
         if self._finals:
             return self._finals.popleft()
         played = self._playback.played(self._now())
