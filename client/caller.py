@@ -35,14 +35,14 @@ class HeardTurn:
     Parameters:
         said: The file that was spoken.
         transcript: What Viva understood.
-        decision: ``respond`` or ``escalate``; ``None`` when there was none.
+        decision: ``respond`` or ``escalate``; ``None`` without a decision.
         confidence: Of an answer.
         sections: Ids of the cited sections.
-        answer: What Viva said or meant to say.
+        answer: The answer as decided.
         e2e_latency_ms: End of the caller's last word → first audible sample; ``None`` if none.
         interrupted: Whether the caller spoke over the answer and stopped it.
         heard_text: The part of the answer that was played.
-        stages_ms: The server's own times for the stages of the turn.
+        stages_ms: The server's measurements of the turn's stages.
     """
 
     said: str
@@ -64,8 +64,8 @@ class HeardCall:
     Parameters:
         turns: One a file.
         ended: Why it ended.
-        audio: Everything that was played, PCM s16le, mono, 24 kHz.
-        messages: Every text message that came, with the seconds since the call began.
+        audio: All audio played, PCM s16le, mono, 24 kHz.
+        messages: Every text message received, with seconds since the start of the call.
     """
 
     turns: list[HeardTurn]
@@ -86,9 +86,9 @@ class Caller:
         wavs: The files.
         barge_in_secs: Speak each file after the first this long into the answer to the one before,
             rather than after it.
-        turn_timeout_secs: Longest wait for an answer to begin.
-        key: The server's operator key, where it wants one.
-        progress: Told what is happening, in words.
+        turn_timeout_secs: Maximum wait for an answer to begin.
+        key: The server's operator key, if it needs one.
+        progress: Called with progress messages.
         record: Whether the call may be recorded.
     """
 
@@ -126,7 +126,7 @@ class Caller:
         """Make the call.
 
         Raises:
-            CallerError: Nobody answers at the address.
+            CallerError: No server answers at the address.
         """
         self._now = asyncio.get_running_loop().time
         self._began = self._now()
@@ -186,11 +186,11 @@ class Caller:
 
     @property
     def _spoken(self) -> bool:
-        """Whether the file has all been said."""
+        """Whether the whole file has been spoken."""
         return not self._outgoing
 
     def _answering(self) -> bool:
-        """Whether what is heard now answers the file spoken last."""
+        """Whether the audio now playing answers the file spoken last."""
         return self._spoken and self._turn in self._of_turn.values()
 
     def _answer_over(self) -> bool:
@@ -205,7 +205,7 @@ class Caller:
         if not await line.until(lambda: self._over or condition(), timeout_secs):
             self._progress("timed out")
 
-    # Every 20 ms: that much of the microphone up, that much of the loudspeaker down.
+    # Every 20 ms, the microphone and the loudspeaker advance by 20 ms.
 
     def _speak_and_listen(self, _due: float) -> None:
         chunk = bytes(self._outgoing[:_CHUNK_BYTES])
@@ -225,7 +225,7 @@ class Caller:
         if turn.e2e_latency_ms is None and self._words_end is not None:
             turn.e2e_latency_ms = round((at - self._words_end) * 1000, 1)
 
-    # What comes.
+    # Received events.
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Audio):
@@ -270,7 +270,7 @@ class Caller:
 
 
 def _why(error: Exception) -> str:
-    """What kept a connection from being made, without the client's own detail."""
+    """Why a connection failed, without the client library's details."""
     if isinstance(error, aiohttp.WSServerHandshakeError) and error.status == 401:
         return "it wants to know who calls: run this on its own machine with its DATA_DIR"
     if isinstance(error, aiohttp.WSServerHandshakeError):

@@ -11,29 +11,29 @@ import aiohttp
 from client.protocol import Event
 
 CHUNK_SECS = 0.02
-"""A caller sends and plays so much at a time."""
+"""Length of audio that a caller sends and plays at a time."""
 
 HANG_UP_SECS = 3.0
-"""Longest wait for a server to close the socket of a caller who has hung up."""
+"""Maximum wait for a server to close the socket after a hang-up."""
 
 
 class Wire(Protocol):
     """What a connection carries: Viva's :class:`~client.protocol.ClientProtocol`, or another's."""
 
     def data_to_send(self) -> Iterator[str | bytes]:
-        """Take out the messages for the server."""
+        """Remove and return the messages for the server."""
         ...
 
     def receive(self, message: str | bytes, now: float) -> None:
-        """Take a message of the server's."""
+        """Process a message from the server."""
         ...
 
     def receive_eof(self) -> None:
-        """The socket is closed."""
+        """Note that the socket is closed."""
         ...
 
     def events_received(self) -> Sequence[Event]:
-        """Take out what came."""
+        """Remove and return the received events."""
         ...
 
     def hang_up(self) -> None:
@@ -46,7 +46,7 @@ class Connection:
 
     Parameters:
         socket: The open WebSocket.
-        wire: What is said and heard.
+        wire: The sans-I/O protocol.
         take: Called with each event.
         clock: Seconds; what the wire and the ticks go by.
     """
@@ -67,7 +67,7 @@ class Connection:
         self.listening = asyncio.create_task(self._listen())
 
     async def send(self) -> None:
-        """Send what the wire has for the server; nothing once the socket is closed."""
+        """Send the wire's messages; does nothing once the socket is closed."""
         with suppress(ConnectionError):  # what ended the call is on its way
             for message in self._wire.data_to_send():
                 if isinstance(message, str):
@@ -76,20 +76,20 @@ class Connection:
                     await self._socket.send_bytes(message)
 
     def tick(self, every: Callable[[float], None], secs: float = CHUNK_SECS) -> asyncio.Task[None]:
-        """Have a function called again and again, and what it has to say sent.
+        """Call a function periodically, and send the wire's messages after each call.
 
         Args:
-            every: Called with the time at which it was due.
-            secs: The time between two calls; the first comes after as long.
+            every: Called with its due time.
+            secs: The interval; also the delay of the first call.
 
         Returns:
-            The task that does so, until the socket is closed or :meth:`stop`.
+            The task, which ends when the socket is closed or by :meth:`stop`.
         """
         self._ticking = asyncio.create_task(self._tick(every, secs))
         return self._ticking
 
     async def until(self, condition: Callable[[], bool], timeout_secs: float) -> bool:
-        """Wait for something that a message or a tick brings about; whether it came in time."""
+        """Wait for a condition on messages and ticks; returns whether it came true in time."""
         try:
             async with asyncio.timeout(timeout_secs):
                 while not condition():
@@ -100,17 +100,17 @@ class Connection:
         return True
 
     async def hang_up(self) -> None:
-        """Say no more, end the call, and take what the server still says of it."""
+        """Stop ticking, end the call, and process the server's last messages."""
         await self.stop()
         self._wire.hang_up()
         await self.send()
         await asyncio.wait([self.listening], timeout=HANG_UP_SECS)
 
     async def stop(self) -> None:
-        """Tick no more.
+        """Stop ticking.
 
         Raises:
-            Exception: Whatever a tick failed with.
+            Exception: The exception of a failed tick.
         """
         ticking, self._ticking = self._ticking, None
         if ticking is not None:
@@ -151,17 +151,17 @@ async def connect(
     headers: Mapping[str, str] | None = None,
     clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[Connection]:
-    """Open a call, and close its socket behind the block.
+    """Open a call, and close its socket at the end of the block.
 
     Args:
         url: The socket, ``ws://HOST:PORT/call``.
-        wire: What is said and heard.
+        wire: The sans-I/O protocol.
         take: Called with each event.
         headers: Further headers of the request.
         clock: Seconds; the event loop's by default.
 
     Raises:
-        aiohttp.ClientError: Nobody answers there, or the call is refused.
+        aiohttp.ClientError: No server answers, or the call is refused.
         OSError: The same.
     """
     async with (
@@ -179,7 +179,7 @@ async def connect(
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task unless it is over; if it failed, raise what it failed with."""
+    """Cancel a task unless it is done; raise its exception if it failed."""
     task.cancel()
     (outcome,) = await asyncio.gather(task, return_exceptions=True)
     if isinstance(outcome, Exception):

@@ -1,4 +1,4 @@
-"""The loudspeaker of a caller without a browser."""
+"""The simulated loudspeaker of a caller without a browser."""
 
 import numpy as np
 
@@ -10,11 +10,11 @@ JITTER_SECS = 0.06
 
 
 class Loudspeaker:
-    """Plays what came as the page would. It has no clock: whoever calls says what time it is.
+    """Plays received audio as the page would. It has no clock: the methods take the time.
 
     Attributes:
         samples: Samples of this epoch that were played.
-        heard: Everything that came out of it: PCM s16le, mono, 24 kHz.
+        heard: All audio played: PCM s16le, mono, 24 kHz.
     """
 
     def __init__(self) -> None:
@@ -25,24 +25,24 @@ class Loudspeaker:
         self.heard = bytearray()
 
     def receive(self, audio: bytes, now: float) -> None:
-        """Take audio that came: PCM s16le, mono, 24 kHz."""
+        """Buffer received audio: PCM s16le, mono, 24 kHz."""
         if self._starts is None:
             self._starts = now + JITTER_SECS
         self._queue += audio
 
     def duck(self, on: bool) -> None:
-        """Lower the voice, or bring it back."""
+        """Lower the voice, or restore it."""
         self._ducked = on
 
     def flush(self) -> None:
-        """Drop what is left: the epoch is over."""
+        """Drop the rest of the buffer: the epoch is over."""
         self._queue.clear()
         self._starts = None
         self._ducked = False
         self.samples = 0
 
     def play(self, secs: float, now: float) -> float | None:
-        """Play some seconds from now on; when the first audible sample of them is heard."""
+        """Play some seconds; returns the time of the first audible sample in them."""
         count = int(secs * OUTPUT_RATE) * 2
         if self._starts is None or now < self._starts:
             self.heard += bytes(count)
@@ -61,5 +61,5 @@ class Loudspeaker:
 
     @property
     def playing(self) -> bool:
-        """Whether there is something left to play."""
+        """Whether the buffer holds audio."""
         return self._starts is not None

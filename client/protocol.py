@@ -1,13 +1,11 @@
 """A caller's side of the wire, without a socket, a task or a clock (docs/protocol.md).
 
-It has the shape of websockets' sans-I/O layer. What the server sent goes into
-:meth:`ClientProtocol.receive`, and :meth:`~ClientProtocol.events_received` says what it was.
-Whatever the caller does (speak, play, hang up) goes into a method of its own, and
-:meth:`~ClientProtocol.data_to_send` has the messages for it. Each is given the time where it needs
-one: seconds on a clock of the caller's choice.
+The interface follows websockets' sans-I/O layer. Pass what the server sent to
+:meth:`ClientProtocol.receive`, and get events from :meth:`~ClientProtocol.events_received`. Each
+action of the caller (speak, play, hang up) has a method; get the resulting messages from
+:meth:`~ClientProtocol.data_to_send`. Methods that need the time take it: seconds on any clock.
 
-Reports of playback are its own business: it is told what the loudspeaker has played, and reports it
-when the page would.
+It reports playback when the page would, given what the loudspeaker has played.
 """
 
 import json
@@ -25,7 +23,7 @@ from client.wav import OUTPUT_RATE
 from transports.browser.messages import SERVER_PAYLOAD
 
 REPORT_SAMPLES = OUTPUT_RATE // 10
-"""Playback is reported every 100 ms."""
+"""Interval of playback reports: 100 ms."""
 
 SILENCE = math.ceil(32_768 * 10 ** (-50 / 20))
 """A sample of less than -50 dBFS cannot be heard; the page counts it the same (audible.js)."""
@@ -33,7 +31,7 @@ SILENCE = math.ceil(32_768 * 10 ** (-50 / 20))
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Some of the voice.
+    """A chunk of the voice.
 
     Parameters:
         pcm: PCM s16le, mono, 24 kHz.
@@ -59,7 +57,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """A message that no server may send; it is ignored.
+    """An invalid message of the server; it is ignored.
 
     Parameters:
         why: What is wrong with it.
@@ -72,17 +70,17 @@ Event = Audio | Message | Unusable
 
 
 class ClientProtocol:
-    """One call.
+    """The caller's side of one call.
 
     Parameters:
-        server_ahead_secs: How far the server's clock is ahead of the caller's, where that is known;
-            elsewhere :meth:`ask_time` finds out, and until then nothing is reported as audible.
+        server_ahead_secs: Lead of the server's clock over the caller's, if known. Otherwise
+            :meth:`ask_time` measures it, and until then no ``audible`` is reported.
 
     Attributes:
         call: The call's id; empty until the server is ready.
         ended: Why the call ended; empty while it goes on.
-        epoch: How many ``bot-interrupted`` came.
-        received: Samples of the voice that came in this epoch.
+        epoch: Number of ``bot-interrupted`` received.
+        received: Samples of the voice received in this epoch.
         server_ahead_secs: As above, by the quickest answer so far.
     """
 
@@ -104,13 +102,13 @@ class ClientProtocol:
         self._awaited: tuple[int, int] | None = None  # turn, and sample at which its answer begins
         self._onset: int | None = None  # the first audible sample of an answer, not yet played
 
-    # What the caller does.
+    # Actions of the caller.
 
     def ready(self, library: str, *, record: bool = False) -> None:
-        """Say that audio can be played; the call begins.
+        """Send ``client-ready``: audio can be played, and the call starts.
 
         Args:
-            library: What the caller is.
+            library: Name of the client.
             record: Whether the call may be recorded.
         """
         about = {"library": library}
@@ -119,25 +117,25 @@ class ClientProtocol:
         )
 
     def ask_time(self, now: float) -> None:
-        """Ask what time it is on the server's clock."""
+        """Ask for the time on the server's clock."""
         self._asked.add(now)
         self._tell("clock", {"sent": now})
 
     def speak(self, pcm: bytes) -> None:
-        """Send what the microphone picked up: PCM s16le, mono, 16 kHz."""
+        """Send audio of the microphone: PCM s16le, mono, 16 kHz."""
         if not self.ended:
             self._out.append(pcm)
 
     def played(self, samples: int, now: float, *, playing: bool) -> None:
-        """Say how far the voice has been played, as often as that changes.
+        """Record how far the voice has been played; call it whenever that changes.
 
         Args:
             samples: Samples played of this epoch.
             now: When the first of those played since the last time left the loudspeaker.
-            playing: Whether there is more to play.
+            playing: Whether the buffer holds more audio.
 
         Raises:
-            ValueError: That is less than before, or more than came.
+            ValueError: It is less than before, or more than was received.
         """
         if not self._played <= samples <= self.received:
             raise ValueError(
@@ -160,14 +158,14 @@ class ClientProtocol:
         self._tell("hangup", {})
 
     def data_to_send(self) -> Iterator[str | bytes]:
-        """Take out the messages for the server, one at a time, in their order."""
+        """Remove and yield the messages for the server, in order."""
         while self._out:
             yield self._out.popleft()
 
-    # What the server sends.
+    # Messages from the server.
 
     def receive(self, message: str | bytes, now: float) -> None:
-        """Take a message of the server's.
+        """Process a message from the server.
 
         Args:
             message: Text or audio.
@@ -185,12 +183,12 @@ class ClientProtocol:
         self._events.append(told)
 
     def receive_eof(self) -> None:
-        """The socket is closed."""
+        """Note that the socket is closed."""
         self.ended = self.ended or "disconnected"
         self._out.clear()
 
     def events_received(self) -> list[Event]:
-        """Take out what came, in its order."""
+        """Remove and yield the received events, in order."""
         events, self._events = self._events, []
         return events
 
@@ -219,7 +217,7 @@ class ClientProtocol:
                 self.received = self._played = self._reported = 0
                 self._sounding, self._awaited, self._onset = False, None, None
             case "sentence" if self._awaited is None or self._awaited[0] != data["turn"]:
-                # What is said outside a turn answers nobody.
+                # Sentences outside a turn are not answers.
                 answers = data["turn"] > self._answered_turn
                 self._awaited = (data["turn"], data["start"]) if answers else None
             case "clock" if data["sent"] in self._asked and math.isfinite(data["now"]):
@@ -250,7 +248,7 @@ class ClientProtocol:
 
 
 class _UnusableError(Exception):
-    """A message that no server may send; the text says why."""
+    """A message of the server is invalid; the text says why."""
 
 
 def _read(text: str) -> Message:

@@ -9,15 +9,15 @@ import soxr
 INPUT_RATE = 16_000
 OUTPUT_RATE = 24_000
 SPEECH_RMS = 0.03
-"""A 10 ms window louder than this, of a file brought to full scale, is speech."""
+"""Level above which a 10 ms window of a normalised file counts as speech."""
 
 
 class WavError(Exception):
-    """A file is no WAV that can be spoken; the text says why."""
+    """A file cannot be read as speech; the text says why."""
 
 
 def read_wav(path: Path) -> bytes:
-    """A WAV file as PCM s16le, mono, 16 kHz.
+    """Read a WAV file as PCM s16le, mono, 16 kHz.
 
     Raises:
         WavError: The file is not 16-bit PCM WAV; the text says what it is.

@@ -1,4 +1,4 @@
-"""What a conformance check stands on: the vendor, and the embedded engines that talk to it."""
+"""What conformance checks share: the vendor, and the embedded engines that talk to it."""
 
 import asyncio
 import re
@@ -31,10 +31,10 @@ T = TypeVar("T")
 Subject = TypeVar("Subject")
 
 SPEECH_SECS = 10.0
-"""Longest that the embedded voice may take to say what a recogniser is to hear."""
+"""Maximum time for the embedded voice to synthesise a recogniser's input."""
 
 REFUSAL_SECS = 10.0
-"""Longest that a vendor may take to refuse a wrong key."""
+"""Maximum time for a vendor to refuse a wrong key."""
 
 WRONG_KEY = "wrong-key-of-the-conformance-suite"
 
@@ -47,15 +47,15 @@ Failure = Literal["blocks", "degrades"]
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[Subject]):
-    """One thing that a stage must do.
+    """One requirement of a stage.
 
     Parameters:
         name: What is checked.
         run: Checks it; returns what was measured, in words. Raises :class:`NonconformanceError`,
             or :class:`NotApplicableError`; any other exception counts as a failure, too.
-        timeout_secs: Longest it may take.
-        failure: What it means if it is not done.
-        loses: What callers or operators notice of that, in words.
+        timeout_secs: Its timeout.
+        failure: Whether a failure blocks calls or degrades them.
+        loses: What callers or operators notice of a failure, in words.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A vendor in a pipeline of its own, and every frame that leaves it."""
+"""Runs processors in a pipeline of their own, and collects every frame that leaves it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -24,16 +24,16 @@ from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE
 T = TypeVar("T")
 
 START_SECS = 10.0
-"""Longest that a pipeline may take to start."""
+"""Maximum time for a pipeline to start."""
 
 CLOSE_SECS = 5.0
-"""Longest that a pipeline may take to end."""
+"""Maximum time for a pipeline to end."""
 
 MOST_CANCELS = 4
-"""How often a pipeline is told to end before it is left behind."""
+"""Number of attempts to end a pipeline before it is abandoned."""
 
 CHUNK_SECS = 0.02
-"""Audio in a message of the microphone's."""
+"""Length of the microphone's chunks."""
 
 _CHUNK_BYTES = 2 * round(CHUNK_SECS * INPUT_SAMPLE_RATE)
 
@@ -43,11 +43,11 @@ class NonconformanceError(Exception):
 
 
 class NotStartedError(NonconformanceError):
-    """It cannot even be started, so that there can be no call with it."""
+    """A vendor cannot be started, so that no call is possible with it."""
 
 
 class NotApplicableError(Exception):
-    """A check has nothing to look at in this vendor; the text says why."""
+    """A check does not apply to this vendor; the text says why."""
 
 
 class Line:
@@ -146,7 +146,7 @@ class Line:
         return asyncio.get_running_loop().time()
 
     async def until(self, found: Callable[[], T | None], within_secs: float, missing: str) -> T:
-        """Wait until something can be found in what has come.
+        """Wait until a function finds something in the received frames.
 
         Raises:
             NonconformanceError: It cannot within that time; ``missing`` says what is missing.
@@ -163,11 +163,11 @@ class Line:
 
     @property
     def down(self) -> list[Frame]:
-        """The frames that have come, in order."""
+        """The received frames, in order."""
         return [frame for _, frame in self.frames]
 
     def of(self, *kinds: type[Frame]) -> list[tuple[float, Any]]:
-        """The frames of some kinds that have come, each with its time."""
+        """The received frames of these types, each with its time."""
         return [(at, frame) for at, frame in self.frames if isinstance(frame, kinds)]
 
     async def _talk(self) -> None:

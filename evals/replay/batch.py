@@ -1,4 +1,4 @@
-"""Many recordings replayed, by several processes or by Ray, into one run."""
+"""Replays many recordings into one run, in several processes or on Ray."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from evals.scoring.calls import RUN_FILE
 from version import viva_version
 
 ATTEMPTS = 3
-"""How often a call is replayed whose worker has died, before it is given up."""
+"""Maximum number of attempts for a call whose worker dies."""
 
 State = Literal["done", "refused"]
 
@@ -31,12 +31,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job.
+    """The result of a job.
 
     Parameters:
         job: The job.
         entry: The call's entry in ``run.json``; ``None`` if there is no replay.
-        error: Why there is none.
+        error: Why there is no replay.
     """
 
     job: Job
@@ -45,7 +45,7 @@ class Outcome:
 
 
 class Workers(Protocol):
-    """Whoever replays."""
+    """Replays jobs, in processes or on a cluster."""
 
     def replay(self, jobs: Sequence[Job], options: Options) -> Iterator[Outcome]:
         """Replay jobs, each outcome as it comes."""
@@ -54,7 +54,7 @@ class Workers(Protocol):
 
 @dataclass
 class Batch:
-    """A run while it is made.
+    """A run in progress.
 
     Parameters:
         jobs: What is to be replayed.
@@ -105,7 +105,7 @@ class Batch:
         return cls(list(jobs.values()), out, options, workers)
 
     def run(self, workers: Workers, told: Callable[[Outcome], None]) -> None:
-        """Replay everything; what is done is written down, however this ends.
+        """Replay everything, and write ``run.json`` even if interrupted.
 
         Args:
             workers: Who replays.

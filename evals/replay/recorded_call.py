@@ -1,9 +1,9 @@
 """A recorded call held again: the same call, with any of its stages done by another vendor.
 
-What is not re-run gives what it gave in the recording, and the caller says what they said, placed
-relative to the agent's voice. It all happens in virtual time (:mod:`evals.replay.virtual_time`): a
-replay in which nothing is re-run takes the same steps every time, and writes the same recording to
-the byte.
+Stages that are not re-run give what they gave in the recording, and the caller says what they said,
+placed relative to the agent's voice. The replay runs in virtual time
+(:mod:`evals.replay.virtual_time`): a replay in which nothing is re-run takes the same steps every
+time, and writes the same recording to the byte.
 """
 
 import asyncio
@@ -89,10 +89,10 @@ class Options:
     knowledge: str | None = None
 
     def check(self) -> None:
-        """Make sure that it can be done at all.
+        """Check that the options can be combined.
 
         Raises:
-            ReplayError: It cannot.
+            ReplayError: They cannot.
         """
         if self.source not in get_args(From):
             raise ReplayError(f"--from is {self.source!r}; allowed: {', '.join(get_args(From))}.")
@@ -186,7 +186,7 @@ class _Unkept(Escalations):
         super().__init__(Path())
 
     async def add(self, call: str, frame: EscalationFrame) -> None:
-        """Forget it."""
+        """Do nothing."""
 
 
 class _Session:

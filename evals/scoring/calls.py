@@ -1,4 +1,4 @@
-"""The calls of a run, or of a folder of recordings; what cannot be read is told."""
+"""Reads the calls of a run or of a folder of recordings."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,7 @@ RUN_FILE = "run.json"
 
 
 class RunError(ValueError):
-    """A folder is no run; the text says what is wrong, and the next step."""
+    """A folder is not a run; the text says why, and the next step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a folder holds.
+    """The calls of a folder.
 
     Parameters:
         name: The folder's name.
         calls: The facts of each recording, by name.
         unreadable: Recordings that could not be read.
-        about: What ``viva replay`` wrote of the run; empty for a folder of recordings.
+        about: ``run.json`` of ``viva replay``; empty for a folder of recordings.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Run:
 
         Args:
             folder: The folder.
-            progress: Told, after each recording, how many of how many are read.
+            progress: Called after each recording with the number read and the total.
 
         Raises:
             RunError: There is no such folder, nothing in it, or its ``run.json`` is not one.

@@ -1,4 +1,4 @@
-"""Two runs of the same calls: which turns differ, and what that does to each metric."""
+"""Compares two runs of the same calls: turns that differ, and each metric's difference."""
 
 import math
 import zlib
@@ -13,10 +13,10 @@ from evals.scoring.score import Scores
 from evals.scoring.statistics import Difference, compare
 
 NEAR_SECS = 1.5
-"""Turns whose speech ended so near each other, in the source's time, are the same turn."""
+"""Maximum distance of the ends of speech of one turn in two runs, in the source's time."""
 
 LATENCY_STEP_SECS = 0.01
-"""A latency that moved by less has not changed."""
+"""Smallest change of a latency that counts."""
 
 TOLD = (
     "question",
@@ -28,7 +28,7 @@ TOLD = (
     "heard_text",
     "interrupted",
 )
-"""What of a turn's record is compared."""
+"""Fields of a turn's record that are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Changed:
         utterance: What the caller said, by its place in the truth, where that is known.
         a: The turn's number in the first run; ``None`` if it has no such turn.
         b: In the second.
-        question: What was understood, for a reader.
+        question: The transcript, for a reader.
         changes: For each field that differs its value in both.
     """
 

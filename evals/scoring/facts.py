@@ -1,4 +1,4 @@
-"""What happened in one recorded call, on its time line: who spoke when, and what came of it."""
+"""The facts of one recorded call, on its time line: who spoke when, with what result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from recording.message import Message
 from recording.recording import Recording
 
 HELD_SECS = 1.0
-"""A shorter silence within one answer does not give the floor away."""
+"""Shortest silence within an answer that ends a stretch of voice."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayedSentence:
-    """A sentence of the agent's, as far as it was played.
+    """A sentence of the agent, as far as it was played.
 
     Parameters:
         turn: The caller's turn it answers; 0 outside a turn.
@@ -35,7 +35,7 @@ class PlayedSentence:
 
     @property
     def words(self) -> int:
-        """How many of its words were heard, to the nearest."""
+        """Number of its words heard, rounded."""
         return round(len(self.text.split()) * self.share)
 
 
@@ -72,7 +72,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class TurnFacts:
-    """One turn of the caller, as it was written down last.
+    """One turn of the caller, by its last record.
 
     Parameters:
         record: As :meth:`conversation.records.TurnRecord.as_dict` gives it, ``call`` left out and
@@ -161,12 +161,12 @@ class Facts:
         sentences: What the agent said.
         voice: When the agent held the floor.
         turns: The caller's turns.
-        ducks: When the voice was lowered.
+        ducks: Intervals in which the voice was lowered.
         interruptions: When the page was told to drop the voice.
         micros: What the call cost, in micro-dollars.
         reason: Why it ended; empty if its end was not recorded.
         errors: Troubles of the stages.
-        missing: What a replay needed and the recording did not have: stage and what.
+        missing: What a replay asked for and the recording lacked: stage and text.
         shifts: How a replay moved the caller; empty for a recording.
     """
 

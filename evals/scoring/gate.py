@@ -1,4 +1,4 @@
-"""A standard that a scored run is held to: rules in TOML, and what broke them."""
+"""Holds a scored run to rules in TOML, and reports violations."""
 
 import json
 import math
@@ -19,17 +19,17 @@ class GateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one metric must be.
+    """The bounds of one metric.
 
     Parameters:
         metric: Its name.
-        least: It must not be less.
-        most: It must not be more.
-        ci: The bound holds for the pessimistic end of its interval, too.
-        least_n: So many samples must be behind it.
+        least: Lower bound.
+        most: Upper bound.
+        ci: Whether the pessimistic end of its interval must keep the bound, too.
+        least_n: Minimum number of samples.
         baseline: Scores that it is compared with.
-        max_drop: How much worse than in the baseline it may be.
-        optional: It may have no value.
+        max_drop: Allowed deterioration from the baseline.
+        optional: Whether it may lack a value.
     """
 
     metric: str
@@ -50,7 +50,7 @@ class Finding:
         metric: The metric's name.
         wanted: What the rule asks for, in words.
         found: What there is, in words.
-        kept: Whether that will do.
+        kept: Whether the rule is kept.
     """
 
     metric: str

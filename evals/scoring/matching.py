@@ -1,4 +1,4 @@
-"""Truth and facts brought together: which turn, if any, each utterance became."""
+"""Matches truth with facts: which turn, if any, each utterance became."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ from evals.scoring.intervals import Interval, clipped, merged, without
 from evals.scoring.truth import EARLY_SECS, CallTruth, Utterance
 
 JITTER_SECS = 0.05
-"""How far voice activity detection may be off the truth."""
+"""Tolerance of voice activity detection against the truth."""
 
 LATE_SECS = 1.0
-"""How long after an utterance a turn of it may be dated."""
+"""How long after an utterance the end of its turn's speech may lie."""
 
 FAIR_CHANCE_SECS = 1.5
 """A caller who goes on sooner than this has not waited for an answer."""
@@ -23,7 +23,7 @@ RESPONSE_SECS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One utterance of the truth, at the time of this run, and what became of it.
+    """One utterance of the truth, at its time in this run, with the turns it became.
 
     Parameters:
         index: Which of the call's utterances, from 0.
@@ -101,7 +101,7 @@ class MatchedCall:
 
 
 def match(facts: Facts, truth: CallTruth | None) -> MatchedCall:
-    """Bring a call's truth and its facts together.
+    """Match a call's truth with its facts.
 
     A turn belongs to the last utterance that must be answered, and that was heard since the turn
     before; if there is none, to the last utterance of any kind heard since then.

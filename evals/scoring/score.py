@@ -1,4 +1,4 @@
-"""A run, scored: every metric of it, with the turns behind each."""
+"""Scores a run: every metric, with the samples it is computed from."""
 
 import json
 import math
@@ -42,7 +42,7 @@ class Scores:
         run: The run.
         calls: Its calls, each with its truth.
         metrics: By name.
-        tables: What is more than a number.
+        tables: Results with several values, by name.
     """
 
     run: Run
@@ -56,11 +56,11 @@ class Scores:
         return sum(len(call.facts.turns) for call in self.calls)
 
     def beside(self, metric: Metric) -> "Scores":
-        """The same with one more metric."""
+        """A copy with one more metric."""
         return replace(self, metrics={**self.metrics, metric.name: metric})
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``scores.json`` holds it."""
+        """The content of ``scores.json``."""
         return {
             "run": self.run.name,
             "n_calls": len(self.calls),

@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two differ: intervals and tests, every one of them seeded.
+"""Confidence intervals and significance tests; all randomness is seeded.
 
 Turns of one call are alike, so intervals draw whole calls, not turns (a cluster bootstrap).
 """
@@ -14,15 +14,15 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 DRAWS = 2000
-"""How many times a bootstrap or a permutation draws."""
+"""Number of draws of a bootstrap or a permutation test."""
 
 LEVEL = 0.95
-"""How much of an interval's draws are within it."""
+"""Confidence level of intervals."""
 
 SEED = 20261127
 
 EXACT_PAIRS = 12
-"""Up to so many pairs, every permutation is tried instead of some."""
+"""Maximum number of pairs for which all permutations are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Values:
     group: npt.NDArray[np.int64]
 
     def select(self, which: npt.NDArray[np.int64]) -> "Values":
-        """Some of them, by index; one may come several times."""
+        """Select samples by index, with repetition."""
         return Values(self.value[which], self.weight[which], self.group[which])
 
 

@@ -1,4 +1,4 @@
-"""What really happened in a call, and what should have: written by whoever made the recording."""
+"""Ground truth of calls: what the caller did, and what the agent should have done."""
 
 import math
 import tomllib
@@ -32,7 +32,7 @@ class TruthError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """Something audible that the caller's side did.
+    """One utterance or noise of the caller's side.
 
     Parameters:
         kind: One of :data:`KINDS`.
@@ -61,7 +61,7 @@ class Utterance:
     snr_db: float | None = None
 
     def moved(self, start: float, end: float, pauses: Sequence[Interval]) -> "Utterance":
-        """The same at other times."""
+        """A copy at other times."""
         return replace(self, start=start, end=max(start, end), pauses=tuple(pauses))
 
 
@@ -95,7 +95,7 @@ class Truth:
     calls: Mapping[str, CallTruth]
 
     def find_call(self, *names: str) -> CallTruth | None:
-        """The truth of a recording that has one of these names."""
+        """Find the truth of a recording by one of its names."""
         return next((self.calls[name] for name in names if name in self.calls), None)
 
     @classmethod
@@ -114,7 +114,7 @@ class Truth:
         """Read a truth file.
 
         Raises:
-            TruthError: It cannot be read, or says what it may not.
+            TruthError: It cannot be read or is invalid.
         """
         try:
             plain = tomllib.loads(path.read_text("utf-8"))
