@@ -44,14 +44,14 @@ BARGE = "wait-when-was-that.wav"
 POLL_SECS = 0.02
 JITTER_SECS = 0.06
 LATE_SECS = 0.04
-"""A buffer that is dry for longer than this inside an answer had a late chunk."""
+"""A buffer empty for longer than this inside an answer counts as a late chunk."""
 
 OVER_SECS = 0.7
 """Silence after which an answer is over."""
 
 GAP_SECS = 0.5
 ANSWER_SECS = 10.0
-"""Longest wait for an answer to begin."""
+"""Maximum wait for an answer to begin."""
 
 BARGE_AFTER_SECS = 1.5
 CYCLE_SECS = 10.0
@@ -62,7 +62,7 @@ _now = time.monotonic
 
 @dataclass
 class Tally:
-    """What all calls saw.
+    """The measurements of all calls.
 
     Parameters:
         since: From when on it counts.
@@ -100,14 +100,14 @@ class Speech:
 
 
 class LineNoise:
-    """What a line sounds like on which nobody speaks."""
+    """Faint noise of a line on which nobody speaks."""
 
     def __init__(self) -> None:
         self._pcm = read_wav(AUDIO / "line-noise.wav")
         self._at = 0
 
     def next_bytes(self, size: int) -> bytes:
-        """The next of it."""
+        """The next bytes of the noise."""
         if self._at + size > len(self._pcm):
             self._at = 0
         self._at += size

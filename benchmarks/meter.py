@@ -1,4 +1,4 @@
-"""What a server under test measures of itself, and how it is asked for it: by lines of JSON."""
+"""Measures a server under test from within; a JSON line protocol controls it."""
 
 import asyncio
 import json
@@ -21,15 +21,15 @@ WINDOW_SECS = 300.0
 class Meter:
     """CPU, memory and lateness of the process and its running event loop.
 
-    It answers on stdout what it is told on stdin: ``mark`` forgets what was, ``report`` tells what
-    has been since, and the end of stdin ends the process.
+    It takes commands on stdin and answers on stdout: ``mark`` resets the measurements, ``report``
+    prints those since the mark, and the end of stdin ends the process.
 
     Parameters:
         system: Whose process it is.
     """
 
     def __init__(self, system: str) -> None:
-        logger.remove()  # what is logged, and where to, is no system's own cost
+        logger.remove()  # logging is not part of any system's own cost
         self.system = system
         self.calls: list[Marks] = []
         self.ready_ms: list[float] = []
@@ -41,21 +41,21 @@ class Meter:
         self._since = 0.0
 
     def start(self, port: int) -> None:
-        """Begin to measure, and say where the server listens."""
+        """Start measuring, and report the server's port."""
         self._lag.start()
         self.mark()
         threading.Thread(target=self._read, daemon=True).start()
         _tell({"system": self.system, "port": port})
 
     def mark(self) -> None:
-        """Forget what was."""
+        """Reset the measurements."""
         self._lag.reset()
         self._cpu, self._since = time.process_time(), time.monotonic()
         self.ready_ms.clear()
         self.yields_ms.clear()
 
     def report(self) -> Mapping[str, Any]:
-        """What has been since the mark, and the memory now."""
+        """The measurements since the mark, and the present memory."""
         secs = time.monotonic() - self._since
         turns = [row for call in self.calls for row in call.own_ms()]
         begun = [turn["final"] for call in self.calls for turn in call.turns]

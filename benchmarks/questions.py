@@ -1,4 +1,4 @@
-"""How well the embedded brain decides on the project's own questions, and how fast.
+"""Measures how well and how fast the embedded brain decides the project's own questions.
 
 Run: ``python -m benchmarks.questions``. It asks every question of ``tests/questions.toml`` of the
 bundled CV and prints, by kind, how many decisions were right, then the time a decision took.

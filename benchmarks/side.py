@@ -1,4 +1,4 @@
-"""Both processes of one side of a comparison: a server, and the callers that call it."""
+"""Runs one side of a comparison: a server process, and a process of callers."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def _installed(module: str) -> bool:
 
 
 class SideError(Exception):
-    """A server or its callers did not do their work; the text says what they said last."""
+    """A server or its callers failed; the text holds their last output."""
 
 
 class Side(AbstractContextManager["Side"]):
@@ -73,11 +73,11 @@ class Side(AbstractContextManager["Side"]):
         return self._process.pid
 
     def report(self) -> dict[str, Any]:
-        """What the server has measured since it was marked."""
+        """The server's measurements since the mark."""
         return _ask(self._process, "report")
 
     def mark(self) -> None:
-        """Have the server forget what was."""
+        """Reset the server's measurements."""
         _ask(self._process, "mark")
 
     def load(
@@ -89,7 +89,7 @@ class Side(AbstractContextManager["Side"]):
         setup: bool = False,
         turns: int | None = None,
     ) -> dict[str, Any]:
-        """Call it, and give what callers and server measured in the steady time.
+        """Run callers against the server, and return both sides' measurements in steady state.
 
         Args:
             calls: Calls at once.
@@ -156,7 +156,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
-    """Median, least and most of several runs."""
+    """Median, minimum and maximum of several runs."""
     return {
         "median": round(statistics.median(values), digits),
         "min": round(min(values), digits),
@@ -165,7 +165,7 @@ def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
 
 
 def tails(values: Sequence[float], digits: int = 2) -> dict[str, float]:
-    """How many, median, 99th percentile and most."""
+    """Number, median, 99th percentile and maximum."""
     if not values:
         return {"n": 0}
     return {

@@ -1,4 +1,4 @@
-"""Whether a process that holds calls for long keeps its memory and loses no turn.
+"""Measures memory growth and lost turns of a process over a long time.
 
     viva bench soak [--calls N] [--minutes M] [--json]
 
@@ -94,7 +94,7 @@ def slope(read: Sequence[tuple[float, float]]) -> float:
 
 
 def faults(result: dict[str, Any]) -> list[str]:
-    """What is not as it should be, in words."""
+    """The violated limits, in words."""
     due = {
         f"memory grew by {result['mb_an_hour_a_call_slot']} MB an hour a call slot, "
         f"{MAX_SLOPE:g} at most": result["mb_an_hour_a_call_slot"] <= MAX_SLOPE,

@@ -1,4 +1,4 @@
-"""Every model that Viva runs on without a key: its files, and how a session of it is made.
+"""The models that Viva runs without a key: their files and sessions.
 
 NOTICE says where each comes from and by which licence; a test holds its hashes against these.
 """
@@ -101,7 +101,7 @@ FILES: tuple[Hashed, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """What became of one file's check.
+    """The result of checking one file.
 
     Parameters:
         model: The model's name.
@@ -117,7 +117,7 @@ class FileCheck:
 
 
 def check_files() -> list[FileCheck]:
-    """Hold every file against its hash; blocks for seconds."""
+    """Check every file against its hash; blocks for seconds."""
     return [_check(file) for file in FILES]
 
 

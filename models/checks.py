@@ -1,9 +1,9 @@
-"""Whether each model gives on this machine what it gave where it was measured.
+"""Checks that each model gives the reference outputs on this machine.
 
-A model gets known inputs, and its outputs are held against reference outputs: those of its float
-weights or, where it has only int8 ones, of exact arithmetic (:mod:`models.references` says how each
-was made). The tolerance is what right kernels differ by, measured on AMD EPYC without VNNI; what a
-saturating kernel gives lies outside of it.
+Each model runs on known inputs, and its outputs are compared with reference outputs: those of its
+float weights or, if it has only int8 weights, of exact arithmetic (:mod:`models.references` says
+how each was made). The tolerance is what right kernels differ by, measured on AMD EPYC without
+VNNI; what a saturating kernel gives lies outside of it.
 """
 
 import time
@@ -58,7 +58,7 @@ float model on three recordings; the text must be the same."""
 
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
-    """What became of one model's check.
+    """The result of checking one model.
 
     Parameters:
         model: Its name.
@@ -75,7 +75,7 @@ class ModelCheck:
 
 
 class _WrongError(Exception):
-    """A model's output is not what it must be."""
+    """A model's output differs from its reference."""
 
 
 def check_models(names: Sequence[str] | None = None) -> list[ModelCheck]:
@@ -134,7 +134,7 @@ def text_vectors(session: Any) -> Floats:
 
 
 def hibari_feeds() -> dict[str, Any]:
-    """What hibari's network is given for :data:`PHONEMES`."""
+    """The input of hibari's network for :data:`PHONEMES`."""
     import json
 
     vocabulary = catalogue.HIBARI_HEART.locate().parent / "vocab.json"
@@ -168,7 +168,7 @@ def whisper_text(model: Any, samples: Floats) -> tuple[str, float]:
 
 
 def check_exact_int8(session: Any, model: str) -> None:
-    """Fail where a session leaves it to the processor whether int8 products saturate.
+    """Fail if a session was made without the option that keeps int8 products from saturating.
 
     On a processor with VNNI both ways give the same, so no output can tell.
     """
@@ -264,7 +264,7 @@ CHECKS: Mapping[str, Callable[[], tuple[str, float]]] = {
 
 
 def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """What a piece of work gives, and the process's CPU milliseconds of doing it warm."""
+    """Run a function twice: its result, and the CPU milliseconds of the second, warm run."""
     work(*arguments)
     begun = time.process_time()
     result = work(*arguments)

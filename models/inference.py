@@ -1,4 +1,4 @@
-"""What a model's session is given, and what it gives back: calls and checks run this very code."""
+"""Inputs and outputs of the models' sessions, shared by calls and checks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 16_000
 SILERO_WINDOW = 512
-"""Samples whose probability of speech silero gives at a time."""
+"""Number of samples in one of silero's windows."""
 
 SMART_TURN_SAMPLES = 8 * SAMPLE_RATE
 
@@ -22,7 +22,7 @@ _RATE = np.array(SAMPLE_RATE, np.int64)
 
 
 class SileroMemory:
-    """What silero remembers of one stream of windows.
+    """Silero's recurrent state for one stream of windows.
 
     Attributes:
         window: The next 512 samples, in -1 to 1; to be written before each inference.
@@ -34,7 +34,7 @@ class SileroMemory:
         self.window: Floats = self._row[0, _SILERO_CONTEXT:]
 
     def clear(self) -> None:
-        """Forget everything heard."""
+        """Reset the state."""
         self._row[0, :_SILERO_CONTEXT] = 0.0
         self._state = np.zeros((2, 1, 128), np.float32)
 
@@ -55,7 +55,7 @@ class SileroMemory:
 
 
 def smart_turn_probability(session: Any, samples: Floats) -> float:
-    """How likely it is that somebody who said this has finished.
+    """Probability that the speaker has finished their turn.
 
     Args:
         session: smart-turn's.

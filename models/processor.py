@@ -1,4 +1,4 @@
-"""What this machine's processor can do, and what follows for models with int8 weights."""
+"""Detects the processor's features, and how models with int8 weights run on it."""
 
 import platform
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ _CHOICES: dict[Int8, str] = {
 
 
 def features(cpuinfo: Path = Path("/proc/cpuinfo"), *, machine: str = "") -> Processor:
-    """Look at the processor.
+    """Detect the processor's features.
 
     Args:
         cpuinfo: Where Linux describes it; elsewhere the file is missing and little is known.

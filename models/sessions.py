@@ -1,4 +1,4 @@
-"""How an ONNX model is run here: one place decides threads, arithmetic and providers.
+"""Creates ONNX sessions: one place decides threads, arithmetic and providers.
 
 int8 models need care on x86. Where the processor has no VNNI instructions, onnxruntime multiplies
 unsigned activations with signed weights in pairs whose sum saturates at 16 bits, and a result can
@@ -17,7 +17,7 @@ EXACT_INT8 = "session.x64quantprecision"
 
 
 def open_session(model: bytes, *, threads: int = 1, exact_int8: bool = True) -> Any:
-    """Make a session that runs on the processor and takes no more threads than it is given.
+    """Create a session on the CPU with a fixed number of threads.
 
     Args:
         model: The ONNX file.

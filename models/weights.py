@@ -1,6 +1,6 @@
 """Files of weights inside installed packages, each known by its SHA-256.
 
-The packages are not imported: most are third parties' re-uploads whose code is not wanted.
+The packages are not imported: most are third-party re-uploads whose code must not run.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class WeightsError(RuntimeError):
-    """Weights are missing or are not the ones that were measured; the message says which."""
+    """Weights are missing, or differ from those that were measured; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
