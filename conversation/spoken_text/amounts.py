@@ -7,11 +7,11 @@ from fractions import Fraction
 
 from conversation.spoken_text.language import Currency, Language
 from conversation.spoken_text.numbers import LARGEST
-from conversation.spoken_text.rule import Place, Rule, Said, one_of, rule
+from conversation.spoken_text.rule import LATIN, Place, Rule, Said, one_of, rule
 
 NUMBER = (
-    r"(?:(?:(?!0)\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:[.,'’]\d{3})+(?!\d)|\d+)(?:[.,]\d+)?|\.\d+)"
-    r"(?!\d)"
+    r"(?:(?:(?!0)\d{1,3}(?: \d{3})+(?!\d)|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
+    r"|\d{1,3}(?:[.,'’]\d{3})+(?!\d)|\d+)(?:[.,]\d+)?|(?<![\w.])\.\d+)(?!\d)"
 )
 """A number as Europe and America write it; what its signs mean is for :func:`parse`."""
 
@@ -96,17 +96,20 @@ def _money_rules(language: Language) -> list[Rule]:
     sign = one_of(known)
     size = one_of(language.magnitudes)
     sized = rf"(?:\s?(?P<size>{size})\.?{_END})?"
-    each = r"(?:\s?/\s?(?P<each>[^\W\d_]+[²³]?))?"
+    each = (
+        r"(?:(?:/| / (?=month|year|week|day|night|hour|person|head|kg|l\b|Monat|Jahr|Tag|Person))"
+        r"(?P<each>[^\W\d_]+[²³]?))?"
+    )
     return [
         rule(
             rf"{_MINUS}(?<![^\W\d_])(?P<sign>{sign})\s?(?P<minus2>[-−])?(?P<number>{NUMBER})"
-            rf"(?:[.,][-\u2013\u2014])?{sized}"
+            rf"(?:[.,][-\u2013\u2014]{{1,2}})?{sized}"
             rf"(?:{DASH}(?:(?P<sign2>{sign})\s?)?(?P<number2>{NUMBER})"
             rf"(?:\s?(?P<size2>{size})\.?{_END})?)?{each}",
             _money,
         ),
         rule(
-            rf"{_MINUS}(?P<number>{NUMBER})(?:[.,][-\u2013\u2014])?{sized}"
+            rf"{_MINUS}(?P<number>{NUMBER})(?:[.,][-\u2013\u2014]{{1,2}})?{sized}"
             rf"\s?(?P<sign>{sign}){_END}{each}",
             _money,
         ),
@@ -297,8 +300,12 @@ def _mixed(match: re.Match[str], place: Place) -> Said | None:
 
 def _slashed(match: re.Match[str], place: Place) -> Said | None:
     language = place.language
-    under, over = int(match["under"]), match["over"]
-    if not over.isdigit() or re.search(r"\b[Rr]at(?:ed|ing)\W+$", place.before):
+    over, under = match["over"], parse(match["under"], language)[0]
+    if (
+        not over.isdigit()
+        or not match["under"].isdigit()
+        or re.search(r"\b[Rr]at(?:ed|ing)\W+$", place.before)
+    ):
         first = say_number(*parse(over, language), language)
         return Said(f"{first} {language.out_of} {language.cardinal(under)}", "number")
     count = int(over)
@@ -308,8 +315,21 @@ def _slashed(match: re.Match[str], place: Place) -> Said | None:
 
 
 def _times(match: re.Match[str], place: Place) -> Said:
+    language = place.language
+    words = f"{say_number(*parse(match['number'], language), language)} {language.times}"
+    return Said(f"{words} {language.per} {match['each']}" if match["each"] else words, "number")
+
+
+def _by(match: re.Match[str], place: Place) -> Said:
     number = parse(match["number"], place.language)
-    return Said(f"{say_number(*number, place.language)} {place.language.times}", "number")
+    return Said(f"{say_number(*number, place.language)} {place.language.by}", "number")
+
+
+def _pressure(match: re.Match[str], place: Place) -> Said:
+    language = place.language
+    first, second = (language.cardinal(int(match[part])) for part in ("first", "second"))
+    unit = language.units[match["unit"]][1]
+    return Said(f"{first} {language.over} {second} {unit}", "number")
 
 
 def _ratio(match: re.Match[str], place: Place) -> Said:
@@ -412,8 +432,9 @@ def digit_rules(language: Language) -> list[Rule]:
             _version,
         ),
         rule(r"\d{1,5}(?:-\d{1,7}){3,}(?:-[\dX])?(?!\w)|\d{2}-\d{2}-\d{2}(?![\w-])", _groups),
+        rule(rf"(?P<number>(?!0[x×]){NUMBER})\s?[x×]\s?(?=\d)", _by),
         rule(
-            rf"(?P<number>{NUMBER})\s?[x×](?!\w)(?!\s?\d)",
+            rf"(?P<number>{NUMBER})\s?[x×](?:/(?P<each>{LATIN}+)|(?!\w))(?!\s?\d)",
             _times,
         ),
         rule(r"(?P<number>\d+)\^(?P<exponent>[-−]?\d+)(?!\w)", _power),
@@ -429,8 +450,9 @@ def digit_rules(language: Language) -> list[Rule]:
             _mixed,
         ),
         *_measure_rules(language),
+        rule(r"(?P<first>\d{2,3})/(?P<second>\d{2,3})\s?(?P<unit>mmHg)(?!\w)", _pressure),
         ranks,
-        rule(r"(?P<over>\d{1,3}(?:[.,]\d)?)/(?P<under>\d{1,3})(?![\w/])", _slashed),
+        rule(r"(?P<over>\d{1,3}(?:[.,]\d+)?)/(?P<under>\d{1,3}(?:[.,]\d+)?)(?![\w/])", _slashed),
         rule(r"(?P<first>\d+):(?P<second>\d+)(?![\w:])", _ratio),
         rule(rf"(?P<first>\d{{1,3}}){DASH}(?P<second>\d{{1,3}})(?![\w.,]*\d)", _score),
         rule(

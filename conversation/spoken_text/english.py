@@ -54,7 +54,7 @@ class English(Language):
             "hPa hectopascal; MPa megapascal; Ω ohm; kΩ kilohm; dB decibel; MP megapixel;"
             "px pixel; h hour; hr hour; hrs hour; min minute; mins minute; s second; sec second;"
             "secs second; ms millisecond; µs microsecond; ns nanosecond; yr year; yrs year;"
-            "wk week; wks week; K kelvin; lm lumen; mol mole; pcs piece; ° degree"
+            "wk week; wks week; mos month; K kelvin; lm lumen; mol mole; pcs piece; ° degree"
         ),
         "ft": ("foot", "feet"),
         "sq ft": ("square foot", "square feet"),
@@ -84,6 +84,8 @@ class English(Language):
         "Gbps": ("gigabit per second", "gigabits per second"),
         "kbps": ("kilobit per second", "kilobits per second"),
         "mmHg": ("millimetre of mercury", "millimetres of mercury"),
+        "pp": ("percentage point", "percentage points"),
+        "bps": ("basis point", "basis points"),
         "bar": ("bar", "bar"),
         "lux": ("lux", "lux"),
         "mbps": ("megabit per second", "megabits per second"),
@@ -117,6 +119,13 @@ class English(Language):
         "zł": Currency(("zloty", "zlotys"), ("grosz", "groszy")),
         "Kč": Currency(("koruna", "korunas"), ("haler", "halers")),
         "kr": Currency(("krone", "kroner"), ("øre", "øre")),
+        **dict.fromkeys(
+            ("euro", "euros", "Euro", "Euros"), Currency(("euro", "euros"), ("cent", "cents"))
+        ),
+        "dollars": Currency(("dollar", "dollars"), ("cent", "cents")),
+        "Rs.": Currency(("rupee", "rupees"), ("paisa", "paise")),
+        "SFr.": Currency(("Swiss franc", "Swiss francs"), ("centime", "centimes")),
+        "SFr": Currency(("Swiss franc", "Swiss francs"), ("centime", "centimes")),
         "Fr": Currency(("franc", "francs"), ("centime", "centimes")),
         "CHF": Currency(("Swiss franc", "Swiss francs"), ("centime", "centimes")),
         "SEK": Currency(("Swedish krona", "Swedish kronor"), ("öre", "öre")),
@@ -132,6 +141,8 @@ class English(Language):
             ("m", "M", "mn", "mln", "mio", "Mio", "million", "millions"), ("million", "million")
         ),
         **dict.fromkeys(("b", "B", "bn", "Bn", "billion", "billions"), ("billion", "billion")),
+        "lakh": ("lakh", "lakh"),
+        "crore": ("crore", "crore"),
         **dict.fromkeys(("tn", "trn", "T", "trillion"), ("trillion", "trillion")),
     }
     months: ClassVar = {
@@ -295,6 +306,7 @@ class English(Language):
 
     point, minus, plus, to, and_ = "point", "minus", "plus", "to", "and"
     per, by, times, ratio, out_of = "per", "by", "times", "to", "out of"
+    over = "over"
     percent, power, squared, cubed = "percent", "to the power of", "squared", "cubed"
     at, dot, slash, hyphen, underscore = "at", "dot", "slash", "dash", "underscore"
     number = "number"

@@ -45,6 +45,7 @@ class German(Language):
         "t": ("Tonne", "Tonnen"),
         "h": ("Stunde", "Stunden"),
         "min": ("Minute", "Minuten"),
+        "mmHg": ("Millimeter Quecksilbersäule", "Millimeter Quecksilbersäule"),
         "s": ("Sekunde", "Sekunden"),
         "Sek": ("Sekunde", "Sekunden"),
     }
@@ -56,6 +57,7 @@ class German(Language):
         "¥": Currency(("Yen", "Yen")),
         "₹": Currency(("Rupie", "Rupien")),
         "CHF": Currency(("Schweizer Franken", "Schweizer Franken"), ("Rappen", "Rappen")),
+        "Euro": Currency(("Euro", "Euro"), ("Cent", "Cent")),
         "Fr": Currency(("Franken", "Franken"), ("Rappen", "Rappen")),
         "kr": Currency(("Krone", "Kronen"), ("Öre", "Öre")),
         "zł": Currency(("Zloty", "Zloty"), ("Grosz", "Groszy")),
@@ -161,6 +163,7 @@ class German(Language):
 
     point, minus, plus, to, and_ = "Komma", "minus", "plus", "bis", "und"
     per, by, times, ratio, out_of = "pro", "mal", "mal", "zu", "von"
+    over = "zu"
     percent, power, squared, cubed = "Prozent", "hoch", "hoch zwei", "hoch drei"
     at, dot, slash, hyphen, underscore = "at", "Punkt", "Schrägstrich", "Bindestrich", "Unterstrich"
     number = "Nummer"

@@ -105,6 +105,7 @@ class Language(ABC):
     ratio: ClassVar[str]
     out_of: ClassVar[str]
     percent: ClassVar[str]
+    over: ClassVar[str]
     power: ClassVar[str]
     squared: ClassVar[str]
     cubed: ClassVar[str]

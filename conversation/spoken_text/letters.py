@@ -184,6 +184,7 @@ def word_rules(language: Language) -> list[Rule]:
         rule(r"(?P<letter>[A-Z])(?P<sign>\+\+|#)(?!\w)", _sharp),
         *_abbreviation_rules(language),
         rule(r"(?:[A-Z][a-z]?\.){2,}(?!\w)", _dotted),
+        rule(r"(?:[A-Z]\.)+[A-Z](?![\w.])", _dotted),
         rule(r"(?:[a-z]\.){2,}(?!\w)", _dotted),
         rule(r"[IVX]+(?![\w'’])", _roman),
         rule(rf"(?P<word>{mixed})(?P<ending>s|['’]s)?(?!\w)", _spelt_mixed),

@@ -170,12 +170,8 @@ def _sign(text: str, start: int, rules: _Rules) -> _Piece | None:
     for length in (2, 1):
         sign = text[start : start + length]
         if len(sign) == length and sign in signs:
-            if (
-                sign == "/"
-                and re.search(r"\w$", text[:start])
-                and text[start + 1 : start + 2].isalpha()
-            ):
-                return _Piece(start, start + 1, "")
+            if sign == "/" and (words := _between(text, start)) is not None:
+                return _Piece(start, start + 1, words)
             return _Piece(start, start + length, signs[sign])
     sign = text[start]
     if ord(sign) >= 0x370 and sign.isalpha():
@@ -188,6 +184,14 @@ def _sign(text: str, start: int, rules: _Rules) -> _Piece | None:
     if unicodedata.category(sign) in _SKIPPED:
         return _Piece(start, start + 1, "")
     return _Piece(start, start + 1, name_of(sign))
+
+
+def _between(text: str, slash: int) -> str | None:
+    """What is said for a stroke: nothing between two words, a pause between two phrases."""
+    before, after = text[slash - 1 : slash], text[slash + 1 : slash + 2]
+    if (before.isalnum() or before == "_") and after.isalpha():
+        return ""
+    return "," if before == after == " " else None
 
 
 def _one_form(text: str) -> str:
@@ -269,7 +273,7 @@ def _assemble(shown: str, pieces: Sequence[_Piece]) -> SpokenText:
         length += len(gap)
         words = piece.words
         last = parts[-1][-1:] or (parts[-2][-1:] if len(parts) > 1 else "")
-        if last and (last.isalnum() or last in ".'’") and words:
+        if last and (last.isalnum() or last in ".'’,;:") and words:
             words = f" {words}"
         after = shown[piece.end : piece.end + 1]
         if after and (after.isalnum()):

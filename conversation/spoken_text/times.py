@@ -266,7 +266,7 @@ def word_rules(language: Language) -> list[Rule]:
         rule(rf"(?P<month>{short})\b\.?(?={DASH}{month}\b)", _month_alone),
         rule(rf"(?P<month>{short})\b(?:\.(?!$))?", _after_month),
         rule(rf"(?P<day>{day})\b\.?(?={link}{day}\b|,?\s\d)", _weekday),
-        rule(rf"(?P<day>{day})\b(?!\w)", _after_day),
+        rule(rf"(?P<day>{day})\b(?:\.(?!$))?", _after_day),
     ]
     if certain:
         rules.append(rule(rf"(?P<day>{one_of(certain)})\b(?:\.(?!$))?", _weekday))
@@ -276,8 +276,8 @@ def word_rules(language: Language) -> list[Rule]:
 def _after_day(match: re.Match[str], place: Place) -> Said | None:
     day = one_of(place.language.weekdays)
     link = rf"(?:{DASH}|\s?[&/,]\s?|\s(?:and|or|to|und|bis)\s)"
-    certain = [name for name in place.language.weekdays if name not in _AMBIGUOUS_DAYS]
-    among = len(match["day"]) > 2 and re.search(rf"\b{one_of(certain)}\b", place.text)
+    certain = one_of(name for name in place.language.weekdays if name not in _AMBIGUOUS_DAYS)
+    among = match["day"] in _AMBIGUOUS_DAYS and re.search(rf"\b{certain}\b", place.text)
     linked = re.search(rf"\b{day}\.?{link}$", place.before)
     return _weekday(match, place) if among or linked else None
 
