@@ -34,7 +34,7 @@ from evals.commands import score as score_commands
 from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
-from pipeline.choice import choose
+from pipeline.choice import choose, settle
 from pipeline.vendors import STAGES, of_stage
 from recording import commands as recording_commands
 from settings import Settings, SettingsError, example
@@ -122,7 +122,7 @@ def serve(
         _supervise(settings)
         return
     try:
-        choices = choose(settings)
+        choices = settle(choose(settings), settings)
         document = load(settings.knowledge)
     except (SettingsError, DocumentError) as error:
         raise _fail(str(error)) from None
@@ -160,6 +160,9 @@ def serve(
     def tell(text: str) -> None:
         bar.console.print(text, markup=False, soft_wrap=True)
 
+    for choice in choices.values():
+        for refusal in choice.refused:
+            tell(f"{refusal} {choice.vendor.label} is used instead.")
     try:
         server = Server(
             settings, document, choices, progress=progress, tell=tell, supervisor=supervisor

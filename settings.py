@@ -94,7 +94,7 @@ class ServerSettings(BaseSettings):
     preemptive: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Start answers before it is certain that the caller has finished; "
-        "auto: with a cloud brain.",
+        "auto: with a cloud brain, unless the recogniser guesses too seldom.",
     )
     preemptive_waste: float = Field(
         0.25, ge=0, le=1, description="Share of tokens that discarded early answers may waste."

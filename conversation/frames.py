@@ -109,6 +109,14 @@ class EndOfTurnFrame(SystemFrame):
 
 
 @dataclass
+class TranscribeNowFrame(SystemFrame):
+    """The words so far are wanted in the midst of speech: somebody speaks over the voice.
+
+    It goes upstream. A recogniser that can be asked answers with a transcript, final or not.
+    """
+
+
+@dataclass
 class TurnFrame(DataFrame):
     """The caller has finished a turn: decide on it.
 

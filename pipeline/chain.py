@@ -24,6 +24,13 @@ from processors.turns.processor import TurnTaking
 from processors.turns.state_machine import TurnTakingTimes
 from processors.vad.contract import VoiceActivityStage
 
+ASK_SECS = 0.2
+"""Speech over the voice after which a recogniser that guesses seldom is asked for its words.
+
+A first word has been said by then in most interruptions, and half of one in the others: it is taken
+for a wish to speak only if it is the beginning of one.
+"""
+
 
 def build(transport: Transport, conversation: Conversation, engines: Engines) -> Pipeline:
     """Build the chain of one call.
@@ -42,6 +49,7 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
         conversation,
         times=TurnTakingTimes(
             confirm=settings.barge_in_confirm_secs,
+            ask=ASK_SECS if engines.guesses_seldom else None,
             unfinished=settings.end_of_turn_wait_secs,
             transcript=settings.transcript_timeout_secs,
             silence=settings.silence_prompt_secs,
@@ -50,6 +58,8 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
         instant=settings.barge_in == "instant",
         ending=engines.ending,
         preemptive=engines.preemptive,
+        foretold=engines.foretold,
+        judged=engines.judged,
     )
     responder: ResponderStage = GroundedResponder(
         conversation,

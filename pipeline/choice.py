@@ -15,11 +15,13 @@ class Choice:
         vendor: The vendor.
         why: Why it was chosen, for people.
         reserves: Vendors that take over, in this order, when one fails for good.
+        refused: Why those that ``auto`` would have preferred could not be used, each a sentence.
     """
 
     vendor: Vendor
     why: str
     reserves: tuple[Vendor, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @property
     def vendors(self) -> tuple[Vendor, ...]:
@@ -36,13 +38,44 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
     return {stage: choose_for(stage, settings) for stage in STAGES}
 
 
+def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, Choice]:
+    """The same vendors, but those that ``auto`` chose only where the account may use them.
+
+    It asks them, which may block for seconds: once, at start.
+
+    Args:
+        choices: From :func:`choose`.
+        settings: The settings.
+    """
+    settled = dict(choices)
+    for stage, choice in choices.items():
+        if settings_of(stage, settings) == "auto":
+            settled[stage] = _settled(stage, choice, settings)
+    return settled
+
+
+def _settled(stage: Stage, choice: Choice, settings: Settings) -> Choice:
+    refused: dict[str, str] = {}
+    while choice.vendor.unavailable is not None:
+        if not (why := choice.vendor.unavailable(settings)):
+            break
+        refused[choice.vendor.label] = why
+        choice = _automatic(stage, settings, but=refused)
+    return choice
+
+
+def settings_of(stage: Stage, settings: Settings) -> str:
+    """What the settings say of a stage: ``auto``, or names."""
+    return str(getattr(settings, stage))
+
+
 def choose_for(stage: Stage, settings: Settings) -> Choice:
     """Choose a vendor for one stage.
 
     Raises:
         SettingsError: A name is unknown, or what it needs is missing.
     """
-    wanted = str(getattr(settings, stage))
+    wanted = settings_of(stage, settings)
     if wanted == "auto":
         return _automatic(stage, settings)
     names = [name.strip() for name in wanted.split(",")]
@@ -60,18 +93,28 @@ def _named(stage: Stage, name: str, settings: Settings) -> Vendor:
         if vendor.name == name:
             if trouble := vendor.missing(settings):
                 raise SettingsError(f"{stage.upper()}={name}: {trouble}.")
+            _check_fit(stage, vendor, settings)
             return vendor
     allowed = ", ".join(["auto", *(vendor.name for vendor in vendors)])
     raise SettingsError(f"{stage.upper()}={name!r} is unknown; allowed: {allowed}.")
 
 
-def _automatic(stage: Stage, settings: Settings) -> Choice:
+def _check_fit(stage: Stage, vendor: Vendor, settings: Settings) -> None:
+    if vendor.unfit is not None and (why := vendor.unfit(settings)):
+        raise SettingsError(f"{stage.upper()}={vendor.name}: {why}.")
+
+
+def _automatic(stage: Stage, settings: Settings, *, but: Mapping[str, str] | None = None) -> Choice:
+    """The first that can be used, but for those that have refused, with why."""
+    but = but or {}
     troubles = []
     for vendor in of_stage(stage):
-        if vendor.auto is None:
+        if vendor.auto is None or vendor.label in but:
             continue
         if not (trouble := vendor.missing(settings)):
+            _check_fit(stage, vendor, settings)
             why = "auto: its key is set" if vendor.kind == "cloud" else "auto: embedded"
-            return Choice(vendor, why)
+            refused = tuple(f"{label} cannot be used: {said}." for label, said in but.items())
+            return Choice(vendor, why, refused=refused)
         troubles.append(f"{vendor.name}: {trouble}")
     raise SettingsError(f"{stage.upper()}=auto finds nobody. {'; '.join(troubles)}.")

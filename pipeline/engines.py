@@ -167,8 +167,24 @@ class Engines:
     def preemptive(self) -> bool:
         """Whether answers are begun before it is certain that the caller has finished."""
         if self.settings.preemptive == "auto":
-            return self.choices["brain"].vendor.kind == "cloud"
+            gains = self.choices["stt"].vendor.early_answers != "never"
+            return gains and self.choices["brain"].vendor.kind == "cloud"
         return self.settings.preemptive == "on"
+
+    @property
+    def foretold(self) -> bool:
+        """Whether answers are begun early only when the recogniser says so."""
+        return self.choices["stt"].vendor.early_answers == "foretold"
+
+    @property
+    def guesses_seldom(self) -> bool:
+        """Whether the recogniser's guesses come too seldom to tell what is said over the voice."""
+        return self.choices["stt"].vendor.early_answers == "never"
+
+    @property
+    def judged(self) -> bool:
+        """Whether a turn model judges each stop: some recogniser does not say when turns end."""
+        return not all(vendor.ends_turns for vendor in self.choices["stt"].vendors)
 
     def _processor(self, stage: Stage, meter: Meter | None = None) -> FrameProcessor:
         vendors = self.choices[stage].vendors
@@ -185,7 +201,7 @@ class Engines:
         return TextToSpeechFailover(services, names=names)
 
     def _build(self, vendor: Vendor) -> Any:
-        context = Context(self.settings, self.document, turn_model=self.ending == "model")
+        context = Context(self.settings, self.document, turn_model=self.judged)
         return vendor.build(self.loaded[vendor.name], context)
 
     @property

@@ -129,12 +129,19 @@ class Vendor:
             calls.
         ends_turns: Whether it decides the end of the caller's turn itself, so that no turn model
             is needed.
+        early_answers: For a recogniser: when an answer may be begun that is spoken only if the turn
+            is over. ``pauses``: whenever the caller pauses, from what it has guessed; ``foretold``:
+            when it says so itself; ``never``: it guesses so seldom that nothing is gained.
         auto: Its rank in its stage when the setting is ``auto``, the lowest tried first; ``None``
             if it is used by name only.
         model: Its model if it has only one; empty if unknown.
         model_setting: Name of the setting that chooses its model, if it has several.
         caches_from: For a brain that charges for a cache of its prompt: the least that a model
             caches, in tokens, by the model's id.
+        unfit: Why it cannot do its stage with these settings, in a sentence without a full stop;
+            empty where it can. Nobody is chosen in its place.
+        unavailable: Asks it, in the network, whether this account may use it: why not, in a
+            sentence, or nothing when it may or cannot be asked. ``auto`` asks at start.
         prices: What it charges, dated. Add a new price rather than change one: each is in force
             from its day on.
         unpriced: Why it has no price here, if it has none.
@@ -153,10 +160,13 @@ class Vendor:
     load: Callable[[Context, Progress], Any] = _nothing_is_shared
     build: Callable[[Any, Context], Any] = _the_same_for_all
     ends_turns: bool = False
+    early_answers: Literal["pauses", "foretold", "never"] = "pauses"
     auto: int | None = None
     model: str = ""
     model_setting: str = ""
     caches_from: Callable[[str], int] | None = None
+    unfit: "Callable[[Settings], str] | None" = None
+    unavailable: "Callable[[Settings], str] | None" = None
     prices: tuple[Price, ...] = ()
     unpriced: str = ""
     checked: Literal["calls", "construction"] = "calls"

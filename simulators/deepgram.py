@@ -1,9 +1,19 @@
 """Deepgram's live transcription, simulated on loopback.
 
-``GET /v1/listen`` as a WebSocket, message for message as documented:
-https://developers.deepgram.com/reference/speech-to-text/listen-streaming (messages),
-…/docs/endpointing, …/docs/utterance-end, …/docs/finalize, …/docs/audio-keep-alive,
-…/docs/errors and …/docs/stt-troubleshooting-websocket-data-and-net-errors.
+``GET /v1/listen`` as a WebSocket; ``/v2/listen``, which is Flux, is
+:mod:`simulators.deepgram_flux`. Each message is as its document has it:
+
+* ``Results``, ``SpeechStarted``, ``Metadata``:
+  https://developers.deepgram.com/reference/speech-to-text/listen-streaming
+* when ``speech_final`` is said: https://developers.deepgram.com/docs/endpointing
+* ``UtteranceEnd``, which needs interim results, "about once a second":
+  https://developers.deepgram.com/docs/utterance-end
+* ``Finalize``: https://developers.deepgram.com/docs/finalize does not promise an answer;
+  :data:`~simulators.deepgram_ear.FinalizeAnswer` has those that were seen.
+* ``KeepAlive``: https://developers.deepgram.com/docs/audio-keep-alive
+* refusals: https://developers.deepgram.com/docs/errors; 429 comes and passes, below a plan's limit,
+  too (https://github.com/deepgram/deepgram-python-sdk/issues/726)
+* closes: https://developers.deepgram.com/docs/stt-troubleshooting-websocket-data-and-net-errors
 """
 
 import asyncio
@@ -19,6 +29,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from simulators.deepgram_ear import (
     INTERIM_SECS,
     Ear,
+    FinalizeAnswer,
     Heard,
     Script,
     SpeechStarted,
@@ -27,6 +38,8 @@ from simulators.deepgram_ear import (
     UtteranceEnd,
 )
 from simulators.deepgram_faults import Fault, Latency, Request
+from simulators.deepgram_flux import FluxConnection, FluxQuery
+from simulators.deepgram_flux import parse as parse_flux
 from simulators.deepgram_query import BadQueryError, Query, parse
 
 __all__ = ["DeepgramSimulator", "Fault", "Latency", "Request", "Utterance"]
@@ -40,6 +53,9 @@ _REFUSALS = {
         "Project does not have enough credits for an ASR request and does not have an "
         "overage agreement.",
     ),
+    403: ("INSUFFICIENT_PERMISSIONS", "User does not have access to this model."),
+    408: ("REQUEST_TIMEOUT", "The request took too long."),
+    425: ("TOO_EARLY", "The request came too early."),
     429: ("TOO_MANY_REQUESTS", "Too many requests. Please try again later."),
     500: ("INTERNAL_SERVER_ERROR", "An unexpected error occurred."),
     503: ("SERVICE_UNAVAILABLE", "The service is temporarily unavailable."),
@@ -59,6 +75,9 @@ class DeepgramSimulator:
         timeout_secs: Without audio or ``KeepAlive`` for so long, it closes with NET-0001.
         speech_rms: Louder than this is speech, of 32768.
         interim_secs: How often there is an interim result of a script's speech.
+        finalize: How ``Finalize`` is answered; may be changed while it runs.
+        utterance_end_late_secs: How much later than everything else ``UtteranceEnd`` leaves.
+        flux: Whether the account may use Flux.
         seed: Of the latencies.
         port: To listen on; 0 takes a free one.
     """
@@ -75,6 +94,9 @@ class DeepgramSimulator:
         timeout_secs: float = 10.0,
         speech_rms: float = 300.0,
         interim_secs: float = INTERIM_SECS,
+        finalize: FinalizeAnswer = "speech_final",
+        utterance_end_late_secs: float = 0.0,
+        flux: bool = True,
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -90,11 +112,14 @@ class DeepgramSimulator:
         self.timeout_secs = timeout_secs
         self.speech_rms = speech_rms
         self.interim_secs = interim_secs
+        self.finalize = finalize
+        self.utterance_end_late_secs = utterance_end_late_secs
+        self.flux = flux
         self._max_connections = max_connections
         self._random = random.Random(seed)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
-        self._open: set[_Connection] = set()
+        self._open: set[_Connection | FluxConnection] = set()
 
     @property
     def url(self) -> str:
@@ -109,6 +134,7 @@ class DeepgramSimulator:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/v1/listen", self._listen)
+        app.router.add_get("/v2/listen", self._listen)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
@@ -146,8 +172,12 @@ class DeepgramSimulator:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() not in ("token", "bearer") or key != self.api_key:
             return _refuse(log, 401)
+        flux = request.path == "/v2/listen"
+        if flux and not self.flux:
+            return _refuse(log, 403)
+        query: Query | FluxQuery
         try:
-            query = parse(log.query)
+            query = parse_flux(log.query) if flux else parse(log.query)
         except BadQueryError as error:
             return _refuse(log, 400, str(error))
         if len(self._open) >= self._max_connections:
@@ -158,7 +188,11 @@ class DeepgramSimulator:
             if fault.kind == "hang":
                 await asyncio.sleep(3600)
         log.status = 101
-        connection = _Connection(self, number, log, query, request)
+        connection: _Connection | FluxConnection
+        if isinstance(query, Query):
+            connection = _Connection(self, number, log, query, request)
+        else:
+            connection = FluxConnection(self, number, log, query, request)
         self._open.add(connection)
         try:
             return await connection.serve()
@@ -245,7 +279,7 @@ class _Connection:
         self._log.messages.append((_now(), message))
         if kind == "Finalize":
             if self._simulator.answers_finalize and not self._stalled:
-                self._tell(self._ear.finalize())
+                self._tell(self._ear.finalize(self._simulator.finalize))
         elif kind == "CloseStream":
             await self._end()
             return True
@@ -286,7 +320,14 @@ class _Connection:
 
     def _tell(self, heard: Sequence[Heard | SpeechStarted | UtteranceEnd]) -> None:
         for one in heard:
-            self._outbox.put_nowait((_now() + self._simulator.delay(), one))
+            due = _now() + self._simulator.delay()
+            late = self._simulator.utterance_end_late_secs
+            if isinstance(one, UtteranceEnd) and late:
+                asyncio.get_running_loop().call_later(
+                    late, self._outbox.put_nowait, (due + late, one)
+                )
+            else:
+                self._outbox.put_nowait((due, one))
 
     async def _strike(self) -> bool:
         """Let the faults whose time has come happen; whether the connection is over."""
@@ -342,6 +383,8 @@ class _Connection:
                     "channel": [0, 1],
                     "last_word_end": round(told.last_word_end, 3),
                 }
+        if told.bare:
+            return {"from_finalize": True}
         words = await told.words if isinstance(told.words, Awaitable) else told.words
         return self._results(told, words)
 
@@ -359,7 +402,7 @@ class _Connection:
             }
             for n, word in enumerate(words)
         ]
-        return {
+        message = {
             "type": "Results",
             "channel_index": [0, 1],
             "duration": round(heard.duration, 3),
@@ -382,6 +425,9 @@ class _Connection:
             },
             "from_finalize": heard.from_finalize,
         }
+        if heard.speech_final is None:
+            del message["speech_final"]
+        return message
 
 
 def _refuse(

@@ -3,20 +3,31 @@
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from simulators.deepgram_query import Query
 
 _FRAME_SECS = 0.01
-INTERIM_SECS = 0.3
+INTERIM_SECS = 1.0
 _TRANSCRIBED_INTERIM_SECS = 1.0  # a recogniser on this machine has other things to do
 _IDLE_RESULT_SECS = 1.0
 _MAX_SEGMENT_SECS = 5.0
 _WORD_GAP_SECS = 0.05
 _UNNOTICED_SECS = 0.5
 _MIN_SPEECH_SECS = 0.05
+_WORD_GAP = 0.15
+_NEARLY_ALL = 0.95
+
+FinalizeAnswer = Literal["speech_final", "not_final", "absent", "bare", "none"]
+"""How ``Finalize`` is answered; all have been seen, and the document promises none.
+
+``speech_final``: ``is_final``, ``from_finalize`` and ``speech_final``, in mid-word, too;
+``not_final``: the same with ``speech_final`` false; ``absent``: without that field; ``bare``:
+``{"from_finalize": true}`` alone, and then the words as any other final result; ``none``: the
+words, and nothing that says why they came.
+"""
 
 Transcriber = Callable[[bytes], Awaitable[Any]]
 """Hears 16-bit mono audio; gives text, or something with a ``text``."""
@@ -33,11 +44,34 @@ class Utterance:
             tip of the stream may be made in mid-word). ``None``: whatever comes, a word each
             0.3 s, and the rest when it ends.
         endpointed: Whether Deepgram notices the silence after it, or only ``UtteranceEnd`` comes.
+        pauses: Whether it goes on after silences, until all its words have been heard.
     """
 
     text: str
     speech_secs: float | None = None
     endpointed: bool = True
+    pauses: bool = False
+
+
+def speech_secs(pcm: bytes, *, sample_rate: int = 16_000, rms: float = 300.0) -> float:
+    """How much of 16-bit mono audio is speech, as the simulator hears it.
+
+    Args:
+        pcm: The audio.
+        sample_rate: Its rate.
+        rms: Louder than this is speech, of 32768.
+    """
+    size = int(sample_rate * _FRAME_SECS)
+    samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    secs, silence = 0.0, 1.0
+    for loud in np.sqrt((frames * frames).mean(axis=1)) > rms:
+        if loud:
+            secs += _FRAME_SECS + (silence if silence < _WORD_GAP else 0.0)
+            silence = 0.0
+        else:
+            silence += _FRAME_SECS
+    return secs
 
 
 class Script:
@@ -50,6 +84,7 @@ class Script:
     def __init__(self, utterances: Sequence[Utterance | str]) -> None:
         self._coming = deque(Utterance(one) if isinstance(one, str) else one for one in utterances)
         self._given = 0
+        self._heard_secs = 0.0
 
     @property
     def endpointed(self) -> bool:
@@ -75,27 +110,48 @@ class Script:
         if utterance.speech_secs is None:
             return left if ended else left[: int(speech_secs / 0.3)]
         word_secs = utterance.speech_secs / max(1, len(words))
+        if utterance.pauses:
+            heard = self._heard_secs + speech_secs
+            if heard >= _NEARLY_ALL * utterance.speech_secs:
+                return left
+            return left[: max(0, int(heard / word_secs + 0.5) - self._given)]
         return left[: int(speech_secs / word_secs + 0.5)]
 
-    def give(self, count: int, *, ended: bool) -> None:
-        """So many words have become final; the utterance may have ended."""
+    def complete(self, speech_secs: float) -> bool:
+        """Whether so much speech that has had no final words is the rest of the utterance."""
+        if not self._coming or not self._coming[0].pauses:
+            return True
+        left = len(self._coming[0].text.split()) - self._given
+        return len(self.words(speech_secs, ended=False)) >= left
+
+    def give(self, count: int, *, ended: bool, speech_secs: float = 0.0) -> None:
+        """So many words, in so much speech, have become final; the utterance may have ended."""
         self._given += count
+        self._heard_secs += speech_secs
+        if self._coming and self._coming[0].pauses:
+            ended = self._given >= len(self._coming[0].text.split())
         if ended and self._coming:
             self._coming.popleft()
             self._given = 0
+            self._heard_secs = 0.0
 
 
 @dataclass(slots=True)
 class Heard:
-    """A result to be sent: the words of a segment of audio, or the promise of them."""
+    """A result to be sent: the words of a segment of audio, or the promise of them.
+
+    ``speech_final`` is ``None`` where the field is left out, ``bare`` a message of nothing but
+    ``from_finalize``.
+    """
 
     start: float
     duration: float
     words: Awaitable[list[str]] | list[str]
     word_span: tuple[float, float]
     final: bool = False
-    speech_final: bool = False
+    speech_final: bool | None = False
     from_finalize: bool = False
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +209,24 @@ class Ear:
             told += self._hear_frame(data[at : at + size])
         return told
 
-    def finalize(self) -> list[Heard]:
-        """Flush what has no final words; nothing when there is next to nothing."""
+    def finalize(self, answer: FinalizeAnswer = "speech_final") -> list[Heard]:
+        """Flush what has no final words; nothing when there is next to nothing.
+
+        Args:
+            answer: How it is answered. Without words, any but ``speech_final`` may be ``bare`` or
+                nothing; words are always sent.
+        """
         if self.time - self._segment_start < 0.02:
             return []
-        ended = self._speaking or self._pending
-        return [self._final(ended=ended, from_finalize=True)]
+        heard = self._final(ended=self._pending and not self._speaking, from_finalize=True)
+        if answer in ("bare", "none"):
+            heard.from_finalize = False
+            if not heard.words:
+                return [Heard(0.0, 0.0, [], (0.0, 0.0), bare=True)] if answer == "bare" else []
+            bare = Heard(0.0, 0.0, [], (0.0, 0.0), bare=True)
+            return [bare, heard] if answer == "bare" else [heard]
+        heard.speech_final = {"speech_final": True, "not_final": False, "absent": None}[answer]
+        return [heard]
 
     def _hear_frame(self, frame: bytes) -> list[Heard | SpeechStarted | UtteranceEnd]:
         query = self._query
@@ -177,7 +245,7 @@ class Ear:
                 self._span = (self.time - _FRAME_SECS, self.time)
             self._speaking = True
             # A gap between words is part of speech; the frame after it makes it so.
-            self._speech_secs += _FRAME_SECS + (self._silence if self._silence < 0.15 else 0.0)
+            self._speech_secs += _FRAME_SECS + (self._silence if self._silence < _WORD_GAP else 0.0)
             self._silence = 0.0
             self._span = (self._span[0], self.time)
         else:
@@ -256,7 +324,7 @@ class Ear:
             return _transcribed(self._transcriber, bytes(self._segment))
         words = self._script.words(self._speech_secs, ended=ended)
         if final:
-            self._script.give(len(words), ended=ended)
+            self._script.give(len(words), ended=ended, speech_secs=self._speech_secs)
         return words
 
 

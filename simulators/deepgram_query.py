@@ -12,7 +12,7 @@ _BOOLEANS = frozenset({"interim_results", "vad_events", "punctuate", "smart_form
 _OTHERS = frozenset(
     {"model", "language", "encoding", "sample_rate", "channels", "endpointing", "utterance_end_ms"}
 )
-_KEYTERM_TOKENS = 500
+KEYTERM_TOKENS = 500
 
 
 class BadQueryError(Exception):
@@ -60,10 +60,10 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Query:
         raise BadQueryError("Bad Request: No such model/language/tier combination found.")
     if keyterms and not model.startswith("nova-3"):
         raise BadQueryError("Keyterms are only supported for Nova-3 models.")
-    if sum(max(1, -(-len(term) // 4)) for term in keyterms) > _KEYTERM_TOKENS:
+    if keyterm_tokens(keyterms) > KEYTERM_TOKENS:
         raise BadQueryError(
             "Keyterm limit exceeded. The maximum number of tokens across all keyterms is "
-            f"{_KEYTERM_TOKENS}."
+            f"{KEYTERM_TOKENS}."
         )
     if given.get("encoding", "linear16") != "linear16":
         raise BadQueryError("This simulator hears linear16 only.")
@@ -91,6 +91,11 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Query:
         vad_events=given.get("vad_events") == "true",
         keyterms=tuple(keyterms),
     )
+
+
+def keyterm_tokens(keyterms: Iterable[str]) -> int:
+    """How many tokens some key terms have, roughly as Deepgram counts them."""
+    return sum(max(1, -(-len(term) // 4)) for term in keyterms)
 
 
 def _milliseconds(

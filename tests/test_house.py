@@ -134,7 +134,7 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed() -> None:
 
 def test_an_unknown_vendor_is_named_with_those_that_exist() -> None:
     with pytest.raises(
-        SettingsError, match=r"STT='siri' is unknown; allowed: auto, deepgram, .*whisper"
+        SettingsError, match=r"STT='siri' is unknown; allowed: auto, deepgram-flux, .*whisper"
     ):
         choose(Settings.load(stt="siri"))
 

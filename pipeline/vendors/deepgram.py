@@ -1,4 +1,4 @@
-"""Deepgram: it transcribes in its cloud, and says when the caller has finished."""
+"""Deepgram's Nova: it transcribes in its cloud; whether the caller has finished is judged here."""
 
 from datetime import date
 from decimal import Decimal
@@ -13,10 +13,19 @@ class DeepgramSettings(VendorSettings):
     """The settings of Deepgram's recogniser; its voices, Aura, take the same key."""
 
     deepgram_api_key: SecretStr | None = Field(None, description="Key of Deepgram.")
-    deepgram_base_url: str = Field("", description="Deepgram's address; empty: its cloud.")
+    deepgram_base_url: str = Field(
+        "",
+        description="Deepgram's address; empty: its cloud. In the EU: https://api.eu.deepgram.com",
+    )
     deepgram_model: RecordedText = Field("nova-3", description="Deepgram's model.")
     deepgram_language: RecordedText = Field(
-        "en-GB", description="What callers speak, for Deepgram."
+        "en-GB", description="What callers speak, for Deepgram's Nova."
+    )
+    deepgram_endpointing_ms: int = Field(
+        150,
+        ge=10,
+        le=5000,
+        description="Silence after which Deepgram's Nova gives its final words; it ends no turn.",
     )
 
 
@@ -38,13 +47,14 @@ def build(client: Any, context: Context) -> Any:
         model=own.deepgram_model,
         language=own.deepgram_language,
         keyterms=context.document.proper_nouns(),
+        endpointing_ms=own.deepgram_endpointing_ms,
     )
 
 
 VENDOR = Vendor(
     stage="stt",
     name="deepgram",
-    label="Deepgram",
+    label="Deepgram Nova",
     kind="cloud",
     detail="in Deepgram's cloud; your voice is sent there",
     settings=DeepgramSettings,
@@ -52,8 +62,8 @@ VENDOR = Vendor(
     modules=("deepgram",),
     load=load,
     build=build,
-    ends_turns=True,
-    auto=1,
+    early_answers="never",  # its interim results come about once a second
+    auto=2,
     model_setting="deepgram_model",
     prices=(
         # Streaming in one language, pay as you go, 0.0077; and 0.0013 for key terms, which Viva

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
@@ -131,7 +132,7 @@ class WarmableBrain(Brain, Protocol):
         ...
 
 
-TAKES: tuple[type[Frame], ...] = (TurnFrame, InterruptionFrame)
+TAKES: tuple[type[Frame], ...] = (TurnFrame, EagerEndOfTurnCancelFrame, InterruptionFrame)
 """What the responder takes, the stage that puts turns to a brain."""
 
 GIVES: tuple[type[Frame], ...] = (

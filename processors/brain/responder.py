@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from loguru import logger
 from pipecat.frames.frames import (
     CancelFrame,
+    EagerEndOfTurnCancelFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
@@ -68,7 +69,8 @@ class GroundedResponder(FrameProcessor):
 
     A turn that is still a speculation is decided, too, but held back: when the same turn comes for
     certain with the same words, what was held leaves at once and the rest as it arrives; with other
-    words, or never, it is thrown away and what it used is counted as wasted.
+    words, or never, it is thrown away and what it used is counted as wasted. So it is on
+    ``EagerEndOfTurnCancelFrame``: the caller goes on.
 
     An ``InterruptionFrame`` or ``CancelFrame`` aborts the turn, and the inference at the vendor:
     no frame of it is pushed afterwards. A new ``TurnFrame`` aborts the turn before it, too, and
@@ -154,6 +156,10 @@ class GroundedResponder(FrameProcessor):
         if isinstance(frame, TurnFrame) and direction is FrameDirection.DOWNSTREAM:
             if not self._conversation.is_stale(frame.turn) and not await self._release(frame):
                 self._begin(frame)
+            return
+        if isinstance(frame, EagerEndOfTurnCancelFrame):
+            if self._guessing:
+                await self._see_off(self._abort())
             return
         if isinstance(frame, (EndFrame, EndCallFrame)) and self._deciding and self._task:
             await asyncio.wait({self._task}, timeout=self._patience.longest_secs)

@@ -25,6 +25,11 @@ class UntranscribedAudio:
         return self._start + len(self._audio)
 
     @property
+    def unsent(self) -> int:
+        """How many bytes :meth:`take` has not given."""
+        return self.end - max(self._sent, self._start)
+
+    @property
     def audio(self) -> bytes:
         """All that is kept."""
         return bytes(self._audio)

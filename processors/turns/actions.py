@@ -43,6 +43,16 @@ class Speculate:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The caller goes on: an answer that was begun is to be thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Somebody speaks over the voice: ask for their words, and do not wait until they come."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndTurn:
     """The caller has finished.
 
@@ -83,4 +93,16 @@ class Say:
     phrase: Literal["silence", "goodbye", "not_heard", "fault"]
 
 
-Action = Duck | Unduck | Interrupt | BeginTurn | DropTurn | Speculate | EndTurn | Caption | Say
+Action = (
+    Duck
+    | Unduck
+    | Interrupt
+    | BeginTurn
+    | DropTurn
+    | Speculate
+    | Withdraw
+    | Transcribe
+    | EndTurn
+    | Caption
+    | Say
+)

@@ -8,6 +8,8 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     CancelFrame,
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
     EndFrame,
     Frame,
     InterimTranscriptionFrame,
@@ -30,6 +32,7 @@ from conversation.frames import (
     EndOfTurnFrame,
     FailoverFrame,
     SpeechPauseFrame,
+    TranscribeNowFrame,
     TurnFrame,
     UnduckFrame,
 )
@@ -44,7 +47,9 @@ from processors.turns.actions import (
     Interrupt,
     Say,
     Speculate,
+    Transcribe,
     Unduck,
+    Withdraw,
 )
 from processors.turns.state_machine import Ending, TurnStateMachine, TurnTakingTimes
 
@@ -74,6 +79,9 @@ class TurnTaking(FrameProcessor):
         instant: Stop the voice at the onset of speech, without ducking first.
         ending: What ends the caller's turn.
         preemptive: Have answers begun while it is not certain that the turn is over.
+        foretold: Have them begun only when the recogniser itself expects the end of the turn.
+        judged: A turn model judges each stop of speech, whoever ends turns: a recogniser that takes
+            over from another and does not say when turns end leaves it to that.
     """
 
     def __init__(
@@ -84,12 +92,18 @@ class TurnTaking(FrameProcessor):
         instant: bool = False,
         ending: Ending = "model",
         preemptive: bool = False,
+        foretold: bool = False,
+        judged: bool | None = None,
         phrases: Mapping[str, str] = PHRASES,
     ) -> None:
         super().__init__(enable_direct_mode=True)
         self._conversation = conversation
         self._now = conversation.clock
-        self._floor = TurnStateMachine(times, instant=instant, ending=ending, preemptive=preemptive)
+        self._floor = TurnStateMachine(
+            times, instant=instant, ending=ending, preemptive=preemptive, foretold=foretold
+        )
+        judged = ending == "model" if judged is None else judged
+        self._without_recogniser: Ending = "model" if judged else "transcript"
         self._phrases = phrases
         self._lock = asyncio.Lock()
         self._alarm: asyncio.Task[None] | None = None
@@ -114,6 +128,10 @@ class TurnTaking(FrameProcessor):
                 await self._move(self._floor.end_proposed)
             case InterimTranscriptionFrame():
                 await self._move(self._floor.interim, frame.text)
+            case EagerTranscriptionFrame():
+                await self._move(self._floor.end_expected, frame.text)
+            case EagerEndOfTurnCancelFrame():
+                await self._move(self._floor.end_withdrawn)
             case TranscriptionFrame():
                 await self._move(self._floor.final, frame.text)
             case EndOfTurnFrame():
@@ -129,8 +147,10 @@ class TurnTaking(FrameProcessor):
                 self._floor.begin_waiting(self._now())
                 self._alarm = self.create_task(self._watch_the_time())
             case FailoverFrame(stage="stt"):
-                # One that does not say when turns end leaves it to its transcripts.
-                self._floor.ending = "recogniser" if frame.ends_turns else "transcript"
+                # One that does not say when turns end leaves it to the turn model, or to its
+                # transcripts where there is none. None but the first foretells their ends.
+                self._floor.ending = "recogniser" if frame.ends_turns else self._without_recogniser
+                self._floor.foretold = False
                 await self.push_frame(frame, direction)
             case EndCallFrame():
                 async with self._lock:
@@ -177,6 +197,10 @@ class TurnTaking(FrameProcessor):
                     await self.push_frame(CallerTextFrame(text=action.text, final=action.final))
                 case Speculate():
                     await self._speculate(action)
+                case Withdraw():
+                    await self.push_frame(EagerEndOfTurnCancelFrame())
+                case Transcribe():
+                    await self.push_frame(TranscribeNowFrame(), FrameDirection.UPSTREAM)
                 case EndTurn():
                     await self._end_turn(action)
                 case Say():

@@ -21,7 +21,9 @@ from processors.turns.actions import (
     Interrupt,
     Say,
     Speculate,
+    Transcribe,
     Unduck,
+    Withdraw,
 )
 
 Ending = Literal["model", "transcript", "recogniser"]
@@ -56,10 +58,15 @@ class TurnTakingTimes:
         words: The same, when what was said is not clear, but sounds like no backchannel.
         backchannel: The same, when all that was said is a backchannel.
         breath: Added to each, when the speech has paused and may be over.
+        ask: Speech over the voice after which its words are asked for, and again after as much
+            more, for a recogniser that guesses too seldom to tell in time; ``None`` to wait until
+            it does.
         turn_model: Longest wait for the turn model's verdict after the transcript.
         recogniser: Longest wait for the recogniser's proposal after the transcript.
         unfinished: Silence after speech that sounded unfinished, before it is answered.
         transcript: Longest wait for a transcript.
+        open_turn: The same, when the recogniser ends turns and has heard words: it may think that
+            the caller has not finished.
         answer: Longest wait for the first sound of an answer.
         silence: Silence of both before the caller is asked whether they are there.
         after_silence: Silence after that before the call ends.
@@ -69,10 +76,12 @@ class TurnTakingTimes:
     words: float = 0.6
     backchannel: float = 1.0
     breath: float = 0.15
+    ask: float | None = None
     turn_model: float = 0.35
     recogniser: float = 2.0
     unfinished: float = 0.9
     transcript: float = 3.0
+    open_turn: float = 8.0
     answer: float = 20.0
     silence: float = 8.0
     after_silence: float = 8.0
@@ -86,6 +95,7 @@ class TurnStateMachine:
         instant: Stop the voice at the onset of speech, without ducking first.
         ending: What ends the caller's turn.
         preemptive: Ask for an answer to be begun at a pause, or at a whole sentence in speech.
+        foretold: Ask for it only when the recogniser itself expects the end of the turn.
     """
 
     def __init__(
@@ -95,8 +105,10 @@ class TurnStateMachine:
         instant: bool = False,
         ending: Ending = "model",
         preemptive: bool = False,
+        foretold: bool = False,
     ) -> None:
         self._times = times or TurnTakingTimes()
+        self.foretold = foretold
         self._instant = instant
         self.ending = ending
         self._preemptive = preemptive
@@ -111,6 +123,7 @@ class TurnStateMachine:
         self._interim = ""
         self._paused = False  # in their speech, or after it
         self._speculated = ""
+        self._asked: float | None = None  # when, for the words of the speech over the agent
         self._finished: float | None = None  # the turn model's probability
         self._begun = False  # BeginTurn was said
         self._answering = ""  # the question being answered, until a word of it is heard
@@ -141,6 +154,7 @@ class TurnStateMachine:
         self._paused = False
         self._finished = None
         self._interim = ""
+        self._asked = None
         self._onset = now if onset is None else onset
         if was in (Caller.PENDING, Caller.PAUSING) and not self._overlap:
             return []  # the same turn goes on after a pause
@@ -196,7 +210,12 @@ class TurnStateMachine:
         guess, self._interim = self._interim, ""
         actions: list[Action] = []
         if self._overlap or (self.agent is not Agent.QUIET and not self._begun):
-            if only_listens(text, guess if self.agent is Agent.SPEAKING else ""):
+            if self._undecided(text):
+                self._texts += filter(None, [text])
+                return []
+            asked_for = [] if self._begun else self._texts
+            whole = " ".join([*asked_for, *filter(None, [text])])
+            if only_listens(whole, guess if self.agent is Agent.SPEAKING else ""):
                 return self._let_pass(now) if self.caller is not Caller.SPEAKING else []
             actions = self._confirm()
         if text:
@@ -216,6 +235,20 @@ class TurnStateMachine:
         if self.caller in (Caller.PENDING, Caller.PAUSING):
             self._finished = probability
         return self._perhaps_end(now)
+
+    def end_expected(self, now: float, text: str) -> list[Action]:
+        """The recogniser expects that the turn ends here; ``text`` is all of it so far."""
+        actions = self.interim(now, text)
+        if self.caller not in (Caller.SPEAKING, Caller.PENDING):
+            return actions
+        self._paused = True
+        return [*actions, *self._speculate()]
+
+    def end_withdrawn(self, now: float) -> list[Action]:
+        """What the recogniser expected was wrong: the caller goes on."""
+        self._paused = self._paused and self.caller is not Caller.SPEAKING
+        speculated, self._speculated = self._speculated, ""
+        return [Withdraw()] if speculated and not self._closed else []
 
     def end_proposed(self, now: float) -> list[Action]:
         """The recogniser itself says that the turn is over."""
@@ -262,6 +295,9 @@ class TurnStateMachine:
         if deadline is None or now < deadline:
             return []
         if self._overlap and self.caller is Caller.SPEAKING:
+            if now < self._confirmed_at():
+                self._asked = now
+                return [Transcribe()]
             return self._confirm()
         if self.caller is Caller.PENDING:
             return self._give_up(now)
@@ -283,9 +319,10 @@ class TurnStateMachine:
         if self.caller is Caller.SPEAKING:
             if not self._overlap:
                 return None
-            return self._onset + self._patience() + (times.breath if self._paused else 0.0)
+            return min(self._confirmed_at(), self._ask_at())
         if self.caller is Caller.PENDING:
-            return self._speech_end + times.transcript
+            open_turn = self.ending == "recogniser" and self._interim
+            return self._speech_end + (times.open_turn if open_turn else times.transcript)
         if self.caller is Caller.PAUSING:
             return self._end_deadline()
         if self.agent is Agent.THINKING:
@@ -300,10 +337,29 @@ class TurnStateMachine:
 
     # What follows.
 
+    def _confirmed_at(self) -> float:
+        """When speech over the agent is taken for an interruption, whatever was said."""
+        return self._onset + self._patience() + (self._times.breath if self._paused else 0.0)
+
+    def _ask_at(self) -> float:
+        ask = self._times.ask
+        if ask is None or self._interim or self._paused:
+            return float("inf")
+        return (self._onset if self._asked is None else self._asked) + ask
+
+    def _undecided(self, text: str) -> bool:
+        """Whether words that were asked for in the midst of speech do not show what it is yet."""
+        if self._asked is None or self.caller is not Caller.SPEAKING:
+            return False
+        listening = self.agent is Agent.SPEAKING and not self._answering
+        return listening and not takes_floor(" ".join([*self._texts, text]))
+
     def _patience(self) -> float:
-        if not self._interim:
+        asked_for = [] if self._asked is None else self._texts
+        guess = " ".join([*asked_for, *filter(None, [self._interim])])
+        if not guess:
             return self._times.confirm
-        if is_backchannel(self._interim):
+        if is_backchannel(guess):
             return self._times.backchannel
         return min(self._times.words, self._times.confirm)
 
@@ -317,6 +373,9 @@ class TurnStateMachine:
         return Caption(" ".join([*self._texts, *filter(None, [self._interim])]), final)
 
     def _perhaps_speculate(self) -> list[Action]:
+        return [] if self.foretold else self._speculate()
+
+    def _speculate(self) -> list[Action]:
         question = self._caption(final=False).text
         idle = self.agent is Agent.QUIET and not self._overlap and not self._closed
         # A whole sentence is worth a guess though its last word is still being said.
@@ -344,6 +403,8 @@ class TurnStateMachine:
         """It was a cough or a backchannel: the agent goes on."""
         self._overlap = False
         self.caller = Caller.SILENT
+        if not self._begun:
+            self._texts.clear()  # words that were asked for, of what was no interruption
         ducked, self.ducked = self.ducked, False
         return [Unduck()] if ducked else []
 
@@ -351,6 +412,9 @@ class TurnStateMachine:
         """A transcript that should have come did not."""
         if self._overlap:
             return self._let_pass(now)
+        if self.ending == "recogniser" and self._interim:
+            self._texts.append(self._interim)  # it never said that these are final
+            self._interim = ""
         if self._texts:
             self._transcribed = now
             return self._end(now)

@@ -97,9 +97,13 @@ def _deepgram() -> Iterator[Row]:
     fault = deepgram.Fault
     ended = {"alone": (ENDED, ENDED), "takes_over": True}
     lost = {"alone": (APOLOGISED, ANSWERED), "takes_over": True, "within_secs": 4.0}
-    for status, words in ((401, "key refused"), (402, "out of credit"), (429, "too many")):
+    for status, words in ((401, "key refused"), (402, "out of credit"), (403, "not allowed")):
         what = f"{status}, {words}"
         yield _stt(what, "connecting", "for good", fault("status", code=status), **ended)
+    for status, words in ((408, "too slow"), (425, "too early"), (429, "too many")):
+        passing = fault("status", code=status, connection=0)
+        yield _stt(f"{status}, {words}", "connecting", "once", passing)
+    yield _stt("429, too many", "connecting", "a while", fault("status", code=429), **lost)
     error = fault("status", code=500)
     yield _stt("500", "connecting", "once", fault("status", code=500, connection=0))
     yield _stt("500", "connecting", "a while", error, **lost)

@@ -94,12 +94,9 @@ async def test_with_every_key_set_a_call_runs_on_the_production_stack(
     (listen,) = simulators.deepgram.requests
     query = dict(listen.query)
     assert sum(key == "keyterm" for key, _ in listen.query) > 10, "the document's names"
-    assert query["model"] == "nova-3"
-    assert query["language"] == "en-GB"
-    assert query["endpointing"] == "150"
-    assert query["utterance_end_ms"] == "1000"
-    assert query["interim_results"] == "true"
-    assert query.get("smart_format", "false") == "false"
+    assert listen.path == "/v2/listen"
+    assert query["model"] == "flux-general-en"
+    assert query["eager_eot_threshold"] == "0.5"
 
     for request in simulators.anthropic.messages:
         body = request.body
@@ -114,6 +111,24 @@ async def test_with_every_key_set_a_call_runs_on_the_production_stack(
     speech = simulators.elevenlabs.requests[0]
     assert speech.query["model_id"] == "eleven_flash_v2_5"
     assert speech.query["output_format"] == "pcm_24000"
+
+
+@in_virtual_time
+async def test_nova_is_asked_for_as_the_owner_asked_and_its_turns_are_judged(
+    cloud: CloudFactory,
+) -> None:
+    async with cloud(STUDIED, stt="deepgram") as (simulators, listening):
+        heard = await call(listening, "where-studied.wav")
+    assert [turn.decision for turn in heard.turns] == ["respond"]
+    (listen,) = simulators.deepgram.requests
+    query = dict(listen.query)
+    assert listen.path == "/v1/listen"
+    assert query["model"] == "nova-3"
+    assert query["language"] == "en-GB"
+    assert query["endpointing"] == "150"
+    assert query["utterance_end_ms"] == "1000"
+    assert query["interim_results"] == "true"
+    assert query.get("smart_format", "false") == "false"
 
 
 @in_virtual_time
@@ -183,7 +198,7 @@ async def test_what_a_call_used_and_cost_is_in_the_ledger_to_the_micro_dollar(
     )
     assert [turn["decision"] for turn in turns] == ["respond", "respond"]
     for turn, told in zip(turns, heard.turns, strict=True):
-        assert turn["stt_model"] == "nova-3"
+        assert turn["stt_model"] == "flux-general-en"
         assert turn["brain_model"] == "claude-haiku-4-5"
         assert turn["tts_model"] == "eleven_flash_v2_5"
         assert turn["heard_text"] == told.heard_text

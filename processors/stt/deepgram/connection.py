@@ -5,11 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from deepgram import AsyncDeepgramClient, DeepgramClientEnvironment
+from deepgram import AsyncDeepgramClient, DeepgramClient, DeepgramClientEnvironment
 from deepgram.core import ApiError
 from loguru import logger
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from processors.stt.untranscribed_audio import UntranscribedAudio
 
@@ -24,6 +25,19 @@ MAX_KEYTERM_TOKENS = 500
 _MAX_MESSAGE = BYTES_A_SEC // 4  # Deepgram advises messages of 20 to 250 ms
 _PRE_ROLL = BYTES_A_SEC // 2  # what an onset needs that voice activity notices late
 _STABLE_SECS = 5.0
+# Flux is strongly advised to be given 80 ms at a time.
+_FLUX_MESSAGE = BYTES_A_SEC * 80 // 1000
+
+PASSING = frozenset({408, 425, 429})
+"""Refusals with 4xx that may pass: too slow, too early, too many streams at once just now.
+
+A project may have as little as one stream, and 429 comes well below a plan's limit, too
+(https://github.com/deepgram/deepgram-python-sdk/issues/726). All others (key, credit, permission,
+parameters: https://developers.deepgram.com/docs/errors) are for good.
+"""
+
+Version = Literal["v1", "v2"]
+"""``/v1/listen`` (Nova) or ``/v2/listen`` (Flux)."""
 
 
 def connect_to(api_key: str, *, base_url: str = "") -> AsyncDeepgramClient:
@@ -38,8 +52,12 @@ def connect_to(api_key: str, *, base_url: str = "") -> AsyncDeepgramClient:
     """
     if not api_key.strip():
         raise ValueError("api_key is empty: it must be a Deepgram key")
+    return AsyncDeepgramClient(api_key=api_key, **_environment(base_url))
+
+
+def _environment(base_url: str) -> dict[str, Any]:
     if not base_url:
-        return AsyncDeepgramClient(api_key=api_key)
+        return {}
     scheme, _, host = base_url.rstrip("/").partition("://")
     if scheme not in ("ws", "wss", "http", "https") or not host:
         raise ValueError(
@@ -47,10 +65,31 @@ def connect_to(api_key: str, *, base_url: str = "") -> AsyncDeepgramClient:
         )
     secure = "s" if scheme in ("wss", "https") else ""
     socket, page = f"ws{secure}://{host}", f"http{secure}://{host}"
-    environment = DeepgramClientEnvironment(
-        base=page, production=socket, agent=socket, agent_rest=page
-    )
-    return AsyncDeepgramClient(api_key=api_key, environment=environment)
+    return {
+        "environment": DeepgramClientEnvironment(
+            base=page, production=socket, agent=socket, agent_rest=page
+        )
+    }
+
+
+def refusal_of_flux(api_key: str, *, base_url: str, model: str) -> str:
+    """Whether this account may use Flux, asked by a handshake, which costs nothing; blocks.
+
+    Returns:
+        Why not, in a sentence; empty when it may, when Deepgram cannot be reached, or when the
+        key is wrong altogether.
+    """
+    client = DeepgramClient(api_key=api_key, **_environment(base_url))
+    try:
+        with client.listen.v2.connect(model=model, encoding="linear16", sample_rate=SAMPLE_RATE):
+            return ""
+    except (ApiError, InvalidStatus) as error:
+        # The SDK's client that blocks hands on what its library raises.
+        status = (error.response if isinstance(error, InvalidStatus) else error).status_code or 0
+        lasting = 400 <= status < 500 and status not in PASSING and status != 401
+        return _refusal(status, error) if lasting else ""
+    except (OSError, TimeoutError, WebSocketException):
+        return ""
 
 
 def keyterms_within_limit(terms: Iterable[str]) -> tuple[str, ...]:
@@ -90,6 +129,7 @@ class LineTimes:
             new speech begins: its caller has been told that it was not understood.
         retry: Wait before the second attempt to reconnect (the first is made at once); it doubles
             with each.
+        passing: The least wait after a refusal that may pass; it doubles with each, too.
         max_retry: Longest such wait.
         close: Longest wait for Deepgram to close at the end.
     """
@@ -101,6 +141,7 @@ class LineTimes:
     replay: float = 10.0
     forget: float = 3.0
     retry: float = 0.1
+    passing: float = 0.3
     max_retry: float = 5.0
     close: float = 0.5
 
@@ -152,6 +193,7 @@ class DeepgramLine:
             :class:`Refused` and :class:`Unanswered`.
         sent: Called with the audio of each message sent.
         times: The waits.
+        version: Of the protocol.
     """
 
     def __init__(
@@ -162,7 +204,11 @@ class DeepgramLine:
         tell: Callable[[Any], Awaitable[None]],
         sent: Callable[[bytes], None],
         times: LineTimes,
+        version: Version = "v1",
     ) -> None:
+        self._version = version
+        self._least_message = 1 if version == "v1" else _FLUX_MESSAGE
+        self._most_message = _MAX_MESSAGE if version == "v1" else _FLUX_MESSAGE
         self._client = client
         self._query = query
         self._tell = tell
@@ -211,29 +257,35 @@ class DeepgramLine:
 
     async def run(self) -> None:
         """Connect, and connect again, until refused or closed."""
-        failures = 0
+        failures = refusals = 0
         down_since = 0.0
         while True:
             begun = _now()
             self._proven = False
+            wait = 0.0
             try:
                 why = await self._converse()
             except ApiError as error:
                 status = error.status_code or 0
-                if 400 <= status < 500:
+                if 400 <= status < 500 and status not in PASSING:
                     await self._tell(Refused(_refusal(status, error)))
                     return
                 why = f"the handshake was answered with {status}"
+                if status in PASSING:
+                    wait = max(self._times.passing * 2 ** min(refusals, 16), _retry_after(error))
+                    refusals += 1
             except Exception as error:
                 why = _words(error)
             if self._ending:
                 return
             stood = self._proven or _now() - begun > _STABLE_SECS + self._times.connect
             failures = 1 if stood else failures + 1
+            refusals = 0 if stood else refusals
             down_since = _now() if failures == 1 else down_since
             await self._tell(Lost(why, failures, _now() - down_since >= self._times.replay))
             if failures > 1:
-                wait = self._times.retry * 2 ** min(failures - 2, 16)
+                wait = max(wait, self._times.retry * 2 ** min(failures - 2, 16))
+            if wait:
                 await asyncio.sleep(min(wait, self._times.max_retry))
 
     async def close(self) -> None:
@@ -255,9 +307,8 @@ class DeepgramLine:
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._times.connect):
-                    connection = await stack.enter_async_context(
-                        self._client.listen.v1.connect(**self._query)
-                    )
+                    listen: Any = getattr(self._client.listen, self._version)
+                    connection = await stack.enter_async_context(listen.connect(**self._query))
                 stack.callback(_abort, connection)
                 try:
                     await self._listen(connection)
@@ -293,7 +344,8 @@ class DeepgramLine:
         while True:
             await self._to_send.wait()
             self._to_send.clear()
-            while audio := self.untranscribed.take(_MAX_MESSAGE):
+            while self.untranscribed.unsent >= self._least_message:
+                audio = self.untranscribed.take(self._most_message)
                 await connection.send_media(audio)
                 self._sent(audio)
             if self._finalize:
@@ -321,11 +373,19 @@ class DeepgramLine:
                         f"it said nothing for {times.stall} s while speech was sent"
                     ) from None
                 if _now() >= self._sent_at + times.keepalive:
-                    await connection.send_keep_alive()
+                    await self._keep_alive(connection)
                     self._sent_at = _now()
                 if self._asking and self._overdue() and self._told_at > self._asked_at:
                     self._asking = False
                     await self._tell(Unanswered())
+
+    async def _keep_alive(self, connection: Any) -> None:
+        if self._version == "v1":
+            await connection.send_keep_alive()
+            return
+        # Flux has no such message. Silence does it; its own time runs on, the call's does not.
+        await connection.send_media(bytes(_FLUX_MESSAGE))
+        self.origin -= _FLUX_MESSAGE
 
     def _overdue(self) -> bool:
         return _now() >= self._asked_at + self._times.finalize
@@ -345,9 +405,22 @@ def _abort(connection: Any) -> None:
         transport.abort()
 
 
-def _refusal(status: int, error: ApiError) -> str:
-    answer = getattr(error.__context__, "headers", None) or {}
-    why = str(answer.get("dg-error", ""))[:200]
+def _answer(error: Exception) -> Mapping[str, str]:
+    """The headers of a refused handshake; an ``ApiError``'s own are those of the request."""
+    refused = error.__context__ if isinstance(error, ApiError) else error
+    response = getattr(refused, "response", refused)
+    return getattr(response, "headers", None) or {}
+
+
+def _retry_after(error: Exception) -> float:
+    try:
+        return max(0.0, float(_answer(error).get("retry-after", "") or 0))
+    except ValueError:
+        return 0.0
+
+
+def _refusal(status: int, error: Exception) -> str:
+    why = str(_answer(error).get("dg-error", ""))[:200]
     return f"Deepgram refused the connection with {status}{': ' if why else ''}{why}"
 
 

@@ -73,7 +73,7 @@ def test_the_call_is_one_of_the_cloud(call: Path) -> None:
 
     assert recorded.vendors == {
         "vad": "silero",
-        "stt": "deepgram",
+        "stt": "deepgram-flux",
         "brain": "claude",
         "tts": "elevenlabs",
     }

@@ -40,11 +40,13 @@ from processors.stt.whisper.engine import WhisperEngine
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
 from simulators.deepgram import DeepgramSimulator, Fault, Latency, Utterance
+from simulators.deepgram_ear import FinalizeAnswer
 
 AUDIO = Path(__file__).parents[2] / "audio"
 RECORDINGS = {one.file.removesuffix(".wav"): one.text for one in load()}
 KEY = "simulated-deepgram-key"
 QUESTION = "Where did she study mathematics?"
+STUDIED = "Where did she study, mathematics?"
 
 
 def recording(name: str) -> bytes:
@@ -221,14 +223,11 @@ def test_keyterms_stay_within_the_limit_and_keep_their_order(terms: list[str]) -
 # --- What is heard ------------------------------------------------------------------------------
 
 
-def test_a_question_is_followed_and_its_end_proposed_right_after_its_words(
-    silero: SileroEngine,
-) -> None:
-    call, simulator = told(silero, ask, script=[QUESTION], latency=Latency(0.3))
+def test_a_question_is_followed_and_its_end_left_to_the_turn_model(silero: SileroEngine) -> None:
+    call, simulator = told(silero, ask, script=[QUESTION], latency=Latency(0.3), interim_secs=0.3)
     assert call.story() == ["started", "stopped", f"final: {QUESTION}", "end proposed"]
     (final_at, final), (end_at, _) = call.down(TranscriptionFrame, ProposedUserStoppedSpeakingFrame)
-    assert end_at == final_at
-    assert final.result.speech_final
+    assert 0.8 < end_at - final_at < 1.2, "the backstop, a second after the last word"
     assert str(final.language) == "en-GB"
     interims = [frame.text for _, frame in call.down(InterimTranscriptionFrame)]
     assert len(interims) > 2
@@ -237,32 +236,50 @@ def test_a_question_is_followed_and_its_end_proposed_right_after_its_words(
     assert not call.errors()
 
 
-def test_an_end_proposed_before_the_speech_stopped_is_proposed_again(silero: SileroEngine) -> None:
-    call, _ = told(silero, ask, script=[QUESTION], latency=Latency(0.01))
+def test_words_that_came_before_the_speech_stopped_are_followed_by_an_empty_final_at_once(
+    silero: SileroEngine,
+) -> None:
+    call, _ = told(silero, ask, script=[QUESTION], latency=Latency(0.01), finalize="none")
     assert call.story() == [
         "started",
         f"final: {QUESTION}",
-        "end proposed",
         "stopped",
         "final: ",
         "end proposed",
     ]
+    ((stopped_at, _),) = call.down(VADUserStoppedSpeakingFrame)
+    assert call.down(TranscriptionFrame)[1][0] - stopped_at < 0.3
 
 
-def test_a_pause_in_a_question_makes_two_segments_and_ends(silero: SileroEngine) -> None:
+@pytest.mark.parametrize("finalize", ["speech_final", "not_final", "absent", "bare", "none"])
+def test_a_pause_in_a_question_ends_nothing_however_finalize_is_answered(
+    silero: SileroEngine, finalize: FinalizeAnswer
+) -> None:
     async def story(call: Call, _: DeepgramSimulator) -> None:
         await call.say(silence(0.3), recording("pause-studied"), silence(1.5))
 
-    call, _ = told(
-        silero, story, script=["Can you tell me", "where she studied?"], latency=Latency(0.3)
-    )
-    said = [line for line in call.story() if line not in ("started", "stopped")]
-    assert said == [
-        "final: Can you tell me",
-        "end proposed",
-        "final: where she studied?",
-        "end proposed",
-    ]
+    # Deepgram's own endpointing is out of the way: every word is a Finalize's.
+    script = [Utterance(STUDIED, speech_secs=1.3, pauses=True, endpointed=False)]
+    call, _ = told(silero, story, script=script, finalize=finalize)
+    assert call.words() == STUDIED
+    finals = [at for at, one in call.down(TranscriptionFrame) if one.finalized]
+    stops = [at for at, _ in call.down(VADUserStoppedSpeakingFrame)]
+    assert len(stops) == 2
+    for stopped in stops:
+        assert any(0 <= final - stopped < 0.6 for final in finals), "no stop is left waiting"
+    (end,) = [at for at, _ in call.down(ProposedUserStoppedSpeakingFrame)]
+    assert end > stops[-1] + 0.5
+
+
+def test_an_utterance_end_that_is_late_does_not_end_what_is_said_now(silero: SileroEngine) -> None:
+    async def story(call: Call, _: DeepgramSimulator) -> None:
+        await call.say(silence(0.3), recording("where-studied"), silence(1.0))
+        await call.say(recording("where-studied"), silence(2.5))
+
+    call, _ = told(silero, story, script=[QUESTION, "And when?"], utterance_end_late_secs=0.9)
+    assert call.words() == f"{QUESTION} And when?"
+    (end,) = [at for at, _ in call.down(ProposedUserStoppedSpeakingFrame)]
+    assert end > call.down(VADUserStoppedSpeakingFrame)[-1][0]
 
 
 def test_the_utterance_end_is_the_backstop_when_no_segment_is_the_last(
@@ -305,10 +322,10 @@ def test_every_stop_is_answered_though_deepgram_does_not_answer_finalize(
         simulator.answers_finalize = False
         await call.say(silence(0.5), recording("yeah"), silence(2.5))
 
-    call, _ = told(silero, story, script=[Utterance("")])
+    call, _ = told(silero, story, script=[Utterance("", endpointed=False)])
     assert call.story() == ["started", "stopped", "final: "]
     (stopped_at, _), (final_at, _) = call.down(VADUserStoppedSpeakingFrame, TranscriptionFrame)
-    assert 0.99 < final_at - stopped_at < 1.5
+    assert final_at - stopped_at < 1.5
 
 
 def test_an_interruption_loses_nothing_of_what_the_caller_says(silero: SileroEngine) -> None:
@@ -426,7 +443,8 @@ def test_garbage_is_passed_over(silero: SileroEngine) -> None:
         (400, "Bad Request"),
         (401, "Invalid credentials."),
         (402, "does not have enough credits"),
-        (429, "Too many requests"),
+        (403, "does not have access"),
+        (404, ""),
     ],
 )
 def test_a_refusal_is_for_good(silero: SileroEngine, code: int, why: str) -> None:
@@ -440,6 +458,23 @@ def test_a_refusal_is_for_good(silero: SileroEngine, code: int, why: str) -> Non
     assert f"refused the connection with {code}" in error
     assert why in error
     assert not call.stt.is_usable
+
+
+@pytest.mark.parametrize("code", [408, 425, 429, 500, 503])
+def test_a_refusal_that_passes_costs_no_word(silero: SileroEngine, code: int) -> None:
+    faults = [
+        Fault("status", code=code, connection=0, retry_after_secs=0.5),
+        Fault("status", code=code, connection=1),
+    ]
+    call, simulator = told(silero, ask, script=[SAID], faults=faults)
+    assert [request.status for request in simulator.requests] == [code, code, 101]
+    assert call.words() == QUESTION
+    assert len(call.errors()) == 1
+    assert call.stt.is_usable
+    if code == 429:
+        waits = [request.at_secs - simulator.requests[0].at_secs for request in simulator.requests]
+        assert waits[1] > 0.49, "as long as it asks for"
+        assert waits[2] - waits[1] > 0.59, "and longer the second time"
 
 
 def test_too_many_keyterms_are_refused_by_deepgram_and_never_sent(silero: SileroEngine) -> None:

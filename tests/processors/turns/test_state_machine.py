@@ -16,7 +16,9 @@ from processors.turns.actions import (
     Interrupt,
     Say,
     Speculate,
+    Transcribe,
     Unduck,
+    Withdraw,
 )
 from processors.turns.state_machine import Agent, Caller, Ending, TurnStateMachine, TurnTakingTimes
 
@@ -509,3 +511,94 @@ class RecogniserMachine(FloorMachine):
 
 TestFloorMachine = FloorMachine.TestCase
 TestRecogniserMachine = RecogniserMachine.TestCase
+
+
+def question_of(actions: list[Action]) -> str:
+    """What was asked, once a turn has ended."""
+    (end,) = [action for action in actions if isinstance(action, EndTurn)]
+    return end.question
+
+
+def spoken_over(**times: float) -> TurnStateMachine:
+    """A floor on which Viva has been speaking; the recogniser guesses once a second."""
+    floor = TurnStateMachine(TurnTakingTimes(ask=0.2, **times))
+    floor.begin_waiting(0.0)
+    floor.voice_started(1.0)
+    floor.voice_heard(1.5)
+    return floor
+
+
+def test_a_recogniser_that_guesses_seldom_is_asked_what_is_said_over_the_voice() -> None:
+    floor = spoken_over()
+    floor.speech_started(3.0)
+    assert floor.deadline == 3.2
+    assert floor.tick(3.2) == [Transcribe()]
+    assert kinds(floor.final(3.3, "Wait,")) == [Interrupt, BeginTurn, Caption]
+    floor.speech_stopped(4.0)
+    floor.final(4.1, "when was that?")
+    (*_, end) = floor.tick(floor.deadline or 0.0)
+    assert end == EndTurn("Wait, when was that?", 4.0, 4.1, continued=False)
+
+
+def test_it_is_asked_again_while_what_it_says_shows_nothing_and_the_wait_is_no_longer() -> None:
+    floor = spoken_over(confirm=0.8)
+    floor.speech_started(3.0)
+    assert floor.tick(3.2) == [Transcribe()]
+    assert floor.final(3.3, "") == []
+    assert floor.tick(3.41) == [Transcribe()]
+    assert floor.final(3.5, "The") == []
+    assert floor.deadline == pytest.approx(3.6), "no backchannel, as far as is known"
+    assert kinds(floor.tick(3.61)) == [Interrupt, BeginTurn]
+    floor.speech_stopped(4.4)
+    floor.final(4.5, "compiler")
+    assert question_of(floor.tick(floor.deadline or 0.0)) == "The compiler"
+
+
+def test_a_sign_of_listening_stays_one_though_it_was_asked_for_in_pieces() -> None:
+    floor = spoken_over()
+    floor.speech_started(3.0)
+    assert floor.tick(3.2) == [Transcribe()]
+    assert floor.final(3.3, "Mm") == []
+    floor.speech_stopped(3.7)
+    assert Interrupt not in kinds(floor.final(3.8, "hm."))
+    floor.speech_started(5.0)
+    assert Interrupt in kinds(floor.final(5.6, "What about Yale?"))
+    floor.speech_stopped(6.0)
+    floor.final(6.1, "")
+    assert question_of(floor.tick(floor.deadline or 0.0)) == "What about Yale?", (
+        "nothing is left of the sign of listening"
+    )
+
+
+def foretelling() -> TurnStateMachine:
+    """A floor whose recogniser ends turns, and says beforehand that it will."""
+    floor = TurnStateMachine(ending="recogniser", preemptive=True, foretold=True)
+    floor.begin_waiting(0.0)
+    floor.speech_started(1.0)
+    assert Speculate not in kinds(floor.interim(1.5, "Where did she study?"))
+    assert floor.speech_paused(1.9) == [], "a pause says nothing to who does not judge it"
+    return floor
+
+
+def test_an_answer_is_begun_when_the_end_is_foretold_and_the_turn_ends_when_it_comes() -> None:
+    floor = foretelling()
+    assert kinds(floor.end_expected(2.0, "Where did she study?")) == [Caption, Speculate]
+    floor.speech_stopped(2.1)
+    floor.final(2.2, "Where did she study?")
+    assert EndTurn in kinds(floor.end_proposed(2.2))
+
+
+def test_an_answer_begun_in_vain_is_thrown_away_and_the_turn_goes_on() -> None:
+    floor = foretelling()
+    floor.end_expected(2.0, "Where did she study?")
+    assert floor.end_withdrawn(2.3) == [Withdraw()]
+    assert floor.end_withdrawn(2.4) == [], "once"
+    floor.interim(2.5, "Where did she study mathematics?")
+    assert Speculate in kinds(floor.end_expected(2.8, "Where did she study mathematics?"))
+
+
+def test_a_turn_that_the_recogniser_keeps_open_is_not_given_up_and_its_words_never_are() -> None:
+    floor = foretelling()
+    floor.speech_stopped(2.0)
+    assert floor.deadline == 2.0 + TurnTakingTimes().open_turn
+    assert question_of(floor.tick(floor.deadline)) == "Where did she study?"

@@ -1,0 +1,98 @@
+"""Deepgram's Flux: it transcribes in its cloud, and says when the caller has finished."""
+
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from pipeline.vendor import Context, Price, RecordedText, Vendor, VendorSettings, secret
+from pipeline.vendors.deepgram import DeepgramSettings, load
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+
+class DeepgramFluxSettings(VendorSettings):
+    """The settings of Flux, beside Deepgram's own."""
+
+    deepgram_flux_model: RecordedText = Field(
+        "flux-general-en", description="Flux's model; flux-general-multi for several languages."
+    )
+    deepgram_flux_eot_threshold: float = Field(
+        0.7, ge=0.5, le=1, description="Flux: how certain it is when it ends a turn."
+    )
+    deepgram_flux_eager_eot_threshold: float = Field(
+        0.5,
+        ge=0.3,
+        le=0.9,
+        description="Flux: how certain it is when an answer is begun early (PREEMPTIVE).",
+    )
+    deepgram_flux_eot_timeout_ms: int = Field(
+        5000, ge=500, le=60_000, description="Flux: silence that ends a turn in any case."
+    )
+
+
+def build(client: Any, context: Context) -> Any:
+    """One call's recogniser, told the document's names."""
+    from processors.stt.deepgram.flux import DeepgramFluxSTT
+
+    own = context.settings.of(DeepgramFluxSettings)
+    return DeepgramFluxSTT(
+        client=client,
+        model=own.deepgram_flux_model,
+        language=context.settings.of(DeepgramSettings).deepgram_language,
+        keyterms=context.document.proper_nouns(),
+        eot_threshold=own.deepgram_flux_eot_threshold,
+        eager_eot_threshold=min(
+            own.deepgram_flux_eager_eot_threshold, own.deepgram_flux_eot_threshold
+        ),
+        eot_timeout_ms=own.deepgram_flux_eot_timeout_ms,
+    )
+
+
+def unavailable(settings: "Settings") -> str:
+    """Ask Deepgram whether this account may use Flux; blocks for up to seconds."""
+    from processors.stt.deepgram.connection import refusal_of_flux
+
+    deepgram = settings.of(DeepgramSettings)
+    return refusal_of_flux(
+        secret(deepgram.deepgram_api_key),
+        base_url=deepgram.deepgram_base_url,
+        model=settings.of(DeepgramFluxSettings).deepgram_flux_model,
+    )
+
+
+VENDOR = Vendor(
+    stage="stt",
+    name="deepgram-flux",
+    label="Deepgram Flux",
+    kind="cloud",
+    detail="in Deepgram's cloud, made for conversation; your voice is sent there",
+    settings=DeepgramFluxSettings,
+    required=("deepgram_api_key",),
+    modules=("deepgram",),
+    load=load,
+    build=build,
+    unavailable=unavailable,
+    ends_turns=True,
+    early_answers="foretold",
+    auto=1,
+    model_setting="deepgram_flux_model",
+    prices=(
+        # Pay as you go. "For a limited time" the page offers less: a cap must outlast the offer.
+        # Key terms are charged as for Nova.
+        Price(
+            date(2026, 9, 1),
+            "https://deepgram.com/pricing",
+            {"per_minute_of_audio": Decimal("0.0090")},
+            models=("flux-general-en",),
+        ),
+        Price(
+            date(2026, 11, 4),
+            "https://deepgram.com/pricing",
+            {"per_minute_of_audio": Decimal("0.0091")},
+            models=("flux-general-multi",),
+        ),
+    ),
+)
