@@ -1,0 +1,378 @@
+"""Whether a caller who pauses is heard to the end, by each recogniser, and what that costs.
+
+    python -m benchmarks.pauses [--recognisers LIST] [--voices DIR] [--half NAME] [--json]
+
+The project's recordings with a pause or a hesitation are asked, each as one question, in calls over
+real sockets and the vendors' SDKs in virtual time. With ``--voices`` sentences of other people, as
+its ``index.tsv`` lists them, are asked as well, a pause of 0.4 to 1.2 s put between two words
+(seeded). The simulators keep the vendors' published medians, Nova's interim results come once a
+second. Then the recordings of interruptions and of signs of listening are spoken into an answer.
+
+A question is *split* if an answer to only a part of it was begun to be heard, or if not all of it
+was put in the end; *asked twice* if the brain was asked too early, but nothing of that was heard.
+What was said and when is known to the simulators by script: their words are right, and their Flux
+knows whether a sentence is whole, so its share is that of a perfect judge.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("LOGURU_AUTOINIT", "False")
+
+import asyncio
+
+import numpy as np
+from aiohttp.test_utils import TestServer
+
+from benchmarks.recordings import load
+from client.caller import Caller, HeardCall
+from client.wav import read_wav, speech_end_secs, write_wav
+from evals.replay import virtual_time
+from evals.scoring.statistics import quantile
+from knowledge.loading.document import load as load_document
+from pipeline.choice import Choice, choose
+from pipeline.engines import Engines
+from pipeline.vendor import Context, Stage
+from processors.brain.speculation import Speculation
+from server import Server
+from settings import Settings
+from simulators.deepgram_ear import Utterance, speech_secs
+from simulators.elevenlabs import tone
+from simulators.simulate import Simulators
+
+RATE = 16_000
+RECOGNISERS = ("deepgram", "deepgram-flux", "whisper")
+QUESTIONS_A_CALL = 3
+BARGE_IN_SECS = 1.5
+LONG_ANSWER = "summary.wav"
+GAP_SECS = 0.3
+_QUIET = 0.02  # of the loudest sample
+_SAME = 0.8  # of the words, for a recogniser that really listens
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question.
+
+    Parameters:
+        name: The recording's name.
+        text: What is said.
+        pcm: The audio, 16 kHz mono 16-bit.
+    """
+
+    name: str
+    text: str
+    pcm: bytes
+
+
+@dataclass
+class Found:
+    """What one recogniser made of all questions."""
+
+    split: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    latencies_ms: list[float] = field(default_factory=list)
+    stops_ms: list[float] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    stopped_for_nothing: list[str] = field(default_factory=list)
+
+
+def recorded() -> list[Asked]:
+    """The project's recordings that hold a pause or a hesitation."""
+    return [
+        Asked(one.file, one.text, one.pcm)
+        for one in load(kinds=("question",))
+        if one.file.startswith(("pause-", "hesitation-"))
+    ]
+
+
+def spliced(folder: Path) -> list[Asked]:
+    """Other people's sentences, each with a pause where it is quietest near its middle."""
+    with (folder / "index.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    asked = []
+    for row in rows:
+        text = row["transcript"]
+        path = folder / row["file"]
+        if ":" in text or len(text.split()) < 4 or not path.is_file():
+            continue  # no transcript, or nothing to pause in
+        chance = random.Random(zlib.crc32(row["file"].encode()))
+        asked.append(Asked(row["file"], text, _with_pause(read_wav(path), chance)))
+    return asked
+
+
+def _with_pause(pcm: bytes, chance: random.Random) -> bytes:
+    samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+    samples *= 12_000 / max(1.0, float(np.abs(samples).max()))
+    loud = np.flatnonzero(np.abs(samples) > _QUIET * np.abs(samples).max())
+    samples = samples[loud[0] : loud[-1] + 1]
+    size = RATE // 20
+    low, high = len(samples) * 35 // 100, len(samples) * 65 // 100
+    places = range(low, high - size, size // 5)
+    cut = min(places, key=lambda at: float((samples[at : at + size] ** 2).mean())) + size // 2
+    pause = np.zeros(round(chance.uniform(0.4, 1.2) * RATE), np.float32)
+    ends = np.zeros(RATE // 4, np.float32)
+    whole = np.concatenate([ends, samples[:cut], pause, samples[cut:], ends])
+    return bytes(whole.astype("<i2").tobytes())
+
+
+class _Tones:
+    """A voice that costs nothing: only when it sounds is measured."""
+
+    speech = staticmethod(tone)
+
+
+def _silent(_label: str, _share: float) -> None:
+    """Nobody watches the models being loaded."""
+
+
+class Bench:
+    """One recogniser, its calls and its findings.
+
+    Parameters:
+        recogniser: Its name in settings.
+        embedded: The engines that simulators speak, decide and hear with.
+        settings: Settings beside those of the simulators.
+    """
+
+    def __init__(self, recogniser: str, embedded: Engines, settings: dict[str, Any]) -> None:
+        self.found = Found()
+        self._recogniser = recogniser
+        self._embedded = embedded
+        self._settings = settings
+        self.speculation = Speculation(most_wasted=embedded.settings.preemptive_waste)
+
+    async def call(self, asked: Sequence[Asked], **caller: Any) -> tuple[HeardCall, list[float]]:
+        """Ask some questions in one call; when each was begun, on the call's clock."""
+        said = [Utterance(one.text, speech_secs=speech_secs(one.pcm), pauses=True) for one in asked]
+        loaded = self._embedded.loaded
+        simulators = Simulators(
+            self._embedded.document,
+            whisper=loaded["whisper"],
+            hibari=_Tones(),  # type: ignore[arg-type]
+            brain=loaded["extractive"],
+            heard=said,
+        )
+        begun: list[float] = []
+        clock = asyncio.get_running_loop().time
+        async with simulators, AsyncExitStack() as held:
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
+            files = []
+            for number, one in enumerate(asked):
+                files.append(folder / f"{number}.wav")
+                write_wav(files[-1], one.pcm + bytes(RATE // 4 * 2), RATE)
+            os.environ |= simulators.environment
+            settings = Settings(  # type: ignore[call-arg]
+                _env_file=None,
+                stt=self._recogniser,
+                call_secs=900,
+                silence_prompt_secs=60,
+                auth="off",
+                data_dir=folder,
+                **self._settings,
+            )
+            choices = choose(settings)
+            cloud = await self._engines(settings, choices)
+            server = Server(settings, cloud.document, choices, engines=cloud)
+            async with TestServer(server.app()) as listening:
+                url = str(listening.make_url("/call")).replace("http", "ws", 1)
+                started = clock()
+                heard = await Caller(
+                    url,
+                    files,
+                    gap_secs=GAP_SECS,
+                    progress=lambda text: (
+                        begun.append(clock() - started) if text.startswith("turn ") else None
+                    ),
+                    **caller,
+                ).call()
+        return heard, [at + GAP_SECS for at in begun]
+
+    async def _engines(self, settings: Settings, choices: Mapping[Stage, Choice]) -> Engines:
+        """The vendors' clients for these simulators, and the models that are loaded already."""
+        loaded = dict(self._embedded.loaded)
+        context = Context(settings, self._embedded.document)
+        for choice in choices.values():
+            vendor = choice.vendor
+            if vendor.kind == "cloud":
+                loaded[vendor.name] = await asyncio.to_thread(vendor.load, context, _silent)
+        return replace(
+            self._embedded,
+            settings=settings,
+            choices=choices,
+            loaded=loaded,
+            speculation=self.speculation,
+        )
+
+    async def ask(self, asked: Sequence[Asked]) -> None:
+        """Ask questions in one call, and note how each was heard."""
+        heard, begun = await self.call(asked)
+        for number, one in enumerate(asked):
+            until = begun[number + 1] if number + 1 < len(begun) else float("inf")
+            told = [data for at, data in _told(heard, "decision") if begun[number] <= at < until]
+            turns = [data for at, data in _told(heard, "turn") if begun[number] <= at < until]
+            whole = [_whole(data["question"], one.text) for data in told]
+            parts = [data for data in turns if not _whole(data["question"], one.text)]
+            if not whole or not whole[-1] or any(data["heard_text"] for data in parts):
+                self.found.split.append(one.name)
+            elif len(whole) > 1:
+                self.found.twice.append(one.name)
+            latency = heard.turns[number].e2e_latency_ms
+            if latency is not None and one.name not in self.found.split:
+                self.found.latencies_ms.append(latency)
+
+    async def speak_over(self, question: Asked, over: Asked, *, stops: bool) -> None:
+        """Speak into the answer to a question."""
+        heard, begun = await self.call([question, over], barge_in_secs=BARGE_IN_SECS)
+        if len(begun) < 2:
+            self.found.missed.append(over.name)
+            return
+        onset = begun[1] + _onset_secs(over.pcm)
+        ended = begun[1] + speech_end_secs(over.pcm) + 1.0
+        stopped = [at for at, _ in _told(heard, "bot-interrupted", own=False)]
+        after = [at for at in stopped if onset <= at <= ended]
+        if stops and after:
+            self.found.stops_ms.append(1000 * (after[0] - onset))
+        elif stops:
+            self.found.missed.append(over.name)
+        elif after:
+            self.found.stopped_for_nothing.append(over.name)
+
+
+def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float, dict[str, Any]]]:
+    """Messages of a kind; Viva's own are inside RTVI's."""
+    if not own:
+        return [(at, one) for at, one in heard.messages if one["type"] == kind]
+    inside = [(at, one["data"]) for at, one in heard.messages if one["type"] == "server-message"]
+    return [(at, data) for at, data in inside if data.get("type") == kind]
+
+
+def _whole(question: str, text: str) -> bool:
+    """Whether all of a question was put, or nearly all by a recogniser that may mishear."""
+    put, said = ({*_words(one)} for one in (question, text))
+    last = _words(text)[-1:]
+    return len(said & put) >= _SAME * len(said) and {*last} <= put
+
+
+def _words(text: str) -> list[str]:
+    return ["".join(filter(str.isalnum, word)) for word in text.lower().split()]
+
+
+def _onset_secs(pcm: bytes) -> float:
+    samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32))
+    return float(np.flatnonzero(samples > _QUIET * samples.max())[0]) / RATE
+
+
+async def measure(
+    recognisers: Sequence[str],
+    asked: Sequence[Asked],
+    *,
+    barge_ins: int,
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The table's rows.
+
+    Args:
+        recognisers: Their names in settings.
+        asked: The questions.
+        barge_ins: How many recordings of each kind are spoken into answers.
+        settings: Settings beside those of the simulators.
+    """
+    document = load_document()
+    plain = Settings(_env_file=None)  # type: ignore[call-arg]
+    embedded = await Engines.load(plain, document, choose(plain), _silent)
+    everything = {one.file: one for one in load()}
+    long = everything[LONG_ANSWER]
+    long_question = Asked(long.file, long.text, long.pcm)
+    over = {
+        kind: [Asked(one.file, one.text, one.pcm) for one in load(kinds=(kind,))][:barge_ins]
+        for kind in ("barge-in", "backchannel")
+    }
+    rows: dict[str, Any] = {}
+    for name in recognisers:
+        bench = Bench(name, embedded, settings or {})
+        for begin in range(0, len(asked), QUESTIONS_A_CALL):
+            await bench.ask(asked[begin : begin + QUESTIONS_A_CALL])
+            print(f"\r{name}: {begin} of {len(asked)} ", end="", file=sys.stderr, flush=True)
+        for one in over["barge-in"]:
+            await bench.speak_over(long_question, one, stops=True)
+        for one in over["backchannel"]:
+            await bench.speak_over(long_question, one, stops=False)
+        rows[name] = _row(bench, len(asked), len(over["backchannel"]))
+    print(file=sys.stderr)
+    return rows
+
+
+def _row(bench: Bench, questions: int, backchannels: int) -> dict[str, Any]:
+    found, speculation = bench.found, bench.speculation
+    return {
+        "questions": questions,
+        "split": len(found.split),
+        "split_which": found.split,
+        "asked_twice": len(found.twice),
+        "asked_twice_which": found.twice,
+        "last_word_to_audio_ms_p50": _p50(found.latencies_ms),
+        "last_word_to_audio_ms_p95": round(quantile(found.latencies_ms, 0.95), 1)
+        if found.latencies_ms
+        else None,
+        "barge_ins": len(found.stops_ms),
+        "barge_in_to_stop_ms_p50": _p50(found.stops_ms),
+        "barge_ins_missed": found.missed,
+        "backchannels": backchannels,
+        "stopped_for_nothing": found.stopped_for_nothing,
+        "wasted_share_of_tokens": round(
+            speculation.wasted_tokens / max(1, speculation.used_tokens), 3
+        ),
+    }
+
+
+def _p50(values: Sequence[float]) -> float | None:
+    return round(statistics.median(values), 1) if values else None
+
+
+def half_of(asked: Sequence[Asked], half: str) -> list[Asked]:
+    """``tune`` or ``hold``: one half by the recordings' names; ``all`` for both."""
+    if half == "all":
+        return list(asked)
+    return [one for one in asked if (zlib.crc32(one.name.encode()) % 2 == 0) == (half == "tune")]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--recognisers", default=",".join(RECOGNISERS), help="with commas")
+    parser.add_argument("--voices", type=Path, help="a folder with index.tsv and its recordings")
+    parser.add_argument("--half", choices=("all", "tune", "hold"), default="all")
+    parser.add_argument("--limit", type=int, help="so many questions of each kind")
+    parser.add_argument("--barge-ins", type=int, default=8, help="recordings of each kind")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    asked = half_of(recorded(), options.half)[: options.limit]
+    if options.voices:
+        asked += half_of(spliced(options.voices), options.half)[: options.limit]
+    rows = virtual_time.run(
+        measure(options.recognisers.split(","), asked, barge_ins=options.barge_ins)
+    )
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return
+    for name, row in rows.items():
+        print(f"\n{name}")
+        for what, value in row.items():
+            print(f"  {what:<28}{value}")
+
+
+if __name__ == "__main__":
+    main()
