@@ -9,6 +9,10 @@ from simulators.model import tokens
 
 MINIMUM_TOKENS: Mapping[str, int] = {
     "claude-haiku-4-5": 4096,
+    "claude-haiku-5-5": 512,
+    "claude-sonnet-5-5": 1024,
+    "claude-opus-5-5": 512,
+    "claude-fable-5-1": 512,
     "claude-opus-4-5": 4096,
     "claude-opus-4-6": 4096,
     "claude-opus-4-7": 2048,
@@ -19,6 +23,9 @@ MINIMUM_TOKENS: Mapping[str, int] = {
     "claude-opus-5": 512,
 }
 """The models there are, with the shortest prefix that each caches."""
+
+UNFORCED = frozenset({"claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-1"})
+"""Models that take no forced tool."""
 
 VERSIONS = ("2023-06-01", "2026-10-21")
 """Versions of the API. The newer one takes no sampling parameters."""
@@ -71,6 +78,10 @@ def validate(body: Mapping[str, Any], version: str = VERSIONS[-1]) -> None:
             tags = "'any', 'auto', 'none', 'tool'"
             raise RefusedError(
                 400, f"tool_choice: Input tag '{choice.get('type')}' does not match any of {tags}"
+            )
+        if choice["type"] in ("any", "tool") and family(body["model"]) in UNFORCED:
+            raise RefusedError(
+                400, f"tool_choice: {choice['type']!r} is not supported by {body['model']}"
             )
         names = [tool["name"] for tool in body["tools"]]
         if choice["type"] == "tool" and choice.get("name") not in names:

@@ -2,11 +2,20 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+UNFORCED = ("claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-1")
+"""Models that answer 400 to a tool that is forced on them, by the beginning of their ids.
+
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools
+"""
 
 
 class ClaudeSettings(VendorSettings):
@@ -36,6 +45,17 @@ def load(context: Context, progress: Progress) -> Any:
     )
 
 
+def unfit(settings: "Settings") -> str:
+    """Why its model cannot decide turns; empty if it can."""
+    model = settings.of(ClaudeSettings).claude_model
+    if model.startswith(UNFORCED):
+        return (
+            f"CLAUDE_MODEL={model} cannot be made to call a tool, which every answer here is; "
+            "set one that can, such as claude-haiku-4-5 or claude-haiku-5-5"
+        )
+    return ""
+
+
 def caches_from(model: str) -> int:
     """The least that a model caches, in tokens."""
     from processors.brain.claude import minimum_tokens
@@ -56,6 +76,7 @@ VENDOR = Vendor(
     auto=1,
     model_setting="claude_model",
     caches_from=caches_from,
+    unfit=unfit,
     prices=(
         Price(
             date(2025, 10, 15),
@@ -68,6 +89,20 @@ VENDOR = Vendor(
                 "per_million_cache_write_tokens_1h": Decimal("2.00"),
             },
             models=("claude-haiku-4-5", "claude-haiku-4-5-20251001"),
+        ),
+        # Of prompts up to 100,000 tokens; the document and ten turns are far below that. The same
+        # text has some 30 % more tokens than with claude-haiku-4-5.
+        Price(
+            date(2026, 10, 7),
+            "https://platform.claude.com/docs/en/about-claude/pricing",
+            {
+                "per_million_input_tokens": Decimal("0.10"),
+                "per_million_output_tokens": Decimal("0.50"),
+                "per_million_cache_read_tokens": Decimal("0.01"),
+                "per_million_cache_write_tokens_5m": Decimal("0.125"),
+                "per_million_cache_write_tokens_1h": Decimal("0.20"),
+            },
+            models=("claude-haiku-5-5",),
         ),
     ),
 )

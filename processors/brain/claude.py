@@ -55,6 +55,7 @@ DEFAULT_MODEL = "claude-haiku-4-5"
 
 # The least that each model caches, in tokens, by the beginning of its id; the most for others.
 _MINIMUM_TOKENS: Mapping[str, int] = {
+    "claude-haiku-5-5": 512,
     "claude-opus-5": 512,
     "claude-fable-5": 512,
     "claude-opus-4-8": 1024,

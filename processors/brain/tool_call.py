@@ -3,7 +3,11 @@
 A brain streams ``{"sections": [...], "confidence": "...", "answer": "..."}`` or ``{"reason":
 "...", "message": "..."}`` in pieces cut anywhere. :class:`ToolCallStream` turns the pieces into
 events without doing any I/O: what must be checked first is announced first, and the text follows
-as it grows. It is strict JSON (RFC 8259), read once from left to right in linear time.
+as it grows. It is JSON (RFC 8259), read once from left to right in linear time. Anthropic streams
+eager arguments unvalidated, and a few shapes that are none have been seen whose meaning is certain
+(https://github.com/dust-tt/dust/issues/21976, /24414): an id, or an array in a string, in place of
+an array of ids; ids and levels without quotes; line breaks in strings that are not escaped. They
+are read; whether an id exists is for the guardrails, as of any other.
 
 A parser that takes the whole anew with each piece is no substitute. jiter in partial mode needed 15
 times as long for a call of 655 characters in pieces of 4 (3.8 ms; 55 ms for 3,000), does not say
@@ -21,12 +25,14 @@ from processors.brain.contract import Tool
 _SPACE = re.compile(r"[ \t\n\r]*")
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = rf'\\["\\/bfnrt]|{_HIGH}{_LOW}|(?!{_HIGH}|{_LOW})\\u[0-9a-fA-F]{{4}}'
-# What may stand in a string: never a control character, never half of a surrogate pair.
-_RUN = re.compile(rf'(?:[^"\\\x00-\x1f\ud800-\udfff]++|{_ESCAPE})*+')
+# What may stand in a string: never half of a surrogate pair, and of control characters only those
+# that break lines, which models leave unescaped at times.
+_RUN = re.compile(rf'(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]++|{_ESCAPE})*+')
 _ESCAPE_CUT = re.compile(
     r"\\(?:u[0-9a-fA-F]{0,3})?"
     rf"|{_HIGH}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?"
 )
+_WORD = re.compile(r"[-_./0-9A-Za-z]*")
 _ATOM = re.compile(r"[-+.0-9A-Za-z]*")
 _ATOM_WHOLE = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _KINDS = {'"': "a string", "{": "an object", "[": "an array"}
@@ -36,6 +42,7 @@ _LEADING: dict[Tool, tuple[str, ...]] = {
     "respond": ("sections", "confidence"),
     "escalate": ("reason",),
 }
+_LITERALS = frozenset({"true", "false", "null"})
 _TEXT: dict[Tool, str] = {"respond": "answer", "escalate": "message"}
 
 
@@ -269,6 +276,9 @@ class ToolCallStream:
         if position == len(text):
             return position
         begun = text[position]
+        if self._key in self._leading and begun.isascii() and begun.isalpha():
+            self._state = self._word
+            return position
         self._check_kind(text, position, begun)
         if begun == '"':
             self._after_string = self._value_ended
@@ -289,7 +299,7 @@ class ToolCallStream:
         if self._key:
             listed = self._key == "sections" and len(self._open) == 1
             expected = f"{'an array of ids' if listed else 'a string'} for {self._key!r}"
-            if begun == ("[" if listed else '"'):
+            if begun == '"' or (listed and begun == "["):
                 return
         elif begun in _KINDS:
             return
@@ -300,7 +310,8 @@ class ToolCallStream:
         end = run.end() if run else position
         if end > position:
             part = text[position:end]
-            self._parts.append(json.loads(f'"{part}"') if "\\" in part else part)
+            whole = json.loads(f'"{part}"', strict=False) if "\\" in part else part
+            self._parts.append(whole)
         if end == len(text):
             return end
         if text[end] == '"':
@@ -331,11 +342,28 @@ class ToolCallStream:
             if self._announced == len(self._leading):
                 self._events.append(TextEnd())
         elif self._key == "sections":
-            self._items.append(value)
+            if len(self._open) > 1:
+                self._items.append(value)
+            else:
+                self._announce(self._key, SectionsKnown(_ids(value)))
         elif self._key == "confidence":
             self._announce(self._key, ConfidenceKnown(value))
         elif self._key == "reason":
             self._announce(self._key, ReasonKnown(value))
+
+    def _word(self, text: str, position: int) -> int:
+        """An id or a level without its quotes: it can mean but one thing."""
+        run = _WORD.match(text, position)
+        end = run.end() if run else position
+        self._parts.append(text[position:end])
+        if end < len(text):
+            whole = "".join(self._parts)
+            self._parts.clear()
+            if whole in _LITERALS:
+                expected = f"a string for {self._key!r}"
+                raise ToolCallError(self._offset + end - len(whole), expected, whole)
+            self._value_ended(whole, end)
+        return end
 
     def _atom(self, text: str, position: int) -> int:
         run = _ATOM.match(text, position)
@@ -390,6 +418,21 @@ class ToolCallStream:
     def _refusal(self, text: str, position: int, expected: str) -> ToolCallError:
         found = text[position]
         return ToolCallError(self._offset + position, expected, _KINDS.get(found, repr(found)))
+
+
+def _ids(value: str) -> tuple[str, ...]:
+    """The ids in a string that stands in place of an array of them: one, or such an array in JSON.
+
+    What is neither is one id, which the guardrails will not know.
+    """
+    if value.lstrip().startswith("["):
+        try:
+            ids = json.loads(value)
+        except ValueError:
+            ids = None
+        if isinstance(ids, list) and all(isinstance(one, str) for one in ids):
+            return tuple(ids)
+    return (value.strip(),)
 
 
 def _past_space(text: str, position: int) -> int:

@@ -8,6 +8,8 @@ from processors.brain.contract import BrainError
 
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _MOST_CHARS = 200
+OVERLOADED_SECS = 0.4
+"""How long a vendor that is overloaded and does not say for how long is left alone."""
 
 
 def of_status(
@@ -27,10 +29,11 @@ def of_status(
     answered = f"answered HTTP {status}" if status >= 400 else "broke its stream off:"
     said = f": {message[:_MOST_CHARS]}" if message and status not in (401, 403) else ""
     refused = " (is the key right?)" if status in (401, 403) else ""
+    wait = None if permanent else retry_after_secs(headers)
+    if wait is None and (status == 529 or kind == "overloaded_error"):
+        wait = OVERLOADED_SECS
     return BrainError(
-        f"{brain} {answered}{named}{refused}{said}",
-        permanent=permanent,
-        retry_after_secs=None if permanent else retry_after_secs(headers),
+        f"{brain} {answered}{named}{refused}{said}", permanent=permanent, retry_after_secs=wait
     )
 
 

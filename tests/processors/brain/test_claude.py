@@ -18,11 +18,13 @@ from pipecat.workers.runner import WorkerRunner
 
 from conversation.frames import DecisionFrame, Exchange, SentenceFrame, TurnFrame, Usage
 from knowledge.loading.document import Document
+from pipeline.choice import choose_for
 from processors.brain.cached_prompt import restatements
 from processors.brain.claude import ClaudeBrain, minimum_tokens
 from processors.brain.contract import MAX_DECISION_TOKENS, BrainError, Question, UsageReport
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.responder import Aborted, GroundedResponder
+from settings import Settings, SettingsError
 from simulators.anthropic import AnthropicSimulator
 from simulators.model import Fault, Latency, Model, Reply
 from tests.conftest import with_instant_engines
@@ -370,8 +372,11 @@ async def test_a_fault_before_a_word_was_said_is_made_up_for(fault: Fault) -> No
     assert turn.decision.decision == "respond"
     assert not turn.fault
     assert len(vendor.messages) == 2
+    waited = vendor.messages[1].at - vendor.messages[0].at
     if fault.retry_after:
-        assert vendor.messages[1].at - vendor.messages[0].at >= float(fault.retry_after)
+        assert waited >= float(fault.retry_after)
+    elif fault.status == 529 or fault.kind == "error":
+        assert 0.3 <= waited <= 0.6, "whoever is overloaded is left alone for a moment"
 
 
 @pytest.mark.parametrize("kind", ["drop", "error", "garbage", "eof", "stall"])
@@ -525,3 +530,12 @@ async def test_the_key_is_in_no_log_at_any_level(caplog: pytest.LogCaptureFixtur
     assert "POST" in logged
     assert KEY not in logged
     assert KEY[3:] not in logged
+
+
+@pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-opus-5-5-20261001"])
+def test_a_model_that_no_tool_can_be_forced_on_is_refused_at_start(model: str) -> None:
+    settings = Settings(_env_file=None, anthropic_api_key="k", claude_model=model)  # type: ignore[call-arg]
+    with pytest.raises(SettingsError, match=f"CLAUDE_MODEL={model} cannot be made to call a tool"):
+        choose_for("brain", settings)
+    able = settings.model_copy(update={"claude_model": "claude-haiku-5-5"})
+    assert choose_for("brain", able).vendor.name == "claude"

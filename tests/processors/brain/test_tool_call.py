@@ -150,7 +150,10 @@ def test_an_answer_that_comes_before_its_sections_is_withheld() -> None:
     [
         ("I think it was 1943.", "at character 0: expected '{', found 'I'"),
         ('[{"sections": []}]', "at character 0: expected '{', found an array"),
-        ('{"sections": "a"', "expected an array of ids for 'sections', found a string"),
+        ('{"sections": 3', "expected an array of ids for 'sections', found a number"),
+        ('{"sections": null,', "expected a string for 'sections', found null"),
+        ('{"confidence": true,', "expected a string for 'confidence', found true"),
+        ('{"answer": Yes', "expected a string for 'answer', found 'Y'"),
         ('{"sections": ["a", 3]', "expected a string for 'sections', found a number"),
         ('{"sections": ["a",]', "expected a string for 'sections', found ']'"),
         ('{"confidence": 0.9', "expected a string for 'confidence', found a number"),
@@ -162,7 +165,7 @@ def test_an_answer_that_comes_before_its_sections_is_withheld() -> None:
         ('{"answer": "\ud83d"', "a character that a JSON string may hold, found '\\ud83d'"),
         ('{"answer": "\\ud83d!"', "a character that a JSON string may hold"),
         ('{"answer": "\\x41"', "a character that a JSON string may hold"),
-        ('{"answer": "two\nlines"', "a character that a JSON string may hold, found '\\n'"),
+        ('{"answer": "two\0lines"', "a character that a JSON string may hold, found '\\x00'"),
         ('{"answer": "a" "confidence"', "expected ',' or '}', found a string"),
         ('{"x": 012}', "expected a value, found '012'"),
         ('{"x": NaN}', "expected a value, found 'N'"),
@@ -215,11 +218,20 @@ def test_garbage_is_an_error_or_incomplete_and_never_anything_else(
         stream.close()
     except ToolCallError:
         return
-    # Whatever passes is what Python's own reader takes for the same call.
-    call = json.loads(source)
+    (known,) = [event.sections for event in events if isinstance(event, SectionsKnown)]
+    (confidence,) = [event.confidence for event in events if isinstance(event, ConfidenceKnown)]
+    try:
+        call = json.loads(source, strict=False)
+    except ValueError:  # a word without its quotes: it is at least one that stands there
+        assert all(word in source for word in (*known, confidence))
+        return
+    # Whatever else passes is what Python's own reader takes for the same call.
     assert text_of(events) == call["answer"]
-    assert SectionsKnown(tuple(call["sections"])) in events
-    assert ConfidenceKnown(call["confidence"]) in events
+    assert confidence == call["confidence"]
+    if isinstance(call["sections"], list):
+        assert known == tuple(call["sections"])
+    else:
+        assert known == (call["sections"].strip(),) or list(known) == json.loads(call["sections"])
 
 
 @given(st.data())
@@ -230,3 +242,40 @@ def test_a_call_cut_short_is_incomplete(data: st.DataObject) -> None:
     assert not stream.complete
     with pytest.raises(ToolCallError, match="expected the rest of the call, found its end"):
         stream.close()
+
+
+CERTAIN = {
+    '{"sections": education, "confidence": high, "answer": "At Yale."}': ("education",),
+    '{"sections": "education", "confidence": "high", "answer": "At Yale."}': ("education",),
+    r'{"sections": "[\"education\", \"navy\"]", "confidence": "high", "answer": "At Yale."}': (
+        "education",
+        "navy",
+    ),
+    '{"sections": [work/navy, "education"], "confidence": high, "answer": "At Yale."}': (
+        "work/navy",
+        "education",
+    ),
+    '{"sections": "[education", "confidence": "high", "answer": "At Yale."}': ("[education",),
+}
+"""Arguments as models have written them, and what they can but mean; the last is for the gate."""
+
+
+@pytest.mark.parametrize("source", CERTAIN)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_arguments_of_the_wrong_shape_are_read_where_their_meaning_is_certain(
+    source: str, size: int
+) -> None:
+    stream = ToolCallStream("respond")
+    events = [
+        event for at in range(0, len(source), size) for event in stream.feed(source[at : at + size])
+    ]
+    stream.close()
+    assert events[:2] == [SectionsKnown(CERTAIN[source]), ConfidenceKnown("high")]
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "At Yale."
+
+
+def test_a_line_may_break_in_an_answer_without_being_escaped() -> None:
+    stream = ToolCallStream("escalate")
+    events = stream.feed('{"reason": "unknown", "message": "I will\n\\"ask\\"\tfor you."}')
+    said = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert said == 'I will\n"ask"\tfor you.'
