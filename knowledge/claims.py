@@ -68,6 +68,7 @@ MONTHS = {
     )
     for name in names.split()
 }
+_SHORT_MONTH = 4  # letters of SEPT
 _ROMAN = re.compile(r"(?=[IVX])(X{0,3})(IX|IV|V?I{0,3})$")
 
 # Capitalized words that are not names: the speaker, and forms of address.
@@ -153,6 +154,24 @@ def years(text: str) -> tuple[int, ...]:
         )
         if re.fullmatch(r"(?:1[0-9]|20)\d\d", value)
     )
+
+
+def measures(words: Sequence[Token]) -> Iterator[tuple[int, int, tuple[Claim, ...]]]:
+    """Numbers and dates among words: where each begins, how many words it takes, what it claims.
+
+    ``one``, ``first``, ``second`` and ``zero`` are left out where they stand alone.
+    """
+    at = 0
+    while at < len(words):
+        taken, found = _number(words, at, strict=True)
+        if taken:
+            following = words[at + taken].key if at + taken < len(words) else ""
+            if following in ("century", "centuries"):
+                found = [Claim("century", claim.value, claim.text) for claim in found]
+            yield at, taken, tuple(found)
+        elif _is_month(words, at):
+            yield at, 1, (Claim("month", str(MONTHS[words[at].key]), words[at].text),)
+        at += taken or 1
 
 
 def _claims(words: Sequence[Token], *, strict: bool) -> Iterator[Claim]:
@@ -256,10 +275,11 @@ def _is_month(words: Sequence[Token], at: int) -> bool:
     token = words[at]
     if token.key not in MONTHS or not token.capital:
         return False
-    if token.key not in ("may", "march", "mar"):
-        return True
     beside = [words[i].text for i in (at - 1, at + 1) if 0 <= i < len(words)]
-    return not token.initial or any(re.match(r"\d", word) for word in beside)
+    dated = any(re.match(r"\d", word) for word in beside)
+    if token.text.isupper() and len(token.text) <= _SHORT_MONTH:
+        return dated  # DEC, SEP and MAR are firms as well
+    return token.key not in ("may", "march", "mar") or not token.initial or dated
 
 
 def _is_name(words: Sequence[Token], at: int) -> bool:

@@ -103,7 +103,7 @@ class Engines:
 
             progress(vendor.label, done / len(vendors))
             loaded[vendor.name] = await asyncio.to_thread(load_vendor, vendor, context, step)
-        await asyncio.to_thread(precompute, document.sections)
+        await asyncio.to_thread(precompute, document)
         progress("ready", 1.0)
         speculation = Speculation(most_wasted=settings.preemptive_waste)
         return cls(settings, document, choices, loaded, speculation=speculation)

@@ -88,7 +88,7 @@ def engines(
 ) -> Engines:
     """All of them."""
     settings, document = context().settings, context().document
-    precompute(document.sections)
+    precompute(document)
     return Engines(
         settings,
         document,

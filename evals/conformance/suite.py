@@ -163,7 +163,7 @@ async def check(
                         Result(vendor.stage, vendor.name, "load", "blocks", why, no_call)
                     )
         if "brain" in stages:
-            await in_thread(lambda: precompute(document.sections))
+            await in_thread(lambda: precompute(document))
         engines = Engines(settings, document, choices, loaded)
         for vendor in vendors:
             if vendor.name in loaded:

@@ -377,7 +377,7 @@ def _with(*settings: Mapping[Any, Any]) -> Settings:
 def _document(knowledge: str | None) -> Document:
     path = Path(knowledge) if knowledge else Settings.load().knowledge
     document = load(path)
-    precompute(document.sections)
+    precompute(document)
     return document
 
 

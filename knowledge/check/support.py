@@ -8,7 +8,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from knowledge.check.entailment import Verdict, entailed
+from knowledge.check.records import records_of
 from knowledge.claims import Claim, extract_claims, months, numbers, word_forms
+from knowledge.loading.document import Document
 from knowledge.loading.section import Section
 from knowledge.words import content_stems, spaced, stem, tokens
 
@@ -52,12 +55,65 @@ def unsupported_claims(sentence: str, cited: Sequence[Section], question: str) -
     )
 
 
-def precompute(sections: Sequence[Section]) -> None:
-    """Analyse sections ahead of time, so that no call waits for it.
+def entails(sentence: str, cited: Sequence[Section], document: Document, question: str) -> Verdict:
+    """Whether the cited sections say what one sentence of an answer says.
+
+    English is read word by word (:mod:`knowledge.check.entailment`). In another language the
+    numbers and names have to stand in what is cited, and most of the long words, and whether it
+    denies, in one line of it.
+
+    Parameters:
+        sentence: One sentence.
+        cited: The sections that it cites.
+        document: Their document.
+        question: What was asked.
+    """
+    if document.language.startswith("en"):
+        about = f"{document.title} {document.subtitle}"
+        return entailed(sentence, cited, title=about, question=question, free=_parties(document))
+    if claimed := unsupported_claims(sentence, cited, _parties(document)):
+        return Verdict(refused=f"{', '.join(map(repr, claimed))} in {sentence!r}")
+    return _in_one_line(sentence, cited)
+
+
+def _parties(document: Document) -> str:
+    return f"{document.title} {document.persona.name}"
+
+
+def _in_one_line(sentence: str, cited: Sequence[Section]) -> Verdict:
+    wanted = _long_words(sentence)
+    denies = bool(_DENIALS & {token.key for token in tokens(sentence)})
+    for section in cited:
+        for line in section.lines:
+            said = _long_words(line.text)
+            if sentence.strip() in line.text:
+                return Verdict((line.number,))
+            alike = denies == bool(_DENIALS & {token.key for token in tokens(line.text)})
+            if alike and wanted & said and len(wanted & said) >= _MOST * len(wanted):
+                return Verdict((line.number,))
+    return Verdict(refused=f"no line says {sentence!r}")
+
+
+def _long_words(text: str) -> set[str]:
+    return {token.key[:_PREFIX] for token in tokens(text) if len(token.key) >= _LONG}
+
+
+_MOST = 0.75  # share of its long words that a line must have
+_LONG, _PREFIX = 4, 6  # letters
+_DENIALS = frozenset(
+    spaced("nicht kein keine keinen keiner nie niemals ohne ne pas jamais sans aucun no nunca "
+           "jamas sin ningun non mai senza nessun niet geen nooit zonder nao nunca sem nenhum")
+)  # fmt: skip
+
+
+def precompute(document: Document) -> None:
+    """Analyse a document's sections ahead of time, so that no call waits for it.
 
     Analysing a section takes milliseconds; the most recently used sections are cached.
     """
-    for section in sections:
+    for section in document.sections:
+        if document.language.startswith("en"):
+            records_of(section, f"{document.title} {document.subtitle}")
         _said(section.text)
         for line in section.lines:
             _stems(line.text)

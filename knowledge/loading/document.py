@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -69,6 +70,12 @@ class Document:
     def section_ids(self) -> tuple[str, ...]:
         """Ids of all sections, in the order of the source."""
         return tuple(section.id for section in self.sections)
+
+    @cached_property
+    def signs(self) -> str:
+        """Every character of its text, each once: the writing that a voice may be given."""
+        text = "".join(line.text for section in self.sections for line in section.lines)
+        return "".join(sorted({*text, *self.title, *self.persona.name, *self.persona.greeting}))
 
     def section(self, id: str) -> Section:
         """The section with that id.

@@ -1,0 +1,679 @@
+"""Does what is cited say so? One sentence of an answer against the records of the document.
+
+The sentence is cut into as few stretches of clauses as can be, so that each stretch rests on one
+record: that record has every word, number and date of it, denies what it denies, has its
+quantities where it has them, and nobody in another's role. It errs on the side of refusing.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from knowledge.check.meaning import implied, is_past
+from knowledge.check.reading import AUXILIARIES, Clause, Reading, Word, read, read_cached
+from knowledge.check.records import BOUND, Record, Records, pairs, quote_key, records_of
+from knowledge.loading.section import Section
+from knowledge.words import PRONOUNS, spaced, stem, tokens
+
+_MOST_CLAUSES = 14
+_FEW = 5
+_WORDS_A_TURN = 3
+_FROM, _TO = frozenset(("from", "since")), frozenset(("to", "until", "till"))
+_SUBJECTS = frozenset(("she", "he", "they", "we", "you", "it", "i"))
+_SHE = frozenset(("she", "he", "i"))
+_LINKING = frozenset(("of", "at", "from", "by", "in", "for", "to", "with"))
+_POLAR = re.compile(
+    r"^\W*(?:(?P<yes>yes|yeah|yep|correct|that's right|that is right|indeed|exactly|absolutely|"
+    r"of course|certainly|definitely)|(?P<no>no|nope))\b[\s,.;:!\u2014-]*",
+    re.IGNORECASE,
+)
+_ABSENCE = re.compile(
+    r"\b(?:doesn't|does not|don't|do not|didn't|did not|cannot|can't|can not|couldn't|isn't|is not|"
+    r"aren't|not|no|nothing|never|nowhere)\b"
+    r".{0,40}?\b(?:say|says|mention|mentions|mentioned|state|stated|contain|find|found|know|have|"
+    r"include|included|cover|covered|list|listed|specify|specified|see|information|details?|"
+    r"record|reference|in the (?:document|cv|resume|text|handbook|menu)|about|clear|sure|tell)\b",
+    re.IGNORECASE,
+)
+_SPEAKS_OF_ITSELF = re.compile(
+    r"\b(?:document|cv|resume|r\u00e9sum\u00e9|text|handbook|menu|information|section|"
+    r"i|i'm|it doesn't say|it does not say|it doesn't mention|it does not mention|"
+    r"there's nothing|there is nothing|there is no information|there's no information)\b",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(r"\b(?:why|when|how|what|which|who|where|whose)\b", re.IGNORECASE)
+_REFUSING = frozenset(
+    stem(word)
+    for word in spaced("""
+    say mention state contain find know include cover list specify see information
+    detail record reference clear tell anything nothing something answer pass person follow
+    cost price date year reason number name long much
+    afraid sorry document cv resume text handbook menu whether give exact exactly rest part
+    help unable able rather available here provide other else about
+    """)
+)
+_NARROWING = re.compile(r"\b(?:one of|among|some of|often|called|considered|known as)\b", re.I)
+_CAUSES = re.compile(r"\b(?:because|due to|owing to|thanks to|as a result of)\b", re.I)
+_CAUSED = re.compile(r"\b(?:because|due|since|so that|in order|for|as|to)\b", re.I)
+_EXCEPTING = re.compile(r"\b(?:except|apart|but|besides|excluding|other than|unless)\b", re.I)
+_DENYING = re.compile(
+    r"n't\b|-free\b|\b(?:not|no|never|none|nobody|nothing|without|cannot|free of|free from)\b",
+    re.IGNORECASE,
+)
+_WITHOUT = re.compile(
+    r"\b(?:unless|other|except|else|outside|beyond)\b"
+    r"|(?:n't|\b(?:not|no|never|nobody|none|cannot))\b.*\bwithout\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a sentence.
+
+    Parameters:
+        lines: Lines that it rests on; empty when it is refused, or states nothing.
+        refused: Why it may not be spoken, for a log and the page; empty when it may.
+    """
+
+    lines: tuple[int, ...] = ()
+    refused: str = ""
+
+
+def entailed(
+    sentence: str, cited: Sequence[Section], *, title: str, question: str = "", free: str = ""
+) -> Verdict:
+    """Whether the cited sections say what the sentence says.
+
+    Args:
+        sentence: One sentence of an answer.
+        cited: The sections it cites.
+        title: The document's title.
+        question: What was asked; it supports a refusal and what a yes or no stands for, and
+            nothing else.
+        free: What may be named besides: the persona's name.
+    """
+    sources = [records_of(section, title) for section in cited]
+    key = quote_key(sentence)
+    for source in sources:
+        if key in source.quoted:
+            return Verdict((source.quoted[key],))
+    return _Check(sentence, sources, question, f"{title} {free}").verdict()
+
+
+class _Check:
+    """One sentence against the records of what it cites."""
+
+    def __init__(self, sentence: str, sources: Sequence[Records], question: str, free: str) -> None:
+        self._sentence = sentence
+        self._sources = sources
+        self._question = question
+        self._free = frozenset(
+            form for token in tokens(free) for form in (token.key, stem(token.key))
+        )
+        self._records: list[Record] = [record for source in sources for record in source.records]
+        self._missing: list[str] = []
+        self._masks: dict[tuple[int, bool, bool], int] = {}
+        self._keep: list[Word] = []  # so that no id is used twice
+        self._failed = ""
+
+    def verdict(self) -> Verdict:
+        if polar := _POLAR.match(self._sentence):
+            return self._polar(self._sentence[polar.end() :], yes=bool(polar["yes"]))
+        return self._statement(self._sentence)
+
+    def _statement(self, text: str) -> Verdict:
+        lines: list[int] = []
+        for part in _turns(text):
+            if _ABSENCE.search(part) and _SPEAKS_OF_ITSELF.search(part):
+                if why := self._absence(part):
+                    return Verdict(refused=why)
+                continue
+            reading = read(part)
+            if not self._claims(reading.words):
+                if any(clause.negative for clause in reading.clauses) or reading.auxiliary:
+                    return Verdict(refused=f"{part.strip()!r} claims what cannot be looked up")
+                continue
+            found = self._supported(reading)
+            if found is None:
+                return Verdict(refused=self._why(part))
+            lines.extend(found)
+        if not lines and not _ABSENCE.search(text):
+            return Verdict(refused=f"nothing cited says {text.strip()!r}")
+        return Verdict(tuple(sorted(set(lines))))
+
+    # -- yes and no ----------------------------------------------------------------------------
+
+    def _polar(self, rest: str, *, yes: bool) -> Verdict:
+        asked = read_cached(self._question)
+        claims = self._claims(asked.words) if _asks_yes_or_no(asked) else []
+        reading = read(rest)
+        own = self._claims(reading.words)
+        if not claims:
+            if not own:
+                return Verdict(refused="a yes or no to what was not asked")
+            return self._statement(rest)
+        known = {form for word in claims for form in word.found}
+        elliptic = all(word.found & known for word in own) or not (
+            reading.auxiliary or any(word.verb or is_past(word.text.lower()) for word in own)
+        )
+        if elliptic and not (_ABSENCE.search(rest) and _SPEAKS_OF_ITSELF.search(rest)):
+            whole = Clause(words=[*claims, *(w for w in own if not w.found & known)])
+            denied = any(clause.denies for clause in asked.clauses) == yes
+            found = self._rests(asked, whole.words, negative=denied, clauses=[whole])
+            if found is None:
+                answer = "yes" if yes else "no"
+                return Verdict(
+                    refused=f"no record says {answer} to the question: {self._why(rest)}"
+                )
+            if denied and not (found.negative or found.only or found.lacking):
+                return Verdict(refused=f"{_quoted(found)} does not say no")
+            return Verdict((found.line.number,))
+        verdict = self._statement(rest)
+        if verdict.refused:
+            return verdict
+        unknown = [word for word in claims if not self._mask(word)]
+        if yes:
+            named = [word for word in unknown if word.kind != "word" or _is_name(asked, word)]
+            if named or len(unknown) * 2 > len(claims):
+                said = ", ".join(repr(word.text) for word in named or unknown)
+                return Verdict(refused=f"yes to {said}, of which nothing cited tells")
+        elif not unknown:
+            positive = self._rests(asked, claims, negative=False, clauses=[Clause(words=claims)])
+            if positive is not None:
+                return Verdict(refused="no to what a record says")
+        return verdict
+
+    # -- what the document does not say --------------------------------------------------------
+
+    def _absence(self, part: str) -> str:
+        """Why it may not be said that the document does not say something; empty if it may."""
+        asked = {form for token in tokens(self._question) for form in _loose(token.key)}
+        told = []
+        for word in read(part).words:
+            if word.kind == "quantity" or word.found & (_REFUSING | self._free):
+                continue
+            if any(form in asked for form in word.found) or self._mask(word):
+                told.append(word)
+            else:
+                return f"{word.text!r} in what is said to be missing was not asked"
+        if told and not _ASKS.search(part) and all(self._mask(word) for word in told):
+            whole = 0
+            whole = ~whole
+            for word in told:
+                whole &= self._mask(word)
+            if whole:
+                said = ", ".join(repr(word.text) for word in told)
+                return f"{said} is said to be missing, and is there"
+        return ""
+
+    # -- statements ----------------------------------------------------------------------------
+
+    def _claims(self, words: Sequence[Word]) -> list[Word]:
+        return [word for word in words if not word.found & self._free or word.kind != "word"]
+
+    def _mask(self, word: Word, *, strictly: bool = False, widely: bool = False) -> int:
+        """The records that say a word, or may be read with it."""
+        place = id(word), strictly, widely
+        if (known := self._masks.get(place)) is not None:
+            return known
+        self._keep.append(word)
+        self._masks[place] = mask = self._looked_up(word, strictly=strictly, widely=widely)
+        return mask
+
+    def _looked_up(self, word: Word, *, strictly: bool, widely: bool) -> int:
+        mask, shift = 0, 0
+        for source in self._sources:
+            here = 0
+            for form in word.found:
+                here |= source.own.get(form, 0)
+                if word.kind == "word" and not strictly:
+                    here |= source.lent.get(form, 0)
+                    if widely:
+                        here |= source.beside.get(form, 0)
+            if not strictly:
+                for form in word.denied:
+                    here |= source.direct.get(form, 0)
+            if word.needs:
+                parts = ~0
+                for need in word.needs:
+                    of_part = 0
+                    for form in need:
+                        of_part |= source.own.get(form, 0)
+                        if not strictly:
+                            of_part |= source.lent.get(form, 0)
+                        if widely:
+                            of_part |= source.beside.get(form, 0)
+                    parts &= of_part
+                here |= parts & ((1 << len(source.records)) - 1)
+            mask |= here << shift
+            shift += len(source.records)
+        return mask
+
+    def _supported(self, reading: Reading) -> list[int] | None:
+        """The lines of the records that the sentence rests on, stretch by stretch."""
+        clauses = [clause for clause in reading.clauses if self._claims(clause.words)]
+        if not clauses:
+            return []
+        if len(clauses) > _MOST_CLAUSES:
+            self._failed = "it has too many clauses to be checked"
+            return None
+        # best[n]: fewest records that the first n clauses rest on
+        best: list[tuple[list[Record], int] | None] = [([], 0)] + [None] * len(clauses)
+        for end in range(1, len(clauses) + 1):
+            for start in range(end):
+                before = best[start]
+                if before is None or (start and clauses[start].joined):
+                    continue
+                now = best[end]
+                if now is not None and len(now[0]) <= len(before[0]) + 1:
+                    continue
+                record = self._stretch(reading, clauses, start, end)
+                if record is not None:
+                    best[end] = ([*before[0], record], start)
+        whole = best[-1]
+        if whole is None:
+            return None
+        found = whole[0]
+        if why := self._together(found):
+            self._failed = why
+            return None
+        return [record.line.number for record in found]
+
+    def _together(self, found: Sequence[Record]) -> str:
+        """Why records may not be joined as the sentence joins them."""
+        if len({id(record) for record in found}) < 2:
+            return ""
+        if _CAUSES.search(self._sentence) and not any(
+            _CAUSED.search(record.reading.text) for record in found
+        ):
+            return "no record gives that as the reason"
+        return ""
+
+    def _stretch(
+        self, reading: Reading, clauses: Sequence[Clause], start: int, end: int
+    ) -> Record | None:
+        own = clauses[start:end]
+        if len(set(_polarities(own))) > 1:
+            return None
+        words = [word for clause in own for word in self._claims(clause.words)]
+        negative = any(clause.denies for clause in own)
+        carried: list[Word] = []
+        if start:
+            first = own[0]
+            earlier = clauses[:start]
+            measured = any(word.kind == "measure" for word in words)
+            if first.appositive and not measured and not any(clause.verbs for clause in own):
+                carried = self._claims(earlier[-1].words[-1:])
+            elif not any(clause.verbs or clause.auxiliary for clause in own):
+                verbs = next((c.verbs for c in reversed(earlier) if c.verbs), [])
+                carried = self._claims(verbs)
+                if first.opens in ("or", "nor"):
+                    negative = negative or earlier[-1].negative
+            elif not first.subject:
+                carried = self._subject(earlier)
+        return self._rests(reading, words, negative=negative, clauses=own, carried=carried)
+
+    def _subject(self, clauses: Sequence[Clause]) -> list[Word]:
+        """Who the clauses are about: what stands before the first verb, bare of prepositions."""
+        for clause in reversed(clauses):
+            if not clause.subject:
+                continue
+            found = []
+            for word in clause.words:
+                if word.verb:
+                    break
+                if not word.preposition and word.kind == "word":
+                    found.append(word)
+            return self._claims(found)
+        return []
+
+    def _rests(
+        self,
+        reading: Reading,
+        words: Sequence[Word],
+        *,
+        negative: bool,
+        clauses: Sequence[Clause],
+        carried: Sequence[Word] = (),
+    ) -> Record | None:
+        """The record that says all the words, if there is one."""
+        mask = (1 << len(self._records)) - 1
+        own = []
+        missing: list[Word] = []
+        widely = not any(word.kind == "measure" for word in words)
+        for word in words:
+            own.append(self._mask(word, strictly=True))
+            usable = self._mask(word, widely=widely)
+            if not usable:
+                missing.append(word)
+            elif not word.bland:
+                mask &= usable
+        if any(not word.bland for word in missing):
+            self._missing.extend(w.text for w in missing if w.text not in self._missing)
+            return None
+        bland = [word for word in words if word.bland]
+        for word in carried:
+            mask &= self._mask(word, widely=widely)
+        if not mask:
+            return None
+        why = ""
+        for record in self._of(mask):
+            bit = 1 << self._place(record)
+            turns = [word for word in bland if not self._mask(word, widely=widely) & bit]
+            if turns and len(words) < _WORDS_A_TURN * len(turns):
+                missing = turns
+                continue
+            said = sum(bool(each & bit) for each in own)
+            if said * (4 if len(words) > _FEW else len(words)) < len(words):
+                why = why or "it is not what a record tells"
+                continue
+            reason = self._differs(record, reading, words, negative=negative, clauses=clauses)
+            if not reason:
+                return record
+            why = reason
+        self._failed = why or self._failed
+        if not why:
+            self._missing.extend(w.text for w in missing if w.text not in self._missing)
+        return None
+
+    def _of(self, mask: int) -> Iterator[Record]:
+        while mask:
+            low = mask & -mask
+            yield self._records[low.bit_length() - 1]
+            mask ^= low
+
+    def _place(self, record: Record) -> int:
+        return next(at for at, each in enumerate(self._records) if each is record)
+
+    def _differs(
+        self,
+        record: Record,
+        reading: Reading,
+        words: Sequence[Word],
+        *,
+        negative: bool,
+        clauses: Sequence[Clause],
+    ) -> str:
+        """How the record says otherwise, though it has all the words; empty if it does not."""
+        bit = 1 << self._place(record)
+        flipped = sum(
+            bool(word.denied & record.direct) and not self._mask(word, strictly=True) & bit
+            for word in words
+        )
+        denies = negative != bool(flipped % 2)
+        if denies != record.negative and not (
+            negative and record.only and _WITHOUT.search(self._sentence)
+        ):
+            return f"{_quoted(record)} says the opposite"
+        if why := _lacking(record, words, self._sentence, denies=denies):
+            return why
+        return (
+            _quantities(record, words, self._sentence)
+            or _numbers(record, reading, words)
+            or _roles(record, reading, words, self._free)
+            or _possessors(record, words, self._free)
+        )
+
+    def _nearest(self, part: str) -> str:
+        words = self._claims(read(part).words)
+        masks = [(word, self._mask(word)) for word in words]
+        if not self._records or not words:
+            return ""
+        bit = max(
+            (1 << at for at in range(len(self._records))),
+            key=lambda bit: sum(bool(mask & bit) for _, mask in masks),
+        )
+        left = [word.text for word, mask in masks if not mask & bit]
+        return f": the nearest is {_quoted(self._records[bit.bit_length() - 1])}, without " + (
+            ", ".join(map(repr, left))
+        )
+
+    def _why(self, part: str) -> str:
+        if self._missing:
+            return f"{', '.join(map(repr, self._missing[:4]))} in {part.strip()!r}"
+        if self._failed:
+            return f"{part.strip()!r}: {self._failed}"
+        return f"no record says all of {part.strip()!r}" + self._nearest(part)
+
+
+def _polarities(clauses: Sequence[Clause]) -> list[bool]:
+    """Whether each clause denies; one without a verb, or a condition, goes with its neighbour."""
+    found: list[bool | None] = []
+    for clause in clauses:
+        finite = any(not verb.text.lower().endswith("ing") for verb in clause.verbs)
+        alone = finite or clause.auxiliary or clause.negative
+        found.append(clause.denies if alone and not clause.conditional else None)
+    known = next((each for each in found if each is not None), False)
+    out: list[bool] = []
+    for each in found:
+        known = known if each is None else each
+        out.append(known)
+    return out
+
+
+def _turns(text: str) -> list[str]:
+    """A sentence cut where it turns from what is missing to what is there."""
+    if not _ABSENCE.search(text):
+        return [text]
+    return [part for part in re.split(r"[;:\u2014]\s|,\s+(?:but|though|although|however)\b", text)
+            if any(map(str.isalnum, part))]  # fmt: skip
+
+
+def _asks_yes_or_no(asked: Reading) -> bool:
+    return any(token.text.lower() in AUXILIARIES for token in asked.tokens[:3]) and not _ASKS.match(
+        " ".join(token.text for token in asked.tokens[:1])
+    )
+
+
+def _loose(key: str) -> tuple[str, str]:
+    return key, stem(key)
+
+
+def _is_name(reading: Reading, word: Word) -> bool:
+    return any(
+        token.text == word.text and token.capital and not token.initial for token in reading.tokens
+    )
+
+
+def _quoted(record: Record) -> str:
+    return repr(record.reading.text)
+
+
+def _lacking(record: Record, words: Sequence[Word], sentence: str, *, denies: bool) -> str:
+    if denies:
+        return ""
+    has = any(_forms(word) & record.lacking for word in words)
+    if has and not _DENYING.search(sentence):
+        return f"{_quoted(record)} says there is none"
+    lacking = [word for word in words if word.without]
+    lacks = any(_forms(word) & record.lacking for word in lacking)
+    if lacking and not lacks and not record.negative:
+        return f"{_quoted(record)} does not say there is none"
+    return ""
+
+
+def _quantities(record: Record, words: Sequence[Word], sentence: str) -> str:
+    theirs = record.reading.words
+    for at, word in enumerate(words):
+        if word.kind != "quantity":
+            continue
+        name = next(iter(word.found), "")
+        same = [spot for spot, other in enumerate(theirs)
+                if other.kind == "quantity" and other.found & word.found]  # fmt: skip
+        if name == "q:all" and record.exception and not _EXCEPTING.search(sentence):
+            return f"{_quoted(record)} has an exception"
+        if name == "q:all" and same and (left := _restricted(record, same, words)):
+            return f"{_quoted(record)} says so only of {left!r}"
+        if name in ("q:first", "q:only", "q:most", "q:second") and same:
+            if name == "q:first" and record.hedged and not _NARROWING.search(sentence):
+                return f"{_quoted(record)} says less"
+            near = _near(words, at, 2 if name == "q:only" else 1, back=name == "q:only")
+            near = near or _near(words, at, 0, back=True)
+            if near and not any(
+                _forms(word) & _forms(other) or _alike(word, other)
+                for word in near
+                for spot in same
+                for other in _near(theirs, spot, 2, back=name in ("q:only", "q:first"))
+            ):
+                return f"{_quoted(record)} says {word.text!r} of something else"
+    return ""
+
+
+def _forms(word: Word) -> frozenset[str]:
+    return word.found.union(*word.needs)
+
+
+def _alike(word: Word, other: Word) -> bool:
+    return bool(_forms(word) & implied(other.key))
+
+
+def _near(words: Sequence[Word], at: int, count: int, *, back: bool) -> list[Word]:
+    near = list(words[at + 1 : at + 1 + count])
+    return near + list(words[max(0, at - 1) : at]) if back else near
+
+
+def _restricted(record: Record, places: Sequence[int], words: Sequence[Word]) -> str:
+    """What a record says "every" of, as far as the sentence leaves it out."""
+    said = frozenset(form for word in words for form in word.found)
+    for place in places:
+        for word in record.reading.words[place + 1 :]:
+            if word.verb or word.kind != "word":
+                break
+            if word.preposition in ("in", "of", "at", "from", "on") and not (
+                word.found & said or _implied_any(word, said)
+            ):
+                after = record.reading.words[place + 1 : place + 2]
+                if after and after[0] is not word and not after[0].preposition:
+                    return word.text
+    return ""
+
+
+def _implied_any(word: Word, said: frozenset[str]) -> bool:
+    return bool(implied(word.key) & said)
+
+
+def _numbers(record: Record, reading: Reading, words: Sequence[Word]) -> str:
+    theirs = {form: word for word in record.reading.words if word.kind == "measure"
+              for form in word.found}  # fmt: skip
+    for word in words:
+        if word.kind != "measure":
+            continue
+        other = next((theirs[form] for form in word.found if form in theirs), None)
+        if other is None:
+            continue
+        if (word.preposition in _FROM and other.preposition in _TO) or (
+            word.preposition in _TO and other.preposition in _FROM
+        ):
+            return f"{_quoted(record)} has {word.text!r} at the other end"
+    said = {form for word in words for form in word.found}
+    for number, noun in pairs(reading):
+        if number == "#1" or number not in said:
+            continue
+        same = [other for n, other in record.pairs if n == number]
+        if same and not any(noun & other for other in same):
+            elsewhere = any(n != number and other & noun for n, other in record.pairs)
+            if elsewhere or any(BOUND in other for other in same):
+                return f"{_quoted(record)} counts something else"
+    return ""
+
+
+def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozenset[str]) -> str:
+    """Whether somebody who does it in the sentence suffers it in the record."""
+    theirs = record.reading
+    for verb in words:
+        if not verb.verb or not _surely(verb, reading):
+            continue
+        for other in theirs.words:
+            if not (other.verb and verb.found & other.found and _surely(other, theirs)):
+                continue
+            mine, his = (
+                _parts(words, verb, reading, free),
+                _parts(theirs.words, other, theirs, free),
+            )
+            if swapped := mine.agents & his.patients or mine.patients & his.agents:
+                return f"{_quoted(record)} has {min(swapped)!r} in another role"
+            if mine.agents & his.others and mine.others & his.agents:
+                return f"{_quoted(record)} has it the other way round"
+            if his.agents and not mine.agents & his.agents and mine.person:
+                return f"{_quoted(record)} says who did it"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Who does what a verb says, who suffers it, and who is only named with it; by the stem.
+
+    Parameters:
+        person: A pronoun, or the document's own subject, does it.
+    """
+
+    agents: frozenset[str]
+    patients: frozenset[str]
+    others: frozenset[str]
+    person: bool
+
+
+def _surely(verb: Word, reading: Reading) -> bool:
+    """Whether a word that may be a verb is one here."""
+    if is_past(verb.text.lower()) or verb.at in reading.passive:
+        return True
+    before = reading.tokens[verb.at - 1].text.lower() if verb.at else ""
+    return before in AUXILIARIES or before in PRONOUNS or before in ("to", "who", "we", "you")
+
+
+def _parts(words: Sequence[Word], verb: Word, reading: Reading, free: frozenset[str]) -> _Parts:
+    passive = verb.at in reading.passive
+    agents: set[str] = set()
+    patients: set[str] = set()
+    others: set[str] = set()
+    subjects = False
+    for word in words:
+        if word is verb or word.verb or word.kind != "word" or word.clause != verb.clause:
+            continue
+        name = stem(word.key)
+        first, last = sorted((word.at, verb.at))
+        if any(w.verb and first < w.at < last for w in words):
+            continue
+        if word.preposition:
+            by = passive and word.preposition == "by" and word.at > verb.at
+            (agents if by else others).add(name)
+        elif word.at < verb.at:
+            subjects = True
+            (patients if passive else agents).add(name)
+        elif not passive:
+            patients.add(name)
+    before = [token.text.lower() for token in reading.tokens[: verb.at]]
+    relative = bool(before) and before[-1] in _SUBJECTS
+    if relative and not passive:  # the manual that she wrote
+        agents = set()
+    pronoun = not passive and bool(_SHE & set(before[-8:])) and (relative or not subjects)
+    own = not passive and bool(agents & free) and not agents - free
+    return _Parts(
+        frozenset(agents - free),
+        frozenset(patients - free),
+        frozenset(others - free),
+        pronoun or own or (passive and reading.agent),
+    )
+
+
+def _possessors(record: Record, words: Sequence[Word], free: frozenset[str]) -> str:
+    """Whether what is somebody's in the sentence is theirs in the record."""
+    theirs = record.reading.words
+    for at, word in enumerate(words):
+        if not word.possessive or word.found & free or not word.text[:1].isupper():
+            continue
+        if at + 1 >= len(words):
+            continue
+        thing = words[at + 1]
+        there = [spot for spot, other in enumerate(theirs) if other.found & word.found]
+        if not there or not any(other.found & thing.found for other in theirs):
+            continue
+        if not any(
+            theirs[spot].possessive
+            or theirs[spot].preposition in _LINKING
+            or any(o.found & thing.found for o in theirs[spot : spot + 4])
+            for spot in there
+        ):
+            return f"{_quoted(record)} does not say that it is {word.text}"
+    return ""

@@ -1,0 +1,558 @@
+"""A sentence read for what it claims: its words, each with what it depends on, clause by clause."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from knowledge.check.meaning import forms, is_past, is_verb, opposites, phrases
+from knowledge.claims import MONTHS, Claim, measures
+from knowledge.words import PRONOUNS, STOPWORDS, Token, spaced, stem, token_keys, tokens
+
+WordKind = Literal["word", "measure", "quantity"]
+
+_QUANTITIES = {
+    word: f"q:{name}"
+    for name, words in {
+        "first": "first firstly initial earliest",
+        "only": "only sole solely exclusively singlehandedly",
+        "alone": "alone",
+        "second": "second secondly",
+        "all": "all every each everyone everybody everything entire whole always fully "
+        "everywhere completely entirely",
+        "most": "most mostly majority",
+        "last": "last final latest",
+        "many": "many numerous countless plenty lots hundreds thousands millions dozens scores "
+        "multiple endless innumerable tons large huge vast",
+        "several": "several few couple handful",
+        "dozen": "dozen",
+        "half": "half halfway",
+        "twice": "twice double",
+        "thrice": "thrice triple",
+        "decades": "decades centuries",
+        "best": "best",
+        "worst": "worst",
+        "least": "least",
+    }.items()
+    for word in words.split()
+}
+_NO_SUPERLATIVES = frozenset(
+    spaced("interest request forest harvest invest honest guest contest protest suggest digest "
+           "modest priest arrest west northwest southwest behest conquest inquest crest chest "
+           "quest nest vest test rest pest manifest infest detest attest dishonest")
+)  # fmt: skip
+_SUPERLATIVE = re.compile(r"[a-z]{2,}(?:i?est)$")
+
+NEGATIONS = frozenset(
+    spaced("not no never none nobody nothing nowhere neither nor cannot n't hardly scarcely "
+           "unable unless except impossible forbidden excluding untrue false unlike")
+)  # fmt: skip
+_EXCEPTIONS = frozenset(spaced("except apart excluding unless but other besides"))
+
+# Words of a spoken answer that claim nothing of their own.
+_FREE = STOPWORDS | frozenset(
+    spaced("""
+    without
+    according document documents cv resume résumé text says mention mentions mentioned states
+    stated shows information section question asked ask answer far see seem seems seemed
+    apparently appears perhaps maybe probably possibly likely think believe guess sure certain
+    certainly indeed actually currently basically essentially simply
+    sorry right okay correct exactly absolutely definitely true
+    also additionally furthermore moreover besides meanwhile however instead otherwise therefore
+    thus hence still already ever yet even else next afterwards afterward thereafter later
+    subsequently eventually finally initially originally supposedly
+    time times way thing things one ones part among amongst between across along throughout within
+    around about approximately roughly nearly almost over above upon onto via per plus both
+    middle mid century year years
+    go went going come came comes use used using put set called known
+    regards regarding concerning overall namely including
+    please well able would should could might shall may can must need
+    since apart together rest right own so long
+    today now once done make sure away enough person persons people man men
+    hers his its theirs ours yours their himself herself themselves itself who
+    another others other various different certain further
+    been being having
+    ms mr mrs dr
+    """)
+)  # fmt: skip
+# Words of which a sentence may have one that no record has: they only turn the phrase.
+_BLAND = frozenset(
+    form
+    for word in spaced("""
+    bring find carry draw move put keep run show turn need want try help look meet happen continue
+    become serve spend take give work stay appear remain involve relate concern cover apply provide
+    offer include contain describe mean refer consist belong begin start name follow reach
+    number kind type form area field side place point case fact detail example amount level
+    role job task career industry period moment title subject topic list item product service
+    system software project activity process method result event occasion member group team
+    new main major general special particular usual regular previous current available entire
+    full choose decide prefer little directly easily really fully simply quite originally
+    officially formally personally
+    addition aspect background basis course design development direction duration entry
+    experience expertise feature focus function interest life location matter measure nature
+    option order origin past plan position presence purpose range record relation result
+    rule situation skill sort source stage step story structure style support table
+    term trip use value variety version view visit world hour
+    approach arrange check choose contact enjoy enter expect explore hear learn like listen note
+    observe plan prefer receive regard represent request require see settle share speak stand
+    stop suggest tend think travel visit wait walk watch
+    additional basic central clear close common complete detailed direct due
+    essential extra familiar formal further future individual initial involved
+    known local necessary normal ordinary original overall present prior
+    proper ready recent related relevant responsible separate short single standard suitable
+    typical useful various
+    shortly ahead back forward outside inside nearby around
+    possible instead specifically particularly mainly usually successor predecessor document
+    """)
+    for form in forms(word)
+)
+_COPULAS = frozenset(spaced("is was are were be been being am 's 're isn't wasn't aren't weren't"))
+AUXILIARIES = _COPULAS | frozenset(
+    spaced("has have had do does did will would shall should can could may might must "
+           "can't couldn't won't wouldn't doesn't don't didn't hasn't haven't hadn't mustn't "
+           "shouldn't cannot there's it's that's she's he's we're they're you're we've they've "
+           "i'm i've she'd he'd they'd we'd you'd we'll you'll they'll it'll")
+)  # fmt: skip
+_PREPOSITIONS = frozenset(
+    spaced("of in at on from by for with to until till since during as under aboard into within "
+           "between before after near through via against over beside behind about around per")
+)  # fmt: skip
+_CONJUNCTIONS = frozenset(
+    spaced("and or but nor while whereas which who whom whose where because so then though "
+           "although when if unless except apart that before after until since plus rather "
+           "instead yet including")
+)  # fmt: skip
+_CONDITIONS = frozenset(("if", "when", "once", "unless"))
+_PAUSE = re.compile(r"[,;:()\u2014]|\s-\s|[.!?]\s")
+_MONEY = {"£": " pound ", "€": " euro ", "$": " dollar ", "%": " percent "}
+_BOTH = frozenset(spaced("cut put set read run come become shut"))  # participles and base forms
+_WITH_BASE = frozenset(
+    spaced("do does did don't doesn't didn't will would won't can could can't cannot may might "
+           "must mustn't shall should shouldn't couldn't wouldn't")
+)  # fmt: skip
+_DETERMINERS = frozenset(spaced("the a an every each all her his their our its my your this that"))
+_EXCEPTING = frozenset(spaced("except apart besides excluding unless"))
+_BY_A_PRONOUN = re.compile(r"\bby (?:her|him|them|us|you|me)\b", re.IGNORECASE)
+_PERSONS = frozenset(spaced("she he her him i me we us you they them"))
+
+
+@dataclass(slots=True)
+class Word:
+    """One word, or several that are one, that claims something.
+
+    Parameters:
+        text: As written, for a log.
+        key: What it is compared by.
+        kind: A ``"measure"`` is a number or a date; a ``"quantity"`` says how many or which.
+        found: A source says it if it has any of these.
+        needs: Further ones, of each of which a source must have one, for a word of parts.
+        denied: A source that has one of these says the opposite.
+        clause: Place of its clause.
+        verb: Whether it is a verb.
+        preposition: The one before its noun, if any.
+        at: Place of its token.
+        possessive: Whether it is written as a possessor.
+        bland: Whether it claims so little that one of its kind needs no support.
+        without: Whether it stands after "without", or before "-free".
+    """
+
+    text: str
+    key: str
+    kind: WordKind
+    found: frozenset[str]
+    needs: tuple[frozenset[str], ...] = ()
+    denied: frozenset[str] = frozenset()
+    clause: int = 0
+    verb: bool = False
+    preposition: str = ""
+    at: int = 0
+    possessive: bool = False
+    bland: bool = False
+    without: bool = False
+
+
+@dataclass(slots=True)
+class Clause:
+    """A stretch of a sentence that may rest on a record of its own.
+
+    Parameters:
+        words: What it claims.
+        negative: Whether it denies.
+        opens: The conjunction or preposition that it begins with.
+        joined: Whether it cannot stand without the clause before it.
+        subject: Whether something stands before its verb.
+        exception: Whether it names an exception.
+        auxiliary: Whether it has a verb that claims nothing, as ``is``.
+        appositive: Whether it only says what the word before it is.
+    """
+
+    words: list[Word] = field(default_factory=list)
+    negative: bool = False
+    opens: str = ""
+    joined: bool = False
+    subject: bool = False
+    exception: bool = False
+    auxiliary: bool = False
+    appositive: bool = False
+
+    @property
+    def denies(self) -> bool:
+        """Whether what it states is denied; a condition states nothing."""
+        return self.negative and self.opens not in _CONDITIONS
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it is a condition."""
+        return self.opens in _CONDITIONS
+
+    @property
+    def verbs(self) -> list[Word]:
+        """Its verbs."""
+        return [word for word in self.words if word.verb]
+
+
+@dataclass(slots=True)
+class Reading:
+    """A text, read.
+
+    Parameters:
+        text: The text.
+        tokens: Its tokens.
+        clauses: Its clauses, in order.
+        passive: Places of verbs in the passive voice.
+        agent: Whether a pronoun is the agent of a passive verb.
+        auxiliary: Whether it has a verb that claims nothing, as ``is``.
+    """
+
+    text: str
+    tokens: tuple[Token, ...]
+    clauses: list[Clause]
+    passive: frozenset[int]
+    agent: bool
+    auxiliary: bool
+
+    @property
+    def words(self) -> list[Word]:
+        """All its words."""
+        return [word for clause in self.clauses for word in clause.words]
+
+
+def spelled(text: str) -> str:
+    """The text with signs of money and per cent as words."""
+    for sign, word in _MONEY.items():
+        text = text.replace(sign, word)
+    return text
+
+
+def read(text: str) -> Reading:
+    """Read a sentence."""
+    return _Reader(spelled(text)).read()
+
+
+class _Reader:
+    """Walks the tokens of one sentence once, keeping which clause and phrase it is in."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = tokens(text)
+        self._keys = [token.key for token in self._tokens]
+        self._lowered = [token.text.lower() for token in self._tokens]
+        self._measures = {at: (taken, found) for at, taken, found in measures(self._tokens)}
+        self._phrases = dict(_phrases(self._keys))
+        self._passive = frozenset(_passives(self._lowered))
+        self._clauses = [Clause()]
+        self._auxiliary = False
+        self._preposition = ""
+        self._filled = False  # The phrase that the preposition opened has a word.
+        self._lacking = False  # What follows is said not to be there.
+
+    def read(self) -> Reading:
+        at = end = 0
+        while at < len(self._tokens):
+            self._open_clause(at, self._text[end : self._tokens[at].start])
+            self._mark(at)
+            before = len(self._clauses[-1].words)
+            taken = self._take(at)
+            added = self._clauses[-1].words[before:]
+            for word in added:
+                word.without = self._lacking or self._lowered[at].endswith("-free")
+            if added and _is_dated(added[-1]) and not self._goes_on_dated(at + taken):
+                self._preposition = ""  # in 1947 operators found it
+            self._filled = self._filled or bool(added)
+            last = self._tokens[at + taken - 1]
+            end = last.start + len(last.text)
+            at += taken
+        return self._whole()
+
+    def _next(self, at: int) -> str:
+        return self._lowered[at + 1] if at + 1 < len(self._lowered) else ""
+
+    def _before(self, at: int) -> str:
+        return self._lowered[at - 1] if at else ""
+
+    def _open_clause(self, at: int, gap: str) -> None:
+        """Begin a clause at a pause or a conjunction, and note what it opens with."""
+        low, clause = self._lowered[at], self._clauses[-1]
+        pause = bool(at and _PAUSE.search(gap))
+        conjunction = low in _CONJUNCTIONS
+        if (pause or conjunction) and (clause.words or clause.opens):
+            if clause.words:
+                clause = Clause(appositive=not conjunction and low in ("a", "an", "the"))
+                self._clauses.append(clause)
+            self._preposition, self._lacking = "", False
+        if clause.words:
+            return
+        if low == "as" and self._lowered[at + 1 : at + 3] == ["long", "as"]:
+            clause.opens = "if"
+        elif not clause.opens and (conjunction or low in _PREPOSITIONS):
+            clause.opens = low
+        elif clause.opens not in _CONJUNCTIONS and low in _PREPOSITIONS and not pause:
+            clause.opens = low if clause.opens else ""
+
+    def _mark(self, at: int) -> None:
+        """Take from a word what it does to its clause: deny, except, open a phrase."""
+        low, key, clause = self._lowered[at], self._keys[at], self._clauses[-1]
+        following = self._next(at)
+        if (
+            low == "without"
+            or (low == "free" and following in ("of", "from"))
+            or (low == "no" and self._before(at) in _PREPOSITIONS)
+            or (low == "nothing" and clause.words)
+        ):
+            self._lacking = True
+        elif _negates(low, key, following):
+            clause.negative = True
+            clause.exception = clause.exception or key in _EXCEPTIONS
+        if (low, following) in (("instead", "of"), ("rather", "than")):
+            clause.negative = True
+        if key in _EXCEPTING:
+            clause.exception = clause.negative = True
+        if low in AUXILIARIES:
+            self._auxiliary = clause.auxiliary = True
+            self._preposition = ""
+        elif low in _PREPOSITIONS:
+            self._preposition, self._filled = low, False
+        elif low in _DETERMINERS and self._filled:
+            self._preposition = ""  # The phrase that it opened is over.
+        elif low in PRONOUNS or low in _PERSONS:
+            clause.subject = clause.subject or not clause.verbs
+
+    def _take(self, at: int) -> int:
+        """Add what a word, or several from it on, claim; returns how many they are."""
+        token, low, clause = self._tokens[at], self._lowered[at], self._clauses[-1]
+        if at in self._measures:
+            taken, found = self._measures[at]
+            clause.words.extend(_measure(claim, self._preposition, at) for claim in found)
+            return taken
+        if at in self._phrases:
+            taken, meaning = self._phrases[at]
+            clause.negative = clause.negative or bool(forms(meaning) & _VERBS_OF_REFUSAL)
+            if meaning not in _FREE:
+                word = _word(token, meaning, meaning)
+                word.verb = is_verb(meaning) or is_verb(self._keys[at])
+                self._add(word, at)
+            return taken
+        content = _content(token, self._keys[at], low)
+        if content is None:
+            return 1
+        content.verb = at in self._passive or (
+            content.kind == "word"
+            and not (token.capital and not token.initial)
+            and (_after_auxiliary(self._lowered, at) or self._may_be_verb(at))
+        )
+        if content.kind == "word" and not (content.verb or clause.verbs or clause.auxiliary):
+            bare = not self._preposition or clause.opens == self._preposition
+            clause.subject = clause.subject or bare
+        self._add(content, at)
+        return 1
+
+    def _add(self, word: Word, at: int) -> None:
+        word.preposition = self._preposition
+        word.at = at
+        self._clauses[-1].words.append(word)
+        if word.verb:
+            self._preposition = ""
+
+    def _may_be_verb(self, at: int) -> bool:
+        """Whether a word that is mostly a verb may be one where it stands."""
+        low, before = self._lowered[at], self._before(at)
+        if not is_verb(low):
+            return False
+        if before not in ("that", "this") and before in _DETERMINERS | {"some", "no"}:
+            return False
+        if is_past(low) or not low.endswith("s"):
+            return True
+        return bool(at) and at - 1 not in self._measures and before not in _PREPOSITIONS
+
+    def _goes_on_dated(self, at: int) -> bool:
+        if at >= len(self._tokens):
+            return True
+        following = self._tokens[at]
+        return following.text[:1].isdigit() or following.key in MONTHS
+
+    def _whole(self) -> Reading:
+        _join(self._clauses)
+        if any("q:all" in word.found for clause in self._clauses for word in clause.words):
+            for clause in self._clauses:  # every day but Monday
+                if clause.opens == "but" and not clause.verbs and not clause.auxiliary:
+                    clause.negative = clause.exception = True
+        kept = [clause for clause in self._clauses if clause.words or clause.negative]
+        for place, clause in enumerate(kept):
+            for word in clause.words:
+                word.clause = place
+            _money(clause)
+        return Reading(
+            text=self._text,
+            tokens=self._tokens,
+            clauses=kept,
+            passive=self._passive,
+            agent=bool(_BY_A_PRONOUN.search(self._text)),
+            auxiliary=self._auxiliary,
+        )
+
+
+def _after_auxiliary(lowered: Sequence[str], at: int) -> bool:
+    """Whether a base form follows "did", "may" or "must", with at most "not" between."""
+    before = [word for word in lowered[max(0, at - 2) : at] if word not in ("not", "never")]
+    return bool(before) and before[-1] in _WITH_BASE and not lowered[at].endswith("s")
+
+
+def _is_dated(word: Word) -> bool:
+    return word.kind == "measure" and (
+        (len(word.key) == len(word.text) == 4 and word.key < "2200")
+        or any(form.startswith("m:") for form in word.found)
+    )
+
+
+def _phrases(keys: Sequence[str]) -> Iterator[tuple[int, tuple[int, str]]]:
+    taken = -1
+    for at, length, meaning in phrases(keys):
+        if at >= taken:
+            yield at, (length, meaning)
+            taken = at + length
+
+
+def _passives(lowered: Sequence[str]) -> Iterator[int]:
+    for at, word in enumerate(lowered):
+        if not (is_past(word) or word in _BOTH):
+            continue
+        before = [
+            other
+            for other in lowered[max(0, at - 3) : at]
+            if other not in ("also", "later", "first", "only", "not", "never", "heavily", "often")
+        ]
+        if (before and (before[-1] in _COPULAS or before[-1] in ("get", "got", "gets"))) or lowered[
+            at + 1 : at + 2
+        ] == ["by"]:
+            yield at
+
+
+def _negates(low: str, key: str, after: str) -> bool:
+    if low in ("stop", "stops", "stopped", "ceased") and after.endswith("ing"):
+        return True
+    if low.endswith("n't") or key in NEGATIONS or low.split("'", maxsplit=1)[0] in NEGATIONS:
+        return True
+    return bool(forms(low) & _VERBS_OF_REFUSAL)
+
+
+_VERBS_OF_REFUSAL = frozenset(
+    stem(word)
+    for word in spaced("refuse reject decline deny lack fail forbid prohibit ban exclude")
+)
+
+
+def _measure(claim: Claim, preposition: str, at: int) -> Word:
+    found = frozenset(_measure_forms(claim))
+    return Word(claim.text, claim.value, "measure", found, preposition=preposition, at=at)
+
+
+def _measure_forms(claim: Claim) -> tuple[str, ...]:
+    """What a source may hold a number or a date by."""
+    match claim.kind:
+        case "month":
+            return (f"m:{claim.value}",)
+        case "century":
+            return (f"c:{claim.value}", f"#{claim.value}")
+        case _:
+            return (f"#{claim.value}",)
+
+
+def _content(token: Token, key: str, low: str) -> Word | None:
+    if low in _QUANTITIES:
+        name = _QUANTITIES[low]
+        return Word(token.text, low, "quantity", frozenset((name,)))
+    if is_superlative(low):
+        found = frozenset(f"q:most:{form}" for form in forms(low))
+        return Word(token.text, low, "quantity", found, denied=opposites(low))
+    if key in NEGATIONS or low.split("'", maxsplit=1)[0] in NEGATIONS or low.endswith("n't"):
+        return None
+    if low in AUXILIARIES:
+        return None
+    named = token.capital and not token.initial
+    empty = low in STOPWORDS or low in _PREPOSITIONS or low in _CONJUNCTIONS
+    if not key or empty or ((low in _FREE or key in _FREE) and not named):
+        return None
+    return _word(token, key, low)
+
+
+def is_superlative(low: str) -> bool:
+    """Whether a lower-case word is a superlative, as ``oldest``."""
+    return len(low) > 5 and low not in _NO_SUPERLATIVES and bool(_SUPERLATIVE.match(low))
+
+
+def _word(token: Token, key: str, low: str) -> Word:
+    split = [part for part in token_keys(token)[1:] if part not in STOPWORDS and part != "free"]
+    needs = tuple(forms(part) | {part} for part in split)
+    # A possessor is looked up without its ending.
+    possessive = low.endswith(("'s", "s'"))
+    return Word(
+        token.text,
+        key,
+        "word",
+        forms(key) | {key},
+        needs,
+        opposites(key),
+        possessive=possessive,
+        bland=bool(forms(low) & _BLAND) and not token.capital,
+    )
+
+
+def _join(clauses: list[Clause]) -> None:
+    """Mark the clauses that lean on the one before: a date alone, a preposition, no verb."""
+    for clause in clauses[1:]:
+        only = all(word.kind != "word" for word in clause.words)
+        clause.joined = (
+            only
+            or (clause.opens in _PREPOSITIONS and clause.opens not in _CONJUNCTIONS)
+            or (
+                clause.opens in ("before", "after", "until", "since")
+                and not (clause.verbs or clause.auxiliary)
+            )
+        )
+
+
+def _money(clause: Clause) -> None:
+    """Nine pounds twenty-five is 9.25."""
+    words = clause.words
+    for at in range(len(words) - 2):
+        whole, unit, part = words[at : at + 3]
+        if (
+            whole.kind == part.kind == "measure"
+            and unit.key in ("pound", "pounds", "euro", "euros", "dollar", "dollars")
+            and whole.key.isdigit()
+            and part.key.isdigit()
+            and 0 < int(part.key) < 100
+            and part.at - unit.at == 1
+        ):
+            value = repr(int(whole.key) + int(part.key) / 100)
+            whole.key = value
+            whole.found = frozenset((f"#{value}",))
+            part.found = whole.found
+            return
+
+
+@lru_cache(maxsize=256)
+def read_cached(text: str) -> Reading:
+    """The same, kept: a caller's question is read again for each sentence of its answer."""
+    return read(text)

@@ -1,0 +1,506 @@
+"""The records of a document: the clauses that it states, each with what it may be read with.
+
+A *record* is one clause of one line. What it says itself carries numbers, dates, verbs and
+quantities; the headings above it, and the clause before it where it leans on that, may only name
+what it is about.
+"""
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from knowledge.check.meaning import implied, is_past, phrases
+from knowledge.check.reading import Reading, Word, is_superlative, read, spelled
+from knowledge.claims import numbers
+from knowledge.loading.section import Line, Section
+from knowledge.words import PRONOUNS, sentences, spaced, stem, token_keys, tokens
+
+_WORDS_OF_A_CLAUSE = 2
+_NEXT_TO = 3
+BOUND = "-"
+_GOING_ON = frozenset(spaced("if then after otherwise once when"))
+_THEM = frozenset(spaced("it them its their"))
+_LEANS = PRONOUNS | frozenset(
+    spaced("then there after if otherwise once so only our also thereafter this that these which "
+           "who whom where because until though but and or not never without except")
+)  # fmt: skip
+_PERSONS = frozenset(spaced("she he we you i her his"))
+_VERBS_AFTER_AND = (
+    r"(?:is|was|were|are|be|has|had|have|did|does|do|will|may|must|can|not|never|then|later|"
+    r"became|made|wrote|took|got|gave|led|left|went|ran|held|won|kept|built|taught|began|"
+    r"costs?|takes?|gets?|goes|lasts?|\w{3,}ed)"
+)
+_CUTS = re.compile(
+    r"""
+    ;\s+(?![\w ]{1,30}:)                     # not between the cells of a row
+    |,\s+(?=to\ \w+|(?:and|but|or|so|then|though|although|which|who|where|while|because|not|
+        after\ which|(?:an?|the)\ \w+\ that)\b)
+    |\s+(?=(?:but|though|although|while|rather\ than|instead\ of|except|unless)\b)
+    |\s+(?=and\ """
+    + _VERBS_AFTER_AND
+    + r"""\b)
+    |\s+[-\u2013\u2014]\s+
+    """,
+    re.VERBOSE,
+)
+_MONEY = frozenset(spaced("pound pounds euro euros dollar dollars"))
+_RELATIVE = frozenset(spaced("which who whom where that"))
+_APPOSITIVE = re.compile(r"(?:an?|the) \w+ that\b")
+_EXCEPTING = frozenset(spaced("except unless apart"))
+_PURPOSE = re.compile(r"\s+(to (?!the|an?|her|his|be|their)\w+ (?:at|in|with|for|as|on|the)\b)")
+_CONDITION = re.compile(r"(?:if|when|unless|once)\b", re.IGNORECASE)
+_EACH = re.compile(
+    r"\b(?:(?:a|per) (?:day|week|month|year|head|person|shift)|annual|monthly|weekly|daily|yearly|"
+    r"(?:on|Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days)\b"
+)
+_DENYING = re.compile(r"(?:rather than|instead of)\b", re.IGNORECASE)
+_HEDGED = re.compile(r"\b(?:one of the|among the|often called|so-called|sometimes called)\b")
+_DAYS_OF_A_WEEK, _DAYS_OF_A_FORTNIGHT = "7", "14"
+
+
+@dataclass(slots=True)
+class Record:
+    """One clause of the document.
+
+    Parameters:
+        line: The line it stands in.
+        reading: It, read.
+        negative: Whether it denies.
+        hedged: Whether it calls something the first only in part.
+        only: Whether it names a condition without which it does not hold.
+        exception: Whether an exception to it follows.
+        direct: Stems of its words themselves.
+        lacking: What it says there is none of: words after "without".
+        pairs: Numbers, each with the word after it.
+        order: Place in its section, from 0.
+    """
+
+    line: Line
+    reading: Reading
+    negative: bool
+    hedged: bool
+    only: bool
+    exception: bool
+    direct: frozenset[str]
+    lacking: frozenset[str]
+    pairs: tuple[tuple[str, frozenset[str]], ...]
+    order: int
+
+
+@dataclass(slots=True)
+class Records:
+    """What a section states, made searchable: sets of records are the bits of an integer.
+
+    Parameters:
+        records: In order.
+        own: Of what a record may be called, the records that say it themselves.
+        lent: The records that may be read with it.
+        beside: The records whose sentence says it elsewhere, and denies no more and no less.
+        direct: Of a stem, the records that have that very word.
+        quoted: Every run of whole clauses of a line, by its words, with the line.
+        first_person: Whether it speaks of itself as I.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    own: Mapping[str, int] = field(default_factory=dict)
+    lent: Mapping[str, int] = field(default_factory=dict)
+    beside: Mapping[str, int] = field(default_factory=dict)
+    direct: Mapping[str, int] = field(default_factory=dict)
+    quoted: Mapping[str, int] = field(default_factory=dict)
+    first_person: bool = False
+
+
+@lru_cache(maxsize=4096)
+def records_of(section: Section, title: str) -> Records:
+    """Read a section; kept, as reading costs milliseconds.
+
+    Parameters:
+        section: The section.
+        title: The document's title: who or what each record is about.
+    """
+    found = Records()
+    own: defaultdict[str, int] = defaultdict(int)
+    lent: defaultdict[str, int] = defaultdict(int)
+    beside: defaultdict[str, int] = defaultdict(int)
+    direct: defaultdict[str, int] = defaultdict(int)
+    quoted: dict[str, int] = {}
+    above = f"{title} {section.id.replace('/', ' . ').replace('-', ' ')} {section.title}"
+    headings = _named(above) | _initials(above)
+    before_line = _Lent()
+    for line in section.lines:
+        if line.kind == "heading":
+            quoted.setdefault(_key(line.text), line.number)
+            continue
+        lending = before_line if _opens(line.text) & (_LEANS - _PERSONS) else _Lent()
+        starts: list[str] = []
+        for sentence in _sentences(line.text):
+            pieces = _clauses(sentence)
+            starts.append(sentence)
+            whole: list[Record] = []
+            for spot, piece in enumerate(pieces):
+                reading = read(piece)
+                record = _record(line, piece, reading, pieces[spot + 1 :], len(found.records))
+                if whole and whole[-1].negative and not record.negative:
+                    lending = replace(lending, all=lending.things)  # nothing that it denies
+                context = headings | _borrowed(reading, piece, lending, new=spot == 0)
+                bit = 1 << record.order
+                for name in _called(piece, reading):
+                    own[name] |= bit
+                for name in context:
+                    lent[name] |= bit
+                for name in record.direct:
+                    direct[name] |= bit
+                found.records.append(record)
+                whole.append(record)
+                lending = _lends(piece, reading, lending)
+            for record in whole:
+                for other in whole:
+                    last = max(record, other, key=lambda each: each.order)
+                    apart = any(c.subject for c in last.reading.clauses) and _has_verb(last.reading)
+                    if other is not record and other.negative == record.negative and not apart:
+                        for name in _named(spelled(other.reading.text)):
+                            if not name.startswith(("#", "q:", "m:", "c:")):
+                                beside[name] |= 1 << record.order
+        before_line = lending
+        for start in range(len(starts)):
+            for end in range(start + 1, len(starts) + 1):
+                quoted.setdefault(_key(" ".join(starts[start:end])), line.number)
+        quoted.setdefault(_key(line.text), line.number)
+        found.first_person |= bool({"i", "my", "me"} & _opens(line.text, 40))
+    found.own, found.lent, found.direct = dict(own), dict(lent), dict(direct)
+    found.beside = dict(beside)
+    found.quoted = quoted
+    return found
+
+
+def quote_key(text: str) -> str:
+    """What a quotation is recognised by: its words, without marks and capitals."""
+    return _key(text)
+
+
+def _key(text: str) -> str:
+    return " ".join(token.text.lower() for token in tokens(text))
+
+
+def _sentences(text: str) -> list[str]:
+    return list(sentences(text))
+
+
+def _clauses(sentence: str) -> list[str]:
+    pieces: list[str] = []
+    at = 0
+    for match in _CUTS.finditer(sentence):
+        piece = sentence[at : match.start()]
+        if len(piece.split()) < _WORDS_OF_A_CLAUSE and not pieces:
+            continue
+        pieces.append(piece)
+        at = match.end()
+    pieces.append(sentence[at:])
+    pieces = [part for piece in pieces for part in _conditions(piece)]
+    pieces = _merged([part for piece in pieces for part in _refusals(piece)])
+    pieces = [part for piece in pieces for part in _parallel(piece)]
+    return [piece.strip() for piece in pieces if any(map(str.isalnum, piece))]
+
+
+def _conditions(piece: str) -> list[str]:
+    """What holds under a condition, apart from the condition."""
+    if _CONDITION.match(piece):
+        before, comma, after = piece.partition(", ")
+        return [before, after] if comma else [piece]
+    return [piece]
+
+
+def _refusals(piece: str) -> list[str]:
+    """What is refused, apart from what it is refused for: turned it down, to stay at Harvard."""
+    if any(clause.negative for clause in read(piece).clauses) and (match := _PURPOSE.search(piece)):
+        return [piece[: match.start()], piece[match.end() - len(match[1]) :]]
+    return [piece]
+
+
+def _merged(pieces: Sequence[str]) -> list[str]:
+    """Clauses that only go on, with one date at most between them, as one."""
+    out: list[str] = []
+    for piece in pieces:
+        if out:
+            here, there = read(out[-1]), read(piece)
+            dated = [any(w.kind == "measure" for w in each.words) for each in (here, there)]
+            denied = [any(c.denies for c in each.clauses) for each in (here, there)]
+            first = there.clauses[0] if there.clauses else None
+            goes_on = first is not None and (
+                not _has_verb(there)
+                or not first.subject
+                or bool(_opens(piece) & _RELATIVE)
+                or _APPOSITIVE.match(piece) is not None
+            )
+            bound = bool(_DENYING.match(piece)) or _CONDITION.match(out[-1]) is not None
+            bound = bound or bool(_opens(piece) & _EXCEPTING)
+            if goes_on and not all(dated) and denied[0] == denied[1] and not bound:
+                out[-1] = f"{out[-1]}, {piece}"
+                continue
+        out.append(piece)
+    return out
+
+
+def _counts(reading: Reading) -> bool:
+    return any(word.kind == "measure" for word in reading.words) or any(
+        token.key == "one" for token in reading.tokens
+    )
+
+
+def _parallel(piece: str) -> list[str]:
+    """Books for four weeks, films for one: a fact each."""
+    parts = piece.split(", ")
+    out = parts[:1]
+    for part in parts[1:]:
+        here, there = read(out[-1]), read(part)
+        if (
+            _counts(here)
+            and _counts(there)
+            and there.words[0].kind == "word"
+            and not there.words[0].preposition
+            and any(word.kind == "word" and word.key not in _MONEY for word in there.words)
+            and not re.match(r"(?:an?|the) ", part)
+        ):
+            out.append(part)
+        else:
+            out[-1] = f"{out[-1]}, {part}"
+    return out
+
+
+def _record(
+    line: Line, piece: str, reading: Reading, following: Sequence[str], order: int
+) -> Record:
+    keys = [token.key for token in reading.tokens]
+    direct = {stem(base) for key in keys for base in (key,)}
+    direct.update(form for word in reading.words for form in word.found)
+    negative = any(clause.denies for clause in reading.clauses) or bool(_DENYING.match(piece))
+    after = following[0].lower() if following else ""
+    return Record(
+        line=line,
+        reading=reading,
+        negative=negative,
+        hedged=bool(_HEDGED.search(piece.lower())),
+        only="only" in keys or "unless" in keys,
+        exception=after.startswith(("except", "unless", "but not"))
+        or any(clause.exception for clause in reading.clauses),
+        direct=frozenset(direct),
+        lacking=frozenset(form for word in reading.words if word.without for form in word.found),
+        pairs=tuple(pairs(reading)),
+        order=order,
+    )
+
+
+def pairs(reading: Reading) -> Iterator[tuple[str, frozenset[str]]]:
+    """Numbers that count something, each with what it counts; "a" counts as one."""
+    words = reading.words
+    for word in words:
+        before = reading.tokens[word.at - 1].text.lower() if word.at else ""
+        if before in ("a", "an", "one") and word.kind == "word" and not word.verb:
+            yield "#1", word.found
+    for word, following in itertools.pairwise(words):
+        if (
+            word.kind == "measure"
+            and following.kind == "word"
+            and word.clause == following.clause
+            and not (following.verb and is_past(following.text.lower()))
+            and following.at - word.at <= _NEXT_TO
+        ):
+            for found in word.found:
+                yield found, following.found
+        if word.kind == "measure" and "-" in word.text:  # a two-hour course
+            for found in word.found:
+                yield found, frozenset((BOUND, *word.text.lower().split("-")))
+
+
+def _called(piece: str, reading: Reading) -> set[str]:
+    """Everything that a clause's own words may be called."""
+    found = {*_named(spelled(piece)), *_initials(piece)}
+    for word in reading.words:
+        if word.kind != "word":
+            found |= word.found
+        if word.kind == "quantity" and any(form.startswith("q:most:") for form in word.found):
+            found.update(f"q:most:{form}" for form in implied(word.key))
+        if word.kind == "measure":
+            found |= _wider(word)
+    found.update(f"#{number}" for number in numbers(spelled(piece)))
+    measured = {word.key for word in reading.words if word.kind == "measure"}
+    keys = {token.key for token in reading.tokens}
+    if _DAYS_OF_A_WEEK in measured and keys & {"day", "days"}:
+        found |= {"week", "weekli"}
+    if keys & {"week"}:
+        found |= {f"#{_DAYS_OF_A_WEEK}", "day"}
+    if keys & {"fortnight"}:
+        found |= {"#2", f"#{_DAYS_OF_A_FORTNIGHT}", "week", "day"}
+    if ("2" in measured and keys & {"week", "weeks"}) or _DAYS_OF_A_FORTNIGHT in measured:
+        found |= {"fortnight"}
+    if _EACH.search(piece):
+        found |= {"q:all"}
+    if "once" in keys:
+        found |= {"q:first"}
+    lowered = piece.lower()
+    for phrase, minutes in (("half past", "30"), ("quarter past", "15"), ("quarter to", "45")):
+        if phrase in lowered:
+            found.add(f"#{minutes}")
+    spans = [int(word.key) for word in reading.words if word.kind == "measure"
+             and len(word.key) == 4 and word.key.isdigit()]  # fmt: skip
+    if len(spans) == 2 and {"from", "between"} & keys:
+        found.add(f"#{spans[1] - spans[0]}")
+    if "twice" in keys:
+        found |= {"#2"}
+    if keys & {"one", "once"}:
+        found |= {"singl", "#1"}
+    return found
+
+
+def _wider(word: Word) -> set[str]:
+    """A year's decade and century."""
+    value = word.key.rstrip("s")
+    if not (len(value) == 4 and value.isdigit()):
+        return set()
+    return {
+        f"#{value[:3]}0s",
+        f"#{value[2]}0s",
+        f"c:{int(value[:2]) + 1}",
+    }
+
+
+# Abbreviations that everyone expands alike; others are expanded only as the text itself does.
+_EXPANSIONS = (
+    ("us", "usa", "united states", "america", "american"),
+    ("uk", "united kingdom", "britain", "british"),
+    ("eu", "european union"),
+    ("un", "united nations"),
+    ("phd", "doctorate", "doctoral", "doctor of philosophy"),
+    ("ba", "bachelor", "bachelor of arts"),
+    ("bs", "bsc", "bachelor", "bachelor of science"),
+    ("ma", "master", "master of arts"),
+    ("ms", "msc", "master", "master of science"),
+    ("mba", "master of business administration"),
+    ("prof", "professor"),
+)
+_DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, American
+_JOINING = frozenset(spaced("of the and for in on to a an at"))
+_LONG_ENOUGH = 5
+
+
+@lru_cache(maxsize=16384)
+def _named(text: str) -> frozenset[str]:
+    """What the words of a text may be called."""
+    found: set[str] = set()
+    keys: list[str] = []
+    for token in tokens(text):
+        keys.append(token.key)
+        for part in token_keys(token):
+            found.add(part)
+            found.add(stem(part))
+            if not is_superlative(token.text.lower()):
+                found |= implied(part)
+        if len(token.key) >= _LONG_ENOUGH and token.capital:
+            found.update(token.key + ending for ending in _DEMONYMS)
+            found.update(stem(token.key + ending) for ending in _DEMONYMS)
+            for ending in _DEMONYMS:
+                if token.key.endswith(ending) and len(token.key) - len(ending) >= _LONG_ENOUGH - 1:
+                    found.add(token.key.removesuffix(ending))
+    lowered = f" {' '.join(keys)} "
+    for group in _EXPANSIONS:
+        if any(f" {form} " in lowered for form in group):
+            found.update(stem(word) for form in group for word in form.split())
+            found.update(word for form in group for word in form.split())
+    for at, length, meaning in phrases(keys):
+        found |= implied(meaning)
+        found |= implied("_".join(keys[at : at + length]))
+    return frozenset(found)
+
+
+def _initials(text: str) -> frozenset[str]:
+    """Acronyms of the runs of capitalised words, as ``uss`` for United States Ship."""
+    found: set[str] = set()
+    run = ""
+    for token in tokens(text):
+        if token.text[0].isupper() or (run and token.key and text.islower()):
+            run += token.key[:1]
+            found.update(run[start:] for start in range(len(run) - 1))
+        elif token.key not in _JOINING:
+            run = ""
+    return frozenset(found)
+
+
+def _opens(text: str, count: int = 1) -> set[str]:
+    return {token.key for token in tokens(text)[:count]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Lent:
+    """What one clause lends to the next.
+
+    Parameters:
+        all: All that it names.
+        things: The same without its verbs.
+        subject: What stands before its verb.
+    """
+
+    all: frozenset[str] = frozenset()
+    things: frozenset[str] = frozenset()
+    subject: frozenset[str] = frozenset()
+
+
+def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> frozenset[str]:
+    """What may be read into a clause from the one before it.
+
+    A fragment takes all of it; "which", "she" and "the parcel" take what it is about; a verb with
+    nothing before it takes its subject; a clause that begins with something of its own, nothing.
+    """
+    opens = _opens(piece)
+    if not _has_verb(reading):
+        return lending.all
+    if new and opens & _PERSONS:
+        return lending.subject
+    if opens & _RELATIVE or (not new and _APPOSITIVE.match(piece)):
+        return lending.all
+    if not new and _THEM & {token.key for token in tokens(piece)}:
+        return lending.things
+    if new and opens & _GOING_ON:
+        return lending.subject
+    if opens & (_LEANS - _PERSONS if new else _LEANS) or (new and "the" in opens):
+        subject = next((c.subject for c in reading.clauses), False)
+        conjunction = bool(opens & {"and", "or", "but"})
+        if conjunction and not subject:
+            return lending.subject
+        return frozenset() if conjunction and not _pronoun_second(piece) else lending.things
+    return frozenset()
+
+
+def _pronoun_second(piece: str) -> bool:
+    return bool({token.key for token in tokens(piece)[1:3]} & (PRONOUNS | _PERSONS))
+
+
+def _has_verb(reading: Reading) -> bool:
+    return reading.auxiliary or any(word.verb for word in reading.words)
+
+
+def _lends(piece: str, reading: Reading, before: _Lent) -> _Lent:
+    things: set[str] = set()
+    subject: set[str] = set()
+    verb = False
+    for word in reading.words:
+        if word.verb:
+            verb = True
+        elif word.kind == "word":
+            named = _named(word.text)
+            things |= named
+            if not verb and not word.preposition:
+                subject |= named
+    all_ = frozenset(name for name in _named(piece) if not name.startswith(("#", "q:", "m:", "c:")))
+    if not _has_verb(reading):
+        all_ |= before.all
+        things |= before.things
+        subject |= before.subject
+    if not subject:
+        things |= before.subject
+    return _Lent(all_, frozenset(things), frozenset(subject or before.subject))
+
+
+__all__ = ["Record", "Records", "pairs", "quote_key", "records_of"]

@@ -1,0 +1,121 @@
+"""A sentence is spoken if one record of what it cites says all of it, and in the same sense."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knowledge.check.entailment import entailed
+from knowledge.loading.section import Line, Section
+
+TEXT = (
+    "She graduated from Vassar College in 1928 with a bachelor's degree in mathematics.",
+    "She earned her PhD in mathematics from Yale University in 1934.",
+    "Remington Rand took over the Eckert-Mauchly Corporation in 1950, and became part of Sperry "
+    "Rand in 1955.",
+    "She was one of the first programmers of the Mark I.",
+    "She did not coin the word bug, but she made the story famous.",
+    "After leaving the Navy she worked for Digital Equipment Corporation until her death.",
+    "Every dish is cooked to order except the chowder.",
+    "Dogs are welcome in the bar but not in the dining room.",
+    "It has 1,400 shops and about 3,000 drivers.",
+    "Her dissertation was supervised by Øystein Ore.",
+    "Parcels arrive in March, the pie costs £9.25, and it can be made without gluten.",
+    "The spray booth may be entered only with a mask.",
+)
+CITED = [
+    Section(
+        "facts",
+        "Facts",
+        2,
+        tuple(Line(at, text, "item", "facts") for at, text in enumerate(TEXT, start=1)),
+    )
+]
+
+
+def refused(sentence: str, question: str = "") -> str:
+    return entailed(sentence, CITED, title="Grace Hopper", question=question, free="Viva").refused
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        *TEXT,
+        "She got her doctorate in maths at Yale in nineteen thirty-four.",
+        "She took a bachelor's degree at Vassar in 1928 and a PhD at Yale in 1934.",
+        "As far as the document says, she graduated from Vassar in 1928.",
+        "Eckert-Mauchly was bought by Remington Rand in 1950.",
+        "She was among the first programmers of the Mark I.",
+        "She didn't coin the word bug.",
+        "She worked for DEC until she died.",
+        "Everything is cooked to order, apart from the chowder.",
+        "Dogs are allowed in the bar, but not in the dining room.",
+        "It has fourteen hundred shops and around three thousand drivers.",
+        "Øystein Ore supervised her dissertation.",
+        "The pie costs nine pounds twenty-five.",
+        "The pie can be made gluten-free.",
+        "You can't enter the spray booth without a mask.",
+    ],
+)
+def test_what_a_record_says_may_be_said_in_other_words(sentence: str) -> None:
+    assert refused(sentence) == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "why"),
+    [
+        ("She graduated from Vassar College in 1934.", "no record says all"),
+        ("She took a PhD at Yale in 1928 and a bachelor's degree at Vassar in 1934.", "no record"),
+        ("She hated mathematics at Yale University.", "'hated'"),
+        ("She earned her PhD from princeton in 1934.", "'princeton'"),
+        ("Princeton gave her a PhD in 1934.", "'Princeton'"),
+        ("She earned several doctorates from Yale.", "'several'"),
+        ("Sperry Rand took over the Eckert-Mauchly Corporation in 1950.", "no record"),
+        ("Eckert-Mauchly took over Remington Rand in 1950.", "another role"),
+        ("She was the first programmer of the Mark I.", "says less"),
+        ("She coined the word bug.", "the opposite"),
+        ("She never graduated from Vassar College.", "the opposite"),
+        ("She worked for IBM until her death.", "'IBM'"),
+        ("Every dish is cooked to order.", "an exception"),
+        ("Dogs are welcome in the dining room.", "the opposite"),
+        ("It has 3,000 shops and 1,400 drivers.", "counts something else"),
+        ("She supervised Øystein Ore's dissertation.", "another role"),
+        ("Parcels arrive in May.", "'May'"),
+        ("The pie can be made with gluten.", "there is none"),
+        ("The spray booth may be entered without a mask.", "does not say there is none"),
+        ("She earned her PhD because her father insisted.", "'father'"),
+        ("It was so.", "cannot be looked up"),
+    ],
+)
+def test_what_no_record_says_is_refused_with_the_reason(sentence: str, why: str) -> None:
+    assert why in refused(sentence)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "may"),
+    [
+        ("Did she get a PhD from Yale?", "Yes, in 1934.", True),
+        ("Did she get a PhD from Yale?", "Yes, she did.", True),
+        ("Did she get a PhD from Yale?", "No, she didn't.", False),
+        ("Did she ever study at Stanford?", "Yes, she did.", False),
+        ("Did she ever study at Stanford?", "Yes, at Stanford.", False),
+        ("Did she ever study at Stanford?", "Yes, she studied at Yale.", False),
+        ("Did she ever study at Stanford?", "The document doesn't mention Stanford.", True),
+        ("Did she coin the word bug?", "No, she did not coin it.", True),
+        ("Did she coin the word bug?", "Yes, she did.", False),
+        ("Where did she study?", "The document doesn't mention Yale.", False),
+        ("When was she convicted?", "The document doesn't mention a bribe.", False),
+    ],
+)
+def test_a_question_supports_only_what_is_said_of_it(question: str, answer: str, may: bool) -> None:
+    assert (refused(answer, question) == "") is may
+
+
+def test_the_lines_that_a_sentence_rests_on_are_named() -> None:
+    said = "She took a bachelor's degree at Vassar in 1928 and a PhD at Yale in 1934."
+    assert entailed(said, CITED, title="Grace Hopper").lines == (1, 2)
+
+
+@given(st.text(max_size=120), st.text(max_size=60))
+def test_any_text_can_be_judged(sentence: str, question: str) -> None:
+    verdict = entailed(sentence, CITED, title="Grace Hopper", question=question)
+    assert verdict.refused or set(verdict.lines) <= set(range(1, len(TEXT) + 1))
