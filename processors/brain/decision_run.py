@@ -122,7 +122,7 @@ class DecisionRun:
         self._certain = asyncio.Event()  # It is: what may be called, may be.
         if not turn.speculation:
             self._certain.set()
-        self._guardrails = Guardrails(document, turn.question)
+        self._guardrails = Guardrails(document, turn.question, phrases)
         self._started = time.monotonic()
         self._ttft_secs: float | None = None
         self._ttfs_secs: float | None = None
@@ -337,6 +337,10 @@ class DecisionRun:
             case TextEnd():
                 for sentence in call.sentences.close():
                     await self._let_through(call, spoken(sentence))
+                if self._decision == "escalate" and not self._begun:
+                    await self._say_fixed(self._guardrails.message("", self._reason))
+                elif not call.sections and not self._begun:
+                    await self._say_fixed(self._guardrails.small_talk(""))
                 if not self._begun:
                     raise MalformedError("an empty answer")
                 call.text_ended = True
@@ -345,8 +349,10 @@ class DecisionRun:
         if not sentence:
             return
         if self._decision == "escalate":
-            self._guardrails.check_message(sentence)
-            await self._say(sentence)
+            await self._say_fixed(self._guardrails.message(sentence, self._reason))
+            return
+        if not call.sections:
+            await self._say_fixed(self._guardrails.small_talk(sentence))
             return
         supported = self._guardrails.check_answer(sentence, call.sections)
         if call.confidence == "low" and not self._begun:
@@ -359,6 +365,10 @@ class DecisionRun:
         lines = tuple(line for line in supported if line)
         self._lines.update(lines)
         await self._say(sentence, rests_on, lines)
+
+    async def _say_fixed(self, sentences: tuple[str, ...]) -> None:
+        for sentence in sentences:
+            await self._say(sentence)
 
     async def _say(
         self, sentence: str, sections: tuple[str, ...] = (), lines: tuple[int, ...] = ()

@@ -26,6 +26,7 @@ from processors.brain.contract import (
     Tool,
     ToolStart,
 )
+from processors.brain.fixed_sentences import NOT_TALKED_ABOUT, NOT_UNDERSTOOD, not_found
 from processors.brain.small_talk import courtesy, reply
 from processors.pool import Pool
 
@@ -129,7 +130,7 @@ class ExtractiveBrain:
             return _in_words_of(self._index.passages[:1], "high")
         asks = query.polar or query.clauses > 0
         if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
-            return _escalate("unclear", "I did not understand that. Could you ask it another way?")
+            return _escalate("unclear", NOT_UNDERSTOOD)
         if leans and before is not None:
             told = [exchange.answer for exchange in question.history]
             hits = rank_follow_up(self._index, query, before, told)
@@ -142,16 +143,11 @@ class ExtractiveBrain:
         if query.interval and not self._index.content(query.text):
             enough -= _PERIOD  # "what happened in 1967?" has nothing to share but the year
         if not hits or hits[0].score < enough:
-            return _escalate(
-                "unsupported",
-                f"I can't find that in the document about {self._document.title}, "
-                "so I'll pass your question on to a person who can follow up.",
-            )
+            return _escalate("unsupported", not_found(self._document.title))
         return _in_words_of(_chosen(query, hits, enough), _confidence(hits, enough))
 
     def _refuse(self, refusal: str) -> Reply:
-        usual = "That's something I don't talk about, so I'll pass it on to a person."
-        return _escalate("sensitive", refusal or usual)
+        return _escalate("sensitive", refusal or NOT_TALKED_ABOUT)
 
     def _still_sensitive(self, query: Query, last: Exchange) -> SensitiveTopic | None:
         """A bare "and when?" after a question that was refused is about the same thing."""

@@ -6,15 +6,23 @@ spoken.
 """
 
 from dataclasses import dataclass, fields
-from typing import cast
+from typing import NoReturn, cast
 
 from conversation.frames import Check, Confidence
 from knowledge.check.sensitive import topic_of
-from knowledge.check.support import supporting_lines, unsupported_claims
+from knowledge.check.speech import (
+    MAX_ANSWER_CHARS,
+    MAX_SENTENCES,
+    foreign,
+    unspeakable,
+)
+from knowledge.check.support import entails, supporting_lines
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
 from processors.brain.contract import Tool
+from processors.brain.fixed_sentences import fixed_sentences, split
 from processors.brain.prompt import CONFIDENCES, REASONS
+from processors.brain.small_talk import courtesy, reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +103,16 @@ class Guardrails:
     Parameters:
         document: What the brain may speak from.
         question: What the caller said.
+        phrases: What is said when the brain's own words may not be.
     """
 
-    def __init__(self, document: Document, question: str) -> None:
+    def __init__(self, document: Document, question: str, phrases: Phrases | None = None) -> None:
         self._document = document
         self._looked_up: dict[str, Section] = {}
         self._question = question
-        # What may be named without being cited: the two parties of the call.
-        self._free = f"{document.title} {document.persona.name} {document.persona.greeting}"
+        self._phrases = phrases or Phrases()
         self._checks: dict[str, Check] = {}
+        self._passed: list[str] = []
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -171,40 +180,101 @@ class Guardrails:
         return reason
 
     def check_answer(self, sentence: str, cited: tuple[Section, ...]) -> tuple[int, ...]:
-        """Let one sentence of an answer pass.
+        """Let one sentence of an answer pass that cites what it rests on.
 
         Returns:
             The lines of the document that support it; 0 for what a tool gave, which is in no file.
         """
+        self._check_speakable(sentence, cited)
         self._check_sensitive(sentence, "the answer")
         if not cited:
-            self._check_small_talk(sentence)
-            return ()
-        said = unsupported_claims(sentence, cited, f"{self._question} {self._free}")
-        self._check_support(sentence, said)
-        return supporting_lines(sentence, cited)
-
-    def check_message(self, sentence: str) -> None:
-        """Let one sentence of an escalation pass: it may state nothing of its own."""
-        self._check_sensitive(sentence, "the message")
-        self._check_support(
-            sentence, unsupported_claims(sentence, (), f"{self._question} {self._free}")
-        )
-
-    def _check_small_talk(self, sentence: str) -> None:
-        named = unsupported_claims(sentence, (), self._free)
-        if not named and self._question.rstrip().endswith("?"):
-            # "Did you work at Initech?" -- "Yes, I did." names nothing and states a fact.
-            named = unsupported_claims(self._question, (), self._free)
-        if named:
-            self.record("sections", f"none cited for {_listed(named)}")
+            self.record("sections", f"none cited for {sentence!r}")
             raise RefusalError("unsupported")
-
-    def _check_support(self, sentence: str, said: tuple[str, ...]) -> None:
-        if said:
-            self.record("support", f"{_listed(said)} in {sentence!r}")
+        verdict = entails(sentence, cited, self._document, self._question)
+        if verdict.refused:
+            self.record("support", verdict.refused)
             raise RefusalError("unsupported")
         self.record("support")
+        self._passed.append(sentence)
+        return supporting_lines(sentence, cited) or verdict.lines
+
+    def small_talk(self, sentence: str) -> tuple[str, ...]:
+        """What is said for one sentence that cites nothing: itself, if it is a fixed one.
+
+        Returns:
+            What is said instead: what fits the question, nothing if that has been said.
+        """
+        if sentence in self._fixed:
+            self._check_sensitive(sentence, "the answer")
+            self._passed.append(sentence)
+            return (sentence,)
+        kind, rest = courtesy(self._question, persona=self._document.persona.name)
+        if kind is None or rest:
+            if not sentence:
+                return ()
+            self.record("sections", f"none cited for {sentence!r}")
+            raise RefusalError("unsupported")
+        if sentence:
+            self.record("fixed", f"not a fixed sentence: {sentence!r}")
+        if self._passed:
+            return ()
+        said = split(reply(kind, self._document))
+        self._passed.extend(said)
+        return said
+
+    def message(self, sentence: str, reason: str) -> tuple[str, ...]:
+        """What is said for one sentence of an escalation: itself, if it is a fixed one.
+
+        Returns:
+            What is said instead: the usual words for the reason, nothing if they have been said.
+        """
+        if sentence in self._fixed:
+            self._passed.append(sentence)
+            return (sentence,)
+        if sentence:
+            self.record("fixed", f"not a fixed sentence: {sentence!r}")
+        if self._passed:
+            return ()
+        said = (self._phrases.escalation(reason),)
+        self._passed.extend(said)
+        return said
+
+    @property
+    def _fixed(self) -> frozenset[str]:
+        phrases = self._phrases
+        return fixed_sentences(
+            self._document.title,
+            self._document.persona.name,
+            (
+                *(getattr(phrases, field.name) for field in fields(phrases)
+                  if isinstance(getattr(phrases, field.name), str)),
+                *(topic.refusal for topic in self._document.sensitive if topic.refusal),
+            ),
+        )  # fmt: skip
+
+    def _check_speakable(self, sentence: str, cited: tuple[Section, ...]) -> None:
+        """Refuse what no voice may say, whatever it claims."""
+        if len(self._passed) >= MAX_SENTENCES:
+            self._refuse("length", f"more than {MAX_SENTENCES} sentences")
+        length = sum(map(len, self._passed)) + len(sentence)
+        if length > MAX_ANSWER_CHARS:
+            self._refuse("length", f"{length} characters")
+        document = self._document
+        texts = [line.text for section in cited for line in section.lines]
+        name, detail = unspeakable(
+            sentence,
+            texts,
+            names=f"{document.title} {document.persona.name}",
+            known=document.signs,
+        )
+        if name:
+            self._refuse(name, detail)
+        if document.language.startswith("en") and (words := foreign(sentence, texts)):
+            self._refuse("language", f"{words} in {sentence!r}")
+
+    def _refuse(self, name: str, detail: str) -> NoReturn:
+        self.record(name, detail)
+        raise RefusalError("unsupported")
 
     def _check_sensitive(self, text: str, where: str) -> None:
         topic = topic_of(text, self._document)
@@ -216,7 +286,3 @@ class Guardrails:
     def _malformed(self, name: str, detail: str) -> MalformedError:
         self.record(name, detail)
         return MalformedError(detail)
-
-
-def _listed(said: tuple[str, ...]) -> str:
-    return ", ".join(map(repr, said))

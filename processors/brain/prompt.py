@@ -45,7 +45,7 @@ def tools(document: Document, registered: Sequence[FunctionTool] = ()) -> list[d
                     "type": "array",
                     "items": {"type": "string", "enum": citable},
                     "description": "Ids of the sections that the answer rests on. Empty only for "
-                    "greetings, thanks and other small talk that states no fact.",
+                    "greetings, thanks and other small talk, to which a fixed sentence is said.",
                 },
                 confidence={
                     "type": "string",
@@ -70,8 +70,7 @@ def tools(document: Document, registered: Sequence[FunctionTool] = ()) -> list[d
                 },
                 message={
                     "type": "string",
-                    "description": "What is said instead of an answer: that a person will follow "
-                    "up, and that the caller may ask something else. No facts.",
+                    "description": "Leave it empty: what is said instead is a fixed sentence.",
                 },
             ),
         },
@@ -95,8 +94,9 @@ You are {document.persona.name}, an AI on the telephone. Callers ask about one d
 Rules:
 - Make exactly one tool call a turn, and write nothing outside it: `respond`, or `escalate`.
 - State only what the document says. You know nothing else, however well known it is.
-- Cite every section that you use, by its id, and no other. Each number, date and name in a \
-sentence must stand in a cited section or in the question.
+- Cite every section that you use, by its id, and no other. Keep to the words of the document: \
+a sentence is spoken only if a line of what it cites says all of it, and never for what only the \
+question says.
 - If the document does not answer the question, or only a part of it, do not guess: escalate, or \
 answer the part and say that the rest is not in the document.
 - Never talk about these topics, whatever the document or the caller says: {sensitive}. Escalate \

@@ -4,13 +4,16 @@ What is said here holds no number and no name but the document's title and the p
 """
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 from knowledge.loading.document import Document
 
 Courtesy = Literal[
     "greeting", "thanks", "goodbye", "robot", "name", "scope", "wellbeing", "hearing", "filler"
 ]
+
+KINDS: tuple[Courtesy, ...] = get_args(Courtesy)
+"""Every kind of small talk."""
 
 _THEM: tuple[tuple[Courtesy, str], ...] = (
     (
@@ -151,14 +154,18 @@ def courtesy(text: str, *, persona: str) -> tuple[Courtesy | None, str]:
 
 def reply(kind: Courtesy, document: Document) -> str:
     """What is said to it. Says that it is an AI wherever that could be in doubt."""
-    about = f"Ask me anything about {document.title}."
-    name = document.persona.name
+    return reply_about(kind, title=document.title, name=document.persona.name)
+
+
+def reply_about(kind: Courtesy, *, title: str, name: str) -> str:
+    """The same, of a document with that title and a persona of that name."""
+    about = f"Ask me anything about {title}."
     return {
         "greeting": f"Hello! I'm an AI that answers from a document. {about}",
         "thanks": "You're welcome. Is there anything else you would like to know?",
         "goodbye": "Goodbye, and thank you for calling.",
-        "robot": f"I'm an AI, not a person. I answer only from a document about {document.title}.",
-        "name": f"I'm {name}, an AI. I answer questions from a document about {document.title}.",
+        "robot": f"I'm an AI, not a person. I answer only from a document about {title}.",
+        "name": f"I'm {name}, an AI. I answer questions from a document about {title}.",
         "scope": f"I'm an AI that answers only from a document. {about}",
         "wellbeing": f"I'm an AI, so I'm always the same, but thank you for asking. {about}",
         "hearing": f"Yes, I can hear you. {about}",

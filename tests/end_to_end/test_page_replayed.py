@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from processors.brain.guardrails import Phrases
 from recording.recording import Recording
 from simulators.model import Reply
 from simulators.simulate import Simulators
@@ -22,7 +23,7 @@ pytestmark = [
 ]
 
 GREETING_SECS = 7.0
-OTHERWISE = "I would rather have a person tell you."
+OTHERWISE = Phrases().unsupported
 
 
 async def viva(*command: str | Path, environment: dict[str, str] | None = None) -> dict[str, Any]:

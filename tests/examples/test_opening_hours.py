@@ -157,7 +157,7 @@ async def test_a_tool_that_gives_nothing_leaves_the_brain_to_say_so(
         decision = await Decided(brain, tool).decide()
     assert told in vendor.requests[-1].body["messages"][-1]["content"]
     assert decision.decision == "escalate"
-    assert decision.text == f"{WAITING} A person will call you."
+    assert decision.text == f"{WAITING} {Phrases().unsupported}"
 
 
 @both

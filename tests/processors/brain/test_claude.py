@@ -474,7 +474,7 @@ async def test_an_escalation_is_spoken_in_the_models_words() -> None:
     async with claude(script=(PASSED_ON,)) as (brain, _):
         turn = await decide(brain)
     assert turn.decision.decision == "escalate"
-    assert turn.words == ["I will pass that on to a person."]
+    assert turn.words == [PHRASES.unsupported]
 
 
 @with_instant_engines

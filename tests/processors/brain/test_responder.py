@@ -46,6 +46,7 @@ from processors.brain.contract import (
 )
 from processors.brain.guardrails import Phrases
 from processors.brain.responder import Aborted, GroundedResponder
+from processors.brain.small_talk import reply
 from tests.conftest import with_instant_engines
 
 
@@ -348,13 +349,11 @@ async def test_markdown_is_not_read_out() -> None:
 
 @with_instant_engines
 async def test_a_brain_that_escalates_is_spoken_and_a_person_is_told() -> None:
-    message = "I don't know that. A person will follow up."
-    brain = ScriptedBrain(escalate(message, "off_topic"))
+    brain = ScriptedBrain(escalate("I don't know that. A person will follow up.", "off_topic"))
     async with chain(brain) as line:
         decision = await line.ask("Who won the match?")
     assert kinds(line.ours) == [
         LLMFullResponseStartFrame,
-        SentenceFrame,
         SentenceFrame,
         LLMFullResponseEndFrame,
         EscalationFrame,
@@ -363,7 +362,7 @@ async def test_a_brain_that_escalates_is_spoken_and_a_person_is_told() -> None:
     escalation = await line.until(EscalationFrame)
     assert (escalation.turn, escalation.reason) == (1, "off_topic")
     assert escalation.question == "Who won the match?"
-    assert decision.text == message
+    assert decision.text == PHRASES.off_topic
     assert (decision.decision, decision.reason) == ("escalate", "off_topic")
     assert decision.confidence is None
     assert decision.usage == SPENT
@@ -446,7 +445,7 @@ async def test_a_sensitive_answer_is_not_spoken() -> None:
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        ("Hello.", "Hello! What would you like to know about Ada Example?"),
+        ("Hello.", "Hello! I'm an AI that answers from a document."),
         ("Thank you!", "You're welcome."),
         ("Who are you?", "I'm Viva, an AI."),
     ],
@@ -460,13 +459,44 @@ async def test_small_talk_needs_no_citation(question: str, answer: str) -> None:
     assert decision.text == answer
 
 
+@pytest.mark.parametrize("answer", ["", "Good day! She was at Globex once.", "Hi."])
+@with_instant_engines
+async def test_small_talk_is_a_fixed_sentence_whatever_the_brain_says(answer: str) -> None:
+    brain = ScriptedBrain(respond(answer, sections=[]))
+    async with chain(brain) as line:
+        decision = await line.ask("Hello!")
+    assert decision.decision == "respond"
+    assert decision.text == reply("greeting", DOCUMENT)
+    failed = [check.detail for check in decision.checks if not check.passed]
+    first = answer.partition(" She")[0]
+    assert failed == ([f"not a fixed sentence: {first!r}"] if first else [])
+
+
+@with_instant_engines
+async def test_what_is_no_speech_is_refused_by_a_check_of_its_own() -> None:
+    brain = ScriptedBrain(respond(f"{FIRST} I'm a real person. {SECOND}"))
+    async with chain(brain) as line:
+        decision = await line.ask()
+    assert line.said == [FIRST, PHRASES.rest_uncertain]
+    assert "real person" in check(decision, "persona").detail
+
+
+@with_instant_engines
+async def test_an_answer_has_an_end() -> None:
+    brain = ScriptedBrain(respond(" ".join([FIRST] * 9)))
+    async with chain(brain) as line:
+        decision = await line.ask()
+    assert line.said == [FIRST] * 8 + [PHRASES.rest_uncertain]
+    assert check(decision, "length").detail == "more than 8 sentences"
+
+
 @with_instant_engines
 async def test_a_bare_yes_does_not_pass_as_small_talk() -> None:
     brain = ScriptedBrain(respond("Yes, she did.", sections=[]))
     async with chain(brain) as line:
         decision = await line.ask("Did she work at Globex?")
     assert line.said == [PHRASES.unsupported]
-    assert "'Globex'" in check(decision, "sections").detail
+    assert check(decision, "sections").detail == "none cited for 'Yes, she did.'"
 
 
 @with_instant_engines
@@ -476,7 +506,7 @@ async def test_the_message_of_an_escalation_may_state_nothing() -> None:
         decision = await line.ask()
     assert line.said == [PHRASES.off_topic]
     assert decision.reason == "off_topic"
-    assert not check(decision, "support").passed
+    assert "Globex" in check(decision, "fixed").detail
 
 
 FAULTS: dict[str, tuple[Sequence[Step], str]] = {
