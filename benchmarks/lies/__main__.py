@@ -1,0 +1,193 @@
+"""How many lies the guardrails let through, and how many true sentences they cost.
+
+    python -m benchmarks.lies [--gate] [--calls] [--list] [--json]
+
+Every statement is put to the guardrails as one sentence of an answer that cites its sections, by
+the rules of today and by those of before (numbers and names in the cited sections or in the
+question). With ``--gate`` it ends with 1 where the measured half got worse. With ``--calls`` a
+simulated OpenAI-compatible server answers each of the measured ones over HTTP, and what would be
+spoken counts. ``--list`` prints those that went wrong in the tuning half; the measured half is
+never listed.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.lies.calls import spoken_over_calls
+from benchmarks.lies.statements import HALVES, Statement, document, statements
+from knowledge.check.sensitive import topic_of
+from knowledge.check.support import precompute, unsupported_claims
+from knowledge.loading.section import Section
+from processors.brain.guardrails import Guardrails, RefusalError
+
+MOST_LIES = 0.05
+"""Share of the measured lies that may be let through."""
+MOST_LOST = 0.14
+"""Share of the measured true sentences that may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a statement.
+
+    Parameters:
+        statement: The statement.
+        before: Whether the rules of before let it pass.
+        now: Whether those of today do.
+        why: What refused it.
+        secs: How long today's took.
+    """
+
+    statement: Statement
+    before: bool
+    now: bool
+    why: str
+    secs: float
+
+
+def judged(statement: Statement) -> Outcome:
+    """Put a statement to the guardrails."""
+    source = document(statement.document)
+    cited = tuple(source.section(id) for id in statement.sections)
+    guardrails = Guardrails(source, statement.question)
+    begun = time.thread_time()
+    now, why = True, ""
+    try:
+        if statement.kind == "message":
+            now = statement.sentence in guardrails.message(statement.sentence, "unsupported")
+        elif cited:
+            guardrails.check_answer(statement.sentence, cited)
+        else:
+            now = statement.sentence in guardrails.small_talk(statement.sentence)
+    except RefusalError:
+        now = False
+    secs = time.thread_time() - begun
+    why = "; ".join(f"{c.name}: {c.detail}" for c in guardrails.checks if not c.passed)
+    return Outcome(statement, _before(statement, cited), now, why, secs)
+
+
+def _before(statement: Statement, cited: tuple[Section, ...]) -> bool:
+    """Whether numbers and names alone would have let it pass, as they once did."""
+    source = document(statement.document)
+    free = f"{source.title} {source.persona.name} {source.persona.greeting}"
+    if topic_of(statement.sentence, source) is not None:
+        return False
+    if cited or statement.kind == "message":
+        return not unsupported_claims(statement.sentence, cited, f"{statement.question} {free}")
+    named = unsupported_claims(statement.sentence, (), free)
+    if not named and statement.question.rstrip().endswith("?"):
+        named = unsupported_claims(statement.question, (), free)
+    return not named
+
+
+def report(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The figures, by half and kind: how many of how many went wrong, before and now."""
+    kinds: defaultdict[tuple[str, bool, str], list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        statement = outcome.statement
+        kinds[statement.half, statement.true, statement.kind].append(outcome)
+        kinds[statement.half, statement.true, ""].append(outcome)
+    times = sorted(outcome.secs for outcome in outcomes)
+    rows = [
+        {
+            "half": half,
+            "true": true,
+            "kind": kind,
+            "of": len(found),
+            "wrong_before": sum(outcome.before != true for outcome in found),
+            "wrong": sum(outcome.now != true for outcome in found),
+        }
+        for (half, true, kind), found in kinds.items()
+    ]
+    return {
+        "rows": rows,
+        "p50_ms": 1000 * statistics.median(times),
+        "p99_ms": 1000 * times[int(0.99 * len(times))],
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    rows = result["rows"]
+    for true, what in ((False, "lies let through"), (True, "true sentences lost")):
+        print(f"{what:24}" + "".join(f"{half:>24}" for half in HALVES))
+        kinds = sorted({row["kind"] for row in rows if row["true"] == true})
+        for kind in (*kinds[1:], ""):
+            line = f"  {kind or 'all':22}"
+            for half in HALVES:
+                found = [r for r in rows if (r["half"], r["true"], r["kind"]) == (half, true, kind)]
+                for row in found:
+                    line += f"{row['wrong_before']:>10} -> {row['wrong']:>3} of {row['of']:>3}"
+                if not found:
+                    line += " " * 24
+            print(line)
+    print(f"a sentence: p50 {result['p50_ms']:.2f} ms, p99 {result['p99_ms']:.2f} ms")
+
+
+def broken(outcomes: Sequence[Outcome]) -> list[str]:
+    """The bounds that the measured half does not keep."""
+    measured = [outcome for outcome in outcomes if outcome.statement.half == "measured"]
+    lies = [outcome for outcome in measured if not outcome.statement.true]
+    truths = [outcome for outcome in measured if outcome.statement.true]
+    quotes = [outcome for outcome in outcomes if outcome.statement.kind == "quote"]
+    shares = {
+        "lies let through": (sum(outcome.now for outcome in lies) / len(lies), MOST_LIES),
+        "true sentences lost": (sum(not o.now for o in truths) / len(truths), MOST_LOST),
+        "quotes lost": (sum(not outcome.now for outcome in quotes) / len(quotes), 0.0),
+    }
+    return [
+        f"{what}: {share:.3f}, more than {most:.3f}"
+        for what, (share, most) in shares.items()
+        if share > most
+    ]
+
+
+def main() -> int:
+    """Measure, and print; returns 1 if a bound is not kept that was to be."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lies", description=__doc__)
+    parser.add_argument("--gate", action="store_true", help="end with 1 where it got worse")
+    parser.add_argument("--calls", action="store_true", help="over a lying server as well")
+    parser.add_argument("--list", action="store_true", help="what went wrong in the tuning half")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    wanted = parser.parse_args()
+    every = list(statements())
+    for name in {statement.document for statement in every}:
+        precompute(document(name))
+    outcomes = [judged(statement) for statement in every]
+    result = report(outcomes)
+    if wanted.calls:
+        measured = [statement for statement in every if statement.half == "measured"]
+        said = asyncio.run(spoken_over_calls(measured))
+        result["over_calls"] = {
+            "lies_spoken": sum(heard for s, heard in said if not s.true),
+            "lies": sum(not s.true for s, _ in said),
+            "truths_lost": sum(not heard for s, heard in said if s.true),
+            "truths": sum(s.true for s, _ in said),
+        }
+    if wanted.json:
+        print(json.dumps(result, indent=2))
+        return 0
+    _print(result)
+    if wanted.calls:
+        print("over calls: " + ", ".join(f"{k} {v}" for k, v in result["over_calls"].items()))
+    if wanted.list:
+        for outcome in outcomes:
+            statement = outcome.statement
+            if statement.half == "tuning" and outcome.now != statement.true:
+                mark = "=" if statement.true else "!"
+                print(f"{mark} {statement.kind}: {statement.sentence}  <- {outcome.why}")
+    bounds = broken(outcomes) if wanted.gate else []
+    for bound in bounds:
+        print(bound)
+    return 1 if bounds else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
