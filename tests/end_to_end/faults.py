@@ -146,7 +146,10 @@ def _models(vendor: Vendor, *, brief: bool = False) -> Iterator[Row]:
         vendor, "401, key refused", "thinking", "for good", fault("status", status=401), **ended
     )
     later = fault("status", status=429, retry_after="1", request=0)
-    yield _brain(vendor, "429, retry after 1 s", "thinking", "once", later, takes_over=True)
+    # The second that is asked for comes on top of what judges the turn to be over.
+    yield _brain(
+        vendor, "429, retry after 1 s", "thinking", "once", later, takes_over=True, within_secs=2.5
+    )
     yield _brain(vendor, "500", "thinking", "a while", fault("status", status=500), **handed)
     if not brief:
         gone = fault("status", status=404)
