@@ -46,11 +46,18 @@ def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, C
     Args:
         choices: From :func:`choose`.
         settings: The settings.
+
+    Raises:
+        SettingsError: A vendor that is named cannot be used.
     """
     settled = dict(choices)
     for stage, choice in choices.items():
         if settings_of(stage, settings) == "auto":
             settled[stage] = _settled(stage, choice, settings)
+            continue
+        for vendor in choice.vendors:
+            if vendor.unavailable is not None and (why := vendor.unavailable(settings)):
+                raise SettingsError(f"{stage.upper()}={vendor.name}: {why}.")
     return settled
 
 

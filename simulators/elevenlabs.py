@@ -28,6 +28,12 @@ Delay = float | Callable[[random.Random], float]
 
 SECS_A_CHARACTER = 0.05
 
+DEFAULT_VOICE = "JBFqnCBsd6RMkjVDRZzb"
+"""One that every account had, and that expires on 31 December 2026."""
+
+OWN_VOICE = "SimulatedVoice0000001"
+"""The account's own, where none are given."""
+
 _SENTENCE = re.compile(r".+?(?:[.!?]+\s+|$)", re.DOTALL)
 
 
@@ -97,6 +103,7 @@ class ElevenLabsSimulator:
         app = web.Application()
         base = "/v1/text-to-speech/{voice_id}"
         app.router.add_get(f"{base}/multi-stream-input", self._socket)
+        app.router.add_get("/v1/voices", self._list_voices)
         app.router.add_post(f"{base}/stream", self._stream)
         app.router.add_post(f"{base}/stream/with-timestamps", self._stream)
         self._runner = web.AppRunner(app, shutdown_timeout=0.2, access_log=None)
@@ -147,6 +154,18 @@ class ElevenLabsSimulator:
         if fault := self.fault(request, 0.0, "status"):
             return refuse(fault.status)
         return None
+
+    async def _list_voices(self, http: web.Request) -> web.Response:
+        """https://elevenlabs.io/docs/api-reference/voices/search; defaults are ``premade``."""
+        key = http.headers.get("xi-api-key", "")
+        if not key or (self._keys is not None and key not in self._keys):
+            return refuse(401)
+        own = [OWN_VOICE] if self._voices is None else self._voices
+        listed = [{"voice_id": DEFAULT_VOICE, "name": "George", "category": "premade"}] + [
+            {"voice_id": one, "name": f"Voice {number}", "category": "professional"}
+            for number, one in enumerate(own, 1)
+        ]
+        return web.json_response({"voices": listed})
 
     def unknown_voice(self, voice_id: str) -> bool:
         """Whether there is no such voice."""

@@ -1,14 +1,20 @@
 """ElevenLabs: a voice in its cloud, word by word or a whole answer at once."""
 
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
 
+if TYPE_CHECKING:
+    from settings import Settings
+
 URL = "https://api.elevenlabs.io"
+
+_OTHER_PROTOCOL = ("eleven_v4", "eleven_v3_conversational")
 
 _PRICED = ("eleven_flash_v2_5", "eleven_flash_v2", "eleven_turbo_v2_5", "eleven_turbo_v2")
 
@@ -17,10 +23,15 @@ class ElevenLabsSettings(VendorSettings):
     """The settings of ElevenLabs."""
 
     elevenlabs_api_key: SecretStr | None = Field(None, description="Key of ElevenLabs.")
-    elevenlabs_base_url: str = Field("", description="ElevenLabs' address; empty: its cloud.")
+    elevenlabs_base_url: str = Field(
+        "",
+        description="ElevenLabs' address; empty: its cloud. In the EU: "
+        "https://api.eu.residency.elevenlabs.io",
+    )
     elevenlabs_model: RecordedText = Field("eleven_flash_v2_5", description="ElevenLabs' model.")
     elevenlabs_voice_id: RecordedText = Field(
-        "JBFqnCBsd6RMkjVDRZzb", description="ElevenLabs' id of the voice."
+        "",
+        description="ElevenLabs' id of the voice; empty: the account's first that does not expire.",
     )
     tts_mode: Literal["stream", "whole"] = Field(
         "stream",
@@ -29,30 +40,74 @@ class ElevenLabsSettings(VendorSettings):
     )
 
 
-def load(context: Context, _: Progress) -> Any:
-    """The client that all calls share when answers are asked for as a whole."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What all calls share: the voice, and a client when answers are asked for as a whole."""
+
+    voice_id: str
+    client: Any = None
+
+
+def unfit(settings: "Settings") -> str:
+    """Why its model cannot be spoken with; empty if it can."""
+    model = settings.of(ElevenLabsSettings).elevenlabs_model
+    if model.startswith(_OTHER_PROTOCOL):
+        return (
+            f"ELEVENLABS_MODEL={model} speaks only over text-to-dialogue, another protocol, which "
+            "is not built; set eleven_flash_v2_5"
+        )
+    return ""
+
+
+def unavailable(settings: "Settings") -> str:
+    """Ask ElevenLabs whether the account has the voice; blocks for up to seconds."""
+    from processors.tts.elevenlabs.voices import VoicesError, chosen
+
+    own = settings.of(ElevenLabsSettings)
+    url = own.elevenlabs_base_url or URL
+    try:
+        chosen(secret(own.elevenlabs_api_key), url, own.elevenlabs_voice_id)
+    except VoicesError as error:
+        return str(error) if error.lasting else ""
+    return ""
+
+
+def load(context: Context, _: Progress) -> Loaded:
+    """The voice, looked up where none is set; and a client for whole answers."""
     own = context.settings.of(ElevenLabsSettings)
+    voice_id = own.elevenlabs_voice_id or _first_voice(own)
     if own.tts_mode == "stream":
-        return None
+        return Loaded(voice_id)
     from processors.tts.elevenlabs.whole import client
 
-    return client(api_key=secret(own.elevenlabs_api_key), base_url=own.elevenlabs_base_url or URL)
+    url = own.elevenlabs_base_url or URL
+    return Loaded(voice_id, client(api_key=secret(own.elevenlabs_api_key), base_url=url))
 
 
-def build(client: Any, context: Context) -> Any:
+def _first_voice(own: ElevenLabsSettings) -> str:
+    from processors.tts.elevenlabs.voices import VoicesError, chosen
+
+    try:
+        url = own.elevenlabs_base_url or URL
+        return chosen(secret(own.elevenlabs_api_key), url, "").id
+    except VoicesError:
+        return "none"  # The vendor refuses it in words, as it refuses the key that is the reason.
+
+
+def build(loaded: Loaded, context: Context) -> Any:
     """One call's voice."""
     own = context.settings.of(ElevenLabsSettings)
-    if client is not None:
+    if loaded.client is not None:
         from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS
 
         return ElevenLabsWholeTTS(
-            client=client, voice_id=own.elevenlabs_voice_id, model=own.elevenlabs_model
+            client=loaded.client, voice_id=loaded.voice_id, model=own.elevenlabs_model
         )
     from processors.tts.elevenlabs.service import ElevenLabsTTS
 
     return ElevenLabsTTS(
         api_key=secret(own.elevenlabs_api_key),
-        voice_id=own.elevenlabs_voice_id,
+        voice_id=loaded.voice_id,
         model=own.elevenlabs_model,
         url=(own.elevenlabs_base_url or URL).replace("http", "ws", 1),
         stall_secs=context.settings.first_audio_timeout_secs,
@@ -72,6 +127,8 @@ VENDOR = Vendor(
     modules=("elevenlabs",),
     load=load,
     build=build,
+    unfit=unfit,
+    unavailable=unavailable,
     auto=1,
     model_setting="elevenlabs_model",
     prices=(

@@ -17,6 +17,7 @@ _CODES = {
     "detected_unusual_activity": ErrorCategory.AUTHORIZATION,
     "quota_exceeded": ErrorCategory.QUOTA,
     "payment_required": ErrorCategory.QUOTA,
+    "paid_plan_required": ErrorCategory.QUOTA,
     "voice_not_found": ErrorCategory.INVALID_REQUEST,
     "voice_id_does_not_exist": ErrorCategory.INVALID_REQUEST,
     "invalid_uid": ErrorCategory.INVALID_REQUEST,
@@ -30,7 +31,11 @@ _PHRASES = {
     "quota": ErrorCategory.QUOTA,
     "voice with voice_id": ErrorCategory.INVALID_REQUEST,
     "model with model_id": ErrorCategory.INVALID_REQUEST,
+    "unusual activity": ErrorCategory.AUTHORIZATION,
 }
+
+# "can_not_use_free_tier" and the like: what the account's plan does not hold.
+_NOT_IN_PLAN = "can_not_use_"
 
 
 def category_of(code: str, message: str) -> ErrorCategory | None:
@@ -42,6 +47,8 @@ def category_of(code: str, message: str) -> ErrorCategory | None:
     """
     if category := _CODES.get(code):
         return category
+    if code.startswith(_NOT_IN_PLAN):
+        return ErrorCategory.QUOTA
     if code:
         return None
     said = message.casefold()

@@ -5,7 +5,7 @@ https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 WHOLE_ANSWER_ATTEMPTS = 2
 """How often a whole answer is asked for, the first time included; each time is charged."""
@@ -44,7 +44,8 @@ class Message(BaseModel):
         message: Its sentence.
     """
 
-    context_id: str | None = Field(None, alias="contextId")
+    # Both spellings have been seen (https://github.com/livekit/agents/issues/5813).
+    context_id: str | None = Field(None, validation_alias=AliasChoices("contextId", "context_id"))
     audio: str | None = None
     alignment: Alignment | None = None
     is_final: bool | None = Field(None, alias="isFinal")
