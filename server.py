@@ -88,6 +88,8 @@ class Server:
         check_prices(prices, choices, settings)
         self.settings = settings
         self._database = database = Database.open(settings)
+        for sentence in document.skipped:
+            logger.warning(sentence)
         if document.ignored:
             fields = ", ".join(document.ignored)
             logger.info("{}: front matter of other tools, ignored: {}", document.name, fields)

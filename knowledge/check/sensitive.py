@@ -1,5 +1,6 @@
 """Detects sensitive topics, which are refused whatever the document says."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ def topic_of(text: str, document: Document) -> SensitiveTopic | None:
         text: A caller's question, or a sentence that a brain is about to say.
         document: The document; its front matter lists the topics.
     """
-    written = tuple((token.key, token.text.lower()) for token in tokens(text))
+    written = tuple((token.key, token.text.lower()) for token in tokens(_about_others(text)))
     phrases = _phrases(document.sensitive, document.title)
     found = len(document.sensitive)
     for at, word in enumerate(written):
@@ -34,6 +35,37 @@ def topic_of(text: str, document: Document) -> SensitiveTopic | None:
             if topic < found and _matches(pattern, written[at:], phrases.names):
                 found = topic
     return document.sensitive[found] if found < len(document.sensitive) else None
+
+
+# The speaker's own people are nobody's whom the document is about.
+_MY_OWN = re.compile(r"\b(?:my|our)(?: own)? [\w'-]+", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"(?<=[.!?;])\s+|,\s+(?=(?:so|and|but|then|can|could|what|where|when|who|how|tell)\b)"
+)
+_ABOUT_ME = re.compile(
+    r"^\W*(?:(?:well|so|and|but|because|since|as|um+|uh+|hello|hi)\W+)*(?:i|i'm|i've|i'd|we|we're|we've|someone)\b",
+    re.IGNORECASE,
+)
+_ABOUT_ANOTHER = re.compile(
+    r"\b(?:you|your|yours|she|he|her|his|him|they|them|their|who|what|where|when|which|how|why|ask|know)\b",
+    re.IGNORECASE,
+)
+
+
+def _about_others(text: str) -> str:
+    """What is said of others than the speaker.
+
+    "I have been ill, so tell me ..." asks about nobody's health, "my wife asked me ..." about no
+    wife.
+    """
+    text = _MY_OWN.sub("someone", text.replace("\u2019", "'"))
+    clauses = _CLAUSE.split(text)
+    kept = [
+        clause
+        for clause in clauses
+        if not (_ABOUT_ME.search(clause) and not _ABOUT_ANOTHER.search(clause))
+    ]
+    return " ".join(kept) if len(kept) < len(clauses) else text
 
 
 _Phrase = tuple[int, tuple[str, ...]]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from knowledge.claims import MONTHS
 from knowledge.loading import frontmatter, markdown, resume
+from knowledge.loading.person import is_about_person
 from knowledge.loading.section import (
     DocumentError,
     Line,
@@ -52,7 +53,9 @@ class Document:
         sources: Published sources of its facts.
         name: File name, without the directory.
         sha256: Of the file's bytes, in hexadecimal.
-        ignored: Front matter fields of other tools, which were ignored.
+        ignored: Front matter fields that are other tools', and were left alone.
+        about_person: Whether it is somebody's CV, so that there are things one does not tell.
+        skipped: What could not be used, a sentence each; the rest is told.
     """
 
     title: str
@@ -65,6 +68,8 @@ class Document:
     name: str
     sha256: str
     ignored: tuple[str, ...] = ()
+    about_person: bool = False
+    skipped: tuple[str, ...] = ()
 
     @property
     def section_ids(self) -> tuple[str, ...]:
@@ -109,7 +114,7 @@ class Document:
 
 
 def load(path: Path | None = None) -> Document:
-    """Load a Markdown file with headings, or a JSON Resume (``.json``, schema 1.0).
+    """Load a Markdown file with headings, or a JSON Resume (``.json``, of any schema).
 
     Parameters:
         path: The file; ``None`` for the bundled CV of Grace Hopper.
@@ -124,7 +129,7 @@ def load(path: Path | None = None) -> Document:
         name = path.name
         raw = _read(path)
     try:
-        source = raw.decode("utf-8")
+        source = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DocumentError(f"{name}: it is not UTF-8 text (line {line})") from error
@@ -151,27 +156,39 @@ def _read(path: Path) -> bytes:
 def _document(source: str, name: str, sha256: str) -> Document:
     if name.lower().endswith(".json"):
         head, ignored = frontmatter.parse_front_matter("", name)
-        title, subtitle, sections = resume.parse_resume(source, name)
+        title, subtitle, sections, skipped = resume.parse_resume(source, name)
+        about_person = True
     else:
-        yaml, body, offset = markdown.split_front_matter(source)
-        head, ignored = frontmatter.parse_front_matter(yaml, name)
-        title, sections = markdown.parse_markdown(body, offset=offset)
+        front, body = markdown.split_front_matter(source)
+        head, ignored = frontmatter.parse_front_matter(front.text, name, form=front.form)
+        title, sections = markdown.parse_markdown(body, offset=front.lines)
+        skipped = ()
         if not title:
             raise DocumentError(f"{name}: it has no headings; answers cite the sections under them")
         title, subtitle = head.title or title, head.subtitle
+        about_person = is_about_person(title, sections)
     if not any(line.kind != "heading" for section in sections for line in section.lines):
         raise DocumentError(f"{name}: it has headings, but nothing under them to answer from")
+    tongue = head.language.split("-")[0]
+    if about_person and head.sensitive is None and tongue not in frontmatter.LISTED_LANGUAGES:
+        skipped = (
+            *skipped,
+            f"{name}: sensitive topics are known in {', '.join(frontmatter.LISTED_LANGUAGES)}; "
+            f"name those that are not told in {tongue} under `sensitive`, with phrases",
+        )
     return Document(
         title=title,
         subtitle=subtitle,
         language=head.language,
         sections=sections,
         persona=head.speaker(title),
-        sensitive=head.topics(),
+        sensitive=head.topics(about_person=about_person),
         sources=tuple(head.sources),
         name=name,
         sha256=sha256,
         ignored=ignored,
+        about_person=about_person,
+        skipped=skipped,
     )
 
 

@@ -1,7 +1,10 @@
 """Front matter: persona, limits and sources of a document."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -20,13 +23,15 @@ from knowledge.loading.section import DocumentError, Persona, SensitiveTopic
 _SALARY = """
 salary; wage; wages; how much * she earn; what does she earn; what did she earn $; what does she
 make $; how much * she make; how much * she paid; how much * she get paid; how much * pay she;
-how much money; earn * year; her pay; her income; her earnings; her compensation; pay package;
+how much money * she make;
+how much money * she have; how much money * she get; how much money * she earn; earn * year;
+her pay; her income; her earnings; her compensation; pay package;
 net worth; day rate; hourly rate; salary expectation; get paid; was she paid; is she paid; were
 she paid; she paid * year; well paid; her pension; her bank; her finances; she rich; she wealthy;
 how much * paid; how much * pay; earn a lot; earn much; her paycheck; bonus; stock options; her
 savings; her debts; how rich; how wealthy; money * she; what * pay she; she cost; her rate;
 desired salary; salary range; remuneration; stipend; how much * give she; well off; cost to hire;
-cost of hiring
+cost of hiring; she earning; she making; what * she on; how much * she on; her wage; her salary
 """
 _REFERENCES = """
 references; her reference; reference from; as a reference; referee; letter of recommendation;
@@ -79,23 +84,80 @@ feminist; trade union; her views on; her opinion on abortion; security clearance
 """
 
 
+# The same in German, French and Spanish: whatever the language, nobody is told.
+_SALARY_ELSEWHERE = """
+gehalt*; lohn; verdien*; einkommen; gehaltsvorstellung*; was * kostet sie; stundensatz; tagessatz;
+salaire*; rémunération; combien gagne*; gagne *; gagne-t-*; revenus; prétentions salariales;
+salario; sueldo; gana; cuánto gana; cuanto gana; cuánto cobra; cobra; ingresos
+"""
+_REFERENCES_ELSEWHERE = """
+referenzen; arbeitszeugnis*; empfehlungsschreiben; references professionnelles; références;
+lettre de recommandation; referencias; carta de recomendación
+"""
+_CONTACT_ELSEWHERE = """
+telefonnummer; handynummer; telefon; e-mail-adresse; mailadresse; adresse; anschrift; wo wohnt;
+wohnort; erreiche ich; erreichen; kontaktdaten; numéro de téléphone; téléphone; adresse e-mail;
+où habite; habite-t-*; coordonnées; joindre; número de teléfono; teléfono; móvil; correo; dirección;
+dónde vive; donde vive; contactar
+"""
+_HEALTH_ELSEWHERE = """
+krankheit*; krank; gesundheit*; schwanger*; behindert*; behinderung*; woran ist * gestorben;
+allergi*; maladie*; malade; santé; enceinte; handicap*; enfermedad*; enfermo; enferma; salud;
+embarazada; discapacidad
+"""
+_AGE_ELSEWHERE = """
+wie alt; ihr alter; sein alter; geburtsdatum; geburtstag; wann * geboren; jahrgang; quel âge; âge;
+date de naissance; né en; née en; quand est * née; qué edad; edad; cuántos años tiene;
+cuantos años tiene; fecha de nacimiento; cumpleaños
+"""
+_FAMILY_ELSEWHERE = """
+verheiratet; ehemann; ehefrau; ihr mann; seine frau; kinder; kind; tochter; sohn; eltern; mutter;
+vater; geschwister; bruder; schwester; familie; familienstand; geschieden; ledig; mariée; marié;
+mari; épouse; sa femme; enfants; fille; fils; parents; mère; père; famille; divorcé*; célibataire;
+casada; casado; marido; esposa; esposo; su mujer; hijos; hijas; hijo; hija; padres; madre; padre;
+familia; divorciad*; soltera; soltero; novio; novia
+"""
+_BELIEFS_ELSEWHERE = """
+religion; religiös*; konfession; partei; wählt; politisch*; vorbestraft; sexuelle orientierung;
+religieu*; croyante; croyant; opinions politiques; parti politique; vote; casier judiciaire;
+religión; religios*; creyente; partido político; vota; antecedentes penales
+"""
+
+
 def _phrases(text: str) -> tuple[str, ...]:
     return tuple(" ".join(phrase.split()) for phrase in text.split(";"))
 
 
+_USUAL = {
+    "salary": (_SALARY, _SALARY_ELSEWHERE),
+    "references": (_REFERENCES, _REFERENCES_ELSEWHERE),
+    "contact details": (_CONTACT, _CONTACT_ELSEWHERE),
+    "health": (_HEALTH, _HEALTH_ELSEWHERE),
+    "age": (_AGE, _AGE_ELSEWHERE),
+    "family": (_FAMILY, _FAMILY_ELSEWHERE),
+    "beliefs": (_BELIEFS, _BELIEFS_ELSEWHERE),
+}
+
 SENSITIVE: tuple[SensitiveTopic, ...] = tuple(
-    SensitiveTopic(name, _phrases(phrases))
-    for name, phrases in {
-        "salary": _SALARY,
-        "references": _REFERENCES,
-        "contact details": _CONTACT,
-        "health": _HEALTH,
-        "age": _AGE,
-        "family": _FAMILY,
-        "beliefs": _BELIEFS,
-    }.items()
+    SensitiveTopic(name, _phrases(english)) for name, (english, _) in _USUAL.items()
 )
-"""Topics refused by a document that names none of its own."""
+"""Topics refused by an English CV that names none of its own."""
+
+_SENSITIVE_ELSEWHERE: tuple[SensitiveTopic, ...] = tuple(
+    SensitiveTopic(name, _phrases(f"{english}; {others}"))
+    for name, (english, others) in _USUAL.items()
+)
+LISTED_LANGUAGES = ("en", "de", "fr", "es")
+"""Languages in which the usual sensitive topics are known."""
+
+
+def usual_topics(language: str) -> tuple[SensitiveTopic, ...]:
+    """The topics that a CV in a language refuses by default.
+
+    Callers of a document in another language than English may still ask in English; a German word
+    such as ``Kind`` means nothing to an English one.
+    """
+    return SENSITIVE if language.partition("-")[0] == "en" else _SENSITIVE_ELSEWHERE
 
 
 def _says_ai(greeting: str) -> str:
@@ -106,10 +168,47 @@ def _says_ai(greeting: str) -> str:
 
 
 def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    return (
+        [_in_words(each) for each in value]
+        if isinstance(value, list)
+        else ([value] if isinstance(value, str) else value)
+    )
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+def _in_words(value: object) -> object:
+    """A source that is given as fields (title, author, url) in one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(str(each) for each in value.values() if each not in (None, ""))
+    return value
+
+
+def _written(value: object) -> object:
+    """A number or a date for a title is what it was written as."""
+    return str(value) if isinstance(value, (int, float, date)) else value
+
+
+_LANGUAGES = {
+    "english": "en", "german": "de", "deutsch": "de", "french": "fr", "français": "fr",
+    "spanish": "es", "español": "es", "italian": "it", "italiano": "it", "dutch": "nl",
+    "nederlands": "nl", "portuguese": "pt", "português": "pt", "polish": "pl", "polski": "pl",
+    "swedish": "sv", "svenska": "sv", "danish": "da", "dansk": "da", "norwegian": "no",
+    "norsk": "no", "finnish": "fi", "suomi": "fi", "czech": "cs", "turkish": "tr",
+    "japanese": "ja", "chinese": "zh", "korean": "ko", "russian": "ru", "ukrainian": "uk",
+}  # fmt: skip
+
+
+def _tag(value: object) -> object:
+    """``en_US`` (a locale) and ``English`` (a name) as BCP 47 tags."""
+    if not isinstance(value, str):
+        return value
+    return _LANGUAGES.get(value.strip().lower(), value.strip().split(".")[0].replace("_", "-"))
+
+
+Text = Annotated[
+    str,
+    BeforeValidator(_written),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+]
 Texts = Annotated[list[Text], BeforeValidator(_listed), Field(max_length=500)]
 
 
@@ -136,8 +235,10 @@ class FrontMatter(BaseModel):
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
     title: Text | None = None
-    subtitle: str = ""
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    subtitle: Annotated[str, BeforeValidator(_written)] = ""
+    language: Annotated[
+        str, BeforeValidator(_tag), StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    ] = "en"
     persona: _Persona = Field(default_factory=_Persona)
     sensitive: list[_Topic | Text] | None = None
     sources: Texts = Field(default_factory=list)
@@ -150,11 +251,16 @@ class FrontMatter(BaseModel):
         )
         return Persona(named.name, greeting, named.voice, dict(named.pronunciations))
 
-    def topics(self) -> tuple[SensitiveTopic, ...]:
-        """The sensitive topics; a known name without phrases gets the default phrases."""
+    def topics(self, *, about_person: bool = True) -> tuple[SensitiveTopic, ...]:
+        """The sensitive topics; one named without phrases takes the usual phrases.
+
+        Parameters:
+            about_person: Whether the document is somebody's CV: a thing has no sensitive topics but
+                those that its front matter names.
+        """
         if self.sensitive is None:
-            return SENSITIVE
-        usual = {topic.name: topic for topic in SENSITIVE}
+            return usual_topics(self.language) if about_person else ()
+        usual = {topic.name: topic for topic in usual_topics(self.language)}
         found = []
         for entry in self.sensitive:
             topic = entry if isinstance(entry, _Topic) else _Topic(name=entry)
@@ -165,6 +271,12 @@ class FrontMatter(BaseModel):
         return tuple(found)
 
 
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "yaml": yaml.safe_load,
+    "toml": tomllib.loads,
+    "json": json.loads,
+}
+
 _PERSONA_ALONE = ("greeting", "pronunciations")
 """Persona fields that no other tool uses: at the top level they are misplaced."""
 
@@ -173,25 +285,30 @@ _OF_OTHER_TOOLS = frozenset({"personal", "resources", "source"})
 Obsidian's Web Clipper, ``personal`` marks private notes."""
 
 
-def parse_front_matter(text: str, name: str) -> tuple[FrontMatter, tuple[str, ...]]:
-    """Parse YAML front matter.
+def parse_front_matter(
+    text: str, name: str, *, form: Literal["yaml", "toml", "json"] = "yaml"
+) -> tuple[FrontMatter, tuple[str, ...]]:
+    """Parse front matter.
 
     Parameters:
-        text: The YAML between the ``---`` lines; may be empty.
+        text: The fields, without the marks around them; may be empty.
         name: The file's name, for messages.
+        form: How it is written.
 
     Returns:
         The fields that Viva reads, and the names of the ignored ones.
 
     Raises:
-        DocumentError: The text is not YAML, a field is invalid, or an unknown field is nearly
-            spelt like a known one.
+        DocumentError: It is not what its form says, a field is not what it must be, or a field that
+            Viva does not know is all but spelt like one that it does.
     """
     try:
-        found = yaml.safe_load(text) if text.strip() else {}
-    except yaml.YAMLError as error:
+        found = _PARSERS[form](text) if text.strip() else {}
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise DocumentError(f"{name}: its front matter is not YAML: {reason}") from error
+        raise DocumentError(f"{name}: its front matter is not {form.upper()}: {reason}") from error
+    if found is None:
+        found = {}
     if not isinstance(found, Mapping):
         raise DocumentError(
             f"{name}: its front matter is {str(found)[:80]!r}; it must be fields, one per line, "
@@ -204,7 +321,8 @@ def parse_front_matter(text: str, name: str) -> tuple[FrontMatter, tuple[str, ..
                 f"{name}: front matter field {field} is not known; did you mean {meant}?"
             )
     try:
-        return FrontMatter.model_validate(dict(found)), others
+        given = {field: value for field, value in found.items() if value is not None}
+        return FrontMatter.model_validate(given), others
     except ValidationError as error:
         raise DocumentError(f"{name}: {complaint(error, 'front matter field')}") from error
 

@@ -13,11 +13,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
+from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from knowledge.loading.section import Line, LineKind, Section
+from knowledge.words import spaced
 
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _ASKED = re.compile(r"<!--\s*asked:(.*?)-->", re.DOTALL | re.IGNORECASE)
@@ -31,14 +33,42 @@ class _Block:
     kind: LineKind
     level: int = 0
     questions: list[str] = field(default_factory=list)
+    depth: int = 0
+    cells: tuple[tuple[str, str], ...] = ()
+    code: bool = False
 
 
-def split_front_matter(source: str) -> tuple[str, str, int]:
-    """Split front matter from the body; also returns the number of source lines before the body."""
-    match = re.match(r"\ufeff?---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|$)", source, re.DOTALL)
-    if not match:
-        return "", source.removeprefix("\ufeff"), 0
-    return match[1], source[match.end() :], source[: match.end()].count("\n")
+@dataclass(frozen=True, slots=True)
+class FrontMatterText:
+    """What stands before a document's text.
+
+    Parameters:
+        form: How it is written.
+        text: The fields, without the marks around them; empty when there are none.
+        lines: How many lines of the file come before the document's text.
+    """
+
+    form: Literal["yaml", "toml", "json"]
+    text: str
+    lines: int
+
+
+_FRONT_MATTER: tuple[tuple[Literal["yaml", "toml", "json"], re.Pattern[str]], ...] = (
+    # A line of hyphens with an empty line after it is a rule.
+    ("yaml", re.compile(r"---[ \t]*\n(?!\s*\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S | re.M)),
+    ("toml", re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.S | re.M)),
+    ("json", re.compile(r"(\{[ \t]*\n.*?^\})[ \t]*(?:\n|\Z)", re.S | re.M)),
+)
+
+
+def split_front_matter(source: str) -> tuple[FrontMatterText, str]:
+    """Front matter, as Jekyll (YAML) and Hugo (TOML, JSON, too) write it, and the rest."""
+    source = source.removeprefix("\ufeff")
+    for form, pattern in _FRONT_MATTER:
+        if match := pattern.match(source):
+            lines = source[: match.end()].count("\n")
+            return FrontMatterText(form, match[1], lines), source[match.end() :]
+    return FrontMatterText("yaml", "", 0), source
 
 
 def parse_markdown(source: str, *, offset: int = 0) -> tuple[str, tuple[Section, ...]]:
@@ -57,6 +87,14 @@ def parse_markdown(source: str, *, offset: int = 0) -> tuple[str, tuple[Section,
     if headings and headings[0].level == 1 and sum(block.level == 1 for block in headings) == 1:
         title = headings[0].text
     return title or (headings[0].text if headings else ""), tuple(_sections(blocks, title))
+
+
+def plain_text(source: str) -> str:
+    """A text that may hold Markdown or HTML, in one line without either."""
+    if not re.search(r"[*_`<\[&~#\n]", source):
+        return source.strip()
+    blocks = _blocks(_PARSER.parse(source), 0)
+    return " ".join(block.text for block in blocks)
 
 
 def slug(text: str) -> str:
@@ -83,7 +121,7 @@ def _sections(blocks: Sequence[_Block], title: str) -> Iterator[Section]:
     for block in blocks:
         if block.kind == "heading":
             path = [(level, part) for level, part in path if level < block.level]
-            own = slug(block.text)
+            own = slug(block.text or "untitled")
             parent = "/".join(part for _, part in path)
             wanted = f"{parent}/{own}" if parent else own
             id = distinct(wanted, (id for id, _, _ in groups))
@@ -97,15 +135,27 @@ def _sections(blocks: Sequence[_Block], title: str) -> Iterator[Section]:
                 )
             groups[-1][2].append(block)
     for id, heading, body in groups:
-        if not body and title and heading.level == 1:
+        if not body and (not heading.text or (title and heading.level == 1)):
             continue
         yield Section(
             id=id,
-            title=heading.text,
+            title=heading.text or "Untitled",
             level=heading.level,
             lines=tuple(
-                Line(block.number, block.text, block.kind, id, tuple(block.questions))
-                for block in (replace(heading, questions=[]), *body)
+                Line(
+                    block.number,
+                    block.text,
+                    block.kind,
+                    id,
+                    tuple(block.questions),
+                    block.depth,
+                    block.cells,
+                    block.code,
+                )
+                for block in (
+                    replace(heading, text=heading.text or "Untitled", questions=[]),
+                    *body,
+                )
             ),
             questions=tuple(heading.questions),
         )
@@ -135,6 +185,7 @@ class _Reader:
         self._row: list[str] = []
         self._asked: list[str] = []
         self._row_number = 0
+        self._html = _Html()
 
     def read(self, tokens: Sequence[Token]) -> Iterator[tuple[_Block | None, list[str]]]:
         """Each block with its questions; questions without a block belong to the block before."""
@@ -149,8 +200,9 @@ class _Reader:
                 case "fence" | "code_block":
                     yield from self._code(token, number)
                 case "html_block":
-                    asked = _asked(token.content)
-                    yield _block(number, _visible(token.content), "text"), asked
+                    for block in self._html.blocks(token.content, number):
+                        yield block, []
+                    yield None, _asked(token.content)
                 case _:
                     yield from self._table(token, number)
 
@@ -159,14 +211,16 @@ class _Reader:
     ) -> Iterator[tuple[_Block | None, list[str]]]:
         text, questions = _inline(token)
         if opener.type in ("th_open", "td_open"):
-            self._row.append(text)
+            self._row.append(_marked(text))
             self._asked.extend(questions)
         elif opener.type == "heading_open":
-            yield _block(number, text or "Untitled", "heading", int(opener.tag[1])), questions
+            yield _Block(number, _flat(text), "heading", int(opener.tag[1])), questions
         else:
             kind: LineKind = "item" if self._items and self._fresh_item else "text"
+            if kind == "item":
+                text = _marked(text)
             self._fresh_item = False
-            yield _block(number, text, kind), questions
+            yield _block(number, text, kind, depth=self._items), questions
 
     def _table(self, token: Token, number: int) -> Iterator[tuple[_Block | None, list[str]]]:
         if token.type == "tr_open":
@@ -177,32 +231,89 @@ class _Reader:
             self._row = []
         elif token.type == "tr_close" and self._row_number:
             if self._header:
-                text = _row(self._header, self._row)
-                yield _block(self._row_number, text, "item"), self._asked
+                yield _row_block(self._row_number, self._header, self._row), self._asked
         elif token.type == "table_close":
             self._header = []
 
     def _code(self, token: Token, number: int) -> Iterator[tuple[_Block | None, list[str]]]:
         lines = [line.strip() for line in token.content.split("\n") if line.strip()]
-        spoken = [re.sub(r"\s+#\s+", ": ", line) for line in lines]
+        spoken = [re.sub(r"\s+#\s+", ": ", line.removeprefix("$ ")) for line in lines]
         if len(spoken) <= _SPOKEN_CODE_LINES:
             first = number + (token.type == "fence")
             for below, line in enumerate(spoken):
-                yield _block(first + below, line, "text"), []
+                yield _block(first + below, line, "text", code=True), []
 
 
-def _block(number: int, text: str, kind: LineKind, level: int = 0) -> _Block | None:
-    text = " ".join(text.split())
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _block(
+    number: int, text: str, kind: LineKind, *, depth: int = 0, code: bool = False
+) -> _Block | None:
+    text = _flat(_ALERT.sub("", text))
     if not any(c.isalnum() for c in text):
         return None
-    return _Block(number, text, kind, level)
+    return _Block(number, text, kind, depth=depth, code=code)
+
+
+def _row_block(number: int, header: Sequence[str], cells: Sequence[str]) -> _Block | None:
+    block = _block(number, _row(header, cells), "item")
+    if block is not None:
+        names = [*header, *[""] * (len(cells) - len(header))]
+        block.cells = tuple(
+            (_flat(name), _flat(cell)) for name, cell in zip(names, cells, strict=False)
+        )
+    return block
+
+
+_ALERT = re.compile(r"^\s*\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]\s*", re.IGNORECASE)
+_STRUCK = ("s", "del", "strike")
+_TASK = re.compile(r"^\s*\[([ xX])\]\s+")
+_MARKS = (
+    (
+        "yes",
+        re.compile(
+            r"^\s*[\u2705\u2714\u2611\u2713]\ufe0f?\s*|\s*[\u2705\u2714\u2611\u2713]\ufe0f?\s*$"
+        ),
+    ),
+    (
+        "no",
+        re.compile(
+            r"^\s*[\u274c\u2717\u2718\u2716\U0001f6ab]\ufe0f?\s*"
+            r"|\s*[\u274c\u2717\u2718\u2716\U0001f6ab]\ufe0f?\s*$"
+        ),
+    ),
+    ("not yet", re.compile(r"^\s*[\U0001f6a7\u23f3\U0001f51c]\ufe0f?\s*")),
+)
+
+
+def _marked(text: str) -> str:
+    """Ticks, crosses and task lists in words: yes, no, not yet."""
+    if task := _TASK.match(text):
+        return f"{text[task.end() :].rstrip('.')}: {'not yet' if task[1] == ' ' else 'yes'}"
+    for word, mark in _MARKS:
+        if mark.search(text):
+            rest = mark.sub("", text, count=1).strip()
+            return f"{rest.rstrip('.')}: {word}" if rest else word
+    return text
 
 
 def _inline(token: Token) -> tuple[str, list[str]]:
     text = ""
     questions: list[str] = []
     linked_from = -1
+    struck = 0
     for child in token.children or ():
+        if child.type in ("s_open", "s_close"):
+            struck += child.nesting
+            continue
+        tag = _TAG.match(child.content) if child.type == "html_inline" else None
+        if tag and tag[2].lower() in _STRUCK:
+            struck = max(0, struck - 1) if tag[1] else struck + 1
+            continue
+        if struck:
+            continue
         match child.type:
             case "text" | "code_inline":
                 text += child.content
@@ -219,7 +330,10 @@ def _inline(token: Token) -> tuple[str, list[str]]:
                 text += " " if re.match(r"<br\b", child.content, re.IGNORECASE) else ""
             case _:
                 pass
-    return re.sub(r"^\s*\[[ xX]\]\s+", "", text), questions
+    return text, questions
+
+
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
 
 
 def _row(header: Sequence[str], cells: Sequence[str]) -> str:
@@ -239,25 +353,135 @@ def _asked(html: str) -> list[str]:
     ]
 
 
-class _Visible(HTMLParser):
+_BLOCK_TAGS = frozenset(
+    spaced(
+        "p div section article header footer main aside ul ol dl table thead tbody tfoot "
+        "blockquote details summary figure figcaption center address nav hr"
+    )
+)
+
+
+class _Html(HTMLParser):
+    """HTML between Markdown: its headings, items, rows and paragraphs.
+
+    It is fed piece by piece, as empty lines cut a page in Markdown, and keeps where it is.
+    """
+
     def __init__(self) -> None:
         super().__init__()
-        self.text: list[str] = []
+        self._found: list[_Block] = []
+        self._text = ""
         self._hidden = 0
+        self._lists = 0
+        self._fresh_item = False
+        self._heading = 0
+        self._term = ""
+        self._header: list[str] = []
+        self._cells: list[str] | None = None
+        self._in_cell = False
+        self._head_cells = 0
+        self._started = self._first_line = self._number = 0
+
+    def blocks(self, html: str, number: int) -> list[_Block]:
+        """The blocks that a piece of HTML ends.
+
+        Parameters:
+            html: The piece.
+            number: Its first line in the file.
+        """
+        self._found = []
+        self._started, self._first_line = self.getpos()[0], number
+        self._number = number
+        self.feed(html)
+        if self._cells is None and not self._heading and not self._term:
+            self._flush()
+        return self._found
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in ("script", "style")
+        if tag in ("script", "style", *_STRUCK):
+            self._hidden += 1
+        elif re.fullmatch("h[1-6]", tag):
+            self._flush()
+            self._heading = int(tag[1])
+        elif tag in ("ul", "ol"):
+            self._flush()
+            self._lists += 1
+        elif tag == "li":
+            self._flush()
+            self._fresh_item = True
+        elif tag == "tr":
+            self._flush()
+            self._cells, self._head_cells = [], 0
+        elif tag in ("td", "th"):
+            self._end_cell()
+            self._in_cell = True
+            self._head_cells += tag == "th"
+        elif tag in ("dt", "dd"):
+            self._end_definition()
+        elif tag == "br":
+            self._text += " "
+        elif tag in _BLOCK_TAGS and self._cells is None:
+            self._flush()
+        if tag == "table":
+            self._header = []
 
     def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("script", "style")
+        if tag in ("script", "style", *_STRUCK):
+            self._hidden = max(0, self._hidden - 1)
+        elif re.fullmatch("h[1-6]", tag):
+            self._found.append(
+                _Block(self._at(), _flat(self._text), "heading", self._heading or int(tag[1]))
+            )
+            self._text, self._heading = "", 0
+        elif tag in ("ul", "ol"):
+            self._flush()
+            self._lists = max(0, self._lists - 1)
+        elif tag in ("td", "th"):
+            self._end_cell()
+        elif tag == "tr":
+            self._end_row()
+        elif tag in ("dt", "dd", "dl"):
+            self._end_definition(told=tag != "dt")
+        elif (tag in _BLOCK_TAGS or tag == "li") and self._cells is None:
+            self._flush()
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:
-            self.text.append(data)
+            if not self._text.strip():
+                self._number = self._at()
+            self._text += data
 
+    def _at(self) -> int:
+        return self._first_line + self.getpos()[0] - self._started
 
-def _visible(html: str) -> str:
-    parser = _Visible()
-    parser.feed(html)
-    parser.close()
-    return " ".join(parser.text)
+    def _flush(self) -> None:
+        text, self._text = self._text, ""
+        kind: LineKind = "item" if self._fresh_item else "text"
+        if (block := _block(self._number, _marked(text), kind, depth=self._lists)) is not None:
+            self._found.append(block)
+            self._fresh_item = False
+
+    def _end_cell(self) -> None:
+        if self._cells is not None and self._in_cell:
+            self._cells.append(_marked(_flat(self._text)))
+        self._text, self._in_cell = "", False
+
+    def _end_row(self) -> None:
+        self._end_cell()
+        cells, self._cells = self._cells, None
+        self._text = ""
+        if not cells:
+            return
+        if self._head_cells == len(cells) and not self._header:
+            self._header = cells
+        elif (block := _row_block(self._at(), self._header, cells)) is not None:
+            self._found.append(block)
+
+    def _end_definition(self, *, told: bool = True) -> None:
+        text, self._text = _flat(self._text), ""
+        if not told:
+            self._term = text
+        elif text:
+            said = f"{self._term}: {text}" if self._term else text
+            if (block := _block(self._at(), said, "item", depth=1)) is not None:
+                self._found.append(block)

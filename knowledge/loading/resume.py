@@ -1,19 +1,34 @@
-"""Turns a JSON Resume (schema 1.0) into sentences.
+"""JSON Resume, told in sentences.
 
 Contact details and references are left out on purpose: they are not for callers.
 See https://jsonresume.org/schema for the fields.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from knowledge.loading.frontmatter import complaint
 from knowledge.loading.markdown import distinct, slug
-from knowledge.loading.resume_schema import Award, Certificate, Publication, Resume, Skill, Spell
+from knowledge.loading.resume_schema import (
+    Award,
+    Basics,
+    Certificate,
+    Education,
+    Interest,
+    Language,
+    Part,
+    Project,
+    Publication,
+    Resume,
+    Skill,
+    Spell,
+    Volunteer,
+    Work,
+)
 from knowledge.loading.section import DocumentError, Line, LineKind, Section
 from knowledge.words import spaced
 
@@ -50,15 +65,29 @@ _NOW = (
 Path = tuple[str | int, ...]
 
 
-def parse_resume(source: str, name: str) -> tuple[str, str, tuple[Section, ...]]:
-    """Title, subtitle and sections of a JSON Resume.
+_PARTS: Mapping[str, type[Part]] = {
+    "work": Work,
+    "volunteer": Volunteer,
+    "education": Education,
+    "projects": Project,
+    "awards": Award,
+    "certificates": Certificate,
+    "publications": Publication,
+    "skills": Skill,
+    "languages": Language,
+    "interests": Interest,
+}
+
+
+def parse_resume(source: str, name: str) -> tuple[str, str, tuple[Section, ...], tuple[str, ...]]:
+    """Title, subtitle and sections of a JSON Resume, and a sentence on each field left out.
 
     Parameters:
         source: The file's text.
         name: The file's name, for messages.
 
     Raises:
-        DocumentError: The text is not JSON, or a field does not match the schema.
+        DocumentError: It is not JSON, or does not say whose resume it is.
     """
     try:
         found = json.loads(source)
@@ -68,16 +97,82 @@ def parse_resume(source: str, name: str) -> tuple[str, str, tuple[Section, ...]]
         ) from error
     if not isinstance(found, dict):
         raise DocumentError(f"{name}: it is a JSON {type(found).__name__}; it must be an object")
-    try:
-        resume = Resume.model_validate(found)
-    except ValidationError as error:
-        raise DocumentError(f"{name}: {complaint(error, 'JSON Resume field')}") from error
-    if not resume.basics.name:
+    numbers = _numbers(source)
+    reader = _Reader(name, numbers)
+    basics = reader.part(Basics, found.get("basics") or {}, ("basics",))
+    if basics is None or not basics.name:
         raise DocumentError(
             f"{name}: JSON Resume field basics.name is missing: whose resume is it?"
         )
-    sections = tuple(_Told(resume, _numbers(source)).sections())
-    return resume.basics.name, resume.basics.label, sections
+    parts = {field: reader.parts(model, found, field) for field, model in _PARTS.items()}
+    read: dict[str, Any] = {"basics": basics, **parts}
+    resume = Resume.model_construct(**read)
+    sections = tuple(_Told(resume, numbers).sections())
+    return basics.name, basics.label, sections, tuple(reader.skipped)
+
+
+_P = TypeVar("_P", bound=Part)
+
+
+class _Reader:
+    """Reads parts; what cannot be used is left out and named, the rest is kept."""
+
+    def __init__(self, name: str, numbers: "dict[Path, int]") -> None:
+        self._name = name
+        self._numbers = numbers
+        self.skipped: list[str] = []
+
+    def parts(self, model: type[_P], found: dict[str, Any], field: str) -> list[_P | None]:
+        """Every entry of a list, ``None`` for one that cannot be used."""
+        entries = found.get(field)
+        if entries in (None, ""):
+            return []
+        if isinstance(entries, dict):
+            entries = [entries]
+        if not isinstance(entries, list):
+            self._skip((field,), f"it is {str(entries)[:40]!r}, not a list")
+            return []
+        return [
+            self.part(model, {"name": entry} if isinstance(entry, str) else entry, (field, at))
+            for at, entry in enumerate(entries)
+        ]
+
+    def part(self, model: type[_P], entry: Any, path: "Path") -> _P | None:
+        """One part without the fields that cannot be used."""
+        if not isinstance(entry, dict):
+            if entry is not None:
+                self._skip(path, f"it is {str(entry)[:40]!r}, not an object")
+            return None
+        given = dict(entry)
+        while True:
+            try:
+                return model.model_validate(given)
+            except ValidationError as error:
+                first = error.errors()[0]
+                field = str(first["loc"][0])
+                wrong = next(
+                    (
+                        name
+                        for name in (field, *(b for b, n in model.once.items() if n == field))
+                        if name in given
+                    ),
+                    None,
+                )
+                reason = complaint(error, "JSON Resume field").partition(": ")[2]
+                self._skip((*path, field), reason)
+                if wrong is None:
+                    return None
+                del given[wrong]
+
+    def _skip(self, path: "Path", reason: str) -> None:
+        at = path
+        while at and at not in self._numbers:
+            at = at[:-1]
+        field = ".".join(str(part) for part in path)
+        line = self._numbers.get(at, 1)
+        self.skipped.append(
+            f"{self._name}, line {line}: JSON Resume field {field} is left out: {reason}"
+        )
 
 
 class _Told:
@@ -126,6 +221,8 @@ class _Told:
         yield ("About",), ("basics",), about
 
         for at, job in enumerate(resume.work):
+            if job is None:
+                continue
             place = job.name or "an employer"
             text = f"{who} {'worked' if job.endDate else 'works'} at {place}"
             text += f" as {_article(job.position)}" if job.position else ""
@@ -133,6 +230,8 @@ class _Told:
             note = [(("work", at, "description"), job.description)]
             yield ("Work", place), ("work", at), self._spell(("work", at), text, job, note)
         for at, post in enumerate(resume.volunteer):
+            if post is None:
+                continue
             place = post.organization or "an organisation"
             text = f"{who} volunteered at {place}"
             text += f" as {_article(post.position)}" if post.position else ""
@@ -142,6 +241,8 @@ class _Told:
                 self._spell(("volunteer", at), text, post),
             )
         for at, school in enumerate(resume.education):
+            if school is None:
+                continue
             place = school.institution or "a school"
             text = (
                 f"{who} studied {school.area} at {place}"
@@ -164,6 +265,8 @@ class _Told:
                 self._spell(("education", at), text, school, note),
             )
         for at, project in enumerate(resume.projects):
+            if project is None:
+                continue
             title = project.name or "a project"
             text = f"{who} worked on {title}"
             text += f" as {_listed(project.roles)}" if project.roles else ""
@@ -178,24 +281,40 @@ class _Told:
                 self._spell(("projects", at), text, project, note),
             )
 
-        yield self._list("Awards", "awards", [self._award(award) for award in resume.awards])
+        yield from self._lists(resume, who)
+
+    def _lists(
+        self, resume: Resume, who: str
+    ) -> Iterator[tuple[tuple[str, ...], Path, list[tuple[Path, str, LineKind]]]]:
         yield self._list(
-            "Certificates", "certificates", [self._certificate(c) for c in resume.certificates]
+            "Awards", "awards", [self._award(award) if award else "" for award in resume.awards]
         )
         yield self._list(
-            "Publications", "publications", [self._publication(p) for p in resume.publications]
+            "Certificates",
+            "certificates",
+            [self._certificate(c) if c else "" for c in resume.certificates],
         )
-        yield self._list("Skills", "skills", [_skill(skill) for skill in resume.skills])
+        yield self._list(
+            "Publications",
+            "publications",
+            [self._publication(p) if p else "" for p in resume.publications],
+        )
+        yield self._list(
+            "Skills", "skills", [_skill(skill) if skill else "" for skill in resume.skills]
+        )
         spoken = [
-            f"{who} speaks {language.language}"
-            + (f": {language.fluency}" if language.fluency else "")
-            for language in resume.languages
+            f"{who} speaks {each.language}" + (f": {each.fluency}" if each.fluency else "")
+            if each and each.language
+            else ""
+            for each in resume.languages
         ]
         yield self._list("Languages", "languages", spoken)
         liked = [
-            f"{who} is interested in {interest.name}"
-            + (f": {_listed(interest.keywords)}" if interest.keywords else "")
-            for interest in resume.interests
+            f"{who} is interested in {each.name}"
+            + (f": {_listed(each.keywords)}" if each.keywords else "")
+            if each and each.name
+            else ""
+            for each in resume.interests
         ]
         yield self._list("Interests", "interests", liked)
 

@@ -1,26 +1,101 @@
-"""The fields of JSON Resume, schema 1.0, that Viva uses. See https://jsonresume.org/schema."""
+"""The fields of JSON Resume that are told, of every age of its schema.
 
-from typing import Annotated, Any
+Before 1.0 an employer was a ``company``, a score a ``gpa`` and a place often only text; people
+write dates as they please, numbers where texts belong, and Markdown or HTML inside. See
+https://jsonresume.org/schema.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+import re
+from datetime import date
+from typing import Annotated, Any, ClassVar
 
-_DATE = r"^([1-2][0-9]{3}-[0-1][0-9]-[0-3][0-9]|[1-2][0-9]{3}-[0-1][0-9]|[1-2][0-9]{3})$"
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Date = Annotated[str, StringConstraints(pattern=_DATE)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+from knowledge.claims import MONTHS
+from knowledge.loading.markdown import plain_text
+
+_ISO = re.compile(r"^((?:1|2)\d{3})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?(?:[T ].*)?$")
+_MONTH_FIRST = re.compile(r"^(\d{1,2})[-/.]((?:1|2)\d{3})$")
+_WORDS = re.compile(
+    r"(?:(\d{1,2})(?:st|nd|rd|th)?\.?\s+)?([A-Za-z]+)\.?(?:\s+(\d{1,2})(?:st|nd|rd|th)?)?,?\s+((?:1|2)\d{3})"
+)
+_NOW = frozenset(
+    (
+        *("present", "now", "current", "currently", "today", "ongoing", "tbd", "n/a", "none"),
+        *("heute", "aujourd'hui", "actualidad", "oggi", "-", "\u2013", "\u2014", "...", "\u2026"),
+    )
+)
+
+
+def _date(value: Any) -> str | None:
+    """A date as ISO 8601 writes it, as far as it is known; ``None`` for none, or for now."""
+    text = str(value).strip()
+    if not text or text.lower().removeprefix("to ").removeprefix("till ") in _NOW:
+        return None
+    if match := _ISO.match(text):
+        year, month, day = match.groups()
+    elif match := _MONTH_FIRST.match(text):
+        (month, year), day = match.groups(), None
+    elif (match := _WORDS.search(text)) and match[2].lower() in MONTHS:
+        year, month, day = match[4], str(MONTHS[match[2].lower()]), match[1] or match[3]
+    elif match := re.search(r"\b((?:1|2)\d{3})\b", text):
+        year, month, day = match[1], None, None
+    else:
+        raise ValueError('should be a date such as "2019-05"')
+    if not month or not 1 <= int(month) <= 12:
+        return str(year)
+    if not day or not 1 <= int(day) <= 31:
+        return f"{year}-{int(month):02}"
+    return f"{year}-{int(month):02}-{int(day):02}"
+
+
+def _end(value: Any) -> str | None:
+    """The end of something: one that is yet to come is none."""
+    found = _date(value)
+    return None if found is not None and found > date.today().isoformat() else found
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return str(value)
+    return plain_text(value) if isinstance(value, str) else value
+
+
+def _list(value: Any) -> Any:
+    """A list without what is empty; one text alone is a list, too."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list):
+        return value
+    kept = [item.get("name", "") if isinstance(item, dict) else item for item in value]
+    return [item for item in kept if item is not None and str(item).strip()]
+
+
+Date = Annotated[str | None, BeforeValidator(_date)]
+EndDate = Annotated[str | None, BeforeValidator(_end)]
+Text = Annotated[str, BeforeValidator(_text)]
+Texts = Annotated[list[Text], BeforeValidator(_list)]
 
 
 class Part(BaseModel):
     """Base of all parts: absent, ``null`` and empty mean the same."""
 
     model_config = ConfigDict(extra="ignore")
+    once: ClassVar[dict[str, str]] = {}
+    """What fields were called before schema 1.0."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_empty(cls, fields: Any) -> Any:
         if not isinstance(fields, dict):
             return fields
-        return {name: value for name, value in fields.items() if value not in (None, "")}
+        given = {name: value for name, value in fields.items() if value not in (None, "")}
+        for before, name in cls.once.items():
+            if before in given and name not in given:
+                given[name] = given.pop(before)
+        return given
 
 
 class Location(Part):
@@ -28,7 +103,11 @@ class Location(Part):
 
     city: Text = ""
     region: Text = ""
-    countryCode: Text = ""  # noqa: N815 — the schema's names
+    countryCode: Text = ""  # noqa: N815 \u2014 the schema's names
+
+
+def _place(value: Any) -> Any:
+    return {"city": value} if isinstance(value, str) else value
 
 
 class Basics(Part):
@@ -37,29 +116,40 @@ class Basics(Part):
     name: Text = ""
     label: Text = ""
     summary: Text = ""
-    location: Location | None = None
+    location: Annotated[Location | None, BeforeValidator(_place)] = None
+
+
+def _where(value: Any) -> Any:
+    """The place of a job, which some write as an object."""
+    if isinstance(value, dict):
+        return ", ".join(str(value[key]) for key in ("city", "region") if value.get(key))
+    return value
 
 
 class Spell(Part):
     """Something with a start and an end."""
 
-    startDate: Date | None = None  # noqa: N815
-    endDate: Date | None = None  # noqa: N815
+    startDate: Date = None  # noqa: N815
+    endDate: EndDate = None  # noqa: N815
     summary: Text = ""
-    highlights: list[Text] = Field(default_factory=list)
+    highlights: Texts = Field(default_factory=list)
 
 
 class Work(Spell):
     """A job."""
 
+    once: ClassVar[dict[str, str]] = {"company": "name", "employer": "name"}
+
     name: Text = ""
     position: Text = ""
-    location: Text = ""
+    location: Annotated[Text, BeforeValidator(_where)] = ""
     description: Text = ""
 
 
 class Volunteer(Spell):
     """Unpaid work."""
+
+    once: ClassVar[dict[str, str]] = {"company": "organization", "name": "organization"}
 
     organization: Text = ""
     position: Text = ""
@@ -68,11 +158,13 @@ class Volunteer(Spell):
 class Education(Spell):
     """Studies."""
 
+    once: ClassVar[dict[str, str]] = {"gpa": "score"}
+
     institution: Text = ""
     area: Text = ""
     studyType: Text = ""  # noqa: N815
     score: Text = ""
-    courses: list[Text] = Field(default_factory=list)
+    courses: Texts = Field(default_factory=list)
 
 
 class Project(Spell):
@@ -80,8 +172,8 @@ class Project(Spell):
 
     name: Text = ""
     description: Text = ""
-    keywords: list[Text] = Field(default_factory=list)
-    roles: list[Text] = Field(default_factory=list)
+    keywords: Texts = Field(default_factory=list)
+    roles: Texts = Field(default_factory=list)
     entity: Text = ""
 
 
@@ -89,7 +181,7 @@ class Award(Part):
     """An award."""
 
     title: Text = ""
-    date: Date | None = None
+    date: Date = None
     awarder: Text = ""
     summary: Text = ""
 
@@ -98,7 +190,7 @@ class Certificate(Part):
     """A certificate."""
 
     name: Text = ""
-    date: Date | None = None
+    date: Date = None
     issuer: Text = ""
 
 
@@ -107,20 +199,24 @@ class Publication(Part):
 
     name: Text = ""
     publisher: Text = ""
-    releaseDate: Date | None = None  # noqa: N815
+    releaseDate: Date = None  # noqa: N815
     summary: Text = ""
 
 
 class Skill(Part):
     """A skill."""
 
+    once: ClassVar[dict[str, str]] = {"skill": "name"}
+
     name: Text = ""
     level: Text = ""
-    keywords: list[Text] = Field(default_factory=list)
+    keywords: Texts = Field(default_factory=list)
 
 
 class Language(Part):
     """A language."""
+
+    once: ClassVar[dict[str, str]] = {"name": "language", "level": "fluency"}
 
     language: Text = ""
     fluency: Text = ""
@@ -130,20 +226,20 @@ class Interest(Part):
     """An interest."""
 
     name: Text = ""
-    keywords: list[Text] = Field(default_factory=list)
+    keywords: Texts = Field(default_factory=list)
 
 
 class Resume(Part):
     """The fields that Viva uses; the schema allows others."""
 
     basics: Basics = Field(default_factory=Basics)
-    work: list[Work] = Field(default_factory=list)
-    volunteer: list[Volunteer] = Field(default_factory=list)
-    education: list[Education] = Field(default_factory=list)
-    projects: list[Project] = Field(default_factory=list)
-    awards: list[Award] = Field(default_factory=list)
-    certificates: list[Certificate] = Field(default_factory=list)
-    publications: list[Publication] = Field(default_factory=list)
-    skills: list[Skill] = Field(default_factory=list)
-    languages: list[Language] = Field(default_factory=list)
-    interests: list[Interest] = Field(default_factory=list)
+    work: list[Work | None] = Field(default_factory=list)
+    volunteer: list[Volunteer | None] = Field(default_factory=list)
+    education: list[Education | None] = Field(default_factory=list)
+    projects: list[Project | None] = Field(default_factory=list)
+    awards: list[Award | None] = Field(default_factory=list)
+    certificates: list[Certificate | None] = Field(default_factory=list)
+    publications: list[Publication | None] = Field(default_factory=list)
+    skills: list[Skill | None] = Field(default_factory=list)
+    languages: list[Language | None] = Field(default_factory=list)
+    interests: list[Interest | None] = Field(default_factory=list)

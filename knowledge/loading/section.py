@@ -22,8 +22,11 @@ class Line:
         number: Line of the source file where it starts, counting from 1.
         text: Plain text, without Markdown.
         kind: A ``"heading"``, a list or table ``"item"``, or running ``"text"``.
-        section: Id of its section.
-        questions: Questions that it answers, by its author; never spoken, never shown.
+        section: Id of the section it stands in.
+        questions: Questions that its author expects it to answer; never spoken, never shown.
+        depth: How many lists it stands in; 0 outside of them and in tables.
+        cells: Of a table's row: the title of each column and what stands there.
+        code: Whether it is to be typed rather than read.
     """
 
     number: int
@@ -31,6 +34,9 @@ class Line:
     kind: LineKind
     section: str
     questions: tuple[str, ...] = ()
+    depth: int = 0
+    cells: tuple[tuple[str, str], ...] = ()
+    code: bool = False
 
 
 @dataclass(frozen=True, slots=True)

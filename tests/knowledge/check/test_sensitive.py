@@ -1,5 +1,7 @@
 """What is refused, and what only sounds like it."""
 
+from pathlib import Path
+
 import pytest
 
 from knowledge import Document, load, topic_of
@@ -63,3 +65,51 @@ def test_a_question_on_a_sensitive_topic_is_recognised(cv: Document, text: str, 
 )
 def test_what_only_sounds_like_one_is_let_through(cv: Document, text: str) -> None:
     assert topic_of(text, cv) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My daughter wants to study mathematics. Where did she study?",
+        "My wife asked me to find out which languages she designed.",
+        "I have been sick all week, so tell me something about COBOL.",
+        "I voted today. What is she best known for?",
+    ],
+)
+def test_the_callers_own_affairs_are_not_hers(cv: Document, text: str) -> None:
+    assert topic_of(text, cv) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ist sie verheiratet?",
+        "Wie alt ist sie?",
+        "Was verdient sie?",
+        "Welche Krankheit hatte sie?",
+        "Quel \u00e2ge a-t-elle ?",
+        "\u00bfEst\u00e1 casada?",
+        "Is she married?",
+    ],
+)
+def test_a_cv_in_another_language_refuses_the_same(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "cv.md"
+    path.write_text(
+        "---\nlanguage: de\n---\n# Klara Winter\n\n"
+        "## Beruf\n\nSeit 2015 leitet sie die Werkstatt.\n\n"
+        "## Ausbildung\n\nLehre in Kiel.\n",
+        encoding="utf-8",
+    )
+    document = load(path)
+    assert topic_of(text, document) is not None
+    assert document.skipped == ()
+
+
+def test_a_cv_in_a_language_without_lists_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "cv.md"
+    path.write_text(
+        "---\nlanguage: pl\n---\n# Jan Nowak\n\n## Experience\n\nKowal.\n\n## Skills\n\nKucie.\n",
+        encoding="utf-8",
+    )
+    (warning,) = load(path).skipped
+    assert "sensitive topics are known in en, de, fr, es" in warning

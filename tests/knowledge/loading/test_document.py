@@ -147,8 +147,8 @@ class TestMarkdown:
         )
         lines = [(line.text, line.kind) for line in document.section("a").lines[1:]]
         assert lines == [
-            ("Very bold old link code split line", "text"),
-            ("done", "item"),
+            ("Very bold link code split line", "text"),
+            ("done: yes", "item"),
             ("plain", "item"),
             ("nested", "item"),
             ("quoted", "text"),
@@ -181,10 +181,16 @@ class TestMarkdown:
         assert dos.sections == unix.sections
         assert dos.title == unix.title
 
-    def test_a_document_without_front_matter_gets_sensible_limits(self, written: Writer) -> None:
-        document = load(written("# My Tool\n## A\nfact\n"))
+    def test_a_tool_without_front_matter_has_nothing_sensitive(self, written: Writer) -> None:
+        document = load(written("# My Tool\n## Contact\nCall 0431 555 0147.\n"))
         assert "an AI" in document.persona.greeting
         assert "My Tool" in document.persona.greeting
+        assert (document.about_person, document.sensitive) == (False, ())
+        assert topic_of("What is your phone number?", document) is None
+
+    def test_a_cv_without_front_matter_gets_sensible_limits(self, written: Writer) -> None:
+        document = load(written("# Bo Lind\n## Experience\nSmith.\n## Skills\nForging.\n"))
+        assert document.about_person
         assert {topic.name for topic in document.sensitive} >= {
             "salary",
             "references",
@@ -193,6 +199,76 @@ class TestMarkdown:
             "age",
             "family",
         }
+
+
+class TestMarkdownAsPeopleHaveIt:
+    def test_what_is_struck_out_is_not_told(self, written: Writer) -> None:
+        document = load(
+            written(
+                "# Shop\n## Plans\nPro costs ~~$99~~ $49, was <del>$120</del> <s>$110</s>.\n\n"
+                "- ~~By drone~~\n- By bicycle\n\n## ~~Old hours~~\n~~We open at six.~~\n"
+            )
+        )
+        lines = [line.text for section in document.sections for line in section.lines]
+        assert lines == ["Plans", "Pro costs $49, was .", "By bicycle"]
+
+    def test_ticks_crosses_and_tasks_say_yes_no_and_not_yet(self, written: Writer) -> None:
+        document = load(
+            written(
+                "# T\n## A\n- \u2705 Linux\n- \u274c Oracle\n- [ ] Windows\n\n"
+                "| System | Runs |\n| --- | --- |\n| BSD | \u2713 |\n"
+            )
+        )
+        lines = [line.text for line in document.section("a").lines[1:]]
+        assert lines == ["Linux: yes", "Oracle: no", "Windows: not yet", "BSD; Runs: yes"]
+
+    def test_html_headings_lists_and_tables_are_read_as_markdown_is(self, written: Writer) -> None:
+        document = load(
+            written(
+                "<h1>Night</h1>\n\n<h2>When</h2>\n\n<ul>\n<li><b>Doors:</b> 18:00</li>\n</ul>\n\n"
+                "<table>\n<tr><th>Time</th><th>What</th></tr>\n\n<tr><td>20:30</td><td>Tour</td></tr>"
+                "\n</table>\n\n<dl><dt>Soup</dt><dd>75 kroner</dd></dl>\n"
+            )
+        )
+        assert document.title == "Night"
+        section = document.section("when")
+        assert [(line.text, line.kind) for line in section.lines] == [
+            ("When", "heading"),
+            ("Doors: 18:00", "item"),
+            ("20:30; What: Tour", "item"),
+            ("Soup: 75 kroner", "item"),
+        ]
+        assert section.lines[2].cells == (("Time", "20:30"), ("What", "Tour"))
+        assert [line.number for line in section.lines] == [3, 6, 12, 15]
+
+    def test_alerts_lose_their_mark(self, written: Writer) -> None:
+        document = load(written("# T\n## A\n> [!WARNING]\n> Mind the step.\n"))
+        assert document.section("a").lines[1].text == "Mind the step."
+
+    @pytest.mark.parametrize(
+        ("front", "title"),
+        [
+            ('+++\ntitle = "Ferry"\nprice = 49\n+++\n', "Ferry"),
+            ('{\n"title": "Ferry",\n"draft": true\n}\n', "Ferry"),
+            ("---\ntitle: Ferry\n...\n", "Ferry"),
+            ("---\ntitle: 1984\n---\n", "1984"),
+            ("---\ntitle:\nsubtitle:\nsources:\n---\n", "Tickets"),
+            ("---\n# layout: page\n---\n", "Tickets"),
+            ("---\nlanguage: en_US\n---\n", "Tickets"),
+            ("---\nlanguage: English\n---\n", "Tickets"),
+            ("---\nsources:\n  - {title: A book, url: https://b.example}\n---\n", "Tickets"),
+            ("---\n\n", "Tickets"),
+        ],
+    )
+    def test_front_matter_of_other_generators_is_never_told(
+        self, written: Writer, front: str, title: str
+    ) -> None:
+        document = load(written(f"{front}\n# Tickets\n\n## Cabins\n\nA cabin costs 120 euros.\n"))
+        assert document.title == title
+        lines = [line.text for section in document.sections for line in section.lines]
+        assert [text for text in lines if text not in ("Tickets", "Cabins")] == [
+            "A cabin costs 120 euros."
+        ]
 
 
 class TestFrontMatter:
