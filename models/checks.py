@@ -23,6 +23,8 @@ from models.inference import (
     SileroMemory,
     minilm_tokenizer,
     minilm_vectors,
+    reranker_logit,
+    reranker_tokenizer,
     smart_turn_probability,
 )
 from models.processor import features
@@ -49,6 +51,8 @@ SMART_TURN_TOLERANCE = 0.2
 """Of a probability. On 12 recordings exact int8 differed by 0.10 at most from the same graph in
 float arithmetic, saturating int8 by 0.78."""
 MINILM_LEAST_COSINE = 0.999
+RERANKER_TOLERANCE = 0.5
+"""Of a logit, which runs from about -11 to 11. Signed int8 without VNNI can saturate."""
 HIBARI_LEAST_CORRELATION = 0.998
 """Of each output. Signed int8 without VNNI gave 0.9994 or better over eight sentences."""
 WHISPER_TOLERANCE = 0.15
@@ -131,6 +135,13 @@ def text_vectors(session: Any) -> Floats:
     tokenizer = minilm_tokenizer()
     each = [np.array([tokenizer.encode(text).ids], np.int64) for text in TEXTS]
     return np.concatenate([minilm_vectors(session, ids) for ids in each])
+
+
+def reranker_logits(session: Any) -> Floats:
+    """How well each of the other :data:`TEXTS` answers the first, ``[2]``."""
+    tokenizer = reranker_tokenizer()
+    each = [tokenizer.encode(TEXTS[0], text) for text in TEXTS[1:]]
+    return np.array([reranker_logit(session, pair.ids, pair.type_ids) for pair in each], np.float32)
 
 
 def hibari_feeds() -> dict[str, Any]:
@@ -221,6 +232,18 @@ def _minilm() -> tuple[str, float]:
     return f"cosine to the reference at least {least:.5f}", millis / len(TEXTS)
 
 
+def _reranker() -> tuple[str, float]:
+    session = catalogue.reranker_session()
+    got, millis = _timed(reranker_logits, session)
+    off = float(np.abs(got - reference()["reranker"]).max())
+    if off > RERANKER_TOLERANCE:
+        raise _WrongError(
+            f"a logit differs from its reference by {off:.2f}; at most {RERANKER_TOLERANCE} is "
+            "right: int8 arithmetic is wrong here"
+        )
+    return f"logits within {off:.3f} of the reference", millis / len(got)
+
+
 def _hibari() -> tuple[str, float]:
     session = catalogue.open_hibari_session(catalogue.HIBARI_HEART.read())
     got, millis = _timed(session.run, list(HIBARI_OUTPUTS), hibari_feeds())
@@ -257,6 +280,7 @@ CHECKS: Mapping[str, Callable[[], tuple[str, float]]] = {
     "silero": _silero,
     "smart-turn": _smart_turn,
     "MiniLM": _minilm,
+    "reranker": _reranker,
     "hibari": _hibari,
     "whisper": _whisper,
 }

@@ -89,3 +89,32 @@ def minilm_vectors(session: Any, ids: npt.NDArray[np.int64]) -> Floats:
     pooled = session.run(None, feeds)[0].mean(axis=1)
     unit: Floats = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
     return unit
+
+
+def reranker_tokenizer() -> Tokenizer:
+    """The cross-encoder's tokenizer; a question and a passage are encoded as one pair.
+
+    Raises:
+        WeightsError: Its file is missing or is not the one expected.
+    """
+    tokenizer = Tokenizer.from_str(catalogue.RERANKER_TOKENIZER.read().decode())
+    tokenizer.enable_truncation(max_length=128)
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def reranker_logit(session: Any, ids: Sequence[int], kinds: Sequence[int]) -> float:
+    """How well a passage answers a question, about -11 (not at all) to 11.
+
+    Args:
+        session: From :func:`models.catalogue.reranker_session`.
+        ids: Token ids of the pair.
+        kinds: 0 for each token of the question, 1 for each of the passage.
+    """
+    given = np.array([ids], np.int64)
+    feeds = {
+        "input_ids": given,
+        "attention_mask": np.ones_like(given),
+        "token_type_ids": np.array([kinds], np.int64),
+    }
+    return float(session.run(None, feeds)[0][0, 0])

@@ -4,6 +4,7 @@
 the tests install. What a reference is, by model:
 
 * silero, MiniLM: the model's own graph without optimisations, in floats;
+* the reranker: the same in integers, with products that cannot saturate;
 * smart-turn: the same, so that its quantised values are computed by float kernels, exactly;
 * hibari: onnx's reference evaluator, whose integer products are 32 bits wide;
 * Whisper: the weights converted to float32.
@@ -17,6 +18,7 @@ import onnxruntime
 
 from models import catalogue, checks
 from models.inference import smart_turn_probability
+from models.sessions import EXACT_INT8
 
 
 def main() -> None:
@@ -29,6 +31,7 @@ def main() -> None:
         outputs[f"silero/{name}"] = checks.silero_probabilities(silero, samples)
         outputs[f"smart-turn/{name}"] = smart_turn_probability(smart_turn, samples)
     outputs["minilm"] = checks.text_vectors(_plain(catalogue.MINILM.read()))
+    outputs["reranker"] = checks.reranker_logits(_plain(catalogue.RERANKER.read(), exact_int8=True))
     for name, output in zip(checks.HIBARI_OUTPUTS, _hibari(), strict=True):
         # Half floats are a thousand times more exact than the tolerance.
         outputs[f"hibari/{name}"] = np.asarray(output, np.float16)
@@ -40,8 +43,10 @@ def main() -> None:
         sys.stdout.write(f"{name}: {shown}\n")
 
 
-def _plain(model: bytes) -> Any:
+def _plain(model: bytes, *, exact_int8: bool = False) -> Any:
     options = onnxruntime.SessionOptions()
+    if exact_int8:
+        options.add_session_config_entry(EXACT_INT8, "1")
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

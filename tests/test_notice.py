@@ -25,4 +25,5 @@ def test_every_stage_has_its_model() -> None:
         "Speech to text",
         "Text to speech",
         "Retrieval",
+        "Reading",
     ]

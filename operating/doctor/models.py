@@ -16,6 +16,7 @@ MODELS: Mapping[str, Stage] = {
     "smart-turn": "vad",
     "whisper": "stt",
     "MiniLM": "brain",
+    "reranker": "brain",
     "hibari": "tts",
 }
 """The embedded models, and their stages."""
