@@ -28,6 +28,13 @@ _EXPANSIONS = (
     ("ms", "msc", "master", "master of science"),
     ("dr", "doctor", "phd", "doctorate"),
     ("prof", "professor"),
+    ("mon", "monday"),
+    ("tue", "tues", "tuesday"),
+    ("wed", "weds", "wednesday"),
+    ("thu", "thur", "thurs", "thursday"),
+    ("fri", "friday"),
+    ("sat", "saturday"),
+    ("sun", "sunday"),
 )
 _DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, American
 _JOINING = frozenset(spaced("of the and for in on to a an at"))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Set
+from itertools import pairwise
 
 from rapidfuzz.distance import JaroWinkler
 
@@ -9,6 +10,7 @@ from knowledge.words import STOPWORDS, Token, normalize, stem, token_keys, token
 
 _SURELY_MISHEARD, _PERHAPS_MISHEARD = 0.93, 0.84  # Jaro-Winkler similarity
 _SHORTEST = 4  # letters: shorter words are too similar to each other
+_SHORTEST_JOINED = 6
 _SPELLED = re.compile(r"\b[A-Za-z](?:[\s.]+[A-Za-z]\b)+")
 _DIGITS = {"zero": "0", "oh": "0", "naught": "0", "one": "1", "two": "2"}
 
@@ -25,7 +27,10 @@ class NameCorrection:
     def __init__(self, names: Iterable[str], known: Set[str], words: Iterable[Token]) -> None:
         self._names = {normalize(name): name for name in names if len(normalize(name)) >= _SHORTEST}
         self._known = known
+        words = tuple(words)
         self._joined = {token.key: token.text for token in words if len(token_keys(token)) > 1}
+        # Neighbours, whose names a recogniser may write as one word, and must not be taken for it.
+        self._beside = {one.key + other.key: (one, other) for one, other in pairwise(words)}
 
     def corrected(self, text: str) -> str:
         """The text with misheard names corrected."""
@@ -38,9 +43,7 @@ class NameCorrection:
                 continue
             following = words[spot + 1] if spot + 1 < len(words) else None
             wanted = None
-            if following and (
-                joined := self._joined.get(token.key + _DIGITS.get(following.key, following.key))
-            ):
+            if following and (joined := self._in_one(token, following)):
                 wanted, skip, stop = joined, True, following.start + len(following.text)
             else:
                 wanted, stop = self._heard(token), token.start + len(token.text)
@@ -49,9 +52,35 @@ class NameCorrection:
                 end = stop
         return out + text[end:]
 
+    def _in_one(self, token: Token, following: Token) -> str | None:
+        """One word of the document that was heard as two: flow matic, A zero, tide water."""
+        both = token.key + _DIGITS.get(following.key, following.key)
+        if both in self._joined:
+            return self._joined[both]
+        if both in self._beside or len(both) < _SHORTEST_JOINED:
+            return None
+        if both in self._names:
+            return self._names[both]
+        if self._knows(token) and self._knows(following):
+            return None
+        return next(
+            (
+                written
+                for name, written in self._names.items()
+                if len(name) >= _SHORTEST_JOINED
+                and JaroWinkler.similarity(both, name) >= _SURELY_MISHEARD
+                and JaroWinkler.similarity(token.key, name) < _SURELY_MISHEARD
+            ),
+            None,
+        )
+
     def _heard(self, token: Token) -> str | None:
         if token.key in self._joined:
             return self._joined[token.key]
+        if token.key in self._beside and not self._knows(token):
+            one, other = self._beside[token.key]
+            if one.capital:
+                return f"{one.text} {other.text}"
         if len(token.key) < _SHORTEST or token.key in STOPWORDS or self._knows(token):
             return None
         best: tuple[float, str] | None = None

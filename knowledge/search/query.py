@@ -132,6 +132,69 @@ def parse_query(text: str) -> Query:
     )
 
 
+_PREAMBLE = re.compile(
+    r"^.*\b(?:asked me (?:to (?:find out|ask)|about)|wants? to know|(?:would|'d) like to know|"
+    r"(?:wonder|wondering|curious)(?: about)?|trying to find out|(?:to )?find out|"
+    r"(?:can|could|would|will) you (?:please )?tell me|do you (?:happen to )?know)\s+"
+    r"(?=(?:what|which|who|whom|whose|where|when|why|how|if|whether)\b)",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    r"^\W*(?:(?:and|so|but|well|okay|um+|uh+)\W+)*(?:what|which|who|whom|whose|where|when|why|how|"
+    r"is|are|was|were|do|does|did|has|have|had|can|could|may|will|would|should|tell)\b",
+    re.IGNORECASE,
+)
+
+
+def asked_part(text: str) -> str:
+    """The part of a turn that asks: "My aunt is visiting. Where can she park?" without the aunt."""
+    said = [part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part]
+    asking = [part for part in said if _ASKS.search(part)]
+    if len(said) > len(asking) > 0 and asking[-1] is said[-1]:
+        text = " ".join(asking)
+    stripped = _PREAMBLE.sub("", text)
+    stripped = re.sub(r"^(?:if|whether)\s+", "", stripped, flags=re.IGNORECASE)
+    return stripped[:1].upper() + stripped[1:] if stripped and stripped != text else text
+
+
+_OTHER_WORDS = (
+    (
+        r"\b(?:reach|contact|get in touch|get hold of|call|phone|ring|write to|e-?mail)\b"
+        r".*\b(?:you|them|somebody|someone|anybody)\b",
+        "What is the telephone number or e-mail address?",
+    ),
+    (
+        r"\bwhereabouts\b|\bwhere (?:are|is|can|do) (?:you|it)\b|\bfind you\b",
+        "What is the address or place?",
+    ),
+    (r"\bhow late\b|\b(?:open|close|shut)\b", "What are the opening hours?"),
+    (
+        r"\b(?:when|where) (?:and where |and when )?(?:is|does|will) (?:it|this|that)\b",
+        "What are the date and the place?",
+    ),
+    (r"\bfor a living\b|\bjob title\b|\bprofession\b|\boccupation\b", "What does she work as?"),
+    (
+        r"\bin (?:his|her|their) (?:spare|free) time\b|\bfor fun\b",
+        "What are the interests and hobbies?",
+    ),
+    (r"\b(?:prize|award|medal|honou?r|won)s?\b", "Which award was received?"),
+    (r"\b(?:book|paper|article|publi\w+)s?\b", "What was published?"),
+    (
+        r"\bsince when\b|\bhow long have you been\b|\bhow old is\b",
+        "In which year was it founded or built?",
+    ),
+    (r"\binstall\b|\bset (?:it )?up\b", "What is the command to install it?"),
+    (r"\bkids?\b|\blooked after\b", "Is there something for children, or childcare?"),
+)
+
+
+def in_other_words(text: str) -> str:
+    """What callers ask in words that documents do not use, in words that they do; may be empty."""
+    return next(
+        (asked for pattern, asked in _OTHER_WORDS if re.search(pattern, text, re.IGNORECASE)), ""
+    )
+
+
 def overlaps(spoken_of: tuple[int, ...], interval: Interval) -> bool:
     """Whether the years of a sentence, a span if there are two, overlap the interval."""
     if not spoken_of:

@@ -82,14 +82,19 @@ class Hit:
 
 
 class Index:
-    """The search index of a document. Immutable and thread-safe."""
+    """A document, made searchable; made once, then only read, from any thread.
 
-    def __init__(self, document: Document) -> None:
+    Parameters:
+        document: The document.
+        found_in: What is searched; by default every sentence of it.
+    """
+
+    def __init__(self, document: Document, found_in: Sequence[Passage] | None = None) -> None:
         self.document = document
         self.ids = frozenset(document.section_ids)
         self._model: MiniLM = minilm()
         self._vector = lru_cache(maxsize=_KEPT)(lambda text: self._model.embed([text])[0])
-        self.passages = tuple(passages(document))
+        self.passages = tuple(passages(document) if found_in is None else found_in)
         self._subject = frozenset(token.key for token in tokens(document.title) if token.capital)
         self._pronoun = _pronoun(document)
         says = [self._about(passage.text) for passage in self.passages]
@@ -135,6 +140,18 @@ class Index:
             share = [len(named & passage.says) / len(named) for passage in self.passages]
             scores += _NAMED - (_NAMED + _NOT_NAMED) * (1 - np.array(share, dtype=np.float32))
         return scores - np.float32(self._alien(query.text))
+
+    def alien(self, text: str) -> float:
+        """How much the question speaks of what the document has never heard of."""
+        return self._alien(text)
+
+    def shared(self, text: str) -> Scores:
+        """What share of the question's weight in rare words each passage holds."""
+        return self._shared(text)
+
+    def fit(self, query: Query) -> Scores:
+        """How well the sort of thing that each passage says fits what is asked for."""
+        return np.array([_fit(passage, query) for passage in self.passages], dtype=np.float32)
 
     def search(self, query: Query) -> tuple[Hit, ...]:
         """Rank all passages, best first."""
@@ -263,6 +280,12 @@ class Index:
         if mentioned(text) - self._known - {"1"}:
             cost += _ALIEN_NAME
         return cost
+
+
+def asked_share(document: Document) -> float:
+    """Share of the lines of a document whose author said which questions they answer."""
+    lines = [line for each in document.sections for line in each.lines if line.kind != "heading"]
+    return sum(bool(line.questions) for line in lines) / max(1, len(lines))
 
 
 def _within(section: Section, other: Section) -> bool:

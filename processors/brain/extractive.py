@@ -8,15 +8,19 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conversation.frames import Confidence, Exchange
 from knowledge.check.sensitive import topic_of
+from knowledge.check.support import unsupported_claims
 from knowledge.loading.document import Document, SensitiveTopic
+from knowledge.moments import moments
+from knowledge.search.answer import Said, compose, put_together, without_moments
 from knowledge.search.follow_up import Before, heard_passages, rank_adjacent, rank_follow_up
 from knowledge.search.passage import Passage
-from knowledge.search.query import Query
-from knowledge.search.retrieval import Hit, Index
+from knowledge.search.query import Query, asked_part, in_other_words
+from knowledge.search.reader import Finding, Reader, probability
+from knowledge.search.retrieval import Hit, Index, asked_share
 from knowledge.search.semantic_topic_filter import SemanticTopicFilter
 from processors.brain.contract import (
     ArgumentsDelta,
@@ -42,6 +46,17 @@ _MARGIN = 0.1  # a lead over the next section smaller than this costs confidence
 _MOST_WORDS = 40  # spoken in about fifteen seconds
 _FIRST_PIECE, _PIECE = 1, 6  # words a delta
 _WAITING_AT_MOST = 64
+
+_ANNOTATED = 0.5
+"""Share of lines from which a document whose author says what they answer is found by that."""
+_LIKELY, _MEDIUM, _HIGH = 0.6, 0.8, 0.95  # probabilities that an answer is right
+_MADE = 0.8  # of one that was put together
+_FOLLOWS = 0.15  # by which a question that only makes sense after another is taken as its sequel
+_LEANS = re.compile(
+    r"^\W*(?:and|but|so|what about|how about|then)\b"
+    r"|\b(?:that|it|there|those|these|them|this|one)\b",
+    re.IGNORECASE,
+)
 
 _AGAIN = re.compile(
     r"\b(say|tell me) (that|it|this)( part| bit)?( once| one)?( more time| again)\b|\brepeat\b|"
@@ -69,10 +84,12 @@ class ExtractiveBrain:
 
     Parameters:
         index: The document, made searchable.
+        reader: Finds records and reads them; without one, answers are the sentences of the index.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, reader: Reader | None = None) -> None:
         self._index = index
+        self._reader = reader
         self._document = index.document
         self._topic_filter = SemanticTopicFilter(index)
         self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
@@ -85,7 +102,10 @@ class ExtractiveBrain:
         Raises:
             WeightsError: The embedding model is missing or damaged.
         """
-        return cls(Index(document))
+        if asked_share(document) >= _ANNOTATED:
+            return cls(Index(document))
+        reader = Reader(document)
+        return cls(reader.index, reader)
 
     @property
     def name(self) -> str:
@@ -117,13 +137,15 @@ class ExtractiveBrain:
             return _respond((), "high", reply(kind, self._document))
         text = rest or question.text
         before = _before(question.history)
-        query = self._index.parse_query(text)
+        query = self._index.parse_query(asked_part(text))
         leans = query.elliptic and before is not None
         topic = topic_of(text, self._document) or self._topic_filter.topic_of(text)
         if topic is None and query.elliptic and question.history:
             topic = self._still_sensitive(query, question.history[-1])
         if topic is not None:
             return self._refuse(topic.refusal)
+        if self._reader is not None:
+            return self._read(self._reader, query, question, before)
         if before is not None and _AGAIN.search(text):
             return _in_words_of(heard_passages(self._index, before), "high")
         if self._index.is_subject(text) and not (leans and query.clauses):
@@ -137,6 +159,78 @@ class ExtractiveBrain:
         else:
             hits = rank_adjacent(self._index, query) or self._index.search(query)
         return self._answer(query, hits)
+
+    def found(self, text: str, history: Sequence[Exchange] = ()) -> tuple[str, ...]:
+        """The three best records for a question, as they are said; for benchmarks and checks."""
+        query = self._index.parse_query(text)
+        if self._reader is None:
+            return tuple(hit.passage.text for hit in self._index.search(query)[:3])
+        findings = self._findings(self._reader, query, _before(history))
+        return tuple(finding.record.text for finding in findings[:3])
+
+    def _read(
+        self, reader: Reader, query: Query, question: Question, before: Before | None
+    ) -> Reply:
+        """Decide by reading the records that may answer beside the question."""
+        text = query.text
+        if before is not None and _AGAIN.search(text):
+            return _in_words_of(heard_passages(self._index, before), "high")
+        leans = query.elliptic and before is not None
+        if self._index.is_subject(text) and not (leans and query.clauses):
+            opening = compose(query, [reader.opening()], several=False)
+            return _respond(opening.sections, "high", opening.text)
+        asks = query.polar or query.clauses > 0
+        if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
+            return _escalate("unclear", "I did not understand that. Could you ask it another way?")
+        findings = self._findings(reader, query, before)
+        several = "list" in query.wants or query.clauses > 1 or "more" in query.wants
+        made = put_together(reader, query, findings)
+        likely = _sure(findings)
+        if made is not None:
+            likely = max(likely, _MADE)
+        elif not findings or likely < _LIKELY:
+            return _escalate("unsupported", not_found(self._document.title))
+        said = made or compose(query, findings, several=several)
+        sections = self._supporting(said, f"{question.text} {self._document.title}")
+        return _respond(sections, _level(likely), said.text)
+
+    def _findings(self, reader: Reader, query: Query, before: Before | None) -> tuple[Finding, ...]:
+        if (after := rank_adjacent(self._index, query)) and not query.wants & {"next", "previous"}:
+            return reader.of(after)
+        own = reader.search(query)
+        if (other := in_other_words(query.text)) and _sure(own) < _LIKELY:
+            reworded = reader.search(replace(query, text=other), when=moments(query.text))
+            own = reworded if _sure(reworded) > _sure(own) else own
+        if before is None or not query.elliptic:
+            return own
+        when = moments(query.text)
+        named = when.days or when.dates or when.times
+        topic = without_moments(before.question) if named else before.question
+        leaning = reader.search(
+            query,
+            topic=topic,
+            sections=before.sections,
+            when=when if named else moments(before.question),
+        )
+        explicit = not self._index.content(query.text) or _LEANS.search(query.text)
+        if not leaning or not own:
+            return leaning or own
+        better = _sure(leaning) + (_FOLLOWS if explicit else 0.0)
+        return leaning if better >= _sure(own) else own
+
+    def _supporting(self, said: Said, free: str) -> tuple[str, ...]:
+        """The sections that an answer rests on, with those above whose titles it names."""
+        sections = list(said.sections)
+        for id in said.sections:
+            parts = id.split("/")
+            for end in range(len(parts) - 1, 0, -1):
+                cited = [self._document.section(each) for each in sections]
+                if not unsupported_claims(said.text, cited, free):
+                    return tuple(sections)
+                above = "/".join(parts[:end])
+                if above in self._index.ids and above not in sections:
+                    sections.append(above)
+        return tuple(sections)
 
     def _answer(self, query: Query, hits: Sequence[Hit]) -> Reply:
         enough = self._enough
@@ -197,6 +291,16 @@ def _confidence(hits: Sequence[Hit], enough: float) -> Confidence:
     if best.score >= enough + _SURE and lead >= _MARGIN:
         return "high"
     return "medium" if best.score >= enough + _FAIRLY_SURE or lead >= _MARGIN else "low"
+
+
+def _sure(findings: Sequence[Finding]) -> float:
+    return probability(findings[0].features) if findings else 0.0
+
+
+def _level(likely: float) -> Confidence:
+    if likely >= _HIGH:
+        return "high"
+    return "medium" if likely >= _MEDIUM else "low"
 
 
 def _spoken(passage: Passage) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import NoReturn, cast
 
 from conversation.frames import Check, Confidence
+from knowledge.check.recital import recites
 from knowledge.check.sensitive import topic_of
 from knowledge.check.speech import (
     MAX_ANSWER_CHARS,
@@ -190,6 +191,10 @@ class Guardrails:
         if not cited:
             self.record("sections", f"none cited for {sentence!r}")
             raise RefusalError("unsupported")
+        if recites(sentence, cited, self._document, self._question):
+            self.record("support")
+            self._passed.append(sentence)
+            return supporting_lines(sentence, cited)
         verdict = entails(sentence, cited, self._document, self._question)
         if verdict.refused:
             self.record("support", verdict.refused)

@@ -1,0 +1,212 @@
+"""Days, dates and times of day that a text mentions, as sets that can be compared.
+
+``Mon-Fri``, ``daily except Tuesdays`` and ``weekends`` are the days they mean; ``the fifth of
+June`` and ``5 June`` are one date; ``half past eight`` and ``20:30`` can be one time.
+"""
+
+import re
+from dataclasses import dataclass
+
+from knowledge.words import spaced
+
+Date = tuple[int, int]
+"""Month and day; 0 where the text leaves one open."""
+
+DAYS = spaced("monday tuesday wednesday thursday friday saturday sunday")
+_DAY_NAMES = {
+    name: number
+    for number, names in enumerate(
+        (
+            "monday mon mondays",
+            "tuesday tue tues tuesdays",
+            "wednesday wed weds wednesdays",
+            "thursday thu thur thurs thursdays",
+            "friday fri fridays",
+            "saturday sat saturdays",
+            "sunday sun sundays",
+        )
+    )
+    for name in names.split()
+}
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january jan",
+            "february feb",
+            "march mar",
+            "april apr",
+            "may",
+            "june jun",
+            "july jul",
+            "august aug",
+            "september sep sept",
+            "october oct",
+            "november nov",
+            "december dec",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_ORDINALS = {
+    word: number
+    for number, word in enumerate(
+        spaced(
+            "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
+            "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+        ),
+        start=1,
+    )
+} | {"thirtieth": 30}
+_HOURS = {
+    word: number
+    for number, word in enumerate(
+        spaced("one two three four five six seven eight nine ten eleven twelve"), start=1
+    )
+} | {"noon": 12, "midnight": 24}
+_DAY = rf"(?:{'|'.join(sorted(_DAY_NAMES, key=len, reverse=True))})\.?"
+_MONTH = rf"(?:{'|'.join(sorted(_MONTHS, key=len, reverse=True))})"
+_DAY_RANGE = re.compile(rf"\b({_DAY})\s*(?:-|to|till|until|through)\s*({_DAY})(?!\w)")
+_ONE_DAY = re.compile(rf"\b({_DAY})(?!\w)")
+_NOT_DAYS = re.compile(rf"\b(?:except|but not|not)(?: on)? ((?:{_DAY}(?:,? and |, |/)?)+)")
+_DATE = re.compile(
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\.?(?: of)? ({_MONTH})\b"
+    rf"|\b({_MONTH})\.? (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)"
+    r"|\b\d{4}-(\d{2})-(\d{2})\b"
+)
+_BARE_DATE = re.compile(r"\b(?:on|for|about|until|by) the (\d{1,2})(?:st|nd|rd|th)\b")
+_TIME = re.compile(
+    r"\b([01]?\d|2[0-4])[:.h]([0-5]\d)\b\s*([ap]\.?m\b)?|\b(1[0-2]|[1-9])\s*([ap]\.?m)\b"
+)
+_HOUR = rf"(?:{'|'.join(_HOURS)}|1[0-2]|[1-9])"
+_SPOKEN_TIME = re.compile(
+    rf"\b(half past|quarter past|quarter to|ten past|twenty past|ten to|twenty to) ({_HOUR})\b"
+    rf"|\b(?:at|by|from|until|till|before|after) ({_HOUR})(?: o'?clock)?\b"
+    rf"(?! (?:days?|weeks?|months?|years?|hours?|minutes?|people|euros?|pounds?))"
+    rf"|\b({_HOUR}) o'?clock\b|\b(noon|midnight)\b"
+)
+_SHIFT = {
+    "half past": 30, "quarter past": 15, "quarter to": -15, "ten past": 10, "twenty past": 20,
+    "ten to": -10, "twenty to": -20,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What a text says about when.
+
+    Parameters:
+        days: Days of the week, Monday being 0.
+        dates: Dates, each as month and day.
+        times: Times of day in minutes; a spoken hour without morning or evening is both.
+    """
+
+    days: frozenset[int]
+    dates: frozenset[Date]
+    times: frozenset[int]
+
+
+def moments(text: str) -> Moments:
+    """The days, dates and times of a text."""
+    flat = re.sub(r"\s*[\u2010-\u2015]\s*", "-", text.lower())
+    flat = re.sub(
+        r"\b(twenty|thirty)[ -](\w+)\b",
+        lambda m: (
+            f"{20 if m[1] == 'twenty' else 30} {m[2]}"
+            if m[2] not in _ORDINALS or _ORDINALS[m[2]] > 9
+            else f"{(20 if m[1] == 'twenty' else 30) + _ORDINALS[m[2]]}th"
+        ),
+        flat,
+    )
+    flat = re.sub(
+        rf"\b({'|'.join(_ORDINALS)})\b(?= of {_MONTH}\b)"
+        rf"|(?<=the )\b({'|'.join(_ORDINALS)})\b(?=\W*$)"
+        rf"|(?<=\w )\b({'|'.join(_ORDINALS)})\b(?= {_MONTH}\b)",
+        lambda m: f"{_ORDINALS[m[0]]}th",
+        flat,
+    )
+    flat = re.sub(
+        rf"\b({_MONTH}) (?:the )?({'|'.join(_ORDINALS)})\b",
+        lambda m: f"{m[1]} {_ORDINALS[m[2]]}",
+        flat,
+    )
+    return Moments(_days(flat), _dates(flat), _times(flat))
+
+
+def _days(flat: str) -> frozenset[int]:
+    found: set[int] = set()
+    if re.search(r"\b(?:daily|every day|each day|seven days a week)\b", flat):
+        found |= set(range(7))
+    if re.search(r"\bweekdays?\b|\bworking days\b", flat):
+        found |= set(range(5))
+    if re.search(r"\bweekends?\b", flat):
+        found |= {5, 6}
+    not_ = {day for run in _NOT_DAYS.findall(flat) for day in _named(run)}
+    if not_ and not found:
+        found = set(range(7))
+    rest = _NOT_DAYS.sub(" ", flat)
+    for first, last in _DAY_RANGE.findall(rest):
+        low, high = _DAY_NAMES[first.rstrip(".")], _DAY_NAMES[last.rstrip(".")]
+        found |= {day % 7 for day in range(low, high + 1 if high >= low else high + 8)}
+    found |= set(_named(rest))
+    return frozenset(found - not_)
+
+
+def _named(text: str) -> list[int]:
+    return [_DAY_NAMES[name.rstrip(".")] for name in _ONE_DAY.findall(text)]
+
+
+def _dates(flat: str) -> frozenset[Date]:
+    found: set[Date] = set()
+    for match in _DATE.finditer(flat):
+        day, month, month_first, day_after, iso_month, iso_day = match.groups()
+        if iso_month:
+            found.add((int(iso_month), int(iso_day)))
+        else:
+            found.add((_MONTHS[month or month_first], int(day or day_after)))
+    for match in re.finditer(
+        rf"\b(\d{{1,2}}) ?(?:to|-|and|until) ?(\d{{1,2}})(?:st|nd|rd|th)? ({_MONTH})\b", flat
+    ):
+        low, high, month = int(match[1]), int(match[2]), _MONTHS[match[3]]
+        found |= {(month, day) for day in range(low, min(high, 31) + 1)}
+    found |= {(0, int(day)) for day in _BARE_DATE.findall(flat)}
+    return frozenset(found)
+
+
+def _times(flat: str) -> frozenset[int]:
+    found: set[int] = set()
+    for match in _TIME.finditer(flat):
+        hour, minute, half, hour_alone, half_alone = match.groups()
+        value = int(hour or hour_alone) * 60 + int(minute or 0)
+        half = (half or half_alone or "").replace(".", "")
+        if half == "pm" and value < 720:
+            value += 720
+        found.add(value)
+    for match in _SPOKEN_TIME.finditer(flat):
+        shift, shifted, plain, clock, named = match.groups()
+        word = shifted or plain or clock or named
+        base = (_HOURS.get(word) or int(word)) * 60 + _SHIFT.get(shift or "", 0)
+        found |= {base % 1440, (base + 720) % 1440}
+    return frozenset(found)
+
+
+def fits(asked: Moments, said: Moments) -> int:
+    """How well what is said about when fits what is asked: -1 to 1, 0 where either is silent."""
+    found = 0
+    if asked.dates:
+        if said.dates:
+            found = (
+                1 if any(_same(one, other) for one in asked.dates for other in said.dates) else -1
+            )
+        elif said.days and asked.days:
+            found = 1 if asked.days & said.days else -1
+    elif asked.days and said.days:
+        found = 1 if asked.days & said.days else -1
+    if found >= 0 and asked.times and said.times:
+        found = 1 if asked.times & said.times else found
+    return found
+
+
+def _same(one: Date, other: Date) -> bool:
+    return one[1] == other[1] and (one[0] == other[0] or not one[0] or not other[0])

@@ -1,0 +1,389 @@
+"""Records: the units in which a document is found and said.
+
+A record is what belongs together: an item with what is nested under it, a row of a table with the
+titles of its columns, a paragraph, a list with the line that announces it. It knows the headings
+above it, and each of its statements is a whole sentence, as it is said.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from knowledge.claims import word_forms, years
+from knowledge.loading.document import Document
+from knowledge.loading.section import Line, Section
+from knowledge.moments import Moments, moments
+from knowledge.telling import (
+    fluent,
+    is_clause,
+    item,
+    labelled,
+    listed,
+    row,
+    sentence,
+    subject,
+    without_contact,
+)
+from knowledge.words import sentences
+
+RecordKind = Literal["text", "item", "row", "list", "code"]
+
+_LEAD_WORDS = 16  # a longer line before a list is a paragraph
+_JOINED_WORDS = 40  # a longer item is said in sentences of their own
+_LIST_WORDS = 45
+_FRAGMENT = 3  # words up to which a sentence goes with the next one
+_RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
+
+
+_OF_SOMEBODY = tuple(
+    (re.compile(rf"\b(?:{pattern})", re.IGNORECASE), said)
+    for pattern, said in (
+        ("award|prize|honou?r|medal", "She won the award"),
+        ("publication|paper|book|article", "She wrote and published"),
+        ("certificat|licen[cs]e", "She holds the certificate"),
+        ("patent", "She holds the patent"),
+        ("volunt", "She volunteers"),
+        ("interest|hobb|other", "Her hobbies and interests are"),
+        ("talk|speaking", "She gave the talk"),
+        ("teach", "She teaches"),
+        ("language", "She speaks the languages"),
+        ("skill|tools|technolog|competenc", "She knows and can use"),
+        ("education|studies|degree", "She studied and graduated"),
+        ("project", "She built the project"),
+        ("experience|employment|work|career|position", "She works or worked as"),
+        ("profile|summary|about|introduction", "She is"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of a record.
+
+    Parameters:
+        text: As it is said.
+        line: The first line of the document that it rests on.
+    """
+
+    text: str
+    line: Line
+
+
+@dataclass(frozen=True)
+class Record:
+    """What belongs together.
+
+    Parameters:
+        at: Its place among the document's records.
+        kind: What it was made of.
+        section: Where it stands.
+        path: The titles above it, the document's left out, then the line that announces its list.
+        about: What it is about: the first cell, the label, the head of an item; may be empty.
+        statements: What it says, in order; never empty.
+        lines: The lines that it was made of.
+        group: Which list or table it belongs to; records of one group are alike.
+        cells: Of a row: the title of each column, and what stands there.
+    """
+
+    at: int
+    kind: RecordKind
+    section: Section
+    path: tuple[str, ...]
+    about: str
+    statements: tuple[Statement, ...]
+    lines: tuple[Line, ...]
+    group: int
+    cells: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @cached_property
+    def text(self) -> str:
+        """All it says."""
+        return " ".join(statement.text for statement in self.statements)
+
+    @cached_property
+    def context(self) -> str:
+        """The titles above it that tell it from its like, in words."""
+        return ", ".join(fluent(part).rstrip(".:?") for part in self.path[-2:])
+
+    @cached_property
+    def of_somebody(self) -> str:
+        """What its heading in a CV says of somebody: "She won" above awards; may be empty."""
+        above = " ".join([self.section.id.replace("/", " ").replace("-", " "), *self.path])
+        return next((said for pattern, said in _OF_SOMEBODY if pattern.search(above)), "")
+
+    @cached_property
+    def written(self) -> str:
+        """Its lines and the titles above it, as written."""
+        return " ".join([*self.path, *(line.text for line in self.lines)])
+
+    @cached_property
+    def moments(self) -> Moments:
+        """When it is about; the titles above count where it does not say itself."""
+        own = moments(" ".join(line.text for line in self.lines))
+        above = moments(" ".join(self.path))
+        return Moments(own.days or above.days, own.dates or above.dates, own.times or above.times)
+
+    @cached_property
+    def years(self) -> tuple[int, ...]:
+        """The years it mentions, or else those of the titles above it."""
+        own = years(" ".join(line.text for line in self.lines))
+        return own or years(" ".join(self.path))
+
+    @cached_property
+    def says(self) -> frozenset[str]:
+        """Keys and stems of its words and of the titles above it."""
+        return word_forms(self.written)
+
+
+@dataclass(slots=True)
+class _Item:
+    line: Line
+    children: list["_Item"] = field(default_factory=list)
+    more: list[Line] = field(default_factory=list)
+
+
+def records(document: Document) -> tuple[Record, ...]:
+    """The records of a document, in order."""
+    return tuple(_Reader(document).read())
+
+
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._titles = {section.id: section.title for section in document.sections}
+        self._json = document.name.lower().endswith(".json")
+        self._at = 0
+        self._group = 0
+
+    def read(self) -> Iterator[Record]:
+        for section in self._document.sections:
+            yield from self._section(section)
+
+    def _path(self, section: Section) -> tuple[str, ...]:
+        parts = section.id.split("/")
+        above = ["/".join(parts[: end + 1]) for end in range(len(parts))]
+        titles = [self._titles[id] for id in above if id in self._titles]
+        return tuple(title for title in titles if title != self._document.title)
+
+    def _section(self, section: Section) -> Iterator[Record]:
+        path = self._path(section)
+        lines = [line for line in section.lines if line.kind != "heading"]
+        spot = 0
+        lead: Line | None = None
+        while spot < len(lines):
+            line = lines[spot]
+            if line.cells:
+                self._group += 1
+                while spot < len(lines) and lines[spot].cells:
+                    yield from self._row(section, path, lines[spot])
+                    spot += 1
+                lead = None
+            elif line.kind == "item" or line.depth:
+                end = spot
+                while (
+                    end < len(lines)
+                    and (lines[end].kind == "item" or lines[end].depth)
+                    and not lines[end].cells
+                ):
+                    end += 1
+                yield from self._list(section, path, lead, lines[spot:end])
+                spot, lead = end, None
+            else:
+                after = lines[spot + 1] if spot + 1 < len(lines) else None
+                before_list = after is not None and (after.kind == "item" or after.depth > 0)
+                above = (*path, lead.text.rstrip(": ")) if lead and line.code else path
+                yield from self._text(section, above, line, first=spot == 0)
+                before_code = after is not None and after.code
+                lead = line if (before_list or before_code) and _announces(line.text) else None
+                spot += 1
+
+    def _make(
+        self,
+        kind: RecordKind,
+        where: tuple[Section, tuple[str, ...]],
+        about: str,
+        statements: Sequence[tuple[str, Line]],
+        lines: Sequence[Line],
+        *,
+        cells: tuple[tuple[str, str], ...] = (),
+    ) -> Iterator[Record]:
+        section, path = where
+        said = tuple(Statement(text, line) for text, line in statements if text)
+        if said:
+            yield Record(
+                self._at, kind, section, path, about, said, tuple(lines), self._group, cells
+            )
+            self._at += 1
+
+    def _row(self, section: Section, path: tuple[str, ...], line: Line) -> Iterator[Record]:
+        heading = next(
+            (part for part in reversed(path) if (found := moments(part)).dates or found.days), ""
+        )
+        said = row(line.cells, fluent(heading))
+        about = subject(line.cells)
+        yield from self._make(
+            "row", (section, path), about, [(said, line)], [line], cells=line.cells
+        )
+
+    def _text(
+        self, section: Section, path: tuple[str, ...], line: Line, *, first: bool
+    ) -> Iterator[Record]:
+        self._group += 1
+        text = line.text
+        if self._document.about_person:
+            text = without_contact(text)
+        if line.code:
+            yield from self._make(
+                "code", (section, path), "", [(sentence(f"The command is {text}"), line)], [line]
+            )
+            return
+        about = ""
+        run_in = _RUN_IN.match(text)
+        if run_in and not is_clause(run_in[1]) and len(run_in[1].split()) <= 4 and len(text) > 30:
+            about = run_in[1]
+            if not about.isupper() and (text[len(about)] == "." or is_clause(text[run_in.end() :])):
+                text = text[run_in.end() :]
+                path = (*path, about)
+        parts = _whole(sentences(text))
+        fragment = len(parts) == 1 and not is_clause(parts[0]) and len(parts[0].split()) <= 12
+        titled = len(path) > 1 or (path and len(path[-1].split()) > 2)
+        if first and titled and fragment and not parts[0].endswith((".", "!", "?")):
+            said = [(sentence(f"{path[-1]}, {parts[0]}"), line)]
+        else:
+            said = [(item(part) if len(parts) == 1 else sentence(part), line) for part in parts]
+        if parts and parts[-1].endswith(":"):
+            said = said[:-1]
+        yield from self._make("text", (section, path), about, said, [line])
+
+    def _list(
+        self, section: Section, path: tuple[str, ...], lead: Line | None, lines: Sequence[Line]
+    ) -> Iterator[Record]:
+        items = _nested(lines)
+        self._group += 1
+        announced = ""
+        joined = False
+        if lead is not None:
+            announced = fluent(sentences(lead.text)[-1]).rstrip(":. ")
+            path = (*path, announced)
+            joined = lead.text.rstrip().endswith(":") or is_clause(announced)
+            if joined:
+                texts = [fluent(each.line.text).rstrip(".,;") for each in items]
+                told = f"{announced} {listed([_uncolon(text) for text in texts])}"
+                if len(told.split()) <= _LIST_WORDS:
+                    yield from self._make(
+                        "list",
+                        (section, path[:-1]),
+                        announced,
+                        [(sentence(told), lead)],
+                        [lead, *lines],
+                    )
+        elif len(items) > 1 and path and path[-1].endswith("s") and not self._json:
+            written = [each.line.text for each in items if not each.children]
+            told = listed([fluent(text).rstrip(".,;") for text in written])
+            plain = not any(is_clause(text) or labelled(text) for text in written)
+            if len(told.split()) <= 30 and plain and len(written) == len(items):
+                said = sentence(f"Under {fluent(path[-1])} there are {told}")
+                yield from self._make("list", (section, path), path[-1], [(said, lines[0])], lines)
+        for each in items:
+            yield from self._item(section, path, announced if joined else "", each)
+
+    def _item(
+        self, section: Section, path: tuple[str, ...], announced: str, each: _Item
+    ) -> Iterator[Record]:
+        lines = [each.line, *_below(each)]
+        text = each.line.text
+        if self._document.about_person:
+            text = without_contact(text)
+        label = labelled(text)
+        quoted = re.match(r"[\"\u201c]([^\"\u201d]+)[\"\u201d]", text)
+        about = quoted[1] if quoted else label[0] if label else re.split(r",\s", text)[0]
+        if announced and not is_clause(text):
+            said = sentence(f"{announced} {_uncolon(fluent(text))}")
+        else:
+            said = ""
+        statements: list[tuple[str, Line]] = []
+        head, own = text, []
+        for child in each.children:
+            nested = [child.line.text, *(line.text for line in _below(child))]
+            short = len(child.line.text.split()) <= 3 and not labelled(child.line.text)
+            if (
+                child.line.text[:1].islower()
+                or child.line.text[:1].isdigit()
+                or child.line.text[:1] in "€£$"
+                or short
+            ):
+                grown = f"{head.rstrip('.:')}, {', '.join(part.rstrip('.') for part in nested)}"
+                if len(grown.split()) <= _JOINED_WORDS:
+                    head = grown
+                    continue
+            own.append((item(listed_under(nested)), child.line))
+        parts = _whole(sentences(head))
+        statements.append((said or item(parts[0]), each.line))
+        statements += [(sentence(part), each.line) for part in parts[1:]]
+        for line in each.more:
+            statements += [(sentence(part), line) for part in _whole(sentences(line.text))]
+        statements += own
+        yield from self._make("item", (section, path), about, statements, lines)
+
+
+def listed_under(texts: Sequence[str]) -> str:
+    """An item and what is nested under it in one line."""
+    head, *rest = texts
+    return f"{head.rstrip('.:')}, {', '.join(part.rstrip('.') for part in rest)}" if rest else head
+
+
+def _announces(text: str) -> bool:
+    text = text.rstrip()
+    if text.endswith(":"):
+        return True
+    return len(text.split()) <= _LEAD_WORDS and not text.endswith((".", "!", "?"))
+
+
+def _uncolon(text: str) -> str:
+    return re.sub(r":\s+", ", ", text)
+
+
+def _nested(lines: Sequence[Line]) -> list[_Item]:
+    """Items, each with those under it."""
+    found: list[_Item] = []
+    open_: list[tuple[int, _Item]] = []
+    for line in lines:
+        if line.kind != "item":
+            if open_:
+                open_[-1][1].more.append(line)
+            else:
+                found.append(_Item(line))
+            continue
+        each = _Item(line)
+        while open_ and open_[-1][0] >= line.depth:
+            open_.pop()
+        (open_[-1][1].children if open_ else found).append(each)
+        open_.append((line.depth, each))
+    return found
+
+
+def _below(each: _Item) -> list[Line]:
+    found = list(each.more)
+    for child in each.children:
+        found += [child.line, *_below(child)]
+    return found
+
+
+def _whole(found: Sequence[str]) -> list[str]:
+    """Sentences; one too short to stand alone is joined to the next, or to the one before."""
+    out: list[str] = []
+    waiting = ""
+    for each in found:
+        text = f"{waiting} {each}".strip()
+        waiting = ""
+        if len(text.split()) > _FRAGMENT:
+            out.append(text)
+        elif out:
+            out[-1] = f"{out[-1]} {text}"
+        else:
+            waiting = text
+    if waiting:
+        out.append(waiting)
+    return out

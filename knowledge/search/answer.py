@@ -1,0 +1,343 @@
+"""What is said of what was found: a few whole sentences, with the sections they rest on.
+
+Most answers are the best record in its own words. Some are put together from several: how many
+there are, which there are, the first or the cheapest, what came before.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from knowledge.claims import MONTHS, numbers
+from knowledge.records import Record
+from knowledge.search.query import GENERIC, Query
+from knowledge.search.reader import Finding, Reader
+from knowledge.telling import fluent, labelled, listed, sentence
+from knowledge.words import STOPWORDS, spaced, stem, tokens
+
+_MOST_WORDS = 40  # spoken in about fifteen seconds
+_MOST_SENTENCES = 3
+_CLOSE = 0.12  # a finding this close to the best is said too, if there is room
+_MOST_LISTED = 8
+
+_KIND_OF = re.compile(
+    r"\b(?:what|which|how many)(?: (?:different|other|of|the|your|all))*"
+    r"(?: (?:kinds?|sorts?|types?|number) of)? ([\w-]+(?: [\w-]+)?)"
+)
+_NUMBER_WORDS = spaced(
+    "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+)
+_NOW = re.compile(
+    r"\b(?:now|currently|current|at the moment|these days|today|nowadays|present)\b"
+    r"|\bwho does \w+ work for\b|\bwhere does (?:\w+ ){1,2}work\b"
+)
+_ONGOING = re.compile(r"\b(?:present|now|today|current|since|works? at|ongoing)\b", re.IGNORECASE)
+_MONEY = re.compile(
+    r"(?:[€£$¥]\s?(\d[\d.,]*)|(\d[\d.,]*)\s?(?:[€£$¥]|euros?|pounds?|dollars?|kroner|cents?|francs?|eur|usd|gbp)\b)",
+    re.I,
+)
+_WEIGHT = re.compile(r"(\d[\d.,]*)\s?(kg|g|grams?|kilos?|kilograms?|t|tons?)\b", re.IGNORECASE)
+_CLOCK = re.compile(r"\b(\d{1,2})[:.](\d{2})\b")
+_YEAR = re.compile(r"\b((?:1\d|20)\d\d)\b")
+_WORK = re.compile(r"work|experience|employment|professional|career|beruf")
+_ANY = re.compile(r"(\d[\d,]*(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer.
+
+    Parameters:
+        text: What is said.
+        sections: Ids of the sections it rests on, the best first.
+    """
+
+    text: str
+    sections: tuple[str, ...]
+
+
+def compose(query: Query, findings: Sequence[Finding], *, several: bool) -> Said:
+    """The best finding in its own words, and what belongs to it, as far as can be heard at once."""
+    best = findings[0]
+    chosen = _within(best)
+    words = sum(len(text.split()) for text in chosen)
+    used = [best.record]
+    margin = 2 * _CLOSE if several else _CLOSE
+    for finding in findings[1:4]:
+        if finding.score < best.score - margin or len(chosen) >= _MOST_SENTENCES:
+            break
+        alike = finding.record.section == best.record.section or several
+        text = finding.statement.text
+        if not alike or text in chosen or words + len(text.split()) > _MOST_WORDS:
+            continue
+        chosen.append(text)
+        words += len(text.split())
+        used.append(finding.record)
+    return Said(" ".join(chosen), _sections(used))
+
+
+def put_together(reader: Reader, query: Query, findings: Sequence[Finding]) -> Said | None:
+    """An answer that no single record holds: a count, a list, the first or the cheapest."""
+    flat = " ".join(token.text.lower() for token in tokens(query.text))
+    if (found := _now(reader, flat)) is not None:
+        return found
+    if "how many" in flat and "number" in query.wants:
+        return _count(reader, query, flat, findings)
+    if (found := _extreme(reader, flat, findings)) is not None:
+        return found
+    return _list(reader, flat) if re.match(r"(?:and |so |okay )*(?:what|which)\b", flat) else None
+
+
+def _within(finding: Finding) -> list[str]:
+    """The statements of a record that are said: all, or those about the one that answers."""
+    record = finding.record
+    texts = [statement.text for statement in record.statements]
+    at = record.statements.index(finding.statement)
+    if sum(len(text.split()) for text in texts) <= _MOST_WORDS and len(texts) <= _MOST_SENTENCES:
+        return texts
+    first = last = at
+    words = len(texts[at].split())
+    while last - first + 1 < _MOST_SENTENCES:
+        if last + 1 < len(texts) and words + len(texts[last + 1].split()) <= _MOST_WORDS:
+            last += 1
+            words += len(texts[last].split())
+        elif first and words + len(texts[first - 1].split()) <= _MOST_WORDS:
+            first -= 1
+            words += len(texts[first].split())
+        else:
+            break
+    return texts[first : last + 1]
+
+
+def _sections(used: Sequence[Record]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(record.section.id for record in used))
+
+
+def _nouns(flat: str) -> tuple[str, ...]:
+    """Stems of what is asked for by kind: ``which languages``, ``how many talks``."""
+    match = _KIND_OF.search(flat)
+    if not match:
+        return ()
+    words = [word for word in match[1].split() if word not in STOPWORDS]
+    return tuple(stem(word) for word in words[:2])
+
+
+def _groups(reader: Reader) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    for record in reader.records:
+        if record.kind in ("item", "row"):
+            found.setdefault(record.group, []).append(record)
+    return {group: of for group, of in found.items() if len(of) > 1}
+
+
+def _titled(reader: Reader, nouns: Sequence[str]) -> list[Record]:
+    """The items or rows under the heading that is one of the nouns, if there is one."""
+    for noun in nouns:
+        for of in _groups(reader).values():
+            above = [of[0].section.title, *(part for part in of[0].path[-1:])]
+            for title in above:
+                words = [stem(token.key) for token in tokens(title)]
+                if words and noun in (words[-1], words[0]) and len(words) <= 3:
+                    return of
+    return []
+
+
+def _spells(reader: Reader, nouns: Sequence[str]) -> list[Record]:
+    """The records that open the sections under a heading, as jobs stand under *Work*."""
+    asks = {"job", "employ", "posit", "compani", "work"} & set(nouns)
+    first: dict[str, Record] = {}
+    for record in reader.records:
+        top = record.section.id.split("/")
+        named = stem(top[0].split("-")[-1]) in nouns or (asks and _WORK.match(top[0]))
+        if len(top) > 1 and named:
+            first.setdefault(record.section.id, record)
+    return list(first.values())
+
+
+def _count(reader: Reader, query: Query, flat: str, findings: Sequence[Finding]) -> Said | None:
+    nouns = _nouns(flat)
+    named = reader.index.named_stems(query.text)
+    of = _titled(reader, nouns) or _spells(reader, nouns)
+    if named:
+        rows = [
+            record
+            for record in reader.records
+            if record.kind in ("item", "row")
+            and named <= record.says
+            and any(noun in record.says for noun in nouns)
+        ]
+        of = (
+            rows
+            if len(rows) > 1
+            else [record for record in of if named <= record.says]
+            if of and len([r for r in of if named <= r.says]) > 1
+            else []
+        )
+    if len(of) < 2:
+        return None
+    best = findings[0] if findings else None
+    told = best is not None and best.record.kind != "list" and best.features.read > 0
+    if best is not None and told and numbers(best.statement.text):
+        return None
+    number = _NUMBER_WORDS[len(of)] if len(of) < len(_NUMBER_WORDS) else str(len(of))
+    return Said(sentence(f"There are {number}, namely {_named(of, 26)}"), _sections(of))
+
+
+def _list(reader: Reader, flat: str) -> Said | None:
+    match = _KIND_OF.search(flat)
+    nouns = _nouns(flat)
+    if not match or not nouns:
+        return None
+    plural = match[1].split()[0].endswith("s") or "kind" in flat or "sort" in flat or "type" in flat
+    rest = [
+        word
+        for token in tokens(flat[match.end() :])
+        if (word := stem(token.key)) not in GENERIC
+        and token.key not in STOPWORDS
+        and word not in nouns
+    ]
+    of = _titled(reader, nouns[:1]) if plural and len(rest) <= 1 else []
+    if len(of) < 2 or any(labelled(record.lines[0].text) and not record.cells for record in of):
+        return None
+    title = of[0].section.title
+    return Said(sentence(f"Under {fluent(title)} there are {_named(of, 30)}"), _sections(of))
+
+
+def _named(of: Sequence[Record], words: int) -> str:
+    """What records are about, one after another, as many as can be heard."""
+    names = [fluent(record.about or record.section.title).rstrip(".,;:") for record in of]
+    split = [name.split() for name in names]
+    shared = list(takewhile(lambda same: len(set(same)) == 1, zip(*split, strict=False)))
+    kept: list[str] = []
+    for full in names:
+        name = " ".join(full.split()[len(shared) :]) or full
+        if sum(len(each.split()) for each in kept) + len(name.split()) > words:
+            break
+        kept.append(name)
+    said = listed(kept[:_MOST_LISTED])
+    return said if len(kept) == len(of) <= _MOST_LISTED else f"{said}, and others"
+
+
+def _now(reader: Reader, flat: str) -> Said | None:
+    """Somebody's present job."""
+    if not reader.document.about_person or not _NOW.search(flat):
+        return None
+    if not re.search(
+        r"\b(?:work|works|working|job|position|role|employer|employed|doing|title|do)\b", flat
+    ):
+        return None
+    if re.search(r"\b(?:since when|how long|when did)\b", flat):
+        return None
+    for record in reader.records:
+        opening = record.statements[0].text
+        if (
+            (record.years or "present" in opening)
+            and _ONGOING.search(opening)
+            and record.kind in ("text", "item")
+            and _WORK.match(record.section.id)
+        ):
+            return Said(opening, (record.section.id,))
+    return None
+
+
+_EXTREMES: tuple[tuple[str, str, str], ...] = (
+    (
+        "money",
+        "most",
+        r"most expensive|dearest|priciest|costs? (?:the )?most|highest (?:price|fee|fine)",
+    ),
+    ("money", "least", r"cheapest|least expensive|lowest price|costs? (?:the )?least"),
+    ("weight", "most", r"heaviest|weighs? (?:the )?most"),
+    ("weight", "least", r"lightest|weighs? (?:the )?least"),
+    (
+        "clock",
+        "least",
+        r"(?:first|earliest) (?:thing|event|talk|session|item|one)|earliest|begins? first",
+    ),
+    (
+        "clock",
+        "most",
+        r"last (?:thing|event|talk|session|item|one)|latest (?:event|talk|session)|comes? last",
+    ),
+    ("year", "least", r"oldest|first job|earliest job|(?:very )?first (?:position|employer|post)"),
+    ("year", "most", r"newest|most recent|latest|last job"),
+    ("any", "most", r"biggest|largest|highest|longest|greatest"),
+    ("any", "least", r"smallest|lowest|shortest"),
+)
+
+
+def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | None:
+    """The first, the last, the cheapest of those that are alike."""
+    kind, most = "", False
+    for name, which, pattern in _EXTREMES:
+        if re.search(rf"\b(?:{pattern})\b", flat):
+            kind, most = name, which == "most"
+            break
+    if not kind or not findings:
+        return None
+    groups = _groups(reader)
+    of: list[Record] = []
+    if kind == "year" and reader.document.about_person and "job" in flat:
+        of = [
+            record
+            for record in reader.records
+            if record.years and record.kind == "text" and _WORK.match(record.section.id)
+        ]
+    if not of:
+        wanted = next(
+            (f for f in findings[:4] if f.record.group in groups and f.features.when >= 0), None
+        )
+        of = groups[wanted.record.group] if wanted else []
+    nouns = {stem(token.key) for token in tokens(flat)}
+    valued = [
+        (value, record) for record in of if (value := _value(record, kind, nouns)) is not None
+    ]
+    if len(valued) < 2:
+        return None
+    _, record = (max if most else min)(valued, key=lambda each: each[0])
+    return Said(record.statements[0].text, (record.section.id,))
+
+
+def _value(record: Record, kind: str, nouns: set[str]) -> float | None:
+    cells = [cell for _, cell in record.cells[1:]] if record.cells else []
+    asked = [cell for head, cell in record.cells[1:] if {stem(t.key) for t in tokens(head)} & nouns]
+    texts = [*asked, *cells, *(cell for _, cell in record.cells[:1])] or [record.written]
+    for text in texts:
+        if kind == "money" and (match := _MONEY.search(text)):
+            return _number(match[1] or match[2])
+        if kind == "weight" and (match := _WEIGHT.search(text)):
+            scale = {"k": 1000.0, "t": 1e6}.get(match[2][0].lower(), 1.0)
+            return _number(match[1]) * scale
+        if kind == "clock" and (match := _CLOCK.search(text)):
+            return int(match[1]) * 60 + int(match[2])
+        if kind == "year" and (found := _YEAR.findall(text)):
+            return float(min(map(int, found)))
+        if kind == "any" and (match := _ANY.search(text)):
+            return _number(match[1])
+    return None
+
+
+def _number(text: str) -> float:
+    text = text.rstrip(".,")
+    if re.search(r",\d{1,2}$", text) and "." not in text:
+        text = text.replace(",", ".")
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return 0.0
+
+
+def without_moments(text: str) -> str:
+    """A question without the day, date or time that it names, for one that asks of another."""
+    days = "mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun"
+    text = re.sub(rf"\b(?:on )?(?:{days})(?:days?)?\b", "", text, flags=re.IGNORECASE)
+    months = "|".join(MONTHS)
+    text = re.sub(
+        rf"\b(?:on )?(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)? (?:{months})\b",
+        "",
+        text,
+        flags=re.I,
+    )
+    return " ".join(text.split())

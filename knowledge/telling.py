@@ -1,0 +1,254 @@
+"""How what stands in a document is said: rows, items and labels as whole sentences.
+
+Only the document's own words, and words that claim nothing, go into a sentence.
+"""
+
+import re
+from collections.abc import Sequence
+
+from knowledge.moments import DAYS
+from knowledge.words import spaced
+
+_TIME_HEADS = frozenset(spaced("time when start starts begin begins from hours at uhrzeit"))
+_DAY_HEADS = frozenset(spaced("day days date weekday"))
+_WHO_HEADS = frozenset(spaced("speaker speakers who person host presenter by teacher with artist"))
+_WHERE_HEADS = frozenset(spaced("room where place location venue hall stage"))
+_VERB_HEADS = frozenset(
+    spaced("takes costs needs includes contains means lasts requires covers does gets has serves")
+)
+_ASKING_HEAD = re.compile(r"^(?:how|what|which|meaning|value|notes?|remarks?|details?)\b", re.I)
+_NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "none.", "/", "…", "..."))
+_TIMELIKE = re.compile(r"^\d{1,2}[:.]\d{2}(?:\s*(?:[-\u2013\u2014]|to)\s*\d{1,2}[:.]\d{2})?$")
+_MONEY = re.compile(
+    r"^(?:from |about |up to )?(?:[€£$¥]\s?\d|\d[\d.,]*\s?(?:[€£$¥]|"
+    r"(?:euros?|pounds?|dollars?|kroner|cents?|francs?|eur|usd|gbp)\b))",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"^([^:.!?]{2,48}?)\s*(?::\s+|\s+[\u2013\u2014-]\s+)(\S.*)$")
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|may|must|will|shall|should|could|"
+    r"would|need|needs|cost|costs|takes?|goes|comes?|makes?|gives?|gets?|serves?|opens?|closes?|"
+    r"starts?|ends?|includes?|contains?|covers?|use[sd]?|works?|worked|run[s]?|pays?|paid|keeps?|"
+    r"sends?|tell|bring|apply|applies|lasts?|speaks?|knows?|stud(?:y|ies|ied)|holds?|received|"
+    r"published|stays?|moor|means?|shows?|leads?|led|wrote|built)\b",
+    re.IGNORECASE,
+)
+_DAY_SHORT = {day[:3].capitalize(): day.capitalize() for day in DAYS} | {
+    "Tues": "Tuesday",
+    "Weds": "Wednesday",
+    "Thur": "Thursday",
+    "Thurs": "Thursday",
+}
+_DAY_WORD = re.compile(
+    rf"\b({'|'.join(sorted(_DAY_SHORT, key=len, reverse=True))})\b\.?(?=$|[\s,;:/)\u2013\u2014-])"
+)
+_CONTACT = re.compile(
+    r"\S+@\S+|https?://\S+|\bwww\.\S+|\+?\d[\d\s()/.-]{6,}\d|\b\S+\.(?:com|org|net|example|io|dev)(?:/\S*)?"
+)
+
+
+def fluent(text: str) -> str:
+    """A text as it is said: ranges, bullets, brackets and options in words."""
+    text = re.sub(r"(?<=\d)\s*[\u2013\u2014]\s*(?=\d)|(?<=\d)-(?=\d{1,2}:\d\d)", " to ", text)
+    text = re.sub(
+        r"\b([A-Z][a-z]{2,8}\.?)\s?[\u2013\u2014-]\s?([A-Z][a-z]{2,8})\b", _between_days, text
+    )
+    text = _DAY_WORD.sub(lambda match: _DAY_SHORT[match[1]], text)
+    text = re.sub(r"^\s*\(\d+\)\s+", "", text)
+    text = re.sub(
+        r"(?<=\d)\s*[\u2013\u2014-]\s*(?=(?:present|now|today|current|(?:[A-Z][a-z]+ )?\d{4})\b)",
+        " to ",
+        text,
+        flags=re.IGNORECASE,
+    )
+    text = re.sub(r"\s+[\u2013\u2014-]+\s+|\s*[·•|]\s*|\s*;\s+", ", ", text)
+    text = re.sub(r"[\u2013\u2014]", "-", text)
+    text = re.sub(r"(?<!\S)--?(?=[a-z])", "", text)
+    text = re.sub(r"[*`<>{}\[\]|#]+(?=\w)|(?<=\w)[*`<>{}\[\]|]+|[*`<>{}\[\]|]", "", text)
+    text = re.sub(r"\s*\(\s*\)", "", text)
+    text = re.sub(r"(?:,\s*){2,}", ", ", text)
+    return " ".join(text.split()).strip(" ,;")
+
+
+def _between_days(match: re.Match[str]) -> str:
+    one, other = match[1].rstrip("."), match[2]
+    months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
+    ranged = one[:3] in _DAY_SHORT or one[:3] in months
+    return f"{one} to {other}" if ranged else match[0]
+
+
+def without_contact(text: str) -> str:
+    """A text about somebody without how to reach them."""
+    kept = [part for part in re.split(r"\s*[·•|]\s*", text) if not _CONTACT.search(part)]
+    return " · ".join(kept)
+
+
+def sentence(text: str) -> str:
+    """A text as a sentence: a capital first, a full stop last."""
+    text = fluent(text)
+    if not text:
+        return ""
+    first = text.split()[0]
+    if first[0].islower() and first.isalpha():
+        text = text[0].upper() + text[1:]
+    text = text.rstrip(",;:")
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def is_nothing(cell: str) -> bool:
+    """Whether a cell of a table says that there is nothing."""
+    return cell.strip().rstrip(".").lower() in _NOTHING
+
+
+def is_clause(text: str) -> bool:
+    """Whether a text has a verb, so that it stands alone as a sentence."""
+    return bool(_VERB.search(text)) and len(text.split()) >= 3
+
+
+def labelled(text: str) -> tuple[str, str] | None:
+    """Label and value of ``Label: value`` or ``Label - value``."""
+    match = _LABEL.match(text)
+    if (
+        not match
+        or len(match[1].split()) > 6
+        or re.search(r"\d:\d|https?$", match[1] + match[2][:1])
+    ):
+        return None
+    return match[1].strip(" *"), match[2].strip()
+
+
+def item(text: str) -> str:
+    """One item as a sentence; what stands behind a label is said of it."""
+    found = labelled(text)
+    if found is None:
+        return sentence(text)
+    label, value = found
+    if is_clause(label) or len(value.split()) > 24:
+        return sentence(f"{label}, {value}")
+    value = value.rstrip(".")
+    if value.lower() in ("yes", "no", "not yet"):
+        return sentence(f"For {label}, the answer is {value}")
+    if _MONEY.match(value):
+        return sentence(f"{label} {_verb(label, 'costs', 'cost')} {value}")
+    if re.match(r"^(?:yes|no|not)\b", value, re.IGNORECASE):
+        return sentence(f"For {_lower(label)} the answer is {value}")
+    if _TIMELIKE.match(value):
+        return sentence(f"{_the(label)} {_verb(label, 'is', 'are')} at {value}")
+    if is_clause(value) and len(value.split()) > 3:
+        return sentence(f"For {label}, {_lower(value)}")
+    parts = value.split(", ")
+    short = all(len(part.split()) <= 4 and not re.search(r"\d", part) for part in parts)
+    if len(parts) > 1 and short:
+        value = listed(parts) if " and " not in parts[-1] else value
+        if _verb(label, "one", "many") == "one":
+            return sentence(f"{label} includes {value}")
+    return sentence(f"{_the(label)} {_verb(label, 'is', 'are')} {value}")
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items one after another, the last after an *and*."""
+    kept = [each.strip().rstrip(".;,") for each in items if each.strip()]
+    if len(kept) < 2:
+        return "".join(kept)
+    return f"{', '.join(kept[:-1])} and {kept[-1]}"
+
+
+def row(cells: Sequence[tuple[str, str]], heading: str = "") -> str:
+    """A row of a table as a sentence.
+
+    Parameters:
+        cells: The title of each column, and what stands there.
+        heading: A day or date that the table is about, if any.
+    """
+    full = _told(cells)
+    if not full:
+        return ""
+    times, subjects = _times(full), _subjects(full)
+    on = f"on {heading}, " if heading else ""
+    if times and subjects:
+        what = subjects[0][1]
+        when = times[0][1]
+        what = what.replace(": ", ", ")
+        ranged = re.search("[\u2013\u2014-]", when)
+        said = f"{on}{what} is {'from' if ranged else 'at'} {when}"
+        for head, cell in full:
+            if (head, cell) in (times[0], subjects[0]):
+                continue
+            said += f", {_cell(head, cell, after_verb=True)}"
+        return sentence(said)
+    (_, key), *rest = full
+    if not rest:
+        return sentence(f"{on}{key}")
+    named = f"{_lower(full[0][0])} {key}" if key.replace(".", "").isdigit() else key
+    opening = f"on {key}" if full[0][0].lower() in _DAY_HEADS else f"for {named}"
+    if heading and full[0][0].lower() not in _DAY_HEADS:
+        opening = f"on {heading}, {opening}"
+    return sentence(f"{opening}, {listed([_cell(head, cell) for head, cell in rest])}")
+
+
+def subject(cells: Sequence[tuple[str, str]]) -> str:
+    """What a row is about: its first cell, or in a table of times the first that is no time."""
+    full = _told(cells)
+    found = _subjects(full) if _times(full) else full
+    return found[0][1] if found else ""
+
+
+def _told(cells: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    full = [(head.strip(), cell.strip().rstrip(".")) for head, cell in cells]
+    return [(head, cell) for head, cell in full if not is_nothing(cell)]
+
+
+def _times(full: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [
+        (head, cell)
+        for head, cell in full
+        if _TIMELIKE.match(cell) or (head.lower() in _TIME_HEADS and re.match(r"\d", cell))
+    ][: 1 if any(head.lower() in _TIME_HEADS or not head for head, _ in full) else 0]
+
+
+def _subjects(full: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    others = _WHO_HEADS | _WHERE_HEADS | _DAY_HEADS
+    times = _times(full)
+    return [each for each in full if each not in times and each[0].lower() not in others]
+
+
+def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:
+    name = head.lower()
+    if after_verb and name in _WHO_HEADS:
+        return f"with {cell}"
+    if after_verb and name in _WHERE_HEADS:
+        return f"in {cell}" if not re.match(r"(?:in|on|at|by|bus|online)\b", cell, re.I) else cell
+    if name in ("meaning", "description", "effect"):
+        return f"it means {_lower(cell)}"
+    if not head or _ASKING_HEAD.match(head):
+        return f"it is {cell}"
+    if name in _VERB_HEADS:
+        return f"it {name} {cell}"
+    return f"{_the(head)} {_verb(head, 'is', 'are')} {cell}"
+
+
+def _the(label: str) -> str:
+    label = _lower(label)
+    if re.match(
+        r"(?:the|a|an|our|your|my|all|no|in|on|at|for|from|per|to)\b", label, re.IGNORECASE
+    ):
+        return label
+    return f"the {label}"
+
+
+def _lower(label: str) -> str:
+    """A label inside a sentence: its first capital goes, unless it is a name's."""
+    words = label.split()
+    if not words:
+        return label
+    first = words[0]
+    names = any(word[:1].isupper() for word in words[1:])
+    plain = first[:1].isupper() and first[1:].islower()
+    return label[0].lower() + label[1:] if plain and not names and len(first) > 1 else label
+
+
+def _verb(label: str, one: str, many: str) -> str:
+    last = label.split("(", maxsplit=1)[0].split()[-1:] or [""]
+    word = last[0].lower().rstrip(",")
+    plural = (word.endswith("s") and not word.endswith(("ss", "us", "is"))) or " and " in label
+    return many if plural else one

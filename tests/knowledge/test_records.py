@@ -1,0 +1,97 @@
+"""Records: what belongs together, and how it is said."""
+
+from pathlib import Path
+
+import pytest
+
+from knowledge import load
+from knowledge.records import Record, records
+
+
+def read(folder: Path, text: str) -> tuple[Record, ...]:
+    path = folder / "doc.md"
+    path.write_text(f"# Shop\n\n{text}", encoding="utf-8")
+    return records(load(path))
+
+
+def said(folder: Path, text: str) -> list[str]:
+    return [statement.text for record in read(folder, text) for statement in record.statements]
+
+
+def test_a_row_is_said_with_the_titles_of_its_columns(tmp_path: Path) -> None:
+    table = "## Bread\n| Loaf | Weight | Days |\n|---|---|---|\n| Rye | 1 kg | Mon\u2013Fri |\n"
+    assert said(tmp_path, table) == [
+        "For Rye, the weight is 1 kg and the days are Monday to Friday."
+    ]
+
+
+def test_a_row_of_a_programme_is_said_with_its_day(tmp_path: Path) -> None:
+    table = (
+        "## Thursday, 5 June\n| Time | Session | Speaker | Room |\n|---|---|---|---|\n"
+        "| 9:30 | Glass in medicine | Yuki Sato | Kiln Hall |\n"
+        "| 12:00\u201314:00 | Lunch | | Canteen |\n"
+    )
+    assert said(tmp_path, table) == [
+        "On Thursday, 5 June, Glass in medicine is at 9:30, with Yuki Sato, in Kiln Hall.",
+        "On Thursday, 5 June, Lunch is from 12:00 to 14:00, in Canteen.",
+    ]
+
+
+def test_a_cell_with_nothing_in_it_is_not_said(tmp_path: Path) -> None:
+    table = "## Drinks\n| Drink | Small | Large |\n|---|---|---|\n| Tea | \u2013 | \u20ac2.80 |\n"
+    assert said(tmp_path, table) == ["For Tea, the large is \u20ac2.80."]
+
+
+def test_an_item_goes_with_what_is_nested_under_it(tmp_path: Path) -> None:
+    (record,) = read(
+        tmp_path,
+        "## Cakes\n- **Crumble** \u2013 \u20ac3.20 a slice\n  - from July to September only\n"
+        "  - contains almonds\n",
+    )
+    assert record.text == (
+        "Crumble costs \u20ac3.20 a slice, from July to September only, contains almonds."
+    )
+    assert record.about == "Crumble"
+    assert [line.number for line in record.lines] == [4, 5, 6]
+
+
+def test_an_item_is_said_with_the_line_that_announces_it(tmp_path: Path) -> None:
+    text = "## Speed\nThe highest speed is\n- in the harbour: 4 knots,\n- in the canal: 5 knots.\n"
+    assert "The highest speed is in the canal, 5 knots." in said(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("item", "sentence"),
+    [
+        ("Doors: 18:00", "The doors are at 18:00."),
+        ("Plain roll \u2013 \u20ac0.45", "Plain roll costs \u20ac0.45."),
+        ("Databases: PostgreSQL, ClickHouse", "The databases are PostgreSQL and ClickHouse."),
+        ("Infrastructure: Terraform, Ansible", "Infrastructure includes Terraform and Ansible."),
+        ("\u274c Oracle", "For Oracle, the answer is no."),
+        ("Sails a Folkboat", "Sails a Folkboat."),
+    ],
+)
+def test_a_label_is_said_as_a_sentence(tmp_path: Path, item: str, sentence: str) -> None:
+    assert said(tmp_path, f"## A\n- {item}\n") == [sentence]
+
+
+def test_a_short_answer_stays_with_the_sentence_after_it(tmp_path: Path) -> None:
+    text = "## Are there day tickets?\nNo. We only sell tickets for all days.\n"
+    assert said(tmp_path, text) == ["No. We only sell tickets for all days."]
+
+
+def test_a_command_is_said_to_be_one(tmp_path: Path) -> None:
+    assert said(tmp_path, "## Install\n```sh\n$ pip install x\n```\n") == [
+        "The command is pip install x."
+    ]
+
+
+def test_a_cv_is_told_without_how_to_reach_somebody(tmp_path: Path) -> None:
+    path = tmp_path / "cv.md"
+    path.write_text(
+        "# Bo Lind\n\nSmith \u00b7 Oslo \u00b7 bo@lind.example \u00b7 +47 555 010 203\n\n"
+        "## Experience\n\n### Smith, Acme\n*2019 \u2013 present*\n\n## Skills\n\nForging.\n",
+        encoding="utf-8",
+    )
+    texts = [record.text for record in records(load(path))]
+    assert texts[:2] == ["Smith, Oslo.", "Smith, Acme, 2019 to present."]
