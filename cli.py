@@ -28,6 +28,7 @@ from accounts import accounts, operator_key
 from accounts import commands as accounts_commands
 from accounts.mail import mailer
 from accounts.network import is_loopback_host
+from evals.commands import document as document_commands
 from evals.commands import replay as replay_commands
 from evals.commands import report as report_commands
 from evals.commands import score as score_commands
@@ -53,7 +54,7 @@ app = typer.Typer(
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
-for _commands in (replay_commands, score_commands, report_commands):
+for _commands in (replay_commands, score_commands, report_commands, document_commands):
     app.add_typer(_commands.app)
 doctor_commands.mount(app, checks=[accounts.check_settings], mail=mailer.Mailer.from_settings)
 # Tests and benchmarks are in the checkout only.

@@ -27,7 +27,13 @@ def kept(*patterns: str) -> list[Path]:
     return sorted({ROOT / name for name in listed if name and (ROOT / name).is_file()})
 
 
-DOCUMENTS = [path for path in kept("*.md") if "knowledge" not in path.relative_to(ROOT).parts]
+# Those that calls and evaluations answer from name what is made up.
+TO_ANSWER_FROM = ("knowledge", "documents")
+DOCUMENTS = [
+    path
+    for path in kept("*.md")
+    if not set(TO_ANSWER_FROM).intersection(path.relative_to(ROOT).parts)
+]
 TOP = {path.relative_to(ROOT).parts[0] for path in kept() if path.parent != ROOT}
 TEXT = (".md", ".py", ".toml", ".yaml", ".yml", ".html", ".js", ".j2", "")
 

@@ -6,7 +6,6 @@ what joins them. A brain that says one of them, and cites the section, quotes th
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from knowledge.check.counting import counts
 from knowledge.claims import numbers, word_forms
@@ -31,7 +30,7 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
         question: What was asked.
     """
     said = _flat(sentence)
-    told = _told(document)
+    told = _TOLD.of(document)
     if said.strip() and any(said in text for each in cited for text in told.get(each.id, ())):
         return True
     named = _NAMED.match(sentence)
@@ -44,14 +43,28 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
     return words <= {form for word in written for form in _flat(word).split()}
 
 
-@lru_cache(maxsize=4)
-def _told(document: Document) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for record in records(document):
-        found.setdefault(record.section.id, []).append(_flat(record.text))
-    return {id: tuple(texts) for id, texts in found.items()}
+class _Told:
+    """What the records of documents say, by section; a document is known by its hash."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    def of(self, document: Document) -> dict[str, tuple[str, ...]]:
+        if document.sha256 not in self._of:
+            found: dict[str, list[str]] = {}
+            for record in records(document):
+                found.setdefault(record.section.id, []).append(_flat(record.text))
+            if len(self._of) >= _KEPT:
+                self._of.clear()
+            self._of[document.sha256] = {id: tuple(texts) for id, texts in found.items()}
+        return self._of[document.sha256]
+
+
+_KEPT = 8
+_TOLD = _Told()
 
 
 def _flat(text: str) -> str:
     """Its words and nothing else, each between spaces."""
-    return f" {' '.join(re.findall(r'[^\W_]+', text.lower()))} "
+    words = " ".join(re.findall(r"[^\W_]+", text.lower()))
+    return f" {words} "

@@ -181,7 +181,7 @@ class ExtractiveBrain:
             return _respond(opening.sections, "high", opening.text)
         asks = query.polar or query.clauses > 0
         if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
-            return _escalate("unclear", "I did not understand that. Could you ask it another way?")
+            return _escalate("unclear", NOT_UNDERSTOOD)
         findings = self._findings(reader, query, before)
         several = "list" in query.wants or query.clauses > 1 or "more" in query.wants
         made = put_together(reader, query, findings)

@@ -1,0 +1,139 @@
+"""How well the embedded brain answers from documents that it was not made for.
+
+Run: ``python -m benchmarks.documents`` (``--half develop`` or ``measure``, ``--show`` for each
+failure). The documents and what callers ask of them lie in ``evals/documents``: those of
+``develop`` may be used to choose a rule or to fit a weight, those of ``measure`` only to measure.
+What is right and what failed is defined in :mod:`evals.scoring.answers`.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+
+from evals.scoring.answers import Outcome, ask, cases
+from knowledge import load
+from processors.brain.extractive import ExtractiveBrain
+
+DOCUMENTS = Path(__file__).parent.parent / "evals" / "documents"
+HALVES = ("develop", "measure")
+
+
+@dataclass(slots=True)
+class Table:
+    """One document, or all of a half.
+
+    Parameters:
+        name: What it is called.
+        kind: What sort of document it is.
+        outcomes: Of its questions.
+    """
+
+    name: str
+    kind: str
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def documents(half: str) -> tuple[Path, ...]:
+    """The documents of one half, each with a file of questions beside it."""
+    return tuple(
+        sorted(
+            path
+            for path in (DOCUMENTS / half).iterdir()
+            if path.suffix in (".md", ".json") and path.with_suffix(".toml").exists()
+        )
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:4.0f} %" if whole else "     -"
+
+
+def row(table: Table) -> list[str]:
+    """The figures of a table, as they are printed."""
+    of = table.outcomes
+    answerable = [each for each in of if each.case.decision == "answer"]
+    told = [
+        each for each in of if each.decision.decision == "respond" and each.case.decision != "any"
+    ]
+    high = [each for each in told if each.decision.confidence == "high"]
+    passed = [each for each in of if each.case.decision == "unanswerable"]
+    sensitive = [each for each in of if each.case.decision == "sensitive"]
+    failures = Counter(each.failed for each in of if each.failed)
+    return [
+        f"{table.name[:26]:26}",
+        f"{len(of):4}",
+        _share(sum(not each.failed for each in answerable), len(answerable)),
+        _share(sum(not each.failed for each in told), len(told)),
+        _share(sum(not each.failed for each in passed), len(passed)),
+        _share(sum(not each.failed for each in sensitive), len(sensitive)),
+        _share(sum(not each.failed for each in high), len(high)),
+        f"{len(high):4}",
+        _share(sum(each.fit for each in told), len(told)),
+        " ".join(f"{what} {count}" for what, count in failures.most_common()),
+    ]
+
+
+def calibration(outcomes: Sequence[Outcome]) -> float:
+    """Expected calibration error of the three levels, each taken at what it promises."""
+    promised = {"high": 0.975, "medium": 0.85, "low": 0.65}
+    told = [
+        each
+        for each in outcomes
+        if each.decision.decision == "respond" and each.case.decision != "any"
+    ]
+    error = 0.0
+    for level, promise in promised.items():
+        of = [each for each in told if each.decision.confidence == level]
+        if of:
+            right = sum(not each.failed for each in of) / len(of)
+            error += abs(right - promise) * len(of) / len(told)
+    return error
+
+
+HEADING = f"{'document':26} asked  right of said  passed   sens   high    n    fit  what failed\n"
+
+
+def main() -> None:
+    """Ask, and print the table."""
+    arguments = argparse.ArgumentParser(description="The embedded brain on unseen documents.")
+    arguments.add_argument("--half", choices=HALVES, default=None)
+    arguments.add_argument("--document", default="", help="only documents with this in their name")
+    arguments.add_argument("--show", action="store_true", help="print every failure")
+    chosen = arguments.parse_args()
+    write = sys.stdout.write
+    for half in (chosen.half,) if chosen.half else HALVES:
+        write(f"{half}\n{HEADING}")
+        whole = Table(f"all of {half}", "")
+        for path in documents(half):
+            if chosen.document not in path.name:
+                continue
+            kind, asked = cases(path.with_suffix(".toml"))
+            document = load(path)
+            brain = ExtractiveBrain.load(document)
+            table = Table(kind, kind, ask(brain, document, asked))
+            brain.close()
+            whole.outcomes += table.outcomes
+            write(" ".join(row(table)) + "\n")
+            if chosen.show:
+                for each in table.outcomes:
+                    if each.failed or not each.fit:
+                        asked_ = " / ".join((*each.case.after, each.case.ask))
+                        decision = each.decision
+                        said = decision.text if decision.decision == "respond" else ""
+                        level = decision.confidence or decision.reason
+                        write(f"    {each.failed or 'unfit'}: {asked_} -> [{level}] {said}\n")
+            sys.stdout.flush()
+        write(" ".join(row(whole)) + "\n")
+        times = [each.secs * 1000 for each in whole.outcomes]
+        if len(times) > 1:
+            cut = quantiles(times, n=100)
+            write(f"time a decision: p50 {cut[49]:.0f} ms, p95 {cut[94]:.0f} ms; ")
+        write(f"calibration error {calibration(whole.outcomes):.3f}\n\n")
+
+
+if __name__ == "__main__":
+    main()

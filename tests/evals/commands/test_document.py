@@ -1,0 +1,55 @@
+"""``viva ask`` and ``viva document check``: a document is tried without a call."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from evals.commands.document import app
+
+
+@pytest.fixture
+def inn(tmp_path: Path) -> Path:
+    path = tmp_path / "inn.md"
+    path.write_text(
+        "# Inn\n\n## Rooms\n\n| Room | Price |\n| --- | --- |\n"
+        "| Single | 90 euros |\n| Double | 120 euros |\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.output
+
+
+def test_a_question_is_answered_with_its_section(inn: Path) -> None:
+    code, said = run("ask", "How much is a double room?", "--document", str(inn))
+    assert code == 0
+    assert "For Double, the price is 120 euros." in said
+    assert "rooms" in said
+
+
+def test_a_file_of_questions_is_held_against_what_is_right(inn: Path) -> None:
+    questions = inn.with_suffix(".toml")
+    questions.write_text(
+        'kind = "inn"\nquestions = [\n { ask = "How much is a single room?", says = ["90"] },\n'
+        ' { ask = "Is there a swimming pool?", decision = "unanswerable" },\n]\n',
+        encoding="utf-8",
+    )
+    code, said = run("ask", "--document", str(inn), "--questions", str(questions))
+    assert "2 of 2 right" in said
+    assert code == 0
+
+
+def test_a_check_prints_every_sentence_with_its_line(inn: Path) -> None:
+    code, said = run("document", "check", str(inn))
+    assert code == 0
+    assert "Inn (en, no CV)" in said
+    assert "7  For Single, the price is 90 euros." in said
+
+
+def test_a_document_that_cannot_be_used_is_refused_in_words(tmp_path: Path) -> None:
+    code, _ = run("document", "check", str(tmp_path / "nowhere.md"))
+    assert code == 2

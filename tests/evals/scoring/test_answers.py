@@ -1,0 +1,113 @@
+"""Documents of every kind are answered rightly, and what failed of an answer is named."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.documents import DOCUMENTS, HALVES, Table, calibration, documents, row
+from evals.scoring.answers import Case, Outcome, ask, cases, fit_to_be_heard, holds
+from knowledge import load
+from processors.brain.extractive import ExtractiveBrain
+
+
+def answered(half: str, name: str) -> list[Outcome]:
+    path = DOCUMENTS / half / name
+    document = load(path)
+    brain = ExtractiveBrain.load(document)
+    try:
+        return ask(brain, document, cases(path.with_suffix(".toml"))[1])
+    finally:
+        brain.close()
+
+
+def share(outcomes: list[Outcome], of: str) -> float:
+    found = [outcome for outcome in outcomes if outcome.case.decision == of]
+    return sum(not outcome.failed for outcome in found) / len(found)
+
+
+def test_the_set_is_large_and_of_many_kinds() -> None:
+    files = [path.with_suffix(".toml") for half in HALVES for path in documents(half)]
+    kinds = {cases(path)[0] for path in files}
+    every = [case for path in files for case in cases(path)[1]]
+    assert (len(files), len(kinds)) == (14, 14)
+    assert len(every) >= 300
+    assert sum(case.decision == "unanswerable" for case in every) >= 80
+    assert sum(bool(case.after) for case in every) >= 20
+    assert sum(case.decision == "sensitive" for case in every) >= 12
+
+
+def test_a_menu_is_answered_from(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = answered("develop", "bakery-menu.md")
+    assert share(outcomes, "answer") >= 0.9
+    assert share(outcomes, "unanswerable") >= 0.8
+    assert all(outcome.fit for outcome in outcomes)
+    high = [outcome for outcome in outcomes if outcome.decision.confidence == "high"]
+    assert len(high) > 5
+    assert not any(outcome.failed for outcome in high)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("half", HALVES)
+def test_unseen_documents_are_answered_from(half: str) -> None:
+    whole = Table(half, "")
+    for path in documents(half):
+        whole.outcomes += answered(half, path.name)
+    told = [each for each in whole.outcomes if each.decision.decision == "respond"]
+    assert share(whole.outcomes, "answer") >= 0.8, row(whole)
+    assert share(whole.outcomes, "unanswerable") >= 0.8, row(whole)
+    assert share(whole.outcomes, "sensitive") == 1.0, row(whole)
+    assert sum(not each.failed for each in told) >= 0.9 * len(told), row(whole)
+    assert sum(each.fit for each in told) >= 0.95 * len(told), row(whole)
+    assert calibration(whole.outcomes) < 0.1, row(whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "right"),
+    [
+        ("It costs 4 knots.", ("4 knots|four knots",), True),
+        ("It costs 14 knots.", ("4 knots",), False),
+        ("From 12:00 to 14:00.", ("12:00", "14:00"), True),
+        ("Written in Go.", ("Go",), True),
+        ("Good.", ("Go",), False),
+        ("It is 1,200.", ("200",), False),
+    ],
+)
+def test_a_fact_is_said_as_a_whole(text: str, says: tuple[str, ...], right: bool) -> None:
+    assert holds(text, Case("?", says=says)) == right
+
+
+def test_what_may_not_be_said_makes_an_answer_wrong() -> None:
+    assert not holds("Within 14, now 30 days.", Case("?", says=("30",), never=("14",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "fit"),
+    [
+        ("On Saturday, the shop is 7:00 to 14:00.", True),
+        ("Title: Opening keynote.", False),
+        ("port; default: 8093; meaning: where it listens.", False),
+        ("| a | b |.", False),
+        ("no capital here.", False),
+        (" ".join(["word"] * 80) + ".", False),
+    ],
+)
+def test_debris_is_not_fit_to_be_heard(text: str, fit: bool) -> None:
+    assert fit_to_be_heard(text) == fit
+
+
+def test_what_failed_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "inn.md"
+    path.write_text("# Inn\n\n## Rooms\n\nA room costs 90 euros a night.\n", encoding="utf-8")
+    document = load(path)
+    brain = ExtractiveBrain.load(document)
+    asked = (
+        Case("What does a room cost?", says=("90",), section="rooms"),
+        Case("What does a room cost?", says=("95",)),
+        Case("What does a room cost?", says=("90",), section="meals"),
+        Case("What does a room cost?", decision="unanswerable"),
+    )
+    try:
+        failed = [outcome.failed for outcome in ask(brain, document, asked)]
+    finally:
+        brain.close()
+    assert failed == ["", "parsing", "composition", "told"]
