@@ -268,10 +268,13 @@ def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
     Args:
         declared: The vendors' classes; duplicates are allowed, since vendors may share one.
     """
-    # The fields of the last base come first.
-    own = dict.fromkeys(
-        declaration for declaration in declared if declaration is not VendorSettings
-    )
+    given = dict.fromkeys(declared)
+    # One that another extends comes with it. The fields of the last base come first.
+    own = [
+        declaration
+        for declaration in given
+        if not any(issubclass(other, declaration) for other in given if other is not declaration)
+    ]
     bases: Any = (*reversed(own), ServerSettings)
     made: type[ServerSettings] = create_model(
         "Settings", __base__=bases, __module__=__name__, __doc__=_ALL

@@ -15,7 +15,7 @@ class DeepgramSettings(VendorSettings):
     deepgram_api_key: SecretStr | None = Field(None, description="Key of Deepgram.")
     deepgram_base_url: str = Field(
         "",
-        description="Deepgram's address; empty: its cloud. In the EU: https://api.eu.deepgram.com",
+        description="Deepgram's address; empty: its cloud (https://api.eu.deepgram.com in the EU).",
     )
     deepgram_model: RecordedText = Field("nova-3", description="Deepgram's model.")
     deepgram_language: RecordedText = Field(

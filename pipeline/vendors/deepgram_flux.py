@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.vendor import Context, Price, RecordedText, Vendor, VendorSettings, secret
+from pipeline.vendor import Context, Price, RecordedText, Vendor, secret
 from pipeline.vendors.deepgram import DeepgramSettings, load
 
 if TYPE_CHECKING:
     from settings import Settings
 
 
-class DeepgramFluxSettings(VendorSettings):
-    """The settings of Flux, beside Deepgram's own."""
+class DeepgramFluxSettings(DeepgramSettings):
+    """The settings of Flux: Deepgram's own, and these."""
 
     deepgram_flux_model: RecordedText = Field(
         "flux-general-en", description="Flux's model; flux-general-multi for several languages."

@@ -25,8 +25,8 @@ class ElevenLabsSettings(VendorSettings):
     elevenlabs_api_key: SecretStr | None = Field(None, description="Key of ElevenLabs.")
     elevenlabs_base_url: str = Field(
         "",
-        description="ElevenLabs' address; empty: its cloud. In the EU: "
-        "https://api.eu.residency.elevenlabs.io",
+        description="ElevenLabs' address; empty: its cloud "
+        "(https://api.eu.residency.elevenlabs.io in the EU).",
     )
     elevenlabs_model: RecordedText = Field("eleven_flash_v2_5", description="ElevenLabs' model.")
     elevenlabs_voice_id: RecordedText = Field(

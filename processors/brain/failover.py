@@ -134,6 +134,9 @@ class FailoverBrain:
             except BrainError as error:
                 self._backoff.failed(brain.name, error)
                 if begun:
+                    if not error.permanent and self._backoff.order(self._brains)[0] is not brain:
+                        # The next attempt is another brain's, so there is nothing to wait for.
+                        raise BrainError(str(error)) from error
                     raise
                 logger.warning("{}", error)
                 errors.append(error)
