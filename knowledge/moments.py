@@ -7,6 +7,7 @@ June`` and ``5 June`` are one date; ``half past eight`` and ``20:30`` can be one
 import re
 from dataclasses import dataclass
 
+from knowledge.claims import MONTHS
 from knowledge.words import spaced
 
 Date = tuple[int, int]
@@ -28,27 +29,6 @@ _DAY_NAMES = {
     )
     for name in names.split()
 }
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "january jan",
-            "february feb",
-            "march mar",
-            "april apr",
-            "may",
-            "june jun",
-            "july jul",
-            "august aug",
-            "september sep sept",
-            "october oct",
-            "november nov",
-            "december dec",
-        ),
-        start=1,
-    )
-    for name in names.split()
-}
 _ORDINALS = {
     word: number
     for number, word in enumerate(
@@ -66,7 +46,7 @@ _HOURS = {
     )
 } | {"noon": 12, "midnight": 24}
 _DAY = rf"(?:{'|'.join(sorted(_DAY_NAMES, key=len, reverse=True))})\.?"
-_MONTH = rf"(?:{'|'.join(sorted(_MONTHS, key=len, reverse=True))})"
+_MONTH = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 _DAY_RANGE = re.compile(rf"\b({_DAY})\s*(?:-|to|till|until|through)\s*({_DAY})(?!\w)")
 _ONE_DAY = re.compile(rf"\b({_DAY})(?!\w)")
 _NOT_DAYS = re.compile(rf"\b(?:except|but not|not)(?: on)? ((?:{_DAY}(?:,? and |, |/)?)+)")
@@ -164,11 +144,11 @@ def _dates(flat: str) -> frozenset[Date]:
         if iso_month:
             found.add((int(iso_month), int(iso_day)))
         else:
-            found.add((_MONTHS[month or month_first], int(day or day_after)))
+            found.add((MONTHS[month or month_first], int(day or day_after)))
     for match in re.finditer(
         rf"\b(\d{{1,2}}) ?(?:to|-|and|until) ?(\d{{1,2}})(?:st|nd|rd|th)? ({_MONTH})\b", flat
     ):
-        low, high, month = int(match[1]), int(match[2]), _MONTHS[match[3]]
+        low, high, month = int(match[1]), int(match[2]), MONTHS[match[3]]
         found |= {(month, day) for day in range(low, min(high, 31) + 1)}
     found |= {(0, int(day)) for day in _BARE_DATE.findall(flat)}
     return frozenset(found)
