@@ -42,7 +42,8 @@ _GUARD = """
 postgres=$1 directory=$2; shift 2
 "$postgres" -D "$directory/data" -k "$directory" "$@" &
 read -r word
-kill -INT $! && wait $!
+[ "$word" = stop ] && signal=INT || signal=QUIT
+kill -$signal $! && wait $!
 [ "$word" = stop ] || rm -rf "$directory"
 """
 
@@ -99,8 +100,9 @@ class Cluster:
         self._end("stop\n")
 
     def remove(self) -> None:
-        """Stop it, and remove all that it holds."""
-        self._end("")
+        """Stop it at once, and remove all that it holds."""
+        # A word, not only the end of the pipe: that comes late if a process holds a copy of it.
+        self._end("remove\n")
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def create(self, *, template: str = "template1") -> str:
