@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from pipecat.frames.frames import InputAudioRawFrame, TTSAudioRawFrame
-from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frame_processor import FrameProcessor, FrameProcessorSetup
 from pipecat.utils.errors import ErrorCategory
 
 Audio = InputAudioRawFrame | TTSAudioRawFrame
@@ -63,4 +63,16 @@ async def forward_audio_to(processor: FrameProcessor, frame: Audio) -> None:
     except Exception as error:
         await processor.push_error(
             f"Error processing frame: {error}", exception=error, category=ErrorCategory.UNKNOWN
+        )
+
+
+def check_input_rate(setup: FrameProcessorSetup, hertz: int) -> None:
+    """Refuse a pipeline whose input is not at the rate that a stage needs.
+
+    Raises:
+        ValueError: It is at another.
+    """
+    if setup.audio_in_sample_rate != hertz:
+        raise ValueError(
+            f"audio_in_sample_rate is {setup.audio_in_sample_rate}: it must be {hertz}"
         )

@@ -23,6 +23,7 @@ from pipecat.services.stt_service import STTService
 from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
+from processors.audio import check_input_rate
 from processors.stt.deepgram.connection import (
     SAMPLE_RATE,
     Connected,
@@ -97,10 +98,7 @@ class DeepgramService(STTService):
             ValueError: The pipeline's input is not at 16 kHz.
         """
         await super().setup(setup)
-        if setup.audio_in_sample_rate != SAMPLE_RATE:
-            raise ValueError(
-                f"audio_in_sample_rate is {setup.audio_in_sample_rate}: it must be {SAMPLE_RATE}"
-            )
+        check_input_rate(setup, SAMPLE_RATE)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Keep audio, follow the voice activity, and pass on what is not audio."""

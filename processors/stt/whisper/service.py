@@ -24,6 +24,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.utils.time import time_now_iso8601
 
 from conversation.frames import SpeechPauseFrame
+from processors.audio import check_input_rate
 from processors.stt.whisper.engine import Transcript
 from processors.stt.whisper.model import MAX_SECS, SAMPLE_RATE
 
@@ -162,10 +163,7 @@ class WhisperSTT(STTService):
             ValueError: The pipeline's input is not at 16 kHz.
         """
         await super().setup(setup)
-        if setup.audio_in_sample_rate != SAMPLE_RATE:
-            raise ValueError(
-                f"audio_in_sample_rate is {setup.audio_in_sample_rate}: it must be {SAMPLE_RATE}"
-            )
+        check_input_rate(setup, SAMPLE_RATE)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Keep audio, follow the voice activity, and pass on what is not audio."""
