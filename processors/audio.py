@@ -1,11 +1,10 @@
-"""The way of audio along the chain, without what pipecat does for every frame.
+"""A short cut for audio along the chain, around pipecat's per-frame overhead.
 
-Fifty frames a second a call pass from the socket to the recogniser, and as many as the voice has
-pieces from it to the socket. pipecat's ``push_frame`` writes each of them out for a trace log,
-stamps it for observers and awaits four event handlers a hop, which is more than all that is done
-with the audio. An :class:`AudioSink` is handed audio by a plain call instead, in order and at once,
-as in pipecat's direct mode; any other processor gets it as pipecat would give it. pipecat's
-observers and event handlers do not see audio that is handed on so.
+A call's microphone gives fifty frames a second. For each frame and hop, pipecat's ``push_frame``
+formats a trace log line, notifies observers and awaits four event handlers, which costs more than
+all processing of the audio itself. An :class:`AudioSink` gets audio by a plain call instead, in
+order and at once, as in pipecat's direct mode; any other processor gets it through pipecat's
+queue. pipecat's observers and event handlers do not see audio forwarded this way.
 """
 
 from collections.abc import Coroutine
@@ -23,37 +22,37 @@ AudioT_contra = TypeVar("AudioT_contra", bound=Audio, contravariant=True)
 
 @runtime_checkable
 class AudioSink(Protocol[AudioT_contra]):
-    """A processor that takes audio by a call, past pipecat's queue.
+    """A processor that receives audio by a direct call instead of through pipecat's queue.
 
-    It takes the caller's audio ahead of the recogniser, or the voice behind text to speech. Audio
-    that comes by ``process_frame`` it treats the same, and what it passes on it hands on with
+    The audio is the caller's ahead of the recogniser, and the voice's after text to speech. A sink
+    treats audio that arrives by ``process_frame`` the same, and forwards audio with
     :func:`forward_audio`.
     """
 
     def take_audio(self, frame: AudioT_contra, /) -> Coroutine[Any, Any, None]:
-        """Take one piece; what it raises is reported upstream."""
+        """Process one piece of audio; an exception is reported upstream."""
         ...
 
 
 def audio_sink(processor: Any) -> AudioSink[Any] | None:
-    """A processor as an :class:`AudioSink`, ``None`` if it is none."""
-    known = _takes_audio(type(processor))  # type: ignore[arg-type] # a class has a hash
+    """Return a processor as an :class:`AudioSink`, or ``None`` if it is not one."""
+    known = _takes_audio(type(processor))  # type: ignore[arg-type] # a class is hashable
     return cast("AudioSink[Any]", processor) if known else None
 
 
-@cache  # Looking at a Protocol's members costs more than all else that is done a piece.
+@cache  # issubclass() inspects a Protocol's members, which costs more than the rest of a hop.
 def _takes_audio(kind: type[Any]) -> bool:
     return issubclass(kind, AudioSink)
 
 
 async def forward_audio(processor: FrameProcessor, frame: Audio) -> None:
-    """Hand audio from a processor to the one that follows it."""
+    """Forward audio from a processor to the next one in the chain."""
     if processor.next is not None:
         await forward_audio_to(processor.next, frame)
 
 
 async def forward_audio_to(processor: FrameProcessor, frame: Audio) -> None:
-    """Hand audio to a processor; what it raises goes upstream as an ``ErrorFrame``."""
+    """Give audio to a processor; if that raises, an ``ErrorFrame`` goes upstream."""
     sink = audio_sink(processor)
     if sink is None:
         await processor.queue_frame(frame)
@@ -67,10 +66,10 @@ async def forward_audio_to(processor: FrameProcessor, frame: Audio) -> None:
 
 
 def check_input_rate(setup: FrameProcessorSetup, hertz: int) -> None:
-    """Refuse a pipeline whose input is not at the rate that a stage needs.
+    """Check that a pipeline's input has the sample rate that a stage needs.
 
     Raises:
-        ValueError: It is at another.
+        ValueError: It has another rate.
     """
     if setup.audio_in_sample_rate != hertz:
         raise ValueError(

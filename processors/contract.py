@@ -1,9 +1,9 @@
-"""What all stages of a call's chain have in common, and the contract of a filter between two.
+"""The contract common to all stages of the chain, and that of a filter between two stages.
 
-Each stage's own contract stands beside it: ``processors/vad/contract.py`` and so on. A contract is
-a Protocol, which :func:`pipeline.chain.build` is typed by, and two tuples of frames: ``TAKES`` are
-those that the stage acts on, ``GIVES`` those that it makes. What types cannot say, the order and
-the time of frames, is checked by ``viva vendors check`` (:mod:`evals.conformance`).
+Each stage's own contract is beside it, as in ``processors/vad/contract.py``. A contract is a
+Protocol, by which :func:`pipeline.chain.build` is typed, and two tuples of frame types: ``TAKES``,
+which the stage acts on, and ``GIVES``, which it creates. What types cannot express, such as the
+order and timing of frames, ``viva vendors check`` tests (:mod:`evals.conformance`).
 """
 
 from typing import Protocol
@@ -17,24 +17,24 @@ class ChainStage(Protocol):
 
     Every stage:
 
-    * passes on, in order and in their direction, the frames that it does not know;
+    * passes on frames it does not know, in order and in their direction;
     * passes on every ``StartFrame``, ``InterruptionFrame``, ``EndFrame`` and ``CancelFrame``, and
-      on the last two gives up its tasks, connections and threads;
-    * after an ``InterruptionFrame`` gives nothing more of what came before it;
-    * never blocks the event loop, which all calls of the process share: what takes longer than a
-      millisecond is done in a thread;
-    * reports what goes wrong by ``push_error``. A failure that will not pass is reported as
-      permanent, which makes the stage unusable: its reserve takes over, or the call ends.
+      releases its tasks, connections and threads on the last two;
+    * pushes nothing that an ``InterruptionFrame`` has overtaken;
+    * never blocks the event loop, which all calls of the process share: work that takes longer than
+      a millisecond runs in a thread;
+    * reports errors by ``push_error``. A lasting error is reported as permanent, which makes the
+      stage unusable: its reserve takes over, or the call ends.
     """
 
     @property
     def name(self) -> str:
-        """The name that pipecat gives it, unique in the process."""
+        """Pipecat's name for the processor, unique in the process."""
         ...
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can still be given work."""
+        """False after a permanent error."""
         ...
 
     async def queue_frame(
@@ -43,44 +43,44 @@ class ChainStage(Protocol):
         direction: FrameDirection = FrameDirection.DOWNSTREAM,
         callback: FrameCallback | None = None,
     ) -> None:
-        """Take a frame from a neighbour."""
+        """Queue a frame from a neighbour."""
         ...
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Act on a frame, or pass it on."""
+        """Act on a frame or pass it on."""
         ...
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Give a frame to a neighbour; recordings note what passes here."""
+        """Pass a frame to a neighbour."""
         ...
 
 
 class FilterStage(ChainStage, Protocol):
-    """Stands between any two stages, and changes or drops some of what passes.
+    """Changes or drops some of the frames that pass between two stages.
 
-    Beside what every stage does, a filter:
+    In addition to what every stage does, a filter:
 
-    * keeps frames of one direction in order; in direct mode (``enable_direct_mode=True``) no frame
-      waits in it, where an interruption could overtake it;
-    * never drops ``DecisionFrame``, ``MetricsFrame`` and other system frames, which page, ledger
-      and recording live by, nor the frames that begin and end an answer
-      (``LLMFullResponseStartFrame``, ``LLMFullResponseEndFrame``), even if it drops all between;
-    * lets a ``SentenceFrame`` keep ``turn``, ``sections`` and ``lines``, and whatever is timed its
-      ``pts`` and ``context_id``: they tie what is heard to its turn, its sources and its audio.
+    * keeps the frames of each direction in order; in direct mode (``enable_direct_mode=True``) no
+      frame is queued in it, where an interruption could overtake it;
+    * never drops ``DecisionFrame``, ``MetricsFrame`` or other system frames, on which page, ledger
+      and recording depend, nor the start and end of an answer (``LLMFullResponseStartFrame``,
+      ``LLMFullResponseEndFrame``), even if it drops everything in between;
+    * preserves ``turn``, ``sections`` and ``lines`` of a ``SentenceFrame``, and ``pts`` and
+      ``context_id`` of timed frames: they link what is heard to its turn, sources and audio.
     """
 
 
 def in_order(*stages: ChainStage) -> list[FrameProcessor]:
-    """Stages as a pipecat ``Pipeline`` takes them.
+    """Return stages as the processors of a pipecat ``Pipeline``.
 
     Raises:
-        TypeError: One is no ``FrameProcessor``; the message names it.
+        TypeError: A stage is not a ``FrameProcessor``; the message names it.
     """
     processors: list[FrameProcessor] = []
     for stage in stages:
         if not isinstance(stage, FrameProcessor):
-            raise TypeError(f"{stage!r} is no pipecat FrameProcessor, as every stage must be")
+            raise TypeError(f"{stage!r} is not a pipecat FrameProcessor, as every stage must be")
         processors.append(stage)
     return processors

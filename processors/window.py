@@ -1,4 +1,4 @@
-"""A sliding window: figures of the last seconds, and what a share of them does not exceed."""
+"""Quantiles over a sliding window of time."""
 
 import math
 import threading
@@ -7,21 +7,21 @@ from collections import deque
 from collections.abc import Iterable
 
 WINDOW_SECS = 10.0
-"""How far back one looks to tell whether a process keeps up."""
+"""The span over which lag and pool waits are measured, in seconds."""
 
 
 def quantile(figures: Iterable[float], share: float) -> float:
-    """What a share of figures, 0 to 1, does not exceed; 0 if there are none."""
+    """Return the nearest-rank quantile at a share of 0 to 1; 0 without figures."""
     ordered = sorted(figures)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
 class Lateness(ABC):
-    """Something that can be late, as it was in the last seconds."""
+    """The recent lateness of something, such as the event loop or a thread pool."""
 
     @abstractmethod
     def quantile(self, share: float) -> float:
-        """Seconds that a share of what was measured, 0 to 1, does not exceed; 0 if nothing was."""
+        """Return a quantile of the lateness in seconds, at a share of 0 to 1; 0 if unmeasured."""
 
     @property
     def p50(self) -> float:
@@ -30,15 +30,15 @@ class Lateness(ABC):
 
     @property
     def p99(self) -> float:
-        """Lateness in seconds that one in a hundred is above."""
+        """99th percentile of the lateness in seconds."""
         return self.quantile(0.99)
 
 
 class Window:
-    """Figures that are forgotten when they are as old as the window is long; for any thread.
+    """The figures of the last seconds. Thread-safe.
 
     Parameters:
-        secs: How far back it reaches.
+        secs: The window's length.
     """
 
     def __init__(self, secs: float = WINDOW_SECS) -> None:
@@ -47,40 +47,40 @@ class Window:
         self._lock = threading.Lock()
 
     def add(self, figure: float, at: float) -> None:
-        """Take a figure, which is no older than those that were added before it.
+        """Add a figure, no older than those added before it.
 
         Args:
-            figure: What was measured.
-            at: When, by the clock that is read for :meth:`quantile` too.
+            figure: The figure.
+            at: When it was measured, on the same clock as the ``now`` of :meth:`quantile`.
         """
         with self._lock:
-            self._forget(at)
+            self._expire(at)
             self._figures.append((at, figure))
 
     def quantile(self, share: float, now: float, more: Iterable[float] = ()) -> float:
-        """What a share of the window's figures, 0 to 1, does not exceed; 0 if there are none.
+        """Return a quantile of the window's figures; 0 if it has none.
 
         Args:
-            share: The share.
-            now: The moment at which the window ends.
-            more: Figures that count beside those that were added.
+            share: 0 to 1.
+            now: The end of the window.
+            more: Figures to count beside those added.
         """
         with self._lock:
-            self._forget(now)
+            self._expire(now)
             figures = [figure for _, figure in self._figures]
         return quantile([*figures, *more], share)
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Drop all figures."""
         with self._lock:
             self._figures.clear()
 
     def __len__(self) -> int:
-        """How many figures are kept."""
+        """Number of figures stored."""
         return len(self._figures)
 
-    def _forget(self, now: float) -> None:
-        # What is later than now was measured by another clock, as in virtual time.
+    def _expire(self, now: float) -> None:
+        # A figure later than now was measured on another clock, as in virtual time.
         figures = self._figures
         while figures and not 0.0 <= now - figures[0][0] < self._secs:
             figures.popleft()

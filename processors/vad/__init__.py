@@ -1,1 +1,1 @@
-"""Voice activity: whether the caller speaks, and whether they have finished."""
+"""Voice activity detection: when the caller speaks, and whether their turn is over."""

@@ -1,4 +1,4 @@
-"""What voice activity takes and gives."""
+"""The contract of the voice activity stage."""
 
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
 from processors.contract import ChainStage
 
 TAKES: tuple[type[Frame], ...] = (InputAudioRawFrame, UserStoppedSpeakingFrame)
-"""Audio, 16 kHz mono s16le; ``UserStoppedSpeakingFrame`` from downstream ends a turn's audio."""
+"""16 kHz mono s16le audio; a ``UserStoppedSpeakingFrame`` from downstream ends a turn's audio."""
 
 GIVES: tuple[type[Frame], ...] = (
     VADUserStartedSpeakingFrame,
@@ -25,14 +25,13 @@ GIVES: tuple[type[Frame], ...] = (
 
 
 class VoiceActivityStage(ChainStage, Protocol):
-    """Says when the caller speaks, and how likely it is that they have finished.
+    """Detects when the caller speaks, and how likely it is that their turn is over.
 
-    * Audio is passed on at once, whatever is still being worked out about it
-      (:mod:`processors.audio`).
-    * ``VADUserStartedSpeakingFrame`` and ``VADUserStoppedSpeakingFrame`` alternate; ``start_secs``
-      and ``stop_secs`` tell how long before them speech began and ended.
-    * ``SpeechPauseFrame`` comes at most once a pause, ahead of the stop.
-    * With a turn model, one ``EndOfTurnFrame`` follows each stop, unless speech goes on before.
-    * Inference is done in threads shared by all calls. Speech counts as stopped when audio stops.
-    * It judges nothing else: an interruption is turn taking's to send.
+    * Forwards audio at once, before any inference on it has finished (:mod:`processors.audio`).
+    * ``VADUserStartedSpeakingFrame`` and ``VADUserStoppedSpeakingFrame`` alternate; their
+      ``start_secs`` and ``stop_secs`` are how long before the frame speech began and ended.
+    * A pause gives at most one ``SpeechPauseFrame``, ahead of the stop.
+    * With a turn model, one ``EndOfTurnFrame`` follows each stop, unless speech resumes first.
+    * Models are shared by all calls of the process. When audio stops, so does speech.
+    * It sends no interruptions: those are turn taking's decision.
     """

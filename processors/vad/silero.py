@@ -1,8 +1,8 @@
-"""Speech or not: the silero model, one session a process, the windows of all calls in one batch.
+"""Speech probability by the silero model: one session per process, calls batched together.
 
-A call holds a :class:`SileroStream`; the windows that the calls hand in within a few milliseconds
-are inferred together, on the loop itself. That is right because the work is so small: a thread hop
-costs more than the window it would carry.
+Each call holds a :class:`SileroStream`. Windows that arrive within a few milliseconds of each other
+are inferred in one batch, on the event loop itself: handing a window to a thread costs more than
+inferring it.
 """
 
 import asyncio
@@ -21,28 +21,29 @@ WINDOW_SAMPLES = SILERO_WINDOW
 WINDOW_SECS = WINDOW_SAMPLES / SAMPLE_RATE
 
 GATHER_SECS = 0.016
-"""Least time between two batches: a window that comes sooner waits for others to share one.
+"""Minimum time between two batches: a window that arrives sooner waits to share the next one.
 
-A call's own windows are further apart, so a call that is alone never waits. Nor does a window that
-somebody waits for, nor a call that is behind and sends what it has kept.
+Half the 32 ms between a call's own windows, so a lone call never waits. Urgent windows do not wait
+either, nor does a call that is catching up on buffered audio.
 """
 
-# Noise and music leave the model's memory in a state in which it is slow to hear the speech that
-# follows (pipecat's SileroVADAnalyzer found this). So it is cleared every two seconds, but only in
-# what is plainly silence, and for longer than any gap between two words.
-_CLEAR_AFTER = 62
-_SILENT_WINDOWS = 12
-_SILENT = 0.1
+# Noise and music leave the model's recurrent state slow to detect the speech that follows
+# (pipecat's SileroVADAnalyzer resets it for the same reason). So it is reset about every two
+# seconds (62 windows), but only after 12 windows (0.38 s) of clear silence, longer than a gap
+# between words.
+_RESET_AFTER_WINDOWS = 62
+_RESET_SILENT_WINDOWS = 12
+_SILENCE_THRESHOLD = 0.1
 
 
 class SileroEngine:
-    """One silero session for all calls of a process.
+    """One silero session, shared by all calls of a process.
 
-    It may be used from any running event loop, one at a time.
+    Not bound to an event loop, but only one loop may use it at a time.
     """
 
     def __init__(self, *, session: Any, max_batch: int = 64) -> None:
-        """Wrap a loaded session; :meth:`load` is the way to get one."""
+        """Wrap a loaded session; use :meth:`load` instead."""
         self._session = session
         self._max_batch = max_batch
         self._open: _Batch | None = None
@@ -50,15 +51,15 @@ class SileroEngine:
 
     @classmethod
     def load(cls, *, threads: int = 1, max_batch: int = 64) -> Self:
-        """Load the model that pipecat ships (silero v6, MIT) and warm it.
+        """Load the model that pipecat ships (silero v6, MIT) and warm it up.
 
         Args:
-            threads: Threads that one inference may use.
-            max_batch: Most windows inferred together.
+            threads: Threads per inference.
+            max_batch: Maximum windows per inference.
 
         Raises:
-            ValueError: A number is below 1.
-            WeightsError: The model's file is missing or is not the one that was measured.
+            ValueError: An argument is below 1.
+            WeightsError: The model file is missing, or its hash is not the catalogue's.
         """
         for name, value in (("threads", threads), ("max_batch", max_batch)):
             if value < 1:
@@ -69,7 +70,7 @@ class SileroEngine:
         return engine
 
     def stream(self) -> "SileroStream":
-        """A new stream of windows: one a call."""
+        """Create the stream of one call."""
         return SileroStream(self)
 
     def _submit(self, stream: "SileroStream", *, urgent: bool) -> asyncio.Future[float]:
@@ -78,7 +79,7 @@ class SileroEngine:
         batch = self._open
         if batch is None or batch.loop is not loop or len(batch.waiting) >= self._max_batch:
             batch = self._open = _Batch(loop)
-            # Never longer: the last batch may have been on another loop, by another clock.
+            # Capped: the last batch may have run on another loop, whose clock differs.
             wait = min(self._flushed_at + GATHER_SECS - now, GATHER_SECS)
             loop.call_later(max(0.0, wait), self._flush, batch)
         catching_up = now - stream.submitted_at < GATHER_SECS
@@ -98,7 +99,7 @@ class SileroEngine:
         self._flushed_at = batch.loop.time()
         try:
             probabilities = self._infer([stream for stream, _ in waiting])
-        except Exception as error:  # whatever it was, nobody may wait for ever
+        except Exception as error:  # any failure must reach those awaiting the batch
             for _, future in waiting:
                 future.set_exception(error)
             return
@@ -108,42 +109,42 @@ class SileroEngine:
     def _infer(self, streams: list["SileroStream"]) -> list[float]:
         probabilities = SileroMemory.infer(self._session, [stream.memory for stream in streams])
         for stream, probability in zip(streams, probabilities, strict=True):
-            stream.note(probability)
+            stream.reset_if_due(probability)
         return probabilities
 
 
 class SileroStream:
-    """What the model remembers of one call."""
+    """The model's recurrent state for one call."""
 
     def __init__(self, engine: SileroEngine) -> None:
-        """Start with nothing heard; :meth:`SileroEngine.stream` is the way to get one."""
+        """Start with an empty state; use :meth:`SileroEngine.stream` instead."""
         self._engine = engine
         self._busy = False
         self.submitted_at = float("-inf")
         self.memory = SileroMemory()
-        self._since_clear = 0
-        self._silent = 0
+        self._windows_since_reset = 0
+        self._silent_windows = 0
 
     async def speech_probability(self, window: Samples, *, urgent: bool = False) -> float:
-        """How likely it is that somebody speaks in a window.
+        """Return the probability that the stream's next window contains speech.
 
-        A cancelled window leaves no trace: the stream goes on as if it had never been handed in.
+        A window cancelled before its inference leaves the state unchanged.
 
         Args:
-            window: 512 float samples (32 ms at 16 kHz) in -1 to 1, the next ones of the stream.
-            urgent: Wait for no other call's window.
+            window: 512 samples (32 ms at 16 kHz), float32 in -1 to 1.
+            urgent: Infer now instead of waiting for other calls' windows.
 
         Returns:
-            0 to 1.
+            The probability, 0 to 1.
 
         Raises:
-            ValueError: The window is not 512 samples.
-            RuntimeError: The window before it is still being inferred.
+            ValueError: The window does not have 512 samples.
+            RuntimeError: The previous window is still being inferred.
         """
         if window.shape != (WINDOW_SAMPLES,):
             raise ValueError(f"window has shape {window.shape}: it must be ({WINDOW_SAMPLES},)")
         if self._busy:
-            raise RuntimeError("the window before this one is still being inferred")
+            raise RuntimeError("the previous window is still being inferred")
         self.memory.window[:] = window
         self._busy = True
         try:
@@ -152,15 +153,19 @@ class SileroStream:
             self._busy = False
 
     def reset(self) -> None:
-        """Forget everything heard."""
+        """Clear the recurrent state."""
         self.memory.clear()
-        self._since_clear = self._silent = 0
+        self._windows_since_reset = self._silent_windows = 0
 
-    def note(self, probability: float) -> None:
-        """Note what the window's probability was. For the engine."""
-        self._since_clear += 1
-        self._silent = self._silent + 1 if probability < _SILENT else 0
-        if self._since_clear >= _CLEAR_AFTER and self._silent >= _SILENT_WINDOWS:
+    def reset_if_due(self, probability: float) -> None:
+        """Count an inferred window, and reset after prolonged silence. Called by the engine."""
+        self._windows_since_reset += 1
+        silent = probability < _SILENCE_THRESHOLD
+        self._silent_windows = self._silent_windows + 1 if silent else 0
+        if (
+            self._windows_since_reset >= _RESET_AFTER_WINDOWS
+            and self._silent_windows >= _RESET_SILENT_WINDOWS
+        ):
             self.reset()
 
 

@@ -1,8 +1,8 @@
-"""Whether the caller has finished: the smart-turn model, one session a process.
+"""End-of-turn probability by the smart-turn model: one session per process.
 
-It listens to how the last words were said, so it tells "I worked at…" from "I worked at Yale."
-The model always takes 8 s (shorter speech is padded in front), so a verdict costs the same
-whatever was said; it runs in a thread of its own and asks nothing of the event loop.
+The model works on prosody, so it can tell "I worked at…" from "I worked at Yale." Its input is
+always 8 s (shorter speech is padded at the front), so every inference costs the same. Inference
+runs in threads of its own, off the event loop.
 """
 
 import asyncio
@@ -19,48 +19,47 @@ MAX_SECS = SMART_TURN_SAMPLES / SAMPLE_RATE
 
 
 class SmartTurnEngine:
-    """One smart-turn session for all calls of a process."""
+    """One smart-turn session, shared by all calls of a process."""
 
     def __init__(self, *, session: Any, workers: int) -> None:
-        """Wrap a loaded session; :meth:`load` is the way to get one."""
+        """Wrap a loaded session; use :meth:`load` instead."""
         self._session = session
         self.pool = Pool(workers, "smart-turn")
 
     @classmethod
     def load(cls, *, threads: int = 1, workers: int = 1) -> Self:
-        """Load the model that pipecat ships (smart-turn v3.2, BSD-2) and warm it.
+        """Load the model that pipecat ships (smart-turn v3.2, BSD-2) and warm it up.
 
         Args:
-            threads: Threads that one inference may use.
-            workers: Verdicts that may be worked out at the same time.
+            threads: Threads per inference.
+            workers: Maximum concurrent inferences.
 
         Raises:
-            ValueError: A number is below 1.
-            WeightsError: The model's file is missing or is not the one that was measured.
+            ValueError: An argument is below 1.
+            WeightsError: The model file is missing, or its hash is not the catalogue's.
         """
         for name, value in (("threads", threads), ("workers", workers)):
             if value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1")
         engine = cls(session=smart_turn_session(threads=threads), workers=workers)
-        engine._judge(np.zeros(SAMPLE_RATE, np.float32))
+        engine._infer(np.zeros(SAMPLE_RATE, np.float32))
         return engine
 
     def close(self) -> None:
-        """Let the threads go; requests that have not begun are dropped."""
+        """Release the threads; requests still queued are cancelled."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     async def probability(self, speech: bytes | npt.NDArray[np.float32]) -> float:
-        """How likely it is that the caller has finished their turn.
+        """Return the probability that the caller has finished their turn.
 
-        Requests wait for a free thread, in order; a call has at most one. A request whose task is
-        cancelled while it waits is never run.
+        Requests queue for a free thread in order. One cancelled while queued never runs.
 
         Args:
-            speech: The turn so far at 16 kHz mono, its end at the end: s16le bytes, or floats in
-                -1 to 1. Of more than 8 s the last 8 are used.
+            speech: The turn so far, 16 kHz mono: s16le bytes, or floats in -1 to 1. Only the last
+                8 s are used.
 
         Returns:
-            0 to 1.
+            The probability, 0 to 1.
 
         Raises:
             ValueError: There are no samples, half a sample, or more than one channel.
@@ -77,7 +76,7 @@ class SmartTurnEngine:
         if samples.ndim != 1 or not len(samples):
             raise ValueError(f"speech has shape {samples.shape}: it must be one row of samples")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.pool, self._judge, samples)
+        return await loop.run_in_executor(self.pool, self._infer, samples)
 
-    def _judge(self, samples: npt.NDArray[np.float32]) -> float:
+    def _infer(self, samples: npt.NDArray[np.float32]) -> float:
         return smart_turn_probability(self._session, samples)

@@ -1,4 +1,4 @@
-"""Hearing that the caller speaks: silero windows, a small state machine, pipecat's VAD frames."""
+"""Voice activity detection: a state machine over silero's probabilities gives pipecat's frames."""
 
 import asyncio
 import time
@@ -28,14 +28,14 @@ from processors.vad.smart_turn import MAX_SECS, SmartTurnEngine
 _S16 = np.dtype("<i2")
 _SCALE = np.float32(1 / 32_768)
 _MAX_BYTES = int(MAX_SECS * 2 * SAMPLE_RATE)
-# What the turn model hears before the onset was certain: 0.5 s, as pipecat gives it.
+# Audio from before the detected onset that the turn model is given: 0.5 s, as in pipecat.
 _PRE_ROLL_BYTES = int(0.5 * 2 * SAMPLE_RATE)
-# Speech after 3 s of silence is a new turn, whoever took the last one.
+# Speech after 3 s of silence is a new turn, even if nothing downstream ended the previous one.
 _NEW_TURN_BYTES = int(3.0 * 2 * SAMPLE_RATE)
 
 
-class Speech(Enum):
-    """What a window did to the caller's speech."""
+class SpeechEvent(Enum):
+    """A change in the caller's speech."""
 
     STARTED = auto()
     PAUSED = auto()
@@ -43,13 +43,13 @@ class Speech(Enum):
     STOPPED = auto()
 
 
-class SpeechGate:
-    """From the probability of each window to when speech starts, pauses and stops.
+class SpeechDetector:
+    """Turns the probability of each window into the start, pauses and stop of speech.
 
-    Durations are taken to the nearest whole window of 32 ms, and at least one. In silence, a
-    window at or above ``start_threshold`` is speech, one below ``stop_threshold`` begins the
-    count again, and one between the two leaves it. In speech, only what is below
-    ``stop_threshold`` is silence.
+    Durations are rounded to whole windows of 32 ms, at least one. In silence, a window at or above
+    ``start_threshold`` counts as speech, one below ``stop_threshold`` restarts the count, and one
+    in between leaves the count as it is. In speech, a window below ``stop_threshold`` counts as
+    silence, and any other restarts the count.
     """
 
     def __init__(
@@ -61,7 +61,14 @@ class SpeechGate:
         start_threshold: float = 0.5,
         stop_threshold: float = 0.35,
     ) -> None:
-        """Check and take over the settings.
+        """Start in silence.
+
+        Args:
+            start_secs: Speech before :attr:`SpeechEvent.STARTED`.
+            stop_secs: Silence before :attr:`SpeechEvent.STOPPED`.
+            pause_secs: Silence before :attr:`SpeechEvent.PAUSED`.
+            start_threshold: Probability from which a window in silence counts as speech.
+            stop_threshold: Probability below which a window in speech counts as silence.
 
         Raises:
             ValueError: A duration is not positive, a threshold not within 0 to 1, the pause
@@ -83,90 +90,90 @@ class SpeechGate:
                 f"start_threshold is {start_threshold} and stop_threshold {stop_threshold}: "
                 "they must be 0 < stop_threshold <= start_threshold < 1"
             )
-        self._start, self._pause, self._stop = (
+        self._start_windows, self._pause_windows, self._stop_windows = (
             max(1, round(secs / WINDOW_SECS)) for secs in (start_secs, pause_secs, stop_secs)
         )
         self._start_threshold = start_threshold
         self._stop_threshold = stop_threshold
-        self._run = 0
+        self._run = 0  # windows of speech while silent, of silence while speaking
         self.speaking = False
 
     @property
     def start_secs(self) -> float:
-        """How much speech it really takes to start."""
-        return self._start * WINDOW_SECS
+        """Speech before a start, rounded to whole windows."""
+        return self._start_windows * WINDOW_SECS
 
     @property
     def pause_secs(self) -> float:
-        """How much silence it really takes to pause."""
-        return self._pause * WINDOW_SECS
+        """Silence before a pause, rounded to whole windows."""
+        return self._pause_windows * WINDOW_SECS
 
     @property
     def stop_secs(self) -> float:
-        """How much silence it really takes to stop."""
-        return self._stop * WINDOW_SECS
+        """Silence before a stop, rounded to whole windows."""
+        return self._stop_windows * WINDOW_SECS
 
     @property
     def undecided(self) -> bool:
-        """Whether speech or silence may just have begun: the next windows decide."""
+        """Whether a change may be under way, which the next windows decide."""
         return self._run > 0
 
-    def feed(self, probability: float) -> tuple[Speech, ...]:
-        """Take the next window.
+    def feed(self, probability: float) -> tuple[SpeechEvent, ...]:
+        """Process the next window.
 
         Args:
-            probability: That it holds speech, 0 to 1.
+            probability: The window's probability of speech, 0 to 1.
 
         Returns:
-            What happened, in order; nearly always nothing.
+            The events it causes, in order; usually none.
         """
-        return self._silence_or_word(probability) if self.speaking else self._onset(probability)
+        return self._in_speech(probability) if self.speaking else self._in_silence(probability)
 
-    def stop(self) -> tuple[Speech, ...]:
-        """Say that no more audio is coming for now: speech that goes on, stops."""
-        paused = self._run >= self._pause
+    def stop(self) -> tuple[SpeechEvent, ...]:
+        """End any speech in progress, because audio has stopped."""
+        paused = self._run >= self._pause_windows
         self._run = 0
         if not self.speaking:
             return ()
         self.speaking = False
-        return (Speech.STOPPED,) if paused else (Speech.PAUSED, Speech.STOPPED)
+        return (SpeechEvent.STOPPED,) if paused else (SpeechEvent.PAUSED, SpeechEvent.STOPPED)
 
-    def _onset(self, probability: float) -> tuple[Speech, ...]:
+    def _in_silence(self, probability: float) -> tuple[SpeechEvent, ...]:
         if probability >= self._start_threshold:
             self._run += 1
-            if self._run == self._start:
+            if self._run == self._start_windows:
                 self.speaking = True
                 self._run = 0
-                return (Speech.STARTED,)
+                return (SpeechEvent.STARTED,)
         elif probability < self._stop_threshold:
             self._run = 0
         return ()
 
-    def _silence_or_word(self, probability: float) -> tuple[Speech, ...]:
+    def _in_speech(self, probability: float) -> tuple[SpeechEvent, ...]:
         if probability >= self._stop_threshold:
-            paused = self._run >= self._pause
+            paused = self._run >= self._pause_windows
             self._run = 0
-            return (Speech.RESUMED,) if paused else ()
+            return (SpeechEvent.RESUMED,) if paused else ()
         self._run += 1
-        if self._run == self._stop:
-            # A pause as long as the stop has not been told yet.
-            told = self._pause < self._stop
+        if self._run == self._stop_windows:
+            # With a pause as long as the stop, both events are due now.
+            paused = self._pause_windows < self._stop_windows
             self.speaking = False
             self._run = 0
-            return (Speech.STOPPED,) if told else (Speech.PAUSED, Speech.STOPPED)
-        return (Speech.PAUSED,) if self._run == self._pause else ()
+            return (SpeechEvent.STOPPED,) if paused else (SpeechEvent.PAUSED, SpeechEvent.STOPPED)
+        return (SpeechEvent.PAUSED,) if self._run == self._pause_windows else ()
 
 
 class VoiceActivity(FrameProcessor):
-    """Tells the rest of the chain when the caller starts, pauses and stops.
+    """Detects when the caller starts, pauses and stops speaking.
 
-    Every frame goes on at once, and what it caused follows it downstream:
-    ``VADUserStartedSpeakingFrame``, ``SpeechPauseFrame`` once a pause,
-    ``VADUserStoppedSpeakingFrame``, and with a turn model ``EndOfTurnFrame`` as soon as its
-    verdict is known after the stop. The model starts at the pause, so that the verdict is usually
-    there when the speech has stopped; if the caller goes on it is thrown away.
+    Forwards every frame at once; the frames it causes follow it downstream:
+    ``VADUserStartedSpeakingFrame``, one ``SpeechPauseFrame`` per pause,
+    ``VADUserStoppedSpeakingFrame``, and with a turn model an ``EndOfTurnFrame`` after the stop. The
+    turn model starts at the pause, so its result is usually ready by the stop; if the caller
+    resumes, the result is discarded.
 
-    There is no loudness gate: a caller is heard in digital silence and in noise alike.
+    There is no volume threshold: speech is detected in digital silence and in noise alike.
     """
 
     def __init__(
@@ -182,27 +189,27 @@ class VoiceActivity(FrameProcessor):
         audio_idle_secs: float = 1.0,
         name: str | None = None,
     ) -> None:
-        """Listen to one call.
+        """Create the stage of one call.
 
         Args:
-            engine: The model that all calls share.
+            engine: The silero model, shared by all calls.
             start_secs: Speech before the caller counts as speaking.
             stop_secs: Silence before the caller counts as having stopped.
-            pause_secs: Silence before a pause; if not given, 0.096 or ``stop_secs``, the shorter.
-            start_threshold: Probability at which a window is speech.
-            stop_threshold: Probability under which a window of speech is silence.
-            turn_model: Judges each stop, if given.
-            audio_idle_secs: When no audio at all comes for so long (a muted microphone, a stalled
-                socket) speech that was going on stops, within twice that time.
+            pause_secs: Silence before a pause; by default 0.096 or ``stop_secs``, if shorter.
+            start_threshold: Probability from which a window in silence counts as speech.
+            stop_threshold: Probability below which a window in speech counts as silence.
+            turn_model: Judges at each stop whether the turn is over; ``None`` for no judgement.
+            audio_idle_secs: When no audio arrives for this long (a muted microphone, a stalled
+                socket), speech in progress stops, after at most twice this time.
             name: pipecat's name for the processor.
 
         Raises:
-            ValueError: A setting is out of its range; see :class:`SpeechGate`.
+            ValueError: An argument is out of range; see :class:`SpeechDetector`.
         """
         super().__init__(name=name, enable_direct_mode=True)
         if not audio_idle_secs > 0:
             raise ValueError(f"audio_idle_secs is {audio_idle_secs}: it must be more than 0")
-        self._gate = SpeechGate(
+        self._detector = SpeechDetector(
             start_secs=start_secs,
             stop_secs=stop_secs,
             pause_secs=min(0.096, stop_secs) if pause_secs is None else pause_secs,
@@ -211,40 +218,44 @@ class VoiceActivity(FrameProcessor):
         )
         self._stream = engine.stream()
         self._window: npt.NDArray[np.float32] = np.zeros(WINDOW_SAMPLES, np.float32)
-        self._filled = 0
-        self._heard = 0
+        self._filled = 0  # samples in the window
+        self._pieces = 0  # pieces of audio received
         self._audio_idle_secs = audio_idle_secs
         self._watch: asyncio.Task[Any] | None = None
         self._turn_model = turn_model
         self._turn_audio = TurnAudio()
         self._stopped: asyncio.Future[float] | None = None
-        self._verdict: asyncio.Task[Any] | None = None
+        self._prediction: asyncio.Task[Any] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Pass every frame on, and then say what the audio in it changed."""
+        """Forward a frame, then push what its audio caused."""
         if isinstance(frame, InputAudioRawFrame):
             await self.take_audio(frame)
             return
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
         if isinstance(frame, UserStoppedSpeakingFrame):
-            self._turn_audio.taken = True
+            self._turn_audio.ended = True
         elif isinstance(frame, (EndFrame, CancelFrame)):
-            await self._drop_tasks()
+            await self._cancel_tasks()
 
     async def cleanup(self) -> None:
-        """Leave no task behind."""
+        """Cancel the processor's tasks."""
         await super().cleanup()
-        await self._drop_tasks()
+        await self._cancel_tasks()
 
-    async def _drop_tasks(self) -> None:
-        await self._drop_verdict()
+    async def _cancel_tasks(self) -> None:
+        await self._cancel_prediction()
         if self._watch:
             await self.cancel_task(self._watch)
             self._watch = None
 
     async def take_audio(self, frame: InputAudioRawFrame) -> None:
-        """Hand audio on, and say what it changed."""
+        """Forward audio, then push what it caused.
+
+        Raises:
+            ValueError: The audio is not 16-bit mono at 16 kHz.
+        """
         await forward_audio(self, frame)
         audio = frame.audio
         if frame.sample_rate != SAMPLE_RATE or frame.num_channels != 1 or len(audio) % 2:
@@ -252,108 +263,110 @@ class VoiceActivity(FrameProcessor):
                 f"audio is {frame.num_channels} channel(s) at {frame.sample_rate} Hz, "
                 f"{len(audio)} bytes: it must be 16-bit mono at {SAMPLE_RATE} Hz"
             )
-        self._heard += 1
+        self._pieces += 1
         if self._turn_model:
-            self._turn_audio.hear(audio)
+            self._turn_audio.append(audio)
         samples = np.frombuffer(audio, _S16)
         filled, window = self._filled, self._window
         while len(samples) >= (room := WINDOW_SAMPLES - filled):
             np.multiply(samples[:room], _SCALE, out=window[filled:])
             samples = samples[room:]
             filled = self._filled = 0
-            gate = self._gate
-            probability = await self._stream.speech_probability(window, urgent=gate.undecided)
-            for event in gate.feed(probability):
-                await self._tell(event)
+            detector = self._detector
+            probability = await self._stream.speech_probability(window, urgent=detector.undecided)
+            for event in detector.feed(probability):
+                await self._handle(event)
         if len(samples):
             self._filled = filled + len(samples)
             np.multiply(samples, _SCALE, out=window[filled : self._filled])
 
-    async def _tell(self, event: Speech) -> None:
+    async def _handle(self, event: SpeechEvent) -> None:
+        detector = self._detector
         match event:
-            case Speech.STARTED:
-                await self._drop_verdict()
+            case SpeechEvent.STARTED:
+                await self._cancel_prediction()
                 self._turn_audio.start()
                 self._watch = self._watch or self.create_task(self._watch_audio(), "audio")
-                await self.push_frame(VADUserStartedSpeakingFrame(start_secs=self._gate.start_secs))
-            case Speech.PAUSED:
+                await self.push_frame(VADUserStartedSpeakingFrame(start_secs=detector.start_secs))
+            case SpeechEvent.PAUSED:
                 if self._turn_model:
                     self._stopped = asyncio.get_running_loop().create_future()
-                    self._verdict = self.create_task(
-                        self._judge(self._turn_model, self._stopped), "verdict"
+                    self._prediction = self.create_task(
+                        self._predict_end(self._turn_model, self._stopped), "verdict"
                     )
-                await self.push_frame(SpeechPauseFrame(pause_secs=self._gate.pause_secs))
-            case Speech.RESUMED:
-                await self._drop_verdict()
-            case Speech.STOPPED:
+                await self.push_frame(SpeechPauseFrame(pause_secs=detector.pause_secs))
+            case SpeechEvent.RESUMED:
+                await self._cancel_prediction()
+            case SpeechEvent.STOPPED:
                 self._turn_audio.stop()
-                await self.push_frame(VADUserStoppedSpeakingFrame(stop_secs=self._gate.stop_secs))
+                await self.push_frame(VADUserStoppedSpeakingFrame(stop_secs=detector.stop_secs))
                 if self._stopped and not self._stopped.done():
                     self._stopped.set_result(time.monotonic())
 
-    async def _judge(self, model: SmartTurnEngine, stopped: asyncio.Future[float]) -> None:
+    async def _predict_end(self, model: SmartTurnEngine, stopped: asyncio.Future[float]) -> None:
         try:
-            # The model was taught on speech that had stopped; it hears what that will be like.
-            rest = round((self._gate.stop_secs - self._gate.pause_secs) * SAMPLE_RATE)
+            # The model was trained on speech up to its stop: add the silence that is still to come.
+            rest = round((self._detector.stop_secs - self._detector.pause_secs) * SAMPLE_RATE)
             probability = await model.probability(self._turn_audio.speech() + bytes(2 * rest))
-        except Exception as error:  # the turn has other ways to end
+        except Exception as error:  # turn taking can end the turn without it
             await self.push_error(f"the turn model failed: {error}", exception=error)
             return
-        judged_at = time.monotonic()
+        predicted_at = time.monotonic()
         stopped_at = await stopped
         await self.push_frame(
-            EndOfTurnFrame(probability=probability, delay_secs=max(0.0, judged_at - stopped_at))
+            EndOfTurnFrame(probability=probability, delay_secs=max(0.0, predicted_at - stopped_at))
         )
 
-    async def _drop_verdict(self) -> None:
-        if self._verdict:
-            await self.cancel_task(self._verdict)
-            self._verdict = None
+    async def _cancel_prediction(self) -> None:
+        if self._prediction:
+            await self.cancel_task(self._prediction)
+            self._prediction = None
 
     async def _watch_audio(self) -> None:
-        while self._gate.speaking:
-            heard = self._heard
+        while self._detector.speaking:
+            pieces = self._pieces
             await asyncio.sleep(self._audio_idle_secs)
-            if self._heard == heard:
-                for event in self._gate.stop():
-                    await self._tell(event)
+            if self._pieces == pieces:
+                for event in self._detector.stop():
+                    await self._handle(event)
         self._watch = None
 
 
 class TurnAudio:
-    """The last 8 s of what the caller said in the turn that is going on, and half a second before.
+    """The last 8 s of audio of the caller's current turn, from half a second before its onset.
 
-    A turn may hold several stretches of speech. It ends when it is taken, or with a long silence.
+    A turn may contain several stretches of speech. It ends when downstream says so
+    (:attr:`ended`), or with 3 s of silence.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing heard."""
-        self.taken = True
+        """Start without audio."""
+        self.ended = True
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._since_stop = 0
 
-    def hear(self, audio: bytes) -> None:
-        """Take the next s16le audio, whatever is in it."""
+    def append(self, audio: bytes) -> None:
+        """Append the next audio, s16le at 16 kHz, speech or not."""
         self._frames.append(audio)
         self._bytes += len(audio)
         self._since_stop += len(audio)
-        self._keep(_MAX_BYTES)
+        self._trim(_MAX_BYTES)
 
     def start(self) -> None:
-        """Speech has started: with a new turn, forget all but what led to it."""
-        if self.taken or self._since_stop > _NEW_TURN_BYTES:
-            self.taken = False
-            self._keep(_PRE_ROLL_BYTES)
+        """Note that speech has started; if that is a new turn, drop all but the pre-roll."""
+        if self.ended or self._since_stop > _NEW_TURN_BYTES:
+            self.ended = False
+            self._trim(_PRE_ROLL_BYTES)
 
     def stop(self) -> None:
-        """Speech has stopped."""
+        """Note that speech has stopped."""
         self._since_stop = 0
 
     def speech(self) -> bytes:
-        """The turn so far."""
+        """Return the turn so far, s16le at 16 kHz."""
         return b"".join(self._frames)
 
-    def _keep(self, most: int) -> None:
-        while self._frames and self._bytes - len(self._frames[0]) >= most:
+    def _trim(self, max_bytes: int) -> None:
+        while self._frames and self._bytes - len(self._frames[0]) >= max_bytes:
             self._bytes -= len(self._frames.popleft())

@@ -53,5 +53,5 @@ def test_a_chain_is_made_of_frame_processors() -> None:
     stages = [TurnTaking(conversation), TurnKeeper(conversation)]
     assert in_order(*stages) == stages
     assert Pipeline(in_order(*stages)).processors[1:-1] == stages
-    with pytest.raises(TypeError, match="is no pipecat FrameProcessor, as every stage must be"):
+    with pytest.raises(TypeError, match="is not a pipecat FrameProcessor, as every stage must be"):
         in_order(conversation)  # type: ignore[arg-type]

@@ -67,7 +67,7 @@ async def test_a_request_cancelled_while_it_waits_is_never_run(
         run.append(len(samples))
         return 0.5
 
-    monkeypatch.setattr(smart_turn, "_judge", judge)
+    monkeypatch.setattr(smart_turn, "_infer", judge)
     asked = [asyncio.create_task(smart_turn.probability(bytes(2 * n))) for n in (1, 2, 3)]
     await asyncio.sleep(0.05)
     asked[1].cancel()

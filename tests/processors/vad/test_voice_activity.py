@@ -26,7 +26,7 @@ from evals.replay import virtual_time
 from models.checks import SMART_TURN_TOLERANCE
 from processors.vad.silero import GATHER_SECS, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.vad.smart_turn import SmartTurnEngine
-from processors.vad.voice_activity import Speech, SpeechGate, TurnAudio, VoiceActivity
+from processors.vad.voice_activity import SpeechDetector, SpeechEvent, TurnAudio, VoiceActivity
 from tests.conftest import with_instant_engines
 
 AUDIO = Path(__file__).parents[2] / "audio"
@@ -72,7 +72,7 @@ def heard(down: Sequence[Frame]) -> list[tuple[str, float]]:
     return said
 
 
-# The gate
+# The detector
 
 
 probabilities = st.lists(
@@ -86,43 +86,43 @@ def test_speech_starts_pauses_and_stops_only_when_it_may(
     fed: list[float], start: int, pause: int, more: int
 ) -> None:
     stop = pause + more
-    gate = SpeechGate(
+    detector = SpeechDetector(
         start_secs=start * WINDOW_SECS, pause_secs=pause * WINDOW_SECS, stop_secs=stop * WINDOW_SECS
     )
     may_follow = {
-        Speech.STOPPED: {Speech.STARTED},
-        Speech.STARTED: {Speech.PAUSED},
-        Speech.PAUSED: {Speech.RESUMED, Speech.STOPPED},
-        Speech.RESUMED: {Speech.PAUSED},
+        SpeechEvent.STOPPED: {SpeechEvent.STARTED},
+        SpeechEvent.STARTED: {SpeechEvent.PAUSED},
+        SpeechEvent.PAUSED: {SpeechEvent.RESUMED, SpeechEvent.STOPPED},
+        SpeechEvent.RESUMED: {SpeechEvent.PAUSED},
     }
-    last, since_stop = Speech.STOPPED, 0
+    last, since_stop = SpeechEvent.STOPPED, 0
     for index, probability in enumerate(fed):
-        for event in gate.feed(probability):
+        for event in detector.feed(probability):
             assert event in may_follow[last]
-            if event is Speech.STARTED:
+            if event is SpeechEvent.STARTED:
                 onset = fed[since_stop : index + 1]
                 fresh = max((i + 1 for i, p in enumerate(onset) if p < 0.35), default=0)
                 assert sum(p >= 0.5 for p in onset[fresh:]) == start
-            elif event is Speech.RESUMED:
+            elif event is SpeechEvent.RESUMED:
                 assert probability >= 0.35
             else:
-                silent = pause if event is Speech.PAUSED else stop
+                silent = pause if event is SpeechEvent.PAUSED else stop
                 assert all(p < 0.35 for p in fed[index + 1 - silent : index + 1])
                 since_stop = index + 1
             last = event
-        assert gate.speaking == (last is not Speech.STOPPED)
+        assert detector.speaking == (last is not SpeechEvent.STOPPED)
 
 
 @given(probabilities)
 def test_speech_that_is_cut_off_pauses_and_stops_like_any_other(fed: list[float]) -> None:
-    gate = SpeechGate()
-    events = [event for p in fed for event in gate.feed(p)]
-    events += gate.stop()
-    assert events.count(Speech.STARTED) == events.count(Speech.STOPPED)
-    assert events.count(Speech.PAUSED) == events.count(Speech.RESUMED) + events.count(
-        Speech.STOPPED
+    detector = SpeechDetector()
+    events = [event for p in fed for event in detector.feed(p)]
+    events += detector.stop()
+    assert events.count(SpeechEvent.STARTED) == events.count(SpeechEvent.STOPPED)
+    assert events.count(SpeechEvent.PAUSED) == events.count(SpeechEvent.RESUMED) + events.count(
+        SpeechEvent.STOPPED
     )
-    assert gate.stop() == ()
+    assert detector.stop() == ()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_speech_that_is_cut_off_pauses_and_stops_like_any_other(fed: list[float]
 )
 def test_a_setting_out_of_range_is_named(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        SpeechGate(**wrong)
+        SpeechDetector(**wrong)
 
 
 # The model
@@ -448,7 +448,7 @@ async def test_a_turn_model_that_fails_costs_no_more_than_its_verdict(
     def fail(_: object) -> float:
         raise OSError("out of memory")
 
-    monkeypatch.setattr(smart_turn, "_judge", fail)
+    monkeypatch.setattr(smart_turn, "_infer", fail)
     sent = [*frames(recording("where-studied.wav") + silence(0.3)), SleepFrame(sleep=0.2)]
     down, up = await run_test(
         VoiceActivity(engine=silero, turn_model=smart_turn), frames_to_send=sent
@@ -462,13 +462,13 @@ async def test_the_turn_model_hears_this_turn_and_not_the_one_before(
     silero: SileroEngine, smart_turn: SmartTurnEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths: list[float] = []
-    judge = smart_turn._judge
+    judge = smart_turn._infer
 
     def note(samples: np.ndarray[Any, np.dtype[np.float32]]) -> float:
         lengths.append(len(samples) / 16_000)
         return judge(samples)
 
-    monkeypatch.setattr(smart_turn, "_judge", note)
+    monkeypatch.setattr(smart_turn, "_infer", note)
     question = frames(recording("where-studied.wav") + silence(0.3))
     wait = SleepFrame(sleep=0.5)
     taken = UserStoppedSpeakingFrame()
@@ -488,14 +488,14 @@ def test_the_turn_holds_at_most_eight_seconds_and_always_the_last(
     for index, (size, event) in enumerate(steps):
         audio = bytes([index % 251]) * (2 * size)
         everything += audio
-        turn.hear(audio)
+        turn.append(audio)
         match event:
             case "start":
                 turn.start()
             case "stop":
                 turn.stop()
             case "taken":
-                turn.taken = True
+                turn.ended = True
         kept = turn.speech()
         assert everything.endswith(kept)
         assert len(kept) >= min(len(everything), 16_000)
