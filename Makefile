@@ -76,7 +76,7 @@ eval: install-dev ## hold the corpus's calls again, score them, fail where they 
 	@$(BIN)/viva replay evals/corpus --jobs 2 --brain extractive --out build/eval
 	@$(BIN)/viva score build/eval --truth evals/corpus/truth.toml
 	@$(BIN)/viva gate build/eval --rules evals/corpus/gates.toml
-	@$(BIN)/python -m benchmarks.lies --gate
+	@$(BIN)/python -m evals.adversarial --gate
 
 # On a machine with nothing else to do: every figure is one of time.
 bench: install-bench ## measure everything beside its peers, within 15 minutes on two idle cores

@@ -1,7 +1,7 @@
 """False and true statements about documents, as a language model would speak them.
 
-A file of statements belongs to the document of its name (``documents/``; ``grace-hopper`` is the
-bundled CV). Its lines are::
+A file of statements belongs to the document of its name (``documents/`` here or beside;
+``grace-hopper`` is the bundled CV). Its lines are::
 
     @ section, section    what the statements below cite
     ? question            what was asked
@@ -23,6 +23,7 @@ from knowledge.loading.document import Document, load
 Half = Literal["tuning", "measured"]
 HALVES: tuple[Half, ...] = ("tuning", "measured")
 _FOLDER = Path(__file__).parent
+_DOCUMENTS = (_FOLDER / "documents", _FOLDER.parent / "documents")
 _BUNDLED = "grace-hopper"
 
 
@@ -54,7 +55,8 @@ def document(name: str) -> Document:
     """The document of that name."""
     if name == _BUNDLED:
         return load()
-    return load(next(_FOLDER.joinpath("documents").glob(f"{name}.*")))
+    found = (path for folder in _DOCUMENTS for path in sorted(folder.rglob(f"{name}.*")))
+    return load(next(path for path in found if path.suffix != ".toml"))
 
 
 def statements() -> Iterator[Statement]:

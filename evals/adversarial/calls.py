@@ -6,8 +6,8 @@ it is the real one, and so are the reading of the stream and the guardrails.
 
 from collections.abc import Sequence
 
-from benchmarks.lies.statements import Statement, document
 from conversation.frames import SentenceFrame, TurnFrame
+from evals.adversarial.statements import Statement, document
 from processors.brain.decision_run import DecisionRun, Patience
 from processors.brain.guardrails import Phrases
 from processors.brain.openai_compatible import OpenAICompatibleBrain

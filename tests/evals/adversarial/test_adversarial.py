@@ -1,7 +1,7 @@
 """A brain that lies is not heard, and one that does not is."""
 
-from benchmarks.lies.calls import spoken_over_calls
-from benchmarks.lies.statements import document, statements
+from evals.adversarial.calls import spoken_over_calls
+from evals.adversarial.statements import document, statements
 
 
 def test_every_statement_cites_sections_of_its_document() -> None:

