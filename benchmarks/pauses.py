@@ -48,7 +48,7 @@ from pipeline.vendor import Context, Stage
 from processors.brain.speculation import Speculation
 from server import Server
 from settings import Settings
-from simulators.deepgram_ear import Utterance, speech_secs
+from simulators.deepgram_recogniser import Utterance, speech_secs
 from simulators.elevenlabs import tone
 from simulators.simulate import Simulators
 

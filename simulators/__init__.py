@@ -1,1 +1,1 @@
-"""Simulators of the cloud vendors, on loopback: their protocols, and what goes wrong in them."""
+"""Simulators of the cloud vendors on loopback: their wire protocols and their failures."""

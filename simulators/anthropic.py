@@ -1,8 +1,8 @@
-"""Anthropic's Messages API on loopback, as its documentation describes it.
+"""A simulator of Anthropic's Messages API, built from its documentation.
 
-Streaming: https://platform.claude.com/docs/en/build-with-claude/streaming. Errors:
-https://platform.claude.com/docs/en/api/errors. Caching:
-https://platform.claude.com/docs/en/build-with-claude/prompt-caching.
+* Streaming: https://platform.claude.com/docs/en/build-with-claude/streaming
+* Errors: https://platform.claude.com/docs/en/api/errors
+* Caching: https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 """
 
 import asyncio
@@ -33,14 +33,14 @@ from simulators.model import (
     EndedError,
     EventStream,
     Fault,
+    LanguageModelSimulator,
     Latency,
     Model,
     Reply,
     Request,
-    Writer,
     conversation,
     finish,
-    gone,
+    log_disconnect,
     tokens,
 )
 
@@ -66,13 +66,13 @@ class _Cached:
     expires: float
 
 
-class AnthropicSimulator(Writer):
-    """A server that speaks Anthropic's Messages API.
+class AnthropicSimulator(LanguageModelSimulator):
+    """Serves ``POST /v1/messages`` and ``/v1/messages/count_tokens`` while its context is open.
 
     Parameters:
-        model: What it answers and what goes wrong.
-        host: Where it listens.
-        port: Its port; 0 takes a free one.
+        model: The answers, their timing and the faults.
+        host: The address to listen on.
+        port: The port to listen on; 0 picks a free one.
     """
 
     def __init__(self, model: Model, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -93,12 +93,12 @@ class AnthropicSimulator(Writer):
 
     @property
     def messages(self) -> list[Request]:
-        """The requests for an answer, without those that only count or warm up."""
+        """Requests for an answer: no token counts, and no ``max_tokens: 0`` cache warming."""
         asked = [request for request in self.requests if request.path == "/v1/messages"]
         return [request for request in asked if request.body.get("max_tokens") != 0]
 
-    def forget(self) -> None:
-        """Let all that is cached expire."""
+    def expire_cache(self) -> None:
+        """Expire every cached prefix."""
         self._cache.clear()
 
     async def _count(self, request: web.Request) -> web.StreamResponse:
@@ -120,7 +120,7 @@ class AnthropicSimulator(Writer):
             if body["max_tokens"] == 0:
                 received.ended = "finished"
                 return web.json_response(_message(body, self._usage(body), [], "max_tokens"))
-            number, faults = self.begin()
+            number, faults = self.next_answer()
             for fault in faults:
                 if fault.kind == "status":
                     kind = _KINDS.get(fault.status, "api_error")
@@ -128,14 +128,14 @@ class AnthropicSimulator(Writer):
             if body.get("stream"):
                 return await self._stream(request, received, number, faults)
             reply = await self.reply(number, conversation(body["messages"]))
-            await self.think()
+            await self.wait_first_token()
             usage = self._usage(body) | {"output_tokens": tokens(reply.json + reply.text)}
             received.ended = "finished"
             return web.json_response(_message(body, usage, _content(reply), _stop(reply)))
         except RefusedError as refused:
             return _refusal(received, refused)
         except (ConnectionError, asyncio.CancelledError):
-            gone(received)
+            log_disconnect(received)
             raise
 
     async def _stream(
@@ -145,10 +145,10 @@ class AnthropicSimulator(Writer):
         stream = EventStream(request, received, faults)
         await stream.open({"request-id": f"req_{secrets.token_hex(12)}"})
         try:
-            await stream.go_wrong(None, _OVERLOADED, error_event="error")
+            await stream.apply_faults(None, _OVERLOADED, error_event="error")
             reply = await self.reply(number, conversation(body["messages"]))
-            await self.think()
-            await self._tell(stream, received, reply)
+            await self.wait_first_token()
+            await self._stream_reply(stream, received, reply)
         except EndedError:
             pass
         except DroppedError:
@@ -156,7 +156,7 @@ class AnthropicSimulator(Writer):
             return stream.response
         return await finish(received, stream)
 
-    async def _tell(self, stream: EventStream, received: Request, reply: Reply) -> None:
+    async def _stream_reply(self, stream: EventStream, received: Request, reply: Reply) -> None:
         body = received.body
         most = int(body["max_tokens"] * CHARS_PER_TOKEN)
         if len(reply.json) > most:
@@ -199,7 +199,7 @@ class AnthropicSimulator(Writer):
                 await self._json(stream, index, piece)
             else:
                 withheld += piece
-            await stream.go_wrong(len(piece), _OVERLOADED, error_event="error")
+            await stream.apply_faults(len(piece), _OVERLOADED, error_event="error")
         if withheld:
             await self._json(stream, index, withheld)
         await _event(stream, "content_block_stop", index=index)
@@ -209,7 +209,7 @@ class AnthropicSimulator(Writer):
         await _event(stream, "content_block_delta", index=index, delta=delta)
 
     def _authenticate(self, request: web.Request) -> None:
-        # The SDK sends its key as a bearer token since 2.0; the API takes either.
+        # SDK 2.0 and later send the key as a bearer token; the API accepts both headers.
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
         key = request.headers.get("x-api-key") or bearer
         if not key:
@@ -223,7 +223,7 @@ class AnthropicSimulator(Writer):
             raise RefusedError(400, f"anthropic-version: {version} is not a valid version")
 
     def _usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Count what is read, looking up and filling the cache as the vendor does."""
+        """The request's ``usage``. Reads and fills the prompt cache, as the vendor does."""
         now = asyncio.get_running_loop().time()
         self._cache = {key: entry for key, entry in self._cache.items() if entry.expires > now}
         least = MINIMUM_TOKENS[family(body["model"])]

@@ -1,4 +1,4 @@
-"""What Anthropic's Messages API accepts, how it counts, and which prefixes it caches."""
+"""Anthropic's rules: which requests it accepts, how it counts tokens, which prefixes it caches."""
 
 import json
 import re
@@ -22,13 +22,13 @@ MINIMUM_TOKENS: Mapping[str, int] = {
     "claude-sonnet-5": 1024,
     "claude-opus-5": 512,
 }
-"""The models there are, with the shortest prefix that each caches."""
+"""Known models, with the shortest prefix that each caches, in tokens."""
 
 UNFORCED = frozenset({"claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-1"})
-"""Models that take no forced tool."""
+"""Models that refuse a forced tool (``tool_choice`` of ``any`` or ``tool``)."""
 
 VERSIONS = ("2023-06-01", "2026-10-21")
-"""Versions of the API. The newer one takes no sampling parameters."""
+"""Accepted ``anthropic-version`` values. The newer one refuses sampling parameters."""
 
 TTL_SECS = {"5m": 300.0, "1h": 3600.0}
 TOOL_PROMPT_TOKENS = 313
@@ -48,7 +48,7 @@ _TOOL_FIELDS = frozenset(
 
 
 class RefusedError(Exception):
-    """The request is refused."""
+    """The API refuses a request with an HTTP status and a message."""
 
     def __init__(self, status: int, message: str, retry_after: str = "") -> None:
         super().__init__(message)
@@ -57,7 +57,11 @@ class RefusedError(Exception):
 
 
 def validate(body: Mapping[str, Any], version: str = VERSIONS[-1]) -> None:
-    """Refuse what the vendor refuses, in its words where they are known."""
+    """Check a request's body.
+
+    Raises:
+        RefusedError: The vendor would refuse it; with the vendor's message where that is known.
+    """
     for name in ("model", "max_tokens", "messages"):
         if name not in body:
             raise RefusedError(400, f"{name}: Field required")
@@ -120,7 +124,7 @@ def _validate_messages(messages: Any) -> None:
 
 
 def _validate_calls(at: int, content: Any, before: Any) -> None:
-    """Each call of a tool is answered in the message after it, and nothing else is."""
+    """Check that each tool call has its result in the next message, and each result its call."""
 
     def ids(content: Any, kind: str, name: str) -> set[str]:
         blocks = [] if isinstance(content, str) else content
@@ -140,7 +144,7 @@ def _validate_calls(at: int, content: Any, before: Any) -> None:
 
 
 def _text(block: Mapping[str, Any]) -> str:
-    """The text of a block; a call and its result are sent as text, too."""
+    """A block's text; of a tool call or result, its text as the model is given it."""
     match block.get("type"):
         case "tool_use":
             return json.dumps(block["input"])
@@ -164,7 +168,7 @@ def _validate_tools(tools: Any) -> None:
 
 
 def _blocks(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The parts of a prompt in the order in which it is rendered: tools, system, messages."""
+    """The prompt's blocks in the order of the vendor's rendering: tools, system, messages."""
     system = body.get("system") or []
     blocks = list(body.get("tools") or [])
     blocks += [{"type": "text", "text": system}] if isinstance(system, str) else system
@@ -176,7 +180,7 @@ def _blocks(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def breakpoints(body: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each cached prefix of a prompt, the shorter first, with how long it is kept."""
+    """The prefixes marked for caching, shortest first, with their time to live: ``5m``, ``1h``."""
     found, prefix = [], ""
     for block in _blocks(body):
         plain = {name: value for name, value in block.items() if name != "cache_control"}
@@ -187,7 +191,7 @@ def breakpoints(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def all_tokens(body: Mapping[str, Any]) -> int:
-    """Tokens of a whole request, its tools included."""
+    """The tokens of a whole request, including its tools."""
     prompt = "".join(
         json.dumps({name: value for name, value in block.items() if name != "cache_control"})
         for block in _blocks(body)

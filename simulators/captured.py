@@ -1,4 +1,4 @@
-"""Plays what a vendor was seen to send over a WebSocket, message for message, on loopback."""
+"""A WebSocket server that replays captured vendor messages against the client's audio."""
 
 import asyncio
 import json
@@ -11,11 +11,12 @@ BYTES_A_SEC = 32_000
 
 
 class CapturedSocket:
-    """A server that sends what was captured, each message once so much audio has come.
+    """Sends each captured message as soon as the client has sent as much audio as at capture.
 
     Args:
-        path: Where it listens, ``/v1/listen`` or the like.
-        messages: Seconds of audio, and the message that follows them; a mapping is sent as JSON.
+        path: The path it serves, such as ``/v1/listen``.
+        messages: Pairs of audio seconds received and the message to send then; a mapping is sent
+            as JSON.
     """
 
     def __init__(

@@ -1,18 +1,18 @@
-"""Deepgram's live transcription, simulated on loopback.
+"""A simulator of Deepgram's live transcription.
 
-``GET /v1/listen`` as a WebSocket; ``/v2/listen``, which is Flux, is
-:mod:`simulators.deepgram_flux`. Each message is as its document has it:
+It serves the WebSocket ``GET /v1/listen`` (Nova); ``/v2/listen`` is Flux, in
+:mod:`simulators.deepgram_flux`. Messages follow the vendor's documentation:
 
 * ``Results``, ``SpeechStarted``, ``Metadata``:
   https://developers.deepgram.com/reference/speech-to-text/listen-streaming
-* when ``speech_final`` is said: https://developers.deepgram.com/docs/endpointing
+* when ``speech_final`` is set: https://developers.deepgram.com/docs/endpointing
 * ``UtteranceEnd``, which needs interim results, "about once a second":
   https://developers.deepgram.com/docs/utterance-end
 * ``Finalize``: https://developers.deepgram.com/docs/finalize does not promise an answer;
-  :data:`~simulators.deepgram_ear.FinalizeAnswer` has those that were seen.
+  :data:`~simulators.deepgram_recogniser.FinalizeAnswer` lists those that have been observed.
 * ``KeepAlive``: https://developers.deepgram.com/docs/audio-keep-alive
-* refusals: https://developers.deepgram.com/docs/errors; 429 comes and passes, below a plan's limit,
-  too (https://github.com/deepgram/deepgram-python-sdk/issues/726)
+* refusals: https://developers.deepgram.com/docs/errors; a passing 429 also occurs below the plan's
+  limit (https://github.com/deepgram/deepgram-python-sdk/issues/726)
 * closes: https://developers.deepgram.com/docs/stt-troubleshooting-websocket-data-and-net-errors
 """
 
@@ -26,21 +26,21 @@ from typing import Any, Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from simulators.deepgram_ear import (
+from simulators.deepgram_faults import Fault, Latency, Request
+from simulators.deepgram_flux import FluxConnection, FluxQuery
+from simulators.deepgram_flux import parse as parse_flux
+from simulators.deepgram_query import BadQueryError, Query, parse
+from simulators.deepgram_recogniser import (
     INTERIM_SECS,
-    Ear,
     FinalizeAnswer,
-    Heard,
+    NovaRecogniser,
+    Result,
     Script,
     SpeechStarted,
     Transcriber,
     Utterance,
     UtteranceEnd,
 )
-from simulators.deepgram_faults import Fault, Latency, Request
-from simulators.deepgram_flux import FluxConnection, FluxQuery
-from simulators.deepgram_flux import parse as parse_flux
-from simulators.deepgram_query import BadQueryError, Query, parse
 
 __all__ = ["DeepgramSimulator", "Fault", "Latency", "Request", "Utterance"]
 
@@ -63,23 +63,24 @@ _REFUSALS = {
 
 
 class DeepgramSimulator:
-    """Deepgram on loopback, while it is entered as a context.
+    """Serves Deepgram's WebSockets while its context is open.
 
     Parameters:
-        script: What is heard in each stretch of speech, in order.
-        transcriber: Hears instead of the script.
-        api_key: The only key that is not refused with 401.
-        latency: How late messages leave.
+        script: The utterances recognised, one per stretch of speech, in order.
+        transcriber: Recognises the audio instead of the script.
+        api_key: The only key that is accepted; others are refused with 401.
+        latency: The delay of each message after the audio that it is about.
         faults: What goes wrong; more may be appended while it runs.
-        max_connections: More at once are refused with 429.
-        timeout_secs: Without audio or ``KeepAlive`` for so long, it closes with NET-0001.
-        speech_rms: Louder than this is speech, of 32768.
-        interim_secs: How often there is an interim result of a script's speech.
+        max_connections: Further simultaneous connections are refused with 429.
+        timeout_secs: Seconds without audio or ``KeepAlive`` after which it closes with NET-0001.
+        speech_rms: The RMS above which a 10 ms frame counts as speech, of 32768.
+        interim_secs: The interval of interim results of scripted speech.
         finalize: How ``Finalize`` is answered; may be changed while it runs.
-        utterance_end_late_secs: How much later than everything else ``UtteranceEnd`` leaves.
-        flux: Whether the account may use Flux.
-        seed: Of the latencies.
-        port: To listen on; 0 takes a free one.
+        utterance_end_late_secs: Extra delay of ``UtteranceEnd``.
+        flux: Whether the account may use Flux; if not, it is refused with 403.
+        seed: The seed of the random latencies.
+        host: The address to listen on.
+        port: The port to listen on; 0 picks a free one.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class DeepgramSimulator:
         self.faults = list(faults)
         self.requests: list[Request] = []
         self.answers_finalize = True
-        """Deepgram does not promise an answer where there is next to nothing to flush."""
+        """Set to false to leave ``Finalize`` unanswered, as Deepgram may when little is pending."""
         self.timeout_secs = timeout_secs
         self.speech_rms = speech_rms
         self.interim_secs = interim_secs
@@ -123,12 +124,12 @@ class DeepgramSimulator:
 
     @property
     def url(self) -> str:
-        """Its address, for ``DEEPGRAM_BASE_URL``."""
+        """The base URL, as ``DEEPGRAM_BASE_URL`` takes it."""
         return f"ws://{self._host}:{self._port}"
 
     @property
     def connections(self) -> list[Request]:
-        """The requests that became connections."""
+        """The requests that were upgraded to WebSockets."""
         return [request for request in self.requests if request.status == 101]
 
     async def __aenter__(self) -> Self:
@@ -149,12 +150,12 @@ class DeepgramSimulator:
             await self._runner.cleanup()
 
     def delay(self) -> float:
-        """The next message's latency."""
+        """Draw the next message's latency, in seconds."""
         latency = self.latency
         return latency.median_secs * math.exp(latency.sigma * self._random.gauss(0, 1))
 
-    def due(self, *, connection: int) -> list[Fault]:
-        """The faults of a connection."""
+    def faults_of(self, *, connection: int) -> list[Fault]:
+        """The faults that apply to the connection with this number."""
         return [fault for fault in self.faults if fault.connection in (None, connection)]
 
     async def _listen(self, request: web.Request) -> web.StreamResponse:
@@ -182,7 +183,7 @@ class DeepgramSimulator:
             return _refuse(log, 400, str(error))
         if len(self._open) >= self._max_connections:
             return _refuse(log, 429)
-        for fault in self.due(connection=number):
+        for fault in self.faults_of(connection=number):
             if fault.kind == "status":
                 return _refuse(log, fault.code, retry_after=fault.retry_after_secs)
             if fault.kind == "hang":
@@ -216,7 +217,7 @@ class _Connection:
         self._request = request
         self._id = str(uuid.UUID(int=number + 1))
         self._socket = web.WebSocketResponse(compress=False, autoping=True, timeout=1.0)
-        self._ear = Ear(
+        self._recogniser = NovaRecogniser(
             query,
             script=simulator.script,
             transcriber=simulator.transcriber,
@@ -224,7 +225,7 @@ class _Connection:
             interim_secs=simulator.interim_secs,
         )
         self._outbox: asyncio.Queue[tuple[float, Any] | None] = asyncio.Queue()
-        self._struck: set[int] = set()
+        self._applied: set[int] = set()
         self._stalled = False
 
     async def serve(self) -> web.WebSocketResponse:
@@ -240,7 +241,7 @@ class _Connection:
         return socket
 
     def abort(self) -> None:
-        """Be gone."""
+        """Drop the TCP connection."""
         if self._request.transport is not None:
             self._request.transport.abort()
 
@@ -254,14 +255,14 @@ class _Connection:
                 await self._close(WSCloseCode.INTERNAL_ERROR, NET_0001)
                 return
             if message.type is WSMsgType.BINARY:
-                if not message.data:  # Deepgram takes an empty message for the end
+                if not message.data:  # Deepgram reads an empty message as CloseStream
                     await self._end()
                     return
                 self._log.audio_bytes += len(message.data)
                 self._log.audio_messages += 1
                 if not self._stalled:
-                    self._tell(self._ear.hear(message.data))
-                if await self._strike():
+                    self._enqueue(self._recogniser.add_audio(message.data))
+                if await self._apply_faults():
                     return
             elif message.type is WSMsgType.TEXT:
                 if await self._control(message.data):
@@ -270,7 +271,7 @@ class _Connection:
                 return
 
     async def _control(self, text: str) -> bool:
-        """Obey a text message; whether it was the last."""
+        """Handle a text message; true if it ends the connection."""
         try:
             message = json.loads(text)
             kind = message["type"]
@@ -279,7 +280,7 @@ class _Connection:
         self._log.messages.append((_now(), message))
         if kind == "Finalize":
             if self._simulator.answers_finalize and not self._stalled:
-                self._tell(self._ear.finalize(self._simulator.finalize))
+                self._enqueue(self._recogniser.finalize(self._simulator.finalize))
         elif kind == "CloseStream":
             await self._end()
             return True
@@ -294,18 +295,18 @@ class _Connection:
         return False
 
     async def _end(self) -> None:
-        """The client is done: flush, summarise, close."""
+        """Flush the last words, send ``Metadata`` and close."""
         if self._stalled:
             await asyncio.sleep(self._simulator.timeout_secs)
             return
-        self._tell(self._ear.finalize())
+        self._enqueue(self._recogniser.finalize())
         summary = {
             "type": "Metadata",
             "transaction_key": "deprecated",
             "request_id": self._id,
             "sha256": "0" * 64,
             "created": "2026-01-01T00:00:00.000Z",
-            "duration": round(self._ear.time, 3),
+            "duration": round(self._recogniser.time, 3),
             "channels": 1,
         }
         self._outbox.put_nowait((_now(), summary))
@@ -318,30 +319,30 @@ class _Connection:
         self._log.closed_with = int(code)
         await self._socket.close(code=code, message=reason.encode())
 
-    def _tell(self, heard: Sequence[Heard | SpeechStarted | UtteranceEnd]) -> None:
-        for one in heard:
+    def _enqueue(self, events: Sequence[Result | SpeechStarted | UtteranceEnd]) -> None:
+        for event in events:
             due = _now() + self._simulator.delay()
             late = self._simulator.utterance_end_late_secs
-            if isinstance(one, UtteranceEnd) and late:
+            if isinstance(event, UtteranceEnd) and late:
                 asyncio.get_running_loop().call_later(
-                    late, self._outbox.put_nowait, (due + late, one)
+                    late, self._outbox.put_nowait, (due + late, event)
                 )
             else:
-                self._outbox.put_nowait((due, one))
+                self._outbox.put_nowait((due, event))
 
-    async def _strike(self) -> bool:
-        """Let the faults whose time has come happen; whether the connection is over."""
-        for index, fault in enumerate(self._simulator.due(connection=self._number)):
-            if index in self._struck or self._ear.time < fault.at_secs:
+    async def _apply_faults(self) -> bool:
+        """Apply the faults that are due; true if one ended the connection."""
+        for index, fault in enumerate(self._simulator.faults_of(connection=self._number)):
+            if index in self._applied or self._recogniser.time < fault.at_secs:
                 continue
-            self._struck.add(index)
+            self._applied.add(index)
             match fault.kind:
                 case "drop":
                     self.abort()
                     return True
                 case "cut":
                     if self._request.transport is not None:
-                        # A text frame of 256 bytes, of which only these come.
+                        # The header announces a text frame of 256 bytes; these are all that come.
                         self._request.transport.write(b'\x81\x7e\x01\x00{"type":"Resul')
                         self._request.transport.close()
                     return True
@@ -357,8 +358,8 @@ class _Connection:
 
     async def _send(self) -> None:
         while (item := await self._outbox.get()) is not None:
-            due, told = item
-            message = told if isinstance(told, dict) else await self._message(told)
+            due, event = item
+            message = event if isinstance(event, dict) else await self._message(event)
             if (wait := due - _now()) > 0:
                 await asyncio.sleep(wait)
             if self._stalled or self._socket.closed:
@@ -369,27 +370,27 @@ class _Connection:
             except ConnectionError:
                 return
 
-    async def _message(self, told: Heard | SpeechStarted | UtteranceEnd) -> dict[str, Any]:
-        match told:
+    async def _message(self, event: Result | SpeechStarted | UtteranceEnd) -> dict[str, Any]:
+        match event:
             case SpeechStarted():
                 return {
                     "type": "SpeechStarted",
                     "channel": [0],
-                    "timestamp": round(told.timestamp, 3),
+                    "timestamp": round(event.timestamp, 3),
                 }
             case UtteranceEnd():
                 return {
                     "type": "UtteranceEnd",
                     "channel": [0, 1],
-                    "last_word_end": round(told.last_word_end, 3),
+                    "last_word_end": round(event.last_word_end, 3),
                 }
-        if told.bare:
+        if event.bare:
             return {"from_finalize": True}
-        words = await told.words if isinstance(told.words, Awaitable) else told.words
-        return self._results(told, words)
+        words = await event.words if isinstance(event.words, Awaitable) else event.words
+        return self._results(event, words)
 
-    def _results(self, heard: Heard, words: list[str]) -> dict[str, Any]:
-        begin, end = heard.word_span
+    def _results(self, result: Result, words: list[str]) -> dict[str, Any]:
+        begin, end = result.word_span
         step = (end - begin) / max(1, len(words))
         confidence = 0.98 if words else 0.0
         timed = [
@@ -405,10 +406,10 @@ class _Connection:
         message = {
             "type": "Results",
             "channel_index": [0, 1],
-            "duration": round(heard.duration, 3),
-            "start": round(heard.start, 3),
-            "is_final": heard.final,
-            "speech_final": heard.speech_final,
+            "duration": round(result.duration, 3),
+            "start": round(result.start, 3),
+            "is_final": result.final,
+            "speech_final": result.speech_final,
             "channel": {
                 "alternatives": [
                     {"transcript": " ".join(words), "confidence": confidence, "words": timed}
@@ -423,23 +424,23 @@ class _Connection:
                 },
                 "model_uuid": str(uuid.UUID(int=3)),
             },
-            "from_finalize": heard.from_finalize,
+            "from_finalize": result.from_finalize,
         }
-        if heard.speech_final is None:
+        if result.speech_final is None:
             del message["speech_final"]
         return message
 
 
 def _refuse(
-    log: Request, status: int, why: str = "", *, retry_after: float | None = None
+    log: Request, status: int, message: str = "", *, retry_after: float | None = None
 ) -> web.Response:
-    code, words = _REFUSALS.get(status, ("ERROR", "An error occurred."))
-    words = why or words
+    code, usual = _REFUSALS.get(status, ("ERROR", "An error occurred."))
+    message = message or usual
     log.status = status
-    headers = {"dg-request-id": str(uuid.uuid4()), "dg-error": words}
+    headers = {"dg-request-id": str(uuid.uuid4()), "dg-error": message}
     if retry_after is not None:
         headers["retry-after"] = f"{retry_after:g}"
-    body = {"err_code": code, "err_msg": words, "request_id": headers["dg-request-id"]}
+    body = {"err_code": code, "err_msg": message, "request_id": headers["dg-request-id"]}
     return web.json_response(body, status=status, headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""What a simulated Deepgram is set to do wrong, and what it writes down."""
+"""The simulated Deepgram's latency, its faults, and its log of requests."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long after the audio a message about it leaves: log-normal.
+    """The delay of a message after the audio that it is about: log-normal.
 
     Parameters:
         median_secs: The median.
-        sigma: The logarithm's standard deviation; 0 for always the median.
+        sigma: Standard deviation of the delay's logarithm; 0 always gives the median.
     """
 
     median_secs: float = 0.1
@@ -22,15 +22,16 @@ class Fault:
     """Something that goes wrong.
 
     Parameters:
-        kind: ``status``: the handshake is answered with ``code``; ``hang``: it is not answered;
-            ``drop``: the TCP connection is gone; ``cut``: it is gone in the middle of a message;
-            ``close``: the WebSocket is closed with ``code`` and ``reason``; ``stall``: nothing is
-            sent any more; ``garbage``: a text message that is no JSON, and one that is no message.
-        at_secs: How much audio of the connection it comes after.
-        connection: In which connection, from 0; ``None`` in every one.
+        kind: ``status`` answers the handshake with the HTTP status ``code``; ``hang`` never
+            answers it; ``drop`` drops the TCP connection; ``cut`` drops it in the middle of a
+            message; ``close`` closes the WebSocket with ``code`` and ``reason``; ``stall`` sends
+            nothing more; ``garbage`` sends a text message that is not JSON, and JSON that is no
+            valid message.
+        at_secs: Seconds of the connection's audio after which it happens.
+        connection: The connection's number, from 0; ``None`` for every connection.
         code: The HTTP status or close code.
         reason: The close reason.
-        retry_after_secs: For ``status``: the ``retry-after`` header.
+        retry_after_secs: The ``retry-after`` header of ``status``.
     """
 
     kind: Literal["status", "hang", "drop", "cut", "close", "stall", "garbage"]
@@ -43,19 +44,19 @@ class Fault:
 
 @dataclass(slots=True)
 class Request:
-    """One handshake and what came over it.
+    """One handshake, and what was exchanged on its connection.
 
     Parameters:
-        at_secs: When, by the event loop's clock.
-        path: Its path.
-        query: Its parameters, in order.
-        headers: Its headers, by lower-case name, secrets masked.
-        status: What it was answered with; 101 for a connection, 0 while it is not answered.
+        at_secs: When it arrived, on the event loop's clock.
+        path: The path.
+        query: The query parameters, in order.
+        headers: The headers, names in lower case, secrets masked.
+        status: The HTTP status of the answer; 101 for a connection, 0 while unanswered.
         messages: The text messages received, each with its time.
         sent: The messages sent, each with its time.
-        audio_bytes: How much audio was received.
-        audio_messages: In how many messages.
-        closed_with: The code the simulator closed it with, or ``None``.
+        audio_bytes: Bytes of audio received.
+        audio_messages: Messages of audio received.
+        closed_with: The close code that the simulator sent, or ``None``.
     """
 
     at_secs: float
@@ -70,5 +71,5 @@ class Request:
     closed_with: int | None = None
 
     def kinds(self) -> list[str]:
-        """The types of the text messages received, in order."""
+        """The ``type`` of each text message received, in order."""
         return [str(message.get("type")) for _, message in self.messages]

@@ -1,16 +1,16 @@
-"""Deepgram's Flux, simulated: ``GET /v2/listen``, its turns and their state machine.
+"""A simulator of Deepgram's Flux: ``GET /v2/listen`` and the state machine of its turns.
 
-Each message is as its document has it:
+Messages follow the vendor's documentation:
 
 * ``Connected``, ``TurnInfo``, ``Error``: https://developers.deepgram.com/reference/speech-to-text/
-  listen-flux; the SDK's ``deepgram.listen.v2.types`` are made of the same specification.
-* Which event follows which, ``Update`` every 0.25 s: https://developers.deepgram.com/docs/flux/state
-* The thresholds and their ranges: https://developers.deepgram.com/docs/flux/configuration
+  listen-flux; the SDK's ``deepgram.listen.v2.types`` are generated from the same specification.
+* the order of events, and ``Update`` every 0.25 s: https://developers.deepgram.com/docs/flux/state
+* thresholds and their ranges: https://developers.deepgram.com/docs/flux/configuration
 * ``Configure`` and its two answers: https://developers.deepgram.com/docs/flux/configure
-* ``ForceEndTurn``, ``trigger``: https://developers.deepgram.com/docs/flux/force-end-turn
-* ``CloseStream`` ends no turn, and the socket is closed without a status:
+* ``ForceEndTurn`` and ``trigger``: https://developers.deepgram.com/docs/flux/force-end-turn
+* ``CloseStream`` ends no turn, and the socket closes without a status:
   https://developers.deepgram.com/docs/flux/close-stream
-* What Nova takes and Flux does not: https://developers.deepgram.com/docs/flux/nova-3-migration
+* Nova's parameters that Flux refuses: https://developers.deepgram.com/docs/flux/nova-3-migration
 """
 
 import asyncio
@@ -23,9 +23,9 @@ import numpy as np
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from conversation.utterance import trails_off
-from simulators.deepgram_ear import Script, Transcriber
 from simulators.deepgram_faults import Fault, Request
 from simulators.deepgram_query import KEYTERM_TOKENS, BadQueryError, keyterm_tokens
+from simulators.deepgram_recogniser import Script, Transcriber
 
 MODELS = frozenset({"flux-general-en", "flux-general-multi"})
 RATES = frozenset({8000, 16_000, 24_000, 44_100, 48_000})
@@ -33,14 +33,15 @@ UPDATE_SECS = 0.25
 _FRAME_SECS = 0.01
 _WORD_GAP_SECS = 0.15
 _LEAST_SPEECH_SECS = 0.05
-_HEAR_EVERY_SECS = 1.0  # with a recogniser on this machine, which has other things to do
-_HEAR_AT_SILENCE_SECS = 0.12
+_TRANSCRIBE_EVERY_SECS = 1.0  # an embedded recogniser shares the machine: no more often
+_TRANSCRIBE_AT_SILENCE_SECS = 0.12
 _TIMEOUT_SECS = 10.0
 
-# How the confidence in the end of a turn grows with silence: past 0.7 after 0.22 s when all has
-# been said (some 260 ms with the latency, the published median), to no more than 0.6 in a pause,
-# which an eager threshold may be below.
-_OVER = (3.2, 0.97)
+# How end-of-turn confidence grows with silence: (confidence per second, maximum). After a finished
+# turn it passes 0.7 at 0.22 s, which with the latency makes the published median of about 260 ms.
+# In a pause it stays at or below 0.6, which can still exceed an eager threshold. The curve's shape
+# is an assumption: Deepgram publishes none.
+_FINISHED = (3.2, 0.97)
 _PAUSE = (0.8, 0.6)
 
 _LISTS = frozenset({"keyterm", "language_hint", "tag"})
@@ -54,15 +55,16 @@ _SINGLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FluxQuery:
-    """A request's parameters, as Flux understands them.
+    """A request's parsed parameters.
 
     Parameters:
-        model: Its model.
-        sample_rate: Of the audio.
-        eot_threshold: Confidence from which a turn is over.
-        eager_eot_threshold: Confidence from which its end is foretold; ``None`` for never.
-        eot_timeout_secs: Silence that ends a turn in any case.
-        keyterms: Names that may be said.
+        model: The model.
+        sample_rate: The audio's sample rate, in Hz.
+        eot_threshold: The confidence at which ``EndOfTurn`` is sent.
+        eager_eot_threshold: The confidence at which ``EagerEndOfTurn`` is sent; ``None`` for
+            never.
+        eot_timeout_secs: Seconds of silence that end a turn at any confidence.
+        keyterms: Words that the model should favour.
     """
 
     model: str
@@ -74,10 +76,10 @@ class FluxQuery:
 
 
 def parse(pairs: Iterable[tuple[str, str]]) -> FluxQuery:
-    """Check a query string; a parameter that is not Flux's is refused.
+    """Parse a query string.
 
     Raises:
-        BadQueryError: It is refused with 400.
+        BadQueryError: Flux refuses it with 400: a value, or a parameter that Flux does not have.
     """
     given: dict[str, str] = {}
     lists: dict[str, list[str]] = {name: [] for name in _LISTS}
@@ -114,10 +116,10 @@ _RANGES = {
 def configured(
     query: FluxQuery, thresholds: Mapping[str, Any], keyterms: Iterable[str] | None
 ) -> FluxQuery:
-    """A query with some of it changed.
+    """Apply a ``Configure`` message to a query.
 
     Raises:
-        BadQueryError: Something is out of its range.
+        BadQueryError: A value is out of its range.
     """
     values: dict[str, float] = {}
     for name, value in thresholds.items():
@@ -150,8 +152,8 @@ Event = Literal["Update", "StartOfTurn", "EagerEndOfTurn", "TurnResumed", "EndOf
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One ``TurnInfo``, without what only the connection knows."""
+class TurnInfo:
+    """A ``TurnInfo`` message without its connection's fields; times in seconds of audio."""
 
     event: Event
     index: int
@@ -162,8 +164,8 @@ class Turn:
     trigger: str = ""
 
 
-class FluxEar:
-    """Hears one connection's audio and follows its turns."""
+class FluxRecogniser:
+    """Turns one connection's audio into the events of its turns."""
 
     def __init__(
         self,
@@ -181,7 +183,7 @@ class FluxEar:
         self._frame = int(query.sample_rate * _FRAME_SECS)
         self._rest = b""
         self._index = 0
-        self._last = 0.0  # when the last message was due
+        self._last = 0.0  # when the last message was due, in seconds of audio
         self._begin_turn()
 
     def _begin_turn(self) -> None:
@@ -191,29 +193,29 @@ class FluxEar:
         self._speech_secs = 0.0
         self._silence = 0.0
         self._words: tuple[str, ...] = ()
-        self._heard_at = 0.0  # how much speech the transcriber has been given
-        self._heard_pause = False
+        self._transcribed_secs = 0.0  # seconds of speech that the transcriber has been given
+        self._transcribed_pause = False
 
-    async def hear(self, audio: bytes) -> list[Turn]:
-        """The next audio, and what is to be said about it."""
-        told: list[Turn] = []
+    async def add_audio(self, audio: bytes) -> list[TurnInfo]:
+        """Process the next audio; return the messages that it causes."""
+        infos: list[TurnInfo] = []
         data = self._rest + audio
         size = 2 * self._frame
         whole = len(data) // size * size
         self._rest = data[whole:]
         for at in range(0, whole, size):
-            told += await self._hear_frame(data[at : at + size])
-        return told
+            infos += await self._hear_frame(data[at : at + size])
+        return infos
 
-    def force_end(self) -> list[Turn]:
-        """``ForceEndTurn``: nothing while no turn is active."""
+    def force_end(self) -> list[TurnInfo]:
+        """Handle ``ForceEndTurn``: no messages while no turn is active."""
         return [] if self._state == "initial" else self._end("manual")
 
-    def flush(self) -> list[Turn]:
-        """What ``CloseStream`` brings: no end of the turn."""
-        return [self._tell("Update")] if self._state != "initial" else []
+    def flush(self) -> list[TurnInfo]:
+        """Handle ``CloseStream``: a last ``Update``, but no end of the turn."""
+        return [self._info("Update")] if self._state != "initial" else []
 
-    async def _hear_frame(self, frame: bytes) -> list[Turn]:
+    async def _hear_frame(self, frame: bytes) -> list[TurnInfo]:
         self.time += _FRAME_SECS
         self._audio += frame
         samples = np.frombuffer(frame, "<i2").astype(np.float32)
@@ -221,30 +223,30 @@ class FluxEar:
             gap = self._silence if self._silence < _WORD_GAP_SECS else 0.0
             self._speech_secs += _FRAME_SECS + gap
             self._silence = 0.0
-            self._heard_pause = False
+            self._transcribed_pause = False
         else:
             self._silence += _FRAME_SECS
-        await self._listen()
-        if told := self._changed():
-            return told
+        await self._transcribe()
+        if infos := self._changed():
+            return infos
         due = self.time - self._last >= UPDATE_SECS - _FRAME_SECS / 2
-        return [self._tell("Update")] if due else []
+        return [self._info("Update")] if due else []
 
-    async def _listen(self) -> None:
+    async def _transcribe(self) -> None:
         if self._speech_secs <= _LEAST_SPEECH_SECS:
             return
         if self._transcriber is None:
-            self._words = tuple(self._script.words(self._speech_secs, ended=self._over))
+            self._words = tuple(self._script.words(self._speech_secs, ended=self._finished))
             return
-        pause = self._silence >= _HEAR_AT_SILENCE_SECS and not self._heard_pause
-        if pause or self._speech_secs - self._heard_at >= _HEAR_EVERY_SECS:
-            self._heard_at, self._heard_pause = self._speech_secs, pause
+        pause = self._silence >= _TRANSCRIBE_AT_SILENCE_SECS and not self._transcribed_pause
+        if pause or self._speech_secs - self._transcribed_secs >= _TRANSCRIBE_EVERY_SECS:
+            self._transcribed_secs, self._transcribed_pause = self._speech_secs, pause
             heard = await self._transcriber(bytes(self._audio))
             self._words = tuple(str(getattr(heard, "text", heard)).split())
 
     @property
-    def _over(self) -> bool:
-        """Whether all of the turn has been said, as a good model would know by its sound."""
+    def _finished(self) -> bool:
+        """Whether the caller has said all of the turn, as a perfect turn model would judge."""
         if self._silence < _WORD_GAP_SECS:
             return False
         if self._transcriber is None:
@@ -255,19 +257,19 @@ class FluxEar:
     def _confidence(self) -> float:
         if self._state == "initial":
             return 0.1
-        pace, most = _OVER if self._over else _PAUSE
+        pace, most = _FINISHED if self._finished else _PAUSE
         return min(most, pace * self._silence)
 
-    def _changed(self) -> list[Turn]:
+    def _changed(self) -> list[TurnInfo]:
         query, state = self.query, self._state
         if state == "initial":
             if not self._words:
                 return []
             self._state = "ongoing"
-            return [self._tell("StartOfTurn")]
+            return [self._info("StartOfTurn")]
         if state == "awaiting" and self._silence == 0.0:
             self._state = "ongoing"
-            return [self._tell("TurnResumed")]
+            return [self._info("TurnResumed")]
         eager = query.eager_eot_threshold
         if self._confidence >= query.eot_threshold:
             return self._end("model")
@@ -276,29 +278,29 @@ class FluxEar:
         foretold = eager is not None and self._confidence >= eager
         if state == "ongoing" and foretold and self._words:
             self._state = "awaiting"
-            return [self._tell("EagerEndOfTurn")]
+            return [self._info("EagerEndOfTurn")]
         return []
 
-    def _end(self, trigger: str) -> list[Turn]:
-        told: list[Turn] = []
+    def _end(self, trigger: str) -> list[TurnInfo]:
+        infos: list[TurnInfo] = []
         foretells = self.query.eager_eot_threshold is not None and trigger == "model"
         if foretells and self._state == "ongoing" and self._words:
-            told.append(self._tell("EagerEndOfTurn"))
-        told.append(self._tell("EndOfTurn", trigger))
-        self._script.give(len(self._words), ended=True, speech_secs=self._speech_secs)
+            infos.append(self._info("EagerEndOfTurn"))
+        infos.append(self._info("EndOfTurn", trigger))
+        self._script.mark_final(len(self._words), ended=True, speech_secs=self._speech_secs)
         self._index += 1
         self._begin_turn()
-        return told
+        return infos
 
-    def _tell(self, event: Event, trigger: str = "") -> Turn:
+    def _info(self, event: Event, trigger: str = "") -> TurnInfo:
         self._last = self.time
-        return Turn(
+        return TurnInfo(
             event, self._index, self._turn_start, self.time, self._words, self._confidence, trigger
         )
 
 
-class Vendor(Protocol):
-    """What a connection asks of the simulator whose it is."""
+class Simulator(Protocol):
+    """What a connection uses of its simulator."""
 
     script: Script
     transcriber: Transcriber | None
@@ -306,35 +308,40 @@ class Vendor(Protocol):
     timeout_secs: float
 
     def delay(self) -> float:
-        """The next message's latency."""
+        """Draw the next message's latency, in seconds."""
         ...
 
-    def due(self, *, connection: int) -> list[Fault]:
-        """The faults of a connection."""
+    def faults_of(self, *, connection: int) -> list[Fault]:
+        """The faults that apply to the connection with this number."""
         ...
 
 
 class FluxConnection:
-    """One WebSocket."""
+    """One WebSocket of ``/v2/listen``."""
 
     def __init__(
-        self, vendor: Vendor, number: int, log: Request, query: FluxQuery, request: web.Request
+        self,
+        simulator: Simulator,
+        number: int,
+        log: Request,
+        query: FluxQuery,
+        request: web.Request,
     ) -> None:
-        self._vendor = vendor
+        self._simulator = simulator
         self._number = number
         self._log = log
         self._request = request
         self._id = f"00000000-0000-0000-0000-{number + 1:012}"
         self._socket = web.WebSocketResponse(compress=False, autoping=True, timeout=1.0)
-        self._ear = FluxEar(
+        self._recogniser = FluxRecogniser(
             query,
-            script=vendor.script,
-            transcriber=vendor.transcriber,
-            speech_rms=vendor.speech_rms,
+            script=simulator.script,
+            transcriber=simulator.transcriber,
+            speech_rms=simulator.speech_rms,
         )
         self._outbox: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
         self._sequence = 0
-        self._struck: set[int] = set()
+        self._applied: set[int] = set()
         self._stalled = False
 
     async def serve(self) -> web.WebSocketResponse:
@@ -351,14 +358,14 @@ class FluxConnection:
         return self._socket
 
     def abort(self) -> None:
-        """Be gone."""
+        """Drop the TCP connection."""
         if self._request.transport is not None:
             self._request.transport.abort()
 
     async def _receive(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._vendor.timeout_secs):
+                async with asyncio.timeout(self._simulator.timeout_secs):
                     message = await self._socket.receive()
             except TimeoutError:
                 await self._close(WSCloseCode.INTERNAL_ERROR, "NET-0001")
@@ -367,9 +374,9 @@ class FluxConnection:
                 self._log.audio_bytes += len(message.data)
                 self._log.audio_messages += 1
                 if not self._stalled:
-                    for turn in await self._ear.hear(message.data):
+                    for turn in await self._recogniser.add_audio(message.data):
                         self._queue(self._turn_info(turn))
-                if await self._strike():
+                if await self._apply_faults():
                     return
             elif message.type is WSMsgType.TEXT:
                 if await self._control(message.data):
@@ -378,7 +385,7 @@ class FluxConnection:
                 return
 
     async def _control(self, text: str) -> bool:
-        """Obey a text message; whether it was the last."""
+        """Handle a text message; true if it ends the connection."""
         try:
             message = json.loads(text)
             kind = message["type"]
@@ -386,12 +393,12 @@ class FluxConnection:
             message, kind = {"type": "?"}, "?"
         self._log.messages.append((_now(), message))
         if kind == "ForceEndTurn":
-            for turn in self._ear.force_end():
+            for turn in self._recogniser.force_end():
                 self._queue(self._turn_info(turn))
         elif kind == "Configure":
             self._queue(self._configure(message))
         elif kind == "CloseStream":
-            for turn in self._ear.flush():
+            for turn in self._recogniser.flush():
                 self._queue(self._turn_info(turn), at_once=True)
             await self._drain()
             if self._request.transport is not None:
@@ -414,7 +421,7 @@ class FluxConnection:
         about = {"request_id": self._id}
         try:
             query = configured(
-                self._ear.query, message.get("thresholds") or {}, message.get("keyterms")
+                self._recogniser.query, message.get("thresholds") or {}, message.get("keyterms")
             )
         except BadQueryError as error:
             return {
@@ -423,7 +430,7 @@ class FluxConnection:
                 "description": str(error),
                 **about,
             }
-        self._ear.query = query
+        self._recogniser.query = query
         thresholds = {
             "eot_threshold": query.eot_threshold,
             "eager_eot_threshold": query.eager_eot_threshold,
@@ -436,7 +443,7 @@ class FluxConnection:
             **about,
         }
 
-    def _turn_info(self, turn: Turn) -> dict[str, Any]:
+    def _turn_info(self, turn: TurnInfo) -> dict[str, Any]:
         step = (turn.end - turn.start) / max(1, len(turn.words))
         words = [
             {
@@ -465,7 +472,7 @@ class FluxConnection:
             return
         numbered = {**message, "sequence_id": self._sequence}
         self._sequence += 1
-        due = _now() if at_once else _now() + self._vendor.delay()
+        due = _now() if at_once else _now() + self._simulator.delay()
         self._outbox.put_nowait((due, numbered))
 
     async def _drain(self) -> None:
@@ -490,12 +497,12 @@ class FluxConnection:
         self._log.closed_with = int(code)
         await self._socket.close(code=code, message=reason.encode())
 
-    async def _strike(self) -> bool:
-        """Let the faults whose time has come happen; whether the connection is over."""
-        for index, fault in enumerate(self._vendor.due(connection=self._number)):
-            if index in self._struck or self._ear.time < fault.at_secs:
+    async def _apply_faults(self) -> bool:
+        """Apply the faults that are due; true if one ended the connection."""
+        for index, fault in enumerate(self._simulator.faults_of(connection=self._number)):
+            if index in self._applied or self._recogniser.time < fault.at_secs:
                 continue
-            self._struck.add(index)
+            self._applied.add(index)
             match fault.kind:
                 case "drop" | "cut":
                     self.abort()

@@ -1,4 +1,4 @@
-"""What Deepgram's ``/v1/listen`` takes in its query string, and what it answers to the rest."""
+"""The query parameters of Deepgram's ``/v1/listen`` and its refusals of bad ones."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class BadQueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A request's parameters, as Deepgram understands them."""
+    """A request's parsed parameters."""
 
     model: str
     language: str
@@ -34,13 +34,13 @@ class Query:
 
 
 def parse(pairs: Iterable[tuple[str, str]]) -> Query:
-    """Check a query string.
+    """Parse a query string.
 
-    Stricter than Deepgram in one thing: a parameter that this simulator does not know is refused,
-    so that a misspelt one is found.
+    Deepgram ignores unknown parameters; this simulator refuses them, so that tests find misspelt
+    ones.
 
     Raises:
-        BadQueryError: With Deepgram's own words where they are known.
+        BadQueryError: A parameter is refused; with Deepgram's message where that is known.
     """
     given: dict[str, str] = {}
     keyterms: list[str] = []
@@ -66,9 +66,9 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Query:
             f"{KEYTERM_TOKENS}."
         )
     if given.get("encoding", "linear16") != "linear16":
-        raise BadQueryError("This simulator hears linear16 only.")
+        raise BadQueryError("This simulator supports linear16 only.")
     if given.get("channels", "1") != "1":
-        raise BadQueryError("This simulator hears one channel only.")
+        raise BadQueryError("This simulator supports one channel only.")
     interim = given.get("interim_results") == "true"
     utterance_end = _milliseconds("utterance_end_ms", given, at_least=1000, at_most=5000)
     if utterance_end is not None and not interim:
@@ -94,7 +94,7 @@ def parse(pairs: Iterable[tuple[str, str]]) -> Query:
 
 
 def keyterm_tokens(keyterms: Iterable[str]) -> int:
-    """How many tokens some key terms have, roughly as Deepgram counts them."""
+    """Tokens of key terms, estimated as one per four characters of each."""
     return sum(max(1, -(-len(term) // 4)) for term in keyterms)
 
 

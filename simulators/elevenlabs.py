@@ -1,7 +1,7 @@
-"""ElevenLabs on loopback: the multi-context WebSocket and the HTTP streams, as documented.
+"""A simulator of ElevenLabs' text to speech: the multi-context WebSocket and the HTTP streams.
 
-https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
-https://elevenlabs.io/docs/developer-guides/websocket-multi
+* https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
+* https://elevenlabs.io/docs/developer-guides/websocket-multi
 """
 
 import asyncio
@@ -16,29 +16,29 @@ from typing import Self
 from aiohttp import web
 
 from simulators.elevenlabs_session import FORMATS, RATE, Session
-from simulators.elevenlabs_wire import Fault, Over, Request, refuse, timestamped
+from simulators.elevenlabs_wire import CloseSocket, Fault, Request, refuse, timestamped
 
 __all__ = ["RATE", "ElevenLabsSimulator", "Fault", "Request", "pitch_of", "tone"]
 
 Voice = Callable[[str], Awaitable[bytes]]
-"""Speaks a text: s16le, one channel, 24 kHz."""
+"""Synthesises a text: 16-bit samples, little endian, mono, 24 kHz."""
 
 Delay = float | Callable[[random.Random], float]
-"""Seconds, or how to draw them."""
+"""Seconds, or a function that draws them."""
 
 SECS_A_CHARACTER = 0.05
 
 DEFAULT_VOICE = "JBFqnCBsd6RMkjVDRZzb"
-"""One that every account had, and that expires on 31 December 2026."""
+"""A voice that every account had by default; ElevenLabs withdraws it on 31 December 2026."""
 
 OWN_VOICE = "SimulatedVoice0000001"
-"""The account's own, where none are given."""
+"""The account's own voice, unless ``voices`` says otherwise."""
 
 _SENTENCE = re.compile(r".+?(?:[.!?]+\s+|$)", re.DOTALL)
 
 
 async def tone(text: str) -> bytes:
-    """A tone that says which text it speaks by its pitch: 50 ms a character."""
+    """A sine tone instead of speech: 50 ms a character, at the text's :func:`pitch_of`."""
     pitch = pitch_of(text)
     count = round(SECS_A_CHARACTER * len(text.strip()) * RATE)
     step = 2 * math.pi * pitch / RATE
@@ -46,26 +46,26 @@ async def tone(text: str) -> bytes:
 
 
 def pitch_of(text: str) -> int:
-    """The pitch in which :func:`tone` speaks a text, in Hz."""
+    """The pitch of :func:`tone` for a text, in Hz; tells texts apart in recorded audio."""
     return 200 + 25 * (zlib.crc32(text.strip().encode()) % 64)
 
 
 class ElevenLabsSimulator:
-    """Speaks like ElevenLabs, as fast and as badly as it is told to.
+    """Serves ElevenLabs' text to speech while its context is open.
 
     Args:
-        voice: What it speaks with.
-        first_audio_secs: From the text to the first audio of a context.
-        next_audio_secs: The same for further text of a context.
-        leading_silence_secs: Silence ahead of a context's first sample.
-        realtime_factor: Seconds that a second of audio takes to be made.
-        chunk_secs: Audio in a message.
-        keys: Keys that are let in; ``None`` lets in any but an empty one.
-        voices: Voices there are; ``None`` for any.
-        faults: What goes wrong, looked up whenever something is about to be sent.
-        seed: For what is drawn.
-        host: Where to listen.
-        port: Where to listen; 0 for any.
+        voice: The synthesiser.
+        first_audio_secs: Delay from a context's first text to its first audio.
+        next_audio_secs: Delay from further text of a context to its audio.
+        leading_silence_secs: Silence before a context's first speech.
+        realtime_factor: Seconds that it takes to make a second of audio.
+        chunk_secs: Seconds of audio in a message.
+        keys: Accepted API keys; ``None`` accepts any but an empty one.
+        voices: Ids of the account's voices; ``None`` accepts any id.
+        faults: What goes wrong; checked before anything is sent.
+        seed: The seed of the random delays.
+        host: The address to listen on.
+        port: The port to listen on; 0 picks a free one.
     """
 
     def __init__(
@@ -118,18 +118,26 @@ class ElevenLabsSimulator:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    # What both ways have in common.
+    # Shared by the WebSocket and HTTP.
 
     def now(self) -> float:
-        """Seconds on the loop's clock."""
+        """The event loop's time, in seconds."""
         return asyncio.get_running_loop().time()
 
     def draw(self, delay: Delay) -> float:
-        """A delay's seconds, this time."""
+        """A delay, in seconds."""
         return delay(self._random) if callable(delay) else delay
 
     def fault(self, request: Request, sent_secs: float, *kinds: str) -> Fault | None:
-        """What goes wrong now, if anything; it goes wrong once a request."""
+        """The fault of one of these kinds that is due on a request, if any.
+
+        A fault of a single request is removed, so that it happens once.
+
+        Args:
+            request: The request.
+            sent_secs: Seconds of audio sent on it.
+            kinds: The kinds of fault that can happen at this point.
+        """
         for fault in self.faults:
             due = fault.request in (None, request.number) and sent_secs >= fault.after_secs
             if due and fault.kind in kinds:
@@ -156,23 +164,28 @@ class ElevenLabsSimulator:
         return None
 
     async def _list_voices(self, http: web.Request) -> web.Response:
-        """https://elevenlabs.io/docs/api-reference/voices/search; defaults are ``premade``."""
+        # https://elevenlabs.io/docs/api-reference/voices/search; default voices are ``premade``.
         key = http.headers.get("xi-api-key", "")
         if not key or (self._keys is not None and key not in self._keys):
             return refuse(401)
         own = [OWN_VOICE] if self._voices is None else self._voices
         listed = [{"voice_id": DEFAULT_VOICE, "name": "George", "category": "premade"}] + [
-            {"voice_id": one, "name": f"Voice {number}", "category": "professional"}
-            for number, one in enumerate(own, 1)
+            {"voice_id": voice_id, "name": f"Voice {number}", "category": "professional"}
+            for number, voice_id in enumerate(own, 1)
         ]
         return web.json_response({"voices": listed})
 
     def unknown_voice(self, voice_id: str) -> bool:
-        """Whether there is no such voice."""
+        """Whether the account has no voice with this id."""
         return self._voices is not None and voice_id not in self._voices
 
-    async def spoken(self, text: str, *, first: bool) -> tuple[bytes, list[float]]:
-        """A text's audio and when each of its characters begins, in seconds."""
+    async def synthesise(self, text: str, *, first: bool) -> tuple[bytes, list[float]]:
+        """A text's audio, and the start of each of its characters in seconds.
+
+        Args:
+            text: The text.
+            first: Whether it is the context's first text, which starts with silence.
+        """
         pcm = bytes(2 * round(self.draw(self._silence) * RATE)) if first else b""
         begins: list[float] = []
         for sentence in _SENTENCE.findall(text):
@@ -183,12 +196,12 @@ class ElevenLabsSimulator:
             pcm += said
         return pcm, begins
 
-    async def latency(self, *, first: bool) -> None:
-        """Wait as long as the vendor would."""
+    async def wait_for_audio(self, *, first: bool) -> None:
+        """Wait from text to audio, for a context's first or further text."""
         await asyncio.sleep(self.draw(self._first_audio if first else self._next_audio))
 
     async def chunks(self, pcm: bytes) -> AsyncIterator[bytes]:
-        """Audio as fast as it is made."""
+        """The audio in chunks, at the pace at which it is made."""
         for at in range(0, len(pcm), self._chunk):
             chunk = pcm[at : at + self._chunk]
             await asyncio.sleep(len(chunk) / 2 / RATE * self._realtime_factor)
@@ -208,7 +221,7 @@ class ElevenLabsSimulator:
             detail = [{"loc": ["body", "text"], "msg": "Field required", "type": "missing"}]
             return web.json_response({"detail": detail}, status=422)
         if http.query.get("output_format") not in FORMATS:
-            return refuse(400, "invalid_output_format", "This output format is not spoken here.")
+            return refuse(400, "invalid_output_format", "The simulator supports pcm_24000 only.")
         timed = http.path.endswith("/with-timestamps")
         response = web.StreamResponse(
             headers={"content-type": "application/json" if timed else "audio/pcm"}
@@ -228,11 +241,11 @@ class ElevenLabsSimulator:
         *,
         timed: bool,
     ) -> None:
-        await self.latency(first=True)
+        await self.wait_for_audio(first=True)
         if self.fault(request, 0.0, "stall"):
             await asyncio.sleep(3600)
         await response.prepare(http)
-        pcm, begins = await self.spoken(text, first=True)
+        pcm, begins = await self.synthesise(text, first=True)
         sent = 0
         async for chunk in self.chunks(pcm):
             if self.fault(request, sent / 2 / RATE, "drop", "close"):
@@ -265,16 +278,20 @@ class ElevenLabsSimulator:
         session = Session(self, request, socket, http.match_info["voice_id"])
         try:
             await session.run()
-        except Over as over:
-            if over.code is None:
+        except CloseSocket as closing:
+            if closing.code is None:
                 if http.transport is not None:
                     http.transport.abort()
             else:
-                if over.error:
-                    told = {"message": over.message, "error": over.error, "code": over.code}
-                    await socket.send_json(told)
-                    request.replies.append((self.now(), told))
-                await socket.close(code=over.code, message=over.message.encode()[:120])
+                if closing.error:
+                    error = {
+                        "message": closing.message,
+                        "error": closing.error,
+                        "code": closing.code,
+                    }
+                    await socket.send_json(error)
+                    request.replies.append((self.now(), error))
+                await socket.close(code=closing.code, message=closing.message.encode()[:120])
         except ConnectionError:
             pass
         finally:

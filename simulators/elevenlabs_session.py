@@ -1,4 +1,4 @@
-"""One WebSocket of ElevenLabs' simulator and its contexts."""
+"""One WebSocket of the ElevenLabs simulator, and its contexts."""
 
 import asyncio
 import base64
@@ -8,83 +8,83 @@ from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
 
-from simulators.elevenlabs_wire import Fault, Over, Request, alignment
+from simulators.elevenlabs_wire import CloseSocket, Fault, Request, alignment
 
 RATE = 24_000
 MAX_CONTEXTS = 5
 SCHEDULE = (120, 160, 250, 290)
-FORMATS = frozenset({"pcm_24000"})  # The vendor has more; this one speaks PCM at 24 kHz only.
+FORMATS = frozenset({"pcm_24000"})  # The simulator has more.
 
 
-class Vendor(Protocol):
-    """What a session asks of the vendor whose socket it is."""
+class Simulator(Protocol):
+    """What a session uses of its simulator."""
 
     def now(self) -> float:
-        """Seconds on the loop's clock."""
+        """The event loop's time, in seconds."""
         ...
 
     def fault(self, request: Request, sent_secs: float, *kinds: str) -> Fault | None:
-        """What goes wrong now, if anything."""
+        """The fault of one of these kinds that is due on a request, if any."""
         ...
 
     def unknown_voice(self, voice_id: str) -> bool:
-        """Whether there is no such voice."""
+        """Whether the account has no voice with this id."""
         ...
 
-    async def latency(self, *, first: bool) -> None:
-        """Wait as long as the vendor takes."""
+    async def wait_for_audio(self, *, first: bool) -> None:
+        """Wait from text to audio, for a context's first or further text."""
         ...
 
-    async def spoken(self, text: str, *, first: bool) -> tuple[bytes, list[float]]:
-        """A text's audio and when each of its characters begins, in seconds."""
+    async def synthesise(self, text: str, *, first: bool) -> tuple[bytes, list[float]]:
+        """A text's audio, and the start of each of its characters in seconds."""
         ...
 
     def chunks(self, pcm: bytes) -> AsyncIterator[bytes]:
-        """Audio as it is sent, piece by piece."""
+        """The audio in chunks, at the pace at which it is made."""
         ...
 
 
 class Session:
-    """One WebSocket."""
+    """One WebSocket with up to :data:`MAX_CONTEXTS` contexts."""
 
     def __init__(
         self,
-        vendor: Vendor,
+        simulator: Simulator,
         request: Request,
         socket: web.WebSocketResponse,
         voice_id: str,
     ) -> None:
-        self.vendor = vendor
+        self.simulator = simulator
         self.request = request
         self.auto = request.query.get("auto_mode") == "true"
         self.sync = request.query.get("sync_alignment") == "true"
-        self.sent = 0  # Bytes of audio.
+        self.sent = 0  # bytes of audio
         self._socket = socket
         self._voice_id = voice_id
         self._timeout = float(request.query.get("inactivity_timeout", "20"))
         self._contexts: dict[str, Context] = {}
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Serve the connection until either side ends it."""
         receiving = asyncio.create_task(self._receive())
-        await asyncio.wait({receiving, self._over}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({receiving, self._closing}, return_when=asyncio.FIRST_COMPLETED)
         if not receiving.done():
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
-            self._over.result()
+            self._closing.result()
         receiving.result()
 
     async def end(self) -> None:
         """Drop all contexts."""
-        self._over.cancel()
+        self._closing.cancel()
         for context in [*self._contexts.values()]:
             await context.drop()
 
-    def stop(self, over: Over) -> None:
-        """End the connection, from a context's task."""
-        if not self._over.done():
-            self._over.set_exception(over)
+    def stop(self, closing: CloseSocket) -> None:
+        """End the connection from a context's task."""
+        if not self._closing.done():
+            self._closing.set_exception(closing)
 
     async def _receive(self) -> None:
         query = self.request.query
@@ -92,7 +92,7 @@ class Session:
             try:
                 raw = await self._socket.receive(timeout=self._timeout)
             except TimeoutError:
-                raise Over(
+                raise CloseSocket(
                     code=1008,
                     error="input_timeout_exceeded",
                     message=f"Have not received a new text input within the timeout of "
@@ -107,7 +107,7 @@ class Session:
                 if not isinstance(message, dict):
                     raise ValueError
             except ValueError:
-                raise Over(
+                raise CloseSocket(
                     code=1008,
                     error="invalid_input_message",
                     message="Could not parse input message, make sure it is a json and follows "
@@ -115,33 +115,35 @@ class Session:
                 ) from None
             masked = {k: "***" if "api" in k or k == "authorization" else v
                       for k, v in message.items()}  # fmt: skip
-            self.request.messages.append((self.vendor.now(), masked))
-            if self.vendor.unknown_voice(self._voice_id):
-                raise Over(
+            self.request.messages.append((self.simulator.now(), masked))
+            if self.simulator.unknown_voice(self._voice_id):
+                raise CloseSocket(
                     code=1008,
                     error="voice_id_does_not_exist",
                     message=f"A voice with voice_id {self._voice_id} does not exist.",
                 )
             if query.get("output_format") not in FORMATS:
-                raise Over(code=1008, error="invalid_output_format", message="Not spoken here.")
+                raise CloseSocket(
+                    code=1008, error="invalid_output_format", message="Not supported."
+                )
             if str(message.get("text") or "").strip() and (
-                fault := self.vendor.fault(self.request, self.sent / 2 / RATE, "error")
+                fault := self.simulator.fault(self.request, self.sent / 2 / RATE, "error")
             ):
-                raise Over(code=1008, error=fault.code, message=fault.message)
-            await self._take(message)
+                raise CloseSocket(code=1008, error=fault.code, message=fault.message)
+            await self._handle(message)
 
-    async def _take(self, message: dict[str, Any]) -> None:
+    async def _handle(self, message: dict[str, Any]) -> None:
         if message.get("close_socket"):
             for context in [*self._contexts.values()]:
                 await context.close(flush=bool(message.get("flush")))
-            raise Over(code=1000)
+            raise CloseSocket(code=1000)
         context_id = str(message.get("context_id") or message.get("contextId") or "")
         text = message.get("text") or ""
         if context_id not in self._contexts:
             if not text:
-                return  # A keep-alive, or the end of what has ended.
+                return  # A keep-alive, or the close of a context that has ended.
             if len(self._contexts) >= MAX_CONTEXTS:
-                raise Over(
+                raise CloseSocket(
                     code=1008,
                     error="max_active_conversations",
                     message=f"Maximum simultaneous contexts per WebSocket connection exceeded "
@@ -149,7 +151,7 @@ class Session:
                 )
             self._contexts[context_id] = Context(self, context_id, self._timeout)
         elif message.get("voice_settings"):
-            raise Over(
+            raise CloseSocket(
                 code=1008,
                 error="invalid_input_message",
                 message="voice_settings can only be provided in the first message of a context.",
@@ -165,27 +167,27 @@ class Session:
             context.closing = closing
 
     async def closed(self, context: "Context") -> None:
-        """Say that a context is no more."""
+        """Forget a context and send its ``isFinal``."""
         if self._contexts.get(context.context_id) is context:
             del self._contexts[context.context_id]
             await self.send({"isFinal": True, "contextId": context.context_id or None})
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Send a message, and log it without its audio."""
-        if self._socket.closed or self._over.done():
+        """Send a message; log it with its audio's length in place of the audio."""
+        if self._socket.closed or self._closing.done():
             return
         logged = {**message}
         if logged.get("audio"):
             logged["audio"] = len(base64.b64decode(logged["audio"]))
-        self.request.replies.append((self.vendor.now(), logged))
+        self.request.replies.append((self.simulator.now(), logged))
         try:
             await self._socket.send_json(message)
         except ConnectionError:
-            self.stop(Over(code=None))
+            self.stop(CloseSocket(code=None))
 
 
 class Context:
-    """One stream of text and its audio."""
+    """One context: a stream of text, and the audio made from it."""
 
     def __init__(self, session: Session, context_id: str, timeout: float) -> None:
         self.context_id = context_id
@@ -200,7 +202,7 @@ class Context:
         self._timer: asyncio.TimerHandle | None = None
 
     def touch(self) -> None:
-        """Something came for it."""
+        """Restart the inactivity timeout."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._timeout, self._expire)
@@ -209,7 +211,7 @@ class Context:
         self.closing = asyncio.create_task(self.close(flush=False))
 
     def add(self, text: str) -> None:
-        """Buffer text; generate once there is enough of it."""
+        """Buffer text; generate audio once the schedule's length is reached."""
         self._buffer += text
         self.flushed = False
         least = SCHEDULE[min(self._generations, len(SCHEDULE) - 1)]
@@ -217,7 +219,7 @@ class Context:
             self._generate()
 
     def flush(self) -> None:
-        """Generate what is buffered."""
+        """Generate audio from the buffered text."""
         self.flushed = True
         self._generate()
 
@@ -228,7 +230,7 @@ class Context:
             self._texts.put_nowait(text)
 
     async def close(self, *, flush: bool) -> None:
-        """Close the context, its buffered text spoken first or not."""
+        """Close the context; with ``flush``, speak its buffered text first."""
         if flush:
             self._generate()
             self._texts.put_nowait(None)
@@ -237,7 +239,7 @@ class Context:
         await self._session.closed(self)
 
     async def drop(self) -> None:
-        """Stop at once, when the connection has ended."""
+        """Stop at once, after the connection has ended."""
         if self.closing is not None:
             self.closing.cancel()
             await asyncio.gather(self.closing, return_exceptions=True)
@@ -251,14 +253,14 @@ class Context:
 
     async def _speak(self) -> None:
         session, first = self._session, True
-        vendor = session.vendor
+        simulator = session.simulator
         while (text := await self._texts.get()) is not None:
-            await vendor.latency(first=first)
-            pcm, begins = await vendor.spoken(text, first=first)
+            await simulator.wait_for_audio(first=first)
+            pcm, begins = await simulator.synthesise(text, first=first)
             first = False
             at = 0
-            async for chunk in vendor.chunks(pcm):
-                if await self._goes_wrong():
+            async for chunk in simulator.chunks(pcm):
+                if await self._apply_fault():
                     return
                 low, high = at / 2 / RATE, (at + len(chunk)) / 2 / RATE
                 last = at + len(chunk) >= len(pcm)
@@ -279,10 +281,11 @@ class Context:
                     }
                 )
 
-    async def _goes_wrong(self) -> bool:
+    async def _apply_fault(self) -> bool:
+        """Apply a fault that is due; true if it ends the context's audio."""
         session = self._session
         secs = session.sent / 2 / RATE
-        fault = session.vendor.fault(
+        fault = session.simulator.fault(
             session.request, secs, "drop", "close", "stall", "garbage", "final"
         )
         if fault is None:
@@ -295,5 +298,5 @@ class Context:
         elif fault.kind == "stall":
             await asyncio.sleep(3600)
         else:
-            session.stop(Over(code=None if fault.kind == "drop" else 1000))
+            session.stop(CloseSocket(code=None if fault.kind == "drop" else 1000))
         return True

@@ -1,4 +1,4 @@
-"""What ElevenLabs' simulator is told to do wrong, what it remembers, and how it words things."""
+"""The ElevenLabs simulator's faults, its log of requests, and the messages' formats."""
 
 import json
 from base64 import b64encode
@@ -24,15 +24,15 @@ class Fault:
 
     Parameters:
         kind: ``"status"`` refuses the request with an HTTP status; ``"error"`` accepts a WebSocket
-            and refuses by a message and close code 1008 once text comes; ``"drop"`` cuts the
-            connection without a word; ``"close"`` closes a WebSocket properly; ``"stall"`` sends
-            nothing more; ``"garbage"`` sends what is no JSON and goes on; ``"final"`` ends the
+            and, once text comes, sends an error message and closes with 1008; ``"drop"`` drops the
+            TCP connection; ``"close"`` closes a WebSocket properly; ``"stall"`` sends nothing
+            more; ``"garbage"`` sends a message that is not JSON and goes on; ``"final"`` ends the
             context.
-        status: For ``"status"``.
-        code: For ``"error"``, e.g. ``"quota_exceeded"``.
-        message: For ``"error"``.
-        after_secs: Once so much audio of the request has been sent; 0 before any.
-        request: Which request it befalls, from 1; ``None`` every one.
+        status: The HTTP status of ``"status"``.
+        code: The code of ``"error"``, such as ``"quota_exceeded"``.
+        message: The message of ``"error"``.
+        after_secs: Seconds of audio sent on the request before it happens; 0 for before any.
+        request: The request's number, from 1; ``None`` for every request.
     """
 
     kind: Literal["status", "error", "drop", "close", "stall", "garbage", "final"]
@@ -45,19 +45,19 @@ class Fault:
 
 @dataclass(slots=True)
 class Request:
-    """A request as it came.
+    """A request as received.
 
     Parameters:
-        number: From 1.
-        at: Seconds on the loop's clock.
-        path: Without the query.
-        query: The query string, parsed.
-        headers: Lower-case names, secrets masked.
-        body: Of an HTTP request, parsed.
-        messages: What a WebSocket's client sent, with times, secrets masked.
-        replies: What was sent to it, with times, audio as its length in bytes.
-        close_code: How a WebSocket ended.
-        aborted: The client went away before an HTTP request's end.
+        number: Its number, from 1.
+        at: When it arrived, on the event loop's clock.
+        path: The path without the query.
+        query: The parsed query string.
+        headers: The headers, names in lower case, secrets masked.
+        body: The parsed body of an HTTP request.
+        messages: Messages received on a WebSocket, each with its time, secrets masked.
+        replies: Messages sent, each with its time, audio replaced by its length in bytes.
+        close_code: The WebSocket's close code.
+        aborted: Whether the client disconnected before an HTTP response was complete.
     """
 
     number: int
@@ -71,13 +71,13 @@ class Request:
     close_code: int | None = None
     aborted: bool = False
 
-    def told(self, key: str) -> list[Any]:
-        """The client's messages that have something under a key."""
+    def messages_with(self, key: str) -> list[Any]:
+        """The client's messages in which a key has a true value."""
         return [message for _, message in self.messages if message.get(key)]
 
 
-class Over(Exception):  # noqa: N818 - not an error
-    """The connection is to end."""
+class CloseSocket(Exception):  # noqa: N818 - control flow, not an error
+    """Ends the connection: with a close code, or with ``None`` by dropping it."""
 
     def __init__(self, *, code: int | None, error: str = "", message: str = "") -> None:
         self.code = code
@@ -86,7 +86,7 @@ class Over(Exception):  # noqa: N818 - not an error
 
 
 def refuse(status: int, code: str = "", message: str = "") -> web.Response:
-    """A refusal as the vendor words it."""
+    """A refusal; its code and message default to the vendor's for that status."""
     known = _REFUSALS.get(status, ("error", "Something went wrong."))
     detail = {"status": code or known[0], "message": message or known[1]}
     return web.json_response({"detail": detail}, status=status)
@@ -95,7 +95,14 @@ def refuse(status: int, code: str = "", message: str = "") -> web.Response:
 def alignment(
     text: str, begins: Sequence[float], here: Sequence[int], origin: float
 ) -> dict[str, Any] | None:
-    """When letters of a text are heard, from an origin, as the WebSocket says it."""
+    """The WebSocket's alignment of some characters of a text, or ``None`` for no characters.
+
+    Args:
+        text: The text.
+        begins: The start of each character, in seconds.
+        here: Indices of the characters to align.
+        origin: The time that starts are counted from, in seconds.
+    """
     if not here:
         return None
     starts = [round(1000 * (begins[i] - origin)) for i in here]
@@ -110,7 +117,7 @@ def alignment(
 
 
 def timestamped(chunk: bytes, text: str, begins: Sequence[float], here: Sequence[int]) -> bytes:
-    """A line of the HTTP stream with timestamps."""
+    """One line of the HTTP stream with timestamps; arguments as for :func:`alignment`."""
     times = None
     if here:
         times = {
@@ -120,9 +127,9 @@ def timestamped(chunk: bytes, text: str, begins: Sequence[float], here: Sequence
                 round(begins[i + 1] if i + 1 < len(begins) else begins[i] + 0.05, 3) for i in here
             ],
         }
-    told = {
+    line = {
         "audio_base64": b64encode(chunk).decode(),
         "alignment": times,
         "normalized_alignment": times,
     }
-    return json.dumps(told).encode() + b"\n"
+    return json.dumps(line).encode() + b"\n"

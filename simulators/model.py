@@ -1,7 +1,7 @@
-"""What the simulators of language models share: what they say, how fast, and what goes wrong.
+"""What the simulated language models share: scripted or brain-made replies, latency and faults.
 
-A simulator answers by script, or by a brain of ours. It may be late, break off, or refuse: for the
-n-th request, or for all of them, before the answer or at a point in it.
+A reply can be late, break off or be refused: on one request or on all, before the answer or at a
+point within it.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ class Reply:
     """One answer of a model.
 
     Parameters:
-        tool: The tool it calls; empty to write ``text`` and call none.
-        arguments: The call's arguments; a string is sent as it stands, valid JSON or not.
-        text: What it writes before the call, or instead of it.
-        also: A further call after it.
-        stop: Why it stops, in the vendor's word, if not for the usual reason.
+        tool: The tool that it calls; empty for text alone.
+        arguments: The call's arguments; a string is sent unchanged, valid JSON or not.
+        text: Text before the call, or instead of one.
+        also: A further call in the same answer.
+        stop: The vendor's stop reason, if not the usual one.
     """
 
     tool: str = "respond"
@@ -44,7 +44,7 @@ class Reply:
 
     @property
     def json(self) -> str:
-        """The arguments as the model writes them."""
+        """The arguments as JSON, in the form that is streamed."""
         if isinstance(self.arguments, str):
             return self.arguments
         return json.dumps(self.arguments, ensure_ascii=False)
@@ -52,18 +52,18 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A log-normal distribution of waiting times, as those of vendors are.
+    """A log-normal distribution of waiting times.
 
     Parameters:
-        median_secs: Half of the waits are shorter.
-        spread: Standard deviation of the wait's logarithm; 0 for the same wait every time.
+        median_secs: The median.
+        spread: Standard deviation of the wait's logarithm; 0 always gives the median.
     """
 
     median_secs: float = 0.0
     spread: float = 0.0
 
     def draw(self, chance: random.Random) -> float:
-        """One waiting time, in seconds."""
+        """Draw a waiting time, in seconds."""
         return self.median_secs * math.exp(chance.gauss(0.0, self.spread))
 
 
@@ -72,13 +72,13 @@ class Fault:
     """Something that goes wrong.
 
     Parameters:
-        kind: ``status`` refuses the request; ``drop`` breaks the connection off; ``stall`` goes
-            silent; ``garbage`` sends what is no event; ``error`` sends the vendor's error event;
-            ``eof`` ends the stream as if it were whole.
-        request: Which request it befalls, from 0; ``None`` for every one.
-        after_chars: How much of the arguments is sent before it; ``None`` for nothing at all.
+        kind: ``status`` refuses the request; ``drop`` drops the connection; ``stall`` pauses the
+            stream; ``garbage`` sends a malformed event and ends it; ``error`` sends the vendor's
+            error event; ``eof`` ends the stream early, without an error.
+        request: The request's number, from 0; ``None`` for every request.
+        after_chars: Characters of the arguments sent before it; ``None`` for before the answer.
         status: The HTTP status of ``status``.
-        retry_after: The ``retry-after`` field of ``status``.
+        retry_after: The ``retry-after`` header of ``status``.
         stall_secs: How long a ``stall`` lasts before the answer goes on.
     """
 
@@ -92,17 +92,17 @@ class Fault:
 
 @dataclass
 class Request:
-    """One request as it was received.
+    """One request as received.
 
     Parameters:
-        path: Its path.
-        query: Its query.
-        headers: Its headers, names in lower case, secrets masked.
-        body: Its JSON body.
-        at: When it came, on the event loop's clock.
-        sent: What was sent back, each with its time: event names, and ``"status 429"`` and such.
-        ended: ``"finished"``, ``"aborted"`` by the client, or a fault's kind; empty while it runs.
-        ended_at: When that was.
+        path: The path.
+        query: The query parameters.
+        headers: The headers, names in lower case, secrets masked.
+        body: The JSON body.
+        at: When it arrived, on the event loop's clock.
+        sent: What was sent, each with its time: names of events, or for example ``"status 429"``.
+        ended: ``"finished"``, ``"aborted"`` (by the client) or a fault's kind; empty while it runs.
+        ended_at: When it ended.
     """
 
     path: str
@@ -115,30 +115,30 @@ class Request:
     ended_at: float = 0.0
 
     def when(self, event: str) -> float:
-        """When an event was first sent."""
+        """When an event was first sent, on the event loop's clock."""
         return next(at for at, name in self.sent if name == event)
 
 
 class DroppedError(Exception):
-    """The connection has been broken off on purpose."""
+    """A fault dropped the connection."""
 
 
 class EndedError(Exception):
-    """The stream has been ended early on purpose."""
+    """A fault ended the stream early."""
 
 
 @dataclass
 class Model:
-    """What a simulated model does.
+    """The behaviour of a simulated model.
 
     Parameters:
-        script: Its answers, one a request; the last one is given again and again.
-        brain: Answers instead of the script.
-        first_token: From the request to the first token.
-        tokens_per_sec: How fast it writes; 0 for at once.
+        script: Its answers, one per request; the last one repeats.
+        brain: A brain that answers instead of the script.
+        first_token: The delay from the request to the first token.
+        tokens_per_sec: The speed of writing; 0 for no delay.
         faults: What goes wrong.
-        api_key: The key it takes; ``None`` takes any.
-        seed: Of all chance in it, where the arguments are cut included.
+        api_key: The key that it accepts; ``None`` accepts any.
+        seed: The seed of its random choices, such as where the stream is cut into pieces.
     """
 
     script: Sequence[Reply] = ()
@@ -151,16 +151,17 @@ class Model:
 
 
 CHARS_PER_TOKEN = 3.8
+"""About what the vendors' tokenizers give for English and JSON; no tokenizer is run."""
 
 
 def tokens(value: Any) -> int:
-    """How many tokens something has, roughly as the vendors count English and JSON."""
+    """Estimated tokens of a text, or of a value as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return math.ceil(len(text) / CHARS_PER_TOKEN)
 
 
-class Writer:
-    """Plays a :class:`Model` over an HTTP server on loopback; each vendor's simulator has one."""
+class LanguageModelSimulator:
+    """The base of the language model simulators: serves a :class:`Model` over HTTP on loopback."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -171,7 +172,7 @@ class Writer:
 
     async def start(self, app: web.Application, *, host: str, port: int) -> str:
         """Listen, and return the base URL."""
-        # Without it a handler would not notice that its client has gone.
+        # Without handler_cancellation a handler does not notice that its client has disconnected.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -185,7 +186,7 @@ class Writer:
             await self._runner.cleanup()
 
     async def receive(self, request: web.Request) -> Request:
-        """Log a request."""
+        """Parse and log a request; a body that is not a JSON object counts as empty."""
         try:
             body = await request.json() if request.can_read_body else {}
         except ValueError:
@@ -200,25 +201,29 @@ class Writer:
         self.requests.append(received)
         return received
 
-    def begin(self) -> tuple[int, list[Fault]]:
-        """The number of the next answer and what will go wrong with it."""
+    def next_answer(self) -> tuple[int, list[Fault]]:
+        """The number of the next answer, and its faults."""
         number, self._answered = self._answered, self._answered + 1
         return number, [fault for fault in self.model.faults if fault.request in (None, number)]
 
     async def reply(self, number: int, conversation: Sequence[tuple[str, str]]) -> Reply:
-        """The answer to a conversation of roles and texts."""
+        """The answer to a conversation of ``(role, text)`` pairs.
+
+        Raises:
+            ValueError: The model has neither a script nor a brain.
+        """
         if self.model.brain is not None:
-            return await _decided(self.model.brain, conversation)
+            return await _brain_reply(self.model.brain, conversation)
         if not self.model.script:
             raise ValueError("the model has neither a script nor a brain")
         return self.model.script[min(number, len(self.model.script) - 1)]
 
-    async def think(self) -> None:
+    async def wait_first_token(self) -> None:
         """Wait for the first token."""
         await asyncio.sleep(self.model.first_token.draw(self._chance))
 
     async def pieces(self, source: str) -> AsyncIterator[str]:
-        """A text in pieces cut anywhere, at the model's speed."""
+        """A text in pieces of 1 to 9 characters, at the model's speed."""
         at = 0
         while at < len(source):
             piece = source[at : at + self._chance.randint(1, 9)]
@@ -229,7 +234,7 @@ class Writer:
 
 
 class EventStream:
-    """A response of server-sent events, with what goes wrong in it."""
+    """A response of server-sent events that applies its faults."""
 
     def __init__(self, request: web.Request, received: Request, faults: Iterable[Fault]) -> None:
         self.response = web.StreamResponse(
@@ -259,15 +264,20 @@ class EventStream:
         """Log what was sent."""
         self._received.sent.append((asyncio.get_running_loop().time(), name))
 
-    async def go_wrong(
+    async def apply_faults(
         self, chars: int | None, error: Mapping[str, Any], *, error_event: str = ""
     ) -> None:
-        """Let happen what is due before the answer (``None``), or after further characters of it.
+        """Apply the faults that are due.
 
-        Parameters:
-            chars: How many characters of the arguments have just been sent.
-            error: The vendor's error, as it is sent in a stream.
-            error_event: The name of the event that it is sent as, if it has one.
+        Args:
+            chars: Characters of the arguments sent since the last call; ``None`` before the
+                answer.
+            error: The body of the vendor's error event.
+            error_event: The name of that event, if events are named.
+
+        Raises:
+            DroppedError: A fault dropped the connection.
+            EndedError: A fault ended the stream.
         """
         if chars is not None:
             self._chars += chars
@@ -301,35 +311,35 @@ class EventStream:
 
 
 async def finish(received: Request, stream: EventStream) -> web.StreamResponse:
-    """End a response that has been told whole, or was ended early on purpose."""
+    """End a response and log its end."""
     await stream.response.write_eof()
     received.ended = received.ended or "finished"
     received.ended_at = asyncio.get_running_loop().time()
     return stream.response
 
 
-def gone(received: Request) -> None:
-    """Note that the client has gone."""
+def log_disconnect(received: Request) -> None:
+    """Log that the client disconnected."""
     if not received.ended or received.ended == "stall":
         received.ended = "aborted"
     received.ended_at = asyncio.get_running_loop().time()
 
 
 def conversation(messages: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Roles and texts of messages whose content is a text or a list of blocks."""
-    told = []
+    """``(role, text)`` of messages whose content is a text or a list of blocks."""
+    texts = []
     for message in messages:
         content = message.get("content")
         if isinstance(content, list):
             content = " ".join(block.get("text", "") for block in content)
-        told.append((str(message.get("role")), str(content)))
-    return told
+        texts.append((str(message.get("role")), str(content)))
+    return texts
 
 
-async def _decided(brain: Brain, told: Sequence[tuple[str, str]]) -> Reply:
-    """What one of our brains decides on a conversation."""
+async def _brain_reply(brain: Brain, conversation: Sequence[tuple[str, str]]) -> Reply:
+    """The decision of one of Viva's brains, as a model's reply."""
     history, asked = [], ""
-    for role, text in told:
+    for role, text in conversation:
         if role == "user":
             asked = _unquoted(text)
         elif role == "assistant":

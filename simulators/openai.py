@@ -1,7 +1,7 @@
-"""OpenAI's chat completions on loopback, and the ways in which compatible endpoints differ.
+"""A simulator of OpenAI's chat completions, and of how compatible endpoints differ from them.
 
-See https://platform.openai.com/docs/api-reference/chat-streaming and
-https://platform.openai.com/docs/guides/error-codes.
+* https://platform.openai.com/docs/api-reference/chat-streaming
+* https://platform.openai.com/docs/guides/error-codes
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from simulators.model import (
     EndedError,
     EventStream,
     Fault,
+    LanguageModelSimulator,
     Latency,
     Model,
     Reply,
     Request,
-    Writer,
     conversation,
     finish,
-    gone,
+    log_disconnect,
     tokens,
 )
 
@@ -44,20 +44,20 @@ _ERROR = {"error": {"message": "The server had an error", "type": "server_error"
 _CACHED_FROM_TOKENS = 1024
 
 
-class OpenAISimulator(Writer):
-    """A server that speaks OpenAI's chat completions.
+class OpenAISimulator(LanguageModelSimulator):
+    """Serves ``POST /v1/chat/completions`` and ``GET /v1/models`` while its context is open.
 
     Parameters:
-        model: What it answers and what goes wrong.
+        model: The answers, their timing and the faults.
         models: The ids of its models.
-        rejects: Parameters that it answers with an error, as some endpoints do;
-            ``"tool_choice"`` rejects ``required`` alone.
-        reject_status: The status of that error.
-        names_rejected: Whether the error says which parameter it is about.
+        rejects: Parameters that it refuses, as some endpoints do; ``"tool_choice"`` refuses only
+            the value ``required``.
+        reject_status: The HTTP status of that refusal.
+        names_rejected: Whether the refusal names the parameter.
         whole: Whether it sends a call's arguments in one piece, as Ollama does.
-        caches: Whether it reads repeated prompts from a cache.
-        host: Where it listens.
-        port: Its port; 0 takes a free one.
+        caches: Whether it reports cached tokens for repeated prompts.
+        host: The address to listen on.
+        port: The port to listen on; 0 picks a free one.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class OpenAISimulator(Writer):
         body = received.body
         if refusal := self._refusal(request, received) or self._invalid(received):
             return refusal
-        number, faults = self.begin()
+        number, faults = self.next_answer()
         for fault in faults:
             if fault.kind == "status":
                 return _error(received, fault.status, "it was refused", fault.retry_after)
@@ -118,11 +118,11 @@ class OpenAISimulator(Writer):
             if body.get("stream"):
                 return await self._stream(request, received, number, faults)
             reply = await self.reply(number, conversation(body["messages"]))
-            await self.think()
+            await self.wait_first_token()
             received.ended = "finished"
             return web.json_response(_completion(body, reply, self._usage(body, reply)))
         except (ConnectionError, asyncio.CancelledError):
-            gone(received)
+            log_disconnect(received)
             raise
 
     async def _stream(
@@ -131,10 +131,10 @@ class OpenAISimulator(Writer):
         stream = EventStream(request, received, faults)
         await stream.open({"x-request-id": f"req_{secrets.token_hex(12)}"})
         try:
-            await stream.go_wrong(None, _ERROR)
+            await stream.apply_faults(None, _ERROR)
             reply = await self.reply(number, conversation(received.body["messages"]))
-            await self.think()
-            await self._tell(stream, received.body, reply)
+            await self.wait_first_token()
+            await self._stream_reply(stream, received.body, reply)
         except EndedError:
             pass
         except DroppedError:
@@ -142,7 +142,9 @@ class OpenAISimulator(Writer):
             return stream.response
         return await finish(received, stream)
 
-    async def _tell(self, stream: EventStream, body: Mapping[str, Any], reply: Reply) -> None:
+    async def _stream_reply(
+        self, stream: EventStream, body: Mapping[str, Any], reply: Reply
+    ) -> None:
         id = f"chatcmpl-{secrets.token_hex(12)}"
         counts = bool((body.get("stream_options") or {}).get("include_usage"))
 
@@ -178,14 +180,14 @@ class OpenAISimulator(Writer):
                 pass
             function = {"name": tool, "arguments": source}
             await send({"tool_calls": [begun | {"function": function}]}, "arguments")
-            await stream.go_wrong(len(source), _ERROR)
+            await stream.apply_faults(len(source), _ERROR)
             return
         function = {"name": tool, "arguments": ""}
         await send({"tool_calls": [begun | {"function": function}]}, "call")
         async for piece in self.pieces(source):
             part = {"index": index, "function": {"arguments": piece}}
             await send({"tool_calls": [part]}, "arguments")
-            await stream.go_wrong(len(piece), _ERROR)
+            await stream.apply_faults(len(piece), _ERROR)
 
     def _refusal(self, request: web.Request, received: Request) -> web.Response | None:
         wanted = self.model.api_key
@@ -194,7 +196,7 @@ class OpenAISimulator(Writer):
             return None
         if not given:
             return _error(received, 401, "You didn't provide an API key.", code="invalid_api_key")
-        # OpenAI really quotes a part of the key.
+        # OpenAI does quote part of the key.
         quoted = f"Incorrect API key provided: {given[:4]}***{given[-4:]}."
         return _error(received, 401, quoted, code="invalid_api_key")
 
@@ -204,18 +206,20 @@ class OpenAISimulator(Writer):
             if not body.get(name):
                 return _error(received, 400, f"you must provide a {name} parameter")
         if body["model"] not in self._models:
-            told = f"The model `{body['model']}` does not exist or you do not have access to it."
-            return _error(received, 404, told, code="model_not_found")
+            message = f"The model `{body['model']}` does not exist or you do not have access to it."
+            return _error(received, 404, message, code="model_not_found")
         if body.get("tool_choice") and not body.get("tools"):
             return _error(received, 400, "'tool_choice' is only allowed when 'tools' are specified")
         if body.get("stream_options") and not body.get("stream"):
             return _error(received, 400, "'stream_options' is only allowed when 'stream' is set")
         for name in self._rejects:
             if name in body and (name != "tool_choice" or body[name] == "required"):
-                told = f"Unsupported parameter: '{name}'." if self._names_rejected else "Bad input."
+                message = (
+                    f"Unsupported parameter: '{name}'." if self._names_rejected else "Bad input."
+                )
                 if name == "max_tokens" and self._names_rejected:
-                    told += " Use 'max_completion_tokens' instead."
-                return _error(received, self._reject_status, told, code="unsupported_parameter")
+                    message += " Use 'max_completion_tokens' instead."
+                return _error(received, self._reject_status, message, code="unsupported_parameter")
         return None
 
     def _usage(self, body: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
@@ -223,7 +227,7 @@ class OpenAISimulator(Writer):
         prefix = str((body.get("tools"), body["messages"][:1]))
         cached = 0
         if self._caches and tokens(prefix) >= _CACHED_FROM_TOKENS:
-            # It caches in steps of 128 tokens.
+            # OpenAI caches in steps of 128 tokens.
             cached = tokens(prefix) // 128 * 128 if prefix in self._seen else 0
             self._seen.add(prefix)
         written = tokens(reply.json + reply.text)

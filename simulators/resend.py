@@ -1,8 +1,8 @@
-"""Resend's sending of mail on loopback: its rules, its keys that make it happen once, its errors.
+"""A simulator of Resend's ``POST /emails``: validation, idempotency keys and errors.
 
-See https://resend.com/docs/api-reference/emails/send-email,
-https://resend.com/docs/dashboard/emails/idempotency-keys and
-https://resend.com/docs/api-reference/errors.
+* https://resend.com/docs/api-reference/emails/send-email
+* https://resend.com/docs/dashboard/emails/idempotency-keys
+* https://resend.com/docs/api-reference/errors
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, Self
 from aiohttp import web
 
 REMEMBERED_SECS = 24 * 3600.0
-"""How long a key is known."""
+"""How long Resend remembers an idempotency key."""
 
 _MAX_KEY_CHARS = 256
 _FIELDS = frozenset(
@@ -33,30 +33,30 @@ class Fault:
     """Something that goes wrong with one request.
 
     Parameters:
-        status: The answer's status; 0 drops the connection instead.
-        name: Its name of the error; empty for an answer that is no JSON, as proxies give.
-        message: What it says of it.
+        status: The HTTP status; 0 drops the connection instead.
+        name: The error's name; empty for an HTML body, such as a proxy's.
+        message: The error's message.
         headers: Further headers of the answer.
-        taken: Whether the mail is taken all the same, and only the answer is lost.
-        delay_secs: How long it waits first.
+        accepted: Whether the e-mail is accepted all the same, and only the answer is lost.
+        delay_secs: The delay before the answer.
     """
 
     status: int = 0
     name: str = ""
     message: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    taken: bool = False
+    accepted: bool = False
     delay_secs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A mail that it has taken.
+class AcceptedEmail:
+    """An e-mail that was accepted.
 
     Parameters:
         key: Its ``Idempotency-Key``, if it had one.
-        body: What was asked.
-        id: What it was answered.
+        body: The request's body.
+        id: The id in the answer.
     """
 
     key: str | None
@@ -72,14 +72,14 @@ class _RefusalError(Exception):
 
 
 class ResendSimulator:
-    """A server that takes mail as Resend does, and keeps what it took.
+    """Serves ``POST /emails`` while its context is open, and keeps the e-mails it accepted.
 
     Parameters:
-        api_keys: The keys that it accepts.
-        domains: The domains that were verified; mail from others is refused.
-        faults: What goes wrong with one request after another; ``None`` for nothing.
-        host: Where it listens.
-        port: Its port; 0 takes a free one.
+        api_keys: Accepted API keys.
+        domains: Verified domains; e-mails from others are refused.
+        faults: One per request, in order; ``None`` for a request without a fault.
+        host: The address to listen on.
+        port: The port to listen on; 0 picks a free one.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class ResendSimulator:
         port: int = 0,
     ) -> None:
         self.url = ""
-        self.taken: list[Taken] = []
+        self.accepted: list[AcceptedEmail] = []
         self.requests = 0
         self._api_keys = api_keys
         self._domains = domains
         self._faults = list(faults)
-        self._known: dict[str, tuple[float, Taken]] = {}
+        self._known: dict[str, tuple[float, AcceptedEmail]] = {}
         self._deciding: set[str] = set()
         self._where = (host, port)
 
@@ -117,26 +117,26 @@ class ResendSimulator:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    def forget(self) -> None:
-        """Let a day pass: its keys are forgotten."""
+    def expire_keys(self) -> None:
+        """Expire all idempotency keys, as after 24 hours."""
         self._known = {
-            key: (at - REMEMBERED_SECS, taken) for key, (at, taken) in self._known.items()
+            key: (at - REMEMBERED_SECS, accepted) for key, (at, accepted) in self._known.items()
         }
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
         fault = self._faults.pop(0) if self._faults else None
-        if fault is not None and not fault.taken:
+        if fault is not None and not fault.accepted:
             return await self._fail(request, fault)
         try:
-            taken = await self._take(request, fault.delay_secs if fault else 0.0)
+            accepted = await self._accept(request, fault.delay_secs if fault else 0.0)
         except _RefusalError as refusal:
             return _error(refusal.status, refusal.name, str(refusal))
         if fault is not None:
             return await self._fail(request, fault)
-        return web.json_response({"id": taken.id}, headers=_limits())
+        return web.json_response({"id": accepted.id}, headers=_limits())
 
-    async def _take(self, request: web.Request, delay_secs: float) -> Taken:
+    async def _accept(self, request: web.Request, delay_secs: float) -> AcceptedEmail:
         self._authorise(request)
         body = await _body(request)
         key = request.headers.get("Idempotency-Key")
@@ -192,7 +192,7 @@ class ResendSimulator:
         if sender is None:
             raise _RefusalError(422, "invalid_from_address", "Invalid `from` field.")
         to = body["to"] if isinstance(body["to"], list) else [body["to"]]
-        if len(to) > 50 or not all(isinstance(one, str) and _TO.fullmatch(one) for one in to):
+        if len(to) > 50 or not all(isinstance(it, str) and _TO.fullmatch(it) for it in to):
             raise _RefusalError(422, "validation_error", "Invalid `to` field.")
         headers = body.get("headers", {})
         if any(not isinstance(value, str) or "\n" in value for value in headers.values()):
@@ -204,15 +204,15 @@ class ResendSimulator:
                 f"The {sender[1]} domain is not verified. Please, add and verify your domain.",
             )
 
-    def _keep(self, key: str | None, body: dict[str, Any]) -> Taken:
-        taken = Taken(key, body, str(uuid.uuid4()))
-        self.taken.append(taken)
+    def _keep(self, key: str | None, body: dict[str, Any]) -> AcceptedEmail:
+        accepted = AcceptedEmail(key, body, str(uuid.uuid4()))
+        self.accepted.append(accepted)
         if key is not None:
-            self._known[key] = (asyncio.get_running_loop().time(), taken)
-        return taken
+            self._known[key] = (asyncio.get_running_loop().time(), accepted)
+        return accepted
 
     async def _fail(self, request: web.Request, fault: Fault) -> web.StreamResponse:
-        if not fault.taken:
+        if not fault.accepted:
             await asyncio.sleep(fault.delay_secs)
         if fault.status == 0:
             assert request.transport is not None

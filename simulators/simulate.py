@@ -1,8 +1,7 @@
-"""The vendors' simulators, all of them, for anybody to try the cloud path without a key.
+"""``viva simulate``: all simulators at once, to try the cloud path without an API key.
 
-Deepgram's hears with the embedded recogniser, Anthropic's and OpenAI's decide with the embedded
-brain, ElevenLabs' speaks with the embedded voice; their latencies are the vendors' published
-medians. ``viva simulate`` runs it.
+Deepgram's simulator uses the embedded recogniser, Anthropic's and OpenAI's the embedded brain, and
+ElevenLabs' the embedded voice. Their latencies are the vendors' published medians.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from simulators.openai import OpenAISimulator
 KEY = "simulated-key"
 
 STT_SECS = 0.1
-"""After the endpointing of 150 ms: 250 ms from the end of speech to the final transcript."""
+"""With 150 ms of endpointing: 250 ms from the end of speech to the final transcript."""
 
 FIRST_TOKEN_SECS = 0.64
 TOKENS_PER_SEC = 150.0
@@ -35,12 +34,12 @@ class Simulators:
     """All simulators on loopback, sharing one set of embedded engines.
 
     Parameters:
-        document: What the simulated models know.
-        whisper: What Deepgram's simulator hears with.
-        hibari: What ElevenLabs' simulator speaks with.
-        brain: What the simulated models decide with.
-        heard: What Deepgram's simulator makes of one utterance after another, instead of hearing.
-        port: Of the first; the others listen on the ports after it; 0 for free ones.
+        document: The document; its proper nouns are the recogniser's hot words.
+        whisper: The recogniser of the Deepgram simulator.
+        hibari: The voice of the ElevenLabs simulator.
+        brain: The brain of the simulated language models.
+        heard: A script for the Deepgram simulator, in place of the recogniser.
+        port: The first simulator's port, which the others' follow; 0 picks free ones.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class Simulators:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a server needs in its environment to be served by them."""
+        """The environment variables with which a server uses these simulators."""
         return {
             "DEEPGRAM_API_KEY": KEY,
             "DEEPGRAM_BASE_URL": self.deepgram.url,
@@ -110,7 +109,13 @@ class Simulators:
 async def run(
     document: Document, *, port: int, listening: Callable[[dict[str, str]], None]
 ) -> None:
-    """Load the engines, serve until cancelled."""
+    """Load the embedded engines and run the simulators until cancelled.
+
+    Args:
+        document: The document.
+        port: The first simulator's port, which the others' follow; 0 picks free ones.
+        listening: Called with :attr:`Simulators.environment` once all of them listen.
+    """
     whisper = await asyncio.to_thread(WhisperEngine.load)
     hibari = await asyncio.to_thread(HibariEngine.load, voice=document.persona.voice)
     brain = await asyncio.to_thread(ExtractiveBrain.load, document)

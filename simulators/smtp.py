@@ -1,4 +1,4 @@
-"""A mail server on loopback, with STARTTLS, passwords, and the ways in which one fails."""
+"""An SMTP server on loopback with STARTTLS, passwords and faults."""
 
 import asyncio
 import ssl
@@ -17,14 +17,14 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that goes wrong with one letter.
+    """Something that goes wrong with one message.
 
     Parameters:
-        at: Where: at its sender, its recipient or its content, which are refused by ``reply``; in
-            the ``middle`` of the content, when the connection drops; at its end, when no answer
-            comes (``hang``); or when it is taken, but the connection drops before the ``answer``
-            or there is none (``silence``).
-        reply: The answer, such as ``"450 4.2.0 Greylisted"``.
+        at: Where it happens. ``sender``, ``recipient`` and ``content`` are refused with ``reply``;
+            ``middle`` drops the connection within the content; ``hang`` never answers the content
+            and does not accept it; ``answer`` accepts the message but drops the connection before
+            answering; ``silence`` accepts it and never answers.
+        reply: The refusal, such as ``"450 4.2.0 Greylisted"``.
     """
 
     at: Literal["sender", "recipient", "content", "middle", "answer", "silence", "hang"]
@@ -33,14 +33,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A letter that it has taken.
+    """A message that was accepted.
 
     Parameters:
-        sender: Of the envelope.
-        recipients: Of the envelope.
-        content: Its bytes.
-        encrypted: Whether it came over TLS.
-        user: Who had signed in.
+        sender: The envelope's sender.
+        recipients: The envelope's recipients.
+        content: The message's bytes.
+        encrypted: Whether the connection used TLS.
+        user: The authenticated user; empty for none.
     """
 
     sender: str
@@ -51,7 +51,7 @@ class Received:
 
     @property
     def message(self) -> EmailMessage:
-        """Its content."""
+        """The parsed content."""
         parsed = message_from_bytes(self.content, policy=default)
         assert isinstance(parsed, EmailMessage)
         return parsed
@@ -59,11 +59,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate that was signed by itself, for ``localhost`` and ``127.0.0.1``.
+    """A self-signed certificate for ``localhost`` and ``127.0.0.1``.
 
     Parameters:
-        path: The file of the certificate.
-        key: The file of its key.
+        path: The certificate's PEM file.
+        key: The private key's PEM file.
     """
 
     path: Path
@@ -71,7 +71,7 @@ class Certificate:
 
     @classmethod
     def make(cls, directory: Path) -> Self:
-        """Make one, by OpenSSL's command."""
+        """Make a certificate with the ``openssl`` command."""
         made = cls(directory / "certificate.pem", directory / "key.pem")
         subprocess.run(
             [
@@ -87,20 +87,20 @@ class Certificate:
 
     @property
     def context(self) -> ssl.SSLContext:
-        """What a server needs to use it."""
+        """A server's TLS context that uses it."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path, self.key)
         return context
 
 
 class MailServer:
-    """A server that takes letters and keeps them.
+    """Accepts messages while its context is open, and keeps them.
 
     Parameters:
-        users: Passwords by user; with any, nobody may send without signing in.
-        certificate: Its certificate; without, it offers no encryption.
-        implicit_tls: Whether it is encrypted from the start, rather than by STARTTLS.
-        faults: What goes wrong with one letter after another; ``None`` for nothing.
+        users: Passwords by user name; if there are any, clients must authenticate.
+        certificate: The certificate; without one, the server offers no TLS.
+        implicit_tls: Whether connections use TLS from the start instead of STARTTLS.
+        faults: One per message, in order; ``None`` for a message without a fault.
     """
 
     def __init__(
@@ -138,24 +138,24 @@ class MailServer:
 
     @property
     def host(self) -> str:
-        """Host and port."""
+        """The address, as ``host:port``."""
         return f"127.0.0.1:{self.port}"
 
     def authenticate(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any
     ) -> AuthResult:
-        """Whether a user and password are right."""
+        """Check a user name and password (aiosmtpd's authenticator)."""
         assert isinstance(data, LoginPassword)
         user = data.login.decode()
         known = self._users.get(user) == data.password.decode()
         return AuthResult(success=known, handled=False, auth_data=user)
 
-    # aiosmtpd's hooks, one a command.
+    # aiosmtpd's hooks, one per SMTP command.
 
     async def handle_MAIL(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, sender: str, options: list[str]
     ) -> str:
-        """A letter begins."""
+        """``MAIL FROM``: a message begins."""
         self._fault = self._faults.pop(0) if self._faults else None
         if self._fault is not None and self._fault.at == "sender":
             return self._fault.reply
@@ -166,7 +166,7 @@ class MailServer:
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, to: str, _options: list[str]
     ) -> str:
-        """Whom it is to."""
+        """``RCPT TO``: one of its recipients."""
         if self._fault is not None and self._fault.at == "recipient":
             return self._fault.reply
         envelope.rcpt_tos.append(to)
@@ -175,7 +175,7 @@ class MailServer:
     async def handle_DATA(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        """Its content has come."""
+        """``DATA``: its content is complete."""
         if self._fault is not None and self._fault.at == "content":
             return self._fault.reply
         if self._fault is not None and self._fault.at == "hang":
@@ -194,7 +194,7 @@ class MailServer:
             _drop(server)
         if self._fault is not None and self._fault.at == "silence":
             await self._hang()
-        return "250 Taken"
+        return "250 OK"
 
     async def _hang(self) -> None:
         self.hanging += 1
@@ -202,18 +202,19 @@ class MailServer:
 
     @property
     def drops_content(self) -> bool:
-        """Whether the connection is dropped while the content comes."""
+        """Whether the current fault drops the connection within the content."""
         return self._fault is not None and self._fault.at == "middle"
 
 
 class _Protocol(SMTP):
     def __init__(self, server: MailServer, context: ssl.SSLContext | None, signs_in: bool) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of passwords in the clear
-            self._begin(server, context, signs_in)
+            # aiosmtpd warns of passwords without TLS, which some tests want.
+            warnings.simplefilter("ignore", UserWarning)
+            self._init(server, context, signs_in)
         self._mail_server = server
 
-    def _begin(self, server: MailServer, context: ssl.SSLContext | None, signs_in: bool) -> None:
+    def _init(self, server: MailServer, context: ssl.SSLContext | None, signs_in: bool) -> None:
         super().__init__(
             server,
             hostname="mail.example.com",

@@ -227,7 +227,7 @@ class Stack:
         _, words, secs = QUESTIONS[self._asking]
         script = self.deepgram.script
         while script.words(99.0, ended=True):
-            script.give(0, ended=True)
+            script.mark_final(0, ended=True)
         script.add(Utterance(words, speech_secs=secs))
         row = self._row
         if row is None:

@@ -34,7 +34,7 @@ from recording.recording import Recording
 from recording.schemas import TOPICS
 from recording.writer import InlineWriter
 from simulators.anthropic import AnthropicSimulator
-from simulators.model import Model, Reply, Writer
+from simulators.model import LanguageModelSimulator, Model, Reply
 from simulators.openai import OpenAISimulator
 from tests.chain import ScriptedCall
 from tests.conftest import with_instant_engines
@@ -48,13 +48,13 @@ ANSWERED = Reply(
 WAITING = TOOL.said
 CHRISTMAS = "Friday, 2026-12-25: the office is closed for Christmas Day."
 
-Endpoint = Callable[..., AbstractAsyncContextManager[tuple[Brain, Writer]]]
+Endpoint = Callable[..., AbstractAsyncContextManager[tuple[Brain, LanguageModelSimulator]]]
 
 
 @asynccontextmanager
 async def claude(
     *script: Reply, tools: tuple[FunctionTool, ...] = (TOOL,)
-) -> AsyncIterator[tuple[Brain, Writer]]:
+) -> AsyncIterator[tuple[Brain, LanguageModelSimulator]]:
     async with AnthropicSimulator(Model(script=script)) as vendor:
         settings: dict[str, Any] = {"api_key": "k", "base_url": vendor.url, "registered": tools}
         brain = await asyncio.to_thread(ClaudeBrain.load, DOCUMENT, **settings)
@@ -66,7 +66,7 @@ async def claude(
 @asynccontextmanager
 async def openai(
     *script: Reply, tools: tuple[FunctionTool, ...] = (TOOL,)
-) -> AsyncIterator[tuple[Brain, Writer]]:
+) -> AsyncIterator[tuple[Brain, LanguageModelSimulator]]:
     async with OpenAISimulator(Model(script=script)) as vendor:
         brain = OpenAICompatibleBrain(
             DOCUMENT, base_url=vendor.url, model="simulated", registered=tools

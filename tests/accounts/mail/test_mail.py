@@ -188,7 +188,7 @@ async def test_resend_gets_the_letter_and_its_key() -> None:
         mail = by_resend(vendor)
         await mail.send(LETTER)
         await mail.close()
-    (taken,) = vendor.taken
+    (taken,) = vendor.accepted
     assert taken.key == LETTER.digest
     assert taken.body == {
         "from": "Viva <viva@example.com>",
@@ -201,7 +201,7 @@ async def test_resend_gets_the_letter_and_its_key() -> None:
 
 
 async def test_a_lost_answer_of_resends_costs_no_second_mail() -> None:
-    async with ResendSimulator(faults=[resend.Fault(taken=True)]) as vendor:
+    async with ResendSimulator(faults=[resend.Fault(accepted=True)]) as vendor:
         mail = by_resend(vendor)
         with pytest.raises(MailError, match="Resend cannot be reached") as caught:
             await mail.send(LETTER)
@@ -209,7 +209,7 @@ async def test_a_lost_answer_of_resends_costs_no_second_mail() -> None:
         await mail.send(LETTER)
         await mail.close()
     assert vendor.requests == 2
-    assert len(vendor.taken) == 1
+    assert len(vendor.accepted) == 1
 
 
 @pytest.mark.parametrize(
@@ -281,13 +281,13 @@ async def test_resends_simulator_refuses_what_resend_refuses() -> None:
 
         for other, change, status, name in wrong:
             assert await post(headers | other, body | change) == (status, name)
-        assert not vendor.taken
+        assert not vendor.accepted
         first = await post(headers, dict(body))
-        assert first == (200, vendor.taken[0].id)
+        assert first == (200, vendor.accepted[0].id)
         assert await post(headers, dict(body)) == first
         changed = await post(headers, body | {"text": "other"})
         assert changed == (409, "invalid_idempotent_request")
-        vendor.forget()
+        vendor.expire_keys()
         assert await post(headers, dict(body)) != first
 
 

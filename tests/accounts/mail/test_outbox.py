@@ -446,7 +446,7 @@ async def test_a_late_answer_counts_though_the_claim_has_run_out(
 async def test_resend_makes_one_mail_of_a_crash_between_sending_and_noting(
     database: Database, clock: Clock
 ) -> None:
-    async with ResendSimulator(faults=[resend.Fault(taken=True)]) as vendor:
+    async with ResendSimulator(faults=[resend.Fault(accepted=True)]) as vendor:
         mail = Mailer(Resend("re_key", vendor.url), SENDER)
         outbox = Outbox(database, mail, clock=clock)
         await outbox.enqueue("k", "grace@example.com", "s", "t")
@@ -456,7 +456,7 @@ async def test_resend_makes_one_mail_of_a_crash_between_sending_and_noting(
         await outbox.flush()
         await mail.close()
     assert rows(database)[0].sent_at == clock.now
-    assert (vendor.requests, len(vendor.taken)) == (2, 1)
+    assert (vendor.requests, len(vendor.accepted)) == (2, 1)
 
 
 async def test_a_mail_server_that_fails_at_first_gets_each_letter_in_the_end(

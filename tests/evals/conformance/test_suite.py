@@ -54,7 +54,7 @@ from processors.brain.guardrails import Guardrails
 from processors.stt.whisper.service import WhisperSTT
 from processors.tts.hibari.service import HibariTTS
 from settings import Settings
-from simulators.deepgram_ear import Transcriber
+from simulators.deepgram_recogniser import Transcriber
 from simulators.simulate import KEY, Simulators
 from tests.remembering import Remembering
 

@@ -208,7 +208,7 @@ async def test_calls_that_begin_together_warm_the_cache_once() -> None:
 async def test_a_prefix_that_has_expired_is_written_again_and_that_is_counted() -> None:
     async with claude() as (brain, vendor):
         await brain.warm()
-        vendor.forget()
+        vendor.expire_cache()
         _, _, report = called(await events(brain))
         assert report.usage.cache_read_tokens == 0
         assert report.usage.cache_write_tokens >= 4096

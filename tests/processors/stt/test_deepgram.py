@@ -40,7 +40,7 @@ from processors.stt.whisper.engine import WhisperEngine
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
 from simulators.deepgram import DeepgramSimulator, Fault, Latency, Utterance
-from simulators.deepgram_ear import FinalizeAnswer
+from simulators.deepgram_recogniser import FinalizeAnswer
 
 AUDIO = Path(__file__).parents[2] / "audio"
 RECORDINGS = {one.file.removesuffix(".wav"): one.text for one in load()}

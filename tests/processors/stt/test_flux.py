@@ -21,7 +21,7 @@ from processors.stt.deepgram.connection import connect_to, refusal_of_flux
 from processors.stt.deepgram.flux import DeepgramFluxSTT
 from processors.vad.silero import SileroEngine
 from simulators.deepgram import DeepgramSimulator, Fault, Utterance
-from simulators.deepgram_ear import speech_secs
+from simulators.deepgram_recogniser import speech_secs
 from tests.processors.stt.test_deepgram import KEY, QUESTION, Call, recording, silence
 
 STUDIED = "Where did she study, mathematics?"

@@ -295,8 +295,8 @@ async def test_nothing_of_an_answer_leaves_after_its_interruption(
     assert sound(later).endswith(await tone(YALE))
     assert len(sound(later)) == pytest.approx(len(await tone(YALE)) + 2 * 480, abs=8)
     if make is voice:
-        opened = {m["context_id"] for m in request.told("context_id")}
-        assert {m["context_id"] for m in request.told("close_context")} == opened
+        opened = {m["context_id"] for m in request.messages_with("context_id")}
+        assert {m["context_id"] for m in request.messages_with("close_context")} == opened
 
 
 @with_instant_engines
@@ -309,8 +309,12 @@ async def test_ten_answers_cut_off_at_once_stay_within_the_vendors_five_contexts
         (request,) = sim.requests
     assert not up
     # An answer that is cut before its first word is sent opens no context.
-    opened = {message["context_id"] for message in request.told("text") if "context_id" in message}
-    closed = [message["context_id"] for message in request.told("close_context")]
+    opened = {
+        message["context_id"]
+        for message in request.messages_with("text")
+        if "context_id" in message
+    }
+    closed = [message["context_id"] for message in request.messages_with("close_context")]
     assert len(closed) == len(opened) > 5
     assert set(closed) == opened
     assert announced(down)[-1] == YALE

@@ -1,4 +1,4 @@
-"""What the simulated Deepgram hears: speech by its energy, words by a script or a recogniser."""
+"""Nova's side of the simulated Deepgram: speech found by energy, words by script or recogniser."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,42 +9,47 @@ import numpy as np
 
 from simulators.deepgram_query import Query
 
+# Intervals and limits are the simulator's own: Deepgram documents none but INTERIM_SECS, which it
+# gives as about a second.
 _FRAME_SECS = 0.01
 INTERIM_SECS = 1.0
-_TRANSCRIBED_INTERIM_SECS = 1.0  # a recogniser on this machine has other things to do
-_IDLE_RESULT_SECS = 1.0
-_MAX_SEGMENT_SECS = 5.0
-_WORD_GAP_SECS = 0.05
-_UNNOTICED_SECS = 0.5
-_MIN_SPEECH_SECS = 0.05
-_WORD_GAP = 0.15
-_NEARLY_ALL = 0.95
+_TRANSCRIBED_INTERIM_SECS = 1.0  # an embedded recogniser shares the machine: no more often
+_IDLE_RESULT_SECS = 1.0  # empty results while nobody speaks
+_MAX_SEGMENT_SECS = 5.0  # words become final after so much unbroken speech
+_SEGMENT_GAP_SECS = 0.05  # silence at which such a segment may be cut
+_UNNOTICED_SECS = 0.5  # silence after which words become final without endpointing
+_MIN_SPEECH_SECS = 0.05  # shorter sounds have no words
+_WORD_GAP_SECS = 0.15  # shorter silences are part of the speech around them
+_NEARLY_ALL = 0.95  # share of an utterance's speech from which all its words are recognised
 
 FinalizeAnswer = Literal["speech_final", "not_final", "absent", "bare", "none"]
-"""How ``Finalize`` is answered; all have been seen, and the document promises none.
+"""How ``Finalize`` is answered. Each has been observed; the documentation promises none of them.
 
-``speech_final``: ``is_final``, ``from_finalize`` and ``speech_final``, in mid-word, too;
-``not_final``: the same with ``speech_final`` false; ``absent``: without that field; ``bare``:
-``{"from_finalize": true}`` alone, and then the words as any other final result; ``none``: the
-words, and nothing that says why they came.
+* ``speech_final``: a result with ``is_final``, ``from_finalize`` and ``speech_final``, even in
+  mid-word
+* ``not_final``: the same with ``speech_final`` false
+* ``absent``: the same without the field ``speech_final``
+* ``bare``: ``{"from_finalize": true}`` alone, then the words as an ordinary final result
+* ``none``: the words as an ordinary final result, without ``from_finalize``
 """
 
 Transcriber = Callable[[bytes], Awaitable[Any]]
-"""Hears 16-bit mono audio; gives text, or something with a ``text``."""
+"""Transcribes 16-bit mono audio; returns text, or an object with a ``text``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What a script says at the next stretch of speech.
+    """One scripted utterance, recognised in the next stretch of speech.
 
     Parameters:
         text: The words; empty for a noise.
-        speech_secs: How long they take to say. Audio that never comes holds no words: each of N
-            words takes 1/N of it, and is guessed from its middle on (the documents: guesses at the
-            tip of the stream may be made in mid-word). ``None``: whatever comes, a word each
-            0.3 s, and the rest when it ends.
-        endpointed: Whether Deepgram notices the silence after it, or only ``UtteranceEnd`` comes.
-        pauses: Whether it goes on after silences, until all its words have been heard.
+        speech_secs: How long the words take to say, in seconds of speech. Each of N words takes
+            1/N of it and is recognised from its middle on, as the documentation allows in interim
+            results; words whose audio never comes are not recognised. ``None`` recognises a word
+            every 0.3 s of any speech, and the rest when the speech ends.
+        endpointed: Whether endpointing notices the silence after it; if not, only
+            ``UtteranceEnd`` comes.
+        pauses: Whether the utterance continues after silences until all its words are recognised.
     """
 
     text: str
@@ -54,12 +59,12 @@ class Utterance:
 
 
 def speech_secs(pcm: bytes, *, sample_rate: int = 16_000, rms: float = 300.0) -> float:
-    """How much of 16-bit mono audio is speech, as the simulator hears it.
+    """Seconds of speech in audio, as the simulator measures them.
 
     Args:
-        pcm: The audio.
-        sample_rate: Its rate.
-        rms: Louder than this is speech, of 32768.
+        pcm: 16-bit mono samples, little endian.
+        sample_rate: Their rate, in Hz.
+        rms: The RMS above which a 10 ms frame counts as speech, of 32768.
     """
     size = int(sample_rate * _FRAME_SECS)
     samples = np.frombuffer(pcm, "<i2").astype(np.float32)
@@ -67,7 +72,7 @@ def speech_secs(pcm: bytes, *, sample_rate: int = 16_000, rms: float = 300.0) ->
     secs, silence = 0.0, 1.0
     for loud in np.sqrt((frames * frames).mean(axis=1)) > rms:
         if loud:
-            secs += _FRAME_SECS + (silence if silence < _WORD_GAP else 0.0)
+            secs += _FRAME_SECS + (silence if silence < _WORD_GAP_SECS else 0.0)
             silence = 0.0
         else:
             silence += _FRAME_SECS
@@ -75,15 +80,15 @@ def speech_secs(pcm: bytes, *, sample_rate: int = 16_000, rms: float = 300.0) ->
 
 
 class Script:
-    """Utterances to be heard one after another, over however many connections.
+    """Utterances that are recognised one after another, across connections.
 
-    A word that was given as final is not given again; one that was not is heard again when its
-    audio comes again.
+    A word that has become final is not recognised again; any other is, when its audio is sent
+    again on a new connection.
     """
 
     def __init__(self, utterances: Sequence[Utterance | str]) -> None:
-        self._coming = deque(Utterance(one) if isinstance(one, str) else one for one in utterances)
-        self._given = 0
+        self._coming = deque(map(_utterance, utterances))
+        self._final_words = 0
         self._heard_secs = 0.0
 
     @property
@@ -93,20 +98,20 @@ class Script:
 
     @property
     def begun(self) -> bool:
-        """Whether words of the current utterance have been given as final."""
-        return self._given > 0
+        """Whether words of the current utterance have become final."""
+        return self._final_words > 0
 
     def add(self, utterance: Utterance | str) -> None:
         """Append an utterance to the script."""
-        self._coming.append(Utterance(utterance) if isinstance(utterance, str) else utterance)
+        self._coming.append(_utterance(utterance))
 
     def words(self, speech_secs: float, *, ended: bool) -> list[str]:
-        """The words of the current utterance in so much speech that has had no final words."""
+        """The current utterance's words in so much speech since its last final word."""
         if not self._coming:
             return []
         utterance = self._coming[0]
         words = utterance.text.split()
-        left = words[self._given :]
+        left = words[self._final_words :]
         if utterance.speech_secs is None:
             return left if ended else left[: int(speech_secs / 0.3)]
         word_secs = utterance.speech_secs / max(1, len(words))
@@ -114,34 +119,47 @@ class Script:
             heard = self._heard_secs + speech_secs
             if heard >= _NEARLY_ALL * utterance.speech_secs:
                 return left
-            return left[: max(0, int(heard / word_secs + 0.5) - self._given)]
+            return left[: max(0, int(heard / word_secs + 0.5) - self._final_words)]
         return left[: int(speech_secs / word_secs + 0.5)]
 
     def complete(self, speech_secs: float) -> bool:
-        """Whether so much speech that has had no final words is the rest of the utterance."""
+        """Whether so much speech since the last final word is the rest of the utterance."""
         if not self._coming or not self._coming[0].pauses:
             return True
-        left = len(self._coming[0].text.split()) - self._given
+        left = len(self._coming[0].text.split()) - self._final_words
         return len(self.words(speech_secs, ended=False)) >= left
 
-    def give(self, count: int, *, ended: bool, speech_secs: float = 0.0) -> None:
-        """So many words, in so much speech, have become final; the utterance may have ended."""
-        self._given += count
+    def mark_final(self, count: int, *, ended: bool, speech_secs: float = 0.0) -> None:
+        """Record that words have become final.
+
+        Args:
+            count: How many words.
+            ended: Whether the utterance has ended; one with ``pauses`` ends with its last word.
+            speech_secs: The speech that they were recognised in.
+        """
+        self._final_words += count
         self._heard_secs += speech_secs
         if self._coming and self._coming[0].pauses:
-            ended = self._given >= len(self._coming[0].text.split())
+            ended = self._final_words >= len(self._coming[0].text.split())
         if ended and self._coming:
             self._coming.popleft()
-            self._given = 0
+            self._final_words = 0
             self._heard_secs = 0.0
 
 
 @dataclass(slots=True)
-class Heard:
-    """A result to be sent: the words of a segment of audio, or the promise of them.
+class Result:
+    """A ``Results`` message to send; times are seconds of the connection's audio.
 
-    ``speech_final`` is ``None`` where the field is left out, ``bare`` a message of nothing but
-    ``from_finalize``.
+    Parameters:
+        start: Where its segment starts.
+        duration: The segment's length.
+        words: The words, or an awaitable of them while a recogniser works.
+        word_span: Where the first word starts and the last one ends.
+        final: ``is_final``.
+        speech_final: ``speech_final``; ``None`` leaves the field out.
+        from_finalize: ``from_finalize``.
+        bare: Whether the message has no field but ``from_finalize``.
     """
 
     start: float
@@ -156,20 +174,20 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Speech begins, in seconds of audio."""
+    """Speech began; ``timestamp`` is in seconds of audio."""
 
     timestamp: float
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceEnd:
-    """No word has come for a while, in seconds of audio."""
+    """No word for ``utterance_end_ms``; ``last_word_end`` is in seconds of audio."""
 
     last_word_end: float
 
 
-class Ear:
-    """Hears one connection's audio; its results are in the audio's own time."""
+class NovaRecogniser:
+    """Turns one connection's audio into events, timed in seconds of that audio."""
 
     def __init__(
         self,
@@ -193,44 +211,43 @@ class Ear:
         self._speech_secs = 0.0
         self._span = (0.0, 0.0)
         self._speaking = False
-        self._pending = False  # speech that has had no speech_final
+        self._pending = False  # whether there is speech since the last speech_final
         self._silence = 0.0
         self._last_result = 0.0
         self._last_word_end: float | None = None
 
-    def hear(self, audio: bytes) -> list[Heard | SpeechStarted | UtteranceEnd]:
-        """The next audio, and what is to be said about it."""
-        told: list[Heard | SpeechStarted | UtteranceEnd] = []
+    def add_audio(self, audio: bytes) -> list[Result | SpeechStarted | UtteranceEnd]:
+        """Process the next audio; return the events that it causes."""
+        results: list[Result | SpeechStarted | UtteranceEnd] = []
         data = self._rest + audio
         size = 2 * self._frame
         whole = len(data) // size * size
         self._rest = data[whole:]
         for at in range(0, whole, size):
-            told += self._hear_frame(data[at : at + size])
-        return told
+            results += self._hear_frame(data[at : at + size])
+        return results
 
-    def finalize(self, answer: FinalizeAnswer = "speech_final") -> list[Heard]:
-        """Flush what has no final words; nothing when there is next to nothing.
+    def finalize(self, answer: FinalizeAnswer = "speech_final") -> list[Result]:
+        """Make pending words final; no result if under 20 ms of audio is pending.
 
         Args:
-            answer: How it is answered. Without words, any but ``speech_final`` may be ``bare`` or
-                nothing; words are always sent.
+            answer: The shape of the answer.
         """
         if self.time - self._segment_start < 0.02:
             return []
-        heard = self._final(ended=self._pending and not self._speaking, from_finalize=True)
+        result = self._final(ended=self._pending and not self._speaking, from_finalize=True)
         if answer in ("bare", "none"):
-            heard.from_finalize = False
-            if not heard.words:
-                return [Heard(0.0, 0.0, [], (0.0, 0.0), bare=True)] if answer == "bare" else []
-            bare = Heard(0.0, 0.0, [], (0.0, 0.0), bare=True)
-            return [bare, heard] if answer == "bare" else [heard]
-        heard.speech_final = {"speech_final": True, "not_final": False, "absent": None}[answer]
-        return [heard]
+            result.from_finalize = False
+            if not result.words:
+                return [Result(0.0, 0.0, [], (0.0, 0.0), bare=True)] if answer == "bare" else []
+            bare = Result(0.0, 0.0, [], (0.0, 0.0), bare=True)
+            return [bare, result] if answer == "bare" else [result]
+        result.speech_final = {"speech_final": True, "not_final": False, "absent": None}[answer]
+        return [result]
 
-    def _hear_frame(self, frame: bytes) -> list[Heard | SpeechStarted | UtteranceEnd]:
+    def _hear_frame(self, frame: bytes) -> list[Result | SpeechStarted | UtteranceEnd]:
         query = self._query
-        told: list[Heard | SpeechStarted | UtteranceEnd] = []
+        results: list[Result | SpeechStarted | UtteranceEnd] = []
         self._segment += frame
         self.time += _FRAME_SECS
         samples = np.frombuffer(frame, "<i2").astype(np.float32)
@@ -240,12 +257,13 @@ class Ear:
                 self._pending = True
                 self._span = (self.time, self.time)
                 if query.vad_events:
-                    told.append(SpeechStarted(self.time))
+                    results.append(SpeechStarted(self.time))
             if self._speech_secs == 0.0:
                 self._span = (self.time - _FRAME_SECS, self.time)
             self._speaking = True
-            # A gap between words is part of speech; the frame after it makes it so.
-            self._speech_secs += _FRAME_SECS + (self._silence if self._silence < _WORD_GAP else 0.0)
+            # A gap between words counts as speech, once speech follows it.
+            gap = self._silence if self._silence < _WORD_GAP_SECS else 0.0
+            self._speech_secs += _FRAME_SECS + gap
             self._silence = 0.0
             self._span = (self._span[0], self.time)
         else:
@@ -258,24 +276,24 @@ class Ear:
             and self._silence >= endpointing
             and self._script.endpointed
         ):
-            told.append(self._final(ended=True, speech_final=True))
+            results.append(self._final(ended=True, speech_final=True))
         elif self._pending and self._silence >= _UNNOTICED_SECS:
-            told.append(self._final(ended=True))
+            results.append(self._final(ended=True))
         elif self._segment_is_full():
-            told.append(self._final(ended=False))
+            results.append(self._final(ended=False))
         elif query.interim_results and self.time - self._last_result >= (
             self._interim_secs if self._pending else _IDLE_RESULT_SECS
         ):
-            told.append(self._interim())
-        told += self._utterance_end()
-        return told
+            results.append(self._interim())
+        results += self._utterance_end()
+        return results
 
     def _segment_is_full(self) -> bool:
-        """Whether the words so far become final though speech goes on, which is between words."""
+        """Whether the words so far become final, although speech goes on."""
         if not self._speech_secs:
             return self.time - self._segment_start >= _MAX_SEGMENT_SECS
         secs = self.time - self._span[0]
-        between_words = self._silence >= _WORD_GAP_SECS
+        between_words = self._silence >= _SEGMENT_GAP_SECS
         return secs >= _MAX_SEGMENT_SECS and (between_words or secs >= 2 * _MAX_SEGMENT_SECS)
 
     def _utterance_end(self) -> list[UtteranceEnd]:
@@ -285,9 +303,9 @@ class Ear:
         self._last_word_end = None
         return [UtteranceEnd(last)]
 
-    def _interim(self) -> Heard:
+    def _interim(self) -> Result:
         self._last_result = self.time
-        return Heard(
+        return Result(
             self._segment_start,
             self.time - self._segment_start,
             self._words(ended=False, final=False),
@@ -296,8 +314,8 @@ class Ear:
 
     def _final(
         self, *, ended: bool, speech_final: bool = False, from_finalize: bool = False
-    ) -> Heard:
-        heard = Heard(
+    ) -> Result:
+        result = Result(
             self._segment_start,
             self.time - self._segment_start,
             self._words(ended=ended, final=True),
@@ -313,19 +331,23 @@ class Ear:
         self._speech_secs = 0.0
         if ended:
             self._pending = self._speaking = False
-        return heard
+        return result
 
     def _words(self, *, ended: bool, final: bool) -> Awaitable[list[str]] | list[str]:
         if self._speech_secs <= _MIN_SPEECH_SECS:
             if final and ended:
-                self._script.give(0, ended=self._script.begun)
+                self._script.mark_final(0, ended=self._script.begun)
             return []
         if self._transcriber is not None:
             return _transcribed(self._transcriber, bytes(self._segment))
         words = self._script.words(self._speech_secs, ended=ended)
         if final:
-            self._script.give(len(words), ended=ended, speech_secs=self._speech_secs)
+            self._script.mark_final(len(words), ended=ended, speech_secs=self._speech_secs)
         return words
+
+
+def _utterance(utterance: Utterance | str) -> Utterance:
+    return Utterance(utterance) if isinstance(utterance, str) else utterance
 
 
 async def _transcribed(transcriber: Transcriber, audio: bytes) -> list[str]:
