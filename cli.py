@@ -32,6 +32,7 @@ from evals.commands import document as document_commands
 from evals.commands import replay as replay_commands
 from evals.commands import report as report_commands
 from evals.commands import score as score_commands
+from evals.commands import voices as voices_commands
 from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
@@ -54,7 +55,13 @@ app = typer.Typer(
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
 app.add_typer(recording_commands.app, name="recording")
-for _commands in (replay_commands, score_commands, report_commands, document_commands):
+for _commands in (
+    replay_commands,
+    score_commands,
+    report_commands,
+    document_commands,
+    voices_commands,
+):
     app.add_typer(_commands.app)
 doctor_commands.mount(app, checks=[accounts.check_settings], mail=mailer.Mailer.from_settings)
 # Tests and benchmarks are in the checkout only.

@@ -9,6 +9,10 @@ that they share whatever else the machine is doing:
 
 Then recordings are played to the chain's first two stages in real time, and the time from the end
 of the words to the final transcript is taken.
+
+``--voices DIR`` has Viva's recogniser hear a folder of people's recordings instead, as ``viva
+evaluate-voices`` does, and prints its halves beside each other: every second recording of a group
+is only for measuring, what is tuned is tuned on the others.
 """
 
 import argparse
@@ -20,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,13 +35,19 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.tests.utils import SleepFrame, run_test
 
 from benchmarks.recordings import SAMPLE_RATE, Recording, load, word_error_rate
+from evals.commands.voices import print_groups
+from evals.scoring.voices import Heard as HeardVoice
+from evals.scoring.voices import VoicesError, by_group, cost, hear, read_folder
 from knowledge.loading.document import load as load_document
 from models.catalogue import whisper_files
+from pipeline.vendors import Context
+from pipeline.vendors.whisper import VENDOR
 from processors.stt.whisper.engine import WhisperEngine
 from processors.stt.whisper.model import MAX_SECS, WhisperModel
 from processors.stt.whisper.service import WhisperSTT
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
+from settings import Settings
 
 FRAME_SECS = 0.02
 SILENCE_SECS = 1.0
@@ -168,8 +179,8 @@ async def compare(
     for recording in recordings:
         pcm = recording.spoken()
         heard["viva"].append((recording, await viva(pcm)))
-        for name, hear in others.items():
-            heard[name].append((recording, await asyncio.to_thread(hear, pcm)))
+        for name, recognise in others.items():
+            heard[name].append((recording, await asyncio.to_thread(recognise, pcm)))
         sys.stderr.write(f"\r{len(heard['viva'])}/{len(recordings)}")
     sys.stderr.write("\n")
     return {name: summed(results) for name, results in heard.items()}
@@ -263,6 +274,53 @@ async def measure(played: int, only: int | None) -> dict[str, Any]:
     }
 
 
+def halves(heard: Sequence[HeardVoice]) -> dict[str, list[HeardVoice]]:
+    """Every second recording of each group: those that may be tuned on, and the others."""
+    seen: dict[str, int] = {}
+    parts: dict[str, list[HeardVoice]] = {"tuning": [], "measuring": []}
+    for one in heard:
+        number = seen[one.voice.group] = seen.get(one.voice.group, 0) + 1
+        parts["tuning" if number % 2 else "measuring"].append(one)
+    return parts
+
+
+async def measure_voices(folder: Path) -> dict[str, Any]:
+    """Have Viva's recogniser hear a folder of people's recordings.
+
+    Raises:
+        VoicesError: The folder cannot be read.
+    """
+    voices = read_folder(folder)
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    engine = VENDOR.load(Context(settings, load_document()), lambda _what, _share: None)
+    heard = await hear(
+        engine, voices, lambda done: print(f"\r{done}/{len(voices)}", end="", file=sys.stderr)
+    )
+    print(file=sys.stderr)
+    engine.close()
+    parts = {"all": list(heard), **halves(heard)}
+    return {
+        "machine": {"cpus": os.cpu_count(), "load": os.getloadavg()},
+        "groups": {name: by_group(part) for name, part in parts.items()},
+        "cost": cost(heard),
+    }
+
+
+def show_voices(folder: Path, *, as_json: bool) -> None:
+    """Print how a folder of people's recordings is heard."""
+    try:
+        figures = asyncio.run(measure_voices(folder))
+    except VoicesError as error:
+        sys.exit(str(error))
+    if as_json:
+        sys.stdout.write(json.dumps(figures, default=asdict, indent=2) + "\n")
+        return
+    for name, groups in figures["groups"].items():
+        print(f"\n{name}")
+        print_groups(groups if name == "all" else groups[-2:])
+    print(", ".join(f"{name} {value:g}" for name, value in figures["cost"].items()))
+
+
 def main() -> None:
     """Measure, and print a table or JSON."""
     parser = argparse.ArgumentParser(
@@ -271,8 +329,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--live", type=int, default=20, help="recordings to play in real time")
     parser.add_argument("--only", type=int, help="the first so many recordings, to try it out")
+    parser.add_argument("--voices", type=Path, help="a folder of people's recordings to hear")
     options = parser.parse_args()
     logger.remove()
+    if options.voices:
+        show_voices(options.voices, as_json=options.json)
+        return
     figures = asyncio.run(measure(options.live, options.only))
     if options.json:
         sys.stdout.write(json.dumps(figures, default=asdict, indent=2) + "\n")

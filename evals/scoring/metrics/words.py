@@ -38,14 +38,23 @@ def errors(reference: str, hypothesis: str) -> tuple[int, int]:
     The normaliser spells out contractions, takes numbers to digits and British spelling to
     American, and drops punctuation, case and fillers.
     """
+    return compared(normalised(reference), normalised(hypothesis))
+
+
+def compared(said: str, heard: str) -> tuple[int, int]:
+    """Wrong words, and words of the reference, as they are written."""
     import jiwer
 
-    said, heard = _normaliser()(reference), _normaliser()(hypothesis)
     if not said:
         return len(heard.split()), 0
     found = jiwer.process_words(said, heard)
     wrong = found.substitutions + found.deletions + found.insertions
     return wrong, found.hits + found.substitutions + found.deletions
+
+
+def normalised(text: str) -> str:
+    """Words as they are compared: see :func:`errors`."""
+    return str(_normaliser()(text))
 
 
 @cache
