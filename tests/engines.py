@@ -1,14 +1,21 @@
-"""The embedded engines, each loaded once a process and only where a test asks for it."""
+"""The embedded engines, each loaded once a process and only where a test asks for it.
 
+Vectors of documents are computed once a run of pytest: its workers, and the servers that they
+start, keep them in one folder.
+"""
+
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from knowledge.check.support import precompute
 from knowledge.loading.document import Document, load
+from knowledge.search.vector_cache import FOLDER
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from pipeline.vendors import VENDORS, Context
@@ -23,12 +30,34 @@ from settings import Settings
 
 SHARES: dict[str, list[float]] = defaultdict(list)
 """What each vendor told of its loading, the share done, by its name."""
+_run: list[Path] = []
+"""The folder of this run of pytest, once it is known."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    _run.append(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+def vectors() -> Path:
+    """Where all tests of this run keep the vectors of documents."""
+    folder = _run[0] / FOLDER
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def share_vectors(data_dir: Path) -> None:
+    """Have a server keep the vectors of its document where the other tests do."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    (data_dir / FOLDER).symlink_to(vectors())
 
 
 @cache
 def context() -> Context:
     """The settings without any, and the document that ships."""
-    return Context(Settings(_env_file=None), load())  # type: ignore[call-arg]
+    vectors()
+    return Context(Settings(_env_file=None, data_dir=_run[0]), load())  # type: ignore[call-arg]
 
 
 def loaded(name: str) -> Any:

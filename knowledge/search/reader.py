@@ -20,6 +20,7 @@ from knowledge.search.cross_encoder import CrossEncoder, cross_encoder
 from knowledge.search.passage import Passage
 from knowledge.search.query import Query, mentioned
 from knowledge.search.retrieval import Hit, Index
+from knowledge.search.vector_cache import VectorCache
 from knowledge.telling import is_nothing
 from knowledge.words import stem, tokens
 
@@ -101,16 +102,22 @@ def probability(features: Features) -> float:
 
 
 class Reader:
-    """A document's records, made searchable; made once, then only read, from any thread."""
+    """A document's records, made searchable; made once, then only read, from any thread.
 
-    def __init__(self, document: Document) -> None:
+    Parameters:
+        document: The document.
+        vectors: Has the vectors of its texts, or computes them.
+    """
+
+    def __init__(self, document: Document, vectors: VectorCache | None = None) -> None:
         self.document = document
         self.records = records(document)
         self._model: CrossEncoder = cross_encoder()
         self._of = [
             (record, statement) for record in self.records for statement in record.statements
         ]
-        self.index = Index(document, [_passage(*each, at) for at, each in enumerate(self._of)])
+        found_in = [_passage(*each, at) for at, each in enumerate(self._of)]
+        self.index = Index(document, found_in, vectors)
 
     def opening(self) -> Finding:
         """What the document begins with."""

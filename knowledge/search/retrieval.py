@@ -27,6 +27,7 @@ from knowledge.search.embedding import MiniLM, Vectors, minilm
 from knowledge.search.name_correction import NameCorrection
 from knowledge.search.passage import Passage, passages
 from knowledge.search.query import GENERIC, Query, mentioned, overlaps, parse_query
+from knowledge.search.vector_cache import VectorCache
 from knowledge.words import (
     STOPWORDS,
     Token,
@@ -87,23 +88,30 @@ class Index:
     Parameters:
         document: The document.
         found_in: What is searched; by default every sentence of it.
+        vectors: Has the vectors of its texts, or computes them.
     """
 
-    def __init__(self, document: Document, found_in: Sequence[Passage] | None = None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        found_in: Sequence[Passage] | None = None,
+        vectors: VectorCache | None = None,
+    ) -> None:
         self.document = document
         self.ids = frozenset(document.section_ids)
         self._model: MiniLM = minilm()
+        vectors = vectors or VectorCache()
         self._vector = lru_cache(maxsize=_KEPT)(lambda text: self._model.embed([text])[0])
         self.passages = tuple(passages(document) if found_in is None else found_in)
         self._subject = frozenset(token.key for token in tokens(document.title) if token.capital)
         self._pronoun = _pronoun(document)
         says = [self._about(passage.text) for passage in self.passages]
         titles = [passage.section.title for passage in self.passages]
-        self._in_place = self._model.embed(
+        self._in_place = vectors.embed(
             [f"{title}: {text}" for title, text in zip(titles, says, strict=True)]
         )
         long = len(says) > _MOST_TWICE
-        self._says = self._in_place if long else self._model.embed(says)
+        self._says = self._in_place if long else vectors.embed(says)
         asked = [
             (passage.at, question)
             for passage in self.passages
@@ -116,16 +124,16 @@ class Index:
             for question in section.questions
         ]
         self._section_asked_at = [within for within, _ in section_asked]
-        self._section_asked = self.embed([text for _, text in section_asked])
+        self._section_asked = vectors.embed([self._about(text) for _, text in section_asked])
         self._asked_at = np.array([at for at, _ in asked], dtype=np.intp)
-        self._asked = self.embed([question for _, question in asked])
+        self._asked = vectors.embed([self._about(question) for _, question in asked])
         self._terms = [Counter(self._stems(_searched(passage))) for passage in self.passages]
         self._lengths = np.array([sum(terms.values()) for terms in self._terms], dtype=np.float32)
         self._frequency = Counter(word for terms in self._terms for word in terms)
         text = "\n".join(_everything(document))
         self._known = word_forms(text) | numbers(text)
         words = [token for token in tokens(text) if not _is_plain(token)]
-        self._words = self._model.embed(sorted({token.text.lower() for token in words}))
+        self._words = vectors.embed(sorted({token.text.lower() for token in words}))
         names = {word for name in document.proper_nouns() for word in name.split()}
         self._name_correction = NameCorrection(names, self._known, words)
         lower = {token.key for token in tokens(text) if not token.capital}
@@ -210,9 +218,9 @@ class Index:
         """Whether the document is about a person rather than a thing."""
         return self._pronoun == "she"
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors of questions, with the subject named as in the index."""
-        return self._model.embed([self._about(text) for text in texts])
+    def with_pronouns(self, texts: Sequence[str]) -> list[str]:
+        """Questions with the subject named as in the index."""
+        return [self._about(text) for text in texts]
 
     def vector(self, text: str) -> Vectors:
         """Unit vector of a question; recent ones are cached."""

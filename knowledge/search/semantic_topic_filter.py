@@ -9,6 +9,7 @@ import numpy as np
 
 from knowledge.loading.section import SensitiveTopic
 from knowledge.search.retrieval import Index
+from knowledge.search.vector_cache import VectorCache
 
 _EXAMPLES = {
     "salary": (
@@ -38,9 +39,10 @@ class SemanticTopicFilter:
     Parameters:
         index: The document's index. Topics of its own that are not default topics have no
             examples, and documents about things are not covered; both are left to phrases.
+        vectors: Has the examples' vectors, or computes them.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, vectors: VectorCache) -> None:
         self._index = index
         self._topics = [
             (topic, example)
@@ -48,7 +50,8 @@ class SemanticTopicFilter:
             for example in _EXAMPLES.get(topic.name.lower(), ())
             if index.about_person
         ]
-        self._examples = index.embed([example for _, example in self._topics])
+        examples = [example for _, example in self._topics]
+        self._examples = vectors.embed(index.with_pronouns(examples))
 
     def topic_of(self, text: str) -> SensitiveTopic | None:
         """The topic of a question that is closer to the topic than to the document."""

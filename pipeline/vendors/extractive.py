@@ -7,10 +7,11 @@ from pipeline.vendor import FREE, Context, Progress, Vendor
 
 def load(context: Context, progress: Progress) -> Any:
     """The document's index, and the brain that all calls share."""
+    from knowledge.search.vector_cache import FOLDER
     from processors.brain.extractive import ExtractiveBrain
 
     progress("retrieval", 0.0)
-    brain = ExtractiveBrain.load(context.document)
+    brain = ExtractiveBrain.load(context.document, context.settings.data_dir / FOLDER)
     progress("retrieval", 1.0)
     return brain
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from conversation.frames import Confidence, Exchange
 from knowledge.check.sensitive import topic_of
@@ -22,6 +23,7 @@ from knowledge.search.query import Query, asked_part, in_other_words
 from knowledge.search.reader import Finding, Reader, probability
 from knowledge.search.retrieval import Hit, Index, asked_share
 from knowledge.search.semantic_topic_filter import SemanticTopicFilter
+from knowledge.search.vector_cache import VectorCache
 from processors.brain.contract import (
     ArgumentsDelta,
     BrainError,
@@ -85,27 +87,38 @@ class ExtractiveBrain:
     Parameters:
         index: The document, made searchable.
         reader: Finds records and reads them; without one, answers are the sentences of the index.
+        vectors: Has the vectors of the document's texts, or computes them.
     """
 
-    def __init__(self, index: Index, reader: Reader | None = None) -> None:
+    def __init__(
+        self, index: Index, reader: Reader | None = None, vectors: VectorCache | None = None
+    ) -> None:
         self._index = index
         self._reader = reader
         self._document = index.document
-        self._topic_filter = SemanticTopicFilter(index)
+        self._topic_filter = SemanticTopicFilter(index, vectors or VectorCache())
         self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
         self.pool = Pool(1, "extractive")
 
     @classmethod
-    def load(cls, document: Document) -> "ExtractiveBrain":
+    def load(cls, document: Document, cache: Path | None = None) -> "ExtractiveBrain":
         """Read the document and load the model: seconds of work, so off the event loop.
+
+        Args:
+            document: The document.
+            cache: The folder in which its vectors are kept for the next start; ``None`` for none.
 
         Raises:
             WeightsError: The embedding model is missing or damaged.
         """
+        vectors = VectorCache(cache, document.sha256)
         if asked_share(document) >= _ANNOTATED:
-            return cls(Index(document))
-        reader = Reader(document)
-        return cls(reader.index, reader)
+            brain = cls(Index(document, vectors=vectors), vectors=vectors)
+        else:
+            reader = Reader(document, vectors)
+            brain = cls(reader.index, reader, vectors)
+        vectors.save()
+        return brain
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ import time
 import urllib.request
 import wave
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from client.wav import INPUT_RATE, OUTPUT_RATE, read_wav
 from tests.conftest import AUDIO
+from tests.engines import share_vectors
 
 CHROMIUM = shutil.which("chromium")
 VIVA = Path(sys.executable).with_name("viva")
@@ -120,6 +121,8 @@ class Viva:
         environment = {name: value for name, value in os.environ.items() if name != "KNOWLEDGE"}
         self._data = tempfile.TemporaryDirectory(prefix="viva-")
         own = {"PORT": "0", "AUTH": "off", "DATA_DIR": self._data.name}
+        with suppress(FileExistsError):  # a second server in the same folder
+            share_vectors(Path({**own, **settings}["DATA_DIR"]))
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self.process = subprocess.Popen(
             [VIVA, "serve"],

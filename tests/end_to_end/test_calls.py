@@ -24,6 +24,7 @@ from processors.brain.extractive import ExtractiveBrain
 from server import Server
 from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from tests.end_to_end.running import spoken
+from tests.engines import vectors
 
 READY = {
     "label": "rtvi-ai",
@@ -97,7 +98,7 @@ async def test_any_document_can_be_called(
     engines: Engines, lighthouse: Path, tmp_path: Path
 ) -> None:
     document = load(lighthouse)
-    brain = await asyncio.to_thread(ExtractiveBrain.load, document)
+    brain = await asyncio.to_thread(ExtractiveBrain.load, document, vectors())
     settings = engines.settings.model_copy(update={"data_dir": tmp_path, "auth": "off"})
     theirs = dataclasses.replace(
         engines,
