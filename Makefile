@@ -65,7 +65,7 @@ tracer: ## install Debian's strace, where that is possible
 		echo "no strace: the test of connections is skipped (apt-get install strace)"
 
 test: install-dev browser database tracer ## run the tests
-	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not thorough"
+	@$(BIN)/python -m pytest -rs --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
 test-thorough: install-dev browser database tracer ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
