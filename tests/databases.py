@@ -199,6 +199,13 @@ def sqlite_url(sqlite_with_tables: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copyfile(sqlite_with_tables, tmp_path / 'viva.db')}"
 
 
+@pytest.fixture
+def data_dir(sqlite_with_tables: Path, tmp_path: Path) -> Path:
+    """A server's folder in which the tables are made: every server of a test would make them."""
+    shutil.copyfile(sqlite_with_tables, tmp_path / "viva.db")
+    return tmp_path
+
+
 @pytest.fixture(params=ENGINES)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database of the test's own without any table."""

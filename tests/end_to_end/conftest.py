@@ -1,5 +1,7 @@
 """Servers in processes of their own, loaded once for all tests that call them."""
 
+import functools
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,17 @@ LIGHTHOUSE = """# Larkspur lighthouse
 """
 
 Servers = Callable[[str], Viva]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _certificates_read_once() -> Iterator[None]:
+    """Every client of a vendor reads the certificates of all authorities, which takes 33 ms.
+
+    A server on the cloud stack has four of them; here they speak to simulators, without TLS.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture(scope="package")

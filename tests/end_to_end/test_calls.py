@@ -95,11 +95,11 @@ async def test_a_follow_up_is_understood_from_the_turn_before(serving: ServerFac
 
 @in_virtual_time
 async def test_any_document_can_be_called(
-    engines: Engines, lighthouse: Path, tmp_path: Path
+    engines: Engines, lighthouse: Path, data_dir: Path
 ) -> None:
     document = load(lighthouse)
     brain = await asyncio.to_thread(ExtractiveBrain.load, document, vectors())
-    settings = engines.settings.model_copy(update={"data_dir": tmp_path, "auth": "off"})
+    settings = engines.settings.model_copy(update={"data_dir": data_dir, "auth": "off"})
     theirs = dataclasses.replace(
         engines,
         settings=settings,
@@ -107,7 +107,7 @@ async def test_any_document_can_be_called(
         loaded={**engines.loaded, "extractive": brain},
     )
     question = await spoken(engines, "Who built the tower of the lighthouse?")
-    wav = _pcm_wav(tmp_path / "question.wav", question)
+    wav = _pcm_wav(data_dir / "question.wav", question)
     server = Server(settings, document, engines.choices, engines=theirs)
     async with TestServer(server.app()) as listening:
         (turn,) = (await Caller(socket_url(listening), [wav]).call()).turns

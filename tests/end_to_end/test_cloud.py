@@ -34,7 +34,7 @@ COMPILER = "What was the first compiler?"
 
 
 @pytest.fixture
-def cloud(engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudFactory:
+def cloud(engines: Engines, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> CloudFactory:
     """A server on the cloud stack, and the simulators that it uses."""
 
     @asynccontextmanager
@@ -51,7 +51,7 @@ def cloud(engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         async with simulators:
             for name, value in simulators.environment.items():
                 monkeypatch.setenv(name, value)
-            settings = Settings(_env_file=None, data_dir=tmp_path, auth="off", **overrides)  # type: ignore[call-arg]
+            settings = Settings(_env_file=None, data_dir=data_dir, auth="off", **overrides)  # type: ignore[call-arg]
             choices = choose(settings)
             loaded = dict(engines.loaded)
             for choice in choices.values():

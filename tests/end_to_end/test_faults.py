@@ -95,9 +95,9 @@ def rows() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("row", "reserve"), rows())
 def test_a_fault_has_the_outcome_that_the_table_tells(
-    engines: Engines, tmp_path: Path, row: Row, reserve: bool
+    engines: Engines, data_dir: Path, row: Row, reserve: bool
 ) -> None:
-    outcomes, secs, heard = virtual_time.run(hold(engines, row, tmp_path, reserve=reserve))
+    outcomes, secs, heard = virtual_time.run(hold(engines, row, data_dir, reserve=reserve))
     assert outcomes == (row.reserved if reserve else row.alone)
     assert secs <= row.within_secs, "words come in time"
     if reserve and row.vendor in MODELS:
@@ -118,7 +118,7 @@ _BESIDE = (
 
 @pytest.mark.parametrize("name", _BESIDE)
 def test_another_call_at_the_same_time_does_not_notice(
-    engines: Engines, tmp_path: Path, name: str
+    engines: Engines, data_dir: Path, name: str
 ) -> None:
     row = next(row for row in ROWS if row.name == name)
     if row.vendor == "elevenlabs":  # of the first connection, which is the first call's
@@ -129,7 +129,7 @@ def test_another_call_at_the_same_time_does_not_notice(
         row = dataclasses.replace(row, faults=(drop, dataclasses.replace(refused, connection=2)))
 
     async def both() -> tuple[tuple[HeardCall, Asker], tuple[HeardCall, Asker]]:
-        async with Stack(engines, row, data_dir=tmp_path, hears=True) as stack:
+        async with Stack(engines, row, data_dir=data_dir, hears=True) as stack:
 
             async def later() -> tuple[HeardCall, Asker]:
                 await asyncio.sleep(1.0)

@@ -57,14 +57,14 @@ def log() -> Iterator[list[str]]:
     ],
 )
 def test_no_key_and_no_audio_is_in_any_log(
-    engines: Engines, tmp_path: Path, log: list[str], overrides: dict[str, str]
+    engines: Engines, data_dir: Path, log: list[str], overrides: dict[str, str]
 ) -> None:
     stages = {"brain": "openai"} if "brain_api_key" in overrides else {}
 
     async def play() -> tuple[Settings, str]:
         options: dict[str, Any] = {**stages, **overrides}
         async with (
-            Stack(engines, None, data_dir=tmp_path, **options) as stack,
+            Stack(engines, None, data_dir=data_dir, **options) as stack,
             aiohttp.ClientSession() as session,
         ):
             await stack.call()
