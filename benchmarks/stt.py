@@ -140,26 +140,26 @@ def stock() -> Callable[[bytes], Heard]:
         "x", device="cpu", compute_type="int8", cpu_threads=1, files=whisper_files()
     )
 
-    def hear(pcm: bytes) -> Heard:
+    def transcribe(pcm: bytes) -> Heard:
         start = time.monotonic()
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32_768
         segments, _ = model.transcribe(samples, language="en", beam_size=5)
         text = " ".join(segment.text.strip() for segment in segments)
         return text, time.monotonic() - start, False
 
-    return hear
+    return transcribe
 
 
-def full_window(ear: WhisperModel) -> Callable[[bytes], Heard]:
+def full_window(model: WhisperModel) -> Callable[[bytes], Heard]:
     """Viva's decoding, without guards, in the window that Whisper was made for."""
 
-    def hear(pcm: bytes) -> Heard:
+    def transcribe(pcm: bytes) -> Heard:
         start = time.monotonic()
         samples = np.frombuffer(pcm, "<i2").astype(np.float32)
         samples *= np.float32(0.9 / max(1.0, np.abs(samples).max()))
-        return ear.hear(samples, MAX_SECS).text, time.monotonic() - start, False
+        return model.decode(samples, MAX_SECS).text, time.monotonic() - start, False
 
-    return hear
+    return transcribe
 
 
 async def compare(

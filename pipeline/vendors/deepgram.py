@@ -31,10 +31,10 @@ class DeepgramSettings(VendorSettings):
 
 def load(context: Context, _: Progress) -> Any:
     """The client that all calls share."""
-    from processors.stt.deepgram.connection import connect_to
+    from processors.stt.deepgram.connection import create_client
 
     own = context.settings.of(DeepgramSettings)
-    return connect_to(api_key=secret(own.deepgram_api_key), base_url=own.deepgram_base_url)
+    return create_client(api_key=secret(own.deepgram_api_key), base_url=own.deepgram_base_url)
 
 
 def build(client: Any, context: Context) -> Any:

@@ -53,10 +53,10 @@ def build(client: Any, context: Context) -> Any:
 
 def unavailable(settings: "Settings") -> str:
     """Ask Deepgram whether this account may use Flux; blocks for up to seconds."""
-    from processors.stt.deepgram.connection import refusal_of_flux
+    from processors.stt.deepgram.connection import flux_refusal
 
     deepgram = settings.of(DeepgramSettings)
-    return refusal_of_flux(
+    return flux_refusal(
         secret(deepgram.deepgram_api_key),
         base_url=deepgram.deepgram_base_url,
         model=settings.of(DeepgramFluxSettings).deepgram_flux_model,

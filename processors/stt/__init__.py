@@ -1,1 +1,1 @@
-"""Speech to text: the recognisers, and what takes over when one fails."""
+"""Speech to text: the recognisers, and failover between them."""

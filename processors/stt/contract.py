@@ -1,4 +1,4 @@
-"""What a recogniser takes and gives."""
+"""The contract of the speech to text stage."""
 
 from typing import Protocol
 
@@ -36,20 +36,21 @@ GIVES: tuple[type[Frame], ...] = (
 
 
 class SpeechToTextStage(ChainStage, Protocol):
-    """Writes down what the caller says.
+    """Transcribes what the caller says.
 
-    * Audio ends here; everything else is passed on.
-    * Each stretch of speech gives one ``TranscriptionFrame``, perhaps empty, within seconds of its
-      stop: turn taking waits for it. Guesses before it are ``InterimTranscriptionFrame``.
+    * Consumes audio; passes everything else on.
+    * Pushes one ``TranscriptionFrame``, perhaps empty, for each stretch of speech within seconds
+      of its stop, for turn taking waits for it. Interim results before it are
+      ``InterimTranscriptionFrame``.
     * A vendor that ends turns (``Vendor.ends_turns``) pushes ``ProposedUserStoppedSpeakingFrame``
-      after the words of a turn, and may keep those until then; any other leaves that to the turn
-      model, or proposes an end only when nobody else has noticed it.
-    * One that foretells the end (``Vendor.early_answers``) pushes ``EagerTranscriptionFrame`` with
-      all words of the turn, and ``EagerEndOfTurnCancelFrame`` if the caller goes on after all.
-    * ``TranscribeNowFrame``, which comes from downstream, may be answered in the midst of speech
-      with words, final or not.
-    * A dropped connection is made again. What cannot pass, such as a refused key or a vendor that
-      cannot be reached, makes the stage unusable within seconds, for a reserve to take over
-      (``FailoverFrame``) and hear again what was not transcribed.
-    * An interruption is of the voice: speech that is being transcribed is not thrown away.
+      after the words of a turn, which it may hold back until then. Other vendors leave the end of
+      a turn to the turn model, or propose it only when the turn model has missed it.
+    * A vendor that predicts the end (``Vendor.early_answers``) pushes ``EagerTranscriptionFrame``
+      with all words of the turn, and ``EagerEndOfTurnCancelFrame`` if the caller continues.
+    * May answer ``TranscribeNowFrame``, which comes from downstream while the caller speaks, with
+      words, final or not.
+    * Reconnects when a connection drops. A permanent error, such as a refused key or an
+      unreachable vendor, makes the stage unusable within seconds; its reserve takes over
+      (``FailoverFrame``) and transcribes again what was not transcribed.
+    * Interruptions concern the voice: speech being transcribed is not discarded.
     """

@@ -1,4 +1,4 @@
-"""The next recogniser takes over when one fails, and hears again what was not transcribed."""
+"""Failover between recognisers: the next one also gets the speech not yet transcribed."""
 
 import asyncio
 from collections import deque
@@ -23,18 +23,18 @@ from processors.failover import StageFailover
 
 
 class SpeechToTextFailover(StageFailover):
-    """Recognisers in order of preference; the speech that was not transcribed is heard again.
+    """Recognisers in order of preference, with the audio to transcribe again at failover.
 
     Parameters:
         services: The recognisers.
         names: Their names in settings.
-        ends_turns: Which of them say themselves when a turn is over.
-        keep_secs: How much speech is kept; longer speech is heard again from its end.
+        ends_turns: For each recogniser, whether it ends turns itself.
+        keep_secs: Maximum speech kept for the next recogniser; of longer speech, the end is kept.
         pre_roll_secs: Audio kept from before the speech.
-        patience_secs: How long a recogniser that has reported a fault, and has given no word
-            since, may owe the transcript of speech that is over before the next is asked.
-        forget_secs: Speech that has been over for so long is not heard again once new speech
-            begins: its caller has been told that it was not understood.
+        patience_secs: After an error, how long a recogniser may leave finished speech without a
+            transcript before the next one takes over.
+        forget_secs: Speech that ended this long ago is dropped when new speech starts, because by
+            then the caller has been told that it was not understood.
     """
 
     stage = "stt"
@@ -60,84 +60,85 @@ class SpeechToTextFailover(StageFailover):
         self._started: VADUserStartedSpeakingFrame | None = None
         self._stopped: VADUserStoppedSpeakingFrame | None = None
         self._stopped_at = 0.0
-        self._fault: ErrorFrame | None = None  # reported since the last word
-        self._losing_patience: asyncio.Task[None] | None = None
+        self._error: ErrorFrame | None = None  # reported since the last transcript
+        self._deadline: asyncio.Task[None] | None = None
 
     async def cleanup(self) -> None:
-        """Leave no task behind."""
+        """Cancel the processor's task."""
         await super().cleanup()
-        if self._losing_patience is not None:
-            await self.cancel_task(self._losing_patience)
-            self._losing_patience = None
+        if self._deadline is not None:
+            await self.cancel_task(self._deadline)
+            self._deadline = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Keep what a recogniser has not transcribed yet."""
+        """Store audio that is not transcribed yet, and pass the frame on."""
         match frame:
             case InputAudioRawFrame():
-                self._keep(frame)
+                self._store(frame)
             case VADUserStartedSpeakingFrame():
                 if self._stopped is not None and _now() - self._stopped_at >= self._forget_secs:
-                    self._forget(self._pre_roll_secs)
+                    self._trim(self._pre_roll_secs)
                 self._started, self._stopped = frame, None
             case VADUserStoppedSpeakingFrame():
                 self._stopped, self._stopped_at = frame, _now()
-                self._be_patient()
+                self._set_deadline()
         await super().process_frame(frame, direction)
 
     async def take_audio(self, frame: InputAudioRawFrame) -> None:
-        """Keep audio, and hand it to the recogniser in use past the switch around it."""
-        self._keep(frame)
+        """Store audio, and give it to the active recogniser, past pipecat's switcher."""
+        self._store(frame)
         if (service := self.strategy.active_service) is not None:
             await forward_audio_to(service, frame)
 
-    def _keep(self, frame: InputAudioRawFrame) -> None:
+    def _store(self, frame: InputAudioRawFrame) -> None:
         self._audio.append(frame)
         self._secs += _secs(frame)
         speaking = self._started is not None
-        self._forget(self._keep_secs if speaking else self._pre_roll_secs)
+        self._trim(self._keep_secs if speaking else self._pre_roll_secs)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Forget speech once its final transcript is there; note a fault until there are words."""
+        """Drop audio once its final transcript arrives; note an error until words arrive."""
         match frame:
             case TranscriptionFrame():
-                self._fault = None
+                self._error = None
                 if self._stopped is not None:
                     self._started = self._stopped = None
-                    self._forget(self._pre_roll_secs)
+                    self._trim(self._pre_roll_secs)
             case InterimTranscriptionFrame():
-                self._fault = None
+                self._error = None
             case ErrorFrame() if frame.processor is self._serving:
-                self._fault = frame
-                self._be_patient()
+                self._error = frame
+                self._set_deadline()
         await super().push_frame(frame, direction)
 
-    def _be_patient(self) -> None:
-        idle = self._losing_patience is None or self._losing_patience.done()
-        if idle and self._fault is not None and self._stopped is not None:
-            self._losing_patience = self.create_task(self._lose_patience(), "patience")
+    def _set_deadline(self) -> None:
+        idle = self._deadline is None or self._deadline.done()
+        if idle and self._error is not None and self._stopped is not None:
+            self._deadline = self.create_task(self._enforce_deadline(), "patience")
 
-    async def _lose_patience(self) -> None:
-        """Give the speech to the next, unless the recogniser recovers in time."""
-        fault, speech = self._fault, self._stopped
+    async def _enforce_deadline(self) -> None:
+        """Switch to the next recogniser, unless this one transcribes the speech in time."""
+        error, speech = self._error, self._stopped
         await asyncio.sleep(self._patience_secs)
         service = self._serving
-        owed = fault is not None and fault is self._fault and speech is self._stopped
-        if owed and fault is not None and service.is_usable and self._others_usable:
+        missed = error is not None and error is self._error and speech is self._stopped
+        if missed and error is not None and service.is_usable and self._others_usable:
             await service.set_usable(False)
-            await self.strategy.handle_error(fault)
+            await self.strategy.handle_error(error)
 
     @staticmethod
     def _make_pipeline_definitions(
         services: list[FrameProcessor], strategy: ServiceSwitcherStrategy
     ) -> list[Any]:
-        """Let out the words of the active recogniser alone; pipecat's filters keep others' work in.
+        """Add a filter behind each recogniser, so that only the active one's transcripts pass.
 
-        One that was given up may find its words later, when the next has given them.
+        pipecat filters what goes into an inactive service. But a recogniser that has been replaced
+        may still finish a transcript, after the next one has given the same words.
         """
 
-        def gate(service: FrameProcessor) -> FunctionFilter:
+        def only_active(service: FrameProcessor) -> FunctionFilter:
             async def active(_: Frame) -> bool:
                 return service is strategy.active_service
 
@@ -145,27 +146,27 @@ class SpeechToTextFailover(StageFailover):
 
         definitions = ServiceSwitcher._make_pipeline_definitions(services, strategy)
         return [
-            [*definition, gate(service)]
+            [*definition, only_active(service)]
             for service, definition in zip(services, definitions, strict=True)
         ]
 
     @property
     def _others_usable(self) -> bool:
-        return any(one.is_usable for one in self.strategy.services if one is not self._serving)
+        services = self.strategy.services
+        return any(other.is_usable for other in services if other is not self._serving)
 
-    def _forget(self, keep_secs: float) -> None:
+    def _trim(self, keep_secs: float) -> None:
         while self._audio and self._secs > keep_secs:
             self._secs -= _secs(self._audio.popleft())
 
     async def _unfinished(self, failed: FrameProcessor) -> Sequence[Frame]:
         if self._started is None:
             return ()
-        again: list[Frame] = [*self._audio]
-        # The recogniser must know of the speech before it hears the rest of it.
-        again.insert(0, self._started)
+        # The recogniser must know that there is speech before it gets the audio.
+        replayed: list[Frame] = [self._started, *self._audio]
         if self._stopped is not None:
-            again.append(self._stopped)
-        return again
+            replayed.append(self._stopped)
+        return replayed
 
 
 def _now() -> float:

@@ -1,8 +1,8 @@
-"""Names a recogniser should know: taken from a hinted hearing, and only where they are names.
+"""Correct the names in a transcript from a second decoding that had the names as a hint.
 
-Given a list of names, Whisper writes them well but loops, and hears them where they are not. Heard
-twice, without the list and with it, the first hearing is the text and the second may only correct
-names in it.
+Given a list of names as its prompt, Whisper spells them well, but it loops and finds them where
+they were not said. So an utterance is decoded twice: the decoding without the hint is the
+transcript, and the one with the hint may only correct names in it.
 """
 
 import re
@@ -11,50 +11,53 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 MAX_WORDS = 3
-"""Longest stretch of the plain hearing that one name may replace."""
+"""Maximum words of the plain transcript that one name may replace."""
 SIMILAR = 0.75
-"""How like a name's spelling a hinted stretch must be, 0 to 1."""
+"""Minimum ``SequenceMatcher.ratio`` of a hinted stretch and a name's spelling, 0 to 1."""
 _MIN_LETTERS = 4
 _WORD = re.compile(r"\S+")
-_ODD = re.compile(r"\w\S*[-A-Z0-9]\S*")
+_DISTINCTIVE = re.compile(r"\w\S*[-A-Z0-9]\S*")
 _END = re.compile(r"('s)?[.,!?;:]*$")
 
 
-def blend(plain: str, hinted: str, names: Sequence[str]) -> str:
-    """Correct names in one hearing of an utterance from another.
+def correct_names(plain: str, hinted: str, names: Sequence[str]) -> str:
+    """Correct the names in one transcript of an utterance from another.
 
     Args:
-        plain: Heard without hints.
-        hinted: The same, heard with the names as hints.
+        plain: The transcript decoded without a hint.
+        hinted: The transcript of the same audio decoded with the names as a hint.
         names: The names, as they should be spelt.
 
     Returns:
-        ``plain`` with each stretch of up to three words that was heard as one of the names in
-        ``hinted`` written as that name.
+        ``plain``, with each stretch of up to three words replaced by the name that ``hinted`` has
+        in its place, if there is one.
     """
-    exact, odd = _spellings(tuple(names))
+    exact, distinctive = _spellings(tuple(names))
     left, right = _WORD.findall(plain), _WORD.findall(hinted)
     match = SequenceMatcher(None, [_run([w]) for w in left], [_run([w]) for w in right], False)
     words: list[str] = []
-    for what, i, j, k, m in match.get_opcodes():
-        if what == "replace" and j - i <= MAX_WORDS:
-            words += _corrected(left[i:j], right[k:m], exact, odd)
+    for tag, i, j, k, m in match.get_opcodes():
+        if tag == "replace" and j - i <= MAX_WORDS:
+            words += _corrected(left[i:j], right[k:m], exact, distinctive)
         else:
             words += left[i:j]
     return " ".join(words)
 
 
-def spelt(text: str, names: Sequence[str]) -> str:
-    """Write the names that no dictionary holds as the document does: FLOW-MATIC for flowmatic."""
-    _, odd = _spellings(tuple(names))
+def spell_names(text: str, names: Sequence[str]) -> str:
+    """Spell distinctive names as the document does: FLOW-MATIC for "flow matic" and "flowmatic".
+
+    Distinctive names contain a hyphen, a digit, or a capital within a word; ordinary words stay.
+    """
+    _, distinctive = _spellings(tuple(names))
     words = _WORD.findall(text)
     written: list[str] = []
     at = 0
     while at < len(words):
         for size in range(min(MAX_WORDS, len(words) - at), 0, -1):
             stretch = words[at : at + size]
-            if name := odd.get(_run(stretch)):
-                written.append(_as(name, stretch))
+            if name := distinctive.get(_run(stretch)):
+                written.append(_punctuated(name, stretch))
                 break
         else:
             size = 1
@@ -64,55 +67,58 @@ def spelt(text: str, names: Sequence[str]) -> str:
 
 
 def _corrected(
-    plain: list[str], hinted: list[str], exact: dict[str, str], odd: dict[str, str]
+    plain: list[str], hinted: list[str], exact: dict[str, str], distinctive: dict[str, str]
 ) -> list[str]:
-    """A stretch that was heard in two ways: as a name, if the second way is one."""
+    """Replace a stretch by a name, if that is what the hinted decoding has in its place."""
     if _run(plain) in exact:
         return plain
-    heard = _run(hinted)
-    if name := exact.get(heard) or _nearest(heard, odd):
-        return [_as(name, plain)]
+    run = _run(hinted)
+    if name := exact.get(run) or _nearest(run, distinctive):
+        return [_punctuated(name, plain)]
     if len(plain) == len(hinted) > 1:
-        pairs = zip(plain, hinted, strict=True)
-        return [word for pair in pairs for word in _corrected([pair[0]], [pair[1]], exact, odd)]
+        corrected: list[str] = []
+        for left, right in zip(plain, hinted, strict=True):
+            corrected += _corrected([left], [right], exact, distinctive)
+        return corrected
     return plain
 
 
 @lru_cache(maxsize=16)
 def _spellings(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Names and the words in them, by their letters and digits; and those no dictionary holds.
+    """Map the letters and digits of names, and of the words in them, to their spelling.
 
-    "Night" of "Late Night" is worth writing when it was heard, but only of a name like FLOW-MATIC
-    can something merely like it be nothing else.
+    Returns:
+        All of them, and the distinctive ones. "Night" of "Late Night" may replace an exact match,
+        but only a distinctive name such as FLOW-MATIC may replace something similar.
     """
     known = {_run([name]): name for name in names}
     for name in names:
         for word in name.split():
             known.setdefault(_run([word]), word)
     exact = {run: name for run, name in known.items() if len(run) >= _MIN_LETTERS}
-    return exact, {run: name for run, name in exact.items() if _ODD.search(name)}
+    return exact, {run: name for run, name in exact.items() if _DISTINCTIVE.search(name)}
 
 
-def _as(name: str, words: Sequence[str]) -> str:
-    """A name with the punctuation that was behind the words it replaces."""
+def _punctuated(name: str, words: Sequence[str]) -> str:
+    """Append to a name the punctuation that follows the words it replaces."""
     end = _END.search(words[-1])
     return name + (end.group() if end else "")
 
 
-def _nearest(heard: str, spellings: dict[str, str]) -> str | None:
-    """The name that a stretch of words is most like, if it is like one at all."""
-    if len(heard) < _MIN_LETTERS:
+def _nearest(run: str, spellings: dict[str, str]) -> str | None:
+    """Return the name whose spelling is most similar, if any reaches :data:`SIMILAR`."""
+    if len(run) < _MIN_LETTERS:
         return None
     matcher = SequenceMatcher(autojunk=False)
-    matcher.set_seq2(heard)
+    matcher.set_seq2(run)
     best, found = SIMILAR, None
-    for run, name in spellings.items():
-        matcher.set_seq1(run)
+    for spelling, name in spellings.items():
+        matcher.set_seq1(spelling)
         if matcher.real_quick_ratio() >= best and (ratio := matcher.ratio()) >= best:
             best, found = ratio, name
     return found
 
 
 def _run(words: Sequence[str]) -> str:
-    """The letters and digits of some words, run together."""
+    """Join the letters and digits of some words."""
     return "".join(c for word in words for c in _END.sub("", word).casefold() if c.isalnum())

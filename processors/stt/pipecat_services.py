@@ -1,7 +1,7 @@
-"""Recognisers that are used as pipecat has them: what Viva asks of each, and adds to it.
+"""pipecat's own recognisers: common settings, and an adapter that reports permanent errors.
 
-They transcribe what voice activity delimits, and leave the end of the turn to the turn model.
-None says so when speech held no words: turn taking waits for the transcript in vain.
+They transcribe the speech that voice activity delimits, and leave the end of the turn to the turn
+model. For speech without words they send no transcript, so turn taking waits until its timeout.
 """
 
 import logging
@@ -15,7 +15,7 @@ from pipecat.services.stt_service import STTService
 
 from processors.stock_service import StockService
 
-# At DEBUG websockets writes keys and the caller's voice into the log.
+# At DEBUG, websockets logs keys and the caller's audio.
 logging.getLogger("websockets.client").setLevel(logging.INFO)
 
 SAMPLE_RATE = 16_000
@@ -25,7 +25,7 @@ DELIMITED_BY_VAD: Mapping[str, Any] = {
     "audio_passthrough": False,
     "vad_force_turn_endpoint": True,
 }
-"""What each is made with, beside what is its own."""
+"""Arguments common to all of these services."""
 
 _UNREACHABLE = re.compile(
     r"connect(?:ion)?(?: call)? (?:refused|failed)|cannot connect to host"
@@ -35,21 +35,20 @@ _UNREACHABLE = re.compile(
 
 
 def stock_recogniser(service: type[STTService]) -> type[STTService]:
-    """A service of pipecat's that gives up what will not pass, so that a reserve takes over.
+    """Derive from a pipecat recogniser a class that reports permanent errors as permanent.
+
+    Its reserve takes over then. See :class:`processors.stock_service.StockService`.
 
     Args:
-        service: Its class.
+        service: The class of the pipecat service.
     """
     return cast("type[STTService]", type(service.__name__, (_StockRecogniser, service), {}))
 
 
 class _StockRecogniser(StockService):
-    """A recogniser has lasting errors of one kind more: a vendor that cannot be reached.
+    """An unreachable vendor is a permanent error, too: pipecat's services connect only once."""
 
-    pipecat's services do not try again when their first connection fails.
-    """
-
-    def will_last(self, error: ErrorFrame) -> bool:
-        """Whether an error will not pass."""
+    def is_permanent(self, error: ErrorFrame) -> bool:
+        """Whether an error is a refusal, or says that the vendor cannot be reached."""
         unreachable = isinstance(error.exception, (ConnectionRefusedError, socket.gaierror))
-        return unreachable or bool(_UNREACHABLE.search(error.error)) or super().will_last(error)
+        return unreachable or bool(_UNREACHABLE.search(error.error)) or super().is_permanent(error)

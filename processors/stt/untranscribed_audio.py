@@ -1,14 +1,13 @@
-"""The caller's audio for which a recogniser elsewhere has not given its final words."""
+"""A buffer of the caller's audio that a cloud recogniser has not finally transcribed."""
 
 
 class UntranscribedAudio:
-    """Audio on its way to a recogniser, kept until it is transcribed.
+    """Buffers audio until it is transcribed, so that it can be sent again on a new connection.
 
-    What was sent and not yet transcribed when a connection drops must be sent once more. Places in
-    the audio are counted in bytes from the call's beginning.
+    Positions in the audio are counted in bytes from the start of the call.
 
     Parameters:
-        max_bytes: The most that is kept; beyond it the oldest is lost.
+        max_bytes: Size of the buffer; beyond it, the oldest audio is dropped.
     """
 
     def __init__(self, *, max_bytes: int) -> None:
@@ -21,51 +20,51 @@ class UntranscribedAudio:
 
     @property
     def end(self) -> int:
-        """Where the audio ends: how much there has been in all."""
+        """The position at which the audio ends: all bytes added so far."""
         return self._start + len(self._audio)
 
     @property
     def unsent(self) -> int:
-        """How many bytes :meth:`take` has not given."""
+        """Number of bytes that :meth:`next_unsent` has not returned."""
         return self.end - max(self._sent, self._start)
 
     @property
     def audio(self) -> bytes:
-        """All that is kept."""
+        """The buffered audio."""
         return bytes(self._audio)
 
     def add(self, audio: bytes) -> None:
-        """The caller's next audio."""
+        """Append audio."""
         self._audio += audio
         self._drop_before(self.end - self._max_bytes)
 
-    def take(self, max_bytes: int) -> bytes:
-        """The next audio to send, empty when there is none."""
+    def next_unsent(self, max_bytes: int) -> bytes:
+        """Return up to ``max_bytes`` of the next audio to send; empty if there is none."""
         begin = max(self._sent, self._start) - self._start
         audio = bytes(self._audio[begin : begin + max_bytes])
         self._sent = self._start + begin + len(audio)
         return audio
 
-    def heard(self, upto: int) -> None:
-        """Everything before a place is transcribed."""
+    def mark_transcribed(self, upto: int) -> None:
+        """Drop the audio before a position, which has been transcribed."""
         self._drop_before(min(upto, self._sent))
 
-    def keep_last(self, keep_bytes: int) -> None:
-        """Nothing was said: what is sent need not be kept but for the last bit.
+    def trim_to(self, keep_bytes: int) -> None:
+        """Drop all but the last bytes, because there was no speech in the rest.
 
-        What is not sent is let go too: there is a connection, and it is soon sent, or there is
-        none, and nobody misses silence.
+        Unsent audio is dropped, too. While connected, audio is sent long before that; while
+        disconnected, lost silence does no harm.
         """
         if len(self._audio) > 2 * keep_bytes:
             self._drop_before(self.end - keep_bytes)
 
     def rewind(self) -> int:
-        """Send everything that is kept once more; the place where that begins."""
+        """Mark the buffered audio as unsent, and return the position at which it starts."""
         self._sent = self._start
         return self._start
 
-    def _drop_before(self, place: int) -> None:
-        if place > self._start:
-            place = min(place, self.end)
-            del self._audio[: place - self._start]
-            self._start = place
+    def _drop_before(self, position: int) -> None:
+        if position > self._start:
+            position = min(position, self.end)
+            del self._audio[: position - self._start]
+            self._start = position

@@ -25,7 +25,7 @@ from conversation.turns import Conversation
 from evals.conformance.line import Line
 from examples import openai_speech
 from pipeline.vendors import Context, assemblyai, aura, cartesia, soniox
-from processors.stock_service import refusal_in
+from processors.stock_service import permanent_refusal
 from processors.stt.failover import SpeechToTextFailover
 from processors.tts.failover import TextToSpeechFailover
 from settings import including
@@ -226,4 +226,4 @@ def caused_by(cause: Exception) -> Exception:
     ],
 )
 def test_which_refusals_will_not_pass(error: ErrorFrame, status: int | None) -> None:
-    assert refusal_in(error) == status
+    assert permanent_refusal(error) == status

@@ -1,5 +1,5 @@
-"""Deepgram's speech to text: the service, and the connection it keeps open.
+"""Deepgram's speech to text: Nova, Flux, and the connection that both use.
 
-Import :class:`processors.stt.deepgram.service.DeepgramSTT` itself: this package loads nothing, so
-that settings and other vendors do not load Deepgram's SDK.
+Import from the modules: the package itself exports nothing, so that settings and other vendors do
+not load Deepgram's SDK.
 """

@@ -1,4 +1,4 @@
-"""The line to Deepgram: one call's connection, renewed when it drops, with no audio lost."""
+"""One call's connection to Deepgram: reconnects when it drops, without losing audio."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from processors.stt.untranscribed_audio import UntranscribedAudio
 
-# At DEBUG websockets writes every message it sends into the log: the caller's voice.
+# At DEBUG, websockets logs every message it sends, and with them the caller's audio.
 logging.getLogger("websockets.client").setLevel(logging.INFO)
 
 SAMPLE_RATE = 16_000
@@ -22,33 +22,33 @@ BYTES_A_SEC = 2 * SAMPLE_RATE
 MAX_KEYTERMS = 100
 MAX_KEYTERM_TOKENS = 500
 
-_MAX_MESSAGE = BYTES_A_SEC // 4  # Deepgram advises messages of 20 to 250 ms
-_PRE_ROLL = BYTES_A_SEC // 2  # what an onset needs that voice activity notices late
+_MAX_MESSAGE = BYTES_A_SEC // 4  # Deepgram recommends messages of 20 to 250 ms
+_PRE_ROLL = BYTES_A_SEC // 2  # speech begins before voice activity detects it
 _STABLE_SECS = 5.0
-# Flux is strongly advised to be given 80 ms at a time.
+# Deepgram strongly recommends messages of 80 ms for Flux.
 _FLUX_MESSAGE = BYTES_A_SEC * 80 // 1000
 
-PASSING = frozenset({408, 425, 429})
-"""Refusals with 4xx that may pass: too slow, too early, too many streams at once just now.
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
+"""Refusals (4xx) worth retrying: too slow, too early, too many concurrent streams.
 
-A project may have as little as one stream, and 429 comes well below a plan's limit, too
-(https://github.com/deepgram/deepgram-python-sdk/issues/726). All others (key, credit, permission,
-parameters: https://developers.deepgram.com/docs/errors) are for good.
+A project may be limited to one stream, and 429 also occurs well below a plan's limit
+(https://github.com/deepgram/deepgram-python-sdk/issues/726). All other 4xx (key, credit,
+permission, parameters: https://developers.deepgram.com/docs/errors) are permanent.
 """
 
 Version = Literal["v1", "v2"]
 """``/v1/listen`` (Nova) or ``/v2/listen`` (Flux)."""
 
 
-def connect_to(api_key: str, *, base_url: str = "") -> AsyncDeepgramClient:
-    """The client that all calls of a process share; making one takes some 30 ms.
+def create_client(api_key: str, *, base_url: str = "") -> AsyncDeepgramClient:
+    """Create the SDK's client, to be shared by all calls of a process; takes some 30 ms.
 
     Args:
         api_key: Deepgram's key.
-        base_url: Where Deepgram is, ``ws://127.0.0.1:8080`` or the like; empty for Deepgram's own.
+        base_url: Deepgram's address, such as ``ws://127.0.0.1:8080``; empty for the default.
 
     Raises:
-        ValueError: The key is empty, or the address has no scheme that can be used.
+        ValueError: The key is empty, or the address has an unsupported scheme.
     """
     if not api_key.strip():
         raise ValueError("api_key is empty: it must be a Deepgram key")
@@ -72,32 +72,32 @@ def _environment(base_url: str) -> dict[str, Any]:
     }
 
 
-def refusal_of_flux(api_key: str, *, base_url: str, model: str) -> str:
-    """Whether this account may use Flux, asked by a handshake, which costs nothing; blocks.
+def flux_refusal(api_key: str, *, base_url: str, model: str) -> str:
+    """Check by a handshake, which costs nothing, whether this account may use Flux. Blocks.
 
     Returns:
-        Why not, in a sentence; empty when it may, when Deepgram cannot be reached, or when the
-        key is wrong altogether.
+        Deepgram's reason for refusing; empty if the account may use Flux, if Deepgram cannot be
+        reached, or if the key itself is refused.
     """
     client = DeepgramClient(api_key=api_key, **_environment(base_url))
     try:
         with client.listen.v2.connect(model=model, encoding="linear16", sample_rate=SAMPLE_RATE):
             return ""
     except (ApiError, InvalidStatus) as error:
-        # The SDK's client that blocks hands on what its library raises.
+        # The SDK's blocking client lets the exceptions of websockets through.
         status = (error.response if isinstance(error, InvalidStatus) else error).status_code or 0
-        lasting = 400 <= status < 500 and status not in PASSING and status != 401
-        return _refusal(status, error) if lasting else ""
+        permanent = 400 <= status < 500 and status not in TRANSIENT_STATUSES and status != 401
+        return _refusal(status, error) if permanent else ""
     except (OSError, TimeoutError, WebSocketException):
         return ""
 
 
 def keyterms_within_limit(terms: Iterable[str]) -> tuple[str, ...]:
-    """The first of some names, each once, that Deepgram takes in one request.
+    """Return as many distinct terms, from the first on, as fit into one request.
 
-    More than 500 tokens over all keyterms are refused at the handshake
-    (https://developers.deepgram.com/docs/keyterm). How Deepgram counts is not published, so each
-    UTF-8 byte counts as a token here, and one more a term: no tokenizer can come to more.
+    Deepgram refuses a handshake with more than 500 tokens of keyterms
+    (https://developers.deepgram.com/docs/keyterm). Its tokenizer is not published, so this counts
+    a token per UTF-8 byte and one more per term, which no tokenizer can exceed.
     """
     seen: dict[str, str] = {}
     for term in terms:
@@ -114,24 +114,24 @@ def keyterms_within_limit(terms: Iterable[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class LineTimes:
-    """The waits of a line, in seconds.
+class ConnectionTimes:
+    """Timeouts and waits of a connection, in seconds.
 
     Parameters:
-        connect: Longest handshake.
-        keepalive: A ``KeepAlive`` is sent when nothing else was for this long. Deepgram closes
-            after 10 s, and asks for one every 3 to 5. Silence is audio, and is sent: only a line
-            that is given none, as one in reserve, needs it.
-        finalize: Longest wait for the answer to ``Finalize`` on a line that does speak.
-        stall: A line that says nothing for this long while speech is sent counts as dropped.
-        replay: How much audio without final words is kept; an outage longer than this is told.
-        forget: Speech that has been over for so long without final words is not sent again once
-            new speech begins: its caller has been told that it was not understood.
-        retry: Wait before the second attempt to reconnect (the first is made at once); it doubles
-            with each.
-        passing: The least wait after a refusal that may pass; it doubles with each, too.
-        max_retry: Longest such wait.
-        close: Longest wait for Deepgram to close at the end.
+        connect: Timeout of the handshake.
+        keepalive: A ``KeepAlive`` is sent after this long without another message. Deepgram
+            closes after 10 s, and recommends one every 3 to 5 s. Silence is sent as audio, so only
+            a connection that gets none, such as a reserve's, needs it.
+        finalize: Timeout of the answer to ``Finalize``, while Deepgram does send messages.
+        stall: A connection without any message for this long during speech counts as dropped.
+        replay: Length of the buffer of untranscribed audio; a longer outage is permanent.
+        forget: Speech that ended this long ago without final words is not sent again when new
+            speech starts, because by then the caller has been told that it was not understood.
+        retry: Delay before the second attempt to reconnect (the first is immediate); doubles with
+            each further one.
+        refused_retry: Minimum delay after a transient refusal; doubles with each further one.
+        max_retry: Maximum of both delays.
+        close: Timeout of the closing handshake.
     """
 
     connect: float = 5.0
@@ -141,7 +141,7 @@ class LineTimes:
     replay: float = 10.0
     forget: float = 3.0
     retry: float = 0.1
-    passing: float = 0.3
+    refused_retry: float = 0.3
     max_retry: float = 5.0
     close: float = 0.5
 
@@ -153,17 +153,17 @@ class LineTimes:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A connection stands."""
+    """The connection was established."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection dropped, or could not be made; the line goes on trying.
+    """The connection dropped or could not be established; more attempts follow.
 
     Parameters:
-        why: What happened, in words.
-        attempts: How many attempts have failed since it last stood.
-        gone: It has been so for longer than the audio that is kept.
+        why: A description of the error.
+        attempts: Failed attempts since it was last established.
+        gone: Whether the outage is longer than the audio buffer.
     """
 
     why: str
@@ -173,27 +173,27 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Deepgram will not have this connection, now or later; the line has ended."""
+    """Deepgram refused the connection permanently; no more attempts follow."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
-    """Deepgram speaks, but what was asked with ``Finalize`` it has not answered."""
+class FinalizeUnanswered:
+    """Deepgram has sent messages, but no answer to ``Finalize``."""
 
 
-class DeepgramLine:
-    """Sends one call's audio to Deepgram and tells what comes back.
+class DeepgramConnection:
+    """Sends one call's audio to Deepgram, and reports Deepgram's messages.
 
     Parameters:
-        client: From :func:`connect_to`.
+        client: From :func:`create_client`.
         query: The request's parameters, by Deepgram's names.
-        tell: Called with every message of Deepgram's, and with :class:`Connected`, :class:`Lost`,
-            :class:`Refused` and :class:`Unanswered`.
-        sent: Called with the audio of each message sent.
-        times: The waits.
-        version: Of the protocol.
+        on_event: Called with each of Deepgram's messages, and with :class:`Connected`,
+            :class:`Lost`, :class:`Refused` and :class:`FinalizeUnanswered`.
+        on_sent: Called with the audio of each message sent.
+        times: Timeouts and waits.
+        version: Version of Deepgram's protocol.
     """
 
     def __init__(
@@ -201,95 +201,96 @@ class DeepgramLine:
         client: AsyncDeepgramClient,
         query: Mapping[str, Any],
         *,
-        tell: Callable[[Any], Awaitable[None]],
-        sent: Callable[[bytes], None],
-        times: LineTimes,
+        on_event: Callable[[Any], Awaitable[None]],
+        on_sent: Callable[[bytes], None],
+        times: ConnectionTimes,
         version: Version = "v1",
     ) -> None:
         self._version = version
-        self._least_message = 1 if version == "v1" else _FLUX_MESSAGE
-        self._most_message = _MAX_MESSAGE if version == "v1" else _FLUX_MESSAGE
+        self._min_message = 1 if version == "v1" else _FLUX_MESSAGE
+        self._max_message = _MAX_MESSAGE if version == "v1" else _FLUX_MESSAGE
         self._client = client
         self._query = query
-        self._tell = tell
-        self._sent = sent
+        self._on_event = on_event
+        self._on_sent = on_sent
         self._times = times
         self.untranscribed = UntranscribedAudio(
             max_bytes=BYTES_A_SEC * round(max(times.replay, 1.0))
         )
         self.origin = 0
-        """Where in the call's audio, in bytes, the connection's own time begins."""
+        """Position in the call's audio, in bytes, at which Deepgram's timestamps start."""
         self._expecting = False
-        self._asking = False
+        self._finalizing = False
         self._finalize = False
         self._connection: Any = None
         self._ending = False
-        self._proven = False
+        self._received = False
         self._to_send = asyncio.Event()
         self._changed = asyncio.Event()
-        self._sent_at = self._told_at = self._asked_at = self._expecting_since = 0.0
+        self._sent_at = self._received_at = self._finalize_sent_at = self._expecting_since = 0.0
 
-    def hear(self, audio: bytes) -> None:
-        """The caller's next audio; it never waits."""
+    def add_audio(self, audio: bytes) -> None:
+        """Queue the caller's next audio for sending."""
         self.untranscribed.add(audio)
         if not self._expecting:
-            self.untranscribed.keep_last(_PRE_ROLL)
+            self.untranscribed.trim_to(_PRE_ROLL)
         self._to_send.set()
 
-    def expect(self, words: bool) -> None:
-        """Whether what is being sent, or was, holds speech that has no final words yet."""
-        self._expecting = words
-        self._asking = self._asking and words
+    def expect_words(self, expecting: bool) -> None:
+        """Set whether audio sent so far contains speech without final words."""
+        self._expecting = expecting
+        self._finalizing = self._finalizing and expecting
         self._expecting_since = _now()
         self._changed.set()
 
-    def forget(self) -> None:
-        """Let go of all audio so far, but for what the next speech may have begun with."""
-        self.untranscribed.keep_last(_PRE_ROLL)
-        self._finalize = self._asking = False
+    def discard_audio(self) -> None:
+        """Drop all audio so far except the pre-roll of the next speech."""
+        self.untranscribed.trim_to(_PRE_ROLL)
+        self._finalize = self._finalizing = False
 
     def finalize(self) -> None:
-        """Ask for the words of all audio so far."""
-        self._finalize = self._asking = True
-        self._asked_at = _now()
+        """Request final words for all audio so far."""
+        self._finalize = self._finalizing = True
+        self._finalize_sent_at = _now()
         self._to_send.set()
         self._changed.set()
 
     async def run(self) -> None:
-        """Connect, and connect again, until refused or closed."""
+        """Connect and reconnect, until refused or closed."""
         failures = refusals = 0
         down_since = 0.0
         while True:
             begun = _now()
-            self._proven = False
+            self._received = False
             wait = 0.0
             try:
-                why = await self._converse()
+                why = await self._connect_once()
             except ApiError as error:
                 status = error.status_code or 0
-                if 400 <= status < 500 and status not in PASSING:
-                    await self._tell(Refused(_refusal(status, error)))
+                if 400 <= status < 500 and status not in TRANSIENT_STATUSES:
+                    await self._on_event(Refused(_refusal(status, error)))
                     return
                 why = f"the handshake was answered with {status}"
-                if status in PASSING:
-                    wait = max(self._times.passing * 2 ** min(refusals, 16), _retry_after(error))
+                if status in TRANSIENT_STATUSES:
+                    backoff = self._times.refused_retry * 2 ** min(refusals, 16)
+                    wait = max(backoff, _retry_after(error))
                     refusals += 1
             except Exception as error:
-                why = _words(error)
+                why = _describe(error)
             if self._ending:
                 return
-            stood = self._proven or _now() - begun > _STABLE_SECS + self._times.connect
+            stood = self._received or _now() - begun > _STABLE_SECS + self._times.connect
             failures = 1 if stood else failures + 1
             refusals = 0 if stood else refusals
             down_since = _now() if failures == 1 else down_since
-            await self._tell(Lost(why, failures, _now() - down_since >= self._times.replay))
+            await self._on_event(Lost(why, failures, _now() - down_since >= self._times.replay))
             if failures > 1:
                 wait = max(wait, self._times.retry * 2 ** min(failures - 2, 16))
             if wait:
                 await asyncio.sleep(min(wait, self._times.max_retry))
 
     async def close(self) -> None:
-        """Say goodbye, and wait for Deepgram to close, but not for long."""
+        """Ask Deepgram to close, and wait for it up to the timeout."""
         self._ending = True
         if (connection := self._connection) is None:
             return
@@ -301,8 +302,8 @@ class DeepgramLine:
         except Exception as error:
             logger.debug(f"Deepgram did not close in time: {type(error).__name__}")
 
-    async def _converse(self) -> str:
-        """One connection, until it ends; why it did."""
+    async def _connect_once(self) -> str:
+        """Run one connection until it ends, and return the reason."""
         why = ""
         try:
             async with AsyncExitStack() as stack:
@@ -313,29 +314,29 @@ class DeepgramLine:
                 try:
                     await self._listen(connection)
                 except Exception as error:
-                    why = _words(error)
+                    why = _describe(error)
         except Exception:
             if not why:
                 raise
-            # It is websockets' complaint that a connection that is gone was not closed well.
+            # websockets reports that the lost connection was not closed properly.
         return why
 
     async def _listen(self, connection: Any) -> None:
         self.origin = self.untranscribed.rewind()
-        self._sent_at = self._told_at = _now()
+        self._sent_at = self._received_at = _now()
         self._connection = connection
-        await self._tell(Connected())
+        await self._on_event(Connected())
         self._to_send.set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send(connection))
                 tasks.create_task(self._watch(connection))
                 async for message in connection:
-                    self._told_at = _now()
-                    self._proven = True
-                    if self._asking:
+                    self._received_at = _now()
+                    self._received = True
+                    if self._finalizing:
                         self._changed.set()
-                    await self._tell(message)
+                    await self._on_event(message)
                 raise ConnectionError("Deepgram closed it")
         finally:
             self._connection = None
@@ -344,26 +345,28 @@ class DeepgramLine:
         while True:
             await self._to_send.wait()
             self._to_send.clear()
-            while self.untranscribed.unsent >= self._least_message:
-                audio = self.untranscribed.take(self._most_message)
+            while self.untranscribed.unsent >= self._min_message:
+                audio = self.untranscribed.next_unsent(self._max_message)
                 await connection.send_media(audio)
-                self._sent(audio)
+                self._on_sent(audio)
             if self._finalize:
                 self._finalize = False
                 await connection.send_finalize()
-                self._asked_at = _now()
+                self._finalize_sent_at = _now()
             self._sent_at = _now()
 
     async def _watch(self, connection: Any) -> None:
-        """Keep the connection alive, and notice when it is not."""
+        """Send keepalives, and detect stalls and unanswered requests."""
         times = self._times
         while True:
             self._changed.clear()
             due = [self._sent_at + times.keepalive]
             if self._expecting:
                 due.append(self._stalled_at())
-            if self._asking and (self._told_at > self._asked_at or not self._overdue()):
-                due.append(self._asked_at + times.finalize)
+            if self._finalizing and (
+                self._received_at > self._finalize_sent_at or not self._overdue()
+            ):
+                due.append(self._finalize_sent_at + times.finalize)
             try:
                 async with asyncio.timeout(max(0.0, min(due) - _now())):
                     await self._changed.wait()
@@ -373,25 +376,29 @@ class DeepgramLine:
                         f"it said nothing for {times.stall} s while speech was sent"
                     ) from None
                 if _now() >= self._sent_at + times.keepalive:
-                    await self._keep_alive(connection)
+                    await self._send_keepalive(connection)
                     self._sent_at = _now()
-                if self._asking and self._overdue() and self._told_at > self._asked_at:
-                    self._asking = False
-                    await self._tell(Unanswered())
+                if (
+                    self._finalizing
+                    and self._overdue()
+                    and self._received_at > self._finalize_sent_at
+                ):
+                    self._finalizing = False
+                    await self._on_event(FinalizeUnanswered())
 
-    async def _keep_alive(self, connection: Any) -> None:
+    async def _send_keepalive(self, connection: Any) -> None:
         if self._version == "v1":
             await connection.send_keep_alive()
             return
-        # Flux has no such message. Silence does it; its own time runs on, the call's does not.
+        # Flux has no such message, so send silence, which advances Deepgram's timestamps only.
         await connection.send_media(bytes(_FLUX_MESSAGE))
         self.origin -= _FLUX_MESSAGE
 
     def _overdue(self) -> bool:
-        return _now() >= self._asked_at + self._times.finalize
+        return _now() >= self._finalize_sent_at + self._times.finalize
 
     def _stalled_at(self) -> float:
-        return max(self._told_at, self._expecting_since) + self._times.stall
+        return max(self._received_at, self._expecting_since) + self._times.stall
 
 
 def _now() -> float:
@@ -399,14 +406,14 @@ def _now() -> float:
 
 
 def _abort(connection: Any) -> None:
-    """Close a socket at once: the SDK's polite close waits some 40 s for a peer that hangs."""
+    """Close a socket at once: the SDK's close waits some 40 s for a peer that does not respond."""
     transport = getattr(getattr(connection, "_websocket", None), "transport", None)
     if transport is not None:
         transport.abort()
 
 
-def _answer(error: Exception) -> Mapping[str, str]:
-    """The headers of a refused handshake; an ``ApiError``'s own are those of the request."""
+def _response_headers(error: Exception) -> Mapping[str, str]:
+    """Return a refused handshake's response headers; ``ApiError.headers`` has the request's."""
     refused = error.__context__ if isinstance(error, ApiError) else error
     response = getattr(refused, "response", refused)
     return getattr(response, "headers", None) or {}
@@ -414,17 +421,17 @@ def _answer(error: Exception) -> Mapping[str, str]:
 
 def _retry_after(error: Exception) -> float:
     try:
-        return max(0.0, float(_answer(error).get("retry-after", "") or 0))
+        return max(0.0, float(_response_headers(error).get("retry-after", "") or 0))
     except ValueError:
         return 0.0
 
 
 def _refusal(status: int, error: Exception) -> str:
-    why = str(_answer(error).get("dg-error", ""))[:200]
+    why = str(_response_headers(error).get("dg-error", ""))[:200]
     return f"Deepgram refused the connection with {status}{': ' if why else ''}{why}"
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return str(error) or type(error).__name__

@@ -1,12 +1,11 @@
-"""Deepgram's Flux in the chain: a recogniser that says itself when the caller's turn is over.
+"""Deepgram's Flux as a pipecat service: a recogniser that also detects the end of the turn.
 
-Built on Deepgram's SDK (``/v2/listen``). pipecat has a service for Flux, too. It throws away the
-audio of a connection that is down, sends silence by a clock of its own, has no answer to a stream
-that stays open and says nothing (https://github.com/pipecat-ai/pipecat/issues/5735), and takes the
-place of the SDK. :class:`~processors.stt.deepgram.connection.DeepgramLine` does all of that, as for
-Nova.
+Built on Deepgram's SDK (``/v2/listen``) instead of pipecat's service for Flux. pipecat's does not
+use the SDK, drops the audio of an outage, sends silence by its own clock, and does not detect a
+stream that stays open without messages (https://github.com/pipecat-ai/pipecat/issues/5735).
+:class:`~processors.stt.deepgram.connection.DeepgramConnection` handles all of this, as for Nova.
 
-The messages: https://developers.deepgram.com/docs/flux/state and
+Messages: https://developers.deepgram.com/docs/flux/state and
 https://developers.deepgram.com/docs/flux/configuration.
 """
 
@@ -26,24 +25,26 @@ from pipecat.frames.frames import (
 )
 from pipecat.utils.time import time_now_iso8601
 
-from processors.stt.deepgram.connection import SAMPLE_RATE, LineTimes, keyterms_within_limit
+from processors.stt.deepgram.connection import SAMPLE_RATE, ConnectionTimes, keyterms_within_limit
 from processors.stt.deepgram.session import DeepgramService, bytes_of
 
 MULTILINGUAL = "flux-general-multi"
 
-# A word that was the last of the audio is known by then, if there was one.
+# Flux has given the last word of some audio by the time it has processed this much more.
 _SETTLED = bytes_of(0.3)
 
 
 class DeepgramFluxSTT(DeepgramService):
-    """Transcribes one call with Flux, which ends its turns.
+    """Transcribes one call with Flux, which also ends the caller's turns.
 
-    Downstream go ``InterimTranscriptionFrame`` with all words of the turn so far, some four times
-    a second; ``EagerTranscriptionFrame`` when Flux expects the turn to end there
-    (``EagerEndOfTurn``), and ``EagerEndOfTurnCancelFrame`` when it does not after all
-    (``TurnResumed``); at ``EndOfTurn`` one ``TranscriptionFrame`` and
-    ``ProposedUserStoppedSpeakingFrame``. Speech that voice activity has heard and Flux has no word
-    for is a ``TranscriptionFrame`` without text. ``result`` is Flux's own message.
+    Pushes downstream, each with Flux's message as ``result``:
+
+    * ``InterimTranscriptionFrame`` with all words of the turn so far, some four times a second;
+    * ``EagerTranscriptionFrame`` when Flux predicts the end of the turn (``EagerEndOfTurn``), and
+      ``EagerEndOfTurnCancelFrame`` when the caller continues instead (``TurnResumed``);
+    * at ``EndOfTurn``, a ``TranscriptionFrame`` and a ``ProposedUserStoppedSpeakingFrame``;
+    * an empty ``TranscriptionFrame`` for speech that voice activity detected and Flux has no words
+      for.
     """
 
     def __init__(
@@ -56,26 +57,26 @@ class DeepgramFluxSTT(DeepgramService):
         eot_threshold: float = 0.7,
         eager_eot_threshold: float | None = None,
         eot_timeout_ms: int = 5000,
-        times: LineTimes | None = None,
+        times: ConnectionTimes | None = None,
         name: str | None = None,
     ) -> None:
-        """Listen to one call.
+        """Create the recogniser of one call.
 
         Args:
-            client: From :func:`processors.stt.deepgram.connection.connect_to`.
-            model: Flux's model.
-            language: What is spoken; a hint to the model for several languages.
-            keyterms: Names that may be said, the most useful first; see
+            client: From :func:`processors.stt.deepgram.connection.create_client`.
+            model: The Flux model.
+            language: A BCP-47 tag, or "multi"; a hint to the multilingual model.
+            keyterms: Names that callers may say, the most useful first; see
                 :func:`~processors.stt.deepgram.connection.keyterms_within_limit`.
-            eot_threshold: Confidence from which a turn is over, 0.5 to 1.
-            eager_eot_threshold: Confidence from which its end is foretold, 0.3 to 0.9 and at most
-                ``eot_threshold``; ``None`` for never.
-            eot_timeout_ms: Silence after which it is over in any case, 500 to 60000.
-            times: The connection's waits.
+            eot_threshold: Confidence from which the turn is over, 0.5 to 1.
+            eager_eot_threshold: Confidence from which the end of the turn is predicted, 0.3 to 0.9
+                and at most ``eot_threshold``; ``None`` for no predictions.
+            eot_timeout_ms: Silence after which the turn is over in any case, 500 to 60000.
+            times: The connection's timeouts and waits.
             name: pipecat's name for the processor.
 
         Raises:
-            ValueError: A number is out of its range.
+            ValueError: An argument is out of range.
         """
         if not 0.5 <= eot_threshold <= 1:
             raise ValueError(f"eot_threshold is {eot_threshold}: it must be 0.5 to 1")
@@ -106,94 +107,94 @@ class DeepgramFluxSTT(DeepgramService):
             query=query,
             version="v2",
             language=language,
-            times=times or LineTimes(),
+            times=times or ConnectionTimes(),
             name=name,
         )
         self._vad_speaking = False
-        self._awaiting = False  # speech has ended for which there is no word yet
-        self._speech_ended = 0  # where in the audio, in bytes
-        self._turn_ended = 0
-        self._turn = ""  # the words of the turn so far
-        self._foretold = False
+        self._awaiting = False  # whether speech has ended without any words
+        self._speech_ended = 0  # position in the audio, in bytes
+        self._turn_ended = 0  # position in the audio, in bytes
+        self._turn = ""  # words of the turn so far
+        self._predicted = False  # whether the end of this turn was predicted
 
-    async def _follow(self, frame: Frame) -> None:
+    async def _on_speech_frame(self, frame: Frame) -> None:
         match frame:
             case VADUserStartedSpeakingFrame():
                 self._vad_speaking = True
                 self._awaiting = False
-                self._line.expect(True)
+                self._connection.expect_words(True)
             case VADUserStoppedSpeakingFrame():
                 self._vad_speaking = False
-                self._speech_ended = self._line.untranscribed.end
+                self._speech_ended = self._connection.untranscribed.end
                 over = self._turn_ended >= self._speech_ended - _SETTLED
                 self._awaiting = not (over or self._turn)
-                self._line.expect(not over)
+                self._connection.expect_words(not over)
 
-    async def _heard(self, event: Any) -> None:
+    async def _on_message(self, event: Any) -> None:
         match event:
             case ListenV2TurnInfo():
                 await self._turn_info(event)
             case ListenV2FatalError():
-                # The connection ends with it, and the line makes another.
+                # Deepgram closes after it, and DeepgramConnection reconnects.
                 await self.push_error(
                     f"Deepgram reports {event.code}: {str(event.description)[:200]}"
                 )
             case ListenV2Warning():
                 logger.warning(f"{self}: Deepgram warns: {event.code}: {event.description}")
 
-    async def _connected(self) -> None:
+    async def _on_connected(self) -> None:
         self._turn = ""
-        await self._withdraw()
-        await super()._connected()
+        await self._cancel_prediction()
+        await super()._on_connected()
 
-    async def _turn_info(self, told: ListenV2TurnInfo) -> None:
-        text = told.transcript.strip()
-        upto = self._line.origin + bytes_of(told.audio_window_end)
-        if told.event == "EndOfTurn":
-            await self._end_of_turn(text, upto, told)
+    async def _turn_info(self, message: ListenV2TurnInfo) -> None:
+        text = message.transcript.strip()
+        upto = self._connection.origin + bytes_of(message.audio_window_end)
+        if message.event == "EndOfTurn":
+            await self._end_of_turn(text, upto, message)
             return
-        if told.event == "TurnResumed":
-            await self._withdraw()
+        if message.event == "TurnResumed":
+            await self._cancel_prediction()
         if text and not self._turn:
             self._awaiting = False
-            self._line.expect(True)
+            self._connection.expect_words(True)
         if text != self._turn:
             self._turn = text
-            if text and told.event != "EagerEndOfTurn":
-                await self._guess(text, result=told)
-        if told.event == "EagerEndOfTurn":
-            self._foretold = True
+            if text and message.event != "EagerEndOfTurn":
+                await self._push_interim(text, result=message)
+        if message.event == "EagerEndOfTurn":
+            self._predicted = True
             await self.push_frame(
                 EagerTranscriptionFrame(
                     text,
                     self._user_id,
                     time_now_iso8601(),
                     self._spoken_language,
-                    result=told,
+                    result=message,
                 )
             )
         elif not text and self._awaiting and upto >= self._speech_ended + _SETTLED:
-            await self._without_words(told)
+            await self._without_words(message)
 
-    async def _end_of_turn(self, text: str, upto: int, told: ListenV2TurnInfo) -> None:
+    async def _end_of_turn(self, text: str, upto: int, message: ListenV2TurnInfo) -> None:
         self._turn, self._turn_ended = "", upto
-        self._foretold = False
-        self._line.untranscribed.heard(upto)
+        self._predicted = False
+        self._connection.untranscribed.mark_transcribed(upto)
         if not text:
-            await self._without_words(told)
+            await self._without_words(message)
             return
         self._awaiting = False
-        self._line.expect(self._vad_speaking)
-        await self._final(text, finalized=True, result=told)
+        self._connection.expect_words(self._vad_speaking)
+        await self._push_final(text, finalized=True, result=message)
         await self.push_frame(ProposedUserStoppedSpeakingFrame())
 
-    async def _without_words(self, told: ListenV2TurnInfo) -> None:
+    async def _without_words(self, message: ListenV2TurnInfo) -> None:
         if self._awaiting:
             self._awaiting = False
-            self._line.expect(self._vad_speaking)
-            await self._final("", finalized=True, result=told)
+            self._connection.expect_words(self._vad_speaking)
+            await self._push_final("", finalized=True, result=message)
 
-    async def _withdraw(self) -> None:
-        if self._foretold:
-            self._foretold = False
+    async def _cancel_prediction(self) -> None:
+        if self._predicted:
+            self._predicted = False
             await self.push_frame(EagerEndOfTurnCancelFrame())

@@ -1,4 +1,4 @@
-"""What both of Deepgram's recognisers have in common: one call's line, and what becomes of it."""
+"""The base of Deepgram's recognisers: audio, connection and errors of one call."""
 
 import asyncio
 from abc import abstractmethod
@@ -27,8 +27,8 @@ from processors.audio import check_input_rate
 from processors.stt.deepgram.connection import (
     SAMPLE_RATE,
     Connected,
-    DeepgramLine,
-    LineTimes,
+    ConnectionTimes,
+    DeepgramConnection,
     Lost,
     Refused,
     Version,
@@ -36,19 +36,19 @@ from processors.stt.deepgram.connection import (
 
 
 class DeepgramService(STTService):
-    """Transcribes one call over one connection to Deepgram, renewed when it drops.
+    """Transcribes one call over a connection to Deepgram, which is renewed when it drops.
 
-    Audio stops here. Audio that has no final words yet is kept, and sent once more when the
-    connection drops or falls silent while the caller speaks. A refusal that cannot pass
-    (:data:`~processors.stt.deepgram.connection.PASSING`) makes the service unusable for good. So
-    does an outage longer than the audio that is kept, until a connection stands again.
+    Consumes audio. Audio without final words is buffered, and sent again when the connection drops
+    or stalls while the caller speaks. A permanent refusal (a 4xx not in
+    :data:`~processors.stt.deepgram.connection.TRANSIENT_STATUSES`) makes the service unusable. So
+    does an outage longer than the buffer, until the connection is established again.
 
     Args:
-        client: From :func:`processors.stt.deepgram.connection.connect_to`.
+        client: From :func:`processors.stt.deepgram.connection.create_client`.
         query: The request's parameters, by Deepgram's names.
-        version: Of Deepgram's protocol.
-        language: What callers speak, a BCP-47 tag.
-        times: The connection's waits.
+        version: Version of Deepgram's protocol.
+        language: The callers' language, a BCP-47 tag, or "multi".
+        times: The connection's timeouts and waits.
         name: pipecat's name for the processor.
     """
 
@@ -59,7 +59,7 @@ class DeepgramService(STTService):
         query: Mapping[str, Any],
         version: Version,
         language: str,
-        times: LineTimes,
+        times: ConnectionTimes,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -70,29 +70,29 @@ class DeepgramService(STTService):
             settings=STTSettings(model=str(query["model"]), language=language),
             enable_direct_mode=True,
         )
-        self._line = DeepgramLine(
+        self._connection = DeepgramConnection(
             client,
             query,
-            tell=self._told,
-            sent=self._record_stt_audio_usage,
+            on_event=self._on_event,
+            on_sent=self._record_stt_audio_usage,
             times=times,
             version=version,
         )
-        self._line_task: asyncio.Task[None] | None = None
-        # "multi" is none; whoever is told of a transcript needs one.
+        self._connection_task: asyncio.Task[None] | None = None
+        # Transcription frames need a language, which "multi" is not.
         self._spoken_language = Language.EN if language == "multi" else Language(language)
 
     def can_generate_metrics(self) -> bool:
-        """Time from the end of speech to the final transcript, and seconds of audio."""
+        """Reports the time from the end of speech to the final transcript, and seconds of audio."""
         return True
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
-        """Send audio; its transcripts are pushed when they come."""
-        self._hear(audio)
+        """Send audio; its transcripts are pushed as they arrive."""
+        self._add_audio(audio)
         yield None
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Check the audio's rate.
+        """Set up the processor.
 
         Raises:
             ValueError: The pipeline's input is not at 16 kHz.
@@ -101,66 +101,66 @@ class DeepgramService(STTService):
         check_input_rate(setup, SAMPLE_RATE)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Keep audio, follow the voice activity, and pass on what is not audio."""
+        """Send audio, act on voice activity, and pass on everything but audio."""
         if isinstance(frame, InputAudioRawFrame):
             await self.take_audio(frame)
             return
         if isinstance(frame, (EndFrame, CancelFrame)):
-            await self._hang_up()
+            await self._disconnect()
         await super().process_frame(frame, direction)
-        if isinstance(frame, StartFrame) and self._line_task is None:
-            self._line_task = self.create_task(self._line.run(), "deepgram")
+        if isinstance(frame, StartFrame) and self._connection_task is None:
+            self._connection_task = self.create_task(self._connection.run(), "deepgram")
         else:
-            await self._follow(frame)
+            await self._on_speech_frame(frame)
 
     async def take_audio(self, frame: InputAudioRawFrame) -> None:
-        """Keep audio; nothing of the base classes is needed for it."""
-        self._hear(frame.audio)
+        """Send audio. The base classes' processing is not needed for it."""
+        self._add_audio(frame.audio)
 
     async def cleanup(self) -> None:
-        """Leave no task behind."""
+        """Disconnect and cancel the processor's task."""
         await super().cleanup()
-        await self._hang_up()
+        await self._disconnect()
 
-    def _hear(self, audio: bytes) -> None:
-        if audio and not self._muted:  # an empty message would end Deepgram's stream
-            self._line.hear(audio)
+    def _add_audio(self, audio: bytes) -> None:
+        if audio and not self._muted:  # an empty message would end the stream
+            self._connection.add_audio(audio)
 
-    async def _hang_up(self) -> None:
-        task, self._line_task = self._line_task, None
+    async def _disconnect(self) -> None:
+        task, self._connection_task = self._connection_task, None
         if task is not None:
-            await self._line.close()
+            await self._connection.close()
             await self.cancel_task(task)
 
     @abstractmethod
-    async def _follow(self, frame: Frame) -> None:
-        """Act on what voice activity and turn taking say."""
+    async def _on_speech_frame(self, frame: Frame) -> None:
+        """Act on a frame of voice activity's or turn taking's."""
 
     @abstractmethod
-    async def _heard(self, event: Any) -> None:
-        """Act on a message of Deepgram's, or on what the line says beside them."""
+    async def _on_message(self, event: Any) -> None:
+        """Act on a message of Deepgram's, or on :class:`FinalizeUnanswered`."""
 
-    async def _connected(self) -> None:
-        """Begin anew: the new connection knows nothing of what the old one was told."""
+    async def _on_connected(self) -> None:
+        """Reset what depends on the previous connection."""
         if not self.is_usable:
             await self.set_usable(True)
 
-    async def _told(self, event: Any) -> None:
+    async def _on_event(self, event: Any) -> None:
         try:
             match event:
                 case Connected():
-                    await self._connected()
+                    await self._on_connected()
                 case Lost():
-                    await self._lost(event)
+                    await self._on_lost(event)
                 case Refused():
                     await self.push_error(event.why, force_treat_as_permanent=True)
                 case _:
-                    await self._heard(event)
+                    await self._on_message(event)
         except (AttributeError, IndexError, TypeError) as error:
-            # The SDK makes messages of whatever comes, unchecked.
-            logger.warning(f"{self}: a message of Deepgram's makes no sense: {error}")
+            # The SDK does not validate messages.
+            logger.warning(f"{self}: malformed message from Deepgram: {error}")
 
-    async def _lost(self, lost: Lost) -> None:
+    async def _on_lost(self, lost: Lost) -> None:
         if lost.attempts == 1 or (lost.gone and self.is_usable):
             await self.push_error(
                 f"Deepgram's connection was lost: {lost.why}", force_treat_as_permanent=lost.gone
@@ -168,14 +168,14 @@ class DeepgramService(STTService):
         else:
             logger.warning(f"{self}: attempt {lost.attempts} to reconnect failed: {lost.why}")
 
-    async def _guess(self, text: str, *, result: Any) -> None:
+    async def _push_interim(self, text: str, *, result: Any) -> None:
         await self.push_frame(
             InterimTranscriptionFrame(
                 text, self._user_id, time_now_iso8601(), self._spoken_language, result=result
             )
         )
 
-    async def _final(self, text: str, *, finalized: bool, result: Any) -> None:
+    async def _push_final(self, text: str, *, finalized: bool, result: Any) -> None:
         await self.emit_stt_usage_metrics()
         await self.push_frame(
             TranscriptionFrame(
@@ -190,10 +190,10 @@ class DeepgramService(STTService):
 
 
 def bytes_of(secs: float) -> int:
-    """How much audio lasts so long."""
+    """Return the size of some audio: 16-bit mono at 16 kHz."""
     return 2 * round(secs * SAMPLE_RATE)
 
 
 def now() -> float:
-    """Seconds on the loop's clock."""
+    """Return the event loop's time in seconds."""
     return asyncio.get_running_loop().time()

@@ -1,5 +1,5 @@
-"""Whisper, the embedded speech to text: the service, its engine and the model's files.
+"""Whisper, the embedded speech to text: the pipecat service, its engine and the model.
 
-Import the modules themselves: this package loads nothing, so that settings and other vendors do not
-load the model's runtime.
+Import from the modules: the package itself exports nothing, so that settings and other vendors do
+not load the model's runtime.
 """

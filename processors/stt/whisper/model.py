@@ -1,9 +1,9 @@
-"""Whisper base on CTranslate2, hearing one stretch of audio in a window no longer than it needs.
+"""Whisper base on CTranslate2, decoding audio in a window no longer than it needs.
 
-Whisper's encoder is made for 30 s and costs as much for 2 s of speech as for 30, but it takes a
-shorter window: 6 s, or the utterance and 3 s of zero *feature* frames behind it, cost a fifth. A
-short window invites the decoder to go round in circles; that it must write timestamps keeps it
-from it, for then it knows where the speech ended.
+Whisper's encoder expects 30 s, which costs as much for 2 s of speech as for 30. But it accepts a
+shorter window: 6 s, or the utterance followed by 3 s of zero *feature* frames, costs a fifth. In a
+short window the decoder tends to repeat itself. Requiring timestamps prevents that, since they tell
+the decoder where the speech ended.
 """
 
 import re
@@ -17,46 +17,47 @@ import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
 MAX_SECS = 30.0
-"""The longest window, and the longest audio."""
+"""Maximum length of window and audio."""
 
 _FRAMES_A_SEC = 100
 _TICK_SECS = 0.02
 _PAD_SECS = 3.0
-# How close to the end of the audio a segment may end and be the last.
+# A segment that ends this close to the end of the audio is the last one.
 _END_SECS = 0.3
+# The limit on tokens, per second of audio and in addition, that cuts a repetitive decoding short.
 _TOKENS_A_SEC = 7
 _TOKENS_MORE = 14
 _HINT_TOKENS = 96
-# A stretch of four words or more said twice on end, or anything said four times.
+# Four words or more repeated at once, or anything said four times in a row.
 _LOOP = re.compile(r"\b((?:\w+\W+){3,}\w+)\W+\1\b|\b(\w.{0,60}?)(?:\W+\2\b){3,}", re.IGNORECASE)
 
 Samples = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
-    """One decoding of one window.
+class Decoding:
+    """The decoding of one window.
 
     Parameters:
-        text: The words; empty when there are none.
+        text: The words; may be empty.
         no_speech_prob: Whisper's probability that there is no speech, 0 to 1.
-        avg_logprob: Mean log probability of the tokens, timestamps included.
-        whole: Whether the decoder ended by itself and said nothing over and over.
-        encoded: The encoder's output, to decode again.
+        avg_logprob: Mean log probability of the tokens, including timestamps.
+        complete: Whether the decoder stopped before its limit, without repeating itself.
+        encoded: The encoder's output, for decoding again.
     """
 
     text: str
     no_speech_prob: float
     avg_logprob: float
-    whole: bool
+    complete: bool
     encoded: Any
 
 
 class WhisperModel:
-    """The weights, and greedy decoding of English with them; its methods may run in any thread."""
+    """Greedy decoding of English speech. Thread-safe."""
 
     def __init__(self, model: Any) -> None:
-        """Take a multilingual ``faster_whisper.WhisperModel``; :meth:`load` makes one."""
+        """Wrap a multilingual ``faster_whisper.WhisperModel``; use :meth:`load` instead."""
         from faster_whisper.tokenizer import Tokenizer
         from faster_whisper.transcribe import get_suppressed_tokens
 
@@ -69,12 +70,12 @@ class WhisperModel:
 
     @classmethod
     def load(cls, weights: dict[str, bytes], *, workers: int, threads_per_worker: int) -> Self:
-        """Make the model from its files; takes a second.
+        """Load the model from its files; takes a second.
 
         Args:
-            weights: What :func:`models.catalogue.whisper_files` gave; emptied.
-            workers: How many windows are decoded at once.
-            threads_per_worker: Threads of one decoding.
+            weights: From :func:`models.catalogue.whisper_files`; emptied to save memory.
+            workers: Number of concurrent decodings.
+            threads_per_worker: Threads per decoding.
         """
         import faster_whisper
 
@@ -89,56 +90,57 @@ class WhisperModel:
             )
         )
 
-    def hear(self, samples: Samples, window_secs: float) -> Hearing:
+    def decode(self, samples: Samples, window_secs: float) -> Decoding:
         """Decode some audio.
 
         Args:
-            samples: 16 kHz mono within -1 to 1, at most 30 s; a peak near 1 is heard best.
-            window_secs: The shortest window to hear it in.
+            samples: 16 kHz mono in -1 to 1, at most 30 s; best with a peak near 1.
+            window_secs: Minimum length of the window.
         """
         import ctranslate2
 
         secs = len(samples) / SAMPLE_RATE
         features = self._model.feature_extractor(samples)
         frames = int(min(MAX_SECS, max(window_secs, secs + _PAD_SECS)) * _FRAMES_A_SEC)
-        frames += frames % 2  # the encoder halves them
+        frames += frames % 2  # the encoder halves the number of frames
         window = np.zeros((1, features.shape[0], frames), np.float32)
-        kept = features[:, :frames]
-        window[0, :, : kept.shape[1]] = kept
+        features = features[:, :frames]
+        window[0, :, : features.shape[1]] = features
         encoded = self._model.model.encode(ctranslate2.StorageView.from_array(window))
-        bound = int(_TOKENS_A_SEC * secs) + _TOKENS_MORE
-        result = self._generate(encoded, self._prompt, bound)
+        max_tokens = int(_TOKENS_A_SEC * secs) + _TOKENS_MORE
+        result = self._generate(encoded, self._prompt, max_tokens)
         tokens = result.sequences_ids[0]
         text = self._spoken(tokens, secs)
-        return Hearing(
+        return Decoding(
             text=text,
             no_speech_prob=float(result.no_speech_prob),
             avg_logprob=float(result.scores[0]),
-            whole=len(tokens) < bound and _LOOP.search(text) is None,
+            complete=len(tokens) < max_tokens and _LOOP.search(text) is None,
             encoded=encoded,
         )
 
-    def hear_names(self, hearing: Hearing, names: tuple[str, ...]) -> str:
-        """Decode what was heard once more, with names as a hint.
+    def decode_with_hint(self, decoding: Decoding, names: tuple[str, ...]) -> str:
+        """Decode the same audio again, with names as a hint.
 
         Args:
-            hearing: What was heard without.
-            names: The names, the most useful first; as many as 96 tokens hold are used.
+            decoding: The decoding without a hint.
+            names: The names, the most useful first; those that fit into 96 tokens are used.
 
         Returns:
-            The text. It is not fit to be used as it is: see :func:`processors.stt.hot_words.blend`.
+            The text, which is only good for correcting names: see
+            :func:`processors.stt.hot_words.correct_names`.
         """
-        bound = len(self._tokenizer.encode(hearing.text)) + 6
-        result = self._generate(hearing.encoded, self._hint_prompt(names), bound)
+        max_tokens = len(self._tokenizer.encode(decoding.text)) + 6
+        result = self._generate(decoding.encoded, self._hint_prompt(names), max_tokens)
         return self._words(result.sequences_ids[0])
 
-    def _generate(self, encoded: Any, prompt: list[int], bound: int) -> Any:
+    def _generate(self, encoded: Any, prompt: list[int], max_tokens: int) -> Any:
         return self._model.model.generate(
             encoded,
             [prompt],
             beam_size=1,
-            # CTranslate2 makes at most min(max_length / 2, max_length - prompt) tokens.
-            max_length=max(2 * bound, bound + len(prompt)),
+            # CTranslate2 generates at most min(max_length / 2, max_length - prompt) tokens.
+            max_length=max(2 * max_tokens, max_tokens + len(prompt)),
             max_initial_timestamp_index=1,
             return_scores=True,
             return_no_speech_prob=True,
@@ -152,12 +154,12 @@ class WhisperModel:
             if len(tokens) + len(more) > _HINT_TOKENS:
                 break
             tokens += more
-        # With timestamps it would go on with the list instead of listening.
+        # With timestamps, the decoder continues the list of names instead of transcribing.
         prompt = self._model.get_prompt(self._tokenizer, [], without_timestamps=True)
         return [self._tokenizer.sot_prev, *tokens, *prompt]
 
     def _spoken(self, tokens: Sequence[int], secs: float) -> str:
-        """The words up to the first segment that ends where the audio does."""
+        """Return the words up to the first segment that ends where the audio does."""
         words: list[int] = []
         for token in tokens:
             if token < self._timestamps:

@@ -1,7 +1,7 @@
-"""The embedded recogniser in the chain: one call's speech, as interim and final transcripts."""
+"""Whisper as a pipecat service: interim and final transcripts of one call."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,29 +29,43 @@ from processors.stt.whisper.engine import Transcript
 from processors.stt.whisper.model import MAX_SECS, SAMPLE_RATE
 
 _BYTES_A_SEC = 2 * SAMPLE_RATE
-# From the end of speech to the final, with the VAD's 0.2 s in it. A guess: benchmarks/stt.py gave a
-# p95 of 0.63 and 0.83 s over 16 and 20 recordings, on two cores that others were using.
+# From the end of speech to the final transcript, with voice activity's 0.2 s. An estimate:
+# benchmarks/stt.py measured a p95 of 0.63 and 0.83 s over 16 and 20 recordings on two busy cores.
 _TTFS_P99_SECS = 0.9
 
 
 class Recogniser(Protocol):
-    """What turns audio into text: :class:`processors.stt.whisper.engine.WhisperEngine`."""
+    """Transcribes audio: :class:`processors.stt.whisper.engine.WhisperEngine`."""
 
     @property
     def spare(self) -> bool:
-        """Whether an interim transcription may be asked for now."""
+        """Whether it has capacity for an interim transcription now."""
         ...
 
     async def transcribe(
         self, pcm: bytes, *, hotwords: Sequence[str] = (), final: bool = True
     ) -> Transcript:
-        """Hear what is said in 16 kHz mono 16-bit audio of at most 30 s."""
+        """Transcribe 16 kHz mono s16le audio of at most 30 s."""
         ...
 
 
 @dataclass(eq=False, slots=True)
 class _Utterance:
-    """One stretch of speech, from the VAD's start to its stop, and what is known of it."""
+    """One stretch of speech, from voice activity's start to its stop. Sizes are in bytes.
+
+    Parameters:
+        audio: What is not cut off yet.
+        interim_at: Size of ``audio`` at which the next interim transcription is due.
+        onset_ends: Size of ``audio`` at which interim transcriptions become less frequent.
+        cut: Final transcriptions of the pieces cut off from a long utterance.
+        cut_bytes: Size of these pieces.
+        interim: The interim transcription in progress.
+        final: The final transcription of ``audio``, started at a pause or at the stop.
+        final_bytes: Size of ``audio`` when ``final`` started.
+        shown: The last interim transcript pushed.
+        shown_bytes: Size of the utterance that it covers.
+        stopped: Whether the speech has stopped.
+    """
 
     audio: bytearray
     interim_at: int
@@ -59,8 +73,8 @@ class _Utterance:
     cut: list[asyncio.Task[Transcript]] = field(default_factory=list)
     cut_bytes: int = 0
     interim: asyncio.Task[Any] | None = None
-    guess: asyncio.Task[Transcript] | None = None
-    guess_bytes: int = 0
+    final: asyncio.Task[Transcript] | None = None
+    final_bytes: int = 0
     shown: str = ""
     shown_bytes: int = 0
     stopped: bool = False
@@ -69,15 +83,14 @@ class _Utterance:
 class WhisperSTT(STTService):
     """Transcribes one call with the engine that all calls share.
 
-    Audio stops here. While the caller speaks, ``InterimTranscriptionFrame`` go downstream; after
-    each ``VADUserStoppedSpeakingFrame`` follows exactly one ``TranscriptionFrame`` with
-    ``finalized=True``, in order, with the text of that stretch of speech. Its text is empty when
-    the speech held no words: it was a cough, or the decoding failed, and then an ``ErrorFrame``
-    has gone upstream. ``result`` of either frame is the
+    Consumes audio. Pushes ``InterimTranscriptionFrame`` while the caller speaks, and exactly one
+    ``TranscriptionFrame`` with ``finalized=True`` after each ``VADUserStoppedSpeakingFrame``, in
+    order. Its text is empty if there were no words, as with a cough, or if the transcription
+    failed, in which case an ``ErrorFrame`` has gone upstream. ``result`` of both frames is a
     :class:`~processors.stt.whisper.engine.Transcript`.
 
-    The final decoding begins at the ``SpeechPauseFrame``, so that it is usually done when the
-    speech has stopped. If the caller goes on, its text is an interim one.
+    The final transcription starts at the ``SpeechPauseFrame``, so it is usually ready by the stop.
+    If the caller continues, it serves as an interim one.
     """
 
     def __init__(
@@ -94,24 +107,24 @@ class WhisperSTT(STTService):
         drain_secs: float = 2.0,
         name: str | None = None,
     ) -> None:
-        """Listen to one call.
+        """Create the recogniser of one call.
 
         Args:
-            engine: The recogniser.
-            hotwords: Names that may be said, the most useful first.
+            engine: The engine, shared by all calls.
+            hotwords: Names that callers may say, the most useful first.
             first_interim_secs: Speech before the first interim transcript.
-            onset_interval_secs: Speech between one interim transcript and the next at first, when
-                it may have to be known soon whether the voice must stop.
-            onset_secs: How long "at first" is.
-            interim_interval_secs: Speech between one interim transcript and the next after that.
-            pre_roll_secs: Audio kept from before the VAD was certain of speech.
-            max_utterance_secs: Speech is decoded in pieces of at most this, cut where it is
-                quietest; at most 28.
-            drain_secs: How long the end of the call waits for transcripts that are due.
+            onset_interval_secs: Speech between interim transcripts during the onset, in which turn
+                taking may have to decide quickly whether the caller interrupts.
+            onset_secs: Length of the onset.
+            interim_interval_secs: Speech between interim transcripts after the onset.
+            pre_roll_secs: Audio from before the detected onset that is transcribed, too.
+            max_utterance_secs: Longer speech is transcribed in pieces of at most this length, cut
+                where it is quietest; 2 to 28.
+            drain_secs: Maximum wait at the end of the call for outstanding transcripts.
             name: pipecat's name for the processor.
 
         Raises:
-            ValueError: A duration is not positive, or ``max_utterance_secs`` not within 2 to 28.
+            ValueError: A duration is not positive, or ``max_utterance_secs`` is out of range.
         """
         super().__init__(
             name=name,
@@ -146,18 +159,18 @@ class WhisperSTT(STTService):
         self._utterance: _Utterance | None = None
         self._due: asyncio.Queue[_Utterance] = asyncio.Queue()
         self._delivery: asyncio.Task[None] | None = None
-        self._decodings: set[asyncio.Task[Any]] = set()
+        self._transcriptions: set[asyncio.Task[Any]] = set()
 
     def can_generate_metrics(self) -> bool:
-        """Time from the end of speech to the final transcript, and seconds of audio."""
+        """Reports the time from the end of speech to the final transcript, and seconds of audio."""
         return True
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
-        """Transcribe one utterance of 16 kHz mono 16-bit audio, for whoever has one whole."""
-        yield self._final(await self._decode(audio))
+        """Transcribe one complete utterance, 16 kHz mono s16le."""
+        yield self._final_frame(await self._transcribe(audio))
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Check the audio's rate.
+        """Set up the processor.
 
         Raises:
             ValueError: The pipeline's input is not at 16 kHz.
@@ -166,7 +179,7 @@ class WhisperSTT(STTService):
         check_input_rate(setup, SAMPLE_RATE)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Keep audio, follow the voice activity, and pass on what is not audio."""
+        """Buffer audio, act on voice activity, and pass on everything but audio."""
         if isinstance(frame, InputAudioRawFrame):
             await self.take_audio(frame)
             return
@@ -184,20 +197,20 @@ class WhisperSTT(STTService):
                 self._speech_stopped(frame.stop_secs)
 
     async def take_audio(self, frame: InputAudioRawFrame) -> None:
-        """Keep audio; nothing of the base classes is needed for it."""
-        self._hear(frame.audio)
+        """Buffer audio. The base classes' processing is not needed for it."""
+        self._buffer(frame.audio)
 
     async def cleanup(self) -> None:
-        """Leave no task behind."""
+        """Cancel the processor's tasks."""
         await super().cleanup()
         await self._finish(drain=False)
 
     async def _handle_vad_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
-        """Time the final transcript; as one always comes, none of pipecat's timeouts is needed."""
+        """Start timing the final transcript; one always follows, so no timeout is needed."""
         self._user_speaking = False
         await self.start_ttfb_metrics(start_time=frame.timestamp - frame.stop_secs)
 
-    def _hear(self, audio: bytes) -> None:
+    def _buffer(self, audio: bytes) -> None:
         if self._muted:
             return
         utterance = self._utterance
@@ -208,17 +221,17 @@ class WhisperSTT(STTService):
                 del before[: -self._pre_roll]
             return
         utterance.audio += audio
-        heard = len(utterance.audio)
-        if heard >= self._max_bytes:
+        size = len(utterance.audio)
+        if size >= self._max_bytes:
             self._cut(utterance)
         elif (
-            heard >= utterance.interim_at
+            size >= utterance.interim_at
             and (utterance.interim is None or utterance.interim.done())
             and self._engine.spare
         ):
-            first = heard < utterance.onset_ends
-            utterance.interim_at = heard + (self._onset_interval if first else self._interval)
-            utterance.interim = self._begin(self._interim(utterance, bytes(utterance.audio)))
+            onset = size < utterance.onset_ends
+            utterance.interim_at = size + (self._onset_interval if onset else self._interval)
+            utterance.interim = self._spawn(self._interim(utterance, bytes(utterance.audio)))
 
     def _speech_started(self, start_secs: float) -> None:
         if self._utterance is None and self._delivery is not None:
@@ -233,110 +246,110 @@ class WhisperSTT(STTService):
 
     async def _speech_paused(self) -> None:
         if utterance := self._utterance:
-            if utterance.guess and not utterance.guess.done():
-                await self.cancel_task(utterance.guess)
-            self._guess(utterance)
+            if utterance.final and not utterance.final.done():
+                await self.cancel_task(utterance.final)
+            self._start_final(utterance)
 
     def _speech_stopped(self, stop_secs: float) -> None:
         utterance, self._utterance = self._utterance, None
         if utterance is None:
             return
         utterance.stopped = True
-        # The next onset's pre-roll must not hold the end of these words.
+        # The pre-roll of the next utterance must not contain the end of this one.
         self._before = utterance.audio[-_bytes(stop_secs / 2) :]
-        since_guess = len(utterance.audio) - utterance.guess_bytes
-        if utterance.guess is None or since_guess > _bytes(max(stop_secs, 0.1)):
-            if utterance.guess:
-                utterance.guess.cancel()
-            self._guess(utterance)
+        since_final = len(utterance.audio) - utterance.final_bytes
+        if utterance.final is None or since_final > _bytes(max(stop_secs, 0.1)):
+            if utterance.final:
+                utterance.final.cancel()
+            self._start_final(utterance)
         self._due.put_nowait(utterance)
 
     def _cut(self, utterance: _Utterance) -> None:
-        """Decode what has been said so far, up to where the last seconds were quietest."""
+        """Cut a long utterance at the quietest point of the last seconds, and transcribe that."""
         audio = utterance.audio
         at = _quietest(bytes(audio[-min(len(audio) // 2, 6 * _BYTES_A_SEC) :]), len(audio))
-        utterance.cut.append(self._begin(self._decode(bytes(audio[:at]))))
+        utterance.cut.append(self._spawn(self._transcribe(bytes(audio[:at]))))
         utterance.cut_bytes += at
         del audio[:at]
         utterance.interim_at -= at
         utterance.onset_ends -= at
-        if utterance.guess:
-            utterance.guess.cancel()
-            utterance.guess = None
+        if utterance.final:
+            utterance.final.cancel()
+            utterance.final = None
 
-    def _guess(self, utterance: _Utterance) -> None:
-        utterance.guess_bytes = len(utterance.audio)
-        utterance.guess = self._begin(self._heard(utterance, bytes(utterance.audio)))
+    def _start_final(self, utterance: _Utterance) -> None:
+        utterance.final_bytes = len(utterance.audio)
+        utterance.final = self._spawn(self._transcribe_rest(utterance, bytes(utterance.audio)))
 
-    async def _heard(
+    async def _transcribe_rest(
         self, utterance: _Utterance, audio: bytes, *, final: bool = True
     ) -> Transcript:
-        """Decode what has been said since the last cut, and show it if it is still news."""
+        """Transcribe an utterance since its last cut, and push that as an interim transcript."""
         upto = utterance.cut_bytes + len(audio)
-        heard = await self._decode(audio, final=final)
-        await self._show(utterance, heard, upto)
-        return heard
+        transcript = await self._transcribe(audio, final=final)
+        await self._push_interim(utterance, transcript, upto)
+        return transcript
 
     async def _interim(self, utterance: _Utterance, audio: bytes) -> None:
-        """Show what has been said so far; later on, rest: the machine may have finals to make."""
-        heard = await self._heard(utterance, audio, final=False)
-        now = len(utterance.audio)
-        if now >= utterance.onset_ends:
-            utterance.interim_at = max(utterance.interim_at, now + _bytes(heard.delay_secs))
+        """Push an interim transcript, and after the onset pause for as long as it took."""
+        transcript = await self._transcribe_rest(utterance, audio, final=False)
+        size = len(utterance.audio)
+        if size >= utterance.onset_ends:
+            utterance.interim_at = max(utterance.interim_at, size + _bytes(transcript.delay_secs))
 
-    async def _decode(self, audio: bytes, *, final: bool = True) -> Transcript:
-        """Hear a stretch of audio; a failure is told, and has no words."""
+    async def _transcribe(self, audio: bytes, *, final: bool = True) -> Transcript:
+        """Transcribe some audio; after an error, which is reported, the transcript is empty."""
         try:
             return await self._engine.transcribe(audio, hotwords=self._hotwords, final=final)
         except Exception as error:
             await self.push_error(f"speech could not be transcribed: {error}", exception=error)
             return Transcript()
 
-    async def _show(self, utterance: _Utterance, heard: Transcript, upto: int) -> None:
-        """Push an interim transcript, unless the speech has stopped or more of it is shown."""
+    async def _push_interim(self, utterance: _Utterance, transcript: Transcript, upto: int) -> None:
+        """Push an interim transcript, unless the speech has stopped or a longer one is shown."""
         if utterance.stopped or upto <= utterance.shown_bytes:
             return
         cut = [task.result() for task in utterance.cut if task.done() and not task.cancelled()]
-        text = _joined([*cut, heard])
+        text = _joined([*cut, transcript])
         if text and text != utterance.shown:
             utterance.shown, utterance.shown_bytes = text, upto
             await self.push_frame(
                 InterimTranscriptionFrame(
-                    text, self._user_id, time_now_iso8601(), Language.EN, result=heard
+                    text, self._user_id, time_now_iso8601(), Language.EN, result=transcript
                 )
             )
 
     async def _deliver(self) -> None:
-        """Push each utterance's final transcript, in the order in which they were spoken."""
+        """Push each utterance's final transcript, in order."""
         while True:
             utterance = await self._due.get()
             pieces = [await task for task in utterance.cut]
-            if utterance.guess:
-                pieces.append(await utterance.guess)
+            if utterance.final:
+                pieces.append(await utterance.final)
             audio_bytes = utterance.cut_bytes + len(utterance.audio)
             self._stt_usage_pending_seconds += audio_bytes / _BYTES_A_SEC
             await self.emit_stt_usage_metrics()
-            await self.push_frame(self._final(pieces[-1], _joined(pieces)))
+            await self.push_frame(self._final_frame(pieces[-1], _joined(pieces)))
             self._due.task_done()
 
-    def _final(self, heard: Transcript, text: str | None = None) -> TranscriptionFrame:
+    def _final_frame(self, transcript: Transcript, text: str | None = None) -> TranscriptionFrame:
         return TranscriptionFrame(
-            heard.text if text is None else text,
+            transcript.text if text is None else text,
             self._user_id,
             time_now_iso8601(),
             Language.EN,
-            result=heard,
+            result=transcript,
             finalized=True,
         )
 
-    def _begin(self, decoding: Any) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = self.create_task(decoding, "decoding")
-        self._decodings.add(task)
-        task.add_done_callback(self._decodings.discard)
+    def _spawn(self, transcription: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = self.create_task(transcription, "decoding")
+        self._transcriptions.add(task)
+        task.add_done_callback(self._transcriptions.discard)
         return task
 
     async def _finish(self, *, drain: bool) -> None:
-        """Let what is due be delivered, if there is time for it, and end every task."""
+        """Cancel all tasks; with ``drain``, wait for outstanding transcripts first."""
         if self._delivery is None:
             return
         if drain:
@@ -349,12 +362,12 @@ class WhisperSTT(STTService):
                 )
         delivery, self._delivery = self._delivery, None
         self._utterance = None
-        for task in (delivery, *self._decodings):
+        for task in (delivery, *self._transcriptions):
             await self.cancel_task(task)
 
 
 def _bytes(secs: float) -> int:
-    """Whole samples of so many seconds, in bytes."""
+    """Return the size of some audio, in whole samples."""
     return 2 * round(secs * SAMPLE_RATE)
 
 
@@ -363,7 +376,7 @@ def _joined(pieces: Sequence[Transcript]) -> str:
 
 
 def _quietest(tail: bytes, end: int) -> int:
-    """Where the quietest 100 ms of the last part of some audio are, in bytes from its start."""
+    """Return the position, in bytes, of the quietest 100 ms in the last part of some audio."""
     step = SAMPLE_RATE // 100
     samples = np.frombuffer(tail, "<i2").astype(np.float32)
     energy = np.square(samples[: len(samples) // step * step]).reshape(-1, step).sum(axis=1)

@@ -33,7 +33,7 @@ from pipecat.workers.base_worker import WorkerParams
 
 from benchmarks.recordings import load, word_error_rate
 from evals.replay import virtual_time
-from processors.stt.deepgram.connection import LineTimes, connect_to, keyterms_within_limit
+from processors.stt.deepgram.connection import ConnectionTimes, create_client, keyterms_within_limit
 from processors.stt.deepgram.service import DeepgramSTT
 from processors.stt.untranscribed_audio import UntranscribedAudio
 from processors.stt.whisper.engine import WhisperEngine
@@ -154,7 +154,7 @@ Story = Callable[[Call, DeepgramSimulator], Coroutine[Any, Any, None]]
 async def calling(
     silero: SileroEngine, simulator: DeepgramSimulator, **settings: Any
 ) -> AsyncIterator[Call]:
-    client = connect_to(settings.pop("key", KEY), base_url=simulator.url)
+    client = create_client(settings.pop("key", KEY), base_url=simulator.url)
     async with Call(silero, DeepgramSTT(client=client, **settings)) as call:
         yield call
 
@@ -365,7 +365,7 @@ def test_deepgram_hangs_up_on_who_sends_nothing(silero: SileroEngine) -> None:
         await asyncio.sleep(12)
         await ask(call, _)
 
-    call, simulator = told(silero, story, script=[QUESTION], times=LineTimes(keepalive=60.0))
+    call, simulator = told(silero, story, script=[QUESTION], times=ConnectionTimes(keepalive=60.0))
     assert simulator.requests[0].closed_with == 1011
     assert "NET-0001" in call.errors()[0]
     assert call.words() == QUESTION
@@ -395,7 +395,7 @@ def test_no_word_is_lost_when_the_connection_is(silero: SileroEngine, fault: Fau
     async def story(call: Call, _: DeepgramSimulator) -> None:
         await call.say(silence(0.5), recording("where-studied"), silence(6))
 
-    times = LineTimes(connect=1.0)
+    times = ConnectionTimes(connect=1.0)
     call, simulator = told(silero, story, script=[SAID], faults=[fault], times=times)
     assert len(simulator.requests) == 2
     assert call.words() == QUESTION
@@ -577,7 +577,7 @@ def test_kept_audio_is_sent_in_order_without_gaps_but_for_what_is_let_go(
                 said += audio
                 untranscribed.add(audio)
             case "t":
-                audio = untranscribed.take(size)
+                audio = untranscribed.next_unsent(size)
                 place = max(place, untranscribed.end - len(untranscribed.audio))
                 assert audio == said[place : place + size]
                 place += len(audio)
@@ -585,10 +585,10 @@ def test_kept_audio_is_sent_in_order_without_gaps_but_for_what_is_let_go(
                 place = untranscribed.rewind()
             case "h":
                 before = untranscribed.audio
-                untranscribed.heard(untranscribed.end - size)
+                untranscribed.mark_transcribed(untranscribed.end - size)
                 assert before.endswith(untranscribed.audio)
             case "k":
-                untranscribed.keep_last(size)
+                untranscribed.trim_to(size)
         assert len(untranscribed.audio) <= 1000
         assert untranscribed.end == len(said)
         assert said.endswith(untranscribed.audio)
@@ -597,15 +597,15 @@ def test_kept_audio_is_sent_in_order_without_gaps_but_for_what_is_let_go(
 @pytest.mark.parametrize("setting", ["connect", "keepalive", "stall", "replay", "close"])
 def test_a_wait_of_nothing_is_refused(setting: str) -> None:
     with pytest.raises(ValueError, match=f"{setting} is 0.0 s"):
-        LineTimes(**{setting: 0.0})
+        ConnectionTimes(**{setting: 0.0})
 
 
 def test_settings_out_of_range_are_named() -> None:
     with pytest.raises(ValueError, match="api_key is empty"):
-        connect_to(" ")
+        create_client(" ")
     with pytest.raises(ValueError, match="base_url is 'localhost'"):
-        connect_to(KEY, base_url="localhost")
-    client = connect_to(KEY)
+        create_client(KEY, base_url="localhost")
+    client = create_client(KEY)
     with pytest.raises(ValueError, match="utterance_end_ms is 500: it must be 1000 to 5000"):
         DeepgramSTT(client=client, utterance_end_ms=500)
     with pytest.raises(ValueError, match="endpointing_ms is 0"):

@@ -21,7 +21,7 @@ from pipecat.frames.frames import (
 
 from evals.conformance.line import Line
 from evals.replay import virtual_time
-from processors.stt.deepgram.connection import connect_to
+from processors.stt.deepgram.connection import create_client
 from processors.stt.deepgram.flux import DeepgramFluxSTT
 from processors.stt.deepgram.service import DeepgramSTT
 from simulators.captured import CapturedSocket
@@ -68,7 +68,7 @@ def told(messages: Messages, *, flux: bool = False, stops: Sequence[float] = ())
     async def main() -> list[str]:
         path = "/v2/listen" if flux else "/v1/listen"
         async with CapturedSocket(path, messages) as socket:
-            client = connect_to("key", base_url=socket.url)
+            client = create_client("key", base_url=socket.url)
             stt = DeepgramFluxSTT(client=client) if flux else DeepgramSTT(client=client)
             async with Line(stt) as line:
                 line.listen()
@@ -223,7 +223,7 @@ def test_a_stream_of_flux_that_stays_open_and_says_nothing_is_given_up() -> None
     async def main() -> int:
         messages: Messages = [(0.6, turn("StartOfTurn", "Where", 0.6, 0.1))]
         async with CapturedSocket("/v2/listen", messages) as socket:
-            stt = DeepgramFluxSTT(client=connect_to("key", base_url=socket.url))
+            stt = DeepgramFluxSTT(client=create_client("key", base_url=socket.url))
             async with Line(stt) as line:
                 line.listen()
                 await line.push(VADUserStartedSpeakingFrame(start_secs=0.096))

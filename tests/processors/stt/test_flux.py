@@ -17,7 +17,7 @@ from pipecat.frames.frames import (
 )
 
 from evals.replay import virtual_time
-from processors.stt.deepgram.connection import connect_to, refusal_of_flux
+from processors.stt.deepgram.connection import create_client, flux_refusal
 from processors.stt.deepgram.flux import DeepgramFluxSTT
 from processors.vad.silero import SileroEngine
 from simulators.deepgram import DeepgramSimulator, Fault, Utterance
@@ -42,7 +42,7 @@ def told(
 
     async def main() -> tuple[Call, DeepgramSimulator]:
         async with DeepgramSimulator(script, **simulated) as simulator:
-            client = connect_to(KEY, base_url=simulator.url)
+            client = create_client(KEY, base_url=simulator.url)
             stt = DeepgramFluxSTT(client=client, **{"eager_eot_threshold": 0.5, **(settings or {})})
             async with Call(silero, stt) as call:
                 await story(call, simulator)
@@ -159,7 +159,7 @@ def test_a_line_that_is_given_no_audio_is_kept_open_and_knows_its_place(
     call, simulator = told(silero, story, [said("where-studied", QUESTION)])
     assert len(simulator.requests) == 1
     assert call.words() == QUESTION
-    assert call.stt._line.untranscribed.end < 32_000 * 5  # type: ignore[attr-defined]
+    assert call.stt._connection.untranscribed.end < 32_000 * 5  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403])
@@ -175,7 +175,7 @@ def test_an_account_without_flux_is_told_so_at_start() -> None:
         async with DeepgramSimulator(flux=False) as simulator:
             ask = ("k" * 8, simulator.url), (KEY, simulator.url), (KEY, "ws://127.0.0.1:9")
             said = [
-                await asyncio.to_thread(refusal_of_flux, key, base_url=url, model="flux-general-en")
+                await asyncio.to_thread(flux_refusal, key, base_url=url, model="flux-general-en")
                 for key, url in ask
             ]
             assert "403" in said[1]
@@ -183,7 +183,7 @@ def test_an_account_without_flux_is_told_so_at_start() -> None:
             assert said[0] == said[2] == "", "a wrong key is wrong for all, and nobody knows"
             simulator.flux = True
             assert not await asyncio.to_thread(
-                refusal_of_flux, KEY, base_url=simulator.url, model="flux-general-en"
+                flux_refusal, KEY, base_url=simulator.url, model="flux-general-en"
             )
 
     asyncio.run(main())
@@ -199,7 +199,7 @@ def test_an_account_without_flux_is_told_so_at_start() -> None:
 )
 def test_settings_out_of_range_are_named(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        DeepgramFluxSTT(client=connect_to(KEY), **settings)
+        DeepgramFluxSTT(client=create_client(KEY), **settings)
 
 
 # --- The simulator itself, by its own documents --------------------------------------------------

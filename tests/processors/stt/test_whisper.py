@@ -29,7 +29,7 @@ from benchmarks.recordings import Recording, load, word_error_rate
 from conversation.frames import SpeechPauseFrame
 from processors import pool
 from processors.stt.whisper.engine import EngineBusyError, Transcript, WhisperEngine
-from processors.stt.whisper.model import Hearing, Samples
+from processors.stt.whisper.model import Decoding, Samples
 from processors.stt.whisper.service import WhisperSTT
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
@@ -461,21 +461,21 @@ class Hand:
 
 
 class Gate:
-    """Hears nothing until it is let through."""
+    """A decoder that waits until it is opened."""
 
     def __init__(self) -> None:
         self.opened = threading.Event()
         self.entered = threading.Semaphore(0)
         self.windows: list[float] = []
 
-    def hear(self, samples: Samples, window_secs: float) -> Hearing:
+    def decode(self, samples: Samples, window_secs: float) -> Decoding:
         self.windows.append(window_secs)
         self.entered.release()
         assert self.opened.wait(60)
-        return Hearing("Yes.", 0.0, -0.1, True, None)
+        return Decoding("Yes.", 0.0, -0.1, True, None)
 
-    def hear_names(self, hearing: Hearing, names: tuple[str, ...]) -> str:
-        return hearing.text
+    def decode_with_hint(self, decoding: Decoding, names: tuple[str, ...]) -> str:
+        return decoding.text
 
 
 @pytest.fixture
@@ -521,7 +521,7 @@ async def test_finals_alone_are_ever_late_for_interims_never_wait(
         with pytest.raises(EngineBusyError):
             await engine.transcribe(LOUD, final=False)
     hand.now += 0.3
-    assert engine.pool.p99 == 0.0, "one is heard, and the others are not to be"
+    assert engine.pool.p99 == 0.0, "the interim runs, and the refused ones do not count"
     final = asyncio.create_task(engine.transcribe(LOUD))
     await asyncio.sleep(0)
     hand.now += 0.3
@@ -554,41 +554,41 @@ async def test_the_queue_is_bounded_and_a_cancelled_call_leaves_it(gate: Gate) -
 
 
 class Doubtful:
-    """Says what it is told to, window by window."""
+    """A decoder that gives scripted decodings, one per window."""
 
-    def __init__(self, *hearings: Hearing) -> None:
-        self.hearings = list(hearings)
+    def __init__(self, *decodings: Decoding) -> None:
+        self.decodings = list(decodings)
         self.windows: list[float] = []
 
-    def hear(self, samples: Samples, window_secs: float) -> Hearing:
+    def decode(self, samples: Samples, window_secs: float) -> Decoding:
         self.windows.append(window_secs)
-        return self.hearings.pop(0)
+        return self.decodings.pop(0)
 
-    def hear_names(self, hearing: Hearing, names: tuple[str, ...]) -> str:
-        return hearing.text
+    def decode_with_hint(self, decoding: Decoding, names: tuple[str, ...]) -> str:
+        return decoding.text
 
 
 @pytest.mark.parametrize(
     "first",
     [
-        Hearing("", 0.0, -0.1, True, None),
-        Hearing("Who am I who am I", 0.0, -0.1, False, None),
-        Hearing("and a yail", 0.0, -1.0, True, None),
+        Decoding("", 0.0, -0.1, True, None),
+        Decoding("Who am I who am I", 0.0, -0.1, False, None),
+        Decoding("and a yail", 0.0, -1.0, True, None),
     ],
     ids=["empty", "endless", "improbable"],
 )
-async def test_what_is_doubted_is_heard_again_in_a_longer_window(first: Hearing) -> None:
-    ear = Doubtful(first, Hearing("And at Yale?", 0.0, -0.6, True, None))
-    engine = WhisperEngine(ear)
+async def test_a_doubtful_decoding_is_repeated_in_a_longer_window(first: Decoding) -> None:
+    decoder = Doubtful(first, Decoding("And at Yale?", 0.0, -0.6, True, None))
+    engine = WhisperEngine(decoder)
     heard = await engine.transcribe(LOUD)
     assert (heard.text, heard.fell_back) == ("And at Yale?", True)
-    assert ear.windows == [6.0, 12.0]
+    assert decoder.windows == [6.0, 12.0]
     engine.close()
 
 
-async def test_an_open_line_is_not_even_listened_to() -> None:
-    ear = Doubtful()
-    engine = WhisperEngine(ear)
+async def test_a_silent_line_is_not_decoded() -> None:
+    decoder = Doubtful()
+    engine = WhisperEngine(decoder)
     assert (await engine.transcribe(LOUD * np.float32(0.001))).text == ""
-    assert ear.windows == []
+    assert decoder.windows == []
     engine.close()
