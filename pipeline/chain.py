@@ -49,7 +49,7 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
         conversation,
         times=TurnTakingTimes(
             confirm=settings.barge_in_confirm_secs,
-            ask=ASK_SECS if engines.guesses_seldom else None,
+            ask=ASK_SECS if engines.slow_interims else None,
             unfinished=settings.end_of_turn_wait_secs,
             transcript=settings.transcript_timeout_secs,
             silence=settings.silence_prompt_secs,
@@ -58,8 +58,8 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
         instant=settings.barge_in == "instant",
         ending=engines.ending,
         preemptive=engines.preemptive,
-        foretold=engines.foretold,
-        judged=engines.judged,
+        only_predicted=engines.predicts_ends,
+        has_turn_model=engines.needs_turn_model,
     )
     responder: ResponderStage = GroundedResponder(
         conversation,

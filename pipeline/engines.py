@@ -165,25 +165,25 @@ class Engines:
 
     @property
     def preemptive(self) -> bool:
-        """Whether answers are begun before it is certain that the caller has finished."""
+        """Whether answers start early, before it is certain that the caller has finished."""
         if self.settings.preemptive == "auto":
             gains = self.choices["stt"].vendor.early_answers != "never"
             return gains and self.choices["brain"].vendor.kind == "cloud"
         return self.settings.preemptive == "on"
 
     @property
-    def foretold(self) -> bool:
-        """Whether answers are begun early only when the recogniser says so."""
-        return self.choices["stt"].vendor.early_answers == "foretold"
+    def predicts_ends(self) -> bool:
+        """Whether early answers wait until the recogniser predicts the end of the turn."""
+        return self.choices["stt"].vendor.early_answers == "predicted"
 
     @property
-    def guesses_seldom(self) -> bool:
-        """Whether the recogniser's guesses come too seldom to tell what is said over the voice."""
+    def slow_interims(self) -> bool:
+        """Whether interim transcripts are too rare to recognise an interruption by its words."""
         return self.choices["stt"].vendor.early_answers == "never"
 
     @property
-    def judged(self) -> bool:
-        """Whether a turn model judges each stop: some recogniser does not say when turns end."""
+    def needs_turn_model(self) -> bool:
+        """Whether a turn model judges each stop, because some recogniser does not end turns."""
         return not all(vendor.ends_turns for vendor in self.choices["stt"].vendors)
 
     def _processor(self, stage: Stage, meter: Meter | None = None) -> FrameProcessor:
@@ -201,7 +201,7 @@ class Engines:
         return TextToSpeechFailover(services, names=names)
 
     def _build(self, vendor: Vendor) -> Any:
-        context = Context(self.settings, self.document, turn_model=self.judged)
+        context = Context(self.settings, self.document, turn_model=self.needs_turn_model)
         return vendor.build(self.loaded[vendor.name], context)
 
     @property
@@ -211,16 +211,16 @@ class Engines:
         return tuple(pool for pool in pools if isinstance(pool, Pool))
 
     async def warm(self) -> Usage:
-        """Let the brain read the document ahead of the first turn, where that makes it faster.
+        """Have the brain cache the document before the first turn, if it can.
 
         Returns:
-            The tokens that it used.
+            The tokens used.
         """
         brain = self.brain
         return await brain.warm() if isinstance(brain, WarmableBrain) else Usage()
 
     async def close(self) -> None:
-        """Close threads and connections; no call may be open."""
+        """Release threads and connections; no call may be open."""
         for engine in self.loaded.values():
             close = getattr(engine, "close", None)
             if close is not None and isawaitable(closing := close()):

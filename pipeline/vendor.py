@@ -129,9 +129,10 @@ class Vendor:
             calls.
         ends_turns: Whether it decides the end of the caller's turn itself, so that no turn model
             is needed.
-        early_answers: For a recogniser: when an answer may be begun that is spoken only if the turn
-            is over. ``pauses``: whenever the caller pauses, from what it has guessed; ``foretold``:
-            when it says so itself; ``never``: it guesses so seldom that nothing is gained.
+        early_answers: For a recogniser: when an answer may start early, to be spoken only if the
+            turn is over. ``pauses``: when the caller pauses, from the interim transcript;
+            ``predicted``: when the recogniser predicts the end of the turn; ``never``: its interim
+            transcripts are too rare to gain anything.
         auto: Its rank in its stage when the setting is ``auto``, the lowest tried first; ``None``
             if it is used by name only.
         model: Its model if it has only one; empty if unknown.
@@ -160,7 +161,7 @@ class Vendor:
     load: Callable[[Context, Progress], Any] = _nothing_is_shared
     build: Callable[[Any, Context], Any] = _the_same_for_all
     ends_turns: bool = False
-    early_answers: Literal["pauses", "foretold", "never"] = "pauses"
+    early_answers: Literal["pauses", "predicted", "never"] = "pauses"
     auto: int | None = None
     model: str = ""
     model_setting: str = ""

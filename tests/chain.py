@@ -298,7 +298,7 @@ class ScriptedCall:
             settings=Settings.load(),
             vendors={"brain": "scripted", "tts": "scripted"},
             models={},
-            ending=self.turn_taking.floor.ending,
+            ending=self.turn_taking.state_machine.ending,
             preemptive=False,
         )
         recorder = Recorder(target, facts, clock=self.conversation.clock)

@@ -1,4 +1,4 @@
-"""Turn taking: the rules of who has the floor, what applies them to frames, and who keeps turns."""
+"""Turn taking: its rules, the stage that applies them, and the keeper of turns in progress."""
 
 from processors.turns.keeper import TurnKeeper
 from processors.turns.processor import TurnTaking

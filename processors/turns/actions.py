@@ -1,4 +1,4 @@
-"""What the rules of turn taking can ask for."""
+"""The actions of the turn taking state machine."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,35 +6,35 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Duck:
-    """Lower the voice: the caller may be starting to speak."""
+    """Lower the voice's volume, because the caller may be interrupting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unduck:
-    """Bring the voice back: it was nothing."""
+    """Restore the voice's volume, because it was no interruption."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Stop the voice and everything behind it."""
+    """Stop the voice and whatever produces it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BeginTurn:
-    """The caller has taken the floor."""
+    """The caller has started a turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropTurn:
-    """The caller said nothing after all."""
+    """The caller's turn had no words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speculate:
-    """The caller may have finished: an answer may be begun, but not spoken.
+    """Start an answer early, without speaking it, because the turn may be over.
 
     Parameters:
-        question: Everything they said, as far as it is known.
+        question: The words of the turn so far.
         continued: As in :class:`EndTurn`.
     """
 
@@ -43,24 +43,24 @@ class Speculate:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdraw:
-    """The caller goes on: an answer that was begun is to be thrown away."""
+class CancelSpeculation:
+    """Discard the answer that was started early, because the caller continues."""
 
 
 @dataclass(frozen=True, slots=True)
-class Transcribe:
-    """Somebody speaks over the voice: ask for their words, and do not wait until they come."""
+class TranscribeNow:
+    """Request the words so far of a caller who speaks over the voice."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndTurn:
-    """The caller has finished.
+    """The caller's turn is over. Times are in seconds on the state machine's clock.
 
     Parameters:
-        question: Everything they said.
-        speech_end: When their last word ended.
-        transcribed: When its transcript came.
-        continued: The turn goes on from the one before, whose answer was never heard.
+        question: All words of the turn.
+        speech_end: When the last word ended.
+        transcribed: When its transcript arrived.
+        continued: Whether the turn continues the previous one, of whose answer nothing was heard.
     """
 
     question: str
@@ -71,10 +71,10 @@ class EndTurn:
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What the caller has said so far.
+    """A caption of the caller's turn.
 
     Parameters:
-        text: The whole turn so far.
+        text: The words of the turn so far.
         final: Whether the turn is over.
     """
 
@@ -84,10 +84,10 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Speak a phrase that is no answer.
+    """Speak a fixed phrase.
 
     Parameters:
-        phrase: Which one.
+        phrase: A key of :data:`processors.turns.processor.PHRASES`.
     """
 
     phrase: Literal["silence", "goodbye", "not_heard", "fault"]
@@ -100,8 +100,8 @@ Action = (
     | BeginTurn
     | DropTurn
     | Speculate
-    | Withdraw
-    | Transcribe
+    | CancelSpeculation
+    | TranscribeNow
     | EndTurn
     | Caption
     | Say

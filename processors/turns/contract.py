@@ -1,4 +1,4 @@
-"""What turn taking takes and gives, and what it is told of the call."""
+"""The contract of the turn taking stage."""
 
 from typing import Protocol
 
@@ -50,7 +50,7 @@ TAKES: tuple[type[Frame], ...] = (
     BotSpeakingFrame,
     BotStoppedSpeakingFrame,
 )
-"""The last three come from downstream, and say how the voice stands."""
+"""The last three come from downstream, with the state of the voice."""
 
 GIVES: tuple[type[Frame], ...] = (
     UserStartedSpeakingFrame,
@@ -70,29 +70,29 @@ GIVES: tuple[type[Frame], ...] = (
 class TurnTakingStage(ChainStage, Protocol):
     """Decides when the caller's turn is over, and when the voice yields.
 
-    * A turn begins once, when the caller has finished, with ``conversation.begin_turn``; then one
-      ``TurnFrame`` has its number, the question and the history before it.
-    * Without money (``conversation.affordable()``) no ``TurnFrame`` goes out: the turn is closed
-      with ``conversation.close``, and the call ends in words.
-    * The voice yields to a caller who takes the floor: one ``InterruptionFrame``, sent from here.
-      Others may send one, too, and it is passed on. The turn that it cuts short is closed by the
-      conversation, whoever sent it; this stage closes none but those it never put.
-    * A hesitation is not the end of a turn, if the stage claims to judge that.
-    * Speech without words leaves no turn.
-    * Page and voice activity learn who speaks: ``UserStartedSpeakingFrame``,
+    * Opens a turn once the caller has finished, with ``conversation.begin_turn``, and pushes one
+      ``TurnFrame`` with its number, the question and the history before it.
+    * Pushes no ``TurnFrame`` without money (``conversation.affordable()``): it closes the turn with
+      ``conversation.close``, and the call ends with a spoken reason.
+    * Pushes one ``InterruptionFrame`` when the caller takes the floor from the voice. Passes on
+      interruptions of others. The conversation closes the interrupted turn, whoever sent the frame;
+      this stage closes only turns for which it pushed no ``TurnFrame``.
+    * Does not take a hesitation for the end of a turn, if it claims to judge that.
+    * Opens no turn for speech without words.
+    * Tells page and voice activity who speaks: ``UserStartedSpeakingFrame``,
       ``UserStoppedSpeakingFrame`` in both directions, ``CallerTextFrame``.
-    * Voice activity and transcripts end here.
-    * On ``EndCallFrame`` its last words go out as a ``TTSSpeakFrame``, then the frame itself, and
-      nothing that is said afterwards is answered. ``EndFrame`` and ``CancelFrame`` stop all timers
-      and are passed on, which closes the turn that is open.
+    * Consumes the frames of voice activity and the transcripts.
+    * On ``EndCallFrame``, pushes its last words as a ``TTSSpeakFrame``, then the frame itself, and
+      answers nothing that is said afterwards. On ``EndFrame`` and ``CancelFrame``, stops all timers
+      and passes the frame on, which closes the open turn.
     """
 
 
 class TurnTakingMaker(Protocol):
-    """Makes one call's turn taking; :class:`~processors.turns.processor.TurnTaking` is one."""
+    """Creates one call's turn taking, as :class:`~processors.turns.processor.TurnTaking` does."""
 
     def __call__(self, conversation: Conversation, /) -> TurnTakingStage:
-        """Make it.
+        """Create the stage.
 
         Args:
             conversation: The call's turns, to which it reports.

@@ -1,4 +1,4 @@
-"""What becomes of a turn between the voice and the transport, reported to the conversation."""
+"""Reports to the conversation what passes between the voice and the transport."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -27,20 +27,19 @@ from processors.audio import forward_audio
 
 
 class TurnKeeper(FrameProcessor):
-    """Stands between the voice and the transport, so that no transport has to keep books.
+    """Tracks each turn between the voice and the transport, so that transports need not.
 
-    It reports to the conversation what was decided and used, and every ``InterruptionFrame``,
-    whoever sent it; and it stops the sentences and the audio of turns that are stale. Everything
-    else passes.
+    Reports decisions, usage and every ``InterruptionFrame`` to the conversation, drops the
+    sentences and audio of stale turns, and passes everything else on.
 
-    Where the transport does not report what it plays
-    (:attr:`~conversation.turns.Conversation.playback_is_reported`), audio is taken to be played in
-    real time from the moment at which it passes: an answer was heard so far as its audio would have
-    been played, and its turn closes when all of it would have been. Of such a transport nothing is
-    asked but what pipecat's transports do: to play, and to push ``BotStartedSpeakingFrame``,
-    ``BotSpeakingFrame`` and ``BotStoppedSpeakingFrame`` upstream for turn taking.
+    If the transport does not report playback
+    (:attr:`~conversation.turns.Conversation.playback_is_reported`), audio counts as played in real
+    time from when it passes: an answer was heard as far as its audio would have been played, and
+    its turn closes when all of it would have been. Such a transport needs to do no more than
+    pipecat's do: play audio, and push ``BotStartedSpeakingFrame``, ``BotSpeakingFrame`` and
+    ``BotStoppedSpeakingFrame`` upstream for turn taking.
 
-    It runs in direct mode: no frame waits here, and audio passes by a plain call.
+    Runs in direct mode: no frame is queued, and audio passes by a plain call.
 
     Parameters:
         conversation: The call's turns.
@@ -49,16 +48,16 @@ class TurnKeeper(FrameProcessor):
     def __init__(self, conversation: Conversation) -> None:
         super().__init__(enable_direct_mode=True)
         self._conversation = conversation
-        self._turn_of: dict[str, int] = {}  # the turn that each audio context answers
-        self._turn = 0  # that of the sentence whose voice is coming
-        self._open = True  # audio may be of a live answer
-        self._answering = False  # more sentences of the answer are to come
-        self._flowing = False  # more audio of the utterance is to come
-        self._said: tuple[int, str, str] | None = None  # a sentence of which no audio has come
+        self._turn_of: dict[str, int] = {}  # by audio context
+        self._turn = 0  # turn of the sentence whose audio is arriving
+        self._open = True  # whether audio may belong to an answer that is not stale
+        self._answering = False  # whether the answer has more sentences to come
+        self._flowing = False  # whether the utterance has more audio to come
+        self._announced: tuple[int, str, str] | None = None  # the sentence without audio so far
         self._closing: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Report a frame, and pass it on unless it is of a stale turn."""
+        """Report a frame, and pass it on unless it belongs to a stale turn."""
         await super().process_frame(frame, direction)
         if isinstance(frame, InterruptionFrame):
             self._interrupted(frame)
@@ -69,7 +68,7 @@ class TurnKeeper(FrameProcessor):
             case TTSAudioRawFrame():
                 await self.take_audio(frame)
                 return
-            case AggregatedTextFrame() if not self._announced(frame):
+            case AggregatedTextFrame() if not self._track_text(frame):
                 return
             case TTSStartedFrame():
                 self._open = not self._is_stale(frame.context_id)
@@ -86,26 +85,26 @@ class TurnKeeper(FrameProcessor):
                 pass
         await self.push_frame(frame, direction)
         if not self._conversation.playback_is_reported:
-            await self._reckon(frame)
+            await self._estimate_playback(frame)
 
     async def cleanup(self) -> None:
-        """Stop waiting."""
+        """Cancel the processor's task."""
         await super().cleanup()
-        await self._stop_closing()
+        await self._cancel_closing()
 
     def take_audio(self, frame: TTSAudioRawFrame) -> Coroutine[Any, Any, None]:
-        """Hand a piece of the voice to the transport, if it is of a live answer."""
+        """Forward a piece of the voice's audio, unless it belongs to a stale turn."""
         if not self._open or self._is_stale(frame.context_id):
-            return _drop()
+            return _discard()
         self._conversation.audio_came(self._turn)
         if not self._conversation.playback_is_reported:
             samples = len(frame.audio) // (2 * frame.num_channels)
             self._conversation.sent(samples * OUTPUT_SAMPLE_RATE // frame.sample_rate)
-            self._said = None
+            self._announced = None
         return forward_audio(self, frame)
 
-    def _announced(self, frame: AggregatedTextFrame) -> bool:
-        """Note which turn the audio that follows answers; whether it is a live one."""
+    def _track_text(self, frame: AggregatedTextFrame) -> bool:
+        """Note the turn of the audio that follows; return whether to pass the frame on."""
         if isinstance(frame, TTSTextFrame):  # a word
             if frame.pts is not None and not self._conversation.playback_is_reported:
                 self._conversation.playback.word(frame.text.strip())
@@ -116,10 +115,11 @@ class TurnKeeper(FrameProcessor):
         if self._conversation.is_stale(turn):
             return False
         self._turn = turn
-        said = (turn, shown_text(frame), frame.text.strip())
-        if not self._conversation.playback_is_reported and said != self._said:
-            self._said = said  # a voice that takes over announces it once more
-            self._conversation.playback.begin_sentence(*said)
+        sentence = (turn, shown_text(frame), frame.text.strip())
+        # After a failover, the next voice announces the same sentence again.
+        if not self._conversation.playback_is_reported and sentence != self._announced:
+            self._announced = sentence
+            self._conversation.playback.begin_sentence(*sentence)
         return True
 
     def _is_stale(self, context: str | None) -> bool:
@@ -130,12 +130,12 @@ class TurnKeeper(FrameProcessor):
         self._open = self._flowing = self._answering = False
         self._turn = 0
 
-    # For a transport that does not say what it plays.
+    # For transports that do not report playback.
 
-    async def _reckon(self, frame: Frame) -> None:
+    async def _estimate_playback(self, frame: Frame) -> None:
         match frame:
             case InterruptionFrame():
-                await self._stop_closing()
+                await self._cancel_closing()
                 self._conversation.drop_unplayed()
             case TTSStoppedFrame():
                 self._flowing = False
@@ -144,7 +144,7 @@ class TurnKeeper(FrameProcessor):
                 self._answering = False
                 await self._end_answer()
             case EndFrame() | CancelFrame():
-                await self._stop_closing()
+                await self._cancel_closing()
                 self._conversation.cut_off(voicing=self._unplayed_secs > 0)
             case _:
                 pass
@@ -154,7 +154,7 @@ class TurnKeeper(FrameProcessor):
         return self._conversation.playback.remaining_secs(self._conversation.clock())
 
     async def _end_answer(self) -> None:
-        """An answer that made no sound must not leave the caller waiting."""
+        """Close the turn after its audio; at once, if the answer had none."""
         if not self._flowing and not self._unplayed_secs and self._conversation.is_silent():
             self._conversation.voice_stopped()
             await self.push_frame(BotStoppedSpeakingFrame(), FrameDirection.UPSTREAM)
@@ -172,11 +172,11 @@ class TurnKeeper(FrameProcessor):
         if not self._flowing and not self._answering:
             self._conversation.close_heard()
 
-    async def _stop_closing(self) -> None:
+    async def _cancel_closing(self) -> None:
         if self._closing is not None:
             closing, self._closing = self._closing, None
             await self.cancel_task(closing)
 
 
-async def _drop() -> None:
-    """Nothing of a stale turn goes on."""
+async def _discard() -> None:
+    """Take the place of :func:`forward_audio` for audio of a stale turn."""

@@ -1,4 +1,4 @@
-"""Turn taking in a call: :mod:`processors.turns.state_machine`, moved by frames and timers."""
+"""Turn taking in a call: drives :mod:`processors.turns.state_machine` with frames and a timer."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -40,6 +40,7 @@ from conversation.turns import Conversation
 from processors.turns.actions import (
     Action,
     BeginTurn,
+    CancelSpeculation,
     Caption,
     DropTurn,
     Duck,
@@ -47,9 +48,8 @@ from processors.turns.actions import (
     Interrupt,
     Say,
     Speculate,
-    Transcribe,
+    TranscribeNow,
     Unduck,
-    Withdraw,
 )
 from processors.turns.state_machine import Ending, TurnStateMachine, TurnTakingTimes
 
@@ -61,27 +61,29 @@ PHRASES: Mapping[str, str] = {
     "not_heard": "Sorry, I didn't catch that.",
     "fault": "Sorry, something went wrong on my side. Please ask again.",
 }
-"""What is said beside the answers."""
+"""The fixed phrases that turn taking speaks."""
 
 
 class TurnTaking(FrameProcessor):
     """Decides when the caller's turn is over, when the voice yields, and when silence is too long.
 
-    Takes voice activity, transcripts and end-of-turn verdicts from upstream and the voice's state
-    (pipecat's ``Bot…SpeakingFrame``) from downstream; gives a ``TurnFrame`` for each turn, an
-    ``InterruptionFrame`` when the caller takes the floor, ``DuckFrame``/``UnduckFrame`` while that
-    is in doubt, and captions. It runs in direct mode: no frame waits here, and none can be lost in
-    a queue when the voice is interrupted.
+    Takes voice activity, transcripts and end-of-turn probabilities from upstream and the voice's
+    state (pipecat's ``Bot…SpeakingFrame``) from downstream. Pushes a ``TurnFrame`` for each turn,
+    an ``InterruptionFrame`` when the caller takes the floor, ``DuckFrame`` and ``UnduckFrame``
+    while that is in doubt, and captions. Runs in direct mode: no frame is queued, where an
+    interruption could drop it.
 
     Parameters:
         conversation: The call's turns.
-        times: The waits.
+        times: Timeouts and waits.
         instant: Stop the voice at the onset of speech, without ducking first.
         ending: What ends the caller's turn.
-        preemptive: Have answers begun while it is not certain that the turn is over.
-        foretold: Have them begun only when the recogniser itself expects the end of the turn.
-        judged: A turn model judges each stop of speech, whoever ends turns: a recogniser that takes
-            over from another and does not say when turns end leaves it to that.
+        preemptive: Start answers early, before it is certain that the turn is over.
+        only_predicted: Start them early only when the recogniser predicts the end of the turn.
+        has_turn_model: Whether a turn model judges each stop of speech. After a failover to a
+            recogniser that does not end turns, the model ends them. By default, whether ``ending``
+            is "model".
+        phrases: The fixed phrases, by their keys in :data:`PHRASES`.
     """
 
     def __init__(
@@ -92,30 +94,34 @@ class TurnTaking(FrameProcessor):
         instant: bool = False,
         ending: Ending = "model",
         preemptive: bool = False,
-        foretold: bool = False,
-        judged: bool | None = None,
+        only_predicted: bool = False,
+        has_turn_model: bool | None = None,
         phrases: Mapping[str, str] = PHRASES,
     ) -> None:
         super().__init__(enable_direct_mode=True)
         self._conversation = conversation
         self._now = conversation.clock
-        self._floor = TurnStateMachine(
-            times, instant=instant, ending=ending, preemptive=preemptive, foretold=foretold
+        self._machine = TurnStateMachine(
+            times,
+            instant=instant,
+            ending=ending,
+            preemptive=preemptive,
+            only_predicted=only_predicted,
         )
-        judged = ending == "model" if judged is None else judged
-        self._without_recogniser: Ending = "model" if judged else "transcript"
+        has_turn_model = ending == "model" if has_turn_model is None else has_turn_model
+        self._without_recogniser: Ending = "model" if has_turn_model else "transcript"
         self._phrases = phrases
         self._lock = asyncio.Lock()
-        self._alarm: asyncio.Task[None] | None = None
-        self._alarm_set = asyncio.Event()
+        self._timer: asyncio.Task[None] | None = None
+        self._deadline_changed = asyncio.Event()
 
     @property
-    def floor(self) -> TurnStateMachine:
-        """Who has the floor now."""
-        return self._floor
+    def state_machine(self) -> TurnStateMachine:
+        """The state of the floor."""
+        return self._machine
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Move the rules by a frame; those that only inform turn taking stop here."""
+        """Act on a frame, and pass it on unless turn taking is its only consumer."""
         await super().process_frame(frame, direction)
         match frame:
             case VADUserStartedSpeakingFrame():
@@ -123,40 +129,41 @@ class TurnTaking(FrameProcessor):
             case VADUserStoppedSpeakingFrame():
                 await self._speech_stopped(frame)
             case SpeechPauseFrame():
-                await self._move(self._floor.speech_paused, frame.pause_secs)
+                await self._move(self._machine.speech_paused, frame.pause_secs)
             case ProposedUserStoppedSpeakingFrame():
-                await self._move(self._floor.end_proposed)
+                await self._move(self._machine.end_proposed)
             case InterimTranscriptionFrame():
-                await self._move(self._floor.interim, frame.text)
+                await self._move(self._machine.interim_transcript, frame.text)
             case EagerTranscriptionFrame():
-                await self._move(self._floor.end_expected, frame.text)
+                await self._move(self._machine.end_predicted, frame.text)
             case EagerEndOfTurnCancelFrame():
-                await self._move(self._floor.end_withdrawn)
+                await self._move(self._machine.end_prediction_cancelled)
             case TranscriptionFrame():
-                await self._move(self._floor.final, frame.text)
+                await self._move(self._machine.final_transcript, frame.text)
             case EndOfTurnFrame():
-                await self._move(self._floor.end_of_turn, frame.probability)
+                await self._move(self._machine.end_of_turn, frame.probability)
             case BotStartedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
-                await self._move(self._floor.voice_started)
+                await self._move(self._machine.voice_started)
             case BotSpeakingFrame() if direction is FrameDirection.UPSTREAM:
-                await self._move(self._floor.voice_heard)
+                await self._move(self._machine.voice_heard)
             case BotStoppedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
-                await self._move(self._floor.voice_stopped)
+                await self._move(self._machine.voice_stopped)
             case StartFrame():
                 await self.push_frame(frame, direction)
-                self._floor.begin_waiting(self._now())
-                self._alarm = self.create_task(self._watch_the_time())
+                self._machine.start_silence(self._now())
+                self._timer = self.create_task(self._run_timer())
             case FailoverFrame(stage="stt"):
-                # One that does not say when turns end leaves it to the turn model, or to its
-                # transcripts where there is none. None but the first foretells their ends.
-                self._floor.ending = "recogniser" if frame.ends_turns else self._without_recogniser
-                self._floor.foretold = False
+                # If the next recogniser does not end turns, the turn model does, or else its
+                # transcripts. Only the first recogniser predicts ends.
+                ending: Ending = "recogniser" if frame.ends_turns else self._without_recogniser
+                self._machine.ending = ending
+                self._machine.only_predicted = False
                 await self.push_frame(frame, direction)
             case EndCallFrame():
                 async with self._lock:
                     await self._end_call(frame)
             case EndFrame() | CancelFrame():
-                await self._stop_watching()
+                await self._stop_timer()
                 await self.push_frame(frame, direction)
             case _:
                 await self.push_frame(frame, direction)
@@ -164,17 +171,17 @@ class TurnTaking(FrameProcessor):
     async def cleanup(self) -> None:
         """Stop the timer."""
         await super().cleanup()
-        await self._stop_watching()
+        await self._stop_timer()
 
     async def _speech_started(self, frame: VADUserStartedSpeakingFrame) -> None:
         async with self._lock:
             now = self._now()
-            await self._do(self._floor.speech_started(now, onset=now - frame.start_secs))
+            await self._do(self._machine.speech_started(now, onset=now - frame.start_secs))
 
     async def _speech_stopped(self, frame: VADUserStoppedSpeakingFrame) -> None:
         async with self._lock:
             now = self._now()
-            await self._do(self._floor.speech_stopped(now, speech_end=now - frame.stop_secs))
+            await self._do(self._machine.speech_stopped(now, speech_end=now - frame.stop_secs))
 
     async def _move(self, event: _Event, *args: object) -> None:
         async with self._lock:
@@ -197,9 +204,9 @@ class TurnTaking(FrameProcessor):
                     await self.push_frame(CallerTextFrame(text=action.text, final=action.final))
                 case Speculate():
                     await self._speculate(action)
-                case Withdraw():
+                case CancelSpeculation():
                     await self.push_frame(EagerEndOfTurnCancelFrame())
-                case Transcribe():
+                case TranscribeNow():
                     await self.push_frame(TranscribeNowFrame(), FrameDirection.UPSTREAM)
                 case EndTurn():
                     await self._end_turn(action)
@@ -209,7 +216,7 @@ class TurnTaking(FrameProcessor):
                         await self._end_call(EndCallFrame(reason="silence", last_words=phrase))
                     else:
                         await self.push_frame(TTSSpeakFrame(phrase))
-        self._alarm_set.set()
+        self._deadline_changed.set()
 
     async def _interrupt(self) -> None:
         interruption = InterruptionFrame()
@@ -235,33 +242,33 @@ class TurnTaking(FrameProcessor):
             self._conversation.withdraw()
         history = self._conversation.history()
         turn = self._conversation.begin_turn(end.question, end.speech_end, end.transcribed)
-        # Both ways: voice activity upstream keeps the audio of one turn for the turn model.
+        # In both directions: upstream, voice activity stores the audio of one turn only.
         await self.broadcast_frame(UserStoppedSpeakingFrame)
         if not self._conversation.affordable():
-            # Whoever keeps the records sees it, and ends the call in words.
+            # pipeline.call gets the turn's record, and ends the call with a spoken reason.
             self._conversation.close(turn)
             return
         await self.push_frame(TurnFrame(turn=turn.number, question=turn.question, history=history))
 
     async def _end_call(self, frame: EndCallFrame) -> None:
-        """Have the last word: nothing the caller says from here on is answered."""
-        await self._do(self._floor.close(self._now()))
+        """Speak the last words, and answer nothing that the caller says from now on."""
+        await self._do(self._machine.close(self._now()))
         if frame.last_words:
             await self.push_frame(TTSSpeakFrame(frame.last_words))
         await self.push_frame(frame)
 
-    async def _watch_the_time(self) -> None:
+    async def _run_timer(self) -> None:
         while True:
-            self._alarm_set.clear()
-            deadline = self._floor.deadline
+            self._deadline_changed.clear()
+            deadline = self._machine.deadline
             wait = None if deadline is None else max(0.0, deadline - self._now())
             try:
                 async with asyncio.timeout(wait):
-                    await self._alarm_set.wait()
+                    await self._deadline_changed.wait()
             except TimeoutError:
-                await self._move(self._floor.tick)
+                await self._move(self._machine.tick)
 
-    async def _stop_watching(self) -> None:
-        if self._alarm is not None:
-            alarm, self._alarm = self._alarm, None
-            await self.cancel_task(alarm)
+    async def _stop_timer(self) -> None:
+        if self._timer is not None:
+            timer, self._timer = self._timer, None
+            await self.cancel_task(timer)

@@ -9,6 +9,7 @@ from conversation.utterance import is_backchannel, takes_floor, trails_off
 from processors.turns.actions import (
     Action,
     BeginTurn,
+    CancelSpeculation,
     Caption,
     DropTurn,
     Duck,
@@ -16,11 +17,16 @@ from processors.turns.actions import (
     Interrupt,
     Say,
     Speculate,
-    Transcribe,
+    TranscribeNow,
     Unduck,
-    Withdraw,
 )
-from processors.turns.state_machine import Agent, Caller, Ending, TurnStateMachine, TurnTakingTimes
+from processors.turns.state_machine import (
+    AgentState,
+    CallerState,
+    Ending,
+    TurnStateMachine,
+    TurnTakingTimes,
+)
 
 
 def kinds(actions: list[Action]) -> list[type[Action]]:
@@ -32,14 +38,14 @@ def ask(floor: TurnStateMachine, at: float, text: str, *, finished: float = 0.9)
     actions = floor.speech_started(at)
     actions += floor.speech_stopped(at + 1.0, speech_end=at + 0.8)
     actions += floor.end_of_turn(at + 1.05, finished)
-    actions += floor.final(at + 1.1, text)
+    actions += floor.final_transcript(at + 1.1, text)
     return actions
 
 
 def answering() -> TurnStateMachine:
     """A floor on which Viva is in the middle of an answer."""
     floor = TurnStateMachine()
-    floor.begin_waiting(0.0)
+    floor.start_silence(0.0)
     ask(floor, 1.0, "Where did she study?")
     floor.voice_started(2.2)
     floor.voice_heard(2.3)
@@ -54,8 +60,8 @@ def test_a_question_is_a_turn_from_its_first_word_to_its_transcript() -> None:
         Caption("Where did she study?", final=True),
         EndTurn("Where did she study?", speech_end=1.8, transcribed=2.1, continued=False),
     ]
-    assert floor.agent is Agent.THINKING
-    assert floor.caller is Caller.SILENT
+    assert floor.agent is AgentState.THINKING
+    assert floor.caller is CallerState.SILENT
 
 
 def test_a_pause_inside_a_turn_does_not_end_it() -> None:
@@ -67,7 +73,7 @@ def test_a_pause_inside_a_turn_does_not_end_it() -> None:
     assert floor.speech_started(2.6) == []
     floor.speech_stopped(3.4, speech_end=3.2)
     floor.end_of_turn(3.45, 0.95)
-    (*_, end) = floor.final(3.5, "where she studied.")
+    (*_, end) = floor.final_transcript(3.5, "where she studied.")
     assert end == EndTurn("I wanted to ask where she studied.", 3.2, 3.5, continued=False)
 
 
@@ -93,7 +99,7 @@ def test_words_that_cannot_be_the_last_keep_the_turn_open_however_they_sounded(w
     floor.speech_started(2.5)
     floor.speech_stopped(3.5, speech_end=3.3)
     floor.end_of_turn(3.5, 0.9)
-    (*_, end) = floor.final(3.6, "taught mathematics?")
+    (*_, end) = floor.final_transcript(3.6, "taught mathematics?")
     assert end == EndTurn(f"{words} taught mathematics?", 3.3, 3.6, continued=False)
 
 
@@ -109,7 +115,7 @@ def test_a_missing_verdict_of_the_turn_model_costs_only_its_own_wait() -> None:
     floor = TurnStateMachine(TurnTakingTimes(turn_model=0.35))
     floor.speech_started(1.0)
     floor.speech_stopped(2.0)
-    assert EndTurn not in kinds(floor.final(2.1, "Hello."))
+    assert EndTurn not in kinds(floor.final_transcript(2.1, "Hello."))
     assert EndTurn in kinds(floor.tick(2.1 + 0.35))
 
 
@@ -117,20 +123,20 @@ def test_without_a_turn_model_the_transcript_ends_the_turn() -> None:
     floor = TurnStateMachine(ending="transcript")
     floor.speech_started(1.0)
     floor.speech_stopped(2.0)
-    assert EndTurn in kinds(floor.final(2.1, "Hello."))
+    assert EndTurn in kinds(floor.final_transcript(2.1, "Hello."))
 
 
 def test_speaking_over_the_voice_ducks_it_and_words_stop_it() -> None:
     floor = answering()
     assert floor.speech_started(3.0) == [Duck()]
-    assert floor.interim(3.3, "Wait, when") == [
+    assert floor.interim_transcript(3.3, "Wait, when") == [
         Interrupt(),
         BeginTurn(),
         Caption("Wait, when", final=False),
     ]
     floor.speech_stopped(4.0, speech_end=3.8)
     floor.end_of_turn(4.05, 0.9)
-    (*_, end) = floor.final(4.1, "Wait, when was that?")
+    (*_, end) = floor.final_transcript(4.1, "Wait, when was that?")
     assert end == EndTurn("Wait, when was that?", 3.8, 4.1, continued=False)
 
 
@@ -147,35 +153,35 @@ def test_a_long_hum_that_has_just_paused_is_given_a_breath_to_end_in() -> None:
     floor.speech_paused(3.78, 0.1)
     assert floor.tick(3.8) == []
     floor.speech_stopped(3.88, speech_end=3.68)
-    assert floor.final(4.0, "") == [Unduck()]
+    assert floor.final_transcript(4.0, "") == [Unduck()]
 
 
 def test_half_a_word_that_may_be_heard_wrong_does_not_stop_the_voice() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
-    assert floor.interim(3.3, "Shui") == []
+    assert floor.interim_transcript(3.3, "Shui") == []
     floor.speech_paused(3.55, 0.1)
     assert floor.tick(3.6) == []
     floor.speech_stopped(3.65, speech_end=3.45)
-    assert floor.final(3.8, "Sure.") == [Unduck()]
+    assert floor.final_transcript(3.8, "Sure.") == [Unduck()]
 
 
 def test_a_backchannel_whose_transcript_is_wrong_is_known_by_the_guess_before_it() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
-    assert floor.interim(3.3, "Right") == []
+    assert floor.interim_transcript(3.3, "Right") == []
     floor.speech_stopped(3.5, speech_end=3.3)
-    assert floor.final(3.6, "Break") == [Unduck()]
+    assert floor.final_transcript(3.6, "Break") == [Unduck()]
     floor.speech_started(5.1, onset=5.0)
-    assert floor.interim(5.3, "Right") == []
+    assert floor.interim_transcript(5.3, "Right") == []
     floor.speech_stopped(5.9, speech_end=5.7)
-    assert Interrupt in kinds(floor.final(6.0, "Right, what about Yale?"))
+    assert Interrupt in kinds(floor.final_transcript(6.0, "Right, what about Yale?"))
 
 
 def test_words_that_go_on_stop_the_voice_before_they_are_understood() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
-    assert floor.interim(3.3, "Windage") == []
+    assert floor.interim_transcript(3.3, "Windage") == []
     assert floor.deadline == 3.6
     assert kinds(floor.tick(3.6)) == [Interrupt, BeginTurn]
 
@@ -184,33 +190,39 @@ def test_words_that_go_on_stop_the_voice_before_they_are_understood() -> None:
 def test_the_first_word_of_somebody_who_wants_to_speak_stops_the_voice(guess: str) -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
-    assert kinds(floor.interim(3.3, guess)) == [Interrupt, BeginTurn, Caption]
+    assert kinds(floor.interim_transcript(3.3, guess)) == [Interrupt, BeginTurn, Caption]
 
 
 def test_a_single_word_is_a_turn_once_it_is_certain() -> None:
     floor = answering()
     floor.speech_started(3.1, onset=3.0)
-    assert floor.interim(3.3, "Yale") == []
+    assert floor.interim_transcript(3.3, "Yale") == []
     floor.speech_stopped(3.55, speech_end=3.35)
     floor.end_of_turn(3.7, 0.9)
-    assert kinds(floor.final(3.8, "Yale?")) == [Interrupt, BeginTurn, Caption, Caption, EndTurn]
+    assert kinds(floor.final_transcript(3.8, "Yale?")) == [
+        Interrupt,
+        BeginTurn,
+        Caption,
+        Caption,
+        EndTurn,
+    ]
 
 
 def test_a_cough_ducks_the_voice_and_lets_it_up_again() -> None:
     floor = answering()
     assert floor.speech_started(3.0) == [Duck()]
     floor.speech_stopped(3.3)
-    assert floor.final(3.5, "") == [Unduck()]
-    assert floor.agent is Agent.SPEAKING
+    assert floor.final_transcript(3.5, "") == [Unduck()]
+    assert floor.agent is AgentState.SPEAKING
 
 
 def test_a_backchannel_does_not_stop_the_voice_even_when_it_is_long() -> None:
     floor = answering()
     floor.speech_started(3.0)
-    assert floor.interim(3.4, "Mm-hmm.") == []
+    assert floor.interim_transcript(3.4, "Mm-hmm.") == []
     assert floor.tick(3.6) == []
     floor.speech_stopped(3.8)
-    assert floor.final(3.9, "Mm-hmm, right.") == [Unduck()]
+    assert floor.final_transcript(3.9, "Mm-hmm, right.") == [Unduck()]
 
 
 def test_a_backchannel_that_outlasts_the_answer_is_not_answered() -> None:
@@ -218,8 +230,8 @@ def test_a_backchannel_that_outlasts_the_answer_is_not_answered() -> None:
     floor.speech_started(3.0)
     assert floor.voice_stopped(3.1) == [Unduck()]
     floor.speech_stopped(3.4)
-    assert floor.final(3.5, "Okay.") == []
-    assert floor.caller is Caller.SILENT
+    assert floor.final_transcript(3.5, "Okay.") == []
+    assert floor.caller is CallerState.SILENT
 
 
 def test_instant_barge_in_does_not_wait_for_words() -> None:
@@ -234,10 +246,14 @@ def test_going_on_before_the_answer_is_heard_takes_the_question_back() -> None:
     floor = TurnStateMachine()
     ask(floor, 1.0, "Where did she study")
     floor.speech_started(2.2)
-    assert kinds(floor.interim(2.5, "mathematics, I mean")) == [Interrupt, BeginTurn, Caption]
+    assert kinds(floor.interim_transcript(2.5, "mathematics, I mean")) == [
+        Interrupt,
+        BeginTurn,
+        Caption,
+    ]
     floor.speech_stopped(3.0, speech_end=2.8)
     floor.end_of_turn(3.0, 0.9)
-    (*_, end) = floor.final(3.1, "mathematics, I mean?")
+    (*_, end) = floor.final_transcript(3.1, "mathematics, I mean?")
     assert end == EndTurn("Where did she study mathematics, I mean?", 2.8, 3.1, continued=True)
 
 
@@ -253,7 +269,7 @@ def test_noise_that_stopped_the_voice_is_apologised_for() -> None:
     floor.speech_started(3.0)
     assert Interrupt in kinds(floor.tick(3.8))
     floor.speech_stopped(4.0)
-    assert floor.final(4.2, "") == [DropTurn(), Say("not_heard")]
+    assert floor.final_transcript(4.2, "") == [DropTurn(), Say("not_heard")]
 
 
 def test_a_transcript_that_never_comes_is_apologised_for() -> None:
@@ -272,7 +288,7 @@ def test_a_prompt_never_talks_over_a_caller_who_has_the_floor() -> None:
 
 def test_silence_is_asked_about_once_and_then_ends_the_call() -> None:
     floor = TurnStateMachine(TurnTakingTimes(silence=8.0, after_silence=6.0))
-    floor.begin_waiting(0.0)
+    floor.start_silence(0.0)
     assert floor.tick(7.9) == []
     assert floor.tick(8.0) == [Say("silence")]
     floor.voice_started(8.1)
@@ -299,15 +315,15 @@ def test_a_closed_floor_hears_nothing() -> None:
 def recognised() -> TurnStateMachine:
     """A floor on which the recogniser says when a turn is over."""
     floor = TurnStateMachine(TurnTakingTimes(recogniser=2.0), ending="recogniser", preemptive=True)
-    floor.begin_waiting(0.0)
+    floor.start_silence(0.0)
     return floor
 
 
 def test_a_recogniser_that_ends_turns_is_believed_without_a_wait() -> None:
     floor = recognised()
     floor.speech_started(1.0)
-    floor.interim(1.5, "where did")
-    assert EndTurn not in kinds(floor.final(2.0, "Where did she study?"))
+    floor.interim_transcript(1.5, "where did")
+    assert EndTurn not in kinds(floor.final_transcript(2.0, "Where did she study?"))
     assert kinds(floor.end_proposed(2.0)) == [Caption, EndTurn]
     assert floor.speech_stopped(2.1) == [], "voice activity may be later"
 
@@ -316,7 +332,7 @@ def test_a_recogniser_that_never_ends_the_turn_is_not_waited_for_for_ever() -> N
     floor = recognised()
     floor.speech_started(1.0)
     floor.speech_stopped(2.0)
-    floor.final(2.1, "Where did she study?")
+    floor.final_transcript(2.1, "Where did she study?")
     assert floor.deadline == 4.1
     assert EndTurn in kinds(floor.tick(4.1))
 
@@ -324,10 +340,10 @@ def test_a_recogniser_that_never_ends_the_turn_is_not_waited_for_for_ever() -> N
 def test_speech_that_goes_on_after_a_proposed_end_takes_the_question_back() -> None:
     floor = recognised()
     floor.speech_started(1.0)
-    floor.final(2.0, "Where did she study")
+    floor.final_transcript(2.0, "Where did she study")
     floor.end_proposed(2.0)
-    assert kinds(floor.interim(2.4, "mathematics")) == [Interrupt, BeginTurn, Caption]
-    floor.final(2.8, "mathematics?")
+    assert kinds(floor.interim_transcript(2.4, "mathematics")) == [Interrupt, BeginTurn, Caption]
+    floor.final_transcript(2.8, "mathematics?")
     (*_, end) = floor.end_proposed(2.8)
     assert end == EndTurn("Where did she study mathematics?", 2.8, 2.8, continued=True)
 
@@ -335,13 +351,15 @@ def test_speech_that_goes_on_after_a_proposed_end_takes_the_question_back() -> N
 def test_an_answer_is_begun_when_the_caller_pauses_and_again_when_they_said_more() -> None:
     floor = recognised()
     floor.speech_started(1.0)
-    assert Speculate not in kinds(floor.interim(1.5, "Where did"))
+    assert Speculate not in kinds(floor.interim_transcript(1.5, "Where did"))
     assert floor.speech_paused(1.9) == [Speculate("Where did", continued=False)]
-    assert Speculate("Where did she study", continued=False) in floor.interim(
+    assert Speculate("Where did she study", continued=False) in floor.interim_transcript(
         2.0, "Where did she study"
     )
-    assert Speculate not in kinds(floor.interim(2.1, "Where did she study")), "once a text"
-    floor.final(2.2, "Where did she study")
+    assert Speculate not in kinds(floor.interim_transcript(2.1, "Where did she study")), (
+        "once a text"
+    )
+    floor.final_transcript(2.2, "Where did she study")
     (*_, end) = floor.end_proposed(2.2)
     assert isinstance(end, EndTurn)
 
@@ -349,11 +367,11 @@ def test_an_answer_is_begun_when_the_caller_pauses_and_again_when_they_said_more
 def test_an_answer_is_begun_before_any_pause_when_a_whole_sentence_is_transcribed() -> None:
     floor = recognised()
     floor.speech_started(1.0)
-    assert Speculate not in kinds(floor.interim(1.5, "Where did she"))
+    assert Speculate not in kinds(floor.interim_transcript(1.5, "Where did she"))
     question = "Where did she study mathematics?"
-    assert Speculate(question, continued=False) in floor.interim(1.8, question)
+    assert Speculate(question, continued=False) in floor.interim_transcript(1.8, question)
     assert floor.speech_paused(2.0) == [], "the same guess is not made again"
-    floor.final(2.2, question)
+    floor.final_transcript(2.2, question)
     assert Speculate not in kinds(floor.end_proposed(2.2))
 
 
@@ -361,7 +379,7 @@ def test_a_turn_that_the_recogniser_ends_first_ended_with_its_last_word() -> Non
     floor = recognised()
     floor.speech_started(1.0)
     floor.speech_paused(2.1, 0.1)
-    floor.final(2.25, "Where did she study?")
+    floor.final_transcript(2.25, "Where did she study?")
     (*_, end) = floor.end_proposed(2.25)
     assert isinstance(end, EndTurn)
     assert end.speech_end == pytest.approx(2.0), "not when the recogniser said so"
@@ -370,12 +388,12 @@ def test_a_turn_that_the_recogniser_ends_first_ended_with_its_last_word() -> Non
 def test_nothing_is_begun_early_while_the_voice_is_speaking() -> None:
     floor = recognised()
     floor.speech_started(1.0)
-    floor.final(2.0, "Where?")
+    floor.final_transcript(2.0, "Where?")
     floor.end_proposed(2.0)
     floor.voice_started(2.5)
     floor.voice_heard(2.6)
     floor.speech_started(3.0)
-    floor.interim(3.2, "mm-hm")
+    floor.interim_transcript(3.2, "mm-hm")
     assert floor.speech_paused(3.3) == []
 
 
@@ -465,11 +483,11 @@ class FloorMachine(RuleBasedStateMachine):
 
     @rule(text=st.sampled_from(["", "mm-hm", "Ice", "when", "stop it"]))
     def an_interim_comes(self, text: str) -> None:
-        self.follow(self.floor.interim(self.now, text))
+        self.follow(self.floor.interim_transcript(self.now, text))
 
     @rule(text=st.sampled_from(["", "Mm-hm.", "When was that?", "And then", "What was her"]))
     def a_final_comes(self, text: str) -> None:
-        self.follow(self.floor.final(self.now, text))
+        self.follow(self.floor.final_transcript(self.now, text))
 
     @rule(probability=st.floats(0.0, 1.0))
     def a_verdict_comes(self, probability: float) -> None:
@@ -495,12 +513,12 @@ class FloorMachine(RuleBasedStateMachine):
     def somebody_will_speak(self) -> None:
         """The call never hangs: somebody is speaking, or time will move it."""
         floor = self.floor
-        busy = floor.caller is Caller.SPEAKING or floor.agent is Agent.SPEAKING
+        busy = floor.caller is CallerState.SPEAKING or floor.agent is AgentState.SPEAKING
         assert busy or floor.deadline is not None
 
     @invariant()
     def only_a_voice_is_ducked(self) -> None:
-        assert not self.floor.ducked or self.floor.agent is Agent.SPEAKING
+        assert not self.floor.ducked or self.floor.agent is AgentState.SPEAKING
 
 
 class RecogniserMachine(FloorMachine):
@@ -522,7 +540,7 @@ def question_of(actions: list[Action]) -> str:
 def spoken_over(**times: float) -> TurnStateMachine:
     """A floor on which Viva has been speaking; the recogniser guesses once a second."""
     floor = TurnStateMachine(TurnTakingTimes(ask=0.2, **times))
-    floor.begin_waiting(0.0)
+    floor.start_silence(0.0)
     floor.voice_started(1.0)
     floor.voice_heard(1.5)
     return floor
@@ -532,10 +550,10 @@ def test_a_recogniser_that_guesses_seldom_is_asked_what_is_said_over_the_voice()
     floor = spoken_over()
     floor.speech_started(3.0)
     assert floor.deadline == 3.2
-    assert floor.tick(3.2) == [Transcribe()]
-    assert kinds(floor.final(3.3, "Wait,")) == [Interrupt, BeginTurn, Caption]
+    assert floor.tick(3.2) == [TranscribeNow()]
+    assert kinds(floor.final_transcript(3.3, "Wait,")) == [Interrupt, BeginTurn, Caption]
     floor.speech_stopped(4.0)
-    floor.final(4.1, "when was that?")
+    floor.final_transcript(4.1, "when was that?")
     (*_, end) = floor.tick(floor.deadline or 0.0)
     assert end == EndTurn("Wait, when was that?", 4.0, 4.1, continued=False)
 
@@ -543,62 +561,62 @@ def test_a_recogniser_that_guesses_seldom_is_asked_what_is_said_over_the_voice()
 def test_it_is_asked_again_while_what_it_says_shows_nothing_and_the_wait_is_no_longer() -> None:
     floor = spoken_over(confirm=0.8)
     floor.speech_started(3.0)
-    assert floor.tick(3.2) == [Transcribe()]
-    assert floor.final(3.3, "") == []
-    assert floor.tick(3.41) == [Transcribe()]
-    assert floor.final(3.5, "The") == []
+    assert floor.tick(3.2) == [TranscribeNow()]
+    assert floor.final_transcript(3.3, "") == []
+    assert floor.tick(3.41) == [TranscribeNow()]
+    assert floor.final_transcript(3.5, "The") == []
     assert floor.deadline == pytest.approx(3.6), "no backchannel, as far as is known"
     assert kinds(floor.tick(3.61)) == [Interrupt, BeginTurn]
     floor.speech_stopped(4.4)
-    floor.final(4.5, "compiler")
+    floor.final_transcript(4.5, "compiler")
     assert question_of(floor.tick(floor.deadline or 0.0)) == "The compiler"
 
 
 def test_a_sign_of_listening_stays_one_though_it_was_asked_for_in_pieces() -> None:
     floor = spoken_over()
     floor.speech_started(3.0)
-    assert floor.tick(3.2) == [Transcribe()]
-    assert floor.final(3.3, "Mm") == []
+    assert floor.tick(3.2) == [TranscribeNow()]
+    assert floor.final_transcript(3.3, "Mm") == []
     floor.speech_stopped(3.7)
-    assert Interrupt not in kinds(floor.final(3.8, "hm."))
+    assert Interrupt not in kinds(floor.final_transcript(3.8, "hm."))
     floor.speech_started(5.0)
-    assert Interrupt in kinds(floor.final(5.6, "What about Yale?"))
+    assert Interrupt in kinds(floor.final_transcript(5.6, "What about Yale?"))
     floor.speech_stopped(6.0)
-    floor.final(6.1, "")
+    floor.final_transcript(6.1, "")
     assert question_of(floor.tick(floor.deadline or 0.0)) == "What about Yale?", (
         "nothing is left of the sign of listening"
     )
 
 
-def foretelling() -> TurnStateMachine:
+def predicting() -> TurnStateMachine:
     """A floor whose recogniser ends turns, and says beforehand that it will."""
-    floor = TurnStateMachine(ending="recogniser", preemptive=True, foretold=True)
-    floor.begin_waiting(0.0)
+    floor = TurnStateMachine(ending="recogniser", preemptive=True, only_predicted=True)
+    floor.start_silence(0.0)
     floor.speech_started(1.0)
-    assert Speculate not in kinds(floor.interim(1.5, "Where did she study?"))
+    assert Speculate not in kinds(floor.interim_transcript(1.5, "Where did she study?"))
     assert floor.speech_paused(1.9) == [], "a pause says nothing to who does not judge it"
     return floor
 
 
-def test_an_answer_is_begun_when_the_end_is_foretold_and_the_turn_ends_when_it_comes() -> None:
-    floor = foretelling()
-    assert kinds(floor.end_expected(2.0, "Where did she study?")) == [Caption, Speculate]
+def test_an_answer_is_begun_when_the_end_is_predicted_and_the_turn_ends_when_it_comes() -> None:
+    floor = predicting()
+    assert kinds(floor.end_predicted(2.0, "Where did she study?")) == [Caption, Speculate]
     floor.speech_stopped(2.1)
-    floor.final(2.2, "Where did she study?")
+    floor.final_transcript(2.2, "Where did she study?")
     assert EndTurn in kinds(floor.end_proposed(2.2))
 
 
 def test_an_answer_begun_in_vain_is_thrown_away_and_the_turn_goes_on() -> None:
-    floor = foretelling()
-    floor.end_expected(2.0, "Where did she study?")
-    assert floor.end_withdrawn(2.3) == [Withdraw()]
-    assert floor.end_withdrawn(2.4) == [], "once"
-    floor.interim(2.5, "Where did she study mathematics?")
-    assert Speculate in kinds(floor.end_expected(2.8, "Where did she study mathematics?"))
+    floor = predicting()
+    floor.end_predicted(2.0, "Where did she study?")
+    assert floor.end_prediction_cancelled(2.3) == [CancelSpeculation()]
+    assert floor.end_prediction_cancelled(2.4) == [], "once"
+    floor.interim_transcript(2.5, "Where did she study mathematics?")
+    assert Speculate in kinds(floor.end_predicted(2.8, "Where did she study mathematics?"))
 
 
 def test_a_turn_that_the_recogniser_keeps_open_is_not_given_up_and_its_words_never_are() -> None:
-    floor = foretelling()
+    floor = predicting()
     floor.speech_stopped(2.0)
     assert floor.deadline == 2.0 + TurnTakingTimes().open_turn
     assert question_of(floor.tick(floor.deadline)) == "Where did she study?"
