@@ -24,6 +24,14 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 # Pipecat prints a greeting on import and logs to the terminal, which belongs to the command.
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 
+from processors.declarations import DeclarationError
+
+try:
+    from settings import Settings, SettingsError, example  # first of what reads the vendors' files
+except DeclarationError as error:
+    sys.stderr.write(f"viva: {error}\n")
+    sys.exit(2)
+
 from accounts import accounts, operator_key
 from accounts import commands as accounts_commands
 from accounts.mail import mailer
@@ -39,7 +47,6 @@ from operating.doctor import commands as doctor_commands
 from pipeline.choice import choose, settle
 from pipeline.vendors import STAGES, of_stage
 from recording import commands as recording_commands
-from settings import Settings, SettingsError, example
 from version import viva_version
 
 if TYPE_CHECKING:
@@ -175,7 +182,7 @@ def serve(
         server = Server(
             settings, document, choices, progress=progress, tell=tell, supervisor=supervisor
         )
-    except (SettingsError, DatabaseError, PriceError) as error:
+    except (SettingsError, DatabaseError, PriceError, DeclarationError) as error:
         raise _fail(str(error)) from None
     try:
         _run(serve_until_stopped(server, listening=listening))

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.vendor import MayBeRecorded, RecordedText, VendorSettings
 from pipeline.vendors import VENDORS
+from processors.declarations import DeclarationError
 
 Declared = TypeVar("Declared", bound=VendorSettings)
 
@@ -267,8 +268,18 @@ def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
 
     Args:
         declared: The vendors' classes; duplicates are allowed, since vendors may share one.
+
+    Raises:
+        DeclarationError: A vendor declares a setting of the server's.
     """
     given = dict.fromkeys(declared)
+    for declaration in given:
+        for name in declaration.model_fields.keys() & ServerSettings.model_fields.keys():
+            raise DeclarationError(
+                f"{declaration.__module__.replace('.', '/')}.py: {declaration.__name__}.{name} is "
+                f"{name.upper()}, a setting of the server's. Give it another name, which begins "
+                "with the vendor's."
+            )
     # One that another extends comes with it. The fields of the last base come first.
     own = [
         declaration

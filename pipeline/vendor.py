@@ -4,6 +4,7 @@ A module of :mod:`pipeline.vendors` declares one. The settings import those modu
 else of Viva, so they import the actual engine only in ``load`` and ``build``.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from processors.declarations import DeclarationError
+
 if TYPE_CHECKING:
     from knowledge.loading.document import Document
     from processors.brain.tools import FunctionTool
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 Stage = Literal["vad", "stt", "brain", "tts"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+
+_KINDS = ("embedded", "cloud")
 
 Progress = Callable[[str, float], None]
 """Called with the label of what is being loaded and the share done, 0 to 1."""
@@ -75,6 +80,16 @@ class Price:
     models: tuple[str, ...] = ("*",)
     free: bool = False
 
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.usd) - set(get_args(PricedBy))):
+            allowed = ", ".join(get_args(PricedBy))
+            raise DeclarationError(f"usd has {unknown[0]!r}; the units of a price are {allowed}.")
+        for unit, usd in self.usd.items():
+            if not isinstance(usd, Decimal) or usd < 0:
+                raise DeclarationError(
+                    f"usd[{unit!r}] is {usd!r}; it must be a Decimal of 0 or more."
+                )
+
 
 FREE = (Price(date(2025, 1, 1), "it runs on this machine", free=True),)
 """The prices of what runs in this process."""
@@ -100,6 +115,13 @@ class Context:
         from processors.brain.tools import registered
 
         return registered()
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
 
 
 def _nothing_is_shared(_context: Context, _progress: Progress) -> None:
@@ -172,12 +194,54 @@ class Vendor:
     unpriced: str = ""
     checked: Literal["calls", "construction"] = "calls"
 
+    def __post_init__(self) -> None:
+        if self.stage not in STAGES:
+            raise DeclarationError(f"stage is {self.stage!r}; allowed: {', '.join(STAGES)}.")
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
+            raise DeclarationError(
+                f"name is {self.name!r}; allowed: small letters, digits and hyphens, the first a "
+                "letter."
+            )
+        if self.kind not in _KINDS:
+            raise DeclarationError(f"kind is {self.kind!r}; allowed: {', '.join(_KINDS)}.")
+        for name in ("required", "modules", "prices"):
+            if not isinstance(value := getattr(self, name), tuple):
+                raise DeclarationError(f"{name} is {value!r}; it must be a tuple, as in (…,).")
+        for name in ("load", "build"):
+            if not callable(value := getattr(self, name)):
+                raise DeclarationError(f"{name} is {value!r}; it must be a function.")
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        own = self.settings
+        if not (isinstance(own, type) and issubclass(own, VendorSettings)):
+            raise DeclarationError(f"settings is {own!r}; it must be a class of VendorSettings.")
+        for name, setting in own.model_fields.items():
+            if setting.is_required():
+                raise DeclarationError(
+                    f"{own.__name__}.{name} has no default; without one, nobody can leave "
+                    f"{name.upper()} out who does not use {self.name}."
+                )
+            if not setting.description:
+                raise DeclarationError(
+                    f"{own.__name__}.{name} has no description, which is its comment in "
+                    ".env.example: Field(…, description=…)."
+                )
+        known = ", ".join(own.model_fields) or "nothing"
+        for of, names in (("required", self.required), ("model_setting", (self.model_setting,))):
+            for name in filter(None, names):
+                if name not in own.model_fields:
+                    raise DeclarationError(
+                        f"{of} has {name!r}, which {own.__name__} does not declare; it declares "
+                        f"{known}."
+                    )
+
     def missing(self, settings: "Settings") -> str:
         """Why it cannot be used here, in a sentence; empty if it can."""
         unset = [name for name in self.required if not getattr(settings, name)]
         if unset:
             return f"not set: {', '.join(name.upper() for name in unset)}"
-        absent = [module for module in self.modules if find_spec(module) is None]
+        absent = [module for module in self.modules if not _is_installed(module)]
         return f"not installed: {', '.join(absent)}; run `make install`" if absent else ""
 
     def model_of(self, settings: "Settings") -> str:

@@ -6,10 +6,9 @@ and ``viva vendors`` read them from there.
 """
 
 from collections.abc import Iterable
-from importlib import import_module
-from pkgutil import iter_modules
 
 from pipeline.vendor import STAGES, Context, Price, Progress, Stage, Vendor, VendorSettings
+from processors.declarations import DeclarationError, find_declarations
 
 __all__ = [
     "STAGES",
@@ -35,16 +34,34 @@ def find_vendors(package: str, folders: Iterable[str]) -> tuple[Vendor, ...]:
         folders: Its folders, as in its ``__path__``.
 
     Raises:
-        AttributeError: A module declares no ``VENDOR``.
+        DeclarationError: A module declares no vendor that can be used.
     """
-    names = [module.name for module in iter_modules(folders)]
-    vendors: list[Vendor] = [import_module(f"{package}.{name}").VENDOR for name in names]
+    declared = find_declarations(package, folders, name="VENDOR", kind=Vendor)
+    files: dict[str, str] = {}
+    settings: dict[str, tuple[type[VendorSettings], str]] = {}
+    for file, vendor in declared.items():
+        if (other := files.setdefault(vendor.name, file)) != file:
+            raise DeclarationError(f"{file}: name is {vendor.name!r}, which {other} has already.")
+        for name in vendor.settings.model_fields:
+            owner = _owner(vendor.settings, name)
+            first, where = settings.setdefault(name, (owner, file))
+            if first is not owner:
+                raise DeclarationError(
+                    f"{file}: {owner.__name__}.{name} is a setting that {where} has already. Give "
+                    f"it another name, or inherit from {first.__name__}."
+                )
 
     def place(vendor: Vendor) -> tuple[int, int, str]:
         auto = _BY_NAME_ONLY if vendor.auto is None else vendor.auto
         return STAGES.index(vendor.stage), auto, vendor.name
 
-    return tuple(sorted(vendors, key=place))
+    return tuple(sorted(declared.values(), key=place))
+
+
+def _owner(settings: type[VendorSettings], name: str) -> type[VendorSettings]:
+    """The class that declares a field, which others may inherit."""
+    owners = [each for each in settings.__mro__ if name in vars(each).get("__annotations__", {})]
+    return owners[-1] if owners else settings
 
 
 VENDORS: tuple[Vendor, ...] = find_vendors(__name__, __path__)

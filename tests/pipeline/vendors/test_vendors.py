@@ -1,10 +1,11 @@
 """A vendor is one file: what each declares is whole, and one more file is one more vendor."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from knowledge.loading.document import load
 from ledger.money.prices import Prices
@@ -18,6 +19,7 @@ from pipeline.vendors import (
     find_vendors,
     of_stage,
 )
+from processors.declarations import DeclarationError
 from recording.metadata import plain_settings
 from settings import ServerSettings, Settings, SettingsError, example, including
 
@@ -178,11 +180,80 @@ def test_a_wrong_value_of_its_setting_is_named_with_what_is_allowed(acme: Vendor
     assert acme.missing(settings_of.load()) == "not set: ACME_API_KEY"
 
 
-def test_a_file_without_a_vendor_is_an_error(
+@pytest.mark.parametrize(
+    ("wrong", "instead", "told"),
+    [
+        (
+            "VENDOR = Vendor(",
+            "vendor = Vendor(",
+            r"acme.py: it must declare VENDOR = Vendor\(…\)\.",
+        ),
+        ('stage="tts"', 'stage="speech"', "stage is 'speech'; allowed: vad, stt, brain, tts"),
+        ('name="acme"', 'name="Acme TTS"', "name is 'Acme TTS'; allowed: small letters"),
+        ('kind="cloud"', 'kind="saas"', "kind is 'saas'; allowed: embedded, cloud"),
+        ('    label="Acme",\n', "", "missing 1 required positional argument: 'label'"),
+        ("label=", "lable=", "unexpected keyword argument 'lable'"),
+        (
+            '("acme_api_key",)',
+            '("acme_api_key")',
+            r"required is 'acme_api_key'; it must be a tuple",
+        ),
+        (
+            '("acme_api_key",)',
+            '("acme_key",)',
+            "required has 'acme_key', which AcmeSettings does not",
+        ),
+        ("build=build", "build='build'", "build is 'build'; it must be a function"),
+        ("settings=AcmeSettings", "settings=Price", "it must be a class of VendorSettings"),
+        ("Field(None, des", "Field(des", "AcmeSettings.acme_api_key has no default"),
+        (', description="Acme\'s voice."', "", "AcmeSettings.acme_voice has no description"),
+        ("per_thousand_characters", "per_character", "usd has 'per_character'; the units of a pr"),
+        (
+            'Decimal("0.01")',
+            "0.01",
+            r"usd\['per_thousand_characters'\] is 0.01; it must be a Decim",
+        ),
+        (
+            "from typing import Any",
+            "import acme_sdk",
+            "line 6: ModuleNotFoundError: No module named",
+        ),
+        ("def build(", "def build((", r"line \d+: SyntaxError: "),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, instead: str, told: str
+) -> None:
+    assert wrong in ACME
+    with pytest.raises(DeclarationError, match=rf"/acme\.py.*{told}|{told}") as refused:
+        found_in(tmp_path, monkeypatch, acme=ACME.replace(wrong, instead))
+    assert re.match(r"vendors_of_\w+/acme\.py(, line \d+)?: ", str(refused.value))
+
+
+def test_two_files_with_one_name_or_setting_are_both_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(AttributeError, match=r"roadrunner' has no attribute 'VENDOR'"):
-        found_in(tmp_path, monkeypatch, roadrunner="")
+    with pytest.raises(
+        DeclarationError, match=r"b\.py: name is 'acme', which .*/a\.py has already"
+    ):
+        found_in(tmp_path, monkeypatch, a=ACME, b=ACME)
+    other = ACME.replace('name="acme"', 'name="zeta"').replace("AcmeSettings", "ZetaSettings")
+    folder = tmp_path / "again"
+    folder.mkdir()
+    with pytest.raises(
+        DeclarationError, match=r"z\.py: ZetaSettings\.acme_api_key is a setting that"
+    ):
+        found_in(folder, monkeypatch, a=ACME, z=other)
+
+
+def test_a_setting_of_the_servers_is_not_a_vendors() -> None:
+    class Greedy(VendorSettings):
+        """Of a vendor that would listen on the server's port."""
+
+        port: int = Field(1, description="A port.")
+
+    with pytest.raises(DeclarationError, match=r"Greedy\.port is PORT, a setting of the server's"):
+        including([Greedy])
 
 
 def test_settings_of_a_vendor_that_was_not_found_are_not_to_be_had() -> None:

@@ -1,0 +1,73 @@
+"""Finds what the files of a folder declare, one thing a file: a vendor, or a tool."""
+
+import traceback
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TypeVar
+
+Declared = TypeVar("Declared")
+
+
+class DeclarationError(ValueError):
+    """A file cannot be used; the text names the file, what is wrong in it, and what is allowed."""
+
+
+def find_declarations(
+    package: str,
+    folders: Iterable[str],
+    *,
+    name: str,
+    kind: type[Declared],
+    but: Iterable[str] = (),
+) -> dict[str, Declared]:
+    """Import every module of a package, and take what each declares.
+
+    Args:
+        package: The package's name.
+        folders: Its folders, as in its ``__path__``.
+        name: The name under which each module declares something.
+        kind: What it must be.
+        but: Modules that declare nothing.
+
+    Returns:
+        What was declared, by the file's path from the checkout.
+
+    Raises:
+        DeclarationError: A module cannot be imported, or declares no such thing.
+    """
+    found: dict[str, Declared] = {}
+    for module in sorted(module.name for module in iter_modules(folders)):
+        if module in but:
+            continue
+        file = f"{package.replace('.', '/')}/{module}.py"
+        try:
+            declared = getattr(import_module(f"{package}.{module}"), name, None)
+        except Exception as error:
+            raise DeclarationError(f"{file}{_line_of(error, file)}: {_told(error)}") from error
+        if not isinstance(declared, kind):
+            raise DeclarationError(
+                f"{file}: it must declare {name} = {kind.__name__}(…)"
+                + (f"; {name} is {declared!r}." if declared is not None else ".")
+            )
+        found[file] = declared
+    return found
+
+
+def _line_of(error: Exception, file: str) -> str:
+    """Where in that file it was raised, for an error's text; empty if that is not known."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).as_posix().endswith(f"/{file}")
+    ]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, DeclarationError):
+        return str(error)
+    return f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}."
