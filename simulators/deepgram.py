@@ -17,15 +17,15 @@ It serves the WebSocket ``GET /v1/listen`` (Nova); ``/v2/listen`` is Flux, in
 """
 
 import asyncio
-import json
 import math
 import random
 import uuid
 from collections.abc import Awaitable, Sequence
 from typing import Any, Self
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
+from simulators.deepgram_connection import DeepgramConnection, now
 from simulators.deepgram_faults import Fault, Latency, Request
 from simulators.deepgram_flux import FluxConnection, FluxQuery
 from simulators.deepgram_flux import parse as parse_flux
@@ -44,7 +44,6 @@ from simulators.deepgram_recogniser import (
 
 __all__ = ["DeepgramSimulator", "Fault", "Latency", "Request", "Utterance"]
 
-NET_0001 = "NET-0001"
 _REFUSALS = {
     400: ("Bad Request", "Bad Request: failed to process the request."),
     401: ("INVALID_AUTH", "Invalid credentials."),
@@ -120,7 +119,7 @@ class DeepgramSimulator:
         self._random = random.Random(seed)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
-        self._open: set[_Connection | FluxConnection] = set()
+        self._open: set[DeepgramConnection] = set()
 
     @property
     def url(self) -> str:
@@ -161,7 +160,7 @@ class DeepgramSimulator:
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         number = len(self.requests)
         log = Request(
-            at_secs=_now(),
+            at_secs=now(),
             path=request.path,
             query=list(request.query.items()),
             headers={
@@ -189,9 +188,9 @@ class DeepgramSimulator:
             if fault.kind == "hang":
                 await asyncio.sleep(3600)
         log.status = 101
-        connection: _Connection | FluxConnection
+        connection: DeepgramConnection
         if isinstance(query, Query):
-            connection = _Connection(self, number, log, query, request)
+            connection = _NovaConnection(self, number, log, query, request)
         else:
             connection = FluxConnection(self, number, log, query, request)
         self._open.add(connection)
@@ -201,7 +200,10 @@ class DeepgramSimulator:
             self._open.discard(connection)
 
 
-class _Connection:
+class _NovaConnection(DeepgramConnection):
+    CUT = b'{"type":"Resul'
+    GARBAGE = '{"type": "Results", "channel": null}'
+
     def __init__(
         self,
         simulator: DeepgramSimulator,
@@ -210,13 +212,8 @@ class _Connection:
         query: Query,
         request: web.Request,
     ) -> None:
-        self._simulator = simulator
-        self._number = number
-        self._log = log
+        self._nova = simulator
         self._query = query
-        self._request = request
-        self._id = str(uuid.UUID(int=number + 1))
-        self._socket = web.WebSocketResponse(compress=False, autoping=True, timeout=1.0)
         self._recogniser = NovaRecogniser(
             query,
             script=simulator.script,
@@ -224,63 +221,19 @@ class _Connection:
             speech_rms=simulator.speech_rms,
             interim_secs=simulator.interim_secs,
         )
-        self._outbox: asyncio.Queue[tuple[float, Any] | None] = asyncio.Queue()
-        self._applied: set[int] = set()
-        self._stalled = False
+        super().__init__(simulator, number, log, request, self._recogniser)
 
-    async def serve(self) -> web.WebSocketResponse:
-        socket = self._socket
-        socket.headers["dg-request-id"] = self._id
-        await socket.prepare(self._request)
-        sending = asyncio.create_task(self._send())
-        try:
-            await self._receive()
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-        return socket
+    async def _hear(self, audio: bytes) -> None:
+        self._enqueue(self._recogniser.add_audio(audio))
 
-    def abort(self) -> None:
-        """Drop the TCP connection."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
+    async def _emptied(self) -> bool:
+        await self._end()  # Deepgram reads an empty message as CloseStream
+        return True
 
-    async def _receive(self) -> None:
-        socket = self._socket
-        while True:
-            try:
-                async with asyncio.timeout(self._simulator.timeout_secs):
-                    message = await socket.receive()
-            except TimeoutError:
-                await self._close(WSCloseCode.INTERNAL_ERROR, NET_0001)
-                return
-            if message.type is WSMsgType.BINARY:
-                if not message.data:  # Deepgram reads an empty message as CloseStream
-                    await self._end()
-                    return
-                self._log.audio_bytes += len(message.data)
-                self._log.audio_messages += 1
-                if not self._stalled:
-                    self._enqueue(self._recogniser.add_audio(message.data))
-                if await self._apply_faults():
-                    return
-            elif message.type is WSMsgType.TEXT:
-                if await self._control(message.data):
-                    return
-            else:
-                return
-
-    async def _control(self, text: str) -> bool:
-        """Handle a text message; true if it ends the connection."""
-        try:
-            message = json.loads(text)
-            kind = message["type"]
-        except (ValueError, KeyError, TypeError):
-            message, kind = {"type": "?"}, "?"
-        self._log.messages.append((_now(), message))
+    async def _obey(self, kind: str, message: dict[str, Any], text: str) -> bool:
         if kind == "Finalize":
-            if self._simulator.answers_finalize and not self._stalled:
-                self._enqueue(self._recogniser.finalize(self._simulator.finalize))
+            if self._nova.answers_finalize and not self._stalled:
+                self._enqueue(self._recogniser.finalize(self._nova.finalize))
         elif kind == "CloseStream":
             await self._end()
             return True
@@ -291,7 +244,7 @@ class _Connection:
                 "description": "Could not deserialize last text message.",
                 "message": text,
             }
-            self._outbox.put_nowait((_now() + self._simulator.delay(), error))
+            self._outbox.put_nowait((now() + self._simulator.delay(), error))
         return False
 
     async def _end(self) -> None:
@@ -309,20 +262,14 @@ class _Connection:
             "duration": round(self._recogniser.time, 3),
             "channels": 1,
         }
-        self._outbox.put_nowait((_now(), summary))
-        self._outbox.put_nowait(None)
-        while not self._outbox.empty():
-            await asyncio.sleep(0.005)
+        self._outbox.put_nowait((now(), summary))
+        await self._drain()
         await self._close(WSCloseCode.OK, "")
-
-    async def _close(self, code: int, reason: str) -> None:
-        self._log.closed_with = int(code)
-        await self._socket.close(code=code, message=reason.encode())
 
     def _enqueue(self, events: Sequence[Result | SpeechStarted | UtteranceEnd]) -> None:
         for event in events:
-            due = _now() + self._simulator.delay()
-            late = self._simulator.utterance_end_late_secs
+            due = now() + self._simulator.delay()
+            late = self._nova.utterance_end_late_secs
             if isinstance(event, UtteranceEnd) and late:
                 asyncio.get_running_loop().call_later(
                     late, self._outbox.put_nowait, (due + late, event)
@@ -330,48 +277,12 @@ class _Connection:
             else:
                 self._outbox.put_nowait((due, event))
 
-    async def _apply_faults(self) -> bool:
-        """Apply the faults that are due; true if one ended the connection."""
-        for index, fault in enumerate(self._simulator.faults_of(connection=self._number)):
-            if index in self._applied or self._recogniser.time < fault.at_secs:
-                continue
-            self._applied.add(index)
-            match fault.kind:
-                case "drop":
-                    self.abort()
-                    return True
-                case "cut":
-                    if self._request.transport is not None:
-                        # The header announces a text frame of 256 bytes; these are all that come.
-                        self._request.transport.write(b'\x81\x7e\x01\x00{"type":"Resul')
-                        self._request.transport.close()
-                    return True
-                case "close":
-                    await self._close(fault.code, fault.reason)
-                    return True
-                case "stall":
-                    self._stalled = True
-                case "garbage":
-                    await self._socket.send_str("}{ this is no JSON")
-                    await self._socket.send_str('{"type": "Results", "channel": null}')
-        return False
-
-    async def _send(self) -> None:
-        while (item := await self._outbox.get()) is not None:
-            due, event = item
-            message = event if isinstance(event, dict) else await self._message(event)
-            if (wait := due - _now()) > 0:
-                await asyncio.sleep(wait)
-            if self._stalled or self._socket.closed:
-                continue
-            self._log.sent.append((_now(), message))
-            try:
-                await self._socket.send_str(json.dumps(message))
-            except ConnectionError:
-                return
-
-    async def _message(self, event: Result | SpeechStarted | UtteranceEnd) -> dict[str, Any]:
+    async def _message(
+        self, event: Result | SpeechStarted | UtteranceEnd | dict[str, Any]
+    ) -> dict[str, Any]:
         match event:
+            case dict():
+                return event
             case SpeechStarted():
                 return {
                     "type": "SpeechStarted",
@@ -446,7 +357,3 @@ def _refuse(
 
 def _masked(value: str) -> str:
     return f"{value.partition(' ')[0]} ***"
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -13,17 +13,16 @@ Messages follow the vendor's documentation:
 * Nova's parameters that Flux refuses: https://developers.deepgram.com/docs/flux/nova-3-migration
 """
 
-import asyncio
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from conversation.utterance import trails_off
-from simulators.deepgram_faults import Fault, Request
+from simulators.deepgram_connection import DeepgramConnection, Simulator, now
+from simulators.deepgram_faults import Request
 from simulators.deepgram_query import KEYTERM_TOKENS, BadQueryError, keyterm_tokens
 from simulators.deepgram_recogniser import Script, Transcriber
 
@@ -299,25 +298,11 @@ class FluxRecogniser:
         )
 
 
-class Simulator(Protocol):
-    """What a connection uses of its simulator."""
-
-    script: Script
-    transcriber: Transcriber | None
-    speech_rms: float
-    timeout_secs: float
-
-    def delay(self) -> float:
-        """Draw the next message's latency, in seconds."""
-        ...
-
-    def faults_of(self, *, connection: int) -> list[Fault]:
-        """The faults that apply to the connection with this number."""
-        ...
-
-
-class FluxConnection:
+class FluxConnection(DeepgramConnection):
     """One WebSocket of ``/v2/listen``."""
+
+    CUT = b'{"type":"TurnI'
+    GARBAGE = '{"type": "TurnInfo", "event": null}'
 
     def __init__(
         self,
@@ -327,71 +312,23 @@ class FluxConnection:
         query: FluxQuery,
         request: web.Request,
     ) -> None:
-        self._simulator = simulator
-        self._number = number
-        self._log = log
-        self._request = request
-        self._id = f"00000000-0000-0000-0000-{number + 1:012}"
-        self._socket = web.WebSocketResponse(compress=False, autoping=True, timeout=1.0)
         self._recogniser = FluxRecogniser(
             query,
             script=simulator.script,
             transcriber=simulator.transcriber,
             speech_rms=simulator.speech_rms,
         )
-        self._outbox: asyncio.Queue[tuple[float, dict[str, Any]]] = asyncio.Queue()
+        super().__init__(simulator, number, log, request, self._recogniser)
         self._sequence = 0
-        self._applied: set[int] = set()
-        self._stalled = False
 
-    async def serve(self) -> web.WebSocketResponse:
-        """Serve the connection until either side ends it."""
-        self._socket.headers["dg-request-id"] = self._id
-        await self._socket.prepare(self._request)
+    def _opened(self) -> None:
         self._queue({"type": "Connected", "request_id": self._id}, at_once=True)
-        sending = asyncio.create_task(self._send())
-        try:
-            await self._receive()
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-        return self._socket
 
-    def abort(self) -> None:
-        """Drop the TCP connection."""
-        if self._request.transport is not None:
-            self._request.transport.abort()
+    async def _hear(self, audio: bytes) -> None:
+        for turn in await self._recogniser.add_audio(audio):
+            self._queue(self._turn_info(turn))
 
-    async def _receive(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(self._simulator.timeout_secs):
-                    message = await self._socket.receive()
-            except TimeoutError:
-                await self._close(WSCloseCode.INTERNAL_ERROR, "NET-0001")
-                return
-            if message.type is WSMsgType.BINARY:
-                self._log.audio_bytes += len(message.data)
-                self._log.audio_messages += 1
-                if not self._stalled:
-                    for turn in await self._recogniser.add_audio(message.data):
-                        self._queue(self._turn_info(turn))
-                if await self._apply_faults():
-                    return
-            elif message.type is WSMsgType.TEXT:
-                if await self._control(message.data):
-                    return
-            else:
-                return
-
-    async def _control(self, text: str) -> bool:
-        """Handle a text message; true if it ends the connection."""
-        try:
-            message = json.loads(text)
-            kind = message["type"]
-        except (ValueError, KeyError, TypeError):
-            message, kind = {"type": "?"}, "?"
-        self._log.messages.append((_now(), message))
+    async def _obey(self, kind: str, message: dict[str, Any], text: str) -> bool:
         if kind == "ForceEndTurn":
             for turn in self._recogniser.force_end():
                 self._queue(self._turn_info(turn))
@@ -416,6 +353,15 @@ class FluxConnection:
             await self._close(WSCloseCode.POLICY_VIOLATION, "UNPARSABLE_CLIENT_MESSAGE")
             return True
         return False
+
+    async def _before_close(self) -> None:
+        error = {
+            "type": "Error",
+            "code": "INTERNAL_SERVER_ERROR",
+            "description": "An internal server error occurred.",
+        }
+        self._queue(error, at_once=True)
+        await self._drain()
 
     def _configure(self, message: Mapping[str, Any]) -> dict[str, Any]:
         about = {"request_id": self._id}
@@ -472,58 +418,5 @@ class FluxConnection:
             return
         numbered = {**message, "sequence_id": self._sequence}
         self._sequence += 1
-        due = _now() if at_once else _now() + self._simulator.delay()
+        due = now() if at_once else now() + self._simulator.delay()
         self._outbox.put_nowait((due, numbered))
-
-    async def _drain(self) -> None:
-        while not self._outbox.empty():
-            await asyncio.sleep(0.005)
-        await asyncio.sleep(0)
-
-    async def _send(self) -> None:
-        while True:
-            due, message = await self._outbox.get()
-            if (wait := due - _now()) > 0:
-                await asyncio.sleep(wait)
-            if self._stalled or self._socket.closed:
-                continue
-            self._log.sent.append((_now(), message))
-            try:
-                await self._socket.send_str(json.dumps(message))
-            except ConnectionError:
-                return
-
-    async def _close(self, code: int, reason: str) -> None:
-        self._log.closed_with = int(code)
-        await self._socket.close(code=code, message=reason.encode())
-
-    async def _apply_faults(self) -> bool:
-        """Apply the faults that are due; true if one ended the connection."""
-        for index, fault in enumerate(self._simulator.faults_of(connection=self._number)):
-            if index in self._applied or self._recogniser.time < fault.at_secs:
-                continue
-            self._applied.add(index)
-            match fault.kind:
-                case "drop" | "cut":
-                    self.abort()
-                    return True
-                case "close":
-                    error = {
-                        "type": "Error",
-                        "code": "INTERNAL_SERVER_ERROR",
-                        "description": "An internal server error occurred.",
-                    }
-                    self._queue(error, at_once=True)
-                    await self._drain()
-                    await self._close(fault.code, fault.reason)
-                    return True
-                case "stall":
-                    self._stalled = True
-                case "garbage":
-                    await self._socket.send_str("}{ this is no JSON")
-                    await self._socket.send_str('{"type": "TurnInfo", "event": null}')
-        return False
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
