@@ -219,8 +219,8 @@ def test_a_file_of_another_kind_or_of_the_future_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     future = tmp_path / "future.mcap"
-    InlineWriter().open(future, about(format="3", version="7.0.0")).close()
-    with pytest.raises(RecordingError, match=r"format '3'.*reads '1' and '2'.*Viva 7\.0\.0"):
+    InlineWriter().open(future, about(format="99", version="7.0.0")).close()
+    with pytest.raises(RecordingError, match=r"format '99'.*reads '1', '2', '3'.*Viva 7\.0\.0"):
         Recording.read(future)
     monkeypatch.setattr("recording.mcap_file.PROFILE", "ros2")
     robot = tmp_path / "robot.mcap"
@@ -233,24 +233,10 @@ def test_a_file_of_another_kind_or_of_the_future_is_refused_with_the_reason(
 
 def test_a_process_that_is_killed_leaves_a_file_up_to_its_last_chunk(tmp_path: Path) -> None:
     path = tmp_path / "killed.mcap"
-    program = """
-import asyncio, sys
-from pathlib import Path
-from recording.writer import RecordingWriter
-from tests.recording.call import about, messages
-async def main():
-    writer = RecordingWriter(drain_secs=0.01)
-    file = writer.open(Path(sys.argv[1]), about())
-    for at_ns, topic, data in messages(5.5):
-        file.write(at_ns, topic, data)
-    while writer.waiting_bytes:
-        await asyncio.sleep(0.001)
-    print("written", flush=True)
-    await asyncio.sleep(60)
-asyncio.run(main())
-"""
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.recording.writing_process", str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "written\n"
