@@ -42,6 +42,7 @@ from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.loading import Loading
 from pipeline.vendors import Progress, Stage
+from processors.brain.tools import check_section_ids, registered
 from processors.pool import Pool
 from recording.writer import RecordingWriter
 from settings import Settings
@@ -70,6 +71,7 @@ class Server:
         SettingsError: Settings do not go together.
         DatabaseError: The database cannot be used.
         PriceError: There is a cap, and a vendor has no price.
+        DeclarationError: A tool's file cannot be used, or a section has the tool's id.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Server:
         supervisor: SupervisorClient | None = None,
     ) -> None:
         check_settings(settings)
+        check_section_ids(registered(), document)
         prices = Prices.for_settings(settings)
         check_prices(prices, choices, settings)
         self.settings = settings

@@ -37,6 +37,21 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What a tool gave in a turn, as an answer cites it: it stands in no document.
+
+    Parameters:
+        section: The id by which it is cited.
+        title: What it is, for people.
+        text: The text that the answer was checked against.
+    """
+
+    section: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What one inference used, in the vendor's own units.
 
@@ -158,6 +173,7 @@ class DecisionFrame(SystemFrame):
         brain: Name of the vendor that decided.
         ttft_secs: Time to first token, from the start of the turn; ``None`` if none came.
         ttfs_secs: Time to the first sentence that may be spoken, likewise.
+        looked_up: Of the cited sections, those that tools gave.
     """
 
     turn: int = 0
@@ -172,6 +188,7 @@ class DecisionFrame(SystemFrame):
     brain: str = ""
     ttft_secs: float | None = None
     ttfs_secs: float | None = None
+    looked_up: tuple[LookedUp, ...] = ()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Literal, Protocol
 
-from conversation.frames import Check, Confidence
+from conversation.frames import Check, Confidence, LookedUp
 
 MICROS = 1_000_000
 """Micro-dollars per dollar; all money is in whole micro-dollars."""
@@ -136,6 +136,7 @@ class TurnRecord:
         models: Model of each stage, if known.
         errors: Errors of the stages, for people.
         failovers: Failovers during the turn.
+        looked_up: Of the cited sections, those that tools gave.
     """
 
     call: str
@@ -165,10 +166,14 @@ class TurnRecord:
     models: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     failovers: tuple[Failover, ...] = ()
+    looked_up: tuple[LookedUp, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Convert to plain values, ready for JSON."""
-        return asdict(self)
+        """Convert to plain values, ready for JSON; ``looked_up`` only if a tool gave something."""
+        plain = asdict(self)
+        if not self.looked_up:
+            del plain["looked_up"]
+        return plain
 
 
 @dataclass(frozen=True, slots=True)

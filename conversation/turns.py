@@ -405,6 +405,7 @@ class Conversation:
             sections=decision.sections if decision else (),
             lines=decision.lines if decision else (),
             checks=decision.checks if decision else (),
+            looked_up=decision.looked_up if decision else (),
             answer=decision.text if decision else "",
             heard_text=self.heard(turn),
             interrupted=turn.interrupted,

@@ -67,7 +67,8 @@ class Retention:
     def sweep(self) -> Swept:
         """Remove what is too old. Blocks. Failures are logged and retried by the next sweep.
 
-        A turn keeps its figures: decision, sections, delays, tokens and costs.
+        A turn keeps its figures: decision, sections, delays, tokens and costs; of what tools
+        gave, the titles.
         """
         folder, now = self._settings.data_dir, self._clock()
         swept = Swept()
@@ -104,6 +105,7 @@ class Retention:
                     for said in SAID:
                         setattr(turn, said, "")
                     turn.checks = [check | {"detail": ""} for check in turn.checks]
+                    turn.looked_up = [given | {"text": ""} for given in turn.looked_up or ()]
             blanked += len(turns)
             if len(turns) < BATCH:
                 break

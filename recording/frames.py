@@ -187,13 +187,20 @@ def _fields(make: Callable[..., Frame], *names: str) -> _Codec:
     return _Codec(write, read)
 
 
-def _own(kind: type[Frame]) -> _Codec:
-    """Codec of one of Viva's frames, by the types of its fields, nested ones included."""
+def _own(kind: type[Frame], *, optional: str = "") -> _Codec:
+    """Codec of one of Viva's frames, by the types of its fields, nested ones included.
+
+    Args:
+        kind: The frame's class.
+        optional: The field that is left out where it is empty.
+    """
     adapter = TypeAdapter(kind)
     names = {field.name for field in fields(kind) if field.init}
 
     def write(frame: Any, _contexts: Contexts) -> Data:
-        data: Data = adapter.dump_python(frame, mode="json", include=names)
+        data: dict[str, Any] = adapter.dump_python(frame, mode="json", include=names)
+        if optional and not data[optional]:
+            del data[optional]
         return data
 
     def read(data: Data) -> Frame:
@@ -340,7 +347,7 @@ _CODECS: Mapping[str, _Codec] = {
     "LLMFullResponseStartFrame": _nothing(LLMFullResponseStartFrame),
     "LLMFullResponseEndFrame": _nothing(LLMFullResponseEndFrame),
     "SentenceFrame": _Codec(_write_sentence, _read_sentence),
-    "DecisionFrame": _own(DecisionFrame),
+    "DecisionFrame": _own(DecisionFrame, optional="looked_up"),
     "EscalationFrame": _fields(EscalationFrame, "turn", "reason", "question"),
     "AggregatedTextFrame": _Codec(_write_text, _read_text),
     "TTSStartedFrame": _context(TTSStartedFrame),

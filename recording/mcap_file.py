@@ -14,11 +14,15 @@ METADATA = "viva"
 TROUBLE = "viva.trouble"
 """Name of the metadata record that says why a recording ended before its call."""
 
-FORMAT = "2"
+FORMAT = "3"
 """Version of the format; readers refuse versions that they do not know."""
 
-READABLE = ("1", FORMAT)
-"""Versions that can be read; in version 1, a sentence's shown text is its spoken text."""
+READABLE = ("1", "2", FORMAT)
+"""Versions that can be read.
+
+In version 1, a sentence's shown text is its spoken text; before 3, nothing is said of what tools
+gave but to the brain.
+"""
 
 CHUNK_NS = 1_000_000_000
 """How much of a call one chunk holds, and so how much a crash can lose."""

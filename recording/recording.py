@@ -224,7 +224,7 @@ class _Reading:
         if found not in READABLE:
             made = metadata.get("version", "")
             by = f" by Viva {made}" if made else ""
-            readable = " and ".join(map(repr, READABLE))
+            readable = ", ".join(map(repr, READABLE))
             raise self._error(
                 f"has format {found!r}: this Viva reads {readable}. It was made{by}; use "
                 "that version or a later one"

@@ -65,7 +65,19 @@ _HISTORY: Schema = {
 }
 _CALLS: Schema = {
     "type": "array",
-    "items": _object(tool=_TEXT, arguments=_TEXT, result=_TEXT, ok=_TRUTH, secs=_NUMBER),
+    "items": _object(
+        optional=("said",),
+        tool=_TEXT,
+        arguments=_TEXT,
+        result=_TEXT,
+        ok=_TRUTH,
+        secs=_NUMBER,
+        said=_TEXT,
+    ),
+}
+_LOOKED_UP: Schema = {
+    "type": "array",
+    "items": _object(section=_TEXT, title=_TEXT, text=_TEXT),
 }
 _FAILOVER = _object(stage=_TEXT, failed=_TEXT, vendor=_TEXT, ends_turns=_TRUTH)
 _ERROR = _object(error=_TEXT, permanent=_TRUTH)
@@ -137,6 +149,7 @@ TOPICS: Mapping[str, Schema] = {
     "/brain/LLMFullResponseEndFrame": _NOTHING,
     "/brain/SentenceFrame": _SENTENCE,
     "/brain/DecisionFrame": _object(
+        optional=("looked_up",),
         turn=_WHOLE,
         decision=_TEXT,
         sections=_TEXTS,
@@ -149,6 +162,7 @@ TOPICS: Mapping[str, Schema] = {
         brain=_TEXT,
         ttft_secs=_SECONDS,
         ttfs_secs=_SECONDS,
+        looked_up=_LOOKED_UP,
     ),
     "/brain/EscalationFrame": _object(turn=_WHOLE, reason=_TEXT, question=_TEXT),
     "/brain/FailoverFrame": _FAILOVER,
@@ -175,6 +189,7 @@ TOPICS: Mapping[str, Schema] = {
         limit_secs=_NUMBER,
     ),
     "/call/Turn": _object(
+        optional=("looked_up",),
         number=_WHOLE,
         at=_NUMBER,
         question=_TEXT,
@@ -204,6 +219,7 @@ TOPICS: Mapping[str, Schema] = {
             "type": "array",
             "items": _object(stage=_TEXT, failed=_TEXT, vendor=_TEXT),
         },
+        looked_up=_LOOKED_UP,
     ),
     "/call/End": _object(reason=_TEXT, turns=_WHOLE, duration_secs=_NUMBER, cost=_COST),
     "/replay/Shift": _object(recorded=_NUMBER, replayed=_NUMBER, utterance=_WHOLE),

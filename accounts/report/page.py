@@ -66,6 +66,7 @@ class Exchange:
         unheard: The rest of the answer.
         interrupted: Whether the caller interrupted the answer.
         verdict: The decision, with its confidence and sources.
+        looked_up: What tools gave of those, which is in no document.
         checks: Failed checks, in words.
     """
 
@@ -75,6 +76,7 @@ class Exchange:
     unheard: str
     interrupted: bool
     verdict: str
+    looked_up: tuple[str, ...]
     checks: tuple[str, ...]
 
 
@@ -219,6 +221,7 @@ def _exchange(
         unheard="" if taken_up else unheard,
         interrupted=turn.interrupted and not taken_up,
         verdict=_verdict(turn, sections, taken_up=taken_up),
+        looked_up=() if taken_up else tuple(clean(given["text"]) for given in turn.looked_up or ()),
         checks=tuple(
             ": ".join(filter(None, (clean(str(check.get("name"))), clean(check.get("detail", "")))))
             for check in failed
@@ -234,7 +237,8 @@ def _verdict(turn: Turn, sections: Mapping[str, str], *, taken_up: bool) -> str:
     if turn.decision is None:
         return "Ended before a decision."
     sure = f" with {turn.confidence} confidence" if turn.confidence else ""
-    cited = ", ".join(clean(sections.get(section, section)) for section in turn.sections)
+    titles = {**sections, **{given["section"]: given["title"] for given in turn.looked_up or ()}}
+    cited = ", ".join(clean(titles.get(section, section)) for section in turn.sections)
     return f"Answered{sure}, from {cited}." if cited else f"Answered{sure}, without a source."
 
 

@@ -58,19 +58,26 @@ def replayed_tools(
     return tuple(
         ReplayedTool(
             name=name,
-            description=known[name].description if name in known else "",
+            description=known[name].description if name in known else _NOT_REGISTERED,
             run=known[name].run if name in known else _unregistered,
             arguments=known[name].arguments if name in known else {},
-            timeout_secs=known[name].timeout_secs if name in known else 0.0,
-            said=known[name].said if name in known else "",
+            timeout_secs=known[name].timeout_secs if name in known else 1.0,
+            said=known[name].said if name in known else _said_during(made[name]),
             calls=made.get(name, []),
         )
         for name in {**known, **made}
     )
 
 
+def _said_during(calls: Sequence[ToolCall]) -> str:
+    return next((call.said for call in calls if call.said), "")
+
+
+_NOT_REGISTERED = "the tool is not registered"
+
+
 async def _unregistered(_arguments: Arguments) -> str:
-    raise LookupError("the recording has no such call, and the tool is not registered")
+    raise LookupError(f"the recording has no such call; {_NOT_REGISTERED}")
 
 
 _ENDS = ("end", "error", "aborted")

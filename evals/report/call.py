@@ -122,6 +122,7 @@ class TurnView:
         withdrawn: The next turn contains it.
         decision: ``respond``, ``escalate``, or empty.
         verdict: The decision in words.
+        looked_up: What tools gave of what it cites.
         failed: Checks that were not passed, in words.
         passed: Names of those that were.
         latency: To the first audible sample.
@@ -146,6 +147,7 @@ class TurnView:
     withdrawn: bool
     decision: str
     verdict: str
+    looked_up: tuple[str, ...]
     failed: tuple[str, ...]
     passed: tuple[str, ...]
     latency: str
@@ -209,6 +211,7 @@ def turn_view(
         withdrawn=turn.withdrawn,
         decision=turn.decision or "",
         verdict=verdict(record),
+        looked_up=tuple(clean(given.text) for given in turn.looked_up),
         failed=tuple(
             f"{check['name']}: {check.get('detail') or 'not passed'}"
             for check in checks

@@ -130,7 +130,8 @@ def verdict(turn: Mapping[str, Any]) -> str:
     """What was decided on a turn, and on what it rests."""
     match turn.get("decision"):
         case "respond":
-            sections = ", ".join(turn.get("sections") or ())
+            titles = {each["section"]: each["title"] for each in turn.get("looked_up") or ()}
+            sections = ", ".join(titles.get(id, id) for id in turn.get("sections") or ())
             sure = (
                 f"Answered with {turn['confidence']} confidence"
                 if turn.get("confidence")

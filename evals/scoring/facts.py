@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from conversation.frames import LookedUp
 from evals.scoring.intervals import Interval, clipped, merged
 from evals.scoring.playback_timeline import Epoch, epochs_of
+from processors.brain.tools import PREFIX
 from recording.message import Message
 from recording.recording import Recording
 
@@ -79,11 +81,13 @@ class TurnFacts:
             ``at`` in seconds after the call's start.
         voice: When its answer was heard.
         sentences: The sentences of its answer.
+        calls: What its brain called tools for, and what they gave; as in ``/brain/Asked``.
     """
 
     record: Mapping[str, Any]
     voice: tuple[Voice, ...]
     sentences: tuple[PlayedSentence, ...]
+    calls: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def number(self) -> int:
@@ -110,6 +114,19 @@ class TurnFacts:
     def sections(self) -> tuple[str, ...]:
         """Ids of the cited sections."""
         return tuple(self.record.get("sections", ()))
+
+    @property
+    def looked_up(self) -> tuple[LookedUp, ...]:
+        """Of the cited sections, those that tools gave."""
+        if "looked_up" in self.record:
+            return tuple(LookedUp(**given) for given in self.record["looked_up"])
+        # Recordings of formats 1 and 2 have only what was given to the brain.
+        gave = {id: self._given(id.removeprefix(PREFIX)) for id in self.sections}
+        return tuple(LookedUp(id, id, text) for id, text in gave.items() if text)
+
+    def _given(self, tool: str) -> str:
+        gave = (call["result"] for call in self.calls if call["tool"] == tool and call["ok"])
+        return "\n".join(gave)
 
     @property
     def withdrawn(self) -> bool:
@@ -227,6 +244,11 @@ def facts_of(recording: Recording, *, name: str = "", source: str = "") -> Facts
     sentences = _sentences(messages, epochs := epochs_of(messages), seconds)
     records = _records(messages)
     voice = _voice(sentences, epochs, records)
+    calls = {
+        str(message.data["question"]): tuple(message.data["calls"])
+        for message in messages
+        if message.topic == "/brain/Asked" and message.data.get("calls")
+    }
     end = next((message.data for message in messages if message.topic == "/call/End"), {})
     cost: Mapping[str, int] = end.get("cost") or {}
     turns = tuple(
@@ -234,6 +256,7 @@ def facts_of(recording: Recording, *, name: str = "", source: str = "") -> Facts
             record,
             tuple(stretch for stretch in voice if stretch.turn == number),
             tuple(sentence for sentence in sentences if sentence.turn == number),
+            calls.get(str(record.get("question")), ()),
         )
         for number, record in sorted(records.items())
         if number >= 1

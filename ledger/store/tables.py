@@ -128,6 +128,9 @@ class Turn(SQLModel, table=True):
     cost: int = Field(default=0, sa_type=BigInteger)
     errors: list[str] = Field(default_factory=list, sa_type=JSON)
     failovers: list[dict[str, str]] = Field(default_factory=list, sa_type=JSON)
+    looked_up: list[dict[str, str]] | None = Field(
+        default_factory=list, sa_type=JSON, nullable=True, description="None before version 0002."
+    )
 
 
 class SpendDay(SQLModel, table=True):

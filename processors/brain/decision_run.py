@@ -7,7 +7,7 @@ passed the guardrails, and cancelling the task that runs it aborts the brain.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loguru import logger
@@ -186,6 +186,7 @@ class DecisionRun:
             brain=self._brain.name,
             ttft_secs=self._ttft_secs,
             ttfs_secs=self._ttfs_secs,
+            looked_up=self._guardrails.looked_up(self._call.sections) if answered else (),
         )
 
     async def _ask(self) -> None:
@@ -247,11 +248,12 @@ class DecisionRun:
             raise RefusalError("unsupported")
         async with asyncio.timeout_at(deadline):
             await self._certain.wait()
-        if tool.said and not self._called:
+        said = "" if self._called else tool.said
+        if said:
             self._said_waiting += 1
-            await self._say(tool.said)
+            await self._say(said)
         called = await tool.call(arguments, until=deadline)
-        self._called.append(called)
+        self._called.append(replace(called, said=said))
         self._guardrails.may_cite(tool.section(self._called))
         if called.ok:
             self._guardrails.record("tools")

@@ -8,7 +8,7 @@ spoken.
 from dataclasses import dataclass, fields
 from typing import NoReturn, cast
 
-from conversation.frames import Check, Confidence
+from conversation.frames import Check, Confidence, LookedUp
 from knowledge.check.recital import recites
 from knowledge.check.sensitive import topic_of
 from knowledge.check.speech import (
@@ -78,6 +78,24 @@ class Phrases:
         """What is said for a reason, ``"unsupported"`` for one that has no sentence of its own."""
         spoken = (*REASONS, "fault")
         return cast(str, getattr(self, reason if reason in spoken else "unsupported"))
+
+
+def uncited_sentences(document: Document, phrases: Phrases) -> frozenset[str]:
+    """Every sentence that a brain may have spoken without a citation.
+
+    Args:
+        document: The document.
+        phrases: What is said when the brain's own words may not be.
+    """
+    said = (getattr(phrases, field.name) for field in fields(phrases))
+    return fixed_sentences(
+        document.title,
+        document.persona.name,
+        (
+            *(phrase for phrase in said if isinstance(phrase, str)),
+            *(topic.refusal for topic in document.sensitive if topic.refusal),
+        ),
+    )
 
 
 class RefusalError(Exception):
@@ -164,6 +182,14 @@ class Guardrails:
         if section.lines:
             self._looked_up[section.id] = section
 
+    def looked_up(self, cited: tuple[Section, ...]) -> tuple[LookedUp, ...]:
+        """Those of the cited sections that tools gave."""
+        return tuple(
+            LookedUp(section.id, section.title, section.text)
+            for section in cited
+            if section.id in self._looked_up
+        )
+
     def check_confidence(self, confidence: str) -> Confidence:
         """The confidence, if it is an allowed one."""
         if confidence not in CONFIDENCES:
@@ -246,16 +272,7 @@ class Guardrails:
 
     @property
     def _fixed(self) -> frozenset[str]:
-        phrases = self._phrases
-        return fixed_sentences(
-            self._document.title,
-            self._document.persona.name,
-            (
-                *(getattr(phrases, field.name) for field in fields(phrases)
-                  if isinstance(getattr(phrases, field.name), str)),
-                *(topic.refusal for topic in self._document.sensitive if topic.refusal),
-            ),
-        )  # fmt: skip
+        return uncited_sentences(self._document, self._phrases)
 
     def _check_speakable(self, sentence: str, cited: tuple[Section, ...]) -> None:
         """Refuse what no voice may say, whatever it claims."""

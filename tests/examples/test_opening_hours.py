@@ -11,9 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conversation.frames import DecisionFrame, SentenceFrame, TurnFrame
+from conversation.frames import DecisionFrame, LookedUp, SentenceFrame, TurnFrame
 from evals.replay import virtual_time
 from evals.replay.brain import replayed_tools
+from evals.scoring.facts import facts_of
+from evals.scoring.matching import match
+from evals.scoring.metrics import grounding
 from examples.opening_hours import TOOL
 from knowledge.loading.document import load
 from processors.brain.claude import ClaudeBrain
@@ -26,9 +29,11 @@ from processors.brain.tools import (
     MAX_TOOL_CALLS,
     Arguments,
     FunctionTool,
+    check_section_ids,
     find_tools,
     registered,
 )
+from processors.declarations import DeclarationError
 from recording.recorder import RecordingTarget
 from recording.recording import Recording
 from recording.schemas import TOPICS
@@ -99,6 +104,11 @@ class Decided:
         return decision
 
 
+def running(run: Any) -> FunctionTool:
+    """The tool, with a function that its type forbids."""
+    return replace(TOOL, run=run)
+
+
 def failed_checks(decision: DecisionFrame) -> list[str]:
     return [check.name for check in decision.checks if not check.passed]
 
@@ -113,11 +123,13 @@ async def test_what_a_tool_gave_is_cited_checked_and_spoken(endpoint: Endpoint) 
     assert decision.text == f"{WAITING} {ANSWER}"
     assert decision.sections == turn.said[-1].sections == ("tool/opening_hours",)
     assert decision.lines == ()  # it is in no line of the document
+    gave = "Wednesday, 2026-11-25: the office is open 9 to 19."
+    assert decision.looked_up == (LookedUp("tool/opening_hours", "Opening hours", gave),)
     assert not failed_checks(decision)
     assert len(vendor.requests) == 2
     first, second = (request.body["messages"] for request in vendor.requests)
     assert second[: len(first)] == first
-    assert "Wednesday, 2026-11-25: the office is open 9 to 19." in json.dumps(second[len(first) :])
+    assert gave in json.dumps(second[len(first) :])
     assert decision.usage.output_tokens > 20  # of both requests
 
 
@@ -146,6 +158,8 @@ async def test_a_tool_that_was_not_called_cannot_be_cited() -> None:
         (Reply("opening_hours", {"day": "tomorrow"}), TOOL, "it failed: Invalid isoformat"),
         (Reply("opening_hours", {"date": "2026-11-25"}), TOOL, "must be exactly: day"),
         (Reply("opening_hours", "[1, 2]"), TOOL, "must be exactly: day"),
+        (ASKED, running(lambda _: "9 to 5"), "it failed: run is no async function"),
+        (ASKED, running(lambda _: asyncio.sleep(0, 9)), "run gave int, and no text"),
     ],
 )
 @with_instant_engines
@@ -200,9 +214,93 @@ def test_a_file_of_the_folder_is_a_registered_tool(tmp_path: Path) -> None:
     assert registered() == ()  # Viva itself has none
 
 
-def test_a_tool_cannot_stand_in_for_a_decision() -> None:
-    with pytest.raises(ValueError, match="allowed: 1 to 64 letters"):
-        replace(TOOL, name="respond")
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"name": "respond"}, "name is 'respond'; a tool's name has 1 to 64 letters"),
+        ({"description": " "}, "description is empty"),
+        ({"run": "opening_hours"}, "run is 'opening_hours'; it must be an async function"),
+        (
+            {"arguments": {"day": "string"}},
+            r"arguments\['day'\] is 'string'; it must be a JSON sch",
+        ),
+        ({"timeout_secs": 0}, "timeout_secs is 0; it must be over 0"),
+    ],
+)
+def test_a_tool_that_cannot_be_offered_says_what_is_wrong(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(DeclarationError, match=told):
+        replace(TOOL, **wrong)
+
+
+def test_a_tools_file_that_cannot_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "tools_of_mine"
+    package.mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = Path("examples/opening_hours.py").read_text()
+    (package / "hours.py").write_text(text)
+    (package / "times.py").write_text(text)
+    with pytest.raises(
+        DeclarationError, match=r"times\.py: name is 'opening_hours', which .*/hour"
+    ):
+        find_tools(package.name, [str(package)])
+
+
+def test_a_section_of_the_document_with_a_tools_id_is_named_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "acme.md"
+    file.write_text("# Acme\n\n## Tool\n\n### Opening hours\n\nNine to five.\n")
+    document = load(file)
+    check_section_ids([TOOL], document)  # its id has an underscore, which no heading's has
+    with pytest.raises(DeclarationError) as refused:
+        check_section_ids([replace(TOOL, name="opening-hours")], document)
+    assert "the tool 'opening-hours' is cited as 'tool/opening-hours'" in str(refused.value)
+    assert "the section 'Opening hours' of 'Acme'" in str(refused.value)
+    assert "Give the tool another name, or the section another heading." in str(refused.value)
+
+
+def test_an_answer_that_a_tool_supports_is_grounded(tmp_path: Path) -> None:
+    invented = CHRISTMAS.replace("closed", "open")
+
+    async def play(folder: Path) -> None:
+        target = RecordingTarget(InlineWriter(), folder)
+        async with ScriptedCall(target=target, tools=[TOOL]) as call:
+            call.brain.looks_up = ("opening_hours", {"day": "2026-12-25"})
+            await call.ask("Are you open at Christmas?")
+            await asyncio.sleep(12.0)
+
+    virtual_time.run(play(tmp_path))
+    recording = Recording.read(tmp_path / "c-scripted.mcap")
+    facts = facts_of(recording)
+    document = replace(DOCUMENT, sha256=facts.document_hash)
+    (measured, _) = grounding.measure([match(facts, None)], [document])
+    assert (measured.value, len(measured.samples)) == (0.0, 1)
+    # An older recording has only what was given to the brain, and not what was said meanwhile.
+    for older in (without(recording, "looked_up", "said"), recording):
+        (turn,) = facts_of(older).turns
+        assert [given.text for given in turn.looked_up] == [CHRISTMAS]
+        assert grounding.refusals(turn, document) == ()
+        said = tuple(
+            replace(each, text=each.text.replace(CHRISTMAS, invented)) for each in turn.sentences
+        )
+        (refused,) = grounding.refusals(replace(turn, sentences=said), document)
+        assert invented in refused
+
+
+def without(recording: Recording, *fields: str) -> Recording:
+    """The same recording, as it was made before it had these fields."""
+
+    def plain(value: Any) -> Any:
+        match value:
+            case dict():
+                return {name: plain(each) for name, each in value.items() if name not in fields}
+            case list():
+                return [plain(each) for each in value]
+            case _:
+                return value
+
+    messages = tuple(replace(each, data=plain(dict(each.data))) for each in recording.messages)
+    return replace(recording, messages=messages)
 
 
 async def test_a_result_is_no_longer_than_the_worst_case_reckons() -> None:
@@ -228,6 +326,10 @@ def test_a_call_with_a_tool_is_recorded_and_the_tool_replayed(tmp_path: Path) ->
     for message in recording.messages:
         jsonschema.validate(message.data, dict(TOPICS[message.topic]))
     turn = list(recording.topic("/call/Turn"))[-1].data
+    given = {"section": "tool/opening_hours", "title": "Opening hours", "text": CHRISTMAS}
+    assert turn["looked_up"] == [given]
+    (told,) = (one.data for one in recording.messages if one.data.get("type") == "decision")
+    assert told["looked_up"] == [given]
     assert turn["heard_text"] == turn["answer"] == f"{WAITING} {CHRISTMAS}"
     assert turn["sections"] == ["tool/opening_hours"]
 
@@ -240,4 +342,5 @@ def test_a_call_with_a_tool_is_recorded_and_the_tool_replayed(tmp_path: Path) ->
     (replayed,) = replayed_tools(recording, [replace(TOOL, run=moved)])
     assert virtual_time.run(again(replayed)) == [CHRISTMAS, "Friday: the office has moved."]
     (unknown,) = replayed_tools(recording, [])
+    assert unknown.said == WAITING
     assert virtual_time.run(again(unknown))[0] == CHRISTMAS

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
-from conversation.frames import Check
+from conversation.frames import Check, LookedUp
 from ledger import retention
 from ledger.erasure import Erased, erase_caller
 from ledger.log import query
@@ -75,6 +75,7 @@ def test_after_their_days_turns_keep_their_figures_alone(
     said: dict[str, Any] = {
         "reason": "private",
         "checks": (Check("support", False, "Yale is not cited"),),
+        "looked_up": (LookedUp("tool/hours", "Opening hours", "Ada comes at nine."),),
     }
     keep(
         database,
@@ -93,6 +94,7 @@ def test_after_their_days_turns_keep_their_figures_alone(
         "heard_text": "",
         "reason": "",
         "checks": [{"name": "support", "passed": False, "detail": ""}],
+        "looked_up": [{"section": "tool/hours", "title": "Opening hours", "text": ""}],
     }
     assert [call["cost"] for call in query.list_calls(database)] == [1880, 1880]
     assert sweeping(database, tmp_path).sweep() == Swept()

@@ -430,16 +430,16 @@ def test_a_database_that_is_behind_is_a_warning(
     class Ahead:
         """The versions of a program that has one more."""
 
-        revision = "0001"
+        revision = ""
 
         def get_current_head(self) -> str:
-            return "0002"
+            return "9999"
 
         def walk_revisions(self) -> list["Ahead"]:
             return [self]
 
-    (real,) = ScriptDirectory.from_config(migrations.config()).walk_revisions()
-    Ahead.revision = real.revision
+    newest, *_ = ScriptDirectory.from_config(migrations.config()).walk_revisions()
+    Ahead.revision = newest.revision
     monkeypatch.setattr(ScriptDirectory, "from_config", lambda _: Ahead())
     (found,) = configuration.database(settings)
     assert found.state == "warning"

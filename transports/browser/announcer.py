@@ -174,6 +174,10 @@ class Announcer:
                     for check in frame.checks
                 ],
                 brain=frame.brain,
+                looked_up=[
+                    messages.LookedUp(section=each.section, title=each.title, text=each.text)
+                    for each in frame.looked_up
+                ],
             )
         )
 

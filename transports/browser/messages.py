@@ -26,6 +26,13 @@ class MessageError(ValueError):
     """A message from the page is invalid; the text says why."""
 
 
+_LOOKED_UP: Any = Field(
+    default=[],
+    description="Of the cited sections, those that tools gave; absent if none did.",
+    exclude_if=lambda given: not given,
+)
+
+
 class Payload(BaseModel):
     """Payload of one of Viva's own messages."""
 
@@ -52,6 +59,14 @@ class DecisionCheck(Payload):
     detail: str = ""
 
 
+class LookedUp(Payload):
+    """What a tool gave, as the answer cites it; it stands in no document."""
+
+    section: str
+    title: str
+    text: str = Field(description="What the answer was checked against.")
+
+
 class Decision(Payload):
     """What was decided on a turn, complete."""
 
@@ -66,6 +81,7 @@ class Decision(Payload):
     reason: str = Field(description="Why it was handed to a human; empty for an answer.")
     checks: list[DecisionCheck]
     brain: str
+    looked_up: list[LookedUp] = _LOOKED_UP
 
 
 class Amount(Payload):
@@ -130,6 +146,7 @@ class Turn(Payload):
     models: dict[str, str] = Field(description="By stage, where the vendor has several.")
     errors: list[str]
     failovers: list[TakenOver]
+    looked_up: list[LookedUp] = _LOOKED_UP
 
     @classmethod
     def from_record(cls, record: TurnRecord) -> Self:

@@ -1,6 +1,6 @@
 /** What both sides say, turn by turn, with what stands behind each answer. */
 
-import { anchorOf } from './document.js';
+import { sourcesOf } from './sources.js';
 
 /** Why a question was left for a person. */
 export const REASONS = {
@@ -31,7 +31,7 @@ export class Captions {
   /**
    * @param {HTMLElement} log
    * @param {HTMLElement} interim
-   * @param {(id: string) => string} titleOf A section's title.
+   * @param {(id: string) => string | undefined} titleOf The title of a section of the document.
    */
   constructor(log, interim, titleOf) {
     this.#log = log;
@@ -104,16 +104,12 @@ export class Captions {
     const sections = decision?.sections ?? [...new Set(said.flatMap((each) => each.sections))];
     const outcome = decision ?? record;
     const escalated = outcome?.decision === 'escalate';
-    const key = `${sections} ${outcome?.decision} ${outcome?.confidence}`;
+    const lookedUp = outcome?.looked_up ?? [];
+    const key = `${sections} ${lookedUp.length} ${outcome?.decision} ${outcome?.confidence}`;
     if (view.key === key) return;
     view.key = key;
-    const parts = [];
-    for (const id of sections) {
-      const link = document.createElement('a');
-      link.href = `#${anchorOf(id)}`;
-      link.textContent = this.#titleOf(id);
-      parts.push(parts.length ? ', ' : 'from ', link);
-    }
+    const { titles, texts } = sourcesOf(sections, lookedUp, this.#titleOf);
+    const parts = titles.length ? ['from ', ...titles, ...texts] : [];
     if (outcome?.confidence) {
       parts.unshift(`${outcome.confidence} confidence`, parts.length ? ', ' : '');
     }

@@ -33,9 +33,9 @@ export class DocumentView {
     return [...this.#lit];
   }
 
-  /** A section's title, for those who cite it. */
+  /** A section's title, for those who cite it; undefined if the document has no such section. */
   title(id) {
-    return this.#titles.get(id) ?? id;
+    return this.#titles.get(id);
   }
 
   /** Lights these lines and no others. @param {number[]} lines */

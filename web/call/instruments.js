@@ -4,10 +4,10 @@
  */
 
 import { REASONS } from './captions.js';
-import { anchorOf } from './document.js';
 import { percentile } from './figures.js';
 import { against, dollars, inColumn } from './money.js';
 import { scaleOf, sparkline, stacked } from './pictures.js';
+import { sourcesOf } from './sources.js';
 import { waterfall } from './waterfall.js';
 
 const WORK = { vad: 'Listening', stt: 'Hearing', brain: 'Answering', tts: 'Speaking' };
@@ -35,7 +35,7 @@ export class Instruments {
 
   /**
    * @param {Document} page
-   * @param {(id: string) => string} titleOf A section's title.
+   * @param {(id: string) => string | undefined} titleOf The title of a section of the document.
    */
   constructor(page, titleOf) {
     this.#find = (id) => page.getElementById(id);
@@ -106,13 +106,9 @@ export class Instruments {
     if (turn.decision === 'escalate') {
       return [`${REASONS[turn.reason] ?? 'It could not answer.'} Left for a person.`];
     }
-    const links = turn.sections.flatMap((id, at) => {
-      const link = make('a', '', this.#titleOf(id));
-      link.href = `#${anchorOf(id)}`;
-      return at ? [', ', link] : [link];
-    });
+    const { titles, texts } = sourcesOf(turn.sections, turn.looked_up ?? [], this.#titleOf);
     const confidence = turn.confidence ? capital(`${turn.confidence} confidence`) : '';
-    return [confidence, ...(links.length ? [confidence ? ', from ' : 'From ', ...links] : []), '.'];
+    return [confidence, ...(titles.length ? [confidence ? ', from ' : 'From ', ...titles] : []), '.', ...texts];
   }
 
   #times(turns, latencies) {

@@ -69,9 +69,11 @@ export function heardOf({ answer, heard_text }) {
 
 function grounds(turn, { titleOf, lineOf }) {
   const parts = [];
-  const verdict = verdictOf(turn, titleOf);
+  const given = new Map((turn.looked_up ?? []).map((each) => [each.section, each]));
+  const verdict = verdictOf(turn, (id) => given.get(id)?.title ?? titleOf(id));
   if (verdict) parts.push(make(`p.grounds${turn.decision === 'escalate' ? '.handed' : ''}`, {}, verdict));
-  const lines = turn.lines.map(lineOf).filter(Boolean);
+  const lookedUp = [...given.values()].flatMap(({ text }) => text.split('\n'));
+  const lines = [...turn.lines.map(lineOf), ...lookedUp].filter(Boolean);
   if (lines.length) parts.push(make('ul.lines', {}, ...lines.map((line) => make('li', {}, line))));
   const passed = turn.checks.filter((check) => check.passed).map((check) => check.name);
   if (passed.length) parts.push(make('p.checks', {}, `Passed: ${[...new Set(passed)].join(', ')}`));

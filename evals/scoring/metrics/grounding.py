@@ -1,12 +1,16 @@
-"""Is everything that was said in the document? Checked again, by the document itself."""
+"""Does what is cited say all that was said? Checked again, by the document itself."""
 
 from collections.abc import Iterable, Sequence
 
 from evals.scoring.facts import TurnFacts
 from evals.scoring.matching import MatchedCall
 from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample
-from knowledge.check.support import unsupported_claims
+from knowledge.check.recital import recites
+from knowledge.check.support import entails
 from knowledge.loading.document import Document
+from processors.brain.fixed_sentences import split
+from processors.brain.guardrails import Phrases, uncited_sentences
+from processors.brain.tools import section_of
 
 PAGE = "grounding"
 
@@ -31,17 +35,29 @@ def measure(calls: Sequence[MatchedCall], documents: Sequence[Document]) -> list
     ]
 
 
-def claims(turn: TurnFacts, document: Document) -> tuple[str, ...]:
-    """What an answer claims, in sentences that were heard, and the cited sections do not say."""
+def refusals(turn: TurnFacts, document: Document) -> tuple[str, ...]:
+    """Why what an answer cites does not say the sentences that were heard, each that it does not.
+
+    It is what calls ask before a sentence is spoken. What a tool gave counts as a section.
+    """
     known = set(document.section_ids)
-    cited = [document.section(id) for id in turn.sections if id in known]
-    free = f"{document.title} {document.persona.name} {document.persona.greeting}"
-    return tuple(
-        claim
-        for sentence in turn.sentences
-        if sentence.audible
-        for claim in unsupported_claims(sentence.text, cited, f"{turn.question} {free}")
-    )
+    cited = [
+        *(document.section(id) for id in turn.sections if id in known),
+        *(section_of(given.section, given.title, given.text) for given in turn.looked_up),
+    ]
+    phrases = Phrases()
+    waiting = (text for call in turn.calls for text in split(str(call.get("said", ""))))
+    claimless = {*uncited_sentences(document, phrases), *phrases.hedges, *waiting}
+    unrecorded = any("said" not in call for call in turn.calls)  # what was said while tools ran
+    refused: list[str] = []
+    for sentence in turn.sentences:
+        if not sentence.audible or sentence.text in claimless:
+            continue
+        if unrecorded and not sentence.sections:
+            continue
+        if not recites(sentence.text, cited, document, turn.question):
+            refused.append(entails(sentence.text, cited, document, turn.question).refused)
+    return tuple(filter(None, refused))
 
 
 def _spoken(call: MatchedCall, document: Document | None) -> Iterable[Sample]:
@@ -49,9 +65,8 @@ def _spoken(call: MatchedCall, document: Document | None) -> Iterable[Sample]:
         return
     for turn in call.facts.turns:
         if turn.decision == "respond" and any(sentence.audible for sentence in turn.sentences):
-            found = claims(turn, document)
-            note = f"{', '.join(map(repr, found))} not in {', '.join(turn.sections)}"
-            yield _sample(call, turn, bool(found), note if found else "")
+            found = refusals(turn, document)
+            yield _sample(call, turn, bool(found), "; ".join(found))
 
 
 def _stopped(call: MatchedCall) -> Iterable[Sample]:

@@ -163,7 +163,12 @@ async def measure(
 
     async def ask(call: MatchedCall, turn: TurnFacts, document: Document) -> Sample | JudgeError:
         known = set(document.section_ids)
-        excerpts = "\n\n".join(document.section(id).text for id in turn.sections if id in known)
+        excerpts = "\n\n".join(
+            [
+                *(document.section(id).text for id in turn.sections if id in known),
+                *(f"{given.title}\n{given.text}" for given in turn.looked_up),
+            ]
+        )
         said = " ".join(sentence.text for sentence in turn.sentences if sentence.audible)
         async with line:
             try:

@@ -7,20 +7,26 @@ tools; what it gives becomes a section that the answer can cite, and is checked 
 from processors.brain.tools.tool import (
     MAX_RESULT_CHARS,
     MAX_TOOL_CALLS,
+    PREFIX,
     Arguments,
     FunctionTool,
     ToolCall,
+    check_section_ids,
     find_tools,
+    section_of,
 )
 
 __all__ = [
     "MAX_RESULT_CHARS",
     "MAX_TOOL_CALLS",
+    "PREFIX",
     "Arguments",
     "FunctionTool",
     "ToolCall",
+    "check_section_ids",
     "find_tools",
     "registered",
+    "section_of",
 ]
 
 

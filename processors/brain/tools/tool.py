@@ -6,13 +6,14 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
+from inspect import isawaitable
 from typing import Any
 
 from loguru import logger
 
+from knowledge.loading.document import Document
 from knowledge.loading.section import Line, Section
+from processors.declarations import DeclarationError, find_declarations
 
 MAX_TOOL_CALLS = 2
 """Most calls in a turn. Each costs a request to the brain; the worst case of a call counts them."""
@@ -20,9 +21,16 @@ MAX_TOOL_CALLS = 2
 MAX_RESULT_CHARS = 2_000
 """Longest result that a brain is given; the rest of a longer one is cut off."""
 
+PREFIX = "tool/"
+"""Begins the id by which an answer cites what a tool gave."""
+
 RESERVED = ("respond", "escalate")
 
 Arguments = Mapping[str, Any]
+
+
+class ToolError(Exception):
+    """A tool cannot be offered; the text names its file or the tool, and what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class ToolCall:
         result: What it gave, or why it gave nothing.
         ok: Whether it gave something.
         secs: How long it took.
+        said: What the caller heard while it ran; empty for nothing.
     """
 
     tool: str
@@ -42,6 +51,7 @@ class ToolCall:
     result: str
     ok: bool = True
     secs: float = 0.0
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +67,7 @@ class FunctionTool:
         run: The function. What it raises is told to the brain in words.
         timeout_secs: Longest that it may take; past it the brain is told so.
         said: What the caller hears while it runs; empty for nothing.
+        title: What people see as the source of an answer; by default the name, in words.
     """
 
     name: str
@@ -65,18 +76,36 @@ class FunctionTool:
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     timeout_secs: float = 3.0
     said: str = ""
+    title: str = ""
 
     def __post_init__(self) -> None:
         if self.name in RESERVED or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", self.name):
-            raise ValueError(
-                f"a tool is called {self.name!r}; allowed: 1 to 64 letters, digits, _ and -, "
-                f"and none of {', '.join(RESERVED)}"
+            raise DeclarationError(
+                f"name is {self.name!r}; a tool's name has 1 to 64 letters, digits, _ and -, "
+                f"and is none of {', '.join(RESERVED)}."
             )
+        if not self.description.strip():
+            raise DeclarationError("description is empty; without it no brain knows when to call.")
+        if not callable(self.run):
+            raise DeclarationError(f"run is {self.run!r}; it must be an async function.")
+        for argument, schema in self.arguments.items():
+            if not isinstance(schema, Mapping):
+                raise DeclarationError(
+                    f"arguments[{argument!r}] is {schema!r}; it must be a JSON schema, such as "
+                    '{"type": "string", "description": "…"}.'
+                )
+        if self.timeout_secs <= 0:
+            raise DeclarationError(f"timeout_secs is {self.timeout_secs}; it must be over 0.")
 
     @property
     def section_id(self) -> str:
         """The id by which an answer cites what it gave."""
-        return f"tool/{self.name}"
+        return f"{PREFIX}{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """Its title, or its name in words."""
+        return self.title or re.sub(r"[_-]+", " ", self.name).strip().capitalize()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -106,7 +135,12 @@ class FunctionTool:
         begun = loop.time()
         try:
             async with asyncio.timeout_at(min(until, begun + self.timeout_secs)):
-                result = await self.run(given)
+                giving = self.run(given)
+                if not isawaitable(giving):
+                    raise TypeError("run is no async function")
+                result = await giving
+                if not isinstance(result, str):
+                    raise TypeError(f"run gave {type(result).__name__}, and no text")
         except TimeoutError:
             failed = self._failed(arguments, "it did not answer in time")
             return replace(failed, secs=loop.time() - begun)
@@ -119,28 +153,34 @@ class FunctionTool:
         return ToolCall(self.name, arguments, text or "It gave nothing.", ok=bool(text), secs=secs)
 
     def section(self, calls: Iterable[ToolCall]) -> Section:
-        """What it gave in this turn, as a section that an answer may cite.
-
-        Its lines have no number: they are in no file.
-        """
-        texts = [
-            line.strip()
-            for call in calls
-            if call.ok and call.tool == self.name
-            for line in call.result.splitlines()
-            if line.strip()
-        ]
-        lines = tuple(Line(0, text, "text", self.section_id) for text in texts)
-        return Section(self.section_id, self.name, 1, lines)
+        """What it gave in this turn, as a section that an answer may cite."""
+        results = (call.result for call in calls if call.ok and call.tool == self.name)
+        return section_of(self.section_id, self.shown, "\n".join(results))
 
     def _failed(self, arguments: str, why: str) -> ToolCall:
         return ToolCall(self.name, arguments, f"No result: {why}.", ok=False)
 
 
+def section_of(id: str, title: str, text: str) -> Section:
+    """The section that a tool's result is; its lines have no number, for they are in no file.
+
+    Args:
+        id: The id by which it is cited.
+        title: What people see of it.
+        text: What the tool gave.
+    """
+    texts = filter(None, map(str.strip, text.splitlines()))
+    return Section(id, title, 1, tuple(Line(0, line, "text", id) for line in texts))
+
+
 @cache
 def _found(package: str, folders: tuple[str, ...]) -> tuple[FunctionTool, ...]:
-    names = sorted(module.name for module in iter_modules(folders) if module.name != "tool")
-    return tuple(import_module(f"{package}.{name}").TOOL for name in names)
+    declared = find_declarations(package, folders, name="TOOL", kind=FunctionTool, but=("tool",))
+    files: dict[str, str] = {}
+    for file, tool in declared.items():
+        if (other := files.setdefault(tool.name, file)) != file:
+            raise DeclarationError(f"{file}: name is {tool.name!r}, which {other} has already.")
+    return tuple(declared.values())
 
 
 def find_tools(package: str, folders: Iterable[str]) -> tuple[FunctionTool, ...]:
@@ -151,6 +191,22 @@ def find_tools(package: str, folders: Iterable[str]) -> tuple[FunctionTool, ...]
         folders: Where its files are, its ``__path__``.
 
     Raises:
-        AttributeError: A file declares no ``TOOL``.
+        DeclarationError: A file declares no tool that can be used.
     """
     return _found(package, tuple(folders))
+
+
+def check_section_ids(tools: Iterable[FunctionTool], document: Document) -> None:
+    """Hold that what a tool gave cannot be taken for a section of the document.
+
+    Raises:
+        DeclarationError: A section of the document has a tool's id.
+    """
+    for tool in tools:
+        if tool.section_id in document.section_ids:
+            section = document.section(tool.section_id)
+            raise DeclarationError(
+                f"the tool {tool.name!r} is cited as {tool.section_id!r}, which is also the id of "
+                f"the section {section.title!r} of {document.title!r}. Give the tool another name, "
+                "or the section another heading."
+            )

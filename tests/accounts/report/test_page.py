@@ -195,6 +195,12 @@ def test_a_decision_is_told_with_its_confidence_and_sections() -> None:
             assert "Handed to a person: this is not talked about." in text
     undecided = render_report(a_call(), [a_turn(1, "And", "", decision=None)])
     assert "Ended before a decision." in undecided.text
+    hours = {"section": "tool/hours", "title": "Opening hours", "text": "Monday: 9 to 17."}
+    asked = a_turn(1, "When?", "Nine to five.", sections=["tool/hours"], looked_up=[hours])
+    called = render_report(a_call(), [asked])
+    for text in (Page(called.html).text, called.text):
+        assert "from Opening hours." in text
+        assert "Looked up: Monday: 9 to 17." in text
     chat = render_report(a_call(), [a_turn(1, "Hello", "Hello!", sections=[])])
     assert "Answered with high confidence, without a source." in chat.text
 

@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import op
+from alembic import command, op
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, make_url, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, Table, create_engine, insert, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel, select
 
+from ledger.store import migrations
 from ledger.store.database import Database, DatabaseError
-from ledger.store.tables import SpendDay, User
+from ledger.store.tables import Call, SpendDay, Turn, User
 from settings import Settings
 
 PROCESSES = 4
+DAY = "2026-11-30"
+NEWEST = ScriptDirectory.from_config(migrations.config()).get_current_head()
 
 
 def somebody(email: str) -> User:
@@ -45,6 +49,24 @@ def test_migrations_make_exactly_the_tables_that_the_program_uses(database: Data
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_turns_of_the_first_version_stay_and_can_be_read(empty_database_url: str) -> None:
+    engine = create_engine(make_url(empty_database_url).set(drivername=_driver(empty_database_url)))
+    with engine.begin() as connection:
+        command.upgrade(migrations.config(connection), "0001")
+        connection.execute(
+            insert(Call).values(Call(id="c-1", day=DAY, started_at=1.0).model_dump())
+        )
+        row = Turn(call="c-1", number=1, at=1.0, sections=["education"]).model_dump()
+        del row["looked_up"]
+        connection.execute(Table("turn", MetaData(), autoload_with=connection).insert().values(row))
+    engine.dispose()
+    database = Database.from_url(empty_database_url)
+    with database.reading() as session:
+        (turn,) = session.exec(select(Turn)).all()
+        assert (turn.sections, turn.looked_up) == (["education"], None)
+    database.close()
 
 
 def test_a_database_that_has_its_tables_is_left_as_it_is(empty_database_url: str) -> None:
@@ -112,7 +134,7 @@ def test_a_newer_database_is_refused_and_left_alone(empty_database_url: str) -> 
     with pytest.raises(DatabaseError) as refusal:
         Database.from_url(empty_database_url)
     assert "was made by a newer version of Viva: its revision is 9999" in str(refusal.value)
-    assert "knows them up to 0001. Install the newer version" in str(refusal.value)
+    assert f"knows them up to {NEWEST}. Install the newer version" in str(refusal.value)
     with pytest.raises(DatabaseError, match="9999"):
         Database.from_url(empty_database_url)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conversation.frames import LookedUp
 from conversation.records import StageCost, TurnRecord
 from ledger.log import query
 from ledger.store.database import Database
@@ -43,7 +44,13 @@ async def test_a_call_is_in_the_ledger_from_its_begin_to_its_end(
 
 
 async def test_every_field_of_a_turn_is_in_its_row(database: Database, tmp_path: Path) -> None:
-    turn = a_turn(decision="escalate", reason="not in the CV", interrupted=True, withdrawn=True)
+    turn = a_turn(
+        decision="escalate",
+        reason="not in the CV",
+        interrupted=True,
+        withdrawn=True,
+        looked_up=(LookedUp("tool/hours", "Opening hours", "Monday: 9 to 17."),),
+    )
     async with writing(database, tmp_path) as writer:
         writer.turn(turn)
         await all_written(writer)

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.web.conftest import MICROPHONE_HERTZ, until
 from tests.web.scene import ABOUT, ask, decision, greet, record, speechlike
 from tests.web.server import CAPTURE_RATE, VOICE_RATE, PageServer, Peer, tone
-from transports.browser.messages import Cap, ClientReady, Duck, End, Stage
+from transports.browser.messages import Cap, ClientReady, Duck, End, LookedUp, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.real_time]
 
@@ -204,14 +204,24 @@ def test_captions_show_what_was_heard_with_its_grounds(server: PageServer, page:
         await peer.played_out()
         await peer.event("bot-stopped-speaking")
         await peer.tell(record(2, "What was her salary?", "No.", e2e_latency=None, **refused))
+        await ask(peer, 3, "When are you open?")
+        hours = LookedUp(section="tool/hours", title="Opening hours", text="Monday: 9 to 17.")
+        called: dict[str, Any] = {"sections": ["tool/hours"]}
+        await peer.say("Nine to five.", tone(0.3), turn=3, **called)
+        await peer.tell(
+            decision(3, "When are you open?", "Nine to five.", looked_up=[hours], **called)
+        )
+        await peer.played_out()
         await peer.tell(End(reason="silence", message="Nothing was said for a while."))
 
     server.script = script
     place_call(page)
     ended(page)
     turns = page.get_by_role("log", name="What was said").get_by_role("listitem")
-    expect(turns).to_have_count(3)
+    expect(turns).to_have_count(4)
     expect(turns.nth(0)).to_contain_text(ABOUT["persona"]["greeting"])
+    expect(turns.nth(3)).to_contain_text("high confidence, from Opening hoursMonday: 9 to 17.")
+    expect(turns.nth(3).get_by_role("link")).to_have_count(0)
     expect(turns.nth(1)).to_contain_text("You: Where did she study?")
     expect(turns.nth(1)).to_contain_text("Viva: She studied — interrupted")
     expect(turns.nth(1)).not_to_contain_text("Vassar")

@@ -212,7 +212,14 @@ def eventful(id: str = RECORDED, *, at: float = NOW - 1_800) -> tuple[Call, list
             question="When did she write the first compiler?",
             decision="respond",
             confidence="low",
-            sections=["employment/univac", "gone/since"],
+            sections=["employment/univac", "gone/since", "tool/programmes"],
+            looked_up=[
+                {
+                    "section": "tool/programmes",
+                    "title": "List of programmes",
+                    "text": "A-0: 1952.\nB-0: 1958.",
+                }
+            ],
             lines=[45],
             checks=[*passed, {"name": "sensitive", "passed": True, "detail": ""}],
             answer="I can't be certain of this. She wrote A-0, the first compiler, in 1952.",

@@ -383,7 +383,10 @@ def test_a_turn_says_why_it_was_answered_as_it_was(visit: Visit) -> None:
     expect(two).to_contain_text("The caller went on before a word of an answer was heard; turn 3")
     expect(three).to_contain_text("Handed to a person: it does not speak of this.")
     expect(three).to_contain_text("Did not pass sensitive: the question is about salary")
-    expect(four).to_contain_text("from Eckert-Mauchly, later Remington Rand and Sperry, gone/since")
+    expect(four).to_contain_text(
+        "from Eckert-Mauchly, later Remington Rand and Sperry, gone/since, List of programmes."
+    )
+    expect(four.locator(".lines li").last).to_have_text("B-0: 1958.")
     expect(four).to_contain_text("whisper took over hearing from deepgram")
     expect(four).to_contain_text("deepgram: the connection was closed (1011)")
 
