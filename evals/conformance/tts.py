@@ -244,6 +244,10 @@ async def _give(line: Line, sentences: Sequence[str], *, turn: int = 1) -> None:
     )
 
 
+_ENDS = (TTSStoppedFrame, LLMFullResponseEndFrame)
+_STOPPED = "; pipecat's TTSService pushes it if it is made with push_stop_frames=True"
+
+
 async def _answer(
     line: Line, sentences: Sequence[str], *, turn: int = 1
 ) -> list[tuple[float, Any]]:
@@ -251,11 +255,15 @@ async def _answer(
     before = len(line.frames)
     await _give(line, sentences, turn=turn)
 
-    def over() -> bool:
+    def missing() -> list[str]:
         kinds = {type(frame) for _, frame in line.frames[before:]}
-        return {TTSStoppedFrame, LLMFullResponseEndFrame} <= kinds
+        return [kind.__name__ for kind in _ENDS if kind not in kinds]
 
-    await line.until(over, ANSWER_SECS, "the answer did not come to its end")
+    try:
+        await line.until(lambda: not missing(), ANSWER_SECS, "the answer did not come to its end")
+    except NonconformanceError as error:
+        hint = "" if missing() != ["TTSStoppedFrame"] else _STOPPED
+        raise NonconformanceError(f"{error}: no {' and no '.join(missing())} came{hint}") from None
     audio = [pushed for pushed in line.frames[before:] if isinstance(pushed[1], TTSAudioRawFrame)]
     if not audio:
         raise NonconformanceError(f"the answer made no sound{line.troubles}")

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from unittest import mock
@@ -58,7 +58,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     arrive as long after that as they really took, and all else that is due before comes first.
 
     Real sockets may be used, but their latency is real and takes no virtual time, other than in
-    :meth:`real_time`.
+    :meth:`real_time`. A child process cannot be told what time it is: while one runs, the clock
+    moves as a real one does.
     """
 
     def __init__(
@@ -105,6 +106,30 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             if self._in_real_time == 1:
                 self._virtual = self.time()
             self._in_real_time -= 1
+
+    async def subprocess_exec(
+        self, protocol_factory: Callable[[], Any], *args: Any, **kwargs: Any
+    ) -> tuple[asyncio.SubprocessTransport, Any]:
+        """Start a process; the clock moves by itself until it has ended."""
+        running = ExitStack()
+        running.enter_context(self.real_time())
+
+        def watched() -> Any:
+            protocol = protocol_factory()
+            exited = protocol.process_exited
+
+            def process_exited() -> None:
+                running.close()
+                exited()
+
+            protocol.process_exited = process_exited
+            return protocol
+
+        try:
+            return await super().subprocess_exec(watched, *args, **kwargs)
+        except BaseException:
+            running.close()
+            raise
 
     @property
     def in_real_time(self) -> bool:

@@ -214,3 +214,24 @@ def test_work_can_be_counted_by_what_it_computes_and_not_by_what_it_waits_for() 
 
     assert virtual_time.run(took(), counted=True) >= 0.3
     assert virtual_time.run(took(), counted=True, counted_by=virtual_time.CPU_CLOCK) < 0.2
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_child_process_takes_the_time_that_it_takes(counted: bool) -> None:
+    async def main() -> tuple[float, float]:
+        loop, real = asyncio.get_running_loop(), real_clock()
+        began = loop.time()
+        child = await asyncio.create_subprocess_exec("sleep", "0.1")
+        async with asyncio.timeout(10.0):
+            assert await child.wait() == 0
+        took, really = loop.time() - began, real_clock() - real
+        assert 0.1 <= took <= really
+        with pytest.raises(FileNotFoundError):
+            await asyncio.create_subprocess_exec("there-is-no-such-program")
+        began = loop.time()
+        await asyncio.sleep(60)
+        return loop.time() - began, real_clock() - real - really
+
+    virtual, real = virtual_time.run(main(), counted=counted)
+    assert virtual == pytest.approx(60.0, abs=0.01)
+    assert real < 30
