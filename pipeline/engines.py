@@ -24,7 +24,7 @@ from processors.stt.contract import SpeechToTextStage
 from processors.stt.failover import SpeechToTextFailover
 from processors.tts.contract import TextToSpeechStage
 from processors.tts.failover import TextToSpeechFailover
-from processors.tts.normalisation import Say, SpeechNormalisation, normaliser_of
+from processors.tts.normalisation import Normalise, SpeechNormalisation, document_normaliser
 from processors.turns.state_machine import Ending
 from processors.vad.contract import VoiceActivityStage
 from settings import Settings
@@ -63,7 +63,8 @@ class Engines:
         backoff: Brains that failed recently and are not to be retried yet.
         speculation: Budget of what early answers may waste, over all calls.
         tools: What a brain may call before it decides.
-        say: What a voice is given for a shown text; ``None`` for numbers and signs in words.
+        normalise: Returns the text to speak for a shown text; by default, figures and symbols
+            become words.
     """
 
     settings: Settings
@@ -73,7 +74,7 @@ class Engines:
     backoff: BackoffRegistry = field(default_factory=BackoffRegistry)
     speculation: Speculation = field(default_factory=Speculation)
     tools: tuple[FunctionTool, ...] = field(default_factory=registered)
-    say: Say | None = None
+    normalise: Normalise | None = None
 
     @classmethod
     async def load(
@@ -133,9 +134,9 @@ class Engines:
 
     def speech_normalisation(self) -> SpeechNormalisation:
         """One call's filter in front of the voice."""
-        if self.say is not None:
-            return SpeechNormalisation(self.say)
-        normaliser = normaliser_of(self.document)
+        if self.normalise is not None:
+            return SpeechNormalisation(self.normalise)
+        normaliser = document_normaliser(self.document)
         return SpeechNormalisation(lambda shown: normaliser(shown).text)
 
     def voice_activity(self) -> VoiceActivityStage:

@@ -329,7 +329,7 @@ class _Session:
             loaded,
             speculation=speculation,
             tools=tools,
-            say=None if "tts" in self.rerun else Takes.from_recording(self._recording).say,
+            normalise=None if "tts" in self.rerun else Takes.from_recording(self._recording).say,
         )
 
     def _replayed(self, stage: Stage, caller: ReplayedCaller) -> Vendor:

@@ -29,7 +29,7 @@ from processors.brain.decision_run import ATTEMPTS
 from processors.brain.prompt import tools
 from processors.brain.tools import MAX_RESULT_CHARS, MAX_TOOL_CALLS, FunctionTool, registered
 from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS
-from processors.tts.normalisation import MOST_ADDED
+from processors.tts.normalisation import MAX_ADDED_CHARS
 from settings import Settings
 
 TURN_SECS = 5.0
@@ -238,7 +238,7 @@ class _Rates:
 
 def _spoken(chars: int) -> int:
     """Characters that are spoken at most for so many that are shown."""
-    return chars + MOST_ADDED
+    return chars + MAX_ADDED_CHARS
 
 
 def _longest_answer(brain: Vendor, document: Document) -> int:

@@ -16,9 +16,9 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     """One call's voice; where a sentence begins is estimated from its letters."""
     from pipecat.services.deepgram.tts import DeepgramTTSService
 
-    from processors.tts.pipecat_services import SAMPLE_RATE, placed
+    from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice
 
-    return placed(DeepgramTTSService)(
+    return timed_voice(DeepgramTTSService)(
         api_key=secret(context.settings.of(DeepgramSettings).deepgram_api_key),
         base_url=url,
         sample_rate=SAMPLE_RATE,

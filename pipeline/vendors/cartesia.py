@@ -21,10 +21,10 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     """One call's voice; it says when each word begins."""
     from pipecat.services.cartesia.tts import CartesiaTTSService
 
-    from processors.tts.pipecat_services import SAMPLE_RATE, placed
+    from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice
 
     own = context.settings.of(CartesiaSettings)
-    return placed(CartesiaTTSService)(
+    return timed_voice(CartesiaTTSService)(
         api_key=secret(own.cartesia_api_key),
         url=url,
         sample_rate=SAMPLE_RATE,

@@ -61,14 +61,14 @@ def unfit(settings: "Settings") -> str:
 
 def unavailable(settings: "Settings") -> str:
     """Ask ElevenLabs whether the account has the voice; blocks for up to seconds."""
-    from processors.tts.elevenlabs.voices import VoicesError, chosen
+    from processors.tts.elevenlabs.voices import VoicesError, choose_voice
 
     own = settings.of(ElevenLabsSettings)
     url = own.elevenlabs_base_url or URL
     try:
-        chosen(secret(own.elevenlabs_api_key), url, own.elevenlabs_voice_id)
+        choose_voice(secret(own.elevenlabs_api_key), url, own.elevenlabs_voice_id)
     except VoicesError as error:
-        return str(error) if error.lasting else ""
+        return str(error) if error.permanent else ""
     return ""
 
 
@@ -78,18 +78,18 @@ def load(context: Context, _: Progress) -> Loaded:
     voice_id = own.elevenlabs_voice_id or _first_voice(own)
     if own.tts_mode == "stream":
         return Loaded(voice_id)
-    from processors.tts.elevenlabs.whole import client
+    from processors.tts.elevenlabs.whole import create_client
 
     url = own.elevenlabs_base_url or URL
-    return Loaded(voice_id, client(api_key=secret(own.elevenlabs_api_key), base_url=url))
+    return Loaded(voice_id, create_client(api_key=secret(own.elevenlabs_api_key), base_url=url))
 
 
 def _first_voice(own: ElevenLabsSettings) -> str:
-    from processors.tts.elevenlabs.voices import VoicesError, chosen
+    from processors.tts.elevenlabs.voices import VoicesError, choose_voice
 
     try:
         url = own.elevenlabs_base_url or URL
-        return chosen(secret(own.elevenlabs_api_key), url, "").id
+        return choose_voice(secret(own.elevenlabs_api_key), url, "").id
     except VoicesError:
         return "none"  # The vendor refuses it in words, as it refuses the key that is the reason.
 

@@ -18,7 +18,7 @@ class HibariSettings(VendorSettings):
 def load(context: Context, progress: Progress) -> Any:
     """The voice, with its threads; the greeting is already spoken."""
     from processors.tts.hibari.engine import HibariEngine, UnspeakableTextError
-    from processors.tts.normalisation import normaliser_of
+    from processors.tts.normalisation import document_normaliser
 
     progress("voice", 0.0)
     persona = context.document.persona
@@ -26,9 +26,9 @@ def load(context: Context, progress: Progress) -> Any:
     engine = HibariEngine.load(voice=persona.voice, workers=workers)
     progress("voice", 0.5)
     # Every call begins with it: said once here, it is there at once, and costs nothing more.
-    greeting = normaliser_of(context.document)(persona.greeting).text
+    greeting = document_normaliser(context.document)(persona.greeting).text
     with suppress(UnspeakableTextError):
-        asyncio.run(engine.speech(greeting, persona.pronunciations))
+        asyncio.run(engine.synthesise_whole(greeting, persona.pronunciations))
     progress("voice", 1.0)
     return engine
 

@@ -1,1 +1,1 @@
-"""Text to speech: the voices, the order in which they speak, and what takes over when one fails."""
+"""Text to speech: the voices, what they add to pipecat's services, and failover between them."""

@@ -1,4 +1,4 @@
-"""What a voice takes and gives."""
+"""The contract of the text to speech stage."""
 
 from typing import Protocol
 
@@ -36,15 +36,15 @@ GIVES: tuple[type[Frame], ...] = (
 
 
 class TextToSpeechStage(ChainStage, Protocol):
-    """Speaks an answer.
+    """Speaks answers and prompts.
 
     * An answer, from ``LLMFullResponseStartFrame`` to ``LLMFullResponseEndFrame``, is one audio
       context: one ``TTSStartedFrame``, one ``TTSStoppedFrame``, one ``context_id``.
-    * The very same ``SentenceFrame`` goes out just ahead of its audio, which is mono s16le at the
-      declared rate; words that the vendor times go out as ``TTSTextFrame`` with ``pts``.
-    * The first audio comes within seconds. A vendor that refuses, or owes audio and sends none,
-      makes the stage unusable, for a reserve to say what was not said (``FailoverFrame``).
-    * An interruption aborts the request at the vendor. Nothing that it has overtaken in the queue
-      is spoken (:class:`~processors.tts.speech_queue.SpeechQueue`).
-    * It sends no interruption, and closes no turn.
+    * The same ``SentenceFrame`` object that came in goes out just ahead of its audio, which is mono
+      s16le at the declared rate. Words timed by the vendor go out as ``TTSTextFrame`` with ``pts``.
+    * The first audio arrives within seconds. A vendor that refuses a request, or sends no audio for
+      one, makes the stage unusable; its reserve speaks the rest (``FailoverFrame``).
+    * An interruption aborts the request at the vendor, and nothing that it has overtaken in the
+      queue is spoken (:class:`~processors.tts.speech_queue.SpeechQueue`).
+    * It sends no interruptions and closes no turns.
     """

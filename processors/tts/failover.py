@@ -1,4 +1,4 @@
-"""The next voice takes over when one fails, and speaks what was not spoken."""
+"""Failover between voices: the next one speaks the rest of the answer."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from processors.tts.speech_queue import SpeechQueue
 
 
 class TextToSpeechFailover(StageFailover):
-    """Voices in order of preference; what was not spoken is spoken by the next.
+    """Voices in order of preference; at failover, the next one gets what was not spoken.
 
-    A sentence whose audio had begun is not said again: its caller has heard of it what they have.
-    Each voice keeps its own account of that: :class:`processors.tts.speech_queue.SpeechQueue`.
+    A sentence whose audio had started is not repeated. Each voice tracks what it has spoken:
+    :class:`processors.tts.speech_queue.SpeechQueue`.
 
     Parameters:
         services: The voices.

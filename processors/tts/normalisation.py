@@ -1,4 +1,4 @@
-"""Has every voice say in words what is shown in figures, signs and abbreviations."""
+"""Text normalisation: figures, symbols and abbreviations become words for the voice."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,40 +8,40 @@ from conversation.spoken_text.normaliser import Normaliser
 from knowledge.loading.document import Document
 from processors.text_filter import TextFilter
 
-MOST_ADDED = 600
-"""Characters that are spoken at most beyond those that are shown of an answer: the worst case of
-what a call costs counts them."""
+MAX_ADDED_CHARS = 600
+"""Maximum number of characters that normalisation adds to an answer. The worst-case cost of a call
+includes them."""
 
-Say = Callable[[str], str]
-"""What is spoken for a shown text."""
+Normalise = Callable[[str], str]
+"""Returns the text to speak for a shown text."""
 
 
-def normaliser_of(document: Document) -> Normaliser:
-    """The normaliser of a document's language, which leaves its pronunciations alone."""
+def document_normaliser(document: Document) -> Normaliser:
+    """Create the normaliser of a document's language, which keeps its pronunciations."""
     return Normaliser(document.language, keep=document.persona.pronunciations)
 
 
 class SpeechNormalisation(TextFilter):
-    """Stands in front of the voice, behind all other filters: captions keep what is shown.
+    """The last filter before the voice; captions keep the shown text.
 
-    An answer of which far more would be spoken than is shown (nothing but telephone numbers, say)
-    is spoken as it is shown from there on, and the voice makes of it what it can.
+    Once an answer's normalised text exceeds the shown one by :data:`MAX_ADDED_CHARS` (as with
+    nothing but telephone numbers), its further sentences go to the voice as they are.
 
     Parameters:
-        say: What is spoken for a text.
+        normalise: Returns the text to speak for a shown text.
     """
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, normalise: Normalise) -> None:
         super().__init__()
-        self._say = say
+        self._normalise = normalise
         self._turn = 0
-        self._left = MOST_ADDED
+        self._left = MAX_ADDED_CHARS
 
     def filter(self, sentence: SentenceFrame) -> SentenceFrame:
-        """The same sentence, in words."""
+        """Return the sentence with its text normalised."""
         if sentence.turn != self._turn:
-            self._turn, self._left = sentence.turn, MOST_ADDED
-        spoken = self._say(sentence.text)
+            self._turn, self._left = sentence.turn, MAX_ADDED_CHARS
+        spoken = self._normalise(sentence.text)
         added = len(spoken) - len(sentence.text)
         if added > self._left:
             return sentence

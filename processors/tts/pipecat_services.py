@@ -1,4 +1,4 @@
-"""Voices that are used as pipecat has them: what Viva adds to each."""
+"""Adapters for pipecat's own voices: permanent errors, failover, and the place of each sentence."""
 
 import asyncio
 import logging
@@ -23,108 +23,107 @@ from processors.tts.speech_queue import SpeechQueue
 from processors.tts.speech_timeline import Sentence, SpeechTimeline
 from processors.tts.timed_speech import TimedSpeech
 
-# At DEBUG websockets writes keys and audio into the log.
+# At DEBUG, websockets logs keys and audio.
 logging.getLogger("websockets.client").setLevel(logging.INFO)
 
 SAMPLE_RATE = 24_000
 
 
 FIRST_AUDIO_SECS = 3.0
-"""How long a voice may owe audio and send none."""
+"""How long a voice may send no audio for a request, by default."""
 
 
 def stock_voice(service: type[TTSService]) -> type[TTSService]:
-    """A service of pipecat's as Viva's chain needs it; a reserve can take over from it.
-
-    Made with ``first_audio_secs``, beside its own arguments, it waits so long for audio that it
-    owes.
+    """Derive from a pipecat voice a class that fits Viva's chain; see :class:`StockVoice`.
 
     Args:
-        service: The class of one that gives audio while it is asked (by HTTP).
+        service: The class of a pipecat service that returns audio as the response to a request
+            (HTTP).
     """
     return cast("type[TTSService]", type(service.__name__, (StockVoice, service), {}))
 
 
-def placed(service: type[TTSService]) -> type[TTSService]:
-    """The same, of a service whose audio comes later than its text was sent (by a socket).
+def timed_voice(service: type[TTSService]) -> type[TTSService]:
+    """Do the same for a service that sends audio some time after it was sent the text (WebSocket).
 
-    Each sentence is passed on with the audio that speaks it. Where it begins is told by the words
-    that the service times, or estimated from its letters.
+    Each sentence is announced just ahead of its own audio. Where that begins follows from the word
+    times of the service, or is estimated from the number of letters.
 
     Args:
-        service: The class of one that speaks an answer in one context.
+        service: The class of a pipecat service that speaks an answer in one context.
     """
-    return cast("type[TTSService]", type(service.__name__, (_Placed, service), {}))
+    return cast("type[TTSService]", type(service.__name__, (_TimedVoice, service), {}))
 
 
 class StockVoice(StockService, SpeechQueue):
-    """Goes in front of a voice of pipecat's, by inheritance: a vendor that fails is given up.
+    """A base to put before a pipecat voice's class, so that a reserve can take over from it.
 
-    It fails if it refuses with a status from 400 to 499, however that is reported, or owes audio
-    and sends none for a time, as one does that accepts an unknown voice and stays silent.
+    It becomes unusable when it is refused with a status of 400 to 499, however the service reports
+    that, or when it sends no audio for a request, as some vendors do for an unknown voice.
 
     Parameters:
-        first_audio_secs: That time.
+        first_audio_secs: How long it may send no audio for a request.
     """
 
     def __init__(self, *, first_audio_secs: float = FIRST_AUDIO_SECS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._first_audio_secs = first_audio_secs
-        self._asked_at = self._heard_at = 0.0
+        self._requested_at = self._audio_at = 0.0
         self._watching: asyncio.Task[None] | None = None
 
     async def cleanup(self) -> None:
-        """Leave no task behind."""
+        """Cancel the processor's task."""
         await super().cleanup()
         await self._stop_watching()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Speak; nothing is owed any more of what was interrupted."""
+        """Speak a frame's text, or pass it on. After an interruption, no audio is outstanding."""
         if isinstance(frame, InterruptionFrame):
-            self._heard()
+            self._note_audio()
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMFullResponseEndFrame):
-            self._expect()
+            self._expect_audio()
 
     async def tts_process_generator(
         self, context_id: str, generator: AsyncGenerator[Frame | None, None]
     ) -> None:
-        """Ask the vendor, and expect audio from now on."""
-        self._asked_at = _now()
-        self._expect()
+        """Send the request, and expect audio from now on."""
+        self._requested_at = _now()
+        self._expect_audio()
         await super().tts_process_generator(context_id, generator)
 
     async def append_to_audio_context(
         self, context_id: str | None, frame: Frame | WordTimestamp | None
     ) -> None:
-        """Note that audio comes."""
+        """Note audio as it arrives."""
         if isinstance(frame, TTSAudioRawFrame):
-            self._heard()
+            self._note_audio()
         await super().append_to_audio_context(context_id, frame)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Note audio that a service passes on by itself."""
+        """Note audio that a service pushes without an audio context."""
         if isinstance(frame, TTSAudioRawFrame):
-            self._heard()
+            self._note_audio()
         await super().push_frame(frame, direction)
 
-    def _heard(self) -> None:
-        self._heard_at = _now()
+    def _note_audio(self) -> None:
+        self._audio_at = _now()
 
-    def _expect(self) -> None:
+    def _expect_audio(self) -> None:
         if self.is_usable and (self._watching is None or self._watching.done()):
             self._watching = self.create_task(self._watch(), "first audio")
 
     @property
-    def _owes_audio(self) -> bool:
-        """Audio has not come since the last sentence, or the answer has ended and lacks some."""
-        return self._asked_at > self._heard_at or (not self._answering and bool(self.unspoken()))
+    def _audio_outstanding(self) -> bool:
+        """Whether the last request had no audio, or the answer has ended without all of its own."""
+        unfinished = not self._answering and bool(self.unspoken())
+        return self._requested_at > self._audio_at or unfinished
 
     async def _watch(self) -> None:
-        while self.is_usable and self._owes_audio:
-            left = max(self._asked_at, self._heard_at) + self._first_audio_secs - _now()
+        while self.is_usable and self._audio_outstanding:
+            left = max(self._requested_at, self._audio_at) + self._first_audio_secs - _now()
             if left > 0:
                 await asyncio.sleep(left)
             else:
@@ -133,7 +132,7 @@ class StockVoice(StockService, SpeechQueue):
                     category=ErrorCategory.CONNECTIVITY,
                     force_treat_as_permanent=True,
                 )
-                await self._start_interruption()  # The request may never end by itself.
+                await self._start_interruption()  # The request may never end on its own.
 
     async def _stop_watching(self) -> None:
         if self._watching is not None:
@@ -145,16 +144,12 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-class _Placed(StockVoice, TimedSpeech):
-    """Puts what a service of pipecat's passes on into the order of its audio.
-
-    The service speaks an answer in one context; here its audio meets the sentences it was given and
-    the words it times.
-    """
+class _TimedVoice(StockVoice, TimedSpeech):
+    """Matches a pipecat service's audio with the sentences it was given and the words it times."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._push_text_frames = False  # Words come from the timeline.
+        self._push_text_frames = False  # The timeline gives the words.
         self._timelines: dict[str, SpeechTimeline] = {}
 
     async def _register_spoken_text(
@@ -173,7 +168,7 @@ class _Placed(StockVoice, TimedSpeech):
         includes_inter_frame_spaces: bool | None = None,
         pre_merge_tokens: bool = False,
     ) -> None:
-        """Learn when words begin; they are passed on with their audio."""
+        """Store when words begin; they are passed on with their audio."""
         if timeline := self._timelines.get(str(context_id)):
             for word, secs in word_times:
                 timeline.align([word], [secs], absolute=True)
@@ -181,13 +176,13 @@ class _Placed(StockVoice, TimedSpeech):
     async def append_to_audio_context(
         self, context_id: str | None, frame: Frame | WordTimestamp | None
     ) -> None:
-        """Pass audio on with what begins in it."""
+        """Pass audio on with the sentences and words that begin in it."""
         timeline = self._timelines.get(str(context_id))
         if context_id is None or timeline is None:
             await super().append_to_audio_context(context_id, frame)
         elif isinstance(frame, TTSAudioRawFrame):
-            self._heard()
-            await self.play(context_id, timeline.take(frame.audio))
+            self._note_audio()
+            await self.play(context_id, timeline.add_audio(frame.audio))
         elif frame is None or isinstance(frame, TTSStoppedFrame):
             del self._timelines[context_id]
             await self.play(context_id, timeline.finish())
@@ -196,11 +191,11 @@ class _Placed(StockVoice, TimedSpeech):
             await super().append_to_audio_context(context_id, frame)
 
     async def on_audio_context_interrupted(self, context_id: str) -> None:
-        """Forget it."""
+        """Drop the context's timeline."""
         self._timelines.pop(context_id, None)
         await super().on_audio_context_interrupted(context_id)
 
     async def on_audio_context_completed(self, context_id: str) -> None:
-        """Forget it."""
+        """Drop the context's timeline."""
         self._timelines.pop(context_id, None)
         await super().on_audio_context_completed(context_id)

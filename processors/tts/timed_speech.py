@@ -1,4 +1,4 @@
-"""A voice that says where in its audio each sentence and word begins."""
+"""Announces sentences and words just ahead of their audio."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,17 +16,17 @@ from processors.tts.speech_timeline import Item, Word
 
 
 class TimedSpeech(SpeechQueue):
-    """Announces each sentence just ahead of its own audio, and each word just ahead of its own.
+    """A base to put before a pipecat voice's class whose audio arrives some time after its text.
 
-    Goes in front of a pipecat text to speech whose audio comes later than its text was sent.
-    pipecat itself announces a sentence when its text is sent: in the midst of the audio of the
-    sentence before it. Downstream go, all with the answer's ``context_id``::
+    pipecat announces a sentence when its text is sent, in the middle of the previous sentence's
+    audio. This class announces it just ahead of its own. It pushes downstream, all with the
+    answer's ``context_id``::
 
         LLMFullResponseStartFrame
-        SentenceFrame         the very frame that came in, just ahead of its own first sample
+        SentenceFrame         the frame that came in, just ahead of its first sample
         TTSStartedFrame       once
-        TTSTextFrame          a word, with pts: it begins with the next sample
-        TTSAudioRawFrame      cut where words and sentences begin
+        TTSTextFrame          a word that begins with the next sample; has pts
+        TTSAudioRawFrame      split where words and sentences begin
         ...
         TTSStoppedFrame
         LLMFullResponseEndFrame
@@ -35,23 +35,23 @@ class TimedSpeech(SpeechQueue):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._announcing: AggregatedTextFrame | None = None
-        self._begun: set[str] = set()  # Contexts whose TTSStartedFrame has gone ahead.
+        self._begun: set[str] = set()  # Contexts whose TTSStartedFrame was pushed.
 
     async def _announce_text(self, src_frame: AggregatedTextFrame, context_id: str) -> None:
-        """Hold the announcement until its audio comes."""
-        self._note_asked(src_frame)
+        """Hold the announcement until its audio arrives."""
+        self._track_request(src_frame)
         src_frame.append_to_context = False
         src_frame.context_id = context_id
         src_frame.will_be_spoken = True
         self._announcing = src_frame
-        # Here, and not with the request: what follows an answer waits for it even when the service
-        # has become unusable, until somebody takes over.
+        # Created here and not with the request, so that what follows an answer waits for it even
+        # if the service has become unusable, until another voice takes over.
         if not self.audio_context_available(context_id):
             await self.create_audio_context(context_id)
             await self.start_ttfb_metrics()
 
     async def play(self, context_id: str, items: Iterable[Item]) -> None:
-        """Pass on what a timeline gave."""
+        """Pass on the items of a timeline."""
         if not self.audio_context_available(context_id):
             await self.create_audio_context(context_id)
         for item in items:
@@ -69,8 +69,8 @@ class TimedSpeech(SpeechQueue):
                 case _:
                     await super().append_to_audio_context(context_id, item)
 
-    async def played(self, context_id: str, rest: Iterable[Item] = ()) -> None:
-        """End an answer once all of it was passed on."""
+    async def finish(self, context_id: str, rest: Iterable[Item] = ()) -> None:
+        """Pass on the last items, and end the audio context."""
         await self.play(context_id, rest)
         if context_id in self._begun:
             stopped = TTSStoppedFrame(context_id=context_id)
@@ -78,11 +78,11 @@ class TimedSpeech(SpeechQueue):
         await self.remove_audio_context(context_id)
 
     async def on_audio_context_completed(self, context_id: str) -> None:
-        """Start again downstream if more comes of an answer that was idle for too long."""
+        """Allow the context to start again, if more arrives for an answer that was idle."""
         self._begun.discard(context_id)
         await super().on_audio_context_completed(context_id)
 
     async def on_audio_context_interrupted(self, context_id: str) -> None:
-        """Nothing more comes of it."""
+        """Drop the context's state."""
         self._begun.discard(context_id)
         await super().on_audio_context_interrupted(context_id)

@@ -45,7 +45,7 @@ from pipeline.escalations import Escalations
 from processors.brain.contract import Brain
 from processors.stt.contract import SpeechToTextStage
 from processors.tts.contract import TextToSpeechStage
-from processors.tts.normalisation import normaliser_of
+from processors.tts.normalisation import document_normaliser
 from processors.vad.contract import VoiceActivityStage
 from settings import Settings
 from tests.chain import CV, ScriptedBrain, ScriptedVoice
@@ -255,7 +255,7 @@ def test_two_answers_that_are_heard_to_their_end_are_two_rows(tmp_path: Path) ->
     assert [row["heard_text"] for row in rows] == [ANSWER, ANSWER]
     assert [row["interrupted"] for row in rows] == [False, False]
     document = load(CV)
-    greeting = normaliser_of(document)(document.persona.greeting).text
+    greeting = document_normaliser(document)(document.persona.greeting).text
     wanted = [
         Used(input_tokens=100, characters=len(greeting) + len(ANSWER) - 1, audio_seconds=1.02),
         Used(input_tokens=100, characters=len(ANSWER) - 1, audio_seconds=1.52),

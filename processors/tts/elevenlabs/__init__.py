@@ -1,5 +1,5 @@
-"""ElevenLabs' text to speech: the service, its connection, and speech requested as a whole.
+"""ElevenLabs' text to speech: over a WebSocket sentence by sentence, or a request per answer.
 
-Import the modules themselves: this package loads nothing, so that settings and other vendors do not
-load ElevenLabs' SDK.
+Import from the modules: the package itself exports nothing, so that settings and other vendors do
+not load ElevenLabs' SDK.
 """

@@ -1,4 +1,4 @@
-"""The connection to ElevenLabs' multi-context WebSocket: kept warm, made again when it drops."""
+"""The connection to ElevenLabs' multi-context WebSocket: kept alive, and renewed when it drops."""
 
 import asyncio
 import json
@@ -17,29 +17,29 @@ from processors.tts.elevenlabs.errors import category_of, status_of
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
-# The library's own logger writes every header it sends, the key among them, and all audio.
+# websockets' own logger writes all headers, including the key, and all audio.
 _SILENT = logging.getLogger("viva.elevenlabs.wire")
 _SILENT.setLevel(logging.WARNING)
 _SILENT.propagate = False
 _SILENT.addHandler(logging.NullHandler())
 
 
-class ElevenLabsLine(ElevenLabsTTSService):
-    """pipecat's service, with a connection that is made again at once and keeps its contexts.
+class ElevenLabsConnection(ElevenLabsTTSService):
+    """pipecat's service, with a connection that reconnects at once and preserves contexts.
 
-    pipecat waits four seconds between attempts, ends all contexts when a connection is lost and
-    lets the library log the key.
+    pipecat's own waits four seconds between attempts, ends all contexts when the connection drops,
+    and lets websockets log the key.
 
     Args:
-        url: Where the vendor listens, ``wss://``, ``ws://``, ``https://`` or ``http://``.
-        connect_timeout_secs: Longest wait for a connection.
-        close_timeout_secs: Longest wait for the vendor to close the connection at the end.
-        reconnect_wait_secs: Wait between attempts to connect again; the first is immediate.
-        keepalive_secs: How often the vendor is told that the call goes on.
-        inactivity_timeout_secs: After how long without that the vendor gives up, 1 to 180.
+        url: The vendor's address: ``wss://``, ``ws://``, ``https://`` or ``http://``.
+        connect_timeout_secs: Timeout of the handshake.
+        close_timeout_secs: Timeout of the closing handshake.
+        reconnect_wait_secs: Delay between attempts to reconnect; the first is immediate.
+        keepalive_secs: Interval of keepalive messages.
+        inactivity_timeout_secs: When the vendor closes a context without messages, 1 to 180.
 
     Raises:
-        ValueError: A setting is not what it may be; the message names it.
+        ValueError: An argument is invalid; the message names it.
     """
 
     CONNECTION_NAME = "ElevenLabs"
@@ -76,7 +76,7 @@ class ElevenLabsLine(ElevenLabsTTSService):
         self._inactivity_timeout_secs = inactivity_timeout_secs
 
     async def resume(self) -> None:
-        """Go on over a new connection, which knows nothing of what the lost one was told."""
+        """Send on a new connection what the lost one had not finished."""
         raise NotImplementedError
 
     def _classify_error(self, exception: Exception) -> ErrorCategory | None:

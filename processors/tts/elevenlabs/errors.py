@@ -1,4 +1,4 @@
-"""Which of ElevenLabs' refusals asking again cannot change.
+"""Which of ElevenLabs' errors are permanent.
 
 https://elevenlabs.io/docs/developers/resources/error-messages
 """
@@ -25,7 +25,7 @@ _CODES = {
     "model_id_does_not_exist": ErrorCategory.INVALID_REQUEST,
 }
 
-# A WebSocket's close reason has no code, only the sentence.
+# A WebSocket's close reason has no code, only a message.
 _PHRASES = {
     "api key": ErrorCategory.AUTHENTICATION,
     "quota": ErrorCategory.QUOTA,
@@ -34,16 +34,16 @@ _PHRASES = {
     "unusual activity": ErrorCategory.AUTHORIZATION,
 }
 
-# "can_not_use_free_tier" and the like: what the account's plan does not hold.
+# "can_not_use_free_tier" and the like: what the account's plan does not include.
 _NOT_IN_PLAN = "can_not_use_"
 
 
 def category_of(code: str, message: str) -> ErrorCategory | None:
-    """What a refusal means, ``None`` for one that may pass.
+    """Return the category of a permanent error, ``None`` for a transient one.
 
     Args:
-        code: The vendor's code, e.g. ``"quota_exceeded"``; empty where there is none.
-        message: The vendor's sentence.
+        code: The vendor's code, e.g. ``"quota_exceeded"``; empty if there is none.
+        message: The vendor's message.
     """
     if category := _CODES.get(code):
         return category
@@ -56,10 +56,10 @@ def category_of(code: str, message: str) -> ErrorCategory | None:
 
 
 def status_of(body: bytes | bytearray | str | Mapping[str, Any] | None) -> tuple[str, str]:
-    """Code and sentence of a refused request's body, empty where it has none.
+    """Return code and message of an error response, each empty if it has none.
 
     Args:
-        body: As it came, or parsed: ``{"detail": {"status": …, "message": …}}``.
+        body: The body, raw or parsed: ``{"detail": {"status": …, "message": …}}``.
     """
     try:
         parsed = json.loads(body) if isinstance(body, (bytes, bytearray, str)) else body

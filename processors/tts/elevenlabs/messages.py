@@ -1,4 +1,4 @@
-"""What ElevenLabs' multi-context WebSocket says and may be told.
+"""The messages and voice settings of ElevenLabs' multi-context WebSocket.
 
 https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import AliasChoices, BaseModel, Field
 
 WHOLE_ANSWER_ATTEMPTS = 2
-"""How often a whole answer is asked for, the first time included; each time is charged."""
+"""Maximum requests for a whole answer, including the first; each is charged."""
 
 VOICE_SETTINGS = {
     "stability": (0.0, 1.0),
@@ -17,14 +17,14 @@ VOICE_SETTINGS = {
     "speed": (0.7, 1.2),
     "use_speaker_boost": (False, True),
 }
-"""The least and the most that each may be."""
+"""Minimum and maximum of each."""
 
 
 class Alignment(BaseModel):
-    """Which letters the audio of its message speaks, and from when.
+    """The times of the letters in a message's audio.
 
     Parameters:
-        chars: The letters, white space included.
+        chars: The letters, including white space.
         begin_ms: When each begins, from the first sample of the message's audio.
     """
 
@@ -33,15 +33,15 @@ class Alignment(BaseModel):
 
 
 class Message(BaseModel):
-    """One message: audio and its times, the end of a context, or an error.
+    """A message of the vendor's: audio with its times, the end of a context, or an error.
 
     Parameters:
-        context_id: The context that it is about; ``None`` for the whole connection.
-        audio: In base64.
-        alignment: Of the audio, as the text was sent.
-        is_final: The context is closed.
-        error: The vendor's code of an error.
-        message: Its sentence.
+        context_id: Its context; ``None`` for the whole connection.
+        audio: Base64.
+        alignment: The times of the letters, as they were sent.
+        is_final: Whether the context is closed.
+        error: The code of an error.
+        message: The text of an error.
     """
 
     # Both spellings have been seen (https://github.com/livekit/agents/issues/5813).
@@ -54,10 +54,10 @@ class Message(BaseModel):
 
 
 def check_voice(voice_id: str, voice_settings: Mapping[str, float | bool]) -> None:
-    """Check what names a voice and how it speaks.
+    """Check a voice's id and settings.
 
     Raises:
-        ValueError: Something is not what it may be; the message names it.
+        ValueError: One is invalid; the message names it.
     """
     if not voice_id or not voice_id.replace("_", "").replace("-", "").isalnum():
         raise ValueError(f"voice_id is {voice_id!r}; it must be letters, digits, '-' and '_'")

@@ -1,4 +1,4 @@
-"""ElevenLabs in the chain: an answer is one context of the multi-context WebSocket.
+"""ElevenLabs as a pipecat service: each answer is a context of the multi-context WebSocket.
 
 https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-multi-stream-input
 """
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from processors.tts.elevenlabs.connection import ElevenLabsLine
+from processors.tts.elevenlabs.connection import ElevenLabsConnection
 from processors.tts.elevenlabs.errors import category_of
 from processors.tts.elevenlabs.messages import Message, check_voice
 from processors.tts.speech_timeline import Sentence, SpeechTimeline
@@ -25,22 +25,22 @@ from processors.tts.timed_speech import TimedSpeech
 
 SAMPLE_RATE = 24_000
 CLOSE_WAIT_SECS = 0.25
-"""Longest an interruption waits for its ``close_context`` to be sent."""
+"""Maximum wait of an interruption for its ``close_context`` to be sent."""
 
 
 @dataclass(slots=True)
 class _Speech:
-    """One answer, or one prompt.
+    """One answer or prompt.
 
     Parameters:
-        context_id: Its name, here and at the vendor.
-        timeline: What is to be said and what was.
-        unsent: Sentences that the present connection has not been given.
-        opened: The present connection has been told of it.
-        ended: No more sentences will come.
-        closing: The present connection has been told so.
-        waits_since: When the vendor was last heard of, while it owes something.
-        failures: How often the vendor has left it unsaid.
+        context_id: Its id, here and at the vendor.
+        timeline: Its sentences and their audio.
+        unsent: Sentences not sent on the current connection.
+        opened: Whether its context was opened on the current connection.
+        ended: Whether it has no more sentences to come.
+        closing: Whether the vendor was told so on the current connection.
+        waits_since: Since when audio is outstanding; ``None`` if none is.
+        failures: How often the vendor failed to speak it.
     """
 
     context_id: str
@@ -52,25 +52,26 @@ class _Speech:
     waits_since: float | None = None
     failures: int = 0
 
-    def begin_anew(self) -> None:
-        """Say what is left on another connection, or in another context."""
+    def restart(self) -> None:
+        """Prepare to send the unspoken sentences in a new context."""
         self.unsent = list(self.timeline.restart())
         self.opened = self.closing = False
 
 
-class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
-    """Speaks by ElevenLabs' multi-context WebSocket, one context an answer.
+class ElevenLabsTTS(TimedSpeech, ElevenLabsConnection):
+    """Speaks over ElevenLabs' multi-context WebSocket, in one context per answer.
 
-    Each ``SentenceFrame`` is sent as it comes, so the voice begins before the answer is complete
-    and keeps all of it in view. See :class:`TimedSpeech` for what goes downstream.
+    Sends each ``SentenceFrame`` as it arrives, so the voice starts before the answer is complete,
+    and the vendor still knows the preceding sentences. See :class:`TimedSpeech` for the frames
+    pushed downstream.
 
-    A ``TTSSpeakFrame`` is a context of its own. An interruption closes the contexts at the
-    vendor, and nothing of them follows. A connection that drops is made again, and what was not
-    begun to be said is sent again: no sentence twice, none left out.
+    A ``TTSSpeakFrame`` is a context of its own. An interruption closes the contexts at the vendor,
+    and none of their audio follows. When the connection drops, it is renewed, and the sentences
+    whose audio had not started are sent again: none is spoken twice, none is left out.
 
-    A refusal (key, quota, voice) and a vendor that stays silent for ``stall_secs`` make the
-    service unusable (``is_usable``, ``on_usable_changed``): ``unspoken`` and ``hand_over`` give
-    another voice the rest. Other errors are reported upstream and overcome.
+    A refusal (key, quota, voice), and ``stall_secs`` without outstanding audio, make the service
+    unusable (``is_usable``, ``on_usable_changed``); ``unspoken`` and ``hand_over`` give another
+    voice the rest. After other errors, which are reported upstream, it recovers.
     """
 
     def __init__(
@@ -94,32 +95,32 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
         context_idle_secs: float = 10.0,
         name: str | None = None,
     ) -> None:
-        """Speak in one call.
+        """Create the voice of one call.
 
         Args:
             api_key: The vendor's key.
             voice_id: The vendor's id of the voice.
             model: The vendor's id of the model.
-            url: Where the vendor listens, ``wss://``, ``ws://``, ``https://`` or ``http://``.
+            url: The vendor's address: ``wss://``, ``ws://``, ``https://`` or ``http://``.
             voice_settings: ``stability``, ``similarity_boost``, ``style`` (0 to 1), ``speed`` (0.7
-                to 1.2), ``use_speaker_boost``; the voice's own where left out.
-            language: ISO 639-1 code, to hold the model to a language.
+                to 1.2), ``use_speaker_boost``; by default those of the voice.
+            language: ISO 639-1 code that restricts the model to a language.
             pronunciations: Words and their IPA; only ``eleven_flash_v2`` and ``eleven_turbo_v2``
-                read them.
-            trim_leading_silence: Leave out the silence before an answer's first audible sample.
-            stall_secs: A vendor that owes audio and sends none for so long has failed.
-            stall_retries: How often it is asked again on a new connection before it is given up.
-            connect_timeout_secs: Longest wait for a connection.
-            close_timeout_secs: Longest wait for the vendor to close the connection at the end.
-            reconnect_wait_secs: Wait between attempts to connect again; the first is immediate.
-            keepalive_secs: How often the vendor is told that the call goes on.
-            inactivity_timeout_secs: After how long without that the vendor gives up, 1 to 180.
-            context_idle_secs: An answer whose next sentence or end is not here after so long is
-                stopped downstream; a sentence that comes later starts it anew.
+                support them.
+            trim_leading_silence: Remove the silence before an answer's first audible sample.
+            stall_secs: How long outstanding audio may be missing before the vendor has failed.
+            stall_retries: Retries on a new connection before the service becomes unusable.
+            connect_timeout_secs: Timeout of the handshake.
+            close_timeout_secs: Timeout of the closing handshake.
+            reconnect_wait_secs: Delay between attempts to reconnect; the first is immediate.
+            keepalive_secs: Interval of keepalive messages.
+            inactivity_timeout_secs: When the vendor closes a context without messages, 1 to 180.
+            context_idle_secs: An answer without a next sentence or end for this long is stopped
+                downstream; a later sentence starts it again.
             name: pipecat's name for the processor.
 
         Raises:
-            ValueError: A setting is not what it may be; the message names it.
+            ValueError: An argument is invalid; the message names it.
         """
         check_voice(voice_id, voice_settings or {})
         super().__init__(
@@ -134,7 +135,7 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
             sample_rate=SAMPLE_RATE,
             auto_mode=True,
             stop_frame_timeout_s=context_idle_secs,
-            # A silent context is seen and reported here, by stall_secs.
+            # Silent contexts are detected by stall_secs instead.
             max_consecutive_zero_audio_contexts=0,
             settings=self.Settings(
                 voice=voice_id,
@@ -146,7 +147,7 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
             if pronunciations
             else None,
         )
-        # Contexts have their own state here: the next answer need not wait for this one's audio.
+        # Each context has its own state, so the next answer need not wait for this one's audio.
         self._pause_frame_processing = False
         self._push_stop_frames = True
         self._trim = trim_leading_silence
@@ -156,14 +157,14 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
         self._sending = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
 
-    # What is asked.
+    # Requests.
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        """Send one sentence, or one utterance.
+        """Send a sentence or prompt.
 
         Args:
-            text: The text, pronunciations written into it.
-            context_id: The answer that it belongs to.
+            text: The text, with pronunciations inserted.
+            context_id: The context of its answer.
         """
         frame, self._announcing = self._announcing, None
         if frame is None:
@@ -179,7 +180,7 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
             await self._connect()
         await self._send(speech)
         await self.start_tts_usage_metrics(text)
-        self._expect(speech)
+        self._expect_audio(speech)
         yield None
 
     async def on_turn_context_completed(self) -> None:
@@ -189,10 +190,10 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
         if speech is not None:
             speech.ended = True
             await self._send(speech)
-            self._expect(speech)
+            self._expect_audio(speech)
 
     async def _interrupt_audio_contexts(self) -> None:
-        """Forget the contexts first: audio that still comes of them finds none."""
+        """Drop the contexts first, so that audio that still arrives for them is ignored."""
         kept = {key for key, context in self._tts_contexts.items() if not context.interruptible}
         dropped = [speech for key, speech in self._speeches.items() if key not in kept]
         for speech in dropped:
@@ -203,32 +204,32 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
                 await self._close_context(speech.context_id)
 
     async def on_audio_context_interrupted(self, context_id: str) -> None:
-        """Nothing more to do: the context is closed at the vendor in the one place."""
+        """Drop the context's state; ``_interrupt_audio_contexts`` closes it at the vendor."""
         self._begun.discard(context_id)
 
-    # What is sent.
+    # Sending.
 
     async def _send(self, speech: _Speech) -> None:
-        """Send all that the connection has not been given; without one, once there is one."""
+        """Send what the current connection has not been sent; without one, :meth:`resume` does."""
         async with self._sending:
             try:
                 while speech.unsent:
                     if not speech.opened:
-                        await self._tell(speech, text=" ", **self._opening())
+                        await self._send_message(speech, text=" ", **self._context_settings())
                         speech.opened = True
-                    await self._tell(speech, text=speech.unsent[0].text.rstrip() + " ")
+                    await self._send_message(speech, text=speech.unsent[0].text.rstrip() + " ")
                     del speech.unsent[0]
                 if speech.ended and speech.opened and not speech.closing:
-                    await self._tell(speech, flush=True)
-                    await self._tell(speech, close_context=True)
+                    await self._send_message(speech, flush=True)
+                    await self._send_message(speech, close_context=True)
                     speech.closing = True
             except ConnectionClosed:
-                return  # The receiving task sees it too, and makes another.
+                return  # The receiving task notices it, too, and reconnects.
 
-    def _opening(self) -> dict[str, Any]:
+    def _context_settings(self) -> dict[str, Any]:
         return {"voice_settings": self._voice_settings} if self._voice_settings else {}
 
-    async def _tell(self, speech: _Speech, **message: Any) -> None:
+    async def _send_message(self, speech: _Speech, **message: Any) -> None:
         if self._websocket is None:
             raise ConnectionClosed(None, None)
         await self._websocket.send(json.dumps({**message, "context_id": speech.context_id}))
@@ -240,7 +241,7 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
                     message = {"context_id": context_id, "close_context": True}
                     await self._websocket.send(json.dumps(message))
         except (ConnectionClosed, TimeoutError):
-            pass  # A connection that is gone has no contexts.
+            pass  # The contexts ended with the connection.
 
     async def _send_keepalive(self) -> None:
         open_contexts = [s.context_id for s in self._speeches.values() if s.opened]
@@ -250,71 +251,71 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
             if not open_contexts:
                 await self._websocket.send(json.dumps({"text": ""}))
 
-    # What comes.
+    # Receiving.
 
     async def _receive_messages(self) -> None:
         try:
             async for message in self._get_websocket():
                 try:
-                    await self._hear(Message.model_validate_json(message))
+                    await self._handle(Message.model_validate_json(message))
                 except (ValidationError, binascii.Error):
                     await self.push_error(
-                        "ElevenLabs sent what is not its protocol", category=ErrorCategory.SERVER
+                        "ElevenLabs sent a malformed message", category=ErrorCategory.SERVER
                     )
         except ConnectionClosed as closed:
             if closed.rcvd is not None and (category := category_of("", closed.rcvd.reason)):
                 await self._refused(closed.rcvd.reason, category)
             raise
 
-    async def _hear(self, told: Message) -> None:
-        if told.error or (told.message and not told.audio):
-            if category := category_of(told.error or "", told.message or ""):
-                await self._refused(f"{told.error}: {told.message}", category)
-            elif told.error != "input_timeout_exceeded":
-                error = f"ElevenLabs: {told.error}: {told.message}"
+    async def _handle(self, message: Message) -> None:
+        if message.error or (message.message and not message.audio):
+            if category := category_of(message.error or "", message.message or ""):
+                await self._refused(f"{message.error}: {message.message}", category)
+            elif message.error != "input_timeout_exceeded":
+                error = f"ElevenLabs: {message.error}: {message.message}"
                 await self.push_error(error, category=ErrorCategory.SERVER)
             return
-        speech = self._speeches.get(told.context_id or "")
+        speech = self._speeches.get(message.context_id or "")
         if speech is None:
             return
-        if told.alignment:
-            begin_secs = [ms / 1000 for ms in told.alignment.begin_ms or ()]
-            speech.timeline.align(told.alignment.chars or (), begin_secs)
-        if told.audio:
+        if message.alignment:
+            begin_secs = [ms / 1000 for ms in message.alignment.begin_ms or ()]
+            speech.timeline.align(message.alignment.chars or (), begin_secs)
+        if message.audio:
             speech.waits_since = asyncio.get_running_loop().time()
-            pcm = b64decode(told.audio, validate=True)
-            await self.play(speech.context_id, speech.timeline.take(pcm))
-            self._expect(speech)
-        if told.is_final:
-            await self._finished(speech)
+            pcm = b64decode(message.audio, validate=True)
+            await self.play(speech.context_id, speech.timeline.add_audio(pcm))
+            self._expect_audio(speech)
+        if message.is_final:
+            await self._context_closed(speech)
 
-    async def _finished(self, speech: _Speech) -> None:
-        unsaid = "".join(s.text for s in speech.timeline.unsaid)
-        silent = not speech.timeline.heard and any(map(str.isalnum, unsaid))
-        if silent or (unsaid and not speech.closing):
-            # Closed before it was said, as the vendor does with a context it finds idle.
-            await self._left_unsaid(
-                speech, "ended an answer unsaid", retries=max(1, self._stall_retries)
+    async def _context_closed(self, speech: _Speech) -> None:
+        unspoken = "".join(s.text for s in speech.timeline.unspoken)
+        silent = not speech.timeline.has_audio and any(map(str.isalnum, unspoken))
+        if silent or (unspoken and not speech.closing):
+            # The vendor closes idle contexts, even ones it has not spoken yet.
+            await self._failed(
+                speech, "closed an answer without speaking it", retries=max(1, self._stall_retries)
             )
             if self.is_usable:
-                speech.begin_anew()
+                speech.restart()
                 await self._send(speech)
         elif not speech.closing:
-            speech.begin_anew()
+            speech.restart()
         else:
             del self._speeches[speech.context_id]
-            await self.played(speech.context_id, speech.timeline.finish())
+            await self.finish(speech.context_id, speech.timeline.finish())
 
-    # What goes wrong.
+    # Failures.
 
-    def _expect(self, speech: _Speech) -> None:
-        """Watch over what the vendor owes."""
-        owes = bool(speech.timeline.unsaid) or speech.ended
-        if not owes:
+    def _expect_audio(self, speech: _Speech) -> None:
+        """Update since when audio is outstanding, and watch for its timeout."""
+        outstanding = bool(speech.timeline.unspoken) or speech.ended
+        if not outstanding:
             speech.waits_since = None
         elif speech.waits_since is None:
             speech.waits_since = asyncio.get_running_loop().time()
-        if owes and self.is_usable and (self._watching is None or self._watching.done()):
+        if outstanding and self.is_usable and (self._watching is None or self._watching.done()):
             self._watching = self.create_task(self._watch(), name="watch")
 
     async def _watch(self) -> None:
@@ -328,37 +329,39 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsLine):
             if left > 0:
                 await asyncio.sleep(left)
             else:
-                what = f"sent no audio for {self._stall_secs:g} s"
-                await self._left_unsaid(longest, what, retries=self._stall_retries)
+                failure = f"sent no audio for {self._stall_secs:g} s"
+                await self._failed(longest, failure, retries=self._stall_retries)
                 if self.is_usable and self._websocket is not None:
-                    self._websocket.transport.abort()  # The receiving task makes another.
+                    self._websocket.transport.abort()  # The receiving task reconnects.
 
-    async def _left_unsaid(self, speech: _Speech, what: str, *, retries: int) -> None:
+    async def _failed(self, speech: _Speech, failure: str, *, retries: int) -> None:
         speech.failures += 1
         speech.waits_since = asyncio.get_running_loop().time()
         await self.push_error(
-            f"ElevenLabs {what}",
+            f"ElevenLabs {failure}",
             category=ErrorCategory.CONNECTIVITY,
             force_treat_as_permanent=speech.failures > retries,
         )
 
     async def _refused(self, why: str, category: ErrorCategory) -> None:
         await self.push_error(
-            f"ElevenLabs refuses: {why}", category=category, force_treat_as_permanent=True
+            f"ElevenLabs refuses the request: {why}",
+            category=category,
+            force_treat_as_permanent=True,
         )
 
     # The connection.
 
     async def resume(self) -> None:
-        """Have said over the new connection what is unsaid."""
+        """Send the unspoken sentences on the new connection."""
         async with self._sending:
             for speech in self._speeches.values():
-                speech.begin_anew()
+                speech.restart()
         for speech in list(self._speeches.values()):
             if speech.ended and not speech.unsent:
-                # The connection took the rest of the last sentence with it.
+                # The rest of the last sentence's audio was lost with the connection.
                 speech.closing = True
-                await self._finished(speech)
+                await self._context_closed(speech)
             else:
                 await self._send(speech)
 

@@ -1,7 +1,7 @@
-"""The voices that an account of ElevenLabs has.
+"""The voices of an ElevenLabs account.
 
-https://elevenlabs.io/docs/api-reference/voices/search. No voice is built in: those that the vendor
-calls default (``premade``) expire on 31 December 2026, and newer accounts do not have them.
+https://elevenlabs.io/docs/api-reference/voices/search. No voice is built in: the vendor's default
+voices (``premade``) expire on 31 December 2026, and newer accounts do not have them.
 """
 
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ import httpx2
 from processors.tts.elevenlabs.errors import status_of
 
 _TIMEOUT_SECS = 5.0
-_MOST_NAMED = 8
-_EXPIRES = "premade"
+_MAX_NAMED = 8
+_EXPIRING_CATEGORY = "premade"
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A voice.
+    """A voice of an account.
 
     Parameters:
-        id: The vendor's id of it.
-        name: Its name for people.
-        expires: It is one of the vendor's defaults, which end with the year 2026.
+        id: The vendor's id.
+        name: Its display name.
+        expires: Whether it is one of the vendor's defaults, which expire at the end of 2026.
     """
 
     id: str
@@ -33,48 +33,57 @@ class Voice:
 
 
 class VoicesError(Exception):
-    """The voices cannot be told; the text says why. ``lasting`` if asking again changes nothing."""
+    """No voice can be chosen; the message says why.
 
-    def __init__(self, why: str, *, lasting: bool) -> None:
+    Parameters:
+        why: The message.
+        permanent: Whether a retry cannot succeed.
+    """
+
+    def __init__(self, why: str, *, permanent: bool) -> None:
         super().__init__(why)
-        self.lasting = lasting
+        self.permanent = permanent
 
 
-def voices(api_key: str, base_url: str) -> list[Voice]:
-    """All voices of the account; blocks.
+def list_voices(api_key: str, base_url: str) -> list[Voice]:
+    """List the voices of the account. Blocks.
 
     Raises:
         VoicesError: They cannot be listed.
     """
     listed = _get(api_key, f"{base_url}/v1/voices").get("voices") or []
     return [
-        Voice(str(one["voice_id"]), str(one.get("name", "")), one.get("category") == _EXPIRES)
-        for one in listed
+        Voice(
+            id=str(entry["voice_id"]),
+            name=str(entry.get("name", "")),
+            expires=entry.get("category") == _EXPIRING_CATEGORY,
+        )
+        for entry in listed
     ]
 
 
-def chosen(api_key: str, base_url: str, voice_id: str) -> Voice:
-    """The voice that is set, or the account's first that does not expire; blocks.
+def choose_voice(api_key: str, base_url: str, voice_id: str) -> Voice:
+    """Return the voice with an id, or with an empty id the first that does not expire. Blocks.
 
     Raises:
-        VoicesError: There is none; the text names those that there are.
+        VoicesError: There is no such voice; the message names those that there are.
     """
-    known = voices(api_key, base_url)
-    lasting = [one for one in known if not one.expires]
+    voices = list_voices(api_key, base_url)
+    lasting = [voice for voice in voices if not voice.expires]
     if voice_id:
-        for one in known:
-            if one.id == voice_id:
-                return one
+        for voice in voices:
+            if voice.id == voice_id:
+                return voice
     elif lasting:
         return lasting[0]
-    named = ", ".join(f"{one.name} ({one.id})" for one in lasting[:_MOST_NAMED])
+    named = ", ".join(f"{voice.name} ({voice.id})" for voice in lasting[:_MAX_NAMED])
     missing = f"no voice {voice_id!r}" if voice_id else "no voice of its own that lasts"
-    there = (
+    remedy = (
         f"set ELEVENLABS_VOICE_ID to one of its own: {named}"
         if named
-        else ("add one in ElevenLabs' voice library, and set ELEVENLABS_VOICE_ID to its id")
+        else "add one in ElevenLabs' voice library, and set ELEVENLABS_VOICE_ID to its id"
     )
-    raise VoicesError(f"the account has {missing}; {there}", lasting=True)
+    raise VoicesError(f"the account has {missing}; {remedy}", permanent=True)
 
 
 def _get(api_key: str, url: str) -> Mapping[str, Any]:
@@ -84,11 +93,11 @@ def _get(api_key: str, url: str) -> Mapping[str, Any]:
             return dict(response.json())
     except (httpx2.HTTPError, ValueError) as error:
         raise VoicesError(
-            f"its voices cannot be asked for ({type(error).__name__})", lasting=False
+            f"its voices cannot be requested ({type(error).__name__})", permanent=False
         ) from None
-    code, said = status_of(response.text)
-    # A key may be for speech alone, or wrong altogether, which the call itself will say.
+    code, message = status_of(response.text)
+    # The key may be limited to speech, or wrong, which the call itself will report.
     raise VoicesError(
-        f"its voices cannot be listed: HTTP {response.status_code} {code} {said}".strip(),
-        lasting=False,
+        f"its voices cannot be listed: HTTP {response.status_code} {code} {message}".strip(),
+        permanent=False,
     )

@@ -1,4 +1,4 @@
-"""ElevenLabs in the chain, one request for the whole answer, by the vendor's own SDK."""
+"""ElevenLabs as a pipecat service: one request per answer, by the vendor's SDK."""
 
 import asyncio
 import binascii
@@ -22,18 +22,18 @@ from processors.tts.timed_speech import TimedSpeech
 
 SAMPLE_RATE = 24_000
 KEEPALIVE_SECS = 120.0
-"""How long a connection is kept for the next answer."""
+"""How long an idle connection stays open for the next answer."""
 
 
-def client(
+def create_client(
     *, api_key: str, base_url: str = "https://api.elevenlabs.io", timeout_secs: float = 10.0
 ) -> AsyncElevenLabs:
-    """The vendor's client, for all calls of one event loop.
+    """Create the SDK's client, to be shared by all calls of one event loop.
 
     Args:
         api_key: The vendor's key.
-        base_url: Where the vendor listens.
-        timeout_secs: Longest wait for a connection, and between two pieces of an answer.
+        base_url: The vendor's address.
+        timeout_secs: Timeout of the connection, and between two chunks of an answer.
     """
     limits = httpx.Limits(keepalive_expiry=KEEPALIVE_SECS)
     http = httpx.AsyncClient(limits=limits, timeout=timeout_secs)
@@ -43,11 +43,11 @@ def client(
 
 
 class ElevenLabsWholeTTS(TimedSpeech):
-    """Speaks an answer by one request, made when the answer is complete.
+    """Speaks an answer by one request, sent when the answer is complete.
 
-    The voice has the whole text in view from its first word; it begins that much later than
-    :class:`~processors.tts.elevenlabs.service.ElevenLabsTTS`, with the same frames and failures. A
-    request that fails on the way is made again for the sentences not begun.
+    The vendor knows the whole text from the first word, but the voice starts later than with
+    :class:`~processors.tts.elevenlabs.service.ElevenLabsTTS`. Frames and failures are the same. A
+    request that fails halfway is repeated for the sentences whose audio had not started.
     """
 
     def __init__(
@@ -64,22 +64,22 @@ class ElevenLabsWholeTTS(TimedSpeech):
         context_idle_secs: float = 15.0,
         name: str | None = None,
     ) -> None:
-        """Speak in one call.
+        """Create the voice of one call.
 
         Args:
-            client: The vendor's client, see :func:`client`.
+            client: From :func:`create_client`.
             voice_id: The vendor's id of the voice.
             model: The vendor's id of the model.
             voice_settings: As for :class:`~processors.tts.elevenlabs.service.ElevenLabsTTS`.
-            trim_leading_silence: Leave out the silence before an answer's first audible sample.
-            stall_secs: A vendor that sends nothing for so long has failed.
-            retries: How often a request that failed is made again before the vendor is given up.
-            retry_wait_secs: Wait before that.
-            context_idle_secs: Longest an answer may take to be complete and its audio to begin.
+            trim_leading_silence: Remove the silence before an answer's first audible sample.
+            stall_secs: Timeout of each chunk of the response.
+            retries: Retries of a failed request before the service becomes unusable.
+            retry_wait_secs: Delay before each.
+            context_idle_secs: Timeout of the answer's completion and the start of its audio.
             name: pipecat's name for the processor.
 
         Raises:
-            ValueError: A setting is not what it may be; the message names it.
+            ValueError: An argument is invalid; the message names it.
         """
         check_voice(voice_id, voice_settings or {})
         super().__init__(
@@ -106,15 +106,15 @@ class ElevenLabsWholeTTS(TimedSpeech):
         self._timelines: dict[str, SpeechTimeline] = {}
 
     def can_generate_metrics(self) -> bool:
-        """Time to first audio and characters used are reported."""
+        """Reports the time to the first audio, and the characters used."""
         return True
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        """Collect one sentence, or one utterance.
+        """Collect a sentence or prompt.
 
         Args:
             text: The text.
-            context_id: The answer that it belongs to.
+            context_id: The context of its answer.
         """
         frame, self._announcing = self._announcing, None
         if frame is None:
@@ -127,30 +127,30 @@ class ElevenLabsWholeTTS(TimedSpeech):
         yield None
 
     async def on_turn_context_completed(self) -> None:
-        """Say all that was collected; an interruption cancels it here."""
+        """Speak all that was collected; an interruption cancels the request."""
         context_id = self._turn_context_id
         timeline = self._timelines.get(str(context_id))
         if context_id is not None and timeline is not None:
             try:
-                await self._say(context_id, timeline)
+                await self._speak(context_id, timeline)
             finally:
                 self._timelines.pop(context_id, None)
         self._turn_context_id = None
 
     async def on_audio_context_interrupted(self, context_id: str) -> None:
-        """Forget what was collected."""
+        """Drop what was collected."""
         self._timelines.pop(context_id, None)
         await super().on_audio_context_interrupted(context_id)
 
-    async def _say(self, context_id: str, timeline: SpeechTimeline) -> None:
+    async def _speak(self, context_id: str, timeline: SpeechTimeline) -> None:
         await self.start_ttfb_metrics()
         for attempt in range(self._retries + 1):
-            text = " ".join(sentence.text.strip() for sentence in timeline.unsaid)
+            text = " ".join(sentence.text.strip() for sentence in timeline.unspoken)
             try:
                 if text:
                     await self.start_tts_usage_metrics(text)
-                    await self._ask(text, context_id, timeline)
-                if not timeline.heard and any(map(str.isalnum, text)):
+                    await self._stream(text, context_id, timeline)
+                if not timeline.has_audio and any(map(str.isalnum, text)):
                     raise ValueError("it sent no audio")
             except (ApiError, httpx.HTTPError, TimeoutError, ValueError) as error:
                 if await self._failed(error, last=attempt == self._retries):
@@ -159,9 +159,9 @@ class ElevenLabsWholeTTS(TimedSpeech):
                 await asyncio.sleep(self._retry_wait_secs)
             else:
                 break
-        await self.played(context_id, timeline.finish())
+        await self.finish(context_id, timeline.finish())
 
-    async def _ask(self, text: str, context_id: str, timeline: SpeechTimeline) -> None:
+    async def _stream(self, text: str, context_id: str, timeline: SpeechTimeline) -> None:
         stream = self._client.text_to_speech.stream_with_timestamps(text=text, **self._request)
         async with aclosing(stream) as chunks:
             while True:
@@ -173,23 +173,24 @@ class ElevenLabsWholeTTS(TimedSpeech):
                     timeline.align(
                         times.characters, times.character_start_times_seconds, absolute=True
                     )
-                await self.play(context_id, timeline.take(b64decode(chunk.audio_base_64)))
+                await self.play(context_id, timeline.add_audio(b64decode(chunk.audio_base_64)))
 
     async def _failed(self, error: Exception, *, last: bool) -> bool:
-        """Report it, and say whether the vendor is given up."""
+        """Report an error, and return whether it is permanent."""
         category: ErrorCategory | None = ErrorCategory.CONNECTIVITY
         refused = False
-        what = f"{type(error).__name__}: {error}"
+        description = f"{type(error).__name__}: {error}"
         if isinstance(error, ApiError):
             status, (code, message) = error.status_code or 0, status_of(error.body)
             category = category_of(code, message)
             refused = category is not None or status == 402
             category = category or classify_http_status_code(status)
             refused = refused or category.is_permanent
-            what = f"HTTP {status} {code} {message}".strip()
+            description = f"HTTP {status} {code} {message}".strip()
         elif isinstance(error, (binascii.Error, ValueError)):
             category = ErrorCategory.SERVER
+        permanent = refused or last
         await self.push_error(
-            f"ElevenLabs: {what}", category=category, force_treat_as_permanent=refused or last
+            f"ElevenLabs: {description}", category=category, force_treat_as_permanent=permanent
         )
-        return refused or last
+        return permanent

@@ -1,5 +1,5 @@
-"""hibari, the embedded text to speech: the service and its engine.
+"""hibari, the embedded text to speech: the pipecat service and its engine.
 
-Import the modules themselves: this package loads nothing, so that settings and other vendors do not
-load the model's runtime.
+Import from the modules: the package itself exports nothing, so that settings and other vendors do
+not load the model's runtime.
 """

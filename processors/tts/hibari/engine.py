@@ -1,13 +1,13 @@
-# ruff: noqa: RUF001 - phonetic letters look like others, and are meant.
-"""The embedded voice: hibari, a distilled Kokoro, shared by every call of a process.
+# ruff: noqa: RUF001 - phonetic letters that look like others are intended.
+"""hibari, a distilled Kokoro, as an engine shared by all calls of a process.
 
-One ONNX session and one set of lexicons serve all calls. A sentence is one piece of work for a
-bounded pool of threads; it comes back in slices, the first as soon as the network has run, so a
-long sentence starts as soon as a short one. Calls that speak at the same time take turns sentence
-by sentence, and a call that is interrupted gives its turn up.
+One ONNX session and one set of lexicons serve all calls. A pool of threads synthesises sentence by
+sentence, so concurrent calls alternate between sentences; an interrupted call gives up its place in
+the queue. A sentence is returned in slices, the first as soon as the network has run, so a long
+sentence starts as soon as a short one.
 
-The network's own silence (0.3 s before a sentence, 0.5 s after) is cut to a natural pause, and one
-fixed gain, measured once at load, brings the voice to a telephone's level.
+The network's silence (0.3 s before a sentence, 0.5 s after) is cut to a natural pause. A fixed
+gain, measured once at load, brings the voice to telephone level.
 """
 
 import asyncio
@@ -38,26 +38,26 @@ Samples = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 24_000
 FRAME_BYTES = 2_880
-"""60 ms of 16-bit mono: every chunk that the engine yields is a whole number of these."""
+"""60 ms of 16-bit mono audio; the engine yields multiples of this."""
 
 LEAD_SECS = 0.03
-"""Silence kept before a sentence: soft consonants begin below the threshold."""
+"""Silence kept before a sentence, because soft consonants begin below the threshold."""
 TAIL_SECS = 0.14
-"""Silence kept after a sentence: with the next one's lead, the pause between two sentences."""
+"""Silence kept after a sentence; with the next one's lead, the pause between sentences."""
 
 _WINDOW = 240
 _SILENCE_RMS = 0.003
 _FADE = 120
 _ACTIVE_RMS = 0.112
 _KNEE, _CEILING = 0.7, 0.92
-# Slices of a sentence, in network frames of 12.5 ms: the first holds the 0.3 s of silence that the
-# network begins with and the first 0.2 s of voice; later ones are longer, as each costs its edges.
+# Sizes of a sentence's slices, in network frames of 12.5 ms: the first holds the initial 0.3 s of
+# silence and 0.2 s of voice; later ones are longer, because each also computes its margins.
 _SLICES = (40, 80, 160)
 _MARGIN = 4
-# Warms the lexicons, the net for unknown words and the session; the gain is measured on it.
+# Warms up the lexicons, the network for unknown words and the session; the gain is measured on it.
 _CALIBRATION = "Hello, this is Viva. Ask me anything that the zyxomatic document answers."
 
-# Kokoro's alphabet writes diphthongs and affricates as one letter, and has no length marks.
+# Kokoro's alphabet has one letter for each diphthong and affricate, and no length marks.
 _TO_KOKORO = (
     ("t͡ʃ", "ʧ"), ("d͡ʒ", "ʤ"), ("tʃ", "ʧ"), ("dʒ", "ʤ"), ("eɪ", "A"), ("aɪ", "I"), ("ɔɪ", "Y"),
     ("aʊ", "W"), ("oʊ", "O"), ("əʊ", "O"), ("ɝ", "ɜɹ"), ("ɚ", "əɹ"), ("r", "ɹ"), ("g", "ɡ"),
@@ -65,10 +65,10 @@ _TO_KOKORO = (
 )  # fmt: skip
 
 
-# A capital A in a sentence is the letter: "on A four paper", "the U S A". The voice takes it for
-# the article wherever its neighbours would allow one.
+# A capital A within a sentence is the letter: "on A four paper", "the U S A". hibari reads it as
+# the article wherever one would be possible.
 _LETTER_A = re.compile(r"(?<=[a-z] )A(?= )|(?<=\b[A-Z] )A(?!\w)|(?<=\S )A(?= [A-Z]\b)")
-# Which the sentence splitter takes for initials: "an A I. Ask me".
+# The sentence splitter takes these for initials: "an A I. Ask me".
 _AFTER_LETTERS = re.compile(r"(?<=\b[A-Z] [A-Z][.!?]) (?=[A-Z])")
 _DIGIT = "zero|one|two|three|four|five|six|seven|eight|nine"
 _POINT = re.compile(
@@ -78,18 +78,18 @@ _FIRST_LETTERS = re.compile(r"A(?: [A-Z]\b)+")
 
 
 class UnspeakableTextError(ValueError):
-    """A text has nothing in it that can be pronounced, such as ``"…"`` or an emoji."""
+    """A text contains nothing that can be pronounced, such as ``"…"`` or an emoji."""
 
 
 def markup(word: str, ipa: str) -> str | None:
-    """Write a word so that hibari says it as ``ipa`` describes.
+    """Return hibari's markup for the pronunciation of a word.
 
     Args:
         word: The word as written, e.g. ``"Univac"``.
-        ipa: Its sound in IPA, or in Kokoro's own letters; stress marks go before the vowel.
+        ipa: Its pronunciation in IPA, or in Kokoro's letters; stress marks go before the vowel.
 
     Returns:
-        ``"[word](/phonemes/)"``, or None when the voice has no letter for some of the sounds.
+        ``"[word](/phonemes/)"``, or ``None`` if the voice lacks one of the sounds.
     """
     phonemes = ipa.strip()
     for sound, letter in _TO_KOKORO:
@@ -98,11 +98,11 @@ def markup(word: str, ipa: str) -> str | None:
     return f"[{word}](/{phonemes}/)" if known else None
 
 
-def with_letters(sentence: str) -> str:
-    """Mark each A that is a letter and no article, and the unstressed point of a decimal.
+def mark_letters(sentence: str) -> str:
+    """Mark up each A that is a letter and not the article, and the unstressed point of decimals.
 
     Args:
-        sentence: One sentence; at its begin, only known acronyms ("A P I") begin with the letter.
+        sentence: One sentence. An initial A is the letter only in known acronyms ("A P I").
     """
     sentence = _POINT.sub(r"\1[point](/pYnt/)", sentence)
     first = _FIRST_LETTERS.match(sentence)
@@ -112,15 +112,15 @@ def with_letters(sentence: str) -> str:
     return marked
 
 
-def trim(slices: Iterable[Samples]) -> Iterator[Samples]:
-    """Cut the silence at both ends of one sentence, without waiting for its end.
+def trim_silence(slices: Iterable[Samples]) -> Iterator[Samples]:
+    """Trim the silence at both ends of a sentence as it streams.
 
     Args:
-        slices: Float samples at 24 kHz, in order. Silence inside the sentence is kept.
+        slices: Float samples at 24 kHz, in order. Silence within the sentence is kept.
 
     Yields:
         The sentence, from ``LEAD_SECS`` before its first sound to ``TAIL_SECS`` after its last;
-        nothing at all when there is no sound in it.
+        nothing if it has no sound.
     """
     lead, tail = round(LEAD_SECS * SAMPLE_RATE), round(TAIL_SECS * SAMPLE_RATE)
     held = np.zeros(0, np.float32)
@@ -151,10 +151,10 @@ def trim(slices: Iterable[Samples]) -> Iterator[Samples]:
 
 
 def to_pcm(samples: Samples, gain: float) -> bytes:
-    """Raise float samples by ``gain`` and make 16-bit PCM of them.
+    """Amplify float samples by ``gain``, and convert them to s16le.
 
-    Peaks above -3 dBFS are rounded off sample by sample, so the gain never moves between chunks
-    and nothing clips.
+    Peaks above -3 dBFS are compressed sample by sample, so the gain is the same for all chunks and
+    nothing clips.
     """
     louder = samples * np.float32(gain)
     size = np.abs(louder)
@@ -166,7 +166,7 @@ def to_pcm(samples: Samples, gain: float) -> bytes:
 
 
 class _Voice(Hibari):  # type: ignore[misc]
-    """hibari on sessions made as all others are made here; its own constructor makes its own."""
+    """hibari on the ONNX sessions of :mod:`models`, instead of those its constructor creates."""
 
     def __init__(self, voice: str, weights: bytes) -> None:
         british = VOICES[voice]["british"]
@@ -182,27 +182,26 @@ class _Voice(Hibari):  # type: ignore[misc]
         self._g2p = G2P(oov=spell, british=british)
 
     def split_sentences(self, text: str) -> list[str]:
-        """The sentences of a text, which may end in spelt letters."""
+        """Split a text into sentences, also after spelt letters."""
         split = super().split_sentences
         return [sentence for part in _AFTER_LETTERS.split(text) for sentence in split(part)]
 
     def phonemize(self, text: str) -> list[str]:
-        """Phonemes of a text, with an A that is a letter said as one."""
-        return list(super().phonemize(with_letters(text)))
+        """Return the phonemes of a text, with the letter A pronounced as a letter."""
+        return list(super().phonemize(mark_letters(text)))
 
 
 class HibariEngine:
-    """One voice for all calls of a process.
+    """One voice, shared by all calls of a process.
 
-    Every method that speaks may be used from any running event loop. A caller that stops
-    iterating, or whose task is cancelled, has its queued work dropped at once and its running
-    work abandoned at the next slice.
+    Not bound to an event loop. When the consumer stops iterating, or its task is cancelled, queued
+    work is dropped at once, and running work stops at the next slice.
     """
 
     sample_rate = SAMPLE_RATE
 
     def __init__(self, *, model: Any, voice: str, workers: int, cache_size: int) -> None:
-        """Wrap a loaded hibari model; :meth:`load` is the way to get one."""
+        """Wrap a loaded hibari model; use :meth:`load` instead."""
         self.voice = voice
         self._model = model
         self._cache_size = cache_size
@@ -212,16 +211,16 @@ class HibariEngine:
 
     @classmethod
     def load(cls, *, voice: str = "heart", workers: int = 1, cache_size: int = 16) -> Self:
-        """Load the voice, warm it and measure its level. Blocks for about 0.6 s.
+        """Load the voice, warm it up and measure its level. Blocks for about 0.6 s.
 
         Args:
             voice: A hibari voice whose file is on this machine; ``"heart"`` always is.
-            workers: Threads that synthesise, each one sentence at a time.
-            cache_size: How many whole utterances :meth:`speech` remembers.
+            workers: Number of threads, and so of concurrently synthesised sentences.
+            cache_size: Number of utterances that :meth:`synthesise_whole` caches.
 
         Raises:
-            ValueError: The voice is unknown or its file is not here, or a number is below 1.
-            WeightsError: A file is not the one that was measured.
+            ValueError: The voice is unknown, its file is missing, or an argument is below 1.
+            WeightsError: The hash of a file is not the catalogue's.
         """
         for name, value in (("workers", workers), ("cache_size", cache_size)):
             if value < 1:
@@ -245,22 +244,20 @@ class HibariEngine:
         return engine
 
     def close(self) -> None:
-        """Let the threads go; work that has not begun is dropped."""
+        """Release the threads; queued work is cancelled."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     async def synthesise(
         self, text: str, pronunciations: Mapping[str, str] | None = None
     ) -> AsyncIterator[bytes]:
-        """Speak a text.
-
-        The same text always gives the same bytes.
+        """Synthesise a text. The same text always gives the same bytes.
 
         Args:
-            text: One or more sentences; may hold ``[word](/phonemes/)``.
-            pronunciations: Words and their IPA, matched whole and whatever their case.
+            text: One or more sentences; may contain ``[word](/phonemes/)``.
+            pronunciations: Words and their IPA; whole words match in any case.
 
         Yields:
-            PCM s16le mono at 24 kHz, a whole number of 60 ms frames at a time.
+            Mono s16le at 24 kHz, multiples of 60 ms.
 
         Raises:
             UnspeakableTextError: Nothing in the text can be pronounced.
@@ -278,10 +275,12 @@ class HibariEngine:
         if not spoken:
             raise UnspeakableTextError(f"nothing in {text!r} can be pronounced")
 
-    async def speech(self, text: str, pronunciations: Mapping[str, str] | None = None) -> bytes:
-        """Speak a text whole, and remember it: a greeting is synthesised once a process.
+    async def synthesise_whole(
+        self, text: str, pronunciations: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Synthesise a text completely, and cache it, as for a greeting.
 
-        Args: as in :meth:`synthesise`, as are what is raised and the format of what is returned.
+        Arguments, errors and format are those of :meth:`synthesise`.
         """
         text = await _marked(text, pronunciations)
         whole = self.cached(text)
@@ -293,10 +292,10 @@ class HibariEngine:
         return whole
 
     def cached(self, text: str) -> bytes | None:
-        """The whole utterance, if :meth:`speech` has made it and it is still remembered.
+        """Return an utterance that :meth:`synthesise_whole` has cached, or ``None``.
 
         Args:
-            text: The text with its pronunciations already written into it.
+            text: The text, with pronunciations inserted.
         """
         whole = self._cache.get(text)
         if whole is not None:
@@ -305,12 +304,12 @@ class HibariEngine:
 
     async def _sentence(self, sentence: str) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
-        # Bounded by what one sentence can be: 400 phonemes, some 25 s of audio.
+        # Bounded by the length of a sentence: 400 phonemes, some 25 s of audio.
         chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         dropped = threading.Event()
 
         def emit(chunk: bytes) -> None:
-            with suppress(RuntimeError):  # the loop has been closed under us
+            with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
         job = loop.run_in_executor(self.pool, self._speak, sentence, emit, dropped)
@@ -326,12 +325,12 @@ class HibariEngine:
     def _speak(
         self, sentence: str, emit: Callable[[bytes], None], dropped: threading.Event
     ) -> None:
-        """Synthesise one sentence in a worker thread, until it is dropped."""
+        """Synthesise one sentence in a worker thread, unless it is dropped."""
         if dropped.is_set():
             return
         for phonemes in self._model.phonemize(sentence):
             left = b""
-            for samples in trim(self._slices(phonemes)):
+            for samples in trim_silence(self._slices(phonemes)):
                 if dropped.is_set():
                     return
                 pcm = left + to_pcm(samples, self._gain)
@@ -343,10 +342,10 @@ class HibariEngine:
                 emit(left.ljust(FRAME_BYTES, b"\0"))
 
     def _slices(self, phonemes: str) -> Iterator[Samples]:
-        """Run the network once, then its signal processing a slice at a time.
+        """Run the network once, then its signal processing slice by slice.
 
-        A slice is computed with enough neighbours on both sides that it joins the next without a
-        seam: an analysis window spans four network frames.
+        Each slice is computed with a margin of four network frames on both sides, the length of an
+        analysis window, so that slices join seamlessly.
         """
         if not any(letter.isalpha() and letter not in "ˈˌː" for letter in phonemes):
             return
@@ -372,7 +371,7 @@ class HibariEngine:
 
     def _calibrate(self) -> None:
         samples = np.concatenate(
-            [s for p in self._model.phonemize(_CALIBRATION) for s in trim(self._slices(p))]
+            [s for p in self._model.phonemize(_CALIBRATION) for s in trim_silence(self._slices(p))]
         )
         windows = samples[: len(samples) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
         power = np.square(windows).mean(axis=1)
@@ -409,5 +408,5 @@ async def _marked(text: str, pronunciations: Mapping[str, str] | None) -> str:
 
 @functools.cache
 def _alphabet() -> frozenset[str]:
-    """Every letter that the network knows."""
+    """Return the letters that the network knows."""
     return frozenset(json.loads(Path(ASSETS, "vocab.json").read_text(encoding="utf-8")))

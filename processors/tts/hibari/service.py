@@ -1,4 +1,4 @@
-"""The embedded voice in the chain: each sentence spoken as it comes, an answer one context."""
+"""hibari as a pipecat service: speaks sentence by sentence, in one context per answer."""
 
 from collections.abc import AsyncGenerator, Mapping
 
@@ -11,29 +11,28 @@ from processors.tts.speech_queue import SpeechQueue
 
 
 class HibariTTS(SpeechQueue):
-    """Speaks with the voice that all calls of the process share.
+    """Speaks one call with the engine that all calls share.
 
-    Between ``LLMFullResponseStartFrame`` and ``LLMFullResponseEndFrame`` every ``SentenceFrame``
-    (or other ``AggregatedTextFrame``) is spoken as it comes. Around the audio of one answer go
-    downstream, in this order and all with its ``context_id`` unless noted::
+    Speaks every ``SentenceFrame`` (or other ``AggregatedTextFrame``) between
+    ``LLMFullResponseStartFrame`` and ``LLMFullResponseEndFrame`` as it arrives. Pushes for one
+    answer, in this order and all with its ``context_id`` unless noted::
 
         LLMFullResponseStartFrame                    (no context_id)
-        SentenceFrame         will_be_spoken=True    the very frame that came in
+        SentenceFrame         will_be_spoken=True    the frame that came in
         TTSStartedFrame
         TTSAudioRawFrame      60 ms each             the first sentence's audio
-        TTSTextFrame          segment_id             id of its SentenceFrame: all its audio is out
+        TTSTextFrame          segment_id             id of the SentenceFrame whose audio is complete
         SentenceFrame, TTSAudioRawFrame …, TTSTextFrame    for each further sentence
         TTSStoppedFrame
         LLMFullResponseEndFrame                      (no context_id)
 
-    A ``TTSSpeakFrame`` (a greeting, a prompt) is such a context of its own, without the two LLM
-    frames and with one ``AggregatedTextFrame`` for all of its text. ``LLMTextFrame`` works as in
-    pipecat: it is gathered into sentences first. After an ``InterruptionFrame`` has been handled
-    nothing of the context follows, no ``TTSStoppedFrame`` either, nor of words that arrived before
-    the interruption.
+    A ``TTSSpeakFrame`` (a greeting, a prompt) is a context of its own, without the two LLM frames
+    and with one ``AggregatedTextFrame`` for all of its text. ``LLMTextFrame`` is aggregated into
+    sentences first, as in pipecat. After an ``InterruptionFrame``, nothing of the context follows,
+    not even ``TTSStoppedFrame``, nor of text that arrived before the interruption.
 
-    Text that cannot be pronounced costs an ``ErrorFrame`` upstream, and the answer goes on: its
-    ``TTSTextFrame`` then comes with no audio before it.
+    Text that cannot be pronounced causes an ``ErrorFrame`` upstream, and a ``TTSTextFrame`` without
+    audio before it; the answer continues.
     """
 
     def __init__(
@@ -44,13 +43,13 @@ class HibariTTS(SpeechQueue):
         context_idle_secs: float = 10.0,
         name: str | None = None,
     ) -> None:
-        """Speak in one call.
+        """Create the voice of one call.
 
         Args:
-            engine: The voice.
+            engine: The engine, shared by all calls.
             pronunciations: Words and their IPA.
-            context_idle_secs: An answer whose next sentence or end is not here after so long is
-                closed; a sentence that comes later opens it anew.
+            context_idle_secs: An answer without a next sentence or end for this long is stopped
+                downstream; a later sentence starts it again.
             name: pipecat's name for the processor.
         """
         super().__init__(
@@ -59,7 +58,7 @@ class HibariTTS(SpeechQueue):
             push_start_frame=True,
             push_stop_frames=True,
             stop_frame_timeout_s=context_idle_secs,
-            # Three answers of "…" in a row are three faults of the text, not of the voice.
+            # Three answers of "…" in a row are no fault of the voice.
             max_consecutive_zero_audio_contexts=0,
             settings=TTSSettings(model="hibari", voice=engine.voice, language="en"),
             text_transforms=[("*", self.pronunciation_transform_ipa(pronunciations))]
@@ -70,19 +69,19 @@ class HibariTTS(SpeechQueue):
 
     @classmethod
     def format_pronunciation(cls, word: str, ipa: str) -> str | None:
-        """Write a word in hibari's markup, or say that the voice has no such sound."""
+        """Return hibari's markup of a word, or ``None`` if the voice lacks one of the sounds."""
         return markup(word, ipa)
 
     def can_generate_metrics(self) -> bool:
-        """Time to first audio and characters used are reported."""
+        """Reports the time to the first audio, and the characters used."""
         return True
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        """Speak one sentence, or one utterance, in frames of 60 ms.
+        """Speak a sentence or prompt, in frames of 60 ms.
 
         Args:
-            text: The text, pronunciations written into it.
-            context_id: The answer that it belongs to.
+            text: The text, with pronunciations inserted.
+            context_id: The context of its answer.
         """
         await self.start_tts_usage_metrics(text)
         try:
@@ -91,7 +90,7 @@ class HibariTTS(SpeechQueue):
                     yield TTSAudioRawFrame(
                         pcm[start : start + FRAME_BYTES], SAMPLE_RATE, 1, context_id=context_id
                     )
-        except Exception as error:  # the rest of the answer must still be heard
+        except Exception as error:  # the rest of the answer must still be spoken
             yield ErrorFrame(
                 error=f"speech failed: {error}",
                 exception=error,
@@ -99,6 +98,6 @@ class HibariTTS(SpeechQueue):
             )
 
     async def on_turn_context_completed(self) -> None:
-        """Close the answer's context, even when its last sentence gave no audio."""
+        """Close the answer's context, even if its last sentence had no audio."""
         self._is_yielding_frames_synchronously = True
         await super().on_turn_context_completed()

@@ -9,7 +9,7 @@ from pipecat.tests.utils import run_test
 
 from knowledge.loading.document import load
 from pipeline.vendors import Context, hibari
-from processors.tts.normalisation import normaliser_of
+from processors.tts.normalisation import document_normaliser
 from settings import Settings
 
 
@@ -22,7 +22,7 @@ async def test_the_greeting_is_synthesised_when_the_voice_is_loaded(
         hibari.VENDOR.load, context, lambda _what, share: shares.append(share)
     )
     monkeypatch.setattr(engine, "_speak", lambda *_: pytest.fail("synthesised again"))
-    said = normaliser_of(context.document)(context.document.persona.greeting).text
+    said = document_normaliser(context.document)(context.document.persona.greeting).text
     async with asyncio.timeout(60):
         down, _ = await run_test(
             hibari.VENDOR.build(engine, context), frames_to_send=[TTSSpeakFrame(said)]

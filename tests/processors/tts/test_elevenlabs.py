@@ -28,7 +28,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from conversation.frames import EndCallFrame, SentenceFrame
 from processors.tts.elevenlabs.service import ElevenLabsTTS
-from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS, client
+from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS, create_client
 from processors.tts.speech_timeline import Sentence, SpeechTimeline, Word
 from simulators.elevenlabs import SECS_A_CHARACTER, ElevenLabsSimulator, Fault, tone
 from tests.conftest import with_instant_engines
@@ -55,7 +55,7 @@ def voice(sim: ElevenLabsSimulator, **how: Any) -> ElevenLabsTTS:
 
 
 def whole(sim: ElevenLabsSimulator, **how: Any) -> ElevenLabsWholeTTS:
-    sdk = client(api_key=how.pop("api_key", KEY), base_url=sim.url)
+    sdk = create_client(api_key=how.pop("api_key", KEY), base_url=sim.url)
     return ElevenLabsWholeTTS(client=sdk, voice_id="voice", retry_wait_secs=0.02, **how)
 
 
@@ -373,7 +373,7 @@ async def test_a_context_that_the_vendor_ends_too_early_is_opened_again() -> Non
         down, up = await hear(tts, *answer(VASSAR, YALE))
         assert len(sim.requests) == 1
     assert tts.is_usable
-    assert "ended an answer unsaid" in errors(up)[0]
+    assert "closed an answer without speaking it" in errors(up)[0]
     assert announced(down) == [VASSAR, YALE]
 
 
@@ -464,7 +464,7 @@ async def test_a_vendor_that_is_gone_is_given_up() -> None:
 async def test_garbage_is_reported_and_the_answer_is_heard() -> None:
     async with simulator(Fault("garbage", request=1, after_secs=0.5)) as sim:
         down, up = await hear(voice(sim), *answer(VASSAR, YALE))
-    assert errors(up) == ["ElevenLabs sent what is not its protocol"]
+    assert errors(up) == ["ElevenLabs sent a malformed message"]
     assert announced(down) == [VASSAR, YALE]
     assert sound(down).endswith(await tone(VASSAR) + await tone(YALE))
 
@@ -543,7 +543,7 @@ def test_however_audio_is_cut_nothing_of_it_is_lost_and_all_is_announced_once(
     items = []
     bounds = sorted({0, len(pcm), *(cut for cut in cuts if cut < len(pcm))})
     for begin, end in pairwise(bounds):
-        items += timeline.take(pcm[begin:end])
+        items += timeline.add_audio(pcm[begin:end])
     items += timeline.finish()
     given_audio = b"".join(item for item in items if isinstance(item, bytes))
     lead = min(silent, 480) if trim else silent
@@ -551,7 +551,7 @@ def test_however_audio_is_cut_nothing_of_it_is_lost_and_all_is_announced_once(
     assert [i for i in items if isinstance(i, SentenceFrame)] == frames
     assert [i.text for i in items if isinstance(i, Word)] == text.split()
     assert isinstance(items[0], SentenceFrame)
-    assert not timeline.unsaid
+    assert not timeline.unspoken
 
 
 # What must not be

@@ -9,7 +9,7 @@ from pipeline.choice import choose_for, settle
 from pipeline.vendors.elevenlabs import VENDOR
 from processors.tts.elevenlabs.errors import category_of
 from processors.tts.elevenlabs.messages import Message
-from processors.tts.elevenlabs.voices import VoicesError, chosen
+from processors.tts.elevenlabs.voices import VoicesError, choose_voice
 from settings import Settings, SettingsError
 from simulators.elevenlabs import DEFAULT_VOICE, OWN_VOICE, ElevenLabsSimulator
 
@@ -39,9 +39,9 @@ def test_the_accounts_own_voice_is_taken_where_none_is_set() -> None:
 
     async def main() -> None:
         async with ElevenLabsSimulator() as simulator:
-            voice = await asyncio.to_thread(chosen, "k", simulator.url, "")
+            voice = await asyncio.to_thread(choose_voice, "k", simulator.url, "")
             assert voice.id == OWN_VOICE, "not a default, which expires"
-            set_by_name = await asyncio.to_thread(chosen, "k", simulator.url, DEFAULT_VOICE)
+            set_by_name = await asyncio.to_thread(choose_voice, "k", simulator.url, DEFAULT_VOICE)
             assert set_by_name.expires
 
     asyncio.run(main())
@@ -60,8 +60,8 @@ def test_a_vendor_that_is_named_is_not_replaced() -> None:
 
 def test_a_key_that_may_not_list_voices_is_no_reason_to_refuse() -> None:
     assert choice_of(keys=["another"], elevenlabs_voice_id="Abc123") == "elevenlabs"
-    with pytest.raises(VoicesError, match="cannot be asked for"):
-        chosen("k", "http://127.0.0.1:9", "")
+    with pytest.raises(VoicesError, match="cannot be requested"):
+        choose_voice("k", "http://127.0.0.1:9", "")
 
 
 @pytest.mark.parametrize("model", ["eleven_v4", "eleven_v4_turbo", "eleven_v3_conversational"])

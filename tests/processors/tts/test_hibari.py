@@ -39,7 +39,7 @@ from processors.tts.hibari.engine import (
     UnspeakableTextError,
     markup,
     to_pcm,
-    trim,
+    trim_silence,
 )
 from processors.tts.hibari.service import HibariTTS
 from tests.conftest import in_virtual_time, with_instant_engines
@@ -136,8 +136,8 @@ def test_where_a_sentence_is_cut_into_slices_does_not_change_its_trimming(
     samples = np.repeat(np.asarray(levels, np.float32), 240)
     bounds = sorted({0, len(samples), *(cut for cut in cuts if cut < len(samples))})
     pieces = [samples[a:b] for a, b in pairwise(bounds)]
-    sliced = list(trim(pieces))
-    whole = list(trim([samples]))
+    sliced = list(trim_silence(pieces))
+    whole = list(trim_silence([samples]))
     assert bool(whole) == bool(sliced) == (max(levels) >= 0.1)
     if whole:
         assert np.array_equal(np.concatenate(sliced), np.concatenate(whole))
@@ -178,13 +178,13 @@ async def test_a_greeting_is_synthesised_once_and_the_memory_is_bounded(
     monkeypatch.setattr(engine, "_cache", OrderedDict())
     monkeypatch.setattr(engine, "_cache_size", 2)
     greeting = "Hello, I am an AI. Ask me about Grace Hopper."
-    spoken = await engine.speech(greeting)
+    spoken = await engine.synthesise_whole(greeting)
     assert spoken == await said(engine, greeting)
     with monkeypatch.context() as silent:
         silent.setattr(engine, "_speak", lambda *_: pytest.fail("synthesised again"))
-        assert await engine.speech(greeting) is spoken
-    await engine.speech("One.")
-    await engine.speech("Two.")
+        assert await engine.synthesise_whole(greeting) is spoken
+    await engine.synthesise_whole("One.")
+    await engine.synthesise_whole("Two.")
     assert engine.cached(greeting) is None
     assert engine.cached("Two.") is not None
 
@@ -317,7 +317,7 @@ async def test_a_prompt_is_a_stretch_of_its_own_and_the_cache_is_used(
 ) -> None:
     greeting = "Hello, I am an AI. Ask me about the Univac."
     names = {"Univac": "ˈjuːnɪvæk"}
-    spoken = await engine.speech(greeting, names)
+    spoken = await engine.synthesise_whole(greeting, names)
     monkeypatch.setattr(engine, "_speak", lambda *_: pytest.fail("synthesised again"))
     down, _ = await run_test(
         HibariTTS(engine=engine, pronunciations=names),

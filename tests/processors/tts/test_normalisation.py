@@ -11,8 +11,8 @@ from conversation.frames import SentenceFrame
 from conversation.spoken_text.normaliser import Normaliser
 from evals.replay import virtual_time
 from evals.replay.voice import Takes
-from processors.tts.hibari.engine import with_letters
-from processors.tts.normalisation import MOST_ADDED, SpeechNormalisation
+from processors.tts.hibari.engine import mark_letters
+from processors.tts.normalisation import MAX_ADDED_CHARS, SpeechNormalisation
 from recording.recorder import RecordingTarget
 from recording.recording import Recording
 from recording.writer import InlineWriter
@@ -72,14 +72,14 @@ def test_no_answer_grows_by_more_than_a_call_is_reckoned_to_cost() -> None:
     sentences = [SentenceFrame(f"Call {numbers}.", turn=1) for _ in range(9)]
     said = [normalisation.filter(sentence).text for sentence in sentences]
     added = sum(map(len, said)) - sum(len(sentence.text) for sentence in sentences)
-    assert 0 < added <= MOST_ADDED
+    assert 0 < added <= MAX_ADDED_CHARS
     assert said[-1] == sentences[-1].text
     assert "four four" in normalisation.filter(SentenceFrame(f"Call {numbers}.", turn=2)).text
 
 
 def test_the_point_of_a_decimal_is_not_stressed() -> None:
-    assert with_letters("It is ten point five.") == "It is ten [point](/pYnt/) five."
-    assert with_letters("That is point one.") == "That is point one."
+    assert mark_letters("It is ten point five.") == "It is ten [point](/pYnt/) five."
+    assert mark_letters("That is point one.") == "That is point one."
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_the_point_of_a_decimal_is_not_stressed() -> None:
     ],
 )
 def test_the_embedded_voice_tells_the_letter_from_the_article(said: str, marked: str) -> None:
-    assert with_letters(said) == marked
+    assert mark_letters(said) == marked
