@@ -73,7 +73,7 @@ class Simulators:
         )
         self.anthropic = AnthropicSimulator(model(), port=ports[1])
         self.elevenlabs = ElevenLabsSimulator(
-            voice=hibari.speech,
+            voice=hibari.synthesise_whole,
             keys=[KEY],
             first_audio_secs=FIRST_AUDIO_SECS,
             leading_silence_secs=LEADING_SILENCE_SECS,
