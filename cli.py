@@ -45,6 +45,7 @@ from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
 from pipeline.choice import choose, settle
+from pipeline.loading import FAILED
 from pipeline.vendors import STAGES, of_stage
 from recording import commands as recording_commands
 from version import viva_version
@@ -164,6 +165,8 @@ def serve(
         if label == "ready":
             bar.stop()
             _terminal.print("Models are loaded; calls are answered at once.")
+        elif label == FAILED:
+            bar.stop()
 
     def listening(address: str, link: str) -> None:
         if supervisor is not None:

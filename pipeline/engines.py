@@ -13,12 +13,14 @@ from conversation.meter import Meter
 from conversation.records import Tariff
 from knowledge.check.support import precompute
 from knowledge.loading.document import Document
+from pipeline import vendors
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
 from processors.brain.contract import Brain, WarmableBrain
 from processors.brain.failover import BackoffRegistry, FailoverBrain
 from processors.brain.speculation import Speculation
 from processors.brain.tools import FunctionTool, registered
+from processors.declarations import place_in
 from processors.pool import Pool
 from processors.stt.contract import SpeechToTextStage
 from processors.stt.failover import SpeechToTextFailover
@@ -41,14 +43,31 @@ def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
         vendor: The vendor.
         context: Settings and document.
         progress: Called with the progress, in this thread.
+
+    Raises:
+        Exception: What ``load`` or ``build`` raised, with a note of the vendor and its file.
     """
-    loaded = vendor.load(context, progress)
+    try:
+        loaded = vendor.load(context, progress)
 
-    async def rehearse() -> None:
-        vendor.build(loaded, context)
+        async def rehearse() -> None:
+            vendor.build(loaded, context)
 
-    asyncio.run(rehearse())
+        asyncio.run(rehearse())
+    except Exception as error:
+        error.add_note(f"{vendor.stage.upper()}={vendor.name} cannot be loaded{_of(vendor, error)}")
+        raise
     return loaded
+
+
+def _of(vendor: Vendor, error: Exception) -> str:
+    """The vendor's file, and the line in it, for a note; empty if it is none of Viva's vendors."""
+    for part in (vendor.build, vendor.load):
+        module = getattr(part, "__module__", "")
+        if module.startswith(f"{vendors.__name__}."):
+            file = module.replace(".", "/") + ".py"
+            return f" ({place_in(file, error)})"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

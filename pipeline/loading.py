@@ -9,6 +9,9 @@ from loguru import logger
 from pipeline.engines import Engines
 from pipeline.vendors import Progress
 
+FAILED = "failed"
+"""What is told as progress when loading has failed; no call will be answered."""
+
 Load = Callable[[Progress], Coroutine[Any, Any, Engines]]
 
 
@@ -33,7 +36,7 @@ class Loading:
     def start(self) -> None:
         """Start loading."""
         self._task = asyncio.create_task(self._load(self._tell))
-        self._task.add_done_callback(_log_failure)
+        self._task.add_done_callback(self._log_failure)
 
     @property
     def engines(self) -> Engines | None:
@@ -72,7 +75,9 @@ class Loading:
         self.news = (label, share)
         self._progress(label, share)
 
-
-def _log_failure(task: "asyncio.Task[Engines]") -> None:
-    if not task.cancelled() and (error := task.exception()):
-        logger.opt(exception=error).error("loading the models failed: {}", error)
+    def _log_failure(self, task: "asyncio.Task[Engines]") -> None:
+        if task.cancelled() or not (error := task.exception()):
+            return
+        self._tell(FAILED, self.news[1])
+        why = ": ".join([*getattr(error, "__notes__", ()), f"{type(error).__name__}: {error}"])
+        logger.opt(exception=error).error("loading the models failed; calls are refused. {}", why)

@@ -45,7 +45,7 @@ def find_declarations(
         try:
             declared = getattr(import_module(f"{package}.{module}"), name, None)
         except Exception as error:
-            raise DeclarationError(f"{file}{_line_of(error, file)}: {_told(error)}") from error
+            raise DeclarationError(f"{place_in(file, error)}: {_told(error)}") from error
         if not isinstance(declared, kind):
             raise DeclarationError(
                 f"{file}: it must declare {name} = {kind.__name__}(…)"
@@ -55,16 +55,21 @@ def find_declarations(
     return found
 
 
-def _line_of(error: Exception, file: str) -> str:
-    """Where in that file it was raised, for an error's text; empty if that is not known."""
+def place_in(file: str, error: Exception) -> str:
+    """A file, and the line in it at which an error was raised, if that is known.
+
+    Args:
+        file: The file's path from the checkout.
+        error: The error.
+    """
     if isinstance(error, SyntaxError):
-        return f", line {error.lineno}"
+        return f"{file}, line {error.lineno}"
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).as_posix().endswith(f"/{file}")
     ]
-    return f", line {lines[-1]}" if lines else ""
+    return f"{file}, line {lines[-1]}" if lines else file
 
 
 def _told(error: Exception) -> str:

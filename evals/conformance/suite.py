@@ -157,7 +157,8 @@ async def check(
                 loaded[vendor.name] = await _load(vendor, Context(settings, document))
             except Exception as error:
                 if vendor in vendors:
-                    why = _why(error, LOAD_SECS)
+                    notes = getattr(error, "__notes__", ())
+                    why = ": ".join([*notes, _why(error, LOAD_SECS)])
                     no_call = "it cannot be loaded"
                     results.append(
                         Result(vendor.stage, vendor.name, "load", "blocks", why, no_call)

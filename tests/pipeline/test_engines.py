@@ -2,18 +2,22 @@
 
 import asyncio
 import dataclasses
+import re
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
+from pipecat.services.cartesia.tts import CartesiaTTSService
 
 from conversation.meter import Meter
 from knowledge.loading.document import load
 from pipeline.choice import choose
 from pipeline.engines import Engines, load_vendor
-from pipeline.vendors import Context, Vendor
+from pipeline.loading import FAILED, Loading
+from pipeline.vendors import VENDORS, Context, Vendor
 from processors.tts.speech_queue import SpeechQueue
 from settings import Settings
 from tests.chain import ScriptedVoice
@@ -73,5 +77,30 @@ def test_what_keeps_a_part_from_being_made_is_told_when_it_is_loaded(voice: Vend
 
     broken = dataclasses.replace(voice, build=build)
     context = Context(Settings(_env_file=None), load())  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match="voice_id is ''"):
+    with pytest.raises(ValueError, match="voice_id is ''") as told:
         load_vendor(broken, context, lambda _label, _share: None)
+    assert told.value.__notes__ == ["TTS=slow cannot be loaded"]
+
+
+async def test_a_vendor_that_cannot_be_loaded_is_named_with_its_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when its service is made with an argument that it does not have."""
+    monkeypatch.setattr(CartesiaTTSService, "Settings", lambda **_: 1 / 0)
+    (cartesia,) = (vendor for vendor in VENDORS if vendor.name == "cartesia")
+    context = Context(Settings(_env_file=None), load())  # type: ignore[call-arg]
+    said: list[str] = []
+    told: list[str] = []
+    sink = logger.add(lambda message: said.append(str(message)), level="ERROR")
+    loading = Loading(
+        lambda progress: asyncio.to_thread(load_vendor, cartesia, context, progress),
+        progress=lambda label, _share: told.append(label),
+    )
+    loading.start()
+    with pytest.raises(ZeroDivisionError):
+        await loading.ready()
+    await asyncio.sleep(0)
+    logger.remove(sink)
+    assert told[-1] == FAILED
+    assert "the models failed; calls are refused. TTS=cartesia cannot be loaded (pi" in said[0]
+    assert re.search(r"pipeline/vendors/cartesia\.py, line \d+\): ZeroDivisionError: div", said[0])
