@@ -33,6 +33,11 @@ class SpeechQueue(TTSService):
     * Text that an interruption has overtaken in the service's queue is not spoken.
     * :meth:`unspoken` is what was requested and not spoken yet, and :meth:`hand_over` lets another
       voice speak it. A sentence counts as spoken once audio has followed its announcement.
+
+    What was overtaken is kept here, and not asked of the conversation (``is_stale``): it is about
+    places in this queue, not about turns. An interruption overtakes prompts, and the start and end
+    of an answer, which name no turn; a voice that hands over is interrupted by nobody; and services
+    run without a conversation, too, in ``viva vendors check`` and in benchmarks.
     """
 
     def __init__(self, **kwargs: Any) -> None:
