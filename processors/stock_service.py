@@ -13,7 +13,8 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code, extract_http_status_code
 
 _STATUS = re.compile(
-    r"(?:\bHTTP(?:/\d(?:\.\d)?)?|\bstatus|\bcode)\W{0,3}(4\d\d)\b"
+    r"\b(?:HTTP(?:/\d(?:\.\d)?)?|status|code|error|answered|returned|replied|responded|received|got"
+    r"|with)\W{0,3}(4\d\d)\b(?!\W?\s?(?:m?s|milliseconds|seconds|bytes|samples|frames|k?Hz)\b)"
     r"|\b(4\d\d)(?:, message=| Client Error\b| Unauthorized\b| Forbidden\b)",
     re.IGNORECASE,
 )

@@ -223,6 +223,12 @@ def caused_by(cause: Exception) -> Exception:
         (ErrorFrame("it failed", exception=RefusedError(503)), None),
         (ErrorFrame("HTTP 500"), None),
         (ErrorFrame("the text has 412 letters"), None),
+        (ErrorFrame('Parrot answered 401: {"error": "no such key"}'), 401),
+        (ErrorFrame("the server responded with 403"), 403),
+        (ErrorFrame("Error 402: out of credit"), 402),
+        (ErrorFrame("received 480 bytes instead of 960"), None),
+        (ErrorFrame("the request was answered 450 ms late"), None),
+        (ErrorFrame("the socket was closed with 4001"), None),
     ],
 )
 def test_which_refusals_will_not_pass(error: ErrorFrame, status: int | None) -> None:

@@ -546,7 +546,9 @@ def test_a_vendor_that_does_not_load_fails_alone(engines: Engines) -> None:
             tell=told.append,
         )
     )
-    assert failures(results) == {"load": "RuntimeError: model.bin is damaged"}
+    assert failures(results) == {
+        "load": "BRAIN=first cannot be loaded: RuntimeError: model.bin is damaged"
+    }
     assert next(one for one in results if one.vendor == "first").verdict == "blocks"
     reserves = [one.name for one in results if one.vendor == "extractive"]
     assert reserves == [one.name for one in CHECKS["brain"]]
