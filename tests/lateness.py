@@ -24,6 +24,8 @@ OTHERS_SHARE = 0.6
 LATE_SECS = 0.1
 """So late no tick came at a load of 6 on two cores, so it is more than workers among themselves."""
 TICK_SECS = 0.01
+READINGS = 20
+"""Of all processes, at most, until none ends meanwhile; one takes some 5 ms."""
 
 _HERTZ = os.sysconf("SC_CLK_TCK")
 
@@ -85,24 +87,36 @@ def _busy_secs() -> float:
     return (user + nice + system + irq + softirq + steal) / _HERTZ
 
 
-def _tree_secs(root: int) -> float:
-    """What a process and all that it started have worked, those that have ended included."""
-    children: dict[int, list[int]] = defaultdict(list)
-    worked: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended while we looked
-        number = int(stat.parent.name)
-        children[int(fields[1])].append(number)
-        worked[number] = sum(map(int, fields[11:15]))  # its own, and its ended children's
+def _tree_secs(root: int, proc: Path = Path("/proc")) -> float:
+    """What a process and all that it started have worked, those that have ended included.
+
+    A process that ends while they are read hands what it worked to its parent, which may have been
+    read before: then they are read again, or the machine would seem idle for as long as it worked.
+    """
+    for _ in range(READINGS):
+        children: dict[int, list[int]] = defaultdict(list)
+        worked: dict[int, int] = {}
+        listed = _processes(proc)
+        for number in listed:
+            try:
+                stat = (proc / str(number) / "stat").read_text()
+            except OSError:
+                continue  # it has ended
+            fields = stat.rpartition(")")[2].split()
+            children[int(fields[1])].append(number)
+            worked[number] = sum(map(int, fields[11:15]))  # its own, and its ended children's
+        if set(listed) <= set(_processes(proc)):
+            break
     ours, total = [root], 0
     while ours:
         number = ours.pop()
         total += worked.get(number, 0)
         ours += children[number]
     return total / _HERTZ
+
+
+def _processes(proc: Path) -> list[int]:
+    return [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,28 @@ def test_work_of_the_test_s_own_is_not_the_machine_s() -> None:
     own = lateness._tree_secs(os.getpid()) - own
     assert own >= 0.28
     assert lateness._busy_secs() - busy >= own - 0.05
+
+
+def test_work_of_a_process_that_ends_as_all_are_read_is_its_parent_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(number: int, *, parent: int, own: int, ended: int) -> None:
+        (tmp_path / str(number)).mkdir(exist_ok=True)
+        stat = f"{number} (a) b) S {parent} {'0 ' * 9}{own} 0 {ended} 0 0"
+        (tmp_path / str(number) / "stat").write_text(stat)
+
+    write(10, parent=1, own=100, ended=0)
+    write(12, parent=10, own=200, ended=0)
+    listings = iter([[10, 11, 12], [10, 12]])  # 11 ends once 10 has been read
+
+    def listed(_proc: Path) -> list[int]:
+        found = next(listings, None)
+        if found == [10, 12]:
+            write(10, parent=1, own=100, ended=3000)
+        return found or [10, 12]
+
+    monkeypatch.setattr(lateness, "_processes", listed)
+    assert lateness._tree_secs(10, tmp_path) == 3300 / lateness._HERTZ
 
 
 def test_a_tick_that_comes_late_is_noticed() -> None:
