@@ -3,10 +3,10 @@
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from math import ceil
 from statistics import median
 
 from conversation.wording import NONE, clean
+from processors.window import quantile
 
 COLUMNS = 72
 """Width of the plain-text alternative."""
@@ -64,7 +64,7 @@ def median_or_none(secs: Sequence[float]) -> float | None:
 
 def percentile_95(secs: Sequence[float]) -> float | None:
     """The 95th percentile by nearest rank; ``None`` without values."""
-    return sorted(secs)[ceil(0.95 * len(secs)) - 1] if secs else None
+    return quantile(secs, 0.95) if secs else None
 
 
 def format_time(at: float) -> str:
