@@ -10,7 +10,6 @@ import pytest
 from accounts import operator_key
 from accounts.access import OPERATOR
 from accounts.accounts import check_settings
-from accounts.sign_in.authenticator import REMEMBER_SECS
 from accounts.sign_in.links import LINK_SECS
 from settings import Settings, SettingsError
 from tests.accounts.house import ADA, ADMIN, STRANGER, Browser, House, OpenHouse
@@ -225,7 +224,3 @@ def test_settings_that_do_not_go_together_are_refused(settings: dict[str, str], 
 )
 def test_settings_that_go_together_pass(settings: dict[str, str]) -> None:
     check_settings(Settings(_env_file=None, **settings))  # type: ignore[call-arg, arg-type]
-
-
-def test_what_is_remembered_is_forgotten_soon() -> None:
-    assert REMEMBER_SECS <= 5
