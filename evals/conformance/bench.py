@@ -222,9 +222,10 @@ def between_silences(pcm: bytes) -> bytes:
 
 def word_error_rate(said: str, heard: str) -> float:
     """Words that are wrong, missing or too many, a word that was said."""
-    reference = _words(said)
-    return Levenshtein.distance(reference, _words(heard)) / max(1, len(reference))
+    reference = words_of(said)
+    return Levenshtein.distance(reference, words_of(heard)) / max(1, len(reference))
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """The words of a text, in small letters."""
     return re.findall(r"[a-z0-9]+", text.lower().replace("'", ""))

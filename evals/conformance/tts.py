@@ -17,7 +17,7 @@ from pipecat.frames.frames import (
 )
 
 from conversation.frames import SentenceFrame
-from evals.conformance.bench import Bench, Check, refused, word_error_rate
+from evals.conformance.bench import Bench, Check, refused, word_error_rate, words_of
 from evals.conformance.line import Line, NonconformanceError, NotApplicableError
 
 ANSWER = (
@@ -45,6 +45,12 @@ WORD_SECS = (0.18, 1.0)
 
 MOST_WORD_ERRORS = 0.25
 """Of what the embedded recogniser hears, a word."""
+
+MOST_MISHEARD = 0.5
+"""The same, where no other text is mixed into it: a robotic voice is misheard at 28 %."""
+
+MIXED_WORDS = 2
+"""So many different words of another text are no coincidence."""
 
 _AUDIBLE = 300  # of 32,768
 
@@ -151,7 +157,7 @@ async def flush(bench: Bench) -> str:
         heard = await bench.recognised(audio)
     if heard is None:
         return "nothing after the interruption, and then the next answer"
-    rate = _rate_of(heard, OTHER)
+    rate = _rate_of(heard, OTHER, beside=LONG)
     return f"nothing after the interruption; of the next answer, word error rate {rate:.0%}"
 
 
@@ -167,7 +173,7 @@ async def interleaving(bench: Bench) -> str:
     if contexts[0] & contexts[1]:
         raise NonconformanceError("two calls are spoken in one context")
     rates = [
-        _rate_of(text, sentences)
+        _rate_of(text, sentences, beside=(*ANSWER, *OTHER))
         for text, sentences in zip(heard, (ANSWER, OTHER), strict=True)
         if text is not None
     ]
@@ -278,12 +284,22 @@ def _first_sound(line: Line) -> float | None:
     return None
 
 
-def _rate_of(heard: str, sentences: Sequence[str]) -> float:
+def _rate_of(heard: str, sentences: Sequence[str], *, beside: Sequence[str] = ()) -> float:
+    """Word error rate of what was heard.
+
+    Args:
+        heard: What was heard.
+        sentences: What was to be said.
+        beside: What must not be mixed with it. A voice that is only hard to understand has no words
+            of these in what is heard, and may be misheard more often.
+    """
     said = " ".join(sentences)
     rate = word_error_rate(said, heard)
-    if rate > MOST_WORD_ERRORS:
+    mixed = ({*words_of(" ".join(beside))} - {*words_of(said)}) & {*words_of(heard)}
+    most = MOST_MISHEARD if beside and len(mixed) < MIXED_WORDS else MOST_WORD_ERRORS
+    if rate > most:
         raise NonconformanceError(
-            f"word error rate {rate:.0%}, over {MOST_WORD_ERRORS:.0%}: {heard!r} was heard "
+            f"word error rate {rate:.0%}, over {most:.0%}: {heard!r} was heard "
             f"where {said!r} was to be said"
         )
     return rate
