@@ -105,7 +105,7 @@ class Server:
             loaded = engines or await Engines.load(settings, document, choices, progress)
             self._lag.reset()
             for pool in loaded.pools:
-                pool.forget()
+                pool.reset_waits()
             self._capacity.start()
             return loaded
 

@@ -234,8 +234,8 @@ class ServerSettings(BaseSettings):
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise SettingsError(f".env cannot be read: {reason}.") from None
 
-    def of(self, declared: type[Declared]) -> Declared:
-        """These settings, typed as a vendor's module declares them.
+    def for_vendor(self, declared: type[Declared]) -> Declared:
+        """Return these settings, typed by the class that a vendor's module declares.
 
         Raises:
             TypeError: No known vendor declares them.

@@ -152,7 +152,7 @@ class Bench:
         self._recogniser = recogniser
         self._embedded = embedded
         self._settings = settings
-        self.speculation = Speculation(most_wasted=embedded.settings.preemptive_waste)
+        self.speculation = Speculation(max_wasted_share=embedded.settings.preemptive_waste)
 
     async def call(self, asked: Sequence[Asked], **caller: Any) -> tuple[HeardCall, list[float]]:
         """Ask some questions in one call; when each was begun, on the call's clock."""

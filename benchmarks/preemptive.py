@@ -58,7 +58,7 @@ async def measure(turns: int, interim_secs: float) -> dict[str, Any]:
     embedded = Settings(_env_file=None)  # type: ignore[call-arg]
     engines = await Engines.load(embedded, document, choose(embedded), lambda _label, _share: None)
     latencies: dict[str, list[float]] = {"off": [], "on": []}
-    speculation = Speculation(most_wasted=embedded.preemptive_waste)
+    speculation = Speculation(max_wasted_share=embedded.preemptive_waste)
     chance = random.Random(0)
     recordings = [path for path in questions(None) if _longest_gap_secs(path) < ENDPOINTING_SECS]
     while len(latencies["on"]) < turns:

@@ -185,7 +185,7 @@ def voices() -> tuple[bytes, bytes]:
 def written(folder: Path, secs: float) -> tuple[int, int]:
     """Bytes and messages of the files in a folder, each of which must be whole."""
     files = sorted(folder.glob("*.mcap"))
-    recordings = [Recording.read(file) for file in files]
+    recordings = [Recording.load(file) for file in files]
     assert all(recording.whole and recording.duration_secs > secs - 1 for recording in recordings)
     messages = sum(len(recording.messages) for recording in recordings)
     return sum(file.stat().st_size for file in files), messages

@@ -182,7 +182,7 @@ class Conversation:
         if turn is None or turn.closed:
             return None
         turn.closed = True
-        record = self.keep(turn)
+        record = self.record_turn(turn)
         return None if turn.withdrawn else record
 
     # Reports of the stages.
@@ -258,7 +258,7 @@ class Conversation:
         if span is None or sample < span.start or not plausible:
             return None
         turn.first_audible = at
-        return self.keep(turn) if turn.closed else None
+        return self.record_turn(turn) if turn.closed else None
 
     def voice_stopped(self) -> TurnRecord | None:
         """Close the latest turn, whose voice was played to its end; returns as :meth:`close`."""
@@ -369,20 +369,20 @@ class Conversation:
             if not turn.withdrawn
         )
 
-    def keep(self, turn: Turn) -> TurnRecord:
-        """Create and keep the record of a turn, with all that it has used so far."""
+    def record_turn(self, turn: Turn) -> TurnRecord:
+        """Create a turn's record, with its usage so far, and report it to the listeners."""
         record = self._record(turn, self.meter.collect(turn.number))
         self.kept(record)
         return record
 
-    def keep_rest(self) -> None:
+    def record_rest(self) -> None:
         """Keep, at the end of the call, the usage that is in no record yet."""
         last = self.turn
         for turn in self.turns[:-1]:
             self.close(turn)
         for number in self.meter.changed_since_collected():
             if 1 <= number <= len(self.turns) and self.turns[number - 1] is not last:
-                self.keep(self.turns[number - 1])
+                self.record_turn(self.turns[number - 1])
         rest = self.meter.collect_rest(last.number if last is not None else 0)
         if last is not None:
             self.kept(self._record(last, rest))

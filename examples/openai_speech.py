@@ -28,7 +28,7 @@ def build(_: Any, context: Context) -> Any:
 
     from processors.tts.pipecat_services import stock_voice
 
-    own = context.settings.of(SpeechSettings)
+    own = context.settings.for_vendor(SpeechSettings)
     # With what Viva adds: words that an interruption has overtaken are not spoken, and when the
     # endpoint refuses or stays silent another voice says what was not said.
     return stock_voice(OpenAITTSService)(

@@ -1,8 +1,8 @@
-"""The models that run in this process: their files, their sessions, and whether they are right.
+"""The models that run in this process: their files, ONNX sessions, and checks of their outputs.
 
-Every ONNX session of Viva is made by :func:`models.sessions.open_session`, every file of weights is
-found and hashed by :mod:`models.weights`, and :func:`models.checks.check_models` holds each model
-against reference outputs.
+:func:`models.sessions.open_session` creates all ONNX sessions, :mod:`models.weights` locates and
+hashes all weights, and :func:`models.checks.check_models` compares each model's outputs with
+reference outputs.
 """
 
 import telemetry as telemetry  # before onnxruntime is imported by anything below

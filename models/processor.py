@@ -1,4 +1,4 @@
-"""Detects the processor's features, and how models with int8 weights run on it."""
+"""Detects the processor's features, and what they mean for models with int8 weights."""
 
 import platform
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SHOWN = {
     "asimddp": "dot product",
     "i8mm": "I8MM",
 }
-"""Names in Linux's ``/proc/cpuinfo`` of what matters to int8 arithmetic, and their usual names."""
+"""Features that matter to int8 arithmetic: their names in ``/proc/cpuinfo``, and for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Processor:
     """The processor that this process runs on.
 
     Parameters:
-        architecture: ``x86_64``, ``aarch64`` or what else the system calls it.
-        name: Its name for people; the architecture where the system gives none.
-        features: What it has of SSE4.1, AVX2, AVX-512, AVX-VNNI, AVX-512 VNNI, NEON, dot product
-            and I8MM; empty where the system does not tell.
+        architecture: The system's name for it, such as ``x86_64`` or ``aarch64``.
+        name: Its display name; the architecture if the system has none.
+        features: Those of SSE4.1, AVX2, AVX-512, AVX-VNNI, AVX-512 VNNI, NEON, dot product and I8MM
+            that it has; empty if the system does not tell.
         int8: How it multiplies int8: ``vnni`` and ``exact`` (ARM64) do not saturate, ``saturating``
-            (x86 without VNNI) does unless it is told not to, ``unknown`` is treated as if it did.
-        choice: In words: what is chosen because of that, and what it costs.
+            (x86 without VNNI) does by default, ``unknown`` is treated like it.
+        choice: What Viva does about it, and what that costs, for people.
     """
 
     architecture: str
@@ -56,8 +56,8 @@ def features(cpuinfo: Path = Path("/proc/cpuinfo"), *, machine: str = "") -> Pro
     """Detect the processor's features.
 
     Args:
-        cpuinfo: Where Linux describes it; elsewhere the file is missing and little is known.
-        machine: The architecture, if not this machine's.
+        cpuinfo: Linux's description of the processor; without it, most features are unknown.
+        machine: The architecture; by default this machine's.
     """
     architecture = machine or platform.machine()
     try:

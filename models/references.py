@@ -1,12 +1,12 @@
-"""Makes the reference outputs that :mod:`models.checks` compares with.
+"""Creates the reference outputs that :mod:`models.checks` compares with.
 
-``python -m models.references`` writes ``models/reference/outputs.npz``; it needs ``onnx``, which
-the tests install. What a reference is, by model:
+``python -m models.references`` writes ``models/reference/outputs.npz``. It needs ``onnx``, which
+the tests install. The references, by model:
 
-* silero, MiniLM: the model's own graph without optimisations, in floats;
-* the reranker: the same in integers, with products that cannot saturate;
-* smart-turn: the same, so that its quantised values are computed by float kernels, exactly;
-* hibari: onnx's reference evaluator, whose integer products are 32 bits wide;
+* silero, MiniLM: the model's graph without optimisations, in float arithmetic;
+* smart-turn: the same, so that float kernels compute its quantised values exactly;
+* the reranker: the same in integer arithmetic, with products that cannot saturate;
+* hibari: onnx's reference evaluator, whose integer products have 32 bits;
 * Whisper: the weights converted to float32.
 """
 
@@ -22,7 +22,7 @@ from models.sessions import EXACT_INT8
 
 
 def main() -> None:
-    """Make every reference and write the file."""
+    """Create all references and write the file."""
     outputs: dict[str, Any] = {}
     silero = _plain(catalogue.SILERO.read())
     smart_turn = _plain(catalogue.SMART_TURN.read())
@@ -33,7 +33,7 @@ def main() -> None:
     outputs["minilm"] = checks.text_vectors(_plain(catalogue.MINILM.read()))
     outputs["reranker"] = checks.reranker_logits(_plain(catalogue.RERANKER.read(), exact_int8=True))
     for name, output in zip(checks.HIBARI_OUTPUTS, _hibari(), strict=True):
-        # Half floats are a thousand times more exact than the tolerance.
+        # Half precision is a thousand times finer than the tolerance.
         outputs[f"hibari/{name}"] = np.asarray(output, np.float16)
     text, probability = checks.whisper_text(checks.whisper("float32"), checks.clip("question"))
     outputs["whisper/text"], outputs["whisper/logprob"] = text, probability

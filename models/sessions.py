@@ -1,11 +1,11 @@
-"""Creates ONNX sessions: one place decides threads, arithmetic and providers.
+"""Creates ONNX sessions: the one place that decides threads, arithmetic and providers.
 
-int8 models need care on x86. Where the processor has no VNNI instructions, onnxruntime multiplies
-unsigned activations with signed weights in pairs whose sum saturates at 16 bits, and a result can
-be plainly wrong: smart-turn gave 0.94 in place of 0.16 for one hesitation on an AMD EPYC.
+int8 models need care on x86. On processors without VNNI instructions, onnxruntime multiplies
+unsigned activations with signed weights in pairs whose sum saturates at 16 bits, so results can be
+wrong: smart-turn gave 0.94 instead of 0.16 for one hesitation on an AMD EPYC.
 ``session.x64quantprecision`` makes onnxruntime use unsigned weights there, whose products do not
-overflow; where there is VNNI, or on ARM64, it changes nothing. Source: onnxruntime, "Quantize ONNX
-models", section "When and why do I need to try U8U8".
+overflow; with VNNI and on ARM64, it changes nothing. Source: onnxruntime, "Quantize ONNX models",
+section "When and why do I need to try U8U8".
 """
 
 from typing import Any
@@ -21,9 +21,9 @@ def open_session(model: bytes, *, threads: int = 1, exact_int8: bool = True) -> 
 
     Args:
         model: The ONNX file.
-        threads: Threads that one inference may use.
-        exact_int8: Whether integer products must not saturate. False only for a model that
-            onnxruntime cannot load so, and whose results were measured to be right without.
+        threads: Threads per inference.
+        exact_int8: Whether integer products must not saturate. ``False`` only for a model that
+            onnxruntime cannot load this way, and whose outputs were measured to be right without.
 
     Returns:
         An ``onnxruntime.InferenceSession``; its ``run`` may be called from several threads.
@@ -44,9 +44,9 @@ def open_session(model: bytes, *, threads: int = 1, exact_int8: bool = True) -> 
 
 
 def is_exact(session: Any) -> bool:
-    """Whether a session was made so that int8 products do not saturate, on any processor."""
+    """Whether a session has the option that keeps int8 products from saturating."""
     options = session.get_session_options()
     try:
         return bool(options.get_session_config_entry(EXACT_INT8) == "1")
-    except RuntimeError:  # onnxruntime's answer to an option that was never set
+    except RuntimeError:  # raised by onnxruntime for an option that was never set
         return False

@@ -1,6 +1,6 @@
-"""Files of weights inside installed packages, each known by its SHA-256.
+"""Weights in installed packages, identified by their SHA-256.
 
-The packages are not imported: most are third-party re-uploads whose code must not run.
+The packages are not imported: most are third-party uploads whose code must not run.
 """
 
 import hashlib
@@ -11,18 +11,17 @@ from pathlib import Path
 
 
 class WeightsError(RuntimeError):
-    """Weights are missing, or differ from those that were measured; the message says which."""
+    """Weights are missing, or their hash is not the expected one; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One file of weights.
+    """A file of weights in an installed package.
 
     Parameters:
-        package: The distribution that carries it.
-        path: Where it lies in there.
-        sha256: The hash of the file that was measured, in hexadecimal; empty where only the file
-            that it is a part of has one.
+        package: The distribution that contains it.
+        path: Its path within the distribution.
+        sha256: Its expected hash, in hexadecimal; empty for a part of a file that has one.
     """
 
     package: str
@@ -30,10 +29,10 @@ class Weights:
     sha256: str = ""
 
     def read(self) -> bytes:
-        """The file's bytes.
+        """Read the file.
 
         Raises:
-            WeightsError: The package or the file is missing, or the file is another one.
+            WeightsError: The package or file is missing, or the hash is not the expected one.
         """
         raw = self.locate().read_bytes()
         if self.sha256:
@@ -41,10 +40,10 @@ class Weights:
         return raw
 
     def locate(self) -> Path:
-        """Where the file lies on this machine.
+        """Return the file's path on this machine.
 
         Raises:
-            WeightsError: The package or the file is missing.
+            WeightsError: The package or file is missing.
         """
         try:
             path = Path(str(distribution(self.package).locate_file(self.path)))
@@ -58,10 +57,10 @@ class Weights:
 
 
 def verify(raw: bytes, sha256: str, *, name: str) -> None:
-    """Compare bytes with the hash of what was measured.
+    """Check bytes against their expected hash.
 
     Raises:
-        WeightsError: They differ; the message begins with ``name``.
+        WeightsError: The hash differs; the message begins with ``name``.
     """
     got = hashlib.sha256(raw).hexdigest()
     if got != sha256:
@@ -69,10 +68,10 @@ def verify(raw: bytes, sha256: str, *, name: str) -> None:
 
 
 def sha256_of(files: Sequence[Weights]) -> str:
-    """The hash of files joined, read a piece at a time, in hexadecimal.
+    """Return the hash of some files joined, in hexadecimal, without reading them at once.
 
     Raises:
-        WeightsError: A package or a file is missing.
+        WeightsError: A package or file is missing.
         OSError: A file cannot be read.
     """
     digest = hashlib.sha256()

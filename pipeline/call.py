@@ -169,7 +169,7 @@ class Call:
             *terms.listeners,
             self.conversation.observer,
         )
-        self._telling: set[asyncio.Task[None]] = set()
+        self._announcing: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def end(self, reason: str) -> None:
@@ -187,7 +187,7 @@ class Call:
         conversation = weakref.ref(self.conversation)
         with logger.contextualize(call=self.id, turn=lambda: _turn_of(conversation())):
             logger.info("call begins")
-            record = self._begin()
+            record = self._open_record()
             reason = "fault"
             try:
                 reason = await self._hold()
@@ -198,7 +198,7 @@ class Call:
                 logger.exception("call failed")
             finally:
                 logger.info("call ends: {}, {} turns", reason, self.conversation.number)
-                self._close_books(record, reason)
+                self._close_record(record, reason)
                 try:
                     await self._connection.finish(reason, REASONS[reason])
                 finally:
@@ -280,9 +280,9 @@ class Call:
         await asyncio.sleep(LAST_WORDS_SECS)
         self.end("call_budget")
 
-    # Its records.
+    # Records.
 
-    def _begin(self) -> CallRecord:
+    def _open_record(self) -> CallRecord:
         started_at = self.conversation.wall()
         document = self._engines.document
         record = CallRecord(
@@ -294,14 +294,14 @@ class Call:
             document_hash=document.sha256,
             vendors=dict(self.conversation.meter.vendors),
         )
-        self._tell(lambda listener: listener.begun(record))
+        self._notify(lambda listener: listener.begun(record))
         return record
 
     def _kept(self, record: TurnRecord) -> None:
         self._costs[record.number] = record.cost
         money = self.conversation.money
         money.call = sum(self._costs.values(), StageCost())
-        self._tell(lambda listener: listener.turn(record))
+        self._notify(lambda listener: listener.turn(record))
         money.day = self._terms.day_spent()
         if not self._terms.may_continue(money.call.total):
             self._broke.set()
@@ -309,9 +309,9 @@ class Call:
     def _affordable(self) -> bool:
         return self._terms.may_continue(self.conversation.meter.cost.total)
 
-    def _close_books(self, record: CallRecord, reason: str) -> None:
+    def _close_record(self, record: CallRecord, reason: str) -> None:
         try:
-            self.conversation.keep_rest()
+            self.conversation.record_rest()
         except Exception:
             logger.exception("could not create the last record of the call")
         ended = replace(
@@ -321,16 +321,16 @@ class Call:
             turns=self.conversation.number,
             cost=sum(self._costs.values(), StageCost()),
         )
-        self._tell(lambda listener: listener.ended(ended))
+        self._notify(lambda listener: listener.ended(ended))
 
-    def _tell(self, what: Callable[[CallListener], None]) -> None:
+    def _notify(self, report: Callable[[CallListener], None]) -> None:
         for listener in self._listeners:
             try:
-                what(listener)
+                report(listener)
             except Exception:
                 logger.exception("{} failed on a record", type(listener).__name__)
 
-    # Its recording.
+    # Recording.
 
     def _recorder_for(self, target: RecordingTarget) -> Recorder:
         engines, conversation = self._engines, self.conversation
@@ -346,13 +346,13 @@ class Call:
     def _not_recorded(self, _reason: str) -> None:
         """Tell the caller that the recording has stopped while the call continues."""
         if not self._over.done():
-            telling = asyncio.get_running_loop().create_task(
+            announcing = asyncio.get_running_loop().create_task(
                 self._connection.announce_recording(on=False)
             )
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+            self._announcing.add(announcing)
+            announcing.add_done_callback(self._announcing.discard)
 
-    # What the chain reports.
+    # Reports of the chain.
 
     async def _on_escalation(self, _worker: PipelineWorker, frame: EscalationFrame) -> None:
         await self._escalations.add(self.id, frame)

@@ -39,16 +39,16 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
 
 
 def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, Choice]:
-    """The same vendors, but those that ``auto`` chose only where the account may use them.
+    """Replace vendors that ``auto`` chose where the account may not use them.
 
-    It asks them, which may block for seconds: once, at start.
+    Asks the vendors over the network, once, at start. May block for seconds.
 
     Args:
         choices: From :func:`choose`.
         settings: The settings.
 
     Raises:
-        SettingsError: A vendor that is named cannot be used.
+        SettingsError: A vendor that the settings name cannot be used.
     """
     settled = dict(choices)
     for stage, choice in choices.items():
@@ -72,7 +72,7 @@ def _settled(stage: Stage, choice: Choice, settings: Settings) -> Choice:
 
 
 def settings_of(stage: Stage, settings: Settings) -> str:
-    """What the settings say of a stage: ``auto``, or names."""
+    """Return a stage's setting: ``auto``, or names."""
     return str(getattr(settings, stage))
 
 
@@ -112,7 +112,7 @@ def _check_fit(stage: Stage, vendor: Vendor, settings: Settings) -> None:
 
 
 def _automatic(stage: Stage, settings: Settings, *, but: Mapping[str, str] | None = None) -> Choice:
-    """The first that can be used, but for those that have refused, with why."""
+    """Choose the first usable vendor; ``but`` has labels of refused ones, with their reasons."""
     but = but or {}
     troubles = []
     for vendor in of_stage(stage):

@@ -125,7 +125,7 @@ class Engines:
             loaded[vendor.name] = await asyncio.to_thread(load_vendor, vendor, context, step)
         await asyncio.to_thread(precompute, document)
         progress("ready", 1.0)
-        speculation = Speculation(most_wasted=settings.preemptive_waste)
+        speculation = Speculation(max_wasted_share=settings.preemptive_waste)
         return cls(settings, document, choices, loaded, speculation=speculation)
 
     @property

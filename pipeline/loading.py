@@ -10,7 +10,7 @@ from pipeline.engines import Engines
 from pipeline.vendors import Progress
 
 FAILED = "failed"
-"""What is told as progress when loading has failed; no call will be answered."""
+"""The label reported as progress when loading has failed, and no call will be answered."""
 
 Load = Callable[[Progress], Coroutine[Any, Any, Engines]]
 
@@ -35,7 +35,7 @@ class Loading:
 
     def start(self) -> None:
         """Start loading."""
-        self._task = asyncio.create_task(self._load(self._tell))
+        self._task = asyncio.create_task(self._load(self._report))
         self._task.add_done_callback(self._log_failure)
 
     @property
@@ -71,13 +71,13 @@ class Loading:
         elif self._closes:
             await engines.close()
 
-    def _tell(self, label: str, share: float) -> None:
+    def _report(self, label: str, share: float) -> None:
         self.news = (label, share)
         self._progress(label, share)
 
     def _log_failure(self, task: "asyncio.Task[Engines]") -> None:
         if task.cancelled() or not (error := task.exception()):
             return
-        self._tell(FAILED, self.news[1])
+        self._report(FAILED, self.news[1])
         why = ": ".join([*getattr(error, "__notes__", ()), f"{type(error).__name__}: {error}"])
         logger.opt(exception=error).error("loading the models failed; calls are refused. {}", why)

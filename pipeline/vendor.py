@@ -100,7 +100,7 @@ class Context:
     """What a vendor's ``load`` and ``build`` receive.
 
     Parameters:
-        settings: The settings; ``settings.of(CartesiaSettings)`` are a vendor's own.
+        settings: The settings; ``settings.for_vendor(CartesiaSettings)`` are a vendor's own.
         document: What calls are answered from.
         turn_model: Whether a turn model judges each stop of speech.
     """
@@ -281,7 +281,7 @@ def openai_style(
     def load(context: Context, _: Progress) -> Any:
         from processors.brain.openai_compatible import OpenAICompatibleBrain
 
-        own = context.settings.of(settings)
+        own = context.settings.for_vendor(settings)
         return OpenAICompatibleBrain(
             context.document,
             base_url=url,

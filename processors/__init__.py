@@ -1,3 +1,3 @@
-"""One frame processor, or one vendor's service, a file."""
+"""The stages of a call's chain, a package each, and what they have in common."""
 
 import telemetry as telemetry  # before anything that has some  # isort: skip

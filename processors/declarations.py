@@ -1,4 +1,4 @@
-"""Finds what the files of a folder declare, one thing a file: a vendor, or a tool."""
+"""Finds the declarations in a folder's modules, one per module: vendors, or tools."""
 
 import traceback
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ Declared = TypeVar("Declared")
 
 
 class DeclarationError(ValueError):
-    """A file cannot be used; the text names the file, what is wrong in it, and what is allowed."""
+    """A module cannot be used; the message names it, the error, and what is allowed."""
 
 
 def find_declarations(
@@ -22,17 +22,17 @@ def find_declarations(
     kind: type[Declared],
     but: Iterable[str] = (),
 ) -> dict[str, Declared]:
-    """Import every module of a package, and take what each declares.
+    """Import every module of a package, and collect what each declares.
 
     Args:
         package: The package's name.
         folders: Its folders, as in its ``__path__``.
-        name: The name under which each module declares something.
-        kind: What it must be.
+        name: Name of the variable in each module.
+        kind: Type of the variable.
         but: Modules that declare nothing.
 
     Returns:
-        What was declared, by the file's path from the checkout.
+        The declarations, by the file's path from the checkout.
 
     Raises:
         DeclarationError: A module cannot be imported, or declares no such thing.
@@ -56,7 +56,7 @@ def find_declarations(
 
 
 def place_in(file: str, error: Exception) -> str:
-    """A file, and the line in it at which an error was raised, if that is known.
+    """Return a file, and the line at which an error was raised, if that is known.
 
     Args:
         file: The file's path from the checkout.

@@ -1,8 +1,7 @@
-"""The next vendor takes over when one can no longer do its stage, and the turn is not lost.
+"""Failover: the next vendor of a stage takes over when one fails, without losing the turn.
 
-pipecat's ``ServiceSwitcher`` moves the frames; what it lacks is kept here: the speech that the
-failed recogniser had heard but not transcribed, and the sentences that the failed voice had been
-given but not spoken.
+Builds on pipecat's ``ServiceSwitcher``, and adds what it lacks: the next vendor also gets the
+failed one's unfinished work, such as speech not transcribed or sentences not spoken.
 """
 
 from abc import abstractmethod
@@ -20,12 +19,12 @@ from processors.stage_boundary import StageBoundary
 
 
 class _NextUsable(ServiceSwitcherStrategyFailover):
-    """pipecat's strategy, which also says at once, and not in a task, that it has switched."""
+    """pipecat's strategy, with a callback that is awaited at once and not run in a task."""
 
     switched: Callable[[FrameProcessor], Awaitable[None]] | None = None
 
     async def handle_error(self, error: ErrorFrame) -> FrameProcessor | None:
-        """Switch if the error warrants it, before any other frame can reach the new service."""
+        """Switch after a permanent error, and await the callback before any other frame passes."""
         service = await super().handle_error(error)
         if service is not None and self.switched is not None:
             await self.switched(service)
@@ -33,7 +32,13 @@ class _NextUsable(ServiceSwitcherStrategyFailover):
 
 
 class StageFailover(ServiceSwitcher[_NextUsable]):
-    """Tells the chain of each switch, and hands the new service the work of the old one."""
+    """Pushes a ``FailoverFrame`` at each switch, and queues the failed service's unfinished work.
+
+    Parameters:
+        services: The vendors' services, in order of preference.
+        names: The vendors' names in settings.
+        ends_turns: For each service, whether it ends turns itself; by default none does.
+    """
 
     stage = ""
 
@@ -67,11 +72,11 @@ class StageFailover(ServiceSwitcher[_NextUsable]):
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Report an error before pipecat's switcher, where it switches, stops it."""
+        """Report an error to the observer, because pipecat's switcher may consume it."""
         if isinstance(frame, ErrorFrame) and isinstance(self.previous, StageBoundary):
             self.previous.report(frame)
         await super().push_frame(frame, direction)
 
     @abstractmethod
     async def _unfinished(self, failed: FrameProcessor) -> Sequence[Frame]:
-        """What a service leaves to be done by the next."""
+        """Return the frames of a failed service's unfinished work."""

@@ -1,4 +1,4 @@
-"""The threads that an embedded engine works in, and how long its work waits for one of them."""
+"""A thread pool for embedded engines that measures how long work waits for a thread."""
 
 import threading
 import time
@@ -10,13 +10,12 @@ from processors.window import Lateness, Window
 
 
 class Pool(ThreadPoolExecutor, Lateness):
-    """A thread pool that knows how much it has to do, and how long it leaves work waiting.
+    """A thread pool that counts its pending work and measures its waits.
 
-    Work that still waits counts with what it has waited so far, and work that is taken back with
-    what it had waited until then: for so long no thread was free.
+    Queued work counts with its wait so far, and cancelled work with its wait until then.
 
     Parameters:
-        workers: How many threads it has; they start as they are needed.
+        workers: Number of threads; they start on demand.
         name: The engine's name.
     """
 
@@ -24,24 +23,24 @@ class Pool(ThreadPoolExecutor, Lateness):
         super().__init__(workers, thread_name_prefix=name)
         self.name = name
         self.pending = 0
-        """How much work is being done or waits."""
+        """Number of calls running or queued."""
         self._lock = threading.Lock()
         self._waiting: dict[object, float] = {}
         self._waits = Window()
 
     def quantile(self, share: float) -> float:
-        """Wait in seconds that a share, 0 to 1, of the last 10 seconds' work does not exceed."""
+        """Return a quantile of the waits in the last 10 s, in seconds, at a share of 0 to 1."""
         with self._lock:
             now = time.monotonic()
             so_far = [max(0.0, now - since) for since in self._waiting.values()]
             return self._waits.quantile(share, now, so_far)
 
-    def forget(self) -> None:
-        """Drop what was measured: it is over, and says nothing of what comes."""
+    def reset_waits(self) -> None:
+        """Drop the waits measured so far."""
         self._waits.clear()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Schedule a call, and count it until it has ended or been taken back."""
+        """Schedule a call, and count it until it has ended or was cancelled."""
         job = object()
         with self._lock:
             self.pending += 1

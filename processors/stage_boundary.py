@@ -1,4 +1,4 @@
-"""Where one stage of a call's chain ends and the next begins, for whoever observes the call."""
+"""Reports to the call's observer what passes between two stages of the chain."""
 
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
@@ -12,15 +12,16 @@ from processors.contract import ChainStage
 
 
 class StageBoundary(FrameProcessor):
-    """Stands between two stages, tells an observer what passes, and passes it on unchanged.
+    """Stands between two stages, reports what passes, and passes it on unchanged.
 
-    What goes down is of the stage before it, what goes up of the stage after it, or of one further
-    on. It runs in direct mode: a frame is told in the moment at which its stage gave it.
+    Frames going downstream are attributed to the stage before it, those going upstream to the stage
+    after it, even if they come from further downstream. It runs in direct mode, so a frame is
+    reported the moment its stage pushes it.
 
     Parameters:
-        observer: Who is told.
-        before: The stage before it; empty for none that is observed.
-        after: The stage after it.
+        observer: The call's observer.
+        before: The stage before it; empty if that is not observed.
+        after: The stage after it; empty if that is not observed.
     """
 
     def __init__(self, observer: CallObserver, *, before: str, after: str) -> None:
@@ -30,7 +31,7 @@ class StageBoundary(FrameProcessor):
         self._after = after
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Tell of a frame, and pass it on."""
+        """Report a frame, and pass it on."""
         await super().process_frame(frame, direction)
         if isinstance(frame, (InputAudioRawFrame, TTSAudioRawFrame)):
             await self.take_audio(frame)
@@ -41,12 +42,12 @@ class StageBoundary(FrameProcessor):
         await self.push_frame(frame, direction)
 
     def report(self, error: ErrorFrame) -> None:
-        """Tell of an error in the stage after it, even where it goes no further than that."""
+        """Report an error of the stage after it that does not leave that stage."""
         if self._after:
             self._observer.gave(self._after, error, upstream=True)
 
     def take_audio(self, frame: InputAudioRawFrame | TTSAudioRawFrame) -> Coroutine[Any, Any, None]:
-        """Tell of a piece of audio, and hand it on."""
+        """Report a piece of audio, and forward it."""
         if self._before:
             self._observer.gave(self._before, frame)
         return forward_audio(self, frame)
@@ -55,11 +56,11 @@ class StageBoundary(FrameProcessor):
 def observed(
     observer: CallObserver, *stages: tuple[str, Sequence[ChainStage]]
 ) -> Iterator[ChainStage]:
-    """The processors of all stages in order, with boundaries between stages if anybody observes.
+    """Yield the processors of all stages, with boundaries between stages if they are observed.
 
     Args:
-        observer: Who is told.
-        stages: Each stage's name, and its processors.
+        observer: The call's observer.
+        stages: Each stage's name and processors, in order.
     """
     before = ""
     for stage, processors in stages:

@@ -1,4 +1,4 @@
-"""What a developer puts between brain and voice to change, or leave out, what is said."""
+"""The base class of filters between brain and voice, which change or omit what is spoken."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -10,13 +10,13 @@ from conversation.frames import SentenceFrame
 
 
 class TextFilter(FrameProcessor):
-    """Changes sentences on their way to the voice; a subclass is one method, :meth:`filter`.
+    """Changes or omits sentences on their way to the voice. Subclasses implement :meth:`filter`.
 
-    Captions, heard text, ledger and recording follow from what it lets through:
-    :class:`processors.brain.decision_keeper.DecisionKeeper` stands behind all filters. One filter
-    serves one call, so it may keep state.
+    Captions, heard text, ledger and recording show what passes the filter
+    (:class:`processors.brain.decision_keeper.DecisionKeeper` comes after all filters). Each call
+    has its own filter, so a filter may have state.
 
-    It runs in direct mode: no frame waits here, where an interruption could overtake it.
+    Runs in direct mode: no frame is queued, where an interruption could overtake it.
     """
 
     def __init__(self) -> None:
@@ -24,19 +24,19 @@ class TextFilter(FrameProcessor):
 
     @abstractmethod
     def filter(self, sentence: SentenceFrame) -> SentenceFrame | None:
-        """What is said in place of a sentence; it must not block.
+        """Return what to speak instead of a sentence. Must not block.
 
         Args:
-            sentence: A sentence of an answer; or a prompt such as the greeting, whose turn is 0.
+            sentence: A sentence of an answer; or a prompt such as the greeting, with turn 0.
 
         Returns:
-            The sentence, or :func:`dataclasses.replace` of it: with another ``text`` it is only
-            spoken in another way, with another ``text`` and ``shown`` it is another sentence.
-            ``None`` leaves it out.
+            The sentence, or a :func:`dataclasses.replace` of it: with another ``text`` it is
+            pronounced differently, with another ``text`` and ``shown`` it says something else.
+            ``None`` to omit it.
         """
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Filter sentences and prompts, and pass all else on."""
+        """Filter sentences and prompts, and pass everything else on."""
         await super().process_frame(frame, direction)
         if isinstance(frame, SentenceFrame):
             sentence = self.filter(frame)

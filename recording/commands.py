@@ -185,7 +185,7 @@ def repair(
 
 def _read(file: Path) -> Recording:
     try:
-        return Recording.read(file)
+        return Recording.load(file)
     except RecordingError as error:
         raise _fail(str(error)) from None
 

@@ -53,7 +53,7 @@ class Recording:
     trouble: str = ""
 
     @classmethod
-    def read(cls, path: Path | str) -> "Recording":
+    def load(cls, path: Path | str) -> "Recording":
         """Read a file and verify every checksum in it.
 
         A file cut by a crash is read up to its last complete chunk.

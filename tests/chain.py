@@ -242,7 +242,7 @@ class ScriptedCall:
         self.conversation = Conversation()
         # Turns of other calls have earned what this one may waste.
         self.speculation = Speculation()
-        self.speculation.use(100)
+        self.speculation.record_used(100)
         self.speculation.used_tokens = earned_tokens
         self.socket = ScriptedSocket(reports=reports)
         self.ended: list[str] = []
@@ -331,7 +331,7 @@ class ScriptedCall:
         await self._running
         assert not self._tasks.current_tasks(), "a call leaves no task behind"
         if self.recorder is not None:
-            self.conversation.keep_rest()
+            self.conversation.record_rest()
             self.recorder.ended(self._record("hangup"))
             self.recorder.close()
 

@@ -123,5 +123,5 @@ def engines(
         document,
         choose(settings),
         {"silero": vad, "whisper": whisper, "extractive": extractive, "hibari": hibari},
-        speculation=Speculation(most_wasted=settings.preemptive_waste),
+        speculation=Speculation(max_wasted_share=settings.preemptive_waste),
     )

@@ -148,7 +148,7 @@ class _WrongKeys:
 
     def of(self, declared: type[Any]) -> Any:
         """A vendor's own settings, with wrong keys as well."""
-        self._settings.of(declared)  # raises if no vendor declares them
+        self._settings.for_vendor(declared)  # raises if no vendor declares them
         return self
 
     def __getattr__(self, name: str) -> Any:

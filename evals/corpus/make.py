@@ -87,7 +87,7 @@ async def _hold(scenario: Scenario, engines: Engines) -> tuple[Recording, list[S
                 await caller.hold()
             except CueError as error:
                 raise ScenarioError(f"{scenario.name}: {error}") from None
-        recording = Recording.read(Path(folder) / "recordings" / f"{caller.call}.mcap")
+        recording = Recording.load(Path(folder) / "recordings" / f"{caller.call}.mcap")
     if not recording.whole or recording.trouble:
         raise ScenarioError(f"{scenario.name}: its recording is not whole: {recording.trouble}")
     return recording, caller.said

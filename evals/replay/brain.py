@@ -234,19 +234,21 @@ class ReplayedBrain:
 
 
 class RecordedSpeculation(Speculation):
-    """Begins the early answers that the recording began; what others had earned is not in it.
+    """Starts the early answers that the recording started; it lacks other calls' token counts.
 
     Parameters:
-        begun: Of each early answer that was wanted, whether it was begun.
+        begun: For each speculative turn, whether its early answer was started.
     """
 
-    def __init__(self, begun: Sequence[bool], *, most_wasted: float) -> None:
-        super().__init__(most_wasted=most_wasted)
+    def __init__(self, begun: Sequence[bool], *, max_wasted_share: float) -> None:
+        super().__init__(max_wasted_share=max_wasted_share)
         self._begun = list(begun)
 
     @classmethod
-    def from_recording(cls, recording: Recording, *, most_wasted: float) -> "RecordedSpeculation":
-        """Read it off a recording."""
+    def from_recording(
+        cls, recording: Recording, *, max_wasted_share: float
+    ) -> "RecordedSpeculation":
+        """Find out which early answers a recording started."""
         begun: list[bool] = []
         waiting = ""
         for message in recording.topic("/turn/TurnFrame", "/brain/Asked"):
@@ -259,12 +261,12 @@ class RecordedSpeculation(Speculation):
                 waiting = message.data["question"]
             else:
                 waiting = ""
-        return cls(begun, most_wasted=most_wasted)
+        return cls(begun, max_wasted_share=max_wasted_share)
 
-    def begin(self) -> bool:
-        """Begin an early answer if the recording did; by its own budget once it has no more."""
+    def reserve(self) -> bool:
+        """Start an early answer if the recording did; after its last one, within the budget."""
         if not self._begun:
-            return super().begin()
+            return super().reserve()
         if not self._begun.pop(0):
             return False
         self._open += 1

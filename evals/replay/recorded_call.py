@@ -147,13 +147,13 @@ def replay(source: Path, out: Path, options: Options) -> dict[str, Any]:
         ReplayError: It cannot be replayed so.
     """
     cpu = time.process_time()
-    recorded = Recording.read(source)
+    recorded = Recording.load(source)
     session = _Session(recorded, options)
     part = part_of(out)
     try:
         counted = bool(session.rerun) and not session.real_time
         virtual_time.run(session.hold(part), counted=counted)
-        replayed = Recording.read(part)
+        replayed = Recording.load(part)
         entry = {
             "file": out.name,
             "source": str(source),
@@ -315,10 +315,10 @@ class _Session:
                 choices[stage] = Choice(vendor, "replayed")
                 loaded[vendor.name] = None
         speculation = (
-            RecordedSpeculation([], most_wasted=settings.preemptive_waste)
+            RecordedSpeculation([], max_wasted_share=settings.preemptive_waste)
             if "brain" in self.rerun
             else RecordedSpeculation.from_recording(
-                self._recording, most_wasted=settings.preemptive_waste
+                self._recording, max_wasted_share=settings.preemptive_waste
             )
         )
         tools = replayed_tools(self._recording, registered())

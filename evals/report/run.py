@@ -83,7 +83,7 @@ class Scored:
         """
         if Path(file).name != file:
             raise RecordingError(f"{file!r} is not the name of a file in {self.path}.")
-        return Recording.read(self.path / file)
+        return Recording.load(self.path / file)
 
 
 def replay_of(folder: Path) -> Mapping[str, Any]:

@@ -66,7 +66,7 @@ class Run:
         files = list(_files(folder, about))
         for done, (name, source) in enumerate(files, 1):
             try:
-                recording = Recording.read(folder / name)
+                recording = Recording.load(folder / name)
                 calls.append(facts_of(recording, name=name, source=source))
             except RecordingError as error:
                 unreadable.append(Unreadable(name, str(error)))

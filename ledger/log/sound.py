@@ -79,7 +79,7 @@ class Sound:
         wav = self._made.pop(key, None)
         if wav is None:
             try:
-                wav = stereo_wav(Recording.read(path))
+                wav = stereo_wav(Recording.load(path))
             except RecordingError as error:
                 logger.error("{}", error)
                 raise SoundError(f"The recording of call {call} cannot be played.") from None

@@ -91,7 +91,7 @@ class Prices:
         """
         path = settings.data_dir / FILE
         own = path if path.exists() else None
-        cache_ttl = settings.of(ClaudeSettings).claude_cache_ttl
+        cache_ttl = settings.for_vendor(ClaudeSettings).claude_cache_ttl
         return cls.load(own, cache_ttl=cache_ttl, clock=clock)
 
     @property

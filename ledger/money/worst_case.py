@@ -119,7 +119,7 @@ def compute_worst_case(
     longest = (
         said_waiting + 2 * NOTICE_CHARS + max(_longest_answer(brain, document) for brain in brains)
     )
-    if settings.of(ElevenLabsSettings).tts_mode == "whole":
+    if settings.for_vendor(ElevenLabsSettings).tts_mode == "whole":
         longest *= WHOLE_ANSWER_ATTEMPTS
     turn = sum(rates.heard(listener, secs + SENT_AGAIN_SECS) for listener in listeners)
     turn += sum(rates.said(voice, _spoken(longest + NOTICE_CHARS)) for voice in voices)

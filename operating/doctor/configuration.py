@@ -254,7 +254,7 @@ def prices(settings: Settings, choices: Mapping[Stage, Choice]) -> tuple[Prices,
         table = Prices.for_settings(settings)
     except PriceError as error:
         remedy = f"Correct {settings.data_dir / 'prices.toml'}, or remove it."
-        shipped = Prices.load(cache_ttl=settings.of(ClaudeSettings).claude_cache_ttl)
+        shipped = Prices.load(cache_ttl=settings.for_vendor(ClaudeSettings).claude_cache_ttl)
         return shipped, [Finding("money", "prices", "problem", str(error), remedy)]
     try:
         check_prices(table, choices, settings)

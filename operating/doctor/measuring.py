@@ -216,7 +216,7 @@ class _Measuring:
         """Transcribe a question, with the interim transcripts requested while it is spoken."""
         engine, threads = (
             self._loaded["whisper"],
-            self._settings.of(WhisperSettings).whisper_workers,
+            self._settings.for_vendor(WhisperSettings).whisper_workers,
         )
         secs = len(question) / INPUT_RATE
         limits = Limits(1.0, self._settings.transcript_timeout_secs)
@@ -232,7 +232,7 @@ class _Measuring:
 
     async def _speak(self, answer: str) -> Speed:
         """Speak an answer; one second of it is a job."""
-        threads = self._settings.of(HibariSettings).hibari_workers
+        threads = self._settings.for_vendor(HibariSettings).hibari_workers
         limits = Limits(0.7, 1.0)
         speed = Speed("hibari", "to speak for 1 s", limits, threads, "HIBARI_WORKERS")
         pcm = b"".join(await self._take(speed, lambda: self._say(answer), 2))
@@ -259,7 +259,7 @@ class _Measuring:
         vad.wall = [secs / number for secs in vad.wall]
         vad.cpu = [secs / number for secs in vad.cpu]
         vad.jobs = turn_secs / WINDOW_SECS
-        limits, threads = Limits(0.25, 1.0), self._settings.of(SileroSettings).turn_workers
+        limits, threads = Limits(0.25, 1.0), self._settings.for_vendor(SileroSettings).turn_workers
         end = Speed("smart-turn", "to predict the end of turn", limits, threads, "TURN_WORKERS")
         likely = await self._take(end, lambda: engine.smart_turn.probability(question), 3)
         end.note = f"finished: {likely:.2f}"

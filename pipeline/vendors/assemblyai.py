@@ -29,7 +29,7 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     # (https://assemblyai.com/docs/streaming/keyterms-prompting).
     names = [name for name in context.document.proper_nouns() if len(name) <= 50][:100]
     return stock_recogniser(AssemblyAISTTService)(
-        api_key=secret(context.settings.of(AssemblyAISettings).assemblyai_api_key),
+        api_key=secret(context.settings.for_vendor(AssemblyAISettings).assemblyai_api_key),
         api_endpoint_base_url=url,
         settings=AssemblyAISTTService.Settings(
             model=MODEL,

@@ -19,7 +19,7 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice
 
     return timed_voice(DeepgramTTSService)(
-        api_key=secret(context.settings.of(DeepgramSettings).deepgram_api_key),
+        api_key=secret(context.settings.for_vendor(DeepgramSettings).deepgram_api_key),
         base_url=url,
         sample_rate=SAMPLE_RATE,
         first_audio_secs=context.settings.first_audio_timeout_secs,

@@ -23,7 +23,7 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
 
     from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice
 
-    own = context.settings.of(CartesiaSettings)
+    own = context.settings.for_vendor(CartesiaSettings)
     return timed_voice(CartesiaTTSService)(
         api_key=secret(own.cartesia_api_key),
         url=url,

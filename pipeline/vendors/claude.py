@@ -34,7 +34,7 @@ def load(context: Context, progress: Progress) -> Any:
     from processors.brain.claude import ClaudeBrain
 
     progress("Claude's prompt", 0.0)
-    own = context.settings.of(ClaudeSettings)
+    own = context.settings.for_vendor(ClaudeSettings)
     return ClaudeBrain.load(
         context.document,
         api_key=secret(own.anthropic_api_key),
@@ -47,7 +47,7 @@ def load(context: Context, progress: Progress) -> Any:
 
 def unfit(settings: "Settings") -> str:
     """Why its model cannot decide turns; empty if it can."""
-    model = settings.of(ClaudeSettings).claude_model
+    model = settings.for_vendor(ClaudeSettings).claude_model
     if model.startswith(UNFORCED):
         return (
             f"CLAUDE_MODEL={model} cannot be made to call a tool, which every answer here is; "

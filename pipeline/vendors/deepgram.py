@@ -33,7 +33,7 @@ def load(context: Context, _: Progress) -> Any:
     """The client that all calls share."""
     from processors.stt.deepgram.connection import create_client
 
-    own = context.settings.of(DeepgramSettings)
+    own = context.settings.for_vendor(DeepgramSettings)
     return create_client(api_key=secret(own.deepgram_api_key), base_url=own.deepgram_base_url)
 
 
@@ -41,7 +41,7 @@ def build(client: Any, context: Context) -> Any:
     """One call's recogniser, told the document's names."""
     from processors.stt.deepgram.service import DeepgramSTT
 
-    own = context.settings.of(DeepgramSettings)
+    own = context.settings.for_vendor(DeepgramSettings)
     return DeepgramSTT(
         client=client,
         model=own.deepgram_model,

@@ -37,11 +37,11 @@ def build(client: Any, context: Context) -> Any:
     """One call's recogniser, told the document's names."""
     from processors.stt.deepgram.flux import DeepgramFluxSTT
 
-    own = context.settings.of(DeepgramFluxSettings)
+    own = context.settings.for_vendor(DeepgramFluxSettings)
     return DeepgramFluxSTT(
         client=client,
         model=own.deepgram_flux_model,
-        language=context.settings.of(DeepgramSettings).deepgram_language,
+        language=context.settings.for_vendor(DeepgramSettings).deepgram_language,
         keyterms=context.document.proper_nouns(),
         eot_threshold=own.deepgram_flux_eot_threshold,
         eager_eot_threshold=min(
@@ -55,11 +55,11 @@ def unavailable(settings: "Settings") -> str:
     """Ask Deepgram whether this account may use Flux; blocks for up to seconds."""
     from processors.stt.deepgram.connection import flux_refusal
 
-    deepgram = settings.of(DeepgramSettings)
+    deepgram = settings.for_vendor(DeepgramSettings)
     return flux_refusal(
         secret(deepgram.deepgram_api_key),
         base_url=deepgram.deepgram_base_url,
-        model=settings.of(DeepgramFluxSettings).deepgram_flux_model,
+        model=settings.for_vendor(DeepgramFluxSettings).deepgram_flux_model,
     )
 
 

@@ -50,7 +50,7 @@ class Loaded:
 
 def unfit(settings: "Settings") -> str:
     """Why its model cannot be spoken with; empty if it can."""
-    model = settings.of(ElevenLabsSettings).elevenlabs_model
+    model = settings.for_vendor(ElevenLabsSettings).elevenlabs_model
     if model.startswith(_OTHER_PROTOCOL):
         return (
             f"ELEVENLABS_MODEL={model} speaks only over text-to-dialogue, another protocol, which "
@@ -63,7 +63,7 @@ def unavailable(settings: "Settings") -> str:
     """Ask ElevenLabs whether the account has the voice; blocks for up to seconds."""
     from processors.tts.elevenlabs.voices import VoicesError, choose_voice
 
-    own = settings.of(ElevenLabsSettings)
+    own = settings.for_vendor(ElevenLabsSettings)
     url = own.elevenlabs_base_url or URL
     try:
         choose_voice(secret(own.elevenlabs_api_key), url, own.elevenlabs_voice_id)
@@ -74,7 +74,7 @@ def unavailable(settings: "Settings") -> str:
 
 def load(context: Context, _: Progress) -> Loaded:
     """The voice, looked up where none is set; and a client for whole answers."""
-    own = context.settings.of(ElevenLabsSettings)
+    own = context.settings.for_vendor(ElevenLabsSettings)
     voice_id = own.elevenlabs_voice_id or _first_voice(own)
     if own.tts_mode == "stream":
         return Loaded(voice_id)
@@ -96,7 +96,7 @@ def _first_voice(own: ElevenLabsSettings) -> str:
 
 def build(loaded: Loaded, context: Context) -> Any:
     """One call's voice."""
-    own = context.settings.of(ElevenLabsSettings)
+    own = context.settings.for_vendor(ElevenLabsSettings)
     if loaded.client is not None:
         from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS
 

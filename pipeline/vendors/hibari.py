@@ -22,7 +22,7 @@ def load(context: Context, progress: Progress) -> Any:
 
     progress("voice", 0.0)
     persona = context.document.persona
-    workers = context.settings.of(HibariSettings).hibari_workers
+    workers = context.settings.for_vendor(HibariSettings).hibari_workers
     engine = HibariEngine.load(voice=persona.voice, workers=workers)
     progress("voice", 0.5)
     # Every call begins with it: said once here, it is there at once, and costs nothing more.

@@ -23,7 +23,7 @@ def load(context: Context, _: Progress) -> Any:
     """The brain that all calls share."""
     from processors.brain.openai_compatible import OpenAICompatibleBrain
 
-    own = context.settings.of(OpenAISettings)
+    own = context.settings.for_vendor(OpenAISettings)
     return OpenAICompatibleBrain(
         context.document,
         base_url=own.brain_base_url,

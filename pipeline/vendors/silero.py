@@ -35,7 +35,7 @@ def load(context: Context, progress: Progress) -> EmbeddedVad:
     progress("voice activity", 0.0)
     silero = SileroEngine.load()
     progress("end of turn", 0.5)
-    turn = SmartTurnEngine.load(workers=context.settings.of(SileroSettings).turn_workers)
+    turn = SmartTurnEngine.load(workers=context.settings.for_vendor(SileroSettings).turn_workers)
     progress("end of turn", 1.0)
     return EmbeddedVad(silero, turn)
 

@@ -26,7 +26,7 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     # Far within the 8,000 tokens that it takes (https://soniox.com/docs/stt/concepts/context).
     names = list(context.document.proper_nouns()[:200])
     return stock_recogniser(SonioxSTTService)(
-        api_key=secret(context.settings.of(SonioxSettings).soniox_api_key),
+        api_key=secret(context.settings.for_vendor(SonioxSettings).soniox_api_key),
         url=url,
         settings=SonioxSTTService.Settings(
             model=MODEL,

@@ -17,7 +17,7 @@ def load(context: Context, progress: Progress) -> Any:
     """The model, with its threads."""
     from processors.stt.whisper.engine import WhisperEngine
 
-    workers = context.settings.of(WhisperSettings).whisper_workers
+    workers = context.settings.for_vendor(WhisperSettings).whisper_workers
     return WhisperEngine.load(workers=workers, progress=progress)
 
 

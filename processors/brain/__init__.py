@@ -1,1 +1,1 @@
-"""The brain: one turn in, one checked decision out, streamed as it arrives."""
+"""The brain: turns each of the caller's turns into one checked decision, streamed as it arrives."""

@@ -1,4 +1,4 @@
-"""Has a decision say what is really said: the sentences that passed every filter."""
+"""Updates each decision with the sentences that passed all filters."""
 
 from dataclasses import replace
 
@@ -17,22 +17,22 @@ from conversation.frames import DecisionFrame, SentenceFrame
 class DecisionKeeper(FrameProcessor):
     """Stands between the last filter and the voice.
 
-    The page and the ledger have an answer from its ``DecisionFrame``. That is a system frame, which
-    no filter of sentences changes, and which overtakes sentences that wait in one. Here it is held
-    until the answer has ended, and gets the text and the lines of the sentences that came. What
-    else is of the brain's decision (its sections, confidence, checks) stays the brain's.
+    Page and ledger take an answer from its ``DecisionFrame``, a system frame, which filters do not
+    change and which overtakes sentences queued in them. This processor holds it until the answer
+    has ended, and sets its text and lines to those of the sentences that arrived. Its sections,
+    confidence and checks stay as decided.
 
-    Without a filter the decision is the brain's to the letter, and nothing is held.
+    Without filters, the decision is unchanged and is not delayed.
     """
 
     def __init__(self) -> None:
         super().__init__(enable_direct_mode=True)
-        self._sentences: list[SentenceFrame] = []  # of the answer that is coming, or has come
-        self._complete = False  # the answer has come, and its decision has not
+        self._sentences: list[SentenceFrame] = []  # of the current answer
+        self._complete = False  # whether the answer has ended ahead of its decision
         self._held: DecisionFrame | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Collect sentences, hold a decision, and pass all else on."""
+        """Collect sentences, hold a decision until its answer has ended, and pass the rest on."""
         await super().process_frame(frame, direction)
         if direction is FrameDirection.UPSTREAM:
             await self.push_frame(frame, direction)
@@ -61,12 +61,12 @@ class DecisionKeeper(FrameProcessor):
         held, self._held = self._held, None
         if held is not None:
             self._complete = False
-            await self.push_frame(self._as_said(held))
+            await self.push_frame(self._updated(held))
 
-    def _as_said(self, decision: DecisionFrame) -> DecisionFrame:
-        said = [sentence for sentence in self._sentences if sentence.turn == decision.turn]
-        text = " ".join(sentence.shown for sentence in said)
+    def _updated(self, decision: DecisionFrame) -> DecisionFrame:
+        passed = [sentence for sentence in self._sentences if sentence.turn == decision.turn]
+        text = " ".join(sentence.shown for sentence in passed)
         if text == decision.text:
             return decision
-        lines = sorted({line for sentence in said for line in sentence.lines})
+        lines = sorted({line for sentence in passed for line in sentence.lines})
         return replace(decision, text=text, lines=tuple(lines))

@@ -28,7 +28,7 @@ from processors.brain.contract import (
 )
 from processors.brain.guardrails import Guardrails, MalformedError, Phrases, RefusalError
 from processors.brain.reported import reported
-from processors.brain.sentences import SentenceStream, spoken
+from processors.brain.sentences import SentenceStream, plain_text
 from processors.brain.tool_call import (
     ConfidenceKnown,
     ReasonKnown,
@@ -335,10 +335,10 @@ class DecisionRun:
                 self._decision, self._reason = "escalate", self._guardrails.check_reason(reason)
             case TextDelta(text):
                 for sentence in call.sentences.feed(text):
-                    await self._let_through(call, spoken(sentence))
+                    await self._let_through(call, plain_text(sentence))
             case TextEnd():
                 for sentence in call.sentences.close():
-                    await self._let_through(call, spoken(sentence))
+                    await self._let_through(call, plain_text(sentence))
                 if self._decision == "escalate" and not self._begun:
                     await self._say_fixed(self._guardrails.message("", self._reason))
                 elif not call.sections and not self._begun:

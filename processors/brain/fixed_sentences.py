@@ -7,7 +7,7 @@ talk or hands over to a person, one of these is said, whatever the brain wrote.
 from collections.abc import Iterable
 from functools import lru_cache
 
-from processors.brain.sentences import SentenceStream, spoken
+from processors.brain.sentences import SentenceStream, plain_text
 from processors.brain.small_talk import KINDS, reply_about
 
 NOT_UNDERSTOOD = "I did not understand that. Could you ask it another way?"
@@ -26,7 +26,7 @@ def split(text: str) -> tuple[str, ...]:
     """A text as the sentences in which it would be spoken."""
     stream = SentenceStream()
     found = [*stream.feed(text), *stream.close()]
-    return tuple(sentence for sentence in map(spoken, found) if sentence)
+    return tuple(sentence for sentence in map(plain_text, found) if sentence)
 
 
 @lru_cache(maxsize=32)

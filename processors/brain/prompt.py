@@ -1,7 +1,7 @@
-"""What a language model is told: the tools it may call, and the document with its rules.
+"""The prompt of a language model: its tools, and the system prompt with rules and document.
 
-Both depend on the document and the registered tools alone, to the byte, so that a vendor can cache
-them as one prefix for every turn of every call.
+Both depend only on the document and the registered tools, to the byte, so that a vendor can cache
+them as the common prefix of all turns of all calls.
 """
 
 from collections.abc import Sequence
@@ -17,23 +17,22 @@ REASONS = {
     "off_topic": "it has nothing to do with the document",
     "unclear": "it cannot be understood",
 }
-"""Why a brain may escalate, each with what it means."""
+"""The reasons to escalate, each with its meaning."""
 
 CONFIDENCES = {
     "high": "the cited lines say it outright",
     "medium": "it follows from the cited lines",
     "low": "the cited lines only suggest it",
 }
-"""How sure a brain may be, each with what it means; the surest first."""
+"""The levels of confidence, each with its meaning, the highest first."""
 
 
 def tools(document: Document, registered: Sequence[FunctionTool] = ()) -> list[dict[str, Any]]:
-    """The two tools, and those that are registered, each as a brain is told of it.
+    """Return ``respond``, ``escalate`` and the registered tools.
 
-    That is ``name``, ``description`` and JSON schema ``parameters``.
-
-    The properties stand in the order in which they must be generated: what is checked before any
-    audio comes first. ``parameters`` is what Anthropic calls ``input_schema``.
+    Each has ``name``, ``description`` and the JSON schema ``parameters`` (Anthropic's
+    ``input_schema``), whose properties are in the order in which they must be generated: what is
+    checked ahead of the text comes first.
     """
     citable = [*document.section_ids, *(tool.section_id for tool in registered)]
     own = [
@@ -82,7 +81,7 @@ def tools(document: Document, registered: Sequence[FunctionTool] = ()) -> list[d
 
 
 def instructions(document: Document, registered: Sequence[FunctionTool] = ()) -> str:
-    """The system prompt: who speaks, by which rules, and the document with its section ids."""
+    """Return the system prompt: the persona, the rules, and the document with its section ids."""
     rules = _TOOL_RULES.format(tools=_listed(registered)) if registered else ""
     subtitle = f" ({document.subtitle})" if document.subtitle else ""
     sensitive = ", ".join(topic.name for topic in document.sensitive) or "none"

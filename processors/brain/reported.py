@@ -1,4 +1,4 @@
-"""What a brain is asked and what it answers, told to the call's observer as it comes."""
+"""Reports a brain's questions and events to the call's observer."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -21,10 +21,10 @@ from processors.brain.contract import (
 async def reported(
     brain: Brain, question: Question, observer: CallObserver
 ) -> AsyncIterator[BrainEvent]:
-    """Stream what the brain streams; raises as it does.
+    """Stream a brain's events, and report them; raises what the brain raises.
 
-    The observer is told the question, each event, and how it ended: ``end``, ``error``, or
-    ``aborted`` where nobody wanted the rest.
+    The observer gets the question, each event, and how the stream ended: ``end``, ``error``, or
+    ``aborted`` if it was closed early.
     """
     calls = [asdict(call) for call in question.calls]
     ask = observer.asked(question.text, question.history, calls)

@@ -1,7 +1,7 @@
-"""The grounded responder: one turn in; one forced, checked decision out, streamed as it arrives.
+"""The responder stage: puts each turn to the brain, and pushes the checked decision.
 
-How a turn is decided is :class:`processors.brain.decision_run.DecisionRun`. This module is its life
-in the chain: the order of the frames, and an abort past which nothing of the turn is ever pushed.
+:class:`processors.brain.decision_run.DecisionRun` decides a turn. This module orders its frames,
+holds back early answers, and ensures that nothing of an aborted turn is pushed.
 """
 
 import asyncio
@@ -44,13 +44,13 @@ __all__ = ["GroundedResponder", "Phrases"]
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """A turn whose decision nobody will hear.
+    """A turn whose decision was aborted.
 
     Parameters:
         turn: Its number.
         brain: Name of the brain that was deciding.
-        usage: What it used so far.
-        wasted: It was begun too early.
+        usage: The tokens used so far.
+        wasted: Whether it was an early answer that turned out wrong.
     """
 
     turn: int
@@ -65,30 +65,30 @@ class GroundedResponder(FrameProcessor):
     Pushes ``LLMFullResponseStartFrame``; a ``SentenceFrame`` for each sentence that has passed the
     guardrails, while the rest is still arriving; ``LLMFullResponseEndFrame``; ``EscalationFrame``
     if a person has to follow up; and ``DecisionFrame``. A turn without a valid decision is spoken
-    as an escalation, never silence; a brain that failed is reported upstream in an ``ErrorFrame``.
+    as an escalation, never silence; a brain's failure is reported upstream as an ``ErrorFrame``.
 
-    A turn that is still a speculation is decided, too, but held back: when the same turn comes for
-    certain with the same words, what was held leaves at once and the rest as it arrives; with other
-    words, or never, it is thrown away and what it used is counted as wasted. So it is on
-    ``EagerEndOfTurnCancelFrame``: the caller goes on.
+    A speculative turn is decided at once, but held back. If the turn is confirmed with the same
+    words, what was held is pushed at once and the rest as it arrives. If it is confirmed with other
+    words, or an ``EagerEndOfTurnCancelFrame`` says that the caller continues, the decision is
+    aborted and its usage counts as wasted.
 
-    An ``InterruptionFrame`` or ``CancelFrame`` aborts the turn, and the inference at the vendor:
+    An ``InterruptionFrame`` or ``CancelFrame`` aborts the turn and its inference at the vendor, and
     no frame of it is pushed afterwards. A new ``TurnFrame`` aborts the turn before it, too, and
     closes its response with an ``LLMFullResponseEndFrame``. ``EndFrame`` and ``EndCallFrame`` wait
     for the turn before them.
 
     Parameters:
-        conversation: The call's turns; none that is stale is decided. ``None`` where there is none.
-        brain: What decides.
-        document: What it may speak from.
-        tools: What the brain may call before it decides.
-        phrases: What is said when the brain's own words may not be.
-        first_token_timeout_secs: Longest wait for the first token, per attempt.
-        decision_timeout_secs: Longest a whole decision may take, with both attempts.
-        trailing_timeout_secs: Longest wait for what follows the last word (the usage).
-        abort_timeout_secs: Longest wait for a brain to end once it is aborted.
-        speculation: What may be begun too early; a turn it has no room for is not begun.
-        on_aborted: Called when a turn is aborted, with what it used so far.
+        conversation: The call's turns, whose stale ones are not decided; by default an empty one.
+        brain: The brain.
+        document: The document that answers may state.
+        tools: Tools that the brain may call before it decides.
+        phrases: Spoken instead of the brain's words where those are refused.
+        first_token_timeout_secs: Timeout of the first token, per attempt.
+        decision_timeout_secs: Timeout of the whole decision, over all attempts.
+        trailing_timeout_secs: Timeout of what follows the last word (the usage).
+        abort_timeout_secs: Timeout of an aborted brain's end.
+        speculation: Budget of early answers; without budget, a speculative turn is ignored.
+        on_aborted: Called when a turn is aborted, with its usage so far.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class GroundedResponder(FrameProcessor):
         )
         self._speculation = speculation or Speculation()
         self._on_aborted = on_aborted
-        self._held: list[Frame] | None = None  # What a speculation would push.
-        self._guessing = False  # It is not certain that the turn being decided is over.
+        self._held: list[Frame] | None = None  # Frames of a speculative turn.
+        self._speculating = False  # Whether the turn being decided is not confirmed yet.
         self._deciding: DecisionRun | None = None
-        self._task: asyncio.Task[None] | None = None  # Of that deliberation, or an earlier one.
+        self._task: asyncio.Task[None] | None = None  # Of that run, or of an earlier one.
 
     async def queue_frame(
         self,
@@ -132,46 +132,46 @@ class GroundedResponder(FrameProcessor):
         direction: FrameDirection = FrameDirection.DOWNSTREAM,
         callback: FrameCallback | None = None,
     ) -> None:
-        """Report an interruption when it arrives, whoever sent it.
+        """Report an interruption as soon as it arrives, then queue the frame.
 
-        A system frame jumps pipecat's queue: an interruption is processed before a turn that came
-        just ahead of it, which is stale when its place in the queue has come.
+        System frames overtake others in pipecat's queue: an interruption is processed before a turn
+        that arrived just ahead of it, which must be stale by the time it is processed.
         """
         if isinstance(frame, InterruptionFrame):
             self._conversation.interrupted(frame)
         await super().queue_frame(frame, direction, callback)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Start a turn on a ``TurnFrame``, end it on what ends turns, and pass all else on."""
+        """Decide a ``TurnFrame``'s turn, abort it where a frame says so, and pass the rest on."""
         if isinstance(frame, (InterruptionFrame, CancelFrame)):
             aborted = self._abort()
             await super().process_frame(frame, direction)
             # The task that super() cancelled may have started one more turn before it ended.
             overtaken = self._abort()
             await self.push_frame(frame, direction)
-            await self._see_off(aborted)
-            await self._see_off(overtaken)
+            await self._await_end(aborted)
+            await self._await_end(overtaken)
             return
         await super().process_frame(frame, direction)
         if isinstance(frame, TurnFrame) and direction is FrameDirection.DOWNSTREAM:
-            if not self._conversation.is_stale(frame.turn) and not await self._release(frame):
-                self._begin(frame)
+            if not self._conversation.is_stale(frame.turn) and not await self._confirm(frame):
+                self._start_turn(frame)
             return
         if isinstance(frame, EagerEndOfTurnCancelFrame):
-            if self._guessing:
-                await self._see_off(self._abort())
+            if self._speculating:
+                await self._await_end(self._abort())
             return
         if isinstance(frame, (EndFrame, EndCallFrame)) and self._deciding and self._task:
             await asyncio.wait({self._task}, timeout=self._patience.longest_secs)
         await self.push_frame(frame, direction)
 
     async def cleanup(self) -> None:
-        """Abort what is still running."""
-        await self._see_off(self._abort())
+        """Abort the turn being decided."""
+        await self._await_end(self._abort())
         await super().cleanup()
 
-    async def _release(self, turn: TurnFrame) -> bool:
-        """Let what was decided on speculation go, if it was decided on this very turn."""
+    async def _confirm(self, turn: TurnFrame) -> bool:
+        """Push what the speculative decision of this very turn has held, if there is one."""
         decision_run, held = self._deciding, self._held
         if decision_run is None or held is None or turn.speculation:
             return False
@@ -179,8 +179,8 @@ class GroundedResponder(FrameProcessor):
             return False
         decision_run.confirm()
         self._speculation.confirm()
-        self._guessing = False
-        # What the task pushes meanwhile joins the queue, so that nothing overtakes.
+        self._speculating = False
+        # What the task pushes meanwhile is appended to the held frames, which keeps the order.
         while held and self._deciding is decision_run:
             frame = held.pop(0)
             if isinstance(frame, DecisionFrame):
@@ -192,15 +192,15 @@ class GroundedResponder(FrameProcessor):
                 self._finish(decision_run)
         return True
 
-    def _begin(self, turn: TurnFrame) -> None:
+    def _start_turn(self, turn: TurnFrame) -> None:
         held = self._held is not None
         replaced = self._abort() is not None and not held
-        if turn.speculation and not self._speculation.begin():
+        if turn.speculation and not self._speculation.reserve():
             return
-        self._guessing = turn.speculation
+        self._speculating = turn.speculation
         self._held = [] if turn.speculation else None
 
-        async def say(sentence: SentenceFrame) -> None:
+        async def push_sentence(sentence: SentenceFrame) -> None:
             await self._push(decision_run, sentence)
 
         decision_run = DecisionRun(
@@ -209,7 +209,7 @@ class GroundedResponder(FrameProcessor):
             document=self._document,
             phrases=self._phrases,
             patience=self._patience,
-            say=say,
+            say=push_sentence,
             tools=self._tools,
             observer=self._conversation.observer,
         )
@@ -224,23 +224,23 @@ class GroundedResponder(FrameProcessor):
         await self._push(decision_run, LLMFullResponseEndFrame())
         turn = decision_run.turn
         if decision.brain != self._serving:
-            taken_over = FailoverFrame(stage="brain", failed=self._serving, vendor=decision.brain)
+            failover = FailoverFrame(stage="brain", failed=self._serving, vendor=decision.brain)
             self._serving = decision.brain
-            await self._push(decision_run, taken_over)
+            await self._push(decision_run, failover)
         if decision_run.fault and self._held is None:
             error = f"{self._brain.name} could not decide: {decision_run.fault}"
             await self.push_error(error, category=ErrorCategory.UNKNOWN)
         if decision.decision == "escalate":
-            handed_over = EscalationFrame(
+            escalation = EscalationFrame(
                 turn=turn.turn, reason=decision.reason, question=turn.question
             )
-            await self._push(decision_run, handed_over)
+            await self._push(decision_run, escalation)
         await self._push(decision_run, decision)
         if self._held is None:
             self._finish(decision_run)
 
     async def _push(self, decision_run: DecisionRun, frame: Frame) -> None:
-        """Push a frame of a turn, unless the turn was aborted: then its task ends here."""
+        """Push or hold a frame of a turn; if the turn was aborted, end its task instead."""
         if self._deciding is not decision_run:
             raise asyncio.CancelledError
         if self._held is not None:
@@ -249,21 +249,21 @@ class GroundedResponder(FrameProcessor):
             await self.push_frame(frame)
 
     def _finish(self, decision_run: DecisionRun) -> None:
-        self._speculation.use(decision_run.usage.tokens)
+        self._speculation.record_used(decision_run.usage.tokens)
         self._deciding = None
 
     def _abort(self) -> asyncio.Task[None] | None:
-        """Cancel the turn being decided; past this, none of its frames is pushed."""
+        """Cancel the turn being decided, after which none of its frames is pushed."""
         decision_run, self._deciding = self._deciding, None
         self._held = None
         if decision_run is None or self._task is None:
             return None
         self._task.cancel()
-        wasted, self._guessing = self._guessing, False
+        wasted, self._speculating = self._speculating, False
         if wasted:
-            self._speculation.waste(decision_run.usage.tokens)
+            self._speculation.record_wasted(decision_run.usage.tokens)
         else:
-            self._speculation.use(decision_run.usage.tokens)
+            self._speculation.record_used(decision_run.usage.tokens)
         if self._on_aborted is not None:
             try:
                 turn, usage = decision_run.turn.turn, decision_run.usage
@@ -272,9 +272,9 @@ class GroundedResponder(FrameProcessor):
                 logger.exception("on_aborted failed")
         return self._task
 
-    async def _see_off(self, task: asyncio.Task[None] | None) -> None:
-        """Wait until the brain of an aborted turn has ended."""
+    async def _await_end(self, task: asyncio.Task[None] | None) -> None:
+        """Wait until the task of an aborted turn has ended."""
         if task is not None:
             _, pending = await asyncio.wait({task}, timeout=self._patience.abort_timeout_secs)
             if pending:
-                logger.warning(f"{self._brain.name} is still deciding, though it was aborted")
+                logger.warning(f"{self._brain.name} did not stop deciding when it was aborted")

@@ -1,7 +1,7 @@
-"""Sentences of an answer, let go the moment they are whole, and made fit to be spoken.
+"""Splits an answer into sentences as it streams, and reduces them to plain text.
 
-What ends a sentence is decided by pipecat's tokenizer (sentencex); this module adds what a stream
-needs: the patience to see what follows a full stop, and an end to patience in a long sentence.
+pipecat's tokenizer (sentencex) finds the ends of sentences. For streaming, this module waits for
+what follows a full stop before it takes it for an end, and splits long sentences at clauses.
 """
 
 import re
@@ -10,15 +10,15 @@ from pipecat.utils.string import SENTENCE_ENDING_PUNCTUATION, match_endofsentenc
 
 _MARKS = "".join(map(re.escape, sorted(SENTENCE_ENDING_PUNCTUATION)))
 _MAY_END = re.compile(rf"[{_MARKS}]\W*\w")
-# Full stops that the tokenizer takes for an end and that are none.
+# Full stops that the tokenizer wrongly takes for the end of a sentence.
 _NO_END = re.compile(r"(?:\b(?:i\.e|e\.g|cf)\.|^\s*\d{1,2}\.)$", re.IGNORECASE)
 _NO_END_BEFORE_DIGIT = re.compile(r"\b(?:approx|vol|pp?|ca|fig|nos?)\.$", re.IGNORECASE)
 _OPENED = re.compile(
     r"""\s["'\u201c\u2018\u00ab(]+\s*$"""
-)  # What the tokenizer left on the wrong side.
+)  # An opening quote or bracket that the tokenizer adds to the previous sentence.
 _CLAUSE = re.compile(r"[,;:](?=\s)|\s[-\u2013\u2014](?=\s)|\u2014")
 _SHORTEST_CLAUSE = 40
-_LOOKAHEAD = 16  # What may stand between a full stop and the word that confirms it.
+_LOOKAHEAD = 16  # Characters between a full stop and the word that confirms the end.
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _LINE_MARKER = re.compile(r"^\s*(?:#{1,6}|[-*+•>]|\d{1,2}[.)])\s+(?=\S)")
@@ -26,11 +26,10 @@ _EMPHASIS = re.compile(r"[*`]+|(?<!\w)[_#]+|_+(?!\w)")
 
 
 class SentenceStream:
-    """Cuts growing text into sentences.
+    """Splits growing text into sentences.
 
     Parameters:
-        max_chars: A sentence longer than this is cut at the end of a clause, so that a voice does
-            not wait for all of it.
+        max_chars: A longer sentence is split after a clause, so that the voice can start.
     """
 
     def __init__(self, *, max_chars: int = 240) -> None:
@@ -40,7 +39,7 @@ class SentenceStream:
         self._pending = ""
 
     def feed(self, text: str) -> list[str]:
-        """Take a further piece of text and return the sentences it completed, stripped."""
+        """Append a piece of text, and return the sentences that it completes, stripped."""
         *lines, self._pending = (self._pending + text).split("\n")
         sentences = [sentence for line in lines for sentence in self._split(line)]
         while end := self._end(self._pending, ended=False):
@@ -49,7 +48,7 @@ class SentenceStream:
         return sentences
 
     def close(self) -> list[str]:
-        """Return the sentences that are left, now that the text has ended."""
+        """End the text, and return the remaining sentences, stripped."""
         line, self._pending = self._pending, ""
         return self._split(line)
 
@@ -61,10 +60,10 @@ class SentenceStream:
         return [sentence for sentence in [*sentences, line.strip()] if sentence]
 
     def _end(self, text: str, *, ended: bool) -> int:
-        """Where the first sentence of the text ends; 0 if it goes on, or may go on."""
+        """Return where the first sentence of the text ends; 0 if it may continue."""
         end = self._sentence_end(text)
-        patience = self._max_chars if end or ended else self._max_chars + _LOOKAHEAD
-        if (end or len(text.rstrip())) > patience:
+        limit = self._max_chars if end or ended else self._max_chars + _LOOKAHEAD
+        if (end or len(text.rstrip())) > limit:
             return self._clause_end(text)
         return end
 
@@ -78,7 +77,7 @@ class SentenceStream:
                 end = opened.start()
             before, after = text[:end], text[end:].lstrip()
             if not any(map(str.isalnum, after)):
-                return 0  # Not confirmed by what follows.
+                return 0  # Not confirmed by a following word.
             if _is_open(before) or _NO_END.search(before):
                 continue
             if after[0].isdigit() and _NO_END_BEFORE_DIGIT.search(before):
@@ -93,7 +92,7 @@ class SentenceStream:
 
 
 def _is_open(text: str) -> bool:
-    """Whether a bracket or a quotation begun in the text has not ended in it."""
+    """Whether the text ends within a bracket or quotation."""
     return (
         text.count("(") > text.count(")")
         or text.count("\u201c") > text.count("\u201d")
@@ -101,10 +100,10 @@ def _is_open(text: str) -> bool:
     )
 
 
-def spoken(sentence: str) -> str:
-    """The sentence as plain text: no Markdown, single spaces; empty if nothing can be spoken.
+def plain_text(sentence: str) -> str:
+    """Return a sentence without Markdown and extra spaces; empty if it has nothing to speak.
 
-    ``C#`` and ``A-0`` stay what they are.
+    ``C#`` and ``A-0`` stay as they are.
     """
     plain = _LINE_MARKER.sub("", _LINK.sub(r"\1", sentence))
     plain = " ".join(_EMPHASIS.sub("", plain).replace("_", " ").split())

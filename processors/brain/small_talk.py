@@ -1,6 +1,7 @@
-"""Greetings, thanks, and questions about the one who answers: not from the document, always honest.
+"""Greetings, thanks and questions about the agent, answered by fixed replies.
 
-What is said here holds no number and no name but the document's title and the persona's.
+The replies contain no facts but the document's title and the persona's name, and say that the agent
+is an AI wherever that could be in doubt.
 """
 
 import re
@@ -13,9 +14,9 @@ Courtesy = Literal[
 ]
 
 KINDS: tuple[Courtesy, ...] = get_args(Courtesy)
-"""Every kind of small talk."""
+"""All kinds of small talk."""
 
-_THEM: tuple[tuple[Courtesy, str], ...] = (
+_PATTERNS: tuple[tuple[Courtesy, str], ...] = (
     (
         "goodbye",
         r"(good ?)?bye( ?bye)?( for now| then| now)?|see (you|ya)( later| soon)?|have a (good|"
@@ -107,12 +108,13 @@ _THEM: tuple[tuple[Courtesy, str], ...] = (
         r"just a (second|moment|minute))",
     ),
 )
-_COMPILED = tuple((kind, re.compile(rf"(?:{pattern})(?![\w'])")) for kind, pattern in _THEM)
+_COMPILED = tuple((kind, re.compile(rf"(?:{pattern})(?![\w'])")) for kind, pattern in _PATTERNS)
 _PADDING = re.compile(
     r"(?:(?:um+|uh+|er+m?|hm+|mm+|viva|please|so|well|and|then|there|oh|ah|now|actually|"
     r"just|sorry|sir|madam|mate|friend)(?![\w'])|[\s,.!?;:\-…\"]+)+"
 )
-# Where small talk may end: at a pause, or before what opens a question or another courtesy.
+# Where small talk may end: at punctuation, or before a word that opens a question or more small
+# talk.
 _ENDS = re.compile(
     r"\s*(?:$|[,.!?;:\-\u2026\"]|(?:what|when|where|who|whose|which|why|how|did|does|do|"
     r"was|were|is|are|has|have|had|can|could|would|will|tell|and|but|so|then|i|i'm|i'd|"
@@ -122,15 +124,15 @@ _ENDS = re.compile(
 
 
 def courtesy(text: str, *, persona: str) -> tuple[Courtesy | None, str]:
-    """What small talk a turn opens with, and what is left of it.
+    """Recognise the small talk with which a turn opens.
 
-    Parameters:
-        text: What the caller said.
-        persona: The name of who answers; calling it by name is small talk.
+    Args:
+        text: The caller's words.
+        persona: The persona's name; addressing it by name is small talk.
 
     Returns:
-        The most telling kind of small talk, ``None`` when there is none, and the rest of the turn,
-        which is empty when all of it was small talk.
+        The most specific kind of small talk (``None`` if there is none), and the rest of the turn,
+        which is empty if all of it is small talk.
     """
     flat = text.replace("\u2019", "'")
     lowered = re.sub(rf"\b{re.escape(persona.lower())}\b", lambda m: " " * len(m[0]), flat.lower())
@@ -148,17 +150,17 @@ def courtesy(text: str, *, persona: str) -> tuple[Courtesy | None, str]:
         found.append(kind)
         at = _skip(lowered, end)
     rest = flat[at:].strip()
-    telling = [kind for kind, _ in _THEM if kind in found]
-    return (telling[0] if telling else None), rest
+    specific = [kind for kind, _ in _PATTERNS if kind in found]
+    return (specific[0] if specific else None), rest
 
 
 def reply(kind: Courtesy, document: Document) -> str:
-    """What is said to it. Says that it is an AI wherever that could be in doubt."""
+    """Return the fixed reply to a kind of small talk."""
     return reply_about(kind, title=document.title, name=document.persona.name)
 
 
 def reply_about(kind: Courtesy, *, title: str, name: str) -> str:
-    """The same, of a document with that title and a persona of that name."""
+    """Return the same, given the document's title and the persona's name."""
     about = f"Ask me anything about {title}."
     return {
         "greeting": f"Hello! I'm an AI that answers from a document. {about}",

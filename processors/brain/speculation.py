@@ -1,61 +1,61 @@
-"""What answers that are begun too early may waste: one budget a process."""
+"""A budget for early answers: how many tokens a process may waste on them."""
 
 from dataclasses import dataclass
 
-GUESS_MARGIN = 1.25
-"""How much larger than the largest inference so far the next may be: conversations grow."""
+GROWTH_MARGIN = 1.25
+"""Factor by which the next inference may exceed the largest so far, because conversations grow."""
 
 
 @dataclass
 class Speculation:
-    """What early answers have wasted and may yet waste, against what turns have used.
+    """The tokens that early answers have wasted, against those that turns have used.
 
-    A guess is begun only when all of it, and of every guess that is still open, could be thrown
-    away without passing the share. So a process begins none until it knows what an inference uses,
-    and has earned the first.
+    An early answer is allowed only if it and all others in progress could be wasted without
+    exceeding the share. So none is allowed until an inference has shown what one uses, and turns
+    have used enough.
 
     Parameters:
-        most_wasted: Largest share of the turns' tokens that may be wasted.
-        used_tokens: Of decisions on turns that were over.
-        wasted_tokens: Of decisions that were thrown away.
+        max_wasted_share: Maximum ratio of wasted to used tokens.
+        used_tokens: Tokens of decisions on confirmed turns.
+        wasted_tokens: Tokens of discarded decisions.
     """
 
-    most_wasted: float = 0.25
+    max_wasted_share: float = 0.25
     used_tokens: int = 0
     wasted_tokens: int = 0
-    _largest: int | None = None  # of all inferences; None before the first
-    _open: int = 0  # guesses of which it is not known whether they are wasted
+    _largest: int | None = None  # tokens of the largest inference; None before the first
+    _open: int = 0  # early answers neither confirmed nor discarded
 
     @property
     def allowed(self) -> bool:
-        """Whether another answer may be begun early now."""
+        """Whether another early answer may start now."""
         if self._largest is None:
             return False
-        at_stake = (self._open + 1) * self._largest * GUESS_MARGIN
-        return self.wasted_tokens + at_stake <= self.most_wasted * self.used_tokens
+        at_risk = (self._open + 1) * self._largest * GROWTH_MARGIN
+        return self.wasted_tokens + at_risk <= self.max_wasted_share * self.used_tokens
 
-    def begin(self) -> bool:
-        """Begin a guess, if it is allowed; it is then settled by one of the other methods."""
+    def reserve(self) -> bool:
+        """Start an early answer if allowed; :meth:`confirm` or :meth:`record_wasted` settles it."""
         if not self.allowed:
             return False
         self._open += 1
         return True
 
     def confirm(self) -> None:
-        """The guess was right: what it uses is the turn's."""
+        """Settle an early answer that was right; its tokens count as the turn's."""
         self._open -= 1
 
-    def waste(self, tokens: int) -> None:
-        """The guess is thrown away.
+    def record_wasted(self, tokens: int) -> None:
+        """Settle an early answer that was discarded.
 
         Args:
-            tokens: What it used; 0 where the vendor had not said, which is taken for the most.
+            tokens: The tokens used; 0 if unknown, which counts as the largest inference so far.
         """
         self._open -= 1
         self.wasted_tokens += tokens or self._largest or 0
         self._largest = max(self._largest or 0, tokens)
 
-    def use(self, tokens: int) -> None:
-        """A turn that was over has used so many tokens."""
+    def record_used(self, tokens: int) -> None:
+        """Add the tokens of a confirmed turn."""
         self.used_tokens += tokens
         self._largest = max(self._largest or 0, tokens)

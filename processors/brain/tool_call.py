@@ -1,18 +1,18 @@
-"""The arguments of one tool call, read while they are still arriving.
+"""Parses the arguments of a tool call while they stream.
 
 A brain streams ``{"sections": [...], "confidence": "...", "answer": "..."}`` or ``{"reason":
-"...", "message": "..."}`` in pieces cut anywhere. :class:`ToolCallStream` turns the pieces into
-events without doing any I/O: what must be checked first is announced first, and the text follows
-as it grows. It is JSON (RFC 8259), read once from left to right in linear time. Anthropic streams
-eager arguments unvalidated, and a few shapes that are none have been seen whose meaning is certain
-(https://github.com/dust-tt/dust/issues/21976, /24414): an id, or an array in a string, in place of
-an array of ids; ids and levels without quotes; line breaks in strings that are not escaped. They
-are read; whether an id exists is for the guardrails, as of any other.
+"...", "message": "..."}`` in pieces split anywhere. :class:`ToolCallStream` turns the pieces into
+events, without I/O: what must be checked first comes first, and the text follows as it grows. The
+arguments are JSON (RFC 8259), parsed once from left to right in linear time. Anthropic does not
+validate arguments that it streams eagerly, and some malformed ones whose meaning is certain have
+been seen (https://github.com/dust-tt/dust/issues/21976, /24414): an id, or an array in a string, in
+place of an array of ids; ids and levels without quotes; unescaped line breaks in strings. These are
+accepted. Whether an id exists is for the guardrails.
 
-A parser that takes the whole anew with each piece is no substitute. jiter in partial mode needed 15
-times as long for a call of 655 characters in pieces of 4 (3.8 ms; 55 ms for 3,000), does not say
-whether a string has ended, so that the last sentence would wait, and accepts what is wrong behind a
-value until the end.
+A parser that starts again with each piece is no substitute. For a call of 655 characters in pieces
+of 4, jiter in partial mode took 15 times as long (3.8 ms; 55 ms for 3,000 characters). It also does
+not tell whether a string has ended, which would delay the last sentence, and reports an error
+behind a value only at the end.
 """
 
 import json
@@ -25,8 +25,8 @@ from processors.brain.contract import Tool
 _SPACE = re.compile(r"[ \t\n\r]*")
 _HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = rf'\\["\\/bfnrt]|{_HIGH}{_LOW}|(?!{_HIGH}|{_LOW})\\u[0-9a-fA-F]{{4}}'
-# What may stand in a string: never half of a surrogate pair, and of control characters only those
-# that break lines, which models leave unescaped at times.
+# What a string may contain: no half of a surrogate pair, and of the control characters only line
+# breaks and tabs, which models sometimes leave unescaped.
 _RUN = re.compile(rf'(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]++|{_ESCAPE})*+')
 _ESCAPE_CUT = re.compile(
     r"\\(?:u[0-9a-fA-F]{0,3})?"
@@ -48,10 +48,10 @@ _TEXT: dict[Tool, str] = {"respond": "answer", "escalate": "message"}
 
 @dataclass(frozen=True, slots=True)
 class SectionsKnown:
-    """All the section ids of a ``respond``.
+    """All section ids of a ``respond``.
 
     Parameters:
-        sections: The ids as the brain gave them; whether they exist is for the guardrails.
+        sections: The ids as the brain gave them, unchecked.
     """
 
     sections: tuple[str, ...]
@@ -62,7 +62,7 @@ class ConfidenceKnown:
     """The confidence of a ``respond``.
 
     Parameters:
-        confidence: As the brain gave it; whether it is an allowed one is for the guardrails.
+        confidence: As the brain gave it, unchecked.
     """
 
     confidence: str
@@ -73,7 +73,7 @@ class ReasonKnown:
     """The reason of an ``escalate``.
 
     Parameters:
-        reason: As the brain gave it.
+        reason: As the brain gave it, unchecked.
     """
 
     reason: str
@@ -81,10 +81,10 @@ class ReasonKnown:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A further piece of the answer or message, decoded. Never empty.
+    """The next piece of the answer or message, decoded. Never empty.
 
     Parameters:
-        text: The piece; a surrogate pair written as two escapes is never split.
+        text: The piece; never half of a surrogate pair written as two escapes.
     """
 
     text: str
@@ -92,24 +92,24 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextEnd:
-    """The answer or message has all been seen, though the call may not be closed yet."""
+    """The answer or message has ended; the call may not be closed yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The call is closed and nothing was missing from it."""
+    """The call is closed, and no key is missing."""
 
 
 ToolCallEvent = SectionsKnown | ConfidenceKnown | ReasonKnown | TextDelta | TextEnd | Complete
 
 
 class ToolCallError(ValueError):
-    """The arguments are not a call of the tool.
+    """The arguments are not a valid call of the tool.
 
     Parameters:
-        position: Where, in characters from the beginning of the arguments.
-        expected: What would have been right there.
-        found: What was there.
+        position: Position of the error, in characters from the start of the arguments.
+        expected: What was expected there.
+        found: What was found.
     """
 
     def __init__(self, position: int, expected: str, found: str) -> None:
@@ -120,16 +120,16 @@ class ToolCallError(ValueError):
 
 
 class ToolCallStream:
-    """The arguments of one call of ``tool``, fed in pieces.
+    """A streaming parser for the arguments of one call.
 
-    Events come in one order whatever the order of the keys: ``SectionsKnown``,
+    Whatever the order of the keys, events come in this order: ``SectionsKnown``,
     ``ConfidenceKnown`` (or ``ReasonKnown``), ``TextDelta`` any number of times, ``TextEnd``,
-    ``Complete``. Text that arrives before what must be checked first is withheld until then.
-    Unknown keys are skipped; a key given twice is refused, as it would say two things.
+    ``Complete``. Text that arrives too early is withheld. Unknown keys are skipped; a repeated key
+    is an error, because it is ambiguous.
 
     Parameters:
-        tool: Whose arguments they are.
-        max_chars: Longest JSON accepted, in characters.
+        tool: The tool called.
+        max_chars: Maximum length of the JSON, in characters.
     """
 
     def __init__(self, tool: Tool, *, max_chars: int = 16_384) -> None:
@@ -139,17 +139,17 @@ class ToolCallStream:
         self._max_chars = max_chars
 
         self._state: Callable[[str, int], int] = self._at_start
-        self._tail = ""  # Of the last piece: an escape that was cut.
-        self._offset = 0  # Of the tail, or of the next piece, in the whole JSON.
+        self._tail = ""  # An escape that was split at the end of the last piece.
+        self._offset = 0  # Position of the tail, or of the next piece, in the whole JSON.
         self._error: ToolCallError | None = None
         self._events: list[ToolCallEvent] = []
 
         self._open: list[str] = []  # The closing brackets awaited, outermost first.
         self._keys: set[str] = set()
-        self._key = ""  # The key at the top level that is being read; empty if it is skipped.
-        self._parts: list[str] = []  # Of the string or atom being read.
+        self._key = ""  # The current key at the top level; empty if it is skipped.
+        self._parts: list[str] = []  # Of the current string or atom.
         self._after_string: Callable[[str, int], None] = self._key_ended
-        self._streams = False  # Whether that string is the text, let out before it ends.
+        self._streams = False  # Whether that string is the text, which streams before it ends.
 
         self._items: list[str] = []
         self._known: dict[str, ToolCallEvent] = {}
@@ -159,15 +159,15 @@ class ToolCallStream:
 
     @property
     def complete(self) -> bool:
-        """Whether the call is closed and nothing was missing from it."""
+        """Whether the call is closed, and no key is missing."""
         return self._state == self._at_end and self._error is None
 
     def feed(self, piece: str) -> list[ToolCallEvent]:
-        """Read a further piece.
+        """Parse the next piece.
 
         Raises:
-            ToolCallError: The arguments can no longer be a call of the tool. It is raised again
-                by whatever is called next; events of the same piece are lost with it.
+            ToolCallError: The arguments are not a valid call. The piece's other events are lost,
+                and any further call raises the same error.
         """
         if self._error is not None:
             raise self._error
@@ -183,7 +183,7 @@ class ToolCallStream:
             while position < end:
                 after = self._state(text, position)
                 if after == position and self._state == self._string:
-                    break  # An escape that was cut: read it with the next piece.
+                    break  # A split escape, parsed with the next piece.
                 position = after
             self._tail = text[position:]
             self._offset += position
@@ -196,7 +196,7 @@ class ToolCallStream:
         return events
 
     def close(self) -> None:
-        """Say that no further piece will come.
+        """End the arguments.
 
         Raises:
             ToolCallError: The call is not complete.
@@ -208,7 +208,7 @@ class ToolCallStream:
             self._error = ToolCallError(position, "the rest of the call", "its end")
             raise self._error
 
-    # What must be known before the text, and the text.
+    # Events in their order.
 
     def _announce(self, key: str, event: ToolCallEvent) -> None:
         self._known[key] = event
@@ -230,7 +230,7 @@ class ToolCallStream:
         else:
             self._events.append(TextDelta(text))
 
-    # States: each reads from a position and returns the next one; the same one if it must see more.
+    # States. Each parses from a position and returns the next; the same one if it needs more text.
 
     def _at_start(self, text: str, position: int) -> int:
         position = _past_space(text, position)
@@ -294,7 +294,7 @@ class ToolCallStream:
         return position + 1
 
     def _check_kind(self, text: str, position: int, begun: str) -> None:
-        """Refuse a value of the wrong kind, naming the key that it was given for."""
+        """Reject a value of the wrong kind."""
         expected = "a value"
         if self._key:
             listed = self._key == "sections" and len(self._open) == 1
@@ -352,7 +352,7 @@ class ToolCallStream:
             self._announce(self._key, ReasonKnown(value))
 
     def _word(self, text: str, position: int) -> int:
-        """An id or a level without its quotes: it can mean but one thing."""
+        """An id or level without quotes, which is unambiguous."""
         run = _WORD.match(text, position)
         end = run.end() if run else position
         self._parts.append(text[position:end])
@@ -395,7 +395,7 @@ class ToolCallStream:
             raise self._refusal(text, position, "nothing after the call")
         return position
 
-    # Moves that several states make.
+    # Transitions of several states.
 
     def _opened(self, closer: str, position: int) -> int:
         self._open.append(closer)
@@ -421,16 +421,13 @@ class ToolCallStream:
 
 
 def _ids(value: str) -> tuple[str, ...]:
-    """The ids in a string that stands in place of an array of them: one, or such an array in JSON.
-
-    What is neither is one id, which the guardrails will not know.
-    """
+    """Return the ids of a string given in place of an array: one id, or an array as JSON."""
     if value.lstrip().startswith("["):
         try:
             ids = json.loads(value)
         except ValueError:
             ids = None
-        if isinstance(ids, list) and all(isinstance(one, str) for one in ids):
+        if isinstance(ids, list) and all(isinstance(id, str) for id in ids):
             return tuple(ids)
     return (value.strip(),)
 

@@ -61,7 +61,7 @@ def test_a_turn_pays_for_its_stages_and_for_the_greeting_before_it() -> None:
     turn = conversation.begin_turn("Where did she study?", 98.0, 98.3)
     conversation.meter.tokens(1, "claude", Usage(input_tokens=20, output_tokens=30))
     conversation.meter.metrics(1, spoke(31))
-    record = conversation.keep(turn)
+    record = conversation.record_turn(turn)
     assert kept == {1: record}
     assert (record.call, record.number, record.at) == ("c-1", 1, 4_998.0)
     assert record.used == Used(20, 30, 0, 5000, characters=71, audio_seconds=3.0)
@@ -77,7 +77,7 @@ def test_two_vendors_of_a_turn_are_priced_each_for_what_it_did() -> None:
     conversation.meter.failover(1, Failover("tts", "elevenlabs", "hibari"))
     conversation.meter.metrics(1, spoke(12, "Mouth#1"))
     conversation.meter.trouble(1, "Mouth: gone")
-    record = conversation.keep(turn)
+    record = conversation.record_turn(turn)
     assert record.used.characters == 22
     assert record.vendors["tts"] == "hibari"
     assert record.failovers == (Failover("tts", "elevenlabs", "hibari"),)
@@ -89,7 +89,7 @@ def test_tokens_of_answers_begun_too_early_are_paid_for_and_told_apart() -> None
     conversation.meter.tokens(1, "claude", Usage(input_tokens=100), wasted=True)
     turn = conversation.begin_turn("Where did she study?", 98.0, None)
     conversation.meter.tokens(1, "claude", Usage(input_tokens=110, output_tokens=20))
-    record = conversation.keep(turn)
+    record = conversation.record_turn(turn)
     assert record.wasted_tokens == 100
     assert record.used.input_tokens == 210
 
@@ -97,13 +97,13 @@ def test_tokens_of_answers_begun_too_early_are_paid_for_and_told_apart() -> None
 def test_what_comes_late_is_added_to_its_own_turn_at_the_end() -> None:
     conversation, kept = metered()
     first = conversation.begin_turn("One?", 90.0, None)
-    conversation.keep(first)
+    conversation.record_turn(first)
     second = conversation.begin_turn("Two?", 95.0, None)
     conversation.meter.tokens(1, "claude", Usage(output_tokens=7))
-    conversation.keep(second)
+    conversation.record_turn(second)
     assert kept[2].used == Used()
     conversation.meter.metrics(2, heard(1.0))
-    conversation.keep_rest()
+    conversation.record_rest()
     assert kept[1].used.output_tokens == 7
     assert kept[2].used.audio_seconds == 1.0
 
@@ -111,7 +111,7 @@ def test_what_comes_late_is_added_to_its_own_turn_at_the_end() -> None:
 def test_a_call_in_which_nobody_asked_anything_has_a_record_of_what_it_cost() -> None:
     conversation, kept = metered()
     conversation.meter.metrics(0, spoke(40))
-    conversation.keep_rest()
+    conversation.record_rest()
     assert kept[0].cost == StageCost(tts=80)
     assert (kept[0].question, kept[0].decision) == ("", None)
 
@@ -146,15 +146,15 @@ def test_nothing_is_left_out_and_nothing_is_counted_twice(
             case "turn":
                 conversation.begin_turn("?", 98.0, None)
             case "keep" if conversation.turns:
-                conversation.keep(conversation.turns[amount % len(conversation.turns)])
+                conversation.record_turn(conversation.turns[amount % len(conversation.turns)])
         if kind in ("heard", "spoke", "tokens"):
             noted[kind] += amount
     everything = conversation.meter.cost
-    conversation.keep_rest()
+    conversation.record_rest()
     total = sum((record.used for record in kept.values()), Used())
     assert total.audio_seconds == noted["heard"]
     assert total.characters == noted["spoke"]
     assert total.output_tokens == noted["tokens"]
     assert sum((record.cost for record in kept.values()), StageCost()) == everything
-    conversation.keep_rest()
+    conversation.record_rest()
     assert sum((record.used for record in kept.values()), Used()) == total

@@ -141,8 +141,8 @@ def test_a_decision_of_no_turn_is_paid_for_and_belongs_to_none() -> None:
     ask(conversation)
     conversation.decided(DecisionFrame(turn=7, brain="scripted", usage=Usage(output_tokens=3)))
     assert conversation.turns[0].decision is None
-    conversation.keep_rest()
-    assert conversation.keep(conversation.turns[0]).used.output_tokens == 3
+    conversation.record_rest()
+    assert conversation.record_turn(conversation.turns[0]).used.output_tokens == 3
 
 
 EVENTS = st.lists(
@@ -194,7 +194,7 @@ def test_each_turn_is_kept_once_whoever_closes_it_and_announced_at_most_once(
     told = Counter(record.number for record in announced if record is not None)
     assert max(told.values(), default=0) <= 1
     assert not any(record.withdrawn for record in announced if record is not None)
-    conversation.keep_rest()
+    conversation.record_rest()
     assert sorted(numbers(kept)) == [turn.number for turn in conversation.turns]
     assert all(turn.closed for turn in conversation.turns)
     for turn in conversation.turns[:-1]:

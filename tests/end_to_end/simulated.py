@@ -54,14 +54,14 @@ async def _voice(text: str) -> bytes:
     return wave
 
 
-def _earned(most_wasted: float) -> Speculation:
+def _earned(max_wasted_share: float) -> Speculation:
     """What may be wasted by a process that has answered a hundred turns: its first few guess none.
 
     Were it the engines', a call would take longer or shorter by what was tested before it.
     """
-    speculation = Speculation(most_wasted=most_wasted)
+    speculation = Speculation(max_wasted_share=max_wasted_share)
     for _ in range(100):
-        speculation.use(10_000)
+        speculation.record_used(10_000)
     return speculation
 
 
@@ -214,7 +214,7 @@ class Stack:
             getattr(fault, "kind", "") in ("hang", "stall") for fault in self._row.faults
         )
         simulators: tuple[Any, ...] = (self.deepgram, self.elevenlabs)
-        if hung or self.settings.of(ElevenLabsSettings).tts_mode == "whole":
+        if hung or self.settings.for_vendor(ElevenLabsSettings).tts_mode == "whole":
             return []  # One that hangs does not notice; a request's connection is kept on purpose.
         return [type(one).__name__ for one in simulators if one._runner.server.connections]
 
@@ -268,7 +268,7 @@ class Stack:
         if row.lasts != "once":
             return fault
         requests = self.elevenlabs.requests
-        if not requests or self.settings.of(ElevenLabsSettings).tts_mode == "whole":
+        if not requests or self.settings.for_vendor(ElevenLabsSettings).tts_mode == "whole":
             return dataclasses.replace(fault, request=len(requests) + 1)
         sent = sum(reply.get("audio") or 0 for _, reply in requests[-1].replies) / 2 / RATE
         after_secs = fault.after_secs + sent

@@ -60,7 +60,7 @@ async def recorded_in_chromium(tmp_path: Path) -> Path:
 
 def _kept(folder: Path, tmp_path: Path) -> Path:
     deadline = time.monotonic() + 60
-    while not (found := list(folder.glob("*.mcap"))) or not Recording.read(found[0]).whole:
+    while not (found := list(folder.glob("*.mcap"))) or not Recording.load(found[0]).whole:
         assert time.monotonic() < deadline, "the recording is not whole"
         time.sleep(0.1)
     kept = tmp_path / "call.mcap"
@@ -113,7 +113,7 @@ async def test_a_call_on_the_page_is_held_again_and_what_another_vendor_changes_
 
     for turn in heard["changed"]:
         assert "reason" not in turn["changes"], "the same words, or nearly, heard elsewhere"
-    turns = list(Recording.read(ears / "call.mcap").topic("/turn/TurnFrame"))
+    turns = list(Recording.load(ears / "call.mcap").topic("/turn/TurnFrame"))
     asked = " ".join(turn.data["question"].lower() for turn in turns)
     assert "mathematics" in asked
     assert "compiler" in asked

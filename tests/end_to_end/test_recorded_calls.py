@@ -46,11 +46,11 @@ def finished(data_dir: Path) -> Recording:
         assert time.monotonic() < deadline, recordings(data_dir)
         time.sleep(0.05)
     (path,) = recordings(data_dir)
-    return Recording.read(path)
+    return Recording.load(path)
 
 
 def _whole(path: Path) -> bool:
-    return path.stat().st_size > 0 and Recording.read(path).whole
+    return path.stat().st_size > 0 and Recording.load(path).whole
 
 
 async def call(listening: Any, *, record: bool = False) -> HeardCall:
@@ -119,11 +119,11 @@ def test_a_server_that_is_killed_in_a_call_leaves_a_recording_that_can_be_repair
             viva.process.send_signal(signal.SIGKILL)
             viva.process.wait()
         (path,) = recordings(viva.data_dir)
-        cut = Recording.read(path)
+        cut = Recording.load(path)
         assert not cut.whole
         assert cut.metadata["consent"] == "told"
         subprocess.run([VIVA, "recording", "repair", path, "--in-place"], check=True)
-        repaired = Recording.read(path)
+        repaired = Recording.load(path)
     assert repaired.whole
     assert repaired.digest == cut.digest
     assert next(one.text for one in transcript(repaired) if one.who == "caller") == QUESTION
@@ -134,7 +134,7 @@ def _decided(viva: Viva) -> bool:
         True
         for path in recordings(viva.data_dir)
         if path.stat().st_size
-        for _ in Recording.read(path).topic("/brain/DecisionFrame")
+        for _ in Recording.load(path).topic("/brain/DecisionFrame")
     )
 
 

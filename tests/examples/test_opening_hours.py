@@ -270,7 +270,7 @@ def test_an_answer_that_a_tool_supports_is_grounded(tmp_path: Path) -> None:
             await asyncio.sleep(12.0)
 
     virtual_time.run(play(tmp_path))
-    recording = Recording.read(tmp_path / "c-scripted.mcap")
+    recording = Recording.load(tmp_path / "c-scripted.mcap")
     facts = facts_of(recording)
     document = replace(DOCUMENT, sha256=facts.document_hash)
     (measured, _) = grounding.measure([match(facts, None)], [document])
@@ -322,7 +322,7 @@ def test_a_call_with_a_tool_is_recorded_and_the_tool_replayed(tmp_path: Path) ->
             assert captions == [WAITING, CHRISTMAS]
 
     virtual_time.run(play())
-    recording = Recording.read(tmp_path / "c-scripted.mcap")
+    recording = Recording.load(tmp_path / "c-scripted.mcap")
     for message in recording.messages:
         jsonschema.validate(message.data, dict(TOPICS[message.topic]))
     turn = list(recording.topic("/call/Turn"))[-1].data

@@ -56,7 +56,7 @@ class Played:
                 self.decided = [one["answer"] for one in call.socket.own("decision")]
 
         virtual_time.run(play())
-        self.recording = Recording.read(folder / "c-scripted.mcap")
+        self.recording = Recording.load(folder / "c-scripted.mcap")
 
     def told(self, topic: str, name: str) -> list[Any]:
         return [message.data.get(name) for message in self.recording.topic(topic)]

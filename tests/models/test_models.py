@@ -102,7 +102,7 @@ def test_a_session_takes_no_more_threads_than_it_is_given() -> None:
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'smartturn' is no model: it must be one of silero, "):
+    with pytest.raises(ValueError, match="'smartturn' is not a model: it must be one of silero, "):
         check_models(["smartturn"])
 
 

@@ -110,7 +110,7 @@ def test_what_is_forgotten_does_not_count_but_what_still_waits_does(hand: Hand) 
         hand.now += 0.7
         second.future.cancel()
         third = Job(pool)
-        pool.forget()
+        pool.reset_waits()
         assert pool.p99 == 0.0
         hand.now += 0.3
         assert pool.p99 == pytest.approx(0.3)

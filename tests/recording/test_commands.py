@@ -68,14 +68,14 @@ def test_show_lists_the_topics(call: Path) -> None:
     assert "whole" in shown
     assert re.search(r"/caller/audio\s+150\s+0:00\.0\s+0:03\.0\s+0:03\.0", shown)
     plain = json.loads(run("show", call, "--json"))
-    assert plain["digest"] == Recording.read(call).digest
+    assert plain["digest"] == Recording.load(call).digest
     assert plain["topics"]["/caller/audio"]["schema"] == "foxglove.RawAudio"
     assert plain["settings"]["call_secs"] == 120.0
 
 
 def test_show_lists_every_message(call: Path) -> None:
     lines = run("show", call, "--messages").splitlines()
-    assert len(lines) == len(Recording.read(call).messages)
+    assert len(lines) == len(Recording.load(call).messages)
     said = '{"finalized": true, "text": "Where is it?"}'
     assert f"    0.900  /stt/TranscriptionFrame  {said}" in lines
     plain = [json.loads(line) for line in run("show", call, "--messages", "--json").splitlines()]
@@ -96,8 +96,8 @@ def test_audio_has_the_caller_left_and_the_agent_right(call: Path, tmp_path: Pat
 
 def test_a_redacted_call_keeps_its_course_but_not_its_voices(personal: Path) -> None:
     run("redact", personal)
-    before = Recording.read(personal)
-    after = Recording.read(personal.with_name("c-personal-redacted.mcap"))
+    before = Recording.load(personal)
+    after = Recording.load(personal.with_name("c-personal-redacted.mcap"))
     assert after.metadata["redacted"] == "yes"
     assert [(one.at, one.topic) for one in after.messages] == [
         (one.at, one.topic) for one in before.messages
@@ -125,7 +125,7 @@ def test_a_redacted_call_keeps_its_course_but_not_its_voices(personal: Path) -> 
 def test_a_name_is_masked_if_it_is_given(personal: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mcap"
     run("redact", personal, "--word", "Write", "--out", out)
-    said = [one.data["text"] for one in Recording.read(out).topic("/stt/TranscriptionFrame")]
+    said = [one.data["text"] for one in Recording.load(out).topic("/stt/TranscriptionFrame")]
     assert said[1].startswith("xxxxx to xxx")
 
 
@@ -164,10 +164,10 @@ def test_a_cut_file_is_repaired_and_a_whole_one_left_alone(call: Path) -> None:
     assert "nothing to repair" in run("repair", call)
     content = call.read_bytes()
     call.write_bytes(content[: len(content) * 2 // 3])
-    cut = Recording.read(call)
+    cut = Recording.load(call)
     assert "cut" in run("show", call)
     run("repair", call, "--in-place")
-    repaired = Recording.read(call)
+    repaired = Recording.load(call)
     assert repaired.whole
     assert repaired.trouble == "The recording was cut short, by a crash perhaps."
     assert (repaired.digest, repaired.metadata) == (cut.digest, cut.metadata)

@@ -175,7 +175,7 @@ def test_a_frame_comes_back_from_the_file_as_it_went_in(
     file = InlineWriter().open(tmp_path / "c.mcap", about())
     file.write(START_NS, f"/{stage}/{kind}", data)
     file.close()
-    (message,) = Recording.read(tmp_path / "c.mcap").messages
+    (message,) = Recording.load(tmp_path / "c.mcap").messages
     again = from_message(message)
     assert type(again) is type(frame)
     if isinstance(frame, MetricsFrame):

@@ -44,7 +44,7 @@ def record(folder: Path, story: Story = two_turns, **options: Any) -> Recording:
             await story(call)
 
     virtual_time.run(play())
-    return Recording.read(folder / "c-scripted.mcap")
+    return Recording.load(folder / "c-scripted.mcap")
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_topics_that_share_a_schemas_name_share_the_schema() -> None:
 
 
 def test_what_was_written_is_read(recorded: Path) -> None:
-    recording = Recording.read(recorded)
+    recording = Recording.load(recorded)
     assert (recording.call, recording.started_at, recording.whole) == ("c-test", STARTED_AT, True)
     assert recording.vendors["stt"] == "whisper"
     assert recording.settings["vad_stop_secs"] == 0.2
@@ -83,8 +83,8 @@ def test_what_was_written_is_read(recorded: Path) -> None:
 
 def test_no_secret_is_among_the_settings(recorded: Path) -> None:
     assert b"sk-ant" not in recorded.read_bytes()
-    assert "anthropic_api_key" not in Recording.read(recorded).settings
-    assert not {"database_url", "data_dir", "admins"} & set(Recording.read(recorded).settings)
+    assert "anthropic_api_key" not in Recording.load(recorded).settings
+    assert not {"database_url", "data_dir", "admins"} & set(Recording.load(recorded).settings)
 
 
 def test_the_same_call_has_the_same_digest_whenever_and_however_it_was_written(
@@ -93,20 +93,20 @@ def test_the_same_call_has_the_same_digest_whenever_and_however_it_was_written(
     record(tmp_path / "a.mcap")
     record(tmp_path / "b.mcap")
     assert (tmp_path / "a.mcap").read_bytes() == (tmp_path / "b.mcap").read_bytes()
-    digest = Recording.read(tmp_path / "a.mcap").digest
+    digest = Recording.load(tmp_path / "a.mcap").digest
 
     later = InlineWriter().open(tmp_path / "c.mcap", about("c-other", started_at="1900000000.0"))
     for at_ns, topic, data in messages():
         later.write(at_ns - START_NS + 1_900_000_000 * 10**9, topic, data)
     later.close()
-    assert Recording.read(tmp_path / "c.mcap").digest == digest
+    assert Recording.load(tmp_path / "c.mcap").digest == digest
 
     other = InlineWriter().open(tmp_path / "d.mcap", about())
     for at_ns, topic, data in messages():
         text = data | {"text": "Where was it?"} if "text" in data else data
         other.write(at_ns, topic, text)
     other.close()
-    assert Recording.read(tmp_path / "d.mcap").digest != digest
+    assert Recording.load(tmp_path / "d.mcap").digest != digest
 
 
 async def test_a_thread_writes_the_same_as_no_thread(tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ async def test_a_thread_writes_the_same_as_no_thread(tmp_path: Path) -> None:
     writer = RecordingWriter()
     record(tmp_path / "thread.mcap", writer=writer)
     await writer.close()
-    read = Recording.read(tmp_path / "thread.mcap")
+    read = Recording.load(tmp_path / "thread.mcap")
     assert read.whole
-    assert read.digest == Recording.read(tmp_path / "inline.mcap").digest
+    assert read.digest == Recording.load(tmp_path / "inline.mcap").digest
     assert writer.waiting_bytes == 0
 
 
@@ -128,7 +128,7 @@ def test_the_callers_audio_is_where_it_was_spoken_and_not_where_the_network_brou
     for at, level in ((0.02, 1), (0.09, 2), (0.09, 3), (0.09, 4), (0.52, 5), (0.54, 6), (0.56, 7)):
         file.write(START_NS + round(at * 1e9), "/caller/audio", _audio(level))
     file.close()
-    heard = np.frombuffer(Recording.read(tmp_path / "late.mcap").caller_audio(), np.int16)
+    heard = np.frombuffer(Recording.load(tmp_path / "late.mcap").caller_audio(), np.int16)
     assert heard[:1280].tolist() == [level for level in (1, 2, 3, 4) for _ in range(320)]
     assert set(heard[1280:8000]) == {0}
     assert heard[8000:].tolist() == [level for level in (5, 6, 7) for _ in range(320)]
@@ -144,7 +144,7 @@ def test_the_agents_audio_is_as_it_was_played_and_ends_where_it_was_interrupted(
     file.write(START_NS + 1_300_000_000, "/agent/page", {"type": "bot-interrupted"})
     file.write(START_NS + 1_500_000_000, "/agent/audio", _audio(9, 2400, 24_000))
     file.close()
-    played = np.frombuffer(Recording.read(tmp_path / "cut.mcap").agent_audio(), np.int16)
+    played = np.frombuffer(Recording.load(tmp_path / "cut.mcap").agent_audio(), np.int16)
     voices = {level: np.flatnonzero(played == level) / 24_000 for level in (1, 2, 3, 4, 9)}
     assert voices[1][0] == pytest.approx(1.0)
     assert voices[3][-1] == pytest.approx(1.3, abs=1e-3)
@@ -156,7 +156,7 @@ def test_audio_that_was_removed_is_silence_of_the_same_length(tmp_path: Path) ->
     file = InlineWriter().open(tmp_path / "mute.mcap", about())
     file.write(START_NS + 10**9, "/caller/audio", _audio(7) | {"data": "", "samples": 320})
     file.close()
-    recording = Recording.read(tmp_path / "mute.mcap")
+    recording = Recording.load(tmp_path / "mute.mcap")
     (mute,) = recording.topic("/caller/audio")
     assert (mute.pcm(), mute.samples) == (bytes(640), 320)
     assert set(recording.caller_audio()) == {0}
@@ -166,11 +166,11 @@ def test_audio_that_was_removed_is_silence_of_the_same_length(tmp_path: Path) ->
 
 
 def test_a_cut_file_is_read_to_its_last_whole_chunk_wherever_it_was_cut(recorded: Path) -> None:
-    content, whole = recorded.read_bytes(), Recording.read(recorded)
+    content, whole = recorded.read_bytes(), Recording.load(recorded)
     counts = []
     for end in range(2500, len(content), 97):
         recorded.write_bytes(content[:end])
-        cut = Recording.read(recorded)
+        cut = Recording.load(recorded)
         assert not cut.whole
         assert cut.messages == whole.messages[: len(cut.messages)]
         counts.append(len(cut.messages))
@@ -179,7 +179,7 @@ def test_a_cut_file_is_read_to_its_last_whole_chunk_wherever_it_was_cut(recorded
 
 
 def test_a_single_flipped_bit_is_found_wherever_it_is(recorded: Path) -> None:
-    content, digest = bytearray(recorded.read_bytes()), Recording.read(recorded).digest
+    content, digest = bytearray(recorded.read_bytes()), Recording.load(recorded).digest
     outcomes = []
     for at in range(8, len(content), 41):
         content[at] ^= 0x10
@@ -193,7 +193,7 @@ def test_a_single_flipped_bit_is_found_wherever_it_is(recorded: Path) -> None:
 
 def _digest_or_reason(path: Path) -> str:
     try:
-        return Recording.read(path).digest
+        return Recording.load(path).digest
     except RecordingError as error:
         return str(error)
 
@@ -212,7 +212,7 @@ def test_what_is_no_recording_is_refused_with_the_reason(
     path = tmp_path / "x.mcap"
     path.write_bytes(content)
     with pytest.raises(RecordingError, match=reason):
-        Recording.read(path)
+        Recording.load(path)
 
 
 def test_a_file_of_another_kind_or_of_the_future_is_refused_with_the_reason(
@@ -221,14 +221,14 @@ def test_a_file_of_another_kind_or_of_the_future_is_refused_with_the_reason(
     future = tmp_path / "future.mcap"
     InlineWriter().open(future, about(format="99", version="7.0.0")).close()
     with pytest.raises(RecordingError, match=r"format '99'.*reads '1', '2', '3'.*Viva 7\.0\.0"):
-        Recording.read(future)
+        Recording.load(future)
     monkeypatch.setattr("recording.mcap_file.PROFILE", "ros2")
     robot = tmp_path / "robot.mcap"
     InlineWriter().open(robot, about()).close()
     with pytest.raises(RecordingError, match="profile 'ros2'"):
-        Recording.read(robot)
+        Recording.load(robot)
     with pytest.raises(RecordingError, match="No such file"):
-        Recording.read(tmp_path / "missing.mcap")
+        Recording.load(tmp_path / "missing.mcap")
 
 
 def test_a_process_that_is_killed_leaves_a_file_up_to_its_last_chunk(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_process_that_is_killed_leaves_a_file_up_to_its_last_chunk(tmp_path: P
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    recording = Recording.read(path)
+    recording = Recording.load(path)
     assert not recording.whole
     assert recording.duration_secs >= 4.0
 
@@ -292,7 +292,7 @@ async def test_a_full_disk_ends_the_recording_and_leaves_what_was_written(
     file.close()
     await writer.close()
     assert lost == ["No space left on device."]
-    kept = Recording.read(tmp_path / "c.mcap")
+    kept = Recording.load(tmp_path / "c.mcap")
     assert not kept.whole
     assert 1.9 < kept.duration_secs < 2.1
 
@@ -320,7 +320,7 @@ async def test_a_disk_that_stands_still_costs_bounded_memory_and_the_file_says_s
     await writer.close()
     assert most <= 100_000
     assert lost == ["The disk is slower than the calls."]
-    kept = Recording.read(tmp_path / "c.mcap")
+    kept = Recording.load(tmp_path / "c.mcap")
     assert kept.whole
     assert kept.trouble == "The disk is slower than the calls."
     assert 0 < kept.duration_secs < 60
@@ -332,7 +332,7 @@ async def test_a_server_that_ends_finishes_the_recordings_that_are_open(tmp_path
     for at_ns, topic, data in messages(0.5):
         file.write(at_ns, topic, data)
     await writer.close()
-    assert Recording.read(tmp_path / "c.mcap").whole
+    assert Recording.load(tmp_path / "c.mcap").whole
 
 
 def test_a_topic_that_is_none_is_an_error_of_the_program(tmp_path: Path) -> None:
@@ -345,11 +345,11 @@ def test_time_never_falls(tmp_path: Path) -> None:
     for at in (2.0, 1.0, 3.0):
         file.write(START_NS + round(at * 1e9), "/turn/DuckFrame", {})
     file.close()
-    assert [one.at for one in Recording.read(tmp_path / "c.mcap").messages] == [2.0, 2.0, 3.0]
+    assert [one.at for one in Recording.load(tmp_path / "c.mcap").messages] == [2.0, 2.0, 3.0]
 
 
 def test_the_digest_is_of_every_message(recorded: Path) -> None:
-    recording = Recording.read(recorded)
+    recording = Recording.load(recorded)
     shorter = replace(recording, messages=recording.messages[:-1])
     assert shorter.digest != recording.digest
 

@@ -94,7 +94,7 @@ class OpenAIJudge:
         Raises:
             JudgeError: They name none.
         """
-        own = settings.of(OpenAISettings)
+        own = settings.for_vendor(OpenAISettings)
         if not own.brain_base_url or not own.brain_model:
             missing = "BRAIN_MODEL" if own.brain_base_url else "BRAIN_BASE_URL"
             raise JudgeError(

@@ -1,7 +1,7 @@
-"""What a brain may call before it decides; a file of this folder declares one, as its ``TOOL``.
+"""Tools that a brain may call before it decides. Each module declares one, as its ``TOOL``.
 
-A tool looks something up that is not in the document. It is offered to every brain that calls
-tools; what it gives becomes a section that the answer can cite, and is checked against.
+A tool looks up something that is not in the document. Every brain that supports tools is offered
+it. Its result becomes a section that the answer can cite, and is checked against.
 """
 
 from processors.brain.tools.tool import (
@@ -31,5 +31,5 @@ __all__ = [
 
 
 def registered() -> tuple[FunctionTool, ...]:
-    """Every tool that a file of this folder declares, by name; none is Viva's own."""
+    """Return the tools that this folder's modules declare, by name. Viva has none of its own."""
     return find_tools(__name__, __path__)

@@ -1,4 +1,4 @@
-"""One tool: what a brain is told of it, and the function that it calls."""
+"""A tool: its description for the brain, and the function that it calls."""
 
 import asyncio
 import json
@@ -16,13 +16,13 @@ from knowledge.loading.section import Line, Section
 from processors.declarations import DeclarationError, find_declarations
 
 MAX_TOOL_CALLS = 2
-"""Most calls in a turn. Each costs a request to the brain; the worst case of a call counts them."""
+"""Maximum calls per turn. Each costs a request to the brain, which the worst-case cost includes."""
 
 MAX_RESULT_CHARS = 2_000
-"""Longest result that a brain is given; the rest of a longer one is cut off."""
+"""Maximum length of a result; longer ones are truncated."""
 
 PREFIX = "tool/"
-"""Begins the id by which an answer cites what a tool gave."""
+"""Prefix of the section ids by which answers cite the results of tools."""
 
 RESERVED = ("respond", "escalate")
 
@@ -35,15 +35,15 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that was made in this turn, and what it gave.
+    """A call of a tool in this turn, with its result.
 
     Parameters:
         tool: The tool's name.
-        arguments: Its arguments, as JSON.
-        result: What it gave, or why it gave nothing.
-        ok: Whether it gave something.
+        arguments: The arguments, as JSON.
+        result: The result, or the reason that there is none.
+        ok: Whether there is a result.
         secs: How long it took.
-        said: What the caller heard while it ran; empty for nothing.
+        said: What was spoken while it ran; may be empty.
     """
 
     tool: str
@@ -56,18 +56,19 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionTool:
-    """Something that a brain may look up before it decides.
+    """A function that a brain may call before it decides.
 
-    It must only look up: a brain may call it again, and a caller may go on before they hear of it.
+    It must only look something up: a brain may call it twice, and the caller may interrupt before
+    they hear the result.
 
     Parameters:
-        name: Its name: letters, digits, ``_`` and ``-``.
-        description: For the brain: what it gives, and when to call it.
+        name: Letters, digits, ``_`` and ``-``.
+        description: For the brain: what it returns, and when to call it.
         arguments: JSON schema of each argument, by its name; all are required.
-        run: The function. What it raises is told to the brain in words.
-        timeout_secs: Longest that it may take; past it the brain is told so.
-        said: What the caller hears while it runs; empty for nothing.
-        title: What people see as the source of an answer; by default the name, in words.
+        run: The function. The brain gets the message of an exception as the result.
+        timeout_secs: Timeout of the function, after which the brain is told so.
+        said: What is spoken while it runs; empty for nothing.
+        title: The source of an answer, for people; by default the name as words.
     """
 
     name: str
@@ -99,17 +100,17 @@ class FunctionTool:
 
     @property
     def section_id(self) -> str:
-        """The id by which an answer cites what it gave."""
+        """The section id by which an answer cites its result."""
         return f"{PREFIX}{self.name}"
 
     @property
     def shown(self) -> str:
-        """Its title, or its name in words."""
+        """Its title, by default its name as words."""
         return self.title or re.sub(r"[_-]+", " ", self.name).strip().capitalize()
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """JSON schema of its arguments."""
+        """The JSON schema of its arguments."""
         return {
             "type": "object",
             "properties": {name: dict(schema) for name, schema in self.arguments.items()},
@@ -118,11 +119,11 @@ class FunctionTool:
         }
 
     async def call(self, arguments: str, *, until: float) -> ToolCall:
-        """Run it; whatever goes wrong is its result, in words.
+        """Call the function; an error becomes the result, as text.
 
         Args:
             arguments: JSON, as the brain wrote it.
-            until: When the decision has to be made, on the event loop's clock.
+            until: Deadline of the decision, on the event loop's clock.
         """
         try:
             given = json.loads(arguments or "{}")
@@ -153,7 +154,7 @@ class FunctionTool:
         return ToolCall(self.name, arguments, text or "It gave nothing.", ok=bool(text), secs=secs)
 
     def section(self, calls: Iterable[ToolCall]) -> Section:
-        """What it gave in this turn, as a section that an answer may cite."""
+        """Return its results in this turn as a section that an answer may cite."""
         results = (call.result for call in calls if call.ok and call.tool == self.name)
         return section_of(self.section_id, self.shown, "\n".join(results))
 
@@ -162,12 +163,12 @@ class FunctionTool:
 
 
 def section_of(id: str, title: str, text: str) -> Section:
-    """The section that a tool's result is; its lines have no number, for they are in no file.
+    """Return a tool's result as a section; its lines have number 0, because they are in no file.
 
     Args:
-        id: The id by which it is cited.
-        title: What people see of it.
-        text: What the tool gave.
+        id: The section's id.
+        title: The source, for people.
+        text: The tool's result.
     """
     texts = filter(None, map(str.strip, text.splitlines()))
     return Section(id, title, 1, tuple(Line(0, line, "text", id) for line in texts))

@@ -271,7 +271,7 @@ def test_a_vendor_that_takes_any_key_or_never_says_no_is_caught(engines: Engines
     keyed = dataclasses.replace(engines, settings=settings)
 
     def build(engine: Any, context: Context) -> WhisperSTT:
-        assert context.settings.of(DeepgramSettings).deepgram_api_key
+        assert context.settings.for_vendor(DeepgramSettings).deepgram_api_key
         return WhisperSTT(engine=engine)
 
     failed = suite(

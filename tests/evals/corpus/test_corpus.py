@@ -63,7 +63,7 @@ def test_it_is_small_enough_for_the_repository() -> None:
 
 @pytest.mark.parametrize("name", EACH)
 def test_a_recording_is_whole_and_says_nothing_of_who_made_it(name: str) -> None:
-    recording = Recording.read(CORPUS / name)
+    recording = Recording.load(CORPUS / name)
     assert recording.whole
     assert not recording.trouble
     assert recording.call == f"corpus-{name.removesuffix('.mcap')}"
@@ -92,7 +92,7 @@ def alone(call: CallTruth) -> list[Utterance]:
 
 @pytest.mark.parametrize("name", EACH)
 def test_the_truth_is_what_can_be_heard_in_the_recording(name: str) -> None:
-    heard = np.frombuffer(Recording.read(CORPUS / name).caller_audio(), np.int16)
+    heard = np.frombuffer(Recording.load(CORPUS / name).caller_audio(), np.int16)
     for one in alone(TRUTH.calls[name]):
         peak = loudest(heard, one.start, one.end)
         assert peak > 300, "it sounds"
@@ -166,7 +166,7 @@ def test_a_call_is_made_as_its_script_says(remembering: Engines, tmp_path: Path)
     question, bargein = call.utterances
     assert (question.kind, question.over_agent) == ("question", False)
     assert (bargein.kind, bargein.over_agent) == ("bargein", True)
-    recording = Recording.read(tmp_path / f"{one.name}.mcap")
+    recording = Recording.load(tmp_path / f"{one.name}.mcap")
     (begun,) = recording.topic("/call/Begin")
     assert begun.data["call"] == recording.call == f"corpus-{one.name}"
     cut = [message.at for message in recording.topic("/turn/InterruptionFrame")]

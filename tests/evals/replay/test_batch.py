@@ -245,7 +245,7 @@ def test_ctrl_c_leaves_whole_files_and_a_run_of_them(folder: Path, tmp_path: Pat
     assert 1 <= len(run["calls"]) < 80
     assert not list(out.glob(".*"))
     for path in out.glob("*.mcap"):
-        assert Recording.read(path).whole
+        assert Recording.load(path).whole
 
 
 def checksum_at(recording: bytes) -> int:
@@ -267,7 +267,7 @@ def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_p
     summed[checksum_at(whole)] ^= 1
     (source / "summed.mcap").write_bytes(summed)
     (source / "foreign.mcap").write_bytes(b"RIFF no recording at all")
-    future = Recording.read(source / "clean-00.mcap")
+    future = Recording.load(source / "clean-00.mcap")
     rewrite(source / "future.mcap", {**future.metadata, "format": "3"}, future.messages)
     out = tmp_path / "out"
 

@@ -204,9 +204,13 @@ def test_early_answers_are_begun_where_they_were() -> None:
         (1.5, "/brain/Asked", {"ask": 1, "question": "Where did she?", "history": []}),
         turn(2.0, "Where did she", speculation=False),
     )
-    speculation = RecordedSpeculation.from_recording(recorded, most_wasted=0.25)
+    speculation = RecordedSpeculation.from_recording(recorded, max_wasted_share=0.25)
 
-    assert [speculation.begin(), speculation.begin(), speculation.begin()] == [False, True, False]
+    assert [speculation.reserve(), speculation.reserve(), speculation.reserve()] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_what_the_brain_read_before_is_counted_once() -> None:

@@ -57,8 +57,8 @@ async def hold(folder: Path, engines: Engines, patch: pytest.MonkeyPatch) -> Non
         settings = Settings(_env_file=None, record="all", auth="off", data_dir=folder)  # type: ignore[call-arg]
         cloud = await Engines.load(settings, document, choose(settings), lambda *_: None)
         # Calls before it have earned what this one may waste.
-        speculation = Speculation(most_wasted=settings.preemptive_waste)
-        speculation.use(10_000)
+        speculation = Speculation(max_wasted_share=settings.preemptive_waste)
+        speculation.record_used(10_000)
         speculation.used_tokens = 1_000_000
         server = Server(
             settings, document, cloud.choices, engines=replace(cloud, speculation=speculation)
@@ -69,7 +69,7 @@ async def hold(folder: Path, engines: Engines, patch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_call_is_one_of_the_cloud(call: Path) -> None:
-    recorded = Recording.read(call)
+    recorded = Recording.load(call)
 
     assert recorded.vendors == {
         "vad": "silero",
@@ -90,7 +90,7 @@ def test_it_replays_as_it_was(call: Path, tmp_path: Path, source: str) -> None:
     assert entry["missing"] == []
     if source == "decision":
         return
-    recorded, replayed = Recording.read(call), Recording.read(tmp_path / "again.mcap")
+    recorded, replayed = Recording.load(call), Recording.load(tmp_path / "again.mcap")
     for then, now in zip(
         recorded.topic("/brain/Asked"), replayed.topic("/brain/Asked"), strict=True
     ):
@@ -110,6 +110,6 @@ def test_it_replays_with_the_embedded_voice_in_place_of_the_clouds(
 
     what = [one["what"] for one in entry["differs"]]
     assert not any("question" in one or "decision" in one for one in what)
-    replayed = Recording.read(tmp_path / "again.mcap")
+    replayed = Recording.load(tmp_path / "again.mcap")
     assert replayed.vendors["tts"] == "hibari"
     assert any(one.samples for one in replayed.topic("/tts/TTSAudioRawFrame"))

@@ -55,7 +55,7 @@ def test_an_unswapped_replay_is_the_same_call(
 
     assert entry["differs"] == []
     assert entry["missing"] == []
-    recorded, replayed = Recording.read(calls[name]), Recording.read(tmp_path / "again.mcap")
+    recorded, replayed = Recording.load(calls[name]), Recording.load(tmp_path / "again.mcap")
     assert replayed.duration_secs == pytest.approx(recorded.duration_secs, abs=0.05)
     assert replayed.metadata["source"] == "replay"
     assert replayed.digest == entry["digest"]
@@ -66,8 +66,8 @@ def test_an_unswapped_replay_is_the_same_call(
 def test_the_replay_sounds_as_the_call_did(calls: dict[str, Path], tmp_path: Path) -> None:
     replay(calls["barge-in"], tmp_path / "again.mcap", Options())
 
-    recorded = Recording.read(calls["barge-in"])
-    replayed = Recording.read(tmp_path / "again.mcap")
+    recorded = Recording.load(calls["barge-in"])
+    replayed = Recording.load(tmp_path / "again.mcap")
     then, now = recorded.agent_audio(), replayed.agent_audio()
     assert len(now) == pytest.approx(len(then), abs=4_800)
     # What the caller said is where it was, to the hundredth of a second.
@@ -94,7 +94,7 @@ def test_another_brain_decides_otherwise_and_the_caller_waits_for_its_voice(
     differs = [one["what"] for one in entry["differs"]]
     assert "turn 1: decision" in differs
     assert not any("end of turn" in what for what in differs)
-    recorded, replayed = Recording.read(calls["clean"]), Recording.read(tmp_path / "other.mcap")
+    recorded, replayed = Recording.load(calls["clean"]), Recording.load(tmp_path / "other.mcap")
     assert replayed.vendors["brain"] == "other"
     assert {one["stage"] for one in entry["missing"]} == {"tts"}
     # The second question comes as long after the voice as it did, and so at another time.
@@ -114,7 +114,7 @@ def test_a_barge_in_stays_at_the_same_point_of_the_sentence(
 ) -> None:
     replay(calls["barge-in"], tmp_path / "other.mcap", Options(vendors={"brain": "other"}))
 
-    recorded, replayed = Recording.read(calls["barge-in"]), Recording.read(tmp_path / "other.mcap")
+    recorded, replayed = Recording.load(calls["barge-in"]), Recording.load(tmp_path / "other.mcap")
     over = RecordedCaller.from_recording(recorded, ()).utterances[2]
     again = RecordedCaller.from_recording(replayed, ()).utterances[2]
     assert over.place.cue == again.place.cue == "over"
@@ -129,7 +129,7 @@ def test_recorded_timing_keeps_the_times_whatever_the_agent_does(
     options = Options(vendors={"brain": "other"}, timing="recorded")
     replay(calls["clean"], tmp_path / "other.mcap", options)
 
-    shifts = [one.data for one in Recording.read(tmp_path / "other.mcap").topic("/replay/Shift")]
+    shifts = [one.data for one in Recording.load(tmp_path / "other.mcap").topic("/replay/Shift")]
     assert all(one["replayed"] == pytest.approx(one["recorded"], abs=1e-6) for one in shifts)
 
 
@@ -138,7 +138,7 @@ def test_another_recogniser_takes_its_own_time(calls: dict[str, Path], tmp_path:
     entry = replay(calls["clean"], tmp_path / "again.mcap", options)
 
     assert entry["turns"] == 2
-    replayed = Recording.read(tmp_path / "again.mcap")
+    replayed = Recording.load(tmp_path / "again.mcap")
     finals = list(replayed.topic("/stt/TranscriptionFrame"))
     stops = list(replayed.topic("/vad/VADUserStoppedSpeakingFrame"))
     assert "war" in finals[0].data["text"]
@@ -148,7 +148,7 @@ def test_another_recogniser_takes_its_own_time(calls: dict[str, Path], tmp_path:
 def test_what_the_recording_has_no_answer_to_is_told_and_handed_to_a_human(
     calls: dict[str, Path], tmp_path: Path
 ) -> None:
-    recorded = Recording.read(calls["clean"])
+    recorded = Recording.load(calls["clean"])
     kept = (one for one in recorded.messages if one.topic not in ("/brain/Asked", "/brain/Event"))
     without = tmp_path / "without.mcap"
     rewrite(without, recorded.metadata, kept)
@@ -158,7 +158,7 @@ def test_what_the_recording_has_no_answer_to_is_told_and_handed_to_a_human(
     assert {(one["stage"], one["what"]) for one in entry["missing"]} >= {
         ("brain", "Where did she work after the war?")
     }
-    replayed = Recording.read(tmp_path / "again.mcap")
+    replayed = Recording.load(tmp_path / "again.mcap")
     assert [one.data for one in replayed.topic("/replay/Missing")] == entry["missing"]
     decisions = [one.data for one in replayed.topic("/brain/DecisionFrame")]
     assert decisions[0]["decision"] == "escalate"
@@ -176,7 +176,7 @@ def test_a_redacted_recording_replays_from_its_transcripts(
     calls: dict[str, Path], tmp_path: Path
 ) -> None:
     redacted = tmp_path / "redacted.mcap"
-    quiet = redact(Recording.read(calls["barge-in"]))
+    quiet = redact(Recording.load(calls["barge-in"]))
     rewrite(redacted, quiet.metadata, quiet.messages)
 
     entry = replay(redacted, tmp_path / "again.mcap", Options(source="transcript"))
@@ -195,10 +195,10 @@ def test_a_recording_that_a_crash_cut_replays_as_far_as_it_goes(
 
     entry = replay(cut, tmp_path / "again.mcap", Options())
 
-    recorded = Recording.read(cut)
+    recorded = Recording.load(cut)
     assert not recorded.whole
     assert entry["seconds"] == pytest.approx(recorded.duration_secs, abs=0.5)
-    end = next(Recording.read(tmp_path / "again.mcap").topic("/call/End"))
+    end = next(Recording.load(tmp_path / "again.mcap").topic("/call/End"))
     assert end.data["reason"] == "disconnected"
 
 

@@ -45,7 +45,7 @@ def cloud(**overrides: Any) -> Settings:
 
 
 def of(settings: Settings) -> tuple[Any, ...]:
-    prices = Prices.load(cache_ttl=settings.of(ClaudeSettings).claude_cache_ttl)
+    prices = Prices.load(cache_ttl=settings.for_vendor(ClaudeSettings).claude_cache_ttl)
     return settings, DOCUMENT, choose(settings), prices
 
 

@@ -44,7 +44,7 @@ class AcmeSettings(VendorSettings):
 
 
 def build(_: Any, context: Context) -> Any:
-    own = context.settings.of(AcmeSettings)
+    own = context.settings.for_vendor(AcmeSettings)
     return f"{own.acme_voice} by {secret(own.acme_api_key)} at {own.acme_speed:g}"
 
 
@@ -261,4 +261,4 @@ def test_settings_of_a_vendor_that_was_not_found_are_not_to_be_had() -> None:
         """Of no vendor."""
 
     with pytest.raises(TypeError, match="no vendor declares the settings Unknown"):
-        Settings.load().of(Unknown)
+        Settings.load().for_vendor(Unknown)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.brain.sentences import SentenceStream, spoken
+from processors.brain.sentences import SentenceStream, plain_text
 
 SENTENCES = (
     "Dr. Hopper taught mathematics at Vassar.",
@@ -96,7 +96,7 @@ def test_a_very_long_word_does_not_hold_up_the_voice() -> None:
     ],
 )
 def test_what_is_spoken_is_plain_text(sentence: str, heard: str) -> None:
-    assert spoken(sentence) == heard
+    assert plain_text(sentence) == heard
 
 
 def test_a_limit_that_cuts_every_clause_is_refused() -> None:

@@ -37,7 +37,7 @@ def held(folder: Path, prompt: str) -> tuple[list[str], Recording]:
             captions.extend(one["text"] for one in call.socket.own("sentence"))
 
     virtual_time.run(play())
-    return captions, Recording.read(folder / "c-scripted.mcap")
+    return captions, Recording.load(folder / "c-scripted.mcap")
 
 
 def test_a_number_is_shown_in_figures_and_said_in_words(tmp_path: Path) -> None:
