@@ -9,10 +9,10 @@ being busy, so code that has become slow is not excused.
 
 import os
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
+from time import monotonic  # the real one, in tests in virtual time, too
 
 import pytest
 
@@ -46,14 +46,15 @@ class Lateness:
         self._ticking = threading.Thread(target=self._tick, daemon=True)
 
     def start(self) -> None:
-        self._began, self._before = time.monotonic(), self._elsewhere_secs()
+        self._before = self._elsewhere_secs()
+        self._began = monotonic()
         self._ticking.start()
 
     def stop(self) -> None:
         self._over.set()
         self._ticking.join()
-        secs = (time.monotonic() - self._began) * (os.cpu_count() or 1)
         taken = zip(self._elsewhere_secs(), self._before, strict=True)
+        secs = (monotonic() - self._began) * (os.cpu_count() or 1)
         self.others_share, self.outside_share = (
             max(0.0, now - before) / max(secs, 1e-3) for now, before in taken
         )
@@ -68,13 +69,14 @@ class Lateness:
     def _elsewhere_secs() -> tuple[float, float]:
         """What all but this test has worked, and all but this test run."""
         run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+        processes = _Processes()
         busy = _busy_secs()
-        return busy - _tree_secs(os.getpid()), busy - _tree_secs(run)
+        return busy - processes.tree_secs(os.getpid()), busy - processes.tree_secs(run)
 
     def _tick(self) -> None:
-        due = time.monotonic() + TICK_SECS
-        while not self._over.wait(max(0.0, due - time.monotonic())):
-            now = time.monotonic()
+        due = monotonic() + TICK_SECS
+        while not self._over.wait(max(0.0, due - monotonic())):
+            now = monotonic()
             self.worst_secs = max(self.worst_secs, now - due)
             due = now + TICK_SECS
 
@@ -87,35 +89,40 @@ def _busy_secs() -> float:
     return (user + nice + system + irq + softirq + steal) / _HERTZ
 
 
-def _tree_secs(root: int, proc: Path = Path("/proc")) -> float:
-    """What a process and all that it started have worked, those that have ended included.
+class _Processes:
+    """What each process has worked, and whose child it is.
 
     A process that ends while they are read hands what it worked to its parent, which may have been
     read before: then they are read again, or the machine would seem idle for as long as it worked.
     """
-    for _ in range(READINGS):
-        children: dict[int, list[int]] = defaultdict(list)
-        worked: dict[int, int] = {}
-        listed = _processes(proc)
-        for number in listed:
-            try:
-                stat = (proc / str(number) / "stat").read_text()
-            except OSError:
-                continue  # it has ended
-            fields = stat.rpartition(")")[2].split()
-            children[int(fields[1])].append(number)
-            worked[number] = sum(map(int, fields[11:15]))  # its own, and its ended children's
-        if set(listed) <= set(_processes(proc)):
-            break
-    ours, total = [root], 0
-    while ours:
-        number = ours.pop()
-        total += worked.get(number, 0)
-        ours += children[number]
-    return total / _HERTZ
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        for _ in range(READINGS):
+            self._children: dict[int, list[int]] = defaultdict(list)
+            self._worked: dict[int, int] = {}
+            listed = _numbers(proc)
+            for number in listed:
+                try:
+                    stat = (proc / str(number) / "stat").read_text()
+                except OSError:
+                    continue  # it has ended
+                fields = stat.rpartition(")")[2].split()
+                self._children[int(fields[1])].append(number)
+                self._worked[number] = sum(map(int, fields[11:15]))  # its ended children's, too
+            if set(listed) <= set(_numbers(proc)):
+                break
+
+    def tree_secs(self, root: int) -> float:
+        """What a process and all that it started have worked, those that have ended included."""
+        ours, total = [root], 0
+        while ours:
+            number = ours.pop()
+            total += self._worked.get(number, 0)
+            ours += self._children[number]
+        return total / _HERTZ
 
 
-def _processes(proc: Path) -> list[int]:
+def _numbers(proc: Path) -> list[int]:
     return [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
 
 
@@ -138,8 +145,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if not lateness.excuses:
             raise
         pytest.skip(
-            f"machine too busy: {1000 * lateness.worst_secs:.0f} ms late, other work took "
-            f"{lateness.others_share:.0%} of it; {type(error).__name__}: {error}"[:300]
+            f"machine too busy for {item.nodeid}: {1000 * lateness.worst_secs:.0f} ms late, "
+            f"other work took {lateness.others_share:.0%} of it; {type(error).__name__}: {error}"[
+                :400
+            ]
         )
     finally:
         lateness._over.set()

@@ -12,11 +12,11 @@ from tests.lateness import Lateness
 
 
 def test_work_of_the_test_s_own_is_not_the_machine_s() -> None:
-    busy, own = lateness._busy_secs(), lateness._tree_secs(os.getpid())
+    busy, own = lateness._busy_secs(), lateness._Processes().tree_secs(os.getpid())
     until = time.process_time() + 0.3
     while time.process_time() < until:
         hashlib.sha256(bytes(10_000)).digest()
-    own = lateness._tree_secs(os.getpid()) - own
+    own = lateness._Processes().tree_secs(os.getpid()) - own
     assert own >= 0.28
     assert lateness._busy_secs() - busy >= own - 0.05
 
@@ -39,8 +39,8 @@ def test_work_of_a_process_that_ends_as_all_are_read_is_its_parent_s(
             write(10, parent=1, own=100, ended=3000)
         return found or [10, 12]
 
-    monkeypatch.setattr(lateness, "_processes", listed)
-    assert lateness._tree_secs(10, tmp_path) == 3300 / lateness._HERTZ
+    monkeypatch.setattr(lateness, "_numbers", listed)
+    assert lateness._Processes(tmp_path).tree_secs(10) == 3300 / lateness._HERTZ
 
 
 def test_a_tick_that_comes_late_is_noticed() -> None:
@@ -94,5 +94,5 @@ def test_only_a_busy_machine_excuses_a_test_in_real_time(
     )
     assert "test_elsewhere" in [report.nodeid.partition("::")[2] for report in failed]
     if skipped:
-        assert "machine too busy: " in str(skipped[0].longrepr)
+        assert "machine too busy for " in str(skipped[0].longrepr)
         assert "90% of it; AssertionError: too late" in str(skipped[0].longrepr)
