@@ -107,8 +107,8 @@ def show(as_json: Json = False) -> None:
     _print(
         ("signed in", "since", "last seen", "until"),
         [
-            (one.email, _day(one.since), _day(one.last_seen_at), _day(one.expires_at))
-            for one in signed_in
+            (row.email, _day(row.since), _day(row.last_seen_at), _day(row.expires_at))
+            for row in signed_in
         ],
     )
 

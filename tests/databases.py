@@ -23,8 +23,8 @@ ENGINES = ("sqlite", "postgresql")
 
 def preferably(engine: str) -> pytest.MarkDecorator:
     """A test of many processes or requests runs on this engine, and in thorough runs on all."""
-    others = [one for one in ENGINES if one != engine]
-    params = [engine, *(pytest.param(one, marks=pytest.mark.thorough) for one in others)]
+    others = [other for other in ENGINES if other != engine]
+    params = [engine, *(pytest.param(other, marks=pytest.mark.thorough) for other in others)]
     return pytest.mark.parametrize("database_url", params, indirect=True)
 
 

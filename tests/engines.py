@@ -62,7 +62,7 @@ def context() -> Context:
 
 def loaded(name: str) -> Any:
     """What an embedded vendor's ``load`` gives."""
-    vendor = next(one for one in VENDORS if one.name == name)
+    vendor = next(vendor for vendor in VENDORS if vendor.name == name)
     return vendor.load(context(), lambda _what, share: SHARES[name].append(share))
 
 

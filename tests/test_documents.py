@@ -44,8 +44,8 @@ def anchors(document: Path) -> set[str]:
     for heading in re.findall(r"^#+ (.+)$", FENCE.sub("", document.read_text()), re.MULTILINE):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
         slug = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
-        again = sum(one == slug or re.fullmatch(rf"{re.escape(slug)}-\d+", one) is not None
-                    for one in found)  # fmt: skip
+        again = sum(anchor == slug or re.fullmatch(rf"{re.escape(slug)}-\d+", anchor) is not None
+                    for anchor in found)  # fmt: skip
         found.add(f"{slug}-{again}" if again else slug)
     return found
 

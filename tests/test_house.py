@@ -120,7 +120,7 @@ def test_settings_import_nothing_of_viva_but_what_vendors_declare() -> None:
 def test_every_package_is_built() -> None:
     built = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     packages = {
-        str(one.parent).replace("/", ".") for layer in LAYERS for one in Path(layer).rglob("*.py")
+        str(path.parent).replace("/", ".") for layer in LAYERS for path in Path(layer).rglob("*.py")
     }
     assert set(built) == packages
 

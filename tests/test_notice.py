@@ -14,7 +14,7 @@ def test_the_notice_names_the_files_that_models_are_loaded_from() -> None:
 
 
 def test_the_installed_files_are_the_ones_named() -> None:
-    assert [one for one in catalogue.check_files() if not one.passed] == []
+    assert [check for check in catalogue.check_files() if not check.passed] == []
 
 
 def test_every_stage_has_its_model() -> None:

@@ -169,7 +169,7 @@ def _says_ai(greeting: str) -> str:
 
 def _listed(value: object) -> object:
     return (
-        [_in_words(each) for each in value]
+        [_in_words(item) for item in value]
         if isinstance(value, list)
         else ([value] if isinstance(value, str) else value)
     )
@@ -178,7 +178,7 @@ def _listed(value: object) -> object:
 def _in_words(value: object) -> object:
     """A source that is given as fields (title, author, url) in one line."""
     if isinstance(value, Mapping):
-        return ", ".join(str(each) for each in value.values() if each not in (None, ""))
+        return ", ".join(str(item) for item in value.values() if item not in (None, ""))
     return value
 
 

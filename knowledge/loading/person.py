@@ -38,8 +38,8 @@ _FEW = 4  # headings of a CV beside which its title need not be a name
 def is_about_person(title: str, sections: Sequence[Section]) -> bool:
     """Whether it is a CV: by its headings, its title and what it calls its subject."""
     titles = {section.title for section in sections}
-    found = sum(bool(_CV.match(each)) for each in titles)
-    sure = any(_SURE.match(each) for each in titles)
+    found = sum(bool(_CV.match(title)) for title in titles)
+    sure = any(_SURE.match(title) for title in titles)
     named = bool(_TITLE.match(title.split("|", maxsplit=1)[0].split(" - ", maxsplit=1)[0].strip()))
     text = " ".join(line.text for section in sections for line in section.lines)
     called = len(_HE_OR_SHE.findall(text)) > len(text.split()) / 60

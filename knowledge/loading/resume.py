@@ -303,18 +303,19 @@ class _Told:
             "Skills", "skills", [_skill(skill) if skill else "" for skill in resume.skills]
         )
         spoken = [
-            f"{who} speaks {each.language}" + (f": {each.fluency}" if each.fluency else "")
-            if each and each.language
+            f"{who} speaks {language.language}"
+            + (f": {language.fluency}" if language.fluency else "")
+            if language and language.language
             else ""
-            for each in resume.languages
+            for language in resume.languages
         ]
         yield self._list("Languages", "languages", spoken)
         liked = [
-            f"{who} is interested in {each.name}"
-            + (f": {_listed(each.keywords)}" if each.keywords else "")
-            if each and each.name
+            f"{who} is interested in {interest.name}"
+            + (f": {_listed(interest.keywords)}" if interest.keywords else "")
+            if interest and interest.name
             else ""
-            for each in resume.interests
+            for interest in resume.interests
         ]
         yield self._list("Interests", "interests", liked)
 

@@ -143,10 +143,10 @@ def exit_status(findings: Sequence[Finding]) -> int:
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
     """Print findings, as a table if the console is wide enough, and a count of what is not ok."""
     if console.width < LEAST_WIDTH:
-        for one in findings:
-            state = f"[{_STYLES[one.state]}]{one.state}[/{_STYLES[one.state]}]"
-            console.print(f"{escape(one.area)}, {escape(one.name)}: {state}")
-            console.print(Padding(_text(one), (0, 0, 0, 2)))
+        for finding in findings:
+            state = f"[{_STYLES[finding.state]}]{finding.state}[/{_STYLES[finding.state]}]"
+            console.print(f"{escape(finding.area)}, {escape(finding.name)}: {state}")
+            console.print(Padding(_text(finding), (0, 0, 0, 2)))
     else:
         console.print(_table(findings, console.width))
     counts = {state: sum(finding.state == state for finding in findings) for state in _STYLES}
@@ -170,9 +170,11 @@ def _table(findings: Sequence[Finding], width: int) -> Table:
     table.add_column("state", no_wrap=True)
     table.add_column("detail, and what to change", ratio=1, overflow="fold")
     area = ""
-    for one in findings:
-        shown = "" if one.area == area else one.area
-        area = one.area
-        style = _STYLES[one.state]
-        table.add_row(shown, escape(one.name), f"[{style}]{one.state}[/{style}]", _text(one))
+    for finding in findings:
+        shown = "" if finding.area == area else finding.area
+        area = finding.area
+        style = _STYLES[finding.state]
+        table.add_row(
+            shown, escape(finding.name), f"[{style}]{finding.state}[/{style}]", _text(finding)
+        )
     return table

@@ -181,8 +181,8 @@ def vendors(settings: Settings) -> tuple[dict[Stage, Choice], list[Finding]]:
             findings.append(Finding("vendors", _STAGE_NAMES[stage], "problem", trouble, remedy))
             continue
         first, *reserves = (
-            f"{one.label}, {'in the cloud' if one.kind == 'cloud' else 'here'}"
-            for one in choice.vendors
+            f"{vendor.label}, {'in the cloud' if vendor.kind == 'cloud' else 'here'}"
+            for vendor in choice.vendors
         )
         detail = f"{first} ({choice.why})"
         if reserves:
@@ -213,7 +213,7 @@ def _keys(settings: Settings, choices: Mapping[Stage, Choice]) -> list[Finding]:
         cloud = [
             _STAGE_NAMES[stage]
             for stage in STAGES
-            if any(one.kind == "cloud" for one in choices[stage].vendors)
+            if any(vendor.kind == "cloud" for vendor in choices[stage].vendors)
         ]
         named = f"callers' speech or words go to one for: {', '.join(cloud)}"
         detail = named if cloud else "no stage uses one"

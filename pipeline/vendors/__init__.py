@@ -60,7 +60,11 @@ def find_vendors(package: str, folders: Iterable[str]) -> tuple[Vendor, ...]:
 
 def _owner(settings: type[VendorSettings], name: str) -> type[VendorSettings]:
     """The class that declares a field, which others may inherit."""
-    owners = [each for each in settings.__mro__ if name in vars(each).get("__annotations__", {})]
+    owners = [
+        declared
+        for declared in settings.__mro__
+        if name in vars(declared).get("__annotations__", {})
+    ]
     return owners[-1] if owners else settings
 
 

@@ -169,4 +169,4 @@ def _mentioning(lines: list[Line], words: str) -> list[Line]:
 def _under(document: Document, id: str) -> list[str]:
     """Refer to all of a section and of the sections below it."""
     ids = [id, *(other for other in document.section_ids if other.startswith(f"{id}/"))]
-    return [f"all of {' '.join(f'[{each}]' for each in ids)}"]
+    return [f"all of {' '.join(f'[{section}]' for section in ids)}"]

@@ -237,7 +237,7 @@ class ExtractiveBrain:
         for id in said.sections:
             parts = id.split("/")
             for end in range(len(parts) - 1, 0, -1):
-                cited = [self._document.section(each) for each in sections]
+                cited = [self._document.section(section) for section in sections]
                 if not unsupported_claims(said.text, cited, free):
                     return tuple(sections)
                 above = "/".join(parts[:end])

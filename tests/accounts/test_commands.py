@@ -30,7 +30,7 @@ def viva(*words: str, status: int = 0) -> Result:
 
 def listed() -> list[tuple[str, bool, str]]:
     found = json.loads(viva("list", "--json").output)
-    return [(one["who"], one["allowed"], one["by"]) for one in found["rules"]]
+    return [(rule["who"], rule["allowed"], rule["by"]) for rule in found["rules"]]
 
 
 @pytest.mark.usefixtures("settings")
@@ -72,14 +72,14 @@ def test_sessions_are_listed_and_ended(database: Database) -> None:
         sessions.create_session(db, "late@example.com", secs=-1, now=now)
         token = links.create_link(db, ADA, now=now, browser="b" * 64)
     found = json.loads(viva("list", "--json").output)["sessions"]
-    assert [one["email"] for one in found] == [ADA, ADA, GRACE]
+    assert [row["email"] for row in found] == [ADA, ADA, GRACE]
     assert found[0] == {
         "email": ADA, "since": now, "last_seen_at": now, "expires_at": now + 3600,
     }  # fmt: skip
     assert f"{ADA}: 2 sessions ended" in viva("revoke", ADA).output
     assert f"{ADA}: 0 sessions ended" in viva("revoke", ADA).output
     left = json.loads(viva("list", "--json").output)["sessions"]
-    assert [one["email"] for one in left] == [GRACE]
+    assert [row["email"] for row in left] == [GRACE]
     with database.writing() as db, pytest.raises(links.LinkError, match="expired"):
         links.redeem_link(db, token, browser="b" * 64, loopback=True, now=time.time())
     assert "@example.com: 1 session ended" in viva("revoke", "@example.com").output

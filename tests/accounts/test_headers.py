@@ -19,7 +19,7 @@ def database_url(sqlite_url: str) -> str:
 def flags(answer: Answer, name: str) -> dict[str, object]:
     morsel = answer.cookies[name]
     names = ("path", "domain", "secure", "httponly", "samesite")
-    return {each: morsel[each] for each in names}
+    return {name: morsel[name] for name in names}
 
 
 async def test_on_loopback_cookies_need_no_tls(open_house: OpenHouse) -> None:

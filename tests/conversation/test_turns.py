@@ -71,7 +71,7 @@ def test_an_interruption_makes_the_turn_stale_and_every_one_before_it_but_none_t
     assert not conversation.is_stale(second)
     assert interrupt(conversation) == second
     third = ask(conversation)
-    assert [conversation.is_stale(one) for one in (0, first, second, third)] == [
+    assert [conversation.is_stale(number) for number in (0, first, second, third)] == [
         False, True, True, False,
     ]  # fmt: skip
 

@@ -141,7 +141,7 @@ def test_compose_builds_what_is_here_and_keeps_what_must_last(compose: dict[str,
     build = services["viva"]["build"]
     assert (COMPOSE.parent / build["context"]).resolve() == ROOT
     assert ROOT / build["dockerfile"] == DOCKERFILE
-    kept = {one.split(":")[0] for service in services.values() for one in service["volumes"]}
+    kept = {volume.split(":")[0] for service in services.values() for volume in service["volumes"]}
     assert kept == set(compose["volumes"])
     assert services["viva"]["depends_on"]["postgres"]["condition"] == "service_healthy"
     assert "healthcheck" in services["postgres"]

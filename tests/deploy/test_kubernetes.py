@@ -99,7 +99,7 @@ def test_what_belongs_together_finds_each_other() -> None:
         "name": the("Service")["metadata"]["name"],
         "port": {"name": served["name"]},
     }
-    sources = [next(iter(one.values()))["name"] for one in container()["envFrom"]]
+    sources = [next(iter(source.values()))["name"] for source in container()["envFrom"]]
     assert sources == [the("ConfigMap")["metadata"]["name"], the("Secret")["metadata"]["name"]]
 
 

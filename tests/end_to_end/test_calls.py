@@ -113,7 +113,7 @@ async def test_any_document_can_be_called(
         (turn,) = (await Caller(socket_url(listening), [wav]).call()).turns
     assert turn.decision == "respond"
     assert len(turn.sections) == 1
-    (section,) = (one for one in document.sections if one.id == turn.sections[0])
+    (section,) = (section for section in document.sections if section.id == turn.sections[0])
     assert section.title == "The tower"
     assert "Margaret Dunmore" in turn.heard_text
 
@@ -136,7 +136,9 @@ async def test_what_the_document_does_not_say_is_handed_to_a_human(
     assert [turn.decision for turn in heard.turns] == ["escalate", "escalate"]
     assert all(turn.heard_text for turn in heard.turns)
     waiting = [json.loads(line) for line in (tmp_path / "escalations.jsonl").open()]
-    assert [one["question"] for one in waiting] == [turn.transcript for turn in heard.turns]
+    assert [escalation["question"] for escalation in waiting] == [
+        turn.transcript for turn in heard.turns
+    ]
     assert waiting[0]["reason"] == "sensitive"
 
 
@@ -194,7 +196,7 @@ async def test_three_unusable_messages_in_a_row_end_the_call_in_words(
             else:
                 await page.send_bytes(message)
         seen = await messages_until(page, "end")
-    errors = [one["data"] for one in seen if one["type"] == "error"]
+    errors = [message["data"] for message in seen if message["type"] == "error"]
     assert len(errors) == 3
     assert all(error["error"].startswith(told) for error in errors)
     assert [error["fatal"] for error in errors] == [False, False, True]
@@ -215,7 +217,7 @@ async def test_one_unusable_message_costs_nothing(serving: ServerFactory) -> Non
         await page.send_json({"label": "rtvi-ai", "type": "disconnect-bot", "id": "2"})
         seen = await messages_until(page, "end")
     assert seen[-1]["data"]["reason"] == "hangup"
-    assert sum(one["type"] == "error" for one in seen) == 5
+    assert sum(message["type"] == "error" for message in seen) == 5
 
 
 @pytest.mark.thorough
@@ -302,7 +304,7 @@ async def test_twenty_calls_dropped_in_any_state_leave_nothing_behind(
         after = {task for task in asyncio.all_tasks() if not task.done()}
         assert not after - before, "a dropped call leaves no task"
         gc.collect()
-        left = [one for one in gc.get_objects() if isinstance(one, Call)]
+        left = [item for item in gc.get_objects() if isinstance(item, Call)]
         assert not left, "a dropped call leaves no memory"
 
 

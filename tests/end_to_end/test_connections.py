@@ -29,7 +29,11 @@ def elsewhere(trace: str) -> list[str]:
     """
     calls = (line for line in trace.splitlines() if NETWORK.search(line))
     here = ('"127.0.0.1"', '"::1"')
-    return [line for line in calls if "htons(53)" in line or not any(one in line for one in here)]
+    return [
+        line
+        for line in calls
+        if "htons(53)" in line or not any(address in line for address in here)
+    ]
 
 
 @pytest.mark.skipif(STRACE is None, reason="no strace (apt-get install strace)")

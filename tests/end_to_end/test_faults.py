@@ -31,7 +31,9 @@ def outcome(heard: HeardCall, asker: Asker, question: int, *, scripted: bool = T
         heard_well = turn.transcript == QUESTIONS[question][1]
         assert heard_well or not scripted, "the words were heard, each once"
         return Outcome.PARTLY if partly else Outcome.ANSWERED
-    asked, then = (asker.asked_secs.get(one, float("inf")) for one in (question, question + 1))
+    asked, then = (
+        asker.asked_secs.get(number, float("inf")) for number in (question, question + 1)
+    )
     if any(text in APOLOGIES and asked < at < then for at, text in spoken(heard)):
         return Outcome.APOLOGISED
     assert heard.ended == "fault", f"silence: {turn}, {spoken(heard)}"

@@ -77,7 +77,7 @@ async def test_a_caller_is_recorded_only_if_they_agree(
         "tts": "hibari",
     }
     said = transcript(recording)
-    assert [one.who for one in said] == ["agent", "caller", "agent"]
+    assert [utterance.who for utterance in said] == ["agent", "caller", "agent"]
     assert said[1].text == QUESTION
     assert said[2].heard == heard.turns[0].heard_text
     (decision,) = recording.topic("/brain/DecisionFrame")
@@ -126,7 +126,10 @@ def test_a_server_that_is_killed_in_a_call_leaves_a_recording_that_can_be_repair
         repaired = Recording.load(path)
     assert repaired.whole
     assert repaired.digest == cut.digest
-    assert next(one.text for one in transcript(repaired) if one.who == "caller") == QUESTION
+    assert (
+        next(utterance.text for utterance in transcript(repaired) if utterance.who == "caller")
+        == QUESTION
+    )
 
 
 def _decided(viva: Viva) -> bool:
@@ -159,7 +162,7 @@ async def test_a_caller_on_the_page_is_asked_and_their_answer_is_kept_to(tmp_pat
             await until(page, "viva.state === 'ended'")
             recording = await asyncio.to_thread(finished, asking.data_dir)
     assert recording.metadata["consent"] == "asked"
-    assert [one.who for one in transcript(recording)] == ["agent"]
+    assert [utterance.who for utterance in transcript(recording)] == ["agent"]
     assert list(recording.topic("/caller/page")), "what the page reported is there"
     (end,) = recording.topic("/call/End")
     assert end.data["reason"] == "hangup"
@@ -178,6 +181,6 @@ async def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_ca
     assert heard.turns[0].decision == "respond"
     assert heard.ended == "hangup"
     told = [one["data"] for _, one in heard.messages if one["type"] == "server-message"]
-    assert [one["on"] for one in told if one["type"] == "recorded"][-1] is False
+    assert [message["on"] for message in told if message["type"] == "recorded"][-1] is False
     assert any("ends early: " in line for line in log)
     assert not any("Traceback" in line for line in log)

@@ -46,7 +46,7 @@ def test_it_speaks_each_sentence_after_its_announcement(monkeypatch: pytest.Monk
             down, up = await hear(voice, *answer(VASSAR, YALE))
         assert not up
         assert announced(down) == [VASSAR, YALE]
-        pitches = [pitch(one) for one in stretches(down)]
+        pitches = [pitch(stretch) for stretch in stretches(down)]
         assert pitches == [await pitch_of(VASSAR), await pitch_of(YALE)]
 
     story()

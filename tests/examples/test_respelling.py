@@ -52,8 +52,8 @@ class Played:
 
                 call.conversation.kept = kept
                 await story(call)
-                self.captions = [one["text"] for one in call.socket.own("sentence")]
-                self.decided = [one["answer"] for one in call.socket.own("decision")]
+                self.captions = [sentence["text"] for sentence in call.socket.own("sentence")]
+                self.decided = [decision["answer"] for decision in call.socket.own("decision")]
 
         virtual_time.run(play())
         self.recording = Recording.load(folder / "c-scripted.mcap")

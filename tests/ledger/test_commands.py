@@ -134,9 +134,9 @@ def test_programs_get_every_column_and_iso_times(database: Database) -> None:
 def test_the_sums_of_turns_calls_and_days_agree() -> None:
     turns, calls, days = printed("turns"), printed("calls"), printed("spend")
     for call in calls:
-        assert call["cost"] == sum(one["cost"] for one in turns if one["call"] == call["id"])
+        assert call["cost"] == sum(turn["cost"] for turn in turns if turn["call"] == call["id"])
     for day in days:
-        assert day["spent"] == sum(one["cost"] for one in calls if one["day"] == day["day"])
+        assert day["spent"] == sum(call["cost"] for call in calls if call["day"] == day["day"])
         assert day["spent"] == day["stt_cost"] + day["brain_cost"] + day["tts_cost"]
 
 

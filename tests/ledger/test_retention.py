@@ -131,7 +131,7 @@ def test_old_recordings_mails_and_questions_are_removed(database: Database, tmp_
     assert [file.name for file in (tmp_path / "recordings").iterdir()] == ["c-2.mcap"]
     assert [file.name for file in (tmp_path / "outbox").iterdir()] == ["2.eml"]
     questions = lines(tmp_path / "escalations.jsonl")
-    assert [(one["call"], one["question"]) for one in questions] == [
+    assert [(question["call"], question["question"]) for question in questions] == [
         ("c-1", ""),
         ("c-2", "Her age?"),
     ]
@@ -258,7 +258,7 @@ def test_all_that_is_known_of_a_caller_is_removed_and_nothing_else(
     )
     assert [call["id"] for call in query.list_calls(database)] == ["c-11"]
     assert [turn["call"] for turn in query.list_turns(database)] == ["c-11", "c-11"]
-    kept = [rows(database, one) for one in (User, Session, SignInToken, OutboxMail, AccessRule)]
+    kept = [rows(database, table) for table in (User, Session, SignInToken, OutboxMail, AccessRule)]
     assert kept == [1, 1, 1, 2, 2]
     assert {file.name for file in (two_callers / "recordings").iterdir()} == {
         "c-11.mcap",
@@ -269,9 +269,9 @@ def test_all_that_is_known_of_a_caller_is_removed_and_nothing_else(
         "c-11-admin@example.com.eml",
     }
     questions = lines(two_callers / "escalations.jsonl")
-    assert [one["question"] for one in questions] == ["", "", "asked by joe@example.com"]
+    assert [question["question"] for question in questions] == ["", "", "asked by joe@example.com"]
     refused = lines(two_callers / FOLDER / REFUSED)
-    assert [bool(one["record"]) for one in refused] == [False, False, True]
+    assert [bool(entry["record"]) for entry in refused] == [False, False, True]
     with database.reading() as session:
         assert session.exec(select(SpendDay.spent)).all() == [9999]
     again = erase_caller(database, two_callers, "ada@example.com")

@@ -64,11 +64,13 @@ class Collector:
 
     def named(self, name: str) -> list[Seen]:
         """The spans of a name, by their start."""
-        return sorted((one for one in self.spans if one.name == name), key=lambda one: one.start)
+        return sorted(
+            (span for span in self.spans if span.name == name), key=lambda span: span.start
+        )
 
     def under(self, parent: Seen) -> list[Seen]:
         """The children of a span, by their start."""
-        children = [one for one in self.spans if one.parent == parent.id]
+        children = [span for span in self.spans if span.parent == parent.id]
         return sorted(children, key=lambda one: (one.start, one.end))
 
     async def _take(self, request: web.Request) -> web.Response:
@@ -81,7 +83,7 @@ class Collector:
         self.raw += body
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             self.resource = _plain(resource.resource.attributes)
-            self.spans += [_seen(one) for scope in resource.scope_spans for one in scope.spans]
+            self.spans += [_seen(span) for scope in resource.scope_spans for span in scope.spans]
         return web.Response(
             body=ExportTraceServiceResponse().SerializeToString(),
             content_type="application/x-protobuf",
@@ -108,7 +110,7 @@ _VALUES: dict[str, Callable[[AnyValue], Any]] = {
     "int_value": lambda value: value.int_value,
     "double_value": lambda value: value.double_value,
     "bool_value": lambda value: value.bool_value,
-    "array_value": lambda value: [_value(one) for one in value.array_value.values],
+    "array_value": lambda value: [_value(item) for item in value.array_value.values],
 }
 
 
@@ -117,4 +119,4 @@ def _value(value: AnyValue) -> Any:
 
 
 def _plain(attributes: Any) -> dict[str, Any]:
-    return {one.key: _value(one.value) for one in attributes}
+    return {attribute.key: _value(attribute.value) for attribute in attributes}

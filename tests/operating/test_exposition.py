@@ -68,7 +68,7 @@ async def test_openmetrics_is_given_to_whoever_asks_for_it() -> None:
         client.get("/metrics", headers={"Accept": accept}) as answer,
     ):
         assert answer.content_type == "application/openmetrics-text"
-        families = {one.name: one for one in openmetrics_families(await answer.text())}
+        families = {family.name: family for family in openmetrics_families(await answer.text())}
     assert families["viva_e2e_latency_seconds"].type == "histogram"
     assert families["viva_spend_dollars"].type == "counter"
 

@@ -74,7 +74,7 @@ async def test_a_line_tells_the_call_and_the_turn_its_task_is_in(stream: io.Stri
     logger.info("nobody's")
     with logger.contextualize(call="c-3", turn=lambda: 0):
         logger.info("nothing said yet")
-    lines = [(one["message"], one.get("call"), one.get("turn")) for one in read(stream)]
+    lines = [(entry["message"], entry.get("call"), entry.get("turn")) for entry in read(stream)]
     assert set(lines) == {
         ("begun", "c-1", 1),
         ("begun", "c-2", 4),
@@ -215,7 +215,7 @@ def test_no_secret_of_the_settings_is_in_any_line(
     setup(own, stream)
     values = [value for value in SECRET_SETTINGS.values() if "://" not in value]
     values += [SMTP_PASSWORD, "s3cr3tdb"]
-    forms = [*values, *(base64.b64encode(one.encode()).decode().rstrip("=") for one in values)]
+    forms = [*values, *(base64.b64encode(value.encode()).decode().rstrip("=") for value in values)]
     for secret in [*forms, *SECRET_SETTINGS.values()]:
         told = f"sent <{secret}> to them"
         if where == "message":

@@ -38,7 +38,7 @@ async def collected() -> list[Metric]:
     metrics.begun(call())
     metrics.turn(turn(failovers=(TAKEN_OVER,), errors=("DeepgramSTT: x",), interrupted=True))
     metrics.ended(over(call()))
-    return [one for one in metrics.registry.collect() if one.name.startswith("viva_")]
+    return [metric for metric in metrics.registry.collect() if metric.name.startswith("viva_")]
 
 
 async def test_every_metric_is_listed_with_its_labels() -> None:
@@ -46,7 +46,7 @@ async def test_every_metric_is_listed_with_its_labels() -> None:
     there = {}
     for metric in await collected():
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-        there[name] = {label for one in metric.samples for label in one.labels} - {"le"}
+        there[name] = {label for sample in metric.samples for label in sample.labels} - {"le"}
     assert listed == there
 
 

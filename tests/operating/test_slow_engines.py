@@ -88,9 +88,9 @@ async def test_a_third_caller_is_turned_away_while_the_voice_is_late_for_two(
         await asyncio.sleep(12.0)
         assert (await at.get("/readyz"))[0] == 200
         fourth = await at.call()
-        assert [one.open for one in (first, second, fourth)] == [True] * 3
-        for one in (first, second, fourth):
-            one.hang_up()
+        assert [caller.open for caller in (first, second, fourth)] == [True] * 3
+        for caller in (first, second, fourth):
+            caller.hang_up()
         await at.over()
 
 
@@ -110,8 +110,8 @@ async def test_one_caller_alone_never_makes_the_voice_late(serving: ServerFactor
         assert seen["engine_wait_seconds,hibari,0.99"] < 0.1
         assert seen["taking_calls"] == 1.0
         assert second.open
-        for one in (first, second):
-            one.hang_up()
+        for caller in (first, second):
+            caller.hang_up()
         await at.over()
 
 
@@ -122,7 +122,7 @@ async def test_a_ceiling_holds_however_much_the_engines_could_take(
     engines.loaded["hibari"]._model.sentence_secs = 0.0
     async with scene(serving, max_calls=2, **SETTINGS) as at:
         callers = [await at.call() for _ in range(3)]
-        assert [one.ended for one in callers] == ["", "", "capacity"]
+        assert [caller.ended for caller in callers] == ["", "", "capacity"]
         assert (await at.get("/readyz"))[0] == 200
         assert (await metrics(at))["taking_calls"] == 0.0
         callers[0].hang_up()

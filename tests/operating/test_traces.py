@@ -54,10 +54,10 @@ async def test_a_call_is_one_trace_of_turns_and_of_what_stages_did_in_them() -> 
     collector = await sent(turn(1), turn(2))
     (root,) = collector.named("call")
     assert root.parent == b""
-    assert {one.trace for one in collector.spans} == {root.trace}
-    assert [one.name for one in collector.under(root)] == ["turn", "turn"]
-    for one in collector.under(root):
-        assert [stage.name for stage in collector.under(one)] == [
+    assert {span.trace for span in collector.spans} == {root.trace}
+    assert [span.name for span in collector.under(root)] == ["turn", "turn"]
+    for span in collector.under(root):
+        assert [stage.name for stage in collector.under(span)] == [
             "speech_to_text nova-3",
             "chat claude-haiku-4-5",
             "text_to_speech eleven_flash_v2_5",
@@ -186,7 +186,7 @@ async def test_embedded_stages_run_in_this_process_and_have_no_tokens() -> None:
     )
     collector = await sent(embedded)
     stt, brain, tts = collector.under(collector.named("turn")[0])
-    assert [one.name for one in (stt, brain, tts)] == ["speech_to_text", "chat", "text_to_speech"]
+    assert [span.name for span in (stt, brain, tts)] == ["speech_to_text", "chat", "text_to_speech"]
     assert {stt.kind, brain.kind, tts.kind} == {INTERNAL}
     assert brain.attributes["gen_ai.provider.name"] == "extractive"
     assert "gen_ai.usage.input_tokens" not in brain.attributes
@@ -239,7 +239,7 @@ async def test_a_stage_that_had_nothing_to_do_has_no_span() -> None:
 
 async def test_a_call_without_turns_is_a_trace_too() -> None:
     collector = await sent(turn(0, decision=None, cost=StageCost(brain=900)))
-    assert [one.name for one in collector.spans] == ["call"]
+    assert [span.name for span in collector.spans] == ["call"]
 
 
 # A collector that is away, or slow, is nobody's trouble but its own.
@@ -332,7 +332,7 @@ async def test_a_collector_that_comes_back_is_sent_what_comes_then(log: list[str
             await asyncio.to_thread(traces._provider.force_flush)
             collector.status = 200
         assert await traces.close()
-    assert [one.attributes["gen_ai.conversation.id"] for one in collector.spans] == ["kept"]
+    assert [span.attributes["gen_ai.conversation.id"] for span in collector.spans] == ["kept"]
     assert log[-1] == f"trace export to {collector.url}/v1/traces is working again"
 
 

@@ -20,7 +20,7 @@ from processors.vad import contract as vad
 ROWS = {
     cells[0]: cells[1:]
     for line in Path("docs/developing.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith("|") and len(cells := [one.strip() for one in line.split("|")[1:-1]]) == 4
+    if line.startswith("|") and len(cells := [cell.strip() for cell in line.split("|")[1:-1]]) == 4
 }
 
 
@@ -35,8 +35,8 @@ ROWS = {
 )
 def test_the_documentation_names_the_frames_of_a_contract(stage: str, contract: ModuleType) -> None:
     takes, gives, where = ROWS[stage]
-    assert re.findall(r"`(\w+Frame)`", takes) == [one.__name__ for one in contract.TAKES]
-    assert set(re.findall(r"`(\w+Frame)`", gives)) == {one.__name__ for one in contract.GIVES}
+    assert re.findall(r"`(\w+Frame)`", takes) == [kind.__name__ for kind in contract.TAKES]
+    assert set(re.findall(r"`(\w+Frame)`", gives)) == {kind.__name__ for kind in contract.GIVES}
     assert contract.__name__.replace(".", "/") in where
 
 
@@ -44,8 +44,8 @@ def test_turn_taking_takes_what_voice_activity_and_the_recogniser_give() -> None
     takes, gives, _ = ROWS["turn taking"]
     assert {*vad.GIVES, *stt.GIVES} <= set(turns.TAKES)
     others = set(turns.TAKES) - {*vad.GIVES, *stt.GIVES}
-    assert set(re.findall(r"`(\w+Frame)`", takes)) == {one.__name__ for one in others}
-    assert set(re.findall(r"`(\w+Frame)`", gives)) == {one.__name__ for one in turns.GIVES}
+    assert set(re.findall(r"`(\w+Frame)`", takes)) == {kind.__name__ for kind in others}
+    assert set(re.findall(r"`(\w+Frame)`", gives)) == {kind.__name__ for kind in turns.GIVES}
 
 
 def test_a_chain_is_made_of_frame_processors() -> None:

@@ -49,7 +49,7 @@ def test_what_the_first_voice_did_not_say_the_second_does(fails_at: str) -> None
     first, second = call.socket.own("turn")
     assert first["heard_text"] == first["answer"] == ANSWER
     assert second["heard_text"] == ANSWER, "the second voice stays"
-    said = [one["text"] for one in call.socket.own("sentence") if one["turn"] == 1]
+    said = [sentence["text"] for sentence in call.socket.own("sentence") if sentence["turn"] == 1]
     assert said == ["She studied at Vassar.", "Then she went to Yale."]
     assert call.socket.own("failover") == [
         {"type": "failover", "stage": "tts", "failed": "first", "vendor": "second"}

@@ -214,7 +214,7 @@ TestQueue.settings = settings(stateful_step_count=30)
 def test_all_work_is_counted_once_however_many_threads_there_are(workers: int, jobs: int) -> None:
     with Pool(workers, "ears") as pool:
         done = [pool.submit(int) for _ in range(jobs)]
-        for one in done:
-            one.result(GIVE_UP_SECS)
+        for future in done:
+            future.result(GIVE_UP_SECS)
     assert pool.pending == 0
     assert len(pool._waits) == jobs

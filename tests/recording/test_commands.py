@@ -99,25 +99,25 @@ def test_a_redacted_call_keeps_its_course_but_not_its_voices(personal: Path) -> 
     before = Recording.load(personal)
     after = Recording.load(personal.with_name("c-personal-redacted.mcap"))
     assert after.metadata["redacted"] == "yes"
-    assert [(one.at, one.topic) for one in after.messages] == [
-        (one.at, one.topic) for one in before.messages
+    assert [(message.at, message.topic) for message in after.messages] == [
+        (message.at, message.topic) for message in before.messages
     ]
     assert set(before.caller_audio()) != {0}
     assert set(after.caller_audio()) == {0}
     assert len(after.caller_audio()) == len(before.caller_audio())
     assert len(after.agent_audio()) == len(before.agent_audio())
-    content = json.dumps([dict(one.data) for one in after.messages])
+    content = json.dumps([dict(message.data) for message in after.messages])
     for personal_word in (MAIL, "lovelace", "example", "7946", "Lynx"):
         assert personal_word not in content
     assert "1815" in content
-    heard, spelled = (one.data["text"] for one in after.topic("/stt/TranscriptionFrame"))
+    heard, spelled = (message.data["text"] for message in after.topic("/stt/TranscriptionFrame"))
     assert heard == "I am xxx.xxxxxxxx@xxxxxxx.xxx, call me on +00 00 0000 0000."
     assert spelled == "Write to xxx xx xxxxxxx xxx xxx please."
     (asked,) = after.topic("/brain/Asked")
     assert asked.data["question"] == heard, "the same question is still the same"
-    pieces = [one.data["json"] for one in after.topic("/brain/Event")]
+    pieces = [message.data["json"] for message in after.topic("/brain/Event")]
     assert [len(piece) for piece in pieces] == [
-        len(one.data["json"]) for one in before.topic("/brain/Event")
+        len(message.data["json"]) for message in before.topic("/brain/Event")
     ]
     assert "xxx.xxxxxxxx@xxxxxxx.xxx" in json.loads("".join(pieces))["answer"]
 
@@ -125,7 +125,9 @@ def test_a_redacted_call_keeps_its_course_but_not_its_voices(personal: Path) -> 
 def test_a_name_is_masked_if_it_is_given(personal: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mcap"
     run("redact", personal, "--word", "Write", "--out", out)
-    said = [one.data["text"] for one in Recording.load(out).topic("/stt/TranscriptionFrame")]
+    said = [
+        message.data["text"] for message in Recording.load(out).topic("/stt/TranscriptionFrame")
+    ]
     assert said[1].startswith("xxxxx to xxx")
 
 

@@ -201,7 +201,7 @@ def test_contexts_are_counted_as_they_appear() -> None:
     known = Contexts()
     names = ["b0f1", "77aa", "b0f1"]
     told = [to_message("tts", TTSStartedFrame(name), known) for name in names]
-    assert [data["context"] for one in told if one for data in one[1:]] == ["1", "2", "1"]
+    assert [data["context"] for entry in told if entry for data in entry[1:]] == ["1", "2", "1"]
 
 
 def test_what_tells_of_no_frame_says_so() -> None:
@@ -214,5 +214,5 @@ def test_every_frame_topic_can_be_read_back() -> None:
 
     others = {"/caller", "/agent", "/call", "/replay"}
     frames = [topic for topic in TOPICS if topic.rpartition("/")[0] not in others]
-    missing = [one for one in frames if one.rpartition("/")[2] not in _CODECS]
+    missing = [frame for frame in frames if frame.rpartition("/")[2] not in _CODECS]
     assert missing == ["/brain/Asked", "/brain/Event"]

@@ -64,7 +64,7 @@ def test_the_same_call_has_the_same_digest(tmp_path: Path, recorded: Recording) 
 
 
 def test_what_each_stage_gave_can_be_given_again(recorded: Recording) -> None:
-    first, second = (from_message(one) for one in recorded.topic("/turn/TurnFrame"))
+    first, second = (from_message(message) for message in recorded.topic("/turn/TurnFrame"))
     assert isinstance(first, TurnFrame)
     assert isinstance(second, TurnFrame)
     assert first.question == "Where did she study?"
@@ -72,22 +72,22 @@ def test_what_each_stage_gave_can_be_given_again(recorded: Recording) -> None:
     assert (before.question, before.interrupted) == (first.question, True)
     assert before.answer
     assert ANSWER.startswith(before.answer)
-    spoken = [from_message(one) for one in recorded.topic("/brain/SentenceFrame")]
-    assert all(isinstance(one, SentenceFrame) and one.sections for one in spoken)
-    answers = " ".join(one.text for one in spoken if isinstance(one, SentenceFrame))
+    spoken = [from_message(message) for message in recorded.topic("/brain/SentenceFrame")]
+    assert all(isinstance(frame, SentenceFrame) and frame.sections for frame in spoken)
+    answers = " ".join(frame.text for frame in spoken if isinstance(frame, SentenceFrame))
     assert answers == f"{ANSWER} {ANSWER}"
 
 
 def test_the_brains_answers_are_kept_with_their_timing(recorded: Recording) -> None:
     asked = list(recorded.topic("/brain/Asked"))
-    assert [one.data["ask"] for one in asked] == [1, 2]
-    events = [one for one in recorded.topic("/brain/Event") if one.data["ask"] == 1]
-    assert [one.data["event"] for one in events][:3] == ["usage", "tool_start", "arguments"]
+    assert [message.data["ask"] for message in asked] == [1, 2]
+    events = [message for message in recorded.topic("/brain/Event") if message.data["ask"] == 1]
+    assert [event.data["event"] for event in events][:3] == ["usage", "tool_start", "arguments"]
     assert events[-1].data["event"] == "end"
     assert events[1].at - asked[0].at == pytest.approx(0.05, abs=1e-6)
-    arguments = "".join(one.data.get("json", "") for one in events)
+    arguments = "".join(event.data.get("json", "") for event in events)
     assert json.loads(arguments)["answer"] == ANSWER
-    assert {one.data["brain"] for one in events} == {"scripted"}
+    assert {event.data["brain"] for event in events} == {"scripted"}
 
 
 def test_a_decision_that_was_aborted_is_told_from_one_that_failed(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_decision_that_was_aborted_is_told_from_one_that_failed(tmp_path: Path
         await call.ask("I mean, what did she study?")
         await asyncio.sleep(8.0)
 
-    events = [one.data for one in record(tmp_path, story).topic("/brain/Event")]
-    ends = {one["ask"]: one["event"] for one in events}
+    events = [message.data for message in record(tmp_path, story).topic("/brain/Event")]
+    ends = {event["ask"]: event["event"] for event in events}
     assert ends == {1: "aborted", 2: "end"}
 
 
@@ -113,7 +113,9 @@ def test_an_interruption_is_in_its_place(recorded: Recording) -> None:
     assert duck < kinds.index("duck") < cut < kinds.index("bot-interrupted")
     (interruption,) = recorded.topic("/turn/InterruptionFrame")
     assert interruption.data == {"turn": 1}
-    heard = [one.data for one in recorded.topic("/call/Turn") if one.data["number"] == 1][-1]
+    heard = [
+        message.data for message in recorded.topic("/call/Turn") if message.data["number"] == 1
+    ][-1]
     assert heard["interrupted"]
 
 
@@ -121,18 +123,22 @@ def test_the_agents_voice_is_as_it_was_heard(recorded: Recording) -> None:
     """Every sample names the turn that it answers."""
     played = np.frombuffer(recorded.agent_audio(), np.int16)
     (cut,) = (
-        one.at for one in recorded.topic("/agent/page") if one.data["type"] == "bot-interrupted"
+        message.at
+        for message in recorded.topic("/agent/page")
+        if message.data["type"] == "bot-interrupted"
     )
     first, second = (np.flatnonzero(played == turn) / 24_000 for turn in (1, 2))
     assert first[-1] <= cut < second[0]
     assert len(second) == pytest.approx(len(ANSWER) * 0.06 * 24_000, rel=0.05)
-    spoken = sum(one.samples for one in recorded.topic("/tts/TTSAudioRawFrame"))
+    spoken = sum(message.samples for message in recorded.topic("/tts/TTSAudioRawFrame"))
     assert spoken > len(first) + len(second), "what was not played was spoken all the same"
 
 
 def test_contexts_are_counted_and_nothing_is_named_by_chance(recorded: Recording) -> None:
     contexts = [
-        one.data["context"] for one in recorded.messages if one.data.get("context") is not None
+        message.data["context"]
+        for message in recorded.messages
+        if message.data.get("context") is not None
     ]
     assert set(contexts) == {"1", "2"}
     for message in recorded.messages:
@@ -140,7 +146,9 @@ def test_contexts_are_counted_and_nothing_is_named_by_chance(recorded: Recording
 
 
 def test_the_caller_is_named_nowhere(recorded: Recording) -> None:
-    told = json.dumps([dict(recorded.metadata), *(dict(one.data) for one in recorded.messages)])
+    told = json.dumps(
+        [dict(recorded.metadata), *(dict(message.data) for message in recorded.messages)]
+    )
     assert "ada@example.com" not in told
     assert "@" not in told
 
@@ -152,13 +160,15 @@ def test_times_are_of_the_calls_own_clock(recorded: Recording) -> None:
     assert end.data["duration_secs"] == pytest.approx(end.at)
     for turn in recorded.topic("/call/Turn"):
         assert 0 < turn.data["at"] < end.at
-    assert [one.at for one in recorded.messages] == sorted(one.at for one in recorded.messages)
+    assert [message.at for message in recorded.messages] == sorted(
+        message.at for message in recorded.messages
+    )
     assert (end.data["reason"], end.data["turns"]) == ("hangup", 2)
 
 
 def test_a_transcript_says_who_said_what_and_what_was_heard(recorded: Recording) -> None:
     said = transcript(recorded)
-    assert [one.who for one in said] == ["caller", "agent", "caller", "agent"]
+    assert [utterance.who for utterance in said] == ["caller", "agent", "caller", "agent"]
     first, second = said[1], said[3]
     assert first.interrupted
     assert first.text == second.text == ANSWER

@@ -38,7 +38,7 @@ def test_the_plain_library_reads_it_back_and_finds_every_checksum_right(recorded
         assert summary is not None
         assert summary.statistics is not None
         read = list(reader.iter_messages())
-        assert {one.name for one in reader.iter_metadata()} == {"viva"}
+        assert {metadata.name for metadata in reader.iter_metadata()} == {"viva"}
     assert summary.statistics.message_count == len(read) == len(messages())
     assert {channel.message_encoding for _, channel, _ in read} == {"json"}
     assert {schema.encoding for schema, _, _ in read if schema} == {"jsonschema"}
@@ -186,9 +186,9 @@ def test_a_single_flipped_bit_is_found_wherever_it_is(recorded: Path) -> None:
         recorded.write_bytes(content)
         outcomes.append(_digest_or_reason(recorded))
         content[at] ^= 0x10
-    refused = [one for one in outcomes if one != digest]
+    refused = [outcome for outcome in outcomes if outcome != digest]
     assert len(refused) > len(outcomes) / 2
-    assert all(str(recorded) in one for one in refused), "what is read must be the same"
+    assert all(str(recorded) in message for message in refused), "what is read must be the same"
 
 
 def _digest_or_reason(path: Path) -> str:
@@ -345,7 +345,11 @@ def test_time_never_falls(tmp_path: Path) -> None:
     for at in (2.0, 1.0, 3.0):
         file.write(START_NS + round(at * 1e9), "/turn/DuckFrame", {})
     file.close()
-    assert [one.at for one in Recording.load(tmp_path / "c.mcap").messages] == [2.0, 2.0, 3.0]
+    assert [message.at for message in Recording.load(tmp_path / "c.mcap").messages] == [
+        2.0,
+        2.0,
+        3.0,
+    ]
 
 
 def test_the_digest_is_of_every_message(recorded: Path) -> None:

@@ -137,5 +137,5 @@ def test_whatever_was_guessed_one_answer_is_heard_whole(
     call = tell(story, preemptive=True, earned_tokens=100_000)
     (turn,) = call.socket.own("turn")
     assert turn["heard_text"] == turn["answer"]
-    assert [one["turn"] for one in call.socket.own("sentence")] == [1, 1]
+    assert [sentence["turn"] for sentence in call.socket.own("sentence")] == [1, 1]
     assert len(call.socket.own("decision")) == 1

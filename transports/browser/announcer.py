@@ -175,8 +175,8 @@ class Announcer:
                 ],
                 brain=frame.brain,
                 looked_up=[
-                    messages.LookedUp(section=each.section, title=each.title, text=each.text)
-                    for each in frame.looked_up
+                    messages.LookedUp(section=found.section, title=found.title, text=found.text)
+                    for found in frame.looked_up
                 ],
             )
         )

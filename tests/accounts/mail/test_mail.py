@@ -372,7 +372,7 @@ async def test_a_servers_refusals_say_whether_to_come_back(
         taken = len(server.received)
         await mail.send(LETTER)
     assert taken == (fault.at == "answer")
-    assert {one.message["Message-ID"] for one in server.received} == {
+    assert {letter.message["Message-ID"] for letter in server.received} == {
         f"<{LETTER.digest}@example.com>"
     }
 

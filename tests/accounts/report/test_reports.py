@@ -85,9 +85,9 @@ async def room(database: Database, tmp_path: Path) -> AsyncIterator[Callable[...
         return rooms[-1]
 
     yield make
-    for one in rooms:
-        await one.reports.close()
-        await one.writer.close()
+    for opened in rooms:
+        await opened.reports.close()
+        await opened.writer.close()
 
 
 async def test_a_call_that_ends_is_reported_to_its_caller_and_the_admins(

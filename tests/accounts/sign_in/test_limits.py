@@ -108,17 +108,19 @@ async def test_wishes_at_once_from_several_servers_are_counted_together(
 ) -> None:
     access = Access.from_settings(Settings(_env_file=None, allow="@example.com"))  # type: ignore[call-arg]
     databases = [Database.from_url(database_url) for _ in range(3)]
-    servers = [Authenticator(one, access, session_secs=DAY, clock=Clock()) for one in databases]
+    servers = [
+        Authenticator(database, access, session_secs=DAY, clock=Clock()) for database in databases
+    ]
     wishes = [
         server.request_link(f"a{number}@example.com", browser="b" * 64, network="203.0.113.0/24")
         for number in range(20)
         for server in servers
     ]
     asked = await asyncio.gather(*wishes, return_exceptions=True)
-    granted = [one for one in asked if not isinstance(one, BaseException)]
+    granted = [result for result in asked if not isinstance(result, BaseException)]
     assert len(granted) == rows(databases[0]) == NETWORK_LINKS
-    for one in databases:
-        one.close()
+    for database in databases:
+        database.close()
 
 
 @pytest.mark.parametrize(("later", "kept"), [(DAY - 1, 2), (DAY, 1)])

@@ -57,7 +57,7 @@ async def measure(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
 
 def chance(ones: list[float], others: list[float]) -> float:
     """How often one of the first kind took longer than one of the second."""
-    longer = sum(one > other for one in ones for other in others)
+    longer = sum(sample > other for sample in ones for other in others)
     return longer / (len(ones) * len(others))
 
 

@@ -45,7 +45,7 @@ COVERED = {
 
 
 def test_every_call_has_its_recording_its_truth_and_its_script() -> None:
-    scripted = {f"{one.name}.mcap" for one in scenario.load()}
+    scripted = {f"{script.name}.mcap" for script in scenario.load()}
     assert set(NAMES) == scripted == {path.name for path in CORPUS.glob("*.mcap")}
     assert len(NAMES) >= 40
 
@@ -53,7 +53,7 @@ def test_every_call_has_its_recording_its_truth_and_its_script() -> None:
 def test_the_corpus_covers_what_calls_are_like_in_several_voices() -> None:
     assert {tag for call in TRUTH.calls.values() for tag in call.tags} == COVERED
     assert len({call.voice for call in TRUTH.calls.values()}) >= 3
-    snrs = {one.snr_db for call in TRUTH.calls.values() for one in call.utterances}
+    snrs = {utterance.snr_db for call in TRUTH.calls.values() for utterance in call.utterances}
     assert snrs >= {20.0, 10.0, 5.0}
 
 
@@ -72,7 +72,7 @@ def test_a_recording_is_whole_and_says_nothing_of_who_made_it(name: str) -> None
         for message in recording.messages
     ) + str(recording.metadata)
     assert not re.search(r"\w@\w|(?<!http:)/(?:home|root|tmp|work|Users)/", said)
-    voice = [one for one in recording.topic("/agent/audio") if one.data["data"]]
+    voice = [message for message in recording.topic("/agent/audio") if message.data["data"]]
     assert not voice, "the agent's voice can be made again, and is large"
     assert any(recording.topic("/agent/audio")), "its length is kept"
 
@@ -85,23 +85,23 @@ def loudest(line: npt.NDArray[np.int16], start: float, end: float) -> int:
 
 def alone(call: CallTruth) -> list[Utterance]:
     """A call's utterances that nothing else sounds under."""
-    clear = [one for one in call.utterances if one.snr_db is None]
+    clear = [utterance for utterance in call.utterances if utterance.snr_db is None]
     overlapping = [later for one, later in pairwise(clear) if later.start < one.end + 0.2]
-    return [one for one in clear if one not in overlapping]
+    return [span for span in clear if span not in overlapping]
 
 
 @pytest.mark.parametrize("name", EACH)
 def test_the_truth_is_what_can_be_heard_in_the_recording(name: str) -> None:
     heard = np.frombuffer(Recording.load(CORPUS / name).caller_audio(), np.int16)
-    for one in alone(TRUTH.calls[name]):
-        peak = loudest(heard, one.start, one.end)
+    for span in alone(TRUTH.calls[name]):
+        peak = loudest(heard, span.start, span.end)
         assert peak > 300, "it sounds"
         if peak > 100 * STEP:  # of the distant, the microphone leaves only the loudest
-            assert loudest(heard, one.start, one.start + 0.02) > 0.02 * peak, "from its start"
-            assert loudest(heard, one.end - 0.02, one.end) > 0.02 * peak, "to its end"
-        assert loudest(heard, one.start - 0.15, one.start - 0.03) < 0.08 * peak, "not before"
-        assert loudest(heard, one.end + 0.05, one.end + 0.15) < 0.08 * peak, "not behind"
-        for pause in one.pauses:
+            assert loudest(heard, span.start, span.start + 0.02) > 0.02 * peak, "from its start"
+            assert loudest(heard, span.end - 0.02, span.end) > 0.02 * peak, "to its end"
+        assert loudest(heard, span.start - 0.15, span.start - 0.03) < 0.08 * peak, "not before"
+        assert loudest(heard, span.end + 0.05, span.end + 0.15) < 0.08 * peak, "not behind"
+        for pause in span.pauses:
             assert loudest(heard, pause.start + 0.05, pause.end - 0.05) < 0.08 * peak, pause
 
 

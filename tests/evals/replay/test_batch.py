@@ -279,7 +279,7 @@ def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_p
         "barge-in-00.mcap",
         "clean-00.mcap",
     ]
-    refused = {Path(one["source"]).name: one["error"] for one in run["refused"]}
+    refused = {Path(entry["source"]).name: entry["error"] for entry in run["refused"]}
     assert refused.keys() == {"flipped.mcap", "summed.mcap", "foreign.mcap", "future.mcap"}
     assert "flipped.mcap is damaged" in refused["flipped.mcap"]
     assert "checksum" in refused["summed.mcap"]

@@ -60,7 +60,9 @@ def test_pauses_in_a_turn_belong_to_the_utterance_however_long_they_are() -> Non
         recording(*voice(0.1, 3.0), *speech(3.5, 5.0), *speech(6.2, 7.0), *speech(9.9, 11.0)), ()
     )
 
-    assert [(one.onset, one.end) for one in caller.utterances[1:]] == [pytest.approx((3.5, 11.0))]
+    assert [(utterance.onset, utterance.end) for utterance in caller.utterances[1:]] == [
+        pytest.approx((3.5, 11.0))
+    ]
 
 
 def test_speech_over_the_voice_is_placed_by_the_sentence_that_is_played() -> None:
@@ -109,8 +111,8 @@ def test_a_transcript_that_comes_late_stays_with_what_was_said() -> None:
         recording(*speech(1.0, 2.0), *voice(2.5, 9.0), *speech(6.0, 7.0), late), ("vad", "stt")
     )
 
-    assert [one.kind for one in caller.utterances[1].messages][-1] == "TranscriptionFrame"
-    assert "TranscriptionFrame" not in [one.kind for one in caller.utterances[2].messages]
+    assert [message.kind for message in caller.utterances[1].messages][-1] == "TranscriptionFrame"
+    assert "TranscriptionFrame" not in [message.kind for message in caller.utterances[2].messages]
 
 
 def test_the_microphone_moves_utterances_and_fills_gaps_with_the_room() -> None:

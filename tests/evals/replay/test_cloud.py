@@ -77,8 +77,8 @@ def test_the_call_is_one_of_the_cloud(call: Path) -> None:
         "brain": "claude",
         "tts": "elevenlabs",
     }
-    assert any(one.data["timed"] for one in recorded.topic("/tts/TTSTextFrame"))
-    assert any(one.data["speculation"] for one in recorded.topic("/turn/TurnFrame"))
+    assert any(message.data["timed"] for message in recorded.topic("/tts/TTSTextFrame"))
+    assert any(message.data["speculation"] for message in recorded.topic("/turn/TurnFrame"))
     assert any(True for _ in recorded.topic("/turn/InterruptionFrame"))
 
 
@@ -96,7 +96,7 @@ def test_it_replays_as_it_was(call: Path, tmp_path: Path, source: str) -> None:
     ):
         assert now.data["question"] == then.data["question"], "early answers are begun alike"
     words = [
-        [one.data["text"] for one in recording.topic("/tts/TTSTextFrame")]
+        [message.data["text"] for message in recording.topic("/tts/TTSTextFrame")]
         for recording in (recorded, replayed)
     ]
     assert words[0] == words[1]
@@ -108,8 +108,8 @@ def test_it_replays_with_the_embedded_voice_in_place_of_the_clouds(
     options = Options(source="decision", vendors={"tts": "hibari"})
     entry = replay(call, tmp_path / "again.mcap", options)
 
-    what = [one["what"] for one in entry["differs"]]
-    assert not any("question" in one or "decision" in one for one in what)
+    what = [differ["what"] for differ in entry["differs"]]
+    assert not any("question" in entry or "decision" in entry for entry in what)
     replayed = Recording.load(tmp_path / "again.mcap")
     assert replayed.vendors["tts"] == "hibari"
-    assert any(one.samples for one in replayed.topic("/tts/TTSAudioRawFrame"))
+    assert any(message.samples for message in replayed.topic("/tts/TTSAudioRawFrame"))

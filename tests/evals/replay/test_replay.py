@@ -91,12 +91,12 @@ def test_another_brain_decides_otherwise_and_the_caller_waits_for_its_voice(
 ) -> None:
     entry = replay(calls["clean"], tmp_path / "other.mcap", Options(vendors={"brain": "other"}))
 
-    differs = [one["what"] for one in entry["differs"]]
+    differs = [difference["what"] for difference in entry["differs"]]
     assert "turn 1: decision" in differs
     assert not any("end of turn" in what for what in differs)
     recorded, replayed = Recording.load(calls["clean"]), Recording.load(tmp_path / "other.mcap")
     assert replayed.vendors["brain"] == "other"
-    assert {one["stage"] for one in entry["missing"]} == {"tts"}
+    assert {lack["stage"] for lack in entry["missing"]} == {"tts"}
     # The second question comes as long after the voice as it did, and so at another time.
     second = RecordedCaller.from_recording(recorded, ()).utterances[2]
     again = RecordedCaller.from_recording(replayed, ()).utterances[2]
@@ -129,8 +129,10 @@ def test_recorded_timing_keeps_the_times_whatever_the_agent_does(
     options = Options(vendors={"brain": "other"}, timing="recorded")
     replay(calls["clean"], tmp_path / "other.mcap", options)
 
-    shifts = [one.data for one in Recording.load(tmp_path / "other.mcap").topic("/replay/Shift")]
-    assert all(one["replayed"] == pytest.approx(one["recorded"], abs=1e-6) for one in shifts)
+    shifts = [
+        message.data for message in Recording.load(tmp_path / "other.mcap").topic("/replay/Shift")
+    ]
+    assert all(shift["replayed"] == pytest.approx(shift["recorded"], abs=1e-6) for shift in shifts)
 
 
 def test_another_recogniser_takes_its_own_time(calls: dict[str, Path], tmp_path: Path) -> None:
@@ -149,25 +151,31 @@ def test_what_the_recording_has_no_answer_to_is_told_and_handed_to_a_human(
     calls: dict[str, Path], tmp_path: Path
 ) -> None:
     recorded = Recording.load(calls["clean"])
-    kept = (one for one in recorded.messages if one.topic not in ("/brain/Asked", "/brain/Event"))
+    kept = (
+        message
+        for message in recorded.messages
+        if message.topic not in ("/brain/Asked", "/brain/Event")
+    )
     without = tmp_path / "without.mcap"
     rewrite(without, recorded.metadata, kept)
 
     entry = replay(without, tmp_path / "again.mcap", Options())
 
-    assert {(one["stage"], one["what"]) for one in entry["missing"]} >= {
+    assert {(lack["stage"], lack["what"]) for lack in entry["missing"]} >= {
         ("brain", "Where did she work after the war?")
     }
     replayed = Recording.load(tmp_path / "again.mcap")
-    assert [one.data for one in replayed.topic("/replay/Missing")] == entry["missing"]
-    decisions = [one.data for one in replayed.topic("/brain/DecisionFrame")]
+    assert [message.data for message in replayed.topic("/replay/Missing")] == entry["missing"]
+    decisions = [message.data for message in replayed.topic("/brain/DecisionFrame")]
     assert decisions[0]["decision"] == "escalate"
     assert decisions[0]["reason"] == "fault"
     # Its words take as long as that voice would need for them, though nobody can say how it sounds.
-    told = [one for one in entry["missing"] if one["stage"] == "tts"]
+    told = [lack for lack in entry["missing"] if lack["stage"] == "tts"]
     assert told
     voice = RecordedVoice.from_recording(replayed)
-    record = next(one.data for one in replayed.topic("/call/Turn") if one.data["number"] == 1)
+    record = next(
+        message.data for message in replayed.topic("/call/Turn") if message.data["number"] == 1
+    )
     assert record["heard_text"] == decisions[0]["text"]
     assert voice.ended(replayed.duration_secs) > 0
 
@@ -229,5 +237,5 @@ def test_a_setting_is_changed_and_what_follows_is_told(
     differs = run(Options(overrides={"barge_in": "instant"}))["differs"]
 
     assert {"what": "interruptions", "recorded": [], "replayed": [1]} in differs
-    heard = next(one for one in differs if one["what"] == "turn 1: heard")
+    heard = next(difference for difference in differs if difference["what"] == "turn 1: heard")
     assert heard["recorded"].startswith(heard["replayed"])

@@ -65,7 +65,7 @@ def test_sentences_sent_at_once_are_played_one_after_the_other_and_are_one_stret
     call = Recorded().turn(1, 3.0)
     call.says(3.5, "She studied at Vassar.", 1.5, turn=1).says(3.6, "Then at Yale.", 1.0, turn=1)
     facts = call.ends(9.0).facts
-    assert [round(one.audible[0].start, 2) for one in facts.sentences] == [3.5, 5.0]
+    assert [round(sentence.audible[0].start, 2) for sentence in facts.sentences] == [3.5, 5.0]
     (voice,) = facts.voice
     assert (round(voice.start, 2), round(voice.end, 2), voice.words) == (3.5, 6.0, 7)
     assert facts.turns[0].begins == voice.start
@@ -135,12 +135,12 @@ def test_a_sentence_that_was_cut_in_its_leading_silence_was_not_heard() -> None:
 
 def test_two_answers_are_two_stretches_however_close() -> None:
     call = Recorded().says(1.0, "One.", 1.0, turn=1).says(2.2, "Two.", 1.0, turn=2)
-    assert [one.turn for one in call.ends(5.0).facts.voice] == [1, 2]
+    assert [span.turn for span in call.ends(5.0).facts.voice] == [1, 2]
 
 
 def test_the_caller_s_speech_is_dated_back_to_when_it_was_spoken() -> None:
     facts = Recorded().speaks(2.0, 3.5).ends(9.0).facts
-    ((start, end),) = [(one.start, one.end) for one in facts.speech]
+    ((start, end),) = [(span.start, span.end) for span in facts.speech]
     assert (start, end) == pytest.approx((2.0, 3.5))
 
 
@@ -152,7 +152,7 @@ def test_a_turn_that_is_written_down_again_is_as_it_was_last() -> None:
 
 def test_the_voice_is_lowered_until_it_is_brought_back_or_cut() -> None:
     call = Recorded().duck(1.0, 1.5).duck(3.0).interrupted(3.4).ends(9.0)
-    assert [(one.start, one.end) for one in call.facts.ducks] == [(1.0, 1.5), (3.0, 3.4)]
+    assert [(duck.start, duck.end) for duck in call.facts.ducks] == [(1.0, 1.5), (3.0, 3.4)]
 
 
 def test_a_call_costs_what_its_end_says_or_the_sum_of_its_turns() -> None:

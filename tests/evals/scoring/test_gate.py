@@ -174,4 +174,4 @@ def test_a_run_without_samples_keeps_no_shipped_rule(tmp_path: Path) -> None:
     empty = score(Run("run", (), (), {}), None).as_dict()
     findings = check(empty, load_rules(SHIPPED))
     assert len(findings) == len(load_rules(SHIPPED))
-    assert not any(one.kept for one in findings)
+    assert not any(finding.kept for finding in findings)

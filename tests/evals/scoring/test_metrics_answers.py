@@ -98,7 +98,7 @@ def test_latencies_are_the_page_s_and_withdrawn_turns_have_none() -> None:
     assert found["e2e_latency_p50"].value == pytest.approx(0.6)
     assert found["e2e_latency_p95"].value == pytest.approx(np.percentile(figures, 95))
     assert found["llm_ttft_p50"].value == pytest.approx(0.15)
-    assert [one.call for one in found["e2e_latency_p95"].evidence] == ["4.mcap"]
+    assert [item.call for item in found["e2e_latency_p95"].evidence] == ["4.mcap"]
     assert len(found["e2e_latency_p99"].samples) == 5
     assert found["tts_ttfb_p99"].value is None
 
@@ -127,7 +127,7 @@ def test_escalations_have_precision_and_recall() -> None:
     assert found["decision_accuracy"].value == pytest.approx(3 / 6)
     assert found["escalation_precision"].value == pytest.approx(2 / 3)
     assert found["escalation_recall"].value == pytest.approx(2 / 3)
-    notes = [one.note for one in found["escalation_precision"].evidence]
+    notes = [item.note for item in found["escalation_precision"].evidence]
     assert notes[0] == "'Where did she study?': escalate (unsupported), should be respond"
 
 
@@ -191,7 +191,7 @@ def grounded(name: str, sentence: str, *sections: str, **record: Any) -> Recorde
 
 def test_what_the_cited_sections_do_not_say_is_a_violation() -> None:
     education = next(id for id in DOCUMENT.section_ids if "education" in id)
-    line = next(one for one in DOCUMENT.section(education).lines if one.kind != "heading").text
+    line = next(line for line in DOCUMENT.section(education).lines if line.kind != "heading").text
     calls = [
         grounded("right.mcap", line, education).matched(),
         grounded("wrong.mcap", "She studied at Stanford in 1961.", education).matched(),
@@ -276,7 +276,7 @@ def test_what_a_turn_and_a_call_cost() -> None:
     found = by_name(cost.measure([call.matched()]))
     assert found["turn_cost"].value == pytest.approx(0.0015)
     assert found["call_cost"].value == pytest.approx(0.003)
-    assert [one.value for one in found["turn_cost"].evidence] == [0.0025, 0.0005]
+    assert [item.value for item in found["turn_cost"].evidence] == [0.0025, 0.0005]
 
 
 def test_noise_alone_has_no_words_no_decision_and_no_citation() -> None:

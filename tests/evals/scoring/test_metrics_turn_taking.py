@@ -81,7 +81,7 @@ def test_an_agent_that_speaks_into_a_pause_has_taken_over() -> None:
     patient = Recorded("patient.mcap").turn(1, 5.0).says(5.5, ANSWER, 3.0, turn=1).ends(20.0)
     pauses = measured(takeover, call.matched(asked), patient.matched(asked))["pause_takeover"]
     assert pauses.value == 0.5
-    assert [one.call for one in pauses.evidence] == ["call.mcap", "patient.mcap"]
+    assert [item.call for item in pauses.evidence] == ["call.mcap", "patient.mcap"]
     assert ANSWER in pauses.evidence[0].note
 
 
@@ -89,7 +89,7 @@ def test_what_begins_when_the_caller_has_gone_on_was_brought_on_by_the_pause_bef
     call = Recorded().turn(1, 2.0).says(3.7, ANSWER, 2.0, turn=1).ends(20.0)
     asked = question(1.0, 7.0, pauses=(Interval(2.0, 3.5), Interval(5.0, 6.0)))
     samples = measured(takeover, call.matched(asked))["pause_takeover"].samples
-    assert [one.value for one in samples] == [1.0, 0.0]
+    assert [sample.value for sample in samples] == [1.0, 0.0]
 
 
 # EVA.
@@ -148,7 +148,7 @@ def test_a_barge_in_is_timed_from_the_caller_s_first_word_to_the_agent_s_last_sa
     slow = barged_in(0.5, name="slow.mcap").matched(question(1.0, 3.0), bargein(5.0, 6.0))
     found = measured(barge_in, fast, slow)
     assert found["stop_time"].value == pytest.approx(0.4, abs=0.011)
-    assert [one.call for one in found["stop_time"].evidence] == ["slow.mcap", "call.mcap"]
+    assert [item.call for item in found["stop_time"].evidence] == ["slow.mcap", "call.mcap"]
     assert found["duck_time"].value == pytest.approx(0.08)
     assert value(floor, "yield_rate", fast, slow) == 1.0
     assert value(floor, "yield_latency", fast, slow) == pytest.approx(0.4, abs=0.011)

@@ -62,7 +62,7 @@ def folder_of(tmp_path: Path, *calls: Recorded, name: str = "run", truth: bool =
 
 
 def viva(*arguments: object) -> Any:
-    return CliRunner().invoke(app, [str(one) for one in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_recordings_are_scored_and_each_figure_leads_to_its_turns(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_mm_hm_was_talked_through_and_the_barge_in_stopped_the_voice(
 ) -> None:
     facts, matched = call
     heard = matched.heard
-    assert [one.over is not None for one in heard] == [False, True, True]
+    assert [utterance.over is not None for utterance in heard] == [False, True, True]
     assert metrics(floor, matched)["backchannel_selectivity"].value == 1.0
     assert metrics(floor, matched)["yield_rate"].value == 1.0
     stop = metrics(barge_in, matched)["stop_time"].value

@@ -168,4 +168,4 @@ def test_a_question_whose_turn_was_withdrawn_is_in_the_next_one() -> None:
 def test_who_spoke_when_an_utterance_began_is_taken_from_this_run_not_the_recording() -> None:
     call = Recorded().says(1.0, "Hello, I'm Viva, an AI.", 2.0).ends(20.0)
     heard = call.matched(question(2.0, 4.0), question(6.0, 7.0, over_agent=True)).heard
-    assert [one.over is not None for one in heard] == [True, False]
+    assert [utterance.over is not None for utterance in heard] == [True, False]

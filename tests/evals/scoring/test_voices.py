@@ -61,7 +61,7 @@ async def test_errors_are_counted_by_group(recordings: Path) -> None:
         recordings, "do you bake dry bread", "555-312", "", "An iced coffee with 2 sugars, please."
     )
     groups = {(group.group, group.counts): group for group in by_group(found)}
-    assert [one.wrong for one in found] == [1, 0, 0, 0]
+    assert [result.wrong for result in found] == [1, 0, 0, 0]
     assert groups["phone", "words"].words == 6
     assert groups["phone", "words"].recordings == 2
     assert groups["shop", "words"].error_rate == 1 / 5
@@ -73,7 +73,7 @@ async def test_errors_are_counted_by_group(recordings: Path) -> None:
 async def test_words_that_were_dropped_or_invented_are_told(recordings: Path) -> None:
     found = await heard(recordings, "", "555 3121", "Thank you.", "iced tea with two sugars")
     groups = {(group.group, group.counts): group for group in by_group(found)}
-    assert [one.wrong for one in found] == [5, 1, 2, 1]
+    assert [result.wrong for result in found] == [5, 1, 2, 1]
     assert (groups["shop", "words"].dropped, groups["shop", "words"].invented) == (1, 0)
     assert (groups["phone", "words"].dropped, groups["phone", "words"].invented) == (0, 1)
     assert groups["phone", "words"].error_rate == 1 / 6

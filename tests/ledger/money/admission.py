@@ -118,8 +118,8 @@ def run(url: str, seconds: float, folder: Path) -> Seen:
         return _seen(database, folder, seconds, killed, expired)
     finally:
         stop.touch()
-        for one in (*callers, observer):
-            _kill(one)
+        for process in (*callers, observer):
+            _kill(process)
         database.close()
 
 

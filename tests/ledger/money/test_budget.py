@@ -310,7 +310,7 @@ def test_of_many_who_call_at_once_as_many_get_in_as_there_is_money_for(
 ) -> None:
     processes = [budget(cap=500) for _ in range(12)]
     answers = at_once(12, lambda n: processes[n].admit(f"c-{n}", f"caller-{n}"))
-    assert sum(isinstance(one, Admission) for one in answers) == 5
+    assert sum(isinstance(answer, Admission) for answer in answers) == 5
     assert processes[0].today() == DayMoney(DAY, spent=0, held=500, cap=500, holds=5)
 
 
@@ -319,7 +319,7 @@ def test_a_caller_in_many_windows_at_once_is_counted_once_a_call(
 ) -> None:
     processes = [budget(cap=None, calls_per_caller=3) for _ in range(8)]
     answers = at_once(8, lambda n: processes[n].admit(f"c-{n}", "ann"))
-    assert sum(isinstance(one, Admission) for one in answers) == 3
+    assert sum(isinstance(answer, Admission) for answer in answers) == 3
     assert answers.count(Refusal("daily_calls")) == 5
 
 

@@ -217,7 +217,7 @@ async def test_a_line_that_was_cut_short_is_put_aside_and_the_rest_is_written(
         await until(lambda: not pending(tmp_path))
         assert writer.waiting == 0
     aside = [json.loads(line) for line in (tmp_path / REFUSED).read_text().splitlines()]
-    assert [one["record"] for one in aside] == ["[]\n", lines[2][:99]]
+    assert [entry["record"] for entry in aside] == ["[]\n", lines[2][:99]]
 
 
 @contextmanager

@@ -150,4 +150,4 @@ def test_garbage_is_put_aside(tmp_path: Path) -> None:
     assert (spool.read_batch(), spool.waiting) == ([], 0)
     assert files(tmp_path) == [REFUSED]
     aside = [json.loads(line) for line in (tmp_path / REFUSED).read_text().splitlines()]
-    assert [one["record"] for one in aside] == ["\N{REPLACEMENT CHARACTER}\n", "{}\n", '{"ta']
+    assert [entry["record"] for entry in aside] == ["\N{REPLACEMENT CHARACTER}\n", "{}\n", '{"ta']

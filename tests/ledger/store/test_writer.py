@@ -173,8 +173,8 @@ async def test_a_record_that_the_database_refuses_is_put_aside_and_the_rest_is_w
         ("c-1", "hangup", 2)
     ]
     aside = [json.loads(line) for line in (tmp_path / REFUSED).read_text().splitlines()]
-    assert [one["record"]["row"].get("number") for one in aside] == [2, 3, 4, None]
-    assert all(one["why"] for one in aside)
+    assert [entry["record"]["row"].get("number") for entry in aside] == [2, 3, 4, None]
+    assert all(entry["why"] for entry in aside)
     told = [line for line in log if "set aside" in line]
     assert len(told) == 4
     assert "call c-1, turn 2" in told[0]

@@ -234,9 +234,9 @@ async def test_whoever_answers_tells_the_metrics_of_all() -> None:
             await asyncio.sleep(0.1)
             given = [asyncio.create_task(told()) for _ in range(2)]
             done, waiting = await asyncio.wait(given, timeout=4.0)
-            assert all(set(one.result()) == {"1"} for one in done), "what hangs is left out"
-            for one in waiting:
-                one.cancel()
+            assert all(set(task.result()) == {"1"} for task in done), "what hangs is left out"
+            for task in waiting:
+                task.cancel()
         finally:
             os.kill(workers[0], signal.SIGCONT)
         assert not any(one.closed for one, _ in held)
@@ -249,8 +249,8 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
         with pytest.raises(OSError, match="in use"):
             listen("127.0.0.1", port)
     finally:
-        for one in listeners:
-            one.close()
+        for listener in listeners:
+            listener.close()
     again, _ = listen("127.0.0.1", port)
     assert again[0].family is socket.AF_INET
     again[0].close()

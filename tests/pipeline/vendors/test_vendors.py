@@ -91,7 +91,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vendor:
 def test_a_vendor_says_what_it_is(vendor: Vendor) -> None:
     for text in (vendor.name, vendor.label, vendor.detail):
         assert text.strip(), vendor
-    (module,) = (one for one in vars(vendors).values() if getattr(one, "VENDOR", None) is vendor)
+    (module,) = (var for var in vars(vendors).values() if getattr(var, "VENDOR", None) is vendor)
     file = vendor.name.replace("-", "_")
     assert module.__name__ == f"pipeline.vendors.{file}", "a file is named as its vendor"
 
@@ -123,7 +123,9 @@ def test_a_vendor_has_a_price_or_says_why_it_has_none(vendor: Vendor) -> None:
 def test_no_two_vendors_have_a_name_or_a_setting_in_common() -> None:
     assert max(Counter(vendor.name for vendor in VENDORS).values()) == 1
     declared = {vendor.settings for vendor in VENDORS}
-    settings = Counter(name for one in declared for name in vars(one).get("__annotations__", ()))
+    settings = Counter(
+        name for owner in declared for name in vars(owner).get("__annotations__", ())
+    )
     assert max(settings.values()) == 1
 
 
@@ -133,7 +135,7 @@ def test_auto_tries_each_in_its_place_and_ends_with_what_runs_here() -> None:
         assert places == sorted(set(places))
         assert of_stage(stage)[-1].kind == "embedded"
         assert of_stage(stage)[-1].auto is not None
-    assert [one.name for one in of_stage("brain") if one.auto is not None] == [
+    assert [vendor.name for vendor in of_stage("brain") if vendor.auto is not None] == [
         "claude", "openai", "extractive",
     ]  # fmt: skip
 
@@ -159,7 +161,7 @@ def test_recordings_hold_no_secret_and_no_address_of_a_vendor(vendor: Vendor) ->
 def test_a_file_is_a_vendor_with_its_settings_and_its_price(
     acme: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings_of = including([*(one.settings for one in VENDORS), acme.settings])
+    settings_of = including([*(vendor.settings for vendor in VENDORS), acme.settings])
     monkeypatch.setenv("ACME_API_KEY", "key-of-acme")
     monkeypatch.setenv("ACME_SPEED", "1.5")
     settings = settings_of(_env_file=None)  # type: ignore[call-arg]

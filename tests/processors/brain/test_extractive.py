@@ -216,7 +216,7 @@ class TestTime:
         self, brain: ExtractiveBrain, text: str, says: tuple[str, ...]
     ) -> None:
         answer = str(decided(brain, text).arguments.get("answer"))
-        assert any(each in answer for each in says), answer
+        assert any(phrase in answer for phrase in says), answer
 
     @pytest.mark.parametrize("year", ["1890", "1915", "2030"])
     def test_a_year_that_the_document_is_silent_about_is_not_answered(
@@ -357,7 +357,7 @@ class TestStreaming:
     ) -> None:
         asked = [self.collected(brain, "Where did she study?") for _ in range(80)]
         done = await asyncio.gather(*asked, return_exceptions=True)
-        refused = [each for each in done if isinstance(each, BrainError)]
+        refused = [result for result in done if isinstance(result, BrainError)]
         assert 0 < len(refused) <= 16
         assert not any(error.permanent for error in refused)
         assert len(done) - len(refused) >= 64

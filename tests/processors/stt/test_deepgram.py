@@ -43,7 +43,7 @@ from simulators.deepgram import DeepgramSimulator, Fault, Latency, Utterance
 from simulators.deepgram_recogniser import FinalizeAnswer
 
 AUDIO = Path(__file__).parents[2] / "audio"
-RECORDINGS = {one.file.removesuffix(".wav"): one.text for one in load()}
+RECORDINGS = {recorded.file.removesuffix(".wav"): recorded.text for recorded in load()}
 KEY = "simulated-deepgram-key"
 QUESTION = "Where did she study mathematics?"
 STUDIED = "Where did she study, mathematics?"

@@ -62,7 +62,7 @@ async def ask(call: Call, _: DeepgramSimulator) -> None:
 def turns(simulator: DeepgramSimulator) -> list[str]:
     """The events of all connections but ``Update``, in order."""
     sent = [message for request in simulator.requests for _, message in request.sent]
-    return [one["event"] for one in sent if one.get("event") in EVENTS]
+    return [message["event"] for message in sent if message.get("event") in EVENTS]
 
 
 def story_of(call: Call) -> list[str]:
@@ -222,25 +222,25 @@ def talk(*steps: bytes | dict[str, Any], query: str = "", **simulated: Any) -> l
                         await asyncio.sleep(0.08)
                 await asyncio.sleep(0.5)
                 await line.send_json({"type": "CloseStream"})
-                return [json.loads(one.data) async for one in line]
+                return [json.loads(message.data) async for message in line]
 
     return virtual_time.run(main())
 
 
 def test_messages_are_numbered_and_updates_come_four_times_a_second_from_the_first() -> None:
     answers = talk(silence(1.1))
-    assert [one["sequence_id"] for one in answers] == list(range(len(answers)))
-    assert [one["type"] for one in answers] == ["Connected", *["TurnInfo"] * 4]
-    assert [one["audio_window_end"] for one in answers[1:]] == [0.25, 0.5, 0.75, 1.0]
-    assert {one["transcript"] for one in answers[1:]} == {""}
+    assert [answer["sequence_id"] for answer in answers] == list(range(len(answers)))
+    assert [answer["type"] for answer in answers] == ["Connected", *["TurnInfo"] * 4]
+    assert [answer["audio_window_end"] for answer in answers[1:]] == [0.25, 0.5, 0.75, 1.0]
+    assert {answer["transcript"] for answer in answers[1:]} == {""}
 
 
 def test_a_turn_can_be_forced_to_end_and_only_while_there_is_one() -> None:
     force = {"type": "ForceEndTurn"}
     speech = recording("where-studied")[:40_000]
     answers = talk(silence(0.5), force, speech, force, silence(0.5), script=["one two three four"])
-    ends = [one for one in answers if one.get("event") == "EndOfTurn"]
-    assert [one["trigger"] for one in ends] == ["manual"]
+    ends = [answer for answer in answers if answer.get("event") == "EndOfTurn"]
+    assert [end["trigger"] for end in ends] == ["manual"]
     assert answers[-1]["turn_index"] == 1
 
 
@@ -251,8 +251,8 @@ def test_a_stream_is_configured_in_midstream_and_refusals_change_nothing() -> No
         {"type": "Configure", "thresholds": {"eot_threshold": 2}},
         {"type": "Configure", "thresholds": {"eager_eot_threshold": 0.6}},
     )
-    configured = [one for one in answers if one["type"].startswith("Configure")]
-    assert [one["type"] for one in configured] == [
+    configured = [answer for answer in answers if answer["type"].startswith("Configure")]
+    assert [message["type"] for message in configured] == [
         "ConfigureSuccess",
         "ConfigureFailure",
         "ConfigureSuccess",
@@ -269,7 +269,7 @@ def test_a_turn_that_nobody_ends_is_over_with_the_timeout() -> None:
     speech = recording("where-studied")
     script = [Utterance("one two three four five", speech_secs=9.0, pauses=True)]
     answers = talk(speech, silence(2.0), query="&eot_timeout_ms=1000", script=script)
-    (end,) = [one for one in answers if one.get("event") == "EndOfTurn"]
+    (end,) = [answer for answer in answers if answer.get("event") == "EndOfTurn"]
     assert end["trigger"] == "timeout"
 
 

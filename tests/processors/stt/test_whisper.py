@@ -80,7 +80,8 @@ async def test_people_are_understood(engine: WhisperEngine, people: list[Recordi
 async def test_questions_are_understood_in_every_voice(engine: WhisperEngine) -> None:
     asked = [RECORDINGS[name] for name in ("where-studied", "at-yale", "where-studied-flite")]
     heard = [
-        (one.text, (await engine.transcribe(one.spoken(), hotwords=NAMES)).text) for one in asked
+        (recorded.text, (await engine.transcribe(recorded.spoken(), hotwords=NAMES)).text)
+        for recorded in asked
     ]
     assert word_error_rate(heard) == 0.0
 
@@ -102,8 +103,8 @@ async def test_a_quiet_caller_is_understood_as_well(engine: WhisperEngine) -> No
 @pytest.mark.parametrize(
     ("name", "reference"),
     [
-        pytest.param(*one, marks=() if one[0] in HEARD_EACH_TIME else pytest.mark.thorough)
-        for one in NO_SPEECH.items()
+        pytest.param(*case, marks=() if case[0] in HEARD_EACH_TIME else pytest.mark.thorough)
+        for case in NO_SPEECH.items()
     ],
 )
 async def test_coughs_and_noise_have_no_words(
@@ -121,7 +122,7 @@ async def test_coughs_and_noise_have_no_words(
         "uh-huh",
         "mm-hm",
         "goodbye",
-        *(pytest.param(one, marks=pytest.mark.thorough) for one in ("yeah", "right-joe", "okay")),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("yeah", "right-joe", "okay")),
     ],
 )
 async def test_the_shortest_words_are_words(engine: WhisperEngine, name: str) -> None:
@@ -330,7 +331,7 @@ async def test_an_interruption_loses_nothing_of_what_the_caller_says() -> None:
 @with_instant_engines
 async def test_interims_come_while_the_caller_speaks_and_never_after_the_final() -> None:
     scribe = Scribe(spare=True, wait=lambda: 0.02)
-    talk = [frame for one in numbered(6, 60) for frame in (one, SleepFrame(sleep=0.002))]
+    talk = [frame for audio in numbered(6, 60) for frame in (audio, SleepFrame(sleep=0.002))]
     sent = [*numbered(1, 5), START, *talk, PAUSE, STOP, SleepFrame(sleep=0.1)]
     stt = WhisperSTT(engine=scribe, first_interim_secs=0.3, interim_interval_secs=0.2)
     down, _ = await run_test(stt, frames_to_send=sent)

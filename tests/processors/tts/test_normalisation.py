@@ -34,7 +34,7 @@ def held(folder: Path, prompt: str) -> tuple[list[str], Recording]:
         async with ScriptedCall(target=target, filters=[in_words()]) as call:
             await call.push(TTSSpeakFrame(prompt))
             await asyncio.sleep(3.0)
-            captions.extend(one["text"] for one in call.socket.own("sentence"))
+            captions.extend(sentence["text"] for sentence in call.socket.own("sentence"))
 
     virtual_time.run(play())
     return captions, Recording.load(folder / "c-scripted.mcap")

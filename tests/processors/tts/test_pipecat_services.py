@@ -120,7 +120,9 @@ async def test_cartesia_says_an_answer_in_one_context_each_sentence_before_its_a
     assert not up
     assert told(down) == ORDER
     assert announced(down) == [VASSAR, YALE]
-    assert [pitch(one) for one in stretches(down)] == [await pitch_of(t) for t in (VASSAR, YALE)]
+    assert [pitch(stretch) for stretch in stretches(down)] == [
+        await pitch_of(t) for t in (VASSAR, YALE)
+    ]
     assert [f.text for f in down if isinstance(f, TTSTextFrame)] == f"{VASSAR} {YALE}".split()
     assert len({message["context_id"] for message in log}) == 1
     assert [message["transcript"] for message in log] == [f"{VASSAR} ", f"{YALE} ", ""]

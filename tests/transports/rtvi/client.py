@@ -52,22 +52,22 @@ class RtviClient:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The messages, without the audio."""
-        return [one for one in self.heard if isinstance(one, dict)]
+        return [item for item in self.heard if isinstance(item, dict)]
 
     @property
     def kinds(self) -> list[str]:
         """Each message by its type, audio once a run."""
-        names = ["audio" if isinstance(one, bytes) else str(one["type"]) for one in self.heard]
+        names = ["audio" if isinstance(item, bytes) else str(item["type"]) for item in self.heard]
         return [name for name, _ in itertools.groupby(names)]
 
     @property
     def audio(self) -> bytes:
         """All audio that came."""
-        return b"".join(one for one in self.heard if isinstance(one, bytes))
+        return b"".join(item for item in self.heard if isinstance(item, bytes))
 
     def data(self, kind: str) -> list[Any]:
         """The data of every message of a type."""
-        return [one.get("data") for one in self.messages if one["type"] == kind]
+        return [message.get("data") for message in self.messages if message["type"] == kind]
 
     def own(self, kind: str) -> list[Any]:
         """Every ``server-message`` of a kind."""
@@ -107,8 +107,8 @@ class RtviClient:
 
     async def listen(self) -> None:
         """Take what comes until the call is over."""
-        async for one in self.socket:
-            match await self._serializer.deserialize(one.data):
+        async for received in self.socket:
+            match await self._serializer.deserialize(received.data):
                 case InputAudioRawFrame(audio=audio, sample_rate=24_000, num_channels=1):
                     self.heard.append(audio)
                 case InputTransportMessageFrame(message=text):

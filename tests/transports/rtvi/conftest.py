@@ -22,7 +22,7 @@ def bundle() -> str:
     if npm is None or shutil.which("chromium") is None:
         pytest.skip("the official client needs npm and chromium: apt-get install npm chromium")
     sources = [HERE / name for name in ("package.json", "package-lock.json", "page.js")]
-    digest = hashlib.sha256(b"".join(one.read_bytes() for one in sources)).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     made = BUILD / f"{digest}.js"
     if not made.exists():
         BUILD.mkdir(parents=True, exist_ok=True)

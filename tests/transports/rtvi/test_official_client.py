@@ -116,14 +116,14 @@ async def test_the_official_client_holds_a_call(
     assert first["interrupted"]
     assert len(first["heard_text"]) < len(first["answer"])
     assert second["heard_text"] == second["answer"]
-    names = [one["event"] for one in happened]
+    names = [event["event"] for event in happened]
     assert names[0] == "ready"
     assert names.count("bot-started") == names.count("bot-stopped") == 3
     assert names.count("llm-started") == names.count("llm-stopped") == 2
     assert names.count("metrics") == 2
 
     assert len(samples) > 4 * OUTPUT_RATE
-    last = [one["samples"] for one in happened if one["event"] == "tts-started"][-1]
+    last = [event["samples"] for event in happened if event["event"] == "tts-started"][-1]
     heard = await recognised(engines, samples[last:], OUTPUT_RATE)
     assert "vassar" in heard or "yale" in heard
     assert "compiler" not in heard, "nothing of the first answer follows the interruption"

@@ -58,7 +58,7 @@ async def test_a_question_is_answered_in_the_words_of_pipecats_clients(
     assert turn["heard_text"] == turn["answer"]
     assert not turn["interrupted"]
     assert turn["e2e_latency"] is not None
-    said = [one for one in client.data("user-transcription") if one["final"]]
+    said = [data for data in client.data("user-transcription") if data["final"]]
     assert "study" in said[-1]["text"].lower()
     assert client.data("user-llm-text") == [{"text": turn["question"]}]
     assert client.data("bot-llm-text") == [{"text": turn["answer"]}]
@@ -82,12 +82,12 @@ async def test_a_question_is_answered_in_the_words_of_pipecats_clients(
     ]
     first = [kinds.index(kind) for kind in order]
     assert first == sorted(first), kinds
-    spoken = [one["text"] for one in client.data("bot-tts-text")]
-    assert spoken == [one["text"] for one in client.data("bot-transcription")]
+    spoken = [data["text"] for data in client.data("bot-tts-text")]
+    assert spoken == [data["text"] for data in client.data("bot-transcription")]
     assert " ".join(spoken) == turn["answer"]
     output = client.data("bot-output")
     new, done = (
-        [(one["segment_id"], one["text"]) for one in output if one["spoken_status"] == status]
+        [(data["segment_id"], data["text"]) for data in output if data["spoken_status"] == status]
         for status in ("new", "completed")
     )
     assert new == done
@@ -128,7 +128,7 @@ def kind_of(one: dict[str, Any] | bytes) -> str:
 
 
 def kinds_of(client: RtviClient, start: int) -> list[str]:
-    return [kind_of(one) for one in client.heard[start:]]
+    return [kind_of(item) for item in client.heard[start:]]
 
 
 def ahead_secs(client: RtviClient) -> float:
@@ -152,11 +152,11 @@ async def test_what_viva_has_no_use_for_is_refused_as_rtvi_has_it_and_the_call_g
             message("ui-snapshot", {"tree": "x" * 20_000}, number="d"),
             message("append-to-context", {"role": "user", "content": "x"}, number="e"),
         ]
-        for one in sent:
-            await client.tell(one)
+        for request in sent:
+            await client.tell(request)
         await client.until(lambda: len(client.data("error-response")) == len(sent))
-        refused = [one for one in client.messages if one["type"] == "error-response"]
-        assert [one["id"] for one in refused] == [one["id"] for one in sent]
+        refused = [message for message in client.messages if message["type"] == "error-response"]
+        assert [error["id"] for error in refused] == [message["id"] for message in sent]
         assert "'get-voices'" in refused[0]["data"]["error"]
         assert not client.data("error")
         assert len(server.calls) == 1
@@ -175,7 +175,7 @@ async def test_a_call_that_is_not_taken_is_a_fatal_error_to_an_rtvi_client(
             second = RtviClient(socket)
             await second.listen()
     assert second.own("end")[0]["reason"] == "capacity"
-    assert [one["fatal"] for one in second.data("error")] == [True]
+    assert [data["fatal"] for data in second.data("error")] == [True]
 
 
 async def test_pages_of_other_sites_call_only_where_they_are_named(serving: ServerFactory) -> None:
@@ -218,16 +218,16 @@ class Socket:
         self.sent.append(data)
 
     def hear(self, *messages: bytes) -> None:
-        self.incoming += [WSMessage(WSMsgType.BINARY, one, None) for one in messages]
+        self.incoming += [WSMessage(WSMsgType.BINARY, message, None) for message in messages]
 
     def told(self) -> list[dict[str, Any]]:
-        frames = [protobuf.Frame.FromString(one) for one in self.sent]
-        return [json.loads(one.message.data) for one in frames if one.HasField("message")]
+        frames = [protobuf.Frame.FromString(data) for data in self.sent]
+        return [json.loads(frame.message.data) for frame in frames if frame.HasField("message")]
 
     def audio(self) -> Any:
         """Everything that was sent, as samples."""
-        frames = [protobuf.Frame.FromString(one) for one in self.sent]
-        return np.frombuffer(b"".join(one.audio.audio for one in frames), np.int16)
+        frames = [protobuf.Frame.FromString(data) for data in self.sent]
+        return np.frombuffer(b"".join(frame.audio.audio for frame in frames), np.int16)
 
 
 def alone(story: Coroutine[Any, Any, None]) -> None:
@@ -282,9 +282,9 @@ async def test_three_unusable_frames_in_a_row_end_the_call_in_words(data: bytes,
     assert await page.receive() == SILENCE
     with pytest.raises(PageProtocolError):
         await page.receive()
-    errors = [one["data"] for one in socket.told()]
-    assert all(told in one["error"] for one in errors)
-    assert [one["fatal"] for one in errors] == [False] * 4 + [True]
+    errors = [reply["data"] for reply in socket.told()]
+    assert all(told in error["error"] for error in errors)
+    assert [error["fatal"] for error in errors] == [False] * 4 + [True]
 
 
 @pytest.mark.parametrize("frame", [TextFrame("hello"), InterruptionFrame()])
@@ -365,10 +365,10 @@ def test_what_a_client_has_played_is_reckoned_and_all_it_was_sent_is_heard() -> 
                 assert isinstance(heard, messages.Playback)
                 reports.append(heard)
         assert reports[0].samples == pytest.approx(0.016 * OUTPUT_RATE, abs=2)
-        steps = np.diff([one.samples for one in reports])
+        steps = np.diff([report.samples for report in reports])
         assert len(reports) >= 4
         assert steps.max() <= 0.12 * OUTPUT_RATE
-        assert watching.played == [one.samples for one in reports]
+        assert watching.played == [report.samples for report in reports]
 
         await page.send_rtvi(rtvi.BotInterruptedMessage())
         final = await page.receive()
@@ -428,22 +428,22 @@ def test_an_old_client_is_told_of_the_output_in_its_own_words() -> None:
         *translator.translate(output("One.")),
         *translator.translate(rtvi.BotStoppedSpeakingMessage()),
     ]
-    outputs = [one.data for one in told if isinstance(one, rtvi.BotOutputMessage)]
-    assert [(one.text, one.spoken) for one in outputs] == [("One.", True)]
+    outputs = [reply.data for reply in told if isinstance(reply, rtvi.BotOutputMessage)]
+    assert [(output.text, output.spoken) for output in outputs] == [("One.", True)]
 
 
 def test_what_was_begun_is_always_ended() -> None:
     translator = EventTranslator()
     said = rtvi.UserTranscriptionMessageData(text="Why?", user_id="", timestamp="", final=True)
     told: list[str] = []
-    for one in (
+    for event in (
         rtvi.UserTranscriptionMessage(data=said),
         rtvi.UserStoppedSpeakingMessage(),
         output("Because."),
         rtvi.BotInterruptedMessage(),
         rtvi.BotStoppedSpeakingMessage(),
     ):
-        told += [str(getattr(each, "type", "")) for each in translator.translate(one)]
+        told += [str(getattr(given, "type", "")) for given in translator.translate(event)]
     assert told == [
         "user-transcription",
         "user-stopped-speaking",

@@ -164,18 +164,18 @@ def test_lit_lines_follow_what_is_heard(server: PageServer, page: Page) -> None:
     place_call(page)
     until(page, "window.seen.length >= 5")
     seen: list[dict[str, Any]] = page.evaluate("window.seen")
-    assert [each["lit"] for each in seen] == [[], [27, 28], [], [53], []]
+    assert [state["lit"] for state in seen] == [[], [27, 28], [], [53], []]
     starts = [round(secs * VOICE_RATE) for secs in (0.0, 0.7, 1.2, 1.8)]
     for each, start in zip(seen[1:], starts, strict=True):
         assert start <= each["samples"]  # and lit by the next frame, however late that was drawn
         assert each["before"] <= start + 0.08 * VOICE_RATE
     lit = page.evaluate("viva.sentencesLit")
-    assert [(each["start"], each["lines"]) for each in lit] == [
+    assert [(mark["start"], mark["lines"]) for mark in lit] == [
         (0, [27, 28]),
         (16_800, []),
         (28_800, [53]),
     ]
-    assert all(each["start"] < each["at"] <= each["start"] + 960 for each in lit)
+    assert all(mark["start"] < mark["at"] <= mark["start"] + 960 for mark in lit)
     marked = page.locator(
         "main section", has=page.get_by_role("heading", name="United States Navy")
     )
