@@ -146,7 +146,7 @@ class _WrongKeys:
         self._settings = settings
         self.read = False
 
-    def of(self, declared: type[Any]) -> Any:
+    def for_vendor(self, declared: type[Any]) -> Any:
         """A vendor's own settings, with wrong keys as well."""
         self._settings.for_vendor(declared)  # raises if no vendor declares them
         return self
