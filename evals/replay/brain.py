@@ -62,7 +62,7 @@ def replayed_tools(
             run=known[name].run if name in known else _unregistered,
             arguments=known[name].arguments if name in known else {},
             timeout_secs=known[name].timeout_secs if name in known else 1.0,
-            said=known[name].said if name in known else _said_during(made[name]),
+            said=_said_during(made.get(name, [])) or (known[name].said if name in known else ""),
             calls=made.get(name, []),
         )
         for name in {**known, **made}

@@ -339,7 +339,8 @@ def test_a_call_with_a_tool_is_recorded_and_the_tool_replayed(tmp_path: Path) ->
     async def again(tool: FunctionTool) -> list[str]:
         return [(await tool.call('{"day": "2026-12-25"}', until=99.0)).result for _ in range(2)]
 
-    (replayed,) = replayed_tools(recording, [replace(TOOL, run=moved)])
+    (replayed,) = replayed_tools(recording, [replace(TOOL, run=moved, said="One moment.")])
+    assert replayed.said == WAITING
     assert virtual_time.run(again(replayed)) == [CHRISTMAS, "Friday: the office has moved."]
     (unknown,) = replayed_tools(recording, [])
     assert unknown.said == WAITING
