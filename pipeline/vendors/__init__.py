@@ -1,4 +1,4 @@
-"""The vendors that can do each stage of a call. Each module declares one, as its ``VENDOR``.
+"""The vendors of each stage. Each module declares one, as its ``VENDOR``.
 
 To add one, add its module here (:mod:`pipeline.vendors.cartesia` is a short one) and its test. The
 module declares settings, prices and construction; ``.env.example``, the settings, the price table
@@ -59,7 +59,7 @@ def find_vendors(package: str, folders: Iterable[str]) -> tuple[Vendor, ...]:
 
 
 def _owner(settings: type[VendorSettings], name: str) -> type[VendorSettings]:
-    """The class that declares a field, which others may inherit."""
+    """Return the class that declares a field, which may be a base class."""
     owners = [
         declared
         for declared in settings.__mro__
@@ -69,9 +69,9 @@ def _owner(settings: type[VendorSettings], name: str) -> type[VendorSettings]:
 
 
 VENDORS: tuple[Vendor, ...] = find_vendors(__name__, __path__)
-"""Every vendor."""
+"""All vendors, by stage and in the order in which ``auto`` tries them."""
 
 
 def of_stage(stage: Stage) -> tuple[Vendor, ...]:
-    """The vendors of a stage, in the order in which ``auto`` tries them."""
+    """Return the vendors of a stage, in the order in which ``auto`` tries them."""
     return tuple(vendor for vendor in VENDORS if vendor.stage == stage)

@@ -19,7 +19,7 @@ class AssemblyAISettings(VendorSettings):
 
 
 def build(_: Any, context: Context, url: str = URL) -> Any:
-    """One call's recogniser, told the document's names."""
+    """Create one call's recogniser, with the document's names as hints."""
     from pipecat.services.assemblyai.stt import AssemblyAISTTService
     from pipecat.transcriptions.language import Language
 

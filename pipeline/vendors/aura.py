@@ -9,11 +9,11 @@ from pipeline.vendors.deepgram import DeepgramSettings
 
 URL = "wss://api.deepgram.com"
 VOICE = "aura-2-helena-en"
-"""The voice, which names the model too."""
+"""The voice, whose name includes the model's."""
 
 
 def build(_: Any, context: Context, url: str = URL) -> Any:
-    """One call's voice; where a sentence begins is estimated from its letters."""
+    """Create one call's voice; when a sentence begins is estimated from its letters."""
     from pipecat.services.deepgram.tts import DeepgramTTSService
 
     from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice

@@ -18,7 +18,7 @@ class CartesiaSettings(VendorSettings):
 
 
 def build(_: Any, context: Context, url: str = URL) -> Any:
-    """One call's voice; it says when each word begins."""
+    """Create one call's voice, which also sends word times."""
     from pipecat.services.cartesia.tts import CartesiaTTSService
 
     from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice

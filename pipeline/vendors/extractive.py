@@ -6,7 +6,7 @@ from pipeline.vendor import FREE, Context, Progress, Vendor
 
 
 def load(context: Context, progress: Progress) -> Any:
-    """The document's index, and the brain that all calls share."""
+    """Index the document, and create the brain that all calls share."""
     from knowledge.search.vector_cache import FOLDER
     from processors.brain.extractive import ExtractiveBrain
 

@@ -16,7 +16,7 @@ class HibariSettings(VendorSettings):
 
 
 def load(context: Context, progress: Progress) -> Any:
-    """The voice, with its threads; the greeting is already spoken."""
+    """Load the voice, and synthesise the greeting."""
     from processors.tts.hibari.engine import HibariEngine, UnspeakableTextError
     from processors.tts.normalisation import document_normaliser
 
@@ -25,7 +25,7 @@ def load(context: Context, progress: Progress) -> Any:
     workers = context.settings.for_vendor(HibariSettings).hibari_workers
     engine = HibariEngine.load(voice=persona.voice, workers=workers)
     progress("voice", 0.5)
-    # Every call begins with it: said once here, it is there at once, and costs nothing more.
+    # Every call begins with the greeting, so synthesise it once for all.
     greeting = document_normaliser(context.document)(persona.greeting).text
     with suppress(UnspeakableTextError):
         asyncio.run(engine.synthesise_whole(greeting, persona.pronunciations))
@@ -34,7 +34,7 @@ def load(context: Context, progress: Progress) -> Any:
 
 
 def build(engine: Any, context: Context) -> Any:
-    """One call's voice."""
+    """Create one call's voice."""
     from processors.tts.hibari.service import HibariTTS
 
     return HibariTTS(engine=engine, pronunciations=context.document.persona.pronunciations)

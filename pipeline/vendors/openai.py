@@ -20,7 +20,7 @@ class OpenAISettings(VendorSettings):
 
 
 def load(context: Context, _: Progress) -> Any:
-    """The brain that all calls share."""
+    """Create the brain that all calls share."""
     from processors.brain.openai_compatible import OpenAICompatibleBrain
 
     own = context.settings.for_vendor(OpenAISettings)

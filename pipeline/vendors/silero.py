@@ -9,26 +9,26 @@ from pipeline.vendor import FREE, Context, Progress, Vendor, VendorSettings
 
 
 class SileroSettings(VendorSettings):
-    """The settings of the model for the end of turns."""
+    """The settings of the turn model."""
 
     turn_workers: int = Field(1, ge=1, le=64, description="End-of-turn verdicts at once.")
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedVad:
-    """What voice activity needs: the detector and, beside it, the model for the end of turn."""
+    """The speech detector and the turn model."""
 
     silero: Any
     smart_turn: Any
 
     @property
     def pool(self) -> Any:
-        """The threads of the model for the end of turn; the detector has none of its own."""
+        """The turn model's threads; the detector runs on the event loop."""
         return self.smart_turn.pool
 
 
 def load(context: Context, progress: Progress) -> EmbeddedVad:
-    """Both models, with their threads."""
+    """Load both models."""
     from processors.vad.silero import SileroEngine
     from processors.vad.smart_turn import SmartTurnEngine
 
@@ -41,7 +41,7 @@ def load(context: Context, progress: Progress) -> EmbeddedVad:
 
 
 def build(engine: EmbeddedVad, context: Context) -> Any:
-    """One call's voice activity, by the settings that begin with ``VAD_``."""
+    """Create one call's voice activity detection, from the settings ``VAD_…``."""
     from processors.vad.voice_activity import VoiceActivity
 
     return VoiceActivity(

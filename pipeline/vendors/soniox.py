@@ -17,7 +17,7 @@ class SonioxSettings(VendorSettings):
 
 
 def build(_: Any, context: Context, url: str = URL) -> Any:
-    """One call's recogniser, told the document's names."""
+    """Create one call's recogniser, with the document's names as hints."""
     from pipecat.services.soniox.stt import SonioxContextObject, SonioxSTTService
     from pipecat.transcriptions.language import Language
 

@@ -14,7 +14,7 @@ class WhisperSettings(VendorSettings):
 
 
 def load(context: Context, progress: Progress) -> Any:
-    """The model, with its threads."""
+    """Load the model."""
     from processors.stt.whisper.engine import WhisperEngine
 
     workers = context.settings.for_vendor(WhisperSettings).whisper_workers
@@ -22,7 +22,7 @@ def load(context: Context, progress: Progress) -> Any:
 
 
 def build(engine: Any, context: Context) -> Any:
-    """One call's recogniser, told the document's names."""
+    """Create one call's recogniser, with the document's names as hot words."""
     from processors.stt.whisper.service import WhisperSTT
 
     return WhisperSTT(engine=engine, hotwords=context.document.proper_nouns())

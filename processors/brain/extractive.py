@@ -36,8 +36,8 @@ from processors.brain.fixed_sentences import NOT_TALKED_ABOUT, NOT_UNDERSTOOD, n
 from processors.brain.small_talk import courtesy, reply
 from processors.pool import Pool
 
-# Score from which a passage counts as an answer. Where authors say which questions their lines
-# answer, everything scores higher, what cannot be answered too.
+# Minimum score of an answer, without and with authors' questions on the document's lines: with
+# them, all passages score higher, also for questions that the document does not answer.
 _ANSWERS, _ANSWERS_ASKED = 0.5, 0.81
 _SURE, _FAIRLY_SURE = 0.23, 0.1  # above that
 _LISTED = -0.17
@@ -50,10 +50,12 @@ _FIRST_PIECE, _PIECE = 1, 6  # words a delta
 _WAITING_AT_MOST = 64
 
 _ANNOTATED = 0.5
-"""Share of lines from which a document whose author says what they answer is found by that."""
-_LIKELY, _MEDIUM, _HIGH = 0.6, 0.8, 0.95  # probabilities that an answer is right
-_MADE = 0.8  # of one that was put together
-_FOLLOWS = 0.15  # by which a question that only makes sense after another is taken as its sequel
+"""Share of lines with an author's questions from which those questions alone are searched."""
+# Probabilities that an answer is right, by the fit of knowledge.search.reader.GATE: the minimum to
+# answer at all, and those of medium and high confidence.
+_LIKELY, _MEDIUM, _HIGH = 0.6, 0.8, 0.95
+_MADE = 0.8  # of an answer that code put together from several records
+_FOLLOWS = 0.15  # bonus of reading a question as a follow-up if it makes no sense alone
 _LEANS = re.compile(
     r"^\W*(?:and|but|so|what about|how about|then)\b"
     r"|\b(?:that|it|there|those|these|them|this|one)\b",
@@ -82,12 +84,12 @@ class Reply:
 
 
 class ExtractiveBrain:
-    """Answers in the document's own sentences. Serves all calls of a process.
+    """Answers in the document's own sentences. Shared by all calls of a process.
 
     Parameters:
-        index: The document, made searchable.
-        reader: Finds records and reads them; without one, answers are the sentences of the index.
-        vectors: Has the vectors of the document's texts, or computes them.
+        index: The document's search index.
+        reader: Finds and reads records; without one, answers are sentences of the index.
+        vectors: The cache of the vectors of the document's texts.
     """
 
     def __init__(
@@ -102,11 +104,11 @@ class ExtractiveBrain:
 
     @classmethod
     def load(cls, document: Document, cache: Path | None = None) -> "ExtractiveBrain":
-        """Read the document and load the model: seconds of work, so off the event loop.
+        """Index the document and load the model. Blocks for seconds.
 
         Args:
             document: The document.
-            cache: The folder in which its vectors are kept for the next start; ``None`` for none.
+            cache: Folder that stores its vectors for the next start; ``None`` to store nothing.
 
         Raises:
             WeightsError: The embedding model is missing or damaged.
@@ -140,11 +142,11 @@ class ExtractiveBrain:
             yield ArgumentsDelta(piece)
 
     def close(self) -> None:
-        """Let the worker thread go."""
+        """Release the worker thread."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     def reply(self, question: Question) -> Reply:
-        """Decide, at once and in this thread; a few milliseconds."""
+        """Decide a turn in this thread. Blocks for milliseconds, longer with a reader."""
         kind, rest = courtesy(question.text, persona=self._document.persona.name)
         if kind is not None and not rest:
             return _respond((), "high", reply(kind, self._document))
@@ -174,7 +176,7 @@ class ExtractiveBrain:
         return self._answer(query, hits)
 
     def found(self, text: str, history: Sequence[Exchange] = ()) -> tuple[str, ...]:
-        """The three best records for a question, as they are said; for benchmarks and checks."""
+        """Return the texts of the three best records, for benchmarks and checks."""
         query = self._index.parse_query(text)
         if self._reader is None:
             return tuple(hit.passage.text for hit in self._index.search(query)[:3])
@@ -184,7 +186,7 @@ class ExtractiveBrain:
     def _read(
         self, reader: Reader, query: Query, question: Question, before: Before | None
     ) -> Reply:
-        """Decide by reading the records that may answer beside the question."""
+        """Decide with the reader, which scores records together with the question."""
         text = query.text
         if before is not None and _AGAIN.search(text):
             return _in_words_of(heard_passages(self._index, before), "high")
@@ -232,7 +234,7 @@ class ExtractiveBrain:
         return leaning if better >= _sure(own) else own
 
     def _supporting(self, said: Said, free: str) -> tuple[str, ...]:
-        """The sections that an answer rests on, with those above whose titles it names."""
+        """Return the sections to cite: an answer's, and those above whose titles it names."""
         sections = list(said.sections)
         for id in said.sections:
             parts = id.split("/")
@@ -257,14 +259,14 @@ class ExtractiveBrain:
         return _escalate("sensitive", refusal or NOT_TALKED_ABOUT)
 
     def _still_sensitive(self, query: Query, last: Exchange) -> SensitiveTopic | None:
-        """A bare "and when?" after a question that was refused is about the same thing."""
+        """Return the sensitive topic of a refused question that an elliptic one continues."""
         if last.decision != "escalate" or self._index.content(query.text):
             return None
         return topic_of(last.question, self._document)
 
 
 def _before(history: Sequence[Exchange]) -> Before | None:
-    """The last turn, when it was an answer from the document."""
+    """Return the last answer that cited the document, if the last turn was an answer."""
     if not history or history[-1].decision != "respond":
         return None
     for exchange in reversed(history):
@@ -279,7 +281,7 @@ def _in_words_of(passages: Sequence[Passage], confidence: Confidence) -> Reply:
 
 
 def _chosen(query: Query, hits: Sequence[Hit], enough: float) -> list[Passage]:
-    """The best passage, and those that a full answer needs besides, within what can be heard."""
+    """Choose the best passage, and others that the answer needs, up to the maximum length."""
     best = hits[0]
     chosen = [best.passage]
     several = "list" in query.wants or query.clauses > 1 or "more" in query.wants
@@ -337,7 +339,7 @@ def _escalate(reason: str, message: str) -> Reply:
 
 
 def _pieces(arguments: dict[str, str | list[str]]) -> Iterator[str]:
-    """The JSON of the arguments, cut as a model would: a field, then a few words at a time."""
+    """Yield the arguments as JSON in pieces like a model's: a field, then a few words at a time."""
     *first, (last, text) = arguments.items()
     opening = "{"
     for key, value in first:

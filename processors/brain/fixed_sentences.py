@@ -1,7 +1,7 @@
-"""What is said without a citation: fixed sentences, with slots for the document and the persona.
+"""The fixed sentences that may be spoken without a citation.
 
-A brain's own words are spoken only in an answer that cites what it rests on. Where it makes small
-talk or hands over to a person, one of these is said, whatever the brain wrote.
+A brain's own words are spoken only in an answer that cites the document. For small talk and
+escalations one of these is spoken instead, whatever the brain wrote.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ NOT_TALKED_ABOUT = "That's something I don't talk about, so I'll pass it on to a
 
 
 def not_found(title: str) -> str:
-    """The document about that does not answer it."""
+    """Return the sentence for a question that the document does not answer."""
     return (
         f"I can't find that in the document about {title}, "
         "so I'll pass your question on to a person who can follow up."
@@ -23,7 +23,7 @@ def not_found(title: str) -> str:
 
 
 def split(text: str) -> tuple[str, ...]:
-    """A text as the sentences in which it would be spoken."""
+    """Split a text into the sentences in which it would be spoken."""
     stream = SentenceStream()
     found = [*stream.feed(text), *stream.close()]
     return tuple(sentence for sentence in map(plain_text, found) if sentence)
@@ -31,12 +31,12 @@ def split(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=32)
 def fixed_sentences(title: str, name: str, others: tuple[str, ...]) -> frozenset[str]:
-    """Every sentence that may be spoken without a citation.
+    """Return all sentences that may be spoken without a citation.
 
     Args:
-        title: What the document is about.
+        title: The document's title.
         name: The persona's name.
-        others: Further texts: what is said instead of a refused answer, and topics' refusals.
+        others: Other texts: phrases spoken instead of refused answers, and topics' refusals.
     """
     texts: Iterable[str] = (
         *(reply_about(kind, title=title, name=name) for kind in KINDS),
