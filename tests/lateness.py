@@ -5,12 +5,16 @@ other programs took more than ``OUTSIDE_SHARE`` of the machine, or while the run
 took most of it *and* a tick came ``LATE_SECS`` late, it is skipped, and says how late; on a machine
 that was free it fails. What the test itself and its processes take never counts as the machine's
 being busy, so code that has become slow is not excused.
+
+Where whoever runs the tests may do so (root may), such a test and what it starts go before the
+run's other tests, which can wait.
 """
 
 import os
 import threading
 from collections import defaultdict
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic  # the real one, in tests in virtual time, too
 
@@ -24,6 +28,8 @@ OTHERS_SHARE = 0.6
 LATE_SECS = 0.1
 """So late no tick came at a load of 6 on two cores, so it is more than workers among themselves."""
 TICK_SECS = 0.01
+PRIORITY = -10
+"""Nice value of a test in real time: about nine times an ordinary test's share of a core."""
 READINGS = 20
 """Of all processes, at most, until none ends meanwhile; one takes some 5 ms."""
 
@@ -130,6 +136,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "real_time: a busy machine can fail it; then it is skipped, with its lateness"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fixtures included: a browser and a server keep the priority at which they were started."""
+    if item.get_closest_marker("real_time") is None:
+        return (yield)
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    try:
+        return (yield)
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

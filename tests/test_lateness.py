@@ -52,6 +52,21 @@ def test_a_tick_that_comes_late_is_noticed() -> None:
     assert 0.0 <= late.outside_share <= late.others_share <= 1.1
 
 
+@pytest.mark.real_time
+def test_a_test_in_real_time_goes_before_those_that_can_wait() -> None:
+    given = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, lateness.PRIORITY)
+    except PermissionError:
+        assert given >= 0, "whoever may not has the usual one"
+    else:
+        assert given == lateness.PRIORITY
+
+
+def test_and_the_next_one_does_not() -> None:
+    assert os.getpriority(os.PRIO_PROCESS, 0) > lateness.PRIORITY
+
+
 FAILS = """
 import pytest
 
