@@ -55,24 +55,26 @@ def _share(part: int, whole: int) -> str:
 def row(table: Table) -> list[str]:
     """The figures of a table, as they are printed."""
     of = table.outcomes
-    answerable = [each for each in of if each.case.decision == "answer"]
+    answerable = [outcome for outcome in of if outcome.case.decision == "answer"]
     told = [
-        each for each in of if each.decision.decision == "respond" and each.case.decision != "any"
+        outcome
+        for outcome in of
+        if outcome.decision.decision == "respond" and outcome.case.decision != "any"
     ]
-    high = [each for each in told if each.decision.confidence == "high"]
-    passed = [each for each in of if each.case.decision == "unanswerable"]
-    sensitive = [each for each in of if each.case.decision == "sensitive"]
-    failures = Counter(each.failed for each in of if each.failed)
+    high = [outcome for outcome in told if outcome.decision.confidence == "high"]
+    passed = [outcome for outcome in of if outcome.case.decision == "unanswerable"]
+    sensitive = [outcome for outcome in of if outcome.case.decision == "sensitive"]
+    failures = Counter(outcome.failed for outcome in of if outcome.failed)
     return [
         f"{table.name[:26]:26}",
         f"{len(of):4}",
-        _share(sum(not each.failed for each in answerable), len(answerable)),
-        _share(sum(not each.failed for each in told), len(told)),
-        _share(sum(not each.failed for each in passed), len(passed)),
-        _share(sum(not each.failed for each in sensitive), len(sensitive)),
-        _share(sum(not each.failed for each in high), len(high)),
+        _share(sum(not outcome.failed for outcome in answerable), len(answerable)),
+        _share(sum(not outcome.failed for outcome in told), len(told)),
+        _share(sum(not outcome.failed for outcome in passed), len(passed)),
+        _share(sum(not outcome.failed for outcome in sensitive), len(sensitive)),
+        _share(sum(not outcome.failed for outcome in high), len(high)),
         f"{len(high):4}",
-        _share(sum(each.fit for each in told), len(told)),
+        _share(sum(outcome.fit for outcome in told), len(told)),
         " ".join(f"{what} {count}" for what, count in failures.most_common()),
     ]
 
@@ -81,15 +83,15 @@ def calibration(outcomes: Sequence[Outcome]) -> float:
     """Expected calibration error of the three levels, each taken at what it promises."""
     promised = {"high": 0.975, "medium": 0.85, "low": 0.65}
     told = [
-        each
-        for each in outcomes
-        if each.decision.decision == "respond" and each.case.decision != "any"
+        outcome
+        for outcome in outcomes
+        if outcome.decision.decision == "respond" and outcome.case.decision != "any"
     ]
     error = 0.0
     for level, promise in promised.items():
-        of = [each for each in told if each.decision.confidence == level]
+        of = [outcome for outcome in told if outcome.decision.confidence == level]
         if of:
-            right = sum(not each.failed for each in of) / len(of)
+            right = sum(not outcome.failed for outcome in of) / len(of)
             error += abs(right - promise) * len(of) / len(told)
     return error
 
@@ -119,16 +121,16 @@ def main() -> None:
             whole.outcomes += table.outcomes
             write(" ".join(row(table)) + "\n")
             if chosen.show:
-                for each in table.outcomes:
-                    if each.failed or not each.fit:
-                        asked_ = " / ".join((*each.case.after, each.case.ask))
-                        decision = each.decision
+                for outcome in table.outcomes:
+                    if outcome.failed or not outcome.fit:
+                        asked_ = " / ".join((*outcome.case.after, outcome.case.ask))
+                        decision = outcome.decision
                         said = decision.text if decision.decision == "respond" else ""
                         level = decision.confidence or decision.reason
-                        write(f"    {each.failed or 'unfit'}: {asked_} -> [{level}] {said}\n")
+                        write(f"    {outcome.failed or 'unfit'}: {asked_} -> [{level}] {said}\n")
             sys.stdout.flush()
         write(" ".join(row(whole)) + "\n")
-        times = [each.secs * 1000 for each in whole.outcomes]
+        times = [outcome.secs * 1000 for outcome in whole.outcomes]
         if len(times) > 1:
             cut = quantiles(times, n=100)
             write(f"time a decision: p50 {cut[49]:.0f} ms, p95 {cut[94]:.0f} ms; ")

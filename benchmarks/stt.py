@@ -278,9 +278,9 @@ def halves(heard: Sequence[HeardVoice]) -> dict[str, list[HeardVoice]]:
     """Every second recording of each group: those that may be tuned on, and the others."""
     seen: dict[str, int] = {}
     parts: dict[str, list[HeardVoice]] = {"tuning": [], "measuring": []}
-    for one in heard:
-        number = seen[one.voice.group] = seen.get(one.voice.group, 0) + 1
-        parts["tuning" if number % 2 else "measuring"].append(one)
+    for outcome in heard:
+        number = seen[outcome.voice.group] = seen.get(outcome.voice.group, 0) + 1
+        parts["tuning" if number % 2 else "measuring"].append(outcome)
     return parts
 
 

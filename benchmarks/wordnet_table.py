@@ -83,7 +83,7 @@ class WordNet:
         self.pointers[synset] = [
             _Pointer(kind, ("a" if of == "s" else of, offset), words)
             for kind, offset, of, words in (
-                head[at + 1 + 4 * each : at + 5 + 4 * each] for each in range(int(head[at]))
+                head[at + 1 + 4 * number : at + 5 + 4 * number] for number in range(int(head[at]))
             )
         ]
 
@@ -127,8 +127,8 @@ class WordNet:
         for _ in range(_STEPS.get(synset[0], 1)):
             level = [
                 pointer.to
-                for each in level
-                for pointer in self.pointers[each]
+                for synset in level
+                for pointer in self.pointers[synset]
                 if pointer.kind == "@" and self.words[pointer.to][0] not in _GENERIC
             ]
             for above in level:

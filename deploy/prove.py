@@ -96,7 +96,7 @@ class Stage:
         given: dict[str, str] = {}
         for step in self.steps:
             if step.word == "ENV":
-                given |= dict(one.split("=", 1) for one in shlex.split(step.rest))
+                given |= dict(assignment.split("=", 1) for assignment in shlex.split(step.rest))
         return given
 
 
@@ -393,10 +393,10 @@ def prove(tree: Path, python: Path) -> int:
     lacking = strangers("/opt/viva/venv")
     say(f"libraries that the slim image lacks: {', '.join(sorted(lacking)) or 'none'}")
     wrong = Trial(build.stages[-1], wav).run()
-    wrong += [f"the slim image lacks {one}" for one in sorted(lacking)]
+    wrong += [f"the slim image lacks {module}" for module in sorted(lacking)]
     say("not run:")
-    for one in NOT_RUN:
-        say(f"  {one}")
+    for step in NOT_RUN:
+        say(f"  {step}")
     say("all that was run went well" if not wrong else "WRONG: " + "; ".join(wrong))
     return bool(wrong)
 

@@ -177,7 +177,7 @@ def fits(asked: Moments, said: Moments) -> int:
     if asked.dates:
         if said.dates:
             found = (
-                1 if any(_same(one, other) for one in asked.dates for other in said.dates) else -1
+                1 if any(_same(date, other) for date in asked.dates for other in said.dates) else -1
             )
         elif said.days and asked.days:
             found = 1 if asked.days & said.days else -1

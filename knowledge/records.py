@@ -269,7 +269,7 @@ class _Reader:
             path = (*path, announced)
             joined = lead.text.rstrip().endswith(":") or is_clause(announced)
             if joined:
-                texts = [fluent(each.line.text).rstrip(".,;") for each in items]
+                texts = [fluent(entry.line.text).rstrip(".,;") for entry in items]
                 told = f"{announced} {listed([_uncolon(text) for text in texts])}"
                 if len(told.split()) <= _LIST_WORDS:
                     yield from self._make(
@@ -280,14 +280,14 @@ class _Reader:
                         [lead, *lines],
                     )
         elif len(items) > 1 and path and path[-1].endswith("s") and not self._json:
-            written = [each.line.text for each in items if not each.children]
+            written = [entry.line.text for entry in items if not entry.children]
             told = listed([fluent(text).rstrip(".,;") for text in written])
             plain = not any(is_clause(text) or labelled(text) for text in written)
             if len(told.split()) <= 30 and plain and len(written) == len(items):
                 said = sentence(f"Under {fluent(path[-1])} there are {told}")
                 yield from self._make("list", (section, path), path[-1], [(said, lines[0])], lines)
-        for each in items:
-            yield from self._item(section, path, announced if joined else "", each)
+        for entry in items:
+            yield from self._item(section, path, announced if joined else "", entry)
 
     def _item(
         self, section: Section, path: tuple[str, ...], announced: str, each: _Item
@@ -375,8 +375,8 @@ def _whole(found: Sequence[str]) -> list[str]:
     """Sentences; one too short to stand alone is joined to the next, or to the one before."""
     out: list[str] = []
     waiting = ""
-    for each in found:
-        text = f"{waiting} {each}".strip()
+    for piece in found:
+        text = f"{waiting} {piece}".strip()
         waiting = ""
         if len(text.split()) > _FRAGMENT:
             out.append(text)

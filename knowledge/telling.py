@@ -147,7 +147,7 @@ def item(text: str) -> str:
 
 def listed(items: Sequence[str]) -> str:
     """Items one after another, the last after an *and*."""
-    kept = [each.strip().rstrip(".;,") for each in items if each.strip()]
+    kept = [item.strip().rstrip(".;,") for item in items if item.strip()]
     if len(kept) < 2:
         return "".join(kept)
     return f"{', '.join(kept[:-1])} and {kept[-1]}"
@@ -209,7 +209,7 @@ def _times(full: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 def _subjects(full: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     others = _WHO_HEADS | _WHERE_HEADS | _DAY_HEADS
     times = _times(full)
-    return [each for each in full if each not in times and each[0].lower() not in others]
+    return [part for part in full if part not in times and part[0].lower() not in others]
 
 
 def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:

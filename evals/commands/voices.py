@@ -86,16 +86,16 @@ def as_dict(
         "cost": costs,
         "recordings": [
             {
-                "file": one.voice.file,
-                "group": one.voice.group,
-                "said": one.voice.text or list(one.voice.phrases),
-                "heard": one.text,
-                "wrong": one.wrong,
-                "words": one.words,
-                "delay_ms": round(1000 * one.delay_secs, 1),
-                "cpu_ms": round(1000 * one.cpu_secs, 1),
+                "file": outcome.voice.file,
+                "group": outcome.voice.group,
+                "said": outcome.voice.text or list(outcome.voice.phrases),
+                "heard": outcome.text,
+                "wrong": outcome.wrong,
+                "words": outcome.words,
+                "delay_ms": round(1000 * outcome.delay_secs, 1),
+                "cpu_ms": round(1000 * outcome.cpu_secs, 1),
             }
-            for one in heard
+            for outcome in heard
         ],
     }
 
@@ -142,10 +142,10 @@ def _heard(voices: "Sequence[Voice]") -> "list[Heard]":
 
 def _print_differences(heard: "Sequence[Heard]") -> None:
     table = Table("recording", "said", "heard", box=None, pad_edge=False)
-    for one in heard:
-        if one.wrong or (one.text and not one.words):
-            said = one.voice.text or " | ".join(one.voice.phrases)
-            table.add_row(*map(_plain, (one.voice.file, said, one.text)))
+    for outcome in heard:
+        if outcome.wrong or (outcome.text and not outcome.words):
+            said = outcome.voice.text or " | ".join(outcome.voice.phrases)
+            table.add_row(*map(_plain, (outcome.voice.file, said, outcome.text)))
     Console().print(table)
 
 

@@ -193,8 +193,8 @@ def by_group(heard: Sequence[Heard]) -> list[GroupResult]:
         *(
             _result(f"all with {kind}", each)
             for kind, each in (
-                ("a text", [one for one in heard if not one.voice.phrases]),
-                ("phrases", [one for one in heard if one.voice.phrases]),
+                ("a text", [outcome for outcome in heard if not outcome.voice.phrases]),
+                ("phrases", [outcome for outcome in heard if outcome.voice.phrases]),
             )
             if each
         ),
@@ -203,8 +203,11 @@ def by_group(heard: Sequence[Heard]) -> list[GroupResult]:
 
 def cost(heard: Sequence[Heard]) -> dict[str, float]:
     """Delay in milliseconds, and processor time by recording and by second of audio."""
-    delays = np.array([one.delay_secs for one in heard])
-    cpu, audio = sum(one.cpu_secs for one in heard), sum(one.voice.secs for one in heard)
+    delays = np.array([outcome.delay_secs for outcome in heard])
+    cpu, audio = (
+        sum(outcome.cpu_secs for outcome in heard),
+        sum(outcome.voice.secs for outcome in heard),
+    )
     return {
         "delay_p50_ms": round(1000 * quantile(delays, 0.5), 1),
         "delay_p95_ms": round(1000 * quantile(delays, 0.95), 1),
@@ -234,17 +237,20 @@ def _read(folder: Path, row: dict[str, Any]) -> Voice:
 
 def _groups(heard: Sequence[Heard]) -> Iterator[tuple[str, list[Heard]]]:
     groups: dict[tuple[str, bool], list[Heard]] = {}
-    for one in heard:
-        groups.setdefault((one.voice.group, bool(one.voice.phrases)), []).append(one)
+    for outcome in heard:
+        groups.setdefault((outcome.voice.group, bool(outcome.voice.phrases)), []).append(outcome)
     for (name, _), each in sorted(groups.items()):
         yield name, each
 
 
 def _result(group: str, heard: Sequence[Heard]) -> GroupResult:
-    spoken = [one for one in heard if one.words]
-    words, wrong = sum(one.words for one in spoken), sum(one.wrong for one in spoken)
-    weights = np.array([one.words for one in spoken], np.float64)
-    rates = np.array([one.wrong for one in spoken], np.float64) / np.maximum(weights, 1)
+    spoken = [outcome for outcome in heard if outcome.words]
+    words, wrong = (
+        sum(outcome.words for outcome in spoken),
+        sum(outcome.wrong for outcome in spoken),
+    )
+    weights = np.array([outcome.words for outcome in spoken], np.float64)
+    rates = np.array([outcome.wrong for outcome in spoken], np.float64) / np.maximum(weights, 1)
     ci95 = None
     if len(spoken) > 1:
         values = Values(rates, weights, np.zeros(len(spoken), np.int64))
@@ -252,12 +258,12 @@ def _result(group: str, heard: Sequence[Heard]) -> GroupResult:
         ci95 = wilson(wrong, words) if wrong == 0 else interval(values, range(len(spoken)), mean)
     return GroupResult(
         group=group,
-        counts="phrases" if any(one.voice.phrases for one in heard) else "words",
+        counts="phrases" if any(outcome.voice.phrases for outcome in heard) else "words",
         recordings=len(heard),
         words=words,
         wrong=wrong,
         error_rate=wrong / words if words else None,
         ci95=ci95,
-        dropped=sum(not one.text.strip() for one in spoken),
-        invented=sum(bool(one.text.strip()) for one in heard if not one.words),
+        dropped=sum(not outcome.text.strip() for outcome in spoken),
+        invented=sum(bool(outcome.text.strip()) for outcome in heard if not outcome.words),
     )

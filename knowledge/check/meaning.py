@@ -104,8 +104,8 @@ def _table() -> _Table:
             case [one, ">", *others]:
                 implied[one].update(others)
             case _:
-                for one in words:
-                    implied[one].update(other for other in words if other != one)
+                for form in words:
+                    implied[form].update(other for other in words if other != form)
     known = set(implied) | verbs | {base for base, *_ in (g.split() for g in _IRREGULAR.split(";"))}
     many = [word for word in (*implied, *phrases) if "_" in word]
     return _Table(

@@ -31,7 +31,7 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
     """
     said = _flat(sentence)
     told = _TOLD.of(document)
-    if said.strip() and any(said in text for each in cited for text in told.get(each.id, ())):
+    if said.strip() and any(said in text for section in cited for text in told.get(section.id, ())):
         return True
     named = _NAMED.match(sentence)
     if named is None:
@@ -39,7 +39,7 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
     if named[1] is not None and not numbers(named[1]) <= counts(question, cited):
         return False
     words = set(_flat(named[2]).split()) - _JOINING - {"others"}
-    written = word_forms(" ".join(each.text for each in cited))
+    written = word_forms(" ".join(section.text for section in cited))
     return words <= {form for word in written for form in _flat(word).split()}
 
 

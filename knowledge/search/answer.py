@@ -213,7 +213,7 @@ def _named(of: Sequence[Record], words: int) -> str:
     kept: list[str] = []
     for full in names:
         name = " ".join(full.split()[len(shared) :]) or full
-        if sum(len(each.split()) for each in kept) + len(name.split()) > words:
+        if sum(len(sentence.split()) for sentence in kept) + len(name.split()) > words:
             break
         kept.append(name)
     said = listed(kept[:_MOST_LISTED])

@@ -47,9 +47,9 @@ def passages(document: Document) -> Iterator[Passage]:
     at = 0
     for section in document.sections:
         path = " ".join(
-            each.title
-            for each in document.sections
-            if section.id == each.id or section.id.startswith(f"{each.id}/")
+            ancestor.title
+            for ancestor in document.sections
+            if section.id == ancestor.id or section.id.startswith(f"{ancestor.id}/")
         )
         for spot, line in enumerate(section.lines):
             if line.kind == "heading":

@@ -292,7 +292,9 @@ class Index:
 
 def asked_share(document: Document) -> float:
     """Share of the lines of a document whose author said which questions they answer."""
-    lines = [line for each in document.sections for line in each.lines if line.kind != "heading"]
+    lines = [
+        line for section in document.sections for line in section.lines if line.kind != "heading"
+    ]
     return sum(bool(line.questions) for line in lines) / max(1, len(lines))
 
 

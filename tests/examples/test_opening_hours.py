@@ -281,7 +281,8 @@ def test_an_answer_that_a_tool_supports_is_grounded(tmp_path: Path) -> None:
         assert [given.text for given in turn.looked_up] == [CHRISTMAS]
         assert grounding.refusals(turn, document) == ()
         said = tuple(
-            replace(each, text=each.text.replace(CHRISTMAS, invented)) for each in turn.sentences
+            replace(sentence, text=sentence.text.replace(CHRISTMAS, invented))
+            for sentence in turn.sentences
         )
         (refused,) = grounding.refusals(replace(turn, sentences=said), document)
         assert invented in refused
@@ -295,11 +296,13 @@ def without(recording: Recording, *fields: str) -> Recording:
             case dict():
                 return {name: plain(each) for name, each in value.items() if name not in fields}
             case list():
-                return [plain(each) for each in value]
+                return [plain(item) for item in value]
             case _:
                 return value
 
-    messages = tuple(replace(each, data=plain(dict(each.data))) for each in recording.messages)
+    messages = tuple(
+        replace(message, data=plain(dict(message.data))) for message in recording.messages
+    )
     return replace(recording, messages=messages)
 
 
@@ -318,7 +321,7 @@ def test_a_call_with_a_tool_is_recorded_and_the_tool_replayed(tmp_path: Path) ->
             call.brain.looks_up = ("opening_hours", {"day": "2026-12-25"})
             await call.ask("Are you open at Christmas?")
             await asyncio.sleep(12.0)
-            captions = [one["text"] for one in call.socket.own("sentence")]
+            captions = [sentence["text"] for sentence in call.socket.own("sentence")]
             assert captions == [WAITING, CHRISTMAS]
 
     virtual_time.run(play())
@@ -328,7 +331,9 @@ def test_a_call_with_a_tool_is_recorded_and_the_tool_replayed(tmp_path: Path) ->
     turn = list(recording.topic("/call/Turn"))[-1].data
     given = {"section": "tool/opening_hours", "title": "Opening hours", "text": CHRISTMAS}
     assert turn["looked_up"] == [given]
-    (told,) = (one.data for one in recording.messages if one.data.get("type") == "decision")
+    (told,) = (
+        message.data for message in recording.messages if message.data.get("type") == "decision"
+    )
     assert told["looked_up"] == [given]
     assert turn["heard_text"] == turn["answer"] == f"{WAITING} {CHRISTMAS}"
     assert turn["sections"] == ["tool/opening_hours"]
