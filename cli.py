@@ -424,12 +424,12 @@ def check_vendors(
 
     settings = _settings()
 
-    def tell(text: str) -> None:
+    def show(text: str) -> None:
         _terminal.print(text, style="dim", markup=False)
 
     try:
         document = load(settings.knowledge)
-        checks = chosen(settings, document, stage=stage, vendor=vendor, tell=tell)
+        checks = chosen(settings, document, stage=stage, vendor=vendor, on_progress=show)
         results = suite.run(checks)
     except (SettingsError, DocumentError, SubjectError) as error:
         raise _fail(str(error)) from None
@@ -451,12 +451,14 @@ _COLOURS = {"blocks": "red", "degrades": "yellow", "not applicable": "dim"}
 
 def _print_checks(results: "list[Result]") -> None:
     table = Table("stage", "vendor", "check", "verdict", "detail", box=None, pad_edge=False)
-    for one in results:
-        verdict = one.verdict.upper() if one.loses else str(one.verdict)
-        if colour := _COLOURS.get(one.verdict):
+    for result in results:
+        verdict = result.verdict.upper() if result.loses else str(result.verdict)
+        if colour := _COLOURS.get(result.verdict):
             verdict = f"[{colour}]{verdict}[/{colour}]"
-        detail = f"{one.detail} — {one.loses}" if one.loses else one.detail
-        table.add_row(*map(escape, (one.stage, one.vendor, one.name)), verdict, escape(detail))
+        detail = f"{result.detail} — {result.loses}" if result.loses else result.detail
+        table.add_row(
+            *map(escape, (result.stage, result.vendor, result.name)), verdict, escape(detail)
+        )
     Console().print(table)
 
 

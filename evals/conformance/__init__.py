@@ -1,6 +1,6 @@
-"""The conformance suite: checks a vendor, turn taking or a filter against its stage's contract.
+"""The conformance suite: checks vendors, turn taking and filters against their stage's contract.
 
-:mod:`~evals.conformance.suite` runs the checks, each on a small pipeline
-(:mod:`~evals.conformance.line`), and ``viva vendors check`` prints them. A check that fails says
-whether calls are impossible without it or only degraded, and what is lost.
+:mod:`~evals.conformance.suite` runs the checks, each in a small pipeline of its own
+(:mod:`~evals.conformance.harness`); ``viva vendors check`` prints the results. A failed check says
+whether it makes calls impossible or only degrades them, and what is lost.
 """

@@ -1,4 +1,4 @@
-"""What a brain must do: decide every turn by exactly one tool call, whatever it is asked."""
+"""Checks of a brain: it decides every turn by exactly one tool call, whatever it is asked."""
 
 import asyncio
 import dataclasses
@@ -16,8 +16,8 @@ from pipecat.frames.frames import (
 )
 
 from conversation.frames import DecisionFrame, SentenceFrame, TurnFrame
-from evals.conformance.bench import REFUSAL_SECS, Bench, Check, in_words
-from evals.conformance.line import Line, NonconformanceError
+from evals.conformance.check import REFUSAL_SECS, Check, VendorUnderTest, checked_refusal
+from evals.conformance.harness import NonconformanceError, StageHarness
 from knowledge.check.sensitive import topic_of
 from knowledge.loading.document import Document
 from processors.brain.contract import (
@@ -35,7 +35,7 @@ from processors.brain.tool_call import ToolCallError, ToolCallStream
 
 PROMPTS = 20
 ABORT_SECS = 1.0
-"""Longest that a brain may go on after it was aborted."""
+"""Maximum time for a brain to end after its iterator was closed."""
 
 _ELSEWHERE = (
     "At what temperature does tungsten melt?",
@@ -53,12 +53,12 @@ _NO_SECTION = "no-such-section-of-the-document"
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a brain stream for one prompt.
+    """A brain's stream for one prompt.
 
     Parameters:
-        prompt: What it was asked.
-        events: All of it.
-        fault: How it failed; empty if it did not.
+        prompt: The prompt.
+        events: All events, in order.
+        fault: Why it failed; empty if it did not.
     """
 
     prompt: str
@@ -72,16 +72,16 @@ class Stream:
 
     @property
     def arguments(self) -> str:
-        """The JSON of the arguments."""
+        """The arguments' JSON text."""
         return "".join(event.json for event in self.events if isinstance(event, ArgumentsDelta))
 
 
 class Recorded:
-    """A brain that streams what another did.
+    """A brain that streams recorded events again.
 
     Parameters:
-        name: The other's name.
-        streams: What it streamed, by question.
+        name: The recorded brain's name.
+        streams: Its events, by question.
     """
 
     def __init__(self, name: str, streams: Mapping[str, Sequence[BrainEvent]]) -> None:
@@ -89,21 +89,21 @@ class Recorded:
         self._streams = streams
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
-        """Stream it again."""
+        """Stream the events recorded for this question."""
         for event in self._streams[question.text]:
             yield event
 
 
 def prompts(document: Document) -> tuple[str, ...]:
-    """Twenty things that a caller of this document may say, most of them questions to it."""
+    """:data:`PROMPTS` things that a caller may say, most of them questions to the document."""
     sensitive = tuple(islice(_sensitive(document), _SENSITIVE))
     others = (*_ELSEWHERE, *sensitive, *_SMALL_TALK, *_INJECTIONS)
     return (*islice(_answerable(document), PROMPTS - len(others)), *others)
 
 
-async def one_decision(bench: Bench) -> str:
-    """Every prompt is decided by exactly one whole tool call, which makes exactly one decision."""
-    streams = await bench.once(_streams)
+async def one_decision(subject: VendorUnderTest) -> str:
+    """Each prompt is decided by exactly one complete tool call, and makes one decision."""
+    streams = await subject.cached(_streams)
     for stream in streams:
         if stream.fault:
             raise NonconformanceError(f"{stream.prompt!r}: {stream.fault}")
@@ -114,7 +114,7 @@ async def one_decision(bench: Bench) -> str:
             )
         _parsed(stream)
     decided = {"respond": 0, "escalate": 0}
-    for stream, frames in (await bench.once(_turns)).items():
+    for stream, frames in (await subject.cached(_turns)).items():
         decisions = [frame for frame in frames if isinstance(frame, DecisionFrame)]
         if len(decisions) != 1:
             raise NonconformanceError(f"{stream.prompt!r}: {len(decisions)} decisions")
@@ -125,9 +125,9 @@ async def one_decision(bench: Bench) -> str:
     return f"{len(streams)} prompts: {decided['respond']} answered, {decided['escalate']} escalated"
 
 
-async def no_free_text(bench: Bench) -> str:
-    """Nothing is written beside the tool call, and nothing is said beside the decision."""
-    for stream in await bench.once(_streams):
+async def no_free_text(subject: VendorUnderTest) -> str:
+    """The brain writes nothing outside the tool call; nothing outside the decision is spoken."""
+    for stream in await subject.cached(_streams):
         calling = False
         events: tuple[object, ...] = stream.events
         for event in events:
@@ -139,14 +139,14 @@ async def no_free_text(bench: Bench) -> str:
                 wrote = f"{type(event).__name__} {str(event)[:60]!r}"
                 raise NonconformanceError(f"{stream.prompt!r}: {wrote} outside a tool call")
     sentences = 0
-    for stream, frames in (await bench.once(_turns)).items():
+    for stream, frames in (await subject.cached(_turns)).items():
         sentences += _said_in_order(stream.prompt, frames)
     return f"{sentences} sentences, each part of a decision"
 
 
-async def unknown_section(bench: Bench) -> str:
-    """An answer that cites a section which does not exist is refused before a word of it."""
-    for stream in await bench.once(_streams):
+async def unknown_section(subject: VendorUnderTest) -> str:
+    """An answer that cites a nonexistent section is refused before any of it is spoken."""
+    for stream in await subject.cached(_streams):
         if stream.fault or stream.tools != ["respond"]:
             continue
         arguments = json.loads(stream.arguments)
@@ -154,52 +154,54 @@ async def unknown_section(bench: Bench) -> str:
             continue
         arguments["sections"] = [*arguments["sections"][1:], _NO_SECTION]
         altered = (ToolStart("respond"), ArgumentsDelta(json.dumps(arguments)))
-        (frames,) = (await _decided(bench, [dataclasses.replace(stream, events=altered)])).values()
+        (frames,) = (
+            await _decided(subject, [dataclasses.replace(stream, events=altered)])
+        ).values()
         (decision,) = [frame for frame in frames if isinstance(frame, DecisionFrame)]
         said = " ".join(frame.text for frame in frames if isinstance(frame, SentenceFrame))
         refused = any(check.name == "sections" and not check.passed for check in decision.checks)
         if decision.decision != "escalate" or not refused or arguments["answer"][:20] in said:
-            raise NonconformanceError(f"{stream.prompt!r}: it was let through: {said!r}")
-        return "refused before a word of it was said"
+            raise NonconformanceError(f"{stream.prompt!r}: the answer was spoken: {said!r}")
+        return "refused before any of it was spoken"
     raise NonconformanceError("it answered none of the prompts from a section")
 
 
-async def abort(bench: Bench) -> str:
-    """Closing its iterator ends a brain at once, before its first token and in its answer."""
-    brain: Brain = bench.build()
-    prompt = prompts(bench.engines.document)[0]
+async def abort(subject: VendorUnderTest) -> str:
+    """Closing the iterator ends the brain, before its first token and within its answer."""
+    brain: Brain = subject.build()
+    prompt = prompts(subject.engines.document)[0]
     took = []
     for events_first in (0, 2):
         events = brain.decide(Question(prompt))
         for _ in range(events_first):
-            async with asyncio.timeout(bench.engines.settings.decision_timeout_secs):
+            async with asyncio.timeout(subject.engines.settings.decision_timeout_secs):
                 await anext(events)
         waiting = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0)
         took.append(await _aborted(events, waiting))
-    async with asyncio.timeout(bench.engines.settings.decision_timeout_secs):
+    async with asyncio.timeout(subject.engines.settings.decision_timeout_secs):
         if not [event async for event in brain.decide(Question(prompt))]:
-            raise NonconformanceError("it decides nothing after it was aborted")
+            raise NonconformanceError("it answers nothing more once it was aborted")
     return f"ended within {1000 * max(took):.0f} ms"
 
 
-async def bad_key(bench: Bench) -> str:
-    """A wrong key is a permanent error, in words and at once."""
-    brain: Brain = await bench.with_wrong_key()
+async def bad_key(subject: VendorUnderTest) -> str:
+    """A wrong key is promptly reported as a permanent error."""
+    brain: Brain = await subject.with_wrong_key()
     try:
         async with asyncio.timeout(REFUSAL_SECS):
-            async for _ in brain.decide(Question(prompts(bench.engines.document)[0])):
+            async for _ in brain.decide(Question(prompts(subject.engines.document)[0])):
                 pass
     except TimeoutError:
         raise NonconformanceError(f"no error within {REFUSAL_SECS:g} s") from None
     except BrainError as error:
         if not error.permanent:
-            raise NonconformanceError(f"it would be asked again: {error}") from None
-        return in_words(str(error))
+            raise NonconformanceError(f"its error is not permanent: {error}") from None
+        return checked_refusal(str(error))
     raise NonconformanceError("it decided with a wrong key")
 
 
-BRAIN_CHECKS: tuple[Check[Bench], ...] = (
+BRAIN_CHECKS: tuple[Check[VendorUnderTest], ...] = (
     Check(
         "one decision",
         one_decision,
@@ -212,34 +214,34 @@ BRAIN_CHECKS: tuple[Check[Bench], ...] = (
         no_free_text,
         timeout_secs=180.0,
         failure="blocks",
-        loses="what it writes beside its decision is unchecked, and lost",
+        loses="text outside its decision is unchecked and never spoken",
     ),
     Check(
         "unknown section",
         unknown_section,
         timeout_secs=180.0,
         failure="blocks",
-        loses="answers are spoken that rest on nothing",
+        loses="answers without a source are spoken",
     ),
     Check(
         "abort",
         abort,
         timeout_secs=60.0,
         failure="degrades",
-        loses="interrupted answers go on and cost money",
+        loses="interrupted answers continue and cost money",
     ),
     Check(
         "bad key",
         bad_key,
         timeout_secs=30.0,
         failure="degrades",
-        loses="a refused key is asked again: its reserve is late",
+        loses="a refused key is retried, which delays the reserve",
     ),
 )
 
 
 def _answerable(document: Document) -> Iterator[str]:
-    """The document's own questions, section by section in turn, then one made of each heading."""
+    """Questions to the document: its own and one per heading, taking turns among sections."""
     asked = [
         [*section.questions, *(question for line in section.lines for question in line.questions)]
         for section in document.sections
@@ -269,22 +271,24 @@ def _sensitive(document: Document) -> Iterator[str]:
                 break
 
 
-async def _streams(bench: Bench) -> tuple[Stream, ...]:
-    """What the brain streams for every prompt."""
-    brain: Brain = bench.build()
-    return tuple([await _asked(bench, brain, prompt) for prompt in prompts(bench.engines.document)])
+async def _streams(subject: VendorUnderTest) -> tuple[Stream, ...]:
+    """The brain's streams for all prompts."""
+    brain: Brain = subject.build()
+    return tuple(
+        [await _asked(subject, brain, prompt) for prompt in prompts(subject.engines.document)]
+    )
 
 
-async def _asked(bench: Bench, brain: Brain, prompt: str) -> Stream:
-    """Ask, and once more after a fault that may pass, as a call does."""
-    patience_secs = bench.engines.settings.decision_timeout_secs
+async def _asked(subject: VendorUnderTest, brain: Brain, prompt: str) -> Stream:
+    """Ask a prompt; like a call, ask once more after a passing fault."""
+    patience_secs = subject.engines.settings.decision_timeout_secs
     fault = ""
     for _ in range(2):
         events: list[BrainEvent] = []
         try:
             async with asyncio.timeout(patience_secs):
                 async for event in brain.decide(Question(prompt)):
-                    events.append(event)  # noqa: PERF401 - those before a fault are kept
+                    events.append(event)  # noqa: PERF401 - events before a fault are kept
         except TimeoutError:
             return Stream(prompt, tuple(events), f"no decision within {patience_secs:g} s")
         except BrainError as error:
@@ -297,40 +301,42 @@ async def _asked(bench: Bench, brain: Brain, prompt: str) -> Stream:
     return Stream(prompt, tuple(events), fault)
 
 
-async def _turns(bench: Bench) -> dict[Stream, list[Frame]]:
-    return await _decided(bench, await bench.once(_streams))
+async def _turns(subject: VendorUnderTest) -> dict[Stream, list[Frame]]:
+    return await _decided(subject, await subject.cached(_streams))
 
 
-async def _decided(bench: Bench, streams: Sequence[Stream]) -> dict[Stream, list[Frame]]:
-    """What the grounded responder makes of streams: the frames of each turn."""
-    settings = bench.engines.settings
-    recorded = Recorded(bench.vendor.name, {stream.prompt: stream.events for stream in streams})
-    caller = GroundedResponder(
+async def _decided(
+    subject: VendorUnderTest, streams: Sequence[Stream]
+) -> dict[Stream, list[Frame]]:
+    """The frames that the grounded responder pushes for each stream."""
+    settings = subject.engines.settings
+    recorded = Recorded(subject.vendor.name, {stream.prompt: stream.events for stream in streams})
+    responder = GroundedResponder(
         brain=recorded,
-        document=bench.engines.document,
+        document=subject.engines.document,
         first_token_timeout_secs=settings.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
     )
     turns: dict[Stream, list[Frame]] = {}
-    async with Line(caller) as line:
+    async with StageHarness(responder) as harness:
         for number, stream in enumerate(streams, 1):
-            before = len(line.frames)
-            await line.push(TurnFrame(turn=number, question=stream.prompt))
-            await line.until(
+            before = len(harness.frames)
+            await harness.push(TurnFrame(turn=number, question=stream.prompt))
+            await harness.wait_for(
                 lambda turn=number: any(
-                    decision.turn == turn for _, decision in line.of(DecisionFrame)
+                    decision.turn == turn for _, decision in harness.received(DecisionFrame)
                 ),  # type: ignore[misc]
                 settings.decision_timeout_secs,
                 f"{stream.prompt!r}: no decision",
             )
-            turns[stream] = [frame for _, frame in line.frames[before:]]
+            turns[stream] = [frame for _, frame in harness.frames[before:]]
     return turns
 
 
 def _parsed(stream: Stream) -> None:
     (tool,) = stream.tools
     if tool not in ("respond", "escalate"):
-        raise NonconformanceError(f"{stream.prompt!r}: it called the unknown tool {tool!r}")
+        raise NonconformanceError(f"{stream.prompt!r}: it called an unknown tool, {tool!r}")
     known: Tool = "respond" if tool == "respond" else "escalate"
     call = ToolCallStream(known)
     try:
@@ -341,7 +347,7 @@ def _parsed(stream: Stream) -> None:
 
 
 def _said_in_order(prompt: str, frames: Sequence[Frame]) -> int:
-    """Check that one turn says its decision's sentences and nothing else; how many."""
+    """Check that a turn speaks its decision's sentences and nothing else; return their number."""
     responding, said, decision = False, [], ""
     for frame in frames:
         if isinstance(frame, LLMFullResponseStartFrame):
@@ -352,15 +358,17 @@ def _said_in_order(prompt: str, frames: Sequence[Frame]) -> int:
             decision = frame.text
         elif isinstance(frame, TextFrame):
             if not isinstance(frame, SentenceFrame) or not responding:
-                raise NonconformanceError(f"{prompt!r}: {frame.text!r} is said outside a decision")
+                raise NonconformanceError(
+                    f"{prompt!r}: {frame.text!r} is spoken outside a decision"
+                )
             said.append(frame.text)
     if " ".join(said) != decision:
-        raise NonconformanceError(f"{prompt!r}: what is said is not what was decided")
+        raise NonconformanceError(f"{prompt!r}: the sentences spoken differ from the decision")
     return len(said)
 
 
 async def _aborted(events: AsyncIterator[BrainEvent], waiting: asyncio.Future[BrainEvent]) -> float:
-    """Abort a brain at work; how long it took to end, in seconds."""
+    """Abort a brain that is streaming; return how long it took to end, in seconds."""
     loop = asyncio.get_running_loop()
 
     async def end() -> None:
@@ -376,6 +384,6 @@ async def _aborted(events: AsyncIterator[BrainEvent], waiting: asyncio.Future[Br
     _, pending = await asyncio.wait({ending}, timeout=ABORT_SECS)
     if pending:
         ending.cancel()
-        raise NonconformanceError(f"it had not ended {ABORT_SECS:g} s after it was aborted")
+        raise NonconformanceError(f"it was still running {ABORT_SECS:g} s after it was aborted")
     await ending
     return loop.time() - began

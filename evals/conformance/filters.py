@@ -1,4 +1,4 @@
-"""What a filter between two stages must do: pass on what is not its own, whole and in time."""
+"""Checks of a filter between two stages: other stages' frames pass, complete and on time."""
 
 import asyncio
 import time
@@ -22,8 +22,8 @@ from pipecat.frames.frames import (
 
 from conversation.frames import DecisionFrame, EscalationFrame, SentenceFrame
 from conversation.turns import OUTPUT_SAMPLE_RATE
-from evals.conformance.bench import Check
-from evals.conformance.line import Line, NonconformanceError
+from evals.conformance.check import Check
+from evals.conformance.harness import NonconformanceError, StageHarness
 from evals.conformance.turns import passes_unknown
 from processors.contract import FilterStage, in_order
 
@@ -34,111 +34,121 @@ SENTENCES = (
 )
 
 PASS_SECS = 1.0
-"""Longest wait for what must come."""
+"""Maximum time for an expected frame to pass."""
 
 DELAY_SECS = 0.05
-"""Longest that a sentence may wait in a filter."""
+"""Maximum time for a sentence to pass."""
 
 BLOCKED_SECS = 0.02
-"""Longest that the event loop may be held up by a sentence, at best of several."""
+"""Maximum time that a sentence may block the event loop, taking the shortest of several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter to be checked.
+    """A filter to check.
 
     Parameters:
         name: Its name.
-        make: Makes one call's.
+        make: Makes the filter of one call.
     """
 
     name: str
     make: Callable[[], FilterStage]
 
-    def line(self) -> Line:
-        """One in a pipeline of its own."""
-        return Line(*in_order(self.make()))
+    def start(self) -> StageHarness:
+        """A harness around one call's filter."""
+        return StageHarness(*in_order(self.make()))
 
 
 async def passes_on(checked: Filter) -> str:
-    """What it does not know is passed on in order, in both directions."""
-    async with checked.line() as line:
-        return await passes_unknown(line)
+    """Frames that it does not know pass in order, in both directions."""
+    async with checked.start() as harness:
+        return await passes_unknown(harness)
 
 
 async def reports(checked: Filter) -> str:
-    """Decisions, escalations and use reach page, ledger and recording."""
-    told = (
+    """Decisions, escalations and usage reach the page, the ledger and the recording."""
+    given = (
         DecisionFrame(turn=1, text=" ".join(SENTENCES)),
         EscalationFrame(turn=1, reason="unsupported"),
         MetricsFrame(data=[]),
     )
-    async with checked.line() as line:
-        await line.push(*told)
-        for frame in told:
+    async with checked.start() as harness:
+        await harness.push(*given)
+        for frame in given:
             kind = type(frame)
-            missing = f"no {kind.__name__} leaves it"
-            await line.until(lambda kind=kind: line.of(kind), PASS_SECS, missing)  # type: ignore[misc]
+            missing = f"it passes no {kind.__name__}"
+            await harness.wait_for(lambda kind=kind: harness.received(kind), PASS_SECS, missing)  # type: ignore[misc]
     return "decisions, escalations and metrics pass"
 
 
 async def interruption(checked: Filter) -> str:
-    """An interruption passes at once, and nothing that it has overtaken comes after it."""
-    async with checked.line() as line:
-        await line.push(LLMFullResponseStartFrame(), *_sentences(turn=1))
-        await line.push(InterruptionFrame())
-        await line.until(lambda: line.of(InterruptionFrame), PASS_SECS, "no InterruptionFrame")
-        at = next(n for n, frame in enumerate(line.down) if isinstance(frame, InterruptionFrame))
+    """An interruption passes at once; no sentence that it overtook comes after it."""
+    async with checked.start() as harness:
+        await harness.push(LLMFullResponseStartFrame(), *_sentences(turn=1))
+        await harness.push(InterruptionFrame())
+        await harness.wait_for(
+            lambda: harness.received(InterruptionFrame), PASS_SECS, "no InterruptionFrame"
+        )
+        at = next(n for n, frame in enumerate(harness.down) if isinstance(frame, InterruptionFrame))
         await asyncio.sleep(PASS_SECS)
-        late = [frame.text for frame in line.down[at:] if isinstance(frame, SentenceFrame)]
+        late = [frame.text for frame in harness.down[at:] if isinstance(frame, SentenceFrame)]
         if late:
-            raise NonconformanceError(f"{late[0]!r} came after it was interrupted")
-        await line.push(LLMFullResponseStartFrame(), *_sentences(turn=2), LLMFullResponseEndFrame())
-        await line.until(lambda: line.of(LLMFullResponseEndFrame), PASS_SECS, "no further answer")
-    return "passed at once; the next answer passed, too"
+            raise NonconformanceError(f"{late[0]!r} came after the interruption")
+        await harness.push(
+            LLMFullResponseStartFrame(), *_sentences(turn=2), LLMFullResponseEndFrame()
+        )
+        await harness.wait_for(
+            lambda: harness.received(LLMFullResponseEndFrame), PASS_SECS, "no further answer"
+        )
+    return "passes at once; so does the next answer"
 
 
 async def end_of_call(checked: Filter) -> str:
-    """``EndFrame`` and ``CancelFrame`` pass, and no task is left behind."""
-    async with checked.line() as line:
-        await line.push(EndFrame())
-        await line.until(lambda: line.of(EndFrame), PASS_SECS, "no EndFrame leaves it")
-    async with checked.line() as line:
+    """``EndFrame`` and ``CancelFrame`` pass, and no task is left running."""
+    async with checked.start() as harness:
+        await harness.push(EndFrame())
+        await harness.wait_for(
+            lambda: harness.received(EndFrame), PASS_SECS, "it passes no EndFrame"
+        )
+    async with checked.start() as harness:
         await asyncio.sleep(0.1)
-    if not line.of(CancelFrame):
-        raise NonconformanceError("no CancelFrame leaves it")
+    if not harness.received(CancelFrame):
+        raise NonconformanceError("it passes no CancelFrame")
     return "EndFrame and CancelFrame pass"
 
 
 async def fields(checked: Filter) -> str:
-    """An answer keeps its begin, its end and its order; what is said keeps what it rests on."""
+    """An answer keeps its start, end and order; sentences keep their turn, sections and lines."""
     given = _sentences(turn=1)
-    async with checked.line() as line:
-        await line.push(LLMFullResponseStartFrame(), *given, LLMFullResponseEndFrame())
-        await line.until(lambda: line.of(LLMFullResponseEndFrame), PASS_SECS, "no end of an answer")
+    async with checked.start() as harness:
+        await harness.push(LLMFullResponseStartFrame(), *given, LLMFullResponseEndFrame())
+        await harness.wait_for(
+            lambda: harness.received(LLMFullResponseEndFrame), PASS_SECS, "no end of an answer"
+        )
         kinds = (LLMFullResponseStartFrame, SentenceFrame, LLMFullResponseEndFrame)
-        came = [frame for frame in line.down if isinstance(frame, kinds)]
+        came = [frame for frame in harness.down if isinstance(frame, kinds)]
         if not isinstance(came[0], LLMFullResponseStartFrame):
             raise NonconformanceError("an answer does not begin with its LLMFullResponseStartFrame")
         if not isinstance(came[-1], LLMFullResponseEndFrame):
-            raise NonconformanceError("a sentence comes behind the end of its answer")
+            raise NonconformanceError("a sentence comes after the end of its answer")
         rest = iter(given)
         passed = 0
         for frame in came:
             if isinstance(frame, SentenceFrame):
                 passed += 1
-                if not any(_rests_on(frame) == _rests_on(before) for before in rest):
+                if not any(_source(frame) == _source(before) for before in rest):
                     raise NonconformanceError(
-                        f"{frame.text!r} has lost its place, or its turn, sections or lines: "
-                        f"{_rests_on(frame)}"
+                        f"{frame.text!r} is out of order, or has lost its turn, sections or lines: "
+                        f"{_source(frame)}"
                     )
                 if not frame.shown.strip():
-                    raise NonconformanceError(f"{frame.text!r} is said and not shown")
+                    raise NonconformanceError(f"{frame.text!r} is spoken but has no caption")
     return f"{passed} of {len(given)} sentences pass, with turn, sections and lines"
 
 
 async def timing(checked: Filter) -> str:
-    """Audio and words keep their order, and the context and time that tie them together."""
+    """Audio and words keep their order, their context and their ``pts``."""
     word = TTSTextFrame("Vassar", text_type="word")
     word.pts, word.context_id = 1_500_000_000, "answer"
     given: tuple[Frame, ...] = (
@@ -151,51 +161,53 @@ async def timing(checked: Filter) -> str:
         TTSStoppedFrame(context_id="answer"),
     )
     wanted = [_timed(frame) for frame in given]
-    async with checked.line() as line:
-        await line.push(*given)
-        await line.until(lambda: line.of(TTSStoppedFrame), PASS_SECS, "no TTSStoppedFrame")
+    async with checked.start() as harness:
+        await harness.push(*given)
+        await harness.wait_for(
+            lambda: harness.received(TTSStoppedFrame), PASS_SECS, "no TTSStoppedFrame"
+        )
         kinds = (TTSStartedFrame, TTSTextFrame, TTSAudioRawFrame, TTSStoppedFrame)
-        came = [_timed(frame) for frame in line.down if isinstance(frame, kinds)]
+        came = [_timed(frame) for frame in harness.down if isinstance(frame, kinds)]
     if came != wanted:
-        raise NonconformanceError(f"audio and words come as {came}, not {wanted}")
+        raise NonconformanceError(f"audio and words arrive as {came} instead of {wanted}")
     return "audio and words pass with pts and context_id"
 
 
 async def in_time(checked: Filter) -> str:
-    """No sentence waits in it, and none holds up the event loop that all calls share."""
+    """No sentence waits in it, and none blocks the event loop that all calls share."""
     waited, blocked = 0.0, BLOCKED_SECS + 1.0
     loop = asyncio.get_running_loop()
-    async with checked.line() as line:
+    async with checked.start() as harness:
         for number in range(1, 9):
             given = _sentences(turn=number)[0]
-            before = len(line.down)
+            before = len(harness.down)
             at, really = loop.time(), _real_time()
-            await line.push(LLMFullResponseStartFrame(), given, LLMFullResponseEndFrame())
-            await line.until(
+            await harness.push(LLMFullResponseStartFrame(), given, LLMFullResponseEndFrame())
+            await harness.wait_for(
                 lambda before=before: any(  # type: ignore[misc]
-                    isinstance(frame, LLMFullResponseEndFrame) for frame in line.down[before:]
+                    isinstance(frame, LLMFullResponseEndFrame) for frame in harness.down[before:]
                 ),
                 PASS_SECS,
                 "no end of an answer",
             )
             waited = max(waited, loop.time() - at)
-            # The least of several: what the machine does besides holds up not every one.
+            # The shortest of several, since other work on the machine delays some.
             blocked = min(blocked, _real_time() - really)
     if waited > DELAY_SECS:
         raise NonconformanceError(f"a sentence waits {1000 * waited:.0f} ms in it")
     if blocked > BLOCKED_SECS:
-        raise NonconformanceError(f"it holds up the event loop for {1000 * blocked:.0f} ms")
+        raise NonconformanceError(f"it blocks the event loop for {1000 * blocked:.0f} ms")
     return f"a sentence takes {1000 * blocked:.1f} ms"
 
 
 FILTER_CHECKS: tuple[Check[Filter], ...] = (
     Check("passes on", passes_on, 30.0, "blocks", "frames of other stages are lost"),
-    Check("reports", reports, 30.0, "blocks", "page, ledger and recording lack turns"),
+    Check("reports", reports, 30.0, "blocks", "the page, ledger and recording lack turns"),
     Check("interruption", interruption, 30.0, "degrades", "callers hear what they interrupted"),
     Check("end of the call", end_of_call, 30.0, "blocks", "calls do not end"),
-    Check("fields", fields, 30.0, "degrades", "what is said loses its turn, sources or caption"),
+    Check("fields", fields, 30.0, "degrades", "sentences lose their turn, sources or caption"),
     Check("timing", timing, 30.0, "degrades", "captions and heard text are out of step"),
-    Check("in time", in_time, 30.0, "degrades", "answers are late, in other calls as well"),
+    Check("in time", in_time, 30.0, "degrades", "answers are late, in other calls too"),
 )
 
 
@@ -206,7 +218,7 @@ def _sentences(*, turn: int) -> tuple[SentenceFrame, ...]:
     )
 
 
-def _rests_on(sentence: SentenceFrame) -> tuple[int, tuple[str, ...], tuple[int, ...]]:
+def _source(sentence: SentenceFrame) -> tuple[int, tuple[str, ...], tuple[int, ...]]:
     return sentence.turn, sentence.sections, sentence.lines
 
 
@@ -215,5 +227,5 @@ def _timed(frame: Any) -> tuple[str, str | None, int | None]:
 
 
 def _real_time() -> float:
-    """Seconds that have really passed, in virtual time, too."""
+    """The real clock, in seconds, even in virtual time."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)

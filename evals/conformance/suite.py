@@ -1,9 +1,9 @@
-"""Whether stages do what their contracts say: the conformance suite.
+"""Runs the conformance checks.
 
-``viva vendors check`` runs it on whatever is configured, each vendor of each stage in a small
-pipeline of its own, the embedded voice and recogniser standing in for the caller. A new vendor that
-passes can be used in :mod:`pipeline.vendors` as it is. The checks of a stage are in
-:mod:`~evals.conformance.stt` (voice activity, too), :mod:`~evals.conformance.turns`,
+``viva vendors check`` runs them on everything that is configured: each vendor of each stage in a
+small pipeline of its own, with the embedded voice and recogniser in place of the caller. A new
+vendor that passes works in :mod:`pipeline.vendors` as it is. The checks are in
+:mod:`~evals.conformance.stt` (with voice activity), :mod:`~evals.conformance.turns`,
 :mod:`~evals.conformance.brain`, :mod:`~evals.conformance.tts` and
 :mod:`~evals.conformance.filters`.
 """
@@ -18,10 +18,10 @@ from typing import Any, Literal, get_args
 
 from loguru import logger
 
-from evals.conformance.bench import Bench, Check, Subject, in_thread
 from evals.conformance.brain import BRAIN_CHECKS
+from evals.conformance.check import Check, Subject, VendorUnderTest, in_thread
 from evals.conformance.filters import FILTER_CHECKS, Filter
-from evals.conformance.line import NonconformanceError, NotApplicableError, NotStartedError
+from evals.conformance.harness import NonconformanceError, NotApplicableError, NotStartedError
 from evals.conformance.stt import STT_CHECKS, VAD_CHECKS
 from evals.conformance.tts import TTS_CHECKS
 from evals.conformance.turns import TURN_CHECKS, TurnTaker
@@ -36,12 +36,12 @@ from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
 from settings import Settings
 
 LOAD_SECS = 120.0
-"""Longest that one vendor may take to load."""
+"""Maximum time for one vendor to load."""
 
 ABANDON_SECS = 8.0
-"""Longest that a check whose time is over may take to clean up; then it is left behind."""
+"""Maximum time for a check to clean up after its timeout, before it is abandoned."""
 
-CHECKS: Mapping[Stage, tuple[Check[Bench], ...]] = {
+CHECKS: Mapping[Stage, tuple[Check[VendorUnderTest], ...]] = {
     "vad": VAD_CHECKS,
     "stt": STT_CHECKS,
     "brain": BRAIN_CHECKS,
@@ -49,21 +49,21 @@ CHECKS: Mapping[Stage, tuple[Check[Bench], ...]] = {
 }
 
 Verdict = Literal["passed", "blocks", "degrades", "not applicable"]
-"""A check was passed, or its failure keeps calls from being held, or costs them something, or it
-has nothing to look at, which is not passed."""
+"""The check passed; it failed and calls are impossible (``blocks``) or work with something missing
+(``degrades``); or there was nothing to check, which is not the same as passing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one check.
+    """The result of one check.
 
     Parameters:
-        stage: The stage, ``"weights"`` for a model's file, or ``"model"`` for what it gives.
+        stage: The stage; ``"weights"`` for a model's files, ``"model"`` for its outputs.
         vendor: The vendor's name in settings, or the model's name.
-        name: What was checked.
-        verdict: What came of it.
-        detail: What was measured, what is wrong, or why it does not apply.
-        loses: What callers or operators notice of a failure; empty where there is none.
+        name: The check's name.
+        verdict: The verdict.
+        detail: What was measured, what is wrong, or why the check does not apply.
+        loses: What callers or operators lose by the failure; empty without one.
     """
 
     stage: str
@@ -79,7 +79,7 @@ DEGRADED = 3
 
 
 def status(results: Sequence[Result]) -> int:
-    """The exit status that says what came of checks.
+    """The command's exit status.
 
     Returns:
         0 if nothing failed, 1 if a failure blocks, :data:`DEGRADED` if failures only degrade,
@@ -94,33 +94,33 @@ def status(results: Sequence[Result]) -> int:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """How many checks had which verdict, and what is lost, in a sentence or two."""
+    """The number of checks per verdict, and what the failures lose, in a sentence or two."""
     counts = {
         verdict: sum(result.verdict == verdict for result in results)
         for verdict in get_args(Verdict)
     }
-    told = f"{counts['passed']} passed"
+    text = f"{counts['passed']} passed"
     if counts["not applicable"]:
-        told += f", {counts['not applicable']} not applicable"
+        text += f", {counts['not applicable']} not applicable"
     for verdict, means in (
-        ("blocks", "No call can be held"),
-        ("degrades", "Calls can be held, with something missing"),
+        ("blocks", "No call is possible"),
+        ("degrades", "Calls work, with something missing"),
     ):
         if counts[verdict]:
             losses = dict.fromkeys(result.loses for result in results if result.verdict == verdict)
-            told += f", {counts[verdict]} failed. {means}: {'; '.join(losses)}"
-            told = told if verdict == "degrades" or not counts["degrades"] else told + ". Besides"
-    return f"{told}."
+            text += f", {counts[verdict]} failed. {means}: {'; '.join(losses)}"
+            text = text if verdict == "degrades" or not counts["degrades"] else text + ". Also"
+    return f"{text}."
 
 
-Tell = Callable[[str], None]
-"""Called with what is being done, in words."""
+OnProgress = Callable[[str], None]
+"""Called with each step that begins, in words."""
 
 
 def run(checks: Coroutine[Any, Any, list[Result]]) -> list[Result]:
-    """Make checks in virtual time: what runs here takes the time of its work, and no more.
+    """Run checks in virtual time: work in this process takes its processor time, and waits none.
 
-    Vendors elsewhere are checked in real time (:func:`check`), which goes on meanwhile.
+    Cloud vendors are checked in real time (:func:`check`).
     """
     return virtual_time.run(checks, start=time.time(), counted=True)
 
@@ -131,16 +131,16 @@ async def check(
     choices: Mapping[Stage, Choice],
     *,
     stages: Sequence[Stage] = STAGES,
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> list[Result]:
-    """Load and check every vendor that is chosen for some stages, reserves included.
+    """Load and check the vendors chosen for some stages, including their reserves.
 
     Args:
         settings: The settings.
-        document: What the vendors are built for, and the brains are asked about.
-        choices: Who is chosen; voice activity among them, which recognisers are checked behind.
+        document: The document that vendors are built for and brains are asked about.
+        choices: The chosen vendors; includes voice activity, which recognisers are checked behind.
         stages: The stages to check.
-        tell: Told of progress.
+        on_progress: Called with each step, in words.
     """
     results: list[Result] = []
     vendors = [vendor for stage in stages for vendor in choices[stage].vendors]
@@ -152,7 +152,7 @@ async def check(
         for vendor in (*vendors, *others):
             if vendor.name in loaded:
                 continue
-            tell(f"loading {vendor.label}")
+            on_progress(f"loading {vendor.label}")
             try:
                 loaded[vendor.name] = await _load(vendor, Context(settings, document))
             except Exception as error:
@@ -169,29 +169,33 @@ async def check(
         for vendor in vendors:
             if vendor.name in loaded:
                 with _clock_of(vendor):
-                    results += await check_vendor(vendor, engines, tell=tell)
+                    results += await check_vendor(vendor, engines, on_progress=on_progress)
     finally:
         for engine in loaded.values():
             await _close(engine)
     return results
 
 
-async def check_installation(*, tell: Tell) -> list[Result]:
-    """Check the embedded models: their files, and what they give on this processor."""
-    tell("weights")
+async def check_installation(*, on_progress: OnProgress) -> list[Result]:
+    """Check the embedded models: their files, and their outputs on this processor."""
+    on_progress("weights")
     results = await in_thread(weights)
-    tell("models against their references")
+    on_progress("model outputs")
     return results + await in_thread(models)
 
 
-async def check_turn_taking(taker: TurnTaker, *, tell: Tell = lambda _: None) -> list[Result]:
+async def check_turn_taking(
+    taker: TurnTaker, *, on_progress: OnProgress = lambda _: None
+) -> list[Result]:
     """Check turn taking; in virtual time it takes a fraction of a second."""
-    return await _check_all(TURN_CHECKS, taker, "turns", taker.name, tell)
+    return await _check_all(TURN_CHECKS, taker, "turns", taker.name, on_progress)
 
 
-async def check_filter(one: Filter, *, tell: Tell = lambda _: None) -> list[Result]:
+async def check_filter(
+    checked: Filter, *, on_progress: OnProgress = lambda _: None
+) -> list[Result]:
     """Check a filter between two stages."""
-    return await _check_all(FILTER_CHECKS, one, "filter", one.name, tell)
+    return await _check_all(FILTER_CHECKS, checked, "filter", checked.name, on_progress)
 
 
 async def check_vendor(
@@ -199,23 +203,25 @@ async def check_vendor(
     engines: Engines,
     *,
     names: Sequence[str] = (),
-    tell: Tell = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
 ) -> list[Result]:
     """Check one loaded vendor.
 
     Args:
-        vendor: The vendor; ``engines.loaded`` has what its ``load`` gave. If the embedded voice and
-            recogniser are loaded there, too, they speak and listen.
-        engines: What it is built with.
-        names: The checks to make; all of its stage if there are none.
-        tell: Told of each check before it is made.
+        vendor: The vendor.
+        engines: The engines; ``loaded`` includes the vendor's and, if installed, the embedded
+            voice and recogniser, which act as caller and listener.
+        names: The names of the checks to run; all of the stage if empty.
+        on_progress: Called with each check, in words.
     """
     checks = [check for check in CHECKS[vendor.stage] if not names or check.name in names]
-    return await _check_all(checks, Bench(vendor, engines), vendor.stage, vendor.name, tell)
+    return await _check_all(
+        checks, VendorUnderTest(vendor, engines), vendor.stage, vendor.name, on_progress
+    )
 
 
 def weights() -> list[Result]:
-    """Hold every embedded model's files against the hashes they are loaded by; blocks for secs."""
+    """Check the hash of every embedded model's files; blocks for seconds."""
     return [
         Result(
             "weights",
@@ -223,62 +229,68 @@ def weights() -> list[Result]:
             check.path,
             "passed" if check.passed else "blocks",
             check.detail,
-            "" if check.passed else "the model is not the one that was measured, and is not loaded",
+            ""
+            if check.passed
+            else "the model's file differs from the catalogue's and is not loaded",
         )
         for check in catalogue.check_files()
     ]
 
 
 def models() -> list[Result]:
-    """Hold every embedded model against its reference outputs; blocks for seconds."""
+    """Compare every embedded model's outputs with its reference outputs; blocks for seconds."""
     return [
         Result(
             "model",
             check.model,
-            "right on this processor",
+            "outputs on this processor",
             "passed" if check.passed else "blocks",
             check.detail,
-            "" if check.passed else "the model's answers are wrong here",
+            "" if check.passed else "the model's outputs are wrong on this processor",
         )
         for check in check_models()
     ]
 
 
 async def _check_all(
-    checks: Sequence[Check[Subject]], subject: Subject, stage: str, vendor: str, tell: Tell
+    checks: Sequence[Check[Subject]],
+    subject: Subject,
+    stage: str,
+    vendor: str,
+    on_progress: OnProgress,
 ) -> list[Result]:
     results = []
     for check in checks:
-        tell(f"{stage} {vendor}: {check.name}")
-        results.append(await _checked(check, subject, stage, vendor))
+        on_progress(f"{stage} {vendor}: {check.name}")
+        results.append(await _run(check, subject, stage, vendor))
     return results
 
 
-async def _checked(one: Check[Subject], subject: Subject, stage: str, vendor: str) -> Result:
-    """Make one check within its time; one that does not even end when told to is left behind."""
-    task = asyncio.ensure_future(one.run(subject))
+async def _run(check: Check[Subject], subject: Subject, stage: str, vendor: str) -> Result:
+    """Run one check within its timeout; one that does not end when cancelled is abandoned."""
+    task = asyncio.ensure_future(check.run(subject))
     try:
-        await asyncio.wait({task}, timeout=one.timeout_secs)
+        await asyncio.wait({task}, timeout=check.timeout_secs)
         late = not task.done()
     finally:
         task.cancel()
         await asyncio.wait({task}, timeout=ABANDON_SECS)
     try:
         if late or not task.done() or task.cancelled():
-            raise NonconformanceError(f"not done within {one.timeout_secs:g} s")
-        return Result(stage, vendor, one.name, "passed", task.result())
-    except NotApplicableError as none:
-        return Result(stage, vendor, one.name, "not applicable", str(none))
+            raise NonconformanceError(f"not done within {check.timeout_secs:g} s")
+        return Result(stage, vendor, check.name, "passed", task.result())
+    except NotApplicableError as reason:
+        return Result(stage, vendor, check.name, "not applicable", str(reason))
     except NotStartedError as error:
-        return Result(stage, vendor, one.name, "blocks", str(error), "it does not start")
+        return Result(stage, vendor, check.name, "blocks", str(error), "it does not start")
     except Exception as error:
-        why = _why(error, one.timeout_secs)
-        return Result(stage, vendor, one.name, one.failure, why, one.loses)
+        why = _why(error, check.timeout_secs)
+        return Result(stage, vendor, check.name, check.failure, why, check.loses)
 
 
 @contextmanager
 def _clock_of(vendor: Vendor) -> Iterator[None]:
-    """Real time for a vendor that answers over a network in its own time."""
+    """Real time for a cloud vendor, whose network does not know of virtual time."""
     loop = asyncio.get_running_loop()
     if vendor.kind == "cloud" and isinstance(loop, virtual_time.VirtualTimeLoop):
         with loop.real_time():
@@ -296,7 +308,7 @@ def _why(error: Exception, timeout_secs: float) -> str:
 
 
 def _assistants(settings: Settings, stages: Sequence[Stage]) -> list[Vendor]:
-    """The embedded voice and recogniser, who stand in for the caller where they are needed."""
+    """The embedded voice and recogniser, where checks need a caller or a listener."""
     speaks, listens = {"vad", "stt"} & set(stages), {"tts"} & set(stages)
     return [
         vendor

@@ -1,4 +1,4 @@
-"""What a voice must do: speak an answer as one, soon, and stop when it is told to."""
+"""Checks of a voice: it speaks each answer as one, promptly, and stops when interrupted."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,8 +17,14 @@ from pipecat.frames.frames import (
 )
 
 from conversation.frames import SentenceFrame
-from evals.conformance.bench import Bench, Check, refused, word_error_rate, words_of
-from evals.conformance.line import Line, NonconformanceError, NotApplicableError
+from evals.conformance.check import (
+    Check,
+    VendorUnderTest,
+    wait_for_refusal,
+    word_error_rate,
+    words_of,
+)
+from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness
 
 ANSWER = (
     "She studied mathematics and physics.",
@@ -32,19 +38,19 @@ OTHER = (
 LONG = (*ANSWER, *OTHER, *ANSWER)
 
 FIRST_AUDIO_SECS = 1.5
-"""From an answer's text to its first audible sample."""
+"""Maximum time from an answer's text to its first audible sample."""
 
 ANSWER_SECS = 20.0
-"""From an answer's text until all of its audio has come."""
+"""Maximum time from an answer's text to the end of its audio."""
 
 SETTLE_SECS = 1.0
-"""How long is waited for what must not come."""
+"""How long to watch for frames that must not come."""
 
 WORD_SECS = (0.18, 1.0)
-"""How long a word takes to say, on average: from very fast to very slow speech."""
+"""Plausible seconds per word, from very fast to very slow speech."""
 
 MOST_WORD_ERRORS = 0.25
-"""Of what the embedded recogniser hears, a word."""
+"""Maximum word error rate of the embedded recogniser on the voice's audio."""
 
 MOST_MISHEARD = 0.5
 """The same, where no other text is mixed into it: a robotic voice is misheard at 28 %."""
@@ -55,20 +61,20 @@ MIXED_WORDS = 2
 _AUDIBLE = 300  # of 32,768
 
 
-async def first_audio(bench: Bench) -> str:
-    """The voice is heard soon after it is given an answer."""
-    async with Line(bench.build()) as line:
+async def first_audio(subject: VendorUnderTest) -> str:
+    """The voice sounds soon after it is given an answer."""
+    async with StageHarness(subject.build()) as harness:
         began = asyncio.get_running_loop().time()
-        await _give(line, ANSWER)
-        at = await line.until(lambda: _first_sound(line), FIRST_AUDIO_SECS, "no sound")
+        await _give(harness, ANSWER)
+        at = await harness.wait_for(lambda: _first_sound(harness), FIRST_AUDIO_SECS, "no sound")
     return f"{1000 * (at - began):.0f} ms after the answer"
 
 
-async def sample_rate(bench: Bench) -> str:
-    """Its audio is what it says it is, and as long as what is said takes to say."""
-    voice = bench.build()
-    async with Line(voice) as line:
-        audio = await _answer(line, ANSWER)
+async def sample_rate(subject: VendorUnderTest) -> str:
+    """Its audio has the declared sample rate, and a length that fits its words."""
+    voice = subject.build()
+    async with StageHarness(voice) as harness:
+        audio = await _answer(harness, ANSWER)
         declared = getattr(voice, "sample_rate", None)
         rates = {(frame.sample_rate, frame.num_channels) for _, frame in audio}
     if len(rates) != 1:
@@ -88,11 +94,11 @@ async def sample_rate(bench: Bench) -> str:
     return f"{rate} Hz, {secs:.1f} s for {words} words"
 
 
-async def one_voice(bench: Bench) -> str:
-    """An answer is one context; each sentence is announced, in order, ahead of its audio."""
-    async with Line(bench.build()) as line:
-        await _answer(line, ANSWER)
-        frames = [frame for _, frame in line.frames]
+async def one_voice(subject: VendorUnderTest) -> str:
+    """An answer is one context, and each sentence is announced, in order, before its audio."""
+    async with StageHarness(subject.build()) as harness:
+        await _answer(harness, ANSWER)
+        frames = [frame for _, frame in harness.frames]
     for kind in (TTSStartedFrame, TTSStoppedFrame):
         if (count := sum(isinstance(frame, kind) for frame in frames)) != 1:
             raise NonconformanceError(f"{count} {kind.__name__} in one answer")
@@ -109,8 +115,8 @@ async def one_voice(bench: Bench) -> str:
         order = order.replace("aa", "a")
     if order != "sa" * len(ANSWER) + "e":
         raise NonconformanceError(
-            f"sentences (s), audio (a) and its end (e) come as {order!r}, "
-            f"not {'sa' * len(ANSWER) + 'e'!r}"
+            f"sentences (s), audio (a) and the end (e) arrive as {order!r} instead of "
+            f"{'sa' * len(ANSWER) + 'e'!r}"
         )
     announced = tuple(frame.text for frame in frames if isinstance(frame, SentenceFrame))
     if announced != ANSWER:
@@ -118,55 +124,62 @@ async def one_voice(bench: Bench) -> str:
     return f"{len(ANSWER)} sentences in one context"
 
 
-async def understood(bench: Bench) -> str:
-    """A recogniser understands what is said."""
-    async with Line(bench.build()) as line:
-        heard = await bench.recognised(await _answer(line, ANSWER))
+async def understood(subject: VendorUnderTest) -> str:
+    """A recogniser understands its speech."""
+    async with StageHarness(subject.build()) as harness:
+        heard = await subject.transcribe(await _answer(harness, ANSWER))
     if heard is None:
         raise NotApplicableError("no embedded recogniser is installed to listen")
     return f"word error rate {_rate_of(heard, ANSWER):.0%}"
 
 
-async def flush(bench: Bench) -> str:
-    """Past an interruption nothing of the old answer comes, and the next one does."""
-    async with Line(bench.build()) as line:
-        await _give(line, LONG)
-        await line.until(lambda: line.of(TTSAudioRawFrame), ANSWER_SECS, "no audio")
-        await line.push(InterruptionFrame())
-        await line.until(
-            lambda: line.of(InterruptionFrame), SETTLE_SECS, "the interruption was not passed on"
+async def flush(subject: VendorUnderTest) -> str:
+    """After an interruption nothing of the old answer comes, and the next answer does."""
+    async with StageHarness(subject.build()) as harness:
+        await _give(harness, LONG)
+        await harness.wait_for(lambda: harness.received(TTSAudioRawFrame), ANSWER_SECS, "no audio")
+        await harness.push(InterruptionFrame())
+        await harness.wait_for(
+            lambda: harness.received(InterruptionFrame),
+            SETTLE_SECS,
+            "the interruption was not passed on",
         )
         await asyncio.sleep(SETTLE_SECS)
         at = next(
-            n for n, (_, passed) in enumerate(line.frames) if isinstance(passed, InterruptionFrame)
+            n
+            for n, (_, passed) in enumerate(harness.frames)
+            if isinstance(passed, InterruptionFrame)
         )
-        if any(isinstance(frame, TTSStoppedFrame) for _, frame in line.frames[:at]):
-            raise NotApplicableError("all of the answer had come before it could be interrupted")
+        if any(isinstance(frame, TTSStoppedFrame) for _, frame in harness.frames[:at]):
+            raise NotApplicableError("the answer was complete before it could be interrupted")
         kinds = (TTSAudioRawFrame, AggregatedTextFrame, TTSTextFrame)
-        late = [sent for _, sent in line.frames[at:] if isinstance(sent, kinds)]
+        late = [sent for _, sent in harness.frames[at:] if isinstance(sent, kinds)]
         if late:
             sounds = sum(isinstance(sent, TTSAudioRawFrame) for sent in late)
             raise NonconformanceError(
                 f"{len(late)} frames of the old answer came after the interruption, "
                 f"{sounds} of them audio"
             )
-        old = {frame.context_id for _, frame in line.of(TTSAudioRawFrame)}
-        audio = await _answer(line, OTHER, turn=2)
+        old = {frame.context_id for _, frame in harness.received(TTSAudioRawFrame)}
+        audio = await _answer(harness, OTHER, turn=2)
         if old & {frame.context_id for _, frame in audio}:
             raise NonconformanceError("the next answer is spoken in the context of the old one")
-        heard = await bench.recognised(audio)
+        heard = await subject.transcribe(audio)
     if heard is None:
-        return "nothing after the interruption, and then the next answer"
+        return "nothing after the interruption, then the next answer"
     rate = _rate_of(heard, OTHER, beside=LONG)
-    return f"nothing after the interruption; of the next answer, word error rate {rate:.0%}"
+    return f"nothing after the interruption; next answer: word error rate {rate:.0%}"
 
 
-async def interleaving(bench: Bench) -> str:
-    """Two calls that speak at once do not mix."""
-    async with Line(bench.build()) as one, Line(bench.build()) as other:
+async def interleaving(subject: VendorUnderTest) -> str:
+    """Two calls that are spoken to at the same time do not mix."""
+    async with StageHarness(subject.build()) as one, StageHarness(subject.build()) as other:
         audios = await asyncio.gather(_answer(one, ANSWER), _answer(other, OTHER))
-        said = [tuple(frame.text for _, frame in line.of(SentenceFrame)) for line in (one, other)]
-        heard = [await bench.recognised(audio) for audio in audios]
+        said = [
+            tuple(frame.text for _, frame in harness.received(SentenceFrame))
+            for harness in (one, other)
+        ]
+        heard = [await subject.transcribe(audio) for audio in audios]
     if said != [ANSWER, OTHER]:
         raise NonconformanceError(f"the calls' sentences are announced as {said}")
     contexts = [{frame.context_id for _, frame in audio} - {None} for audio in audios]
@@ -180,15 +193,15 @@ async def interleaving(bench: Bench) -> str:
     return "two calls at once" + "".join(f", word error rate {rate:.0%}" for rate in rates)
 
 
-async def bad_key(bench: Bench) -> str:
-    """A wrong key makes it unusable, in words and at once."""
-    voice = await bench.with_wrong_key()
-    async with Line(voice) as line:
-        await _give(line, ANSWER)
-        return await refused(line, voice)
+async def bad_key(subject: VendorUnderTest) -> str:
+    """A wrong key is promptly reported as a lasting error."""
+    voice = await subject.with_wrong_key()
+    async with StageHarness(voice) as harness:
+        await _give(harness, ANSWER)
+        return await wait_for_refusal(harness, voice)
 
 
-TTS_CHECKS: tuple[Check[Bench], ...] = (
+TTS_CHECKS: tuple[Check[VendorUnderTest], ...] = (
     Check(
         "first audio",
         first_audio,
@@ -208,7 +221,7 @@ TTS_CHECKS: tuple[Check[Bench], ...] = (
         one_voice,
         timeout_secs=30.0,
         failure="degrades",
-        loses="captions, cited lines and heard text are out of step with the voice",
+        loses="captions, cited lines and heard text do not match the voice",
     ),
     Check(
         "understood",
@@ -222,28 +235,28 @@ TTS_CHECKS: tuple[Check[Bench], ...] = (
         flush,
         timeout_secs=60.0,
         failure="degrades",
-        loses="callers go on hearing what they interrupted",
+        loses="callers keep hearing answers that they interrupted",
     ),
     Check(
         "interleaving",
         interleaving,
         timeout_secs=60.0,
         failure="blocks",
-        loses="callers hear what is said to others",
+        loses="callers hear answers meant for others",
     ),
     Check(
         "bad key",
         bad_key,
         timeout_secs=30.0,
         failure="degrades",
-        loses="a refused key is silence: no reserve takes over",
+        loses="after a refused key no reserve takes over",
     ),
 )
 
 
-async def _give(line: Line, sentences: Sequence[str], *, turn: int = 1) -> None:
+async def _give(harness: StageHarness, sentences: Sequence[str], *, turn: int = 1) -> None:
     """Give a voice an answer to speak."""
-    await line.push(
+    await harness.push(
         LLMFullResponseStartFrame(),
         *(SentenceFrame(text, turn=turn) for text in sentences),
         LLMFullResponseEndFrame(),
@@ -255,29 +268,31 @@ _STOPPED = "; pipecat's TTSService pushes it if it is made with push_stop_frames
 
 
 async def _answer(
-    line: Line, sentences: Sequence[str], *, turn: int = 1
+    harness: StageHarness, sentences: Sequence[str], *, turn: int = 1
 ) -> list[tuple[float, Any]]:
-    """Have an answer spoken to its end; its audio."""
-    before = len(line.frames)
-    await _give(line, sentences, turn=turn)
+    """Have an answer spoken to its end; return its audio frames with their times."""
+    before = len(harness.frames)
+    await _give(harness, sentences, turn=turn)
 
     def missing() -> list[str]:
-        kinds = {type(frame) for _, frame in line.frames[before:]}
+        kinds = {type(frame) for _, frame in harness.frames[before:]}
         return [kind.__name__ for kind in _ENDS if kind not in kinds]
 
     try:
-        await line.until(lambda: not missing(), ANSWER_SECS, "the answer did not come to its end")
+        await harness.wait_for(lambda: not missing(), ANSWER_SECS, "the answer did not end")
     except NonconformanceError as error:
         hint = "" if missing() != ["TTSStoppedFrame"] else _STOPPED
         raise NonconformanceError(f"{error}: no {' and no '.join(missing())} came{hint}") from None
-    audio = [pushed for pushed in line.frames[before:] if isinstance(pushed[1], TTSAudioRawFrame)]
+    audio = [
+        pushed for pushed in harness.frames[before:] if isinstance(pushed[1], TTSAudioRawFrame)
+    ]
     if not audio:
-        raise NonconformanceError(f"the answer made no sound{line.troubles}")
+        raise NonconformanceError(f"the answer has no audio{harness.reported}")
     return audio
 
 
-def _first_sound(line: Line) -> float | None:
-    for at, frame in line.of(TTSAudioRawFrame):
+def _first_sound(harness: StageHarness) -> float | None:
+    for at, frame in harness.received(TTSAudioRawFrame):
         samples = np.frombuffer(frame.audio[: len(frame.audio) // 2 * 2], "<i2")
         if np.abs(samples.astype(np.int32)).max(initial=0) > _AUDIBLE:
             return at
@@ -299,7 +314,6 @@ def _rate_of(heard: str, sentences: Sequence[str], *, beside: Sequence[str] = ()
     most = MOST_MISHEARD if beside and len(mixed) < MIXED_WORDS else MOST_WORD_ERRORS
     if rate > most:
         raise NonconformanceError(
-            f"word error rate {rate:.0%}, over {most:.0%}: {heard!r} was heard "
-            f"where {said!r} was to be said"
+            f"word error rate {rate:.0%}, over {most:.0%}: {said!r} was understood as {heard!r}"
         )
     return rate

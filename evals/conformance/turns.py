@@ -1,8 +1,8 @@
-"""What turn taking must do, whoever sends an interruption and however a call ends.
+"""Checks of turn taking, whoever sends an interruption and however a call ends.
 
-Around the stage stand a script in place of caller, brain and voice, and Viva's own conversation and
-turn keeper: what is looked at is what the ledger would have. There is no network and no engine
-here, so the checks run in virtual time.
+The caller, the brain and the voice are scripted; the conversation and the turn keeper are Viva's,
+so the checks see the records that the ledger would get. There is no network and no engine, so the
+checks run in virtual time.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from conversation.frames import EndCallFrame, EndOfTurnFrame, SentenceFrame, TurnFrame
 from conversation.records import TurnRecord
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
-from evals.conformance.bench import Check
-from evals.conformance.line import Line, NonconformanceError, NotApplicableError
+from evals.conformance.check import Check
+from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness
 from processors.contract import in_order
 from processors.turns.contract import TurnTakingMaker
 from processors.turns.keeper import TurnKeeper
@@ -50,16 +50,16 @@ OTHER = "No, where did she work?"
 FIRST_HALF, SECOND_HALF = "I would like to know", "where she studied."
 
 TURN_SECS = 4.0
-"""Longest wait for a turn after its last word."""
+"""Maximum time from a turn's last word to its ``TurnFrame``."""
 
 YIELD_SECS = 1.5
-"""Longest that the voice may go on over a caller who speaks."""
+"""Maximum time for the voice to continue while a caller speaks over it."""
 
 CLOSE_SECS = 5.0
-"""Longest until a turn is kept whose answer was played, or cut short."""
+"""Maximum time from the end or interruption of an answer to its turn's record."""
 
 SETTLE_SECS = 4.0
-"""How long is waited for what must not come."""
+"""How long to watch for frames that must not come."""
 
 _CHUNK_SECS = 0.02
 _ANSWER_SECS = 2.0
@@ -71,14 +71,14 @@ def _no_frames() -> Sequence[Frame]:
 
 @dataclass(frozen=True, slots=True)
 class TurnTaker:
-    """Turn taking to be checked.
+    """Turn taking to check.
 
     Parameters:
         name: Its name.
-        make: Makes one call's.
-        begin: The frames of a caller who begins a turn, ahead of their speech: a button pressed.
-        end: Those of one who has finished: the button let go.
-        judges: Whether it claims to tell a hesitation from the end of a turn.
+        make: Makes the turn taking of one call.
+        begin: Frames that a caller sends before speaking, such as a button pressed.
+        end: Frames that a caller sends after speaking, such as the button released.
+        judges: Whether it distinguishes a hesitation from the end of a turn.
     """
 
     name: str
@@ -89,212 +89,216 @@ class TurnTaker:
 
 
 async def one_turn(taker: TurnTaker) -> str:
-    """A question is one turn: begun once, answered, and closed when the answer was played."""
-    async with _Scene(taker) as scene:
-        await scene.ask(QUESTION)
-        turn = await scene.turn(1)
+    """A question is one turn: begun once, answered, and closed once the answer was played."""
+    async with _ScriptedCall(taker) as call:
+        await call.ask(QUESTION)
+        turn = await call.wait_for_turn(1)
         if turn.question.strip() != QUESTION:
-            raise NonconformanceError(f"the turn's question is {turn.question!r}: {QUESTION!r} was")
-        await scene.closed(1)
+            raise NonconformanceError(f"{QUESTION!r} was asked; the turn has {turn.question!r}")
+        await call.wait_for_record(1)
         await asyncio.sleep(SETTLE_SECS)
-        if (turns := len(scene.turns)) != 1 or len(scene.conversation.turns) != 1:
+        if (turns := len(call.turns)) != 1 or len(call.conversation.turns) != 1:
             raise NonconformanceError(f"one question made {turns} TurnFrames")
-        if len(scene.kept) != 1:
-            raise NonconformanceError(f"one turn was kept {len(scene.kept)} times")
-        for direction, frames in (("down", scene.line.down), ("up", scene.line.up)):
+        if len(call.records) != 1:
+            raise NonconformanceError(f"one turn was kept {len(call.records)} times")
+        for direction, frames in (("down", call.harness.down), ("up", call.harness.up)):
             if not any(isinstance(frame, UserStoppedSpeakingFrame) for frame in frames):
                 raise NonconformanceError(f"no UserStoppedSpeakingFrame went {direction}stream")
-        if not scene.line.of(UserStartedSpeakingFrame):
+        if not call.harness.received(UserStartedSpeakingFrame):
             raise NonconformanceError("no UserStartedSpeakingFrame")
-    return f"begun {1000 * scene.took:.0f} ms after its transcript, closed once"
+    return f"begun {1000 * call.begin_secs:.0f} ms after its transcript, closed once"
 
 
 async def ends_here(taker: TurnTaker) -> str:
-    """What only informs turn taking, voice activity and transcripts, goes no further."""
+    """Frames of voice activity and transcripts end at turn taking."""
     kinds = (
         *(VADUserStartedSpeakingFrame, VADUserStoppedSpeakingFrame, EndOfTurnFrame),
         *(InterimTranscriptionFrame, TranscriptionFrame),
     )
-    async with _Scene(taker) as scene:
-        await scene.ask(QUESTION)
-        await scene.turn(1)
-        passed = {type(frame).__name__ for _, frame in scene.line.of(*kinds)}
+    async with _ScriptedCall(taker) as call:
+        await call.ask(QUESTION)
+        await call.wait_for_turn(1)
+        passed = {type(frame).__name__ for _, frame in call.harness.received(*kinds)}
     if passed:
         raise NonconformanceError(f"it passes on {', '.join(sorted(passed))}")
     return "voice activity and transcripts end here"
 
 
 async def passes_on(taker: TurnTaker) -> str:
-    """What it does not know is passed on in order, in both directions."""
-    async with _Scene(taker) as scene:
-        return await passes_unknown(scene.line)
+    """Frames that it does not know pass in order, in both directions."""
+    async with _ScriptedCall(taker) as call:
+        return await passes_unknown(call.harness)
 
 
 async def interrupted_by_another(taker: TurnTaker) -> str:
-    """Whoever sends an interruption, its turn is closed once, and the next can be asked."""
-    async with _Scene(taker) as scene:
-        await scene.ask(QUESTION)
-        await scene.sounding()
-        before = len(scene.interruptions)
-        await scene.line.push(InterruptionFrame())
-        await scene.line.until(
-            lambda: len(scene.interruptions) > before, 1.0, "it was not passed on"
+    """Another processor's interruption closes the turn once, and the next turn works."""
+    async with _ScriptedCall(taker) as call:
+        await call.ask(QUESTION)
+        await call.wait_for_audio()
+        before = len(call.interruptions)
+        await call.harness.push(InterruptionFrame())
+        await call.harness.wait_for(
+            lambda: len(call.interruptions) > before, 1.0, "it was not passed on"
         )
-        record = await scene.closed(1)
+        record = await call.wait_for_record(1)
         if not record.interrupted:
-            raise NonconformanceError("the turn that was cut short is kept as if it were not")
-        if (came := len(scene.interruptions) - before) != 1:
+            raise NonconformanceError("the interrupted turn's record does not say so")
+        if (came := len(call.interruptions) - before) != 1:
             raise NonconformanceError(f"one InterruptionFrame became {came}")
-        await scene.ask(OTHER)
-        await scene.turn(2)
-        await scene.closed(2)
-        scene.kept_once()
-    return "kept once, as interrupted; the next turn was answered"
+        await call.ask(OTHER)
+        await call.wait_for_turn(2)
+        await call.wait_for_record(2)
+        call.check_kept_once()
+    return "kept once, as interrupted; the next turn is answered"
 
 
 async def barge_in(taker: TurnTaker) -> str:
-    """A caller who speaks over the voice stops it, by one interruption, and asks the next turn."""
-    async with _Scene(taker) as scene:
-        await scene.ask(QUESTION)
-        await scene.sounding()
-        before = len(scene.interruptions)
-        began = scene.now
-        speaking = asyncio.create_task(scene.ask(OTHER, secs=YIELD_SECS))
+    """A caller who speaks over the voice stops it by one interruption and begins the next turn."""
+    async with _ScriptedCall(taker) as call:
+        await call.ask(QUESTION)
+        await call.wait_for_audio()
+        before = len(call.interruptions)
+        began = call.now
+        speaking = asyncio.create_task(call.ask(OTHER, secs=YIELD_SECS))
         try:
-            await scene.line.until(
-                lambda: len(scene.interruptions) > before, YIELD_SECS, "the voice did not yield"
+            await call.harness.wait_for(
+                lambda: len(call.interruptions) > before, YIELD_SECS, "the voice did not yield"
             )
-            took = scene.now - began
+            took = call.now - began
             await speaking
         finally:
             speaking.cancel()
-        turn = await scene.turn(2)
+        turn = await call.wait_for_turn(2)
         if OTHER not in turn.question:
             raise NonconformanceError(f"the next turn's question is {turn.question!r}")
-        if (came := len(scene.interruptions) - before) != 1:
-            raise NonconformanceError(f"one caller interrupted {came} times")
-        record = await scene.closed(1)
+        if (came := len(call.interruptions) - before) != 1:
+            raise NonconformanceError(f"one barge-in made {came} interruptions")
+        record = await call.wait_for_record(1)
         if not record.interrupted:
-            raise NonconformanceError("the turn that was cut short is kept as if it were not")
-        await scene.closed(2)
-        scene.kept_once()
+            raise NonconformanceError("the interrupted turn's record does not say so")
+        await call.wait_for_record(2)
+        call.check_kept_once()
     return f"the voice yielded after {1000 * took:.0f} ms, by one interruption"
 
 
 async def hesitation(taker: TurnTaker) -> str:
-    """A caller who hesitates in mid-sentence is waited for."""
+    """It waits for a caller who hesitates in mid-sentence."""
     if not taker.judges:
-        raise NotApplicableError("it does not judge whether a turn is over")
-    async with _Scene(taker) as scene:
-        await scene.line.push(*taker.begin())
-        await scene.speak(FIRST_HALF, finished=0.1)
+        raise NotApplicableError("it does not judge hesitations")
+    async with _ScriptedCall(taker) as call:
+        await call.harness.push(*taker.begin())
+        await call.speak(FIRST_HALF, finished=0.1)
         await asyncio.sleep(0.3)
-        await scene.speak(SECOND_HALF)
-        await scene.line.push(*taker.end())
-        turn = await scene.turn(1)
+        await call.speak(SECOND_HALF)
+        await call.harness.push(*taker.end())
+        turn = await call.wait_for_turn(1)
         whole = f"{FIRST_HALF} {SECOND_HALF}"
         if turn.question.strip() != whole:
-            raise NonconformanceError(f"{turn.question!r} was answered: {whole!r} was said")
-        await scene.closed(1)
-        if len(scene.turns) != 1:
-            raise NonconformanceError(f"one question made {len(scene.turns)} TurnFrames")
+            raise NonconformanceError(f"{whole!r} was said; the turn has {turn.question!r}")
+        await call.wait_for_record(1)
+        if len(call.turns) != 1:
+            raise NonconformanceError(f"one question made {len(call.turns)} TurnFrames")
     return "one turn, with what was said before and after a pause of 0.6 s"
 
 
 async def no_words(taker: TurnTaker) -> str:
-    """Speech without words, such as a cough, leaves no turn."""
-    async with _Scene(taker) as scene:
-        await scene.ask("")
+    """Speech without words, such as a cough, makes no turn."""
+    async with _ScriptedCall(taker) as call:
+        await call.ask("")
         await asyncio.sleep(SETTLE_SECS)
-        if scene.turns or scene.conversation.turns:
+        if call.turns or call.conversation.turns:
             raise NonconformanceError("a cough was taken for a question")
     return "no turn"
 
 
 async def no_money(taker: TurnTaker) -> str:
-    """What may not be paid for is not asked: the turn is closed unanswered."""
-    async with _Scene(taker) as scene:
-        scene.conversation.affordable = lambda: False
-        await scene.ask(QUESTION)
+    """A turn that the budget does not cover is closed unanswered."""
+    async with _ScriptedCall(taker) as call:
+        call.conversation.affordable = lambda: False
+        await call.ask(QUESTION)
         await asyncio.sleep(SETTLE_SECS)
-        if any(isinstance(frame, TurnFrame) for frame in scene.line.down):
-            raise NonconformanceError("it had a turn answered that may not be paid for")
-        await scene.closed(1)
+        if any(isinstance(frame, TurnFrame) for frame in call.harness.down):
+            raise NonconformanceError("it pushed a TurnFrame that the budget does not cover")
+        await call.wait_for_record(1)
     return "closed unanswered"
 
 
 async def last_words(taker: TurnTaker) -> str:
-    """At the end of a call its last words are said, and nothing after them is answered."""
-    async with _Scene(taker) as scene:
-        await scene.line.push(EndCallFrame(reason="cap", last_words="Goodbye."))
-        await scene.line.until(lambda: scene.line.of(EndCallFrame), 1.0, "no EndCallFrame")
+    """At the end of a call the last words are spoken, and no later turn is answered."""
+    async with _ScriptedCall(taker) as call:
+        await call.harness.push(EndCallFrame(reason="cap", last_words="Goodbye."))
+        await call.harness.wait_for(
+            lambda: call.harness.received(EndCallFrame), 1.0, "no EndCallFrame"
+        )
         said = [
             frame.text if isinstance(frame, TTSSpeakFrame) else ""
-            for frame in scene.line.down
+            for frame in call.harness.down
             if isinstance(frame, (TTSSpeakFrame, EndCallFrame))
         ]
         if said != ["Goodbye.", ""]:
-            raise NonconformanceError("the last words do not go ahead of the EndCallFrame")
-        await scene.ask(QUESTION)
+            raise NonconformanceError("the last words do not precede the EndCallFrame")
+        await call.ask(QUESTION)
         await asyncio.sleep(SETTLE_SECS)
-        if scene.turns:
-            raise NonconformanceError("what was said after the last words was answered")
-    return "said, and nothing was answered after them"
+        if call.turns:
+            raise NonconformanceError("a turn after the last words was answered")
+    return "spoken; no turn after them is answered"
 
 
 async def end_of_call(taker: TurnTaker) -> str:
-    """However a call ends, the turn that is open is closed, and no task is left behind."""
+    """However a call ends, the open turn is closed and no task is left running."""
     for end in (EndFrame, CancelFrame):
-        async with _Scene(taker) as scene:
-            await scene.ask(QUESTION)
-            await scene.sounding()
+        async with _ScriptedCall(taker) as call:
+            await call.ask(QUESTION)
+            await call.wait_for_audio()
             if end is EndFrame:
-                await scene.line.push(EndFrame())
-                await scene.line.until(lambda: scene.line.of(EndFrame), 2.0, "no EndFrame")
-        if [record.number for record in scene.kept] != [1]:
-            raise NonconformanceError(f"{end.__name__} left the open turn out of the records")
-    return "the open turn is closed by EndFrame and by CancelFrame"
+                await call.harness.push(EndFrame())
+                await call.harness.wait_for(
+                    lambda: call.harness.received(EndFrame), 2.0, "no EndFrame"
+                )
+        if [record.number for record in call.records] != [1]:
+            raise NonconformanceError(f"the open turn has no record after {end.__name__}")
+    return "EndFrame and CancelFrame close the open turn"
 
 
 TURN_CHECKS: tuple[Check[TurnTaker], ...] = (
-    Check("one turn", one_turn, 60.0, "blocks", "questions are not answered, or twice"),
-    Check("ends here", ends_here, 60.0, "degrades", "later stages act on what is not theirs"),
+    Check("one turn", one_turn, 60.0, "blocks", "questions are unanswered, or answered twice"),
+    Check("ends here", ends_here, 60.0, "degrades", "later stages act on frames not for them"),
     Check("passes on", passes_on, 60.0, "blocks", "frames of other stages are lost"),
     Check(
         "interrupted by another", interrupted_by_another, 60.0, "degrades",
-        "the ledger lacks turns that others interrupt",
+        "the ledger lacks turns that other processors interrupt",
     ),
     Check("barge-in", barge_in, 60.0, "degrades", "callers cannot interrupt"),
-    Check("hesitation", hesitation, 60.0, "degrades", "callers are answered in mid-sentence"),
+    Check("hesitation", hesitation, 60.0, "degrades", "callers are cut off in mid-sentence"),
     Check("no words", no_words, 60.0, "degrades", "noises are answered"),
-    Check("no money", no_money, 60.0, "blocks", "a call spends more than it may"),
-    Check("last words", last_words, 60.0, "degrades", "calls end without a word, or go on"),
+    Check("no money", no_money, 60.0, "blocks", "calls exceed their budget"),
+    Check("last words", last_words, 60.0, "degrades", "calls end without last words, or continue"),
     Check("end of the call", end_of_call, 60.0, "degrades", "the ledger lacks the last turn"),
 )  # fmt: skip
 
 
-async def passes_unknown(line: Line) -> str:
-    """Check that frames which nobody knows come through a line in order, up and down."""
+async def passes_unknown(harness: StageHarness) -> str:
+    """Check that unknown frames pass in order, upstream and downstream."""
     downward = [kind(number) for number in range(5) for kind in _UNKNOWN]
-    await line.push(*downward)
-    await line.push_up(*(kind(number) for number in range(5) for kind in _UNKNOWN))
+    await harness.push(*downward)
+    await harness.push_up(*(kind(number) for number in range(5) for kind in _UNKNOWN))
     for direction in ("down", "up"):
         for kind in _UNKNOWN:
-            numbers = partial(_numbers, line, direction, kind)
-            what = f"not every {kind.base} frame that it does not know goes {direction}stream"
-            await line.until(lambda numbers=numbers: len(numbers()) >= 5, 2.0, what)  # type: ignore[misc]
+            numbers = partial(_numbers, harness, direction, kind)
+            what = f"not every unknown {kind.base} frame passes {direction}stream"
+            await harness.wait_for(lambda numbers=numbers: len(numbers()) >= 5, 2.0, what)  # type: ignore[misc]
             if numbers() != list(range(5)):
-                raise NonconformanceError(f"{kind.base} frames go {direction}stream out of order")
+                raise NonconformanceError(f"{kind.base} frames pass {direction}stream out of order")
     return "data, control and system frames, in order, in both directions"
 
 
-def _numbers(line: Line, direction: str, kind: "type[_Unknown]") -> list[int]:
-    frames: list[Frame] = line.down if direction == "down" else line.up
+def _numbers(harness: StageHarness, direction: str, kind: "type[_Unknown]") -> list[int]:
+    frames: list[Frame] = harness.down if direction == "down" else harness.up
     return [frame.number for frame in frames if isinstance(frame, kind)]
 
 
 class _Unknown:
-    """A numbered frame that no stage can know."""
+    """A numbered frame of a type that no stage knows."""
 
     base = ""
     number: int
@@ -321,28 +325,28 @@ class _UnknownSystem(SystemFrame, _Unknown):
 _UNKNOWN = (_UnknownData, _UnknownControl, _UnknownSystem)
 
 
-class _Scene:
-    """One call of a turn taking, with a scripted caller in front and a scripted answer behind."""
+class _ScriptedCall:
+    """A call with the turn taking under test, a scripted caller and scripted answers."""
 
     def __init__(self, taker: TurnTaker) -> None:
         self._taker = taker
-        self.kept: list[TurnRecord] = []
-        self.conversation = Conversation(kept=self.kept.append)
-        self.took = 0.0
+        self.records: list[TurnRecord] = []
+        self.conversation = Conversation(kept=self.records.append)
+        self.begin_secs = 0.0
         self._said_at = 0.0
         stages = (
             taker.make(self.conversation),
             _Answers(),
             TurnKeeper(self.conversation),
         )
-        self.line = Line(*in_order(*stages))
+        self.harness = StageHarness(*in_order(*stages))
 
-    async def __aenter__(self) -> "_Scene":
-        await self.line.__aenter__()
+    async def __aenter__(self) -> "_ScriptedCall":
+        await self.harness.__aenter__()
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        await self.line.__aexit__(*raised)  # type: ignore[arg-type]
+        await self.harness.__aexit__(*raised)  # type: ignore[arg-type]
 
     @property
     def now(self) -> float:
@@ -350,69 +354,77 @@ class _Scene:
 
     @property
     def turns(self) -> list[TurnFrame]:
-        """Those to be answered, not those that may be."""
-        return [frame for _, frame in self.line.of(TurnFrame) if not frame.speculation]
+        """The turns to answer, without those begun early."""
+        return [frame for _, frame in self.harness.received(TurnFrame) if not frame.speculation]
 
     @property
     def interruptions(self) -> list[Frame]:
-        return [frame for _, frame in self.line.of(InterruptionFrame)]
+        return [frame for _, frame in self.harness.received(InterruptionFrame)]
 
     async def ask(self, text: str, *, secs: float = 0.8) -> None:
         """Say a whole turn."""
-        await self.line.push(*self._taker.begin())
+        await self.harness.push(*self._taker.begin())
         await self.speak(text, secs=secs)
-        await self.line.push(*self._taker.end())
+        await self.harness.push(*self._taker.end())
 
     async def speak(self, text: str, *, secs: float = 0.8, finished: float = 0.95) -> None:
-        """Say something and fall silent, as voice activity and a recogniser tell of it."""
-        await self.line.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+        """Push the frames of voice activity and a recogniser for one stretch of speech.
+
+        Args:
+            text: The words; empty for a noise.
+            secs: The length of the speech.
+            finished: The turn model's probability that the turn is over.
+        """
+        await self.harness.push(VADUserStartedSpeakingFrame(start_secs=0.096))
         await asyncio.sleep(0.25)
         if text:
-            await self.line.push(InterimTranscriptionFrame(text, "caller", ""))
+            await self.harness.push(InterimTranscriptionFrame(text, "caller", ""))
         await asyncio.sleep(secs - 0.25)
-        await self.line.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
-        await self.line.push(EndOfTurnFrame(probability=finished))
+        await self.harness.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+        await self.harness.push(EndOfTurnFrame(probability=finished))
         await asyncio.sleep(0.1)
         self._said_at = self.now
-        await self.line.push(TranscriptionFrame(text, "caller", "", finalized=True))
+        await self.harness.push(TranscriptionFrame(text, "caller", "", finalized=True))
 
-    async def turn(self, number: int) -> TurnFrame:
-        """Wait for a turn to begin."""
+    async def wait_for_turn(self, number: int) -> TurnFrame:
+        """Wait for a turn's ``TurnFrame``."""
 
         def begun() -> TurnFrame | None:
             return next((turn for turn in self.turns if turn.turn == number), None)
 
-        turn = await self.line.until(begun, TURN_SECS, f"no TurnFrame with number {number}")
-        self.took = self.now - self._said_at
+        turn = await self.harness.wait_for(begun, TURN_SECS, f"no TurnFrame with number {number}")
+        self.begin_secs = self.now - self._said_at
         return turn
 
-    async def sounding(self) -> None:
-        """Wait for the answer to sound."""
-        before = len(self.line.of(TTSAudioRawFrame))
-        await self.line.until(
-            lambda: len(self.line.of(TTSAudioRawFrame)) > before + 25, TURN_SECS, "no TurnFrame"
+    async def wait_for_audio(self) -> None:
+        """Wait for half a second of the answer's audio."""
+        before = len(self.harness.received(TTSAudioRawFrame))
+        await self.harness.wait_for(
+            lambda: len(self.harness.received(TTSAudioRawFrame)) > before + 25,
+            TURN_SECS,
+            "no answer",
         )
 
-    async def closed(self, number: int) -> TurnRecord:
+    async def wait_for_record(self, number: int) -> TurnRecord:
         """Wait for a turn's record."""
         try:
             async with asyncio.timeout(CLOSE_SECS):
-                while not (kept := [record for record in self.kept if record.number == number]):
+                while not (kept := [record for record in self.records if record.number == number]):
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            late = f"turn {number} was not closed within {CLOSE_SECS:g} s"
+            late = f"turn {number} has no record within {CLOSE_SECS:g} s"
             raise NonconformanceError(late) from None
         return kept[0]
 
-    def kept_once(self) -> None:
+    def check_kept_once(self) -> None:
         """Check that no turn has two records."""
-        numbers = [record.number for record in self.kept]
+        numbers = [record.number for record in self.records]
         if len(set(numbers)) != len(numbers):
-            raise NonconformanceError(f"a turn was closed twice: {numbers}")
+            raise NonconformanceError(f"a turn has two records: {numbers}")
 
 
 class _Answers(FrameProcessor):
-    """Answers every turn with two seconds of voice in real time, until it is interrupted."""
+    """Answers each turn with two seconds of audio at real-time pace, unless interrupted."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -423,7 +435,7 @@ class _Answers(FrameProcessor):
         await super().process_frame(frame, direction)
         match frame:
             case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame() if not _is_own(frame):
-                return  # The line takes audio for played as soon as it has come.
+                return  # The harness's, which counts audio as played at once.
             case InterruptionFrame() | EndFrame() | CancelFrame():
                 await self._stop()
             case _:
@@ -450,13 +462,13 @@ class _Answers(FrameProcessor):
         await self.push_frame(sentence)
         await self.push_frame(TTSStartedFrame(context_id=context))
         self._sounding = True
-        await self._tell(BotStartedSpeakingFrame())
+        await self._report(BotStartedSpeakingFrame())
         pcm = b"\1\0" * round(_CHUNK_SECS * OUTPUT_SAMPLE_RATE)
         for piece in range(round(_ANSWER_SECS / _CHUNK_SECS)):
             audio = TTSAudioRawFrame(pcm, OUTPUT_SAMPLE_RATE, 1, context_id=context)
             await self.push_frame(audio)
             if piece % 10 == 0:
-                await self._tell(BotSpeakingFrame())
+                await self._report(BotSpeakingFrame())
             await asyncio.sleep(_CHUNK_SECS)
         await self.push_frame(TTSStoppedFrame(context_id=context))
         await self.push_frame(LLMFullResponseEndFrame())
@@ -465,10 +477,10 @@ class _Answers(FrameProcessor):
     async def _fall_silent(self) -> None:
         if self._sounding:
             self._sounding = False
-            await self._tell(BotStoppedSpeakingFrame())
+            await self._report(BotStoppedSpeakingFrame())
 
-    async def _tell(self, frame: Frame) -> None:
-        """Tell turn taking how the voice stands, from another task, as a transport does."""
+    async def _report(self, frame: Frame) -> None:
+        """Report the voice's state to turn taking from another task, as a transport does."""
         frame.metadata["answers"] = True
         await self.queue_frame(frame, FrameDirection.UPSTREAM)
 

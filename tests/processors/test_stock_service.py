@@ -22,7 +22,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from conversation.frames import FailoverFrame
 from conversation.turns import Conversation
-from evals.conformance.line import Line
+from evals.conformance.harness import StageHarness
 from examples import openai_speech
 from pipeline.vendors import Context, assemblyai, aura, cartesia, soniox
 from processors.stock_service import permanent_refusal
@@ -82,13 +82,15 @@ def with_reserve(voice: Any) -> TextToSpeechFailover:
     return TextToSpeechFailover([voice, ScriptedVoice(Conversation())], names=["stock", "reserve"])
 
 
-async def heard(line: Line, *frames: Frame, within_secs: float) -> float:
+async def heard(harness: StageHarness, *frames: Frame, within_secs: float) -> float:
     """Give a voice something to say; after how many seconds the first of it is heard."""
     began = asyncio.get_running_loop().time()
-    await line.push(*frames)
-    await line.until(lambda: line.of(TTSAudioRawFrame), within_secs, "silence")
-    await line.until(lambda: line.of(LLMFullResponseEndFrame), 10.0, "no end of the answer")
-    return line.of(TTSAudioRawFrame)[0][0] - began
+    await harness.push(*frames)
+    await harness.wait_for(lambda: harness.received(TTSAudioRawFrame), within_secs, "silence")
+    await harness.wait_for(
+        lambda: harness.received(LLMFullResponseEndFrame), 10.0, "no end of the answer"
+    )
+    return harness.received(TTSAudioRawFrame)[0][0] - began
 
 
 @pytest.mark.parametrize("voice", [openai_voice, cartesia_voice, aura_voice])
@@ -103,13 +105,13 @@ async def heard(line: Line, *frames: Frame, within_secs: float) -> float:
 async def test_the_reserve_says_what_a_stock_voice_does_not(
     voice: Callable[[str], Any], handler: Handler, within_secs: float
 ) -> None:
-    async with vendor(handler) as url, Line(with_reserve(voice(url))) as line:
-        await heard(line, *answer(VASSAR, YALE), within_secs=within_secs)
-        ((_, notice),) = line.of(FailoverFrame)
+    async with vendor(handler) as url, StageHarness(with_reserve(voice(url))) as harness:
+        await heard(harness, *answer(VASSAR, YALE), within_secs=within_secs)
+        ((_, notice),) = harness.received(FailoverFrame)
         assert (notice.failed, notice.vendor) == ("stock", "reserve")
-        secs = sum(frame.num_frames for _, frame in line.of(TTSAudioRawFrame)) / 24_000
+        secs = sum(frame.num_frames for _, frame in harness.received(TTSAudioRawFrame)) / 24_000
         assert secs == pytest.approx(0.06 * len(VASSAR + YALE)), "all of it, and nothing twice"
-        assert not line.errors
+        assert not harness.errors
 
 
 @with_instant_engines
@@ -120,10 +122,10 @@ async def test_what_a_stock_voice_says_but_half_of_the_reserve_says_the_rest_of(
 
     async with listening("/tts", first_sentence_only) as (url, _, _):
         voice = cartesia.build(None, CALL, f"{url}/tts")
-        async with Line(with_reserve(voice)) as line:
-            await heard(line, *answer(VASSAR, YALE), within_secs=1.0)
-            assert line.of(FailoverFrame)
-            audio = [frame for _, frame in line.of(TTSAudioRawFrame)]
+        async with StageHarness(with_reserve(voice)) as harness:
+            await heard(harness, *answer(VASSAR, YALE), within_secs=1.0)
+            assert harness.received(FailoverFrame)
+            audio = [frame for _, frame in harness.received(TTSAudioRawFrame)]
             by_reserve = [one for one in audio if one.context_id == audio[-1].context_id]
             assert by_reserve[0].context_id != audio[0].context_id
             secs = sum(frame.num_frames for frame in by_reserve) / 24_000
@@ -135,14 +137,16 @@ async def test_a_brain_that_takes_its_time_is_no_fault_of_the_voice() -> None:
     begin, first, second, end = answer(VASSAR, YALE)
     async with listening("/tts", as_cartesia) as (url, _, _):
         voice = cartesia.build(None, CALL, f"{url}/tts")
-        async with Line(with_reserve(voice)) as line:
-            await line.push(begin, first)
+        async with StageHarness(with_reserve(voice)) as harness:
+            await harness.push(begin, first)
             await asyncio.sleep(2.5)
-            await line.push(second, end)
-            await line.until(lambda: line.of(LLMFullResponseEndFrame), 10.0, "no end")
+            await harness.push(second, end)
+            await harness.wait_for(
+                lambda: harness.received(LLMFullResponseEndFrame), 10.0, "no end"
+            )
             await asyncio.sleep(10.0)
             assert voice.is_usable
-            assert not line.of(FailoverFrame)
+            assert not harness.received(FailoverFrame)
 
 
 @with_instant_engines
@@ -150,8 +154,8 @@ async def test_how_long_a_voice_may_owe_audio_is_a_setting() -> None:
     settings = CALL.settings.model_copy(update={"first_audio_timeout_secs": 0.8})
     async with vendor(accept_and_stay_silent) as url:
         voice = cartesia.build(None, Context(settings, CALL.document), url.replace("http", "ws"))
-        async with Line(with_reserve(voice)) as line:
-            after = await heard(line, *answer(VASSAR), within_secs=1.5)
+        async with StageHarness(with_reserve(voice)) as harness:
+            after = await heard(harness, *answer(VASSAR), within_secs=1.5)
     assert 0.8 <= after < 1.0
 
 
@@ -172,15 +176,17 @@ async def test_the_reserve_hears_what_a_stock_recogniser_does_not(
     async with vendor(handler or refuse) as url:
         stock = recogniser(url if handler else "http://127.0.0.1:9")
         both = [stock, ScriptedRecogniser()]
-        async with Line(SpeechToTextFailover(both, names=["stock", "reserve"])) as line:
-            await line.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+        async with StageHarness(SpeechToTextFailover(both, names=["stock", "reserve"])) as harness:
+            await harness.push(VADUserStartedSpeakingFrame(start_secs=0.096))
             for _ in range(50):
-                await line.push(InputAudioRawFrame(bytes(640), 16_000, 1))
+                await harness.push(InputAudioRawFrame(bytes(640), 16_000, 1))
                 await asyncio.sleep(0.02)
-            await line.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
-            await line.until(lambda: line.of(TranscriptionFrame), 1.0, "no transcript")
-            ((_, notice),) = line.of(FailoverFrame)
-            ((_, words),) = line.of(TranscriptionFrame)
+            await harness.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+            await harness.wait_for(
+                lambda: harness.received(TranscriptionFrame), 1.0, "no transcript"
+            )
+            ((_, notice),) = harness.received(FailoverFrame)
+            ((_, words),) = harness.received(TranscriptionFrame)
     assert (notice.failed, notice.vendor) == ("stock", "reserve")
     assert words.text == "1.0 seconds"
 
@@ -189,12 +195,12 @@ async def test_the_reserve_hears_what_a_stock_recogniser_does_not(
 async def test_a_refusal_that_only_an_event_tells_is_a_lasting_error() -> None:
     async with vendor(accept_and_stay_silent) as url:
         voice = cartesia_voice(url)
-        async with Line(voice) as line:
+        async with StageHarness(voice) as harness:
             refusal = "server rejected WebSocket connection: HTTP 403"
             await voice._call_event_handler("on_connection_error", refusal)
-            await line.until(lambda: line.errors, 1.0, "no error")
+            await harness.wait_for(lambda: harness.errors, 1.0, "no error")
             assert not voice.is_usable
-            assert line.errors[0].category is ErrorCategory.AUTHORIZATION
+            assert harness.errors[0].category is ErrorCategory.AUTHORIZATION
 
 
 class RefusedError(Exception):

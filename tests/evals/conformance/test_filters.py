@@ -28,8 +28,8 @@ from examples.respelling import Redaction, Respelling
 
 def failures(make: Callable[[], FrameProcessor]) -> dict[str, str]:
     results = virtual_time.run(check_filter(Filter("filter", make)))
-    assert [one.name for one in results] == [one.name for one in FILTER_CHECKS]
-    return {one.name: one.detail for one in results if one.loses}
+    assert [result.name for result in results] == [check.name for check in FILTER_CHECKS]
+    return {result.name: result.detail for result in results if result.loses}
 
 
 class Plain(FrameProcessor):
@@ -61,7 +61,7 @@ def test_a_filter_that_keeps_the_contract_passes(make: Callable[[], FrameProcess
 
 
 class TextOnly(Plain):
-    """Lets through what it knows."""
+    """Passes only sentences among the data frames."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, DataFrame) or isinstance(frame, SentenceFrame):
@@ -69,14 +69,14 @@ class TextOnly(Plain):
 
 
 class Downhill(Plain):
-    """Sends everything down."""
+    """Sends everything downstream."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         await self.push_frame(frame, FrameDirection.DOWNSTREAM)
 
 
 class Secretive(Plain):
-    """Keeps decisions to itself."""
+    """Drops decisions."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, DecisionFrame):
@@ -84,7 +84,7 @@ class Secretive(Plain):
 
 
 class Deaf(Plain):
-    """Knows of no interruptions."""
+    """Drops interruptions."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, InterruptionFrame):
@@ -92,7 +92,7 @@ class Deaf(Plain):
 
 
 class Pensive(Plain):
-    """Thinks about each sentence, and gives it later, whatever has happened since."""
+    """Delays each sentence in a task that no interruption cancels."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, SentenceFrame):
@@ -106,7 +106,7 @@ class Pensive(Plain):
 
 
 class Endless(Plain):
-    """Does not hear that a call ends."""
+    """Drops the frames that end a call."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, (EndFrame, CancelFrame)):
@@ -114,7 +114,7 @@ class Endless(Plain):
 
 
 class Rewriting(Plain):
-    """Makes each sentence anew."""
+    """Replaces each sentence by one without turn, sections and lines."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, SentenceFrame):
@@ -123,7 +123,7 @@ class Rewriting(Plain):
 
 
 class Hiding(Plain):
-    """Says sentences that it does not show."""
+    """Removes the captions."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, SentenceFrame):
@@ -133,7 +133,7 @@ class Hiding(Plain):
 
 
 class Reordering(Plain):
-    """Gives the first sentence of an answer last."""
+    """Moves an answer's first sentence to its end."""
 
     _first: SentenceFrame | None = None
 
@@ -148,7 +148,7 @@ class Reordering(Plain):
 
 
 class Unbound(Plain):
-    """Drops the begin of an answer."""
+    """Drops the start of an answer."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, LLMFullResponseStartFrame):
@@ -156,7 +156,7 @@ class Unbound(Plain):
 
 
 class Louder(Plain):
-    """Makes audio anew, of no context."""
+    """Replaces audio by audio without a context."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, TTSAudioRawFrame):
@@ -165,7 +165,7 @@ class Louder(Plain):
 
 
 class Slow(Plain):
-    """Has each sentence looked up elsewhere."""
+    """Waits 200 ms for each sentence."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, SentenceFrame):
@@ -174,30 +174,30 @@ class Slow(Plain):
 
 
 class Blocking(Plain):
-    """Has the same done in the loop's own thread."""
+    """Blocks the event loop for 30 ms at each sentence."""
 
     async def pass_on(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, SentenceFrame):
-            time.sleep(0.03)  # noqa: ASYNC251 - what is to be caught
+            time.sleep(0.03)  # noqa: ASYNC251 - the fault to catch
         await self.push_frame(frame, direction)
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "why"),
     [
-        (TextOnly, "passes on", "not every data frame that it does not know goes downstream"),
-        (Downhill, "passes on", "not every data frame that it does not know goes upstream"),
-        (Secretive, "reports", "no DecisionFrame leaves it"),
+        (TextOnly, "passes on", "not every unknown data frame passes downstream"),
+        (Downhill, "passes on", "not every unknown data frame passes upstream"),
+        (Secretive, "reports", "it passes no DecisionFrame"),
         (Deaf, "interruption", "no InterruptionFrame within 1 s"),
-        (Pensive, "interruption", "came after it was interrupted"),
-        (Endless, "end of the call", "no EndFrame leaves it"),
-        (Rewriting, "fields", "has lost its place, or its turn, sections or lines"),
-        (Hiding, "fields", "is said and not shown"),
-        (Reordering, "fields", "has lost its place"),
+        (Pensive, "interruption", "came after the interruption"),
+        (Endless, "end of the call", "it passes no EndFrame"),
+        (Rewriting, "fields", "is out of order, or has lost its turn, sections or lines"),
+        (Hiding, "fields", "is spoken but has no caption"),
+        (Reordering, "fields", "is out of order"),
         (Unbound, "fields", "does not begin with its LLMFullResponseStartFrame"),
-        (Louder, "timing", "audio and words come as"),
+        (Louder, "timing", "audio and words arrive as"),
         (Slow, "in time", "a sentence waits 200 ms in it"),
-        (Blocking, "in time", "it holds up the event loop for"),
+        (Blocking, "in time", "it blocks the event loop for"),
     ],
 )
 def test_a_filter_that_breaks_a_rule_is_caught(kind: type[Plain], name: str, why: str) -> None:

@@ -31,8 +31,8 @@ from typer.testing import CliRunner
 import cli
 from conversation.frames import SentenceFrame
 from evals.conformance import suite as conformance
-from evals.conformance.bench import Bench
 from evals.conformance.brain import PROMPTS, prompts
+from evals.conformance.check import VendorUnderTest
 from evals.conformance.stt import LONG, OTHER, SHORT
 from evals.conformance.suite import (
     CHECKS,
@@ -68,9 +68,9 @@ def remembering(engines: Engines) -> Engines:
 
 
 async def prompter(engines: Engines) -> Transcriber:
-    """An ear for Deepgram's simulator that knows the suite's sentences by their audio."""
-    bench = Bench(engines.choices["stt"].vendor, engines)
-    known = {text: await bench.speech(text) for text in (SHORT, OTHER, LONG)}
+    """A transcriber for Deepgram's simulator that knows the suite's sentences by their audio."""
+    subject = VendorUnderTest(engines.choices["stt"].vendor, engines)
+    known = {text: await subject.synthesise(text) for text in (SHORT, OTHER, LONG)}
 
     async def hear(segment: bytes) -> str:
         loudness = np.abs(np.frombuffer(segment, "<i2").astype(np.int32))
@@ -89,7 +89,7 @@ async def prompter(engines: Engines) -> Transcriber:
 
 
 def failures(results: list[Result]) -> dict[str, str]:
-    return {one.name: one.detail for one in results if one.loses}
+    return {result.name: result.detail for result in results if result.loses}
 
 
 def suite(
@@ -99,7 +99,7 @@ def suite(
     *names: str,
     **vendor: Any,
 ) -> dict[str, str]:
-    """What a vendor of the test's own fails of some checks."""
+    """The failures of a broken vendor, by check."""
     own = engines.choices[stage].vendor
     broken = dataclasses.replace(own, name="broken", build=build, **vendor)
     loaded = {**engines.loaded, "broken": engines.loaded[own.name]}
@@ -114,8 +114,8 @@ def suite(
 def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
     results = virtual_time.run(check_vendor(engines.choices[stage].vendor, engines))
     assert failures(results) == {}
-    assert [one.name for one in results] == [one.name for one in CHECKS[stage]]
-    unapplied = {one.name for one in results if one.verdict == "not applicable"}
+    assert [result.name for result in results] == [check.name for check in CHECKS[stage]]
+    unapplied = {result.name for result in results if result.verdict == "not applicable"}
     assert unapplied <= {"reconnect", "bad key"}
 
 
@@ -156,7 +156,7 @@ def test_the_cloud_vendors_pass_against_their_simulators(
 
     results = virtual_time.run(play())
     assert failures(results) == {}
-    assert {one.verdict for one in results} == {"passed"}
+    assert {result.verdict for result in results} == {"passed"}
     assert KEY not in str(results)
 
 
@@ -173,7 +173,7 @@ def test_twenty_prompts_are_made_of_any_document(engines: Engines, tmp_path: Any
 
 
 class Deaf(WhisperSTT):
-    """Only ever guesses."""
+    """Gives no final transcripts."""
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
@@ -194,7 +194,7 @@ class Fanciful(WhisperSTT):
 
 
 class Taciturn(WhisperSTT):
-    """Says nothing before the end, and then all of it as one."""
+    """Gives no interim transcripts, and two sentences as one final transcript."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -241,9 +241,9 @@ class Hasty(WhisperSTT):
         (Deaf, "finals", "no final transcript within 5 s"),
         (Deaf, "endpointing", "no final transcript within 5 s"),
         (Deaf, "two utterances", "no final transcript within 5 s"),
-        (Fanciful, "silence", "it heard 'Thank you for watching.'"),
+        (Fanciful, "silence", "of line noise as 'Thank you for watching.'"),
         (Taciturn, "interims", "no interim transcript"),
-        (Taciturn, "two utterances", "they ran together"),
+        (Taciturn, "two utterances", "the transcripts are not divided at the pause"),
         (Slow, "endpointing", "after the speech: over 2.0"),
     ],
 )
@@ -277,14 +277,14 @@ def test_a_vendor_that_takes_any_key_or_never_says_no_is_caught(engines: Engines
     failed = suite(
         keyed, "stt", build, "bad key", kind="cloud", load=lambda *_: engines.loaded["whisper"]
     )
-    assert "it did not give up a wrong key within 10 s" in failed["bad key"]
+    assert "it reported no lasting error for a wrong key within 10 s" in failed["bad key"]
 
 
 # Brains that break a rule
 
 
 class Broken:
-    """A brain that streams what it is given, for every prompt."""
+    """A brain that streams the same events for every prompt."""
 
     name = "broken"
 
@@ -300,7 +300,7 @@ class Broken:
 
 
 class Stubborn:
-    """Goes on after it was aborted."""
+    """Keeps running for 30 s after it was aborted."""
 
     name = "stubborn"
 
@@ -323,7 +323,7 @@ CALL = (ToolStart("respond"), ArgumentsDelta(json.dumps(ANSWERED)))
         (Broken(*CALL, *CALL), {"one decision"}, "2 tool calls instead of one: respond, respond"),
         (Broken(*CALL[:1]), {"one decision"}, "its arguments"),
         (Broken(CALL[0], ArgumentsDelta('{"answer": "Yale."}')), {"one decision"}, "its arguments"),
-        (Broken(ToolStart("guess"), CALL[1]), {"one decision"}, "the unknown tool 'guess'"),
+        (Broken(ToolStart("guess"), CALL[1]), {"one decision"}, "an unknown tool, 'guess'"),
         (Broken(error=BrainError("overloaded")), {"one decision"}, "overloaded"),
     ],
     ids=["free text", "preamble", "two calls", "cut", "unordered", "unknown tool", "fault"],
@@ -338,7 +338,7 @@ def test_a_brain_that_breaks_a_rule_is_caught(
 
 def test_a_brain_that_goes_on_after_it_was_aborted_is_caught(engines: Engines) -> None:
     failed = suite(engines, "brain", lambda *_: Stubborn(), "abort")
-    assert "it had not ended 1 s after it was aborted" in failed["abort"]
+    assert "it was still running 1 s after it was aborted" in failed["abort"]
 
 
 def test_a_gate_that_lets_an_unknown_section_pass_is_caught(
@@ -350,14 +350,14 @@ def test_a_gate_that_lets_an_unknown_section_pass_is_caught(
 
     monkeypatch.setattr(Guardrails, "check_sections", lenient)
     failed = suite(engines, "brain", lambda brain, _: brain, "unknown section")
-    assert "it was let through" in failed["unknown section"]
+    assert "the answer was spoken" in failed["unknown section"]
 
 
 # Voices that break a rule
 
 
 class Unstoppable(HibariTTS):
-    """Goes on after an interruption."""
+    """Keeps speaking after an interruption."""
 
     async def queue_frame(self, frame: Frame, *rest: Any) -> None:
         if isinstance(frame, InterruptionFrame):
@@ -367,7 +367,7 @@ class Unstoppable(HibariTTS):
 
 
 class Mislabelled(HibariTTS):
-    """Says that its audio has another rate."""
+    """Declares a wrong sample rate."""
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
@@ -401,7 +401,7 @@ class Piecemeal(HibariTTS):
 
 
 class Late(HibariTTS):
-    """Announces its sentences when their audio is out."""
+    """Announces its sentences after their audio."""
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
@@ -428,7 +428,7 @@ class Silent(HibariTTS):
 
 
 class Mixed(HibariTTS):
-    """Plays every other piece of audio to the other call."""
+    """Plays half of the audio to the other call."""
 
     calls: ClassVar[list["Mixed"]] = []
     pieces: ClassVar[Iterator[int]] = count()
@@ -453,12 +453,12 @@ class Mixed(HibariTTS):
         (Unstoppable, "flush", "frames of the old answer came after the interruption"),
         (Mislabelled, "sample rate", "at 8000 Hz, declared: 1 at 24000 Hz"),
         (Garbled, "sample rate", "s is plausible"),
-        (Garbled, "understood", "was heard where"),
+        (Garbled, "understood", "was understood as"),
         (Piecemeal, "one voice", "2 TTSStartedFrame in one answer"),
-        (Late, "one voice", "come as 'a"),
+        (Late, "one voice", "arrive as 'a"),
         (Silent, "first audio", "no sound within 1.5 s"),
-        (Silent, "one voice", "the answer made no sound"),
-        (Mixed, "interleaving", "was heard where"),
+        (Silent, "one voice", "the answer has no audio"),
+        (Mixed, "interleaving", "was understood as"),
     ],
 )
 def test_a_voice_that_breaks_a_rule_is_caught(
@@ -474,7 +474,7 @@ def test_a_voice_that_breaks_a_rule_is_caught(
     assert why in failed[name]
 
 
-# Whatever goes wrong, the suite ends
+# The suite ends whatever goes wrong
 
 
 class Stuck(FrameProcessor):
@@ -498,7 +498,7 @@ class Faulty(FrameProcessor):
 
 def test_a_vendor_that_hangs_fails_and_does_not_hang_the_suite(engines: Engines) -> None:
     failed = suite(engines, "tts", lambda *_: Stuck())
-    assert set(failed) == {one.name for one in CHECKS["tts"]} - {"bad key"}
+    assert set(failed) == {check.name for check in CHECKS["tts"]} - {"bad key"}
     assert "did not start" in failed["first audio"]
 
 
@@ -536,37 +536,37 @@ def test_a_vendor_that_does_not_load_fails_alone(engines: Engines) -> None:
             reserves=(stub(brain.vendor),),
         )
     }
-    told: list[str] = []
+    steps: list[str] = []
     results = conformance.run(
         check(
             engines.settings,
             engines.document,
             choices,  # type: ignore[arg-type]
             stages=["brain"],
-            tell=told.append,
+            on_progress=steps.append,
         )
     )
     assert failures(results) == {
         "load": "BRAIN=first cannot be loaded: RuntimeError: model.bin is damaged"
     }
-    assert next(one for one in results if one.vendor == "first").verdict == "blocks"
-    reserves = [one.name for one in results if one.vendor == "extractive"]
-    assert reserves == [one.name for one in CHECKS["brain"]]
-    assert "brain extractive: abort" in told
-    assert not any("loading" in one and "Hibari" in one for one in told), "nobody speaks to it"
+    assert next(result for result in results if result.vendor == "first").verdict == "blocks"
+    reserves = [result.name for result in results if result.vendor == "extractive"]
+    assert reserves == [check.name for check in CHECKS["brain"]]
+    assert "brain extractive: abort" in steps
+    assert not any("loading" in step and "Hibari" in step for step in steps), "nobody speaks to it"
 
 
 def test_the_installation_is_checked_by_files_and_by_references(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = Result("model", "silero", "right on this processor", "passed", "as its reference")
+    model = Result("model", "silero", "outputs on this processor", "passed", "as its reference")
     monkeypatch.setattr(conformance, "models", lambda: [model])  # tests.models has all of them
-    told: list[str] = []
-    results = conformance.run(check_installation(tell=told.append))
-    checked = {one.name for one in results if one.stage == "weights"}
+    steps: list[str] = []
+    results = conformance.run(check_installation(on_progress=steps.append))
+    checked = {result.name for result in results if result.stage == "weights"}
     assert checked == {file.path for file in catalogue.FILES}
     assert results[-1] == model
-    assert told == ["weights", "models against their references"]
+    assert steps == ["weights", "model outputs"]
 
 
 def test_weights_that_are_not_those_that_were_measured_fail(
@@ -613,10 +613,10 @@ def test_the_exit_status_says_what_came_of_it(results: list[Result], status: int
 def test_the_summary_says_what_is_lost() -> None:
     assert conformance.summary([PASSED, UNAPPLIED]) == "1 passed, 1 not applicable."
     assert conformance.summary([PASSED, DEGRADES]) == (
-        "1 passed, 1 failed. Calls can be held, with something missing: every answer is late."
+        "1 passed, 1 failed. Calls work, with something missing: every answer is late."
     )
     assert conformance.summary([BLOCKS, UNAPPLIED]) == (
-        "0 passed, 1 not applicable, 1 failed. No call can be held: there is no voice."
+        "0 passed, 1 not applicable, 1 failed. No call is possible: there is no voice."
     )
 
 
@@ -625,8 +625,8 @@ def test_what_a_failure_means_is_said_by_its_check(engines: Engines) -> None:
         own = dataclasses.replace(
             engines.choices["tts"].vendor, build=lambda engine, _: kind(engine=engine)
         )
-        (one,) = virtual_time.run(check_vendor(own, engines, names=[name]))
-        return one
+        (checked,) = virtual_time.run(check_vendor(own, engines, names=[name]))
+        return checked
 
     late, silent = verdicts(Silent, "first audio"), verdicts(Silent, "sample rate")
     assert (late.verdict, late.loses) == ("degrades", "every answer is late")
@@ -639,12 +639,12 @@ def test_what_a_failure_means_is_said_by_its_check(engines: Engines) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--vendor", "hibari"], "--vendor is a vendor of one stage: give --stage, too."),
+        (["--vendor", "hibari"], "--vendor needs --stage."),
         (["--stage", "voice"], "allowed are vad, stt, turns, brain, tts, filter."),
         (["--stage", "tts", "--vendor", "whisper"], "the vendors of tts are elevenlabs"),
         (["--stage", "tts", "--vendor", "cartesia"], "not set: CARTESIA_API_KEY"),
-        (["--stage", "filter"], "name one with --vendor MODULE:NAME"),
-        (["--stage", "filter", "--vendor", "AnswerLimit"], "it must be MODULE:NAME"),
+        (["--stage", "filter"], "--stage filter needs --vendor MODULE:NAME"),
+        (["--stage", "filter", "--vendor", "AnswerLimit"], "give MODULE:NAME"),
         (["--stage", "turns", "--vendor", "examples.no:Such"], "No module named 'examples.no'"),
         (["--stage", "turns", "--vendor", "examples.push_to_talk:Such"], "no attribute 'Such'"),
     ],
@@ -678,9 +678,9 @@ def test_the_command_prints_one_object_and_its_status_says_what_failed(
     monkeypatch.setattr(conformance, "run", checked)
     printed = CliRunner().invoke(cli.app, ["vendors", "check", "--json"])
     assert printed.exit_code == {"passed": 0, "degrades": 3, "blocks": 1}[verdict]
-    one = {"stage": "stt", "vendor": "whisper", "name": "finals", "verdict": verdict}
-    one |= {"detail": "[word] error rate 0%", "loses": loses}
-    assert json.loads(printed.stdout) == {"checks": [one]}
+    printed_check = {"stage": "stt", "vendor": "whisper", "name": "finals", "verdict": verdict}
+    printed_check |= {"detail": "[word] error rate 0%", "loses": loses}
+    assert json.loads(printed.stdout) == {"checks": [printed_check]}
     table = CliRunner().invoke(cli.app, ["vendors", "check"])
     assert table.exit_code == printed.exit_code
     assert (verdict.upper() in table.stdout) is bool(loses)

@@ -27,8 +27,8 @@ from processors.turns.processor import TurnTaking
 
 def failures(taker: TurnTaker) -> dict[str, str]:
     results = virtual_time.run(check_turn_taking(taker))
-    assert [one.name for one in results] == [one.name for one in TURN_CHECKS]
-    return {one.name: one.detail for one in results if one.loses}
+    assert [result.name for result in results] == [check.name for check in TURN_CHECKS]
+    return {result.name: result.detail for result in results if result.loses}
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_what_turn_taking_does_not_claim_is_not_applicable() -> None:
         return TurnTaking(conversation, ending="transcript")
 
     results = virtual_time.run(check_turn_taking(TurnTaker("plain", by_transcript, judges=False)))
-    verdicts = {one.name: one.verdict for one in results}
+    verdicts = {result.name: result.verdict for result in results}
     assert verdicts.pop("hesitation") == "not applicable"
     assert set(verdicts.values()) == {"passed"}
     assert "hesitation" in failures(TurnTaker("boastful", by_transcript))
 
 
 class Repeating(TurnTaking):
-    """Asks everything twice."""
+    """Pushes each ``TurnFrame`` twice."""
 
     async def push_frame(self, frame: Frame, direction: Any = FrameDirection.DOWNSTREAM) -> None:
         await super().push_frame(frame, direction)
@@ -93,7 +93,7 @@ class Choosy(TurnTaking):
 
 
 class Shuffling(TurnTaking):
-    """Swaps each two data frames that it does not know."""
+    """Swaps the first two unknown data frames."""
 
     _held: Frame | None = None
 
@@ -110,7 +110,7 @@ class Shuffling(TurnTaking):
 
 
 class Jealous(TurnTaking):
-    """Lets nobody else interrupt."""
+    """Drops other processors' interruptions."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, InterruptionFrame):
@@ -133,7 +133,7 @@ class Nagging(TurnTaking):
 
 
 class Imagining(TurnTaking):
-    """Takes a cough for a question."""
+    """Turns a cough into a question."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, TranscriptionFrame) and not frame.text:
@@ -142,7 +142,7 @@ class Imagining(TurnTaking):
 
 
 class Spending(TurnTaking):
-    """Does not ask whether there is money."""
+    """Ignores the budget."""
 
     async def _end_turn(self, end: Any) -> None:
         self._conversation.affordable = lambda: True
@@ -158,7 +158,7 @@ class Curt(TurnTaking):
 
 
 class Deathless(TurnTaking):
-    """Answers on after the last words."""
+    """Answers turns after the last words."""
 
     async def _end_call(self, frame: EndCallFrame) -> None:
         await self.push_frame(TTSSpeakFrame(frame.last_words))
@@ -166,7 +166,7 @@ class Deathless(TurnTaking):
 
 
 class Lingering(TurnTaking):
-    """Keeps the end of the call to itself."""
+    """Drops the ``EndFrame``."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, EndFrame):
@@ -174,7 +174,7 @@ class Lingering(TurnTaking):
 
 
 class Forgetful(TurnTaking):
-    """Begins turns that the conversation does not know."""
+    """Begins turns without the conversation."""
 
     async def _end_turn(self, end: Any) -> None:
         await self.push_frame(TurnFrame(turn=1, question=end.question))
@@ -185,17 +185,17 @@ class Forgetful(TurnTaking):
     [
         (Repeating, "one turn", "one question made 2 TurnFrames"),
         (OneWay, "one turn", "no UserStoppedSpeakingFrame went upstream"),
-        (Forgetful, "one turn", "turn 1 was not closed within 5 s"),
+        (Forgetful, "one turn", "turn 1 has no record within 5 s"),
         (Talkative, "ends here", "it passes on TranscriptionFrame"),
-        (Choosy, "passes on", "not every control frame that it does not know goes downstream"),
-        (Shuffling, "passes on", "data frames go downstream out of order"),
+        (Choosy, "passes on", "not every unknown control frame passes downstream"),
+        (Shuffling, "passes on", "data frames pass downstream out of order"),
         (Jealous, "interrupted by another", "it was not passed on"),
         (Stubborn, "barge-in", "the voice did not yield within 1.5 s"),
-        (Nagging, "barge-in", "one caller interrupted 2 times"),
+        (Nagging, "barge-in", "one barge-in made 2 interruptions"),
         (Imagining, "no words", "a cough was taken for a question"),
-        (Spending, "no money", "it had a turn answered that may not be paid for"),
-        (Curt, "last words", "the last words do not go ahead of the EndCallFrame"),
-        (Deathless, "last words", "what was said after the last words was answered"),
+        (Spending, "no money", "it pushed a TurnFrame that the budget does not cover"),
+        (Curt, "last words", "the last words do not precede the EndCallFrame"),
+        (Deathless, "last words", "a turn after the last words was answered"),
         (Lingering, "end of the call", "no EndFrame within 2 s"),
     ],
 )

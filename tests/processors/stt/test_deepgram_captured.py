@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from evals.conformance.line import Line
+from evals.conformance.harness import StageHarness
 from evals.replay import virtual_time
 from processors.stt.deepgram.connection import create_client
 from processors.stt.deepgram.flux import DeepgramFluxSTT
@@ -70,16 +70,16 @@ def told(messages: Messages, *, flux: bool = False, stops: Sequence[float] = ())
         async with CapturedSocket(path, messages) as socket:
             client = create_client("key", base_url=socket.url)
             stt = DeepgramFluxSTT(client=client) if flux else DeepgramSTT(client=client)
-            async with Line(stt) as line:
-                line.listen()
-                await line.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+            async with StageHarness(stt) as harness:
+                harness.listen()
+                await harness.push(VADUserStartedSpeakingFrame(start_secs=0.096))
                 began = asyncio.get_running_loop().time()
                 for stop in stops:
                     await asyncio.sleep(began + stop - asyncio.get_running_loop().time())
-                    await line.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
+                    await harness.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
                 await asyncio.sleep(6.0)
-                assert not line.errors
-                return [_words(frame) for _, frame in line.of(*_KINDS)]
+                assert not harness.errors
+                return [_words(frame) for _, frame in harness.received(*_KINDS)]
 
     return virtual_time.run(main())
 
@@ -224,17 +224,21 @@ def test_a_stream_of_flux_that_stays_open_and_says_nothing_is_given_up() -> None
         messages: Messages = [(0.6, turn("StartOfTurn", "Where", 0.6, 0.1))]
         async with CapturedSocket("/v2/listen", messages) as socket:
             stt = DeepgramFluxSTT(client=create_client("key", base_url=socket.url))
-            async with Line(stt) as line:
-                line.listen()
-                await line.push(VADUserStartedSpeakingFrame(start_secs=0.096))
-                await line.until(lambda: line.of(InterimTranscriptionFrame), 2.0, "no word")
-                await line.until(lambda: line.errors, 3.0, "it was not noticed")
-                assert "said nothing for 2.0 s while speech was sent" in line.errors[0].error
-                assert stt.is_usable
-                before = len(line.of(InterimTranscriptionFrame))
-                await line.until(
-                    lambda: len(line.of(InterimTranscriptionFrame)) > before, 2.0, "not heard again"
+            async with StageHarness(stt) as harness:
+                harness.listen()
+                await harness.push(VADUserStartedSpeakingFrame(start_secs=0.096))
+                await harness.wait_for(
+                    lambda: harness.received(InterimTranscriptionFrame), 2.0, "no word"
                 )
-                return len(line.errors)
+                await harness.wait_for(lambda: harness.errors, 3.0, "it was not noticed")
+                assert "said nothing for 2.0 s while speech was sent" in harness.errors[0].error
+                assert stt.is_usable
+                before = len(harness.received(InterimTranscriptionFrame))
+                await harness.wait_for(
+                    lambda: len(harness.received(InterimTranscriptionFrame)) > before,
+                    2.0,
+                    "not heard again",
+                )
+                return len(harness.errors)
 
     assert virtual_time.run(main()) == 1

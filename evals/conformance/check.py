@@ -1,4 +1,4 @@
-"""What conformance checks share: the vendor, and the embedded engines that talk to it."""
+"""A conformance check, the vendor under test, and what the checks have in common."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from rapidfuzz.distance import Levenshtein
 
 from conversation.turns import INPUT_SAMPLE_RATE
-from evals.conformance.line import Line, NonconformanceError, NotApplicableError
+from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness
 from pipeline.engines import Engines
 from pipeline.vendors import Context, Stage, Vendor, of_stage
 from settings import Settings
@@ -34,15 +34,15 @@ SPEECH_SECS = 10.0
 """Maximum time for the embedded voice to synthesise a recogniser's input."""
 
 REFUSAL_SECS = 10.0
-"""Maximum time for a vendor to refuse a wrong key."""
+"""Maximum time for a vendor to refuse an invalid key."""
 
 WRONG_KEY = "wrong-key-of-the-conformance-suite"
 
-_AUDIBLE = 0.02  # of the loudest sample
+_AUDIBLE = 0.02  # quieter than this share of the loudest sample counts as silence
 
 
 Failure = Literal["blocks", "degrades"]
-"""What a failure means: no call can be held, or calls can be held and lack something."""
+"""What a failed check means: no call is possible, or calls work with something missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,13 @@ class Check(Generic[Subject]):
     """One requirement of a stage.
 
     Parameters:
-        name: What is checked.
-        run: Checks it; returns what was measured, in words. Raises :class:`NonconformanceError`,
-            or :class:`NotApplicableError`; any other exception counts as a failure, too.
+        name: Its name in the table of results.
+        run: Runs the check; returns what it measured, in words. Raises
+            :class:`NonconformanceError` or :class:`NotApplicableError`; any other exception also
+            counts as a failure.
         timeout_secs: Its timeout.
         failure: Whether a failure blocks calls or degrades them.
-        loses: What callers or operators notice of a failure, in words.
+        loses: What callers or operators lose by a failure, in words.
     """
 
     name: str
@@ -66,12 +67,12 @@ class Check(Generic[Subject]):
 
 
 @dataclass(eq=False)
-class Bench:
-    """A vendor to be checked, with what all checks of it have in common.
+class VendorUnderTest:
+    """A vendor to check, and the embedded engines that act as its caller or listener.
 
     Parameters:
         vendor: The vendor.
-        engines: The loaded engines, this vendor's and the embedded ones among them.
+        engines: The loaded engines: this vendor's, and the embedded ones.
     """
 
     vendor: Vendor
@@ -79,12 +80,12 @@ class Bench:
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
     def build(self, vendor: Vendor | None = None) -> Any:
-        """One call's part, of this vendor unless another is named."""
+        """Build one call's processor or brain, of this vendor or another."""
         vendor = vendor or self.vendor
         return vendor.build(self.engines.loaded[vendor.name], self._context(self.engines.settings))
 
-    async def once(self, make: Callable[["Bench"], Awaitable[T]]) -> T:
-        """What another check has already made of this vendor, or is made now."""
+    async def cached(self, make: Callable[["VendorUnderTest"], Awaitable[T]]) -> T:
+        """The result of ``make`` for this vendor, computed once for all checks."""
         if make not in self._made:
             self._made[make] = await make(self)
         return cast(T, self._made[make])
@@ -96,34 +97,36 @@ class Bench:
                 return vendor
         return None
 
-    async def speech(self, text: str) -> bytes:
-        """A text in the embedded voice, 16 kHz mono 16-bit, without silence at its ends."""
+    async def synthesise(self, text: str) -> bytes:
+        """Speak a text with the embedded voice: 16-bit mono at 16 kHz, silence at its ends cut."""
         voice = self.embedded("tts")
         if voice is None:
-            raise NonconformanceError("there is nothing to hear: no embedded voice is installed")
-        async with Line(self.build(voice)) as line:
-            await line.push(TTSSpeakFrame(text))
-            ended = "the embedded voice did not speak"
-            await line.until(lambda: line.of(TTSStoppedFrame), SPEECH_SECS, ended)
-            return between_silences(spoken(line.of(TTSAudioRawFrame), INPUT_SAMPLE_RATE))
+            raise NonconformanceError("no embedded voice is installed to speak to it")
+        async with StageHarness(self.build(voice)) as harness:
+            await harness.push(TTSSpeakFrame(text))
+            silent = "the embedded voice did not finish speaking"
+            await harness.wait_for(lambda: harness.received(TTSStoppedFrame), SPEECH_SECS, silent)
+            return between_silences(
+                join_audio(harness.received(TTSAudioRawFrame), INPUT_SAMPLE_RATE)
+            )
 
-    async def recognised(self, audio: Sequence[tuple[float, Any]]) -> str | None:
-        """What the embedded recogniser hears in some frames; ``None`` if there is none."""
-        ear = self.embedded("stt")
-        recogniser = self.build(ear) if ear is not None else None
+    async def transcribe(self, audio: Sequence[tuple[float, Any]]) -> str | None:
+        """Transcribe audio frames with the embedded recogniser; ``None`` if there is none."""
+        vendor = self.embedded("stt")
+        recogniser = self.build(vendor) if vendor is not None else None
         if not isinstance(recogniser, STTService):
             return None
-        heard = recogniser.run_stt(spoken(audio, INPUT_SAMPLE_RATE))
-        return " ".join([f.text async for f in heard if isinstance(f, TranscriptionFrame)])
+        frames = recogniser.run_stt(join_audio(audio, INPUT_SAMPLE_RATE))
+        return " ".join([f.text async for f in frames if isinstance(f, TranscriptionFrame)])
 
     async def with_wrong_key(self) -> Any:
-        """One call's part, built with a key that the vendor must refuse.
+        """Build one call's processor or brain with a key that the vendor must refuse.
 
         Raises:
-            NotApplicableError: The vendor needs no key.
+            NotApplicableError: The vendor uses no key.
         """
         if self.vendor.kind == "embedded":
-            raise NotApplicableError("it runs here and has no key")
+            raise NotApplicableError("it runs in this process and has no key")
         keys = _WrongKeys(self.engines.settings)
         context = self._context(cast(Settings, keys))
         load = self.vendor.load
@@ -140,14 +143,14 @@ class Bench:
 
 
 class _WrongKeys:
-    """Settings in which every key that is set is wrong, and that know whether one was read."""
+    """Settings in which every configured key is wrong; ``read`` tells whether one was used."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.read = False
 
     def for_vendor(self, declared: type[Any]) -> Any:
-        """A vendor's own settings, with wrong keys as well."""
+        """A vendor's own settings, also with wrong keys."""
         self._settings.for_vendor(declared)  # raises if no vendor declares them
         return self
 
@@ -160,10 +163,10 @@ class _WrongKeys:
 
 
 class _Daemons(Executor):
-    """Threads that cannot keep the process from ending, however long their work takes."""
+    """Runs each call in a daemon thread, so that a hung vendor does not keep the process alive."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Begin to work at once, in a thread of its own."""
+        """Start a thread for the call."""
         future: Future[Any] = Future()
 
         def run() -> None:
@@ -179,31 +182,39 @@ class _Daemons(Executor):
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do what blocks in a thread that is left behind when it is no longer waited for."""
+    """Run a blocking function in a daemon thread, which is abandoned when this is cancelled."""
     return await asyncio.get_running_loop().run_in_executor(_Daemons(), work)
 
 
-async def refused(line: Line, vendor: FrameProcessor) -> str:
-    """Wait until a vendor with a wrong key says so, for good and in words, and return those."""
+async def wait_for_refusal(harness: StageHarness, vendor: FrameProcessor) -> str:
+    """Wait until a vendor with a wrong key reports a lasting error; return the error's text.
 
-    def given_up() -> bool:
-        return bool(line.errors) and not vendor.is_usable
+    Raises:
+        NonconformanceError: It does not within :data:`REFUSAL_SECS`, or its text is unfit to log.
+    """
 
-    await line.until(given_up, REFUSAL_SECS, "it did not give up a wrong key")
-    return in_words(line.errors[-1].error)
+    def unusable() -> bool:
+        return bool(harness.errors) and not vendor.is_usable
+
+    await harness.wait_for(unusable, REFUSAL_SECS, "it reported no lasting error for a wrong key")
+    return checked_refusal(harness.errors[-1].error)
 
 
-def in_words(refusal: str) -> str:
-    """The refusal of a key, if it is fit to be read and logged."""
+def checked_refusal(refusal: str) -> str:
+    """The refusal of a key, at most 200 characters of it.
+
+    Raises:
+        NonconformanceError: It is empty, or quotes the key.
+    """
     if WRONG_KEY in refusal:
         raise NonconformanceError("its error quotes the key")
     if not refusal.strip():
-        raise NonconformanceError("its error says nothing")
+        raise NonconformanceError("its error has no text")
     return refusal.strip()[:200]
 
 
-def spoken(audio: Sequence[tuple[float, Any]], sample_rate: int) -> bytes:
-    """Audio frames as one stretch of mono 16-bit audio."""
+def join_audio(audio: Sequence[tuple[float, Any]], sample_rate: int) -> bytes:
+    """Join ``(time, audio frame)`` pairs to 16-bit mono PCM, resampled to a rate in Hz."""
     pcm = b"".join(frame.audio for _, frame in audio)
     rate = audio[0][1].sample_rate if audio else sample_rate
     samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
@@ -213,7 +224,7 @@ def spoken(audio: Sequence[tuple[float, Any]], sample_rate: int) -> bytes:
 
 
 def between_silences(pcm: bytes) -> bytes:
-    """16-bit audio from its first audible sample to its last."""
+    """16-bit PCM from its first audible sample to its last."""
     samples = np.frombuffer(pcm, "<i2")
     level = np.abs(samples.astype(np.int32))
     audible = np.flatnonzero(level > _AUDIBLE * level.max(initial=1))
@@ -221,7 +232,7 @@ def between_silences(pcm: bytes) -> bytes:
 
 
 def word_error_rate(said: str, heard: str) -> float:
-    """Words that are wrong, missing or too many, a word that was said."""
+    """Substituted, missing and inserted words per word said; case and punctuation are ignored."""
     reference = words_of(said)
     return Levenshtein.distance(reference, words_of(heard)) / max(1, len(reference))
 

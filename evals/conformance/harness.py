@@ -1,4 +1,4 @@
-"""Runs processors in a pipeline of their own, and collects every frame that leaves it."""
+"""Runs processors in a pipeline of their own and collects the frames that leave it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,25 +39,32 @@ _CHUNK_BYTES = 2 * round(CHUNK_SECS * INPUT_SAMPLE_RATE)
 
 
 class NonconformanceError(Exception):
-    """A vendor does not do what its stage must; the text says what it did instead."""
+    """A check failed; the text says what was observed instead of what the contract requires."""
 
 
 class NotStartedError(NonconformanceError):
-    """A vendor cannot be started, so that no call is possible with it."""
+    """The processors cannot be started, so no call is possible with them."""
 
 
 class NotApplicableError(Exception):
-    """A check does not apply to this vendor; the text says why."""
+    """A check does not apply to its subject; the text says why."""
 
 
-class Line:
-    """One call's worth of a vendor: processors in a pipeline, and every frame that leaves it.
+class StageHarness:
+    """One call's processors in a pipeline, with a microphone before it and a listener behind it.
 
-    A microphone sends silence, and what is to be said, in real time once something is said. What
-    is spoken counts as played the moment it has come, as pipecat's voices wait for that.
+    The microphone sends 16 kHz audio in real time, from :meth:`listen` or the first :meth:`say`
+    on: what is said, otherwise silence. Audio that leaves the pipeline counts as played at once
+    (``BotStartedSpeakingFrame``, ``BotStoppedSpeakingFrame``), since pipecat's voices wait for
+    that.
 
     Parameters:
-        processors: In the order of the chain.
+        processors: The processors, in the order of the chain.
+
+    Attributes:
+        frames: Frames received downstream, each with the event loop's time.
+        up: Frames received upstream.
+        errors: The ``ErrorFrame`` among them.
     """
 
     def __init__(self, *processors: FrameProcessor) -> None:
@@ -102,8 +109,8 @@ class Line:
             )
             if not started.is_set():
                 if running.done() and (error := running.exception()):
-                    raise NotStartedError(f"it cannot be started: {error}")
-                raise NotStartedError(f"it did not start{self.troubles}")
+                    raise NotStartedError(f"it failed to start: {error}")
+                raise NotStartedError(f"it did not start{self.reported}")
         except BaseException:
             await self._end()
             raise
@@ -114,42 +121,47 @@ class Line:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await self._end()
         if kind is None and (left := len(self._tasks.current_tasks())):
-            raise NonconformanceError(f"it left {left} tasks behind when the call had ended")
+            raise NonconformanceError(f"{left} of its tasks still run after the end of the call")
 
     @property
-    def troubles(self) -> str:
-        """The errors reported so far, to follow a sentence; empty if there were none."""
-        told = dict.fromkeys(error.error for error in self.errors)
-        return f" (it reported: {'; '.join(told)[:300]})" if told else ""
+    def reported(self) -> str:
+        """The errors reported so far, in parentheses for a message; empty if there are none."""
+        errors = dict.fromkeys(error.error for error in self.errors)
+        return f" (it reported: {'; '.join(errors)[:300]})" if errors else ""
 
     async def push(self, *frames: Frame) -> None:
-        """Send frames down the pipeline."""
+        """Send frames downstream, from the start of the pipeline."""
         for frame in frames:
             await self._worker.queue_frame(frame)
 
     async def push_up(self, *frames: Frame) -> None:
-        """Send frames up the pipeline, from its end."""
+        """Send frames upstream, from the end of the pipeline."""
         for frame in frames:
             await self._bottom.push_frame(frame, FrameDirection.UPSTREAM)
 
     def listen(self) -> None:
-        """Open the microphone: from now on there is audio, silence if nothing is said."""
+        """Open the microphone."""
         if self._microphone is None:
             self._microphone = asyncio.create_task(self._talk())
 
     async def say(self, pcm: bytes) -> float:
-        """Speak 16 kHz mono 16-bit audio; returns when the last of it was said."""
+        """Say 16-bit mono PCM at 16 kHz; return the event loop's time at its end."""
         self._saying += pcm
         self._said.clear()
         self.listen()
         await self._said.wait()
         return asyncio.get_running_loop().time()
 
-    async def until(self, found: Callable[[], T | None], within_secs: float, missing: str) -> T:
-        """Wait until a function finds something in the received frames.
+    async def wait_for(self, found: Callable[[], T | None], within_secs: float, missing: str) -> T:
+        """Wait until a function returns something true; return that.
+
+        Args:
+            found: Called after each received frame.
+            within_secs: The maximum wait.
+            missing: The failure's text, such as "no audio".
 
         Raises:
-            NonconformanceError: It cannot within that time; ``missing`` says what is missing.
+            NonconformanceError: The wait was too long.
         """
         try:
             async with asyncio.timeout(within_secs):
@@ -158,16 +170,16 @@ class Line:
                     await self._news.wait()
                 return it
         except TimeoutError:
-            late = f"{missing} within {within_secs:g} s{self.troubles}"
+            late = f"{missing} within {within_secs:g} s{self.reported}"
             raise NonconformanceError(late) from None
 
     @property
     def down(self) -> list[Frame]:
-        """The received frames, in order."""
+        """Frames received downstream, in order."""
         return [frame for _, frame in self.frames]
 
-    def of(self, *kinds: type[Frame]) -> list[tuple[float, Any]]:
-        """The received frames of these types, each with its time."""
+    def received(self, *kinds: type[Frame]) -> list[tuple[float, Any]]:
+        """Frames of these types received downstream, each with the event loop's time."""
         return [(at, frame) for at, frame in self.frames if isinstance(frame, kinds)]
 
     async def _talk(self) -> None:
@@ -206,7 +218,7 @@ class Line:
         cancelling = asyncio.create_task(self._worker.cancel(reason="checked"))
         tasks = {cancelling, self._running}
         _, pending = await asyncio.wait(tasks, timeout=CLOSE_SECS)
-        # A worker whose end was swallowed goes on waiting for it when it is cancelled once.
+        # A processor that swallows a cancellation keeps the worker waiting, so cancel again.
         for _ in range(MOST_CANCELS):
             if pending:
                 for task in pending:
@@ -216,7 +228,7 @@ class Line:
 
 
 class _End(FrameProcessor):
-    """One end of a pipeline: tells what comes to it in one direction."""
+    """One end of a pipeline: reports the frames that reach it in one direction."""
 
     def __init__(self, came: Callable[[Frame], Awaitable[None]], direction: FrameDirection) -> None:
         super().__init__(enable_direct_mode=True)
