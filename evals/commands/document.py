@@ -43,7 +43,7 @@ def ask(
     questions: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Ask all questions of a file, as those of evals/documents."
+            metavar="FILE", help="Ask the questions of a file, such as those in evals/documents."
         ),
     ] = None,
 ) -> None:
@@ -87,11 +87,11 @@ Example:
 def check(
     document: Annotated[Path, typer.Argument(metavar="FILE", help="Markdown or JSON Resume.")],
 ) -> None:
-    """Say what was understood, record by record: how it is said, what is skipped or refused."""
+    """Show what Viva read, record by record: what it would say, and what it skips or refuses."""
     from knowledge.records import records
 
     read = _load(document)
-    kind = "somebody's CV" if read.about_person else "no CV"
+    kind = "a CV" if read.about_person else "not a CV"
     _console.print(f"{read.title} ({read.language}, {kind})", markup=False)
     topics = ", ".join(topic.name for topic in read.sensitive) or "nothing"
     _console.print(f"refused as sensitive: {topics}", markup=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _SHOWN = 5
-"""Differences of a call that are printed; all are in run.json."""
+"""Number of differences printed per call; run.json has all."""
 
 
 def _vendor(stage: str) -> Any:
@@ -48,8 +48,8 @@ def replay(
         typer.Option(
             "--from",
             metavar="STAGE",
-            help="What enters the call. audio: the caller's voice; transcript: what the recogniser "
-            "gave; decision: what was decided, to compare voices.",
+            help="What enters the call. audio: the caller's voice; transcript: the recogniser's "
+            "output; decision: the decisions, to compare voices.",
         ),
     ] = "audio",
     vad: Annotated[str, _vendor("voice activity")] = "",
@@ -66,8 +66,8 @@ def replay(
         str,
         typer.Option(
             metavar="HOW",
-            help="reactive: the caller speaks as long after the agent's voice as then, and over "
-            "the same words; recorded: at the same times.",
+            help="reactive: the caller keeps their timing relative to the agent's voice; recorded: "
+            "the caller speaks at the recorded times.",
         ),
     ] = "reactive",
     knowledge: Annotated[
@@ -82,10 +82,10 @@ def replay(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print what run.json holds.")] = False,
 ) -> None:
-    """Hold recorded calls again, faster than real time, with any stage done by another vendor.
+    """Replay recorded calls faster than real time, with any stage re-run by another vendor.
 
-    What is not re-run gives what it gave in the recording. The exit status is 0 if every recording
-    was replayed, 1 if some could not be, 2 if none was begun.
+    Stages that are not re-run give their recorded output. The exit status is 0 if every recording
+    was replayed, 1 if some could not be, 2 if no replay was started.
     """
     from evals.replay.batch import Batch
     from evals.replay.recorded_call import Options, ReplayError
@@ -106,7 +106,7 @@ def replay(
     except ReplayError as error:
         raise _fail(str(error)) from None
     except KeyboardInterrupt:
-        _say(f"interrupted; {out} holds the {len(batch.outcomes)} calls that were done.")
+        _say(f"interrupted; {out} has the {len(batch.outcomes)} calls that were finished.")
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(batch.as_dict(), indent=1, ensure_ascii=False))
@@ -136,13 +136,13 @@ def _run(batch: "Batch", workers: "Workers") -> None:
     )
     task = bar.add_task("replaying", total=len(batch.jobs))
 
-    def told(outcome: "Outcome") -> None:
+    def report(outcome: "Outcome") -> None:
         bar.advance(task)
         if outcome.error:
             bar.console.print(f"viva: {outcome.error}", style="red", markup=False, soft_wrap=True)
 
     with bar:
-        batch.run(workers, told)
+        batch.run(workers, report)
 
 
 def _print(batch: "Batch") -> None:
@@ -162,7 +162,7 @@ def _print(batch: "Batch") -> None:
     typer.echo(f"{len(run['calls'])} of {len(batch.jobs)} calls replayed into {batch.out}, {speed}")
     for stage, count in _missing(run["calls"]).items():
         what = {"brain": "answers", "tts": "texts"}.get(stage, "things")
-        instead = {"brain": "handed to a human", "tts": "silent"}.get(stage, "left out")
+        instead = {"brain": "passed on to a person", "tts": "silent"}.get(stage, "left out")
         _say(
             f"{count} {what} are not in the recordings, and were {instead}; --{stage} VENDOR has "
             "them made."

@@ -1,4 +1,4 @@
-"""The command ``viva report``, and what the other commands write reports with."""
+"""The command ``viva report``, and report writing for other commands."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 Html = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE", help="Write the report, too, as viva report does."),
+    typer.Option("--html", metavar="FILE", help="Also write the report, as viva report does."),
 ]
 
 
@@ -32,7 +32,7 @@ def report(
     *,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Another run of the same calls, to hold it against."),
+        typer.Option(metavar="DIR", help="Another run of the same calls, to compare with."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file; by default DIR/report.html.")
@@ -41,7 +41,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="What should have happened, to score both by, as viva compare does.",
+            help="The ground truth to score both runs by, as viva compare does.",
         ),
     ] = None,
     audio_mb: Annotated[
@@ -49,13 +49,13 @@ def report(
         typer.Option(
             "--audio-mb",
             metavar="MB",
-            help="How much the sounds of turns may weigh in it; the most telling come first.",
+            help="Maximum size of the audio clips in it; the most important come first.",
         ),
     ] = 20.0,
 ) -> None:
-    """Write a report of a run, or of two side by side: one HTML file that needs no other.
+    """Write the report of a run, or the comparison of two, as one self-contained HTML file.
 
-    Every figure with the turns behind it, to be seen and heard; the time line of each call.
+    It has every figure with the turns behind it, to see and to hear, and each call's time line.
     """
     runs = [folder] if against is None else [against, folder]
     written(runs, out or folder / "report.html", audio_mb=audio_mb, truth=truth)
@@ -69,14 +69,14 @@ def written(
     scores: "Sequence[Scores]" = (),
     truth: Path | None = None,
 ) -> None:
-    """Write a report and say where it is; a trouble ends the command with 2.
+    """Write a report and print its path; on an error the command ends with status 2.
 
     Args:
-        runs: Folders of one run, or of two.
+        runs: The folders of one run or two.
         out: The file.
-        audio_mb: How much its sounds may weigh, in megabytes.
-        scores: Of two runs, where they are at hand.
-        truth: What two runs are scored by, where they are not.
+        audio_mb: Maximum size of its audio clips, in megabytes.
+        scores: The scores of two runs, if available.
+        truth: The ground truth to score two runs by otherwise.
     """
     from evals.report.report_file import write
     from evals.report.run import ReportError

@@ -27,13 +27,13 @@ OfTruth = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="What should have happened; by default DIR/truth.toml, or that of the corpus that "
-        "ships, for the calls it names.",
+        help="The ground truth; by default DIR/truth.toml, or that of the corpus that ships for "
+        "the calls it names.",
     ),
 ]
 OfDocument = Annotated[
     Path | None,
-    typer.Option(help="The document that was answered from, to check answers again [KNOWLEDGE]."),
+    typer.Option(help="The calls' document, to check answers against again [KNOWLEDGE]."),
 ]
 
 
@@ -53,7 +53,7 @@ def score(
         str,
         typer.Option(
             metavar="VENDOR",
-            help="Ask a language model, too, whether answers are faithful: openai, for any "
+            help="Also ask a language model whether answers are faithful: openai, for any "
             "OpenAI-compatible endpoint [BRAIN_BASE_URL, BRAIN_MODEL, BRAIN_API_KEY].",
         ),
     ] = "",
@@ -62,7 +62,7 @@ def score(
 ) -> None:
     """Score replayed or recorded calls, and write DIR/scores.json.
 
-    Every metric is defined under docs/metrics/; those that need ground truth have no value without.
+    docs/metrics/ defines every metric; those that need ground truth have no value without it.
     """
     if judge not in ("", "openai"):
         raise typer.BadParameter(f"--judge is {judge!r}; allowed: openai.")
@@ -101,9 +101,9 @@ def compare(
 ) -> None:
     """Compare two runs of the same calls, turn by turn and metric by metric.
 
-    What only one run has is left out of the metrics, and told.
+    Calls and turns of only one run are listed, and left out of the metrics.
     """
-    from evals.scoring.compare import compare_runs, told
+    from evals.scoring.compare import compare_runs, describe
 
     scores = _scored(a, truth, knowledge), _scored(b, truth, knowledge)
     compared = compare_runs(*scores)
@@ -115,7 +115,7 @@ def compare(
     for name, only in ((compared.a, compared.only_a), (compared.b, compared.only_b)):
         if only:
             _say(f"only in {name}: {', '.join(only)}")
-    for line in told(compared.changed):
+    for line in describe(compared.changed):
         typer.echo(line)
     typer.echo(
         f"{len(compared.changed)} turns differ; {compared.turns} turns of {compared.calls} calls "
@@ -135,9 +135,9 @@ def gate(
     rules: Annotated[Path, typer.Option(metavar="FILE", help="The rules, in TOML.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print every finding as JSON.")] = False,
 ) -> None:
-    """Hold a scored run to rules.
+    """Check a scored run against rules.
 
-    Ends with 1 if a rule was broken, 2 if the rules or the scores cannot be used.
+    The exit status is 1 if a rule is broken, 2 if the rules or the scores cannot be used.
     """
     from dataclasses import asdict
 
@@ -212,7 +212,7 @@ def _judged(scores: "Scores", documents: "list[Document]") -> "Scores":
 
 
 def _documents(knowledge: Path | None) -> "list[Document]":
-    """The document named, or that of the settings, and the bundled one."""
+    """The named document, or that of the settings, and the bundled one."""
     from knowledge.loading.document import DocumentError, load
     from settings import Settings, SettingsError
 
@@ -280,7 +280,7 @@ def _print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        # What callers said is no markup, and nothing that a terminal obeys.
+        # Callers' words must not act as markup or terminal control sequences.
         table.add_row(*(Text("".join(c if c.isprintable() else " " for c in cell)) for cell in row))
     Console().print(table)
 

@@ -53,10 +53,10 @@ MOST_WORD_ERRORS = 0.25
 """Maximum word error rate of the embedded recogniser on the voice's audio."""
 
 MOST_MISHEARD = 0.5
-"""The same, where no other text is mixed into it: a robotic voice is misheard at 28 %."""
+"""The same where no other text is mixed in: a robotic voice was measured at 0.28."""
 
 MIXED_WORDS = 2
-"""So many different words of another text are no coincidence."""
+"""Number of different words of the other text from which two texts count as mixed."""
 
 _AUDIBLE = 300  # of 32,768
 

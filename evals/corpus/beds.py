@@ -1,4 +1,4 @@
-"""The noises that lie under a call: a bad line, and people who talk behind the caller."""
+"""Background noise of calls: a bad line, and people talking behind the caller."""
 
 import numpy as np
 from scipy.signal import butter, sosfilt  # type: ignore[import-untyped]
@@ -8,7 +8,7 @@ from evals.corpus.scenario import AUDIO, Bed, Samples
 
 BED_SECS = 12.0
 TALKERS = {"babble": 6, "crowd": 60}
-"""How many people talk: of six a word is understood now and then, of a crowd none is."""
+"""Number of people talking: of six, a word is intelligible now and then; of a crowd, none."""
 
 _PEOPLE = (
     "librivox-john-dashwood.wav",
@@ -21,12 +21,12 @@ _PEOPLE = (
 
 
 def make(bed: Bed, speech: list[Samples], seed: int) -> Samples:
-    """The noise of a call, to be repeated under it.
+    """Make a call's background noise, :data:`BED_SECS` long, to be looped.
 
     Args:
-        bed: Its kind, and how far it lies below the speech.
-        speech: What is said in the call.
-        seed: Of its chances.
+        bed: The kind of noise and its level below the speech.
+        speech: The call's speech, which sets the level.
+        seed: The seed of the random generator.
     """
     rng = np.random.default_rng(seed)
     noise = _line(rng) if bed.kind == "line" else _voices(rng, TALKERS[bed.kind])
@@ -57,7 +57,7 @@ def _band(noise: "np.typing.NDArray[np.float64]", low: float, high: float) -> Sa
 
 
 def _active_rms(speech: list[Samples]) -> float:
-    """The level of what is said, its silences left out."""
+    """The RMS of the speech without its silences."""
     window = INPUT_RATE // 100
     powers = []
     for samples in speech:

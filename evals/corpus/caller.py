@@ -1,7 +1,7 @@
-"""A caller with a script: says each line of a scenario when its cue comes, over the real wire.
+"""A scripted caller: says each line of a scenario at its cue, over the real protocol.
 
-It hears and reports as the page does. Its clock is the event loop's, and what it says is placed to
-the sample: a sound is sent once its last sample has been spoken, as a microphone does it.
+It plays and reports as the page does. Its clock is the event loop's, and its speech is placed to
+the sample: like a microphone, it sends a chunk once the chunk's last sample has been spoken.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from client.wav import INPUT_RATE
 from evals.corpus.scenario import Samples, Scenario, ScriptLine
 
 PATIENCE_SECS = 15.0
-"""Longest that the caller waits for an answer before it goes on."""
+"""Maximum time that the caller waits for an answer."""
 
 LINGER_SECS = 0.6
-"""How long the caller listens on before it hangs up."""
+"""How long the caller keeps listening before it hangs up."""
 
 STEP = 32
-"""The microphone has eleven bits: what is below -66 dBFS would only fill the repository."""
+"""Quantisation step: eleven bits. Detail below -66 dBFS would only make recordings larger."""
 
 
 class CueError(Exception):
-    """A line could not be said when the script wants it said; the text says why."""
+    """A line could not be said at its cue; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Said:
 
     Parameters:
         line: The line.
-        at: When its file's first sample was spoken, in seconds on the loop's clock.
-        over_agent: Whether the agent's voice was being played when its sound began.
+        at: When its file's first sample was spoken, on the event loop's clock.
+        over_agent: Whether the agent's voice was playing when its sound began.
     """
 
     line: ScriptLine
@@ -46,10 +46,10 @@ class Said:
 
 
 class Microphone:
-    """Everything that a microphone picks up, sample by sample.
+    """Mixes the caller's sounds with background noise.
 
     Parameters:
-        bed: A noise that goes on all the time, repeated as often as it is needed.
+        bed: The background noise, which is looped; ``None`` for silence.
     """
 
     def __init__(self, bed: Samples | None = None) -> None:
@@ -58,7 +58,7 @@ class Microphone:
         self._coming: Samples = np.zeros(0, np.float32)
 
     def add_sound(self, secs: float, samples: Samples) -> None:
-        """Have a sound begin so many seconds after what was taken last."""
+        """Add a sound that starts ``secs`` after the last sample read."""
         start = round(secs * INPUT_RATE)
         more = start + len(samples) - len(self._coming)
         if more > 0:
@@ -66,7 +66,7 @@ class Microphone:
         self._coming[start : start + len(samples)] += samples
 
     def read(self, secs: float) -> bytes:
-        """The next seconds: PCM s16le, mono, 16 kHz."""
+        """Read the next ``secs`` of audio: 16-bit mono PCM at 16 kHz."""
         count = round(secs * INPUT_RATE)
         sound = np.zeros(count, np.float32)
         here = self._coming[:count]
@@ -84,9 +84,9 @@ class ScriptedCaller:
     """Calls a server and says a scenario's lines.
 
     Parameters:
-        url: The socket, ``ws://HOST:PORT/call``.
-        scenario: What is said.
-        bed: The noise under it.
+        url: The server's WebSocket, ``ws://HOST:PORT/call``.
+        scenario: The scenario.
+        bed: The background noise, if any.
     """
 
     def __init__(self, url: str, scenario: Scenario, bed: Samples | None = None) -> None:
@@ -95,13 +95,13 @@ class ScriptedCaller:
         self._microphone = Microphone(bed)
         self._protocol = ClientProtocol(server_ahead_secs=0.0)  # one event loop, one clock
         self._player = Loudspeaker()
-        self._speaking = False  # the agent says that it speaks
-        self._voice_at: float | None = None  # first sound of what it says to the last line
-        self._asked_at = 0.0  # when the last line that takes the turn had been said
-        self._heard_until = 0.0  # end of the last sound of the agent that was played
-        self._latest = 0  # number of the last turn of which a sentence came
-        self._before = 0  # the same, when the last line that takes the turn began
-        self._fresh = True  # a sentence came that may answer it
+        self._speaking = False  # whether the server says that the agent speaks
+        self._voice_at: float | None = None  # first sound of the agent's reply to the last line
+        self._asked_at = 0.0  # end of the last line that takes the turn
+        self._heard_until = 0.0  # end of the agent's last audible sound
+        self._latest = 0  # number of the last turn with a sentence
+        self._before = 0  # the same, at the start of the last line that takes the turn
+        self._fresh = True  # whether a sentence came that may answer it
         self.said: list[Said] = []
 
     @property
@@ -145,7 +145,7 @@ class ScriptedCaller:
         elif line.cue == "into":
             await self._until(self._answered, PATIENCE_SECS)
             if self._voice_at is None:
-                raise CueError(f"{line.file}: nothing was heard that it could be said into")
+                raise CueError(f"{line.file}: no answer came that it could be said into")
             await asyncio.sleep(max(0.0, self._voice_at + line.secs - self._now()))
             if not self._speaking:
                 spoke = self._heard_until - self._voice_at
@@ -161,7 +161,7 @@ class ScriptedCaller:
         start, end = line.speech
         if line.takes_turn:
             self._before, self._fresh = self._latest, False
-        at = self._now() - start  # so that its sound, not its file, begins now
+        at = self._now() - start  # so that its sound starts now, not its file
         wait = at - self._taken_at
         cut = max(0, round(-wait * INPUT_RATE))
         self._microphone.add_sound(max(0.0, wait), line.samples[cut:])
@@ -178,12 +178,12 @@ class ScriptedCaller:
         return -1.0 if self._speaking or self._player.playing else self._now() - self._heard_until
 
     async def _until(self, condition: Callable[[], bool], timeout_secs: float = 90.0) -> None:
-        """Wait until something is so, or the call is over, or it has taken too long."""
+        """Wait until a condition holds, the call ends, or the timeout passes."""
         await self._connection.until(
             lambda: bool(self._protocol.ended) or condition(), timeout_secs
         )
 
-    # Every 20 ms: that much of the microphone up, that much of the loudspeaker down.
+    # Every 20 ms: send 20 ms of microphone audio, play 20 ms of the agent's.
 
     def _speak_and_listen(self, due: float) -> None:
         self._taken_at = due
@@ -196,7 +196,7 @@ class ScriptedCaller:
             if self._voice_at is None and self._fresh and at >= self._asked_at:
                 self._voice_at = at
 
-    # What comes.
+    # Events from the server.
 
     def _take(self, event: Event) -> None:
         match event:

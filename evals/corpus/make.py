@@ -1,11 +1,11 @@
-"""Make the corpus anew: a scripted caller talks to the real server, and every call is recorded.
+"""Makes the corpus: a scripted caller talks to the real server, and every call is recorded.
 
     python -m evals.corpus.make [NAME ...] [--out DIR]
 
-Server and caller run on one event loop in virtual time, with the embedded engines; what those do
-in threads takes the processor time that it took, whatever else the machine does. The truth is what
-the caller played, and when: nothing of it is taken from what the agent made of it. The agent's
-voice is left out of the recordings, with its length kept: it can be synthesised again.
+Server and caller run on one event loop in virtual time with the embedded engines, whose work in
+threads takes its processor time, whatever else the machine does. The truth is what the caller
+played and when, independent of what the agent understood. The agent's voice is removed from the
+recordings, its length kept, because it can be synthesised again.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from settings import Settings
 
 TRUTH = "truth.toml"
 _HEAD = """\
-# What is heard of the caller's side in each call, and what a right agent does about it.
+# What the caller's side says and does in each call, and what the agent should do about it.
 # Written by `python -m evals.corpus.make`; docs/metrics/README.md says what the fields mean.
 """
 
@@ -50,7 +50,7 @@ async def make(scenarios: Sequence[Scenario], out: Path, engines: Engines) -> di
         The truth of each call, as TOML, by its name.
 
     Raises:
-        ScenarioError: A call did not go as its script says.
+        ScenarioError: A call did not follow its script.
     """
     truths: dict[str, str] = {}
     for number, scenario in enumerate(scenarios, 1):
@@ -70,7 +70,7 @@ async def _make_with_embedded(scenarios: Sequence[Scenario], out: Path) -> dict[
 
 
 async def _hold(scenario: Scenario, engines: Engines) -> tuple[Recording, list[Said]]:
-    """Hold one call; what the server recorded, and what was said."""
+    """Hold one call; return its recording and what the caller said."""
     with tempfile.TemporaryDirectory() as folder:
         update = {"data_dir": Path(folder), "auth": "off", "record": "all"}
         settings = engines.settings.model_copy(update=update)
@@ -89,7 +89,7 @@ async def _hold(scenario: Scenario, engines: Engines) -> tuple[Recording, list[S
                 raise ScenarioError(f"{scenario.name}: {error}") from None
         recording = Recording.load(Path(folder) / "recordings" / f"{caller.call}.mcap")
     if not recording.whole or recording.trouble:
-        raise ScenarioError(f"{scenario.name}: its recording is not whole: {recording.trouble}")
+        raise ScenarioError(f"{scenario.name}: its recording is incomplete: {recording.trouble}")
     return recording, caller.said
 
 
@@ -141,7 +141,7 @@ def _utterance(said: Said, at: float, snr_db: float | None) -> list[str]:
 
 
 def _write_truth(path: Path, made: dict[str, str], order: Sequence[str]) -> None:
-    """Write the truth of what was made, and keep that of the calls that were not."""
+    """Write the truth of the calls made; keep that of the others."""
     kept: dict[str, str] = {}
     if path.exists():
         for text in path.read_text().split("[[call]]\n")[1:]:
@@ -152,7 +152,7 @@ def _write_truth(path: Path, made: dict[str, str], order: Sequence[str]) -> None
 
 
 def main() -> None:
-    """Make what is asked for, or all of it."""
+    """Make the named calls, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("names", nargs="*", help="calls to make again; default: all")
     parser.add_argument("--out", type=Path, default=HERE, help="where they go")
@@ -163,7 +163,7 @@ def main() -> None:
         scenarios = load()
         order = [scenario.name for scenario in scenarios]
         if unknown := sorted(set(options.names) - set(order)):
-            parser.error(f"{unknown[0]!r} is no call; the calls are {', '.join(order)}")
+            parser.error(f"{unknown[0]!r} is not a call; the calls are {', '.join(order)}")
         chosen = [
             candidate
             for candidate in scenarios

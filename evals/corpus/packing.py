@@ -1,4 +1,4 @@
-"""A recording packed for the repository: as any other, in one chunk and without message indexes."""
+"""Packs a recording for the repository: a normal recording in one chunk without message indexes."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ def pack(recording: Recording, path: Path, call: str) -> None:
     Args:
         recording: The recording.
         path: The new file.
-        call: What the call is called from now on.
+        call: The call's new id.
     """
     start_ns = round(recording.started_at * _NS)
     with path.open("wb") as stream:

@@ -1,4 +1,4 @@
-"""What is said in each call of the corpus, and when: ``calls.toml`` as objects."""
+"""The scenarios of the corpus's calls: reads ``calls.toml``."""
 
 import tomllib
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ CUES: tuple[Cue, ...] = ("after", "into", "then")
 TAKES_TURN: frozenset[Kind] = frozenset({"question", "bargein", "courtesy"})
 
 LONGEST_WORD_GAP_SECS = 0.3
-"""A silence that is longer, inside a line, is a pause in it."""
+"""A longer silence within a line is a pause."""
 
 _KINDS: Mapping[str, Kind] = {
     "question": "question",
@@ -43,21 +43,21 @@ class ScenarioError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ScriptLine:
-    """One thing that the caller's side is heard to do.
+    """One line of the script: an utterance or a noise of the caller's side.
 
     Parameters:
-        file: Its recording, in ``tests/audio``.
-        cue: What it waits for: ``after`` the agent has fallen silent, ``into`` the agent's answer
-            (or its greeting), ``then`` after the line before.
-        secs: How long after that, in seconds.
-        kind: As in ``truth.toml``.
-        text: The words; empty where there are none.
-        decision: ``respond``, ``escalate``, or empty where either is right.
+        file: Its audio file in ``tests/audio``.
+        cue: When it is said: ``after`` the agent has fallen silent, ``into`` the agent's answer or
+            greeting, ``then`` after the previous line.
+        secs: Seconds after the cue.
+        kind: The utterance's kind, as in ``truth.toml``.
+        text: The words; empty for a noise.
+        decision: ``respond``, ``escalate``, or empty if either is right.
         sections: Ids that a right answer cites.
-        sensitive: Whether it asks for what must be refused.
-        gain_db: Louder or softer than a line is otherwise.
-        halting: Whether it has pauses in which its words so far cannot be all of it.
-        samples: The sound.
+        sensitive: Whether it must be refused as sensitive.
+        gain_db: Its gain against other lines.
+        halting: Whether it has pauses at which its words are evidently incomplete.
+        samples: The audio at 16 kHz, -1 to 1.
     """
 
     file: str
@@ -79,7 +79,7 @@ class ScriptLine:
 
     @property
     def speech(self) -> tuple[float, float]:
-        """Where its sound begins and ends, in seconds from the file's start."""
+        """Start and end of its sound, in seconds from the file's start."""
         loud = _loud(self.samples)
         return float(loud[0]) / 100, float(loud[-1] + 1) / 100
 
@@ -95,12 +95,12 @@ class ScriptLine:
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """A noise that lies under a whole call.
+    """The background noise of a call.
 
     Parameters:
-        kind: ``line``: hum and hiss; ``babble``: people talking behind the caller; ``crowd``: many
-            people, of whom no word is understood.
-        snr_db: How much louder the caller's speech is.
+        kind: ``line`` (hum and hiss), ``babble`` (people talking behind the caller) or ``crowd``
+            (many people, unintelligible).
+        snr_db: The signal-to-noise ratio of the caller's speech.
     """
 
     kind: Literal["line", "babble", "crowd"]
@@ -113,12 +113,12 @@ class Scenario:
 
     Parameters:
         name: The recording's name, without ``.mcap``.
-        title: It, in words.
-        tags: What it is about, as in ``truth.toml``.
-        voice: Who calls.
-        lines: What is heard of the caller's side, in order.
-        bed: The noise under it, if there is one.
-        stays: The caller says no more and does not hang up.
+        title: A short title.
+        tags: What it is an example of, as in ``truth.toml``.
+        voice: The caller's voice.
+        lines: The lines, in order.
+        bed: The background noise, if any.
+        stays: Whether the caller falls silent at the end instead of hanging up.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Scenario:
 
 
 def load(path: Path = CALLS) -> list[Scenario]:
-    """Every call of a file.
+    """Read the scenarios of a file.
 
     Raises:
         ScenarioError: It cannot be used.
@@ -198,7 +198,7 @@ def _line(say: Mapping[str, Any], recordings: Mapping[str, Mapping[str, Any]]) -
 
 
 def _loud(samples: Samples) -> npt.NDArray[np.intp]:
-    """The hundredths of a second in which there is sound, as ``speech_end_secs`` has it."""
+    """Indices of the 10 ms windows with sound, by the rule of ``speech_end_secs``."""
     frames = samples[: len(samples) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
     level = np.sqrt((frames**2).mean(axis=1))
     return np.flatnonzero(level > SPEECH_RMS * np.abs(samples).max())

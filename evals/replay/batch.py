@@ -57,10 +57,10 @@ class Batch:
     """A run in progress.
 
     Parameters:
-        jobs: What is to be replayed.
+        jobs: The recordings to replay.
         out: The run's folder.
-        options: How.
-        workers_count: How many processes do it; 0 where that is not known.
+        options: How to replay.
+        workers_count: The number of worker processes; 0 if unknown.
     """
 
     jobs: Sequence[Job]
@@ -77,12 +77,12 @@ class Batch:
 
         Args:
             paths: Recordings, and folders of them.
-            out: The run's folder; it is made.
+            out: The run's folder, which is created.
             options: How to replay.
-            workers: How many processes do it.
+            workers: The number of worker processes.
 
         Raises:
-            ReplayError: There is nothing to replay, or it has no place to go.
+            ReplayError: There is nothing to replay, or the folder cannot be used.
         """
         options.check()
         sources = [source for path in paths for source in _recordings(path)]
@@ -104,17 +104,17 @@ class Batch:
             raise ReplayError(f"--out {out} cannot be made: {error.strerror or error}.") from None
         return cls(list(jobs.values()), out, options, workers)
 
-    def run(self, workers: Workers, told: Callable[[Outcome], None]) -> None:
+    def run(self, workers: Workers, on_outcome: Callable[[Outcome], None]) -> None:
         """Replay everything, and write ``run.json`` even if interrupted.
 
         Args:
-            workers: Who replays.
-            told: Told each outcome.
+            workers: The workers.
+            on_outcome: Called with each outcome.
         """
         try:
             for outcome in workers.replay(self.jobs, self.options):
                 self.outcomes.append(outcome)
-                told(outcome)
+                on_outcome(outcome)
         finally:
             for job in self.jobs:
                 part_of(job.out).unlink(missing_ok=True)
@@ -122,11 +122,11 @@ class Batch:
 
     @property
     def refused(self) -> list[Outcome]:
-        """What could not be replayed."""
+        """The jobs that could not be replayed."""
         return [outcome for outcome in self.outcomes if outcome.entry is None]
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``run.json`` holds."""
+        """The content of ``run.json``."""
         order = {job.out.name: at for at, job in enumerate(self.jobs)}
         outcomes = sorted(self.outcomes, key=lambda one: order[one.job.out.name])
         calls = [outcome.entry for outcome in outcomes if outcome.entry is not None]
@@ -147,7 +147,7 @@ class Batch:
         }
 
     def write(self) -> None:
-        """Write ``run.json``: the whole of it, or nothing."""
+        """Write ``run.json`` atomically."""
         path = self.out / RUN_FILE
         part = path.with_name(f".{RUN_FILE}.part")
         part.write_text(json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -158,7 +158,7 @@ def _recordings(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.rglob("*.mcap") if not file.name.startswith("."))
         if not found:
-            raise ReplayError(f"{path} holds no recordings (*.mcap); name a folder that does.")
+            raise ReplayError(f"{path} has no recordings (*.mcap); name a folder that does.")
         return found
     if not path.exists():
         raise ReplayError(f"{path}: there is no such file. Recordings are in DATA_DIR/recordings.")

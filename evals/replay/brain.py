@@ -23,16 +23,16 @@ from recording.recording import Recording
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayedTool(FunctionTool):
-    """A tool that gives what it gave in the recording, after as long; else what it gives now.
+    """A tool that gives its recorded result after the recorded time, otherwise a new one.
 
     Parameters:
-        calls: The recorded calls of it that have not been made again.
+        calls: Its recorded calls that have not been replayed yet.
     """
 
     calls: list[ToolCall] = field(default_factory=list)
 
     async def call(self, arguments: str, *, until: float) -> ToolCall:
-        """Give what was recorded for these arguments, if anything was."""
+        """Give the recorded result for these arguments, if there is one."""
         made = next((call for call in self.calls if call.arguments == arguments), None)
         if made is None:
             # Not super(): a dataclass with slots is another class than the one written here.
@@ -45,7 +45,7 @@ class ReplayedTool(FunctionTool):
 def replayed_tools(
     recording: Recording, registered: Sequence[FunctionTool]
 ) -> tuple[FunctionTool, ...]:
-    """The registered tools, and those that a recording's brain called, as they answered then."""
+    """The registered tools and those called in a recording, with their recorded results."""
     made: dict[str, list[ToolCall]] = {}
     before: list[dict[str, Any]] = []
     for message in recording.topic("/brain/Asked"):
@@ -85,13 +85,13 @@ _ENDS = ("end", "error", "aborted")
 
 @dataclass(slots=True)
 class Ask:
-    """One question to the brain, and how it was answered.
+    """One recorded question to the brain, with its answer.
 
     Parameters:
         question: The question.
-        history: The turns before it, as the recording has them.
-        events: What came, each with the seconds after the question.
-        used: It has been answered in the replay.
+        history: The previous turns, as recorded.
+        events: The answer's events, each with seconds after the question.
+        used: Whether the replay has used it.
     """
 
     question: str
@@ -101,12 +101,12 @@ class Ask:
 
     @property
     def whole(self) -> bool:
-        """Whether the brain came to its own end."""
+        """Whether the answer ended by itself."""
         return bool(self.events) and self.events[-1][1]["event"] in ("end", "error")
 
 
 def asks_of(recording: Recording) -> list[Ask]:
-    """Every question to the brain, in order."""
+    """The recorded questions to the brain, in order."""
     asks: dict[int, tuple[float, Ask]] = {}
     for message in recording.topic("/brain/Asked", "/brain/Event"):
         data = message.data
@@ -119,7 +119,7 @@ def asks_of(recording: Recording) -> list[Ask]:
 
 
 def warmed_by(recording: Recording) -> Usage:
-    """What the brain used beside its answers: all that the call used, less all that they did."""
+    """The brain's usage outside its answers: the call's usage minus the answers'."""
     used: dict[int, dict[str, Any]] = {
         message.data["number"]: message.data["used"] for message in recording.topic("/call/Turn")
     }
@@ -141,16 +141,16 @@ def warmed_by(recording: Recording) -> Usage:
 
 
 class ReplayedBrain:
-    """Answers by the words of the question: the first time as it was first answered, and so on.
+    """A brain that gives recorded answers, found by the question's words in recorded order.
 
-    An answer that was broken off in the recording, and is not now, goes on as another to the same
-    words did, where there is one that begins alike.
+    An answer that was interrupted in the recording, but not in the replay, continues like another
+    answer to the same words that begins in the same way, if there is one.
 
     Parameters:
         asks: The recorded questions.
         name: The vendor's name.
-        missing: Told what was asked that the recording has no answer to.
-        warmed: What it used before it was asked anything.
+        missing: Called with ``"brain"`` and what the recording lacks.
+        warmed: Usage before the first question.
     """
 
     def __init__(
@@ -167,19 +167,19 @@ class ReplayedBrain:
         self._warmed = warmed or Usage()
 
     async def warm(self) -> Usage:
-        """What it used to read the document before it was asked anything."""
+        """The usage of warming the prompt cache."""
         return self._warmed
 
     @property
     def name(self) -> str:
-        """Name of the vendor that answered last."""
+        """The name of the vendor that answered last."""
         return self._name
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
-        """Stream what came then, when it came.
+        """Stream the recorded events at their recorded times.
 
         Raises:
-            BrainError: The vendor failed then, or the recording has no answer.
+            BrainError: The vendor failed when recorded, or the recording has no answer.
         """
         loop = asyncio.get_running_loop()
         asked = loop.time()

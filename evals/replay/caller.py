@@ -1,4 +1,4 @@
-"""The caller of a replayed call: says each utterance when its place comes."""
+"""The caller of a replayed call: says each recorded utterance at its place."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,17 +20,17 @@ from transports.replay import ReplayedPage
 Timing = Literal["reactive", "recorded"]
 
 CHUNK_SECS = 0.02
-"""Audio comes in such pieces where a stage listens to it."""
+"""Length of audio chunks that a stage processes."""
 
 UNHEARD_CHUNK_SECS = 1.0
-"""And in such, where it is only written down."""
+"""Length of audio chunks that are only recorded."""
 
 PATIENCE_SECS = 4.0
-"""How much longer than in the recording the caller waits for what the agent said then."""
+"""How much longer than in the recording the caller waits for the agent to speak."""
 
 
 class HeardVoice:
-    """The agent's voice as the page is told of it while the call goes on."""
+    """Follows the agent's voice by the page's messages during the replay."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -42,11 +42,11 @@ class HeardVoice:
 
     @property
     def speaking(self) -> bool:
-        """Whether it is speaking."""
+        """Whether the agent is speaking."""
         return self.began > self.stopped
 
-    def told(self, message: BaseModel) -> None:
-        """Take note of what the page is told."""
+    def read_message(self, message: BaseModel) -> None:
+        """Process a message to the page."""
         match message:
             case rtvi.BotStartedSpeakingMessage():
                 self.began += 1
@@ -66,11 +66,11 @@ class ReplayedCaller:
     """Says what the recorded caller said.
 
     Parameters:
-        recorded: What that was.
+        recorded: The recorded caller.
         timing: ``reactive`` keeps each utterance's place relative to the agent's voice,
             ``recorded`` its time.
-        microphone: What they were heard by; ``None`` where the audio is not at hand.
-        heard: Whether a stage listens to the audio.
+        microphone: The caller's audio; ``None`` if the recording has none.
+        heard: Whether a stage processes the audio.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class ReplayedCaller:
 
         Args:
             conversation: The call's turns.
-            hear: Where audio goes in.
-            ended: What ends the call.
+            hear: Takes the audio.
+            ended: Ends the call.
         """
         decisions = self.decisions(conversation) if self.decisions is not None else None
         try:
@@ -126,12 +126,12 @@ class ReplayedCaller:
                 task.cancel()
 
     def fall_silent(self) -> None:
-        """The call is over: write down what was picked up last."""
+        """At the end of the call, record the remaining audio."""
         if not self._silent and self._microphone is not None and not self._heard:
             self._write_audio(self._loop.time() - self.began)
         self._silent = True
 
-    # When.
+    # Timing.
 
     @property
     def _said(self) -> tuple[Utterance, float]:
@@ -139,7 +139,7 @@ class ReplayedCaller:
         return self._last
 
     async def _begin(self, utterance: Utterance) -> float:
-        """Wait for an utterance's time; when its onset is."""
+        """Wait for an utterance's place; return the time of its onset."""
         early = utterance.preroll
         if self._last is None:
             onset = self.began + utterance.onset
@@ -148,7 +148,7 @@ class ReplayedCaller:
                 utterance.place, utterance.onset, early=early, pause=utterance.pause
             )
         onset = max(onset, self._loop.time())
-        start = max(self._loop.time(), onset - early)  # late, it begins in the midst of that
+        start = max(self._loop.time(), onset - early)  # a late one starts within its preroll
         await self._sleep_until(start)
         self._last = (utterance, onset)
         began = start - self.began
@@ -164,7 +164,7 @@ class ReplayedCaller:
         return onset
 
     async def _when(self, place: Place, recorded: float, *, early: float, pause: float) -> float:
-        """When something is due that is so placed; it returns ``early`` before that."""
+        """Wait for a place; return its time, ``early`` seconds ahead."""
         last, onset = self._said
         if self._timing == "recorded":
             return self.began + recorded
@@ -183,9 +183,9 @@ class ReplayedCaller:
         return await self._after(0, self._recorded.median_gap, early, place.longest_silence)
 
     async def _after(self, bursts: int, gap: float, early: float, silence: float) -> float:
-        """So long after the end of the voice, once it has spoken so often."""
+        """Wait for ``gap`` seconds after the voice's end, once it has spoken ``bursts`` times."""
         voice = self.voice
-        ended = self._loop.time()  # the utterance before
+        ended = self._loop.time()  # end of the previous utterance
         early = min(early, gap)
         patience = max(gap, silence) + PATIENCE_SECS
         while True:
@@ -200,10 +200,10 @@ class ReplayedCaller:
             await self._change(wait)
 
     async def _over(self, place: Place, early: float) -> float | None:
-        """At a point of a sentence; ``None`` if that never comes."""
+        """Wait for a point within a sentence; ``None`` if it does not come."""
         voice, page = self.voice, self.page
         assert page is not None
-        ended = self._loop.time()  # the utterance before
+        ended = self._loop.time()  # end of the previous utterance
         burst = max(1, self._began_before + place.bursts)
         while True:
             if voice.stopped >= burst:
@@ -235,12 +235,12 @@ class ReplayedCaller:
         if (wait := at - self._loop.time()) > 0:
             await asyncio.sleep(wait)
 
-    # What.
+    # Speaking.
 
     async def _push_from_stages(
         self, utterance: Utterance, onset: float, decisions: ReplayedDecisions | None
     ) -> None:
-        """Have the replayed stages give what they gave because of an utterance."""
+        """Push the recorded output of the replayed stages for an utterance."""
         shift = onset - self.began - utterance.onset
         for message in utterance.messages:
             await self._sleep_until(onset + message.at - utterance.onset)
@@ -272,7 +272,7 @@ class ReplayedCaller:
         return pcm
 
     async def _settle(self) -> None:
-        """Have counted what a stage counts only at the end of its call."""
+        """Record the usage that a stage reports only at the end of the call."""
         for message in self._recorded.utterances[-1].messages:
             if message.kind == "STTUsage" and message.at >= self._recorded.left_at:
                 await self._push_from_stage(message)

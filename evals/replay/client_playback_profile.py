@@ -1,4 +1,4 @@
-"""How the page of a recording played and reported, read off what it said."""
+"""Reads from a recording how its page played and reported the voice."""
 
 from bisect import bisect_right
 from itertools import pairwise
@@ -20,7 +20,7 @@ class _Report(NamedTuple):
 
 
 class _Audible(NamedTuple):
-    told: float
+    report: float
     at: float
     epoch: int
     sample: int
@@ -34,7 +34,7 @@ class _Sentence(NamedTuple):
 
 
 class _Burst(NamedTuple):
-    """Voice that came when nothing was left to play."""
+    """Audio that arrived when nothing was left to play."""
 
     at: float
     epoch: int
@@ -43,7 +43,7 @@ class _Burst(NamedTuple):
 
 
 def playback_profile_of(recording: Recording) -> ClientPlaybackProfile:
-    """Read it off a recording; what it does not show is as usual."""
+    """The playback profile of a recording; values that it does not show are defaults."""
     seen = _Seen()
     for message in recording.topic("/caller/page", "/agent/page", "/agent/audio"):
         seen.read_message(message)
@@ -92,11 +92,11 @@ class _Seen:
         starts: dict[str, list[float]] = {}
         firsts: list[float] = []
         for burst in self._bursts:
-            told = self._report_past(burst.epoch, burst.sample, burst.at)
-            if told is not None:
-                began = told.at - (told.samples - burst.sample) / AGENT_RATE
+            report = self._report_past(burst.epoch, burst.sample, burst.at)
+            if report is not None:
+                began = report.at - (report.samples - burst.sample) / AGENT_RATE
                 starts.setdefault(burst.text, []).append(max(0.0, began - burst.at))
-                firsts.append(told.at - began)
+                firsts.append(report.at - began)
         waits = [wait for after in starts.values() for wait in after]
         periods = [
             late.at - early.at
@@ -116,7 +116,7 @@ class _Seen:
             first_report_secs=max(0.001, median(firsts or [usual.first_report_secs])),
             report_secs=max(0.02, median(periods or [usual.report_secs])),
             final_secs=median(lags or [usual.final_secs]),
-            audible_secs=median(heard.told - heard.at for heard in self._heard)
+            audible_secs=median(heard.report - heard.at for heard in self._heard)
             if self._heard
             else None,
             heard_secs=median(self._heard_late() or [0.0]),
@@ -124,14 +124,14 @@ class _Seen:
         )
 
     def _played_out(self, at: float) -> bool:
-        """Whether all that had been sent was played when more of the voice came."""
+        """Whether everything sent had been played when more audio came."""
         if not self._bursts or self._bursts[-1].epoch != self._epoch:
             return True
         burst = self._bursts[-1]
         return at > burst.at + (self._sent - burst.sample) / AGENT_RATE
 
     def _report_past(self, epoch: int, sample: int, since: float = 0.0) -> _Report | None:
-        """The first report that a sample has been played."""
+        """The first report that covers a sample."""
         return next(
             (
                 report
@@ -142,17 +142,17 @@ class _Seen:
         )
 
     def _heard_late(self) -> list[float]:
-        """How long after it counted as played each first sound was heard."""
+        """For each answer, the time from its first sound being played to its report as heard."""
         found = []
         for heard in self._heard:
-            told = self._report_past(heard.epoch, heard.sample)
-            if told is not None:
-                played_at = told.at + (heard.sample - told.samples) / AGENT_RATE
+            report = self._report_past(heard.epoch, heard.sample)
+            if report is not None:
+                played_at = report.at + (heard.sample - report.samples) / AGENT_RATE
                 found.append(heard.at - played_at)
         return found
 
     def _audible(self) -> dict[str, list[int]]:
-        """Which sample of an answer is its first sound, by its first sentence."""
+        """For each answer, by its first sentence, the sample of its first sound."""
         found: dict[str, list[int]] = {}
         for heard in self._heard:
             answers = [

@@ -1,4 +1,4 @@
-"""What differs between a recording and its replay: turns, decisions, what was heard of them."""
+"""Differences between a recording and its replay: turns, decisions, and what was heard."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -8,15 +8,15 @@ from recording.message import Message
 from recording.recording import Recording
 
 BOUNDARY_SECS = 0.05
-"""An end of turn may be so much earlier or later in the caller's own time without being another."""
+"""Ends of turns within this time of each other, on the caller's time line, count as the same."""
 
 
 def differences(recorded: Recording, replayed: Recording) -> list[dict[str, Any]]:
-    """Everything that differs.
+    """Compare a recording with its replay.
 
     Returns:
-        For each: ``what`` it is, and what was ``recorded`` and ``replayed``; ``None`` where there
-        is none.
+        A dictionary per difference: ``what`` differs, and its ``recorded`` and ``replayed`` value,
+        ``None`` if there is none.
     """
     return [
         {"what": what, "recorded": then, "replayed": now}
@@ -49,7 +49,7 @@ def _all(recorded: Recording, replayed: Recording) -> Iterator[tuple[str, Any, A
         ("withdrawn", "withdrawn"),
     ):
         was, is_now = _records(recorded, field), _records(replayed, field)
-        if not recorded.whole:  # what was being said when it was cut has no record
+        if not recorded.whole:  # the turn in progress when it was cut has no record
             is_now = {turn: value for turn, value in is_now.items() if turn in was}
         yield from _by_turn(name, was, is_now)
     then, now = (

@@ -11,15 +11,15 @@ from recording.recording import CALLER_RATE
 Samples = npt.NDArray[np.int16]
 
 ROOM_SECS = 0.5
-"""How much of the silence after an utterance stands for the room, where more of it is needed."""
+"""Length of the silence after an utterance that is looped as room noise."""
 
 
 class Microphone:
-    """Gives audio in order: each utterance from when it was begun, then the room, then the next.
+    """Reads the caller's audio with each utterance at its new time and room noise between.
 
     Parameters:
-        audio: The caller's voice on the recording's time line, 16 kHz.
-        utterances: What is in it.
+        audio: The caller's voice on the recording's time line, 16-bit mono PCM at 16 kHz.
+        utterances: Its utterances.
     """
 
     def __init__(self, audio: bytes, utterances: Sequence[Utterance]) -> None:
@@ -32,22 +32,22 @@ class Microphone:
             for piece, utterance in zip(self._pieces, utterances, strict=True)
         ]
         self._taken = 0
-        # From which sample on, sample at which it would have begun, utterance.
+        # First sample to read, sample at which the utterance would have begun, utterance.
         self._begun: list[tuple[int, int, int]] = []
 
     def begin_utterance(self, utterance: int, secs: float) -> None:
-        """Have an utterance begin.
+        """Start an utterance.
 
         Args:
             utterance: Its number.
-            secs: When, after the call's start; of one that began before what was taken last, only
-                the rest is heard.
+            secs: Its start, in seconds of the call; if audio past that was already read, only the
+                rest of the utterance is heard.
         """
         first = round(secs * CALLER_RATE)
         self._begun.append((max(self._taken, first), first, utterance))
 
     def read_until(self, secs: float) -> bytes:
-        """Everything up to a moment after the call's start: PCM s16le, mono, 16 kHz."""
+        """Read audio up to a time of the call: 16-bit mono PCM at 16 kHz."""
         until = round(secs * CALLER_RATE)
         parts: list[Samples] = []
         while self._taken < until:
@@ -73,7 +73,7 @@ class Microphone:
 
 
 def _room(piece: Samples, spoken: int) -> Samples:
-    """What the room sounds like after an utterance, as a loop without a seam."""
+    """Room noise after an utterance, as a seamless loop."""
     quiet = piece[max(spoken, len(piece) - round(ROOM_SECS * CALLER_RATE)) :]
     if len(quiet) < CALLER_RATE // 20:
         return np.zeros(1, np.int16)

@@ -1,4 +1,4 @@
-"""Replays by several processes of this machine, one call at a time each."""
+"""Replays calls in several processes of this machine."""
 
 import multiprocessing
 import signal
@@ -18,10 +18,10 @@ _STOP_SECS = 2.0
 
 
 class Processes:
-    """Replays in worker processes; one that dies is replaced, and its call replayed again.
+    """Replays calls in worker processes; if one dies, it is replaced and its call retried.
 
     Parameters:
-        count: How many.
+        count: The number of processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -38,7 +38,7 @@ class Processes:
             while waiting or busy:
                 while waiting and len(busy) < self._count:
                     line = idle.pop() if idle else self._worker(options)
-                    with suppress(ConnectionError):  # it has died, as its line will say
+                    with suppress(ConnectionError):  # it has died; its exit status follows
                         line.send(waiting[0][0])
                     busy[line] = waiting.popleft()
                 for line in [ready for ready in wait(list(busy)) if isinstance(ready, Connection)]:
@@ -70,7 +70,7 @@ class Processes:
         return [process.pid for process in self._workers.values() if process.pid is not None]
 
     def _dismiss(self, line: Connection) -> int | None:
-        """See a worker off; its exit status."""
+        """Stop a worker; return its exit status."""
         process = self._workers.pop(line)
         line.close()
         process.join(_STOP_SECS)
@@ -89,7 +89,7 @@ class Processes:
 
 
 def attempt(job: Job, options: Options) -> tuple[dict[str, Any] | None, str]:
-    """Replay a job: the call's entry in ``run.json``, or why there is none."""
+    """Replay a job; return the call's entry in ``run.json``, or the reason why there is none."""
     try:
         return replay(job.source, job.out, options), ""
     except (RecordingError, ReplayError, SettingsError) as error:

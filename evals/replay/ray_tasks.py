@@ -1,4 +1,4 @@
-"""Replays by Ray, on this machine or on a cluster: recordings go out, and replays come back."""
+"""Replays calls with Ray, on this machine or on a cluster that shares no files with it."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ LOCAL = "local"
 
 
 class RayTasks:
-    """Replays as Ray's tasks; one whose worker dies is done again.
+    """Replays calls as Ray tasks; a task whose worker dies is retried.
 
     Parameters:
         address: A cluster's address, or ``local``.
-        cpus: How many tasks at once, for ``local``.
+        cpus: The number of concurrent tasks for ``local``.
     """
 
     def __init__(self, address: str, cpus: int) -> None:
@@ -45,7 +45,7 @@ class RayTasks:
             else:
                 ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
         except Exception as error:
-            raise ReplayError(f"--ray {self._address}: no cluster answers there: {error}") from None
+            raise ReplayError(f"--ray {self._address}: no cluster answers: {error}") from None
         try:
             task = ray.remote(num_cpus=1, max_retries=ATTEMPTS)(_replay)
             running = {}
@@ -79,7 +79,7 @@ class RayTasks:
 def _replay(
     content: bytes, source: str, name: str, options: Options
 ) -> tuple[dict[str, Any] | None, str, bytes]:
-    """Where Ray runs it: there may be no file of that name here."""
+    """The task: the recording's content in, the replay's content out."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "source", Path(source).name)
         copy.parent.mkdir()

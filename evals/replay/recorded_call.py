@@ -1,9 +1,8 @@
-"""A recorded call held again: the same call, with any of its stages done by another vendor.
+"""Replays a recorded call, with any of its stages re-run by another vendor.
 
-Stages that are not re-run give what they gave in the recording, and the caller says what they said,
-placed relative to the agent's voice. The replay runs in virtual time
-(:mod:`evals.replay.virtual_time`): a replay in which nothing is re-run takes the same steps every
-time, and writes the same recording to the byte.
+Stages that are not re-run give their recorded output, and the caller says what they said, placed
+relative to the agent's voice. The replay runs in virtual time (:mod:`evals.replay.virtual_time`):
+if nothing is re-run, it takes the same steps every time and writes the same recording to the byte.
 """
 
 import asyncio
@@ -55,7 +54,7 @@ from transports.replay import ReplayConnection, ReplayedPage
 From = Literal["audio", "transcript", "decision"]
 
 PATIENCE_SECS = 3_600.0
-"""No timer of the call itself waits so long: turn taking is asleep."""
+"""Longer than any timer of a call, so that turn taking does not act where it is replayed."""
 
 _STAGE_NAMES = {"transcribing": "stt", "thinking": "brain", "speaking": "tts", "listening": "vad"}
 
@@ -67,7 +66,7 @@ _REFUSED: Mapping[From, frozenset[Stage]] = {
 
 
 class ReplayError(Exception):
-    """A recording cannot be replayed as it was asked; the text says why, and what to do."""
+    """A recording cannot be replayed with these options; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,8 @@ class Options:
     Parameters:
         source: What enters the call: the caller's audio, the transcripts, or the decisions.
         timing: Whether the caller keeps their place relative to the agent's voice, or their times.
-        vendors: Who does a stage that is re-run.
-        overrides: Settings that are changed, by name.
+        vendors: The vendors of stages that are re-run.
+        overrides: Changed settings, by name.
         knowledge: The document to answer from; ``None`` for that of the settings.
     """
 
@@ -92,7 +91,7 @@ class Options:
         """Check that the options can be combined.
 
         Raises:
-            ReplayError: They cannot.
+            ReplayError: They cannot be combined.
         """
         if self.source not in get_args(From):
             raise ReplayError(f"--from is {self.source!r}; allowed: {', '.join(get_args(From))}.")
@@ -121,7 +120,7 @@ class Options:
             raise ReplayError(str(error)) from None
 
     def as_dict(self) -> dict[str, Any]:
-        """As ``run.json`` has it."""
+        """The options as ``run.json`` has them."""
         stages = {stage: self.vendors.get(stage, "replayed") for stage in STAGES}
         return {
             "from": self.source,
@@ -136,15 +135,15 @@ def replay(source: Path, out: Path, options: Options) -> dict[str, Any]:
 
     Args:
         source: The recording.
-        out: Where the new one goes; it is there whole, or not at all.
-        options: How.
+        out: The new recording, written atomically.
+        options: How to replay.
 
     Returns:
         The call's entry in ``run.json``.
 
     Raises:
         RecordingError: The recording cannot be read.
-        ReplayError: It cannot be replayed so.
+        ReplayError: It cannot be replayed with these options.
     """
     cpu = time.process_time()
     recorded = Recording.load(source)
@@ -175,12 +174,12 @@ def replay(source: Path, out: Path, options: Options) -> dict[str, Any]:
 
 
 def part_of(out: Path) -> Path:
-    """Where a replay is written until it is whole."""
+    """The path of a replay until it is complete."""
     return out.with_name(f".{out.stem}.part.mcap")
 
 
 class _Unkept(Escalations):
-    """Questions for a human that were handed over before."""
+    """Escalations of a replay, which are not stored a second time."""
 
     def __init__(self) -> None:
         super().__init__(Path())
@@ -190,7 +189,7 @@ class _Unkept(Escalations):
 
 
 class _Session:
-    """One call's replay: what of it is replayed, and by whom the rest is done."""
+    """One call's replay."""
 
     def __init__(self, recording: Recording, options: Options) -> None:
         self._recording = recording
@@ -216,13 +215,13 @@ class _Session:
 
     @property
     def real_time(self) -> bool:
-        """Whether the clock is a real one for the whole call."""
+        """Whether the whole call runs in real time."""
         return any(
             self.rerun[stage].vendor.kind == "cloud" for stage in self.rerun if stage != "brain"
         )
 
     async def hold(self, path: Path) -> None:
-        """Hold the call, and write its recording."""
+        """Replay the call and write its recording."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         during: AbstractContextManager[None] = loop.real_time() if self.real_time else nullcontext()
@@ -242,7 +241,7 @@ class _Session:
         )
         engines = self._engines(caller)
         page = ReplayedPage(
-            playback_profile_of(recording), told=caller.voice.told, over=caller.fall_silent
+            playback_profile_of(recording), told=caller.voice.read_message, over=caller.fall_silent
         )
         caller.page = self._page = page
         connection = ReplayConnection(
@@ -262,7 +261,7 @@ class _Session:
         await Call(connection, engines, _Unkept(), terms, target).run()
 
     def _given_by_caller(self) -> tuple[str, ...]:
-        """The stages that give what they gave, in time with the caller."""
+        """The stages whose recorded output is pushed along with the caller's utterances."""
         if self._options.source == "decision":
             return ("turn", "brain")
         return tuple(stage for stage in ("vad", "stt") if stage not in self._vendors)
@@ -270,12 +269,12 @@ class _Session:
     def _to_rerun(self) -> dict[Stage, str]:
         vendors = dict(self._options.vendors)
         if "stt" in vendors and "vad" not in vendors and self._begin.data["ending"] != "model":
-            # The recogniser ended the turns, so nobody judged them: a turn model has to.
+            # The recogniser ended the turns, so the recording has no turn model's verdicts.
             vendors["vad"] = "auto"
         return vendors
 
     def _settings_of(self) -> Settings:
-        # What the recording says of a vendor that did nothing in it is nobody's choice.
+        # The recording's settings of a vendor that it did not use must not count.
         used = set(self._recording.vendors.values())
         used_settings = {
             name
@@ -340,7 +339,7 @@ class _Session:
             name=name,
             label=f"{name}, as recorded",
             kind="cloud" if stage == "brain" and self._begin.data["preemptive"] else "embedded",
-            detail="what it gave in the recording",
+            detail="its recorded output",
             build=partial(self._build, stage, caller),
             ends_turns=stage == "stt" and self._begin.data["ending"] == "recogniser",
             model=recording.models.get(name, ""),
@@ -366,7 +365,7 @@ class _Session:
 
 
 def _with(*settings: Mapping[Any, Any]) -> Settings:
-    """The settings of this process, with others over them; the last stands."""
+    """The process's settings, overridden by others; later ones win."""
     together: dict[str, Any] = {}
     for some in settings:
         together.update(some)
@@ -382,5 +381,5 @@ def _document(knowledge: str | None) -> Document:
 
 
 def _prices(started_at: float) -> Prices:
-    """What vendors charged when the call was made."""
+    """Vendors' prices at the time of the call."""
     return Prices(published_prices(), clock=lambda: started_at)

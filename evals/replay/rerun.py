@@ -1,4 +1,4 @@
-"""The stages of a replay that are done again, by a vendor that is loaded once a process."""
+"""The re-run stages of a replay; their vendors are loaded once per process."""
 
 import asyncio
 import json
@@ -21,11 +21,11 @@ _LOADED: dict[tuple[str, str, str], Any] = {}
 
 @dataclass(slots=True)
 class Again:
-    """A stage that is re-run.
+    """A re-run stage.
 
     Parameters:
-        vendor: Who does it.
-        loaded: What its ``load`` gave.
+        vendor: The vendor.
+        loaded: The engine that its ``load`` returned.
     """
 
     vendor: Vendor
@@ -33,7 +33,7 @@ class Again:
 
 
 class Rerun(Mapping[Stage, Again]):
-    """The stages that are re-run; used as a context while a call is held."""
+    """The re-run stages; a context manager around each call."""
 
     def __init__(self, settings: Settings, document: Document, stages: dict[Stage, Again]) -> None:
         self._context = Context(settings, document)
@@ -41,12 +41,12 @@ class Rerun(Mapping[Stage, Again]):
 
     @classmethod
     def load(cls, settings: Settings, document: Document, vendors: Mapping[Stage, str]) -> Self:
-        """Load what runs in this process.
+        """Load the vendors.
 
         Args:
             settings: The settings.
-            document: What calls are answered from.
-            vendors: Who does each stage that is re-run.
+            document: The calls' document.
+            vendors: The vendor of each re-run stage.
 
         Raises:
             SettingsError: A vendor cannot be used.
@@ -75,7 +75,7 @@ class Rerun(Mapping[Stage, Again]):
     async def __aenter__(self) -> None:
         for again in self._stages.values():
             if again.vendor.kind == "cloud":
-                # A connection belongs to its event loop, and so to one call.
+                # A connection belongs to an event loop, and each call has its own.
                 vendor = again.vendor
                 again.loaded = await asyncio.to_thread(vendor.load, self._context, _untold)
                 if vendor.stage == "brain":
@@ -98,7 +98,7 @@ class Rerun(Mapping[Stage, Again]):
 
 
 class _InRealTime:
-    """A brain that answers over a network: the clock runs while it does."""
+    """Runs a cloud brain in real time."""
 
     def __init__(self, brain: Brain) -> None:
         self._brain = brain
@@ -110,11 +110,11 @@ class _InRealTime:
 
     @property
     def name(self) -> str:
-        """The brain's own."""
+        """The brain's name."""
         return self._brain.name
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
-        """Stream what the brain streams; raises as it does."""
+        """Stream the brain's events; raises its errors."""
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         with loop.real_time():

@@ -1,4 +1,4 @@
-"""Stages that give what they gave in the recording."""
+"""Stages that give their recorded output."""
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -17,40 +17,40 @@ from recording.message import Message
 from recording.recording import Recording
 
 _SAID_AGAIN = frozenset(text for name, text in PHRASES.items() if name != "goodbye")
-"""What only turn taking says; the goodbye comes with the end of the call."""
+"""Prompts that turn taking says; the goodbye comes with the end of the call."""
 
 
 class ReplayedStage(FrameProcessor):
-    """A stage that passes everything on, and pushes what it is told that it gave."""
+    """A stage that passes every frame on and pushes recorded ones when told to."""
 
     def __init__(self) -> None:
         super().__init__(enable_direct_mode=True)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Pass it on."""
+        """Pass the frame on."""
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
 
     async def push_recorded(self, message: Message) -> None:
-        """Push what a message tells of."""
+        """Push a recorded frame."""
         frame = from_message(message)
         if isinstance(frame, MetricsFrame):
             for data in frame.data:
-                data.processor = self.name  # by which the meter knows whose it is
+                data.processor = self.name  # the meter attributes usage by it
         if isinstance(frame, ErrorFrame):
-            # Whatever became of the vendor then, the recording goes on.
+            # A recorded vendor failure must not stop the replay.
             await self.push_error(frame.error)
             return
         await self.push_frame(frame)
 
 
 class ReplayedDecisions:
-    """Turn taking and the grounded responder, giving the turns and decisions of the recording.
+    """Pushes the recorded turns and decisions in place of turn taking and the responder.
 
-    What they gave passes through the real ones, which have nothing to do with it.
+    The recorded frames pass through the real stages, which do not act on them.
 
     Parameters:
-        source: A stage in front of turn taking.
+        source: A stage before turn taking.
         conversation: The call's turns.
         recording: The recording.
     """
@@ -68,11 +68,11 @@ class ReplayedDecisions:
         }
 
     async def push_recorded(self, message: Message, shift: float, began: float) -> None:
-        """Give what a message tells of.
+        """Push a recorded frame.
 
         Args:
-            message: The message.
-            shift: How much later everything is than in the recording.
+            message: The recorded message.
+            shift: How much later the replay is than the recording, in seconds.
             began: When the call began, on its clock.
         """
         frame = from_message(message)
@@ -82,7 +82,7 @@ class ReplayedDecisions:
                     self._begin(frame, shift, began)
                 return
             case TTSSpeakFrame() if frame.text not in _SAID_AGAIN:
-                return  # the call says it by itself
+                return  # the replayed call says it itself
             case EndCallFrame() if frame.reason != "silence":
                 return
             case InterruptionFrame():
@@ -104,5 +104,5 @@ class ReplayedDecisions:
         delay = known.get("transcription_delay")
         transcribed = None if delay is None else speech_end + float(delay)
         turn: Turn = conversation.begin_turn(frame.question, min(speech_end, now), transcribed)
-        # It goes no further than here.
+        # The recorded frame ends here.
         conversation.observer.gave("turn", TurnFrame(turn.number, turn.question, frame.history))

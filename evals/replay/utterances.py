@@ -1,4 +1,4 @@
-"""A recorded caller, cut into utterances, each with its place relative to the agent's voice."""
+"""Divides a recorded caller into utterances, each placed relative to the agent's voice."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -10,30 +10,30 @@ from recording.message import Message
 from recording.recording import AGENT_RATE, Recording
 
 PREROLL_SECS = 0.3
-"""How much before its onset an utterance is taken to begin: voice activity hears late."""
+"""Audio before an utterance's onset that belongs to it, since voice activity reacts late."""
 
 CONTINUES_SECS = 1.5
-"""After a shorter pause, speech over the voice belongs to that before it, if its cue is missed."""
+"""Speech over the voice after a shorter pause continues the speech before, if its cue is missed."""
 
 Cue = Literal["with", "after", "over"]
-"""When an utterance begins: so long after the one before it, after the end of the voice, or at a
-point of one of its sentences."""
+"""What an utterance's start is relative to: the previous utterance, the end of the agent's voice,
+or a point within one of the agent's sentences."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something that the caller did stands, relative to the agent's voice.
+    """The place of a caller's action relative to the agent's voice.
 
     A *burst* is what the agent says from one ``bot-started-speaking`` to its
     ``bot-stopped-speaking``.
 
     Parameters:
-        cue: What it is placed by.
-        bursts: How many bursts have begun since the end of the utterance before.
-        secs: After the onset of the utterance before, the end of the burst, or the sentence's
+        cue: What ``secs`` is relative to.
+        bursts: The number of bursts begun since the end of the previous utterance.
+        secs: Seconds after the previous utterance's onset, the burst's end, or the sentence's
             first sample.
-        sentence: Index of the sentence in its burst.
-        longest_silence: Longest silence of the agent since the utterance before.
+        sentence: The index of the sentence in its burst.
+        longest_silence: The agent's longest silence since the previous utterance, in seconds.
     """
 
     cue: Cue
@@ -48,12 +48,12 @@ class Utterance:
     """One utterance, in seconds of the recording.
 
     Parameters:
-        number: From 1; 0 is the silence before the first.
-        onset: Its first sound.
-        end: Its last sound.
-        place: Where it stands.
-        pause: Between the end of the utterance before and its onset.
-        messages: What the stages gave while it lasted, until the next one.
+        number: Its number, from 1; 0 is the silence before the first.
+        onset: When it starts to sound.
+        end: When it stops sounding.
+        place: Its place.
+        pause: The time between the end of the previous utterance and its onset.
+        messages: The stages' recorded output from its onset to the next one's.
     """
 
     number: int
@@ -65,25 +65,25 @@ class Utterance:
 
     @property
     def preroll(self) -> float:
-        """How much before its onset it begins."""
+        """Length of the audio before its onset that belongs to it."""
         return min(PREROLL_SECS, max(0.0, self.pause), self.onset)
 
     @property
     def start(self) -> float:
-        """Where its audio begins."""
+        """Where its audio starts."""
         return self.onset - self.preroll
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedCaller:
-    """What the caller did.
+    """The recorded caller.
 
     Parameters:
-        utterances: In order; the first is the silence before them.
-        leaves: When they left, relative to the voice; ``None`` if they stayed to the end.
-        left_at: The same, in seconds of the recording.
-        reason: Why the call ended then.
-        median_gap: From the end of the agent's voice to their next utterance, usually.
+        utterances: The utterances, in order; the first is the silence before them.
+        leaves: The place where they hung up; ``None`` if the agent ended the call.
+        left_at: When they hung up, in seconds of the recording.
+        reason: The end reason of the call.
+        median_gap: The median time from the end of the agent's voice to the next utterance.
     """
 
     utterances: tuple[Utterance, ...]
@@ -94,11 +94,11 @@ class RecordedCaller:
 
     @classmethod
     def from_recording(cls, recording: Recording, stages: Iterable[str]) -> "RecordedCaller":
-        """Cut a recording.
+        """Divide a recording.
 
         Args:
             recording: The recording.
-            stages: Whose messages go with the utterances.
+            stages: The stages whose output goes with the utterances.
         """
         voice = RecordedVoice.from_recording(recording)
         segments = _segments(recording)
@@ -124,13 +124,14 @@ class RecordedCaller:
 
 
 class RecordedVoice:
-    """The agent's voice in a recording, as its page was told of it.
+    """The agent's voice in a recording, from the page's messages.
 
     Parameters:
-        began: When each burst began.
-        stopped: When each ended.
-        sentences: When the page was told of each, and the first sample of it in its epoch.
-        reports: When the page said so, epoch, and samples played.
+        began: The start of each burst.
+        stopped: The end of each burst.
+        sentences: For each sentence, when the page was told of it, and its first sample in its
+            epoch.
+        reports: The page's reports: time, epoch, and samples played.
     """
 
     def __init__(
@@ -168,20 +169,20 @@ class RecordedVoice:
         return cls(began, stopped, sentences, reports)
 
     def speaking(self, at: float) -> bool:
-        """Whether it is speaking."""
+        """Whether the agent is speaking at a time."""
         return bisect_right(self._began, at) > bisect_right(self._stopped, at)
 
     def ended(self, at: float) -> float:
-        """When it last fell silent before a moment; 0 if it never did."""
+        """When the agent last fell silent before a time; 0 if it never did."""
         count = bisect_right(self._stopped, at)
         return self._stopped[count - 1] if count else 0.0
 
     def place(self, at: float, last: Utterance) -> Place:
-        """Where a moment stands.
+        """The place of a time.
 
         Args:
-            at: The moment.
-            last: The utterance before.
+            at: The time.
+            last: The previous utterance.
         """
         silence = self._longest_silence(last.end, at)
         bursts = bisect_right(self._began, at) - bisect_right(self._began, last.end)
@@ -194,14 +195,14 @@ class RecordedVoice:
     def _over(self, at: float, bursts: int, silence: float) -> Place:
         began = self._began[bisect_right(self._began, at) - 1]
         before = self.ended(began)
-        told = [start for when, start in self._sentences if before <= when <= at]
+        starts = [start for when, start in self._sentences if before <= when <= at]
         played = self._played(at, began)
-        index = max(0, bisect_right(told, played) - 1)
-        start = told[index] if told else 0
+        index = max(0, bisect_right(starts, played) - 1)
+        start = starts[index] if starts else 0
         return Place("over", bursts, (played - start) / AGENT_RATE, index, silence)
 
     def _played(self, at: float, began: float) -> int:
-        """Samples of the epoch played at a moment of a burst."""
+        """Samples of the epoch that had been played at a time within a burst."""
         reports = [report for report in self._reports if began <= report[0]]
         if not reports:
             return int((at - began) * AGENT_RATE)
@@ -219,7 +220,7 @@ class RecordedVoice:
 
 
 def _segments(recording: Recording) -> list[tuple[float, float]]:
-    """Where voice activity heard the caller: onset and end of each stretch."""
+    """Onset and end of each stretch of speech, by voice activity."""
     found: list[tuple[float, float]] = []
     onset: float | None = None
     for message in recording.topic(
@@ -238,7 +239,7 @@ def _segments(recording: Recording) -> list[tuple[float, float]]:
 def _share_out(
     recording: Recording, utterances: Sequence[Utterance], stages: frozenset[str]
 ) -> None:
-    """Give each utterance what the stages gave because of it."""
+    """Assign the stages' recorded output to the utterances that caused it."""
     begins = [0.0] * len(utterances)
     for message in recording.topic("/vad/VADUserStartedSpeakingFrame"):
         onset = message.at - message.data["start_secs"]
@@ -246,7 +247,7 @@ def _share_out(
             if utterance.number and abs(utterance.onset - max(0.0, onset)) < 1e-6:
                 begins[index] = message.at
     stopped = dict.fromkeys(range(len(utterances)), False)
-    late = dict.fromkeys(range(len(utterances)), True)  # its transcript is yet to come
+    late = dict.fromkeys(range(len(utterances)), True)  # whether its transcript is still to come
     for message in recording.messages:
         if message.stage not in stages or message.topic in ("/brain/Asked", "/brain/Event"):
             continue
@@ -254,7 +255,7 @@ def _share_out(
         if message.kind == "VADUserStoppedSpeakingFrame":
             stopped[index] = True
         elif message.kind == "TranscriptionFrame":
-            # A transcript that comes just after the next onset is still of what was said before.
+            # A transcript just after the next onset belongs to the speech before.
             before = index - 1
             if before > 0 and late[before] and stopped[before] and not stopped[index]:
                 index = before
@@ -263,7 +264,7 @@ def _share_out(
 
 
 def _leaving(recording: Recording) -> tuple[float, str]:
-    """When the caller left, and as what that ended the call; no reason if they stayed."""
+    """When the caller hung up, and the end reason; no reason if the agent ended the call."""
     for message in recording.topic("/caller/page"):
         if message.data["type"] == "hangup":
             return message.at, "hangup"

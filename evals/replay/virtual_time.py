@@ -1,8 +1,8 @@
-"""Virtual time: an event loop on which a call of minutes takes as long as its work.
+"""Virtual time: an event loop on which a call of minutes takes only its processor time.
 
-The loop never waits for a timer. When nothing is runnable and no thread is at work for it, its
-clock moves straight to the next timer. The same program then takes the same steps in the same
-order on every run, however fast the machine is.
+The loop never waits for a timer. When nothing is runnable and no thread works for it, its clock
+jumps to the next timer, so that a program takes the same steps in the same order on every run,
+however fast the machine is.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from unittest import mock
 T = TypeVar("T")
 
 START = 1_000_000_000.0
-"""What every clock shows when virtual time begins, in seconds, if nothing else is said."""
+"""Default time of every clock at the start of virtual time, in seconds."""
 
 _real_clock = time.perf_counter  # bound before anybody patches it
 CPU_CLOCK = time.process_time

@@ -1,4 +1,4 @@
-"""A voice that says what it said in the recording, as fast as it did then."""
+"""A voice that gives its recorded audio at its recorded pace."""
 
 import asyncio
 from collections import defaultdict
@@ -15,33 +15,33 @@ from recording.message import Message
 from recording.recording import Recording
 
 SECS_A_LETTER = 0.065
-"""How fast a voice speaks that has not finished a sentence in the recording."""
+"""Assumed pace of a voice that finished no sentence in the recording, in seconds per letter."""
 
 FIRST_SECS = 0.2
-"""How long one takes to begin that has not begun any."""
+"""Assumed delay to the first audio of a voice that began no sentence in the recording."""
 
 FRAME_SECS = 0.06
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word begins with the next sample."""
+    """Marks that a word starts with the next sample."""
 
     text: str
 
 
 @dataclass(slots=True)
 class Take:
-    """One text as it was spoken.
+    """One recorded text with its audio.
 
     Parameters:
-        text: The text, as it was spoken.
-        shown: What it was shown as.
-        items: Audio, words and errors, each with the seconds after it was asked for.
-        done: When all of it had come, in seconds after that.
-        samples: Samples of audio.
-        whole: It was not broken off.
-        used: It was spoken in the replay.
+        text: The spoken text.
+        shown: Its caption.
+        items: Audio, words and errors, each with seconds after the request.
+        done: When all of it had come, in seconds after the request.
+        samples: The number of samples of audio.
+        whole: Whether it was not interrupted.
+        used: Whether the replay has spoken it.
     """
 
     text: str
@@ -55,14 +55,14 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """What a voice said in a recording.
+    """Everything that a voice spoke in a recording.
 
     Parameters:
-        takes: In order.
-        sample_rate: Of the audio, in Hz.
-        timed: Whether its words have times.
-        secs_a_letter: How fast it speaks.
-        first_secs: How long it takes to begin.
+        takes: The texts, in order.
+        sample_rate: The audio's sample rate, in Hz.
+        timed: Whether words have times.
+        secs_a_letter: Its pace, in seconds per letter.
+        first_secs: Its usual delay to the first audio, in seconds.
     """
 
     takes: tuple[Take, ...]
@@ -72,12 +72,12 @@ class Takes:
     first_secs: float
 
     def say(self, shown: str) -> str:
-        """What was spoken for a text; the text itself if it was not spoken."""
+        """The text that was spoken for a caption; the caption itself if it was not spoken."""
         return next((take.text for take in self.takes if take.shown == shown), shown)
 
     @classmethod
     def from_recording(cls, recording: Recording) -> "Takes":
-        """Read them off a recording."""
+        """Read the texts and their audio from a recording."""
         reading = _Reading()
         for message in recording.messages:
             reading.read_message(message)
@@ -88,11 +88,11 @@ class _Reading:
     def __init__(self) -> None:
         self._requests: dict[str, list[float]] = defaultdict(list)
         self._takes: list[Take] = []
-        self._asked = 0.0  # when the last one was
-        self._until = 0.0  # when the last thing of it came
+        self._asked = 0.0  # time of the last request
+        self._until = 0.0  # when the last item of it came
         self._rate = 24_000
         self._timed = False
-        self._broken = False  # what was being said last was interrupted
+        self._broken = False  # whether the last text was interrupted
 
     def read_message(self, message: Message) -> None:
         match message.topic:
@@ -163,14 +163,14 @@ class _Reading:
 
 
 class ReplayedVoice(SpeechQueue):
-    """Speaks each text as it was spoken in the recording, and what is not in it as silence.
+    """Speaks each text with its recorded audio, or with silence if the recording has none.
 
-    The silence is as long as the words would take at the voice's own rate, and begins as late as
-    the voice usually did. So does what was broken off in the recording, and is not now.
+    The silence is as long as the words would take at the voice's pace, after its usual delay. The
+    same stands in for the rest of a text that was interrupted in the recording, but is not now.
 
     Parameters:
-        takes: What was spoken.
-        missing: Told what the recording does not have.
+        takes: The recorded texts.
+        missing: Called with ``"tts"`` and what the recording lacks.
     """
 
     def __init__(self, takes: Takes, *, missing: Callable[[str, str], None]) -> None:
@@ -187,7 +187,7 @@ class ReplayedVoice(SpeechQueue):
         self._missing = missing
 
     def can_generate_metrics(self) -> bool:
-        """What it was asked to say is counted."""
+        """True: the spoken characters are counted."""
         return True
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
@@ -209,7 +209,7 @@ class ReplayedVoice(SpeechQueue):
                 case bytes():
                     yield self._audio(item, context_id)
                 case Word():
-                    secs = 0.0  # where it begins is known by its place
+                    secs = 0.0  # its start follows from its place in the audio
                     await self.append_to_audio_context(
                         context_id, WordTimestamp(item.text, secs, context_id)
                     )

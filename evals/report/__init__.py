@@ -1,6 +1,6 @@
 """The report of a run, or of two, as one HTML file.
 
 :func:`evals.report.report_file.write` renders it from ``scores.json``, ``run.json`` and the
-recordings; :mod:`~evals.report.page` is the report of one run, :mod:`~evals.report.pair` that of
-two.
+recordings; :mod:`~evals.report.page` makes the report of one run, :mod:`~evals.report.pair` the
+comparison of two.
 """

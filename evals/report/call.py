@@ -1,4 +1,4 @@
-"""One call in a report: its time line, and its turns with what is known of each."""
+"""One call in a report: its time line and its turns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from conversation.wording import clean, split_heard
 from evals.report import call_timeline_chart
-from evals.report.clips import Clip, Place, bounded
+from evals.report.clips import Clip, TurnKey, bounded
 from evals.report.waterfall import steps, waterfall
 from evals.report.waveform import clip, data_uri
 from evals.report.words import clock, dollars, seconds, verdict
@@ -16,29 +16,29 @@ from evals.scoring.facts import Facts, TurnFacts
 from recording.recording import AGENT_RATE, CALLER_RATE, Recording
 
 BEFORE_SECS, AFTER_SECS = 0.4, 0.6
-"""What a clip has before the caller's first word, and after the agent's last."""
+"""What a clip includes before the caller's first word, and after the agent's last."""
 
 UNKNOWN_SECS = 3.0
-"""How long a question or an answer is taken to be when nobody heard where it lies."""
+"""Assumed length of a question or answer whose place in the recording is unknown."""
 
 THOUGHT_SECS = 2.0
-"""A longer silence is none within a question."""
+"""Longest silence within one question."""
 
 JITTER_SECS = 0.05
-"""How far the end of a turn may lie behind the end of its speech."""
+"""Tolerance between the end of a turn and the end of its speech."""
 
 STAGES = (("stt", "hearing"), ("brain", "deciding"), ("tts", "speaking"))
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
-    """One figure that a turn is behind.
+class FigureLink:
+    """A figure that a turn contributes to.
 
     Parameters:
-        anchor: Where the figure is in the page.
-        title: What it is called.
-        value: What this turn has brought to it, in words; may be empty.
-        against: It is a failure there.
+        anchor: The figure's anchor in the page.
+        title: Its title.
+        value: The turn's contribution, in words; may be empty.
+        against: Whether the turn counts as a failure.
     """
 
     anchor: str
@@ -48,24 +48,24 @@ class Behind:
 
 
 @dataclass(frozen=True, slots=True)
-class Sounds:
-    """Both voices of a call, read once.
+class CallAudio:
+    """Both voices of a call, 16-bit mono PCM.
 
     Parameters:
-        caller: 16 kHz, mono PCM s16le.
-        agent: 24 kHz, likewise, as it was played.
+        caller: The caller, at 16 kHz.
+        agent: The agent as it was played, at 24 kHz.
     """
 
     caller: bytes
     agent: bytes
 
     @classmethod
-    def from_recording(cls, recording: Recording) -> "Sounds":
-        """Those of a recording."""
+    def from_recording(cls, recording: Recording) -> "CallAudio":
+        """Read both voices from a recording."""
         return cls(recording.caller_audio(), recording.agent_audio())
 
     def clip(self, wanted: Clip) -> str:
-        """A stretch of both, as an address."""
+        """A clip of both voices as a ``data:`` URI."""
         wav = clip(
             self.caller,
             self.agent,
@@ -76,30 +76,30 @@ class Sounds:
         )
         return data_uri(wav)
 
-    def course(
+    def timeline(
         self, facts: Facts, call: Mapping[str, Any], link: Callable[[int], str]
-    ) -> call_timeline_chart.Course:
+    ) -> call_timeline_chart.CallTimeline:
         """The call's time line.
 
         Args:
-            facts: What happened in it.
-            call: What ``scores.json`` says of it.
-            link: Where a turn is in the page.
+            facts: The call's facts.
+            call: The call's entry in ``scores.json``.
+            link: Gives a turn's link within the page.
         """
-        return call_timeline_chart.Course(
+        return call_timeline_chart.CallTimeline(
             secs=facts.seconds,
-            caller=call_timeline_chart.Sound(self.caller, CALLER_RATE),
-            agent=call_timeline_chart.Sound(self.agent, AGENT_RATE),
+            caller=call_timeline_chart.VoiceTrack(self.caller, CALLER_RATE),
+            agent=call_timeline_chart.VoiceTrack(self.agent, AGENT_RATE),
             utterances=_utterances(facts, call),
             detected=tuple(
-                call_timeline_chart.Stretch(
+                call_timeline_chart.Segment(
                     stretch.start, stretch.end, "detected", "speech detected"
                 )
                 for stretch in facts.speech
             ),
             sentences=tuple(_sentences(facts)),
             ducks=tuple(
-                call_timeline_chart.Stretch(duck.start, duck.end, "duck", "voice lowered")
+                call_timeline_chart.Segment(duck.start, duck.end, "duck", "voice lowered")
                 for duck in facts.ducks
             ),
             marks=tuple(sorted(_marks(facts, link), key=lambda mark: mark.at)),
@@ -108,32 +108,32 @@ class Sounds:
 
 @dataclass(frozen=True, slots=True)
 class TurnView:
-    """One turn, as it is shown.
+    """One turn as the page shows it.
 
     Parameters:
-        anchor: Where it is in the page.
-        number: From 1.
-        at: When its question was over.
+        anchor: Its anchor in the page.
+        number: Its number, from 1.
+        at: When its question ended, as a time of the call.
         question: What the recogniser understood.
-        truth: What was really said and how it should be decided; empty without truth.
-        heard: What was heard of the answer.
-        unheard: What was not.
-        interrupted: The caller cut it short.
-        withdrawn: The next turn contains it.
+        truth: What the caller really said and wanted, where the truth differs; a line each.
+        heard: The part of the answer that was heard.
+        unheard: The rest of the answer.
+        interrupted: Whether the caller interrupted it.
+        withdrawn: Whether the next turn contains it.
         decision: ``respond``, ``escalate``, or empty.
         verdict: The decision in words.
-        looked_up: What tools gave of what it cites.
-        failed: Checks that were not passed, in words.
-        passed: Names of those that were.
-        latency: To the first audible sample.
-        waterfall: Its steps.
-        costs: Each stage's name, vendor and cost.
-        cost: All of it.
-        troubles: Errors and vendors that took over.
-        behind: Figures that it is behind.
-        clip: Address of its sound; empty if that was left out, or was not asked for.
-        clip_start: Where the clip begins, in seconds of the call.
-        left_out: Its sound is evidence, but there was no room.
+        looked_up: Results of tools that the answer cites.
+        failed: Failed checks, in words.
+        passed: Names of passed checks.
+        latency: The time to the first audible sample.
+        waterfall: The chart of its delays.
+        costs: The name, vendor and cost of each stage.
+        cost: The total cost.
+        troubles: Errors, and vendors that took over.
+        behind: Figures that it contributes to.
+        clip: The clip's ``data:`` URI; empty without one.
+        clip_start: Where the clip starts, in seconds of the call.
+        left_out: Whether its clip was left out for want of space.
     """
 
     anchor: str
@@ -155,24 +155,24 @@ class TurnView:
     costs: tuple[tuple[str, str, str], ...]
     cost: str
     troubles: tuple[str, ...]
-    behind: tuple[Behind, ...] = ()
+    behind: tuple[FigureLink, ...] = ()
     clip: str = ""
     clip_start: float = 0.0
     left_out: bool = False
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The clip's label."""
         return f"turn {self.number}"
 
     @property
-    def against(self) -> tuple[Behind, ...]:
-        """Figures that it makes worse."""
+    def against(self) -> tuple[FigureLink, ...]:
+        """Figures in which it counts as a failure."""
         return tuple(behind for behind in self.behind if behind.against)
 
     @property
-    def otherwise(self) -> tuple[Behind, ...]:
-        """The other figures that it is behind."""
+    def otherwise(self) -> tuple[FigureLink, ...]:
+        """The other figures that it contributes to."""
         return tuple(behind for behind in self.behind if not behind.against)
 
 
@@ -182,16 +182,16 @@ def turn_view(
     *,
     anchor: str,
     scale_secs: float,
-    behind: Sequence[Behind] = (),
+    behind: Sequence[FigureLink] = (),
 ) -> TurnView:
-    """A turn as it is shown, without its sound.
+    """Make the view of a turn, without its clip.
 
     Args:
-        turn: What happened.
-        scored: What ``scores.json`` says of it.
-        anchor: Where it is in the page.
-        scale_secs: Of its waterfall.
-        behind: Figures that it is behind.
+        turn: The turn's facts.
+        scored: Its entry in ``scores.json``.
+        anchor: Its anchor in the page.
+        scale_secs: The width of its waterfall, in seconds.
+        behind: Figures that it contributes to.
     """
     record = turn.record
     heard, unheard = split_heard(record.get("answer") or "", record.get("heard_text") or "")
@@ -237,14 +237,14 @@ def turn_view(
     )
 
 
-def turn_clip(facts: Facts, turn: TurnFacts, scored: Mapping[str, Any], place: Place) -> Clip:
-    """What must be heard to judge a turn: its question, and its answer as far as it was played.
+def turn_clip(facts: Facts, turn: TurnFacts, scored: Mapping[str, Any], place: TurnKey) -> Clip:
+    """The clip that lets one judge a turn: its question, and its answer as far as it was played.
 
     Args:
-        facts: What happened in its call.
-        turn: The turn.
-        scored: What ``scores.json`` says of it.
-        place: Which it is.
+        facts: The call's facts.
+        turn: The turn's facts.
+        scored: The turn's entry in ``scores.json``.
+        place: The turn's key.
     """
     begun: float | None = (scored.get("times") or {}).get("utterance_start")
     if begun is None:
@@ -256,12 +256,12 @@ def turn_clip(facts: Facts, turn: TurnFacts, scored: Mapping[str, Any], place: P
 
 
 def turns_of(call: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
-    """What ``scores.json`` says of each of a call's turns, by their numbers."""
+    """The entries of a call's turns in ``scores.json``, by turn number."""
     return {int(turn["number"]): turn for turn in call.get("turns") or ()}
 
 
 def _question(facts: Facts, turn: TurnFacts) -> tuple[float, float] | None:
-    """From a turn's first word to its last, going by when its caller was heard to speak."""
+    """Start and end of a turn's question, from voice activity."""
     before = max(
         (earlier.at for earlier in facts.turns if earlier.number < turn.number), default=-1.0
     )
@@ -279,32 +279,32 @@ def _truth(turn: TurnFacts, scored: Mapping[str, Any]) -> tuple[str, ...]:
     utterance: Mapping[str, Any] | None = scored.get("truth")
     if not utterance:
         return ()
-    told: list[str] = []
+    lines: list[str] = []
     text = clean(str(utterance.get("text") or ""))
     if text and text.casefold() != clean(turn.question).casefold():
-        told.append(
-            f"Really said: \N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
+        lines.append(
+            f"Actually said: \N{LEFT DOUBLE QUOTATION MARK}{text}\N{RIGHT DOUBLE QUOTATION MARK}"
         )
     decision = utterance.get("decision")
     if decision and turn.decision and decision != turn.decision:
-        told.append(
+        lines.append(
             "Should have been answered."
             if decision == "respond"
-            else "Should have been handed to a person."
+            else "Should have been passed on to a person."
         )
     wanted: Sequence[str] = utterance.get("sections") or ()
     if wanted and decision == turn.decision == "respond" and not set(wanted) & set(turn.sections):
-        told.append(f"A right answer cites {' or '.join(wanted)}.")
+        lines.append(f"A right answer cites {' or '.join(wanted)}.")
     if not utterance.get("takes_turn", True):
-        told.append("It should not have been taken for a turn.")
-    return tuple(told)
+        lines.append("This was not a turn to answer.")
+    return tuple(lines)
 
 
-def _utterances(facts: Facts, call: Mapping[str, Any]) -> tuple[call_timeline_chart.Stretch, ...]:
+def _utterances(facts: Facts, call: Mapping[str, Any]) -> tuple[call_timeline_chart.Segment, ...]:
     truth: Sequence[Mapping[str, Any]] = call.get("utterances") or ()
     if truth:
         return tuple(
-            call_timeline_chart.Stretch(
+            call_timeline_chart.Segment(
                 float(utterance["start"]),
                 float(utterance["end"]),
                 str(utterance["kind"]),
@@ -314,14 +314,14 @@ def _utterances(facts: Facts, call: Mapping[str, Any]) -> tuple[call_timeline_ch
         )
     spoken = ((turn, _question(facts, turn)) for turn in facts.turns)
     return tuple(
-        call_timeline_chart.Stretch(*span, "question", clean(turn.question))
+        call_timeline_chart.Segment(*span, "question", clean(turn.question))
         for turn, span in spoken
         if span is not None
     )
 
 
-def _sentences(facts: Facts) -> Iterator[call_timeline_chart.Stretch]:
-    """What the agent said, each sentence as far as it was heard."""
+def _sentences(facts: Facts) -> Iterator[call_timeline_chart.Segment]:
+    """The agent's sentences, as far as they were heard."""
     left = {
         turn.number: len(str(turn.record.get("heard_text") or "").split()) for turn in facts.turns
     }
@@ -335,7 +335,7 @@ def _sentences(facts: Facts) -> Iterator[call_timeline_chart.Stretch]:
                 sentence.text if heard == len(words) else f"{' '.join(words[:heard])} \N{EM DASH}"
             )
             kind = "sentence" if sentence.turn else "prompt"
-            yield call_timeline_chart.Stretch(
+            yield call_timeline_chart.Segment(
                 sentence.audible[0].start, sentence.audible[-1].end, kind, clean(text)
             )
 

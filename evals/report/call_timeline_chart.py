@@ -1,4 +1,4 @@
-"""The time line of a call, in rows like a score's: both voices, their turns, what cut them."""
+"""Draws a call's time line in rows: both voices, what they said, ends of turns, interruptions."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from evals.report.waveform import cut, loudest, outline
 ROW_SECS = 20.0
 WIDTH = 1140
 COLUMN = 2
-"""Pixels of an outline's column."""
+"""Width of a column of the waveform, in pixels."""
 
 CALLER_TEXT, CALLER_BAR, CALLER_WAVE = 14, 36, 64
 AXIS = 95
@@ -21,7 +21,7 @@ WAVE = 20
 HEIGHT = 214
 LINE = 15
 LETTER = 6.0
-"""Pixels of a caption's letter, about."""
+"""Approximate width of a caption's letter, in pixels."""
 
 MOST_LINES = {"caller": 2, "agent": 3}
 SHORTEST_CAPTION = 44
@@ -29,14 +29,14 @@ CLOSEST_LABELS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Something that lasted.
+class Segment:
+    """An interval of the call.
 
     Parameters:
         start: Seconds after the call's start.
-        end: Seconds likewise.
-        kind: What it was: an utterance's kind, ``sentence``, ``prompt``, ``duck`` …
-        text: What was said; in brackets what was to be heard.
+        end: Seconds after the call's start.
+        kind: An utterance's kind, ``detected``, ``sentence``, ``prompt`` or ``duck``.
+        text: What was said; a noise is described in brackets.
     """
 
     start: float
@@ -47,14 +47,14 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a moment.
+    """An event of the call.
 
     Parameters:
         at: Seconds after the call's start.
-        kind: ``turn`` (the agent took the caller's turn to be over) or ``cut`` (the agent was
-            interrupted).
-        label: What stands beside it.
-        link: Where that leads to, in this page.
+        kind: ``turn`` (the end of the caller's turn, as the agent decided it) or ``cut`` (an
+            interruption of the agent).
+        label: The label beside it.
+        link: The label's link within the page.
     """
 
     at: float
@@ -64,12 +64,12 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """One side's voice on the call's time line.
+class VoiceTrack:
+    """One side's voice from the start of the call.
 
     Parameters:
-        pcm: Mono PCM s16le.
-        rate: Samples a second.
+        pcm: 16-bit mono PCM.
+        rate: The sample rate, in Hz.
     """
 
     pcm: bytes
@@ -77,71 +77,71 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """What happened in a call.
+class CallTimeline:
+    """Everything that a call's time line shows.
 
     Parameters:
-        secs: How long it was.
-        caller: Its voice.
-        agent: Its voice, as it was played.
-        utterances: What the caller's side did: the truth, where it is known.
-        detected: When voice activity heard the caller speak.
-        sentences: What the agent said, as far as it was played.
-        ducks: While the agent's voice was lowered.
+        secs: The call's length.
+        caller: The caller's voice.
+        agent: The agent's voice, as it was played.
+        utterances: The caller's utterances: the truth if there is one, otherwise transcripts.
+        detected: When voice activity detected speech.
+        sentences: The agent's sentences, as far as they were played.
+        ducks: When the agent's voice was lowered.
         marks: Ends of turns and interruptions.
     """
 
     secs: float
-    caller: Sound
-    agent: Sound
-    utterances: tuple[Stretch, ...] = ()
-    detected: tuple[Stretch, ...] = ()
-    sentences: tuple[Stretch, ...] = ()
-    ducks: tuple[Stretch, ...] = ()
+    caller: VoiceTrack
+    agent: VoiceTrack
+    utterances: tuple[Segment, ...] = ()
+    detected: tuple[Segment, ...] = ()
+    sentences: tuple[Segment, ...] = ()
+    ducks: tuple[Segment, ...] = ()
     marks: tuple[Mark, ...] = ()
 
 
 def rows(
-    course: Course,
+    timeline: CallTimeline,
     start: float = 0.0,
     end: float | None = None,
     *,
     row_secs: float = ROW_SECS,
     width: int = WIDTH,
 ) -> Iterator[Markup]:
-    """A stretch of a call, row by row.
+    """Draw a time line, or part of it, row by row.
 
     Args:
-        course: What happened in the call.
-        start: Where the first row begins, in seconds of the call.
-        end: Where the last one ends; with the call by default.
-        row_secs: How much a row holds.
-        width: How wide it is, in pixels.
+        timeline: The call.
+        start: Where the first row starts, in seconds of the call.
+        end: Where the last row ends; by default the end of the call.
+        row_secs: Seconds per row.
+        width: The width of a row, in pixels.
     """
-    last = course.secs if end is None else min(end, course.secs)
-    full = loudest(course.caller.pcm), loudest(course.agent.pcm)
-    # A rounded end is no row of its own.
+    last = timeline.secs if end is None else min(end, timeline.secs)
+    full = loudest(timeline.caller.pcm), loudest(timeline.agent.pcm)
+    # Rounding of the end must not make a row.
     while start < last - 0.01:
-        yield _row(course, Scale(start, start + row_secs, 0, width), last, full)
+        yield _row(timeline, Scale(start, start + row_secs, 0, width), last, full)
         start += row_secs
 
 
-def _row(course: Course, x: Scale, last: float, full: tuple[int, int]) -> Markup:
+def _row(timeline: CallTimeline, x: Scale, last: float, full: tuple[int, int]) -> Markup:
     until = min(x.high, last)
     parts = [
         *_seconds(x, until),
-        *_boxes(x, course.ducks, AGENT_WAVE - WAVE, 2 * WAVE),
-        *_wave(course.caller, x, until, middle=CALLER_WAVE, full=full[0], side="caller"),
-        *_wave(course.agent, x, until, middle=AGENT_WAVE, full=full[1], side="agent"),
-        *_boxes(x, course.utterances, CALLER_BAR, 4),
-        *_boxes(x, course.detected, CALLER_WAVE + WAVE + 1, 2),
-        *_boxes(x, course.sentences, AGENT_BAR, 4),
-        *_captions(x, course.utterances, CALLER_TEXT, "caller"),
-        *_captions(x, course.sentences, AGENT_TEXT, "agent"),
-        *_marks(x, course.marks),
+        *_boxes(x, timeline.ducks, AGENT_WAVE - WAVE, 2 * WAVE),
+        *_wave(timeline.caller, x, until, middle=CALLER_WAVE, full=full[0], side="caller"),
+        *_wave(timeline.agent, x, until, middle=AGENT_WAVE, full=full[1], side="agent"),
+        *_boxes(x, timeline.utterances, CALLER_BAR, 4),
+        *_boxes(x, timeline.detected, CALLER_WAVE + WAVE + 1, 2),
+        *_boxes(x, timeline.sentences, AGENT_BAR, 4),
+        *_captions(x, timeline.utterances, CALLER_TEXT, "caller"),
+        *_captions(x, timeline.sentences, AGENT_TEXT, "agent"),
+        *_marks(x, timeline.marks),
     ]
-    drawing = picture(parts, _told(course, x.low, x.high), x.end, HEIGHT)
-    return Markup('<div class="stave" data-start="{}" data-end="{}">{}</div>').format(
+    drawing = picture(parts, _description(timeline, x.low, x.high), x.end, HEIGHT)
+    return Markup('<div class="timeline-row" data-start="{}" data-end="{}">{}</div>').format(
         f"{x.low:g}", f"{x.high:g}", drawing
     )
 
@@ -160,9 +160,9 @@ def _seconds(x: Scale, end: float) -> Iterator[Markup]:
 
 
 def _wave(
-    voice: Sound, x: Scale, end: float, *, middle: int, full: int, side: str
+    voice: VoiceTrack, x: Scale, end: float, *, middle: int, full: int, side: str
 ) -> Iterator[Markup]:
-    """A voice as one outline, a hair's breadth where it is silent."""
+    """A voice's waveform as one outline; silence is a thin line."""
     columns = int(x(end) / COLUMN)
     if columns < 1:
         return
@@ -178,7 +178,7 @@ def _wave(
     yield Markup('<path class="wave {}" d="{}"/>').format(side, path)
 
 
-def _boxes(x: Scale, stretches: Iterable[Stretch], top: int, height: int) -> Iterator[Markup]:
+def _boxes(x: Scale, stretches: Iterable[Segment], top: int, height: int) -> Iterator[Markup]:
     for stretch in _within(stretches, x):
         left = x(stretch.start)
         yield Markup(
@@ -193,8 +193,8 @@ def _boxes(x: Scale, stretches: Iterable[Stretch], top: int, height: int) -> Ite
         )
 
 
-def _captions(x: Scale, stretches: Sequence[Stretch], top: int, side: str) -> Iterator[Markup]:
-    """What was said, where it was said, as far as there is room before the next."""
+def _captions(x: Scale, stretches: Sequence[Segment], top: int, side: str) -> Iterator[Markup]:
+    """Captions at their times, cut where the next one starts."""
     there = [stretch for stretch in _within(stretches, x) if stretch.text]
     for at, stretch in enumerate(there):
         left = x(stretch.start)
@@ -240,21 +240,21 @@ def _marks(x: Scale, marks: Sequence[Mark]) -> Iterator[Markup]:
         )
 
 
-def _within(stretches: Iterable[Stretch], x: Scale) -> Iterator[Stretch]:
+def _within(stretches: Iterable[Segment], x: Scale) -> Iterator[Segment]:
     return (stretch for stretch in stretches if stretch.start < x.high and stretch.end > x.low)
 
 
-def _told(course: Course, start: float, end: float) -> str:
-    """A row in words, for those who do not see it."""
+def _description(timeline: CallTimeline, start: float, end: float) -> str:
+    """A row's text for screen readers."""
     said = [
         (stretch.start, f"{who}: {stretch.text or stretch.kind}")
-        for who, stretches in (("caller", course.utterances), ("agent", course.sentences))
+        for who, stretches in (("caller", timeline.utterances), ("agent", timeline.sentences))
         for stretch in stretches
         if start <= stretch.start < end
     ]
     said += [
         (mark.at, "the agent is cut short" if mark.kind == "cut" else f"end of turn {mark.label}")
-        for mark in course.marks
+        for mark in timeline.marks
         if start <= mark.at < end
     ]
     told = "; ".join(f"at {at:.1f} s {what}" for at, what in sorted(said))

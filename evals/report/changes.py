@@ -1,4 +1,4 @@
-"""What changed between two runs, in words: figures, and fields of a turn."""
+"""Differences between two runs in words: of figures, and of a turn's fields."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ from evals.scoring.compare import Changed
 from evals.scoring.statistics import Difference as Paired
 
 LIKELY_P = 0.05
-"""A difference that is less likely by chance is called one."""
+"""A difference with a smaller p is called better or worse."""
 
 SEEN_BELOW = ("answer", "heard_text")
-"""Fields that are to be seen side by side anyway."""
+"""Fields that the page shows side by side, so that they are not listed as changes."""
 
 NAMES = {
     "question": "understood",
     "heard_text": "heard",
     "e2e_latency": "to the first sound",
 }
-"""How fields of a turn's record are called, where not by their own names."""
+"""Titles of a turn record's fields that are not titled by their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric of both runs.
+    """One metric in both runs.
 
     Parameters:
-        anchor: Where it is in the page.
-        title: Its name in words.
-        before: In the first run.
-        now: In the second.
-        difference: Of the cases that both have.
-        interval: Its 95 % interval; empty without one.
-        p: The test's, in words; empty without one.
-        test: Which test.
-        n: Pairs.
-        strip: The difference as a picture.
-        verdict: ``better``, ``worse``, or empty where chance may explain it.
+        anchor: Its anchor in the page.
+        title: Its title.
+        before: Its value in the first run.
+        now: Its value in the second run.
+        difference: The difference over the cases that both have.
+        interval: The difference's 95 % interval; empty without one.
+        p: The test's p, in words; empty without one.
+        test: The test's name.
+        n: The number of pairs.
+        strip: The difference as a chart.
+        verdict: ``better``, ``worse``, or empty where chance can explain the difference.
     """
 
     anchor: str
@@ -57,14 +57,14 @@ class Difference:
     verdict: str
 
 
-def told(one: Changed, without: Sequence[str] = ()) -> Iterator[tuple[str, str, str]]:
-    """What changed in a turn: a field's name in words, and its value in both runs.
+def field_changes(turn: Changed, without: Sequence[str] = ()) -> Iterator[tuple[str, str, str]]:
+    """A turn's changed fields: title, and value in the first and the second run.
 
     Args:
-        one: The turn.
-        without: Fields that are left out.
+        turn: The turn.
+        without: Fields to leave out.
     """
-    for name, (before, after) in one.changes.items():
+    for name, (before, after) in turn.changes.items():
         if name in without:
             continue
         yield NAMES.get(name, name.replace("_", " ")), _shown(before), _shown(after)
@@ -80,20 +80,23 @@ def _shown(value: Any) -> str:
     return "none" if value in (None, "") else clean(str(value))
 
 
-def line(one: Changed) -> str:
+def one_line(turn: Changed) -> str:
     """A changed turn in one line."""
-    changes = "; ".join(f"{name}: {before} → {after}" for name, before, after in told(one))
-    return f"{one.source.removesuffix('.mcap')}, turn {one.a or one.b}: {changes or 'only in one'}"
+    changes = "; ".join(
+        f"{name}: {before} → {after}" for name, before, after in field_changes(turn)
+    )
+    call = turn.source.removesuffix(".mcap")
+    return f"{call}, turn {turn.a or turn.b}: {changes or 'only in one run'}"
 
 
-def faster(one: Changed) -> tuple[str, str, str, str, str]:
-    """A turn that only came sooner or later: which, what, in both runs, and the difference."""
-    before, after = one.changes["e2e_latency"]
+def latency_change(turn: Changed) -> tuple[str, str, str, str, str]:
+    """A turn of which only the latency changed: turn, question, both latencies, difference."""
+    before, after = turn.changes["e2e_latency"]
     moved = None if before is None or after is None else after - before
-    call = one.source.removesuffix(".mcap")
+    call = turn.source.removesuffix(".mcap")
     return (
-        f"{call}, turn {one.a}",
-        clean(one.question),
+        f"{call}, turn {turn.a}",
+        clean(turn.question),
         words.seconds(before),
         words.seconds(after),
         words.signed(moved, "s"),
@@ -103,13 +106,13 @@ def faster(one: Changed) -> tuple[str, str, str, str, str]:
 def difference(
     name: str, before: Mapping[str, Any], now: Mapping[str, Any], found: Paired
 ) -> Difference:
-    """A metric of both runs.
+    """Describe a metric's difference between two runs.
 
     Args:
-        name: As in ``scores.json``.
-        before: What that says of it in the first run.
-        now: In the second.
-        found: The difference of the cases that both have.
+        name: Its name in ``scores.json``.
+        before: Its entry in the first run's ``scores.json``.
+        now: Its entry in the second run's.
+        found: The difference over the cases that both have.
     """
     unit = str(now.get("unit") or "")
     n = int(found.n)

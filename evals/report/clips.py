@@ -1,4 +1,4 @@
-"""Which stretches of which calls a report lets one hear, within what it may weigh."""
+"""Selects the audio clips that a report includes, within its size limit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,66 +6,64 @@ from dataclasses import dataclass
 from evals.report.waveform import clip_bytes
 
 LONGEST_SECS = 30.0
-"""A clip is cut there; a turn's question and the beginning of its answer are well within it."""
+"""Longest clip; it holds a turn's question and the start of its answer with room to spare."""
 
-Place = tuple[int, str, int]
-"""Which run, from 0; which call's file; which turn."""
+TurnKey = tuple[int, str, int]
+"""Identifies a turn: the run, from 0, the call's file and the turn's number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A stretch that somebody will want to hear.
+    """A part of a call to listen to.
 
     Parameters:
-        place: The turn it is of.
+        place: The turn's key.
         start: Seconds after the call's start.
-        end: Seconds likewise.
+        end: Seconds after the call's start.
     """
 
-    place: Place
+    place: TurnKey
     start: float
     end: float
 
     @property
     def secs(self) -> float:
-        """How long it is."""
+        """Its length in seconds."""
         return self.end - self.start
 
     @property
     def size(self) -> int:
-        """How many bytes it takes in a page."""
+        """Its size in the page, in bytes."""
         return clip_bytes(self.secs)
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """What there is room for.
+class ClipSelection:
+    """The clips that a report includes.
 
     Parameters:
-        taken: The clips that are in, by their places.
+        included: The clips included, by turn.
         left_out: The others.
     """
 
-    taken: dict[Place, Clip]
+    included: dict[TurnKey, Clip]
     left_out: tuple[Clip, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of those that are in."""
-        return sum(clip.size for clip in self.taken.values())
+        """Size of the included clips, in bytes."""
+        return sum(clip.size for clip in self.included.values())
 
 
-def select(clips: Iterable[Clip], most_bytes: float) -> Selection:
-    """Take clips in the order in which they matter, as many as there is room for.
-
-    One that is too large for what is left is passed over, and a smaller one behind it still taken.
+def select(clips: Iterable[Clip], most_bytes: float) -> ClipSelection:
+    """Include clips in order while they fit; one that does not fit is skipped.
 
     Args:
-        clips: The most telling first; a place that comes again is passed over.
-        most_bytes: How much they may weigh together.
+        clips: The clips, most important first; a turn's second clip is skipped.
+        most_bytes: The maximum total size, in bytes.
     """
-    taken: dict[Place, Clip] = {}
-    left_out: dict[Place, Clip] = {}
+    taken: dict[TurnKey, Clip] = {}
+    left_out: dict[TurnKey, Clip] = {}
     room = most_bytes
     for clip in clips:
         if clip.place in taken or clip.place in left_out or clip.secs <= 0:
@@ -75,9 +73,9 @@ def select(clips: Iterable[Clip], most_bytes: float) -> Selection:
             room -= clip.size
         else:
             left_out[clip.place] = clip
-    return Selection(taken, tuple(left_out.values()))
+    return ClipSelection(taken, tuple(left_out.values()))
 
 
 def bounded(start: float, end: float) -> tuple[float, float]:
-    """A stretch, not longer than a clip may be."""
+    """An interval, cut to at most :data:`LONGEST_SECS`."""
     return start, min(end, start + LONGEST_SECS)

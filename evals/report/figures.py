@@ -1,4 +1,4 @@
-"""The figures of a run, as its report shows them, and the turns behind each."""
+"""A run's figures as its report shows them, each with the turns behind it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from markupsafe import Markup
 from conversation.wording import NONE
 from evals.report import words
 from evals.report.plots import MARKED, Bin, Series, distribution, reliability, strip
-from evals.report.run import Scored
+from evals.report.run import ScoredRun
 from evals.report.waterfall import DELAYS
 from evals.scoring.statistics import quantile
 
 MOST_SHOWN = 30
-"""Most turns behind a figure that are listed; ``scores.json`` has them all."""
+"""Maximum number of turns listed behind a figure; ``scores.json`` has them all."""
 
-Target = tuple[str, int | None, float]
-"""What evidence points at: a call's file, a turn if it is one, and when."""
+Location = tuple[str, int | None, float]
+"""What evidence refers to: a call's file, a turn's number if any, and seconds of the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Evidence:
     """One turn or moment behind a figure.
 
     Parameters:
-        link: Where it is in the page; empty if it is not in it.
-        place: Which call and turn, in words.
-        at: When, such as ``1:07.4``.
-        value: What it brings to the figure.
-        note: More of it, in words.
+        link: Its link within the page; empty if the page does not show it.
+        place: The call and turn, in words.
+        at: The time, such as ``1:07.4``.
+        value: Its contribution to the figure.
+        note: A remark.
     """
 
     link: str
@@ -44,19 +44,19 @@ class Figure:
     """One metric of a run.
 
     Parameters:
-        name: As in ``scores.json``.
-        anchor: Where it is in the page.
-        title: Its name in words.
-        value: With its unit.
+        name: Its name in ``scores.json``.
+        anchor: Its anchor in the page.
+        title: Its title.
+        value: The value with its unit.
         interval: The 95 % interval in words; empty without one.
-        n: How many cases it is of.
-        wanted: Its target in words; empty without one.
-        met: Whether that is met; ``None`` if nobody can say.
-        strip: The same as a picture.
-        definition: The page that defines it.
-        note: Why it has no value, or what to mind.
-        evidence: What is behind it, the first :data:`MOST_SHOWN`.
-        unlisted: How many more there are.
+        n: The number of samples.
+        wanted: The target in words; empty without one.
+        met: Whether the target is met; ``None`` if that is unknown.
+        strip: The value as a chart.
+        definition: The documentation page that defines it.
+        note: Why it has no value, or a caution.
+        evidence: The first :data:`MOST_SHOWN` turns behind it.
+        unlisted: The number of further ones.
     """
 
     name: str
@@ -75,18 +75,18 @@ class Figure:
 
     @property
     def behind(self) -> int:
-        """How many cases are behind it."""
+        """The number of turns behind it."""
         return len(self.evidence) + self.unlisted
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Figures that one page defines.
+    """The figures that one documentation page defines.
 
     Parameters:
-        title: What they are about.
-        definition: That page.
-        figures: In the order of ``scores.json``.
+        title: Their subject.
+        definition: The page.
+        figures: The figures, in the order of ``scores.json``.
     """
 
     title: str
@@ -96,12 +96,12 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How far one run's delays reach.
+    """Percentiles of one delay in one run.
 
     Parameters:
-        run: Its name.
-        n: How many turns.
-        marked: Its p50, p95 and p99.
+        run: The run's name.
+        n: The number of turns.
+        marked: The p50, p95 and p99.
     """
 
     run: str
@@ -111,13 +111,13 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """How one delay is distributed.
+    """The distribution of one delay.
 
     Parameters:
-        title: What has come at its end.
-        field: Its name in a turn's record.
-        plot: The distribution.
-        rows: For each run its figures.
+        title: The event at its end.
+        field: Its field in a turn's record.
+        plot: The plot.
+        rows: The percentiles of each run.
     """
 
     title: str
@@ -131,9 +131,9 @@ class Table:
     """A table of ``scores.json``.
 
     Parameters:
-        title: What it is of.
-        head: Its columns.
-        rows: Its cells.
+        title: Its title.
+        head: The names of its columns.
+        rows: Its cells, row by row.
     """
 
     title: str
@@ -141,18 +141,18 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def figures(run: Scored, link: Callable[[Target], str]) -> tuple[Figure, ...]:
-    """The metrics of a run.
+def figures(run: ScoredRun, link: Callable[[Location], str]) -> tuple[Figure, ...]:
+    """A run's metrics as figures.
 
     Args:
         run: The run.
-        link: Where something is in the page; empty if it is not in it.
+        link: Gives the link of evidence within the page; empty if the page does not show it.
     """
     return tuple(_figure(name, metric, link) for name, metric in run.metrics.items())
 
 
 def families(all_figures: Iterable[Figure]) -> tuple[Family, ...]:
-    """Figures by the page that defines them."""
+    """Group figures by the page that defines them."""
     grouped: dict[str, list[Figure]] = {}
     for figure in all_figures:
         grouped.setdefault(figure.definition, []).append(figure)
@@ -162,15 +162,15 @@ def families(all_figures: Iterable[Figure]) -> tuple[Family, ...]:
     )
 
 
-def telling(run: Scored) -> list[tuple[str, Mapping[str, Any]]]:
-    """All evidence, the most telling first: of missed targets, of met ones, then of the rest."""
+def ranked_evidence(run: ScoredRun) -> list[tuple[str, Mapping[str, Any]]]:
+    """Evidence as ``(metric, entry)``: first of missed targets, then of met ones, then the rest."""
     order = {False: 0, True: 1, None: 2}
     ranked = sorted(run.metrics.items(), key=lambda item: order[words.met(item[1])])
     return [(name, entry) for name, metric in ranked for entry in metric.get("evidence") or ()]
 
 
-def delays(runs: Sequence[Scored]) -> tuple[Delay, ...]:
-    """How each delay is distributed, the whole first."""
+def delays(runs: Sequence[ScoredRun]) -> tuple[Delay, ...]:
+    """The distribution of each delay, end to end first."""
     found: list[Delay] = []
     for field, name in (DELAYS[-1], *DELAYS[:-1]):
         series = [Series(run.name, _delays_of(run, field)) for run in runs]
@@ -190,21 +190,21 @@ def delays(runs: Sequence[Scored]) -> tuple[Delay, ...]:
     return tuple(found)
 
 
-def calibration(runs: Sequence[Scored]) -> Markup | None:
-    """The reliability curve; ``None`` if nobody knows which answers were right."""
+def calibration(runs: Sequence[ScoredRun]) -> Markup | None:
+    """The reliability plot; ``None`` if it is unknown which answers were right."""
     bins = [_bins(run) for run in runs]
     if not any(bin_.count for run_bins in bins for bin_ in run_bins):
         return None
-    told = "; ".join(
+    described = "; ".join(
         f"{bin_.label or bin_.stated}: said {bin_.stated:.2f}, right {bin_.right:.2f}, "
         f"n {bin_.count}"
         for run_bins in bins
         for bin_ in run_bins
     )
-    return reliability(bins, label=f"Reliability of the stated confidence. {told}")
+    return reliability(bins, label=f"Reliability of the stated confidence. {described}")
 
 
-def tables(run: Scored) -> tuple[Table, ...]:
+def tables(run: ScoredRun) -> tuple[Table, ...]:
     """The tables of ``scores.json``."""
     found: list[Table] = []
     for name, rows in (run.scores.get("tables") or {}).items():
@@ -220,7 +220,7 @@ def tables(run: Scored) -> tuple[Table, ...]:
     return tuple(found)
 
 
-def _figure(name: str, metric: Mapping[str, Any], link: Callable[[Target], str]) -> Figure:
+def _figure(name: str, metric: Mapping[str, Any], link: Callable[[Location], str]) -> Figure:
     unit = str(metric.get("unit") or "")
     bounds = metric.get("ci95")
     entries: Sequence[Mapping[str, Any]] = metric.get("evidence") or ()
@@ -242,20 +242,20 @@ def _figure(name: str, metric: Mapping[str, Any], link: Callable[[Target], str])
     )
 
 
-def _evidence(entry: Mapping[str, Any], unit: str, link: Callable[[Target], str]) -> Evidence:
+def _evidence(entry: Mapping[str, Any], unit: str, link: Callable[[Location], str]) -> Evidence:
     file, turn, at = str(entry["call"]), entry.get("turn"), float(entry.get("at") or 0.0)
     place = file.removesuffix(".mcap") + (f", turn {turn}" if turn else "")
     return Evidence(
         link=link((file, turn, at)),
         place=place,
         at=words.clock(at),
-        value=spelt(entry.get("value"), unit),
+        value=formatted(entry.get("value"), unit),
         note=str(entry.get("note") or ""),
     )
 
 
 def against(metric: Mapping[str, Any], value: object) -> bool:
-    """Whether a case is a failure: more than half of one, or one that misses the target."""
+    """Whether a sample's value counts as a failure: a majority of it, or a missed target."""
     if not isinstance(value, (int, float)) or metric.get("better") not in ("lower", "higher"):
         return False
     if metric.get("unit") == "ratio":
@@ -263,8 +263,8 @@ def against(metric: Mapping[str, Any], value: object) -> bool:
     return words.met({**metric, "value": value}) is False
 
 
-def spelt(value: object, unit: str) -> str:
-    """What a case brings to a figure, in words."""
+def formatted(value: object, unit: str) -> str:
+    """A sample's value, in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
@@ -272,7 +272,7 @@ def spelt(value: object, unit: str) -> str:
     return "" if value is None else str(value)
 
 
-def _delays_of(run: Scored, field: str) -> tuple[float, ...]:
+def _delays_of(run: ScoredRun, field: str) -> tuple[float, ...]:
     return tuple(
         float(turn[field])
         for call in run.calls
@@ -281,7 +281,7 @@ def _delays_of(run: Scored, field: str) -> tuple[float, ...]:
     )
 
 
-def _bins(run: Scored) -> list[Bin]:
+def _bins(run: ScoredRun) -> list[Bin]:
     rows = (run.scores.get("tables") or {}).get("reliability") or ()
     return [
         Bin(

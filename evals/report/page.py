@@ -1,4 +1,4 @@
-"""The report of one run: every figure, every call, and from each to the other."""
+"""The report of one run: every figure and every call, linked to each other."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from conversation.wording import NONE, counted, duration
 from evals.report import figures as report_figures
-from evals.report.call import Behind, Sounds, TurnView, turn_clip, turn_view, turns_of
+from evals.report.call import CallAudio, FigureLink, TurnView, turn_clip, turn_view, turns_of
 from evals.report.call_timeline_chart import ROW_SECS, rows
-from evals.report.clips import Clip, Selection, select
-from evals.report.figures import Target
-from evals.report.run import Scored
+from evals.report.clips import Clip, ClipSelection, select
+from evals.report.figures import Location
+from evals.report.run import ScoredRun
 from evals.report.template import render
 from evals.report.waterfall import profile, scale_of, steps
 from evals.report.words import clock, dollars, seconds, title
@@ -23,7 +23,7 @@ from evals.scoring.facts import Facts, facts_of
 from recording.recording import RecordingError
 
 MOST_CALLS = 150
-"""Most calls that a report shows in full; the others are in its table."""
+"""Maximum number of calls shown in full; the others are only in the table."""
 
 HEAD = (
     "e2e_latency_p50",
@@ -32,30 +32,30 @@ HEAD = (
     "decision_accuracy",
     "grounding_violations",
 )
-"""Figures at the head of the page beside those with a target, where there are such."""
+"""Figures at the top of the page, in addition to those with a target."""
 
 Progress = Callable[[int, int], None]
-"""Called with how many calls of how many are done."""
+"""Called with the number of calls done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """One call, as it is shown.
+    """One call as the page shows it.
 
     Parameters:
-        anchor: Where it is in the page.
-        title: What it is about; its file's name otherwise.
+        anchor: Its anchor in the page.
+        title: Its title, or its file's name.
         file: Its file.
         tags: What it is an example of.
-        secs: How long it was.
-        summary: Its turns in words.
-        latency: The median to the first audible sample.
-        cost: Of all of it.
-        notes: What a reader must know: what was missing, what differs, what was cut.
-        staves: Its time line, row by row.
+        secs: Its length, in words.
+        summary: Its turns, in words.
+        latency: The median time to the first audible sample.
+        cost: The total cost.
+        notes: Cautions: what was missing, what differs from the recording, what was left out.
+        timeline: Its time line, row by row.
         turns: Its turns.
-        behind: Figures that moments of it are behind which are of no turn: when, and which.
-        shown: It is shown in full.
+        behind: Times outside turns that contribute to a figure, with the figure.
+        shown: Whether it is shown in full.
     """
 
     anchor: str
@@ -67,44 +67,44 @@ class CallView:
     latency: str
     cost: str
     notes: tuple[str, ...] = ()
-    staves: tuple[Markup, ...] = ()
+    timeline: tuple[Markup, ...] = ()
     turns: tuple[TurnView, ...] = ()
-    behind: tuple[tuple[str, Behind], ...] = ()
+    behind: tuple[tuple[str, FigureLink], ...] = ()
     shown: bool = False
 
 
 @dataclass(slots=True)
 class Index:
-    """Which figures each turn, and each moment, is behind.
+    """The figures that each turn, and each moment outside turns, contributes to.
 
     Parameters:
-        turns: By a call's file and a turn.
-        moments: By a call's file, for those that are of no turn: when, and which.
-        order: Call and turn of each piece of evidence, the most telling first.
+        turns: Figures by call file and turn number.
+        moments: Times and figures outside turns, by call file.
+        order: Call file and turn number of all evidence, most important first.
     """
 
-    turns: dict[tuple[str, int], dict[str, Behind]] = field(
+    turns: dict[tuple[str, int], dict[str, FigureLink]] = field(
         default_factory=lambda: defaultdict(dict)
     )
-    moments: dict[str, list[tuple[float, Behind]]] = field(
+    moments: dict[str, list[tuple[float, FigureLink]]] = field(
         default_factory=lambda: defaultdict(list)
     )
     order: list[tuple[str, int | None]] = field(default_factory=list)
 
     @classmethod
-    def from_run(cls, run: Scored) -> "Index":
-        """The evidence of a run."""
+    def from_run(cls, run: ScoredRun) -> "Index":
+        """Index the evidence of a run."""
         index = cls()
-        for name, entry in report_figures.telling(run):
+        for name, entry in report_figures.ranked_evidence(run):
             file, turn = str(entry["call"]), entry.get("turn")
             index.order.append((file, turn))
-            # Every turn is behind a median.
+            # Every turn contributes to a median.
             if name.endswith("_p50"):
                 continue
             metric = run.metrics[name]
-            value = report_figures.spelt(entry.get("value"), str(metric.get("unit") or ""))
+            value = report_figures.formatted(entry.get("value"), str(metric.get("unit") or ""))
             against = report_figures.against(metric, entry.get("value"))
-            behind = Behind(f"m-{name}", title(name), value, against)
+            behind = FigureLink(f"m-{name}", title(name), value, against)
             if turn:
                 index.turns[file, int(turn)].setdefault(name, behind)
             else:
@@ -113,15 +113,15 @@ class Index:
 
 
 class RunPage:
-    """Makes the page of one run.
+    """Makes the report of one run.
 
     Parameters:
         run: The run.
-        audio_bytes: How much its sounds may weigh.
-        progress: Told how far it is.
+        audio_bytes: Maximum total size of audio clips.
+        progress: Called with the progress.
     """
 
-    def __init__(self, run: Scored, *, audio_bytes: float, progress: Progress) -> None:
+    def __init__(self, run: ScoredRun, *, audio_bytes: float, progress: Progress) -> None:
         self._run = run
         self._audio_bytes = audio_bytes
         self._progress = progress
@@ -134,12 +134,12 @@ class RunPage:
         self._anchors = {call["file"]: f"c{at}" for at, call in enumerate(run.calls, 1)}
         self._turns = [turn for call in run.calls for turn in call.get("turns") or ()]
         self._scale = scale_of([steps(turn) for turn in self._turns])
-        self._selection = Selection({}, ())
+        self._selection = ClipSelection({}, ())
         self._full = self._ranked()[:MOST_CALLS]
         self._done = 0
 
     def html(self) -> str:
-        """The page."""
+        """Render the page."""
         run = self._run
         self._read()
         self._selection = select(self._clips(), self._audio_bytes)
@@ -167,21 +167,21 @@ class RunPage:
         )
 
     def _ranked(self) -> list[str]:
-        """The calls, those with the most telling evidence first."""
+        """The calls' files, those with the most important evidence first."""
         ranked = (*(file for file, _ in self._index.order), *self._anchors)
         return [file for file in dict.fromkeys(ranked) if file in self._anchors]
 
     def _read(self) -> None:
         for file in self._anchors:
-            self._tell()
+            self._count_step()
             try:
                 self._facts[file] = facts_of(self._run.recording(file), name=file)
             except RecordingError as error:
                 self._troubles[file] = str(error)
             except (KeyError, TypeError, ValueError) as error:
-                self._troubles[file] = f"{file} is not as docs/recording.md has it: {error!r}"
+                self._troubles[file] = f"{file} does not follow docs/recording.md: {error!r}"
 
-    def _tell(self) -> None:
+    def _count_step(self) -> None:
         self._progress(self._done, len(self._anchors) + len(self._full))
         self._done += 1
 
@@ -192,8 +192,8 @@ class RunPage:
                 facts = self._facts[file]
                 for turn in facts.turns:
                     if turn.number == number:
-                        told = scored[file].get(number, {})
-                        yield turn_clip(facts, turn, told, (0, file, number))
+                        entry = scored[file].get(number, {})
+                        yield turn_clip(facts, turn, entry, (0, file, number))
 
     def _call(self, call: Mapping[str, Any]) -> CallView:
         file = call["file"]
@@ -213,37 +213,37 @@ class RunPage:
         )
         if facts is None or file not in self._full:
             return view
-        self._tell()
+        self._count_step()
         return self._filled(view, call, facts)
 
     def _filled(self, view: CallView, call: Mapping[str, Any], facts: Facts) -> CallView:
-        """A call with its time line and its turns."""
+        """Add a call's time line and turns to its view."""
         file = view.file
-        sounds = Sounds.from_recording(self._run.recording(file))
-        course = sounds.course(facts, call, lambda number: f"#{view.anchor}-t{number}")
+        sounds = CallAudio.from_recording(self._run.recording(file))
+        timeline = sounds.timeline(facts, call, lambda number: f"#{view.anchor}-t{number}")
         scored = turns_of(call)
         left_out = {clip.place for clip in self._selection.left_out}
         turns: list[TurnView] = []
         for turn in facts.turns:
-            one = turn_view(
+            shown = turn_view(
                 turn,
                 scored.get(turn.number, {}),
                 anchor=f"{view.anchor}-t{turn.number}",
                 scale_secs=self._scale,
                 behind=list(self._index.turns.get((file, turn.number), {}).values()),
             )
-            clip = self._selection.taken.get((0, file, turn.number))
+            clip = self._selection.included.get((0, file, turn.number))
             turns.append(
-                replace(one, left_out=(0, file, turn.number) in left_out)
+                replace(shown, left_out=(0, file, turn.number) in left_out)
                 if clip is None
-                else replace(one, clip=sounds.clip(clip), clip_start=clip.start)
+                else replace(shown, clip=sounds.clip(clip), clip_start=clip.start)
             )
         silent = () if any(sounds.agent) else (WITHOUT_VOICE,)
-        moments = sorted(self._index.moments.get(file, ()), key=lambda one: one[0])
+        moments = sorted(self._index.moments.get(file, ()), key=lambda moment: moment[0])
         return replace(
             view,
             notes=(*view.notes, *silent),
-            staves=tuple(rows(course)),
+            timeline=tuple(rows(timeline)),
             turns=tuple(turns),
             behind=tuple((clock(at) if at else "", behind) for at, behind in moments),
             shown=True,
@@ -255,14 +255,14 @@ class RunPage:
         if facts is not None:
             yield from notes(self._run, file, facts)
 
-    def _linker(self, calls: Sequence[CallView]) -> Callable[[Target], str]:
+    def _linker(self, calls: Sequence[CallView]) -> Callable[[Location], str]:
         shown = {view.file for view in calls if view.shown}
         numbers = {
             file: {turn.number for turn in call_facts.turns}
             for file, call_facts in self._facts.items()
         }
 
-        def link(target: Target) -> str:
+        def link(target: Location) -> str:
             file, turn, at = target
             if file not in self._anchors:
                 return ""
@@ -278,15 +278,15 @@ class RunPage:
     def _lead(self) -> str:
         secs = sum(facts.seconds for facts in self._facts.values())
         calls, turns = counted(len(self._run.calls), "call"), counted(len(self._turns), "turn")
-        return f"{calls}, {turns}, {duration(secs)} of talk."
+        return f"{calls}, {turns}, {duration(secs)} of conversation."
 
     def _left_out(self, calls: Sequence[CallView]) -> Iterator[str]:
         clips = self._selection.left_out
         if clips:
             secs = sum(clip.secs for clip in clips)
             yield (
-                f"{counted(len(clips), 'turn')} behind a figure ({duration(secs)}) cannot be heard "
-                "here, to keep this file small; a larger --audio-mb lets them in."
+                f"The audio of {counted(len(clips), 'turn')} behind a figure ({duration(secs)}) "
+                "was left out to keep this file small; a larger --audio-mb includes it."
             )
         unreadable = sorted(set(self._troubles) - set(self._anchors))
         yield from (f"{file}: {self._troubles[file]}" for file in unreadable)
@@ -296,49 +296,49 @@ class RunPage:
         hidden = sum(not view.shown and view.file in self._facts for view in calls)
         if hidden:
             yield (
-                f"{counted(hidden, 'call')} of {len(calls)} are in the table only: "
-                f"at most {MOST_CALLS} are shown in full, those behind the figures first."
+                f"{counted(hidden, 'call')} of {len(calls)} are only in the table: at most "
+                f"{MOST_CALLS} are shown in full, those behind the figures first."
             )
 
 
 WITHOUT_VOICE = (
-    "The agent's voice is not in this recording; its sentences stand where they were played."
+    "The agent's voice is not in this recording; its sentences are where they were played."
 )
 
 
-def stages(run: Scored) -> list[tuple[str, str]]:
-    """What each stage of a replay was, and what else was set; empty for plain recordings."""
+def stages(run: ScoredRun) -> list[tuple[str, str]]:
+    """A replay's stages and settings, as ``(name, value)``; empty for plain recordings."""
     options: Mapping[str, Any] = run.replay.get("options") or {}
-    told = [(str(name), str(vendor)) for name, vendor in (options.get("stages") or {}).items()]
-    told += [(name, str(options[name])) for name in ("from", "timing") if options.get(name)]
-    told += [(str(name), str(value)) for name, value in (options.get("set") or {}).items()]
+    listed = [(str(name), str(vendor)) for name, vendor in (options.get("stages") or {}).items()]
+    listed += [(name, str(options[name])) for name in ("from", "timing") if options.get(name)]
+    listed += [(str(name), str(value)) for name, value in (options.get("set") or {}).items()]
     if run.replay.get("viva"):
-        told.append(("Viva", str(run.replay["viva"])))
+        listed.append(("Viva", str(run.replay["viva"])))
     if run.replay.get("speed_x_realtime"):
-        told.append(("speed", f"{run.replay['speed_x_realtime']:.0f} x real time a core"))
-    return told
+        listed.append(("speed", f"{run.replay['speed_x_realtime']:.0f} x real time per core"))
+    return listed
 
 
 def summary(turns: Sequence[Mapping[str, Any]]) -> str:
-    """The turns of a call in words."""
+    """A call's turns in words, such as ``2 answered, 1 passed on``."""
     kept = [turn for turn in turns if not turn.get("withdrawn")]
     counts = (
         (sum(turn.get("decision") == "respond" for turn in kept), "answered"),
-        (sum(turn.get("decision") == "escalate" for turn in kept), "handed on"),
+        (sum(turn.get("decision") == "escalate" for turn in kept), "passed on"),
         (sum(bool(turn.get("interrupted")) for turn in kept), "interrupted"),
         (len(turns) - len(kept), "withdrawn"),
     )
     return ", ".join(f"{number} {what}" for number, what in counts if number) or "no turns"
 
 
-def notes(run: Scored, file: str, facts: Facts) -> Iterator[str]:
-    """What a reader must know of a call before they believe it."""
+def notes(run: ScoredRun, file: str, facts: Facts) -> Iterator[str]:
+    """Cautions about a call: what was missing, errors, differences from the recording."""
     for stage, what in facts.missing:
-        yield f"The recording had nothing for this: {stage}: {what}"
+        yield f"Not in the recording: {stage}: {what}"
     for error in facts.errors:
-        yield f"Trouble: {error}"
+        yield f"Error: {error}"
     for difference in run.replayed(file).get("differs") or ():
         yield (
             f"Differs from the recording: {difference.get('what')}: {difference.get('recorded')} "
-            f"there, {difference.get('replayed')} here."
+            f"when recorded, {difference.get('replayed')} when replayed."
         )

@@ -1,4 +1,4 @@
-"""The report of two runs of the same calls: what changed, with both to see and to hear."""
+"""The comparison of two runs of the same calls: what changed, side by side, with audio."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,12 +8,19 @@ from markupsafe import Markup
 
 from conversation.wording import counted
 from evals.report import figures
-from evals.report.call import Sounds, TurnView, turn_clip, turn_view, turns_of
+from evals.report.call import CallAudio, TurnView, turn_clip, turn_view, turns_of
 from evals.report.call_timeline_chart import rows
-from evals.report.changes import SEEN_BELOW, Difference, difference, faster, line, told
-from evals.report.clips import Clip, Selection, select
+from evals.report.changes import (
+    SEEN_BELOW,
+    Difference,
+    difference,
+    field_changes,
+    latency_change,
+    one_line,
+)
+from evals.report.clips import Clip, ClipSelection, select
 from evals.report.page import HEAD, Progress, stages
-from evals.report.run import Scored
+from evals.report.run import ScoredRun
 from evals.report.template import render
 from evals.report.waterfall import scale_of, steps
 from evals.scoring.compare import Changed, Comparison
@@ -21,20 +28,20 @@ from evals.scoring.facts import Facts, TurnFacts
 from recording.recording import RecordingError
 
 MOST_CHANGED = 120
-"""Most changed turns that are shown side by side; the others are listed."""
+"""Maximum number of changed turns shown side by side; the others are listed."""
 
 SIDE_SECS, LEAST_SIDE_SECS, SIDE_WIDTH = 10.0, 6.0, 540
-"""A row of a time line that has half the page."""
+"""Seconds per row, minimum seconds, and width in pixels of a time line on half the page."""
 
 ONLY = ("only", "Turns of only one run", ())
 
 GROUPS = (
-    ("decided", "Decided otherwise", ("decision", "reason", "sections", "confidence")),
+    ("decided", "Different decision", ("decision", "reason", "sections", "confidence")),
     ONLY,
-    ("understood", "Understood otherwise", ("question",)),
-    ("said", "Said, or heard, otherwise", ("answer", "heard_text", "interrupted")),
+    ("understood", "Different transcript", ("question",)),
+    ("said", "Different answer", ("answer", "heard_text", "interrupted")),
 )
-"""What changed turns are grouped by, the weightiest first: an anchor, a title, and the fields."""
+"""Groups of changed turns, most important first: anchor, title, and the fields that changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +49,35 @@ class Side:
     """A changed turn in one of the runs.
 
     Parameters:
-        run: Its name.
+        run: The run's name.
         turn: The turn; ``None`` if this run has no such turn.
-        staves: Its stretch of the call, or what happened then instead.
-        clip: Address of the sound of that; empty where the turn has its own, or there was no room.
-        clip_start: Where that begins, in seconds of the call.
-        left_out: There was no room for it.
+        timeline: The turn's part of the time line, or the same part of a run without the turn.
+        clip: The ``data:`` URI of that part's audio, in a run without the turn; otherwise empty.
+        clip_start: Where that clip starts, in seconds of the call.
+        left_out: Whether that clip was left out for want of space.
     """
 
     run: str
     turn: TurnView | None
-    staves: tuple[Markup, ...] = ()
+    timeline: tuple[Markup, ...] = ()
     clip: str = ""
     clip_start: float = 0.0
     left_out: bool = False
 
     @property
     def name(self) -> str:
-        """What the sound is of."""
-        return "what happened then instead"
+        """The clip's label."""
+        return "the same moment in this run"
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
-    """A changed turn in both.
+class ChangedTurn:
+    """A changed turn in both runs.
 
     Parameters:
-        anchor: Where it is in the page.
-        title: Which turn of which call.
-        changes: What changed, in words.
+        anchor: Its anchor in the page.
+        title: The call and the turn's number.
+        changes: Its changed fields: title, and value in both runs.
         sides: The turn in each run.
     """
 
@@ -82,35 +89,35 @@ class Duel:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Turns that changed in the same respect.
+    """Turns that changed in the same way.
 
     Parameters:
-        anchor: Where they are in the page.
-        title: In which.
-        duels: The turns.
-        unshown: Those for which there was no room, a line each.
+        anchor: The group's anchor in the page.
+        title: Its title.
+        turns: The turns shown side by side.
+        unshown: The others, a line each.
     """
 
     anchor: str
     title: str
-    duels: tuple[Duel, ...]
+    turns: tuple[ChangedTurn, ...]
     unshown: tuple[str, ...]
 
 
 class PairPage:
-    """Makes the page of two runs.
+    """Makes the comparison of two runs.
 
     Parameters:
-        runs: The run against which, and the run which is held.
-        facts: Of both runs' calls, by the recordings they were replayed from.
-        compared: Their comparison.
-        audio_bytes: How much its sounds may weigh.
-        progress: Told how far it is.
+        runs: The baseline, and the run that is compared with it.
+        facts: The facts of both runs' calls, by source recording.
+        compared: The comparison.
+        audio_bytes: Maximum total size of audio clips.
+        progress: Called with the progress.
     """
 
     def __init__(
         self,
-        runs: tuple[Scored, Scored],
+        runs: tuple[ScoredRun, ScoredRun],
         facts: tuple[Mapping[str, Facts], Mapping[str, Facts]],
         compared: Comparison,
         *,
@@ -122,23 +129,23 @@ class PairPage:
         self._compared = compared
         self._audio_bytes = audio_bytes
         self._progress = progress
-        self._selection = Selection({}, ())
-        self._sounds: dict[tuple[int, str], Sounds | None] = {}
+        self._selection = ClipSelection({}, ())
+        self._sounds: dict[tuple[int, str], CallAudio | None] = {}
         turns = [turn for run in runs for call in run.calls for turn in call.get("turns") or ()]
         self._scale = scale_of([steps(turn) for turn in turns])
 
     def html(self) -> str:
-        """The page."""
+        """Render the page."""
         ordered = sorted(self._compared.changed, key=_weight)
         shown = [change for change in ordered if _weight(change) < len(GROUPS)][:MOST_CHANGED]
         self._selection = select(
             (clip for change in shown for clip in self._clips(change)), self._audio_bytes
         )
-        duels: dict[int, Duel] = {}
-        # A call is read once for all of its turns.
+        turns: dict[int, ChangedTurn] = {}
+        # Ordered by call, so that each call's audio is read once.
         for done, change in enumerate(sorted(shown, key=lambda change: change.source)):
             self._progress(done, len(shown))
-            duels[id(change)] = self._duel(change)
+            turns[id(change)] = self._changed_turn(change)
         self._progress(len(shown), len(shown))
         differences = self._differences()
         runs = list(self._runs)
@@ -158,8 +165,8 @@ class PairPage:
                 for table in figures.tables(run)
                 if table.title == "Reliability"
             ],
-            groups=tuple(self._groups(ordered, duels)),
-            faster=[faster(change) for change in ordered if _weight(change) == len(GROUPS)],
+            groups=tuple(self._groups(ordered, turns)),
+            faster=[latency_change(change) for change in ordered if _weight(change) == len(GROUPS)],
             only=[
                 (run.name, sources)
                 for run, sources in zip(
@@ -192,29 +199,29 @@ class PairPage:
             if name in before.metrics and name in now.metrics
         }
 
-    def _turn(self, one: Changed, side: int) -> TurnFacts | None:
-        number = one.b if side else one.a
-        facts = self._facts[side].get(one.source)
+    def _turn(self, change: Changed, side: int) -> TurnFacts | None:
+        number = change.b if side else change.a
+        facts = self._facts[side].get(change.source)
         if number is None or facts is None:
             return None
         return next((turn for turn in facts.turns if turn.number == number), None)
 
-    def _clips(self, one: Changed) -> Iterator[Clip]:
-        return (clip for side in (0, 1) if (clip := self._clip(one, side)) is not None)
+    def _clips(self, change: Changed) -> Iterator[Clip]:
+        return (clip for side in (0, 1) if (clip := self._clip(change, side)) is not None)
 
-    def _clip(self, one: Changed, side: int) -> Clip | None:
-        """The stretch of a turn, or the same stretch of a run that has no such turn."""
-        facts = self._facts[side].get(one.source)
+    def _clip(self, change: Changed, side: int) -> Clip | None:
+        """A turn's clip, or the same part of a run that has no such turn."""
+        facts = self._facts[side].get(change.source)
         if facts is None:
             return None
-        turn = self._turn(one, side)
+        turn = self._turn(change, side)
         if turn is not None:
             scored = turns_of(self._call(side, facts)).get(turn.number, {})
             return turn_clip(facts, turn, scored, (side, facts.name, turn.number))
-        there = self._clip(one, 1 - side) if self._turn(one, 1 - side) is not None else None
+        there = self._clip(change, 1 - side) if self._turn(change, 1 - side) is not None else None
         if there is None:
             return None
-        start = facts.replayed(self._facts[1 - side][one.source].recorded(there.start))
+        start = facts.replayed(self._facts[1 - side][change.source].recorded(there.start))
         end = min(start + there.secs, facts.seconds)
         return Clip((side, facts.name, -there.place[2]), start, max(start, end))
 
@@ -222,60 +229,64 @@ class PairPage:
         calls = self._runs[side].calls
         return next((call for call in calls if call["file"] == facts.name), {})
 
-    def _duel(self, one: Changed) -> Duel:
-        number = one.a if one.a is not None else one.b
-        call = one.source.removesuffix(".mcap")
-        longest = max((clip.secs for clip in self._clips(one)), default=SIDE_SECS)
-        return Duel(
-            anchor=f"d-{call}-{'a' if one.a is not None else 'b'}{number}",
+    def _changed_turn(self, change: Changed) -> ChangedTurn:
+        number = change.a if change.a is not None else change.b
+        call = change.source.removesuffix(".mcap")
+        longest = max((clip.secs for clip in self._clips(change)), default=SIDE_SECS)
+        return ChangedTurn(
+            anchor=f"d-{call}-{'a' if change.a is not None else 'b'}{number}",
             title=f"{call}, turn {number}",
-            changes=tuple(told(one, without=SEEN_BELOW)),
-            sides=(self._side(one, 0, longest), self._side(one, 1, longest)),
+            changes=tuple(field_changes(change, without=SEEN_BELOW)),
+            sides=(self._side(change, 0, longest), self._side(change, 1, longest)),
         )
 
-    def _side(self, one: Changed, side: int, secs: float) -> Side:
-        """One side; both show as many seconds, in rows of the same length."""
-        run, turn, wanted = self._runs[side], self._turn(one, side), self._clip(one, side)
-        facts = self._facts[side].get(one.source)
+    def _side(self, change: Changed, side: int, secs: float) -> Side:
+        """One side of a changed turn; both sides show the same number of seconds."""
+        run, turn, wanted = self._runs[side], self._turn(change, side), self._clip(change, side)
+        facts = self._facts[side].get(change.source)
         if facts is None or wanted is None:
             return Side(run.name, None)
         call = self._call(side, facts)
         sounds = self._voices(side, facts.name)
-        staves: tuple[Markup, ...] = ()
-        clip, address = self._selection.taken.get(wanted.place), ""
+        timeline: tuple[Markup, ...] = ()
+        clip, address = self._selection.included.get(wanted.place), ""
         if sounds is not None:
             secs = max(secs, LEAST_SIDE_SECS)
             row, end = secs / max(1, round(secs / SIDE_SECS)), wanted.start + secs
-            course = sounds.course(facts, call, lambda _number: "")
-            staves = tuple(rows(course, wanted.start, end, row_secs=row, width=SIDE_WIDTH))
+            whole = sounds.timeline(facts, call, lambda _number: "")
+            timeline = tuple(rows(whole, wanted.start, end, row_secs=row, width=SIDE_WIDTH))
             address = sounds.clip(clip) if clip is not None else ""
         if turn is None:
-            return Side(run.name, None, staves, address, wanted.start, clip is None)
+            return Side(run.name, None, timeline, address, wanted.start, clip is None)
         scored = turns_of(call).get(turn.number, {})
         view = turn_view(turn, scored, anchor="", scale_secs=self._scale)
         heard = replace(view, clip=address, clip_start=wanted.start, left_out=clip is None)
-        return Side(run.name, heard, staves)
+        return Side(run.name, heard, timeline)
 
-    def _voices(self, side: int, file: str) -> Sounds | None:
-        """Both voices of a call, of which the last two are kept."""
+    def _voices(self, side: int, file: str) -> CallAudio | None:
+        """Both voices of a call; the last two calls are cached."""
         if (side, file) not in self._sounds:
             if len(self._sounds) > 1:
                 self._sounds.pop(next(iter(self._sounds)))
             try:
-                self._sounds[side, file] = Sounds.from_recording(self._runs[side].recording(file))
+                self._sounds[side, file] = CallAudio.from_recording(
+                    self._runs[side].recording(file)
+                )
             except RecordingError:
                 self._sounds[side, file] = None
         return self._sounds[side, file]
 
-    def _groups(self, ordered: Sequence[Changed], duels: Mapping[int, Duel]) -> Iterator[Group]:
+    def _groups(
+        self, ordered: Sequence[Changed], turns: Mapping[int, ChangedTurn]
+    ) -> Iterator[Group]:
         for weight, (anchor, title, _) in enumerate(GROUPS):
             members = [change for change in ordered if _weight(change) == weight]
             if members:
                 yield Group(
                     anchor,
                     title,
-                    tuple(duels[id(change)] for change in members if id(change) in duels),
-                    tuple(line(change) for change in members if id(change) not in duels),
+                    tuple(turns[id(change)] for change in members if id(change) in turns),
+                    tuple(one_line(change) for change in members if id(change) not in turns),
                 )
 
     def _left_out(self) -> str:
@@ -283,30 +294,30 @@ class PairPage:
         if not clips:
             return ""
         return (
-            f"{counted(len(clips), 'sound')} of changed turns left out to keep this file small; a "
-            "larger --audio-mb lets them in."
+            f"{counted(len(clips), 'clip')} of changed turns left out to keep this file small; a "
+            "larger --audio-mb includes them."
         )
 
 
-def _weight(one: Changed) -> int:
-    """Which group a changed turn is of; the last is of those that are only faster or slower."""
-    if one.a is None or one.b is None:
+def _weight(change: Changed) -> int:
+    """The index of a changed turn's group; beyond the last one if only its latency changed."""
+    if change.a is None or change.b is None:
         return GROUPS.index(ONLY)
     for weight, (_, _, fields) in enumerate(GROUPS):
-        if any(field in one.changes for field in fields):
+        if any(field in change.changes for field in fields):
             return weight
     return len(GROUPS)
 
 
-def _stages(runs: Sequence[Scored]) -> list[tuple[str, str, str, bool]]:
-    """What each run was run with: a name, both values, and whether they differ."""
-    told = [dict(stages(run)) for run in runs]
-    names = dict.fromkeys(name for run_stages in told for name in run_stages if name != "speed")
+def _stages(runs: Sequence[ScoredRun]) -> list[tuple[str, str, str, bool]]:
+    """Stages and settings of both runs: name, both values, and whether they differ."""
+    both = [dict(stages(run)) for run in runs]
+    names = dict.fromkeys(name for run_stages in both for name in run_stages if name != "speed")
     return [
         (
             name,
-            *(run_stages.get(name, "as recorded") for run_stages in told),
-            told[0].get(name) != told[1].get(name),
+            *(run_stages.get(name, "as recorded") for run_stages in both),
+            both[0].get(name) != both[1].get(name),
         )  # type: ignore[misc]
         for name in names
     ]

@@ -1,7 +1,7 @@
-"""The report's plots, as SVG whose text is text and whose colours are the page's.
+"""The report's plots as SVG, with text as text and the page's colours.
 
-Each is drawn in the size it is shown in, so that its words can be read on a telephone too. Who does
-not see them has the same figures in a table beside them.
+Each is drawn at the size at which it is shown, so that its labels are legible on a phone. A table
+beside each plot has the same figures for screen readers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ HEIGHT = 176
 LEFT, RIGHT, TOP, BOTTOM = 40, 332, 10, 150
 MOST_TICKS = 6
 MARKED = (0.5, 0.95, 0.99)
-"""The percentiles that are marked on a distribution."""
+"""The percentiles marked on a distribution."""
 
 STRIP_WIDTH, STRIP_HEIGHT = 200, 22
 
@@ -27,8 +27,8 @@ class Series:
     """Values of one run.
 
     Parameters:
-        name: What they are of.
-        values: In any order.
+        name: The run's name.
+        values: The values, in any order.
     """
 
     name: str
@@ -37,15 +37,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Answers of like confidence.
+    """Answers of the same stated confidence.
 
     Parameters:
-        stated: How sure the agent was of them, 0 to 1.
-        right: Which part of them was right.
-        count: How many they are.
-        label: What the agent calls it.
+        stated: The confidence, 0 to 1.
+        right: The share of right answers.
+        count: The number of answers.
+        label: The agent's word for the confidence.
         low: Lower end of the interval of ``right``.
-        high: Upper end.
+        high: Upper end of the interval of ``right``.
     """
 
     stated: float
@@ -58,13 +58,13 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where values are drawn.
+    """A linear scale from values to pixels.
 
     Parameters:
         low: The value at ``start``.
         high: The value at ``end``.
-        start: Pixels.
-        end: Pixels.
+        start: The first pixel.
+        end: The last pixel.
     """
 
     low: float
@@ -73,13 +73,13 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Where a value is, in tenths of a pixel; those outside are at the edge."""
+        """A value's pixel, rounded to tenths and clamped to the scale."""
         share = (value - self.low) / ((self.high - self.low) or 1.0)
         return round(self.start + min(1.0, max(0.0, share)) * (self.end - self.start), 1)
 
 
 def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
-    """Round values from ``low`` to ``high``, at most so many."""
+    """Round values from ``low`` to ``high``, at most ``most``."""
     span = (high - low) or 1.0
     size = 10.0**-9
     while True:
@@ -94,13 +94,13 @@ def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
 def distribution(
     series: Sequence[Series], *, label: str, unit: str = "s", high: float | None = None
 ) -> Markup:
-    """Which part of the values is at most so large, a line a run; p50, p95 and p99 are marked.
+    """Plot the cumulative distribution of each run, with p50, p95 and p99 marked.
 
     Args:
-        series: One run, or two that are compared: the first is dashed then.
+        series: One run, or two to compare; the first of two is dashed.
         label: What is distributed.
-        unit: Of the values.
-        high: Right end of the scale; the largest value by default.
+        unit: The values' unit.
+        high: Right end of the scale; by default the largest value.
     """
     filled = [curve for curve in series if curve.values]
     largest = 1.04 * (high or max((max(curve.values) for curve in filled), default=1.0) or 1.0)
@@ -122,12 +122,13 @@ def distribution(
 
 
 def reliability(bins: Sequence[Sequence[Bin]], *, label: str) -> Markup:
-    """How often answers of a stated confidence were right, with how many they are.
+    """Plot how often answers were right against their stated confidence.
 
-    On the diagonal the agent is as often right as it says. A dot's area is the number of answers.
+    On the diagonal the agent is right as often as it claims. A dot's area shows the number of
+    answers.
 
     Args:
-        bins: Of one run, or of two that are compared.
+        bins: The bins of one run, or of two to compare.
         label: What is shown.
     """
     x, y = Scale(0.0, 1.0, LEFT, RIGHT), Scale(0.0, 1.0, BOTTOM, TOP)
@@ -172,7 +173,7 @@ def strip(
     *,
     ratio: bool,
 ) -> Markup:
-    """A value on a line, with its interval as a bar and its target as a tick."""
+    """Draw a value on a line, with its interval as a bar and its target as a tick."""
     known = [end for end in (value, target, *(interval or ())) if end is not None]
     if not known:
         return Markup("")
@@ -183,7 +184,7 @@ def strip(
 def difference_strip(
     value: float | None, interval: tuple[float, float] | None, reach: float
 ) -> Markup:
-    """A difference on a line whose middle is "none"."""
+    """Draw a difference on a line whose middle is zero."""
     if value is None:
         return Markup("")
     far = reach or 1.0
@@ -214,14 +215,14 @@ def _strip(
 
 
 def _line(ordered: Sequence[float], x: Scale, y: Scale) -> str:
-    """Through the quantiles of all shares, so that each is on it."""
+    """The path through all quantiles."""
     last = len(ordered) - 1
     points = [f"{x(value)} {y(at / last if last else 1.0)}" for at, value in enumerate(ordered)]
     return f"M{x(0)} {y(0)}H{x(ordered[0])}L{'L'.join(points)}H{x.end}"
 
 
 def _side(number: int, count: int) -> str:
-    """A run's class: the one against which another is held is drawn behind, and dashed."""
+    """A run's CSS class; the baseline is drawn behind and dashed."""
     return "before" if count > 1 and number == 0 else "now"
 
 
@@ -252,13 +253,13 @@ def _levels(y: Scale) -> list[Markup]:
 
 
 def picture(parts: Iterable[str], label: str, width: float, height: float) -> Markup:
-    """Parts of a drawing, in the size they were drawn in.
+    """Join SVG elements to an image at its natural size.
 
     Args:
-        parts: Elements of SVG.
-        label: What they show, for those who do not see it; empty where that stands beside it.
-        width: Pixels.
-        height: Pixels.
+        parts: The elements.
+        label: The text for screen readers; empty if text beside the image says the same.
+        width: The width, in pixels.
+        height: The height, in pixels.
     """
     spoken = (
         Markup('role="img" aria-label="{}"').format(label)

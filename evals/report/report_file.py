@@ -1,4 +1,4 @@
-"""Writes the report of a run, or of two beside each other, as one file that needs no other."""
+"""Writes the report of one run, or the comparison of two, as one self-contained file."""
 
 import os
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from evals.report.page import Progress, RunPage
 from evals.report.pair import PairPage
-from evals.report.run import ReportError, Scored, replay_of
+from evals.report.run import ReportError, ScoredRun, replay_of
 from evals.scoring.calls import Run, RunError
 from evals.scoring.compare import compare_runs
 from evals.scoring.score import Scores, score
 from evals.scoring.truth import Truth, TruthError
 
 AUDIO_MB = 20.0
-"""How much a report's sounds may weigh when nobody says otherwise, in megabytes."""
+"""Default for the maximum total size of a report's audio clips, in megabytes."""
 
 
 def write(
@@ -29,13 +29,12 @@ def write(
     """Write a report.
 
     Args:
-        runs: The folder of one run that ``viva score`` has scored, or of two of the same calls:
-            the second is held against the first.
-        out: The file; one that is there is replaced once the report is whole.
-        audio_mb: How much its sounds may weigh, in megabytes.
-        scores: Of two runs, where they are at hand; they are made anew otherwise.
-        truth: What they are scored by then; as ``viva compare`` has it by default.
-        progress: Called with how many calls of how many are done.
+        runs: The folder of one scored run, or of two runs of the same calls, baseline first.
+        out: The file; an existing one is replaced once the report is complete.
+        audio_mb: Maximum total size of audio clips, in megabytes.
+        scores: The scores of two runs, if available; otherwise they are computed.
+        truth: The truth file to compute them by; by default as for ``viva compare``.
+        progress: Called with the number of calls done and the total.
 
     Raises:
         ReportError: A run cannot be used, or the file cannot be written.
@@ -45,12 +44,12 @@ def write(
     most = audio_mb * 1_000_000
     match list(runs):
         case [run]:
-            html = RunPage(Scored.read(run), audio_bytes=most, progress=progress).html()
+            html = RunPage(ScoredRun.read(run), audio_bytes=most, progress=progress).html()
         case [before, now]:
             found = scores or [_scored(folder, truth) for folder in (before, now)]
             html = _pair((before, now), found, most, progress)
         case _:
-            raise ReportError(f"{len(runs)} runs; a report is of one, or of two beside each other.")
+            raise ReportError(f"{len(runs)} runs; a report takes one run or two.")
     _replace(out, html)
 
 
@@ -59,13 +58,13 @@ def _pair(
 ) -> str:
     before, now = scores
     runs = [
-        Scored(folder, run_scores.as_dict(), replay_of(folder))
+        ScoredRun(folder, run_scores.as_dict(), replay_of(folder))
         for folder, run_scores in zip(folders, scores, strict=True)
     ]
     if runs[0].name == runs[1].name:
-        # Folders of the same name in two places.
+        # Two folders with the same name.
         runs = [
-            Scored(run.path, {**run.scores, "run": f"{run.name} ({side})"}, run.replay)
+            ScoredRun(run.path, {**run.scores, "run": f"{run.name} ({side})"}, run.replay)
             for run, side in zip(runs, "AB", strict=True)
         ]
     facts = [{call.facts.source: call.facts for call in run_scores.calls} for run_scores in scores]

@@ -1,4 +1,4 @@
-"""A run as its report is made from it: scores, what it was run with, and its recordings."""
+"""A scored run: its scores, its replay options and its recordings."""
 
 import json
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ RUN = "run.json"
 
 
 class ReportError(ValueError):
-    """A report cannot be made; the text says why, and what to do."""
+    """A report cannot be made; the text says why and gives the next step."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """One run that was scored.
+class ScoredRun:
+    """A run that ``viva score`` has scored.
 
     Parameters:
         path: Its directory.
@@ -31,14 +31,14 @@ class Scored:
     replay: Mapping[str, Any]
 
     @classmethod
-    def read(cls, path: Path) -> "Scored":
-        """Read a run's figures.
+    def read(cls, path: Path) -> "ScoredRun":
+        """Read a run.
 
         Raises:
             ReportError: The run was not scored, or its files cannot be used.
         """
         if not path.is_dir():
-            raise ReportError(f"{path} is no directory; name one that viva score has scored.")
+            raise ReportError(f"{path} is not a directory; name one that viva score has scored.")
         if not (path / SCORES).exists():
             raise ReportError(f"{path} has no {SCORES}; run viva score {path} first.")
         scores = _plain(path / SCORES)
@@ -52,23 +52,23 @@ class Scored:
 
     @property
     def name(self) -> str:
-        """What it is called: its directory's name."""
+        """Its directory's name."""
         return str(self.scores.get("run") or self.path.resolve().name)
 
     @property
     def metrics(self) -> Mapping[str, Mapping[str, Any]]:
-        """Its metrics by their names."""
+        """Its metrics' entries, by name."""
         metrics: Mapping[str, Mapping[str, Any]] = self.scores["metrics"]
         return metrics
 
     @property
     def calls(self) -> list[Mapping[str, Any]]:
-        """Its calls, as scored."""
+        """Its calls' entries."""
         calls: list[Mapping[str, Any]] = self.scores["calls"]
         return calls
 
     def replayed(self, file: str) -> Mapping[str, Any]:
-        """What the replay noted of a call; empty for a plain recording."""
+        """A call's entry in ``run.json``; empty for a plain recording."""
         for call in self.replay.get("calls", ()):
             if call.get("file") == file:
                 noted: Mapping[str, Any] = call
@@ -79,7 +79,7 @@ class Scored:
         """A call's recording.
 
         Raises:
-            RecordingError: It is not there any more, or is damaged.
+            RecordingError: It is missing or damaged.
         """
         if Path(file).name != file:
             raise RecordingError(f"{file!r} is not the name of a file in {self.path}.")
@@ -87,7 +87,7 @@ class Scored:
 
 
 def replay_of(folder: Path) -> Mapping[str, Any]:
-    """What ``viva replay`` noted of a run; empty for plain recordings.
+    """A run's ``run.json``; empty for plain recordings.
 
     Raises:
         ReportError: It cannot be read.

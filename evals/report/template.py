@@ -1,4 +1,4 @@
-"""The report's templates, filled in: one file that asks nothing of any network."""
+"""Renders the report's templates into one file that loads nothing from a network."""
 
 import base64
 import hashlib
@@ -25,9 +25,9 @@ def _environment() -> Environment:
 
 
 def render(template: str, **values: object) -> str:
-    """A page with its values filled in, every one of them escaped.
+    """Render a page with escaped values.
 
-    The page's style and script are in it, and the browser is told to take no others.
+    Its style and script are inline, and its content security policy allows no others.
     """
     style, script = ((FOLDER / name).read_text("utf-8") for name in ("report.css", "report.js"))
     policy = (

@@ -1,4 +1,4 @@
-"""Where the time went between a caller's last word and the first sound of the answer."""
+"""Charts of the delays between a caller's last word and the first sound of the answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,26 +16,25 @@ DELAYS = (
     ("tts_ttfb", "first audio"),
     ("e2e_latency", "audible"),
 )
-"""A turn's delays by their fields, and what has come at the end of each."""
+"""A turn's delays: the field of its record, and the event at the delay's end."""
 
 WIDTH, ROW, LEFT, RIGHT = 400, 20, 98, 336
 PROFILE_WIDTH, PROFILE_HEIGHT, MOST_ROW = 1000, 420, 9
 LEAST_PARTED = 4
-"""Lower lines have no gap between them: it would only grey them."""
+"""Minimum line height for gaps between lines; between thinner lines gaps would look grey."""
 
 MOST_TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a turn, from the end of the one before it.
+    """One step of a turn.
 
     Parameters:
-        name: What had come at its end.
-        stage: Whose work it was: ``hearing``, ``waiting``, ``deciding``, ``speaking``,
-            ``travelling``.
+        name: The event at its end.
+        stage: ``hearing``, ``waiting``, ``deciding``, ``speaking`` or ``travelling``.
         start: Seconds after the caller's last word.
-        end: Seconds likewise.
+        end: Seconds after the caller's last word.
     """
 
     name: str
@@ -45,12 +44,12 @@ class Step:
 
     @property
     def secs(self) -> float:
-        """How long it took."""
+        """Its length in seconds."""
         return self.end - self.start
 
 
 def steps(turn: Mapping[str, Any]) -> tuple[Step, ...]:
-    """The steps of a turn's record, without those that it never came to."""
+    """The steps of a turn's record, as far as it got."""
     ended = turn.get("end_of_turn_delay")
     sentence = _after(ended, turn.get("llm_ttfs"))
     reached = (
@@ -71,11 +70,11 @@ def steps(turn: Mapping[str, Any]) -> tuple[Step, ...]:
 
 
 def waterfall(taken: Sequence[Step], scale_secs: float) -> Markup:
-    """The steps of one turn, one below the other.
+    """Draw the steps of one turn, one below the other.
 
     Args:
         taken: The steps.
-        scale_secs: Seconds from left to right, the same for all turns that are to be compared.
+        scale_secs: The width in seconds; the same for turns that are to be compared.
     """
     if not taken:
         return Markup("")
@@ -114,7 +113,7 @@ def waterfall(taken: Sequence[Step], scale_secs: float) -> Markup:
 
 
 def profile(turns: Sequence[Sequence[Step]], scale_secs: float) -> Markup:
-    """All turns, a line each, slowest first; it fills whatever width it is given."""
+    """Draw all turns, a line each, slowest first; the image scales to its container's width."""
     slowest = sorted((taken for taken in turns if taken), key=lambda taken: -taken[-1].end)
     if not slowest:
         return Markup("")
@@ -139,7 +138,7 @@ def profile(turns: Sequence[Sequence[Step]], scale_secs: float) -> Markup:
 
 
 def scale_of(turns: Sequence[Sequence[Step]]) -> float:
-    """Seconds that a scale must have for all of these turns."""
+    """The width, in seconds, that fits all of these turns."""
     return max((step.end for taken in turns for step in taken), default=1.0) or 1.0
 
 

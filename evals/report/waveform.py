@@ -1,4 +1,4 @@
-"""Recorded voices as a page can show and play them: outlines, and short clips of both."""
+"""Waveforms and audio clips of recorded voices, for a page."""
 
 import base64
 import struct
@@ -8,13 +8,13 @@ import numpy.typing as npt
 import soxr
 
 CLIP_RATE = 16_000
-"""Samples a second of a clip, a channel."""
+"""A clip's sample rate, in Hz."""
 
 SAMPLE_BYTES = 2
-"""PCM s16le."""
+"""Bytes of a 16-bit sample."""
 
 _MU_LAW = 7
-"""WAV's number for G.711 µ-law."""
+"""WAV's format code of G.711 µ-law."""
 
 _BIAS = 132
 _CLIP = 32_635
@@ -23,13 +23,13 @@ Samples = npt.NDArray[np.int16]
 
 
 def cut(pcm: bytes, rate: int, start: float, end: float) -> Samples:
-    """A stretch of mono PCM s16le, silence where there is none.
+    """Cut a part out of a voice; beyond its ends there is silence.
 
     Args:
-        pcm: The voice.
-        rate: Its samples a second.
+        pcm: 16-bit mono PCM.
+        rate: The sample rate, in Hz.
         start: Seconds from its first sample.
-        end: Seconds likewise.
+        end: Seconds from its first sample.
     """
     first, last = round(start * rate), max(round(start * rate), round(end * rate))
     stretch = np.zeros(last - first, np.int16)
@@ -40,18 +40,18 @@ def cut(pcm: bytes, rate: int, start: float, end: float) -> Samples:
 
 
 def loudest(pcm: bytes) -> int:
-    """The amplitude that all but a thousandth of a voice's samples stay below, 0 in silence."""
+    """The 99.9th percentile of a voice's amplitude; 0 for silence."""
     samples = np.abs(np.frombuffer(pcm, "<i2", count=len(pcm) // SAMPLE_BYTES).astype(np.int32))
     samples = samples[samples > 0]
     return int(np.quantile(samples, 0.999)) if len(samples) else 0
 
 
 def outline(samples: Samples, columns: int, full: int) -> list[float]:
-    """How loud each of so many equal parts of a stretch is: its highest amplitude, 0 to 1.
+    """The peak amplitude of each of several equal parts, 0 to 1.
 
     Args:
-        samples: The stretch.
-        columns: How many parts.
+        samples: The samples.
+        columns: The number of parts.
         full: The amplitude that counts as 1.
     """
     if not len(samples) or not full:
@@ -63,7 +63,7 @@ def outline(samples: Samples, columns: int, full: int) -> list[float]:
 
 
 def mu_law(samples: Samples) -> bytes:
-    """Samples as G.711 µ-law, a byte each (ITU-T G.711, 11/88)."""
+    """Encode samples as G.711 µ-law, a byte each (ITU-T G.711, 11/88)."""
     wide = samples.astype(np.int32)
     sign = np.where(wide < 0, 0x80, 0)
     magnitude = np.minimum(np.abs(wide), _CLIP) + _BIAS
@@ -75,15 +75,15 @@ def mu_law(samples: Samples) -> bytes:
 def clip(
     caller: bytes, agent: bytes, start: float, end: float, *, caller_rate: int, agent_rate: int
 ) -> bytes:
-    """A WAV file of a stretch of a call: µ-law, 16 kHz, the caller left and the agent right.
+    """Make a WAV file of a part of a call: µ-law, 16 kHz, caller left, agent right.
 
     Args:
-        caller: The caller's voice, mono PCM s16le from the call's start.
-        agent: The agent's voice, likewise.
+        caller: The caller's voice from the call's start, 16-bit mono PCM.
+        agent: The agent's voice from the call's start, 16-bit mono PCM.
         start: Seconds after the call's start.
-        end: Seconds likewise.
-        caller_rate: Samples a second of the caller's voice.
-        agent_rate: Samples a second of the agent's.
+        end: Seconds after the call's start.
+        caller_rate: The sample rate of the caller's voice, in Hz.
+        agent_rate: The sample rate of the agent's voice, in Hz.
     """
     left = _at_clip_rate(cut(caller, caller_rate, start, end), caller_rate)
     right = _at_clip_rate(cut(agent, agent_rate, start, end), agent_rate)
@@ -100,12 +100,12 @@ def clip(
 
 
 def clip_bytes(secs: float) -> int:
-    """Bytes that a clip of so many seconds takes in a page, as :func:`data_uri` writes it."""
+    """The size of a clip as a ``data:`` URI, in bytes."""
     return round(secs * CLIP_RATE) * 2 * 4 // 3 + 128
 
 
 def data_uri(wav: bytes) -> str:
-    """A WAV file as the address of itself."""
+    """A WAV file as a ``data:`` URI."""
     return f"data:audio/wav;base64,{base64.b64encode(wav).decode()}"
 
 

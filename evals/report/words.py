@@ -1,4 +1,4 @@
-"""How the report says things: figures, times, targets, and what each is called."""
+"""The report's wording of figures, times, targets and metrics' names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ from conversation.records import MICROS
 from conversation.wording import NONE, REASONS
 
 BOUND = "\N{NO-BREAK SPACE}"
-"""Between a figure and its unit, which belong on one line."""
+"""Keeps a figure and its unit on one line."""
 
 _LEAST_P = 0.001
 
-_SPELT = {
+_ABBREVIATIONS = {
     "wer": "word error rate",
     "cer": "character error rate",
     "ece": "expected calibration error",
@@ -38,17 +38,17 @@ KINDS = {
     "noise": "noise",
     "background": "background talk",
 }
-"""What the caller's side does, by an utterance's kind."""
+"""Kinds of utterances, in words."""
 
 
 def title(name: str) -> str:
-    """A metric's name in words."""
-    words = " ".join(_SPELT.get(word, word) for word in name.split("_"))
+    """A metric's title."""
+    words = " ".join(_ABBREVIATIONS.get(word, word) for word in name.split("_"))
     return words[:1].upper() + words[1:]
 
 
 def figure(value: float | None, unit: str) -> str:
-    """A value with its unit, as exact as is of use."""
+    """A value with its unit, rounded to useful precision."""
     if value is None:
         return NONE
     match unit:
@@ -84,7 +84,7 @@ def interval(bounds: Sequence[float] | None, unit: str, *, sign: bool = False) -
 
 
 def dollars(micros: float) -> str:
-    """Micro-dollars as dollars, four significant digits of them."""
+    """Micro-dollars as dollars with four significant digits."""
     if not micros:
         return "$0"
     usd = micros / MICROS
@@ -99,12 +99,12 @@ def probability(p: float | None) -> str:
 
 
 def seconds(secs: float | None) -> str:
-    """A delay; a dash where there is none."""
+    """A delay in seconds; a dash for ``None``."""
     return NONE if secs is None else f"{secs:.2f}{BOUND}s"
 
 
 def clock(secs: float) -> str:
-    """A moment of a call, such as ``1:07.4``."""
+    """A time of a call, such as ``1:07.4``."""
     tenths = round(max(0.0, secs) * 10)
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
@@ -127,7 +127,7 @@ def wanted(metric: Mapping[str, Any]) -> str:
 
 
 def verdict(turn: Mapping[str, Any]) -> str:
-    """What was decided on a turn, and on what it rests."""
+    """A turn's decision in words, with the sections that it cites."""
     match turn.get("decision"):
         case "respond":
             titles = {each["section"]: each["title"] for each in turn.get("looked_up") or ()}
@@ -137,9 +137,9 @@ def verdict(turn: Mapping[str, Any]) -> str:
                 if turn.get("confidence")
                 else ("Answered")
             )
-            return f"{sure}, from {sections}." if sections else f"{sure}, without a citation."
+            return f"{sure}, citing {sections}." if sections else f"{sure}, without a citation."
         case "escalate":
             reason = turn.get("reason") or ""
-            return f"Handed to a person: {REASONS.get(reason, reason) or 'no reason noted'}."
+            return f"Passed on to a person: {REASONS.get(reason, reason) or 'no reason recorded'}."
         case _:
             return "The caller went on before anything was decided."

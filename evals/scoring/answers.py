@@ -1,15 +1,14 @@
-"""What a brain says to written questions of a document, held against what is right.
+"""Asks a brain written questions about a document and judges the answers.
 
-A question is *right* when the decision is the expected one and, for an answer, all facts that
-belong to it are said and a right section is cited. What failed is found by where the facts
-still stood:
+A question is *right* if the decision is the expected one and, for an answer, all expected facts
+are said and a right section is cited. A failure is named after the step that lost the facts:
 
-* *parsing*: in no line of the document as it was read;
-* *retrieval*: in none of the three best records;
-* *threshold*: in the best records, but the question was passed on;
+* *parsing*: no line of the parsed document has them;
+* *retrieval*: none of the three best records has them;
+* *threshold*: the best records have them, but the question was passed on;
 * *refused*: the question was taken for a sensitive one;
-* *composition*: in the best records, but not in what was said;
-* *told*: an answer was given where there is none.
+* *composition*: the best records have them, but the answer does not;
+* *told*: there is no answer in the document, but one was given.
 """
 
 import asyncio
@@ -34,15 +33,16 @@ _DEBRIS = re.compile(r"[|*_`#<>{}\[\]]|\w;\s|--|\s-\s|\w:\s*\w+:|^[^.!?]{1,24}:\
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question, and what is right.
+    """One question with its expected outcome.
 
     Parameters:
-        ask: What the caller says.
-        after: What was asked before it in the same call.
-        decision: ``answer``, ``unanswerable``, ``sensitive``, or ``any`` where both will do.
-        says: Facts that the answer must hold; ``|`` stands between forms of one.
-        never: What the answer may not hold.
-        section: Id that must be among those cited, or an id below it; empty when any will do.
+        ask: The question.
+        after: The question asked before it in the same call.
+        decision: ``answer``, ``unanswerable``, ``sensitive``, or ``any`` if either decision is
+            right.
+        says: Facts that the answer must contain; ``|`` separates forms of one fact.
+        never: Texts that the answer must not contain.
+        section: An id that must be cited, itself or an id below it; empty for any.
     """
 
     ask: str
@@ -55,14 +55,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one question.
+    """The outcome of one question.
 
     Parameters:
         case: The question.
-        decision: What was decided, and said.
-        failed: What failed; empty when the decision is right.
-        fit: Whether what was said is fit to be heard.
-        secs: Time that the decision took.
+        decision: The decision, with what was said.
+        failed: The step that failed; empty if the decision is right.
+        fit: Whether the answer can be listened to (:func:`fit_to_be_heard`).
+        secs: How long the decision took.
     """
 
     case: Case
@@ -73,7 +73,7 @@ class Outcome:
 
 
 def cases(path: Path) -> tuple[str, tuple[Case, ...]]:
-    """The kind of a document, and its questions, from the file beside it."""
+    """Read a question file: the document's kind, and its questions."""
     found = tomllib.loads(path.read_text(encoding="utf-8"))
     return found["kind"], tuple(
         Case(
@@ -91,7 +91,7 @@ def cases(path: Path) -> tuple[str, tuple[Case, ...]]:
 def decide(
     brain: ExtractiveBrain, document: Document, ask: str, history: Sequence[Exchange]
 ) -> DecisionFrame:
-    """Decide one turn as in a call, with every check."""
+    """Decide one turn as in a call, with all checks."""
 
     async def say(sentence: SentenceFrame) -> None:
         pass
@@ -109,7 +109,7 @@ def decide(
 
 
 def ask(brain: ExtractiveBrain, document: Document, asked: Sequence[Case]) -> list[Outcome]:
-    """Put the questions, each in a call of its own."""
+    """Ask the questions, each in a call of its own."""
     return [_outcome(brain, document, case) for case in asked]
 
 
@@ -160,7 +160,7 @@ def _failed(
 
 
 def holds(text: str, case: Case) -> bool:
-    """Whether a text holds all facts of an answer, and nothing that it may not."""
+    """Whether a text contains all expected facts and nothing forbidden."""
     lowered = text.lower()
     return all(
         any(_stands(form.lower(), lowered) for form in fact.split("|")) for fact in case.says
@@ -180,7 +180,7 @@ def _cites(decision: DecisionFrame, case: Case) -> bool:
 
 
 def fit_to_be_heard(text: str) -> bool:
-    """Whether a text can be listened to: whole, short sentences without labels or debris."""
+    """Whether a text sounds right: complete, short sentences without labels or markup."""
     said = sentences(text)
     return (
         0 < len(said) <= _MOST_SENTENCES + 1

@@ -13,7 +13,7 @@ RUN_FILE = "run.json"
 
 
 class RunError(ValueError):
-    """A folder is not a run; the text says why, and the next step."""
+    """A folder is not a run; the text says why and gives the next step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from evals.scoring.score import Scores
 from evals.scoring.statistics import Difference, compare
 
 NEAR_SECS = 1.5
-"""Maximum distance of the ends of speech of one turn in two runs, in the source's time."""
+"""Turns of two runs are paired if their speech ends within this time, on the source's time line."""
 
 LATENCY_STEP_SECS = 0.01
 """Smallest change of a latency that counts."""
@@ -37,11 +37,11 @@ class Changed:
 
     Parameters:
         source: The recording.
-        utterance: What the caller said, by its place in the truth, where that is known.
-        a: The turn's number in the first run; ``None`` if it has no such turn.
-        b: In the second.
-        question: The transcript, for a reader.
-        changes: For each field that differs its value in both.
+        utterance: The index of its utterance in the truth; ``None`` without truth.
+        a: Its number in the first run; ``None`` if that has no such turn.
+        b: Its number in the second run; ``None`` if that has no such turn.
+        question: The transcript.
+        changes: The fields that differ, each with its value in both runs.
     """
 
     source: str
@@ -54,17 +54,17 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs, compared.
+    """The comparison of two runs.
 
     Parameters:
-        a: Name of the first.
-        b: Name of the second.
-        calls: How many calls both have.
-        only_a: Recordings that only the first has.
-        only_b: Recordings that only the second has.
-        turns: How many turns were paired.
-        changed: Those that differ.
-        metrics: For each metric the difference of its paired samples.
+        a: The first run's name.
+        b: The second run's name.
+        calls: The number of calls in both.
+        only_a: Recordings only in the first.
+        only_b: Recordings only in the second.
+        turns: The number of paired turns.
+        changed: The turns that differ.
+        metrics: The difference of each metric's paired samples.
     """
 
     a: str
@@ -123,10 +123,10 @@ def compare_runs(a: Scores, b: Scores) -> Comparison:
 
 
 def _pairs(a: MatchedCall, b: MatchedCall) -> list[tuple[TurnFacts | None, TurnFacts | None]]:
-    """The turns of two calls that are the same turn of the caller's, in order of time.
+    """Pair the turns of two replays of one call, in order of time.
 
-    Each takes the nearest, of those left, whose speech ended within 1.5 s of it in the source's
-    time.
+    Each turn is paired with the nearest unpaired one whose speech ends within
+    :data:`NEAR_SECS` of its own.
     """
     at_a = {turn.number: a.facts.recorded(turn.at) for turn in a.facts.turns}
     at_b = {turn.number: b.facts.recorded(turn.at) for turn in b.facts.turns}
@@ -185,7 +185,7 @@ def _moved(before: float | None, after: float | None) -> bool:
 
 
 def _difference(a: Metric, b: Metric, same: Mapping[tuple[str, int], int]) -> Difference:
-    """The difference of the samples that both runs have."""
+    """A metric's difference over the samples that both runs have."""
     mine = {sample.key: sample for sample in a.samples}
     theirs = {_key(sample, same): sample for sample in b.samples}
     keys = [key for key in mine if key in theirs]
@@ -200,7 +200,7 @@ def _difference(a: Metric, b: Metric, same: Mapping[tuple[str, int], int]) -> Di
 
 
 def _key(sample: Sample, same: Mapping[tuple[str, int], int]) -> Hashable:
-    """The key that the sample has in the first run."""
+    """The key of the same sample in the first run."""
     if sample.utterance is not None or sample.turn is None:
         return sample.key
     number = same.get((sample.source, sample.turn))
@@ -211,8 +211,8 @@ def _key(sample: Sample, same: Mapping[tuple[str, int], int]) -> Hashable:
     )
 
 
-def told(changed: Sequence[Changed]) -> list[str]:
-    """The changes, a line each."""
+def describe(changed: Sequence[Changed]) -> list[str]:
+    """The changes in words, a line each."""
     lines = []
     for change in changed:
         where = f"{change.source}, {change.question!r}"

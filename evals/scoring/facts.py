@@ -1,4 +1,4 @@
-"""The facts of one recorded call, on its time line: who spoke when, with what result."""
+"""Reads the facts of a recorded call: who spoke when, and what was decided."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from recording.message import Message
 from recording.recording import Recording
 
 HELD_SECS = 1.0
-"""Shortest silence within an answer that ends a stretch of voice."""
+"""Silence within an answer that divides the agent's voice into two stretches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class PlayedSentence:
     """A sentence of the agent, as far as it was played.
 
     Parameters:
-        turn: The caller's turn it answers; 0 outside a turn.
-        epoch: How many interruptions came before it.
-        text: All of it.
-        sections: Ids of the sections that it rests on.
-        audible: When it could be heard; empty if it never could.
-        share: How much of its audio was played, 0 to 1.
+        turn: The turn that it answers; 0 outside a turn.
+        epoch: The number of interruptions before it.
+        text: The whole sentence.
+        sections: Ids of the sections that it cites.
+        audible: When it was audible; empty if it never was.
+        share: The share of its audio that was played, 0 to 1.
     """
 
     turn: int
@@ -37,21 +37,21 @@ class PlayedSentence:
 
     @property
     def words(self) -> int:
-        """Number of its words heard, rounded."""
+        """The number of its words that were heard, rounded."""
         return round(len(self.text.split()) * self.share)
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A stretch in which the agent held the floor: one answer, or one prompt, as it was heard.
+    """A stretch in which the agent held the floor: one answer or prompt, as it was heard.
 
     Parameters:
-        turn: The caller's turn it answers; 0 for the greeting and for prompts.
+        turn: The turn that it answers; 0 for the greeting and for prompts.
         span: From its first audible sample to its last.
-        audible: When it could be heard.
+        audible: When it was audible within that.
         text: Its sentences.
-        words: How many words of them were heard.
-        cut: An interruption ended it before all of it was said.
+        words: The number of words heard.
+        cut: Whether an interruption ended it.
     """
 
     turn: int
@@ -63,25 +63,25 @@ class Voice:
 
     @property
     def start(self) -> float:
-        """Its first audible sample."""
+        """When its first audible sample was played."""
         return self.span.start
 
     @property
     def end(self) -> float:
-        """Its last audible sample."""
+        """When its last audible sample was played."""
         return self.span.end
 
 
 @dataclass(frozen=True, slots=True)
 class TurnFacts:
-    """One turn of the caller, by its last record.
+    """One turn, from its last record.
 
     Parameters:
-        record: As :meth:`conversation.records.TurnRecord.as_dict` gives it, ``call`` left out and
-            ``at`` in seconds after the call's start.
-        voice: When its answer was heard.
+        record: :meth:`conversation.records.TurnRecord.as_dict` without ``call``, with ``at`` in
+            seconds after the call's start.
+        voice: The stretches in which its answer was heard.
         sentences: The sentences of its answer.
-        calls: What its brain called tools for, and what they gave; as in ``/brain/Asked``.
+        calls: The brain's tool calls and their results, as in ``/brain/Asked``.
     """
 
     record: Mapping[str, Any]
@@ -91,7 +91,7 @@ class TurnFacts:
 
     @property
     def number(self) -> int:
-        """From 1."""
+        """Its number, from 1."""
         return int(self.record["number"])
 
     @property
@@ -106,7 +106,7 @@ class TurnFacts:
 
     @property
     def decision(self) -> str | None:
-        """``respond``, ``escalate``, or none."""
+        """``respond``, ``escalate``, or ``None``."""
         decision: str | None = self.record.get("decision")
         return decision
 
@@ -139,24 +139,24 @@ class TurnFacts:
         return min((voice.start for voice in self.voice), default=None)
 
     def seconds(self, name: str) -> float | None:
-        """One of its delays, such as ``e2e_latency``."""
+        """A delay of its record, such as ``e2e_latency``, in seconds."""
         value = self.record.get(name)
         return None if value is None else float(value)
 
     @property
     def micros(self) -> int:
-        """What it cost, in micro-dollars."""
+        """Its cost, in micro-dollars."""
         cost: Mapping[str, int] = self.record.get("cost") or {}
         return sum(cost.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """From one moment of the recorded caller's time line on, when that caller was played.
+    """A point where the replayed caller's timing changes against the recording.
 
     Parameters:
         recorded: Seconds of the recording.
-        replayed: Seconds of the replay.
+        replayed: The same moment in seconds of the replay.
     """
 
     recorded: float
@@ -165,26 +165,26 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One call.
+    """The facts of one call; times are in seconds after its start.
 
     Parameters:
-        name: Name of its file.
-        source: Name of the file it was replayed from; its own for a recording.
-        digest: Of its recording.
-        call: Its id.
-        document_hash: SHA-256 of the document it was answered from.
-        seconds: How long it took.
-        speech: When the caller spoke, as voice activity detection has it.
-        sentences: What the agent said.
+        name: Its file's name.
+        source: The name of the file that it was replayed from; its own for a recording.
+        digest: The recording's digest.
+        call: The call's id.
+        document_hash: SHA-256 of the document that it was answered from.
+        seconds: Its length.
+        speech: When the caller spoke, according to voice activity detection.
+        sentences: The agent's sentences.
         voice: When the agent held the floor.
-        turns: The caller's turns.
-        ducks: Intervals in which the voice was lowered.
+        turns: The turns.
+        ducks: When the voice was lowered.
         interruptions: When the page was told to drop the voice.
-        micros: What the call cost, in micro-dollars.
+        micros: The call's cost, in micro-dollars.
         reason: Why it ended; empty if its end was not recorded.
-        errors: Troubles of the stages.
-        missing: What a replay asked for and the recording lacked: stage and text.
-        shifts: How a replay moved the caller; empty for a recording.
+        errors: Errors of the stages.
+        missing: What a replay needed and the recording lacked: stage and text.
+        shifts: How a replay moved the caller's speech; empty for a recording.
     """
 
     name: str
@@ -210,11 +210,11 @@ class Facts:
         return next((voice for voice in self.voice if voice.span.holds(moment)), None)
 
     def replayed(self, recorded: float, *, slack: float = 0.0) -> float:
-        """When a moment of the recording came in this replay.
+        """Convert a time of the recording to this replay's.
 
         Args:
             recorded: Seconds of the recording.
-            slack: How much too early the moment may be for the shift that governs it.
+            slack: How far before a shift a moment already follows it, in seconds.
         """
         offset = 0.0
         for shift in self.shifts:
@@ -223,7 +223,7 @@ class Facts:
         return recorded + offset
 
     def recorded(self, replayed: float) -> float:
-        """When a moment of this replay came in the recording."""
+        """Convert a time of this replay to the recording's."""
         offset = 0.0
         for shift in self.shifts:
             if shift.replayed <= replayed:
@@ -236,8 +236,8 @@ def facts_of(recording: Recording, *, name: str = "", source: str = "") -> Facts
 
     Args:
         recording: The recording.
-        name: Name of its file, if it is not to be that of its path.
-        source: Name of the file it was replayed from.
+        name: Its file's name, if not that of its path.
+        source: The name of the file that it was replayed from.
     """
     messages = recording.messages
     seconds = recording.duration_secs
@@ -409,5 +409,5 @@ def _stretch(
 
 
 def speaking(facts: Facts, start: float, end: float) -> tuple[Interval, ...]:
-    """When the agent could be heard between two moments."""
+    """When the agent was audible between two times."""
     return clipped((part for voice in facts.voice for part in voice.audible), start, end)

@@ -1,4 +1,4 @@
-"""Holds a scored run to rules in TOML, and reports violations."""
+"""Checks a scored run against rules in TOML."""
 
 import json
 import math
@@ -14,7 +14,7 @@ _ALLOWED = ("min", "max", "ci", "min_n", "baseline", "max_drop", "optional")
 
 
 class GateError(ValueError):
-    """Rules, or the scores they are for, cannot be used; the text names what, and the next step."""
+    """Rules or scores cannot be used; the text says why and gives the next step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class Rule:
     """The bounds of one metric.
 
     Parameters:
-        metric: Its name.
+        metric: The metric's name.
         least: Lower bound.
         most: Upper bound.
-        ci: Whether the pessimistic end of its interval must keep the bound, too.
+        ci: Whether the pessimistic end of its interval must also keep the bound.
         least_n: Minimum number of samples.
-        baseline: Scores that it is compared with.
-        max_drop: Allowed deterioration from the baseline.
-        optional: Whether it may lack a value.
+        baseline: A ``scores.json`` to compare with.
+        max_drop: Maximum deterioration from the baseline.
+        optional: Whether the metric may lack a value.
     """
 
     metric: str
@@ -44,12 +44,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How a rule was kept, or not.
+    """The result of one rule.
 
     Parameters:
         metric: The metric's name.
-        wanted: What the rule asks for, in words.
-        found: What there is, in words.
+        wanted: What the rule requires, in words.
+        found: What the scores have, in words.
         kept: Whether the rule is kept.
     """
 
@@ -60,7 +60,7 @@ class Finding:
 
 
 def load_rules(path: Path) -> tuple[Rule, ...]:
-    """Read rules: a table a metric.
+    """Read rules, a TOML table per metric.
 
     Raises:
         GateError: They cannot be used.
@@ -78,7 +78,7 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
 
 
 def load_scores(path: Path) -> Mapping[str, Any]:
-    """Read what ``viva score`` has written.
+    """Read a ``scores.json``.
 
     Raises:
         GateError: It cannot be used.
@@ -96,7 +96,7 @@ def load_scores(path: Path) -> Mapping[str, Any]:
 
 
 def check(scores: Mapping[str, Any], rules: Sequence[Rule]) -> tuple[Finding, ...]:
-    """Hold scores to rules.
+    """Check scores against rules.
 
     Raises:
         GateError: A rule is about a metric that does not exist, or its baseline cannot be used.

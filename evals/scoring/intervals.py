@@ -1,4 +1,4 @@
-"""Stretches of time: who spoke when, and when both did."""
+"""Intervals of time, and operations on sets of them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
-    """A stretch of a call's time line, in seconds; its end is not in it.
+    """A half-open interval ``[start, end)`` of a call, in seconds.
 
     Parameters:
-        start: Its first moment.
-        end: The moment it is over, never before ``start``.
+        start: Its start.
+        end: Its end, not before ``start``.
     """
 
     start: float
@@ -22,16 +22,16 @@ class Interval:
 
     @property
     def length(self) -> float:
-        """Seconds."""
+        """Its length, in seconds."""
         return self.end - self.start
 
     def holds(self, at: float) -> bool:
-        """Whether a moment lies in it."""
+        """Whether it contains a time."""
         return self.start <= at < self.end
 
 
 def merged(intervals: Iterable[Interval], *, gap: float = 0.0) -> tuple[Interval, ...]:
-    """The same time without overlaps, in order; stretches no further apart than ``gap`` are one."""
+    """The union in order, joining intervals that are at most ``gap`` seconds apart."""
     joined: list[Interval] = []
     for interval in sorted(intervals):
         if joined and interval.start <= joined[-1].end + gap:
@@ -42,7 +42,7 @@ def merged(intervals: Iterable[Interval], *, gap: float = 0.0) -> tuple[Interval
 
 
 def clipped(intervals: Iterable[Interval], start: float, end: float) -> tuple[Interval, ...]:
-    """What of the intervals lies between two moments."""
+    """The parts of the intervals between two times."""
     return tuple(
         Interval(max(interval.start, start), min(interval.end, end))
         for interval in intervals
@@ -51,7 +51,7 @@ def clipped(intervals: Iterable[Interval], start: float, end: float) -> tuple[In
 
 
 def without(intervals: Iterable[Interval], holes: Iterable[Interval]) -> tuple[Interval, ...]:
-    """The intervals' time, the holes left out."""
+    """The intervals minus the holes."""
     cuts = merged(holes)
     left: list[Interval] = []
     for interval in merged(intervals):
@@ -68,7 +68,7 @@ def without(intervals: Iterable[Interval], holes: Iterable[Interval]) -> tuple[I
 
 
 def overlap(some: Iterable[Interval], others: Iterable[Interval]) -> float:
-    """Seconds in both."""
+    """Total length of the intersection, in seconds."""
     others = merged(others)
     return sum(
         max(0.0, min(interval.end, other.end) - max(interval.start, other.start))
@@ -78,10 +78,10 @@ def overlap(some: Iterable[Interval], others: Iterable[Interval]) -> float:
 
 
 def total(intervals: Iterable[Interval]) -> float:
-    """Seconds in any of them."""
+    """Total length of the union, in seconds."""
     return sum(interval.length for interval in merged(intervals))
 
 
 def at(intervals: Sequence[Interval], moment: float) -> Interval | None:
-    """The first of the intervals that a moment lies in."""
+    """The first interval that contains a time."""
     return next((interval for interval in intervals if interval.holds(moment)), None)

@@ -1,4 +1,4 @@
-"""Matches truth with facts: which turn, if any, each utterance became."""
+"""Matches truth and facts: which turns, if any, each utterance became."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,13 @@ JITTER_SECS = 0.05
 """Tolerance of voice activity detection against the truth."""
 
 LATE_SECS = 1.0
-"""How long after an utterance the end of its turn's speech may lie."""
+"""Maximum time from the end of an utterance to the end of its turn's speech."""
 
 FAIR_CHANCE_SECS = 1.5
-"""A caller who goes on sooner than this has not waited for an answer."""
+"""A caller who continues sooner than this did not wait for an answer."""
 
 RESPONSE_SECS = 2.0
-"""How long after a noise the agent must stay silent to have ignored it (τ-voice)."""
+"""How long the agent must stay silent after a noise to have ignored it (τ-voice)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,12 @@ class Heard:
     """One utterance of the truth, at its time in this run, with the turns it became.
 
     Parameters:
-        index: Which of the call's utterances, from 0.
-        truth: The utterance, at its time in this run.
-        turns: The turns that were made of it, oldest first.
-        over: The voice that held the floor when it began, if any.
-        joined: The caller went on before it was answered, and one turn holds it and the next.
+        index: Its index among the call's utterances, from 0.
+        truth: The utterance.
+        turns: The turns made of it, oldest first.
+        over: The agent's voice that held the floor when it began, if any.
+        joined: Whether the caller continued before an answer, so that one turn holds it and the
+            next utterance.
     """
 
     index: int
@@ -46,7 +47,7 @@ class Heard:
 
     @property
     def understood(self) -> str:
-        """What the recogniser made of it; a turn that the next one repeats is not counted twice."""
+        """Its transcript, without turns that a later turn repeats."""
         asked = [turn.question for turn in self.turns if not turn.withdrawn]
         said = [
             question
@@ -57,17 +58,17 @@ class Heard:
 
     @property
     def speech(self) -> tuple[Interval, ...]:
-        """When the caller's side could be heard."""
+        """When it was audible: the utterance without its pauses."""
         return without([Interval(self.truth.start, self.truth.end)], self.truth.pauses)
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedCall:
-    """One call of a run: its facts matched with its truth.
+    """One call of a run, its facts matched with its truth.
 
     Parameters:
         facts: What happened.
-        truth: What should have; ``None`` if nobody wrote it down.
+        truth: What should have happened; ``None`` without ground truth.
         heard: Its utterances; empty without truth.
         spurious: Turns that no utterance explains.
     """
@@ -82,18 +83,18 @@ class MatchedCall:
         return tuple(heard for heard in self.heard if heard.truth.takes_turn)
 
     def after(self, heard: Heard) -> float:
-        """When the next utterance that must be answered begins; the call's end if there is none."""
+        """When the next utterance that must be answered begins, or the call ends."""
         return min(
             (other.truth.start for other in self.wanted() if other.index > heard.index),
             default=self.facts.seconds,
         )
 
     def had_a_chance(self, heard: Heard) -> bool:
-        """Whether the caller waited for an answer at all."""
+        """Whether the caller waited for an answer for :data:`FAIR_CHANCE_SECS`."""
         return self.after(heard) - heard.truth.end >= FAIR_CHANCE_SECS
 
     def of_turn(self, number: int) -> Heard | None:
-        """The utterance that a turn was made of."""
+        """The utterance that became the turn with this number."""
         return next(
             (heard for heard in self.heard if any(turn.number == number for turn in heard.turns)),
             None,
@@ -103,8 +104,8 @@ class MatchedCall:
 def match(facts: Facts, truth: CallTruth | None) -> MatchedCall:
     """Match a call's truth with its facts.
 
-    A turn belongs to the last utterance that must be answered, and that was heard since the turn
-    before; if there is none, to the last utterance of any kind heard since then.
+    A turn belongs to the last utterance since the previous turn that must be answered, otherwise
+    to the last utterance of any kind since then.
     """
     if truth is None:
         return MatchedCall(facts)
@@ -120,7 +121,7 @@ def match(facts: Facts, truth: CallTruth | None) -> MatchedCall:
             if utterance.start < turn.at + JITTER_SECS and utterance.end > before + JITTER_SECS
         ]
         if not within:
-            # A turn that was begun anew has the same speech behind it as the one before.
+            # A restarted turn has the same speech as the one before.
             within = [
                 index
                 for index, utterance in enumerate(placed)
@@ -147,7 +148,7 @@ def match(facts: Facts, truth: CallTruth | None) -> MatchedCall:
 
 
 def _went_on(mine: Sequence[TurnFacts], turns: Sequence[TurnFacts], *, covered: bool) -> bool:
-    """Whether a later turn holds the utterance as well: a withdrawn turn is part of the next."""
+    """Whether a later turn also contains the utterance, as the one after a withdrawn turn does."""
     if not mine:
         return covered
     withdrawn = all(turn.withdrawn for turn in mine)
@@ -166,7 +167,7 @@ def _placed(utterance: Utterance, facts: Facts) -> Utterance:
 
 
 def taken_over(voices: Iterable[Voice]) -> bool:
-    """Whether a voice took the turn, as Full-Duplex-Bench has it: a second long, or four words."""
+    """Whether a voice took the turn by Full-Duplex-Bench's rule: a second long, or four words."""
     voices = list(voices)
     if not voices:
         return False
@@ -174,12 +175,12 @@ def taken_over(voices: Iterable[Voice]) -> bool:
 
 
 def talking(heard: Sequence[Heard]) -> tuple[Interval, ...]:
-    """When any of the utterances could be heard."""
+    """When any of the utterances was audible."""
     return merged(part for utterance in heard for part in utterance.speech)
 
 
 def spoken_over(call: MatchedCall, heard: Heard) -> tuple[Interval, ...]:
-    """When the agent could be heard while the utterance was."""
+    """When the agent and the utterance were audible at once."""
     return tuple(
         part
         for stretch in heard.speech

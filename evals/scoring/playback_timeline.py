@@ -1,4 +1,4 @@
-"""When each sample of the agent's voice came out of the caller's loudspeaker."""
+"""Reconstructs when each sample of the agent's voice was played to the caller."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,27 +17,27 @@ SILENCE = 104
 """A sample below -50 dBFS counts as silence, as on the page (web/call/audible.js)."""
 
 WINDOW = OUTPUT_SAMPLE_RATE // 100
-"""Samples that are loud or silent together."""
+"""Samples per window of loudness: 10 ms."""
 
 Samples = npt.NDArray[np.int16]
 Loudness = npt.NDArray[np.bool_]
 
 BREATH_SECS = 0.3
-"""A shorter silence does not part a voice in two."""
+"""A shorter silence does not divide a voice."""
 
 
 @dataclass
 class Epoch:
-    """The voice between two interruptions, as it was sent and as it was played.
+    """The voice between two interruptions, as sent and as played; times in seconds of the call.
 
     Parameters:
-        number: How many interruptions came before it.
-        sent: For each chunk when it was sent, and its first sample.
-        samples: How many were sent.
-        reports: When the page said it had played so many samples.
-        final: What the page said it played in all, once it has dropped the rest.
-        cut_at: When it was interrupted; ``None`` if it never was.
-        loud: For each window whether it can be heard.
+        number: The number of interruptions before it.
+        sent: For each chunk, when it was sent, and the index of its first sample.
+        samples: The number of samples sent.
+        reports: The page's reports: time, and samples played until then.
+        final: The samples played in total, as reported after the rest was dropped.
+        cut_at: When it was interrupted; ``None`` if it was not.
+        loud: For each window, whether it is audible.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Epoch:
     loud: list[Loudness] = field(default_factory=list)
 
     def when(self, sample: int) -> float:
-        """When a sample was played, in seconds of the call."""
+        """When a sample was played."""
         chunk = max(0, bisect_right([first for _, first in self._starts], sample) - 1)
         told = bisect_right([samples for _, samples in self.reports], sample)
         if told < len(self.reports):
@@ -60,10 +60,10 @@ class Epoch:
 
     @cached_property
     def _starts(self) -> Sequence[tuple[float, int]]:
-        """For each chunk when its first sample was played.
+        """For each chunk, when its first sample was played, and that sample's index.
 
-        The page's word counts, and audio is never played before it was sent; a page that reports
-        nothing is taken to play at once, one chunk after the other.
+        The page's reports count, but audio is never played before it was sent. Without reports,
+        chunks count as played at once, one after the other.
         """
         starts: list[tuple[float, int]] = []
         reports = iter(self.reports)
@@ -82,7 +82,7 @@ class Epoch:
         return starts
 
     def played(self, end: float) -> int:
-        """How many samples were played before a moment, and before it was interrupted."""
+        """The number of samples played before a time, and before the interruption."""
         if self.final is not None:
             return min(self.final, self.samples)
         until = end if self.cut_at is None else min(end, self.cut_at)
@@ -99,14 +99,15 @@ class Epoch:
         return np.concatenate(self.loud) if self.loud else np.zeros(0, dtype=bool)
 
     def audible(self, first: int, last: int, after: int) -> tuple[Interval, ...]:
-        """When a sentence could be heard.
+        """When a sentence was audible.
 
-        A sentence without a loud sample had its voice taken out of the recording: all of it counts.
+        A sentence without a loud sample had its voice removed from the recording; all of it counts
+        as audible.
 
         Args:
-            first: Its first sample.
-            last: The first sample of it that was not played.
-            after: The first sample that is not its.
+            first: The sentence's first sample.
+            last: Its first sample that was not played.
+            after: The first sample after the sentence.
         """
         if last <= first:
             return ()

@@ -1,4 +1,4 @@
-"""Scores a run: every metric, with the samples it is computed from."""
+"""Scores a run: computes every metric, with its samples as evidence."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from knowledge.loading.document import Document
 SCORES_FILE = "scores.json"
 
 WITHOUT_TRUTH = frozenset({latency.PAGE, grounding.PAGE, cost.PAGE})
-"""Pages of the metrics that need no truth."""
+"""Pages of metrics that need no ground truth."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Scores:
 
     Parameters:
         run: The run.
-        calls: Its calls, each with its truth.
-        metrics: By name.
+        calls: Its calls, matched with their truth.
+        metrics: The metrics, by name.
         tables: Results with several values, by name.
     """
 
@@ -52,7 +52,7 @@ class Scores:
 
     @property
     def turns(self) -> int:
-        """How many turns its calls have."""
+        """The number of turns in its calls."""
         return sum(len(call.facts.turns) for call in self.calls)
 
     def beside(self, metric: Metric) -> "Scores":
@@ -82,8 +82,8 @@ def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> 
 
     Args:
         run: The run.
-        truth: What should have happened in its calls.
-        documents: Those that its answers may be checked against again.
+        truth: The ground truth; ``None`` leaves the metrics that need it without a value.
+        documents: Documents to check answers against again.
     """
     calls = tuple(
         match(facts, truth.find_call(facts.source, facts.name) if truth else None)
@@ -112,7 +112,7 @@ def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> 
 
 
 def _explained(metric: Metric, *, known: bool) -> Metric:
-    """The metric, and why it has no value, if it has none."""
+    """Add to a metric without a value the reason."""
     if metric.samples or metric.note:
         return metric
     needs = metric.page not in WITHOUT_TRUTH and not known

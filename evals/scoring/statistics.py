@@ -1,6 +1,6 @@
 """Confidence intervals and significance tests; all randomness is seeded.
 
-Turns of one call are alike, so intervals draw whole calls, not turns (a cluster bootstrap).
+Turns of one call are correlated, so intervals resample whole calls (a cluster bootstrap).
 """
 
 import math
@@ -27,12 +27,12 @@ EXACT_PAIRS = 12
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The samples behind a figure.
+    """Samples as arrays of the same length.
 
     Parameters:
-        value: Of each.
-        weight: What each counts for, such as the words of a reference.
-        group: Which bin each belongs to, where a statistic has bins.
+        value: The values.
+        weight: The weights, such as the number of words of a reference.
+        group: The bins, for statistics with bins.
     """
 
     value: Floats
@@ -48,14 +48,14 @@ Statistic = Callable[[Values], float]
 
 
 def mean(values: Values) -> float:
-    """The weighted mean: the ratio of sums where a value is itself a ratio."""
+    """The weighted mean; of ratios weighted by their denominators, the ratio of sums."""
     weight = float(values.weight.sum())
     return float(values.value @ values.weight) / weight if weight else math.nan
 
 
 def quantile(values: npt.ArrayLike, share: float) -> float:
-    """What a share of some values lies below, between the two nearest (Hyndman and Fan's 7)."""
-    # numpy's own takes ten times as long for the hundred or so samples of a run.
+    """A quantile by linear interpolation (Hyndman and Fan's type 7)."""
+    # numpy's takes ten times as long for the hundred or so samples of a run.
     ordered = np.sort(np.asarray(values, np.float64))
     place = share * (ordered.size - 1)
     below = int(place)
@@ -64,7 +64,7 @@ def quantile(values: npt.ArrayLike, share: float) -> float:
 
 
 def percentile(rank: float) -> Statistic:
-    """A percentile, 0 to 100, between two samples in proportion."""
+    """A statistic that is a percentile, 0 to 100."""
 
     def statistic(values: Values) -> float:
         return quantile(values.value, rank / 100) if values.value.size else math.nan
@@ -102,17 +102,16 @@ def interval(
     binary: bool = False,
     seed: int = SEED,
 ) -> tuple[float, float] | None:
-    """The percentile bootstrap's 95 % interval of a statistic, whole clusters drawn.
+    """The percentile bootstrap's 95 % interval of a statistic, resampling whole clusters.
 
-    Where every sample is the same success or failure a bootstrap has no width: the interval is
-    Wilson's then.
+    Where all binary samples are equal, the bootstrap has no width, so the interval is Wilson's.
 
     Args:
         values: The samples.
-        clusters: Which cluster (call) each is of.
-        statistic: What is computed of them.
-        binary: Every value is 0 or 1.
-        seed: Of the draws.
+        clusters: The cluster (call) of each sample.
+        statistic: The statistic.
+        binary: Whether every value is 0 or 1.
+        seed: The seed of the draws.
 
     Returns:
         ``None`` for fewer than two clusters.
@@ -138,16 +137,16 @@ def interval(
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Whether one run differs from another, sample by sample.
+    """The difference of two runs over paired samples.
 
     Parameters:
-        n: Pairs.
-        a: The statistic of the first run's paired samples.
-        b: Of the second's.
-        ci95: Interval of ``b - a``, whole calls drawn; ``None`` for fewer than two calls.
-        p: Two-sided; ``None`` if it could not be tested.
-        test: Which test gave ``p``.
-        wilcoxon_p: Of Wilcoxon's signed-rank test, where it applies.
+        n: The number of pairs.
+        a: The statistic of the first run's samples.
+        b: The statistic of the second run's samples.
+        ci95: The interval of ``b - a``, resampling whole calls; ``None`` for fewer than two calls.
+        p: The two-sided p; ``None`` if no test applies.
+        test: The test that gave ``p``.
+        wilcoxon_p: The p of Wilcoxon's signed-rank test, where it applies.
     """
 
     n: int
@@ -173,13 +172,13 @@ def compare(
     binary: bool = False,
     seed: int = SEED,
 ) -> Difference:
-    """Compare two runs by the samples that both have, in the same order.
+    """Compare two runs by paired samples in the same order.
 
-    McNemar's exact test where every value is 0 or 1 and counts alike; else a permutation test that
-    swaps the two runs' samples pair by pair, with Wilcoxon's beside it for a mean.
+    The test is McNemar's exact one where every value is 0 or 1 with equal weights; otherwise a
+    permutation test that swaps the runs within pairs, and for a mean also Wilcoxon's.
 
     Raises:
-        ValueError: They are not pairs.
+        ValueError: The samples are not pairs.
     """
     n = a.value.size
     if n != b.value.size or n != len(clusters):
@@ -205,11 +204,11 @@ def compare(
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """McNemar's exact test: of the pairs that differ, are as many better as worse?
+    """The p of McNemar's exact test.
 
     Args:
-        only_a: Pairs in which the first succeeded and the second did not.
-        only_b: Pairs the other way round.
+        only_a: Pairs in which only the first run succeeded.
+        only_b: Pairs in which only the second run succeeded.
     """
     if not only_a + only_b:
         return 1.0
@@ -219,10 +218,10 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def permutation(a: Values, b: Values, statistic: Statistic, *, seed: int = SEED) -> float:
-    """Two-sided p of a difference as large as that found, if the runs were interchangeable.
+    """The two-sided p of the observed difference under random swaps within pairs.
 
-    Every way of swapping pairs is tried up to 12 pairs; beyond, 2,000 drawn ones, and the one
-    found is counted among them, so that p is never 0.
+    All swaps are tried for up to :data:`EXACT_PAIRS` pairs, otherwise :data:`DRAWS` random ones;
+    the observed difference counts among them, so that p is never 0.
     """
     n = a.value.size
     found = abs(statistic(b) - statistic(a))
@@ -241,7 +240,7 @@ def permutation(a: Values, b: Values, statistic: Statistic, *, seed: int = SEED)
 
 
 def _swapped_means(a: Values, b: Values, swaps: npt.NDArray[np.bool_]) -> Floats:
-    """The same as :func:`_swapped` of a mean, for all swaps at once."""
+    """:func:`_swapped` for the mean, for all swaps at once."""
     above_a, above_b = a.value * a.weight, b.value * b.weight
     moved, moved_weight = swaps @ (above_b - above_a), swaps @ (b.weight - a.weight)
     mean_a = (above_a.sum() + moved) / (a.weight.sum() + moved_weight)

@@ -10,7 +10,7 @@ from typing import Any
 from evals.scoring.intervals import Interval
 
 KINDS = ("question", "backchannel", "noise", "background", "bargein", "courtesy")
-"""What the caller's side can be heard doing; see docs/metrics/README.md."""
+"""Kinds of utterances; docs/metrics/README.md defines them."""
 
 TAKES_TURN = ("question", "bargein", "courtesy")
 """The kinds that the agent must answer, unless the truth says otherwise."""
@@ -18,12 +18,12 @@ TAKES_TURN = ("question", "bargein", "courtesy")
 DECISIONS = ("respond", "escalate", "")
 
 SHIPPED_TRUTH = Path(__file__).parents[1] / "corpus" / "truth.toml"
-"""That of the corpus that ships."""
+"""The truth of the corpus that ships."""
 
 _REQUIRED = object()
 
 EARLY_SECS = 0.2
-"""How much before a replay's cut between two utterances the second one may really begin."""
+"""How far before a replay's cut between two utterances the second one may begin."""
 
 
 class TruthError(ValueError):
@@ -36,16 +36,16 @@ class Utterance:
 
     Parameters:
         kind: One of :data:`KINDS`.
-        text: What is said; empty for noise.
-        start: When it begins, in seconds of the recording.
-        end: When its last word ends.
-        pauses: Silences inside it in which the agent must not take over.
-        over_agent: In the recording it begins while the agent speaks.
-        takes_turn: The agent must answer it.
-        decision: ``respond``, ``escalate``, or empty for either.
-        sections: Ids that a right answer cites: any of them, or one above or below it.
-        sensitive: It must be refused.
-        snr_db: Signal-to-noise ratio; ``None`` for clean.
+        text: The words; empty for noise.
+        start: Its start, in seconds of the recording.
+        end: The end of its last word, in seconds of the recording.
+        pauses: Silences within it in which the agent must not take over.
+        over_agent: Whether it begins while the agent speaks, in the recording.
+        takes_turn: Whether the agent must answer it.
+        decision: ``respond``, ``escalate``, or empty if either is right.
+        sections: Ids of which a right answer cites at least one, or one above or below it.
+        sensitive: Whether it must be refused as sensitive.
+        snr_db: The signal-to-noise ratio; ``None`` for clean audio.
     """
 
     kind: str
@@ -70,11 +70,11 @@ class CallTruth:
     """The truth of one call.
 
     Parameters:
-        file: Name of its recording.
-        title: In a few words.
+        file: The recording's file name.
+        title: A short title.
         tags: What it is an example of.
-        voice: Who calls.
-        utterances: In order.
+        voice: The caller's voice.
+        utterances: The utterances, in order.
     """
 
     file: str
@@ -89,7 +89,7 @@ class Truth:
     """A truth file.
 
     Parameters:
-        calls: By name of the recording.
+        calls: The calls, by name of the recording.
     """
 
     calls: Mapping[str, CallTruth]
@@ -100,7 +100,7 @@ class Truth:
 
     @classmethod
     def for_folder(cls, folder: Path, given: Path | None = None) -> "Truth | None":
-        """What a folder's calls are scored by: the file given, the folder's, or the one that ships.
+        """The truth for a folder's calls: the given file, the folder's, or the one that ships.
 
         Raises:
             TruthError: As :meth:`load`.
@@ -196,7 +196,7 @@ def _is_number(value: object) -> bool:
 
 
 class _Fields:
-    """The fields of a table, each asked for once."""
+    """Reads the fields of a table and refuses unknown ones."""
 
     def __init__(self, table: Mapping[str, Any], where: str) -> None:
         self._table = table

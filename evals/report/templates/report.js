@@ -1,8 +1,8 @@
-// One sound at a time, with a line on the call's staves that shows what is heard.
+// Plays one clip at a time, with a playhead on the call's time line.
 const players = [...document.querySelectorAll('audio')];
 
-function line(stave) {
-  const drawing = stave.querySelector('svg');
+function line(row) {
+  const drawing = row.querySelector('svg');
   let head = drawing.querySelector('.playhead');
   if (!head) {
     head = document.createElementNS('http://www.w3.org/2000/svg', 'path');
@@ -15,11 +15,11 @@ function line(stave) {
 function show(player) {
   const at = Number(player.dataset.start) + player.currentTime;
   const near = player.closest('.call, .side');
-  for (const stave of near?.querySelectorAll('.stave') ?? []) {
-    const [start, end] = [Number(stave.dataset.start), Number(stave.dataset.end)];
-    const { width, height } = stave.querySelector('svg').viewBox.baseVal;
+  for (const row of near?.querySelectorAll('.timeline-row') ?? []) {
+    const [start, end] = [Number(row.dataset.start), Number(row.dataset.end)];
+    const { width, height } = row.querySelector('svg').viewBox.baseVal;
     const here = start <= at && at < end && !player.paused;
-    line(stave).setAttribute('d', here ? `M${((at - start) / (end - start)) * width} 0V${height}` : '');
+    line(row).setAttribute('d', here ? `M${((at - start) / (end - start)) * width} 0V${height}` : '');
   }
 }
 

@@ -1,4 +1,4 @@
-"""The metrics that calls are scored by, one family a module; docs/metrics/ defines each.
+"""The metrics, one family per module; docs/metrics/ defines each.
 
 Each module has a ``measure`` that takes matched calls and returns
 :class:`~evals.scoring.metrics.metric.Metric` objects, with the samples they are computed from.

@@ -1,4 +1,4 @@
-"""Barge-in: how fast the voice is lowered and stops, and how often for nothing."""
+"""Barge-in: how fast the voice is lowered and stops, and how often without cause."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,11 +11,11 @@ PAGE = "barge-in"
 STOP_TARGET_SECS = 0.42
 
 CAUSE_SECS = 2.0
-"""An interruption this long after an utterance has ended is not explained by it."""
+"""An utterance can cause an interruption up to this time after its end."""
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """Stop time, duck time, and interruptions without a reason."""
+    """Stop time, duck time and false interruptions."""
     return [
         seconds("stop_time", PAGE, gathered(calls, _stops), target=STOP_TARGET_SECS),
         seconds("duck_time", PAGE, gathered(calls, _ducks)),

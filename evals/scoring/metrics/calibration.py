@@ -1,4 +1,4 @@
-"""Does "high" mean right more often than "low"? Calibration of the spoken confidence."""
+"""Calibration: how often answers of each stated confidence are right."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from evals.scoring.statistics import expected_calibration_error, wilson
 PAGE = "calibration"
 
 CLAIMED: Mapping[str, float] = {"high": 0.95, "medium": 0.75, "low": 0.50}
-"""How often an answer of each confidence claims to be right: a convention, see the page."""
+"""The share of right answers that each confidence claims; a convention, see the page."""
 
 _LEVELS = tuple(CLAIMED)
 
@@ -40,7 +40,7 @@ def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
 
 
 def reliability(calls: Sequence[MatchedCall]) -> list[dict[str, Any]]:
-    """For each confidence: what it claims, and how often its answers were right."""
+    """For each confidence, the claimed and the actual share of right answers."""
     answers = gathered(calls, _answers)
     rows: list[dict[str, Any]] = []
     for group, level in enumerate(_LEVELS):
@@ -59,7 +59,7 @@ def reliability(calls: Sequence[MatchedCall]) -> list[dict[str, Any]]:
 
 
 def _answers(call: MatchedCall) -> Iterable[Sample]:
-    """Each answer whose truth is known: right or not, in the bin of its confidence."""
+    """Each answer with known truth: right or not, in the bin of its confidence."""
     for heard, decided in judged(call):
         answer = heard.answer
         level = answer.record.get("confidence") if answer else None

@@ -1,4 +1,4 @@
-"""Do answers cite what they should, and only that?"""
+"""Citations: precision and recall of the cited sections."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ PAGE = "citations"
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """Precision over citations, recall over questions."""
+    """Precision per citation, recall per question."""
     return [
         rate("citation_precision", PAGE, gathered(calls, _cited), better="higher"),
         rate("citation_recall", PAGE, gathered(calls, _found), better="higher"),
@@ -18,7 +18,7 @@ def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
 
 
 def matches(cited: str, wanted: Sequence[str]) -> bool:
-    """Whether a section is one of the wanted ones, or stands above or below one."""
+    """Whether a section is a wanted one, or above or below one."""
     return any(
         cited == section or cited.startswith(f"{section}/") or section.startswith(f"{cited}/")
         for section in wanted

@@ -1,4 +1,4 @@
-"""What a turn and a call cost."""
+"""Cost of turns and calls."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ PAGE = "cost"
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """The mean cost of a turn and of a call, in dollars."""
+    """Mean cost per turn and per call, in dollars."""
     return [
         Metric("turn_cost", "usd", "lower", PAGE, gathered(calls, _turns)),
         Metric("call_cost", "usd", "lower", PAGE, gathered(calls, _calls)),

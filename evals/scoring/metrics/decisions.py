@@ -1,4 +1,4 @@
-"""Was it right to answer, and right to hand over?"""
+"""Decisions: whether answering and escalating were right."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ PAGE = "decisions"
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """Accuracy, precision and recall of escalations, and refusals of what is sensitive."""
+    """Decision accuracy, escalation precision and recall, and refusals of sensitive questions."""
 
     def accuracy(call: MatchedCall) -> Iterable[Sample]:
         return (
@@ -39,10 +39,9 @@ def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
 
 
 def judged(call: MatchedCall) -> Iterable[tuple[Heard, str | None]]:
-    """The utterances whose right decision is known, and what was decided.
+    """Utterances with a known right decision, and the decision made.
 
-    One that the caller went on from before it was answered is left out: its turn is the next
-    one's, too.
+    An utterance that shares its turn with the next one is left out.
     """
     for heard in call.wanted():
         if heard.truth.decision and not heard.joined:

@@ -1,8 +1,8 @@
-"""EVA's turn-taking score: was each turn taken at the right time?
+"""EVA's turn-taking score: whether each turn was taken at the right time.
 
-ServiceNow's EVA scores 0 to 1 by code, without a judge: a turn by its latency, one that the agent
-interrupted by how much it talked over the caller, one that the caller interrupted by how fast the
-agent yielded.
+ServiceNow's EVA computes a score from 0 to 1 without a judge: an ordinary turn by its latency, one
+that the agent interrupted by how long it talked over the caller, one that the caller interrupted by
+how fast the agent yielded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ HARD_LATE_SECS = 3.5
 OVERLAP_HARD_SECS = 2.0
 YIELD_HARD_SECS = 2.0
 INTERRUPTER_MOST = 0.5
-"""However briefly the agent interrupted the caller, its turn scores no more."""
+"""Maximum score of a turn in which the agent interrupted the caller."""
 
 INTERRUPTIONS_HARD = 3
 EARLY_SECS = 0.2
@@ -40,7 +40,7 @@ class _Scored:
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """The score, and what it is made of."""
+    """The score and its components."""
 
     def scores(call: MatchedCall) -> Iterable[Sample]:
         missed = _missed_the_last(call)
@@ -96,12 +96,12 @@ def latency_score(secs: float) -> float:
 
 
 def overlap_score(secs: float) -> float:
-    """0.5 for an agent that interrupted without an overlap, falling to 0 at 2 s of it."""
+    """0.5 for an interruption without overlap, falling to 0 at 2 s of overlap."""
     return INTERRUPTER_MOST * _clamped(1 - secs / OVERLAP_HARD_SECS)
 
 
 def count_score(interruptions: int) -> float:
-    """0.5 for one interruption of a turn, 0.25 for two, 0 from three on."""
+    """0.5 for one interruption of a turn, 0.25 for two, 0 for three or more."""
     return INTERRUPTER_MOST * _clamped(1 - (interruptions - 1) / (INTERRUPTIONS_HARD - 1))
 
 
@@ -127,7 +127,7 @@ def _sample(call: MatchedCall, scored: _Scored, value: float, note: str) -> Samp
 
 
 def _scored(call: MatchedCall) -> Iterable[_Scored]:
-    """Every turn in which both could be heard."""
+    """Every turn in which both caller and agent were audible."""
     for heard in call.wanted():
         answer = heard.answer
         if answer is None or answer.begins is None:
@@ -155,13 +155,13 @@ def _scored(call: MatchedCall) -> Iterable[_Scored]:
 
 
 def _barged(call: MatchedCall, heard: Heard) -> list[Voice]:
-    """What the agent began to say before the caller had finished."""
+    """Voices that began before the caller had finished."""
     truth = heard.truth
     return [voice for voice in call.facts.voice if truth.start < voice.start < truth.end]
 
 
 def _settled(call: MatchedCall, heard: Heard) -> float | None:
-    """From the caller's end to what the agent then began to say, if it began anything."""
+    """Time from the caller's end to the next voice that began, if any."""
     end = heard.truth.end
     if call.facts.holding(end) is not None:
         return None
@@ -172,7 +172,7 @@ def _settled(call: MatchedCall, heard: Heard) -> float | None:
 
 
 def _missed_the_last(call: MatchedCall) -> bool:
-    """Whether the call ended by silence, and the caller had spoken last."""
+    """Whether the call ended by silence after the caller had spoken last."""
     wanted = call.wanted()
     if call.facts.reason != "silence" or not wanted:
         return False

@@ -1,4 +1,4 @@
-"""τ-voice's panel: is every turn answered, every interruption yielded to, and all else ignored?"""
+"""τ-voice's metrics: responsiveness, yielding, interrupting and selectivity."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,17 +10,17 @@ from processors.turns.processor import PHRASES
 PAGE = "floor"
 
 YIELD_SECS = 2.0
-"""An agent that goes on for longer has not yielded."""
+"""An agent that continues for longer has not yielded."""
 
 IGNORE_SECS = 1.0
-"""An agent that goes on for so long, and as long after the sound, has ignored it."""
+"""An agent that continues for this long after a sound's start and its end has ignored it."""
 
 YIELD_TARGET = 0.95
 BACKCHANNEL_TARGET = 0.90
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """Responsiveness, yielding, interrupting, and selectivity."""
+    """Response rate, yield rate, interruption rate, and rates of ignored sounds."""
     return [
         rate("response_rate", PAGE, gathered(calls, _responses), better="higher"),
         seconds("response_latency", PAGE, gathered(calls, _response_latencies)),
@@ -52,7 +52,7 @@ def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
 
 
 def stopped(voice: Voice, start: float, within: float) -> bool:
-    """Whether a voice that was heard at a moment had ended so long after it."""
+    """Whether a voice ended within a time after a moment at which it was heard."""
     return voice.end - start <= within
 
 
@@ -75,9 +75,9 @@ def _response_latencies(call: MatchedCall) -> Iterable[Sample]:
 
 
 def _answered(call: MatchedCall) -> Iterable[tuple[Heard, float | None]]:
-    """When the agent first spoke after each turn of the caller's, before the caller spoke again.
+    """Each utterance to answer, with when the agent first spoke after it, before the caller did.
 
-    A turn at whose end the agent still speaks is none that waits for an answer.
+    Utterances at whose end the agent is still speaking are left out.
     """
     for heard in call.wanted():
         end = heard.truth.end
@@ -123,14 +123,14 @@ def _ignored(call: MatchedCall, kind: str) -> Iterable[Sample]:
         if heard.over is not None:
             trouble = _gave_way(call, heard, heard.over)
         elif kind == "backchannel":
-            continue  # It is one only while somebody else speaks.
+            continue  # A backchannel is one only while the agent speaks.
         else:
             trouble = _reacted(call, heard)
         yield _sample(call, heard, not trouble, note=trouble)
 
 
 def _gave_way(call: MatchedCall, heard: Heard, voice: Voice) -> str:
-    """How the voice gave way to what it should have ignored; empty if it did not."""
+    """How the voice yielded to a sound that it should have ignored; empty if it did not."""
     asked = any(heard.truth.start < other.truth.start <= voice.end for other in call.wanted())
     if voice.cut and voice.end <= heard.truth.end + IGNORE_SECS and not asked:
         return f"{_what(heard)} cut the voice after {voice.end - heard.truth.start:.2f} s"
@@ -138,7 +138,7 @@ def _gave_way(call: MatchedCall, heard: Heard, voice: Voice) -> str:
 
 
 def _reacted(call: MatchedCall, heard: Heard) -> str:
-    """How the silent agent reacted to what it should have ignored; empty if it did not."""
+    """How the silent agent reacted to a sound that it should have ignored; empty if not."""
     mine = {turn.number for turn in heard.turns}
     for voice in call.facts.voice:
         within = heard.truth.start <= voice.start <= heard.truth.end + RESPONSE_SECS

@@ -1,4 +1,4 @@
-"""How long a caller waits, and for which stage."""
+"""Latency: how long callers wait, and for which stage."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,13 +16,13 @@ DELAYS = (
     "llm_ttfs",
     "tts_ttfb",
 )
-"""The delays of a turn's record, the whole wait first."""
+"""The delays of a turn's record, end to end first."""
 
 RANKS = (50, 95, 99)
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """The median and the tail of each delay."""
+    """The median, p95 and p99 of each delay."""
     metrics = []
     for delay in DELAYS:
         samples = gathered(calls, lambda call, delay=delay: _samples(call, delay))  # type: ignore[misc]
@@ -35,7 +35,7 @@ def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
 
 
 def _with_tail(metric: Metric) -> Metric:
-    """The same, with only the samples at or above it as evidence."""
+    """The metric, with only the samples at or above its value as evidence."""
     value = metric.value
     tail = (
         () if value is None else tuple(sample for sample in metric.samples if sample.value >= value)
@@ -57,7 +57,7 @@ def _samples(call: MatchedCall, delay: str) -> Iterable[Sample]:
         if turn.withdrawn or value is None:
             continue
         heard = call.of_turn(turn.number)
-        # A turn that should not have been is no sample of its utterance's.
+        # A spurious turn is not a sample of its utterance.
         mine = heard is not None and heard.answer is turn
         yield sample(
             call,

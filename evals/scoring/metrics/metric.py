@@ -1,4 +1,4 @@
-"""A metric: its samples, what is computed of them, and what it is held to."""
+"""A metric: its samples, the statistic computed from them, and its target."""
 
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -20,19 +20,19 @@ NONE_CAME = "nothing of that kind happened"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One case that a metric counts.
+    """One sample of a metric.
 
     Parameters:
-        call: Name of the call's file.
-        source: Name of the recording that it was replayed from; pairs two runs.
-        value: What it counts as.
-        weight: What it counts for.
-        group: Which bin it belongs to, from 0.
-        turn: The turn it is about.
-        utterance: The utterance it is about, from 0.
-        part: Which of several cases of one utterance.
-        at: When it happened, in seconds of the call.
-        note: In words.
+        call: The call's file name.
+        source: The name of the recording that it was replayed from; pairs samples of two runs.
+        value: Its value.
+        weight: Its weight.
+        group: Its bin, from 0, for statistics with bins.
+        turn: The turn's number.
+        utterance: The utterance's index, from 0.
+        part: Its index among several samples of one utterance.
+        at: Its time, in seconds of the call.
+        note: A description.
     """
 
     call: str
@@ -48,7 +48,7 @@ class Sample:
 
     @property
     def key(self) -> Hashable:
-        """The same for the same case in another run."""
+        """A key that the same sample has in another run."""
         if self.utterance is not None:
             return (self.source, "utterance", self.utterance, self.part)
         return (self.source, "turn", self.turn, self.part)
@@ -68,16 +68,16 @@ class Metric:
     """One metric of a run.
 
     Parameters:
-        name: Such as ``"stop_time"``.
-        unit: Of its value.
-        better: Which way is better.
+        name: Its name, such as ``"stop_time"``.
+        unit: The unit of its value.
+        better: Which direction is better.
         page: The page under docs/metrics/ that defines it.
-        samples: The cases that it counts.
-        statistic: What is computed of them.
-        binary: Every sample is 0 or 1.
-        target: What the corpus that ships is held to.
-        shown: The samples that explain it, where that is not all.
-        note: Why there is no value, or what to know of it.
+        samples: Its samples.
+        statistic: Computes its value from them.
+        binary: Whether every sample is 0 or 1.
+        target: The target for the corpus that ships.
+        shown: The samples shown as evidence, if not all of them.
+        note: Why it has no value, or a caution.
     """
 
     name: str
@@ -93,12 +93,12 @@ class Metric:
 
     @property
     def definition(self) -> str:
-        """Where it is defined."""
+        """The path of the page that defines it."""
         return f"docs/metrics/{self.page}.md"
 
     @cached_property
     def value(self) -> float | None:
-        """The metric; ``None`` without samples."""
+        """Its value; ``None`` without samples."""
         return self.statistic(values_of(self.samples)) if self.samples else None
 
     @cached_property
@@ -116,7 +116,7 @@ class Metric:
 
     @property
     def evidence(self) -> tuple[Sample, ...]:
-        """The samples that explain its value, the worst first."""
+        """The samples that explain its value, worst first."""
         shown = self.samples if self.shown is None else self.shown
         if self.better == "none":
             return shown
@@ -166,12 +166,12 @@ def rate(
     target: float | None = None,
     note: str = "",
 ) -> Metric:
-    """The share of samples that are 1."""
+    """A metric that is the share of samples that are 1."""
     return Metric(name, "ratio", better, page, samples, binary=True, target=target, note=note)
 
 
 def seconds(
     name: str, page: str, samples: tuple[Sample, ...], *, target: float | None = None
 ) -> Metric:
-    """A mean time, the shorter the better."""
+    """A metric that is a mean time in seconds; lower is better."""
     return Metric(name, "s", "lower", page, samples, target=target)

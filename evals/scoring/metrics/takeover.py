@@ -1,6 +1,6 @@
-"""Full-Duplex-Bench: does the agent take the turn when it should, and only then?
+"""Full-Duplex-Bench: whether the agent takes the turn when it should, and only then.
 
-A takeover is a voice of a second or more, or of more than three words (Full-Duplex-Bench v1).
+A takeover is a voice of at least a second or more than three words (Full-Duplex-Bench v1).
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ SMOOTH_TARGET = 0.99
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """Takeover rates in its four situations, and the latencies of the two wanted ones."""
+    """Takeover rates in its four situations, and latencies in the two where it is wanted."""
     smooth = gathered(calls, lambda call: _taken(call, over=False))
     interrupted = gathered(calls, lambda call: _taken(call, over=True))
     return [
@@ -35,7 +35,7 @@ def _pauses(call: MatchedCall) -> Iterable[Sample]:
     for heard in call.wanted():
         truth = heard.truth
         for part, pause in enumerate(truth.pauses):
-            # What begins by the next pause was brought on by this one.
+            # A voice that begins before the next pause is attributed to this one.
             later = truth.pauses[part + 1 :]
             until = later[0].start if later else truth.end
             began = [voice for voice in call.facts.voice if pause.start <= voice.start < until]

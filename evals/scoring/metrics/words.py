@@ -1,4 +1,4 @@
-"""Word error rate: how much of what was said the recogniser got wrong."""
+"""Word error rate of the recogniser."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -33,10 +33,10 @@ def by_tag(calls: Sequence[MatchedCall]) -> list[dict[str, Any]]:
 
 
 def errors(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Wrong words, and words of the reference, both normalised as Whisper's paper has it.
+    """Word errors, and words of the reference, after normalisation as in Whisper's paper.
 
-    The normaliser spells out contractions, takes numbers to digits and British spelling to
-    American, and drops punctuation, case and fillers.
+    The normaliser expands contractions, writes numbers as digits and British spelling as American,
+    and drops punctuation, case and fillers.
     """
     return compared(normalised(reference), normalised(hypothesis))
 

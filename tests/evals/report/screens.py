@@ -28,8 +28,8 @@ REPORT: tuple[Shot, ...] = (
 )
 PAIR: tuple[Shot, ...] = (
     ("report-compare-1280", "#differences", 1280),
-    ("report-pair-1280", "#only .duel", 1280),
-    ("report-pair-390", "#only .duel", 390),
+    ("report-pair-1280", "#only .changed_turn", 1280),
+    ("report-pair-390", "#only .changed_turn", 390),
 )
 
 

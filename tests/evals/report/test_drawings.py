@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.report.call_timeline_chart import Course, Mark, Sound, Stretch, rows
+from evals.report.call_timeline_chart import CallTimeline, Mark, Segment, VoiceTrack, rows
 from evals.report.clips import Clip, bounded, select
 from evals.report.plots import Bin, Scale, Series, distribution, reliability, strip, ticks
 from evals.report.waterfall import profile, scale_of, steps, waterfall
@@ -86,9 +86,9 @@ def test_clips_never_weigh_more_than_they_may(lengths: list[float], most: int) -
     clips = [Clip((0, "a.mcap", at), 0.0, secs) for at, secs in enumerate(lengths)]
     selection = select(clips, most)
     assert selection.size <= most
-    heard = [one for one in clips if one.secs > 0]
-    assert len(selection.taken) + len(selection.left_out) == len(heard)
-    smallest = min((one.size for one in selection.left_out), default=None)
+    heard = [clip for clip in clips if clip.secs > 0]
+    assert len(selection.included) + len(selection.left_out) == len(heard)
+    smallest = min((clip.size for clip in selection.left_out), default=None)
     assert smallest is None or smallest > most - selection.size
 
 
@@ -96,7 +96,7 @@ def test_the_most_telling_clips_come_first_and_each_once() -> None:
     first, again = Clip((0, "a.mcap", 1), 0.0, 2.0), Clip((0, "a.mcap", 1), 0.0, 2.0)
     second = Clip((0, "b.mcap", 1), 0.0, 2.0)
     selection = select([first, again, second], first.size)
-    assert list(selection.taken.values()) == [first]
+    assert list(selection.included.values()) == [first]
     assert selection.left_out == (second,)
 
 
@@ -116,7 +116,7 @@ def test_ticks_are_few_in_order_and_on_the_scale(low: float, span: float, most: 
     assert len(found) <= most
     assert found == sorted(found)
     slack = 1e-5 * span + 1e-8
-    assert all(low - slack <= one <= low + span + slack for one in found)
+    assert all(low - slack <= match <= low + span + slack for match in found)
 
 
 def test_ticks_are_round() -> None:
@@ -164,7 +164,7 @@ def test_nothing_is_drawn_outside_of_its_scale(value: float) -> None:
 
 def test_a_turns_steps_follow_each_other_to_the_first_sound() -> None:
     found = steps(RECORD)
-    assert [(one.name, one.stage) for one in found] == [
+    assert [(match.name, match.stage) for match in found] == [
         ("transcript", "hearing"),
         ("end of turn", "waiting"),
         ("first token", "deciding"),
@@ -172,14 +172,14 @@ def test_a_turns_steps_follow_each_other_to_the_first_sound() -> None:
         ("first audio", "speaking"),
         ("audible", "travelling"),
     ]
-    assert [round(one.end, 3) for one in found] == [0.2, 0.3, 0.4, 0.45, 0.5, 0.6]
+    assert [round(match.end, 3) for match in found] == [0.2, 0.3, 0.4, 0.45, 0.5, 0.6]
     assert all(a.end == b.start for a, b in pairwise(found))
     assert scale_of([found]) == pytest.approx(0.6)
 
 
 def test_an_answer_begun_early_has_no_negative_steps() -> None:
     found = steps({**RECORD, "transcription_delay": 0.5})
-    assert all(one.secs >= 0 for one in found)
+    assert all(match.secs >= 0 for match in found)
 
 
 def test_a_waterfall_is_told_to_those_who_do_not_see_it() -> None:
@@ -196,28 +196,28 @@ def test_the_slowest_turn_is_the_first_of_the_profile() -> None:
     assert first[1] == "250"
 
 
-def _course(**changes: object) -> Course:
+def _timeline(**changes: object) -> CallTimeline:
     caller = np.zeros(16_000 * 25, np.int16)
     caller[16_000:32_000] = 5000
     values = {
         "secs": 25.0,
-        "caller": Sound(caller.tobytes(), 16_000),
-        "agent": Sound(bytes(2 * 24_000 * 25), 24_000),
-        "utterances": (Stretch(1.0, 2.0, "question", "Who <b>was</b> she?"),),
+        "caller": VoiceTrack(caller.tobytes(), 16_000),
+        "agent": VoiceTrack(bytes(2 * 24_000 * 25), 24_000),
+        "utterances": (Segment(1.0, 2.0, "question", "Who <b>was</b> she?"),),
         **changes,
     }
-    return Course(**values)  # type: ignore[arg-type]
+    return CallTimeline(**values)  # type: ignore[arg-type]
 
 
 def test_a_call_is_drawn_in_rows_of_twenty_seconds() -> None:
-    drawn = list(rows(_course()))
+    drawn = list(rows(_timeline()))
     assert len(drawn) == 2
     assert 'data-start="0" data-end="20"' in drawn[0]
     assert 'data-start="20" data-end="40"' in drawn[1]
 
 
 def test_a_voice_is_drawn_where_it_was_and_nowhere_else() -> None:
-    first, second = rows(_course())
+    first, second = rows(_timeline())
     wave = re.search(r'class="wave caller" d="([^"]+)"', first)
     assert wave is not None
     places = [int(x) for x in re.findall(r"M(\d+) ", wave[1])]
@@ -228,14 +228,14 @@ def test_a_voice_is_drawn_where_it_was_and_nowhere_else() -> None:
 
 
 def test_what_was_said_is_no_markup() -> None:
-    drawn = "".join(rows(_course()))
+    drawn = "".join(rows(_timeline()))
     assert "<b>" not in drawn
     assert "Who &lt;b&gt;was&lt;/b&gt; she?" in drawn
 
 
 def test_the_end_of_a_turn_leads_to_the_turn() -> None:
-    course = _course(marks=(Mark(2.5, "turn", "1", "#c1-t1"), Mark(3.0, "cut", "")))
-    drawn = next(rows(course))
+    timeline = _timeline(marks=(Mark(2.5, "turn", "1", "#c1-t1"), Mark(3.0, "cut", "")))
+    drawn = next(rows(timeline))
     assert '<a href="#c1-t1" tabindex="-1"><text class="number"' in drawn
     assert 'class="cut"' in drawn
     assert "at 3.0 s the agent is cut short" in drawn
@@ -243,10 +243,10 @@ def test_the_end_of_a_turn_leads_to_the_turn() -> None:
 
 def test_a_long_sentence_is_cut_to_its_room() -> None:
     long = "word " * 80
-    course = _course(
-        sentences=(Stretch(3.0, 5.0, "sentence", long), Stretch(5.0, 6.0, "sentence", "Next one."))
+    timeline = _timeline(
+        sentences=(Segment(3.0, 5.0, "sentence", long), Segment(5.0, 6.0, "sentence", "Next one."))
     )
-    drawn = next(rows(course))
+    drawn = next(rows(timeline))
     lines = re.findall(r'class="said agent sentence"[^>]*>([^<]*)<', drawn)
     assert lines[-1] == "Next one." or lines[-2].endswith("…")
     assert sum("word" in line for line in lines) <= 3

@@ -78,7 +78,7 @@ def test_a_missed_target_is_told_in_words(page: str) -> None:
 def test_what_cannot_be_known_is_no_figure(page: str) -> None:
     figure = _words(_section(page, "m-pause_takeover"))
     assert "\N{EN DASH}" in figure
-    assert "not known: at most 0.120" in figure
+    assert "unknown: at most 0.120" in figure
 
 
 def test_a_moment_outside_of_turns_leads_to_its_place_on_the_time_line(page: str) -> None:
@@ -136,7 +136,7 @@ def test_what_does_not_fit_is_left_out_the_least_telling_first(run: Path, tmp_pa
     small = out.read_text("utf-8")
     assert len(re.findall("data:audio", small)) == 1
     assert "data:audio" in _section(small, "c1-t2") or "data:audio" in _section(small, "c1-t1")
-    assert "5 turns behind a figure" in _words(small)
+    assert "The audio of 5 turns behind a figure" in _words(small)
     assert "--audio-mb" in _words(small)
 
 
@@ -191,8 +191,8 @@ def test_a_replay_says_what_it_was_run_with_and_what_it_lacked(tmp_path: Path) -
     told = _words(out.read_text("utf-8"))
     assert "brain extractive" in told
     assert "BARGE_IN x" in told
-    assert "123 x real time" in told
-    assert "turn 1: respond there, escalate here" in told
+    assert "123 x real time per core" in told
+    assert "turn 1: respond when recorded, escalate when replayed" in told
     assert "old.mcap was not replayed: old.mcap is damaged." in told
     assert "/somewhere" not in told
 
@@ -213,7 +213,7 @@ def test_without_truth_no_target_is_met_or_missed(tmp_path: Path) -> None:
     report_file.write([run], out := tmp_path / "report.html")
     page = out.read_text("utf-8")
     told = _words(page)
-    assert "Nothing here can be held against a target" in told
+    assert "No target applies" in told
     assert "targets missed" not in told
     assert "0.500 s" in _words(_section(page, "m-e2e_latency_p50"))
     assert 'id="m-stop_time"' in page
@@ -226,7 +226,7 @@ def test_more_calls_than_a_page_holds_are_in_its_table(
     report_file.write([run], out := tmp_path / "report.html")
     page = out.read_text("utf-8")
     assert page.count('class="call"') == 1
-    assert "2 calls of 3 are in the table only" in _words(page)
+    assert "2 calls of 3 are only in the table" in _words(page)
     assert 'id="c1" aria-labelledby' in page, "the call that misses a target is the one shown"
     linked = set(re.findall(r'href="#([^"]+)"', page))
     assert linked <= set(re.findall(r' id="([^"]+)"', page))
@@ -256,7 +256,7 @@ def test_a_file_that_cannot_be_written_is_told_and_the_old_one_kept(
     (tmp_path / "report.html").mkdir()
     with pytest.raises(ReportError, match="cannot be written"):
         report_file.write([run], tmp_path / "report.html")
-    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_report_is_of_one_run_or_two(run: Path, tmp_path: Path) -> None:
@@ -302,13 +302,13 @@ def pair(run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_turn_that_was_decided_otherwise_is_shown_side_by_side(pair: str) -> None:
-    duel = _section(pair, "d-three-questions-a2")
-    assert "decision respond → became escalate" in _words(duel)
-    assert duel.count('class="side"') == 2
-    assert duel.count("<audio") == 2
-    assert "It was called A-0." in duel
-    assert "That is not in the CV." in duel
-    assert duel.count('class="stave"') >= 2
+    changed_turn = _section(pair, "d-three-questions-a2")
+    assert "decision respond → became escalate" in _words(changed_turn)
+    assert changed_turn.count('class="side"') == 2
+    assert changed_turn.count("<audio") == 2
+    assert "It was called A-0." in changed_turn
+    assert "That is not in the CV." in changed_turn
+    assert changed_turn.count('class="timeline-row"') >= 2
 
 
 def test_a_turn_that_only_came_later_is_a_line_in_a_table(pair: str) -> None:
@@ -352,7 +352,7 @@ def test_a_run_held_against_itself_has_not_changed(run: Path, tmp_path: Path) ->
     report_file.write([run, run], out := tmp_path / "same.html")
     page = out.read_text("utf-8")
     assert "6 turns of 3 calls are in both; none changed." in _words(page)
-    assert 'class="duel"' not in page
+    assert 'class="changed-turn"' not in page
     assert "today (A)" in page
 
 
@@ -363,9 +363,9 @@ def test_a_turn_that_only_one_run_has_stands_beside_what_happened_then(
     other = made.run(tmp_path / "shorter", shorter)
     report_file.write([run, other], out := tmp_path / "pair.html")
     page = out.read_text("utf-8")
-    duel = _section(page, "d-three-questions-a3")
-    assert "There is no such turn in this run; this is what happened then." in _words(duel)
-    assert duel.count('class="stave"') == 2
+    changed_turn = _section(page, "d-three-questions-a3")
+    assert "This run has no such turn; this is the same moment." in _words(changed_turn)
+    assert changed_turn.count('class="timeline-row"') == 2
     assert "Turns of only one run" in _words(page)
 
 

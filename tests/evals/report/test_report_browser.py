@@ -114,7 +114,7 @@ async def test_light_and_dark_are_both_readable(opened: Opened) -> None:
 
 async def test_without_a_script_there_is_still_everything_to_read_and_hear(opened: Opened) -> None:
     async with opened(java_script_enabled=False) as page:
-        assert await page.get_by_role("heading", name="Against the targets").is_visible()
+        assert await page.get_by_role("heading", name="Targets").is_visible()
         assert await page.locator("audio").count() == 2
 
 
@@ -136,7 +136,7 @@ async def test_on_paper_it_is_light_and_without_what_paper_cannot_do(opened: Ope
             "rgb(255, 255, 255)"
         )
         assert not await page.locator("audio").first.is_visible()
-        assert await page.locator(".stave svg").first.is_visible()
+        assert await page.locator(".timeline-row svg").first.is_visible()
 
 
 # How much of a turn has been played, and where the playhead is; nothing before a fifth of a second.

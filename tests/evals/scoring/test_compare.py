@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from evals.commands.score import app
 from evals.scoring.calls import Run
-from evals.scoring.compare import compare_runs, told
+from evals.scoring.compare import compare_runs, describe
 from evals.scoring.score import Scores, score
 from evals.scoring.truth import CallTruth, Truth, Utterance
 from tests.evals.scoring.recorded import Recorded, question
@@ -47,7 +47,7 @@ def test_a_change_is_told_field_by_field() -> None:
     compared = compare_runs(before, scored(asked("a.mcap", wait=0.755), other, name="after"))
     (changed,) = compared.changed  # 5 ms is no change
     assert (changed.source, changed.utterance, changed.a, changed.b) == ("b.mcap", 0, 1, 1)
-    assert told(compared.changed) == [
+    assert describe(compared.changed) == [
         "b.mcap, 'Where did she study?': question Where did she study? → Where did he study?",
         "b.mcap, 'Where did she study?': sections education → navy, career",
         "b.mcap, 'Where did she study?': e2e_latency 0.750 → 1.050",
@@ -82,7 +82,7 @@ def test_turns_without_truth_are_paired_by_when_they_were_said() -> None:
         scored(before, name="before", truth=False), scored(after, name="after", truth=False)
     )
     assert compared.turns == 2
-    assert told(compared.changed) == [
+    assert describe(compared.changed) == [
         "a.mcap, 'Ahem.': turn 2 is only in B",
         "a.mcap, 'Two.': e2e_latency 0.600 → 0.700",
     ]
@@ -97,7 +97,7 @@ def test_turns_far_apart_are_not_the_same_turn() -> None:
         scored(before, name="before", truth=False), scored(after, name="after", truth=False)
     )
     assert compared.turns == 0
-    assert told(compared.changed) == [
+    assert describe(compared.changed) == [
         "a.mcap, 'One.': turn 1 is only in A",
         "a.mcap, 'One.': turn 1 is only in B",
     ]
