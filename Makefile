@@ -32,6 +32,7 @@ $(UV):
 	@echo "installing into .venv ..."
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m models.moonshine_graphs
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.lock .venv/.installed

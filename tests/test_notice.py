@@ -23,6 +23,7 @@ def test_every_stage_has_its_model() -> None:
         "Voice activity",
         "End of turn",
         "Speech to text",
+        "Speech to text",
         "Text to speech",
         "Retrieval",
         "Reading",

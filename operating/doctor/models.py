@@ -15,6 +15,7 @@ MODELS: Mapping[str, Stage] = {
     "silero": "vad",
     "smart-turn": "vad",
     "whisper": "stt",
+    "moonshine": "stt",
     "MiniLM": "brain",
     "reranker": "brain",
     "hibari": "tts",

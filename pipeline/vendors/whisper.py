@@ -1,4 +1,4 @@
-"""Whisper base, a recogniser that runs in this process."""
+"""Whisper base and Moonshine base, a recogniser that runs in this process."""
 
 from typing import Any
 
@@ -14,11 +14,12 @@ class WhisperSettings(VendorSettings):
 
 
 def load(context: Context, progress: Progress) -> Any:
-    """Load the model."""
+    """Load the models."""
     from processors.stt.whisper.engine import WhisperEngine
 
     workers = context.settings.for_vendor(WhisperSettings).whisper_workers
-    return WhisperEngine.load(workers=workers, progress=progress)
+    folders = (context.settings.data_dir / "models",)
+    return WhisperEngine.load(workers=workers, folders=folders, progress=progress)
 
 
 def build(engine: Any, context: Context) -> Any:

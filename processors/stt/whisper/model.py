@@ -34,6 +34,11 @@ _LOOP = re.compile(r"\b((?:\w+\W+){3,}\w+)\W+\1\b|\b(\w.{0,60}?)(?:\W+\2\b){3,}"
 Samples = npt.NDArray[np.float32]
 
 
+def repeats_itself(text: str) -> bool:
+    """Whether a decoder has gone round in circles: nobody says so much twice."""
+    return _LOOP.search(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """The decoding of one window.
@@ -115,7 +120,7 @@ class WhisperModel:
             text=text,
             no_speech_prob=float(result.no_speech_prob),
             avg_logprob=float(result.scores[0]),
-            complete=len(tokens) < max_tokens and _LOOP.search(text) is None,
+            complete=len(tokens) < max_tokens and not repeats_itself(text),
             encoded=encoded,
         )
 
