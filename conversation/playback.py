@@ -52,6 +52,17 @@ class Span:
         reached = (played - self.start) / (self.end - self.start) * len(self.spoken)
         return self._shown(len(_whole_words(self.spoken, reached)))
 
+    def spoken_between(self, first: int, last: int) -> str:
+        """The words of ``spoken`` of which some was between two samples of the epoch."""
+        length = self.end - self.start
+        begin, stop = max(first, self.start) - self.start, min(last, self.end) - self.start
+        if stop <= begin or not length:
+            return ""
+        letters = len(self.spoken)
+        left = self.spoken.rfind(" ", 0, begin * letters // length + 1) + 1
+        right = self.spoken.find(" ", stop * letters // length)
+        return self.spoken[left : right if right >= 0 else None]
+
     def _shown(self, spoken_end: int) -> str:
         return self.text[: WordAlignment(self.spoken, self.text).end_after(spoken_end)]
 
@@ -64,6 +75,8 @@ class Epoch:
     sent: int = 0
     played: int = 0
     closed: bool = False
+    moved_at: float | None = None
+    """When ``played`` was last so much, and less before."""
 
 
 class Playback:
@@ -116,7 +129,7 @@ class Playback:
         if self.played(now) >= epoch.sent:
             # The page's buffer was empty: it plays these from now on.
             epoch.played = epoch.sent
-            self._reported_at = now
+            epoch.moved_at = self._reported_at = now
         epoch.sent += samples
         if epoch.spans:
             epoch.spans[-1].samples += samples
@@ -130,7 +143,10 @@ class Playback:
         if epoch > self.epoch or self._epochs[epoch].closed:
             return False
         told = self._epochs[epoch]
-        told.played = max(0, min(samples, told.sent))
+        played = max(0, min(samples, told.sent))
+        if played != told.played or told.moved_at is None:
+            told.moved_at = now
+        told.played = played
         if epoch == self.epoch:
             self._reported_at = now
         elif final:
@@ -145,6 +161,25 @@ class Playback:
         since = int((now - self._reported_at) * self._rate)
         return min(epoch.sent, epoch.played + max(0, since))
 
+    def spoken_between(self, since: float, until: float) -> str:
+        """The words that were played between two times, as the voice speaks them.
+
+        Args:
+            since: The first moment.
+            until: The last, which is now or shortly before.
+        """
+        words = []
+        for epoch in self._epochs[-2:]:
+            if epoch.moved_at is None:
+                continue
+            last = epoch.sent if epoch is self._epochs[-1] else epoch.played
+            first, end = (
+                epoch.played + int((moment - epoch.moved_at) * self._rate)
+                for moment in (since, until)
+            )
+            words += [span.spoken_between(first, min(end, last)) for span in epoch.spans]
+        return " ".join(filter(None, words))
+
     def remaining_secs(self, now: float) -> float:
         """Seconds of audio that the page still has to play."""
         return (self.sent - self.played(now)) / self._rate
@@ -155,7 +190,8 @@ class Playback:
         Returns:
             The new epoch's number.
         """
-        self._epochs[-1].played = self.played(now)
+        ended = self._epochs[-1]
+        ended.played, ended.moved_at = self.played(now), now
         self._epochs.append(Epoch())
         self._reported_at = None
         return self.epoch

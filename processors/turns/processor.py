@@ -25,6 +25,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from conversation.echo import without_echo
 from conversation.frames import (
     CallerTextFrame,
     DuckFrame,
@@ -54,6 +55,11 @@ from processors.turns.actions import (
 from processors.turns.state_machine import Ending, TurnStateMachine, TurnTakingTimes
 
 _Event = Callable[..., list[Action]]
+
+_ECHO_LEAD_SECS = 1.0
+"""How long before the onset of its echo a word may have been played, for reports of playback and
+networks are late. Who repeats a phrase of the voice's begins later than that."""
+_ECHO_MAX_SECS = 15.0
 
 PHRASES: Mapping[str, str] = {
     "silence": "Are you still there? You can ask me another question.",
@@ -133,13 +139,13 @@ class TurnTaking(FrameProcessor):
             case ProposedUserStoppedSpeakingFrame():
                 await self._move(self._machine.end_proposed)
             case InterimTranscriptionFrame():
-                await self._move(self._machine.interim_transcript, frame.text)
+                await self._transcript(self._machine.interim_transcript, frame.text)
             case EagerTranscriptionFrame():
                 await self._move(self._machine.end_predicted, frame.text)
             case EagerEndOfTurnCancelFrame():
                 await self._move(self._machine.end_prediction_cancelled)
             case TranscriptionFrame():
-                await self._move(self._machine.final_transcript, frame.text)
+                await self._transcript(self._machine.final_transcript, frame.text)
             case EndOfTurnFrame():
                 await self._move(self._machine.end_of_turn, frame.probability)
             case BotStartedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
@@ -182,6 +188,14 @@ class TurnTaking(FrameProcessor):
         async with self._lock:
             now = self._now()
             await self._do(self._machine.speech_stopped(now, speech_end=now - frame.stop_secs))
+
+    async def _transcript(self, event: _Event, text: str) -> None:
+        """Act on a transcript, without the words that are the voice's own echo."""
+        now = self._now()
+        since = max(self._machine.onset - _ECHO_LEAD_SECS, now - _ECHO_MAX_SECS)
+        played = self._conversation.playback.spoken_between(since, now)
+        own = without_echo(text, played)
+        await self._move(event, own or text, bool(text and not own))
 
     async def _move(self, event: _Event, *args: object) -> None:
         async with self._lock:

@@ -29,6 +29,9 @@ from processors.turns.actions import (
 Ending = Literal["model", "transcript", "recogniser"]
 """What ends a turn: the turn model's probability, the transcript, or the recogniser's proposal."""
 
+_ECHO_SECS = 0.3
+"""How long after the end of the voice its echo may be taken for the onset of speech."""
+
 _SENTENCE_ENDS = (".", "?", "!")
 
 
@@ -115,7 +118,7 @@ class TurnStateMachine:
         self.caller = CallerState.SILENT
         self.ducked = False
         self._overlap = False  # the caller speaks over the agent; not yet an interruption
-        self._onset = 0.0
+        self.onset = 0.0
         self._speech_end = 0.0
         self._transcribed = 0.0
         self._texts: list[str] = []
@@ -128,6 +131,8 @@ class TurnStateMachine:
         self._answering = ""  # the question being answered, until some of the answer is heard
         self._continued = False
         self._yielded = False  # the voice was stopped for this turn
+        self._captioned = False  # words of this turn were shown
+        self._echo = False  # what is heard over the agent is its own voice
         self._prompted = False
         self._closed = False
         self._quiet_since = 0.0
@@ -153,8 +158,9 @@ class TurnStateMachine:
         self._paused = False
         self._finished = None
         self._interim = ""
+        self._echo = False
         self._requested_at = None
-        self._onset = now if onset is None else onset
+        self.onset = now if onset is None else onset
         if was in (CallerState.PENDING, CallerState.PAUSING) and not self._overlap:
             return []  # the turn continues after a pause
         if self.agent is AgentState.QUIET and not self._overlap:
@@ -182,8 +188,11 @@ class TurnStateMachine:
         self._speech_end = now if speech_end is None else speech_end
         return []
 
-    def interim_transcript(self, now: float, text: str) -> list[Action]:
-        """An interim transcript of the current speech has arrived."""
+    def interim_transcript(self, now: float, text: str, echo: bool = False) -> list[Action]:
+        """An interim transcript of the current speech has arrived.
+
+        ``echo`` tells that its words are those that the agent was speaking meanwhile.
+        """
         if self._closed or not text.strip():
             return []
         actions: list[Action] = []
@@ -192,19 +201,30 @@ class TurnStateMachine:
                 return []
             # The recogniser ended the turn too early: the same speech continues.
             actions = self.speech_started(now)
+        self._echo = echo and self._over_the_voice()
+        if self._echo:
+            ducked, self.ducked = self.ducked, False
+            return [*actions, Unduck()] if ducked else actions
         self._interim = text.strip()
         if self._overlap:
             listening = self.agent is AgentState.SPEAKING and not self._answering
             if is_backchannel(text) or (listening and not takes_floor(text)):
                 return actions
             actions += self._interrupt()
+        # A hum that turns out to be a cough needs no answer.
+        self._captioned = self._captioned or not is_backchannel(text)
         return [*actions, self._caption(final=False), *self._speculate_unpredicted()]
 
-    def final_transcript(self, now: float, text: str) -> list[Action]:
-        """The transcript of the ended speech has arrived; empty if it had no words."""
+    def final_transcript(self, now: float, text: str, echo: bool = False) -> list[Action]:
+        """The transcript of the ended speech has arrived; empty if it had no words.
+
+        ``echo`` is as in :meth:`interim_transcript`.
+        """
         if self._closed:
             return []
         text = text.strip()
+        if echo and self._over_the_voice():
+            text = ""
         self._transcribed = now
         interim, self._interim = self._interim, ""
         actions: list[Action] = []
@@ -318,7 +338,8 @@ class TurnStateMachine:
         if self.caller is CallerState.SPEAKING:
             if not self._overlap:
                 return None
-            return min(self._confirmed_at(), self._request_at())
+            due = min(self._confirmed_at(), self._request_at())
+            return due if due < float("inf") else None
         if self.caller is CallerState.PENDING:
             open_turn = self.ending == "recogniser" and self._interim
             return self._speech_end + (times.open_turn if open_turn else times.transcript)
@@ -336,15 +357,22 @@ class TurnStateMachine:
 
     # Consequences.
 
+    def _over_the_voice(self) -> bool:
+        """Whether the present speech began while the voice was played, or its last echo was."""
+        lately = self.onset < self._quiet_since + _ECHO_SECS
+        return self._overlap or self.agent is AgentState.SPEAKING or lately
+
     def _confirmed_at(self) -> float:
         """When speech over the agent becomes an interruption, given its words so far."""
-        return self._onset + self._confirm_secs() + (self._times.breath if self._paused else 0.0)
+        if self._echo:
+            return float("inf")
+        return self.onset + self._confirm_secs() + (self._times.breath if self._paused else 0.0)
 
     def _request_at(self) -> float:
         ask = self._times.ask
-        if ask is None or self._interim or self._paused:
+        if ask is None or self._interim or self._paused or self._echo:
             return float("inf")
-        return (self._onset if self._requested_at is None else self._requested_at) + ask
+        return (self.onset if self._requested_at is None else self._requested_at) + ask
 
     def _undecided(self, text: str) -> bool:
         """Whether words requested while the caller speaks may still be a backchannel."""
@@ -400,7 +428,7 @@ class TurnStateMachine:
 
     def _resume_voice(self, now: float) -> list[Action]:
         """Let the agent continue after a cough or a backchannel."""
-        self._overlap = False
+        self._overlap = self._echo = False
         self.caller = CallerState.SILENT
         if not self._begun:
             self._texts.clear()  # words requested while the caller spoke over the voice
@@ -421,13 +449,13 @@ class TurnStateMachine:
         return self._drop_turn(now)
 
     def _drop_turn(self, now: float) -> list[Action]:
-        """Drop a turn without words, and say so if the voice was stopped for it."""
+        """Drop a turn without words; say so if the voice was stopped, or words shown, for it."""
         self.caller = CallerState.SILENT
         self._quiet_since = now
         actions: list[Action] = [DropTurn()] if self._begun else []
-        if self._yielded:
+        if self._yielded or self._captioned:
             actions.append(Say("not_heard"))
-        self._begun = self._yielded = False
+        self._begun = self._yielded = self._captioned = False
         return actions
 
     def _end_if_due(self, now: float) -> list[Action]:
@@ -454,6 +482,7 @@ class TurnStateMachine:
         self._texts.clear()
         self._interim = ""
         self._begun = self._continued = self._yielded = self._paused = False
+        self._captioned = False
         self._finished = None
         self._speculated = ""
         self._quiet_since = now

@@ -620,3 +620,67 @@ def test_a_turn_that_the_recogniser_keeps_open_is_not_given_up_and_its_words_nev
     floor.speech_stopped(2.0)
     assert floor.deadline == 2.0 + TurnTakingTimes().open_turn
     assert question_of(floor.tick(floor.deadline)) == "Where did she study?"
+
+
+# --- What was shown, and the voice's own echo ------------------------------------------------
+
+
+def test_words_that_were_shown_and_came_to_nothing_are_asked_for_again() -> None:
+    floor = TurnStateMachine()
+    floor.start_silence(0.0)
+    floor.speech_started(1.0)
+    assert kinds(floor.interim_transcript(1.5, "Howard Aiken")) == [Caption]
+    floor.speech_stopped(2.0)
+    assert floor.final_transcript(2.2, "") == [DropTurn(), Say("not_heard")]
+    floor.speech_started(9.0)
+    floor.speech_stopped(9.5)
+    assert floor.final_transcript(9.7, "") == [DropTurn()], "a cough, later"
+
+
+def test_a_hum_that_was_shown_needs_no_answer() -> None:
+    floor = TurnStateMachine()
+    floor.start_silence(0.0)
+    floor.speech_started(1.0)
+    floor.interim_transcript(1.4, "Mm-hm.")
+    floor.speech_stopped(1.6)
+    assert floor.final_transcript(1.8, "") == [DropTurn()]
+
+
+def test_the_voices_echo_takes_no_floor_however_long_it_lasts() -> None:
+    floor = answering()
+    assert floor.speech_started(3.0) == [Duck()]
+    assert floor.interim_transcript(3.3, "She earned", True) == [Unduck()]
+    assert floor.deadline is None
+    assert floor.interim_transcript(4.5, "She earned a doctorate", True) == []
+    floor.speech_stopped(5.0)
+    assert floor.final_transcript(5.2, "She earned a doctorate.", True) == []
+    assert (floor.agent, floor.caller) == (AgentState.SPEAKING, CallerState.SILENT)
+
+
+def test_a_caller_over_the_voices_echo_takes_the_floor() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    floor.interim_transcript(3.3, "She earned", True)
+    assert kinds(floor.interim_transcript(4.0, "Wait, when was that?")) == [
+        Interrupt,
+        BeginTurn,
+        Caption,
+    ]
+
+
+def test_the_echo_of_the_last_words_is_no_question() -> None:
+    floor = answering()
+    floor.speech_started(3.0)
+    floor.voice_stopped(3.2)
+    floor.speech_stopped(3.5)
+    assert floor.final_transcript(3.7, "at Yale.", True) == []
+    assert floor.agent is AgentState.QUIET
+
+
+def test_a_caller_may_repeat_what_the_voice_has_said() -> None:
+    floor = answering()
+    floor.voice_stopped(3.0)
+    floor.speech_started(4.0)
+    floor.speech_stopped(4.8)
+    floor.end_of_turn(4.85, 0.9)
+    assert EndTurn in kinds(floor.final_transcript(4.9, "At Yale?", True))
