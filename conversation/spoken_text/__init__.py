@@ -1,5 +1,5 @@
-"""What a voice is given to say for what is shown: numbers, signs and abbreviations as words.
+"""Text normalisation for speech: numbers, symbols and abbreviations become words.
 
-Pure text: no I/O, nothing of pipecat's. :class:`~conversation.spoken_text.normaliser.Normaliser`
-is the way in.
+Works on text alone, without I/O or pipecat. Start with
+:class:`~conversation.spoken_text.normaliser.Normaliser`.
 """

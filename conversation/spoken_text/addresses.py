@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, SIM905 - signs that look like others are meant; tables.
-"""What is dialled, mailed to or visited: read sign by sign where a listener must note it down."""
+"""Telephone numbers, e-mail and web addresses, spelt out where a listener must note them down."""
 
 import re
 from typing import Final
@@ -9,7 +9,7 @@ from conversation.spoken_text.rule import LATIN, Place, Rule, Said, name_of, rul
 
 _PIECE = re.compile(rf"{LATIN}+|\d+|.")
 _SIGN = r"[A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"
-"""What names of hosts and people are made of, beside hyphens and points."""
+"""Pattern of a character in names of hosts and mailboxes, besides hyphens and points."""
 _VOWEL = re.compile(r"[aeiouyàâäéèêëîïôöùûü]", re.IGNORECASE)
 _LEAST_DIGITS = 7
 _SPELT_LABELS = frozenset("html htm xml php css pdf csv tsv sql ssh www svg png".split())

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - signs that look like others are meant.
-"""What the rules must know of a language; :mod:`english` and :mod:`german` fill it in."""
+"""The vocabulary of a language, for the rules; implemented by :mod:`english` and :mod:`german`."""
 
 import re
 from abc import ABC, abstractmethod
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 Form = tuple[str, str]
-"""One of it, and several: ("metre", "metres")."""
+"""Singular and plural: ("metre", "metres")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Currency:
     """A currency in words.
 
     Parameters:
-        name: One of it, and several.
-        cent: Its hundredth, one and several; two empty words for one that has none.
+        name: Its name, singular and plural.
+        cent: The name of its hundredth, singular and plural; two empty words if it has none.
     """
 
     name: Form
@@ -26,12 +26,12 @@ class Currency:
 
 @dataclass(frozen=True, slots=True)
 class Abbreviation:
-    """An abbreviation that is said in full.
+    """An abbreviation that is spoken in full.
 
     Parameters:
-        words: What is said.
-        dot: Whether it is one only with its full stop ("min.", "p.").
-        before: What must follow: a digit, a capital letter, or anything.
+        words: The words to speak.
+        dot: Whether it counts only with its full stop ("min.", "p.").
+        before: What must follow it: a digit, a capital letter, or anything.
     """
 
     words: str
@@ -40,11 +40,11 @@ class Abbreviation:
 
 
 class Language(ABC):
-    """The words of one language. Numbers come as whole numbers and as strings of digits."""
+    """The words of one language. Numbers are given as integers or as strings of digits."""
 
     code: ClassVar[str]
     decimal: ClassVar[str]
-    """The sign that divides whole from fraction where both readings are possible."""
+    """The decimal separator, where a number can be read in two ways."""
     month_first: ClassVar[bool] = False
     """Whether 3/12 is a day in March."""
 
@@ -59,7 +59,7 @@ class Language(ABC):
     abbreviations: ClassVar[Mapping[str, Abbreviation]]
     """Without the full stop at the end."""
     signs: ClassVar[Mapping[str, str]]
-    """Signs that are said wherever they stand."""
+    """Symbols that are always spoken."""
     spelt: ClassVar[frozenset[str]]
     """Acronyms that are spelt though they could be pronounced."""
     pronounced: ClassVar[frozenset[str]]

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - signs that look like others are meant; tables.
-"""Abbreviations, acronyms, codes, Roman numerals, and letters that the voice cannot say."""
+"""Abbreviations, acronyms, codes, Roman numerals, and letters that a voice cannot pronounce."""
 
 import re
 import unicodedata
@@ -20,7 +20,7 @@ FOREIGN = (
     r"\uab70-\ud7ff\uf900-\ufaff\ufb13-\ufdff\ufe70-\ufeff\U00010000-\U0001d3ff\U0001e000-\U0001efff"
     r"\U00020000-\U0003ffff]"
 )
-"""Letters of scripts other than Latin, and their marks."""
+"""Pattern of letters of scripts other than Latin, with their marks."""
 
 
 def _abbreviation_rules(language: Language) -> list[Rule]:
@@ -141,7 +141,7 @@ def _sharp(match: re.Match[str], place: Place) -> Said:
 
 
 def _foreign(match: re.Match[str], place: Place) -> Said:
-    """What a voice of this language cannot say is named, not left out."""
+    """Return the name of letters that a voice of this language cannot pronounce."""
     language, letters = place.language, match[0]
     kinds = [unicodedata.name(letter, "").split(" ")[0] for letter in letters if letter.isalpha()]
     kind = next((kind for kind in kinds if kind in {"HIRAGANA", "KATAKANA"}), (*kinds, "")[0])

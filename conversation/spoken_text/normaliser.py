@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, RUF002 - signs that look like others are meant; tables.
-"""Turns what is shown into what a voice is given to say, and keeps how the two belong together."""
+"""Turns a shown text into the text to speak, and aligns the two."""
 
 import re
 import unicodedata
@@ -39,7 +39,7 @@ class _Piece(NamedTuple):
 
 
 class Normaliser:
-    """Says numbers, money, dates, addresses, signs and abbreviations in words.
+    """Turns numbers, money, dates, addresses, symbols and abbreviations into words.
 
     Plain words stay as they are, so that a second pass changes nothing.
 
@@ -57,7 +57,7 @@ class Normaliser:
         self._keep = re.compile(rf"(?<!\w){one_of(kept)}(?!\w)", re.IGNORECASE) if kept else None
 
     def __call__(self, shown: str) -> SpokenText:
-        """Say a text.
+        """Normalise a text.
 
         Args:
             shown: One sentence or several; plain text without markup.
@@ -90,7 +90,7 @@ class _Rules(NamedTuple):
     sign: Sequence[Rule]
     foreign: Sequence[Rule]
     known: frozenset[str]
-    """Words in small letters that a rule may be for; all others are plain."""
+    """Return the lower-case words that may need a rule; all others stay as they are."""
 
 
 @lru_cache
@@ -135,7 +135,7 @@ def _rules_of(code: str) -> _Rules | None:
 
 
 def _is_plain(text: str, start: int, word: str, known: frozenset[str]) -> bool:
-    """Whether no rule is for a word; what follows shows that it is no part of an address."""
+    """Whether no rule applies to a word, which what follows shows to be no part of an address."""
     if not word.islower() or word in known or not word[0].isascii():
         return False
     end = start + len(word)
@@ -165,7 +165,7 @@ def _piece(text: str, candidate: re.Match[str], rules: _Rules) -> _Piece | None:
 
 
 def _sign(text: str, start: int, rules: _Rules) -> _Piece | None:
-    """A sign that stands by itself."""
+    """Return the words for a symbol on its own."""
     signs = rules.language.signs
     for length in (2, 1):
         sign = text[start : start + length]
@@ -187,7 +187,7 @@ def _sign(text: str, start: int, rules: _Rules) -> _Piece | None:
 
 
 def _between(text: str, slash: int) -> str | None:
-    """What is said for a stroke: nothing between two words, a pause between two phrases."""
+    """Return the words for a slash: none between two words, a comma between two phrases."""
     before, after = text[slash - 1 : slash], text[slash + 1 : slash + 2]
     if (before.isalnum() or before == "_") and after.isalpha():
         return ""
@@ -195,7 +195,7 @@ def _between(text: str, slash: int) -> str | None:
 
 
 def _one_form(text: str) -> str:
-    """The text with each sign that has several forms in one of them, letter for letter."""
+    """Unify variants of the same symbol, without changing the length of the text."""
     return text if text.isascii() else "".join(map(_form, text))
 
 
@@ -217,7 +217,7 @@ def _form(letter: str) -> str:
 
 
 def _ranges(shown: str, pieces: list[_Piece], language: Language) -> list[_Piece]:
-    """Say what a dash between two of a kind means."""
+    """Return the words for a dash between two matches of one kind."""
     found: list[_Piece] = []
     for number, piece in enumerate(pieces):
         found.append(piece)
@@ -241,7 +241,7 @@ def _ranges(shown: str, pieces: list[_Piece], language: Language) -> list[_Piece
 
 
 def _is_by(shown: str, pieces: Sequence[_Piece], number: int) -> bool:
-    """Whether a sign stands between two measures, as in 4 × 6 m."""
+    """Whether a symbol is between two measures, as in 4 × 6 m."""
     if (
         not 0 < number < len(pieces) - 1
         or shown[pieces[number].start : pieces[number].end] not in "×*"

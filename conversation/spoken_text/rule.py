@@ -1,4 +1,4 @@
-"""What a rule is: a pattern, and what is said for what it finds."""
+"""Rules of text normalisation: a pattern, and the words to speak for its matches."""
 
 import re
 import unicodedata
@@ -9,25 +9,25 @@ from typing import Literal, NamedTuple
 from conversation.spoken_text.language import Language
 
 Kind = Literal["number", "money", "date", "time", "year", "other"]
-"""Two of one kind with a dash between them are a range."""
+"""The kind of a match; two of one kind with a dash between them are a range."""
 
 LETTER = r"[^\W\d_\u00aa\u00b5\u00ba\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u209f\u2150-\u218f]"
-"""A letter of any script; Python counts ² and ½ among what is neither a digit nor punctuation."""
+"""Pattern of a letter of any script, without ² and ½, which Python's ``\\w`` includes."""
 
 LATIN = r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]"
-"""A letter that a voice of these languages can say."""
+"""Pattern of a letter that a voice of these languages can pronounce."""
 
 _NEAR = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a text a rule is tried.
+    """The position in a text at which a rule is tried.
 
     Parameters:
-        text: All of it, each sign that has several forms in one of them.
-        start: Where the rule is tried.
-        language: The language that it is spoken in.
+        text: The whole text, with variants of the same symbol unified.
+        start: The position.
+        language: The language in which it is spoken.
     """
 
     text: str
@@ -36,17 +36,17 @@ class Place:
 
     @property
     def before(self) -> str:
-        """What stands before it, as far as a rule has to look."""
+        """The text before the position, as far back as rules need."""
         return self.text[max(0, self.start - _NEAR) : self.start]
 
 
 class Said(NamedTuple):
-    """What is said for what a rule found.
+    """The words to speak for a rule's match.
 
     Parameters:
         words: The words.
-        kind: What it is.
-        end: Where in the text what it stands for ends; -1 for all that the pattern found.
+        kind: The kind of the match.
+        end: Where the text that the words stand for ends; -1 for the end of the match.
     """
 
     words: str
@@ -58,11 +58,11 @@ Say = Callable[[re.Match[str], Place], Said | None]
 
 
 class Rule(NamedTuple):
-    """A rule.
+    """A rule of text normalisation.
 
     Parameters:
-        pattern: Is matched where a word, a number or a sign begins.
-        say: What is said for it; None if it is not what the pattern is for.
+        pattern: Matched where a word, a number or a symbol begins.
+        say: Returns the words to speak for a match, or ``None`` if the rule does not apply.
     """
 
     pattern: re.Pattern[str]
@@ -70,15 +70,15 @@ class Rule(NamedTuple):
 
 
 def name_of(sign: str) -> str:
-    """The Unicode name of a character, in words; empty if it has none."""
+    """Return the Unicode name of a character, as words; empty if it has none."""
     return " ".join(re.sub(r"[^a-z ]", " ", unicodedata.name(sign, "").lower()).split())
 
 
 def rule(pattern: str, say: Say, *, ignore_case: bool = False) -> Rule:
-    """Make a rule."""
+    """Create a rule from a pattern's text."""
     return Rule(re.compile(pattern, re.IGNORECASE if ignore_case else 0), say)
 
 
 def one_of(words: Iterable[str]) -> str:
-    """A pattern of the longest of several words."""
+    """Return a pattern that matches the longest of some words."""
     return "(?:" + "|".join(map(re.escape, sorted(words, key=len, reverse=True))) + ")"

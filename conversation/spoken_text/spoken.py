@@ -1,4 +1,4 @@
-"""A text as it is spoken, and which part of what is shown each part of it stands for."""
+"""A spoken text, aligned with the shown text that it stands for."""
 
 import re
 from bisect import bisect_right
@@ -15,8 +15,8 @@ class Span:
     """A stretch of the spoken text and the stretch of the shown text that it stands for.
 
     Parameters:
-        spoken: First and last + 1 character in what is spoken.
-        shown: First and last + 1 character in what is shown.
+        spoken: Its start and end in the spoken text, in characters; the end is exclusive.
+        shown: Its start and end in the shown text.
     """
 
     spoken: tuple[int, int]
@@ -25,12 +25,12 @@ class Span:
 
 @dataclass(frozen=True)
 class SpokenText:
-    """What is spoken for a text.
+    """A text as it is spoken and as it is shown.
 
     Parameters:
-        text: What is spoken.
-        shown: What it stands for.
-        spans: Where the two differ, in order. Between them they are the same, letter for letter.
+        text: The spoken text.
+        shown: The shown text.
+        spans: Where the two differ, in order; elsewhere they are identical.
     """
 
     text: str
@@ -39,7 +39,7 @@ class SpokenText:
 
     @cached_property
     def words(self) -> tuple[Span, ...]:
-        """The spoken words, each with the shown words that it stands for, or is a part of.
+        """The spoken words, each with the shown words that it stands for or is a part of.
 
         Within a stretch of several shown words ("12 March 1999") they are aligned as by
         :class:`~conversation.alignment.WordAlignment`. A shown word that fewer spoken words stand
@@ -55,7 +55,7 @@ class SpokenText:
         return tuple(found)
 
     def _inner(self, span: Span) -> list[tuple[int, int, int]]:
-        """The words spoken for a stretch: where each ends, and what is shown for it."""
+        """Return where each word spoken for a span ends, and the shown text it stands for."""
         spoken, shown = self.text[slice(*span.spoken)], self.shown[slice(*span.shown)]
         aligned = WordAlignment(spoken, shown)
         parts = [part.span() for part in _WORD.finditer(shown)] or [(0, len(shown))]
@@ -70,7 +70,7 @@ class SpokenText:
     def _place(
         self, spoken: int, starts: list[int], inner: list[list[tuple[int, int, int]]]
     ) -> tuple[int, int]:
-        """What is shown for one character of what is spoken."""
+        """Return the shown text for one character of the spoken text."""
         number = bisect_right(starts, spoken) - 1
         if number < 0:
             return spoken, spoken + 1
