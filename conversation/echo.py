@@ -1,8 +1,8 @@
-"""Tells the voice's own words, heard through the caller's microphone, from the caller's.
+"""Removes the voice's echo from transcripts of the caller's microphone.
 
-A loudspeaker beside a microphone is heard by the recogniser unless the client cancels it: browsers
-do, speakerphones and other clients may not. What is heard while the voice speaks, and is what it
-speaks at that moment, is nobody's question.
+Unless the client cancels echo, the microphone picks up the loudspeaker. Browsers cancel it;
+speakerphones and other clients may not. Words transcribed while the voice speaks the same words are
+echo, and no question of the caller's.
 """
 
 import re
@@ -12,27 +12,27 @@ from difflib import SequenceMatcher
 from rapidfuzz import fuzz
 
 _ALIKE = 85.0
-"""How much of the letters, in percent, must be found in what was played."""
+"""Minimum similarity to the played text, in percent, of ``rapidfuzz.fuzz.partial_ratio``."""
 
 _MIN_LETTERS = 10
-"""Fewer letters are an echo only as whole words, for they are like too much."""
+"""Shorter transcripts are an echo only if whole words match, because they resemble too much."""
 
 _RUN_WORDS = 3
-"""Words in a row at the beginning that are the voice's, before somebody else's words."""
+"""Minimum number of echoed words at the start that are removed from the caller's words."""
 
 _WORD = re.compile(r"\w+(?:'\w+)?")
 
 
 def without_echo(heard: str, played: str) -> str:
-    """Remove the voice's own words from a transcript.
+    """Remove the voice's echo from a transcript.
 
     Args:
-        heard: What was heard over the voice.
-        played: What the voice spoke during that time, and shortly before.
+        heard: The transcript of speech over the voice.
+        played: The text that the voice spoke during that time, and shortly before.
 
     Returns:
-        Nothing if all of it is what was played; the rest, if that follows three words or more of
-        it; otherwise the transcript as it is.
+        An empty text if all of it is echo; the rest, if it starts with three echoed words or more;
+        otherwise the transcript as it is.
     """
     spoken = _words(played)
     found = list(_WORD.finditer(heard))

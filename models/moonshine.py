@@ -1,7 +1,7 @@
-"""Moonshine base-en, hearing one stretch of English as long as it is.
+"""Moonshine base-en: decodes English audio of any length.
 
-Its encoder costs as much as the audio is long, where Whisper's sees 30 s or a window that is cut.
-It takes no hints, and gives no text for noise: nor, at times, for speech that is easy.
+The cost of its encoder grows with the length of the audio, whereas Whisper's takes a fixed window.
+It accepts no hints. It gives no text for noise, and sometimes none for clear speech either.
 """
 
 import re
@@ -31,7 +31,7 @@ _HEAD_SIZE = 52
 _BEGIN = 1
 _END = 2
 _SPECIAL = 3
-"""Ids below this are no text."""
+"""Token ids below this are not text."""
 
 _TOKENS_A_SEC = 6.5  # the makers' bound; more is a loop
 _TOKENS_MORE = 6
@@ -39,7 +39,7 @@ _LEAST_SECS = 0.2  # shorter audio is less than the encoder's first window and o
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581"
 _QUOTES = " \"'"
-"""Around a text; a hesitation at its begin makes them."""
+"""Quotation marks around a text, which an initial hesitation causes."""
 
 # What is trimmed: windows quieter than this share of the loudest or, up to a larger share, hardly
 # louder than the quiet ones. Silence around speech makes Moonshine give no text: of 8 recordings
@@ -55,7 +55,7 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What was heard.
+    """The decoding of some audio.
 
     Parameters:
         text: The words; empty when there are none.
@@ -69,7 +69,7 @@ class Decoding:
 
 
 class Moonshine:
-    """The weights, and greedy decoding with them; its methods may run in any thread."""
+    """Greedy decoding of English speech. Thread-safe."""
 
     def __init__(self, encoder: Any, decoder: Any, vocabulary: Sequence[bytes]) -> None:
         self._encoder = encoder
@@ -81,32 +81,32 @@ class Moonshine:
 
     @classmethod
     def load(cls, folders: Sequence[Path] = (), *, threads: int = 1) -> Self:
-        """Load it; takes 0.4 s, or some more the first time on a machine.
+        """Load the model; takes 0.4 s, longer the first time on a machine.
 
         Args:
-            folders: Where its graphs may be kept besides the environment.
-            threads: Threads of one decoding.
+            folders: Folders that may contain its graphs, besides the environment.
+            threads: Threads per decoding.
 
         Raises:
             UnavailableError: It cannot be used here.
-            WeightsError: The package's files are not those that were measured.
+            WeightsError: The hash of a file is not the expected one.
         """
-        return cls.of(graphs(folders), threads=threads)
+        return cls.from_graphs(graphs(folders), threads=threads)
 
     @classmethod
-    def of(cls, found: Graphs, *, threads: int = 1) -> Self:
-        """Make it of its graphs."""
+    def from_graphs(cls, found: Graphs, *, threads: int = 1) -> Self:
+        """Create the model from its graphs."""
         return cls(
             open_session(found.encoder, threads=threads),
             open_session(found.decoder, threads=threads),
             vocabulary(TOKENIZER.read()),
         )
 
-    def hear(self, samples: Samples) -> Decoding:
+    def decode(self, samples: Samples) -> Decoding:
         """Decode some audio.
 
         Args:
-            samples: 16 kHz mono within -1 to 1; silence around speech is left out.
+            samples: 16 kHz mono in -1 to 1; silence around the speech is trimmed.
         """
         samples = _trimmed(samples)
         peak = float(np.abs(samples).max(initial=0.0))
@@ -120,7 +120,7 @@ class Moonshine:
         return Decoding(self._text(tokens), float(np.mean(logprobs)), complete)
 
     def _decode(self, encoded: Any, bound: int) -> tuple[list[int], list[float]]:
-        """The likeliest token, one after another, up to the end or a bound."""
+        """Decode greedily up to the end or the limit; return tokens and log probabilities."""
         nothing = np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32)
         past = {
             f"past_key_values.{layer}.{side}.{kind}": nothing
@@ -158,7 +158,7 @@ class Moonshine:
 
 
 def vocabulary(raw: bytes) -> list[bytes]:
-    """The tokens of ``tokenizer.bin``: a length, of one byte or two, and so many bytes each."""
+    """Parse ``tokenizer.bin``: for each token its length, in one byte or two, and its bytes."""
     tokens = []
     at = 0
     while at < len(raw):
@@ -175,7 +175,7 @@ def vocabulary(raw: bytes) -> list[bytes]:
 
 
 def _trimmed(samples: Samples) -> Samples:
-    """Speech without the silence around it."""
+    """Trim the silence around the speech."""
     windows = samples[: len(samples) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
     if not len(windows):
         return samples

@@ -39,7 +39,7 @@ def main() -> None:
         outputs[f"hibari/{name}"] = np.asarray(output, np.float16)
     text, probability = checks.whisper_text(checks.whisper("float32"), checks.clip("question"))
     outputs["whisper/text"], outputs["whisper/logprob"] = text, probability
-    moonshine = moonshine_in_floats().hear(checks.clip("question"))
+    moonshine = moonshine_in_floats().decode(checks.clip("question"))
     outputs["moonshine/text"] = moonshine.text
     outputs["moonshine/logprob"] = moonshine.avg_logprob
     np.savez_compressed(checks.REFERENCE / "outputs.npz", **outputs)

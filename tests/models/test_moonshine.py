@@ -62,5 +62,5 @@ def test_tokens_are_lengths_and_bytes() -> None:
 
 def test_silence_and_half_a_word_have_no_text() -> None:
     model = Moonshine.load()
-    assert model.hear(np.zeros(16_000, np.float32)).text == ""
-    assert model.hear(np.full(1_000, 0.5, np.float32)).text == ""
+    assert model.decode(np.zeros(16_000, np.float32)).text == ""
+    assert model.decode(np.full(1_000, 0.5, np.float32)).text == ""

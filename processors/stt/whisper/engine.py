@@ -85,7 +85,7 @@ class SpeechDecoder(Protocol):
 class EnglishDecoder(Protocol):
     """Decodes audio as long as it is: :class:`~models.moonshine.Moonshine`."""
 
-    def hear(self, samples: Samples) -> moonshine.Decoding:
+    def decode(self, samples: Samples) -> moonshine.Decoding:
         """Decode some audio."""
         ...
 
@@ -239,7 +239,7 @@ class WhisperEngine:
         normalised, peak = _normalised(samples)
         if peak < _SILENCE_PEAK:
             return _SILENCE
-        first = self._first.hear(samples) if self._first else None
+        first = self._first.decode(samples) if self._first else None
         if first is None:
             return self._by_whisper(normalised, names)
         usable = _usable(first, _MOONSHINE_DOUBT)
@@ -294,7 +294,7 @@ class WhisperEngine:
         normalised, peak = _normalised(samples)
         if peak < _SILENCE_PEAK:
             return _SILENCE
-        if self._first and _usable(first := self._first.hear(samples), _MOONSHINE_INTERIM_DOUBT):
+        if self._first and _usable(first := self._first.decode(samples), _MOONSHINE_INTERIM_DOUBT):
             return Transcript(first.text, avg_logprob=first.avg_logprob)
         decoding = self._decoder.decode(normalised, _INTERIM_WINDOW_SECS)
         # no_speech_prob is no help here: audio that ends in mid-word often has a high one.

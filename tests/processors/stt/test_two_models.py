@@ -48,7 +48,7 @@ class Whisper:
 class Moonshine:
     decoding: moonshine.Decoding
 
-    def hear(self, samples: Samples) -> moonshine.Decoding:
+    def decode(self, samples: Samples) -> moonshine.Decoding:
         return self.decoding
 
 
