@@ -6,7 +6,7 @@ from client.protocol import SILENCE
 from client.wav import OUTPUT_RATE
 
 JITTER_SECS = 0.06
-"""The page's buffer before it starts to play."""
+"""Voice that the page gathers before it starts to play; it waits no longer than this for it."""
 
 
 class Loudspeaker:
@@ -26,9 +26,11 @@ class Loudspeaker:
 
     def receive(self, audio: bytes, now: float) -> None:
         """Buffer received audio: PCM s16le, mono, 24 kHz."""
+        self._queue += audio
         if self._starts is None:
             self._starts = now + JITTER_SECS
-        self._queue += audio
+        if len(self._queue) >= 2 * round(JITTER_SECS * OUTPUT_RATE):
+            self._starts = min(self._starts, now)
 
     def duck(self, on: bool) -> None:
         """Lower the voice, or restore it."""

@@ -158,7 +158,17 @@ def test_an_answer_is_reported_when_its_first_loud_sample_leaves_the_loudspeaker
     caller.play(10)
     (heard,) = caller.audible()
     assert (heard.epoch, heard.sample) == (0, 1200)
-    assert heard.at == pytest.approx(1000.0 + JITTER_SECS + 1200 / OUTPUT_RATE)
+    assert heard.at == pytest.approx(1000.0 + 1200 / OUTPUT_RATE)
+
+
+def test_playing_starts_once_enough_has_come_and_waits_no_longer_for_it() -> None:
+    little, enough = Listener(), Listener()
+    little.speaker.receive(pcm(480), 0.0)
+    enough.speaker.receive(pcm(480), 0.0)
+    enough.speaker.receive(pcm(960), 0.02)
+    assert enough.speaker.play(TICK_SECS, 0.02) == 0.02
+    assert little.speaker.play(TICK_SECS, 0.04) is None
+    assert little.speaker.play(TICK_SECS, JITTER_SECS) == JITTER_SECS
 
 
 @pytest.mark.parametrize("turn", [0, 1])
