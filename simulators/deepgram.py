@@ -69,6 +69,7 @@ class DeepgramSimulator:
         transcriber: Recognises the audio instead of the script.
         api_key: The only key that is accepted; others are refused with 401.
         latency: The delay of each message after the audio that it is about.
+        flux_latency: The same for Flux's messages; ``None`` for the same delay.
         faults: What goes wrong; more may be appended while it runs.
         max_connections: Further simultaneous connections are refused with 429.
         timeout_secs: Seconds without audio or ``KeepAlive`` after which it closes with NET-0001.
@@ -89,6 +90,7 @@ class DeepgramSimulator:
         transcriber: Transcriber | None = None,
         api_key: str = "simulated-deepgram-key",
         latency: Latency | None = None,
+        flux_latency: Latency | None = None,
         faults: Sequence[Fault] = (),
         max_connections: int = 50,
         timeout_secs: float = 10.0,
@@ -105,6 +107,7 @@ class DeepgramSimulator:
         self.script = Script(script)
         self.transcriber = transcriber
         self.latency = latency or Latency()
+        self.flux_latency = flux_latency
         self.faults = list(faults)
         self.requests: list[Request] = []
         self.answers_finalize = True
@@ -150,7 +153,13 @@ class DeepgramSimulator:
 
     def delay(self) -> float:
         """Draw the next message's latency, in seconds."""
-        latency = self.latency
+        return self._draw(self.latency)
+
+    def flux_delay(self) -> float:
+        """Draw the latency of Flux's next message, in seconds."""
+        return self._draw(self.flux_latency or self.latency)
+
+    def _draw(self, latency: Latency) -> float:
         return latency.median_secs * math.exp(latency.sigma * self._random.gauss(0, 1))
 
     def faults_of(self, *, connection: int) -> list[Fault]:

@@ -26,6 +26,10 @@ class Simulator(Protocol):
         """Draw the next message's latency, in seconds."""
         ...
 
+    def flux_delay(self) -> float:
+        """Draw the latency of Flux's next message, in seconds."""
+        ...
+
     def faults_of(self, *, connection: int) -> list[Fault]:
         """The faults that apply to the connection with this number."""
         ...

@@ -10,7 +10,14 @@ Messages follow the vendor's documentation:
 * ``ForceEndTurn`` and ``trigger``: https://developers.deepgram.com/docs/flux/force-end-turn
 * ``CloseStream`` ends no turn, and the socket closes without a status:
   https://developers.deepgram.com/docs/flux/close-stream
-* Nova's parameters that Flux refuses: https://developers.deepgram.com/docs/flux/nova-3-migration
+* Nova's parameters that Flux refuses, and turns that end about 260 ms after their last word, at the
+  median: https://developers.deepgram.com/docs/flux/nova-3-migration
+* an eager threshold of 0.3 to 0.5 foretells the end 150 to 250 ms sooner, and half as many model
+  calls again, or more, are made: https://developers.telnyx.com/docs/voice/stt/websocket-streaming/
+  parameters/end-of-turn; 150 ms sooner at the median of Telnyx' own calls:
+  https://telnyx.com/release-notes/automatic-eager-end-of-turn-deepgram-flux
+* the transcript ends with a full stop or a question mark only once the sentence is whole: the
+  example in https://developers.deepgram.com/docs/flux/state
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,12 +43,15 @@ _TRANSCRIBE_EVERY_SECS = 1.0  # an embedded recogniser shares the machine: no mo
 _TRANSCRIBE_AT_SILENCE_SECS = 0.12
 _TIMEOUT_SECS = 10.0
 
-# How end-of-turn confidence grows with silence: (confidence per second, maximum). After a finished
-# turn it passes 0.7 at 0.22 s, which with the latency makes the published median of about 260 ms.
-# In a pause it stays at or below 0.6, which can still exceed an eager threshold. The curve's shape
-# is an assumption: Deepgram publishes none.
-_FINISHED = (3.2, 0.97)
-_PAUSE = (0.8, 0.6)
+# How end-of-turn confidence grows with silence: (initial confidence, growth per second, maximum).
+# After a finished turn it passes 0.7 at 0.18 s, which makes the published median of about 260 ms
+# with the latency and the time that a message of 80 ms takes to fill; thresholds up to 0.5 are
+# passed 110 ms sooner, after a silence that is longer than those within a word. In a pause it stays
+# at or below 0.6, which can still exceed an eager threshold. The curve's shape is an assumption:
+# Deepgram publishes none.
+_FINISHED = (0.373, 1.82, 0.97)
+_PAUSE = (0.0, 0.8, 0.6)
+_FINISHED_SECS = 0.07  # the silence after which a turn can be finished
 
 _LISTS = frozenset({"keyterm", "language_hint", "tag"})
 _SINGLE = frozenset(
@@ -235,7 +245,10 @@ class FluxRecogniser:
         if self._speech_secs <= _LEAST_SPEECH_SECS:
             return
         if self._transcriber is None:
-            self._words = tuple(self._script.words(self._speech_secs, ended=self._finished))
+            words = self._script.words(self._speech_secs, ended=self._finished)
+            if words and not self._script.complete(self._speech_secs):
+                words[-1] = words[-1].rstrip(".?!")
+            self._words = tuple(words)
             return
         pause = self._silence >= _TRANSCRIBE_AT_SILENCE_SECS and not self._transcribed_pause
         if pause or self._speech_secs - self._transcribed_secs >= _TRANSCRIBE_EVERY_SECS:
@@ -246,7 +259,8 @@ class FluxRecogniser:
     @property
     def _finished(self) -> bool:
         """Whether the caller has said all of the turn, as a perfect turn model would judge."""
-        if self._silence < _WORD_GAP_SECS:
+        knows_all = self._transcriber is None and self._script.pauses
+        if self._silence < (_FINISHED_SECS if knows_all else _WORD_GAP_SECS):
             return False
         if self._transcriber is None:
             return self._script.complete(self._speech_secs)
@@ -256,8 +270,8 @@ class FluxRecogniser:
     def _confidence(self) -> float:
         if self._state == "initial":
             return 0.1
-        pace, most = _FINISHED if self._finished else _PAUSE
-        return min(most, pace * self._silence)
+        least, pace, most = _FINISHED if self._finished else _PAUSE
+        return min(most, least + pace * self._silence)
 
     def _changed(self) -> list[TurnInfo]:
         query, state = self.query, self._state
@@ -418,5 +432,5 @@ class FluxConnection(DeepgramConnection):
             return
         numbered = {**message, "sequence_id": self._sequence}
         self._sequence += 1
-        due = now() if at_once else now() + self._simulator.delay()
+        due = now() if at_once else now() + self._simulator.flux_delay()
         self._outbox.put_nowait((due, numbered))

@@ -97,6 +97,11 @@ class Script:
         return not self._coming or self._coming[0].endpointed
 
     @property
+    def pauses(self) -> bool:
+        """Whether the current utterance goes on after silences."""
+        return bool(self._coming) and self._coming[0].pauses
+
+    @property
     def begun(self) -> bool:
         """Whether words of the current utterance have become final."""
         return self._final_words > 0

@@ -22,11 +22,30 @@ from simulators.openai import OpenAISimulator
 KEY = "simulated-key"
 
 STT_SECS = 0.1
-"""With 150 ms of endpointing: 250 ms from the end of speech to the final transcript."""
+"""With 150 ms of endpointing: 250 ms from the end of speech to Nova's final transcript.
+
+Published: a median of 247 ms (https://github.com/pipecat-ai/stt-benchmark).
+"""
+
+FLUX_SECS = 0.04
+"""With the silence that Flux needs: some 260 ms from the end of speech to the end of the turn.
+
+Published: a median of about 260 ms (https://developers.deepgram.com/docs/flux/nova-3-migration).
+"""
 
 FIRST_TOKEN_SECS = 0.64
+"""Between the published medians of ``claude-haiku-4-5``.
+
+732 ms in conversations of 30 turns (https://github.com/kwindla/aiewf-eval); 480 ms by Artificial
+Analysis, as https://shadabchow.com/blogs/ai-models/claude-4-5-haiku-reasoning quotes it. None was
+found for ``claude-haiku-5-5``.
+"""
+
 TOKENS_PER_SEC = 150.0
+
 FIRST_AUDIO_SECS = 0.09
+"""75 ms of inference and the network (https://elevenlabs.io/docs/api-reference/reducing-latency)."""
+
 LEADING_SILENCE_SECS = 0.15
 
 
@@ -69,6 +88,7 @@ class Simulators:
             transcriber=None if heard else hear,
             api_key=KEY,
             latency=deepgram_api.Latency(STT_SECS),
+            flux_latency=deepgram_api.Latency(FLUX_SECS),
             port=ports[0],
         )
         self.anthropic = AnthropicSimulator(model(), port=ports[1])
