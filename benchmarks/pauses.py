@@ -1,6 +1,7 @@
 """Whether a caller who pauses is heard to the end, by each recogniser, and what that costs.
 
     python -m benchmarks.pauses [--recognisers LIST] [--voices DIR] [--half NAME] [--json]
+                                [--before FILE] [--first-token SECS]
 
 The project's recordings with a pause or a hesitation are asked, each as one question, in calls over
 real sockets and the vendors' SDKs in virtual time. With ``--voices`` sentences of other people, as
@@ -8,10 +9,17 @@ its ``index.tsv`` lists them, are asked as well, a pause of 0.4 to 1.2 s put bet
 (seeded). The simulators keep the vendors' published medians, Nova's interim results come once a
 second. Then the recordings of interruptions and of signs of listening are spoken into an answer.
 
+``embedded`` is the whole embedded chain instead: no vendor but this machine, whose models take the
+processor time that they really take, and which hears the recordings instead of a script.
+
 A question is *split* if an answer to only a part of it was begun to be heard, or if not all of it
 was put in the end; *asked twice* if the brain was asked too early, but nothing of that was heard.
-What was said and when is known to the simulators by script: their words are right, and their Flux
+What was said and when is known to Deepgram's simulator by script: its words are right, and its Flux
 knows whether a sentence is whole, so its share is that of a perfect judge.
+
+*Where the time goes* has the medians of what a turn consists of, from the caller's last word to the
+first sample that they hear. Early answers are bounded as in a process that has answered a hundred
+turns. ``--before`` prints an earlier run, as ``--json`` printed it, beside this one.
 """
 
 import argparse
@@ -50,14 +58,23 @@ from server import Server
 from settings import Settings
 from simulators.deepgram_recogniser import Utterance, speech_secs
 from simulators.elevenlabs import tone
-from simulators.simulate import Simulators
+from simulators.model import Latency
+from simulators.simulate import FIRST_TOKEN_SECS, Simulators
 
 RATE = 16_000
-RECOGNISERS = ("deepgram", "deepgram-flux", "whisper")
+EMBEDDED = "embedded"
+_EMBEDDED: dict[str, Any] = {"stt": "whisper", "brain": "extractive", "tts": "hibari"}
+RECOGNISERS = ("deepgram", "deepgram-flux", EMBEDDED)
 QUESTIONS_A_CALL = 3
 BARGE_IN_SECS = 1.5
 LONG_ANSWER = "summary.wav"
 GAP_SECS = 0.3
+_TURNS_BEFORE = 100
+_TOKENS_A_TURN = 6_000  # about what a turn about the built-in document uses
+_FRAME = RATE // 100
+_LEAST_RMS = 300.0  # as the simulator has it
+_NOISE_SHARE = 0.1  # so much of a recording is noise only
+_OVER_NOISE = 2.0
 _QUIET = 0.02  # of the loudest sample
 _SAME = 0.8  # of the words, for a recogniser that really listens
 
@@ -84,6 +101,7 @@ class Found:
     split: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
+    stages_ms: list[dict[str, float]] = field(default_factory=list)
     stops_ms: list[float] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     stopped_for_nothing: list[str] = field(default_factory=list)
@@ -138,25 +156,51 @@ def _silent(_label: str, _share: float) -> None:
     """Nobody watches the models being loaded."""
 
 
+class _Earned(Speculation):
+    """What may be wasted in a process that has answered a hundred turns."""
+
+    def __init__(self, *, max_wasted_share: float) -> None:
+        super().__init__(max_wasted_share=max_wasted_share)
+        for _ in range(_TURNS_BEFORE):
+            self.record_used(_TOKENS_A_TURN)
+
+    @property
+    def wasted_share(self) -> float:
+        """The share of the tokens of the turns since."""
+        return self.wasted_tokens / max(1, self.used_tokens - _TURNS_BEFORE * _TOKENS_A_TURN)
+
+
 class Bench:
     """One recogniser, its calls and its findings.
 
     Parameters:
-        recogniser: Its name in settings.
+        recogniser: Its name in settings, or :data:`EMBEDDED` for the whole embedded chain.
         embedded: The engines that simulators speak, decide and hear with.
         settings: Settings beside those of the simulators.
+        first_token_secs: From a request to the simulated model's first token.
     """
 
-    def __init__(self, recogniser: str, embedded: Engines, settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        recogniser: str,
+        embedded: Engines,
+        settings: dict[str, Any],
+        first_token_secs: float = FIRST_TOKEN_SECS,
+    ) -> None:
         self.found = Found()
-        self._recogniser = recogniser
+        self._vendors: dict[str, Any] = _EMBEDDED if recogniser == EMBEDDED else {"stt": recogniser}
         self._embedded = embedded
         self._settings = settings
-        self.speculation = Speculation(max_wasted_share=embedded.settings.preemptive_waste)
+        self._first_token_secs = first_token_secs
+        self.speculation = _Earned(max_wasted_share=embedded.settings.preemptive_waste)
 
     async def call(self, asked: Sequence[Asked], **caller: Any) -> tuple[HeardCall, list[float]]:
         """Ask some questions in one call; when each was begun, on the call's clock."""
-        said = [Utterance(one.text, speech_secs=speech_secs(one.pcm), pauses=True) for one in asked]
+        rms = max(_speech_rms(one.pcm) for one in asked)
+        said = [
+            Utterance(one.text, speech_secs=speech_secs(one.pcm, rms=rms), pauses=True)
+            for one in asked
+        ]
         loaded = self._embedded.loaded
         simulators = Simulators(
             self._embedded.document,
@@ -165,6 +209,8 @@ class Bench:
             brain=loaded["extractive"],
             heard=said,
         )
+        simulators.deepgram.speech_rms = rms
+        simulators.anthropic.model.first_token = Latency(self._first_token_secs)
         begun: list[float] = []
         clock = asyncio.get_running_loop().time
         async with simulators, AsyncExitStack() as held:
@@ -176,12 +222,11 @@ class Bench:
             os.environ |= simulators.environment
             settings = Settings(  # type: ignore[call-arg]
                 _env_file=None,
-                stt=self._recogniser,
                 call_secs=900,
                 silence_prompt_secs=60,
                 auth="off",
                 data_dir=folder,
-                **self._settings,
+                **{**self._vendors, **self._settings},
             )
             choices = choose(settings)
             cloud = await self._engines(settings, choices)
@@ -232,6 +277,7 @@ class Bench:
             latency = heard.turns[number].e2e_latency_ms
             if latency is not None and one.name not in self.found.split:
                 self.found.latencies_ms.append(latency)
+                self.found.stages_ms.append(_stages(latency, heard.turns[number].stages_ms))
 
     async def speak_over(self, question: Asked, over: Asked, *, stops: bool) -> None:
         """Speak into the answer to a question."""
@@ -249,6 +295,22 @@ class Bench:
             self.found.missed.append(over.name)
         elif after:
             self.found.stopped_for_nothing.append(over.name)
+
+
+def _stages(latency: float, told: Mapping[str, float | None]) -> dict[str, float]:
+    """What a turn consisted of, in ms, in order; a guess takes no time before the turn is over."""
+    known = {name: value or 0.0 for name, value in told.items()}
+    noticed = latency - known["e2e_latency"]
+    sentence = max(0.0, known["llm_ttfs"] - known["llm_ttft"])
+    gone = known["end_of_turn_delay"] + known["llm_ttfs"] + known["tts_ttfb"]
+    return {
+        "end of speech noticed": noticed,
+        "words and verdict": known["end_of_turn_delay"],
+        "first token, after that": known["llm_ttft"],
+        "first checked sentence": sentence,
+        "voice": known["tts_ttfb"],
+        "played": known["e2e_latency"] - gone,
+    }
 
 
 def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float, dict[str, Any]]]:
@@ -270,6 +332,17 @@ def _words(text: str) -> list[str]:
     return ["".join(filter(str.isalnum, word)) for word in text.lower().split()]
 
 
+def _speech_rms(pcm: bytes) -> float:
+    """What is louder than a recording's own noise, of 32768, for a simulator that knows no other.
+
+    With noise taken for speech, words by a script would come in the pauses, and after the end.
+    """
+    frames = np.frombuffer(pcm, "<i2").astype(np.float32)
+    frames = frames[: len(frames) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    loudness = np.sqrt((frames * frames).mean(axis=1))
+    return max(_LEAST_RMS, _OVER_NOISE * float(np.quantile(loudness[loudness > 0], _NOISE_SHARE)))
+
+
 def _onset_secs(pcm: bytes) -> float:
     samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32))
     return float(np.flatnonzero(samples > _QUIET * samples.max())[0]) / RATE
@@ -281,6 +354,7 @@ async def measure(
     *,
     barge_ins: int,
     settings: dict[str, Any] | None = None,
+    first_token_secs: float = FIRST_TOKEN_SECS,
 ) -> dict[str, Any]:
     """The table's rows.
 
@@ -289,9 +363,11 @@ async def measure(
         asked: The questions.
         barge_ins: How many recordings of each kind are spoken into answers.
         settings: Settings beside those of the simulators.
+        first_token_secs: From a request to the simulated model's first token.
     """
     document = load_document()
-    plain = Settings(_env_file=None)  # type: ignore[call-arg]
+    # By name: an earlier run has left the simulators' keys in the environment.
+    plain = Settings(_env_file=None, **_EMBEDDED)  # type: ignore[call-arg]
     embedded = await Engines.load(plain, document, choose(plain), _silent)
     everything = {one.file: one for one in load()}
     long = everything[LONG_ANSWER]
@@ -302,7 +378,7 @@ async def measure(
     }
     rows: dict[str, Any] = {}
     for name in recognisers:
-        bench = Bench(name, embedded, settings or {})
+        bench = Bench(name, embedded, settings or {}, first_token_secs)
         for begin in range(0, len(asked), QUESTIONS_A_CALL):
             await bench.ask(asked[begin : begin + QUESTIONS_A_CALL])
             print(f"\r{name}: {begin} of {len(asked)} ", end="", file=sys.stderr, flush=True)
@@ -332,9 +408,11 @@ def _row(bench: Bench, questions: int, backchannels: int) -> dict[str, Any]:
         "barge_ins_missed": found.missed,
         "backchannels": backchannels,
         "stopped_for_nothing": found.stopped_for_nothing,
-        "wasted_share_of_tokens": round(
-            speculation.wasted_tokens / max(1, speculation.used_tokens), 3
-        ),
+        "wasted_share_of_tokens": round(speculation.wasted_share, 3),
+        "where_the_time_goes_ms_p50": {
+            stage: _p50([one[stage] for one in found.stages_ms])
+            for stage in next(iter(found.stages_ms), {})
+        },
     }
 
 
@@ -358,20 +436,48 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="so many questions of each kind")
     parser.add_argument("--barge-ins", type=int, default=8, help="recordings of each kind")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--before", type=Path, help="what --json printed earlier")
+    parser.add_argument(
+        "--first-token",
+        type=float,
+        default=FIRST_TOKEN_SECS,
+        help="seconds from a request to the simulated model's first token",
+    )
     options = parser.parse_args()
     asked = half_of(recorded(), options.half)[: options.limit]
     if options.voices:
         asked += half_of(spliced(options.voices), options.half)[: options.limit]
-    rows = virtual_time.run(
-        measure(options.recognisers.split(","), asked, barge_ins=options.barge_ins)
-    )
+    before = json.loads(options.before.read_text()) if options.before else {}
+    rows: dict[str, Any] = {}
+    for name in options.recognisers.split(","):
+        row = measure(
+            [name], asked, barge_ins=options.barge_ins, first_token_secs=options.first_token
+        )
+        # What computes for the simulators takes no time of ours.
+        counted = name == EMBEDDED
+        rows |= virtual_time.run(row, counted=counted, counted_by=virtual_time.CPU_CLOCK)
     if options.json:
         print(json.dumps(rows, indent=2))
         return
     for name, row in rows.items():
-        print(f"\n{name}")
-        for what, value in row.items():
-            print(f"  {what:<28}{value}")
+        _print(name, row, before.get(name))
+
+
+def _print(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
+    print(f"\n{name:<30}{'before':>24}{'after':>24}" if before else f"\n{name}")
+    flat, then = (
+        {**one, **one.get("where_the_time_goes_ms_p50", {})} for one in (row, before or {})
+    )
+    for what, value in flat.items():
+        if isinstance(value, dict):
+            print(f"  {what}")
+            continue
+        figures = [then.get(what, ""), value] if before else [value]
+        print(f"  {what:<28}" + "".join(f"{_figure(one):>24}" for one in figures))
+
+
+def _figure(value: Any) -> str:
+    return (" ".join(value) or "none") if isinstance(value, list) else str(value)
 
 
 if __name__ == "__main__":
