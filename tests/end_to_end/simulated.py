@@ -45,6 +45,8 @@ RESERVES = {"stt": "whisper", "brain": "extractive", "tts": "hibari"}
 APOLOGIES = (PHRASES["not_heard"], PHRASES["fault"])
 CALL_SECS = 110.0
 """No call takes longer, whatever goes wrong in it: it would be cut off, and fail its test."""
+SPEAKING_SECS = 1.0
+"""From when a question's turn has come until it is being said."""
 
 
 async def _voice(text: str) -> bytes:
@@ -233,7 +235,10 @@ class Stack:
         if row is None:
             return
         if self._asking == 1 and row.lasts != "for good":
-            self._mend()
+            if row.vendor == "deepgram" and any(fault.kind == "stall" for fault in row.faults):
+                self._waiting.add(asyncio.create_task(self._mend_in_the_question()))
+            else:
+                self._mend()
         elif self._asking == 0 and row.when != "connecting" and row.vendor not in MODELS:
             if row.vendor == "deepgram" and row.when == "in the answer":
                 self._waiting.add(asyncio.create_task(self._strike_in_the_answer(row)))
@@ -273,6 +278,14 @@ class Stack:
         sent = sum(reply.get("audio") or 0 for _, reply in requests[-1].replies) / 2 / RATE
         after_secs = fault.after_secs + sent
         return dataclasses.replace(fault, request=len(requests), after_secs=after_secs)
+
+    async def _mend_in_the_question(self) -> None:
+        """Mend once the second question is being said.
+
+        Until then a new connection is sent the first one again, which a script would take for it.
+        """
+        await asyncio.sleep(SPEAKING_SECS)
+        self._mend()
 
     def _mend(self) -> None:
         self.deepgram.faults.clear()
