@@ -98,7 +98,7 @@ class ServerSettings(BaseSettings):
         "auto: with a cloud brain, unless the recogniser guesses too seldom.",
     )
     preemptive_waste: float = Field(
-        0.25, ge=0, le=1, description="Share of tokens that discarded early answers may waste."
+        0.1, ge=0, le=1, description="Share of tokens that discarded early answers may waste."
     )
 
     call_secs: Positive = Field(120.0, description="Longest call.")

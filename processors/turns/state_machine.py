@@ -32,7 +32,8 @@ Ending = Literal["model", "transcript", "recogniser"]
 _ECHO_SECS = 0.3
 """How long after the end of the voice its echo may be taken for the onset of speech."""
 
-_SENTENCE_ENDS = (".", "?", "!")
+# In all languages that Flux writes: also the full-width marks, and Hindi's danda.
+_SENTENCE_ENDS = (".", "?", "!", "\u3002", "\uff1f", "\uff01", "\u0964")
 
 
 class AgentState(Enum):
@@ -97,7 +98,8 @@ class TurnStateMachine:
         instant: Stop the voice at the onset of speech, without ducking first.
         ending: What ends the caller's turn.
         preemptive: Speculate at a pause, and after a complete sentence.
-        only_predicted: Speculate only when the recogniser predicts the end of the turn.
+        only_predicted: Speculate only when the recogniser predicts the end of the turn, and only
+            after a complete sentence: it predicts an end in pauses, too.
     """
 
     def __init__(
@@ -406,7 +408,9 @@ class TurnStateMachine:
         question = self._caption(final=False).text
         idle = self.agent is AgentState.QUIET and not self._overlap and not self._closed
         # After a complete sentence, speculate even while its last word is still being said.
-        likely = self._paused or question.endswith(_SENTENCE_ENDS)
+        likely = question.endswith(_SENTENCE_ENDS) and not trails_off(question)
+        if not self.only_predicted:
+            likely = likely or self._paused
         wanted = self._preemptive and likely and idle and question
         if not wanted or same_words(question, self._speculated):
             return []

@@ -198,7 +198,7 @@ def test_playback_is_reported_at_its_first_sample_every_100_ms_and_when_it_runs_
 def test_an_interruption_says_how_much_was_heard_and_begins_again_at_0() -> None:
     caller = Listener()
     caller.take(pcm(24_000))
-    caller.play(10)  # 60 ms of them wait for the jitter buffer
+    caller.play(7)
     caller.take(rtvi("bot-interrupted"))
     caller.take(pcm(480))
     caller.play(5)

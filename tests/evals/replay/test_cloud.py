@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from client.caller import Caller
-from client.wav import read_wav, speech_end_secs
+from client.wav import read_wav
 from evals.replay import virtual_time
 from evals.replay.recorded_call import Options, replay
 from pipeline.choice import choose
@@ -18,7 +18,7 @@ from processors.brain.speculation import Speculation
 from recording.recording import Recording
 from server import Server
 from settings import Settings
-from simulators.deepgram import Utterance
+from simulators.deepgram_recogniser import Utterance, speech_secs
 from simulators.simulate import Simulators
 from tests.conftest import AUDIO
 
@@ -41,7 +41,7 @@ async def hold(folder: Path, engines: Engines, patch: pytest.MonkeyPatch) -> Non
     document = engines.document
     wavs = [AUDIO / f"{name}.wav" for name in SAID]
     said = [
-        Utterance(text, speech_secs=speech_end_secs(read_wav(wav)))
+        Utterance(text, speech_secs=speech_secs(read_wav(wav)), pauses=True)
         for text, wav in zip(SAID.values(), wavs, strict=True)
     ]
     simulators = Simulators(

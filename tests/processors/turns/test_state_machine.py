@@ -622,6 +622,15 @@ def test_a_turn_that_the_recogniser_keeps_open_is_not_given_up_and_its_words_nev
     assert question_of(floor.tick(floor.deadline)) == "Where did she study?"
 
 
+@pytest.mark.parametrize("said", ["Where did she study", "She studied at...", "Where did she"])
+def test_no_answer_is_begun_to_half_a_sentence_though_its_end_is_predicted(said: str) -> None:
+    floor = TurnStateMachine(ending="recogniser", preemptive=True, only_predicted=True)
+    floor.start_silence(0.0)
+    floor.speech_started(1.0)
+    assert Speculate not in kinds(floor.end_predicted(2.0, said))
+    assert Speculate in kinds(floor.end_predicted(2.8, "Where did she study mathematics?"))
+
+
 # --- What was shown, and the voice's own echo ------------------------------------------------
 
 
