@@ -5,20 +5,55 @@ record: that record has every word, number and date of it, denies what it denies
 quantities where it has them, and nobody in another's role. It errs on the side of refusing.
 """
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from knowledge.check.meaning import implied, is_past
-from knowledge.check.reading import AUXILIARIES, Clause, Reading, Word, read, read_cached
+from knowledge.check.reading import AUXILIARIES, Clause, Reading, Word, is_all, read, read_cached
 from knowledge.check.records import BOUND, Record, Records, pairs, quote_key, records_of
+from knowledge.check.spelling import times_called
+from knowledge.claims import numbers
 from knowledge.loading.section import Section
-from knowledge.words import PRONOUNS, spaced, stem, tokens
+from knowledge.words import PRONOUNS, normalize, spaced, stem, tokens
 
 _MOST_CLAUSES = 14
 _FEW = 5
-_WORDS_A_TURN = 3
-_FROM, _TO = frozenset(("from", "since")), frozenset(("to", "until", "till"))
+_WORDS_A_TURN = 4
+_A_YEAR = len("#1934")
+_FROM = frozenset(("from", "since", "after"))
+_TO = frozenset(("to", "until", "till", "before"))
+_BY = frozenset(("by",))  # of a date only; of somebody, it says who did it
+_PLACING = frozenset(spaced("in at on from to into onto behind under above near beside via"))
+_AT_LEAST = re.compile(
+    r"\b(?:at least|more than|over|longer than|older than|above|minimum|or (?:more|later|older|"
+    r"newer|above)|and (?:later|over|above|up)|from (?:the age of )?(?=\d)|upwards?)\b",
+    re.IGNORECASE,
+)
+_AT_MOST = re.compile(
+    r"\b(?:at most|less than|fewer than|under|shorter than|younger than|below|within|maximum|up to|"
+    r"or (?:less|fewer|earlier|younger|under)|and (?:earlier|under|below)|no longer than)\b",
+    re.IGNORECASE,
+)
+_ABSOLUTE = re.compile(
+    r"\b(?:never|always|every|each|all|any|whatever|everywhere|anywhere)\b", re.I
+)
+_RESTRICTING = re.compile(
+    r"\b(?:without|unless|except|but|only|if|on duty|apart from|other than)\b", re.IGNORECASE
+)
+_ORDER = re.compile(r"\b(?:minute|hour|day|week|month|year)s? (before|after)\b", re.IGNORECASE)
+_EARLIER = re.compile(
+    r"\b(?:before|prior|ahead|beforehand|advance|earlier|previous)", re.IGNORECASE
+)
+_LATER = re.compile(r"\b(?:after|later|following|since|from|next|then|once)", re.IGNORECASE)
+_ONLY = re.compile(
+    r"\b(?:only|just|solely|exclusively|unless|except|nobody|nothing|no)\b|n't\b", re.I
+)
+_BETWEEN = re.compile(
+    r"\b(?:between|from)\s+(?:the )?([\w:]+)\s+(?:and|to|until|till)\s+(?:the )?([\w:]+)",
+    re.IGNORECASE,
+)
 _SUBJECTS = frozenset(("she", "he", "they", "we", "you", "it", "i"))
 _SHE = frozenset(("she", "he", "i"))
 _LINKING = frozenset(("of", "at", "from", "by", "in", "for", "to", "with"))
@@ -411,6 +446,12 @@ class _Check:
         return (
             _quantities(record, words, self._sentence)
             or _numbers(record, reading, words)
+            or _bounds(record, self._sentence, words)
+            or _places(record, words, lambda word: bool(self._mask(word, strictly=True) & bit))
+            or _links(record, words)
+            or _swapped(record, words)
+            or _columns(record, _of_the_same(reading, words))
+            or _only(record, self._sentence, reading.words)
             or _roles(record, reading, words, self._free)
             or _possessors(record, words, self._free)
         )
@@ -501,9 +542,9 @@ def _quantities(record: Record, words: Sequence[Word], sentence: str) -> str:
         name = next(iter(word.found), "")
         same = [spot for spot, other in enumerate(theirs)
                 if other.kind == "quantity" and other.found & word.found]  # fmt: skip
-        if name == "q:all" and record.exception and not _EXCEPTING.search(sentence):
+        if is_all(word) and record.exception and not _EXCEPTING.search(sentence):
             return f"{_quoted(record)} has an exception"
-        if name == "q:all" and same and (left := _restricted(record, same, words)):
+        if is_all(word) and same and (left := _restricted(record, same, words)):
             return f"{_quoted(record)} says so only of {left!r}"
         if name in ("q:first", "q:only", "q:most", "q:second") and same:
             if name == "q:first" and record.hedged and not _NARROWING.search(sentence):
@@ -554,28 +595,167 @@ def _implied_any(word: Word, said: frozenset[str]) -> bool:
 
 
 def _numbers(record: Record, reading: Reading, words: Sequence[Word]) -> str:
-    theirs = {form: word for word in record.reading.words if word.kind == "measure"
-              for form in word.found}  # fmt: skip
+    theirs: dict[str, list[Word]] = {}
+    for other in record.reading.words:
+        for form in (*other.found, *_afternoon(other, record.reading.text)):
+            theirs.setdefault(form, []).append(other)
     for word in words:
-        if word.kind != "measure":
-            continue
-        other = next((theirs[form] for form in word.found if form in theirs), None)
-        if other is None:
-            continue
-        if (word.preposition in _FROM and other.preposition in _TO) or (
-            word.preposition in _TO and other.preposition in _FROM
-        ):
+        same = [other for form in word.found for other in theirs.get(form, ())]
+        until = _TO | _BY if word.kind == "measure" else _TO
+        ends = (_FROM, until) if word.preposition in _FROM else (until, _FROM)
+        if word.preposition in ends[0] and same and all(o.preposition in ends[1] for o in same):
             return f"{_quoted(record)} has {word.text!r} at the other end"
     said = {form for word in words for form in word.found}
     for number, noun in pairs(reading):
         if number == "#1" or number not in said:
             continue
-        same = [other for n, other in record.pairs if n == number]
-        if same and not any(noun & other for other in same):
-            elsewhere = any(n != number and other & noun for n, other in record.pairs)
-            if elsewhere or any(BOUND in other for other in same):
+        counted = [thing for n, thing in record.pairs if n == number]
+        if counted and not any(noun & thing for thing in counted):
+            elsewhere = any(n != number and thing & noun for n, thing in record.pairs)
+            told = noun & record.direct or BOUND in noun or len(number) == _A_YEAR
+            unknown = not told
+            if elsewhere or unknown or any(BOUND in thing for thing in counted):
                 return f"{_quoted(record)} counts something else"
     return ""
+
+
+def _afternoon(word: Word, text: str) -> tuple[str, ...]:
+    """An hour of the afternoon by its other number: two for 14:00."""
+    if word.kind == "measure" and word.key.isdigit() and f"{word.key}:" in text:
+        return (f"#{(int(word.key) - 1) % 12 + 1}",)
+    return ()
+
+
+def _swapped(record: Record, words: Sequence[Word]) -> str:
+    """Whether two words took each other's place: for Monday by Friday, by Monday for Friday."""
+    placed = [
+        (word, other.preposition)
+        for word in words
+        if word.kind != "quantity" and not is_past(word.text.lower())
+        for other in record.reading.words
+        if word.found & other.found
+    ]
+    for (one, was), (two, became) in itertools.combinations(placed, 2):
+        apart = one.preposition != two.preposition and one is not two
+        if apart and (one.preposition, two.preposition) == (became, was):
+            return f"{_quoted(record)} has {one.text!r} and {two.text!r} the other way round"
+    return ""
+
+
+def _of_the_same(reading: Reading, words: Sequence[Word]) -> list[Word]:
+    """All words of the clauses that some words are of."""
+    clauses = {word.clause for word in words}
+    return [word for word in reading.words if word.clause in clauses]
+
+
+def _columns(record: Record, words: Sequence[Word]) -> str:
+    """Whether a number of a row stands in the column that the sentence names."""
+    cells = record.line.cells[1:]
+    if not cells:
+        return ""
+    heads = [frozenset(stem(token.key) for token in tokens(head)) for head, _ in cells]
+    held = [
+        frozenset(f"#{number}" for number in numbers(cell)) | times_called(cell)
+        for _, cell in cells
+    ]
+    named: frozenset[int] = frozenset()
+    for word in sorted(words, key=lambda each: each.at):
+        called = word.found | {stem(word.key)}
+        at_head = frozenset(at for at, head in enumerate(heads) if head & called)
+        if word.kind != "measure" and at_head:
+            named = at_head
+        elif word.kind == "measure" and named:
+            columns = frozenset(at for at, of in enumerate(held) if of & word.found)
+            if columns and not columns & named:
+                return f"{_quoted(record)} has {word.text!r} in another column"
+    return ""
+
+
+def _only(record: Record, sentence: str, words: Sequence[Word]) -> str:
+    """What a record restricts by "only", as far as the sentence leaves it out."""
+    if _ONLY.search(sentence):
+        return ""
+    said = frozenset(form for word in words for form in _forms(word))
+    theirs = record.reading.words
+    for at, word in enumerate(theirs):
+        if word.kind == "quantity" and "q:only" in word.found:
+            beside = [other for other in theirs[max(0, at - 2) : at] if other.kind == "word"]
+            beside = beside or [other for other in theirs[at + 1 : at + 3] if other.kind == "word"]
+            for other in beside:
+                if not (_forms(other) & said or _implied_any(other, said)):
+                    return f"{_quoted(record)} says so only of {other.text!r}"
+    return ""
+
+
+def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
+    """Whether a bound, a span or a condition is turned round or left out."""
+    text = record.reading.text
+    said = {form for word in words if word.kind == "measure" for form in word.found}
+    theirs = {form for word in record.reading.words if word.kind == "measure"
+              for form in word.found}  # fmt: skip
+    if said & theirs:
+        for bound, other in ((_AT_LEAST, _AT_MOST), (_AT_MOST, _AT_LEAST)):
+            claimed = bound.search(sentence) and not other.search(sentence)
+            if claimed and other.search(text) and not bound.search(text):
+                return f"{_quoted(record)} bounds it on the other side"
+    if order := _ORDER.search(sentence):
+        alike = _EARLIER if order[1].lower() == "before" else _LATER
+        if not alike.search(text):
+            return f"{_quoted(record)} does not say {order[0]!r}"
+    between = {(match[1].lower(), match[2].lower()) for match in _BETWEEN.finditer(text)}
+    for match in _BETWEEN.finditer(sentence):
+        if (match[2].lower(), match[1].lower()) in between:
+            return f"{_quoted(record)} has it the other way round"
+    absolute = _ABSOLUTE.search(sentence)
+    restricting = _RESTRICTING.search(text)
+    if not absolute or not restricting:
+        return ""
+    if _ABSOLUTE.search(text) or _RESTRICTING.search(sentence):
+        return ""
+    return f"{_quoted(record)} says so only {restricting[0]!r}"
+
+
+def _places(record: Record, words: Sequence[Word], own: Callable[[Word], bool]) -> str:
+    """Whether the record has another place than one that is only read into it."""
+    for word in words:
+        if word.kind != "word" or word.preposition not in _PLACING or own(word):
+            continue
+        if any(own(each) for each in words if each.preposition == word.preposition):
+            continue
+        there = [
+            other
+            for other in record.reading.words
+            if other.kind == "word" and other.preposition == word.preposition
+        ]
+        if there and not any(
+            _forms(word) & _forms(other) or _alike(word, other) for other in there
+        ):
+            return f"{_quoted(record)} has {there[0].text!r}, not {word.text!r}"
+    return ""
+
+
+def _links(record: Record, words: Sequence[Word]) -> str:
+    """Whether what stands beside what is swapped: red to port, green to starboard."""
+    theirs = list(_linked(record.reading.words))
+    for head, word in _linked(words):
+        heads = [h for h, other in theirs if other.preposition == word.preposition
+                 and _forms(other) & _forms(word)]  # fmt: skip
+        ends = [other for h, other in theirs if other.preposition == word.preposition
+                and _forms(h) & _forms(head)]  # fmt: skip
+        together = any(_forms(h) & _forms(head) for h in heads) or any(
+            _forms(other) & _forms(word) for other in ends
+        )
+        if heads and ends and not together:
+            return f"{_quoted(record)} has {head.text!r} with {ends[0].text!r}"
+    return ""
+
+
+def _linked(words: Sequence[Word]) -> Iterator[tuple[Word, Word]]:
+    """Words with the one before them that their preposition leans on."""
+    for before, word in itertools.pairwise(words):
+        plain = before.kind == word.kind == "word" and before.clause == word.clause
+        if plain and word.preposition and not before.verb and not before.preposition:
+            yield before, word
 
 
 def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozenset[str]) -> str:
@@ -597,6 +777,13 @@ def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozen
                 return f"{_quoted(record)} has it the other way round"
             if his.agents and not mine.agents & his.agents and mine.person:
                 return f"{_quoted(record)} says who did it"
+            if (
+                mine.about
+                and his.about
+                and mine.passive != his.passive
+                and (mine.patients or his.patients)
+            ):
+                return f"{_quoted(record)} says who does it, and to whom"
     return ""
 
 
@@ -606,12 +793,16 @@ class _Parts:
 
     Parameters:
         person: A pronoun, or the document's own subject, does it.
+        about: What the document is about stands before the verb.
+        passive: Whether the verb is in the passive voice.
     """
 
     agents: frozenset[str]
     patients: frozenset[str]
     others: frozenset[str]
     person: bool
+    about: bool
+    passive: bool
 
 
 def _surely(verb: Word, reading: Reading) -> bool:
@@ -649,11 +840,15 @@ def _parts(words: Sequence[Word], verb: Word, reading: Reading, free: frozenset[
         agents = set()
     pronoun = not passive and bool(_SHE & set(before[-8:])) and (relative or not subjects)
     own = not passive and bool(agents & free) and not agents - free
+    subject = {stem(normalize(word)) for word in before}
+    about = bool(subject & free) and not (agents | patients) & subject - free
     return _Parts(
         frozenset(agents - free),
         frozenset(patients - free),
         frozenset(others - free),
         pronoun or own or (passive and reading.agent),
+        about,
+        passive,
     )
 
 

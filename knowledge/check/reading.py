@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from knowledge.check.meaning import forms, is_past, is_verb, opposites, phrases
+from knowledge.check.spelling import spelled
 from knowledge.claims import MONTHS, Claim, measures
 from knowledge.words import PRONOUNS, STOPWORDS, Token, spaced, stem, token_keys, tokens
 
@@ -19,8 +20,10 @@ _QUANTITIES = {
         "only": "only sole solely exclusively singlehandedly",
         "alone": "alone",
         "second": "second secondly",
-        "all": "all every each everyone everybody everything entire whole always fully "
-        "everywhere completely entirely",
+        "all": "all every each entire whole fully everywhere completely entirely",
+        "all:thing": "everything",
+        "all:one": "everyone everybody",
+        "all:time": "always daily",
         "most": "most mostly majority",
         "last": "last final latest",
         "many": "many numerous countless plenty lots hundreds thousands millions dozens scores "
@@ -71,7 +74,7 @@ _FREE = STOPWORDS | frozenset(
     since apart together rest right own so long
     today now once done make sure away enough person persons people man men
     hers his its theirs ours yours their himself herself themselves itself who
-    another others other various different certain further
+    another others other various different certain further afraid moment
     been being having
     ms mr mrs dr
     """)
@@ -80,31 +83,31 @@ _FREE = STOPWORDS | frozenset(
 _BLAND = frozenset(
     form
     for word in spaced("""
-    bring find carry draw move put keep run show turn need want try help look meet happen continue
+    bring find carry draw move put keep run show turn need want try help look meet
     become serve spend take give work stay appear remain involve relate concern cover apply provide
-    offer include contain describe mean refer consist belong begin start name follow reach
+    offer include contain describe mean refer consist belong name follow reach
     number kind type form area field side place point case fact detail example amount level
-    role job task career industry period moment title subject topic list item product service
-    system software project activity process method result event occasion member group team
-    new main major general special particular usual regular previous current available entire
-    full choose decide prefer little directly easily really fully simply quite originally
+    role job task career industry period moment title subject topic list product service
+    system project activity process method result event occasion member group team
+    general special particular usual regular available
+    choose decide prefer little directly easily really simply quite
     officially formally personally
     addition aspect background basis course design development direction duration entry
     experience expertise feature focus function interest life location matter measure nature
-    option order origin past plan position presence purpose range record relation result
-    rule situation skill sort source stage step story structure style support table
-    term trip use value variety version view visit world hour
-    approach arrange check choose contact enjoy enter expect explore hear learn like listen note
+    option order origin past plan position presence purpose range  relation result
+    rule situation skill sort step story structure style support table
+    term trip use value variety version view visit world
+    approach arrange choose contact enjoy enter expect explore learn like listen note
     observe plan prefer receive regard represent request require see settle share speak stand
-    stop suggest tend think travel visit wait walk watch
+    suggest tend think travel visit walk watch
     additional basic central clear close common complete detailed direct due
-    essential extra familiar formal further future individual initial involved
-    known local necessary normal ordinary original overall present prior
-    proper ready recent related relevant responsible separate short single standard suitable
+    essential extra familiar formal further individual initial involved
+    known local necessary normal ordinary overall present
+    proper recent related relevant responsible short standard suitable
     typical useful various
-    shortly ahead back forward outside inside nearby around
-    possible instead specifically particularly mainly usually successor predecessor document
-    """)
+    shortly nearby around
+    possible software instead specifically particularly mainly usually document
+ """)
     for form in forms(word)
 )
 _COPULAS = frozenset(spaced("is was are were be been being am 's 're isn't wasn't aren't weren't"))
@@ -125,7 +128,8 @@ _CONJUNCTIONS = frozenset(
 )  # fmt: skip
 _CONDITIONS = frozenset(("if", "when", "once", "unless"))
 _PAUSE = re.compile(r"[,;:()\u2014]|\s-\s|[.!?]\s")
-_MONEY = {"£": " pound ", "€": " euro ", "$": " dollar ", "%": " percent "}
+_TELLING_LAST = frozenset(spaced("go come use"))
+_COMPLEMENTS = frozenset(spaced("that what where how why whether"))
 _BOTH = frozenset(spaced("cut put set read run come become shut"))  # participles and base forms
 _WITH_BASE = frozenset(
     spaced("do does did don't doesn't didn't will would won't can could can't cannot may might "
@@ -185,6 +189,7 @@ class Clause:
         exception: Whether it names an exception.
         auxiliary: Whether it has a verb that claims nothing, as ``is``.
         appositive: Whether it only says what the word before it is.
+        complement: Whether the clause before it says what it says: means that, says where.
     """
 
     words: list[Word] = field(default_factory=list)
@@ -195,6 +200,7 @@ class Clause:
     exception: bool = False
     auxiliary: bool = False
     appositive: bool = False
+    complement: bool = False
 
     @property
     def denies(self) -> bool:
@@ -236,13 +242,6 @@ class Reading:
     def words(self) -> list[Word]:
         """All its words."""
         return [word for clause in self.clauses for word in clause.words]
-
-
-def spelled(text: str) -> str:
-    """The text with signs of money and per cent as words."""
-    for sign, word in _MONEY.items():
-        text = text.replace(sign, word)
-    return text
 
 
 def read(text: str) -> Reading:
@@ -298,7 +297,10 @@ class _Reader:
         conjunction = low in _CONJUNCTIONS
         if (pause or conjunction) and (clause.words or clause.opens):
             if clause.words:
-                clause = Clause(appositive=not conjunction and low in ("a", "an", "the"))
+                clause = Clause(
+                    appositive=not conjunction and low in ("a", "an", "the"),
+                    complement=not pause and low in _COMPLEMENTS,
+                )
                 self._clauses.append(clause)
             self._preposition, self._lacking = "", False
         if clause.words:
@@ -354,6 +356,8 @@ class _Reader:
                 self._add(word, at)
             return taken
         content = _content(token, self._keys[at], low)
+        if content is None and low in _TELLING_LAST and at == len(self._tokens) - 1:
+            content = _word(token, self._keys[at], low)  # a green light means go
         if content is None:
             return 1
         content.verb = at in self._passive or (
@@ -393,7 +397,7 @@ class _Reader:
 
     def _whole(self) -> Reading:
         _join(self._clauses)
-        if any("q:all" in word.found for clause in self._clauses for word in clause.words):
+        if any(is_all(word) for clause in self._clauses for word in clause.words):
             for clause in self._clauses:  # every day but Monday
                 if clause.opens == "but" and not clause.verbs and not clause.auxiliary:
                     clause.negative = clause.exception = True
@@ -490,10 +494,17 @@ def _content(token: Token, key: str, low: str) -> Word | None:
     if low in AUXILIARIES:
         return None
     named = token.capital and not token.initial
+    if named and len(token.text) == 1 and token.text != "I" and token.text.isalpha():
+        return Word(token.text, low, "measure", frozenset((f"#={low}",)))  # jetty A
     empty = low in STOPWORDS or low in _PREPOSITIONS or low in _CONJUNCTIONS
     if not key or empty or ((low in _FREE or key in _FREE) and not named):
         return None
     return _word(token, key, low)
+
+
+def is_all(word: Word) -> bool:
+    """Whether a word says that it holds of every one."""
+    return word.kind == "quantity" and any(form.startswith("q:all") for form in word.found)
 
 
 def is_superlative(low: str) -> bool:
@@ -524,6 +535,7 @@ def _join(clauses: list[Clause]) -> None:
         only = all(word.kind != "word" for word in clause.words)
         clause.joined = (
             only
+            or clause.complement
             or (clause.opens in _PREPOSITIONS and clause.opens not in _CONJUNCTIONS)
             or (
                 clause.opens in ("before", "after", "until", "since")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from knowledge.check.meaning import implied, is_past, phrases
-from knowledge.check.reading import Reading, Word, is_superlative, read, spelled
+from knowledge.check.reading import Reading, Word, is_superlative, read
+from knowledge.check.spelling import spelled, times_called
 from knowledge.claims import numbers
 from knowledge.loading.section import Line, Section
 from knowledge.words import PRONOUNS, sentences, spaced, stem, token_keys, tokens
@@ -46,7 +47,9 @@ _CUTS = re.compile(
     """,
     re.VERBOSE,
 )
-_MONEY = frozenset(spaced("pound pounds euro euros dollar dollars"))
+_MONEY = frozenset(spaced("pound pounds euro euros dollar dollars kroner krone cents francs"))
+_PAID = frozenset(stem(word) for word in spaced("cost price pay fee charge"))
+_PLACES = frozenset(spaced("in at on within near under behind"))
 _RELATIVE = frozenset(spaced("which who whom where that"))
 _APPOSITIVE = re.compile(r"(?:an?|the) \w+ that\b")
 _EXCEPTING = frozenset(spaced("except unless apart"))
@@ -58,6 +61,9 @@ _EACH = re.compile(
 )
 _DENYING = re.compile(r"(?:rather than|instead of)\b", re.IGNORECASE)
 _HEDGED = re.compile(r"\b(?:one of the|among the|often called|so-called|sometimes called)\b")
+_ENUMERATED = re.compile(r"^\(\w{1,2}\)\s+")
+_ANSWERED = re.compile(r"^(yes|no)\b[\s,.;:!-]*", re.IGNORECASE)
+_QUESTION = re.compile(r"\?\s*$")
 _DAYS_OF_A_WEEK, _DAYS_OF_A_FORTNIGHT = "7", "14"
 
 
@@ -113,6 +119,21 @@ class Records:
     first_person: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Lent:
+    """What one clause lends to the next.
+
+    Parameters:
+        all: All that it names.
+        things: The same without its verbs.
+        subject: What stands before its verb.
+    """
+
+    all: frozenset[str] = frozenset()
+    things: frozenset[str] = frozenset()
+    subject: frozenset[str] = frozenset()
+
+
 @lru_cache(maxsize=4096)
 def records_of(section: Section, title: str) -> Records:
     """Read a section; kept, as reading costs milliseconds.
@@ -130,15 +151,19 @@ def records_of(section: Section, title: str) -> Records:
     above = f"{title} {section.id.replace('/', ' . ').replace('-', ' ')} {section.title}"
     headings = _named(above) | _initials(above)
     before_line = _Lent()
+    over: dict[int, _Lent] = {}  # What items lend to those nested under them, by their depth.
+    asked = section.title if _QUESTION.search(section.title) else ""
     for line in section.lines:
         if line.kind == "heading":
             quoted.setdefault(_key(line.text), line.number)
             continue
-        lending = before_line if _opens(line.text) & (_LEANS - _PERSONS) else _Lent()
-        starts: list[str] = []
-        for sentence in _sentences(line.text):
+        starts = [_ENUMERATED.sub("", sentence) for sentence in _sentences(line.text)]
+        lending = before_line if starts and _leans(starts[0]) else _Lent()
+        if line.kind == "item" and line.depth:
+            lending = _over(over, line.depth, lending)
+        first: _Lent | None = None
+        for sentence in (*_answers(asked, starts), *starts):
             pieces = _clauses(sentence)
-            starts.append(sentence)
             whole: list[Record] = []
             for spot, piece in enumerate(pieces):
                 reading = read(piece)
@@ -156,15 +181,12 @@ def records_of(section: Section, title: str) -> Records:
                 found.records.append(record)
                 whole.append(record)
                 lending = _lends(piece, reading, lending)
-            for record in whole:
-                for other in whole:
-                    last = max(record, other, key=lambda each: each.order)
-                    apart = any(c.subject for c in last.reading.clauses) and _has_verb(last.reading)
-                    if other is not record and other.negative == record.negative and not apart:
-                        for name in _named(spelled(other.reading.text)):
-                            if not name.startswith(("#", "q:", "m:", "c:")):
-                                beside[name] |= 1 << record.order
+                first = first or lending
+            for name, bits in _beside(whole):
+                beside[name] |= bits
         before_line = lending
+        if line.kind == "item" and first is not None:
+            over[line.depth] = first
         for start in range(len(starts)):
             for end in range(start + 1, len(starts) + 1):
                 quoted.setdefault(_key(" ".join(starts[start:end])), line.number)
@@ -174,6 +196,43 @@ def records_of(section: Section, title: str) -> Records:
     found.beside = dict(beside)
     found.quoted = quoted
     return found
+
+
+def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
+    """What the clauses of one sentence name, with the other clauses that may be read with it."""
+    for record in whole:
+        for other in whole:
+            last = max(record, other, key=lambda each: each.order)
+            counted = last.reading.words[:1] and last.reading.words[0].kind == "measure"
+            subject = counted or any(c.subject for c in last.reading.clauses)
+            apart = subject and _has_verb(last.reading)
+            if other is not record and other.negative == record.negative and not apart:
+                for name in _named(spelled(other.reading.text)):
+                    if not name.startswith(("#", "q:", "m:", "c:")):
+                        yield name, 1 << record.order
+
+
+def _leans(text: str) -> bool:
+    opens = _opens(text)
+    there_is = bool(_opens(text, 2) & frozenset(("is", "are", "was", "were"))) and "there" in opens
+    return bool(opens & (_LEANS - _PERSONS)) and not there_is
+
+
+def _over(over: Mapping[int, _Lent], depth: int, otherwise: _Lent) -> _Lent:
+    """What the nearest item above one of that depth lends."""
+    above = [each for each in over if each < depth]
+    return over[max(above)] if above else otherwise
+
+
+def _answers(asked: str, said: Sequence[str]) -> list[str]:
+    """A question that a heading asks and a line answers by yes or no, as a statement."""
+    answered = _ANSWERED.match(said[0]) if asked and said else None
+    if answered is None:
+        return []
+    plain = _QUESTION.sub("", asked)
+    if answered[1].lower() == "no":
+        return [f"not {plain}"]
+    return [f"{plain} {said[0][answered.end() :]}".strip()]
 
 
 def quote_key(text: str) -> str:
@@ -259,7 +318,7 @@ def _parallel(piece: str) -> list[str]:
         if (
             _counts(here)
             and _counts(there)
-            and there.words[0].kind == "word"
+            and (there.words[0].kind == "word" or (len(there.words) > 1 and there.words[1].verb))
             and not there.words[0].preposition
             and any(word.kind == "word" and word.key not in _MONEY for word in there.words)
             and not re.match(r"(?:an?|the) ", part)
@@ -337,7 +396,14 @@ def _called(piece: str, reading: Reading) -> set[str]:
     if ("2" in measured and keys & {"week", "weeks"}) or _DAYS_OF_A_FORTNIGHT in measured:
         found |= {"fortnight"}
     if _EACH.search(piece):
+        found |= {"q:all", "q:all:time"}
+    if "q:all" in found:
+        found |= {"q:all:thing", "q:all:one", "q:all:time"}
+    elif found & {"q:all:thing", "q:all:one"}:
         found |= {"q:all"}
+    found |= times_called(spelled(piece))
+    if keys & _MONEY:
+        found |= _PAID
     if "once" in keys:
         found |= {"q:first"}
     lowered = piece.lower()
@@ -384,6 +450,8 @@ _EXPANSIONS = (
 _DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, American
 _JOINING = frozenset(spaced("of the and for in on to a an at"))
 _LONG_ENOUGH = 5
+# Words that WordNet lets stand for nearly anything.
+_SAYING_NOTHING = frozenset(spaced("go goes went gone going get gets got come comes came put set"))
 
 
 @lru_cache(maxsize=16384)
@@ -396,7 +464,7 @@ def _named(text: str) -> frozenset[str]:
         for part in token_keys(token):
             found.add(part)
             found.add(stem(part))
-            if not is_superlative(token.text.lower()):
+            if part not in _SAYING_NOTHING and not is_superlative(token.text.lower()):
                 found |= implied(part)
         if len(token.key) >= _LONG_ENOUGH and token.capital:
             found.update(token.key + ending for ending in _DEMONYMS)
@@ -432,21 +500,6 @@ def _opens(text: str, count: int = 1) -> set[str]:
     return {token.key for token in tokens(text)[:count]}
 
 
-@dataclass(frozen=True, slots=True)
-class _Lent:
-    """What one clause lends to the next.
-
-    Parameters:
-        all: All that it names.
-        things: The same without its verbs.
-        subject: What stands before its verb.
-    """
-
-    all: frozenset[str] = frozenset()
-    things: frozenset[str] = frozenset()
-    subject: frozenset[str] = frozenset()
-
-
 def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> frozenset[str]:
     """What may be read into a clause from the one before it.
 
@@ -464,6 +517,8 @@ def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> fro
         return lending.things
     if new and opens & _GOING_ON:
         return lending.subject
+    if _opens(piece, 2) & {"is", "are", "was", "were"} and "there" in opens:
+        return frozenset()  # There is a hall: it begins anew.
     if opens & (_LEANS - _PERSONS if new else _LEANS) or (new and "the" in opens):
         subject = next((c.subject for c in reading.clauses), False)
         conjunction = bool(opens & {"and", "or", "but"})
@@ -490,7 +545,8 @@ def _lends(piece: str, reading: Reading, before: _Lent) -> _Lent:
             verb = True
         elif word.kind == "word":
             named = _named(word.text)
-            things |= named
+            if word.preposition not in _PLACES:
+                things |= named
             if not verb and not word.preposition:
                 subject |= named
     all_ = frozenset(name for name in _named(piece) if not name.startswith(("#", "q:", "m:", "c:")))

@@ -1,0 +1,103 @@
+"""One spelling for what is written in many: money, units, days, spans, and parts of an hour.
+
+"30 min", "half an hour" and "thirty minutes" say the same, as do "Mon-Wed" and the names of three
+days. Sentences and records are both put so before they are read.
+"""
+
+import re
+from functools import lru_cache
+
+from knowledge.claims import MONTHS
+from knowledge.moments import DAYS
+
+_MONEY = {"£": " pound ", "€": " euro ", "$": " dollar ", "%": " percent "}
+_UNITS = {
+    "kg": "kilograms", "g": "grams", "mg": "milligrams", "km": "kilometres", "m": "metres",
+    "cm": "centimetres", "mm": "millimetres", "l": "litres", "ml": "millilitres", "min": "minutes",
+    "mins": "minutes", "h": "hours", "hrs": "hours", "s": "seconds", "secs": "seconds",
+    "GB": "gigabytes", "MB": "megabytes", "kB": "kilobytes", "mph": "miles an hour",
+}  # fmt: skip
+_UNIT = re.compile(rf"(?<![£€$\d.,])(\d[\d.,]*)\s?({'|'.join(_UNITS)})\b(?!['.]\w)")
+_UNIT_AFTER = re.compile(r"\bkilos?\b")
+_DAY = r"(?:Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)(?:day|sday|nesday|rsday|urday)?s?"
+_DAYS = re.compile(
+    rf"\b({_DAY})\.?(?:\s*[-\u2012-\u2015]\s*|\s+(?:to|until|till|through)\s+)({_DAY})\b"
+)
+_ONE_DAY = re.compile(r"\b(Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)\b\.?")
+_TIMES = re.compile(r"\b(\d{1,2}:\d{2})\s*[-\u2012-\u2015]\s*(\d{1,2}:\d{2})\b")
+_MONTH = "|".join(name.capitalize() for name in MONTHS)
+_PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"\bfree of (?:charge|cost)\b|\bfor (?:free|nothing)\b", "free"),
+        (r"\bat no (?:extra )?(?:cost|charge)\b", "free"),
+        (r"\b(?:no|not) more than\b|\ba maximum of\b", "at most"),
+        (r"\b(?:no|not) (?:less|fewer) than\b|\ba minimum of\b", "at least"),
+        (r"\beach other\b", "one another"),
+        (r"\b(?:an hour and a half|one and a half hours)\b", "90 minutes"),
+        (r"\b(?:a|one) quarter of an hour\b", "15 minutes"),
+        (r"\bevery quarter of an hour\b", "every 15 minutes"),
+        (r"\bthree quarters of an hour\b", "45 minutes"),
+        (r"\bhalf an hour\b", "30 minutes"),
+        (r"\b(every|each) half(?: an)? hour\b", r"\1 30 minutes"),
+        (r"\bhalf a year\b", "6 months"),
+        (r"\ba decade\b", "10 years"),
+        (r"\ba (hundred|thousand|million)\b", r"one \1"),
+        (r"\bmid-(?=[a-z])", ""),
+        (rf"\b(?:the )?first of (?={_MONTH})", "1 "),
+        (rf"\b(?:the )?second of (?={_MONTH})", "2 "),
+        (r"\b(opens?|opened|starts?|started|begins?|began)(?: up)? at (?=\S)", r"\1 from "),
+        (r"\b(closes?|closed|ends?|ended|shuts?) at (?=\S)", r"\1 until "),
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=16384)
+def spelled(text: str) -> str:
+    """The text in that spelling."""
+    text = _TIMES.sub(r"from \1 to \2", text)
+    text = _DAYS.sub(_span, text)
+    text = _ONE_DAY.sub(lambda match: _day(match[1]), text)
+    text = _UNIT.sub(lambda match: f"{match[1]} {_UNITS[match[2]]}", text)
+    text = _UNIT_AFTER.sub("kilograms", text)
+    for pattern, instead in _PLAIN:
+        text = pattern.sub(instead, text)
+    for sign, word in _MONEY.items():
+        text = text.replace(sign, word)
+    return text
+
+
+def _day(written: str) -> str:
+    return next(day for day in DAYS if day.startswith(written[:3].lower())).capitalize()
+
+
+def _span(match: re.Match[str]) -> str:
+    """Each day of a span by its name."""
+    first, last = (DAYS.index(_day(match[at]).lower()) for at in (1, 2))
+    if first > last:
+        return match[0]
+    return " ".join(day.capitalize() for day in DAYS[first : last + 1])
+
+
+_NOON = re.compile(r"\bnoon\b", re.IGNORECASE)
+_CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})\b")
+
+
+@lru_cache(maxsize=16384)
+def times_called(text: str) -> frozenset[str]:
+    """What the times of day of a text may be called: stems, and numbers as ``"#7"``."""
+    found: set[str] = set()
+    for hour, minute in ((int(match[1]), int(match[2])) for match in _CLOCK.finditer(text)):
+        found |= {f"#{hour}", f"#{(hour - 1) % 12 + 1}", "o'clock", "oclock"}
+        found |= {"morn" if hour < 12 else "afternoon" if hour < 18 else "even"}
+        found |= {"am"} if hour < 12 else {"pm"}
+        found |= {f"#{minute}"} if minute else set()
+        found |= {"noon", "midday"} if (hour, minute) == (12, 0) else set()
+        found |= {"midnight"} if (hour, minute) == (0, 0) else set()
+        if minute == 30:
+            found |= {"half", "past", "q:half"}
+        if minute in (15, 45):
+            found |= {"quarter", "past", f"#{hour % 12 + 1}"}
+    if _NOON.search(text):
+        found |= {"#12", "o'clock", "oclock"}
+    return frozenset(found)
