@@ -361,6 +361,9 @@ def vendors(context: typer.Context) -> None:
 @app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="First of four ports; 0 takes free ones.")] = 7870,
+    brain: Annotated[
+        str, typer.Option(help="What the language models tell: honest, or lying.")
+    ] = "honest",
 ) -> None:
     """Start simulators of the cloud vendors, and print the settings that use them.
 
@@ -369,6 +372,8 @@ def simulate(
     """
     from simulators.simulate import run
 
+    if brain not in ("honest", "lying"):
+        raise _fail(f"--brain {brain}: it is honest or lying")
     settings = _settings()
     try:
         document = load(settings.knowledge)
@@ -380,7 +385,7 @@ def simulate(
             typer.echo(f"export {name}={value}")
         _terminal.print("In another terminal, set these and run `make run`. Press Ctrl-C to stop.")
 
-    _run(run(document, port=port, listening=listening))
+    _run(run(document, port=port, lying=brain == "lying", listening=listening))
 
 
 @vendors_app.command("check")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from knowledge.loading.document import Document
+from processors.brain.contract import Brain
 from processors.brain.extractive import ExtractiveBrain
 from processors.stt.whisper.engine import WhisperEngine
 from processors.tts.hibari.engine import HibariEngine
@@ -16,6 +17,7 @@ from simulators import deepgram as deepgram_api
 from simulators.anthropic import AnthropicSimulator
 from simulators.deepgram import DeepgramSimulator, Utterance
 from simulators.elevenlabs import ElevenLabsSimulator
+from simulators.lying import LyingBrain
 from simulators.model import Latency, Model
 from simulators.openai import OpenAISimulator
 
@@ -67,7 +69,7 @@ class Simulators:
         *,
         whisper: WhisperEngine,
         hibari: HibariEngine,
-        brain: ExtractiveBrain,
+        brain: Brain,
         heard: Sequence[Utterance | str] = (),
         port: int = 0,
     ) -> None:
@@ -127,18 +129,24 @@ class Simulators:
 
 
 async def run(
-    document: Document, *, port: int, listening: Callable[[dict[str, str]], None]
+    document: Document,
+    *,
+    port: int,
+    lying: bool = False,
+    listening: Callable[[dict[str, str]], None],
 ) -> None:
     """Load the embedded engines and run the simulators until cancelled.
 
     Args:
         document: The document.
         port: The first simulator's port, which the others' follow; 0 picks free ones.
+        lying: Whether the language models lie.
         listening: Called with :attr:`Simulators.environment` once all of them listen.
     """
     whisper = await asyncio.to_thread(WhisperEngine.load)
     hibari = await asyncio.to_thread(HibariEngine.load, voice=document.persona.voice)
-    brain = await asyncio.to_thread(ExtractiveBrain.load, document)
+    honest = await asyncio.to_thread(ExtractiveBrain.load, document)
+    brain: Brain = LyingBrain(honest, document) if lying else honest
     simulators = Simulators(document, whisper=whisper, hibari=hibari, brain=brain, port=port)
     async with simulators:
         listening(simulators.environment)
