@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from knowledge.check.entailment import Verdict, entailed
 from knowledge.check.records import records_of
+from knowledge.check.wording import read_ahead
 from knowledge.claims import Claim, extract_claims, months, numbers, word_forms
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
@@ -124,6 +125,7 @@ def precompute(document: Document) -> None:
         _said(section.text)
         for line in section.lines:
             _stems(line.text)
+    read_ahead(document)
 
 
 def supporting_lines(sentence: str, cited: Sequence[Section]) -> tuple[int, ...]:

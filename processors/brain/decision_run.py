@@ -133,6 +133,7 @@ class DecisionRun:
         self._said: list[str] = []
         self._said_waiting = 0  # Sentences of those that were said while a tool ran.
         self._lines: set[int] = set()
+        self._in_document_words = False
         self._fault = ""
 
     @property
@@ -356,9 +357,12 @@ class DecisionRun:
         if not call.sections:
             await self._say_fixed(self._guardrails.small_talk(sentence))
             return
-        supported = self._guardrails.check_answer(sentence, call.sections)
-        if call.confidence == "low" and not self._begun:
-            await self._say(self._phrases.hedge(self.turn.turn))
+        try:
+            supported = self._guardrails.check_answer(sentence, call.sections)
+        except RefusalError:
+            await self._say_in_document_words(call, sentence)
+            raise
+        await self._hedge(call)
         rests_on = tuple(
             section.id
             for section in call.sections
@@ -367,6 +371,25 @@ class DecisionRun:
         lines = tuple(line for line in supported if line)
         self._lines.update(lines)
         await self._say(sentence, rests_on, lines)
+
+    async def _say_in_document_words(self, call: _Call, sentence: str) -> None:
+        """Answer in the document's own words where the brain's could not be confirmed."""
+        if self._begun:
+            return
+        found = self._guardrails.document_words(sentence, call.sections)
+        if not found:
+            return
+        await self._hedge(call)
+        if call.confidence == "high":
+            call.confidence = "medium"
+        for each in found:
+            self._lines.add(each.line)
+            await self._say(each.text, (each.section,), (each.line,))
+        self._in_document_words = True
+
+    async def _hedge(self, call: _Call) -> None:
+        if call.confidence == "low" and not self._begun:
+            await self._say(self._phrases.hedge(self.turn.turn))
 
     async def _say_fixed(self, sentences: tuple[str, ...]) -> None:
         for sentence in sentences:
@@ -383,6 +406,8 @@ class DecisionRun:
 
     async def _refuse(self, refusal: RefusalError) -> None:
         """Say what is said instead: of the whole answer, or of the rest of it."""
+        if self._in_document_words:
+            return  # That was the answer; the rest of the brain's is not asked for.
         if self._begun:
             await self._say(self._phrases.rest_uncertain)
             return

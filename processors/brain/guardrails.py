@@ -18,6 +18,7 @@ from knowledge.check.speech import (
     unspeakable,
 )
 from knowledge.check.support import entails, supporting_lines
+from knowledge.check.wording import Wording, wording
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
 from processors.brain.contract import Tool
@@ -228,6 +229,24 @@ class Guardrails:
         self.record("support")
         self._passed.append(sentence)
         return supporting_lines(sentence, cited) or verdict.lines
+
+    def document_words(self, sentence: str, cited: tuple[Section, ...]) -> tuple[Wording, ...]:
+        """What the document says itself on a sentence that failed for want of support alone.
+
+        Returns:
+            What may be said instead; nothing if what is cited does not answer the question.
+        """
+        failed = {check.name for check in self._checks.values() if not check.passed}
+        if failed - {"attempt"} != {"support"} or self._passed:
+            return ()
+        own = tuple(section for section in cited if section.id not in self._looked_up)
+        found = wording(sentence, own, self._document, self._question)
+        if any(topic_of(each.text, self._document) is not None for each in found):
+            return ()
+        if found:
+            self.record("wording")
+            self._passed.extend(each.text for each in found)
+        return found
 
     def small_talk(self, sentence: str) -> tuple[str, ...]:
         """What is said for one sentence that cites nothing: itself, if it is a fixed one.

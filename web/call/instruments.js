@@ -12,6 +12,7 @@ import { waterfall } from './waterfall.js';
 
 const WORK = { vad: 'Listening', stt: 'Hearing', brain: 'Answering', tts: 'Speaking' };
 const PAID = ['stt', 'brain', 'tts'];
+const IN_ITS_WORDS = "answered in the document's own words";
 
 /** Where they stand in a column of their own, as in instruments.css; elsewhere they fold away. */
 const WIDE = '(min-width: 85rem)';
@@ -108,7 +109,9 @@ export class Instruments {
     }
     const { titles, texts } = sourcesOf(turn.sections, turn.looked_up ?? [], this.#titleOf);
     const confidence = turn.confidence ? capital(`${turn.confidence} confidence`) : '';
-    return [confidence, ...(titles.length ? [confidence ? ', from ' : 'From ', ...titles] : []), '.', ...texts];
+    const said = turn.checks.some(({ name }) => name === 'wording') ? `. ${capital(IN_ITS_WORDS)}` : '';
+    const from = titles.length ? [confidence ? ', from ' : 'From ', ...titles] : [];
+    return [confidence, ...from, said, '.', ...texts];
   }
 
   #times(turns, latencies) {
@@ -244,6 +247,7 @@ function remarksOf(turn, figures) {
     withdrawn ? 'taken up in the next turn' : '',
     decision === 'escalate' && !withdrawn ? 'left for a person' : '',
     interrupted ? 'interrupted' : '',
+    checks.some(({ name }) => name === 'wording') ? IN_ITS_WORDS : '',
     failed.length ? `check failed: ${failed.join(', ')}` : '',
     ...failovers.map(({ stage, vendor }) => `${figures.nameOf(stage, vendor)} took over`),
     ...errors,

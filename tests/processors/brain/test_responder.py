@@ -395,7 +395,6 @@ async def test_a_question_of_no_words_is_unclear() -> None:
 
 REFUSED = {
     "an unknown section": (respond(FIRST, sections=["work", "made-up"]), "sections", "'made-up'"),
-    "a number not cited": (respond("She joined Initech in 1944."), "support", "1944"),
     "a name not cited": (respond("She worked at Globex."), "support", "Globex"),
     "a fact from elsewhere": (respond(SECOND, sections=["work"]), "support", "Yale"),
     "a fact without a citation": (respond(FIRST, sections=[]), "sections", "none cited"),
@@ -416,6 +415,29 @@ async def test_what_the_document_does_not_say_is_never_spoken(name: str) -> None
     assert not check(decision, failed).passed
     assert why in check(decision, failed).detail
     assert len(brain.asked) == 1, "a refused answer is not asked for again"
+
+
+@with_instant_engines
+async def test_what_cannot_be_confirmed_is_said_in_the_documents_words() -> None:
+    script = respond(f"She joined Initech in 1944. {SECOND}")
+    brain = ScriptedBrain(script)
+    async with chain(brain) as line:
+        decision = await line.ask("When did she join Initech?")
+    assert line.said == ["Joined Initech in 1943 as a junior engineer."]
+    assert (decision.decision, decision.confidence) == ("respond", "medium")
+    assert decision.lines == (11,)
+    assert "1944" in check(decision, "support").detail
+    assert check(decision, "wording").passed
+    assert brain.sent < len(script)
+    assert EscalationFrame not in kinds(line.ours)
+
+
+@with_instant_engines
+async def test_the_documents_words_are_not_said_of_what_was_not_asked() -> None:
+    async with chain(ScriptedBrain(respond("She joined Initech in 1944."))) as line:
+        decision = await line.ask("Did she work at Globex?")
+    assert line.said == [PHRASES.unsupported]
+    assert decision.decision == "escalate"
 
 
 @with_instant_engines

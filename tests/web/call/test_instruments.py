@@ -216,6 +216,26 @@ def test_a_failed_check_and_an_unheard_answer_are_told(server: PageServer, cloud
     expect(cloud.locator("#times")).to_be_hidden()
 
 
+def test_an_answer_in_the_documents_words_is_told(server: PageServer, cloud: Page) -> None:
+    async def script(peer: Peer) -> None:
+        failed = DecisionCheck(name="support", passed=False, detail="'1953' in the answer")
+        worded = DecisionCheck(name="wording", passed=True)
+        more: dict[str, Any] = {"checks": [failed, worded], "confidence": "medium"}
+        await peer.tell(record(1, "When?", "In 1952.", **more))
+        await peer.closed.wait()
+
+    server.script = script
+    call(cloud)
+    until(cloud, "viva.turns.length === 1")
+    expect(cloud.locator("#last-grounds")).to_contain_text("Answered in the document's own words.")
+    expect(cloud.locator("#last-checks")).to_have_text(
+        "1 of 2 checks failed: support: '1953' in the answer."
+    )
+    expect(cloud.locator("#turn-rows .remarks")).to_have_text(
+        "Answered in the document's own words; check failed: support."
+    )
+
+
 def test_a_new_call_begins_with_nothing(server: PageServer, cloud: Page) -> None:
     async def short(peer: Peer) -> None:
         await greet(peer, secs=0.2)

@@ -1,0 +1,203 @@
+"""The document's own words for what a brain said in words that could not be confirmed.
+
+A true paraphrase may say what no record says word for word. It is refused, as a lie would be; but
+what it cites may hold the answer, and then the record's own statements are said instead. They are
+the document's, so that nothing ungrounded is said whatever the brain meant.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from knowledge.check.meaning import implied
+from knowledge.claims import extract_claims, numbers
+from knowledge.loading.document import Document
+from knowledge.loading.section import Section
+from knowledge.records import Record, Statement, records
+from knowledge.words import PRONOUNS, STOPWORDS, spaced, stem, tokens
+
+MOST_WORDS = 40
+"""Words of an answer, spoken in about fifteen seconds."""
+_MOST = 2  # statements
+# Tuned on the tuning half of evals/adversarial and the questions of evals/documents/develop.
+_LEAST_SAID = 0.3  # weight of the sentence's words that a statement has
+_LEAST_ASKED = 0.34  # weight of the question's words that a record has
+_PLAINLY = 0.45  # weight of the sentence's words with which the question's do not matter
+_REST = 0.35  # weight of the sentence's words left for which a second statement is looked for
+_LEAST_REST = 0.5  # weight of those that it has to have, and how many of them
+_LEAST_WORDS = 2
+_ABOVE = 0.5  # what a word counts that only the titles above have
+_GENERIC = frozenset(
+    stem(word)
+    for word in spaced("""
+    do does did have has had be is are was were can could will would may might must should shall
+    get go come take make tell say know want need please much many long often what which who when
+    where why how there here anything something thing things way kind sort about document cv text
+    yes no not only also just very rule rules question answer find look mention say says said
+    """)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a document says itself.
+
+    Parameters:
+        text: One statement of a record, as it is said.
+        section: Where it stands.
+        line: The line of the document that it rests on.
+    """
+
+    text: str
+    section: str
+    line: int
+
+
+def wording(
+    sentence: str, cited: Sequence[Section], document: Document, question: str
+) -> tuple[Wording, ...]:
+    """What the cited sections say on what a sentence says, if it answers the question.
+
+    Parameters:
+        sentence: A sentence that was refused for want of support.
+        cited: The sections that it cites.
+        document: Their document.
+        question: What was asked.
+
+    Returns:
+        One or two statements, in the document's order; none if nothing that is cited answers.
+    """
+    known = _known(document)
+    ids = {section.id for section in cited}
+    every = [each for each in known.statements if each.record.section.id in ids]
+    said = known.weighed(sentence)
+    asked = known.weighed(question)
+    if not every or not said or not known.names(question) <= _all(every):
+        return ()
+    best = max(every, key=lambda each: each.share(said) + 0.5 * each.share(asked))
+    if best.own_share(said) < _LEAST_SAID:
+        return ()
+    if asked and best.share(asked) < _LEAST_ASKED and best.own_share(said) < _PLAINLY:
+        return ()
+    chosen = [best]
+    left = {word: weight for word, weight in said.items() if word not in best.words}
+    rest = [each for each in every if each is not best]
+    if rest and sum(left.values()) > _REST * sum(said.values()):
+        other = max(rest, key=lambda each: each.own_share(left))
+        fits = best.length + other.length <= MOST_WORDS
+        enough = len(left.keys() & other.words) >= _LEAST_WORDS
+        if fits and enough and other.own_share(left) >= _LEAST_REST:
+            chosen.append(other)
+    chosen.sort(key=lambda each: each.at)
+    return tuple(
+        Wording(each.statement.text, each.record.section.id, each.statement.line.number)
+        for each in chosen
+    )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One statement of a document, with the words that it may be found by."""
+
+    at: int
+    record: Record
+    statement: Statement
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Its own words and what they may be called."""
+        return _meant(self.statement.text)
+
+    @cached_property
+    def above(self) -> frozenset[str]:
+        """Those of the titles above it, and of the rest of its record."""
+        return _meant(" ".join([*self.record.path, self.record.section.title, self.record.text]))
+
+    @property
+    def length(self) -> int:
+        return len(self.statement.text.split())
+
+    def own_share(self, wanted: dict[str, float]) -> float:
+        whole = sum(wanted.values())
+        return sum(wanted[word] for word in wanted if word in self.words) / whole if whole else 0.0
+
+    def share(self, wanted: dict[str, float]) -> float:
+        whole = sum(wanted.values())
+        if not whole:
+            return 0.0
+        above = sum(
+            wanted[word] for word in wanted if word not in self.words and word in self.above
+        )
+        return self.own_share(wanted) + _ABOVE * above / whole
+
+
+class _Words:
+    """A document's statements, and how much each word tells them apart."""
+
+    def __init__(self, document: Document) -> None:
+        found = records(document)
+        self.statements = [
+            _Said(at, record, statement)
+            for at, (record, statement) in enumerate(
+                (record, statement) for record in found for statement in record.statements
+            )
+        ]
+        self._of = Counter(word for record in found for word in _content(record.written))
+        self._count = len(found)
+        self._about = _content(f"{document.title} {document.persona.name}")
+
+    def weighed(self, text: str) -> dict[str, float]:
+        """The words of a text that tell, each with its weight."""
+        return {
+            word: math.log((self._count + 1) / (self._of[word] + 0.5))
+            for word in _content(text) - self._about
+        }
+
+    def names(self, question: str) -> frozenset[str]:
+        """The names and numbers of a question, which an answer has to be about."""
+        named = {stem(claim.value) for claim in extract_claims(question) if claim.kind == "name"}
+        return frozenset(named - self._about) | frozenset(f"#{n}" for n in numbers(question))
+
+
+_KEPT = 8
+_kept: list[tuple[Document, _Words]] = []
+
+
+def _known(document: Document) -> _Words:
+    """A document's words, kept for the documents read last."""
+    for known, words in _kept:
+        if known is document:
+            return words
+    words = _Words(document)
+    _kept.append((document, words))
+    del _kept[:-_KEPT]
+    return words
+
+
+def read_ahead(document: Document) -> None:
+    """Read a document's statements before a call needs them."""
+    for each in _known(document).statements:
+        _ = each.words, each.above
+
+
+def _content(text: str) -> frozenset[str]:
+    found = {
+        stem(token.key)
+        for token in tokens(text)
+        if not token.key[:1].isdigit() and token.key not in STOPWORDS and token.key not in PRONOUNS
+    }
+    return frozenset(found - _GENERIC) | frozenset(f"#{number}" for number in numbers(text))
+
+
+def _meant(text: str) -> frozenset[str]:
+    found = {f"#{number}" for number in numbers(text)}
+    for token in tokens(text):
+        found.add(stem(token.key))
+        found |= implied(token.key)
+    return frozenset(found)
+
+
+def _all(every: Sequence[_Said]) -> frozenset[str]:
+    return frozenset(word for each in every for word in each.words | each.above)
