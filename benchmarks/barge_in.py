@@ -1,12 +1,12 @@
-"""How soon the voice yields to somebody who speaks over it.
+"""Measures how soon the voice yields to a caller who speaks over it.
 
     viva bench barge_in [--calls 1,20] [--seconds S] [--json]
 
-From the caller's first sample of speech, sent 1.5 s into an answer: to the duck, to the stop, and
-to the last old sample that is played. A page that is told to stop drops what it has, in every
-system; one that is told nothing plays what it has. The recogniser's first words come 200 ms after
-it is known that somebody speaks. The time from the confirmed interruption to the stop being written
-is the server's own.
+It measures the time from the caller's first sample of speech, sent 1.5 s into an answer, to the
+duck, to the stop, and to the last old sample played. In every system, a page that is told to stop
+drops its buffer, and a page that is not plays it to the end. The recogniser's first words come
+200 ms after voice activity. The time from the confirmed interruption to the stop being written is
+measured in the server.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from benchmarks.side import Side, by_calls, sides, tails
 
 
 def once(name: str, calls: int, secs: float) -> dict[str, Any]:
-    """One system with so many calls."""
+    """Measure one system with a number of concurrent calls."""
     with Side(name) as side:
         result = side.load(calls, secs, barge_in=True)
     barges = result["heard"]["barges"]
@@ -42,12 +42,12 @@ def once(name: str, calls: int, secs: float) -> dict[str, Any]:
 def measure(
     calls: Sequence[int] = (1, 20), secs: float = 30.0, *, systems: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """All systems, by turns."""
+    """Measure all systems in turn."""
     return by_calls("barge_in", once, calls, secs, systems)
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
-    """The figures for people."""
+    """The results as rows of text."""
     parts = ("duck_ms", "stop_ms", "last_old_sample_ms", "confirmed_to_stop_ms")
     rows = [["system", "calls", "barge-ins", *(f"{part} p50/p99" for part in parts)]]
     for name in sides():

@@ -127,7 +127,7 @@ def measure(
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
-    """The figures for people."""
+    """The results as rows of text."""
     heading = ["system", "calls", "CPU % a call", "MB a call", "lag p50/p99 ms", "late chunks"]
     rows = [[*heading, "answered", "last word to answer p50/p99 ms"]]
     for name in sides():

@@ -68,7 +68,7 @@ def measure(
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
-    """The figures for people."""
+    """The results as rows of text."""
     rows = [["bytes a piece", "Viva's reader ns/byte", "json.loads at the end", "anew a piece"]]
     for row in result["ns_per_byte"]:
         figures = [f"{row[name]['median']:.1f}" for name in ("stream", "whole", "again")]

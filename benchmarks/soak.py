@@ -109,7 +109,7 @@ def faults(result: dict[str, Any]) -> list[str]:
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
-    """The figures for people."""
+    """The results as rows of text."""
     latency = result["latency_ms"]
     return [
         ["what", "measured"],

@@ -91,7 +91,7 @@ def measure(
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
-    """The figures for people."""
+    """The results as rows of text."""
     rows = [["what", "median", "most"]]
     for name, row in result["process"].items():
         rows.append([f"viva serve: {name}", f"{row['median']:.2f}", f"{row['max']:.2f}"])

@@ -225,7 +225,7 @@ async def live(
 
 
 def table(results: dict[str, Result], played: Delay | None) -> str:
-    """The figures for people."""
+    """The results as rows of text."""
     groups = list(dict.fromkeys(group for result in results.values() for group in result.wer))
     head = ["", *(f"WER {group}" for group in groups), "p50 ms", "p95 ms", "noise heard as words"]
     rows = [

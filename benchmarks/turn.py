@@ -19,7 +19,7 @@ DOUBT_MS = 600.0
 
 
 def once(name: str, calls: int, secs: float) -> dict[str, Any]:
-    """One system with so many calls."""
+    """Measure one system with a number of concurrent calls."""
     with Side(name, {"PREEMPTIVE": "off"}) as side:
         served = side.load(calls, secs)["served"]
     turns = [row for row in served["turns"] if row["transcript_to_model_ms"] < DOUBT_MS]
@@ -34,12 +34,12 @@ def once(name: str, calls: int, secs: float) -> dict[str, Any]:
 def measure(
     calls: Sequence[int] = (1, 20), secs: float = 30.0, *, systems: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """All systems, by turns."""
+    """Measure all systems in turn."""
     return by_calls("turn", once, calls, secs, systems)
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
-    """The figures for people."""
+    """The results as rows of text."""
     parts = [*STAGES, "own_ms"]
     rows = [["system", "calls", "turns", "doubted", *(f"{part} p50/p99" for part in parts)]]
     for name in sides():

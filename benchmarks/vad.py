@@ -65,7 +65,7 @@ def _pipecat(pieces: Any, windows: int) -> float:
 
 
 def table(result: dict[str, Any]) -> list[list[str]]:
-    """The figures for people."""
+    """The results as rows of text."""
     rows = [["system", "windows together", "us a window"]]
     rows += [
         ["viva", str(row["batch"]), f"{row['us_per_window']['median']:.1f}"]

@@ -27,7 +27,7 @@ LINKS: Mapping[Reason, Refusal] = {
     "unknown": Refusal(
         403,
         "This link is not valid",
-        ("Copy the whole link from the mail into the address bar, to its last character.",),
+        ("Copy the whole link from the e-mail into the address bar.",),
     ),
     "used": Refusal(
         410,
@@ -44,7 +44,7 @@ LINKS: Mapping[Reason, Refusal] = {
         "Another browser asked for this link",
         (
             "A link works only in the browser that asked for it, so that nobody can use "
-            "someone else's. Copy it from the mail into the address bar of that browser, "
+            "someone else's. Copy it from the e-mail into the address bar of that browser, "
             "or ask for another link in this one.",
             "If you did not ask for it, close this page: nobody has been signed in.",
         ),

@@ -70,11 +70,11 @@ def ask(
     finally:
         brain.close()
     table = Table("", "question", "decision", "said", box=None, pad_edge=False)
-    for each in outcomes:
-        about = each.decision.confidence or each.decision.reason
-        table.add_row(each.failed or "right", each.case.ask, about, each.decision.text)
+    for outcome in outcomes:
+        about = outcome.decision.confidence or outcome.decision.reason
+        table.add_row(outcome.failed or "right", outcome.case.ask, about, outcome.decision.text)
     _console.print(table)
-    right = sum(not each.failed for each in outcomes)
+    right = sum(not outcome.failed for outcome in outcomes)
     _console.print(f"{right} of {len(outcomes)} right")
     raise typer.Exit(0 if right == len(outcomes) else 1)
 

@@ -162,7 +162,7 @@ def _print(batch: "Batch") -> None:
     typer.echo(f"{len(run['calls'])} of {len(batch.jobs)} calls replayed into {batch.out}, {speed}")
     for stage, count in _missing(run["calls"]).items():
         what = {"brain": "answers", "tts": "texts"}.get(stage, "things")
-        instead = {"brain": "passed on to a person", "tts": "silent"}.get(stage, "left out")
+        instead = {"brain": "handed to a person", "tts": "silent"}.get(stage, "left out")
         _say(
             f"{count} {what} are not in the recordings, and were {instead}; --{stage} VENDOR has "
             "them made."

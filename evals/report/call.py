@@ -290,7 +290,7 @@ def _truth(turn: TurnFacts, scored: Mapping[str, Any]) -> tuple[str, ...]:
         lines.append(
             "Should have been answered."
             if decision == "respond"
-            else "Should have been passed on to a person."
+            else "Should have been handed to a person."
         )
     wanted: Sequence[str] = utterance.get("sections") or ()
     if wanted and decision == turn.decision == "respond" and not set(wanted) & set(turn.sections):

@@ -320,11 +320,11 @@ def stages(run: ScoredRun) -> list[tuple[str, str]]:
 
 
 def summary(turns: Sequence[Mapping[str, Any]]) -> str:
-    """A call's turns in words, such as ``2 answered, 1 passed on``."""
+    """A call's turns in words, such as ``2 answered, 1 handed to a person``."""
     kept = [turn for turn in turns if not turn.get("withdrawn")]
     counts = (
         (sum(turn.get("decision") == "respond" for turn in kept), "answered"),
-        (sum(turn.get("decision") == "escalate" for turn in kept), "passed on"),
+        (sum(turn.get("decision") == "escalate" for turn in kept), "handed to a person"),
         (sum(bool(turn.get("interrupted")) for turn in kept), "interrupted"),
         (len(turns) - len(kept), "withdrawn"),
     )

@@ -130,7 +130,7 @@ def verdict(turn: Mapping[str, Any]) -> str:
     """A turn's decision in words, with the sections that it cites."""
     match turn.get("decision"):
         case "respond":
-            titles = {each["section"]: each["title"] for each in turn.get("looked_up") or ()}
+            titles = {found["section"]: found["title"] for found in turn.get("looked_up") or ()}
             sections = ", ".join(titles.get(id, id) for id in turn.get("sections") or ())
             sure = (
                 f"Answered with {turn['confidence']} confidence"
@@ -140,6 +140,6 @@ def verdict(turn: Mapping[str, Any]) -> str:
             return f"{sure}, citing {sections}." if sections else f"{sure}, without a citation."
         case "escalate":
             reason = turn.get("reason") or ""
-            return f"Passed on to a person: {REASONS.get(reason, reason) or 'no reason recorded'}."
+            return f"Handed to a person: {REASONS.get(reason, reason) or 'no reason recorded'}."
         case _:
             return "The caller went on before anything was decided."

@@ -77,14 +77,14 @@ def cases(path: Path) -> tuple[str, tuple[Case, ...]]:
     found = tomllib.loads(path.read_text(encoding="utf-8"))
     return found["kind"], tuple(
         Case(
-            ask=each["ask"],
-            after=tuple(each.get("after", ())),
-            decision=each.get("decision", "answer"),
-            says=tuple(each.get("says", ())),
-            never=tuple(each.get("not", ())),
-            section=each.get("section", ""),
+            ask=question["ask"],
+            after=tuple(question.get("after", ())),
+            decision=question.get("decision", "answer"),
+            says=tuple(question.get("says", ())),
+            never=tuple(question.get("not", ())),
+            section=question.get("section", ""),
         )
-        for each in found["questions"]
+        for question in found["questions"]
     )
 
 
@@ -151,7 +151,8 @@ def _failed(
         return ""
     if decision.reason == "sensitive":
         return "refused"
-    if not holds(" ".join(line.text for each in document.sections for line in each.lines), case):
+    text = " ".join(line.text for section in document.sections for line in section.lines)
+    if not holds(text, case):
         return "parsing"
     best = brain.found(case.ask, history)
     if not holds(" ".join(best), Case(case.ask, says=case.says)):

@@ -113,7 +113,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class MeasuredTurn:
     """Measurements of a turn.
 
     Parameters:
@@ -132,7 +132,7 @@ class Turn:
 
 async def measure(
     settings: Settings, document: Document, vendors: Sequence[Vendor], tell: Tell
-) -> Turn:
+) -> MeasuredTurn:
     """Measure one turn with the engines that calls would use, each alone.
 
     Args:
@@ -172,7 +172,7 @@ class _Measuring:
         self._tell = tell
         self._speeds: list[Speed] = []
 
-    async def turn(self, names: Sequence[str]) -> Turn:
+    async def turn(self, names: Sequence[str]) -> MeasuredTurn:
         """Measure one turn with the named vendors."""
         question = _as_heard(b"".join(await self._say(QUESTION)))
         secs = len(question) / INPUT_RATE
@@ -185,7 +185,7 @@ class _Measuring:
         secs += spoken.jobs + PAUSE_SECS
         if "silero" in names:
             await self._detect(question, secs)
-        return Turn(secs, self._speeds)
+        return MeasuredTurn(secs, self._speeds)
 
     async def _take(self, speed: Speed, job: Callable[[], Awaitable[Any]], times: int) -> Any:
         """Run a job several times, and return its result."""

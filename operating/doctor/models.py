@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from knowledge.loading.document import Document
 from operating.doctor.finding import Finding, State, worst
-from operating.doctor.measuring import CARRYING_CPU, Speed, Tell, Turn, measure
+from operating.doctor.measuring import CARRYING_CPU, MeasuredTurn, Speed, Tell, measure
 from pipeline.choice import Choice
 from pipeline.vendors import VENDORS, Stage, Vendor
 from settings import Settings
@@ -124,7 +124,7 @@ def _slow(name: str) -> str:
     return f"Slow here: stop other programs, or use a faster machine{cloud}."
 
 
-def estimate_calls(settings: Settings, turn: Turn, *, cores: float) -> list[Finding]:
+def estimate_calls(settings: Settings, turn: MeasuredTurn, *, cores: float) -> list[Finding]:
     """Whether the machine keeps up with one call, and an estimate of how many.
 
     Args:
@@ -146,7 +146,7 @@ def estimate_calls(settings: Settings, turn: Turn, *, cores: float) -> list[Find
     return [one, _many(settings, turn, by_cores, cores)]
 
 
-def _many(settings: Settings, turn: Turn, by_cores: float, cores: float) -> Finding:
+def _many(settings: Settings, turn: MeasuredTurn, by_cores: float, cores: float) -> Finding:
     """How many calls the cores and the engines' threads allow, whichever is fewer."""
     # The event loop's share of a call, voice activity included, runs on one core per worker.
     looped = sum(speed.turn_cpu_secs for speed in turn.speeds if speed.model == "silero")
@@ -174,7 +174,7 @@ def _many(settings: Settings, turn: Turn, by_cores: float, cores: float) -> Find
     return Finding("calls", "many calls", "ok", detail)
 
 
-def _parts(turn: Turn) -> str:
+def _parts(turn: MeasuredTurn) -> str:
     """Processor time of a call by model, in percent of a core."""
     shares = {"carrying its audio": CARRYING_CPU}
     for speed in turn.speeds:

@@ -123,7 +123,7 @@ class ClaudeBrain:
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
-            max_retries=0,  # Who asks again, and whom, is for Deliberation and FailoverBrain.
+            max_retries=0,  # DecisionRun and FailoverBrain decide about retries.
             timeout=anthropic.Timeout(stall_timeout_secs, connect=connect_timeout_secs),
             http_client=anthropic.DefaultAsyncHttpxClient(limits=limits),
         )

@@ -122,7 +122,7 @@ class OpenAICompatibleBrain:
             # Never None: the SDK would take OpenAI's own key from the environment, for anyone.
             api_key=api_key or "none",
             base_url=base_url,
-            max_retries=0,  # Who asks again, and whom, is for Deliberation and FailoverBrain.
+            max_retries=0,  # DecisionRun and FailoverBrain decide about retries.
             timeout=openai.Timeout(stall_timeout_secs, connect=connect_timeout_secs),
             http_client=openai.DefaultAsyncHttpxClient(limits=limits),
         )

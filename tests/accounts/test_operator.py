@@ -150,7 +150,7 @@ async def test_on_a_machine_without_mail_links_are_told_in_the_terminal(
     async with open_house() as house:
         browser = house.browser()
         asked = await browser.ask(ADA)
-        assert asked.heading == "Look in the terminal"
+        assert asked.heading == "Check the terminal"
         stranger = await house.browser().ask(STRANGER)
         assert stranger.heading == asked.heading
         await house.accounts.close()

@@ -33,7 +33,7 @@ from ledger.store import migrations
 from ledger.store.database import Database
 from operating.doctor import commands, configuration, machine, models
 from operating.doctor.finding import Finding
-from operating.doctor.measuring import Limits, Speed, Turn
+from operating.doctor.measuring import Limits, MeasuredTurn, Speed
 from settings import Settings
 from simulators.smtp import MailServer
 
@@ -549,14 +549,14 @@ async def test_without_its_packages_models_are_a_problem(
         ]
 
 
-def a_turn(**cpu: float) -> Turn:
+def a_turn(**cpu: float) -> MeasuredTurn:
     """A turn of 10 s, in which each model takes so many seconds of processor."""
     settings = {"whisper": "WHISPER_WORKERS", "hibari": "HIBARI_WORKERS"}
     speeds = [
         Speed(model, "", Limits(1.0, 3.0), 2, settings.get(model, ""), 1.0, [secs], [secs])
         for model, secs in cpu.items()
     ]
-    return Turn(10.0, speeds)
+    return MeasuredTurn(10.0, speeds)
 
 
 def test_calls_are_reckoned_from_the_processor_time_of_a_turn() -> None:

@@ -132,7 +132,7 @@ async def test_another_browser_is_told_where_to_open_the_link(open_house: OpenHo
         token = await house.token(asked)
         refused = await other.press(token)
         assert (refused.status, refused.heading) == (403, "Another browser asked for this link")
-        assert "Copy it from the mail into the address bar of that browser" in refused.text
+        assert "Copy it from the e-mail into the address bar of that browser" in refused.text
         assert await other.who() == "nobody"
         await other.ask(GRACE)  # one that has asked itself is no better
         assert (await other.press(token)).status == 403

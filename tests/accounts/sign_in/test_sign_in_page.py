@@ -53,7 +53,7 @@ async def asked(house: House, page: Page) -> str:
     await expect(page.get_by_label("Your e-mail address")).to_be_focused()
     await page.keyboard.type(ADA)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Look in the terminal")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Check the terminal")).to_be_visible()
     await house.accounts.close()
     return house.post.last.link
 
@@ -98,7 +98,7 @@ async def test_a_link_that_was_cut_has_no_button(open_house: OpenHouse, browser:
         page = await fresh(browser, troubles)
         link = await asked(house, page)
         await page.goto(link[:-1])
-        await expect(page.get_by_text("This link is not whole.")).to_be_visible()
+        await expect(page.get_by_text("This link is incomplete.")).to_be_visible()
         await expect(page.get_by_role("button")).to_have_count(0)
         await page.goto(link)  # only what is behind the # changes
         await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
