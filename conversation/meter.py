@@ -1,5 +1,6 @@
 """Meters what a call uses: collects vendors' usage by turn, and prices it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -85,6 +86,8 @@ class Meter:
         tariff: Prices of vendors; ``None`` to leave costs out.
         vendors: Each stage's vendor at the start of the call.
         models: Each vendor's model, by its name.
+        most: What one report of a stage can be of at most; booked instead of one that cannot be
+            true. A stage without it may report anything.
     """
 
     def __init__(
@@ -93,8 +96,10 @@ class Meter:
         *,
         vendors: Mapping[str, str] | None = None,
         models: Mapping[str, str] | None = None,
+        most: Mapping[str, Used] | None = None,
     ) -> None:
         self._tariff = tariff
+        self._most = dict(most or {})
         self._models = dict(models or {})
         self._processors: dict[str, Source] = {}
         self._open: dict[int, Metered] = {}
@@ -130,9 +135,22 @@ class Meter:
             if source is None:
                 continue
             if isinstance(data, STTUsageMetricsData):
-                self._note(turn, source, Used(audio_seconds=data.value.audio_seconds))
+                secs = data.value.audio_seconds
+                self._note(turn, source, self._bounded(turn, source, Used(audio_seconds=secs)))
             elif isinstance(data, TTSUsageMetricsData):
-                self._note(turn, source, Used(characters=data.value))
+                used = Used(characters=data.value)
+                self._note(turn, source, self._bounded(turn, source, used))
+
+    def _bounded(self, turn: int, source: Source, reported: Used) -> Used:
+        """What is booked of a report: all of it, or the most if it cannot be true."""
+        most = self._most.get(source.stage)
+        if most is None or _within(reported, most):
+            return reported
+        told = (
+            f"{source.vendor} reports {reported.audio_seconds} s, {reported.characters} characters"
+        )
+        self.trouble(turn, f"{told}: the most that can be is booked instead")
+        return most
 
     def tokens(self, turn: int, brain: str, usage: Usage, *, wasted: bool = False) -> None:
         """Record what an inference used."""
@@ -197,3 +215,10 @@ class Meter:
     def cost_of(self, metered: Metered) -> StageCost:
         """The cost of a turn by stage."""
         return metered.cost(self._tariff)
+
+
+def _within(reported: Used, most: Used) -> bool:
+    """Whether a report can be true."""
+    secs = reported.audio_seconds
+    heard = math.isfinite(secs) and 0 <= secs <= most.audio_seconds
+    return heard and 0 <= reported.characters <= most.characters

@@ -29,6 +29,9 @@ HOLD_SECS = 60.0
 KEEP_ALIVE_SECS = 15.0
 """How often holds are renewed."""
 
+MOST_SPENT = 10**15
+"""No call costs so many micro-dollars, a billion dollars; a day's sum of such calls still fits."""
+
 _REMEMBERED = timedelta(days=2)
 _DAY = "%Y-%m-%d"
 
@@ -145,7 +148,8 @@ class Budget:
         """Record the cost of a call so far; idempotent.
 
         Costs beyond the hold are spent all the same, and logged. They count on the day of the
-        call's admission, or today if that is unknown.
+        call's admission, or today if that is unknown. A cost that cannot be true is logged, and
+        the call's worst case spent instead.
 
         Args:
             call_id: The call's id.
@@ -157,6 +161,13 @@ class Budget:
         Raises:
             SQLAlchemyError: It was not recorded; the next settlement makes up for it.
         """
+        if not 0 <= spent <= MOST_SPENT:
+            logger.error(
+                "call {} is said to have cost {} micro-dollars: its worst case is booked instead",
+                call_id,
+                spent,
+            )
+            spent = self._worst
         with self._settling:
             day, cost, excess = self._settle(call_id, spent)
             if cost:

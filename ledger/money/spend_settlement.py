@@ -8,6 +8,7 @@ from loguru import logger
 
 from conversation.records import CallRecord, TurnRecord
 from ledger.money.budget import Budget, DayMoney
+from ledger.store.posting import is_fault_of_a_record
 
 ROUND_SECS = 15.0
 """How often holds are renewed, and expired ones released."""
@@ -108,22 +109,38 @@ class SpendSettlement:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            try:
-                await self._settle()
-            except Exception as error:
-                logger.error("cannot settle the cost of calls, will retry: {}", error)
+            if failed := await self._settle():
+                for call, error in failed.items():
+                    logger.error("cannot settle the cost of call {}, will retry: {}", call, error)
                 await asyncio.sleep(self._retry_secs)
                 self._changed.set()
             self._settled.set()
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> dict[str, Exception]:
+        """Settle what is due and release what has ended; returns the calls that failed, and why.
+
+        What the database does not take of one call keeps no other waiting; a database that does not
+        respond is not asked again for each.
+        """
+        failed: dict[str, Exception] = {}
         for call, spent in list(self._due.items()):
-            await asyncio.to_thread(self._budget.settle, call, spent)
+            try:
+                await asyncio.to_thread(self._budget.settle, call, spent)
+            except Exception as error:
+                failed[call] = error
+                if is_fault_of_a_record(error):
+                    continue
+                return failed
             if self._due.get(call) == spent:
                 del self._due[call]
         for call in self._over - self._due.keys():
-            await asyncio.to_thread(self._budget.release, call)
+            try:
+                await asyncio.to_thread(self._budget.release, call)
+            except Exception as error:
+                failed[call] = error
+                return failed
             self._over.discard(call)
+        return failed
 
     async def _look_forever(self) -> None:
         while True:

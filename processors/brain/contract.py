@@ -79,9 +79,11 @@ class UsageReport:
 
     Parameters:
         usage: The counts.
+        doubted: What the vendor had reported, if that cannot be true and these are booked instead.
     """
 
     usage: Usage
+    doubted: str = ""
 
 
 BrainEvent = ToolStart | ArgumentsDelta | UsageReport

@@ -306,6 +306,8 @@ class DecisionRun:
         call = self._call
         if isinstance(event, UsageReport):
             call.usage = event.usage
+            if event.doubted:
+                self._guardrails.record("usage", f"{self._brain.name} reports {event.doubted}")
         elif isinstance(event, ToolStart):
             if call.tool is not None or call.lookup is not None:
                 raise MalformedError(f"a second tool call, {event.name!r}")

@@ -125,7 +125,7 @@ class FailoverBrain:
                     async for event in events:
                         if isinstance(event, UsageReport):
                             used = event.usage
-                            yield UsageReport(_sum(spent, used))
+                            yield UsageReport(_sum(spent, used), doubted=event.doubted)
                             continue
                         begun = begun or isinstance(event, ToolStart)
                         yield event

@@ -253,10 +253,13 @@ class OpenAICompatibleBrain:
 
 
 def _usage(reported: Any) -> Usage:
+    """What a report counts; what is no count is -1, for the SDK does not check it."""
     details = reported.prompt_tokens_details
-    cached = (details.cached_tokens if details else 0) or 0
+    counts = [(getattr(details, "cached_tokens", 0) or 0)]
+    counts += [reported.prompt_tokens or 0, reported.completion_tokens or 0]
+    cached, given, written = (one if isinstance(one, int) else -1 for one in counts)
     return Usage(
-        input_tokens=max(0, (reported.prompt_tokens or 0) - cached),
-        output_tokens=reported.completion_tokens or 0,
+        input_tokens=given if min(cached, given) < 0 else given - cached,
+        output_tokens=written,
         cache_read_tokens=cached,
     )

@@ -3,6 +3,7 @@
 from collections import Counter
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import MetricsFrame
@@ -158,3 +159,21 @@ def test_nothing_is_left_out_and_nothing_is_counted_twice(
     assert sum((record.cost for record in kept.values()), StageCost()) == everything
     conversation.record_rest()
     assert sum((record.used for record in kept.values()), Used()) == total
+
+
+@pytest.mark.parametrize("secs", [-1.0, float("nan"), float("inf"), 10.0**9])
+def test_a_report_that_cannot_be_true_books_the_most_that_can(secs: float) -> None:
+    meter = Meter(
+        vendors={"stt": "deepgram"},
+        most={"stt": Used(audio_seconds=240.0), "tts": Used(characters=2_000)},
+    )
+    meter.register_processor("Ears#0", "stt", "deepgram")
+    meter.register_processor("Mouth#0", "tts", "elevenlabs")
+    meter.metrics(1, heard(3.0))
+    meter.metrics(1, spoke(40))
+    assert meter.collect(1).used == Used(audio_seconds=3.0, characters=40)
+    meter.metrics(2, heard(secs))
+    meter.metrics(2, spoke(-5))
+    turn = meter.collect(2)
+    assert turn.used == Used(audio_seconds=240.0, characters=2_000)
+    assert [error.partition(" reports")[0] for error in turn.errors] == ["deepgram", "elevenlabs"]

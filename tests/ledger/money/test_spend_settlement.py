@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
@@ -112,3 +113,40 @@ def test_a_turn_that_a_dead_process_wrote_down_and_did_not_settle_is_spent(
     now[0] += 3600
     assert budget.expire() == ("c-1",)
     assert money(database) == (53, 0, 0)
+
+
+@pytest.mark.parametrize("absurd", [-1, 10**18, 2**63, 2**200])
+async def test_a_cost_that_cannot_be_true_books_the_worst_case_and_holds_up_nobody(
+    database: Database, absurd: int
+) -> None:
+    budget = Budget(database, worst=100, cap=250)
+    async with settlement_of(budget, nobody) as settlement:
+        for call in ("c-1", "c-2"):
+            await admitted(budget, settlement, call)
+        settlement.turn(turn("c-1", 1, absurd))
+        settlement.turn(turn("c-2", 1, 30))
+        await until(lambda: money(database) == (130, 70, 2))
+        settlement.release("c-1")
+        settlement.release("c-2")
+        await until(lambda: money(database) == (130, 0, 0))
+
+
+async def test_a_call_that_the_database_does_not_take_holds_up_no_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = Budget(database, worst=100, cap=250)
+    settle = budget.settle
+
+    def refuse(call: str, spent: int) -> int:
+        if call == "c-1":
+            raise OverflowError("too large for the column")
+        return settle(call, spent)
+
+    monkeypatch.setattr(budget, "settle", refuse)
+    async with settlement_of(budget, nobody) as settlement:
+        for call in ("c-1", "c-2"):
+            await admitted(budget, settlement, call)
+            settlement.turn(turn(call, 1, 30))
+        await until(lambda: money(database) == (30, 170, 2))
+        monkeypatch.setattr(budget, "settle", settle)
+        await until(lambda: money(database) == (60, 140, 2))
