@@ -21,7 +21,13 @@ from knowledge.loading.document import Document
 from ledger.money.budget import Budget
 from ledger.money.prices import Prices, check_prices
 from ledger.money.spend_settlement import SpendSettlement
-from ledger.money.worst_case import call_budget, cap_warnings, compute_worst_case, worst_case
+from ledger.money.worst_case import (
+    call_budget,
+    cap_warnings,
+    check_prompt,
+    compute_worst_case,
+    worst_case,
+)
 from ledger.retention import Retention
 from ledger.store.database import Database
 from ledger.store.writer import LedgerWriter
@@ -96,6 +102,7 @@ class Server:
         if document.ignored:
             fields = ", ".join(document.ignored)
             logger.info("{}: front matter of other tools, ignored: {}", document.name, fields)
+        check_prompt(settings, document, choices, prices)
         worst = compute_worst_case(settings, document, choices, prices)
         for warning in cap_warnings(settings, worst):
             logger.warning(warning)

@@ -10,12 +10,13 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from conversation.frames import Usage
 from conversation.meter import Meter
-from conversation.records import Tariff
+from conversation.records import Tariff, Used
 from knowledge.check.support import precompute
 from knowledge.loading.document import Document
 from pipeline import vendors
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
+from processors.brain.bounded_usage import BoundedUsage, Bounds, bounds_of
 from processors.brain.contract import Brain, WarmableBrain
 from processors.brain.failover import BackoffRegistry, FailoverBrain
 from processors.brain.speculation import Speculation
@@ -30,6 +31,9 @@ from processors.tts.normalisation import Normalise, SpeechNormalisation, documen
 from processors.turns.state_machine import Ending
 from processors.vad.contract import VoiceActivityStage
 from settings import Settings
+
+MOST_CHARACTERS = 20_000
+"""Longest text that a voice can have been given at once; answers have some 2,400 at most."""
 
 
 def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
@@ -84,6 +88,7 @@ class Engines:
         tools: What a brain may call before it decides.
         normalise: Returns the text to speak for a shown text; by default, figures and symbols
             become words.
+        bounds: What requests to each brain can use, kept for all calls; filled here.
     """
 
     settings: Settings
@@ -94,6 +99,9 @@ class Engines:
     speculation: Speculation = field(default_factory=Speculation)
     tools: tuple[FunctionTool, ...] = field(default_factory=registered)
     normalise: Normalise | None = None
+    bounds: dict[tuple[str, str, str], Bounds] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     async def load(
@@ -131,12 +139,24 @@ class Engines:
     @property
     def brain(self) -> Brain:
         """Decides each turn: one brain, or several in order of preference."""
-        brains: list[Brain] = [self._build(vendor) for vendor in self.choices["brain"].vendors]
+        brains = [self._bounded(vendor) for vendor in self.choices["brain"].vendors]
         if len(brains) == 1:
             return brains[0]
         # Shorter than the caller's wait: a silent brain must count as failed before it is given up.
         stall_secs = 0.8 * self.settings.first_token_timeout_secs
         return FailoverBrain(brains, backoff=self.backoff, stall_secs=stall_secs)
+
+    def _bounded(self, vendor: Vendor) -> Brain:
+        brain: Brain = self._build(vendor)
+        if vendor.kind == "embedded":
+            return brain
+        model = vendor.model_of(self.settings)
+        key = vendor.name, model, self.document.sha256
+        if key not in self.bounds:
+            self.bounds[key] = bounds_of(
+                self.document, self.tools, token_ratio=vendor.token_ratio(model)
+            )
+        return BoundedUsage(brain, self.bounds[key])
 
     def meter(self, tariff: Tariff | None) -> Meter:
         """Create the meter of one call.
@@ -149,6 +169,10 @@ class Engines:
             tariff,
             vendors={stage: choice.vendor.name for stage, choice in self.choices.items()},
             models={vendor.name: vendor.model_of(self.settings) for vendor in vendors},
+            most={
+                "stt": Used(audio_seconds=2 * self.settings.call_secs),
+                "tts": Used(characters=MOST_CHARACTERS),
+            },
         )
 
     def speech_normalisation(self) -> SpeechNormalisation:

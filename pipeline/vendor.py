@@ -72,6 +72,8 @@ class Price:
         usd: US dollars by billing unit.
         models: The vendor's model ids; a trailing ``*`` matches every id with that prefix.
         free: Whether nothing is charged.
+        only_if: Settings with which it is charged, by their names; without them another is.
+        up_to_prompt_tokens: Longest prompt for which it is charged, in tokens; 0 for any.
     """
 
     since: date
@@ -79,6 +81,17 @@ class Price:
     usd: Mapping[PricedBy, Decimal] = field(default_factory=dict)
     models: tuple[str, ...] = ("*",)
     free: bool = False
+    only_if: Mapping[str, str] = field(default_factory=dict)
+    up_to_prompt_tokens: int = 0
+
+    def applies(self, settings: "Settings | None") -> bool:
+        """Whether it is charged with these settings; without any, only what needs none is."""
+        if settings is None:
+            return not self.only_if
+        return all(
+            str(getattr(settings, name)).strip().casefold() == value
+            for name, value in self.only_if.items()
+        )
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.usd) - set(get_args(PricedBy))):
@@ -128,6 +141,10 @@ def _nothing_is_shared(_context: Context, _progress: Progress) -> None:
     return None
 
 
+def _as_many(_model: str) -> float:
+    return 1.0
+
+
 def _the_same_for_all(loaded: Any, _context: Context) -> Any:
     return loaded
 
@@ -161,6 +178,8 @@ class Vendor:
         model_setting: Name of the setting that chooses its model, if it has several.
         caches_from: For a brain that charges for a cache of its prompt: the least that a model
             caches, in tokens, by the model's id.
+        token_ratio: For a brain: how many tokens a text has at most, by the model's id, for each
+            that it is reckoned to have.
         unfit: Why it cannot do its stage with these settings, in a sentence without a full stop;
             empty where it can. Nobody is chosen in its place.
         unavailable: Asks it, in the network, whether this account may use it: why not, in a
@@ -188,6 +207,7 @@ class Vendor:
     model: str = ""
     model_setting: str = ""
     caches_from: Callable[[str], int] | None = None
+    token_ratio: Callable[[str], float] = _as_many
     unfit: "Callable[[Settings], str] | None" = None
     unavailable: "Callable[[Settings], str] | None" = None
     prices: tuple[Price, ...] = ()

@@ -17,7 +17,6 @@ from typing import Any
 from aiohttp import web
 
 from simulators.anthropic_rules import (
-    MINIMUM_TOKENS,
     TOOL_PROMPT_TOKENS,
     TTL_SECS,
     VERSIONS,
@@ -25,6 +24,7 @@ from simulators.anthropic_rules import (
     all_tokens,
     breakpoints,
     family,
+    tokens_of,
     validate,
 )
 from simulators.model import (
@@ -41,7 +41,6 @@ from simulators.model import (
     conversation,
     finish,
     log_disconnect,
-    tokens,
 )
 
 __all__ = ["AnthropicSimulator", "Fault", "Latency", "Model", "Reply"]
@@ -129,7 +128,9 @@ class AnthropicSimulator(LanguageModelSimulator):
                 return await self._stream(request, received, number, faults)
             reply = await self.reply(number, conversation(body["messages"]))
             await self.wait_first_token()
-            usage = self._usage(body) | {"output_tokens": tokens(reply.json + reply.text)}
+            usage = self._usage(body) | {
+                "output_tokens": tokens_of(body["model"], reply.json + reply.text)
+            }
             received.ended = "finished"
             return web.json_response(_message(body, usage, _content(reply), _stop(reply)))
         except RefusedError as refused:
@@ -168,14 +169,15 @@ class AnthropicSimulator(LanguageModelSimulator):
         index, written = 0, 0
         if reply.text:
             await self._text(stream, index, reply.text)
-            index, written = index + 1, tokens(reply.text)
+            index, written = index + 1, tokens_of(body["model"], reply.text)
         eager = {
             tool["name"] for tool in body.get("tools", []) if tool.get("eager_input_streaming")
         }
         call: Reply | None = reply if reply.tool else None
         while call is not None:
             await self._call(stream, index, call, eager=call.tool in eager)
-            index, written, call = index + 1, written + tokens(call.json), call.also
+            written += tokens_of(body["model"], call.json)
+            index, call = index + 1, call.also
         delta = {"stop_reason": _stop(reply), "stop_sequence": None}
         await _event(stream, "message_delta", delta=delta, usage=usage | {"output_tokens": written})
         await _event(stream, "message_stop")
@@ -226,10 +228,10 @@ class AnthropicSimulator(LanguageModelSimulator):
         """The request's ``usage``. Reads and fills the prompt cache, as the vendor does."""
         now = asyncio.get_running_loop().time()
         self._cache = {key: entry for key, entry in self._cache.items() if entry.expires > now}
-        least = MINIMUM_TOKENS[family(body["model"])]
+        least = family(body["model"]).caches_from
         longest, written = 0, {"5m": 0, "1h": 0}
         for prefix, ttl in breakpoints(body):
-            length = tokens(prefix) + TOOL_PROMPT_TOKENS * bool(body.get("tools"))
+            length = tokens_of(body["model"], prefix) + TOOL_PROMPT_TOKENS * bool(body.get("tools"))
             if length < least:
                 continue
             key = hashlib.sha256(f"{body['model']}\n{prefix}".encode()).hexdigest()

@@ -1,31 +1,52 @@
 """Anthropic's rules: which requests it accepts, how it counts tokens, which prefixes it caches."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from simulators.model import tokens
 
-MINIMUM_TOKENS: Mapping[str, int] = {
-    "claude-haiku-4-5": 4096,
-    "claude-haiku-5-5": 512,
-    "claude-sonnet-5-5": 1024,
-    "claude-opus-5-5": 512,
-    "claude-fable-5-1": 512,
-    "claude-opus-4-5": 4096,
-    "claude-opus-4-6": 4096,
-    "claude-opus-4-7": 2048,
-    "claude-opus-4-8": 1024,
-    "claude-sonnet-4-5": 1024,
-    "claude-sonnet-4-6": 1024,
-    "claude-sonnet-5": 1024,
-    "claude-opus-5": 512,
-}
-"""Known models, with the shortest prefix that each caches, in tokens."""
 
-UNFORCED = frozenset({"claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-1"})
-"""Models that refuse a forced tool (``tool_choice`` of ``any`` or ``tool``)."""
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What is documented of a model and its dated versions.
+
+    Parameters:
+        caches_from: The shortest prefix that it caches, in tokens
+            (https://platform.claude.com/docs/en/build-with-claude/prompt-caching).
+        forced: It takes a forced tool
+            (https://platform.claude.com/docs/en/build-with-claude/thinking).
+        newer: It is of the generation with the newer tokenizer, which gives some 30 % more tokens
+            for the same text (https://platform.claude.com/docs/en/models/haiku-5-5/overview).
+        thinks: Unless told otherwise it thinks before it writes, and then takes no sampling
+            parameters (https://platform.claude.com/docs/en/models/haiku-5-5/migration-guide).
+    """
+
+    caches_from: int
+    forced: bool = True
+    newer: bool = True
+    thinks: bool = False
+
+
+FAMILIES: Mapping[str, Family] = {
+    "claude-haiku-4-5": Family(4096, newer=False),
+    "claude-haiku-5-5": Family(512, thinks=True),
+    "claude-sonnet-5-5": Family(1024, forced=False, thinks=True),
+    "claude-opus-5-5": Family(512, forced=False, thinks=True),
+    "claude-fable-5-1": Family(512, forced=False, thinks=True),
+    "claude-opus-4-5": Family(4096, newer=False),
+    "claude-opus-4-6": Family(4096, newer=False),
+    "claude-opus-4-7": Family(2048),
+    "claude-opus-4-8": Family(1024),
+    "claude-sonnet-4-5": Family(1024, newer=False),
+    "claude-sonnet-4-6": Family(1024, newer=False),
+    "claude-sonnet-5": Family(1024),
+    "claude-opus-5": Family(512),
+}
+"""The models there are."""
 
 VERSIONS = ("2023-06-01", "2026-10-21")
 """Accepted ``anthropic-version`` values. The newer one refuses sampling parameters."""
@@ -83,7 +104,7 @@ def validate(body: Mapping[str, Any], version: str = VERSIONS[-1]) -> None:
             raise RefusedError(
                 400, f"tool_choice: Input tag '{choice.get('type')}' does not match any of {tags}"
             )
-        if choice["type"] in ("any", "tool") and family(body["model"]) in UNFORCED:
+        if choice["type"] in ("any", "tool") and not family(body["model"]).forced:
             raise RefusedError(
                 400, f"tool_choice: {choice['type']!r} is not supported by {body['model']}"
             )
@@ -190,23 +211,27 @@ def breakpoints(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+def tokens_of(model: str, value: Any) -> int:
+    """How many tokens a model makes of something, roughly."""
+    return math.ceil(tokens(value) * (1.3 if family(model).newer else 1.0))
+
+
 def all_tokens(body: Mapping[str, Any]) -> int:
     """The tokens of a whole request, including its tools."""
     prompt = "".join(
         json.dumps({name: value for name, value in block.items() if name != "cache_control"})
         for block in _blocks(body)
     )
-    return tokens(prompt) + TOOL_PROMPT_TOKENS * bool(body.get("tools"))
+    return tokens_of(body["model"], prompt) + TOOL_PROMPT_TOKENS * bool(body.get("tools"))
 
 
-def family(model: str) -> str:
-    """The family of a model, a key of :data:`MINIMUM_TOKENS`.
+def family(model: str) -> Family:
+    """The family of a model.
 
     Raises:
         RefusedError: There is no such model.
     """
-    known = (name for name in MINIMUM_TOKENS if re.fullmatch(rf"{name}(-\d{{8}})?", model))
-    family = next(known, "")
-    if not family:
-        raise RefusedError(404, f"model: {model}")
-    return family
+    for name, found in FAMILIES.items():
+        if re.fullmatch(rf"{name}(-\d{{8}})?", model):
+            return found
+    raise RefusedError(404, f"model: {model}")

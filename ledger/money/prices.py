@@ -38,6 +38,7 @@ class Prices:
     Parameters:
         prices: Published prices; of equally specific ones, the latest applies.
         own: The operator's prices, which take precedence.
+        settings: What is charged differently with other settings is charged by these.
         cache_ttl: Lifetime of cache entries, which affects their price.
         clock: Returns Unix seconds.
     """
@@ -47,10 +48,12 @@ class Prices:
         prices: Table,
         *,
         own: Table | None = None,
+        settings: Settings | None = None,
         cache_ttl: Ttl = "5m",
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._tables = (own or {}, prices)
+        self._settings = settings
         self._cache_ttl = cache_ttl
         self._clock = clock or time.time
 
@@ -59,6 +62,7 @@ class Prices:
         cls,
         path: Path | None = None,
         *,
+        settings: Settings | None = None,
         cache_ttl: Ttl = "5m",
         clock: Callable[[], float] | None = None,
     ) -> "Prices":
@@ -66,6 +70,7 @@ class Prices:
 
         Args:
             path: The operator's price table, if any.
+            settings: As for the class.
             cache_ttl: ``CLAUDE_CACHE_TTL``.
             clock: Returns Unix seconds.
 
@@ -78,7 +83,7 @@ class Prices:
                 own = parse_prices(path.read_text(encoding="utf-8"), str(path))
             except (OSError, UnicodeDecodeError) as error:
                 raise PriceError(f"{path} cannot be read: {error}.") from None
-        return cls(published_prices(), own=own, cache_ttl=cache_ttl, clock=clock)
+        return cls(published_prices(), own=own, settings=settings, cache_ttl=cache_ttl, clock=clock)
 
     @classmethod
     def for_settings(
@@ -92,7 +97,7 @@ class Prices:
         path = settings.data_dir / FILE
         own = path if path.exists() else None
         cache_ttl = settings.for_vendor(ClaudeSettings).claude_cache_ttl
-        return cls.load(own, cache_ttl=cache_ttl, clock=clock)
+        return cls.load(own, settings=settings, cache_ttl=cache_ttl, clock=clock)
 
     @property
     def today(self) -> date:
@@ -109,10 +114,15 @@ class Prices:
         day = day or self.today
         for table in self._tables:
             fitting = [
-                one for one in table.get(vendor, ()) if specificity(one, model) and one.since <= day
+                one
+                for one in table.get(vendor, ())
+                if specificity(one, model) and one.since <= day and one.applies(self._settings)
             ]
             if fitting:
-                return max(fitting, key=lambda one: (specificity(one, model), one.since))
+                return max(
+                    fitting,
+                    key=lambda one: (specificity(one, model), len(one.only_if), one.since),
+                )
         return None
 
     def cost(self, vendor: str, model: str, used: Used) -> int:

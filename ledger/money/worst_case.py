@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from conversation.records import MICROS, Used, in_micros
 from knowledge.loading.document import Document
-from ledger.money.prices import Prices
+from ledger.money.prices import FILE, Prices
 from pipeline.call import CANCEL_TIMEOUT_SECS, LAST_WORDS_SECS, START_TIMEOUT_SECS
 from pipeline.choice import Choice
 from pipeline.vendors import Stage, Vendor
@@ -30,7 +30,7 @@ from processors.brain.prompt import tools
 from processors.brain.tools import MAX_RESULT_CHARS, MAX_TOOL_CALLS, FunctionTool, registered
 from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS
 from processors.tts.normalisation import MAX_ADDED_CHARS
-from settings import Settings
+from settings import Settings, SettingsError
 
 TURN_SECS = 5.0
 """Length of a short question with a short answer: a call has money for that many turns."""
@@ -113,7 +113,7 @@ def compute_worst_case(
     said_waiting = max((len(tool.said) for tool in offered), default=0)
     rates = _Rates(settings, document, prices, offered)
     listeners, brains, voices = (choices[stage].vendors for stage in ("stt", "brain", "tts"))
-    secs = START_TIMEOUT_SECS + settings.call_secs + LAST_WORDS_SECS + CANCEL_TIMEOUT_SECS
+    secs = _longest_secs(settings)
     early = settings.preemptive != "off"
 
     longest = (
@@ -134,6 +134,30 @@ def compute_worst_case(
     opening = greeting + max(map(rates.warming, brains))
     turns = math.ceil(secs / TURN_SECS)
     return WorstCase(call=opening + turns * usual + turn, opening=opening, turn=turn)
+
+
+def check_prompt(
+    settings: Settings, document: Document, choices: Mapping[Stage, Choice], prices: Prices
+) -> None:
+    """Refuse to start under a spend cap if a prompt may be longer than its price is for.
+
+    Raises:
+        SettingsError: A cap is set and a brain's prompt may cost more than is known.
+    """
+    if settings.daily_spend_cap_usd is None and settings.call_spend_cap_usd is None:
+        return
+    rates = _Rates(settings, document, prices, registered())
+    for brain in choices["brain"].vendors:
+        model = brain.model_of(settings)
+        price = prices.price(brain.name, model)
+        longest = rates.longest_prompt(brain, _longest_secs(settings))
+        if price is not None and 0 < price.up_to_prompt_tokens < longest:
+            raise SettingsError(
+                f"A prompt about this document may have {longest:,} tokens, and the price of "
+                f"{model or brain.name} is for at most {price.up_to_prompt_tokens:,}: no spending "
+                "cap can be kept. Set another model, shorten the document, or add the price of "
+                f"long prompts to {settings.data_dir / FILE}."
+            )
 
 
 def worst_case(settings: Settings, worst: WorstCase) -> int:
@@ -206,7 +230,7 @@ class _Rates:
     def decision(self, brain: Vendor, secs: float) -> int:
         """Worst-case cost of one decision, in a call of this length: the cache misses."""
         tokens, _ = self._cached_prompt(brain)
-        said = _conversation(secs, _longest_answer(brain, self._document)) + self._given
+        said = self._said(brain, secs)
         out = MAX_DECISION_TOKENS
         written = Used(said, out, cache_write_tokens=tokens)
         return max(self._cost(brain, written), self._cost(brain, Used(said + tokens, out)))
@@ -214,7 +238,8 @@ class _Rates:
     def usual_decision(self, brain: Vendor, secs: float) -> int:
         """Usual cost of one decision."""
         tokens, cached = self._cached_prompt(brain)
-        said, out = _conversation(secs, ANSWER_CHARS), MAX_DECISION_TOKENS // 2
+        said = self._tokens(brain, _conversation(secs, ANSWER_CHARS))
+        out = MAX_DECISION_TOKENS // 2
         read = Used(said, out, cache_read_tokens=tokens) if cached else Used(said + tokens, out)
         return self._cost(brain, read)
 
@@ -230,10 +255,27 @@ class _Rates:
                     break
                 text += f"\n{restated}\n"
             cached = estimated_tokens(len(text) + around, low=True) >= minimum
-        return estimated_tokens(len(text.encode()) + around), cached
+        return self._tokens(brain, estimated_tokens(len(text.encode()) + around)), cached
+
+    def longest_prompt(self, brain: Vendor, secs: float) -> int:
+        """Most tokens of one prompt of a brain, in a call of this length."""
+        return self._cached_prompt(brain)[0] + self._said(brain, secs)
+
+    def _said(self, brain: Vendor, secs: float) -> int:
+        said = _conversation(secs, _longest_answer(brain, self._document)) + self._given
+        return self._tokens(brain, said)
+
+    def _tokens(self, brain: Vendor, reckoned: int) -> int:
+        """Tokens that a brain's model makes of what is reckoned to be so many."""
+        return math.ceil(reckoned * brain.token_ratio(brain.model_of(self._settings)))
 
     def _cost(self, vendor: Vendor, used: Used) -> int:
         return self._prices.cost(vendor.name, vendor.model_of(self._settings), used)
+
+
+def _longest_secs(settings: Settings) -> float:
+    """The longest that a call can take, from its first vendor's connection to its end."""
+    return START_TIMEOUT_SECS + settings.call_secs + LAST_WORDS_SECS + CANCEL_TIMEOUT_SECS
 
 
 def _spoken(chars: int) -> int:

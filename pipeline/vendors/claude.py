@@ -23,7 +23,7 @@ class ClaudeSettings(VendorSettings):
 
     anthropic_api_key: SecretStr | None = Field(None, description="Key of Anthropic.")
     anthropic_base_url: str = Field("", description="Anthropic's address; empty: its cloud.")
-    claude_model: RecordedText = Field("claude-haiku-4-5", description="Claude's model.")
+    claude_model: RecordedText = Field("claude-haiku-5-5", description="Claude's model.")
     claude_cache_ttl: Literal["5m", "1h"] = Field(
         "5m", description="How long Anthropic keeps the document in its prompt cache."
     )
@@ -51,7 +51,7 @@ def unfit(settings: "Settings") -> str:
     if model.startswith(UNFORCED):
         return (
             f"CLAUDE_MODEL={model} cannot be made to call a tool, which every answer here is; "
-            "set one that can, such as claude-haiku-4-5 or claude-haiku-5-5"
+            "set one that can, such as claude-haiku-5-5 or claude-haiku-4-5"
         )
     return ""
 
@@ -61,6 +61,13 @@ def caches_from(model: str) -> int:
     from processors.brain.claude import minimum_tokens
 
     return minimum_tokens(model)
+
+
+def token_ratio(model: str) -> float:
+    """How many tokens a model makes of a text for each that the older models do, at most."""
+    from processors.brain import claude
+
+    return claude.token_ratio(model)
 
 
 VENDOR = Vendor(
@@ -76,6 +83,7 @@ VENDOR = Vendor(
     auto=1,
     model_setting="claude_model",
     caches_from=caches_from,
+    token_ratio=token_ratio,
     unfit=unfit,
     prices=(
         Price(
@@ -90,8 +98,7 @@ VENDOR = Vendor(
             },
             models=("claude-haiku-4-5", "claude-haiku-4-5-20251001"),
         ),
-        # Of prompts up to 100,000 tokens; the document and ten turns are far below that. The same
-        # text has some 30 % more tokens than with claude-haiku-4-5.
+        # Longer prompts cost five times as much, which no price here says.
         Price(
             date(2026, 10, 7),
             "https://platform.claude.com/docs/en/about-claude/pricing",
@@ -103,6 +110,7 @@ VENDOR = Vendor(
                 "per_million_cache_write_tokens_1h": Decimal("0.20"),
             },
             models=("claude-haiku-5-5",),
+            up_to_prompt_tokens=100_000,
         ),
     ),
 )

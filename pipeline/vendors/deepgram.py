@@ -75,5 +75,14 @@ VENDOR = Vendor(
             {"per_minute_of_audio": Decimal("0.0090")},
             models=("nova-3",),
         ),
+        # In several languages at once: 0.0092, which the page offers "for a limited time" at
+        # 0.0058; and the key terms.
+        Price(
+            date(2026, 8, 1),
+            "https://deepgram.com/pricing",
+            {"per_minute_of_audio": Decimal("0.0105")},
+            models=("nova-3",),
+            only_if={"deepgram_language": "multi"},
+        ),
     ),
 )

@@ -7,6 +7,7 @@ See https://platform.claude.com/docs/en/api/messages-streaming,
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, cast
@@ -51,7 +52,7 @@ from processors.brain.tools import FunctionTool
 
 Ttl = Literal["5m", "1h"]
 
-DEFAULT_MODEL = "claude-haiku-4-5"
+DEFAULT_MODEL = "claude-haiku-5-5"
 
 # The least that each model caches, in tokens, by the beginning of its id; the most for others.
 _MINIMUM_TOKENS: Mapping[str, int] = {
@@ -66,6 +67,13 @@ _MINIMUM_TOKENS: Mapping[str, int] = {
     "claude-3-5-haiku": 2048,
 }
 _MINIMUM_OF_OTHERS = 4096
+# Models with the older tokenizer, by the beginning of their ids; the newer one, of Claude 4.7 and
+# later, gives some 30 % more tokens (https://platform.claude.com/docs/en/models/haiku-5-5/overview).
+_FEWER_TOKENS = (
+    "claude-3", "claude-haiku-4-5", "claude-sonnet-4", "claude-opus-4-0", "claude-opus-4-1",
+    "claude-opus-4-2025", "claude-opus-4-5", "claude-opus-4-6",
+)  # fmt: skip
+_MORE_TOKENS = 1.3
 _TTL_SECS: Mapping[Ttl, float] = {"5m": 300.0, "1h": 3600.0}
 _CONNECTIONS = 256
 _COUNT_TIMEOUT_SECS = 5.0
@@ -108,6 +116,7 @@ class ClaudeBrain:
         self.cached_prompt = cached_prompt
         self.model = model
         self._max_tokens = max_tokens
+        self._token_ratio = token_ratio(model)
         self._ttl_secs = _TTL_SECS[cache_ttl]
         self._tools = _tools(document, registered)
         system: TextBlockParam = {"type": "text", "text": cached_prompt.text}
@@ -263,7 +272,8 @@ class ClaudeBrain:
                 case RawContentBlockDeltaEvent(delta=InputJSONDelta(partial_json=piece)):
                     if piece:  # The first one is always empty.
                         chars += len(piece)
-                        yield UsageReport(_at_least(usage, estimated_tokens(chars)))
+                        written = math.ceil(estimated_tokens(chars) * self._token_ratio)
+                        yield UsageReport(_at_least(usage, written))
                         yield ArgumentsDelta(piece)
                 case RawContentBlockDeltaEvent(delta=delta):
                     outside += len(getattr(delta, "text", ""))
@@ -329,6 +339,11 @@ def minimum_tokens(model: str) -> int:
     return next(known, _MINIMUM_OF_OTHERS)
 
 
+def token_ratio(model: str) -> float:
+    """How many tokens a model makes of a text for each that the older models do, at most."""
+    return 1.0 if model.startswith(_FEWER_TOKENS) else _MORE_TOKENS
+
+
 def _tools(document: Document, registered: Sequence[FunctionTool]) -> list[ToolParam]:
     return [
         {
@@ -365,11 +380,13 @@ def _object(arguments: str) -> dict[str, Any]:
 
 
 def _usage(reported: Any, before: Usage) -> Usage:
-    """What a report counts; what it leaves out stays as it was."""
+    """What a report counts; what it leaves out stays as it was, and what is no count is -1."""
 
     def counted(name: str, otherwise: int) -> int:
         value = getattr(reported, name, None)
-        return otherwise if value is None else cast(int, value)
+        if value is None:
+            return otherwise
+        return value if isinstance(value, int) else -1  # The SDK does not check it.
 
     return Usage(
         input_tokens=counted("input_tokens", before.input_tokens),

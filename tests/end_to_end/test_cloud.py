@@ -17,7 +17,11 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from sqlmodel import select
 
 from client.caller import Caller, HeardCall
+from conversation.records import MICROS, Used
+from knowledge.loading.document import Document
 from ledger.log import query
+from ledger.money.prices import Prices
+from ledger.money.worst_case import compute_worst_case
 from ledger.store.database import Database
 from ledger.store.tables import SpendDay
 from pipeline.choice import choose
@@ -100,7 +104,7 @@ async def test_with_every_key_set_a_call_runs_on_the_production_stack(
 
     for request in simulators.anthropic.messages:
         body = request.body
-        assert body["model"] == "claude-haiku-4-5"
+        assert body["model"] == "claude-haiku-5-5"
         assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
         assert {tool["name"] for tool in body["tools"]} == {"respond", "escalate"}
         assert all(tool["eager_input_streaming"] for tool in body["tools"])
@@ -199,7 +203,7 @@ async def test_what_a_call_used_and_cost_is_in_the_ledger_to_the_micro_dollar(
     assert [turn["decision"] for turn in turns] == ["respond", "respond"]
     for turn, told in zip(turns, heard.turns, strict=True):
         assert turn["stt_model"] == "flux-general-en"
-        assert turn["brain_model"] == "claude-haiku-4-5"
+        assert turn["brain_model"] == "claude-haiku-5-5"
         assert turn["tts_model"] == "eleven_flash_v2_5"
         assert turn["heard_text"] == told.heard_text
         assert turn["output_tokens"] > 10
@@ -236,8 +240,11 @@ async def test_a_call_for_which_there_is_no_money_is_refused_before_the_micropho
 
 
 @in_virtual_time
-async def test_a_call_that_has_used_up_its_money_ends_in_words(cloud: CloudFactory) -> None:
-    async with cloud(STUDIED, COMPILER, call_spend_cap_usd=Decimal("0.23")) as (_, listening):
+async def test_a_call_that_has_used_up_its_money_ends_in_words(
+    cloud: CloudFactory, engines: Engines
+) -> None:
+    cap = Decimal(money_for_one_turn(engines.document)) / MICROS
+    async with cloud(STUDIED, COMPILER, call_spend_cap_usd=cap) as (_, listening):
         heard = await call(listening, "where-studied.wav", "first-compiler.wav")
     assert heard.ended == "call_budget"
     assert heard.turns[0].decision == "respond"
@@ -247,3 +254,15 @@ async def test_a_call_that_has_used_up_its_money_ends_in_words(cloud: CloudFacto
         if message.get("data", {}).get("type") == "sentence"
     ]
     assert "all this call may cost" in said[-1]
+
+
+def money_for_one_turn(document: Document) -> int:
+    """A cap that leaves a call its greeting and one turn, but no second one, in micro-dollars."""
+    keys = ("deepgram", "anthropic", "elevenlabs")
+    settings = Settings(_env_file=None, **{f"{key}_api_key": "k" for key in keys})  # type: ignore
+    choices, prices = choose(settings), Prices.for_settings(settings)
+    worst = compute_worst_case(settings, document, choices, prices)
+    voice = choices["tts"].vendor
+    greeted = Used(characters=len(document.persona.greeting))
+    # The worst turn must still be affordable after the greeting, and not after any answer to it.
+    return worst.turn + prices.cost(voice.name, voice.model_of(settings), greeted) + 2_000

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversation.records import Used, in_micros
-from ledger.money.price_table import unit_prices
+from ledger.money.price_table import published_prices, unit_prices
 from ledger.money.prices import PriceError, Prices, check_prices
 from pipeline.choice import choose
-from pipeline.vendors import VENDORS
+from pipeline.vendors import VENDORS, Price, Vendor
 from settings import Settings, SettingsError
 
 KEYS = dict.fromkeys(
@@ -83,6 +83,21 @@ def test_a_turn_of_claude_haiku_costs_what_anthropic_says() -> None:
 def test_a_minute_of_deepgram_and_a_thousand_characters_of_elevenlabs() -> None:
     assert prices().cost("deepgram", "nova-3", Used(audio_seconds=60.0)) == 9_000
     assert prices().cost("elevenlabs", "eleven_flash_v2_5", Used(characters=1_000)) == 40_000
+
+
+def test_several_languages_at_once_cost_more_with_deepgram() -> None:
+    minute = Used(audio_seconds=60.0)
+    for language, micros in (("en-GB", 9_000), ("de", 9_000), ("multi", 10_500), ("MULTI", 10_500)):
+        of = prices(settings=settings(deepgram_language=language))
+        assert of.cost("deepgram", "nova-3", minute) == micros
+    # An operator's own price takes precedence, whatever the language.
+    of = Prices(
+        published_prices(),
+        own={"deepgram": (Price(date(2026, 1, 1), "here", {"per_minute_of_audio": Decimal(1)}),)},
+        settings=settings(deepgram_language="multi"),
+        clock=on("2026-11-24"),
+    )
+    assert of.cost("deepgram", "nova-3", minute) == 1_000_000
 
 
 def test_the_price_is_that_of_the_day() -> None:
@@ -296,6 +311,52 @@ def test_under_a_cap_a_vendor_without_a_price_is_refused_with_the_lines_to_add(
     check_prices(own(tmp_path, lines.replace("…", "0.25")), choose(chosen), chosen)
 
 
+CHOOSABLE = [
+    (vendor, setting)
+    for vendor in VENDORS
+    if vendor.kind == "cloud"
+    for setting in ([vendor.model_setting] if vendor.model_setting else [""])
+]
+KNOWN = sorted({model for vendor in VENDORS for price in vendor.prices for model in price.models})
+USES: dict[str, tuple[str, ...]] = {
+    "stt": ("audio_seconds",),
+    "tts": ("characters",),
+    "brain": ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+}
+
+
+@given(
+    chosen=st.sampled_from(CHOOSABLE),
+    model=st.sampled_from([model for model in KNOWN if model != "*"])
+    | st.from_regex(r"[a-z0-9][a-z0-9./:_-]{0,30}", fullmatch=True),
+    language=st.sampled_from(["en-GB", "de", "multi"]),
+    ttl=st.sampled_from(["5m", "1h"]),
+    cap=st.sampled_from(["daily_spend_cap_usd", "call_spend_cap_usd"]),
+)
+def test_every_model_that_can_be_chosen_has_all_its_prices_or_is_refused_under_a_cap(
+    chosen: tuple[Vendor, str], model: str, language: str, ttl: str, cap: str
+) -> None:
+    vendor, setting = chosen
+    wanted: dict[str, Any] = {vendor.stage: vendor.name, cap: Decimal(5), "claude_cache_ttl": ttl}
+    wanted |= {"deepgram_language": language, "cartesia_voice_id": "v"}
+    wanted |= {"brain_base_url": "http://127.0.0.1", "brain_model": "m", "openrouter_model": "m"}
+    one = settings(**(wanted | ({setting: model} if setting else {})))
+    try:
+        choices = choose(one)
+    except SettingsError:
+        assert vendor.unfit is not None, "a model that cannot do the stage at all"
+        assert vendor.unfit(one)
+        return
+    of = Prices.load(clock=on("2026-11-24"), settings=one, cache_ttl=ttl)  # type: ignore[arg-type]
+    try:
+        check_prices(of, {vendor.stage: choices[vendor.stage]}, one)
+    except SettingsError:
+        assert of.missing({vendor.stage: choices[vendor.stage]}, one)
+    else:
+        for unit in USES[vendor.stage]:
+            assert of.cost(vendor.name, vendor.model_of(one), Used(**{unit: 10**6})) > 0, unit
+
+
 def test_a_price_that_lacks_what_the_stage_is_charged_by_is_no_price(tmp_path: Path) -> None:
     half = own(
         tmp_path,
@@ -306,7 +367,7 @@ def test_a_price_that_lacks_what_the_stage_is_charged_by_is_no_price(tmp_path: P
     chosen = settings()
     (told,) = half.missing(choose(chosen), chosen)
     assert re.match(
-        r"BRAIN=claude has no price for claude-haiku-4-5 \(per_million_cache_read_tokens, "
+        r"BRAIN=claude has no price for claude-haiku-5-5 \(per_million_cache_read_tokens, "
         r"per_million_cache_write_tokens_5m\)\. Add to data/prices\.toml",
         told,
     )

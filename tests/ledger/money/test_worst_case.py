@@ -1,5 +1,6 @@
 """What a call can cost at worst, and that no call costs more."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
@@ -20,6 +21,7 @@ from ledger.money.worst_case import (
     WorstCase,
     call_budget,
     cap_warnings,
+    check_prompt,
     compute_worst_case,
     worst_case,
 )
@@ -27,12 +29,13 @@ from pipeline import call
 from pipeline.choice import choose
 from pipeline.vendors.claude import ClaudeSettings
 from processors.brain import cached_prompt
+from processors.brain.claude import minimum_tokens, token_ratio
 from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
 from processors.brain.guardrails import Phrases
 from processors.brain.tools import MAX_TOOL_CALLS
 from processors.turns.processor import PHRASES
-from settings import Settings
+from settings import Settings, SettingsError
 
 DOCUMENT = load()
 PRICES = Prices.load()
@@ -82,18 +85,43 @@ def test_no_notice_is_longer_than_is_reckoned() -> None:
     assert max(map(len, said)) <= reckoned.NOTICE_CHARS
 
 
-def test_the_document_is_not_longer_than_is_reckoned() -> None:
-    settings = cloud()
+@pytest.mark.parametrize("model", ["claude-haiku-5-5", "claude-haiku-4-5"])
+def test_the_document_is_not_longer_than_is_reckoned(model: str) -> None:
+    settings = cloud(claude_model=model)
     brain = choose(settings)["brain"].vendor
     tokens, cached = reckoned._Rates(settings, DOCUMENT, PRICES)._cached_prompt(brain)
 
     def count(text: str) -> int:
         return cached_prompt.estimated_tokens(len(text), low=True)
 
-    sent = cached_prompt.build(DOCUMENT, minimum=4096, count=count)
+    sent = cached_prompt.build(DOCUMENT, minimum=minimum_tokens(model), count=count)
     assert cached
     assert sent.cacheable
-    assert tokens >= cached_prompt.estimated_tokens(len(sent.text))
+    assert tokens >= cached_prompt.estimated_tokens(len(sent.text)) * token_ratio(model)
+
+
+def test_a_model_that_makes_more_tokens_of_a_text_is_reckoned_with_more() -> None:
+    def rates(model: str) -> tuple[reckoned._Rates, Any]:
+        settings = cloud(claude_model=model)
+        return reckoned._Rates(settings, DOCUMENT, PRICES), choose(settings)["brain"].vendor
+
+    # Both cache from the same length, so that the text is the same.
+    (older, brain), (newer, _) = rates("claude-sonnet-4-6"), rates("claude-sonnet-5")
+    assert newer._cached_prompt(brain)[0] == pytest.approx(
+        1.3 * older._cached_prompt(brain)[0], abs=2
+    )
+    assert newer.longest_prompt(brain, 60.0) > 1.29 * older.longest_prompt(brain, 60.0)
+
+
+def test_a_document_whose_prompt_is_longer_than_its_price_is_for_is_refused_under_a_cap() -> None:
+    long = dataclasses.replace(DOCUMENT, sections=DOCUMENT.sections * 30)
+    free, kept = cloud(), cloud(daily_spend_cap_usd=Decimal(5))
+    check_prompt(free, long, choose(free), PRICES)
+    check_prompt(kept, DOCUMENT, choose(kept), PRICES)
+    with pytest.raises(SettingsError, match=r"may have 1\d\d,\d{3} tokens, .* at most 100,000"):
+        check_prompt(kept, long, choose(kept), PRICES)
+    older = cloud(daily_spend_cap_usd=Decimal(5), claude_model="claude-haiku-4-5")
+    check_prompt(older, long, choose(older), PRICES)
 
 
 # What comes of them.

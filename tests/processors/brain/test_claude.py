@@ -73,7 +73,7 @@ async def test_a_request_forces_one_grounded_tool_call_over_a_cached_prefix() ->
         await events(brain)
     request = vendor.messages[0]
     body = request.body
-    assert body["model"] == "claude-haiku-4-5"
+    assert body["model"] == "claude-haiku-5-5"
     assert body["stream"] is True
     assert body["max_tokens"] == MAX_DECISION_TOKENS
     assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
@@ -112,7 +112,12 @@ async def test_the_conversation_is_what_was_heard_and_words_of_a_caller_stay_wor
 
 @with_instant_engines
 async def test_the_prefix_is_counted_and_brought_over_the_models_minimum() -> None:
-    async with claude() as (brain, vendor):
+    async with claude(settings={"model": "claude-haiku-5-5"}) as (brain, vendor):
+        assert brain.cached_prompt.counted
+        assert brain.cached_prompt.tokens >= minimum_tokens(brain.model) == 512
+        counts = [request for request in vendor.requests if "count_tokens" in request.path]
+        assert len(counts) == 1  # Long enough as it is.
+    async with claude(settings={"model": "claude-haiku-4-5"}) as (brain, vendor):
         assert brain.cached_prompt.counted
         assert brain.cached_prompt.tokens >= minimum_tokens(brain.model) == 4096
         counts = [request for request in vendor.requests if "count_tokens" in request.path]
@@ -143,7 +148,8 @@ async def test_a_document_too_short_to_be_cached_is_sent_without_caching_or_warm
     heard: list[str] = []
     sink = logger.add(heard.append, level="WARNING", format="{message}")
     try:
-        async with claude(document=short) as (brain, vendor):
+        older = {"model": "claude-haiku-4-5"}
+        async with claude(document=short, settings=older) as (brain, vendor):
             assert not brain.cached_prompt.cacheable
             assert "Q:" not in brain.cached_prompt.text
             assert await brain.warm() == Usage()
@@ -173,9 +179,10 @@ async def test_a_vendor_that_cannot_count_leaves_an_estimate_that_errs_low() -> 
 # The cache.
 
 
+@pytest.mark.parametrize("model", ["claude-haiku-5-5", "claude-haiku-4-5"])
 @with_instant_engines
-async def test_the_greeting_warms_the_cache_that_every_turn_reads() -> None:
-    async with claude() as (brain, vendor):
+async def test_the_greeting_warms_the_cache_that_every_turn_reads(model: str) -> None:
+    async with claude(settings={"model": model}) as (brain, vendor):
         warmed = await brain.warm()
         assert warmed.cache_write_tokens >= 4096
         assert warmed.output_tokens == 0
