@@ -16,7 +16,14 @@ from typing import Self
 from aiohttp import web
 
 from simulators.elevenlabs_session import FORMATS, RATE, Session
-from simulators.elevenlabs_wire import CloseSocket, Fault, Request, refuse, timestamped
+from simulators.elevenlabs_wire import (
+    MISSING_PERMISSION,
+    CloseSocket,
+    Fault,
+    Request,
+    refuse,
+    timestamped,
+)
 
 __all__ = ["RATE", "ElevenLabsSimulator", "Fault", "Request", "pitch_of", "tone"]
 
@@ -61,6 +68,7 @@ class ElevenLabsSimulator:
         realtime_factor: Seconds that it takes to make a second of audio.
         chunk_secs: Seconds of audio in a message.
         keys: Accepted API keys; ``None`` accepts any but an empty one.
+        speech_only: Keys among them that are restricted to speech, and may not list voices.
         voices: Ids of the account's voices; ``None`` accepts any id.
         faults: What goes wrong; checked before anything is sent.
         seed: The seed of the random delays.
@@ -78,6 +86,7 @@ class ElevenLabsSimulator:
         realtime_factor: float = 0.1,
         chunk_secs: float = 0.2,
         keys: Sequence[str] | None = None,
+        speech_only: Sequence[str] = (),
         voices: Sequence[str] | None = None,
         faults: Sequence[Fault] = (),
         seed: int = 0,
@@ -94,6 +103,7 @@ class ElevenLabsSimulator:
         self._realtime_factor = realtime_factor
         self._chunk = round(chunk_secs * RATE) * 2
         self._keys = keys
+        self._speech_only = speech_only
         self._voices = voices
         self._random = random.Random(seed)
         self._host, self._port = host, port
@@ -168,6 +178,8 @@ class ElevenLabsSimulator:
         key = http.headers.get("xi-api-key", "")
         if not key or (self._keys is not None and key not in self._keys):
             return refuse(401)
+        if key in self._speech_only:
+            return refuse(401, "missing_permissions", MISSING_PERMISSION.format("voices_read"))
         own = [OWN_VOICE] if self._voices is None else self._voices
         listed = [{"voice_id": DEFAULT_VOICE, "name": "George", "category": "premade"}] + [
             {"voice_id": voice_id, "name": f"Voice {number}", "category": "professional"}

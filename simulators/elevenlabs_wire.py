@@ -1,6 +1,7 @@
 """The ElevenLabs simulator's faults, its log of requests, and the messages' formats."""
 
 import json
+import secrets
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,30 @@ from typing import Any, Literal
 from aiohttp import web
 
 _REFUSALS = {
-    401: ("invalid_api_key", "Invalid API key"),
-    402: ("payment_required", "You have no credits remaining; this is not enough for the request."),
-    404: ("voice_not_found", "A voice with the voice_id was not found."),
-    429: ("too_many_concurrent_requests", "Too many concurrent requests for this subscription."),
-    500: ("internal_error", "An unexpected error occurred."),
-    503: ("system_busy", "The system is busy; please try again."),
+    401: ("authentication_error", "invalid_api_key", "Invalid API key"),
+    402: (
+        "payment_required",
+        "paid_plan_required",
+        "Free users cannot use library voices via the API. Please upgrade your subscription to use "
+        "this voice.",
+    ),
+    403: ("authorization_error", "voice_access_denied", "You do not have access to this voice."),
+    404: ("not_found", "voice_not_found", "A voice with the voice_id was not found."),
+    429: (
+        "rate_limit_error",
+        "concurrent_limit_exceeded",
+        "Too many concurrent requests. Your current subscription is associated with a maximum of 2 "
+        "concurrent requests (running in parallel).",
+    ),
+    500: ("internal_error", "internal_error", "An unexpected error occurred."),
+    503: ("service_unavailable", "service_unavailable", "The service is temporarily unavailable."),
 }
+"""The documented type, code and sentence of each status. 402 as in
+https://github.com/dograh-hq/dograh/issues/290, 429's sentence as in
+https://github.com/lfnovo/open-notebook/issues/103."""
+
+MISSING_PERMISSION = "The API key you used is missing the permission {} to execute this operation."
+"""401 of a restricted key, with the code ``missing_permissions``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +105,14 @@ class CloseSocket(Exception):  # noqa: N818 - control flow, not an error
 
 def refuse(status: int, code: str = "", message: str = "") -> web.Response:
     """A refusal; its code and message default to the vendor's for that status."""
-    known = _REFUSALS.get(status, ("error", "Something went wrong."))
-    detail = {"status": code or known[0], "message": message or known[1]}
+    known = _REFUSALS.get(status, ("invalid_request", "bad_request", "Something went wrong."))
+    detail = {
+        "type": known[0],
+        "code": code or known[1],
+        "message": message or known[2],
+        "status": code or known[1],  # the older field, which is still sent
+        "request_id": secrets.token_hex(16),
+    }
     return web.json_response({"detail": detail}, status=status)
 
 

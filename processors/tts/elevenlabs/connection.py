@@ -13,7 +13,7 @@ from pipecat.services.websocket_service import WebsocketService
 from pipecat.utils.errors import ErrorCategory
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from processors.tts.elevenlabs.errors import category_of, status_of
+from processors.tts.elevenlabs.errors import PASSING_STATUSES, refusal_of
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -81,16 +81,17 @@ class ElevenLabsConnection(ElevenLabsTTSService):
 
     def _classify_error(self, exception: Exception) -> ErrorCategory | None:
         if isinstance(exception, InvalidStatus):
-            return category_of(*status_of(exception.response.body))
+            return refusal_of(exception.response.body).category
         return None
 
     async def _report_error(
         self, error: ErrorFrame, force_treat_as_permanent: bool = False
     ) -> None:
-        refused = isinstance(error.exception, InvalidStatus) and (
-            error.exception.response.status_code == 402
-            or self._classify_error(error.exception) is not None
-        )
+        refused = False
+        if isinstance(error.exception, InvalidStatus):
+            status = error.exception.response.status_code
+            lasting = 400 <= status < 500 and status not in PASSING_STATUSES
+            refused = lasting or self._classify_error(error.exception) is not None
         await super()._report_error(error, force_treat_as_permanent or refused)
 
     def _build_websocket_url(self) -> str:

@@ -1,10 +1,11 @@
 """Which of ElevenLabs' errors are permanent.
 
-https://elevenlabs.io/docs/developers/resources/error-messages
+https://elevenlabs.io/docs/eleven-api/resources/errors
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pipecat.utils.errors import ErrorCategory
@@ -18,12 +19,30 @@ _CODES = {
     "quota_exceeded": ErrorCategory.QUOTA,
     "payment_required": ErrorCategory.QUOTA,
     "paid_plan_required": ErrorCategory.QUOTA,
+    "insufficient_credits": ErrorCategory.QUOTA,
     "voice_not_found": ErrorCategory.INVALID_REQUEST,
     "voice_id_does_not_exist": ErrorCategory.INVALID_REQUEST,
     "invalid_uid": ErrorCategory.INVALID_REQUEST,
+    "invalid_voice_id": ErrorCategory.INVALID_REQUEST,
+    "invalid_voice_settings": ErrorCategory.INVALID_REQUEST,
+    "invalid_output_format": ErrorCategory.INVALID_REQUEST,
     "model_not_found": ErrorCategory.INVALID_REQUEST,
     "model_id_does_not_exist": ErrorCategory.INVALID_REQUEST,
+    "unsupported_model": ErrorCategory.INVALID_REQUEST,
 }
+
+# The documented types of refusals that asking again does not change, whatever their code. A
+# validation error may be of one text only, and the others pass: rate_limit_error (429: too many
+# requests, concurrent_limit_exceeded, system_busy), conflict, internal_error, service_unavailable.
+_TYPES = {
+    "authentication_error": ErrorCategory.AUTHENTICATION,
+    "authorization_error": ErrorCategory.AUTHORIZATION,
+    "payment_required": ErrorCategory.QUOTA,
+    "not_found": ErrorCategory.INVALID_REQUEST,
+}
+
+PASSING_STATUSES = frozenset({408, 409, 425, 429})
+"""The statuses from 400 to 499 that may pass."""
 
 # A WebSocket's close reason has no code, only a message.
 _PHRASES = {
@@ -36,6 +55,26 @@ _PHRASES = {
 
 # "can_not_use_free_tier" and the like: what the account's plan does not include.
 _NOT_IN_PLAN = "can_not_use_"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the body of a refused request says; what it does not say is empty.
+
+    Parameters:
+        code: The vendor's code, e.g. ``"quota_exceeded"``.
+        message: The vendor's sentence.
+        type: The class of the code, e.g. ``"payment_required"``.
+    """
+
+    code: str = ""
+    message: str = ""
+    type: str = ""
+
+    @property
+    def category(self) -> ErrorCategory | None:
+        """What it means, ``None`` if it may pass."""
+        return _TYPES.get(self.type) or category_of(self.code, self.message)
 
 
 def category_of(code: str, message: str) -> ErrorCategory | None:
@@ -55,17 +94,20 @@ def category_of(code: str, message: str) -> ErrorCategory | None:
     return next((category for phrase, category in _PHRASES.items() if phrase in said), None)
 
 
-def status_of(body: bytes | bytearray | str | Mapping[str, Any] | None) -> tuple[str, str]:
-    """Return code and message of an error response, each empty if it has none.
+def refusal_of(body: bytes | bytearray | str | Mapping[str, Any] | None) -> Refusal:
+    """What a refused request's body says.
 
     Args:
-        body: The body, raw or parsed: ``{"detail": {"status": …, "message": …}}``.
+        body: As it came, or parsed: ``{"detail": {"type": …, "code": …, "message": …}}``, or,
+            older, ``status`` alone in the place of the code.
     """
     try:
         parsed = json.loads(body) if isinstance(body, (bytes, bytearray, str)) else body
     except ValueError:
-        return "", ""
+        return Refusal()
     detail = parsed.get("detail") if isinstance(parsed, Mapping) else None
     if not isinstance(detail, Mapping):
-        return "", ""
-    return str(detail.get("status") or detail.get("code") or ""), str(detail.get("message") or "")
+        return Refusal()
+    code = detail.get("code") or detail.get("status")
+    told = (code, detail.get("message"), detail.get("type"))
+    return Refusal(*(str(one or "") for one in told))

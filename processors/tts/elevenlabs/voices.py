@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from processors.tts.elevenlabs.errors import status_of
+from processors.tts.elevenlabs.errors import refusal_of
 
 _TIMEOUT_SECS = 5.0
 _MAX_NAMED = 8
@@ -45,6 +45,10 @@ class VoicesError(Exception):
         self.permanent = permanent
 
 
+class NotPermittedError(VoicesError):
+    """The key may not list voices, which may be there all the same: it may be for speech alone."""
+
+
 def list_voices(api_key: str, base_url: str) -> list[Voice]:
     """List the voices of the account. Blocks.
 
@@ -68,7 +72,16 @@ def choose_voice(api_key: str, base_url: str, voice_id: str) -> Voice:
     Raises:
         VoicesError: There is no such voice; the message names those that there are.
     """
-    voices = list_voices(api_key, base_url)
+    try:
+        voices = list_voices(api_key, base_url)
+    except NotPermittedError as error:
+        if voice_id:
+            raise
+        raise VoicesError(
+            f"{error}; set ELEVENLABS_VOICE_ID to the id of a voice, or give the key the "
+            "permission to read voices",
+            permanent=True,
+        ) from None
     lasting = [voice for voice in voices if not voice.expires]
     if voice_id:
         for voice in voices:
@@ -95,9 +108,10 @@ def _get(api_key: str, url: str) -> Mapping[str, Any]:
         raise VoicesError(
             f"its voices cannot be requested ({type(error).__name__})", permanent=False
         ) from None
-    code, message = status_of(response.text)
-    # The key may be limited to speech, or wrong, which the call itself will report.
-    raise VoicesError(
-        f"its voices cannot be listed: HTTP {response.status_code} {code} {message}".strip(),
-        permanent=False,
-    )
+    refusal = refusal_of(response.text)
+    why = f"HTTP {response.status_code} {refusal.code} {refusal.message}".strip()
+    told = f"its voices cannot be listed: {why}"
+    if refusal.code == "missing_permissions" or response.status_code == 403:
+        raise NotPermittedError(told, permanent=False)
+    # A key that is refused now is refused in the call, too; what is transient may have passed.
+    raise VoicesError(told, permanent=refusal.category is not None)

@@ -15,7 +15,7 @@ from pipecat.frames.frames import Frame
 from pipecat.services.settings import TTSSettings
 from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 
-from processors.tts.elevenlabs.errors import category_of, status_of
+from processors.tts.elevenlabs.errors import refusal_of
 from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS, check_voice
 from processors.tts.speech_timeline import Sentence, SpeechTimeline
 from processors.tts.timed_speech import TimedSpeech
@@ -181,12 +181,12 @@ class ElevenLabsWholeTTS(TimedSpeech):
         refused = False
         description = f"{type(error).__name__}: {error}"
         if isinstance(error, ApiError):
-            status, (code, message) = error.status_code or 0, status_of(error.body)
-            category = category_of(code, message)
+            status, said = error.status_code or 0, refusal_of(error.body)
+            category = said.category
             refused = category is not None or status == 402
             category = category or classify_http_status_code(status)
             refused = refused or category.is_permanent
-            description = f"HTTP {status} {code} {message}".strip()
+            description = f"HTTP {status} {said.code} {said.message}".strip()
         elif isinstance(error, (binascii.Error, ValueError)):
             category = ErrorCategory.SERVER
         permanent = refused or last

@@ -15,12 +15,18 @@ from simulators.elevenlabs import DEFAULT_VOICE, OWN_VOICE, ElevenLabsSimulator
 
 
 def choice_of(
-    voices: Sequence[str] | None = None, *, keys: Sequence[str] = ("k",), **own: str
+    voices: Sequence[str] | None = None,
+    *,
+    keys: Sequence[str] = ("k",),
+    speech_only: Sequence[str] = (),
+    **own: str,
 ) -> str:
     """Who speaks in the end, and what is said of it."""
 
     async def main() -> str:
-        async with ElevenLabsSimulator(voices=voices, keys=keys) as simulator:
+        async with ElevenLabsSimulator(
+            voices=voices, keys=keys, speech_only=speech_only
+        ) as simulator:
             settings = Settings(  # type: ignore[call-arg]
                 _env_file=None,
                 elevenlabs_api_key="k",
@@ -58,8 +64,21 @@ def test_a_vendor_that_is_named_is_not_replaced() -> None:
         choice_of([], tts="elevenlabs")
 
 
-def test_a_key_that_may_not_list_voices_is_no_reason_to_refuse() -> None:
-    assert choice_of(keys=["another"], elevenlabs_voice_id="Abc123") == "elevenlabs"
+def test_a_key_for_speech_alone_speaks_with_the_voice_that_is_set() -> None:
+    assert choice_of(speech_only=["k"], elevenlabs_voice_id="Abc123") == "elevenlabs"
+    said = choice_of(speech_only=["k"])
+    assert said.startswith("hibari ElevenLabs cannot be used: its voices cannot be listed")
+    assert "missing the permission voices_read" in said
+    assert "set ELEVENLABS_VOICE_ID to the id of a voice" in said
+
+
+def test_a_key_that_is_refused_is_said_before_a_call() -> None:
+    said = choice_of(keys=["another"], elevenlabs_voice_id="Abc123")
+    assert said.startswith("hibari ElevenLabs cannot be used: its voices cannot be listed")
+    assert "HTTP 401 invalid_api_key" in said
+
+
+def test_a_vendor_that_cannot_be_reached_is_no_reason_to_refuse() -> None:
     with pytest.raises(VoicesError, match="cannot be requested"):
         choose_voice("k", "http://127.0.0.1:9", "")
 
