@@ -17,6 +17,8 @@ from typing import Any
 from aiohttp import web
 
 from simulators.anthropic_rules import (
+    MORE_TOKENS,
+    THOUGHT_TOKENS,
     TOOL_PROMPT_TOKENS,
     TTL_SECS,
     VERSIONS,
@@ -24,6 +26,7 @@ from simulators.anthropic_rules import (
     all_tokens,
     breakpoints,
     family,
+    thinks_first,
     tokens_of,
     validate,
 )
@@ -159,7 +162,8 @@ class AnthropicSimulator(LanguageModelSimulator):
 
     async def _stream_reply(self, stream: EventStream, received: Request, reply: Reply) -> None:
         body = received.body
-        most = int(body["max_tokens"] * CHARS_PER_TOKEN)
+        ratio = MORE_TOKENS if family(body["model"]).newer else 1.0
+        most = int(body["max_tokens"] * CHARS_PER_TOKEN / ratio)
         if len(reply.json) > most:
             reply = dataclasses.replace(reply, arguments=reply.json[:most], stop="max_tokens")
         usage = self._usage(body)
@@ -167,9 +171,12 @@ class AnthropicSimulator(LanguageModelSimulator):
         await _event(stream, "message_start", message=started)
         await _event(stream, "ping")
         index, written = 0, 0
+        if thinks_first(body):
+            await self._thought(stream)
+            index, written = 1, THOUGHT_TOKENS
         if reply.text:
             await self._text(stream, index, reply.text)
-            index, written = index + 1, tokens_of(body["model"], reply.text)
+            index, written = index + 1, written + tokens_of(body["model"], reply.text)
         eager = {
             tool["name"] for tool in body.get("tools", []) if tool.get("eager_input_streaming")
         }
@@ -181,6 +188,14 @@ class AnthropicSimulator(LanguageModelSimulator):
         delta = {"stop_reason": _stop(reply), "stop_sequence": None}
         await _event(stream, "message_delta", delta=delta, usage=usage | {"output_tokens": written})
         await _event(stream, "message_stop")
+
+    async def _thought(self, stream: EventStream) -> None:
+        """A thought as it is sent by default: empty, and signed."""
+        block = {"type": "thinking", "thinking": "", "signature": ""}
+        await _event(stream, "content_block_start", index=0, content_block=block)
+        delta = {"type": "signature_delta", "signature": secrets.token_hex(16)}
+        await _event(stream, "content_block_delta", index=0, delta=delta)
+        await _event(stream, "content_block_stop", index=0)
 
     async def _text(self, stream: EventStream, index: int, text: str) -> None:
         block = {"type": "text", "text": ""}

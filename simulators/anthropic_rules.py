@@ -51,8 +51,22 @@ FAMILIES: Mapping[str, Family] = {
 VERSIONS = ("2023-06-01", "2026-10-21")
 """Accepted ``anthropic-version`` values. The newer one refuses sampling parameters."""
 
+SAMPLING: Mapping[str, float | None] = {"temperature": 1, "top_p": 0.99, "top_k": None}
+"""Sampling parameters, with the only value that models take which think by default."""
+
+STRICT_KEYWORDS = frozenset(
+    {
+        "type", "description", "title", "properties", "required", "additionalProperties", "items",
+        "enum", "const", "default", "anyOf", "allOf", "$ref", "$defs", "format", "minItems",
+    }
+)  # fmt: skip
+"""What a strict tool's schema may say
+(https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations)."""
+
 TTL_SECS = {"5m": 300.0, "1h": 3600.0}
 TOOL_PROMPT_TOKENS = 313
+THOUGHT_TOKENS = 60
+MORE_TOKENS = 1.3
 _FIELDS = frozenset(
     {
         "model", "max_tokens", "messages", "system", "tools", "tool_choice", "stream",
@@ -87,10 +101,15 @@ def validate(body: Mapping[str, Any], version: str = VERSIONS[-1]) -> None:
         if name not in body:
             raise RefusedError(400, f"{name}: Field required")
     for name in body:
-        removed = name in ("temperature", "top_p", "top_k") and version != VERSIONS[0]
+        removed = name in SAMPLING and version != VERSIONS[0]
         if name not in _FIELDS or removed:
             raise RefusedError(400, f"{name}: Extra inputs are not permitted")
-    family(body["model"])
+    found = family(body["model"])
+    for name, only in SAMPLING.items():
+        if found.thinks and name in body and body[name] != only:
+            raise RefusedError(400, f"{name}: is not supported on this model with this value")
+    if found.thinks and body["messages"] and body["messages"][-1].get("role") == "assistant":
+        raise RefusedError(400, "messages: final message must not be from the assistant")
     if not isinstance(body["max_tokens"], int) or body["max_tokens"] < 0:
         raise RefusedError(400, "max_tokens: Input should be greater than or equal to 0")
     _validate_messages(body["messages"])
@@ -186,6 +205,25 @@ def _validate_tools(tools: Any) -> None:
             raise RefusedError(
                 400, f"tools.{at}.custom.input_schema.type: Input should be 'object'"
             )
+        if tool.get("strict"):
+            _validate_strict(at, tool["input_schema"])
+
+
+def _validate_strict(at: int, schema: Any) -> None:
+    """Refuse a schema of which no grammar can be made."""
+    if not isinstance(schema, Mapping):
+        return
+    for name in schema:
+        if name not in STRICT_KEYWORDS:
+            raise RefusedError(400, f"tools.{at}.custom: schema keyword '{name}' is not supported")
+    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        raise RefusedError(
+            400,
+            f"tools.{at}.custom: For 'object' type, 'additionalProperties' must be explicitly set "
+            "to false",
+        )
+    for inner in [*schema.get("properties", {}).values(), schema.get("items")]:
+        _validate_strict(at, inner)
 
 
 def _blocks(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -213,7 +251,17 @@ def breakpoints(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def tokens_of(model: str, value: Any) -> int:
     """How many tokens a model makes of something, roughly."""
-    return math.ceil(tokens(value) * (1.3 if family(model).newer else 1.0))
+    return math.ceil(tokens(value) * (MORE_TOKENS if family(model).newer else 1.0))
+
+
+def thinks_first(body: Mapping[str, Any]) -> bool:
+    """Whether the answer begins with a thought: not if a tool is forced, or it is told not to.
+
+    https://platform.claude.com/docs/en/models/haiku-5-5/migration-guide#configure-thinking
+    """
+    forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
+    disabled = (body.get("thinking") or {}).get("type") == "disabled"
+    return family(body["model"]).thinks and not forced and not disabled
 
 
 def all_tokens(body: Mapping[str, Any]) -> int:

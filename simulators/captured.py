@@ -60,3 +60,95 @@ class CapturedSocket:
                 await socket.send_str(told if isinstance(told, str) else json.dumps(told))
                 await asyncio.sleep(0)
         return socket
+
+
+class CapturedAnswers:
+    """A server that answers each request with what was captured, in turn.
+
+    Args:
+        path: Where it listens, ``/v1/messages`` or the like.
+        answers: For each request its status, its content type and its body, the last one for all
+            further ones.
+    """
+
+    def __init__(self, path: str, answers: Sequence[tuple[int, str, str]]) -> None:
+        self._path = path
+        self._answers = answers
+        self._runner: web.AppRunner | None = None
+        self.received: list[dict[str, Any]] = []
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=16 * 1024**2)
+        app.router.add_post(self._path, self._answer)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.received.append(await request.json())
+        at = min(len(self.received), len(self._answers)) - 1
+        status, content_type, body = self._answers[at]
+        return web.Response(status=status, text=body, content_type=content_type)
+
+
+class CapturedContexts:
+    """A server that plays what was captured to each context of a multi-context WebSocket.
+
+    Args:
+        path: Where it listens.
+        scripts: For each connection what follows the first flush: messages, in which ``CONTEXT``
+            stands for the client's context, and, if the vendor closed it, code and reason. The last
+            one is for all further connections.
+    """
+
+    def __init__(
+        self, path: str, scripts: Sequence[Sequence[Mapping[str, Any] | tuple[int, str]]]
+    ) -> None:
+        self._path = path
+        self._scripts = scripts
+        self._runner: web.AppRunner | None = None
+        self.connections = 0
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get(self._path, self._play)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"ws://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _play(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        script = self._scripts[min(self.connections, len(self._scripts) - 1)]
+        self.connections += 1
+        async for message in socket:
+            told = json.loads(message.data)
+            if told.get("close_socket"):
+                await socket.close()
+            if not told.get("flush"):
+                continue
+            for step in script:
+                if isinstance(step, tuple):
+                    await socket.close(code=step[0], message=step[1].encode()[:120])
+                    break
+                sent = json.dumps(step).replace("CONTEXT", told["context_id"])
+                await socket.send_str(sent)
+        return socket

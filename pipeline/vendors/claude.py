@@ -24,6 +24,9 @@ class ClaudeSettings(VendorSettings):
     anthropic_api_key: SecretStr | None = Field(None, description="Key of Anthropic.")
     anthropic_base_url: str = Field("", description="Anthropic's address; empty: its cloud.")
     claude_model: RecordedText = Field("claude-haiku-5-5", description="Claude's model.")
+    claude_strict: Literal["on", "off"] = Field(
+        "on", description="Have Anthropic hold Claude's tool calls to their schema, if it can."
+    )
     claude_cache_ttl: Literal["5m", "1h"] = Field(
         "5m", description="How long Anthropic keeps the document in its prompt cache."
     )
@@ -41,6 +44,7 @@ def load(context: Context, progress: Progress) -> Any:
         model=own.claude_model,
         base_url=own.anthropic_base_url or None,
         cache_ttl=own.claude_cache_ttl,
+        strict=own.claude_strict == "on",
         registered=context.tools,
     )
 
@@ -85,6 +89,7 @@ VENDOR = Vendor(
     caches_from=caches_from,
     token_ratio=token_ratio,
     unfit=unfit,
+    address=("anthropic_base_url", "https://api.anthropic.com"),
     prices=(
         Price(
             date(2025, 10, 15),

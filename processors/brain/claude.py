@@ -74,6 +74,26 @@ _FEWER_TOKENS = (
     "claude-opus-4-2025", "claude-opus-4-5", "claude-opus-4-6",
 )  # fmt: skip
 _MORE_TOKENS = 1.3
+# Models that are not documented to hold a tool's arguments to its schema, by their beginnings
+# (https://platform.claude.com/docs/en/build-with-claude/structured-outputs).
+_NOT_STRICT = (
+    "claude-3", "claude-sonnet-4-0", "claude-sonnet-4-2025", "claude-opus-4-0", "claude-opus-4-1",
+    "claude-opus-4-2025",
+)  # fmt: skip
+# What a strict schema may say: the page's subset of JSON Schema.
+_STRICT_KEYWORDS = frozenset(
+    {
+        "type", "description", "title", "properties", "required", "additionalProperties", "items",
+        "enum", "const", "default", "anyOf",
+    }
+)  # fmt: skip
+# Codes of a 429 that lasts: until the month is over, or until somebody has talked to the vendor
+# (https://platform.claude.com/docs/en/api/rate-limits, and the types of its SDK).
+_LASTING_CODES = frozenset(
+    {"enforced_spend_limit_reached", "contract_spend_limit_reached", "organization_on_hold"}
+)
+_SPENT = "usage limits"
+"""In the message of a 400 where a spending limit of the organisation's own is reached."""
 _TTL_SECS: Mapping[Ttl, float] = {"5m": 300.0, "1h": 3600.0}
 _CONNECTIONS = 256
 _COUNT_TIMEOUT_SECS = 5.0
@@ -96,6 +116,8 @@ class ClaudeBrain:
         stall_timeout_secs: Longest silence on an open stream.
         keep_alive_secs: How long a connection is kept between turns.
         registered: The tools that it may call beside ``respond`` and ``escalate``.
+        strict: Have the vendor hold each call to its schema, with the models that can. A vendor
+            that refuses such tools is asked without, from then on.
     """
 
     def __init__(
@@ -112,13 +134,14 @@ class ClaudeBrain:
         stall_timeout_secs: float = 10.0,
         keep_alive_secs: float = 120.0,
         registered: Sequence[FunctionTool] = (),
+        strict: bool = True,
     ) -> None:
         self.cached_prompt = cached_prompt
         self.model = model
         self._max_tokens = max_tokens
         self._token_ratio = token_ratio(model)
         self._ttl_secs = _TTL_SECS[cache_ttl]
-        self._tools = _tools(document, registered)
+        self._tools = _tools(document, registered, strict=strict and may_be_strict(model))
         system: TextBlockParam = {"type": "text", "text": cached_prompt.text}
         if cached_prompt.cacheable:
             # Tools come before the system prompt: a breakpoint after it covers both.
@@ -149,6 +172,7 @@ class ClaudeBrain:
         model: str = DEFAULT_MODEL,
         base_url: str | None = None,
         registered: Sequence[FunctionTool] = (),
+        strict: bool = True,
         **settings: Any,
     ) -> "ClaudeBrain":
         """A brain for a document, its prefix counted by the vendor; blocks for up to seconds.
@@ -156,7 +180,12 @@ class ClaudeBrain:
         A vendor that cannot be reached, or refuses the key, is logged; the prefix is estimated.
         """
         cached_prompt = prepare(
-            document, api_key=api_key, model=model, base_url=base_url, registered=registered
+            document,
+            api_key=api_key,
+            model=model,
+            base_url=base_url,
+            registered=registered,
+            strict=strict,
         )
         counted = "" if cached_prompt.counted else " by our estimate"
         if cached_prompt.cacheable:
@@ -174,6 +203,7 @@ class ClaudeBrain:
             model=model,
             base_url=base_url,
             registered=registered,
+            strict=strict,
             **settings,
         )
 
@@ -200,11 +230,8 @@ class ClaudeBrain:
             try:
                 # No tokens to generate fills the cache alone. It may not be combined with a forced
                 # tool or a stream, neither of which is part of the prefix.
-                message = await self._messages.create(
-                    model=self.model,
+                message = await self._create(
                     max_tokens=0,
-                    system=self._system,
-                    tools=self._tools,
                     messages=[{"role": "user", "content": said_by_caller("Hello.")}],
                 )
             except (anthropic.APIError, httpx2.HTTPError) as error:
@@ -231,11 +258,8 @@ class ClaudeBrain:
         """
         started = asyncio.get_running_loop().time()
         try:
-            stream = await self._messages.create(
-                model=self.model,
+            stream = await self._create(
                 max_tokens=self._max_tokens,
-                system=self._system,
-                tools=self._tools,
                 tool_choice={"type": "any", "disable_parallel_tool_use": True},
                 messages=_conversation(question),
                 stream=True,
@@ -256,6 +280,27 @@ class ClaudeBrain:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    async def _create(self, **request: Any) -> Any:
+        """Send a request; if the vendor refuses it as it is, once more without strict tools.
+
+        That both go with ``eager_input_streaming`` is not documented, and a document with very
+        many sections may be too much for the vendor's grammar: then every request would be refused.
+        """
+        fixed: dict[str, Any] = {"model": self.model, "system": self._system}
+        offered = self._tools
+        try:
+            return await self._messages.create(tools=offered, **fixed, **request)
+        except anthropic.BadRequestError as error:
+            if _SPENT in error.message or not any(tool.get("strict") for tool in offered):
+                raise
+            if self._tools is offered:  # Or else another call was first to be told.
+                logger.warning("{} takes no strict tools: {}", self.model, _fault(error))
+                self._tools = [
+                    cast(ToolParam, {name: one for name, one in tool.items() if name != "strict"})
+                    for tool in offered
+                ]
+        return await self._messages.create(tools=self._tools, **fixed, **request)
 
     async def _read(
         self, stream: anthropic.AsyncStream[Any], started: float
@@ -305,9 +350,10 @@ def prepare(
     model: str = DEFAULT_MODEL,
     base_url: str | None = None,
     registered: Sequence[FunctionTool] = (),
+    strict: bool = True,
 ) -> CachedPrompt:
     """The prefix for a document, counted by the vendor if it can be reached; blocks."""
-    offered = _tools(document, registered)
+    offered = _tools(document, registered, strict=strict and may_be_strict(model))
     around = sum(len(str(tool)) for tool in offered)
 
     def estimate(system: str) -> int:
@@ -344,17 +390,43 @@ def token_ratio(model: str) -> float:
     return 1.0 if model.startswith(_FEWER_TOKENS) else _MORE_TOKENS
 
 
-def _tools(document: Document, registered: Sequence[FunctionTool]) -> list[ToolParam]:
-    return [
-        {
+def may_be_strict(model: str) -> bool:
+    """Whether a model is documented to hold a tool's arguments to its schema, if asked to."""
+    return not model.startswith(_NOT_STRICT)
+
+
+def _tools(
+    document: Document, registered: Sequence[FunctionTool], *, strict: bool
+) -> list[ToolParam]:
+    offered: list[ToolParam] = []
+    for tool in tools(document, registered):
+        param: ToolParam = {
             "name": tool["name"],
             "description": tool["description"],
             "input_schema": tool["parameters"],
             # Without it the vendor holds each value back until it is whole.
             "eager_input_streaming": True,
         }
-        for tool in tools(document, registered)
-    ]
+        if strict and _can_be_strict(tool["parameters"]):
+            # Documented together with a forced tool, as its remedy for arguments of other shapes:
+            # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools
+            param["strict"] = True
+        offered.append(param)
+    return offered
+
+
+def _can_be_strict(schema: Any) -> bool:
+    """Whether a schema keeps to the subset that a strict tool's may say."""
+    if not isinstance(schema, Mapping) or not schema.keys() <= _STRICT_KEYWORDS:
+        return False
+    if schema.get("type") == "object":
+        if schema.get("additionalProperties") is not False:
+            return False
+        if not all(map(_can_be_strict, schema.get("properties", {}).values())):
+            return False
+    if "items" in schema and not _can_be_strict(schema["items"]):
+        return False
+    return all(map(_can_be_strict, schema.get("anyOf", ())))
 
 
 def _conversation(question: Question) -> list[MessageParam]:
@@ -413,6 +485,7 @@ def _fault(error: Exception) -> BrainError:
             error.response.headers,
             kind=error.type or "",
             message=error.api_message or "",
+            lasting=error.error_code in _LASTING_CODES,
         )
     timed_out = isinstance(error, (anthropic.APITimeoutError, httpx2.TimeoutException))
     return BrainError("claude did not answer in time" if timed_out else "claude was not reached")

@@ -8,12 +8,25 @@ from processors.brain.contract import BrainError
 
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _MOST_CHARS = 200
+# What an error event within a stream is named, whose status is the stream's own 200.
+_LASTING_KINDS = frozenset(
+    {
+        "invalid_request_error", "authentication_error", "billing_error", "permission_error",
+        "not_found_error", "request_too_large", "insufficient_quota", "invalid_api_key",
+    }
+)  # fmt: skip
 OVERLOADED_SECS = 0.4
 """How long a vendor that is overloaded and does not say for how long is left alone."""
 
 
 def of_status(
-    brain: str, status: int, headers: Mapping[str, str], *, kind: str = "", message: str = ""
+    brain: str,
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    kind: str = "",
+    message: str = "",
+    lasting: bool = False,
 ) -> BrainError:
     """The error of an HTTP response, in a sentence without secrets.
 
@@ -23,8 +36,10 @@ def of_status(
         headers: The response's headers.
         kind: The vendor's own name for the error, e.g. ``"overloaded_error"``.
         message: What the vendor says of it. Left out for a refused key, which it may quote.
+        lasting: Asking again is known to change nothing, whatever the status.
     """
-    permanent = 400 <= status < 500 and status not in _TEMPORARY
+    permanent = lasting or (400 <= status < 500 and status not in _TEMPORARY)
+    permanent = permanent or (status < 400 and kind in _LASTING_KINDS)
     named = f" {kind}" if kind else ""
     answered = f"answered HTTP {status}" if status >= 400 else "broke its stream off:"
     said = f": {message[:_MOST_CHARS]}" if message and status not in (401, 403) else ""

@@ -26,6 +26,14 @@ ASKED: dict[str, Any] = {
     "tool_choice": {"type": "any"},
 }
 HEADERS = {"x-api-key": "k", "anthropic-version": "2026-10-21"}
+OLDER = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
+PREFILLED = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "{"}]
+BOUNDED = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 9}},
+    "additionalProperties": False,
+}
+BOUNDED_TOOL = TOOL | {"strict": True, "input_schema": BOUNDED}
 MARK = {"type": "ephemeral"}
 SAID = Reply("respond", {"answer": "Good day to you."}, text="Well.")
 
@@ -58,6 +66,11 @@ async def post(
         ({"tools": [TOOL | {"parameters": {}}]}, HEADERS, 400, "Extra inputs are not permitted"),
         ({"tools": []}, HEADERS, 400, "only be specified with tools"),
         ({"temperature": 0.0}, HEADERS, 400, "temperature: Extra inputs are not permitted"),
+        ({"model": "claude-haiku-5-5", "temperature": 0.0}, OLDER, 400, "temperature: is not"),
+        ({"model": "claude-haiku-5-5", "messages": PREFILLED}, HEADERS, 400, "final message"),
+        ({"model": "claude-sonnet-5-5"}, HEADERS, 400, "tool_choice"),
+        ({"tools": [TOOL | {"strict": True}]}, HEADERS, 400, "'additionalProperties' must be"),
+        ({"tools": [BOUNDED_TOOL]}, HEADERS, 400, "'maxLength' is not supported"),
         ({"max_tokens": 0}, HEADERS, 400, "may not be combined"),
         (
             {"system": [{"type": "text", "text": "x", "cache_control": MARK}] * 5},
@@ -96,6 +109,27 @@ async def test_anthropics_events_come_in_the_documented_order() -> None:
     assert json.loads("".join(called)) == SAID.arguments
     assert told[-2]["delta"]["stop_reason"] == "tool_use"
     assert told[-2]["usage"]["output_tokens"] > 1 == told[0]["message"]["usage"]["output_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("change", "begins"),
+    [
+        ({}, "tool_use"),
+        ({"tool_choice": {"type": "auto"}}, "thinking"),
+        ({"tool_choice": {"type": "auto"}, "thinking": {"type": "disabled"}}, "tool_use"),
+        ({"tool_choice": {"type": "auto"}, "model": "claude-haiku-4-5"}, "tool_use"),
+    ],
+)
+async def test_haiku_5_5_thinks_first_unless_a_tool_is_forced(
+    change: dict[str, Any], begins: str
+) -> None:
+    body = ASKED | {"stream": True, "model": "claude-haiku-5-5", **change}
+    async with AnthropicSimulator(Model(script=(Reply("respond", {"answer": "Yes."}),))) as vendor:
+        _, text, _ = await post(f"{vendor.url}/v1/messages", body, HEADERS)
+    told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    blocks = [one["content_block"]["type"] for one in told if "content_block" in one]
+    assert blocks[0] == begins
+    assert blocks[-1] == "tool_use"
 
 
 async def test_values_are_held_back_without_eager_streaming() -> None:

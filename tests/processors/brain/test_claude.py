@@ -19,11 +19,12 @@ from pipecat.workers.runner import WorkerRunner
 from conversation.frames import DecisionFrame, Exchange, SentenceFrame, TurnFrame, Usage
 from knowledge.loading.document import Document
 from pipeline.choice import choose_for
-from processors.brain.cached_prompt import restatements
+from processors.brain.cached_prompt import CachedPrompt, restatements
 from processors.brain.claude import ClaudeBrain, minimum_tokens
 from processors.brain.contract import MAX_DECISION_TOKENS, BrainError, Question, UsageReport
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.responder import Aborted, GroundedResponder
+from processors.brain.tools import FunctionTool
 from settings import Settings, SettingsError
 from simulators.anthropic import AnthropicSimulator
 from simulators.model import Fault, Latency, Model, Reply
@@ -64,6 +65,8 @@ async def claude(
             await brain.close()
 
 
+PREFIX = CachedPrompt(text="Speak.", tokens=5_000, counted=True, minimum=512)
+
 # What goes out.
 
 
@@ -79,6 +82,7 @@ async def test_a_request_forces_one_grounded_tool_call_over_a_cached_prefix() ->
     assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
     assert [tool["name"] for tool in body["tools"]] == ["respond", "escalate"]
     assert all(tool["eager_input_streaming"] is True for tool in body["tools"])
+    assert all(tool["strict"] is True for tool in body["tools"])
     asked = body["tools"][0]["input_schema"]["properties"]
     assert asked["sections"]["items"]["enum"] == list(DOCUMENT.section_ids)
     assert list(asked) == ["sections", "confidence", "answer"]
@@ -89,6 +93,29 @@ async def test_a_request_forces_one_grounded_tool_call_over_a_cached_prefix() ->
     assert "cache_control" not in json.dumps(body["messages"])
     assert request.headers["anthropic-version"] == "2026-10-21"
     assert request.headers["authorization"] == "***"
+
+
+@with_instant_engines
+async def test_strict_tools_are_left_out_where_they_are_not_wanted_or_not_known() -> None:
+    for own in ({"strict": False}, {"model": "claude-3-5-haiku-latest"}):
+        brain = ClaudeBrain(DOCUMENT, PREFIX, api_key=KEY, base_url="http://127.0.0.1:9", **own)  # type: ignore[arg-type]
+        assert not any("strict" in tool for tool in brain._tools)
+        await brain.close()
+
+
+@with_instant_engines
+async def test_a_tool_whose_schema_says_more_than_a_strict_one_may_is_offered_as_it_is() -> None:
+    async def look_up(_arguments: Any) -> str:
+        return ""
+
+    age = {"type": "integer", "minimum": 0}
+    lookup = FunctionTool(
+        name="look_up", description="Looks up.", run=look_up, arguments={"age": age}
+    )
+    async with claude(settings={"registered": [lookup]}) as (brain, vendor):
+        await events(brain)
+    strict = {tool["name"]: tool.get("strict") for tool in vendor.messages[0].body["tools"]}
+    assert strict == {"respond": True, "escalate": True, "look_up": None}
 
 
 @with_instant_engines
