@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -44,9 +45,9 @@ from evals.commands import voices as voices_commands
 from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
-from pipeline.choice import choose, settle
+from pipeline.choice import Choice, choose, settle
 from pipeline.loading import FAILED
-from pipeline.vendors import STAGES, of_stage
+from pipeline.vendors import STAGES, Stage, of_stage
 from recording import commands as recording_commands
 from version import viva_version
 
@@ -356,6 +357,29 @@ def vendors(context: typer.Context) -> None:
     Console().print(table)
     if trouble:
         raise _fail(trouble)
+    typer.echo(_prices_told(settings, choices))
+
+
+def _prices_told(settings: Settings, choices: Mapping[Stage, Choice]) -> str:
+    """Of when the prices are that the chosen vendors are reckoned with, in a few lines."""
+    from ledger.money.prices import FILE, PriceError, Prices
+
+    try:
+        prices = Prices.for_settings(settings)
+    except PriceError as error:
+        return str(error)
+    own = settings.data_dir / FILE
+    yours = f"yours are in {own}" if own.exists() else f"yours would be in {own}"
+    lines = [f"Prices: the newest published one here is of {prices.newest}; {yours}."]
+    for stage, choice in choices.items():
+        for vendor in choice.vendors:
+            if vendor.kind == "embedded":
+                continue
+            model = vendor.model_of(settings)
+            price = prices.price(vendor.name, model)
+            since = f"since {price.since}, {price.source}" if price else "none"
+            lines.append(f"  {stage} {' '.join(filter(None, [vendor.name, model]))}: {since}")
+    return "\n".join(lines)
 
 
 @app.command()
@@ -404,6 +428,14 @@ def check_vendors(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            help="Instead: one small call to each chosen vendor in a cloud, which costs money, and "
+            "what it sends held against what its documents say."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option(help="With --live: do not ask before it costs.")] = False,
 ) -> None:
     r"""Check that stages do what their contracts say.
 
@@ -420,6 +452,7 @@ def check_vendors(
     viva vendors check --stage turns
     viva vendors check --stage turns --vendor examples.push_to_talk:CHECKED
     viva vendors check --stage filter --vendor examples.answer_limit:three_sentences
+    viva vendors check --live
 
     Exit status: 0 nothing failed, 1 a failure blocks, 3 failures only degrade, 2 nothing could be
     checked.
@@ -428,6 +461,8 @@ def check_vendors(
     from evals.conformance.subjects import SubjectError, chosen
 
     settings = _settings()
+    if live:
+        raise typer.Exit(_check_live(settings, stage, vendor, yes=yes))
 
     def show(text: str) -> None:
         _terminal.print(text, style="dim", markup=False)
@@ -449,6 +484,40 @@ def check_vendors(
         _print_checks(results)
         typer.echo(suite.summary(results))
     raise typer.Exit(suite.status(results))
+
+
+def _check_live(settings: Settings, stage: str, vendor: str, *, yes: bool) -> int:
+    """Call the chosen vendors for real, and say in what they differ; returns the exit status."""
+    from evals.conformance import live
+    from evals.conformance.subjects import SubjectError, recorded_speech, to_call
+    from ledger.money.prices import Prices
+
+    def tell(text: str) -> None:
+        _terminal.print(text, style="dim", markup=False)
+
+    try:
+        document = load(settings.knowledge)
+        vendors = live.callable_live(to_call(settings, stage=stage, vendor=vendor))
+        costs = live.most_cost(vendors, settings, document, Prices.for_settings(settings))
+    except (SettingsError, DocumentError, SubjectError) as error:
+        raise _fail(str(error)) from None
+    if not vendors:
+        typer.echo("None of the chosen vendors is one in a cloud whose messages are known here.")
+        return 2
+    typer.echo(live.in_dollars(costs))
+    if not yes and not typer.confirm("Call them?"):
+        return 2
+    hears = any(one.stage == "stt" for one in vendors)
+
+    async def call() -> list[live.LiveCall]:
+        speech = await recorded_speech(settings, document, tell) if hears else b""
+        return await live.call_all(vendors, settings, document, speech=speech, tell=tell)
+
+    calls = _run(call())
+    for line in live.report(calls):
+        typer.echo(line)
+    typer.echo(f"What was received is in {live.write(calls, settings.data_dir)}")
+    return live.status(calls)
 
 
 _COLOURS = {"blocks": "red", "degrades": "yellow", "not applicable": "dim"}

@@ -184,6 +184,8 @@ class Vendor:
             empty where it can. Nobody is chosen in its place.
         unavailable: Asks it, in the network, whether this account may use it: why not, in a
             sentence, or nothing when it may or cannot be asked. ``auto`` asks at start.
+        address: For a vendor whose address can be set: the name of that setting, and the address
+            that is used if it is empty.
         prices: What it charges, dated. Add a new price rather than change one: each is in force
             from its day on.
         unpriced: Why it has no price here, if it has none.
@@ -210,6 +212,7 @@ class Vendor:
     token_ratio: Callable[[str], float] = _as_many
     unfit: "Callable[[Settings], str] | None" = None
     unavailable: "Callable[[Settings], str] | None" = None
+    address: tuple[str, str] = ("", "")
     prices: tuple[Price, ...] = ()
     unpriced: str = ""
     checked: Literal["calls", "construction"] = "calls"

@@ -1,10 +1,12 @@
 """What to check: everything that is configured, or one stage or vendor by name."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from importlib import import_module
 from typing import Any
 
+from evals.conformance.check import VendorUnderTest, in_thread
 from evals.conformance.filters import Filter
+from evals.conformance.stt import SHORT
 from evals.conformance.suite import (
     OnProgress,
     Result,
@@ -15,8 +17,9 @@ from evals.conformance.suite import (
 )
 from evals.conformance.turns import TurnTaker
 from knowledge.loading.document import Document
-from pipeline.choice import Choice, choose, choose_for
-from pipeline.vendors import STAGES, Stage, of_stage
+from pipeline.choice import Choice, choose, choose_for, settle
+from pipeline.engines import Engines, load_vendor
+from pipeline.vendors import STAGES, Context, Stage, of_stage
 from processors.turns.processor import TurnTaking
 from settings import Settings, SettingsError
 
@@ -73,10 +76,60 @@ def chosen(
     return check(settings, document, choices, stages=[one], on_progress=on_progress)
 
 
+def to_call(settings: Settings, *, stage: str, vendor: str) -> dict[Stage, Choice]:
+    """The vendors to be called for real: those that are chosen, or the ones that are named.
+
+    Raises:
+        SubjectError: There is no such stage or vendor.
+        SettingsError: A vendor cannot be used here, and why.
+    """
+    if not stage:
+        if vendor:
+            raise SubjectError("--vendor is a vendor of one stage: give --stage, too.")
+        return dict(choose(settings))
+    found = [known for known in STAGES if known == stage]
+    if not found:
+        raise SubjectError(f"--live --stage {stage}: allowed are {', '.join(STAGES)}.")
+    return {found[0]: _choice(found[0], vendor, settings)}
+
+
+async def recorded_speech(
+    settings: Settings, document: Document, on_progress: OnProgress
+) -> bytes:
+    """A question in the embedded voice, 16 kHz mono 16-bit, for a recogniser to hear.
+
+    Raises:
+        SubjectError: There is no embedded voice.
+    """
+    embedded = [
+        one for one in of_stage("tts") if one.kind == "embedded" and not one.missing(settings)
+    ]
+    if not embedded:
+        raise SubjectError("--live: a recogniser needs the embedded voice, which is not installed.")
+    voice = embedded[0]
+    on_progress(f"loading {voice.label}")
+    context = Context(settings, document)
+    loaded = await in_thread(lambda: load_vendor(voice, context, lambda *_: None))
+    try:
+        engines = Engines(settings, document, {}, {voice.name: loaded})
+        return await VendorUnderTest(voice, engines).synthesise(SHORT)
+    finally:
+        loaded.close()
+
+
+def _usable(settings: Settings) -> Mapping[Stage, Choice]:
+    """Who is chosen, as at a server's start: ``auto`` passes over whom the account may not use."""
+    choices = choose(settings)
+    try:
+        return settle(choices, settings)
+    except SettingsError:
+        return choices  # One that is named may not be used: its own check says why.
+
+
 async def _everything(
     settings: Settings, document: Document, on_progress: OnProgress
 ) -> list[Result]:
-    choices = choose(settings)
+    choices = await in_thread(lambda: _usable(settings))
     results = await check_installation(on_progress=on_progress)
     results += await check_turn_taking(VIVAS_OWN, on_progress=on_progress)
     return results + await check(settings, document, choices, on_progress=on_progress)

@@ -148,6 +148,10 @@ async def check(
     if "stt" in stages and "vad" not in stages:
         others = [*choices["vad"].vendors, *others]
     loaded: dict[str, Any] = {}
+    for vendor in vendors:
+        if vendor.unavailable is not None:
+            on_progress(f"{vendor.stage} {vendor.name}: account")
+            results.append(await _account(vendor, settings))
     try:
         for vendor in (*vendors, *others):
             if vendor.name in loaded:
@@ -174,6 +178,21 @@ async def check(
         for engine in loaded.values():
             await _close(engine)
     return results
+
+
+async def _account(vendor: Vendor, settings: Settings) -> Result:
+    """Ask a vendor whether this account may use it, as a server does at its start."""
+    unavailable = vendor.unavailable
+    assert unavailable is not None
+    with _clock_of(vendor):
+        try:
+            why = await in_thread(lambda: unavailable(settings))
+        except Exception as error:
+            why = _why(error, LOAD_SECS)
+    if why:
+        return Result(vendor.stage, vendor.name, "account", "blocks", why, "it may not be used")
+    may = "the account may use it, or it could not be asked"
+    return Result(vendor.stage, vendor.name, "account", "passed", may)
 
 
 async def check_installation(*, on_progress: OnProgress) -> list[Result]:

@@ -65,6 +65,7 @@ VENDOR = Vendor(
     early_answers="never",  # its interim results come about once a second
     auto=2,
     model_setting="deepgram_model",
+    address=("deepgram_base_url", "https://api.deepgram.com"),
     prices=(
         # Streaming in one language, pay as you go, 0.0077; and 0.0013 for key terms, which Viva
         # sends. "For a limited time" the page offers 0.0048 instead of 0.0077: a cap must outlast

@@ -79,6 +79,7 @@ VENDOR = Vendor(
     early_answers="predicted",
     auto=1,
     model_setting="deepgram_flux_model",
+    address=("deepgram_base_url", "https://api.deepgram.com"),
     prices=(
         # Pay as you go. "For a limited time" the page offers less: a cap must outlast the offer.
         # Key terms are charged as for Nova.

@@ -129,6 +129,7 @@ VENDOR = Vendor(
     build=build,
     unfit=unfit,
     unavailable=unavailable,
+    address=("elevenlabs_base_url", URL),
     auto=1,
     model_setting="elevenlabs_model",
     prices=(

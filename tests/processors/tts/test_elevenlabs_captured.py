@@ -13,7 +13,7 @@ import pytest
 from pipecat.frames.frames import TTSAudioRawFrame, TTSSpeakFrame, TTSStoppedFrame
 from pipecat.utils.errors import ErrorCategory
 
-from evals.conformance.line import Line
+from evals.conformance.harness import StageHarness
 from evals.replay import virtual_time
 from processors.tts.elevenlabs.errors import refusal_of
 from processors.tts.elevenlabs.service import ElevenLabsTTS
@@ -110,12 +110,12 @@ def spoken(scripts: list[Script]) -> tuple[float, list[str], bool, int]:
             voice = ElevenLabsTTS(
                 api_key="k", voice_id="v", url=vendor.url, reconnect_wait_secs=0.05
             )
-            async with Line(voice) as line:
+            async with StageHarness(voice) as line:
                 await line.push(TTSSpeakFrame(TEXT))
                 async with asyncio.timeout(8):
-                    while voice.is_usable and not line.of(TTSStoppedFrame):
+                    while voice.is_usable and not line.received(TTSStoppedFrame):
                         await asyncio.sleep(0.05)
-                frames = [frame for _, frame in line.of(TTSAudioRawFrame)]
+                frames = [frame for _, frame in line.received(TTSAudioRawFrame)]
                 errors = [one.error for one in line.errors]
                 usable = voice.is_usable
         secs = sum(len(frame.audio) for frame in frames) / 2 / 24_000
