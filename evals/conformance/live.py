@@ -33,8 +33,8 @@ from evals.conformance.harness import NonconformanceError, StageHarness
 from evals.conformance.wiretap import Exchange, Wiretap
 from knowledge.loading.document import Document
 from ledger.money.prices import Prices
-from pipeharness.choice import Choice
-from pipeharness.vendors import Context, Stage, Vendor
+from pipeline.choice import Choice
+from pipeline.vendors import Context, Stage, Vendor
 from processors.brain.bounded_usage import bounds_of
 from processors.brain.contract import Question, ToolStart, events_of
 from settings import Settings

@@ -159,10 +159,14 @@ def _models(vendor: Vendor, *, brief: bool = False) -> Iterator[Row]:
         busy = fault("status", status=529)
         yield _brain(vendor, "529, overloaded", "thinking", "a while", busy, **handed)
         yield _brain(vendor, "500", "thinking", "once", fault("status", request=0), takes_over=True)
+        for status, words in ((408, "too slow"), (425, "too early"), (529, "overloaded")):
+            passing = fault("status", request=0, status=status)
+            what = f"{status}, {words}"
+            yield _brain(vendor, what, "thinking", "once", passing, takes_over=True)
     breaks: tuple[tuple[Any, str], ...] = (
         ("drop", "connection drops"),
         ("eof", "stream ends early"),
-        ("error", "an error in the stream"),
+        ("error", "overloaded in mid-stream"),
         ("garbage", "sends garbage"),
     )
     for kind, what in breaks[: 1 if brief else None]:
@@ -205,14 +209,22 @@ _IN_THE_ANSWER = 170
 def _elevenlabs() -> Iterator[Row]:
     fault = elevenlabs.Fault
     ended: dict[str, Any] = {"alone": (ENDED, ENDED), "takes_over": True}
-    for status, words in ((401, "key refused"), (402, "out of credit")):
+    for status, words in ((401, "key refused"), (402, "not in the plan"), (403, "not allowed")):
         refused = fault("status", status=status)
         yield _tts(f"{status}, {words}", "connecting", "for good", refused, **ended)
-    for status, words in ((429, "429, too many"), (500, "500")):
+    for status, words in ((408, "408, too slow"), (425, "425, too early")):
+        yield _tts(words, "connecting", "once", fault("status", status=status))
+    for status, words in ((429, "429, too many at once"), (500, "500")):
         yield _tts(words, "connecting", "once", fault("status", status=status))
         yield _tts(words, "connecting", "for good", fault("status", status=status), **ended)
     quota = fault("error", code="quota_exceeded", message="This exceeds your quota.")
     yield _tts("quota exceeded", "before the voice", "for good", quota, **ended)
+    gone = fault(
+        "error", code="voice_id_does_not_exist", message="A voice with voice_id v does not exist."
+    )
+    yield _tts("the voice is gone", "before the voice", "for good", gone, **ended)
+    busy = fault("error", code="concurrent_limit_exceeded", message="Too many at once.")
+    yield _tts("too many at once, in the connection", "before the voice", "once", busy)
     for kind, what in (("drop", "connection drops"), ("close", "connection is closed")):
         yield _tts(what, "before the voice", "once", fault(kind))  # type: ignore[arg-type]
         yield _tts(what, "in the answer", "once", fault(kind, after_secs=1.0))  # type: ignore[arg-type]
