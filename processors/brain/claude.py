@@ -87,6 +87,13 @@ _STRICT_KEYWORDS = frozenset(
         "enum", "const", "default", "anyOf",
     }
 )  # fmt: skip
+# Kinds of event that are read; more may be added, says the API's versioning policy.
+_EVENTS = frozenset(
+    {
+        "message_start", "content_block_start", "content_block_delta", "content_block_stop",
+        "message_delta", "message_stop",
+    }
+)  # fmt: skip
 # Codes of a 429 that lasts: until the month is over, or until somebody has talked to the vendor
 # (https://platform.claude.com/docs/en/api/rate-limits, and the types of its SDK).
 _LASTING_CODES = frozenset(
@@ -307,6 +314,8 @@ class ClaudeBrain:
     ) -> AsyncGenerator[BrainEvent, None]:
         usage, chars, outside, stopped, whole = Usage(), 0, 0, "", False
         async for event in stream:
+            if event.type not in _EVENTS:
+                continue  # The SDK takes what it does not know for one that it does.
             match event:
                 case RawMessageStartEvent(message=message):
                     usage = _usage(message.usage, usage)

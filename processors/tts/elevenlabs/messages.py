@@ -4,8 +4,9 @@ https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 WHOLE_ANSWER_ATTEMPTS = 2
 """Maximum requests for a whole answer, including the first; each is charged."""
@@ -44,13 +45,24 @@ class Message(BaseModel):
         message: The text of an error.
     """
 
-    # Both spellings have been seen (https://github.com/livekit/agents/issues/5813).
-    context_id: str | None = Field(None, validation_alias=AliasChoices("contextId", "context_id"))
+    context_id: str | None = None
     audio: str | None = None
     alignment: Alignment | None = None
     is_final: bool | None = Field(None, alias="isFinal")
     error: str | None = None
     message: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _either_spelling(cls, sent: Any) -> Any:
+        """Read the context's name, of which both spellings have been seen, also beside each other.
+
+        https://github.com/livekit/agents/issues/5813
+        """
+        if isinstance(sent, Mapping):
+            named = sent.get("contextId") or sent.get("context_id")
+            return {**sent, "context_id": named}
+        return sent
 
 
 def check_voice(voice_id: str, voice_settings: Mapping[str, float | bool]) -> None:

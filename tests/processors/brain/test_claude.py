@@ -98,7 +98,7 @@ async def test_a_request_forces_one_grounded_tool_call_over_a_cached_prefix() ->
 @with_instant_engines
 async def test_strict_tools_are_left_out_where_they_are_not_wanted_or_not_known() -> None:
     for own in ({"strict": False}, {"model": "claude-3-5-haiku-latest"}):
-        brain = ClaudeBrain(DOCUMENT, PREFIX, api_key=KEY, base_url="http://127.0.0.1:9", **own)  # type: ignore[arg-type]
+        brain = ClaudeBrain(DOCUMENT, PREFIX, api_key=KEY, base_url="http://127.0.0.1:9", **own)
         assert not any("strict" in tool for tool in brain._tools)
         await brain.close()
 
@@ -428,7 +428,8 @@ async def test_a_fault_in_the_middle_of_the_answer_ends_it_with_words(kind: Any)
 async def test_what_cannot_succeed_is_not_tried_again_but_spoken(status: int) -> None:
     async with claude(Fault("status", status=status)) as (brain, vendor):
         turn = await decide(brain)
-    assert len(vendor.messages) == 1
+    # What a 400 minds might be the strict tools.
+    assert len(vendor.messages) == (2 if status == 400 else 1)
     assert turn.words == [PHRASES.fault]
     assert turn.decision.reason == "fault"
     assert f"HTTP {status}" in turn.fault
