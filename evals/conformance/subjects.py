@@ -93,9 +93,7 @@ def to_call(settings: Settings, *, stage: str, vendor: str) -> dict[Stage, Choic
     return {found[0]: _choice(found[0], vendor, settings)}
 
 
-async def recorded_speech(
-    settings: Settings, document: Document, on_progress: OnProgress
-) -> bytes:
+async def recorded_speech(settings: Settings, document: Document, on_progress: OnProgress) -> bytes:
     """A question in the embedded voice, 16 kHz mono 16-bit, for a recogniser to hear.
 
     Raises:
