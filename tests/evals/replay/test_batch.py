@@ -292,7 +292,7 @@ def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_p
     ("words", "told"),
     [
         (["nowhere", "--out", "out"], "there is no such file"),
-        (["empty", "--out", "out"], "holds no recordings"),
+        (["empty", "--out", "out"], "has no recordings"),
         (["call.mcap", "--out", "."], "would be replaced by its replay"),
         (["call.mcap", "again/call.mcap", "--out", "out"], "the same name"),
         (["call.mcap", "--out", "out", "--set", "vad_stop_secs"], "write NAME=VALUE"),
