@@ -47,7 +47,10 @@ from processors.turns.keeper import TurnKeeper
 
 QUESTION = "Where did she study mathematics?"
 OTHER = "No, where did she work?"
-FIRST_HALF, SECOND_HALF = "I would like to know", "where she studied."
+SENTENCE = ("I would like to know", "where she studied.")
+HESITATION = ("Please tell me, um,", "where she studied.")
+NUMBER = ("Call zero two zero", "seven nine four six", "zero nine five eight.")
+CONTINUED = ("Where did she study mathematics?", "And who taught her?")
 
 TURN_SECS = 4.0
 """Maximum time from a turn's last word to its ``TurnFrame``."""
@@ -63,6 +66,7 @@ SETTLE_SECS = 4.0
 
 _CHUNK_SECS = 0.02
 _ANSWER_SECS = 2.0
+_NOTICED_SECS = 0.3  # from the end of speech to its transcript
 
 
 def _no_frames() -> Sequence[Frame]:
@@ -181,24 +185,80 @@ async def barge_in(taker: TurnTaker) -> str:
     return f"the voice yielded after {1000 * took:.0f} ms, by one interruption"
 
 
+async def pause_in_a_sentence(taker: TurnTaker) -> str:
+    """It waits for a caller who pauses in mid-sentence, where the turn model says so."""
+    return await _in_one_turn(taker, SENTENCE, 0.6, finished=0.1)
+
+
 async def hesitation(taker: TurnTaker) -> str:
-    """It waits for a caller who hesitates in mid-sentence."""
+    """It waits after an "um", though the turn model takes it for the end."""
+    return await _in_one_turn(taker, HESITATION, 0.7, finished=0.8)
+
+
+async def number_in_groups(taker: TurnTaker) -> str:
+    """It waits for all groups of a number."""
+    return await _in_one_turn(taker, NUMBER, 0.6, finished=0.2)
+
+
+async def continued_question(taker: TurnTaker) -> str:
+    """A question that is continued before its answer sounds is asked as a whole."""
+    async with _ScriptedCall(taker, answer_after_secs=1.2) as call:
+        await _speak(call, taker, CONTINUED, 1.2, finished=0.95)
+        whole = " ".join(CONTINUED)
+        try:
+            await call.harness.wait_for(
+                lambda: call.turns and call.turns[-1].question.strip() == whole, TURN_SECS, ""
+            )
+        except NonconformanceError:
+            questions = " | ".join(turn.question for turn in call.turns) or "nothing"
+            raise NonconformanceError(f"{whole!r} was said; asked was {questions!r}") from None
+        count = len(call.turns)
+        await call.wait_for_record(count)
+        if heard := [one.question for one in call.records[:-1] if one.heard_text]:
+            raise NonconformanceError(f"an answer to only {heard[0]!r} was heard")
+        call.check_kept_once()
+    return f"asked as a whole, after a pause of 1.2 s; begun {count} times"
+
+
+async def _in_one_turn(
+    taker: TurnTaker, pieces: Sequence[str], pause_secs: float, *, finished: float
+) -> str:
+    """Check that a sentence with pauses is one turn.
+
+    Args:
+        taker: The turn taking.
+        pieces: What is said between pauses.
+        pause_secs: The length of each.
+        finished: The turn model's probability in a pause that the turn is over.
+    """
     if not taker.judges:
-        raise NotApplicableError("it does not judge hesitations")
+        raise NotApplicableError("it does not judge pauses")
     async with _ScriptedCall(taker) as call:
-        await call.harness.push(*taker.begin())
-        await call.speak(FIRST_HALF, finished=0.1)
-        await asyncio.sleep(0.3)
-        await call.speak(SECOND_HALF)
-        await call.harness.push(*taker.end())
+        await _speak(call, taker, pieces, pause_secs, finished=finished)
         turn = await call.wait_for_turn(1)
-        whole = f"{FIRST_HALF} {SECOND_HALF}"
+        whole = " ".join(pieces)
         if turn.question.strip() != whole:
             raise NonconformanceError(f"{whole!r} was said; the turn has {turn.question!r}")
         await call.wait_for_record(1)
         if len(call.turns) != 1:
             raise NonconformanceError(f"one question made {len(call.turns)} TurnFrames")
-    return "one turn, with what was said before and after a pause of 0.6 s"
+    return f"one turn over pauses of {pause_secs:g} s"
+
+
+async def _speak(
+    call: "_ScriptedCall",
+    taker: TurnTaker,
+    pieces: Sequence[str],
+    pause_secs: float,
+    *,
+    finished: float,
+) -> None:
+    await call.harness.push(*taker.begin())
+    for piece in pieces[:-1]:
+        await call.speak(piece, finished=finished)
+        await asyncio.sleep(pause_secs - _NOTICED_SECS)
+    await call.speak(pieces[-1])
+    await call.harness.push(*taker.end())
 
 
 async def no_words(taker: TurnTaker) -> str:
@@ -269,7 +329,19 @@ TURN_CHECKS: tuple[Check[TurnTaker], ...] = (
         "the ledger lacks turns that other processors interrupt",
     ),
     Check("barge-in", barge_in, 60.0, "degrades", "callers cannot interrupt"),
+    Check(
+        "pause in a sentence", pause_in_a_sentence, 60.0, "degrades",
+        "callers who pause are answered in mid-sentence",
+    ),
     Check("hesitation", hesitation, 60.0, "degrades", "callers are cut off in mid-sentence"),
+    Check(
+        "number in groups", number_in_groups, 60.0, "degrades",
+        "callers who dictate a number are answered after its first digits",
+    ),
+    Check(
+        "continued question", continued_question, 60.0, "degrades",
+        "only the last part of a question is answered",
+    ),
     Check("no words", no_words, 60.0, "degrades", "noises are answered"),
     Check("no money", no_money, 60.0, "blocks", "calls exceed their budget"),
     Check("last words", last_words, 60.0, "degrades", "calls end without last words, or continue"),
@@ -328,7 +400,7 @@ _UNKNOWN = (_UnknownData, _UnknownControl, _UnknownSystem)
 class _ScriptedCall:
     """A call with the turn taking under test, a scripted caller and scripted answers."""
 
-    def __init__(self, taker: TurnTaker) -> None:
+    def __init__(self, taker: TurnTaker, *, answer_after_secs: float = 0.0) -> None:
         self._taker = taker
         self.records: list[TurnRecord] = []
         self.conversation = Conversation(kept=self.records.append)
@@ -336,7 +408,7 @@ class _ScriptedCall:
         self._said_at = 0.0
         stages = (
             taker.make(self.conversation),
-            _Answers(),
+            _Answers(answer_after_secs),
             TurnKeeper(self.conversation),
         )
         self.harness = StageHarness(*in_order(*stages))
@@ -424,14 +496,20 @@ class _ScriptedCall:
 
 
 class _Answers(FrameProcessor):
-    """Answers each turn with two seconds of audio at real-time pace, unless interrupted."""
+    """Answers each turn with two seconds of audio at real-time pace, unless interrupted.
 
-    def __init__(self) -> None:
+    Parameters:
+        after_secs: From a turn to its answer's first sound.
+    """
+
+    def __init__(self, after_secs: float = 0.0) -> None:
         super().__init__()
+        self._after_secs = after_secs
         self._answering: asyncio.Task[None] | None = None
         self._sounding = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer turns, stop at interruptions, and pass everything on."""
         await super().process_frame(frame, direction)
         match frame:
             case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame() if not _is_own(frame):
@@ -451,6 +529,7 @@ class _Answers(FrameProcessor):
                 pass
 
     async def cleanup(self) -> None:
+        """Stop answering."""
         await super().cleanup()
         await self._stop()
 
@@ -459,6 +538,7 @@ class _Answers(FrameProcessor):
         sentence = SentenceFrame("She studied at Vassar and at Yale.", turn=turn)
         sentence.context_id = context
         await self.push_frame(LLMFullResponseStartFrame())
+        await asyncio.sleep(self._after_secs)
         await self.push_frame(sentence)
         await self.push_frame(TTSStartedFrame(context_id=context))
         self._sounding = True

@@ -51,9 +51,10 @@ def test_what_turn_taking_does_not_claim_is_not_applicable() -> None:
 
     results = virtual_time.run(check_turn_taking(TurnTaker("plain", by_transcript, judges=False)))
     verdicts = {result.name: result.verdict for result in results}
-    assert verdicts.pop("hesitation") == "not applicable"
+    pauses = {"pause in a sentence", "hesitation", "number in groups"}
+    assert {verdicts.pop(name) for name in pauses} == {"not applicable"}
     assert set(verdicts.values()) == {"passed"}
-    assert "hesitation" in failures(TurnTaker("boastful", by_transcript))
+    assert pauses == set(failures(TurnTaker("boastful", by_transcript)))
 
 
 class Repeating(TurnTaking):
@@ -149,6 +150,22 @@ class Spending(TurnTaking):
         await super()._end_turn(end)
 
 
+class LastWord(TurnTaking):
+    """Asks only what was said last."""
+
+    _last = ""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, TranscriptionFrame):
+            self._last = frame.text
+        await super().process_frame(frame, direction)
+
+    async def push_frame(self, frame: Frame, direction: Any = FrameDirection.DOWNSTREAM) -> None:
+        if isinstance(frame, TurnFrame):
+            frame.question = self._last
+        await super().push_frame(frame, direction)
+
+
 class Curt(TurnTaking):
     """Ends a call without its last words."""
 
@@ -192,6 +209,10 @@ class Forgetful(TurnTaking):
         (Jealous, "interrupted by another", "it was not passed on"),
         (Stubborn, "barge-in", "the voice did not yield within 1.5 s"),
         (Nagging, "barge-in", "one barge-in made 2 interruptions"),
+        (LastWord, "pause in a sentence", "the turn has 'where she studied.'"),
+        (LastWord, "hesitation", "the turn has 'where she studied.'"),
+        (LastWord, "number in groups", "the turn has 'zero nine five eight.'"),
+        (LastWord, "continued question", "| And who taught her?"),
         (Imagining, "no words", "a cough was taken for a question"),
         (Spending, "no money", "it pushed a TurnFrame that the budget does not cover"),
         (Curt, "last words", "the last words do not precede the EndCallFrame"),
