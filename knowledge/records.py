@@ -13,6 +13,7 @@ from typing import Literal
 
 from knowledge.claims import word_forms, years
 from knowledge.loading.document import Document
+from knowledge.loading.markdown import SETTING
 from knowledge.loading.section import Line, Section
 from knowledge.moments import Moments, moments
 from knowledge.telling import (
@@ -235,9 +236,14 @@ class _Reader:
         if self._document.about_person:
             text = without_contact(text)
         if line.code:
-            yield from self._make(
-                "code", (section, path), "", [(sentence(f"The command is {text}"), line)], [line]
-            )
+            typed, _, what = text.partition(": ")
+            if given := SETTING.fullmatch(text):
+                told = f"The setting {given[1]} is {given[2]}"
+            elif given := SETTING.fullmatch(typed):
+                told = f"The setting {given[1]} is {given[2]}, {what}"
+            else:
+                told = f"The command is {text}"
+            yield from self._make("code", (section, path), "", [(sentence(told), line)], [line])
             return
         about = ""
         run_in = _RUN_IN.match(text)

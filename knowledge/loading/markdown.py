@@ -23,7 +23,12 @@ from knowledge.words import spaced
 
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _ASKED = re.compile(r"<!--\s*asked:(.*?)-->", re.DOTALL | re.IGNORECASE)
-_SPOKEN_CODE_LINES = 2  # longer code blocks are left out: they make no sense aloud
+_SPOKEN_CODE_LINES = 2  # of longer blocks only commands and settings make sense aloud
+_SPOKEN_COMMANDS, _SPOKEN_COMMAND_WORDS = 12, 12
+_SHELLS = frozenset(("sh", "bash", "zsh", "shell", "console", "terminal"))
+_SETTINGS = frozenset(("ini", "toml", "yaml", "yml", "env", "dotenv", "properties", "conf"))
+SETTING = re.compile(r"([A-Za-z][\w.-]*)(?:\s*=\s*|:\s+)(\"[^\"]*\"|'[^']*'|\S+)")
+"""A line of a block of code that gives something a value."""
 
 
 @dataclass(slots=True)
@@ -236,12 +241,47 @@ class _Reader:
             self._header = []
 
     def _code(self, token: Token, number: int) -> Iterator[tuple[_Block | None, list[str]]]:
-        lines = [line.strip() for line in token.content.split("\n") if line.strip()]
-        spoken = [re.sub(r"\s+#\s+", ": ", line.removeprefix("$ ")) for line in lines]
-        if len(spoken) <= _SPOKEN_CODE_LINES:
-            first = number + (token.type == "fence")
-            for below, line in enumerate(spoken):
-                yield _block(first + below, line, "text", code=True), []
+        first = number + (token.type == "fence")
+        for below, line in _typed(token.content, token.info.split(" ")[0].lower()):
+            yield _block(first + below, line, "text", code=True), []
+
+
+def _typed(code: str, language: str) -> list[tuple[int, str]]:
+    """What is worth saying of a block of code, with the number of each line in it.
+
+    Of one or two lines, each; of a longer block only commands and plain settings, each with the
+    comment above or behind it. Programs, and what a console printed, are left out.
+    """
+    lines = [(at, line.strip()) for at, line in enumerate(code.split("\n")) if line.strip()]
+    if len(lines) <= _SPOKEN_CODE_LINES:
+        said = [re.sub(r"\s+#\s+", ": ", line.removeprefix("$ ")) for _, line in lines]
+        return list(enumerate(said))
+    prompted = any(line.startswith("$ ") for _, line in lines)
+    if language not in _SHELLS | _SETTINGS and not (prompted and not language):
+        return []
+    found: list[tuple[int, str]] = []
+    comment, whole, begun = "", "", 0
+    for at, line in lines:
+        if line.startswith("#") and not whole:
+            comment = line.lstrip("# ")
+            continue
+        begun = begun if whole else at
+        if prompted and not whole and not line.startswith("$ "):
+            continue
+        whole = f"{whole} {line.removeprefix('$ ')}".strip()
+        if whole.endswith("\\"):
+            whole = whole[:-1].rstrip()
+            continue
+        typed, behind = [*re.split(r"\s+#\s+", whole, maxsplit=1), ""][:2]
+        whole, what, comment = "", behind or comment, ""
+        if language in _SETTINGS:
+            given = SETTING.fullmatch(typed)
+            if given is None:
+                continue
+            typed = f"{given[1]} = {given[2]}"
+        if len(typed.split()) <= _SPOKEN_COMMAND_WORDS:
+            found.append((begun, f"{typed}: {what}" if what else typed))
+    return found[:_SPOKEN_COMMANDS]
 
 
 def _flat(text: str) -> str:

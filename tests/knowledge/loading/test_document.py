@@ -128,6 +128,29 @@ class TestMarkdown:
         assert document.section_ids == ("introduction", "part")
         assert document.section("introduction").text == "Introduction\nBefore."
 
+    @pytest.mark.parametrize(
+        ("fence", "lines"),
+        [
+            (
+                "sh\n# fetch it\ngit clone x.example/a\ncd a\n\nmake test  # all of them\n",
+                {2 + 2: "git clone x.example/a: fetch it", 5: "cd a", 7: "make test: all of them"},
+            ),
+            ("console\n$ viva serve\nOpen http://x\n$ viva \\\n  doctor\nfine\n",
+             {3: "viva serve", 5: "viva doctor"}),
+            ("\n$ ls\na b\nc d\n", {3: "ls"}),
+            ("yaml\nport: 80  # public\nworkers: 2\nhosts:\n  - a\n",
+             {3: "port = 80: public", 4: "workers = 2"}),
+            ("python\nimport a\nb = 1\nprint(b)\n", {}),
+            ("\n+--+\n|a |\n+--+\n", {}),
+        ],
+    )  # fmt: skip
+    def test_of_long_code_commands_and_settings_are_read(
+        self, fence: str, lines: dict[int, str], written: Writer
+    ) -> None:
+        document = load(written(f"# T\n```{fence}```\nEnd.\n"))
+        code = {line.number: line.text for line in document.sections[0].lines if line.code}
+        assert code == lines
+
     def test_lines_read_as_they_would_be_spoken(self) -> None:
         document = load(Path(__file__).parent / "kestrel.md")
         says = {line.text: line for section in document.sections for line in section.lines}
