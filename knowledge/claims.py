@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from knowledge.words import Token, spaced, stem, token_keys, tokens
@@ -123,13 +124,13 @@ def extract_claims(text: str) -> tuple[Claim, ...]:
     ``one`` and ``first`` are left out, since they are mostly pronoun and adverb. A capitalized word
     that opens a sentence is a name unless it is a common opener.
     """
-    return tuple(_claims(tokens(text), strict=True))
+    return _claims_of(text, strict=True)
 
 
 def numbers(text: str) -> frozenset[str]:
     """All numbers that a text mentions in any form, including ``one`` and ``first``."""
     found: set[str] = set()
-    for claim in _claims(tokens(text), strict=False):
+    for claim in _claims_of(text, strict=False):
         if claim.kind in ("number", "decade", "century"):
             found.add(claim.value)
     # The short end of a range: 1944-49 mentions 1949.
@@ -140,7 +141,7 @@ def numbers(text: str) -> frozenset[str]:
 
 def months(text: str) -> frozenset[str]:
     """Numbers of the months that a text mentions."""
-    return frozenset(c.value for c in _claims(tokens(text), strict=False) if c.kind == "month")
+    return frozenset(c.value for c in _claims_of(text, strict=False) if c.kind == "month")
 
 
 def years(text: str) -> tuple[int, ...]:
@@ -149,7 +150,7 @@ def years(text: str) -> tuple[int, ...]:
         int(value)
         for value in (
             claim.value.rstrip("s")
-            for claim in _claims(tokens(text), strict=False)
+            for claim in _claims_of(text, strict=False)
             if claim.kind in ("number", "decade")
         )
         if re.fullmatch(r"(?:1[0-9]|20)\d\d", value)
@@ -172,6 +173,11 @@ def measures(words: Sequence[Token]) -> Iterator[tuple[int, int, tuple[Claim, ..
         elif _is_month(words, at):
             yield at, 1, (Claim("month", str(MONTHS[words[at].key]), words[at].text),)
         at += taken or 1
+
+
+@lru_cache(maxsize=2048)
+def _claims_of(text: str, *, strict: bool) -> tuple[Claim, ...]:
+    return tuple(_claims(tokens(text), strict=strict))
 
 
 def _claims(words: Sequence[Token], *, strict: bool) -> Iterator[Claim]:

@@ -85,6 +85,7 @@ def plain_punctuation(text: str) -> str:
     return re.sub(r"[\u2010\u2011]", "-", re.sub(r"[\u2012-\u2015]", " - ", text))
 
 
+@lru_cache(maxsize=65536)
 def normalize(word: str) -> str:
     """Normalize a word for comparison: ``"Hopper's"`` equals ``"hopper"``, and A-0 equals A0."""
     word = unicodedata.normalize("NFKD", word.lower())
@@ -93,6 +94,7 @@ def normalize(word: str) -> str:
     return re.sub(r"[.'-]", "", word)
 
 
+@lru_cache(maxsize=2048)  # a text is looked at for names, numbers, dates, one after another
 def tokens(text: str) -> tuple[Token, ...]:
     """Split a text into words."""
     text = plain_punctuation(text)

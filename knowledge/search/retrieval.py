@@ -42,7 +42,9 @@ from knowledge.words import (
 Scores = npt.NDArray[np.float32]
 
 _K1, _B = 1.2, 0.5  # BM25: the usual saturation; less length normalization, as lengths vary little
-_MOST_TWICE = 500  # passages: up to this many, each is embedded without its title as well
+_MOST_EMBEDDED = 500  # passages: with more, only those shortlisted for a question are embedded
+_SHORTLIST = 24
+_BY_TITLE = 0.3  # weight of a title's likeness in the shortlist, beside BM25
 _KEPT = 256  # question vectors cached: a turn is asked again as it grows
 _RARE_WORDS = 0.3  # weight of BM25
 _ALIEN_NAME = 0.45  # penalty per name, and for any number, that the document does not contain
@@ -107,11 +109,16 @@ class Index:
         self._pronoun = _pronoun(document)
         says = [self._about(passage.text) for passage in self.passages]
         titles = [passage.section.title for passage in self.passages]
-        self._in_place = vectors.embed(
-            [f"{title}: {text}" for title, text in zip(titles, says, strict=True)]
-        )
-        long = len(says) > _MOST_TWICE
-        self._says = self._in_place if long else vectors.embed(says)
+        self._placed = [f"{title}: {text}" for title, text in zip(titles, says, strict=True)]
+        self._long = len(says) > _MOST_EMBEDDED
+        if self._long:
+            self._one_vector = lru_cache(maxsize=len(says))(self._embedded)
+            each = {title: at for at, title in enumerate(dict.fromkeys(titles))}
+            self._titles = vectors.embed(list(each))
+            self._title_at = np.array([each[title] for title in titles], dtype=np.intp)
+        else:
+            self._in_place = vectors.embed(self._placed)
+            self._says = vectors.embed(says)
         asked = [
             (passage.at, question)
             for passage in self.passages
@@ -133,7 +140,8 @@ class Index:
         text = "\n".join(_everything(document))
         self._known = word_forms(text) | numbers(text)
         words = [token for token in tokens(text) if not _is_plain(token)]
-        self._words = vectors.embed(sorted({token.text.lower() for token in words}))
+        known = [] if self._long else sorted({token.text.lower() for token in words})
+        self._words = vectors.embed(known)
         names = {word for name in document.proper_nouns() for word in name.split()}
         self._name_correction = NameCorrection(names, self._known, words)
         lower = {token.key for token in tokens(text) if not token.capital}
@@ -230,7 +238,11 @@ class Index:
     def similarity(self, text: str) -> Scores:
         """Cosine similarity of each passage to the question."""
         vector = self.vector(text)
-        best: Scores = np.maximum(self._says @ vector, self._in_place @ vector)
+        best: Scores
+        if self._long:
+            best = self._likeness_of_shortlist(text, vector)
+        else:
+            best = np.maximum(self._says @ vector, self._in_place @ vector)
         own = best.copy()
         if len(self._asked_at):
             np.maximum.at(best, self._asked_at, self._asked @ vector)
@@ -240,6 +252,21 @@ class Index:
             # A question listed for the section finds those of its sentences that are close to it.
             best[within] = np.maximum(best[within], 0.3 * own[within] + 0.7 * likeness)
         return best
+
+    def _likeness_of_shortlist(self, text: str, vector: Vectors) -> Scores:
+        """Cosine similarity of the passages that share words or titles with the question; else 0.
+
+        To embed all passages of a long document takes longer than callers wait for a start.
+        """
+        likely = self._shared(text) + _BY_TITLE * (self._titles @ vector)[self._title_at]
+        best = np.zeros(len(self.passages), dtype=np.float32)
+        for at in np.argsort(-likely, kind="stable")[:_SHORTLIST]:
+            best[at] = self._one_vector(int(at)) @ vector
+        return best
+
+    def _embedded(self, at: int) -> Vectors:
+        found: Vectors = self._model.embed([self._placed[at]])[0]
+        return found
 
     def _weight(self, word: str) -> float:
         count = self._frequency[word]
