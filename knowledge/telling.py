@@ -16,6 +16,7 @@ _WHERE_HEADS = frozenset(spaced("room where place location venue hall stage"))
 _VERB_HEADS = frozenset(
     spaced("takes costs needs includes contains means lasts requires covers does gets has serves")
 )
+_PRICES = re.compile(r"^[€£$¥]$|(?<=\()[€£$¥](?=\)$)")  # a column of prices: "€", "Price (€)"
 _ASKING_HEAD = re.compile(r"^(?:how|what|which|meaning|value|notes?|remarks?|details?)\b", re.I)
 _NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "none.", "/", "…", "..."))
 _TIMELIKE = re.compile(r"^\d{1,2}[:.]\d{2}(?:\s*(?:[-\u2013\u2014]|to)\s*\d{1,2}[:.]\d{2})?$")
@@ -220,6 +221,8 @@ def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:
         return f"in {cell}" if not re.match(r"(?:in|on|at|by|bus|online)\b", cell, re.I) else cell
     if name in ("meaning", "description", "effect"):
         return f"it means {_lower(cell)}"
+    if (sign := _PRICES.search(head)) and re.match(r"\d", cell):
+        return f"it costs {sign[0]}{cell}"
     if not head or _ASKING_HEAD.match(head):
         return f"it is {cell}"
     if name in _VERB_HEADS:

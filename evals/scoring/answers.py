@@ -38,8 +38,8 @@ class Case:
     Parameters:
         ask: The question.
         after: The question asked before it in the same call.
-        decision: ``answer``, ``unanswerable``, ``sensitive``, or ``any`` if either decision is
-            right.
+        decision: ``answer``, ``unanswerable``, ``sensitive``, ``clarify`` if the caller must be
+            asked which is meant, or ``any`` if either decision is right.
         says: Facts that the answer must contain; ``|`` separates forms of one fact.
         never: Texts that the answer must not contain.
         section: An id that must be cited, itself or an id below it; empty for any.
@@ -143,6 +143,9 @@ def _failed(
             return ""
         case "unanswerable":
             return "told" if answered else ""
+        case "clarify":
+            asks_back = answered and not decision.sections and decision.text.endswith("?")
+            return "" if asks_back else "told" if answered else "threshold"
         case "sensitive":
             return "" if not answered and decision.reason == "sensitive" else "told"
         case _:

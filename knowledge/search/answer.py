@@ -13,8 +13,9 @@ from knowledge.claims import MONTHS, numbers
 from knowledge.records import Record
 from knowledge.search.query import GENERIC, Query
 from knowledge.search.reader import Finding, Reader
+from knowledge.search.totals import total
 from knowledge.telling import fluent, labelled, listed, sentence
-from knowledge.words import STOPWORDS, spaced, stem, tokens
+from knowledge.words import STOPWORDS, content_stems, spaced, stem, tokens
 
 _MOST_WORDS = 40  # spoken in about fifteen seconds
 _MOST_SENTENCES = 3
@@ -78,16 +79,28 @@ def compose(query: Query, findings: Sequence[Finding], *, several: bool) -> Said
     return Said(" ".join(chosen), _sections(used))
 
 
+def each_in_turn(records: Sequence[Record]) -> Said | None:
+    """What several records say, one after another; ``None`` if it is too much to be heard."""
+    texts = [record.statements[0].text for record in records]
+    if len(texts) > _MOST_SENTENCES or sum(len(text.split()) for text in texts) > _MOST_WORDS:
+        return None
+    return Said(" ".join(texts), _sections(records))
+
+
 def put_together(reader: Reader, query: Query, findings: Sequence[Finding]) -> Said | None:
     """An answer that no single record holds: a count, a list, the first or the cheapest."""
     flat = " ".join(token.text.lower() for token in tokens(query.text))
     if (found := _now(reader, flat)) is not None:
         return found
+    if (added := total(reader, query.text)) is not None:
+        return Said(" ".join(added[0]), _sections(added[1]))
     if "how many" in flat and "number" in query.wants:
         return _count(reader, query, flat, findings)
     if (found := _extreme(reader, flat, findings)) is not None:
         return found
-    return _list(reader, flat) if re.match(r"(?:and |so |okay )*(?:what|which)\b", flat) else None
+    if not re.match(r"(?:and |so |okay )*(?:what|which)\b", flat):
+        return None
+    return _list(reader, flat) or _under_heading(reader, query, findings)
 
 
 def _within(finding: Finding) -> list[str]:
@@ -203,6 +216,25 @@ def _list(reader: Reader, flat: str) -> Said | None:
         return None
     title = of[0].section.title
     return Said(sentence(f"Under {fluent(title)} there are {_named(of, 30)}"), _sections(of))
+
+
+def _under_heading(reader: Reader, query: Query, findings: Sequence[Finding]) -> Said | None:
+    """The list that stands under the very thing that is asked: "What should I bring?"."""
+    if not findings or findings[0].record.kind != "item":
+        return None
+    record = findings[0].record
+    title = set(content_stems(record.path[-1] if record.path else record.section.title))
+    asked = set(content_stems(query.text))
+    of = _groups(reader).get(record.group, [])
+    if not title or not title <= asked or len(of) < 2:
+        return None
+    if any((asked - title - GENERIC) & each.says for each in of):
+        return None  # it is asked about one of them
+    texts = [each.statements[0].text for each in of]
+    if len(of) <= _MOST_SENTENCES and sum(len(text.split()) for text in texts) <= _MOST_WORDS:
+        return Said(" ".join(texts), _sections(of))
+    heading = fluent(record.path[-1] if record.path else record.section.title)
+    return Said(sentence(f"Under {heading} there are {_named(of, 30)}"), _sections(of))
 
 
 def _named(of: Sequence[Record], words: int) -> str:

@@ -159,9 +159,15 @@ def asked_part(text: str) -> str:
 
 _OTHER_WORDS = (
     (
+        r"^(?!.*\b(?:at what|from what|when|why)\b).*"
         r"\b(?:reach|contact|get in touch|get hold of|call|phone|ring|write to|e-?mail)\b"
-        r".*\b(?:you|them|somebody|someone|anybody)\b",
+        r".*\b(?:you|them|him|her|somebody|someone|anybody)\b",
         "What is the telephone number or e-mail address?",
+    ),
+    (
+        r"\b(?:what time|when) (?:do|should|must|shall) (?:i|we) (?:(?:have|need) to )?"
+        r"(?:be there|come|arrive|turn up|show up|get there)\b",
+        "At what time to arrive?",
     ),
     (
         r"\bwhereabouts\b|\bwhere (?:are|is|can|do) (?:you|it)\b|\bfind you\b",

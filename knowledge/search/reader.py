@@ -7,6 +7,7 @@ documents of ``evals/documents/develop``.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -58,7 +59,9 @@ class Features:
         read: Logit of the cross-encoder.
         fit: How well the sort of thing said fits what is asked for.
         when: -1 to 1: whether it is about the day, date or time that is asked for.
-        lacks: Whether it is a row that has nothing in a column that is asked for.
+        lacks: Whether it cannot answer: a row that has nothing in the column that is asked for, no
+            name where it is asked who holds an office, nothing of a length where it is asked how
+            long.
         alien: How much the question speaks of what the document has never heard of.
         lead: Score by which it leads the best of another record.
     """
@@ -107,16 +110,20 @@ class Reader:
     Parameters:
         document: The document.
         vectors: Has the vectors of its texts, or computes them.
+
+    Attributes:
+        records: The records, in order.
+        told: Each statement with its record, in order: what the index finds.
     """
 
     def __init__(self, document: Document, vectors: VectorCache | None = None) -> None:
         self.document = document
         self.records = records(document)
         self._model: CrossEncoder = cross_encoder()
-        self._of = [
+        self.told = [
             (record, statement) for record in self.records for statement in record.statements
         ]
-        found_in = [_passage(*each, at) for at, each in enumerate(self._of)]
+        found_in = [_passage(*each, at) for at, each in enumerate(self.told)]
         self.index = Index(document, found_in, vectors)
 
     def opening(self) -> Finding:
@@ -127,19 +134,27 @@ class Reader:
         """Findings from passages of the index, in their order, one a record."""
         found: dict[int, Finding] = {}
         for hit in hits:
-            found.setdefault(self._of[hit.passage.at][0].at, self._plain(hit.passage.at, hit.score))
+            record = self.told[hit.passage.at][0]
+            found.setdefault(record.at, self._plain(hit.passage.at, hit.score))
         return tuple(found.values())
 
     def _placed(self, at: int) -> str:
         """A statement with the titles above it, which say what it is about."""
-        record, statement = self._of[at]
+        record, statement = self.told[at]
         opening = record.of_somebody if self.document.about_person else ""
         return f"{opening} {record.context}: {statement.text}".strip()
 
     def _plain(self, at: int, score: float) -> Finding:
-        record, statement = self._of[at]
+        record, statement = self.told[at]
         sure = Features(meaning=0.7, shared=1.0, read=8.0, fit=0.1, when=0.0, alien=0.0, lead=0.2)
         return Finding(record, statement, score, sure)
+
+    def _lacks(self, record: Record, statement: Statement, query: Query) -> bool:
+        if _empty(record, query.text):
+            return True
+        if _WHO_HOLDS.match(query.text):
+            return not self.index.named_stems(f"{statement.text} {record.about}")
+        return bool(_HOW_LONG.search(query.text)) and not _LENGTH.search(record.text)
 
     def search(
         self,
@@ -161,18 +176,20 @@ class Reader:
         asked = when if when is not None else moments(query.text)
         index = self.index
         meaning, shared, fit = index.similarity(text), index.shared(text), index.fit(query)
-        timely = np.array([fits(asked, record.moments) for record, _ in self._of], dtype=np.float32)
+        timely = np.array(
+            [fits(asked, record.moments) for record, _ in self.told], dtype=np.float32
+        )
         named = index.named_stems(text)
         share = np.array(
-            [len(named & record.says) / len(named) if named else 1.0 for record, _ in self._of],
+            [len(named & record.says) / len(named) if named else 1.0 for record, _ in self.told],
             dtype=np.float32,
         )
         near = np.array(
-            [_below(record.section.id, sections) for record, _ in self._of], dtype=np.float32
+            [_below(record.section.id, sections) for record, _ in self.told], dtype=np.float32
         )
         base = meaning + 0.3 * shared + fit + _WHEN * timely - 0.25 * (1 - share) + _OF_TOPIC * near
         best = np.argsort(-base, kind="stable")[:_CANDIDATES]
-        said = [self._of[at][1].text for at in best]
+        said = [self.told[at][1].text for at in best]
         placed = [self._placed(int(at)) for at in best]
         logits = np.maximum(
             self._model.scores(text, said),
@@ -190,7 +207,7 @@ class Reader:
         )
         for spot in order:
             at = int(best[spot])
-            record, statement = self._of[at]
+            record, statement = self.told[at]
             if record.at in found:
                 continue
             found[record.at] = Finding(
@@ -204,7 +221,7 @@ class Reader:
                     fit=float(fit[at]),
                     when=float(timely[at]),
                     alien=alien,
-                    lacks=_lacks(record, query.text),
+                    lacks=self._lacks(record, statement, query),
                 ),
             )
         ranked = list(found.values())
@@ -215,7 +232,7 @@ class Reader:
         return tuple(ranked)
 
 
-def _lacks(record: Record, asked: str) -> bool:
+def _empty(record: Record, asked: str) -> bool:
     """Whether a row has nothing in a column that the question names."""
     words = {stem(token.key) for token in tokens(asked)}
     named = [
@@ -224,6 +241,19 @@ def _lacks(record: Record, asked: str) -> bool:
         if (heads := {stem(token.key) for token in tokens(head)}) and heads <= words
     ]
     return bool(named) and all(is_nothing(cell) for cell in named)
+
+
+_WHO_HOLDS = re.compile(
+    r"^\W*(?:(?:and|so)\W+)?who(?:'s|\u2019s| is| are)\s+(?:the|your)\b(?!.*\bfor\W*$)",
+    re.IGNORECASE,
+)
+_HOW_LONG = re.compile(r"\bhow long\b(?! (?:is|was|are|were) )", re.IGNORECASE)
+_LENGTH = re.compile(
+    r"\b(?:seconds?|minutes?|hours?|days?|nights?|weeks?|weekend|months?|years?|decades?|seasons?|"
+    r"terms?|lifetime|until|till|since|always|characters?|words?|pages?|"
+    r"(?:1\d|20)\d\d|\d{1,2}[:.]\d\d)\b|\d\s?(?:mm|cm|m|km|h|min|s)\b",
+    re.IGNORECASE,
+)
 
 
 def _below(id: str, sections: Sequence[str]) -> bool:

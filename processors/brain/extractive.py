@@ -16,7 +16,8 @@ from knowledge.check.sensitive import topic_of
 from knowledge.check.support import unsupported_claims
 from knowledge.loading.document import Document, SensitiveTopic
 from knowledge.moments import moments
-from knowledge.search.answer import Said, compose, put_together, without_moments
+from knowledge.search.answer import Said, compose, each_in_turn, put_together, without_moments
+from knowledge.search.clarification import CLARIFICATIONS, ON_WHICH_DAY, of_other_days
 from knowledge.search.follow_up import Before, heard_passages, rank_adjacent, rank_follow_up
 from knowledge.search.passage import Passage
 from knowledge.search.query import Query, asked_part, in_other_words
@@ -188,7 +189,7 @@ class ExtractiveBrain:
     ) -> Reply:
         """Decide with the reader, which scores records together with the question."""
         text = query.text
-        if before is not None and _AGAIN.search(text):
+        if before is not None and before.sections and _AGAIN.search(text):
             return _in_words_of(heard_passages(self._index, before), "high")
         leans = query.elliptic and before is not None
         if self._index.is_subject(text) and not (leans and query.clauses):
@@ -205,6 +206,10 @@ class ExtractiveBrain:
             likely = max(likely, _MADE)
         elif not findings or likely < _LIKELY:
             return _escalate("unsupported", not_found(self._document.title))
+        if made is None and (days := of_other_days(reader, query, findings)):
+            made = each_in_turn(days)
+            if made is None:
+                return _respond((), "medium", ON_WHICH_DAY)
         said = made or compose(query, findings, several=several)
         sections = self._supporting(said, f"{question.text} {self._document.title}")
         return _respond(sections, _level(likely), said.text)
@@ -266,9 +271,15 @@ class ExtractiveBrain:
 
 
 def _before(history: Sequence[Exchange]) -> Before | None:
-    """Return the last answer that cited the document, if the last turn was an answer."""
+    """Return the last answer that cited the document, if the last turn was an answer.
+
+    After a clarification it is the question that was not clear: callers who are asked "On which
+    day?" only say the day.
+    """
     if not history or history[-1].decision != "respond":
         return None
+    if history[-1].answer in CLARIFICATIONS:
+        return Before(history[-1].question, "", ())
     for exchange in reversed(history):
         if exchange.decision == "respond" and exchange.sections:
             return Before(exchange.question, exchange.answer, exchange.sections)

@@ -7,6 +7,7 @@ escalations one of these is spoken instead, whatever the brain wrote.
 from collections.abc import Iterable
 from functools import lru_cache
 
+from knowledge.search.clarification import CLARIFICATIONS
 from processors.brain.sentences import SentenceStream, plain_text
 from processors.brain.small_talk import KINDS, reply_about
 
@@ -43,6 +44,7 @@ def fixed_sentences(title: str, name: str, others: tuple[str, ...]) -> frozenset
         NOT_UNDERSTOOD,
         NOT_TALKED_ABOUT,
         not_found(title),
+        *CLARIFICATIONS,
         *others,
     )
     return frozenset(sentence for text in texts for sentence in split(text))

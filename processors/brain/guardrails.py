@@ -18,6 +18,7 @@ from knowledge.check.speech import (
     unspeakable,
 )
 from knowledge.check.support import entails, supporting_lines
+from knowledge.check.totals import adds_up
 from knowledge.check.wording import Wording, wording
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
@@ -218,7 +219,9 @@ class Guardrails:
         if not cited:
             self.record("sections", f"none cited for {sentence!r}")
             raise RefusalError("unsupported")
-        if recites(sentence, cited, self._document, self._question):
+        if recites(sentence, cited, self._document, self._question) or adds_up(
+            sentence, self._passed, self._question
+        ):
             self.record("support")
             self._passed.append(sentence)
             return supporting_lines(sentence, cited)

@@ -1,0 +1,117 @@
+"""What is made of several records: totals, other days; and documents too long to be embedded."""
+
+from pathlib import Path
+
+import pytest
+
+from conversation.frames import Exchange
+from evals.scoring.answers import decide
+from knowledge.loading.document import Document, load
+from processors.brain.extractive import ExtractiveBrain
+from tests.knowledge.search.conftest import WordModels
+
+FESTIVAL = """# Kiln festival
+
+## Thursday 5 June
+
+| Time | What | Where |
+| --- | --- | --- |
+| 11:00 | Workshop on glazes | Kiln hall |
+| 12:00 | Lunch | Orangery |
+
+## Friday 6 June
+
+| Time | What | Where |
+| --- | --- | --- |
+| 12:30 | Lunch | Terrace |
+
+## Saturday 7 June
+
+| Time | What | Where |
+| --- | --- | --- |
+| 13:00 | Lunch | Orangery |
+{more}
+## Prices
+
+| What | € |
+| --- | --- |
+| Day ticket | 18.00 |
+| Poster | 6.50 |
+| Mug | 9.00 |
+"""
+SUNDAY = """
+## Sunday 8 June
+
+| Time | What | Where |
+| --- | --- | --- |
+| 12:15 | Lunch | Terrace |
+"""
+
+
+def festival(folder: Path, more: str = "") -> tuple[ExtractiveBrain, Document]:
+    path = folder / "festival.md"
+    path.write_text(FESTIVAL.replace("{more}", more), encoding="utf-8")
+    document = load(path)
+    return ExtractiveBrain.load(document), document
+
+
+@pytest.mark.usefixtures("word_models")
+class TestOtherDays:
+    def test_what_differs_by_day_is_asked_back(self, tmp_path: Path) -> None:
+        brain, document = festival(tmp_path, SUNDAY)
+        asked = decide(brain, document, "When is lunch?", ())
+        assert (asked.decision, asked.text, asked.sections) == ("respond", "On which day?", ())
+        history = [Exchange("When is lunch?", asked.text, (), "respond")]
+        answered = decide(brain, document, "On Saturday.", history)
+        assert answered.decision == "respond"
+        assert "13:00" in answered.text
+        assert answered.sections == ("saturday-7-june",)
+
+    def test_few_days_are_said_one_after_another(self, tmp_path: Path) -> None:
+        brain, document = festival(tmp_path)
+        answered = decide(brain, document, "When is lunch?", ())
+        assert all(time in answered.text for time in ("12:00", "12:30", "13:00"))
+        assert len(answered.sections) == 3
+
+    def test_who_says_the_day_is_answered(self, tmp_path: Path) -> None:
+        brain, document = festival(tmp_path, SUNDAY)
+        answered = decide(brain, document, "When is lunch on Friday?", ())
+        assert "12:30" in answered.text
+        assert "13:00" not in answered.text
+
+
+@pytest.mark.usefixtures("word_models")
+class TestTotals:
+    @pytest.mark.parametrize(
+        ("asked", "total"),
+        [
+            ("How much are a poster and a mug together?", "€15.50"),
+            ("What do a day ticket and a poster cost in total?", "€24.50"),
+            ("How much is two posters and a mug altogether?", "€22"),
+        ],
+    )
+    def test_are_added_up(self, asked: str, total: str, tmp_path: Path) -> None:
+        brain, document = festival(tmp_path)
+        answered = decide(brain, document, asked, ())
+        assert answered.text.endswith(f"Together that makes {total}.")
+        assert answered.sections == ("prices",)
+        assert answered.confidence == "medium"
+
+    def test_are_not_guessed_where_a_price_is_missing(self, tmp_path: Path) -> None:
+        brain, document = festival(tmp_path)
+        answered = decide(brain, document, "How much are a poster and a T-shirt together?", ())
+        assert "Together" not in answered.text
+
+
+def test_of_a_long_document_only_what_may_answer_is_embedded(
+    word_models: WordModels, tmp_path: Path
+) -> None:
+    rooms = "\n".join(f"## Room {n}\n\nRoom {n} has {n + 3} chairs.\n" for n in range(1, 700))
+    path = tmp_path / "rooms.md"
+    path.write_text(f"# Rooms\n\n{rooms}\n## Parking\n\nBicycles stand in the yard.\n")
+    document = load(path)
+    brain = ExtractiveBrain.load(document)
+    assert not any("chairs" in text for text in word_models.embedded)
+    answered = decide(brain, document, "Where do bicycles stand?", ())
+    assert answered.text == "Bicycles stand in the yard."
+    assert sum("chairs" in text for text in word_models.embedded) < 30
