@@ -144,7 +144,7 @@ async def measure(
     context = Context(settings, document)
     loaded: dict[str, Any] = {}
     voice = next(vendor for vendor in VENDORS if vendor.name == "hibari")
-    for vendor in dict.fromkeys((*vendors, voice)):
+    for vendor in {vendor.name: vendor for vendor in (*vendors, voice)}.values():
         tell(f"loading {vendor.label}")
         loaded[vendor.name] = await asyncio.to_thread(vendor.load, context, lambda *_: None)
     try:

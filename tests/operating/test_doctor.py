@@ -12,7 +12,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -31,9 +31,10 @@ from accounts.mail.mailer import Mailer
 from ledger.money.prices import Prices
 from ledger.store import migrations
 from ledger.store.database import Database
-from operating.doctor import commands, configuration, machine, models
+from operating.doctor import commands, configuration, machine, measuring, models
 from operating.doctor.finding import Finding
 from operating.doctor.measuring import Limits, MeasuredTurn, Speed
+from pipeline.vendors import Vendor
 from settings import Settings
 from simulators.smtp import MailServer
 
@@ -589,6 +590,27 @@ def test_work_that_is_late_only_beside_other_programs_is_a_warning() -> None:
     for cpu, state in ((0.2, "warning"), (4.0, "problem")):
         speed = Speed("whisper", "", Limits(1.0, 3.0), wall=[4.0], cpu=[cpu])
         assert speed.state == state
+
+
+async def test_each_chosen_engine_is_loaded_once_to_measure_a_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The voice, which asks the question, too."""
+    loaded: list[str] = []
+
+    def noted(vendor: Vendor) -> Vendor:
+        return replace(vendor, load=lambda *_: loaded.append(vendor.name))
+
+    chosen = [noted(vendor) for vendor in models.embedded({})]
+
+    async def turn(_self: Any, names: list[str]) -> MeasuredTurn:
+        return MeasuredTurn(8.0, [])
+
+    monkeypatch.setattr(measuring, "VENDORS", chosen)
+    monkeypatch.setattr("operating.doctor.measuring._Measuring.turn", turn)
+    document: Any = None
+    await measuring.measure(settings_of(), document, chosen, lambda _: None)
+    assert loaded == [vendor.name for vendor in chosen]
 
 
 def test_only_models_that_are_used_are_looked_at() -> None:
