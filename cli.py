@@ -4,6 +4,7 @@ import telemetry  # noqa: F401 - before any library with telemetry  # isort: ski
 
 import asyncio
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -21,6 +22,11 @@ from rich.table import Table
 
 # Ctrl-C during the seconds of imports below ends the process without a traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# A terminal that lacks a sign, such as an arrow in ISO-8859-1, gets "?" instead of a traceback.
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors="replace")
 
 # Pipecat prints a greeting on import and logs to the terminal, which belongs to the command.
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
