@@ -46,7 +46,7 @@ def test_a_file_of_questions_is_held_against_what_is_right(inn: Path) -> None:
 def test_a_check_prints_every_sentence_with_its_line(inn: Path) -> None:
     code, said = run("document", "check", str(inn))
     assert code == 0
-    assert "Inn (en, no CV)" in said
+    assert "Inn (en, not a CV)" in said
     assert "7  For Single, the price is 90 euros." in said
 
 

@@ -482,7 +482,7 @@ async def test_the_connection_is_kept_through_a_long_silence() -> None:
 
 @pytest.mark.parametrize(
     ("status", "named"),
-    [(401, "invalid_api_key"), (402, "payment_required"), (404, "voice_not_found")],
+    [(401, "invalid_api_key"), (402, "paid_plan_required"), (404, "voice_not_found")],
 )
 @with_instant_engines
 async def test_a_refused_request_of_the_sdk_is_final(status: int, named: str) -> None:
