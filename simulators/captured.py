@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
+from simulators.listener import Listener
+
 BYTES_A_SEC = 32_000
 
 
@@ -24,24 +26,18 @@ class CapturedSocket:
     ) -> None:
         self._path = path
         self._messages = messages
-        self._runner: web.AppRunner | None = None
+        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
         self.received: list[dict[str, Any]] = []
         self.url = ""
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get(self._path, self._play)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"ws://{host}:{port}"
+        self.url = f"ws://{await self._listener.start(app)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop()
 
     async def _play(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -74,24 +70,18 @@ class CapturedAnswers:
     def __init__(self, path: str, answers: Sequence[tuple[int, str, str]]) -> None:
         self._path = path
         self._answers = answers
-        self._runner: web.AppRunner | None = None
+        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
         self.received: list[dict[str, Any]] = []
         self.url = ""
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=16 * 1024**2)
         app.router.add_post(self._path, self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://{await self._listener.start(app)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop()
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.received.append(await request.json())
@@ -115,24 +105,18 @@ class CapturedContexts:
     ) -> None:
         self._path = path
         self._scripts = scripts
-        self._runner: web.AppRunner | None = None
+        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
         self.connections = 0
         self.url = ""
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get(self._path, self._play)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"ws://{host}:{port}"
+        self.url = f"ws://{await self._listener.start(app)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop()
 
     async def _play(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

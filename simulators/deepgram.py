@@ -41,6 +41,7 @@ from simulators.deepgram_recogniser import (
     Utterance,
     UtteranceEnd,
 )
+from simulators.listener import Listener
 
 __all__ = ["DeepgramSimulator", "Fault", "Latency", "Request", "Utterance"]
 
@@ -121,7 +122,7 @@ class DeepgramSimulator:
         self._max_connections = max_connections
         self._random = random.Random(seed)
         self._host, self._port = host, port
-        self._runner: web.AppRunner | None = None
+        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
         self._open: set[DeepgramConnection] = set()
 
     @property
@@ -138,18 +139,14 @@ class DeepgramSimulator:
         app = web.Application()
         app.router.add_get("/v1/listen", self._listen)
         app.router.add_get("/v2/listen", self._listen)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        listening = await self._listener.start(app, self._host, self._port)
+        self._port = int(listening.rpartition(":")[2])
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for connection in list(self._open):
             connection.abort()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop()
 
     def delay(self) -> float:
         """Draw the next message's latency, in seconds."""

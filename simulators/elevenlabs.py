@@ -24,6 +24,7 @@ from simulators.elevenlabs_wire import (
     refuse,
     timestamped,
 )
+from simulators.listener import Listener
 
 __all__ = ["RATE", "ElevenLabsSimulator", "Fault", "Request", "pitch_of", "tone"]
 
@@ -107,7 +108,7 @@ class ElevenLabsSimulator:
         self._voices = voices
         self._random = random.Random(seed)
         self._host, self._port = host, port
-        self._runner: web.AppRunner | None = None
+        self._listener = Listener(shutdown_timeout=0.2, access_log=None)
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -116,17 +117,11 @@ class ElevenLabsSimulator:
         app.router.add_get("/v1/voices", self._list_voices)
         app.router.add_post(f"{base}/stream", self._stream)
         app.router.add_post(f"{base}/stream/with-timestamps", self._stream)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.2, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://{await self._listener.start(app, self._host, self._port)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop()
 
     # Shared by the WebSocket and HTTP.
 

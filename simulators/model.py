@@ -20,6 +20,7 @@ from multidict import CIMultiDictProxy
 
 from conversation.frames import Exchange
 from processors.brain.contract import ArgumentsDelta, Brain, Question, ToolStart
+from simulators.listener import Listener
 
 SECRET_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "cookie"})
 
@@ -168,22 +169,16 @@ class LanguageModelSimulator:
         self.requests: list[Request] = []
         self._chance = random.Random(model.seed)
         self._answered = 0
-        self._runner: web.AppRunner | None = None
+        # Without handler_cancellation a handler does not notice that its client has disconnected.
+        self._listener = Listener(handler_cancellation=True, shutdown_timeout=0.2)
 
     async def start(self, app: web.Application, *, host: str, port: int) -> str:
         """Listen, and return the base URL."""
-        # Without handler_cancellation a handler does not notice that its client has disconnected.
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.2)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        listening = self._runner.addresses[0]
-        return f"http://{listening[0]}:{listening[1]}"
+        return f"http://{await self._listener.start(app, host, port)}"
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._listener.stop()
 
     async def receive(self, request: web.Request) -> Request:
         """Parse and log a request; a body that is not a JSON object counts as empty."""

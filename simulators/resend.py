@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from simulators.listener import Listener
+
 REMEMBERED_SECS = 24 * 3600.0
 """How long Resend remembers an idempotency key."""
 
@@ -100,22 +102,18 @@ class ResendSimulator:
         self._known: dict[str, tuple[float, AcceptedEmail]] = {}
         self._deciding: set[str] = set()
         self._where = (host, port)
+        self._listener = Listener(access_log=None)
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/emails", self._send)
         app.router.add_route("*", "/emails", self._wrong_method)
         app.router.add_route("*", "/{rest:.*}", self._not_found)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, *self._where)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://{await self._listener.start(app, *self._where)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
+        await self._listener.stop()
 
     def expire_keys(self) -> None:
         """Expire all idempotency keys, as after 24 hours."""

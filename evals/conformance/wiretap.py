@@ -13,6 +13,8 @@ from typing import Any, Literal, Self
 import aiohttp
 from aiohttp import web
 
+from simulators.listener import Listener
+
 _HOP_BY_HOP = frozenset(
     {
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -65,6 +67,7 @@ class Wiretap:
         if upstream.startswith("ws"):
             upstream = f"http{upstream.removeprefix('ws')}"
         self._upstream = upstream.rstrip("/")
+        self._listener = Listener(shutdown_timeout=0.2, access_log=None)
         self.exchanges: list[Exchange] = []
         self.url = ""
 
@@ -73,17 +76,12 @@ class Wiretap:
         self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=True)
         app = web.Application(client_max_size=_MAX_MESSAGE)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.2, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://{await self._listener.start(app)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
-        await self._runner.cleanup()
+        await self._listener.stop()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         exchange = Exchange(request.path)
