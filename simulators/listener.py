@@ -24,6 +24,12 @@ class Listener:
         host, port = self._runner.addresses[0][:2]
         return f"{host}:{port}"
 
+    @property
+    def open_connections(self) -> int:
+        """How many clients are connected."""
+        server = self._runner.server if self._runner is not None else None
+        return len(server.connections) if server is not None else 0
+
     async def stop(self) -> None:
         """Stop, if it has been started."""
         if self._runner is not None:

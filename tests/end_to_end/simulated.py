@@ -218,7 +218,7 @@ class Stack:
         simulators: tuple[Any, ...] = (self.deepgram, self.elevenlabs)
         if hung or self.settings.for_vendor(ElevenLabsSettings).tts_mode == "whole":
             return []  # One that hangs does not notice; a request's connection is kept on purpose.
-        return [type(one).__name__ for one in simulators if one._runner.server.connections]
+        return [type(one).__name__ for one in simulators if one._listener.open_connections]
 
     # What goes wrong.
 

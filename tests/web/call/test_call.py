@@ -18,6 +18,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.real_time]
 STEEPEST = 0.5 * 2 * np.pi * 500 / VOICE_RATE
 """The largest step between two samples of the test tone."""
 
+FADING = round(0.0015 * np.log(0.5 / 1e-4) * VOICE_RATE)
+"""Samples that ring above 1e-4 where the voice ran empty: playout.js lets them decay in 1.5 ms."""
+
 
 def place_call(page: Page) -> None:
     page.get_by_role("button", name="Call Viva").click()
@@ -121,7 +124,10 @@ def test_duck_interruption_and_a_new_epoch(server: PageServer, page: Page) -> No
     loud = np.flatnonzero(np.abs(heard) > 1e-4)
     gap = np.argmax(np.diff(loud))
     first, second = heard[loud[0] : loud[gap] + 1], heard[loud[gap + 1] : loud[-1] + 1]
-    assert len(first) == pytest.approx(final.samples, abs=60)
+    silences = np.diff(loud[: gap + 1])
+    silences = silences[silences > 24]  # a busy machine lets the voice run empty
+    played = len(first) - int(np.sum(silences))
+    assert final.samples - 60 <= played <= final.samples + 60 + FADING * len(silences)
     assert len(second) == pytest.approx(round(0.4 * VOICE_RATE), abs=300)
     low = first[-720 - 2400 : -720]
     fall = 20 * np.log10(np.sqrt(2 * np.mean(low**2)) / 0.5)
