@@ -13,8 +13,8 @@ run's other tests, which can wait.
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic  # the real one, in tests in virtual time, too
 
@@ -138,18 +138,29 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Fixtures included: a browser and a server keep the priority at which they were started."""
-    if item.get_closest_marker("real_time") is None:
-        return (yield)
+@contextmanager
+def first_in_line() -> Iterator[None]:
+    """What this thread does here, and the processes and threads it starts, go before other tests.
+
+    A browser or a server keeps the priority at which it was started, so those that tests in real
+    time share are started under this.
+    """
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     try:
-        return (yield)
+        yield
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, usual)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Fixtures included."""
+    if item.get_closest_marker("real_time") is None:
+        return (yield)
+    with first_in_line():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

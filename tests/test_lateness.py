@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def test_a_test_in_real_time_goes_before_those_that_can_wait() -> None:
         assert given >= 0, "whoever may not has the usual one"
     else:
         assert given == lateness.PRIORITY
+
+
+def test_so_does_what_is_started_for_such_tests_and_keeps_it() -> None:
+    given = os.getpriority(os.PRIO_PROCESS, 0)
+    with lateness.first_in_line():
+        raised = os.getpriority(os.PRIO_PROCESS, 0)
+        started = subprocess.Popen(["sleep", "60"])
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, 0) == given
+        assert os.getpriority(os.PRIO_PROCESS, started.pid) == raised
+    finally:
+        started.kill()
+        started.wait()
 
 
 def test_and_the_next_one_does_not() -> None:

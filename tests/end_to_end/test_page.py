@@ -94,7 +94,7 @@ async def test_a_call_on_the_page_answered_interrupted_and_answered_again(
     assert heard.split()[:3] == first["heard_text"].lower().split()[:3]
     after = await recognised(engines, call.samples[cut:], OUTPUT_RATE)
     assert "first compiler" in after
-    assert "1952" in after
+    assert re.search("1952|nineteen fifty[ -]two", after)
     assert "degree" not in after
     assert "yale" not in after
 

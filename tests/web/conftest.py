@@ -2,7 +2,7 @@ import shutil
 import time
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.lateness import first_in_line
 from tests.web.server import PageServer
 
 CHROMIUM = shutil.which("chromium")
@@ -48,7 +49,9 @@ def until(page: Page, expression: str, *, secs: float = 60.0) -> None:
 def playwright_() -> Iterator[Playwright]:
     if CHROMIUM is None:
         pytest.skip("the page's tests need Debian's chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
+    with ExitStack() as stack:
+        with first_in_line():
+            playwright = stack.enter_context(sync_playwright())
         yield playwright
 
 
@@ -78,7 +81,9 @@ def browser(playwright_: Playwright, microphone: Path) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def page_server() -> Iterator[PageServer]:
-    with PageServer() as server:
+    with ExitStack() as stack:
+        with first_in_line():
+            server = stack.enter_context(PageServer())
         yield server
 
 
