@@ -85,12 +85,16 @@ async def hold(
 
 
 def rows() -> Iterator[Any]:
-    """Every row, alone and with a reserve; of a vendor's with the same outcome one is enough."""
+    """Every row, alone and with a reserve; of a vendor's with the same outcome one is enough.
+
+    So is the row alone where the vendor itself goes on and the reserve is not asked.
+    """
     seen = set()
     for row in ROWS:
         for reserve, name in ((False, "alone"), (True, "with a reserve")):
             course = (row.vendor, reserve, row.reserved if reserve else row.alone, row.takes_over)
-            marks = [pytest.mark.thorough] if course in seen else []
+            unasked = reserve and not row.takes_over
+            marks = [pytest.mark.thorough] if course in seen or unasked else []
             seen.add(course)
             yield pytest.param(row, reserve, id=f"{row.name}-{name}", marks=marks)
 

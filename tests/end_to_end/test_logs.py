@@ -53,7 +53,14 @@ def log() -> Iterator[list[str]]:
     [
         pytest.param({}, id="all is well"),
         pytest.param({"brain": "openai", "tts_mode": "whole"}, id="the other ways"),
-        *(pytest.param({key: f"wrong-{value}"}, id=f"wrong {key}") for key, value in KEYS.items()),
+        *(
+            pytest.param(
+                {key: f"wrong-{value}"},
+                id=f"wrong {key}",
+                marks=[pytest.mark.thorough] if number else [],
+            )
+            for number, (key, value) in enumerate(KEYS.items())
+        ),
     ],
 )
 def test_no_key_and_no_audio_is_in_any_log(

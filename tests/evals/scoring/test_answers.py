@@ -36,6 +36,7 @@ def test_the_set_is_large_and_of_many_kinds() -> None:
     assert sum(case.decision == "sensitive" for case in every) >= 12
 
 
+@pytest.mark.thorough
 def test_a_menu_is_answered_from(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = answered("develop", "bakery-menu.md")
     assert share(outcomes, "answer") >= 0.9
