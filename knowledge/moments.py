@@ -5,6 +5,7 @@ June`` and ``5 June`` are one date; ``half past eight`` and ``20:30`` can be one
 """
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 
 from knowledge.claims import MONTHS
@@ -71,6 +72,13 @@ _SHIFT = {
     "ten to": -10, "twenty to": -20,
 }  # fmt: skip
 
+_HOLIDAYS = {
+    "christmas eve": "24 December", "christmas day": "25 December", "boxing day": "26 December",
+    "new year's eve": "31 December", "new year's day": "1 January",
+    "valentine's day": "14 February", "halloween": "31 October",
+}  # fmt: skip
+_HOLIDAY = re.compile(rf"\b(?:{'|'.join(_HOLIDAYS)})\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Moments:
@@ -89,7 +97,7 @@ class Moments:
 
 def moments(text: str) -> Moments:
     """The days, dates and times of a text."""
-    flat = re.sub(r"\s*[\u2010-\u2015]\s*", "-", text.lower())
+    flat = re.sub(r"\s*[\u2010-\u2015]\s*", "-", _dated(text).lower())
     flat = re.sub(
         r"\b(twenty|thirty)[ -](\w+)\b",
         lambda m: (
@@ -112,6 +120,32 @@ def moments(text: str) -> Moments:
         flat,
     )
     return Moments(_days(flat), _dates(flat), _times(flat))
+
+
+def as_written(text: str, times: Set[int]) -> str:
+    """A question with the dates and times that it speaks of as documents write them.
+
+    Parameters:
+        text: "Who talks at half past eight?", "Are you open on Christmas Day?"
+        times: Those of the document, in minutes. They tell morning from evening; a time that is
+            none of them stays as it is.
+    """
+
+    def clock(match: re.Match[str]) -> str:
+        meant = _times(match[0].lower()) & times
+        if len(meant) != 1:
+            return match[0]
+        before = re.match(r"(?:at|by|from|until|till|before|after)\b", match[0], re.IGNORECASE)
+        said = f"{min(meant) // 60}:{min(meant) % 60:02}"
+        return f"{before[0]} {said}" if before else said
+
+    return re.sub(_SPOKEN_TIME.pattern, clock, _dated(text), flags=re.IGNORECASE)
+
+
+def _dated(text: str) -> str:
+    """The text with a date for each holiday that is on the same one every year."""
+    plain = text.replace("\u2019", "'")
+    return _HOLIDAY.sub(lambda match: _HOLIDAYS[match[0].lower()], plain)
 
 
 def _days(flat: str) -> frozenset[int]:
@@ -167,7 +201,9 @@ def _times(flat: str) -> frozenset[int]:
         shift, shifted, plain, clock, named = match.groups()
         word = shifted or plain or clock or named
         base = (_HOURS.get(word) or int(word)) * 60 + _SHIFT.get(shift or "", 0)
-        found |= {base % 1440, (base + 720) % 1440}
+        found.add(base % 1440)
+        if word not in ("noon", "midnight"):
+            found.add((base + 720) % 1440)
     return frozenset(found)
 
 

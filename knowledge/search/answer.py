@@ -32,6 +32,7 @@ _NUMBER_WORDS = spaced(
 )
 _NOW = re.compile(
     r"\b(?:now|currently|current|at the moment|these days|today|nowadays|present)\b"
+    r"|\bwhat(?:'s| is) (?:his|her|their|your) (?:job|job title|position|role|profession|title)\b"
     r"|\bwho does \w+ work for\b|\bwhere does (?:\w+ ){1,2}work\b"
 )
 _ONGOING = re.compile(r"\b(?:present|now|today|current|since|works? at|ongoing)\b", re.IGNORECASE)
@@ -257,7 +258,8 @@ def _now(reader: Reader, flat: str) -> Said | None:
     if not reader.document.about_person or not _NOW.search(flat):
         return None
     if not re.search(
-        r"\b(?:work|works|working|job|position|role|employer|employed|doing|title|do)\b", flat
+        r"\b(?:work|works|working|job|position|role|profession|employer|employed|doing|title|do)\b",
+        flat,
     ):
         return None
     if re.search(r"\b(?:since when|how long|when did)\b", flat):
@@ -310,6 +312,7 @@ def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | N
     if not kind or not findings:
         return None
     groups = _groups(reader)
+    nouns = {stem(token.key) for token in tokens(flat)}
     of: list[Record] = []
     if kind == "year" and reader.document.about_person and "job" in flat:
         of = [
@@ -319,10 +322,18 @@ def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | N
         ]
     if not of:
         wanted = next(
-            (f for f in findings[:4] if f.record.group in groups and f.features.when >= 0), None
+            (
+                f
+                for f in findings[:4]
+                if f.features.when >= 0
+                and sum(
+                    _value(each, kind, nouns) is not None for each in groups.get(f.record.group, ())
+                )
+                > 1
+            ),
+            None,
         )
         of = groups[wanted.record.group] if wanted else []
-    nouns = {stem(token.key) for token in tokens(flat)}
     valued = [
         (value, record) for record in of if (value := _value(record, kind, nouns)) is not None
     ]

@@ -196,9 +196,36 @@ _OTHER_WORDS = (
 
 def in_other_words(text: str) -> str:
     """What callers ask in words that documents do not use, in words that they do; may be empty."""
+    text = re.sub(r"\b(wh\w+)['\u2019]s\b", r"\1 is", text, flags=re.IGNORECASE)
     return next(
         (asked for pattern, asked in _OTHER_WORDS if re.search(pattern, text, re.IGNORECASE)), ""
     )
+
+
+_FRAGMENT = re.compile(
+    r"^\W*(?:(?:and|but|or|so|then|okay)\W+)*(?:(?:what|how) about\s+)?"
+    r"((in|on|at|with|without|for|to|from|by|under|as)\b(?!.*\b(?:wh\w+|how|is|are|do|does|can)\b).*)$",
+    re.IGNORECASE,
+)
+_FRAGMENT_WORDS = 6
+
+
+def is_fragment(text: str) -> bool:
+    """Whether a turn is no question of its own: "And in the harbour?"."""
+    return bool(_FRAGMENT.match(text)) and len(tokens(text)) <= _FRAGMENT_WORDS
+
+
+def resumed(before: str, text: str) -> str:
+    """The question before, with a fragment in the place of its like; empty if it has no like.
+
+    "How fast may I drive in town?", "And in the harbour?" is "How fast may I drive in the
+    harbour?".
+    """
+    fragment = _FRAGMENT.match(text)
+    if not fragment:
+        return ""
+    spots = [match.start() for match in re.finditer(rf"\b{fragment[2]}\b", before, re.IGNORECASE)]
+    return f"{before[: spots[-1]]}{fragment[1]}" if spots and spots[-1] else ""
 
 
 def overlaps(spoken_of: tuple[int, ...], interval: Interval) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from knowledge.claims import extract_claims, months, word_forms, years
 from knowledge.loading.document import Document
-from knowledge.moments import Moments, fits, moments
+from knowledge.moments import Moments, as_written, fits, moments
 from knowledge.records import Record, Statement, records
 from knowledge.search.cross_encoder import CrossEncoder, cross_encoder
 from knowledge.search.passage import Passage
@@ -23,12 +23,13 @@ from knowledge.search.query import Query, mentioned
 from knowledge.search.retrieval import Hit, Index
 from knowledge.search.vector_cache import VectorCache
 from knowledge.telling import is_nothing
-from knowledge.words import stem, tokens
+from knowledge.words import STOPWORDS, stem, tokens
 
-_CANDIDATES = 8  # statements that are read beside the question
+_CANDIDATES = 6  # statements that are read beside the question
 _IN_CONTEXT = 4  # of them, those that are read once more with the titles above
 _READ = 0.06  # weight of a logit beside a cosine of weight 1
 _WHEN = 0.35  # a record about the day, date or time that is asked for, or about another
+_CELL = 0.2  # a row whose label and one of whose columns the question names
 _OF_TOPIC = 0.12  # a record of the section that the turn before was answered from
 
 
@@ -60,8 +61,9 @@ class Features:
         fit: How well the sort of thing said fits what is asked for.
         when: -1 to 1: whether it is about the day, date or time that is asked for.
         lacks: Whether it cannot answer: a row that has nothing in the column that is asked for, no
-            name where it is asked who holds an office, nothing of a length where it is asked how
-            long.
+            name where it is asked who holds an office, nothing of the kind that is asked for by
+            how long, how much, how fast, how many.
+        polar: Whether it is asked for yes or no; what is said of another day answers that.
         alien: How much the question speaks of what the document has never heard of.
         lead: Score by which it leads the best of another record.
     """
@@ -74,6 +76,7 @@ class Features:
     alien: float
     lacks: bool = False
     lead: float = 0.0
+    polar: bool = False
 
     def vector(self) -> tuple[float, ...]:
         """As the gate's weights take them; the last is 1."""
@@ -100,7 +103,9 @@ _OTHER_DAY, _NOTHING_THERE = 2.0, 3.0  # taken off the logit
 def probability(features: Features) -> float:
     """How likely an answer from a finding is right."""
     logit = sum(weight * value for weight, value in zip(GATE, features.vector(), strict=True))
-    logit -= _OTHER_DAY * (features.when < 0) + _NOTHING_THERE * features.lacks
+    logit -= (
+        _OTHER_DAY * (features.when < 0 and not features.polar) + _NOTHING_THERE * features.lacks
+    )
     return 1 / (1 + math.exp(-logit))
 
 
@@ -123,6 +128,7 @@ class Reader:
         self.told = [
             (record, statement) for record in self.records for statement in record.statements
         ]
+        self._times = frozenset(time for record in self.records for time in record.moments.times)
         found_in = [_passage(*each, at) for at, each in enumerate(self.told)]
         self.index = Index(document, found_in, vectors)
 
@@ -154,7 +160,9 @@ class Reader:
             return True
         if _WHO_HOLDS.match(query.text):
             return not self.index.named_stems(f"{statement.text} {record.about}")
-        return bool(_HOW_LONG.search(query.text)) and not _LENGTH.search(record.text)
+        return any(
+            asks.search(query.text) and not holds.search(record.text) for asks, holds in _QUANTITIES
+        )
 
     def search(
         self,
@@ -175,7 +183,8 @@ class Reader:
         text = f"{topic} {query.text}".strip()
         asked = when if when is not None else moments(query.text)
         index = self.index
-        meaning, shared, fit = index.similarity(text), index.shared(text), index.fit(query)
+        read = as_written(text, self._times)
+        meaning, shared, fit = index.similarity(read), index.shared(text), index.fit(query)
         timely = np.array(
             [fits(asked, record.moments) for record, _ in self.told], dtype=np.float32
         )
@@ -187,24 +196,26 @@ class Reader:
         near = np.array(
             [_below(record.section.id, sections) for record, _ in self.told], dtype=np.float32
         )
-        base = meaning + 0.3 * shared + fit + _WHEN * timely - 0.25 * (1 - share) + _OF_TOPIC * near
+        words = frozenset(stem(token.key) for token in tokens(text))
+        cell = np.array([_names_cell(record, words) for record, _ in self.told], dtype=np.float32)
+        base = meaning + 0.3 * shared + fit + _WHEN * timely - 0.25 * (1 - share)
+        base += _OF_TOPIC * near + _CELL * cell
         best = np.argsort(-base, kind="stable")[:_CANDIDATES]
         said = [self.told[at][1].text for at in best]
         placed = [self._placed(int(at)) for at in best]
         logits = np.maximum(
-            self._model.scores(text, said),
+            self._model.scores(read, said),
             np.concatenate(
                 [
-                    self._model.scores(text, placed[:_IN_CONTEXT]),
+                    self._model.scores(read, placed[:_IN_CONTEXT]),
                     np.full(max(0, len(said) - _IN_CONTEXT), -12.0, dtype=np.float32),
                 ]
             ),
         )
         alien = index.alien(text)
+        scores = base[best] + _READ * logits
         found: dict[int, Finding] = {}
-        order = sorted(
-            range(len(best)), key=lambda spot: -(base[best[spot]] + _READ * logits[spot])
-        )
+        order = sorted(range(len(best)), key=lambda spot: -scores[spot])
         for spot in order:
             at = int(best[spot])
             record, statement = self.told[at]
@@ -213,7 +224,7 @@ class Reader:
             found[record.at] = Finding(
                 record,
                 statement,
-                float(base[at] + _READ * logits[spot]),
+                float(scores[spot]),
                 Features(
                     meaning=float(meaning[at]),
                     shared=float(shared[at]),
@@ -222,6 +233,7 @@ class Reader:
                     when=float(timely[at]),
                     alien=alien,
                     lacks=self._lacks(record, statement, query),
+                    polar=query.polar,
                 ),
             )
         ranked = list(found.values())
@@ -243,6 +255,7 @@ def _empty(record: Record, asked: str) -> bool:
     return bool(named) and all(is_nothing(cell) for cell in named)
 
 
+_LITTLE = frozenset(map(stem, STOPWORDS))
 _WHO_HOLDS = re.compile(
     r"^\W*(?:(?:and|so)\W+)?who(?:'s|\u2019s| is| are)\s+(?:the|your)\b(?!.*\bfor\W*$)",
     re.IGNORECASE,
@@ -254,6 +267,49 @@ _LENGTH = re.compile(
     r"(?:1\d|20)\d\d|\d{1,2}[:.]\d\d)\b|\d\s?(?:mm|cm|m|km|h|min|s)\b",
     re.IGNORECASE,
 )
+
+
+_QUANTITIES = (
+    (_HOW_LONG, _LENGTH),
+    (
+        re.compile(r"\bhow much (?:is|are|does|do|was|were|would|will)\b", re.IGNORECASE),
+        re.compile(
+            r"[€£$¥%]|\b\d+[.,]\d\d\b|\b(?:euros?|pounds?|dollars?|francs?|kroner|cents?|eur|usd|gbp|"
+            r"chf|per cent|free|included?|includes|nothing|gratis|donation|price|costs?|fees?|rent|"
+            r"charged?|pay|paid|half|double|third|quarter)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        re.compile(r"\bhow fast\b|\bwhat speed\b|\btop speed\b", re.IGNORECASE),
+        re.compile(
+            r"\d\s?(?:k?m/[hs]|kmh|mph|kn|[kmg]b(?:it)?/?s?|ms|s|min|h|hz)\b|\b(?:knots?|speed|"
+            r"fast|quick(?:ly)?|slow(?:ly)?|walking|seconds?|minutes?|hours?|days?|weeks?)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        re.compile(r"\bhow (?:many|far|tall|high|deep|wide|heavy|old)\b(?! as)", re.IGNORECASE),
+        re.compile(
+            r"\d|\b(?:no|none|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|"
+            r"\w+ty|once|twice|single|both|dozens?|hundreds?|thousands?|millions?|half|each|every|"
+            r"any|all|un?limited|several|many|few|only|pair|couple|an?)\b",
+            re.IGNORECASE,
+        ),
+    ),
+)
+"""What is asked for, and what an answer has at least."""
+
+
+def _names_cell(record: Record, words: frozenset[str]) -> bool:
+    """Whether a question names what a row is about, and one of its columns."""
+    if not record.cells:
+        return False
+    about = {stem(token.key) for token in tokens(record.about)} - _LITTLE
+    return bool(about & words) and any(
+        bool(heads := {stem(token.key) for token in tokens(head)}) and heads <= words
+        for head, _ in record.cells[1:]
+    )
 
 
 def _below(id: str, sections: Sequence[str]) -> bool:

@@ -20,7 +20,13 @@ from knowledge.search.answer import Said, compose, each_in_turn, put_together, w
 from knowledge.search.clarification import CLARIFICATIONS, ON_WHICH_DAY, of_other_days
 from knowledge.search.follow_up import Before, heard_passages, rank_adjacent, rank_follow_up
 from knowledge.search.passage import Passage
-from knowledge.search.query import Query, asked_part, in_other_words
+from knowledge.search.query import (
+    Query,
+    asked_part,
+    in_other_words,
+    is_fragment,
+    resumed,
+)
 from knowledge.search.reader import Finding, Reader, probability
 from knowledge.search.retrieval import Hit, Index, asked_share
 from knowledge.search.semantic_topic_filter import SemanticTopicFilter
@@ -57,6 +63,7 @@ _ANNOTATED = 0.5
 _LIKELY, _MEDIUM, _HIGH = 0.6, 0.8, 0.95
 _MADE = 0.8  # of an answer that code put together from several records
 _FOLLOWS = 0.15  # bonus of reading a question as a follow-up if it makes no sense alone
+_FRAGMENT = 0.3  # the same, if it is no question of its own: "And in the harbour?"
 _LEANS = re.compile(
     r"^\W*(?:and|but|so|what about|how about|then)\b"
     r"|\b(?:that|it|there|those|these|them|this|one)\b",
@@ -221,21 +228,23 @@ class ExtractiveBrain:
         if (other := in_other_words(query.text)) and _sure(own) < _LIKELY:
             reworded = reader.search(replace(query, text=other), when=moments(query.text))
             own = reworded if _sure(reworded) > _sure(own) else own
-        if before is None or not query.elliptic:
+        fragment = is_fragment(query.text)
+        if before is None or not (query.elliptic or fragment):
             return own
         when = moments(query.text)
         named = when.days or when.dates or when.times
         topic = without_moments(before.question) if named else before.question
+        whole = "" if named else resumed(before.question, query.text)
         leaning = reader.search(
-            query,
-            topic=topic,
+            replace(query, text=whole) if whole else query,
+            topic="" if whole else topic,
             sections=before.sections,
             when=when if named else moments(before.question),
         )
         explicit = not self._index.content(query.text) or _LEANS.search(query.text)
         if not leaning or not own:
             return leaning or own
-        better = _sure(leaning) + (_FOLLOWS if explicit else 0.0)
+        better = _sure(leaning) + (_FRAGMENT if fragment else _FOLLOWS if explicit else 0.0)
         return leaning if better >= _sure(own) else own
 
     def _supporting(self, said: Said, free: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from knowledge.moments import fits, moments
+from knowledge.moments import as_written, fits, moments
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,32 @@ def test_a_range_of_dates_holds_each() -> None:
 )
 def test_a_spoken_time_can_be_the_written_one(said: str, written: str) -> None:
     assert moments(said).times & moments(written).times
+
+
+def test_noon_is_not_midnight() -> None:
+    assert moments("at noon").times == moments("12:00").times
+    assert moments("at midnight").times == {0}
+
+
+@pytest.mark.parametrize(
+    ("said", "date"),
+    [
+        ("Are you open on Christmas Day?", (12, 25)),
+        ("closed on New Year\u2019s Eve", (12, 31)),
+        ("boxing day", (12, 26)),
+    ],
+)
+def test_a_holiday_is_its_date(said: str, date: tuple[int, int]) -> None:
+    assert moments(said).dates == {date}
+
+
+def test_a_question_is_read_with_the_times_of_the_document() -> None:
+    evening = moments("20:30 Talk, 22:00 Tour").times
+    assert as_written("What's on at half past eight?", evening) == "What's on at 20:30?"
+    assert as_written("Who talks at quarter to nine?", evening) == "Who talks at quarter to nine?"
+    both = moments("8:30 Breakfast, 20:30 Talk").times
+    assert as_written("What's on at half past eight?", both) == "What's on at half past eight?"
+    assert as_written("Is it shut on Christmas Day?", both) == "Is it shut on 25 December?"
 
 
 def test_a_duration_is_no_time() -> None:

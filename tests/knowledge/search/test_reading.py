@@ -7,6 +7,7 @@ import pytest
 from conversation.frames import Exchange
 from evals.scoring.answers import decide
 from knowledge.loading.document import Document, load
+from knowledge.search.query import in_other_words, is_fragment, resumed
 from processors.brain.extractive import ExtractiveBrain
 from tests.knowledge.search.conftest import WordModels
 
@@ -101,6 +102,113 @@ class TestTotals:
         brain, document = festival(tmp_path)
         answered = decide(brain, document, "How much are a poster and a T-shirt together?", ())
         assert "Together" not in answered.text
+
+
+TRAMS = """# Trams
+
+## Fares
+
+| Ticket | Single | Return |
+| --- | --- | --- |
+| Adult | £6.50 | £9.00 |
+| Child | £3.20 | £4.50 |
+
+A family return, an adult and up to three children, is £24.
+
+## Speed
+
+The highest speed is 40 knots in the old town and is 70 in the valley.
+
+## Plans
+
+| Plan | Requests | Burst |
+| --- | --- | --- |
+| Team | 300 | 50 |
+| Enterprise | 3,000 | 500 |
+
+## Programme
+
+- Doors: 18:00
+
+| Time | Event |
+| --- | --- |
+| 18:30 | Brass band |
+| 23:30 | Lantern parade |
+
+## Days
+
+| Cake | Days |
+| --- | --- |
+| Walnut cake | Friday, Saturday |
+"""
+
+
+def trams(folder: Path) -> tuple[ExtractiveBrain, Document]:
+    path = folder / "trams.md"
+    path.write_text(TRAMS, encoding="utf-8")
+    document = load(path)
+    return ExtractiveBrain.load(document), document
+
+
+@pytest.mark.usefixtures("word_models")
+class TestWhichOfSeveral:
+    def test_a_row_is_meant_by_its_label_and_its_column(self, tmp_path: Path) -> None:
+        brain, document = trams(tmp_path)
+        answered = decide(brain, document, "How much is a return for an adult?", ())
+        assert answered.text.startswith("For Adult")
+
+    def test_what_has_no_price_does_not_say_how_much(self, tmp_path: Path) -> None:
+        brain, document = trams(tmp_path)
+        told = decide(brain, document, "How many requests on the enterprise plan?", ())
+        assert "3,000" in told.text
+        asked = decide(brain, document, "How much is the enterprise plan?", ())
+        assert asked.decision == "escalate"
+
+    def test_the_last_is_sought_among_those_that_have_a_time(self, tmp_path: Path) -> None:
+        brain, document = trams(tmp_path)
+        answered = decide(brain, document, "Which is the last event of the programme?", ())
+        assert "Lantern parade" in answered.text
+
+    def test_other_days_answer_whether_it_is_on_this_one(self, tmp_path: Path) -> None:
+        brain, document = trams(tmp_path)
+        answered = decide(brain, document, "Is there walnut cake on a Monday?", ())
+        assert "Friday, Saturday" in answered.text
+
+
+@pytest.mark.parametrize(
+    ("before", "said", "whole"),
+    [
+        (
+            "How fast may I drive in the old town?",
+            "And in the valley?",
+            "How fast may I drive in the valley?",
+        ),
+        ("Is it free for adults?", "What about for children?", "Is it free for children?"),
+        ("Who talks on stage?", "And with enterprise?", ""),
+        ("Who talks at noon?", "And at what time do you close?", ""),
+        ("At noon who talks?", "And at one?", ""),
+    ],
+)
+def test_a_fragment_takes_the_place_of_its_like(before: str, said: str, whole: str) -> None:
+    assert resumed(before, said) == whole
+
+
+@pytest.mark.parametrize(
+    ("said", "fragment"),
+    [
+        ("in the outer harbour?", True),
+        ("And with enterprise?", True),
+        ("In which year was that?", False),
+        ("Opening hours?", False),
+        ("For how long?", False),
+    ],
+)
+def test_a_fragment_is_no_question_of_its_own(said: str, fragment: bool) -> None:
+    assert is_fragment(said) is fragment
+
+
+def test_whos_and_wheres_are_questions_in_other_words_too() -> None:
+    assert in_other_words("Where's it held?") == in_other_words("Where is it held?") != ""
 
 
 def test_of_a_long_document_only_what_may_answer_is_embedded(
