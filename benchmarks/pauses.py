@@ -149,7 +149,7 @@ def _with_pause(pcm: bytes, chance: random.Random) -> bytes:
 class _Tones:
     """A voice that costs nothing: only when it sounds is measured."""
 
-    speech = staticmethod(tone)
+    synthesise_whole = staticmethod(tone)
 
 
 def _silent(_label: str, _share: float) -> None:
