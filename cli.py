@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -52,13 +52,14 @@ from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
 from pipeline.choice import Choice, choose, settle
-from pipeline.loading import FAILED
+from pipeline.loading import FAILED, LoadingError
 from pipeline.vendors import STAGES, Stage, of_stage
 from recording import commands as recording_commands
 from version import viva_version
 
 if TYPE_CHECKING:
     from evals.conformance.suite import Result
+    from server import Server
 
 app = typer.Typer(
     help="Call a document: a grounded voice agent that anyone can host.",
@@ -154,7 +155,6 @@ def serve(
     from ledger.store.database import DatabaseError
     from operating import logs
     from server import Server
-    from server import serve as serve_until_stopped
 
     logs.setup(settings)
     bar = Progress(
@@ -195,12 +195,30 @@ def serve(
     except (SettingsError, DatabaseError, PriceError, DeclarationError) as error:
         raise _fail(str(error)) from None
     try:
+        _serve_calls(server, listening)
+    finally:
+        bar.stop()
+
+
+def _serve_calls(server: "Server", listening: Callable[[str, str], None]) -> None:
+    """Serve calls in this process until it is told to stop.
+
+    Raises:
+        typer.Exit: It cannot listen, or cannot load its engines, and has said so.
+    """
+    from server import serve as serve_until_stopped
+
+    settings = server.settings
+    try:
         _run(serve_until_stopped(server, listening=listening))
+    except LoadingError as error:
+        refusal = _fail(str(error))
+        if server.supervisor is not None:  # last, for it may end this process at once
+            server.supervisor.send_status(failed=True)
+        raise refusal from None
     except OSError as error:
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
         raise _fail(f"{message}. Set PORT or HOST to another.") from None
-    finally:
-        bar.stop()
 
 
 def _supervise(settings: Settings) -> None:

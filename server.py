@@ -3,8 +3,7 @@
 import telemetry  # noqa: F401 - before any library with telemetry  # isort: skip
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -293,6 +292,7 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
 
     Raises:
         OSError: The address is not available.
+        LoadingError: A vendor or model cannot be loaded, so every call would fail.
     """
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
     stop = Stop()
@@ -302,9 +302,13 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
     try:
         address, link = await _open(server, runner, stop)
         listening(address, link)
-        await stop.asked.wait()
+        await _first_of(stop.asked.wait(), server.loading.failed.wait())
+        if server.loading.failure is not None and not stop.asked.is_set():
+            raise server.loading.failure
         if stop.patient:
-            await _until_finished(server, stop)
+            # Until the calls have ended, time runs out or a faster stop is requested.
+            drain_secs = server.settings.drain_secs
+            await _first_of(server.let_finish(), stop.now.wait(), timeout_secs=drain_secs)
     finally:
         if server.supervisor is not None:
             await server.supervisor.close()
@@ -331,16 +335,12 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
     return address, link
 
 
-async def _until_finished(server: Server, stop: Stop) -> None:
-    """Wait for open calls to end, until time runs out or a faster stop is requested."""
-    finished = asyncio.create_task(server.let_finish())
-    hurry = asyncio.create_task(stop.now.wait())
-    await asyncio.wait(
-        [finished, hurry],
-        timeout=server.settings.drain_secs,
-        return_when=asyncio.FIRST_COMPLETED,
-    )
-    for task in (finished, hurry):
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+async def _first_of(*waits: Coroutine[Any, Any, object], timeout_secs: float | None = None) -> None:
+    """Wait until one of them ends, and cancel the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_secs, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,7 +10,12 @@ from pipeline.engines import Engines
 from pipeline.vendors import Progress
 
 FAILED = "failed"
-"""The label reported as progress when loading has failed, and no call will be answered."""
+"""The label reported as progress when loading has failed."""
+
+
+class LoadingError(Exception):
+    """The engines cannot be loaded; the message says which vendor, where, and what to do."""
+
 
 Load = Callable[[Progress], Coroutine[Any, Any, Engines]]
 
@@ -28,6 +33,9 @@ class Loading:
         self, load: Load, *, progress: Progress = lambda _label, _share: None, closes: bool = True
     ) -> None:
         self.news: tuple[str, float] = ("starting", 0.0)
+        self.failed = asyncio.Event()
+        """Set once loading has failed; :attr:`failure` says why."""
+        self.failure: LoadingError | None = None
         self._load = load
         self._progress = progress
         self._closes = closes
@@ -79,5 +87,15 @@ class Loading:
         if task.cancelled() or not (error := task.exception()):
             return
         self._report(FAILED, self.news[1])
-        why = ": ".join([*getattr(error, "__notes__", ()), f"{type(error).__name__}: {error}"])
-        logger.opt(exception=error).error("loading the models failed; calls are refused. {}", why)
+        self.failure = LoadingError(_explain(error))
+        self.failure.__cause__ = error
+        self.failed.set()
+        logger.opt(exception=error).error("loading failed. {}", self.failure)
+
+
+def _explain(error: BaseException) -> str:
+    """Say what could not be loaded, why, and what to do."""
+    what = getattr(error, "__notes__", None) or ["the engines cannot be loaded"]
+    why = ": ".join([*what, f"{type(error).__name__}: {error}".rstrip(".")])
+    remedy = "Run `make install`" if isinstance(error, ImportError) else "Correct that"
+    return f"{why}. {remedy}, or set another vendor; `viva vendors` lists them."

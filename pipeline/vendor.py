@@ -7,7 +7,7 @@ else of Viva, so they import the actual engine only in ``load`` and ``build``.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
@@ -94,6 +94,16 @@ class Price:
         )
 
     def __post_init__(self) -> None:
+        # A datetime is a date to Python, but cannot be compared with one.
+        if not isinstance(self.since, date) or isinstance(self.since, datetime):
+            raise DeclarationError(
+                f"since is {self.since!r}; it must be a day, such as date(2026, 1, 31)."
+            )
+        models = self.models
+        if not isinstance(models, tuple) or not all(isinstance(name, str) for name in models):
+            raise DeclarationError(
+                f"models is {models!r}; it must be a tuple of model ids, as in ('nova-3',)."
+            )
         if unknown := sorted(set(self.usd) - set(get_args(PricedBy))):
             allowed = ", ".join(get_args(PricedBy))
             raise DeclarationError(f"usd has {unknown[0]!r}; the units of a price are {allowed}.")

@@ -37,12 +37,15 @@ YOUNG_SECS = 60.0
 END_SECS = 20.0
 """How long a worker may overrun its time to stop before it is killed."""
 
+CANNOT_LOAD = 2
+"""Exit status when no worker can load its engines, as of any other wrong setting."""
+
 
 class WorkerError(Exception):
-    """The first worker could not start, and has said why. ``status`` is its exit status."""
+    """No worker can serve, and one has said why. ``status`` is its exit status."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"the first worker ended with status {status}")
+        super().__init__(f"a worker that cannot serve ended with status {status}")
         self.status = status
 
 
@@ -136,14 +139,17 @@ class Workers:
         self._stopping = asyncio.Event()
         self._begun = asyncio.Event()
         self._accepting = False
+        self._any_loaded = False
         self._all_loaded = False
+        self._unloadable = False
         self._turn = 0
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM, which the workers get too; return when all have ended.
 
         Raises:
-            WorkerError: The first worker ended before it could serve.
+            WorkerError: The first worker ended before it could serve, or a worker could not load
+                its engines before any other had loaded them.
         """
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGINT, signal.SIGTERM)
@@ -160,6 +166,8 @@ class Workers:
                 for number in range(1, self._count):
                     group.create_task(self._keep(number))
             await first
+            if self._unloadable:
+                raise WorkerError(CANNOT_LOAD)
         finally:
             self._accept(on=False)
             for worker in self.workers.values():
@@ -276,6 +284,11 @@ class Workers:
             shares = sum(worker.share for worker in self.workers.values()) / self._count
             if label != "ready":
                 self._progress(label, shares)
+        self._any_loaded = self._any_loaded or worker.loaded
+        if news.get("failed") and not self._any_loaded:
+            # Its replacement would fail as well. Once one has loaded them, others serve meanwhile.
+            self._unloadable = True
+            self._signalled(signal.SIGTERM)
         loaded = sum(worker.loaded for worker in self.workers.values())
         if loaded == self._count and not self._all_loaded:
             self._all_loaded = True

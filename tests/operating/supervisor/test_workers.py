@@ -209,6 +209,12 @@ async def test_what_is_wrong_is_said_by_the_first_worker_alone() -> None:
 
 
 @pytest.mark.thorough
+async def test_all_end_when_no_worker_can_load_its_engines() -> None:
+    async with Crew("--unloadable", "--count", "2") as crew:
+        assert await crew.ended() == 2
+
+
+@pytest.mark.thorough
 async def test_whoever_answers_tells_the_metrics_of_all() -> None:
     async with Crew("--metrics") as crew:
         workers = await crew.everybody(2)

@@ -66,12 +66,14 @@ async def main(options: argparse.Namespace, context: WorkerContext) -> None:
         state=lambda: {
             "calls": len(holding),
             "taking": len(holding) < options.most,
-            "loaded": True,
+            "loaded": not options.unloadable,
         },
         gone=lambda: stop.request(patient=False),
     )
     supervisor.send_status(up=True, title="a test", link="http://sign-in" if context.first else "")
     supervisor.send_status(loading=("ears", 0.5))
+    if options.unloadable:
+        supervisor.send_status(failed=True)
     await stop.asked.wait()
     if options.stubborn:
         await asyncio.Event().wait()
@@ -86,6 +88,7 @@ if __name__ == "__main__":
     parser.add_argument("--most", type=int, default=100)
     parser.add_argument("--metrics", action="store_true")
     parser.add_argument("--stubborn", action="store_true")
+    parser.add_argument("--unloadable", action="store_true")
     parser.add_argument("--refuse", action="store_true")
     given = parser.parse_args()
     told = WorkerContext.of_this_process()

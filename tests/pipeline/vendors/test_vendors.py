@@ -215,6 +215,7 @@ def test_a_wrong_value_of_its_setting_is_named_with_what_is_allowed(acme: Vendor
             "0.01",
             r"usd\['per_thousand_characters'\] is 0.01; it must be a Decim",
         ),
+        ("date(2026, 1, 1)", "'2026-01-01'", "since is '2026-01-01'; it must be a day, such as"),
         (
             "from typing import Any",
             "import acme_sdk",
