@@ -224,13 +224,9 @@ class ExtractiveBrain:
     def _findings(self, reader: Reader, query: Query, before: Before | None) -> tuple[Finding, ...]:
         if (after := rank_adjacent(self._index, query)) and not query.wants & {"next", "previous"}:
             return reader.of(after)
-        own = reader.search(query)
-        if (other := in_other_words(query.text)) and _sure(own) < _LIKELY:
-            reworded = reader.search(replace(query, text=other), when=moments(query.text))
-            own = reworded if _sure(reworded) > _sure(own) else own
         fragment = is_fragment(query.text)
         if before is None or not (query.elliptic or fragment):
-            return own
+            return self._alone(reader, query)
         when = moments(query.text)
         named = when.days or when.dates or when.times
         topic = without_moments(before.question) if named else before.question
@@ -242,10 +238,21 @@ class ExtractiveBrain:
             when=when if named else moments(before.question),
         )
         explicit = not self._index.content(query.text) or _LEANS.search(query.text)
+        better = _sure(leaning) + (_FRAGMENT if fragment else _FOLLOWS if explicit else 0.0)
+        if leaning and better >= 1:
+            return leaning  # nothing is surer, so the question need not be read alone
+        own = self._alone(reader, query)
         if not leaning or not own:
             return leaning or own
-        better = _sure(leaning) + (_FRAGMENT if fragment else _FOLLOWS if explicit else 0.0)
         return leaning if better >= _sure(own) else own
+
+    def _alone(self, reader: Reader, query: Query) -> tuple[Finding, ...]:
+        """What answers a question by itself, as it was asked or in other words."""
+        own = reader.search(query)
+        if (other := in_other_words(query.text)) and _sure(own) < _LIKELY:
+            reworded = reader.search(replace(query, text=other), when=moments(query.text))
+            own = reworded if _sure(reworded) > _sure(own) else own
+        return own
 
     def _supporting(self, said: Said, free: str) -> tuple[str, ...]:
         """Return the sections to cite: an answer's, and those above whose titles it names."""
