@@ -1,1 +1,12 @@
 """Accounts: who may call, sign-in by mailed links, admission of calls, and mailed reports."""
+
+__all__ = [
+    "accounts",
+    "admission",
+    "commands",
+    "headers",
+    "mail",
+    "network",
+    "operator_key",
+    "report",
+]

@@ -4,3 +4,5 @@
 """
 
 import telemetry as telemetry  # each may be run by itself
+
+__all__ = ["commands"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from evals.scoring.answers import Outcome, ask, cases
-from knowledge import load
+from knowledge.loading.document import load
 from processors.brain.extractive import ExtractiveBrain
 
 DOCUMENTS = Path(__file__).parent.parent / "evals" / "documents"

@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import quantiles
 
 from conversation.frames import Exchange
-from knowledge import Document, load
 from knowledge.check.support import unsupported_claims
+from knowledge.loading.document import Document, load
 from knowledge.words import sentences
 from processors.brain.contract import Question
 from processors.brain.extractive import ExtractiveBrain, Reply

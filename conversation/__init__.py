@@ -2,6 +2,20 @@
 
 :class:`~conversation.turns.Conversation` owns the turns; stages and transports report to it. A
 :class:`~conversation.records.CallListener` receives the records of calls and turns, a
-:class:`~conversation.observer.CallObserver` everything that happens in a call. Nothing is exported
-here: a module that only words reports must not import pipecat.
+:class:`~conversation.observer.CallObserver` everything that happens in a call. Importing the
+package loads none of its modules: one that only words reports must not import pipecat.
 """
+
+__all__ = [
+    "alignment",
+    "echo",
+    "frames",
+    "meter",
+    "observer",
+    "playback",
+    "records",
+    "spoken_text",
+    "turns",
+    "utterance",
+    "wording",
+]

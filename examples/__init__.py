@@ -2,3 +2,5 @@
 
 Each has a test of the same name in ``tests/examples``.
 """
+
+__all__: list[str] = []  # to be copied; named on command lines

@@ -6,3 +6,13 @@ reference outputs.
 """
 
 import telemetry as telemetry  # before onnxruntime is imported by anything below
+
+__all__ = [
+    "catalogue",
+    "checks",
+    "inference",
+    "moonshine",
+    "moonshine_graphs",
+    "processor",
+    "weights",
+]

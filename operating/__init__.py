@@ -1,1 +1,16 @@
 """Operations: health, metrics, traces, logs, the call log's pages, and several workers."""
+
+__all__ = [
+    "call_log",
+    "capacity",
+    "doctor",
+    "exposition",
+    "gauges",
+    "health",
+    "lag",
+    "logs",
+    "metrics",
+    "stop",
+    "supervisor",
+    "traces",
+]

@@ -6,3 +6,16 @@ and verifies its checksums. docs/recording.md describes the format.
 """
 
 import telemetry as telemetry  # before any library with telemetry  # isort: skip
+
+__all__ = [
+    "commands",
+    "frames",
+    "mcap_file",
+    "message",
+    "metadata",
+    "recorder",
+    "recording",
+    "schemas",
+    "sound",
+    "writer",
+]

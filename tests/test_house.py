@@ -4,7 +4,10 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections.abc import Set
 from dataclasses import fields
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -21,10 +24,16 @@ LAYERS = (
 ABOVE_THE_SERVER = ("evals",)
 
 
+@cache
+def parsed(module: Path) -> ast.Module:
+    """The syntax tree of a module."""
+    return ast.parse(module.read_text())
+
+
 def imported(module: Path) -> set[str]:
     """The top-level names that a module imports, wherever in it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+    for node in ast.walk(parsed(module)):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         if isinstance(node, ast.ImportFrom):
@@ -87,6 +96,80 @@ def test_only_the_conversation_writes_turns() -> None:
     assert len(modules) > 100
     for module in (*modules, Path("server.py"), Path("cli.py")):
         assert not written_to_turns(module.read_text()), module
+
+
+def packages() -> dict[str, Path]:
+    """The packages by name, with their ``__init__``; not those of tests."""
+    found = {
+        ".".join(module.parent.parts): module
+        for folder in (*LAYERS, "benchmarks", "examples")
+        for module in Path(folder).rglob("__init__.py")
+    }
+    assert len(found) > 50
+    return found
+
+
+def imported_from(module: Path, names: Set[str]) -> set[tuple[str, str]]:
+    """What a module takes from packages that it is not in: the package and the name in it."""
+    taken: set[str] = set()
+    tree = parsed(module)
+    aliases: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            taken |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                taken.add(f"{node.module}.{alias.name}")
+                aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    if not names.isdisjoint(aliases.values()):  # import migrations; migrations.upgrade(engine)
+        for node in ast.walk(tree):
+            match node:
+                case ast.Attribute(value=ast.Name(id=held), attr=name) if held in aliases:
+                    taken.add(f"{aliases[held]}.{name}")
+                case _:
+                    pass
+    within = (".".join(module.with_suffix("").parts) + ".").replace(".__init__.", ".")
+    found: set[tuple[str, str]] = set()
+    for path in taken:
+        parts = path.split(".")
+        for length in range(1, len(parts)):
+            package = ".".join(parts[:length])
+            outside = package in names and not within.startswith(f"{package}.")
+            if outside and not parts[length].startswith("__"):
+                found.add((package, parts[length]))
+    return found
+
+
+def public(module: Path) -> tuple[str, ...]:
+    """The names of a package's ``__all__``."""
+    for node in parsed(module).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                return tuple(ast.literal_eval(value))
+            case ast.AnnAssign(target=ast.Name(id="__all__"), value=ast.expr() as value):
+                return tuple(ast.literal_eval(value))
+            case _:
+                pass
+    raise AssertionError(f"{module} has no __all__")
+
+
+def test_a_package_says_what_it_is_for_and_what_others_may_import() -> None:
+    declared = packages()
+    names = {package: public(module) for package, module in declared.items()}
+    folders = (Path(folder) for folder in (*LAYERS, "benchmarks", "examples", "deploy"))
+    modules = [module for folder in folders for module in folder.rglob("*.py")]
+    used: dict[tuple[str, str], Path] = {}
+    for module in (*modules, *Path().glob("*.py")):
+        used |= dict.fromkeys(imported_from(module, names.keys()), module)
+    for package, module in declared.items():
+        assert ast.get_docstring(parsed(module)), module
+        for name in names[package]:
+            path = Path(*package.split("."), name)
+            if not (path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()):
+                assert hasattr(import_module(package), name), (package, name)
+            assert (package, name) in used, f"{package}.{name} is used in {package} alone"
+    private = {f"{module}: {p}.{n}" for (p, n), module in used.items() if n not in names[p]}
+    assert not private, "imported from outside, and not in the package's __all__"
 
 
 def test_env_example_lists_every_setting() -> None:

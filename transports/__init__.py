@@ -6,3 +6,5 @@ and holds them.
 """
 
 import telemetry as telemetry  # before any library with telemetry  # isort: skip
+
+__all__ = ["browser", "front_page", "replay", "rtvi", "switchboard"]

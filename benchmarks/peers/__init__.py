@@ -2,3 +2,5 @@
 
 ``make install-bench`` installs them.
 """
+
+__all__: list[str] = []  # each runs in a process of its own

@@ -3,3 +3,5 @@
 Works on text alone, without I/O or pipecat. Start with
 :class:`~conversation.spoken_text.normaliser.Normaliser`.
 """
+
+__all__ = ["english", "normaliser"]

@@ -2,3 +2,5 @@
 
 They import what they need when they run: ``viva --help`` loads no numpy.
 """
+
+__all__ = ["document", "replay", "report", "score", "voices"]

@@ -4,3 +4,5 @@
 (:mod:`~evals.conformance.harness`); ``viva vendors check`` prints the results. A failed check says
 whether it makes calls impossible or only degrades them, and what is lost.
 """
+
+__all__ = ["live", "subjects", "suite", "turns"]

@@ -3,3 +3,5 @@
 :mod:`~evals.corpus.make` makes the recordings and ``truth.toml`` from ``calls.toml``: a scripted
 caller calls the real server in virtual time. ``make eval`` replays and scores them.
 """
+
+__all__: list[str] = []  # run with ``python -m``

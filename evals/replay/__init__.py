@@ -4,3 +4,5 @@
 :class:`~evals.replay.batch.Batch` many, in worker processes or on Ray. Stages that are not re-run
 give what they gave in the recording. docs/replay.md describes the rules.
 """
+
+__all__ = ["batch", "processes", "ray_tasks", "recorded_call", "virtual_time"]

@@ -4,3 +4,5 @@
 recordings; :mod:`~evals.report.page` makes the report of one run, :mod:`~evals.report.pair` the
 comparison of two.
 """
+
+__all__ = ["report_file", "run"]

@@ -4,3 +4,16 @@
 computes every metric, :func:`evals.scoring.compare.compare_runs` compares two runs turn by turn,
 and :func:`evals.scoring.gate.check` holds scores to rules.
 """
+
+__all__ = [
+    "answers",
+    "calls",
+    "compare",
+    "facts",
+    "gate",
+    "metrics",
+    "score",
+    "statistics",
+    "truth",
+    "voices",
+]

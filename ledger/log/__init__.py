@@ -4,3 +4,5 @@
 matches it, :mod:`~ledger.log.totals` adds it up. ``/calls``, ``viva ledger`` and the mailed reports
 show the same entries.
 """
+
+__all__ = ["entries", "filter", "listing", "query", "sound", "totals"]

@@ -5,3 +5,5 @@
 :class:`~ledger.money.spend_settlement.SpendSettlement` replaces the hold by what it cost. All
 amounts are whole micro-dollars. docs/money.md explains the caps.
 """
+
+__all__ = ["budget", "price_table", "prices", "spend_settlement", "worst_case"]

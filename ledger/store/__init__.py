@@ -4,3 +4,5 @@
 :class:`~ledger.store.writer.LedgerWriter` writes records in a thread, and spools them to disk while
 the database fails.
 """
+
+__all__ = ["database", "posting", "spool", "tables", "writer"]

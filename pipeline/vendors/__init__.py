@@ -18,9 +18,13 @@ __all__ = [
     "Progress",
     "Stage",
     "Vendor",
-    "VendorSettings",
-    "find_vendors",
+    "claude",
+    "elevenlabs",
+    "hibari",
     "of_stage",
+    "openai",
+    "silero",
+    "whisper",
 ]
 
 _BY_NAME_ONLY = 50

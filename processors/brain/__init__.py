@@ -1,1 +1,21 @@
 """The brain: turns each of the caller's turns into one checked decision, streamed as it arrives."""
+
+__all__ = [
+    "bounded_usage",
+    "cached_prompt",
+    "claude",
+    "contract",
+    "decision_keeper",
+    "decision_run",
+    "extractive",
+    "failover",
+    "fixed_sentences",
+    "guardrails",
+    "openai_compatible",
+    "prompt",
+    "responder",
+    "speculation",
+    "tool_call",
+    "tools",
+    "vendor_fault",
+]

@@ -1,1 +1,3 @@
 """Speech to text: the recognisers, and failover between them."""
+
+__all__ = ["contract", "deepgram", "failover", "pipecat_services", "whisper"]

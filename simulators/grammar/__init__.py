@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from simulators.grammar import anthropic, deepgram, elevenlabs
 from simulators.grammar.message import Difference, Grammar
 
-__all__ = ["GRAMMARS", "Difference", "Grammar"]
+__all__ = ["GRAMMARS", "Difference"]
 
 GRAMMARS: Mapping[str, Grammar] = {
     "deepgram": deepgram.NOVA,

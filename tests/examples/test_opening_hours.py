@@ -30,9 +30,9 @@ from processors.brain.tools import (
     Arguments,
     FunctionTool,
     check_section_ids,
-    find_tools,
     registered,
 )
+from processors.brain.tools.tool import find_tools
 from processors.declarations import DeclarationError
 from recording.recorder import RecordingTarget
 from recording.recording import Recording

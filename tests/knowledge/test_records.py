@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge import load
+from knowledge.loading.document import load
 from knowledge.records import Record, records
 
 

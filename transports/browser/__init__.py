@@ -5,3 +5,5 @@ docs/protocol.md describes the wire. :class:`~transports.browser.page.Page` is t
 sends the voice no faster than it is played, and
 :class:`~transports.browser.transport.BrowserConnection` connects a call to a page.
 """
+
+__all__ = ["announcer", "messages", "page", "transport", "voice"]

@@ -4,3 +4,5 @@
 :class:`~transports.rtvi.events.EventTranslator` translates its messages to RTVI's. docs/rtvi.md
 describes what differs.
 """
+
+__all__ = ["page"]

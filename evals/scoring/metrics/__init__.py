@@ -3,3 +3,19 @@
 Each module has a ``measure`` that takes matched calls and returns
 :class:`~evals.scoring.metrics.metric.Metric` objects, with the samples they are computed from.
 """
+
+__all__ = [
+    "barge_in",
+    "calibration",
+    "citations",
+    "cost",
+    "decisions",
+    "eva",
+    "floor",
+    "grounding",
+    "judge",
+    "latency",
+    "metric",
+    "takeover",
+    "words",
+]

@@ -16,6 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 from sqlmodel import SQLModel
 
+__all__ = ["MigrationError", "State", "state", "upgrade"]
+
 State = Literal["newest", "behind", "empty"]
 """Of a database that this program can use: as it must be, of an older version, without tables."""
 

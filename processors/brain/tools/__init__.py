@@ -24,7 +24,6 @@ __all__ = [
     "FunctionTool",
     "ToolCall",
     "check_section_ids",
-    "find_tools",
     "registered",
     "section_of",
 ]

@@ -1,5 +1,7 @@
 """Deepgram's speech to text: Nova, Flux, and the connection that both use.
 
-Import from the modules: the package itself exports nothing, so that settings and other vendors do
-not load Deepgram's SDK.
+Importing the package loads none of its modules, so that settings and other vendors do not
+load Deepgram's SDK.
 """
+
+__all__ = ["connection", "flux", "service"]

@@ -1,5 +1,7 @@
 """ElevenLabs' text to speech: over a WebSocket sentence by sentence, or a request per answer.
 
-Import from the modules: the package itself exports nothing, so that settings and other vendors do
-not load ElevenLabs' SDK.
+Importing the package loads none of its modules, so that settings and other vendors do not
+load ElevenLabs' SDK.
 """
+
+__all__ = ["messages", "service", "voices", "whole"]

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.documents import DOCUMENTS, HALVES, Table, calibration, documents, row
 from evals.scoring.answers import Case, Outcome, ask, cases, fit_to_be_heard, holds
-from knowledge import load
+from knowledge.loading.document import load
 from processors.brain.extractive import ExtractiveBrain
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from knowledge import load
 from knowledge.check.counting import counts
+from knowledge.loading.document import load
 
 
 def test_only_the_number_of_items_answers_how_many(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from knowledge import load
 from knowledge.check.recital import recites
+from knowledge.loading.document import load
 
 
 def test_only_what_the_cited_records_say_is_a_recital(tmp_path: Path) -> None:

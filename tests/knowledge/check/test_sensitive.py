@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from knowledge import Document, load, topic_of
+from knowledge.check.sensitive import topic_of
+from knowledge.loading.document import Document, load
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from num2words import num2words
 
-from knowledge import Line, Section, supporting_lines, unsupported_claims
+from knowledge.check.support import supporting_lines, unsupported_claims
 from knowledge.claims import numbers, years
+from knowledge.loading.document import Line, Section
 from knowledge.words import sentences
 
 TEXT = (

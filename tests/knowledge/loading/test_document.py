@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from knowledge import Document, DocumentError, load, topic_of, unsupported_claims
-from knowledge.loading.document import MAX_BYTES
+from knowledge.check.sensitive import topic_of
+from knowledge.check.support import unsupported_claims
+from knowledge.loading.document import MAX_BYTES, Document, DocumentError, load
 
 Writer = Callable[..., Path]
 

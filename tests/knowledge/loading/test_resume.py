@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from knowledge import Document, DocumentError, load
+from knowledge.loading.document import Document, DocumentError, load
 
 RESUME = Path(__file__).parent / "resume.json"
 

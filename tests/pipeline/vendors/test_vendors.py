@@ -10,12 +10,12 @@ from pydantic import Field, SecretStr
 from knowledge.loading.document import load
 from ledger.money.prices import Prices
 from pipeline import vendors
+from pipeline.vendor import VendorSettings
 from pipeline.vendors import (
     STAGES,
     VENDORS,
     Context,
     Vendor,
-    VendorSettings,
     find_vendors,
     of_stage,
 )

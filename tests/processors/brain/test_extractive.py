@@ -10,7 +10,9 @@ import pytest
 
 from benchmarks.questions import Outcome, ask, cases
 from conversation.frames import Exchange
-from knowledge import Document, load, topic_of, unsupported_claims
+from knowledge.check.sensitive import topic_of
+from knowledge.check.support import unsupported_claims
+from knowledge.loading.document import Document, load
 from processors.brain.contract import ArgumentsDelta, BrainError, BrainEvent, Question, ToolStart
 from processors.brain.extractive import ExtractiveBrain, Reply
 from processors.brain.small_talk import courtesy, reply
