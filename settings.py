@@ -293,7 +293,7 @@ def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
     return made
 
 
-_ALL = """All settings of one server; :meth:`ServerSettings.of` gives a vendor's, typed."""
+_ALL = """All settings of one server; :meth:`ServerSettings.for_vendor` gives a vendor's, typed."""
 
 if TYPE_CHECKING:
     Settings: TypeAlias = ServerSettings

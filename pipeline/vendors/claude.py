@@ -62,16 +62,16 @@ def unfit(settings: "Settings") -> str:
 
 def caches_from(model: str) -> int:
     """The least that a model caches, in tokens."""
-    from processors.brain.claude import minimum_tokens
+    from processors.brain.claude_models import minimum_tokens
 
     return minimum_tokens(model)
 
 
 def token_ratio(model: str) -> float:
     """How many tokens a model makes of a text for each that the older models do, at most."""
-    from processors.brain import claude
+    from processors.brain import claude_models
 
-    return claude.token_ratio(model)
+    return claude_models.token_ratio(model)
 
 
 VENDOR = Vendor(

@@ -4,6 +4,7 @@ __all__ = [
     "bounded_usage",
     "cached_prompt",
     "claude",
+    "claude_models",
     "contract",
     "decision_keeper",
     "decision_run",

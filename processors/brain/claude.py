@@ -38,6 +38,7 @@ from processors.brain.cached_prompt import (
     messages,
     said_by_caller,
 )
+from processors.brain.claude_models import may_be_strict, minimum_tokens, token_ratio
 from processors.brain.contract import (
     MAX_DECISION_TOKENS,
     ArgumentsDelta,
@@ -54,32 +55,6 @@ Ttl = Literal["5m", "1h"]
 
 DEFAULT_MODEL = "claude-haiku-5-5"
 
-# The least that each model caches, in tokens, by the beginning of its id; the most for others.
-_MINIMUM_TOKENS: Mapping[str, int] = {
-    "claude-haiku-5-5": 512,
-    "claude-opus-5": 512,
-    "claude-fable-5": 512,
-    "claude-opus-4-8": 1024,
-    "claude-opus-4-1": 1024,
-    "claude-opus-4-2025": 1024,
-    "claude-sonnet-": 1024,
-    "claude-opus-4-7": 2048,
-    "claude-3-5-haiku": 2048,
-}
-_MINIMUM_OF_OTHERS = 4096
-# Models with the older tokenizer, by the beginning of their ids; the newer one, of Claude 4.7 and
-# later, gives some 30 % more tokens (https://platform.claude.com/docs/en/models/haiku-5-5/overview).
-_FEWER_TOKENS = (
-    "claude-3", "claude-haiku-4-5", "claude-sonnet-4", "claude-opus-4-0", "claude-opus-4-1",
-    "claude-opus-4-2025", "claude-opus-4-5", "claude-opus-4-6",
-)  # fmt: skip
-_MORE_TOKENS = 1.3
-# Models that are not documented to hold a tool's arguments to its schema, by their beginnings
-# (https://platform.claude.com/docs/en/build-with-claude/structured-outputs).
-_NOT_STRICT = (
-    "claude-3", "claude-sonnet-4-0", "claude-sonnet-4-2025", "claude-opus-4-0", "claude-opus-4-1",
-    "claude-opus-4-2025",
-)  # fmt: skip
 # What a strict schema may say: the page's subset of JSON Schema.
 _STRICT_KEYWORDS = frozenset(
     {
@@ -386,22 +361,6 @@ def prepare(
         except (anthropic.APIError, httpx2.HTTPError) as error:
             logger.warning("claude's prefix could not be counted: {}", _fault(error))
     return build(document, minimum=minimum, count=estimate, counted=False, registered=registered)
-
-
-def minimum_tokens(model: str) -> int:
-    """The least that a model caches, in tokens; shorter prefixes are silently not cached."""
-    known = (least for begun, least in _MINIMUM_TOKENS.items() if model.startswith(begun))
-    return next(known, _MINIMUM_OF_OTHERS)
-
-
-def token_ratio(model: str) -> float:
-    """How many tokens a model makes of a text for each that the older models do, at most."""
-    return 1.0 if model.startswith(_FEWER_TOKENS) else _MORE_TOKENS
-
-
-def may_be_strict(model: str) -> bool:
-    """Whether a model is documented to hold a tool's arguments to its schema, if asked to."""
-    return not model.startswith(_NOT_STRICT)
 
 
 def _tools(

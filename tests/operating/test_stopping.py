@@ -95,7 +95,7 @@ async def test_a_second_signal_ends_it_at_once() -> None:
 
 @pytest.mark.thorough
 @pytest.mark.real_time
-async def test_workers_do_not_outlive_a_foreman_that_is_killed() -> None:
+async def test_workers_do_not_outlive_a_supervisor_that_is_killed() -> None:
     async with serving(WORKERS="2") as viva:
         caller, calling = await call(viva)
         os.kill(viva.process.pid, signal.SIGKILL)

@@ -1,9 +1,13 @@
 """What a call can cost at worst, and that no call costs more."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +33,7 @@ from pipeline import call
 from pipeline.choice import choose
 from pipeline.vendors.claude import ClaudeSettings
 from processors.brain import cached_prompt
-from processors.brain.claude import minimum_tokens, token_ratio
+from processors.brain.claude_models import minimum_tokens, token_ratio
 from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
 from processors.brain.guardrails import Phrases
@@ -294,3 +298,22 @@ def test_no_call_costs_more_than_was_set_aside_whatever_its_turns(
         "tts": Used(characters=reckoned.NOTICE_CHARS),
     }
     assert spent + (cost(settings, rest) if turns else 0) <= held
+
+
+BROKEN_CLIENT = """
+from ledger.money.worst_case import check_prompt, compute_worst_case
+from tests.ledger.money.test_worst_case import cloud, of
+
+settings = cloud(brain="claude", call_spend_cap_usd=5.0)
+check_prompt(*of(settings))
+assert compute_worst_case(*of(settings)).call > 0
+"""
+
+
+def test_it_needs_no_vendors_client(tmp_path: Path) -> None:
+    # It is computed before anything is loaded: a client that cannot be imported would end the
+    # start with a traceback here, not with the sentence that says what to do.
+    (tmp_path / "anthropic.py").write_text("raise ImportError('half installed')\n")
+    path = os.pathsep.join((str(tmp_path), *sys.path))
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", BROKEN_CLIENT], env=environment, check=True, timeout=60)

@@ -192,7 +192,7 @@ async def test_a_worker_that_will_not_end_is_killed() -> None:
 
 
 @pytest.mark.thorough
-async def test_no_worker_outlives_a_foreman_that_is_killed() -> None:
+async def test_no_worker_outlives_a_supervisor_that_is_killed() -> None:
     async with Crew() as crew:
         await crew.everybody(2)
         held, _ = await crew.hold()

@@ -20,7 +20,8 @@ from conversation.frames import DecisionFrame, Exchange, SentenceFrame, TurnFram
 from knowledge.loading.document import Document
 from pipeline.choice import choose_for
 from processors.brain.cached_prompt import CachedPrompt, restatements
-from processors.brain.claude import ClaudeBrain, minimum_tokens
+from processors.brain.claude import ClaudeBrain
+from processors.brain.claude_models import minimum_tokens
 from processors.brain.contract import MAX_DECISION_TOKENS, BrainError, Question, UsageReport
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.responder import Aborted, GroundedResponder
