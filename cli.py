@@ -531,7 +531,7 @@ def _check_live(settings: Settings, stage: str, vendor: str, *, yes: bool) -> in
     typer.echo(live.in_dollars(costs))
     if not yes and not typer.confirm("Call them?"):
         return 2
-    hears = any(one.stage == "stt" for one in vendors)
+    hears = any(called.stage == "stt" for called in vendors)
 
     async def call() -> list[live.LiveCall]:
         speech = await recorded_speech(settings, document, tell) if hears else b""

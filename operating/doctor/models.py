@@ -180,7 +180,7 @@ def _parts(turn: MeasuredTurn) -> str:
     for speed in turn.speeds:
         name = speed.model.partition(",")[0]
         shares[name] = shares.get(name, 0.0) + speed.turn_cpu_secs / turn.secs
-    ranked = sorted(shares.items(), key=lambda one: -one[1])
+    ranked = sorted(shares.items(), key=lambda share: -share[1])
     return ", ".join(f"{name} {share * 100:.1f}" for name, share in ranked)
 
 

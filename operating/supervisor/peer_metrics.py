@@ -84,7 +84,7 @@ class Merged(Collector):
 
     def __init__(self, everybody: "dict[str, Iterable[Metric]]") -> None:
         self._families: dict[str, Metric] = {}
-        for number, families in sorted(everybody.items(), key=lambda one: int(one[0])):
+        for number, families in sorted(everybody.items(), key=lambda worker: int(worker[0])):
             for family in families:
                 ours = self._families.setdefault(
                     family.name, Metric(family.name, family.documentation, family.type, family.unit)

@@ -20,7 +20,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from processors.stock_service import StockService
 from processors.tts.speech_queue import SpeechQueue
-from processors.tts.speech_timeline import Sentence, SpeechTimeline
+from processors.tts.speech_timeline import SpeechTimeline, TimedSentence
 from processors.tts.timed_speech import TimedSpeech
 
 # At DEBUG, websockets logs keys and audio.
@@ -159,7 +159,7 @@ class _TimedVoice(StockVoice, TimedSpeech):
         timeline = self._timelines.setdefault(
             context_id, SpeechTimeline(sample_rate=self.sample_rate)
         )
-        timeline.add(Sentence(src_frame, text))
+        timeline.add(TimedSentence(src_frame, text))
 
     async def add_word_timestamps(
         self,

@@ -37,7 +37,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class TimedSentence:
     """A sentence to be spoken.
 
     Parameters:
@@ -65,7 +65,7 @@ class SpeechTimeline:
 
     def __init__(self, *, sample_rate: int, trim_leading_silence: bool = True) -> None:
         self._rate = sample_rate
-        self._sentences: list[Sentence] = []
+        self._sentences: list[TimedSentence] = []
         self._begun: set[int] = set()  # Ids of the sentences passed on.
         self._passed = 0  # Samples passed on.
         self._reset(trim=trim_leading_silence)
@@ -86,16 +86,16 @@ class SpeechTimeline:
         return self._passed > 0
 
     @property
-    def unspoken(self) -> tuple[Sentence, ...]:
+    def unspoken(self) -> tuple[TimedSentence, ...]:
         """The sentences that were not passed on yet, in order."""
         return tuple(s for s in self._sentences if s.frame.id not in self._begun)
 
-    def add(self, sentence: Sentence) -> None:
+    def add(self, sentence: TimedSentence) -> None:
         """Append a sentence sent to the vendor."""
         self._sentences.append(sentence)
         self._place(sentence)
 
-    def _place(self, sentence: Sentence) -> None:
+    def _place(self, sentence: TimedSentence) -> None:
         self._begins.setdefault(self._letters, []).append(sentence.frame)
         words = sentence.frame.text.split()
         aligned = WordAlignment(sentence.text, sentence.frame.text)
@@ -104,7 +104,7 @@ class SpeechTimeline:
             self._begins.setdefault(self._letters, []).extend(begin)
             self._letters += len(given)
 
-    def restart(self) -> tuple[Sentence, ...]:
+    def restart(self) -> tuple[TimedSentence, ...]:
         """Start again with the unspoken sentences, for a new request.
 
         Returns:

@@ -20,7 +20,7 @@ from websockets.protocol import State
 from processors.tts.elevenlabs.connection import ElevenLabsConnection
 from processors.tts.elevenlabs.errors import category_of
 from processors.tts.elevenlabs.messages import Message, check_voice
-from processors.tts.speech_timeline import Sentence, SpeechTimeline
+from processors.tts.speech_timeline import SpeechTimeline, TimedSentence
 from processors.tts.timed_speech import TimedSpeech
 
 SAMPLE_RATE = 24_000
@@ -45,7 +45,7 @@ class _Speech:
 
     context_id: str
     timeline: SpeechTimeline
-    unsent: list[Sentence]
+    unsent: list[TimedSentence]
     opened: bool = False
     ended: bool = False
     closing: bool = False
@@ -173,7 +173,7 @@ class ElevenLabsTTS(TimedSpeech, ElevenLabsConnection):
         if speech is None:
             timeline = SpeechTimeline(sample_rate=self.sample_rate, trim_leading_silence=self._trim)
             speech = self._speeches[context_id] = _Speech(context_id, timeline, [])
-        sentence = Sentence(frame, text)
+        sentence = TimedSentence(frame, text)
         speech.timeline.add(sentence)
         speech.unsent.append(sentence)
         if self._receive_task is None or self._receive_task.done():

@@ -17,7 +17,7 @@ from pipecat.utils.errors import ErrorCategory, classify_http_status_code
 
 from processors.tts.elevenlabs.errors import refusal_of
 from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS, check_voice
-from processors.tts.speech_timeline import Sentence, SpeechTimeline
+from processors.tts.speech_timeline import SpeechTimeline, TimedSentence
 from processors.tts.timed_speech import TimedSpeech
 
 SAMPLE_RATE = 24_000
@@ -123,7 +123,7 @@ class ElevenLabsWholeTTS(TimedSpeech):
             context_id,
             SpeechTimeline(sample_rate=self.sample_rate, trim_leading_silence=self._trim),
         )
-        timeline.add(Sentence(frame, text))
+        timeline.add(TimedSentence(frame, text))
         yield None
 
     async def on_turn_context_completed(self) -> None:

@@ -29,7 +29,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 from conversation.frames import EndCallFrame, SentenceFrame
 from processors.tts.elevenlabs.service import ElevenLabsTTS
 from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS, create_client
-from processors.tts.speech_timeline import Sentence, SpeechTimeline, Word
+from processors.tts.speech_timeline import SpeechTimeline, TimedSentence, Word
 from simulators.elevenlabs import SECS_A_CHARACTER, ElevenLabsSimulator, Fault, tone
 from tests.conftest import with_instant_engines
 
@@ -535,7 +535,7 @@ def test_however_audio_is_cut_nothing_of_it_is_lost_and_all_is_announced_once(
     timeline = SpeechTimeline(sample_rate=24_000, trim_leading_silence=trim)
     frames = [SentenceFrame(text=text, turn=1) for text in (VASSAR, YALE)]
     for frame in frames:
-        timeline.add(Sentence(frame, frame.text))
+        timeline.add(TimedSentence(frame, frame.text))
     text = f"{VASSAR} {YALE}"
     pcm = bytes(2 * silent) + b"\x00\x20" * (48_000 - silent // 2)
     if timed:
