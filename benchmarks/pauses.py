@@ -110,9 +110,9 @@ class Found:
 def recorded() -> list[Asked]:
     """The project's recordings that hold a pause or a hesitation."""
     return [
-        Asked(one.file, one.text, one.pcm)
-        for one in load(kinds=("question",))
-        if one.file.startswith(("pause-", "hesitation-"))
+        Asked(recorded.file, recorded.text, recorded.pcm)
+        for recorded in load(kinds=("question",))
+        if recorded.file.startswith(("pause-", "hesitation-"))
     ]
 
 
@@ -196,10 +196,10 @@ class Bench:
 
     async def call(self, asked: Sequence[Asked], **caller: Any) -> tuple[HeardCall, list[float]]:
         """Ask some questions in one call; when each was begun, on the call's clock."""
-        rms = max(_speech_rms(one.pcm) for one in asked)
+        rms = max(_speech_rms(question.pcm) for question in asked)
         said = [
-            Utterance(one.text, speech_secs=speech_secs(one.pcm, rms=rms), pauses=True)
-            for one in asked
+            Utterance(question.text, speech_secs=speech_secs(question.pcm, rms=rms), pauses=True)
+            for question in asked
         ]
         loaded = self._embedded.loaded
         simulators = Simulators(
@@ -323,7 +323,7 @@ def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float,
 
 def _whole(question: str, text: str) -> bool:
     """Whether all of a question was put, or nearly all by a recogniser that may mishear."""
-    put, said = ({*_words(one)} for one in (question, text))
+    put, said = ({*_words(sentence)} for sentence in (question, text))
     last = _words(text)[-1:]
     return len(said & put) >= _SAME * len(said) and {*last} <= put
 
@@ -369,11 +369,13 @@ async def measure(
     # By name: an earlier run has left the simulators' keys in the environment.
     plain = Settings(_env_file=None, **_EMBEDDED)  # type: ignore[call-arg]
     embedded = await Engines.load(plain, document, choose(plain), _silent)
-    everything = {one.file: one for one in load()}
+    everything = {recorded.file: recorded for recorded in load()}
     long = everything[LONG_ANSWER]
     long_question = Asked(long.file, long.text, long.pcm)
     over = {
-        kind: [Asked(one.file, one.text, one.pcm) for one in load(kinds=(kind,))][:barge_ins]
+        kind: [
+            Asked(recorded.file, recorded.text, recorded.pcm) for recorded in load(kinds=(kind,))
+        ][:barge_ins]
         for kind in ("barge-in", "backchannel")
     }
     rows: dict[str, Any] = {}
@@ -382,10 +384,10 @@ async def measure(
         for begin in range(0, len(asked), QUESTIONS_A_CALL):
             await bench.ask(asked[begin : begin + QUESTIONS_A_CALL])
             print(f"\r{name}: {begin} of {len(asked)} ", end="", file=sys.stderr, flush=True)
-        for one in over["barge-in"]:
-            await bench.speak_over(long_question, one, stops=True)
-        for one in over["backchannel"]:
-            await bench.speak_over(long_question, one, stops=False)
+        for speech in over["barge-in"]:
+            await bench.speak_over(long_question, speech, stops=True)
+        for speech in over["backchannel"]:
+            await bench.speak_over(long_question, speech, stops=False)
         rows[name] = _row(bench, len(asked), len(over["backchannel"]))
     print(file=sys.stderr)
     return rows
@@ -410,7 +412,7 @@ def _row(bench: Bench, questions: int, backchannels: int) -> dict[str, Any]:
         "stopped_for_nothing": found.stopped_for_nothing,
         "wasted_share_of_tokens": round(speculation.wasted_share, 3),
         "where_the_time_goes_ms_p50": {
-            stage: _p50([one[stage] for one in found.stages_ms])
+            stage: _p50([spent[stage] for spent in found.stages_ms])
             for stage in next(iter(found.stages_ms), {})
         },
     }
@@ -424,7 +426,11 @@ def half_of(asked: Sequence[Asked], half: str) -> list[Asked]:
     """``tune`` or ``hold``: one half by the recordings' names; ``all`` for both."""
     if half == "all":
         return list(asked)
-    return [one for one in asked if (zlib.crc32(one.name.encode()) % 2 == 0) == (half == "tune")]
+    return [
+        question
+        for question in asked
+        if (zlib.crc32(question.name.encode()) % 2 == 0) == (half == "tune")
+    ]
 
 
 def main() -> None:
@@ -466,14 +472,14 @@ def main() -> None:
 def _print(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
     print(f"\n{name:<30}{'before':>24}{'after':>24}" if before else f"\n{name}")
     flat, then = (
-        {**one, **one.get("where_the_time_goes_ms_p50", {})} for one in (row, before or {})
+        {**result, **result.get("where_the_time_goes_ms_p50", {})} for result in (row, before or {})
     )
     for what, value in flat.items():
         if isinstance(value, dict):
             print(f"  {what}")
             continue
         figures = [then.get(what, ""), value] if before else [value]
-        print(f"  {what:<28}" + "".join(f"{_figure(one):>24}" for one in figures))
+        print(f"  {what:<28}" + "".join(f"{_figure(figure):>24}" for figure in figures))
 
 
 def _figure(value: Any) -> str:

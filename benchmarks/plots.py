@@ -94,12 +94,17 @@ def main() -> None:
     drawings: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
         "cpu": (
             "density",
-            lambda one: by_calls(one, "cpu_percent_per_call", "% of a core per call", 1.5),
+            lambda results: by_calls(results, "cpu_percent_per_call", "% of a core per call", 1.5),
         ),
-        "memory": ("density", lambda one: by_calls(one, "mb_per_call", "MB per further call", 0.7)),
+        "memory": (
+            "density",
+            lambda results: by_calls(results, "mb_per_call", "MB per further call", 0.7),
+        ),
         "lag": (
             "density",
-            lambda one: by_calls(one, "loop_lag_ms_p99", "event loop late by, ms (p99)", 20.0),
+            lambda results: by_calls(
+                results, "loop_lag_ms_p99", "event loop late by, ms (p99)", 20.0
+            ),
         ),
         "turn": ("turn", own_time),
     }

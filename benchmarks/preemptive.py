@@ -59,7 +59,10 @@ async def measure(turns: int, recogniser: str, interim_secs: float) -> dict[str,
     while len(latencies["on"]) < turns:
         earning = not (speculation.allowed or latencies["on"])
         asked = chance.sample(recordings, QUESTIONS_A_CALL)
-        said = [Utterance(one.text, speech_secs=speech_secs(one.pcm), pauses=True) for one in asked]
+        said = [
+            Utterance(question.text, speech_secs=speech_secs(question.pcm), pauses=True)
+            for question in asked
+        ]
         waits = [chance.uniform(0, interim_secs) for _ in asked]
         for choice, found in latencies.items():
             if earning and choice == "off":
@@ -101,7 +104,7 @@ async def measure(turns: int, recogniser: str, interim_secs: float) -> dict[str,
     print(file=sys.stderr)
     pairs = zip(latencies["off"], latencies["on"], strict=True)
     answered = [(off, on) for off, on in pairs if off is not None and on is not None]
-    off, on = (statistics.median(one) for one in zip(*answered, strict=True))
+    off, on = (statistics.median(secs) for secs in zip(*answered, strict=True))
     sooner = [late - early for late, early in answered]
     return {
         "recogniser": recogniser,

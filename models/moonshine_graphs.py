@@ -314,9 +314,9 @@ def _drop_unused(graph: Any) -> None:
     """Take out nodes and weights whose results nobody takes."""
     while True:
         used = {output.name for output in graph.output}
-        for each in (graph, *(branch for _, branch in _branches(graph))):
-            used.update(name for node in each.node for name in node.input)
-            used.update(output.name for output in each.output)
+        for part in (graph, *(branch for _, branch in _branches(graph))):
+            used.update(name for node in part.node for name in node.input)
+            used.update(output.name for output in part.output)
         needed = [node for node in graph.node if any(name in used for name in node.output)]
         if len(needed) == len(graph.node):
             break

@@ -85,7 +85,7 @@ def judged(statement: Statement) -> Outcome:
     except RefusalError:
         now = False
         found = guardrails.document_words(statement.sentence, cited)
-        instead = " ".join(each.text for each in found)
+        instead = " ".join(sentence.text for sentence in found)
     secs = time.thread_time() - begun
     why = "; ".join(f"{c.name}: {c.detail}" for c in guardrails.checks if not c.passed)
     return Outcome(statement, _before(statement, cited), now, instead, why, secs)

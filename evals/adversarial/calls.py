@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from conversation.frames import SentenceFrame, TurnFrame
 from evals.adversarial.statements import Statement, document
-from processors.brain.decision_run import DecisionRun, Patience
+from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.guardrails import Phrases
 from processors.brain.openai_compatible import OpenAICompatibleBrain
 from simulators.model import Model, Reply
@@ -57,7 +57,7 @@ async def _is_heard(brain: OpenAICompatibleBrain, statement: Statement) -> bool:
         brain=brain,
         document=document(statement.document),
         phrases=Phrases(),
-        patience=Patience(),
+        timeouts=DecisionTimeouts(),
         say=say,
     )
     await run.decide()

@@ -271,22 +271,24 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _shortened(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_shortened(one) for one in value]
+        return [_shortened(item) for item in value]
     return value
 
 
 def report(calls: Sequence[LiveCall]) -> list[str]:
     """A line for each call, and one for each difference."""
     lines = []
-    for one in calls:
-        named = f"{one.vendor} ({one.model})" if one.model else one.vendor
-        told = one.outcome or f"FAILED: {one.problem}"
-        verdict = "as documented" if not one.differences else f"{len(one.differences)} differences"
-        lines.append(f"{named}: {told}; {one.messages} messages, {verdict}")
+    for call in calls:
+        named = f"{call.vendor} ({call.model})" if call.model else call.vendor
+        told = call.outcome or f"FAILED: {call.problem}"
+        verdict = (
+            "as documented" if not call.differences else f"{len(call.differences)} differences"
+        )
+        lines.append(f"{named}: {told}; {call.messages} messages, {verdict}")
         lines += [
             f"    {difference.where}: {difference.what}"
             + (f" ({times} times)" if times > 1 else "")
-            for difference, times in one.differences
+            for difference, times in call.differences
         ]
     return lines
 

@@ -100,7 +100,9 @@ async def recorded_speech(settings: Settings, document: Document, on_progress: O
         SubjectError: There is no embedded voice.
     """
     embedded = [
-        one for one in of_stage("tts") if one.kind == "embedded" and not one.missing(settings)
+        vendor
+        for vendor in of_stage("tts")
+        if vendor.kind == "embedded" and not vendor.missing(settings)
     ]
     if not embedded:
         raise SubjectError("--live: a recogniser needs the embedded voice, which is not installed.")

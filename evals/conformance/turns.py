@@ -214,7 +214,7 @@ async def continued_question(taker: TurnTaker) -> str:
             raise NonconformanceError(f"{whole!r} was said; asked was {questions!r}") from None
         count = len(call.turns)
         await call.wait_for_record(count)
-        if heard := [one.question for one in call.records[:-1] if one.heard_text]:
+        if heard := [record.question for record in call.records[:-1] if record.heard_text]:
             raise NonconformanceError(f"an answer to only {heard[0]!r} was heard")
         call.check_kept_once()
     return f"asked as a whole, after a pause of 1.2 s; begun {count} times"

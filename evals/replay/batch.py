@@ -128,7 +128,7 @@ class Batch:
     def as_dict(self) -> dict[str, Any]:
         """The content of ``run.json``."""
         order = {job.out.name: at for at, job in enumerate(self.jobs)}
-        outcomes = sorted(self.outcomes, key=lambda one: order[one.job.out.name])
+        outcomes = sorted(self.outcomes, key=lambda outcome: order[outcome.job.out.name])
         calls = [outcome.entry for outcome in outcomes if outcome.entry is not None]
         seconds = sum(call["seconds"] for call in calls)
         cpu = sum(call["cpu_seconds"] for call in calls)

@@ -22,7 +22,7 @@ from pathlib import Path
 from conversation.frames import DecisionFrame, Exchange, SentenceFrame, TurnFrame
 from knowledge.loading.document import Document
 from knowledge.words import sentences
-from processors.brain.decision_run import DecisionRun, Patience
+from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.guardrails import Phrases
 
@@ -102,7 +102,7 @@ def decide(
         brain=brain,
         document=document,
         phrases=Phrases(),
-        patience=Patience(first_token_timeout_secs=60, decision_timeout_secs=120),
+        timeouts=DecisionTimeouts(first_token_timeout_secs=60, decision_timeout_secs=120),
         say=say,
     )
     return asyncio.run(run.decide())

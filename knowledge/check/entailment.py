@@ -399,7 +399,7 @@ class _Check:
             if turns and len(words) < _WORDS_A_TURN * len(turns):
                 missing = turns
                 continue
-            said = sum(bool(each & bit) for each in own)
+            said = sum(bool(parts & bit) for parts in own)
             if said * (4 if len(words) > _FEW else len(words)) < len(words):
                 why = why or "it is not what a record tells"
                 continue
@@ -485,7 +485,7 @@ def _polarities(clauses: Sequence[Clause]) -> list[bool]:
         finite = any(not verb.text.lower().endswith("ing") for verb in clause.verbs)
         alone = finite or clause.auxiliary or clause.negative
         found.append(clause.denies if alone and not clause.conditional else None)
-    known = next((each for each in found if each is not None), False)
+    known = next((answer for answer in found if answer is not None), False)
     out: list[bool] = []
     for each in found:
         known = known if each is None else each
@@ -659,7 +659,7 @@ def _columns(record: Record, words: Sequence[Word]) -> str:
         for _, cell in cells
     ]
     named: frozenset[int] = frozenset()
-    for word in sorted(words, key=lambda each: each.at):
+    for word in sorted(words, key=lambda placed: placed.at):
         called = word.found | {stem(word.key)}
         at_head = frozenset(at for at, head in enumerate(heads) if head & called)
         if word.kind != "measure" and at_head:
@@ -720,7 +720,7 @@ def _places(record: Record, words: Sequence[Word], own: Callable[[Word], bool]) 
     for word in words:
         if word.kind != "word" or word.preposition not in _PLACING or own(word):
             continue
-        if any(own(each) for each in words if each.preposition == word.preposition):
+        if any(own(other) for other in words if other.preposition == word.preposition):
             continue
         there = [
             other

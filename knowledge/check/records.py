@@ -202,7 +202,7 @@ def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
     """What the clauses of one sentence name, with the other clauses that may be read with it."""
     for record in whole:
         for other in whole:
-            last = max(record, other, key=lambda each: each.order)
+            last = max(record, other, key=lambda candidate: candidate.order)
             counted = last.reading.words[:1] and last.reading.words[0].kind == "measure"
             subject = counted or any(c.subject for c in last.reading.clauses)
             apart = subject and _has_verb(last.reading)
@@ -220,7 +220,7 @@ def _leans(text: str) -> bool:
 
 def _over(over: Mapping[int, _Lent], depth: int, otherwise: _Lent) -> _Lent:
     """What the nearest item above one of that depth lends."""
-    above = [each for each in over if each < depth]
+    above = [level for level in over if level < depth]
     return over[max(above)] if above else otherwise
 
 
@@ -285,8 +285,8 @@ def _merged(pieces: Sequence[str]) -> list[str]:
     for piece in pieces:
         if out:
             here, there = read(out[-1]), read(piece)
-            dated = [any(w.kind == "measure" for w in each.words) for each in (here, there)]
-            denied = [any(c.denies for c in each.clauses) for each in (here, there)]
+            dated = [any(w.kind == "measure" for w in part.words) for part in (here, there)]
+            denied = [any(c.denies for c in part.clauses) for part in (here, there)]
             first = there.clauses[0] if there.clauses else None
             goes_on = first is not None and (
                 not _has_verb(there)

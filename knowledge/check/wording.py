@@ -71,29 +71,29 @@ def wording(
     """
     known = _known(document)
     ids = {section.id for section in cited}
-    every = [each for each in known.statements if each.record.section.id in ids]
+    every = [statement for statement in known.statements if statement.record.section.id in ids]
     said = known.weighed(sentence)
     asked = known.weighed(question)
     if not every or not said or not known.names(question) <= _all(every):
         return ()
-    best = max(every, key=lambda each: each.share(said) + 0.5 * each.share(asked))
+    best = max(every, key=lambda statement: statement.share(said) + 0.5 * statement.share(asked))
     if best.own_share(said) < _LEAST_SAID:
         return ()
     if asked and best.share(asked) < _LEAST_ASKED and best.own_share(said) < _PLAINLY:
         return ()
     chosen = [best]
     left = {word: weight for word, weight in said.items() if word not in best.words}
-    rest = [each for each in every if each is not best]
+    rest = [statement for statement in every if statement is not best]
     if rest and sum(left.values()) > _REST * sum(said.values()):
-        other = max(rest, key=lambda each: each.own_share(left))
+        other = max(rest, key=lambda statement: statement.own_share(left))
         fits = best.length + other.length <= MOST_WORDS
         enough = len(left.keys() & other.words) >= _LEAST_WORDS
         if fits and enough and other.own_share(left) >= _LEAST_REST:
             chosen.append(other)
-    chosen.sort(key=lambda each: each.at)
+    chosen.sort(key=lambda statement: statement.at)
     return tuple(
-        Wording(each.statement.text, each.record.section.id, each.statement.line.number)
-        for each in chosen
+        Wording(told.statement.text, told.record.section.id, told.statement.line.number)
+        for told in chosen
     )
 
 
@@ -178,8 +178,8 @@ def _known(document: Document) -> _Words:
 
 def read_ahead(document: Document) -> None:
     """Read a document's statements before a call needs them."""
-    for each in _known(document).statements:
-        _ = each.words, each.above
+    for statement in _known(document).statements:
+        _ = statement.words, statement.above
 
 
 def _content(text: str) -> frozenset[str]:
@@ -200,4 +200,4 @@ def _meant(text: str) -> frozenset[str]:
 
 
 def _all(every: Sequence[_Said]) -> frozenset[str]:
-    return frozenset(word for each in every for word in each.words | each.above)
+    return frozenset(word for statement in every for word in statement.words | statement.above)

@@ -229,9 +229,9 @@ def _under_heading(reader: Reader, query: Query, findings: Sequence[Finding]) ->
     of = _groups(reader).get(record.group, [])
     if not title or not title <= asked or len(of) < 2:
         return None
-    if any((asked - title - GENERIC) & each.says for each in of):
+    if any((asked - title - GENERIC) & record.says for record in of):
         return None  # it is asked about one of them
-    texts = [each.statements[0].text for each in of]
+    texts = [record.statements[0].text for record in of]
     if len(of) <= _MOST_SENTENCES and sum(len(text.split()) for text in texts) <= _MOST_WORDS:
         return Said(" ".join(texts), _sections(of))
     heading = fluent(record.path[-1] if record.path else record.section.title)
@@ -327,7 +327,8 @@ def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | N
                 for f in findings[:4]
                 if f.features.when >= 0
                 and sum(
-                    _value(each, kind, nouns) is not None for each in groups.get(f.record.group, ())
+                    _value(record, kind, nouns) is not None
+                    for record in groups.get(f.record.group, ())
                 )
                 > 1
             ),
@@ -339,7 +340,7 @@ def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | N
     ]
     if len(valued) < 2:
         return None
-    _, record = (max if most else min)(valued, key=lambda each: each[0])
+    _, record = (max if most else min)(valued, key=lambda pair: pair[0])
     return Said(record.statements[0].text, (record.section.id,))
 
 

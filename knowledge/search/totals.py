@@ -62,16 +62,16 @@ def total(reader: Reader, asked: str) -> tuple[tuple[str, ...], tuple[Record, ..
     if not 1 <= len(parts) <= _MOST_PARTS:
         return None
     found = [_price(reader, part, asked) for part in parts]
-    priced = [each for each in found if each is not None]
-    units = {each.amount.unit for each in priced if each.amount.unit}
-    if len(priced) < len(parts) or len(units) > 1 or sum(each.times for each in priced) < 2:
+    priced = [item for item in found if item is not None]
+    units = {item.amount.unit for item in priced if item.amount.unit}
+    if len(priced) < len(parts) or len(units) > 1 or sum(item.times for item in priced) < 2:
         return None
-    texts = list(dict.fromkeys(each.statement.text for each in priced))
-    value = sum((each.amount.value * each.times for each in priced), Decimal())
+    texts = list(dict.fromkeys(item.statement.text for item in priced))
+    value = sum((item.amount.value * item.times for item in priced), Decimal())
     texts.append(total_of(Amount(value, units.pop() if units else "")))
     if sum(len(text.split()) for text in texts) > _MOST_WORDS:
         return None
-    return tuple(texts), tuple(dict.fromkeys(each.record for each in priced))
+    return tuple(texts), tuple(dict.fromkeys(item.record for item in priced))
 
 
 def _named(part: str) -> frozenset[str]:

@@ -114,14 +114,16 @@ class Prices:
         day = day or self.today
         for table in self._tables:
             fitting = [
-                one
-                for one in table.get(vendor, ())
-                if specificity(one, model) and one.since <= day and one.applies(self._settings)
+                price
+                for price in table.get(vendor, ())
+                if specificity(price, model)
+                and price.since <= day
+                and price.applies(self._settings)
             ]
             if fitting:
                 return max(
                     fitting,
-                    key=lambda one: (specificity(one, model), len(one.only_if), one.since),
+                    key=lambda price: (specificity(price, model), len(price.only_if), price.since),
                 )
         return None
 

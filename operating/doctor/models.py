@@ -157,7 +157,7 @@ def _many(settings: Settings, turn: MeasuredTurn, by_cores: float, cores: float)
         for speed in turn.speeds
         if speed.setting and (busy := speed.turn_cpu_secs)
     }
-    setting, (threads, each) = min(limits.items(), key=lambda one: one[1][0] * one[1][1])
+    setting, (threads, each) = min(limits.items(), key=lambda limit: limit[1][0] * limit[1][1])
     number = max(1, math.floor(min(by_cores, threads * each)))
     detail = (
         f"about {number} at once, estimated for {cores:g} cores at {CORES_SHARE * 100:.0f} % load "

@@ -326,7 +326,9 @@ class Workers:
         self._turn += 1
         there = [worker for worker in self.workers.values() if worker.up]
         turns = {worker: (worker.number - self._turn) % self._count for worker in there}
-        for worker in sorted(there, key=lambda one: (*one.sort_key(), turns[one])):
+        for worker in sorted(
+            there, key=lambda candidate: (*candidate.sort_key(), turns[candidate])
+        ):
             try:
                 socket.send_fds(worker.channel, [b"c"], [connection.fileno()])
             except OSError:  # it has died, or its socket is full

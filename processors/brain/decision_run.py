@@ -49,7 +49,7 @@ ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class DecisionTimeouts:
     """How long each step of a decision may take.
 
     Parameters:
@@ -93,7 +93,7 @@ class DecisionRun:
         brain: What decides.
         document: What it may speak from.
         phrases: What is said when the brain's own words may not be.
-        patience: How long each step may take.
+        timeouts: How long each step may take.
         say: Takes each sentence that is to be spoken, in order.
         tools: What the brain may call before it decides.
         observer: Told what the brain is asked and answers.
@@ -106,7 +106,7 @@ class DecisionRun:
         brain: Brain,
         document: Document,
         phrases: Phrases,
-        patience: Patience,
+        timeouts: DecisionTimeouts,
         say: Callable[[SentenceFrame], Awaitable[None]],
         tools: Sequence[FunctionTool] = (),
         observer: CallObserver | None = None,
@@ -114,7 +114,7 @@ class DecisionRun:
         self.turn = turn
         self._brain = brain
         self._phrases = phrases
-        self._patience = patience
+        self._timeouts = timeouts
         self._say_frame = say
         self._observer = observer or Unobserved()
         self._tools = {tool.name: tool for tool in tools}
@@ -196,7 +196,7 @@ class DecisionRun:
         A vendor that asks to be left alone for a while is, if there is time for it.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience.decision_timeout_secs
+        deadline = loop.time() + self._timeouts.decision_timeout_secs
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._attempt(deadline)
@@ -264,7 +264,7 @@ class DecisionRun:
     async def _stream(self, deadline: float) -> None:
         """Ask the brain once, and take what it streams to its end."""
         loop = asyncio.get_running_loop()
-        until = min(deadline, loop.time() + self._patience.first_token_timeout_secs)
+        until = min(deadline, loop.time() + self._timeouts.first_token_timeout_secs)
         question = Question(self.turn.question, self.turn.history, tuple(self._called))
         events = reported(self._brain, question, self._observer)
         try:
@@ -275,7 +275,7 @@ class DecisionRun:
                         self._ttft_secs = time.monotonic() - self._started
                 await self._take(event)
                 if self._call.text_ended:
-                    trailing = loop.time() + self._patience.trailing_timeout_secs
+                    trailing = loop.time() + self._timeouts.trailing_timeout_secs
                     until = min(deadline, trailing)
         finally:
             await self._close(events)
@@ -297,7 +297,7 @@ class DecisionRun:
         if close is None:
             return
         try:
-            async with asyncio.timeout(self._patience.abort_timeout_secs):
+            async with asyncio.timeout(self._timeouts.abort_timeout_secs):
                 await close()
         except Exception as error:
             logger.warning(f"{self._brain.name} did not close: {type(error).__name__}: {error}")

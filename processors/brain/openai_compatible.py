@@ -257,7 +257,7 @@ def _usage(reported: Any) -> Usage:
     details = reported.prompt_tokens_details
     counts = [(getattr(details, "cached_tokens", 0) or 0)]
     counts += [reported.prompt_tokens or 0, reported.completion_tokens or 0]
-    cached, given, written = (one if isinstance(one, int) else -1 for one in counts)
+    cached, given, written = (count if isinstance(count, int) else -1 for count in counts)
     return Usage(
         input_tokens=given if min(cached, given) < 0 else given - cached,
         output_tokens=written,

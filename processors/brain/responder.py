@@ -34,7 +34,7 @@ from conversation.turns import Conversation
 from conversation.utterance import same_words
 from knowledge.loading.document import Document
 from processors.brain.contract import Brain
-from processors.brain.decision_run import DecisionRun, Patience
+from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.guardrails import Phrases
 from processors.brain.speculation import Speculation
 from processors.brain.tools import FunctionTool
@@ -113,7 +113,7 @@ class GroundedResponder(FrameProcessor):
         self._document = document
         self._tools = tuple(tools)
         self._phrases = phrases or Phrases()
-        self._patience = Patience(
+        self._timeouts = DecisionTimeouts(
             first_token_timeout_secs=first_token_timeout_secs,
             decision_timeout_secs=decision_timeout_secs,
             trailing_timeout_secs=trailing_timeout_secs,
@@ -162,7 +162,7 @@ class GroundedResponder(FrameProcessor):
                 await self._await_end(self._abort())
             return
         if isinstance(frame, (EndFrame, EndCallFrame)) and self._deciding and self._task:
-            await asyncio.wait({self._task}, timeout=self._patience.longest_secs)
+            await asyncio.wait({self._task}, timeout=self._timeouts.longest_secs)
         await self.push_frame(frame, direction)
 
     async def cleanup(self) -> None:
@@ -208,7 +208,7 @@ class GroundedResponder(FrameProcessor):
             brain=self._brain,
             document=self._document,
             phrases=self._phrases,
-            patience=self._patience,
+            timeouts=self._timeouts,
             say=push_sentence,
             tools=self._tools,
             observer=self._conversation.observer,
@@ -275,6 +275,6 @@ class GroundedResponder(FrameProcessor):
     async def _await_end(self, task: asyncio.Task[None] | None) -> None:
         """Wait until the task of an aborted turn has ended."""
         if task is not None:
-            _, pending = await asyncio.wait({task}, timeout=self._patience.abort_timeout_secs)
+            _, pending = await asyncio.wait({task}, timeout=self._timeouts.abort_timeout_secs)
             if pending:
                 logger.warning(f"{self._brain.name} did not stop deciding when it was aborted")

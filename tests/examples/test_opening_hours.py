@@ -21,7 +21,7 @@ from examples.opening_hours import TOOL
 from knowledge.loading.document import load
 from processors.brain.claude import ClaudeBrain
 from processors.brain.contract import Brain
-from processors.brain.decision_run import DecisionRun, Patience
+from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.guardrails import Phrases
 from processors.brain.openai_compatible import OpenAICompatibleBrain
 from processors.brain.tools import (
@@ -91,7 +91,8 @@ class Decided:
         self.run = DecisionRun(
             TurnFrame(turn=1, question="When are you open?", speculation=speculation),
             brain=brain, document=DOCUMENT, phrases=Phrases(),
-            patience=Patience(decision_timeout_secs=6.0), say=self._say, tools=tools or (TOOL,),
+            timeouts=DecisionTimeouts(decision_timeout_secs=6.0), say=self._say,
+            tools=tools or (TOOL,),
         )  # fmt: skip
 
     async def _say(self, sentence: SentenceFrame) -> None:

@@ -12,7 +12,7 @@ from knowledge.check.recital import recites
 from knowledge.loading.document import load
 from processors.brain.claude import ClaudeBrain
 from processors.brain.contract import Brain
-from processors.brain.decision_run import DecisionRun, Patience
+from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.fixed_sentences import fixed_sentences
 from processors.brain.guardrails import Phrases
 from processors.brain.openai_compatible import OpenAICompatibleBrain
@@ -35,7 +35,12 @@ async def decided(brain: Brain) -> DecisionFrame:
 
     turn = TurnFrame(turn=1, question=QUESTION)
     run = DecisionRun(
-        turn, brain=brain, document=DOCUMENT, phrases=Phrases(), patience=Patience(), say=say
+        turn,
+        brain=brain,
+        document=DOCUMENT,
+        phrases=Phrases(),
+        timeouts=DecisionTimeouts(),
+        say=say,
     )
     return await run.decide()
 

@@ -120,7 +120,7 @@ class Metric:
         shown = self.samples if self.shown is None else self.shown
         if self.better == "none":
             return shown
-        return tuple(sorted(shown, key=lambda one: one.value, reverse=self.better == "lower"))
+        return tuple(sorted(shown, key=lambda item: item.value, reverse=self.better == "lower"))
 
 
 def sample(

@@ -324,7 +324,7 @@ def _same_words(one: str, other: str) -> bool:
 def _repeated(decoding: Decoding, longer: Decoding) -> bool:
     """Whether two windows gave the same words, neither of them as a guess."""
     both = (decoding, longer)
-    sure = all(each.complete and each.avg_logprob >= _REPEATED for each in both)
+    sure = all(segment.complete and segment.avg_logprob >= _REPEATED for segment in both)
     return sure and fuzz.ratio(decoding.text, longer.text) >= _SAME_TEXT
 
 

@@ -110,4 +110,4 @@ def refusal_of(body: bytes | bytearray | str | Mapping[str, Any] | None) -> Refu
         return Refusal()
     code = detail.get("code") or detail.get("status")
     told = (code, detail.get("message"), detail.get("type"))
-    return Refusal(*(str(one or "") for one in told))
+    return Refusal(*(str(part or "") for part in told))

@@ -1,4 +1,4 @@
-"""One turn decided by a brain over a real socket, with short patience."""
+"""One turn decided by a brain over a real socket, with short timeouts."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from processors.brain.contract import (
     ToolStart,
     UsageReport,
 )
-from processors.brain.decision_run import DecisionRun, Patience
+from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.guardrails import Phrases
 from simulators.model import Reply
 
@@ -77,7 +77,7 @@ async def decide(
         brain=brain,
         document=DOCUMENT,
         phrases=PHRASES,
-        patience=Patience(
+        timeouts=DecisionTimeouts(
             first_token_timeout_secs=first_token_timeout_secs,
             decision_timeout_secs=decision_timeout_secs,
             trailing_timeout_secs=0.3,
