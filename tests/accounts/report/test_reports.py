@@ -245,6 +245,7 @@ async def test_closing_reports_what_has_just_ended(room: Callable[..., Room]) ->
     assert len(here.mails) == 2
 
 
+@pytest.mark.real_time
 async def test_closing_does_not_wait_for_a_ledger_that_never_has_it(
     room: Callable[..., Room],
 ) -> None:

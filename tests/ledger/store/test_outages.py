@@ -118,7 +118,8 @@ async def test_a_call_does_not_wait_for_a_database_that_hangs(
     await all_written(writer)
     await writer.close()
     assert len(turns_of(database)) == 50
-    assert longest < 0.1
+    # It would wait for as long as the database hangs; a busy machine takes some 0.3 s as well.
+    assert longest < ledger_database.BUSY_TIMEOUT_SECS / 10
     database.close()
 
 
@@ -173,6 +174,7 @@ async def test_a_disk_that_recovers_is_used_again_and_the_order_is_kept(
     assert [turn.heard_text for turn in turns_of(database)] == ["at last"]
 
 
+@pytest.mark.real_time
 async def test_an_end_without_a_database_leaves_the_records_to_the_next_start(
     database: Database,
     outage: Callable[[], contextlib.AbstractContextManager[None]],
