@@ -13,7 +13,7 @@ run's other tests, which can wait.
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic  # the real one, in tests in virtual time, too
@@ -35,12 +35,15 @@ READINGS = 20
 
 _HERTZ = os.sysconf("SC_CLK_TCK")
 
+clocks: list[Callable[[], float]] = []
+"""What else can come late in the running test, such as a page: its worst, in seconds."""
+
 
 class Lateness:
     """What a test had of the machine, from its start until it is stopped.
 
     Attributes:
-        worst_secs: How late the latest tick of a thread of this process came.
+        worst_secs: How late the latest tick of a thread of this process came, or of `clocks`.
         others_share: Of all cores' time, what was taken by processes that are not this test's.
         outside_share: The same by processes that are not of the whole test run.
     """
@@ -59,6 +62,7 @@ class Lateness:
     def stop(self) -> None:
         self._over.set()
         self._ticking.join()
+        self.worst_secs = max(self.worst_secs, *(clock() for clock in clocks), 0.0)
         taken = zip(self._elsewhere_secs(), self._before, strict=True)
         secs = (monotonic() - self._began) * (os.cpu_count() or 1)
         self.others_share, self.outside_share = (
@@ -183,3 +187,4 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         )
     finally:
         lateness._over.set()
+        clocks.clear()

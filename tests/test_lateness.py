@@ -53,6 +53,14 @@ def test_a_tick_that_comes_late_is_noticed() -> None:
     assert 0.0 <= late.outside_share <= late.others_share <= 1.1
 
 
+def test_a_page_that_comes_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lateness, "clocks", [lambda: 7.5, lambda: 0.0])
+    late = Lateness()
+    late.start()
+    late.stop()
+    assert late.worst_secs >= 7.5
+
+
 @pytest.mark.real_time
 def test_a_test_in_real_time_goes_before_those_that_can_wait() -> None:
     given = os.getpriority(os.PRIO_PROCESS, 0)

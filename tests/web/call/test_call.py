@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.web.conftest import MICROPHONE_HERTZ, until
+from tests.web.conftest import MICROPHONE_HERTZ, measure_lateness, until
 from tests.web.scene import ABOUT, ask, decision, greet, record, speechlike
 from tests.web.server import CAPTURE_RATE, VOICE_RATE, PageServer, Peer, tone
 from transports.browser.messages import Cap, ClientReady, Duck, End, LookedUp, Stage
@@ -20,6 +20,11 @@ STEEPEST = 0.5 * 2 * np.pi * 500 / VOICE_RATE
 
 FADING = round(0.0015 * np.log(0.5 / 1e-4) * VOICE_RATE)
 """Samples that ring above 1e-4 where the voice ran empty: playout.js lets them decay in 1.5 ms."""
+
+
+@pytest.fixture(autouse=True)
+def late_page(page: Page) -> None:
+    measure_lateness(page)
 
 
 def place_call(page: Page) -> None:

@@ -13,7 +13,7 @@ from conversation.records import CallerIdentity
 from ledger.log.filter import DECISIONS, WHYS
 from tests.web.calls.call_log import CallLogServer
 from tests.web.calls.made_up_calls import MARKUP, RECORDED, RECORDED_SECS
-from tests.web.conftest import heeded, until
+from tests.web.conftest import heeded, measure_lateness, until
 
 pytestmark = pytest.mark.browser
 
@@ -487,6 +487,7 @@ def current(page: Page) -> str | None:
 @pytest.mark.real_time
 def test_the_turn_is_marked_as_its_recording_plays(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
+    measure_lateness(page)
     until(page, f"document.getElementById('place').max === '{RECORDED_SECS:g}'")
     assert current(page) is None
     page.get_by_label("Speed").select_option("2")
