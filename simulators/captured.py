@@ -1,18 +1,49 @@
-"""A WebSocket server that replays captured vendor messages against the client's audio."""
+"""Servers that replay what others captured of the vendors."""
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from aiohttp import WSMsgType, web
 
 from simulators.listener import Listener
 
 BYTES_A_SEC = 32_000
+MAX_REQUEST_BYTES = 16 * 1024**2
 
 
-class CapturedSocket:
+class _Captured(ABC):
+    """Listens at one path from entering to leaving, at ``url``.
+
+    Args:
+        path: The path it serves, such as ``/v1/listen``.
+    """
+
+    _METHOD: ClassVar[str] = "GET"
+    _SCHEME: ClassVar[str] = "ws"
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=MAX_REQUEST_BYTES)
+        app.router.add_route(self._METHOD, self._path, self._play)
+        self.url = f"{self._SCHEME}://{await self._listener.start(app)}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._listener.stop()
+
+    @abstractmethod
+    async def _play(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request, or serve one WebSocket."""
+
+
+class CapturedSocket(_Captured):
     """Sends each captured message as soon as the client has sent as much audio as at capture.
 
     Args:
@@ -24,20 +55,9 @@ class CapturedSocket:
     def __init__(
         self, path: str, messages: Sequence[tuple[float, Mapping[str, Any] | str]]
     ) -> None:
-        self._path = path
+        super().__init__(path)
         self._messages = messages
-        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
         self.received: list[dict[str, Any]] = []
-        self.url = ""
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get(self._path, self._play)
-        self.url = f"ws://{await self._listener.start(app)}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._listener.stop()
 
     async def _play(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -58,7 +78,7 @@ class CapturedSocket:
         return socket
 
 
-class CapturedAnswers:
+class CapturedAnswers(_Captured):
     """A server that answers each request with what was captured, in turn.
 
     Args:
@@ -67,30 +87,22 @@ class CapturedAnswers:
             further ones.
     """
 
+    _METHOD = "POST"
+    _SCHEME = "http"
+
     def __init__(self, path: str, answers: Sequence[tuple[int, str, str]]) -> None:
-        self._path = path
+        super().__init__(path)
         self._answers = answers
-        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
         self.received: list[dict[str, Any]] = []
-        self.url = ""
 
-    async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=16 * 1024**2)
-        app.router.add_post(self._path, self._answer)
-        self.url = f"http://{await self._listener.start(app)}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._listener.stop()
-
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _play(self, request: web.Request) -> web.Response:
         self.received.append(await request.json())
         at = min(len(self.received), len(self._answers)) - 1
         status, content_type, body = self._answers[at]
         return web.Response(status=status, text=body, content_type=content_type)
 
 
-class CapturedContexts:
+class CapturedContexts(_Captured):
     """A server that plays what was captured to each context of a multi-context WebSocket.
 
     Args:
@@ -103,20 +115,9 @@ class CapturedContexts:
     def __init__(
         self, path: str, scripts: Sequence[Sequence[Mapping[str, Any] | tuple[int, str]]]
     ) -> None:
-        self._path = path
+        super().__init__(path)
         self._scripts = scripts
-        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
         self.connections = 0
-        self.url = ""
-
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_get(self._path, self._play)
-        self.url = f"ws://{await self._listener.start(app)}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._listener.stop()
 
     async def _play(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

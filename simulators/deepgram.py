@@ -122,7 +122,7 @@ class DeepgramSimulator:
         self._max_connections = max_connections
         self._random = random.Random(seed)
         self._host, self._port = host, port
-        self._listener = Listener(shutdown_timeout=0.1, access_log=None)
+        self.listener = Listener(shutdown_timeout=0.1, access_log=None)
         self._open: set[DeepgramConnection] = set()
 
     @property
@@ -139,14 +139,14 @@ class DeepgramSimulator:
         app = web.Application()
         app.router.add_get("/v1/listen", self._listen)
         app.router.add_get("/v2/listen", self._listen)
-        listening = await self._listener.start(app, self._host, self._port)
+        listening = await self.listener.start(app, self._host, self._port)
         self._port = int(listening.rpartition(":")[2])
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for connection in list(self._open):
             connection.abort()
-        await self._listener.stop()
+        await self.listener.stop()
 
     def delay(self) -> float:
         """Draw the next message's latency, in seconds."""

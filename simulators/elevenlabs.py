@@ -108,7 +108,7 @@ class ElevenLabsSimulator:
         self._voices = voices
         self._random = random.Random(seed)
         self._host, self._port = host, port
-        self._listener = Listener(shutdown_timeout=0.2, access_log=None)
+        self.listener = Listener(shutdown_timeout=0.2, access_log=None)
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -117,11 +117,11 @@ class ElevenLabsSimulator:
         app.router.add_get("/v1/voices", self._list_voices)
         app.router.add_post(f"{base}/stream", self._stream)
         app.router.add_post(f"{base}/stream/with-timestamps", self._stream)
-        self.url = f"http://{await self._listener.start(app, self._host, self._port)}"
+        self.url = f"http://{await self.listener.start(app, self._host, self._port)}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._listener.stop()
+        await self.listener.stop()
 
     # Shared by the WebSocket and HTTP.
 

@@ -215,10 +215,13 @@ class Stack:
         hung = self._row is not None and any(
             getattr(fault, "kind", "") in ("hang", "stall") for fault in self._row.faults
         )
-        simulators: tuple[Any, ...] = (self.deepgram, self.elevenlabs)
         if hung or self.settings.for_vendor(ElevenLabsSettings).tts_mode == "whole":
             return []  # One that hangs does not notice; a request's connection is kept on purpose.
-        return [type(one).__name__ for one in simulators if one._listener.open_connections]
+        return [
+            type(simulator).__name__
+            for simulator in (self.deepgram, self.elevenlabs)
+            if simulator.listener.open_connections
+        ]
 
     # What goes wrong.
 
