@@ -224,18 +224,17 @@ def _under_heading(reader: Reader, query: Query, findings: Sequence[Finding]) ->
     if not findings or findings[0].record.kind != "item":
         return None
     record = findings[0].record
-    title = set(content_stems(record.path[-1] if record.path else record.section.title))
+    heading = record.path[-1] if record.path else record.section.title
+    title = set(content_stems(heading))
     asked = set(content_stems(query.text))
     of = _groups(reader).get(record.group, [])
     if not title or not title <= asked or len(of) < 2:
         return None
     if any((asked - title - GENERIC) & record.says for record in of):
         return None  # it is asked about one of them
-    texts = [record.statements[0].text for record in of]
-    if len(of) <= _MOST_SENTENCES and sum(len(text.split()) for text in texts) <= _MOST_WORDS:
-        return Said(" ".join(texts), _sections(of))
-    heading = fluent(record.path[-1] if record.path else record.section.title)
-    return Said(sentence(f"Under {heading} there are {_named(of, 30)}"), _sections(of))
+    if (said := each_in_turn(of)) is not None:
+        return said
+    return Said(sentence(f"Under {fluent(heading)} there are {_named(of, 30)}"), _sections(of))
 
 
 def _named(of: Sequence[Record], words: int) -> str:
@@ -246,7 +245,7 @@ def _named(of: Sequence[Record], words: int) -> str:
     kept: list[str] = []
     for full in names:
         name = " ".join(full.split()[len(shared) :]) or full
-        if sum(len(sentence.split()) for sentence in kept) + len(name.split()) > words:
+        if sum(len(earlier.split()) for earlier in kept) + len(name.split()) > words:
             break
         kept.append(name)
     said = listed(kept[:_MOST_LISTED])
