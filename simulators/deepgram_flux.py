@@ -41,7 +41,6 @@ _WORD_GAP_SECS = 0.15
 _LEAST_SPEECH_SECS = 0.05
 _TRANSCRIBE_EVERY_SECS = 1.0  # an embedded recogniser shares the machine: no more often
 _TRANSCRIBE_AT_SILENCE_SECS = 0.12
-_TIMEOUT_SECS = 10.0
 
 # How end-of-turn confidence grows with silence: (initial confidence, growth per second, maximum).
 # After a finished turn it passes 0.7 at 0.18 s, which makes the published median of about 260 ms

@@ -80,9 +80,6 @@ async def _unregistered(_arguments: Arguments) -> str:
     raise LookupError(f"the recording has no such call; {_NOT_REGISTERED}")
 
 
-_ENDS = ("end", "error", "aborted")
-
-
 @dataclass(slots=True)
 class Ask:
     """One recorded question to the brain, with its answer.

@@ -20,7 +20,6 @@ from knowledge.words import PRONOUNS, STOPWORDS, spaced, stem, tokens
 
 MOST_WORDS = 40
 """Words of an answer, spoken in about fifteen seconds."""
-_MOST = 2  # statements
 # Tuned on the tuning half of evals/adversarial and the questions of evals/documents/develop.
 _LEAST_SAID = 0.3  # weight of the sentence's words that a statement has
 _LEAST_ASKED = 0.34  # weight of the question's words that a record has
