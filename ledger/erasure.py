@@ -112,7 +112,9 @@ def _erase_files(data_dir: Path, names: Sequence[str], calls: Sequence[str]) -> 
         "letters": remove_mails(data_dir / "outbox", (*names, *calls)),
         "questions": redact(data_dir / "escalations.jsonl", question),
         "refused": redact(folder / spool.REFUSED, refusal),
-        "waiting": sum(file.stat().st_size > 0 for file in folder.glob("pending-*")),
+        "waiting": sum(
+            file.is_file() and file.stat().st_size > 0 for file in folder.glob("pending-*")
+        ),
     }
 
 

@@ -97,5 +97,5 @@ def remove_mails(folder: Path, names: Iterable[str]) -> int:
 def _value(text: bytes) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.decode(errors="replace")

@@ -14,6 +14,7 @@ SUMS = ("stt_cost", "brain_cost", "tts_cost", "cost")
 
 _MODELS: dict[str, type[Call | Turn]] = {"call": Call, "turn": Turn}
 _STAGES = ("stt", "brain", "tts")
+_MOST_NESTED = 8  # a turn's checks are three deep
 _NOT_OF_THE_RECORD = {"turns", *SUMS}
 
 
@@ -66,8 +67,12 @@ class Entry:
         Raises:
             ValueError: The line is not an entry.
         """
-        match json.loads(line):
-            case {"table": "call" | "turn" as table, "row": dict(row)}:
+        try:
+            value = json.loads(line)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+        match value:
+            case {"table": "call" | "turn" as table, "row": dict(row)} if _is_flat(row):
                 return cls(table, row)
         raise ValueError("not an entry of the ledger")
 
@@ -93,6 +98,16 @@ class Entry:
         """
         model = _MODELS[self.table].model_validate(self.row)
         return model.model_dump(exclude=_NOT_OF_THE_RECORD if self.table == "call" else None)
+
+
+def _is_flat(value: Any, levels: int = _MOST_NESTED) -> bool:
+    """Whether a value is nested so little that databases and JSON can represent it."""
+    match value:
+        case dict():
+            return levels > 0 and all(_is_flat(item, levels - 1) for item in value.values())
+        case list():
+            return levels > 0 and all(_is_flat(item, levels - 1) for item in value)
+    return True
 
 
 def _clean(value: Any) -> Any:

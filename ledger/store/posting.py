@@ -85,10 +85,18 @@ def _sum_up(session: Session, calls: set[str]) -> None:
 
 
 def is_fault_of_a_record(error: Exception) -> bool:
-    """Whether the database rejected this data, rather than failing as a whole."""
-    if isinstance(error, DBAPIError):
-        return isinstance(error, (DataError, IntegrityError))
-    return isinstance(error, (ValueError, TypeError, OverflowError, StatementError))
+    """Whether this data cannot be written, rather than the database failing as a whole.
+
+    An error that the database did not raise is the data's: written again, it would fail for ever.
+    """
+    match error:
+        case DataError() | IntegrityError():
+            return True
+        case DBAPIError():
+            return False
+        case StatementError():
+            return True
+    return not isinstance(error, (OSError, SQLAlchemyError, MemoryError))
 
 
 def describe_error(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import stat
 import sys
 import threading
 import time
@@ -26,6 +27,9 @@ REFUSED = "refused.jsonl"
 
 TAKEN_BYTES = 256 * 1024
 """Approximate size of a batch."""
+
+MAX_LINE_BYTES = 4 * 1024 * 1024
+"""Longest line that is read; a record is some kilobytes."""
 
 
 class Spool:
@@ -54,6 +58,8 @@ class Spool:
     def adopt(self) -> int:
         """Adopt the files of dead processes.
 
+        What cannot be read as a file, such as a directory of that name, is logged and left alone.
+
         Returns:
             Number of records in them.
 
@@ -62,7 +68,12 @@ class Spool:
         """
         with self._using:
             for path in sorted(self._folder.glob("pending-*.jsonl")):
-                if (file := _File.locked(path, "r+b")) is None:
+                try:
+                    file = _File.locked(path, "r+b")
+                except OSError as trouble:
+                    logger.error("{} is left alone: {}", path, trouble.strerror or trouble)
+                    continue
+                if file is None:
                     continue
                 if file.waiting:
                     self._left.append(file)
@@ -84,13 +95,18 @@ class Spool:
     def read_batch(self) -> list[Entry]:
         """The next batch of the oldest records, which stays until :meth:`discard_batch`.
 
-        Lines that are not records are moved to :data:`REFUSED`.
+        Lines that are not records are moved to :data:`REFUSED`. A file that cannot be read any
+        further is logged and left to the next process.
         """
         with self._using:
             while (file := self._left[0] if self._left else self._own) is not None:
-                lines = file.lines()
+                try:
+                    lines = file.lines()
+                except OSError as trouble:
+                    self._leave(file, trouble)
+                    continue
                 self._taken = (file, lines)
-                entries = [entry for line in lines if (entry := self._parse(line)) is not None]
+                entries = self._parse(lines)
                 if entries or (not lines and file is self._own):
                     return entries
                 self._forget()
@@ -107,7 +123,7 @@ class Spool:
         Raises:
             OSError: It cannot be written.
         """
-        self._refuse(json.loads(entry.to_line()), why)
+        self._refuse([json.loads(entry.to_line())], why)
 
     def close(self) -> None:
         """Close the files; records left are there for the next process."""
@@ -135,38 +151,67 @@ class Spool:
             self._left.popleft()
             file.remove()
 
-    def _parse(self, line: bytes) -> Entry | None:
-        try:
-            return Entry.parse(line)
-        except ValueError:
-            logger.error("invalid line in the ledger's spool, moved to {}", REFUSED)
+    def _leave(self, file: "_File", trouble: OSError) -> None:
+        """Go on without a file that cannot be read."""
+        logger.error(
+            "{} is left alone, with {} records: {}",
+            file.path,
+            file.waiting,
+            trouble.strerror or trouble,
+        )
+        if file is self._own:
+            self._own = None
+        else:
+            self._left.popleft()
+        file.close()
+
+    def _parse(self, lines: Sequence[bytes]) -> list[Entry]:
+        entries: list[Entry] = []
+        invalid: list[str] = []
+        for line in lines:
             try:
-                self._refuse(line.decode(errors="replace"), "not a record")
+                entries.append(Entry.parse(line))
+            except ValueError:
+                invalid.append(line.decode(errors="replace"))
+        if invalid:
+            logger.error(
+                "{} invalid lines in the ledger's spool, moved to {}", len(invalid), REFUSED
+            )
+            try:
+                self._refuse(invalid, "not a record")
             except OSError as trouble:
                 logger.error("{} cannot be written: {}", self._folder / REFUSED, trouble)
-            return None
+        return entries
 
-    def _refuse(self, record: object, why: str) -> None:
-        refusal = {"at": time.time(), "why": why, "record": record}
-        line = json.dumps(refusal, ensure_ascii=False) + "\n"
+    def _refuse(self, records: Sequence[object], why: str) -> None:
+        now = time.time()
+        refusals = [{"at": now, "why": why, "record": record} for record in records]
+        lines = [json.dumps(refusal, ensure_ascii=False) + "\n" for refusal in refusals]
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._folder / REFUSED).open("ab", buffering=0) as file:
-            file.write(line.encode())
+            file.write("".join(lines).encode(errors="replace"))
 
 
 class _File:
     """A file of JSON lines, locked by this process."""
 
     def __init__(self, path: Path, io: FileIO) -> None:
-        self._path = path
+        self.path = path
         self._io = io
         self._offset = 0
-        self.waiting = sum(1 for line in io.readall().split(b"\n") if line)
+        self.waiting = _count_lines(io)
 
     @classmethod
     def locked(cls, path: Path, mode: str) -> "_File | None":
-        """Open and lock a file; ``None`` if another process holds the lock."""
+        """Open and lock a file; ``None`` if another process holds the lock.
+
+        Raises:
+            OSError: It cannot be opened or read, or is no regular file: to read a pipe would wait
+                for its writer, and a link's target is not the spool's to empty.
+        """
         try:
+            if "x" not in mode and not stat.S_ISREG(path.lstat().st_mode):
+                raise OSError("it is not a regular file")
             io = FileIO(path, mode)
         except FileNotFoundError:
             return None
@@ -180,7 +225,11 @@ class _File:
             if not ours:
                 io.close()
                 return None
-        return cls(path, io)
+        try:
+            return cls(path, io)
+        except OSError:
+            io.close()
+            raise
 
     def append(self, data: bytes, count: int) -> None:
         """Append lines, all or none.
@@ -198,15 +247,21 @@ class _File:
         self.waiting += count
 
     def lines(self) -> list[bytes]:
-        """The next lines; a process that died may have left its last one incomplete."""
+        """The next lines; a process that died may have left its last one incomplete.
+
+        Raises:
+            OSError: They cannot be read, or one is longer than :data:`MAX_LINE_BYTES`.
+        """
         self._io.seek(self._offset)
         data = b""
         while more := self._io.read(TAKEN_BYTES):
             data += more
             if b"\n" in more:
                 break
+            if len(data) > MAX_LINE_BYTES:
+                raise OSError(f"it has a line of more than {MAX_LINE_BYTES} bytes")
         whole, end, rest = data.rpartition(b"\n")
-        return (whole + end).splitlines(keepends=True) if end else [rest] if rest else []
+        return [line + end for line in whole.split(end)] if end else [rest] if rest else []
 
     def skip(self, lines: Sequence[bytes]) -> bool:
         """Skip the next lines; returns whether they were the last."""
@@ -226,4 +281,13 @@ class _File:
         """Delete the file."""
         self._io.truncate(0)  # a process that has just opened it must find it empty
         self._io.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+
+def _count_lines(io: FileIO) -> int:
+    """Number of lines from here to the end; the last need not end."""
+    count, last = 0, b"\n"
+    while more := io.read(TAKEN_BYTES):
+        count += more.count(b"\n")
+        last = more[-1:]
+    return count + (last != b"\n")

@@ -1,6 +1,9 @@
 """The spool on disk: nothing is lost, nothing is taken twice, and nothing is left behind."""
 
+import errno
 import json
+import os
+import sys
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import pytest
 
 from conversation.records import CallRecord, TurnRecord, Used
 from ledger.store.entry import Entry
-from ledger.store.spool import REFUSED, TAKEN_BYTES, Spool
+from ledger.store.spool import MAX_LINE_BYTES, REFUSED, TAKEN_BYTES, Spool
 from tests.ledger.records import NOON, a_call, a_call_that_ended, a_turn
 
 
@@ -19,6 +22,16 @@ def turn(number: int, **more: Any) -> Entry:
 
 def numbers(entries: list[Entry]) -> list[int]:
     return [entry.row["number"] for entry in entries]
+
+
+def drained(spool: Spool) -> list[int]:
+    """The numbers of all records, which the database takes."""
+    seen: list[int] = []
+    while entries := spool.read_batch():
+        seen += numbers(entries)
+        spool.discard_batch()
+    assert spool.waiting == 0
+    return seen
 
 
 def files(folder: Path) -> list[str]:
@@ -109,11 +122,7 @@ def test_files_of_the_dead_are_taken_over_oldest_first_and_before_ones_own(
     spool.append([turn(3)])
     assert spool.adopt() == 2
     assert spool.waiting == 3
-    seen = []
-    while entries := spool.read_batch():
-        seen += numbers(entries)
-        spool.discard_batch()
-    assert seen == [1, 2, 3]
+    assert drained(spool) == [1, 2, 3]
     spool.close()
     assert files(tmp_path) == []
 
@@ -151,3 +160,97 @@ def test_garbage_is_put_aside(tmp_path: Path) -> None:
     assert files(tmp_path) == [REFUSED]
     aside = [json.loads(line) for line in (tmp_path / REFUSED).read_text().splitlines()]
     assert [entry["record"] for entry in aside] == ["\N{REPLACEMENT CHARACTER}\n", "{}\n", '{"ta']
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b'{"table": "turn", "row": ' + b'{"a": ' * 100_000,
+        b'{"table": "turn", "row": {"checks": ' + b"[" * 300 + b"]" * 300 + b"}}",
+        b'{"table": "turn", "row": {"number": ' + b"9" * 5000 + b"}}",
+        b'{"table": "turn", "row": "x"}',
+        b'{"table": "mail", "row": {}}',
+        b"\xff\xfe{\x00}\x00",
+        b"\r\x00",
+        b"",
+    ],
+    ids=[
+        "open lists",
+        "open objects",
+        "nested lists",
+        "a huge number",
+        "no row",
+        "another table",
+        "UTF-16",
+        "a carriage return",
+        "nothing",
+    ],
+)
+def test_any_line_that_is_no_record_is_set_aside(tmp_path: Path, line: bytes) -> None:
+    whole = [turn(number).to_line().encode() for number in (1, 2)]
+    (tmp_path / "pending-1.jsonl").write_bytes(whole[0] + line + b"\n" + whole[1])
+    spool = Spool(tmp_path)
+    assert spool.adopt() == 3
+    assert drained(spool) == [1, 2]
+    (aside,) = [json.loads(kept) for kept in (tmp_path / REFUSED).read_bytes().split(b"\n") if kept]
+    assert aside["record"] == line.decode(errors="replace") + "\n"
+
+
+def test_many_lines_of_garbage_are_one_line_in_the_log(tmp_path: Path, log: list[str]) -> None:
+    (tmp_path / "pending-1.jsonl").write_bytes(b"She said no.\n" * 1000)
+    spool = Spool(tmp_path)
+    spool.adopt()
+    assert (spool.read_batch(), spool.waiting) == ([], 0)
+    assert len((tmp_path / REFUSED).read_text().splitlines()) == 1000
+    (told,) = log
+    assert "1000 invalid lines" in told
+    assert "She said" not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and links in a directory are POSIX")
+def test_what_is_no_file_is_told_and_left_alone(tmp_path: Path, log: list[str]) -> None:
+    folder = tmp_path / "spool"
+    (folder / "pending-1.jsonl").mkdir(parents=True)
+    os.mkfifo(folder / "pending-2.jsonl")
+    (tmp_path / "notes.txt").write_text("Not the spool's.\n")
+    (folder / "pending-3.jsonl").symlink_to(tmp_path / "notes.txt")
+    (folder / "pending-4.jsonl").symlink_to(folder / "pending-4.jsonl")
+    (folder / "pending-5.jsonl").write_text(turn(5).to_line())
+    spool = Spool(folder)
+    assert spool.adopt() == 1
+    assert numbers(spool.read_batch()) == [5]
+    spool.discard_batch()
+    assert (tmp_path / "notes.txt").read_text() == "Not the spool's.\n"
+    for name in ("pending-1", "pending-2", "pending-3", "pending-4"):
+        assert sum(f"{name}.jsonl is left alone" in line for line in log) == 1
+
+
+def test_a_line_without_end_holds_up_nothing_but_its_file(tmp_path: Path, log: list[str]) -> None:
+    lines = [turn(number).to_line().encode() for number in (1, 2, 3)]
+    (tmp_path / "pending-1.jsonl").write_bytes(lines[0] + b"\0" * (MAX_LINE_BYTES + TAKEN_BYTES))
+    (tmp_path / "pending-2.jsonl").write_bytes(lines[1])
+    spool = Spool(tmp_path)
+    spool.append([turn(3)])
+    assert spool.adopt() == 3
+    assert drained(spool) == [1, 2, 3]
+    spool.close()
+    assert sum("pending-1.jsonl is left alone" in line for line in log) == 1
+    assert files(tmp_path) == ["pending"]
+
+
+def test_a_file_that_its_disk_fails_to_read_holds_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    class Failing(FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    spool = Spool(tmp_path)
+    with monkeypatch.context() as patched:
+        (tmp_path / "pending-1.jsonl").write_text(turn(1).to_line())
+        patched.setattr("ledger.store.spool.FileIO", Failing)
+        assert spool.adopt() == 0
+    spool.append([turn(2)])
+    assert numbers(spool.read_batch()) == [2]
+    assert any("pending-1.jsonl is left alone: Input/output error" in line for line in log)

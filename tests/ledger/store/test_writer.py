@@ -11,6 +11,7 @@ from conversation.frames import LookedUp
 from conversation.records import StageCost, TurnRecord
 from ledger.log import query
 from ledger.store.database import Database
+from ledger.store.entry import Entry
 from ledger.store.spool import REFUSED
 from tests.ledger.records import ADA, NOON, a_call, a_call_that_ended, a_turn
 from tests.ledger.store.writing import all_written, calls_of, pending, turns_of, until, writing
@@ -180,6 +181,28 @@ async def test_a_record_that_the_database_refuses_is_put_aside_and_the_rest_is_w
     assert "call c-1, turn 2" in told[0]
     assert "question" in told[1]
     assert not any("Yale" in line or "ada@" in line for line in log)
+
+
+async def test_a_record_on_disk_that_cannot_be_written_does_not_stop_the_ledger(
+    database: Database, tmp_path: Path, log: list[str]
+) -> None:
+    whole = [Entry.of_turn(a_turn(number=number)).to_line() for number in (1, 2)]
+    wrong = [
+        r'{"table": "turn", "row": {"call": "c-1", "number": 7, "at": 0.0, "answer": "\ud800"}}',
+        '{"table": "turn", "row": {"call": "c-1", "number": NaN, "at": Infinity}}',
+        '{"table": "turn", "row": {"call": ["c-1"], "number": 8, "at": 0.0}}',
+        '{"table": "turn", "row": {"call": "c-1", "number": 9, "at": 0.0, "checks": [{"a": ""}]}}',
+        '{"table": "call", "row": {}}',
+    ]
+    (tmp_path / "pending-1.jsonl").write_text("\n".join([whole[0].strip(), *wrong, whole[1]]))
+    async with writing(database, tmp_path) as writer:
+        await until(lambda: len(turns_of(database)) >= 2)
+        await until(lambda: not pending(tmp_path))
+        assert (writer.trouble, writer.lost) == ("", 0)
+    written = {turn.number for turn in turns_of(database)}
+    assert {1, 2} <= written
+    aside = (tmp_path / REFUSED).read_text().splitlines()
+    assert len(written) + len(aside) == 2 + len(wrong)
 
 
 async def test_a_value_that_cannot_be_written_down_is_no_fault_of_the_call(
