@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser database tracer test test-thorough eval bench lint format lock clean
+.PHONY: help run install install-dev install-bench browser axe database tracer test test-thorough eval bench lint format lock clean
 
 # Where the environment forbids compiled modules, every worker and server would compile all its
 # imports anew: half of a start.
@@ -53,6 +53,13 @@ browser: ## install Debian's Chromium, where that is possible
 		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq chromium >/dev/null; } 2>/dev/null || \
 		echo "no Chromium: the tests of the page are skipped (apt-get install chromium)"
 
+axe: tests/web/node_modules ## install axe-core, which the page is checked by, where that is possible
+
+tests/web/node_modules: tests/web/package-lock.json
+	@npm ci --prefix tests/web --silent --no-audit --no-fund || \
+		echo "no axe-core: its tests are skipped (apt-get install npm)"
+	@touch -c $@
+
 database: ## install Debian's PostgreSQL, where that is possible
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; } || \
@@ -65,10 +72,10 @@ tracer: ## install Debian's strace, where that is possible
 		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq strace >/dev/null; } 2>/dev/null || \
 		echo "no strace: the test of connections is skipped (apt-get install strace)"
 
-test: install-dev browser database tracer ## run the tests
+test: install-dev browser axe database tracer ## run the tests
 	@$(BIN)/python -m pytest -rs --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
-test-thorough: install-dev browser database tracer ## and those that take long: properties at depth, sound in real time
+test-thorough: install-dev browser axe database tracer ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.

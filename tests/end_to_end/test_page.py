@@ -115,7 +115,7 @@ async def _shows_both_turns(page: Page) -> None:
     """The page after the call: its end, and its transcript."""
     await expect(page.get_by_role("heading", name="You hung up")).to_be_visible()
     await expect(page.get_by_role("button", name="Call again")).to_be_visible()
-    turns = page.get_by_role("log", name="What was said").get_by_role("listitem")
+    turns = page.get_by_role("list", name="What was said").get_by_role("listitem")
     await expect(turns).to_have_count(3)
     await expect(turns.nth(0)).to_contain_text("I'm Viva, an AI")
     await expect(turns.nth(1)).to_contain_text("You: Where did she study mathematics?")
@@ -272,7 +272,9 @@ async def test_a_worker_that_is_killed_takes_only_its_own_call_with_it(tmp_path:
             await _says_that_the_line_dropped(page)
             await page.get_by_role("button", name="Call again").click()
             await until(page, "viva.state === 'speaking' && viva.samplesPlayed > 24000")
-            await expect(page.get_by_role("log")).to_contain_text("I'm Viva, an AI")
+            await expect(page.get_by_role("list", name="What was said")).to_contain_text(
+                "I'm Viva, an AI"
+            )
             heard = await calling
             assert await page.evaluate("viva.ended") is None, "the second call goes on"
             await page.get_by_role("button", name="Hang up").click()
@@ -293,7 +295,7 @@ async def _says_that_the_line_dropped(page: Page) -> None:
     await expect(page.locator("#ended-message")).to_contain_text(lost)
     told = page.get_by_role("status").filter(has_text="The line dropped.")
     await expect(told).to_contain_text(lost)
-    await expect(page.get_by_role("log")).to_contain_text("I'm Viva, an AI")
+    await expect(page.get_by_role("list", name="What was said")).to_contain_text("I'm Viva, an AI")
     await expect(page.get_by_role("button", name="Call again")).to_be_visible()
     assert await microphones_in_use(page) == 0
 

@@ -1,4 +1,7 @@
-/** What both sides say, turn by turn, with what stands behind each answer. */
+/**
+ * What both sides say, turn by turn, with what stands behind each answer. It is no live region: a
+ * screen reader that read it out would talk over the voice that says it.
+ */
 
 import { sourcesOf } from './sources.js';
 
@@ -21,6 +24,9 @@ const TIMES = [
 const NEAR_PIXELS = 80;
 
 export class Captions {
+  /** Called with each thing that is said, once, with who says it: 'Viva: Hello.' */
+  onsaid = () => {};
+
   #log;
   #interim;
   #titleOf;
@@ -54,7 +60,7 @@ export class Captions {
     this.#interim.hidden = true;
   }
 
-  /** Shows a transcript; touches only what has changed, so that a reader hears only that. */
+  /** Shows a transcript; touches only what has changed. */
   show(transcript) {
     for (const entry of transcript.entries) this.#entry(entry);
     const { pending } = transcript;
@@ -78,6 +84,9 @@ export class Captions {
       this.#shown.set(entry, view);
       this.#log.append(view.item);
     }
+    if (entry.question && entry.question !== view.question.textContent) {
+      this.onsaid(`You: ${entry.question}`);
+    }
     write(view.question, entry.question);
     view.caller.hidden = !entry.question;
     view.voice.hidden = !entry.said.length;
@@ -95,6 +104,7 @@ export class Captions {
       for (const { text } of entry.said.slice(view.sentences)) {
         view.answer.append(view.sentences ? ' ' : '', text);
         view.sentences += 1;
+        this.onsaid(`${this.#voiceName}: ${text}`);
       }
     }
     view.cut.hidden = !entry.interrupted;
@@ -134,8 +144,6 @@ export class Captions {
     const grounds = make('p', 'grounds');
     grounds.hidden = true;
     const times = make('p', 'times');
-    // Figures are to be looked up, not read out.
-    times.setAttribute('aria-live', 'off');
     item.append(caller, voice, grounds, times);
     return { item, caller, question, voice, answer, cut, grounds, times, sentences: 0, key: '' };
   }

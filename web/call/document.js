@@ -118,12 +118,28 @@ export class DocumentView {
   #show(element) {
     if (performance.now() - this.#readerAt < READER_SECS * 1000) return;
     const { top, bottom } = element.getBoundingClientRect();
-    const panel = document.getElementById('call');
-    const covered = getComputedStyle(panel).position === 'fixed' ? panel.offsetHeight : 0;
+    const covered = coveredPixels();
+    if (covered === null) return;
     const space = innerHeight - covered;
     if (top >= 24 && bottom <= space - 24) return;
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     scrollBy({ top: top - space * 0.35, behavior: calm ? 'instant' : 'smooth' });
+  }
+}
+
+/**
+ * How much of the window's foot the call covers, or null where it stands above the document: there,
+ * to scroll to a line would take the call's controls out of sight.
+ */
+function coveredPixels() {
+  const panel = document.getElementById('call');
+  switch (getComputedStyle(panel).position) {
+    case 'fixed':
+      return panel.offsetWidth < innerWidth ? 0 : panel.offsetHeight;
+    case 'sticky':
+      return 0;
+    default:
+      return null;
   }
 }
 

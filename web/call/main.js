@@ -1,6 +1,7 @@
 /** Viva's page: one document, one call at a time. Wires the modules together. */
 
 import { showAccount } from './account.js';
+import { BrailleLine } from './braille.js';
 import { Call } from './call.js';
 import { Captions } from './captions.js';
 import { Devices } from './devices.js';
@@ -28,6 +29,7 @@ const text = new DocumentView(find('document'));
 const captions = new Captions(find('log'), find('interim'), (id) => text.title(id));
 const devices = new Devices(find('microphone'), find('speaker'));
 const recording = new Recording(document);
+const braille = new BrailleLine(find('braille'), find('braille-line'));
 const voiceLine = new VoiceLine(find('voice-line'));
 const instruments = new Instruments(document, (id) => text.title(id));
 const figures = new Figures();
@@ -81,6 +83,7 @@ function show() {
 
 async function press() {
   if (call.running || call.starting) return;
+  muted = false;
   call.press();
   const lacking = Trouble.ofBrowser();
   if (lacking) {
@@ -123,7 +126,6 @@ function begin(own) {
   transcript = new Transcript();
   played = { epoch: 0, samples: 0 };
   Object.assign(counters, { reports: 0, sentencesLit: [] });
-  muted = false;
   page.notice = '';
   recording.begin();
   captions.clear();
@@ -254,6 +256,7 @@ addEventListener('keydown', (event) => {
   if (wish === 'mute') mute();
   else hangUp();
 });
+captions.onsaid = (text) => braille.show(text);
 devices.onmicrophone = (id) => {
   if (call.running) line.microphone.change(id).catch(refusedChange);
 };

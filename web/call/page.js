@@ -27,12 +27,16 @@ const ENDINGS = {
   protocol: 'The call broke off',
 };
 
+/** What the voice itself, or the caller, makes known as it happens: a screen reader leaves them it. */
+const AUDIBLE = ['listening', 'thinking', 'speaking', 'interrupted'];
+
 /** After so many seconds of life, an error is old news. */
 const NOTICE_SECS = 8;
 
 export class Page {
   #find;
   #announced = '';
+  #muted = false;
   #error = '';
   #errorAt = -Infinity;
 
@@ -57,6 +61,7 @@ export class Page {
     find('before').hidden = live;
     find('live').hidden = !live;
     find('controls').hidden = !running;
+    find('devices').hidden = !running;
     const said = find('log').childElementCount > 0;
     find('captions').hidden = !(running || (state === 'ended' && said));
     find('ended').hidden = state !== 'ended';
@@ -70,7 +75,10 @@ export class Page {
     if (state === 'ended') this.#ended(call, before);
     // The pressed button is gone: its focus goes to what took its place, never to a control.
     if (call.trouble && ['admitting', 'asking'].includes(before) && !live) find('press').focus();
-    if (live && ['landing', 'ended'].includes(before)) find('state').focus({ preventScroll: true });
+    if (live && ['landing', 'ended'].includes(before)) {
+      find('state').focus({ preventScroll: true });
+      find('state').scrollIntoView({ block: 'nearest', behavior: 'instant' });
+    }
   }
 
   #words(call, muted) {
@@ -85,7 +93,9 @@ export class Page {
     progress.hidden = !loading;
     if (typeof loading?.progress === 'number') progress.value = loading.progress;
     else progress.removeAttribute('value');
-    this.#announce(key === 'hearing' ? 'Listening' : word || this.#ending(call).join('. '));
+    if (call.running && muted !== this.#muted) this.#announce(muted ? 'Muted' : 'Unmuted');
+    else if (!AUDIBLE.includes(state)) this.#announce(word || this.#ending(call).join('. '));
+    this.#muted = muted;
   }
 
   #announce(word) {

@@ -63,7 +63,7 @@ def test_every_control_and_region_has_a_name(server: PageServer, page: Page) -> 
         '- group "State of the call"',
         '- heading "Listening" [level=2]',
         '- timer "Time left"',
-        '- log "What was said"',
+        '- list "What was said"',
         '- group "Controls of the call"',
         '- button "Mute"',
         '- button "Hang up"',
@@ -137,7 +137,7 @@ def test_a_dropped_line_says_so_and_offers_another(server: PageServer, page: Pag
     server.script = hold
     page.get_by_role("button", name="Call again").click()
     until(page, "viva.state === 'listening' && viva.samplesPlayed > 0")
-    expect(page.get_by_role("log").get_by_role("listitem")).to_have_count(1)
+    expect(page.get_by_role("list", name="What was said").get_by_role("listitem")).to_have_count(1)
 
 
 def test_no_answer(server: PageServer, page: Page) -> None:

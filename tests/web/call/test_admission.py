@@ -75,7 +75,7 @@ def test_a_refused_call_says_why_and_does_not_ask_for_the_microphone(
     press(page)
     expect(page.get_by_role("heading", name=title)).to_be_focused()
     expect(page.locator("#ended-message")).to_have_text(message)
-    expect(page.get_by_role("log")).to_be_hidden()
+    expect(page.get_by_role("list", name="What was said")).to_be_hidden()
     assert page.evaluate("[viva.ended.reason, asked]") == [reason, []]
     until(page, "contexts.every((context) => context.state === 'closed')")
     assert server.call.messages == []

@@ -1,0 +1,43 @@
+/**
+ * What is said, for a braille display: a live region that stays empty until somebody asks for it,
+ * because a screen reader reads it aloud, too. The wish is remembered.
+ */
+
+const REMEMBERED = 'braille';
+
+export class BrailleLine {
+  #box;
+  #line;
+
+  /** @param {HTMLInputElement} box Whether it is wanted. @param {HTMLElement} line The region. */
+  constructor(box, line) {
+    this.#box = box;
+    this.#line = line;
+    box.checked = remembered() === 'yes';
+    box.onchange = () => {
+      remember(box.checked ? 'yes' : 'no');
+      if (!box.checked) line.textContent = '';
+    };
+  }
+
+  /** @param {string} text */
+  show(text) {
+    if (this.#box.checked) this.#line.textContent = text;
+  }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(REMEMBERED);
+  } catch {
+    return null; // a browser that keeps nothing for this page
+  }
+}
+
+function remember(wish) {
+  try {
+    localStorage.setItem(REMEMBERED, wish);
+  } catch {
+    // asked again in the next call
+  }
+}
