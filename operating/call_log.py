@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from conversation.records import CallerIdentity
+from ledger.log.cells import inert
 from ledger.log.entries import Entries, NoSuchCallError, list_entries, read_entry
 from ledger.log.filter import Filter, FilterError, Position, call_id, whole_number
 from ledger.log.sound import Sound, SoundError
@@ -237,10 +238,4 @@ def _csv_row(call: dict[str, Any]) -> list[Any]:
         if call[name] is not None:
             moment = datetime.fromtimestamp(call[name], UTC)
             call = call | {name: moment.isoformat(timespec="milliseconds")}
-    return [_inert(call[name]) for name in CSV_COLUMNS]
-
-
-def _inert(value: Any) -> Any:
-    """Escape a text that a spreadsheet would run as a formula."""
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
+    return [inert(call[name]) for name in CSV_COLUMNS]

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ledger.log.cells import inert
+
 Row = Mapping[str, Any]
 
 TIMES = ("at", "started_at", "ended_at")
@@ -40,14 +42,10 @@ def print_json(rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a header and one line per row; lists become JSON in their cell."""
+    """Print a header and one line per row; lists become JSON in their cell, formulas text."""
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(columns)
-    for row in _plain(rows, columns):
-        table.writerow(
-            json.dumps(value, ensure_ascii=False) if isinstance(value, (list, bool)) else value
-            for value in row.values()
-        )
+    table.writerows(map(inert, row.values()) for row in _plain(rows, columns))
 
 
 def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:

@@ -155,6 +155,20 @@ def test_csv_has_the_same_values_with_lists_as_json() -> None:
                     assert row[name] == ("" if value is None else str(value))
 
 
+def test_no_cell_is_a_formula_whoever_called_and_whatever_they_said(database: Database) -> None:
+    run = """=cmd|' /C calc'!A0"""
+    keep(
+        database,
+        a_call_that_ended("c-1", caller=CallerIdentity(email=f"{run}@example.com", key=run)),
+        a_turn("c-1", 1, question=f"Hello;{run}", reason=f"\n{run}", sections=[f"a;{run}"]),
+    )
+    [call] = csv.DictReader(io.StringIO(viva("calls", "--csv").stdout))
+    assert (call["caller"], call["caller_key"]) == (f"'{run}@example.com", f"'{run}")
+    [turn] = csv.DictReader(io.StringIO(viva("turns", "--csv").stdout, newline=""))
+    assert (turn["question"], turn["reason"]) == (f"Hello;'{run}", f"'\n'{run}")
+    assert json.loads(turn["sections"]) == [f"a;'{run}"]
+
+
 @pytest.mark.usefixtures("a_few_calls")
 def test_since_until_and_caller_choose() -> None:
     def ids(*arguments: str) -> list[str]:
