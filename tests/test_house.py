@@ -46,6 +46,8 @@ def written_to_turns(module: str) -> list[str]:
 
     Only a module that imports ``conversation.turns`` can hold one. Its own attributes are its own.
     """
+    if "conversation.turns" not in module:
+        return []
     tree = ast.parse(module)
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     if "conversation.turns" not in modules:

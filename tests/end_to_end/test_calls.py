@@ -153,6 +153,7 @@ async def test_speaking_over_the_answer_stops_it_and_is_answered(serving: Server
     assert second.heard_text == second.answer
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_two_calls_at_once_never_mix(serving: ServerFactory) -> None:
     async with serving() as (server, listening):

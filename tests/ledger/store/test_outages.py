@@ -19,7 +19,7 @@ from ledger.store.database import Database
 from ledger.store.entry import Entry
 from ledger.store.spool import REFUSED, Spool
 from ledger.store.writer import LedgerWriter
-from tests.databases import Cluster
+from tests.databases import Cluster, preferably
 from tests.ledger.records import ADA, a_call, a_call_that_ended, a_turn
 from tests.ledger.store.writing import (
     all_written,
@@ -267,6 +267,7 @@ async def test_a_process_that_is_killed_loses_the_turn_in_flight_at_most(
     assert call.cost == sum(turn.cost for turn in turns_of(database))
 
 
+@preferably("postgresql")
 async def test_killed_while_the_database_is_down_it_loses_no_more(
     database: Database,
     database_url: str,

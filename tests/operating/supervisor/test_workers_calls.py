@@ -6,6 +6,7 @@ from tests.databases import preferably
 from tests.operating.many_calls import play
 
 
+@pytest.mark.thorough
 @pytest.mark.real_time
 @preferably("postgresql")
 async def test_calls_are_spread_the_cap_holds_and_a_dead_worker_takes_only_its_own_with_it(

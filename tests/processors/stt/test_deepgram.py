@@ -302,6 +302,7 @@ def test_a_cough_is_a_final_without_words_and_proposes_nothing(silero: SileroEng
     assert simulator.requests[0].kinds() == ["Finalize", "CloseStream"]
 
 
+@pytest.mark.thorough
 def test_a_simulator_with_an_ear_of_its_own_really_transcribes(
     silero: SileroEngine, whisper: WhisperEngine
 ) -> None:

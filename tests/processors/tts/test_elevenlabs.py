@@ -275,7 +275,7 @@ async def test_text_without_times_is_still_announced_in_order(
     ended=st.booleans(),
     sentences=st.lists(st.sampled_from([VASSAR, NAVY]), min_size=1, max_size=3),
 )
-@pytest.mark.parametrize("make", [voice, whole])
+@pytest.mark.parametrize("make", [voice, pytest.param(whole, marks=pytest.mark.thorough)])
 @with_instant_engines
 async def test_nothing_of_an_answer_leaves_after_its_interruption(
     make: Any, before: float, between: float, ended: bool, sentences: list[str]
