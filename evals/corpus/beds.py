@@ -1,7 +1,6 @@
 """Background noise of calls: a bad line, and people talking behind the caller."""
 
 import numpy as np
-from scipy.signal import butter, sosfilt  # type: ignore[import-untyped]
 
 from client.wav import INPUT_RATE, SPEECH_RMS, read_wav
 from evals.corpus.scenario import AUDIO, Bed, Samples
@@ -52,6 +51,9 @@ def _voices(rng: np.random.Generator, talkers: int) -> Samples:
 
 
 def _band(noise: "np.typing.NDArray[np.float64]", low: float, high: float) -> Samples:
+    # Here, for the import takes a second of CPU, and few who import this module make noise.
+    from scipy.signal import butter, sosfilt  # type: ignore[import-untyped]
+
     sos = butter(2, [low, high], btype="band", fs=INPUT_RATE, output="sos")
     return np.asarray(sosfilt(sos, noise), np.float32)
 
