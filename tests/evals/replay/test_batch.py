@@ -201,11 +201,18 @@ def test_recordings_go_out_to_ray_and_replays_come_back(
 
 
 def kill_ray_workers() -> set[int]:
-    """Kill all workers of this process's Ray, those in the middle of their work among them."""
+    """Kill all workers of this process's Ray, those in the middle of their work among them.
+
+    Not its agents (``ray::RuntimeEnvAgent``): the whole node ends with one of those.
+    """
     killed = set()
     for pid in descendants(os.getpid()):
         try:
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::"):
+            if (
+                Path(f"/proc/{pid}/cmdline")
+                .read_bytes()
+                .startswith((b"ray::_replay", b"ray::IDLE"))
+            ):
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
         except OSError:

