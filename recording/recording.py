@@ -2,19 +2,21 @@
 
 import hashlib
 import json
+import math
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from lz4.frame import LZ4FrameDecompressor
 from mcap.exceptions import EndOfFile, McapError
-from mcap.records import Channel, Header, Metadata
+from mcap.records import Channel, Chunk, Header, McapRecord, Metadata
 from mcap.records import Message as McapMessage
-from mcap.stream_reader import CRCValidationError, StreamReader
-from zstandard import ZstdError
+from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
+from zstandard import ZstdError, frame_content_size
 
 from recording import mcap_file
 from recording.mcap_file import PROFILE, READABLE, canonical
@@ -25,8 +27,12 @@ from recording.timeline import heard_by_caller, heard_by_viva
 CALLER_RATE = 16_000
 AGENT_RATE = 24_000
 
+MAX_CHUNK_BYTES = 64 * 1024 * 1024
+"""Most that a chunk may hold: ours hold a second, some 150 kB, other tools' 4 MiB."""
+
 _MAGIC = b"\x89MCAP0\r\n"
 _NS = 1_000_000_000
+_END_OF_TIME = 2**64 / _NS  # seconds that a message's time can be
 _RECORD = struct.Struct("<BQ")
 
 
@@ -56,7 +62,9 @@ class Recording:
     def load(cls, path: Path | str) -> "Recording":
         """Read a file and verify every checksum in it.
 
-        A file cut by a crash is read up to its last complete chunk.
+        A file cut by a crash is read up to its last complete chunk. One that another tool has
+        written anew (``mcap compress``, ``mcap sort``) may be compressed otherwise, and have its
+        records in another order.
 
         Raises:
             RecordingError: The file cannot be read, is not a recording, is damaged, or has a format
@@ -157,9 +165,7 @@ class _Reading:
         self._metadata: dict[str, str] | None = None
         self._trouble = ""
         self._channels: dict[int, str] = {}
-        self._messages: list[Message] = []
-        self._start_ns = 0
-        self._last_ns = 0
+        self._messages: list[tuple[int, int, str, dict[str, Any]]] = []
 
     def recording(self) -> Recording:
         if not self._content.startswith(_MAGIC):
@@ -171,45 +177,76 @@ class _Reading:
         if self._whole and end != len(self._content) - len(_MAGIC):
             raise self._damaged("its records do not end where the file does")
         reader = StreamReader(
-            BytesIO(self._content if self._whole else self._content[:end]), validate_crcs=True
+            BytesIO(self._content if self._whole else self._content[:end]),
+            emit_chunks=True,
+            validate_crcs=True,
         )
         try:
             for record in reader.records:
-                self._take(record)
+                for part in self._unpacked(record):
+                    self._take(part)
         except EndOfFile:
             if self._whole:
                 raise self._damaged("it has no end") from None
         except CRCValidationError as error:
             what = type(error.record).__name__
             raise self._damaged(f"the checksum of a {what} does not match") from None
-        except RecordingError:
-            raise
-        except (McapError, ZstdError, struct.error, UnicodeDecodeError, ValueError) as error:
+        except RecursionError:
+            raise self._damaged("a message is nested too deep") from None
+        except (McapError, ZstdError, struct.error, ValueError, OverflowError) as error:
             raise self._damaged(" ".join(str(error).split()) or type(error).__name__) from None
         if self._metadata is None:
             raise self._error(
                 "says nothing of its call: it was cut before it held anything. There is nothing "
                 "to repair"
             )
+        start_ns = round(float(self._metadata["started_at"]) * _NS)
+        # Other writers' chunks may overlap; what took place at one time stays in its order.
+        self._messages.sort(key=lambda message: message[:2])
         return Recording(
             path=self._path,
             metadata=self._metadata,
-            messages=tuple(self._messages),
+            messages=tuple(
+                Message((at_ns - start_ns) / _NS, topic, data)
+                for at_ns, _, topic, data in self._messages
+            ),
             whole=self._whole,
             trouble=self._trouble,
         )
 
-    def _take(self, record: object) -> None:
+    def _unpacked(self, record: McapRecord) -> list[McapRecord]:
+        if not isinstance(record, Chunk):
+            return [record]
+        data = record.data
+        size = record.uncompressed_size
+        if record.compression == "zstd":
+            size = max(size, frame_content_size(data))
+        if size > MAX_CHUNK_BYTES:
+            raise self._damaged(f"a chunk of it holds {size} bytes, more than {MAX_CHUNK_BYTES}")
+        if record.compression == "lz4":
+            # The library would unpack whatever is there, however much.
+            try:
+                data = LZ4FrameDecompressor().decompress(data, max_length=size + 1)
+            except RuntimeError as error:
+                raise self._damaged(f"a chunk cannot be unpacked: {error}") from None
+            if len(data) != size:
+                raise self._damaged(f"a chunk of it does not hold the {size} bytes that it should")
+            record = replace(record, compression="", data=data)
+        return breakup_chunk(record, validate_crc=True)
+
+    def _take(self, record: McapRecord) -> None:
         match record:
-            case Header(profile=profile) if profile != PROFILE:
-                raise self._error(
-                    f"is an MCAP file of another kind (profile {profile!r}): only recordings made "
-                    "by Viva can be used"
-                )
+            case Header(profile=profile):
+                if profile not in ("", PROFILE):  # tools that join files leave none
+                    raise self._error(
+                        f"is an MCAP file of another kind (profile {profile!r}): only recordings "
+                        "made by Viva can be used"
+                    )
             case Metadata(name=mcap_file.METADATA, metadata=metadata):
+                if self._metadata is not None and metadata != self._metadata:
+                    raise self._error("holds more than one call: take each from its own file")
                 self._check_format(metadata)
                 self._metadata = metadata
-                self._start_ns = round(float(metadata["started_at"]) * _NS)
             case Metadata(name=mcap_file.TROUBLE, metadata=metadata):
                 self._trouble = metadata.get("trouble", "")
             case Channel(id=number, topic=topic):
@@ -230,23 +267,27 @@ class _Reading:
                 "that version or a later one"
             )
         try:
-            float(metadata["started_at"])
+            started = float(metadata["started_at"])
         except (KeyError, ValueError):
-            raise self._damaged("started_at is missing or no number") from None
+            started = math.nan
+        if not 0.0 <= started < _END_OF_TIME:
+            raise self._damaged("started_at is missing or no time")
+        for name in ("settings", "vendors", "models"):
+            try:
+                plain = json.loads(metadata.get(name, "{}"))
+            except (ValueError, RecursionError):
+                plain = None
+            if not isinstance(plain, dict):
+                raise self._damaged(f"the metadata's {name} are no JSON object")
 
     def _take_message(self, record: McapMessage) -> None:
-        if self._metadata is None:
-            raise self._damaged("there is a message before the metadata")
         topic = self._channels.get(record.channel_id)
         if topic is None:
             raise self._damaged(f"a message is of channel {record.channel_id}, which is not there")
-        if record.log_time < self._last_ns:
-            raise self._damaged(f"a message of {topic} is older than the one before it")
-        self._last_ns = record.log_time
         data = json.loads(record.data)
         if not isinstance(data, dict):
             raise self._damaged(f"a message of {topic} is no JSON object")
-        self._messages.append(Message((record.log_time - self._start_ns) / _NS, topic, data))
+        self._messages.append((record.log_time, record.sequence, topic, data))
 
     def _error(self, what: str) -> RecordingError:
         return RecordingError(f"{self._path} {what}.")
