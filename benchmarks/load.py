@@ -279,9 +279,9 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         return BenchCaller(number, wire, tally, speech, barge, turns=options.turns)
 
     async def occupy(first: BenchCaller, number: int, delay: float) -> None:
-        one = first
-        while await one.hold(url, begin, delay, barge_in=options.barge_in):
-            one, number, delay = caller(number + 1), number + 1, 0.0
+        current = first
+        while await current.hold(url, begin, delay, barge_in=options.barge_in):
+            current, number, delay = caller(number + 1), number + 1, 0.0
 
     callers = [caller(number) for number in range(options.calls)]
     tasks = []

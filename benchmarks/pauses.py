@@ -216,9 +216,9 @@ class Bench:
         async with simulators, AsyncExitStack() as held:
             folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
             files = []
-            for number, one in enumerate(asked):
+            for number, question in enumerate(asked):
                 files.append(folder / f"{number}.wav")
-                write_wav(files[-1], one.pcm + bytes(RATE // 4 * 2), RATE)
+                write_wav(files[-1], question.pcm + bytes(RATE // 4 * 2), RATE)
             os.environ |= simulators.environment
             settings = Settings(  # type: ignore[call-arg]
                 _env_file=None,
@@ -264,18 +264,18 @@ class Bench:
     async def ask(self, asked: Sequence[Asked]) -> None:
         """Ask questions in one call, and note how each was heard."""
         heard, begun = await self.call(asked)
-        for number, one in enumerate(asked):
+        for number, question in enumerate(asked):
             until = begun[number + 1] if number + 1 < len(begun) else float("inf")
             told = [data for at, data in _told(heard, "decision") if begun[number] <= at < until]
             turns = [data for at, data in _told(heard, "turn") if begun[number] <= at < until]
-            whole = [_whole(data["question"], one.text) for data in told]
-            parts = [data for data in turns if not _whole(data["question"], one.text)]
+            whole = [_whole(data["question"], question.text) for data in told]
+            parts = [data for data in turns if not _whole(data["question"], question.text)]
             if not whole or not whole[-1] or any(data["heard_text"] for data in parts):
-                self.found.split.append(one.name)
+                self.found.split.append(question.name)
             elif len(whole) > 1:
-                self.found.twice.append(one.name)
+                self.found.twice.append(question.name)
             latency = heard.turns[number].e2e_latency_ms
-            if latency is not None and one.name not in self.found.split:
+            if latency is not None and question.name not in self.found.split:
                 self.found.latencies_ms.append(latency)
                 self.found.stages_ms.append(_stages(latency, heard.turns[number].stages_ms))
 
@@ -316,8 +316,12 @@ def _stages(latency: float, told: Mapping[str, float | None]) -> dict[str, float
 def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float, dict[str, Any]]]:
     """Messages of a kind; Viva's own are inside RTVI's."""
     if not own:
-        return [(at, one) for at, one in heard.messages if one["type"] == kind]
-    inside = [(at, one["data"]) for at, one in heard.messages if one["type"] == "server-message"]
+        return [(at, message) for at, message in heard.messages if message["type"] == kind]
+    inside = [
+        (at, message["data"])
+        for at, message in heard.messages
+        if message["type"] == "server-message"
+    ]
     return [(at, data) for at, data in inside if data.get("type") == kind]
 
 

@@ -78,7 +78,8 @@ async def measure(turns: int, recogniser: str, interim_secs: float) -> dict[str,
             async with simulators, AsyncExitStack() as held:
                 folder = held.enter_context(tempfile.TemporaryDirectory())
                 files = [
-                    _after(wait, one, Path(folder)) for wait, one in zip(waits, asked, strict=True)
+                    _after(wait, question, Path(folder))
+                    for wait, question in zip(waits, asked, strict=True)
                 ]
                 os.environ |= simulators.environment
                 settings = Settings(  # type: ignore[call-arg]

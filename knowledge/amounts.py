@@ -56,8 +56,8 @@ def _priced(text: str) -> Iterator[Amount]:
 
 def _unit(word: str) -> str:
     word = word.lower()
-    one = word.removesuffix("s")
-    return _SIGNS.get(one, one)
+    singular = word.removesuffix("s")
+    return _SIGNS.get(singular, singular)
 
 
 def _value(written: str) -> Decimal:

@@ -296,10 +296,10 @@ class _Reader:
             yield from self._item(section, path, announced if joined else "", entry)
 
     def _item(
-        self, section: Section, path: tuple[str, ...], announced: str, each: _Item
+        self, section: Section, path: tuple[str, ...], announced: str, entry: _Item
     ) -> Iterator[Record]:
-        lines = [each.line, *_below(each)]
-        text = each.line.text
+        lines = [entry.line, *_below(entry)]
+        text = entry.line.text
         if self._document.about_person:
             text = without_contact(text)
         label = labelled(text)
@@ -311,7 +311,7 @@ class _Reader:
             said = ""
         statements: list[tuple[str, Line]] = []
         head, own = text, []
-        for child in each.children:
+        for child in entry.children:
             nested = [child.line.text, *(line.text for line in _below(child))]
             short = len(child.line.text.split()) <= 3 and not labelled(child.line.text)
             if (
@@ -326,9 +326,9 @@ class _Reader:
                     continue
             own.append((item(listed_under(nested)), child.line))
         parts = _whole(sentences(head))
-        statements.append((said or item(parts[0]), each.line))
-        statements += [(sentence(part), each.line) for part in parts[1:]]
-        for line in each.more:
+        statements.append((said or item(parts[0]), entry.line))
+        statements += [(sentence(part), entry.line) for part in parts[1:]]
+        for line in entry.more:
             statements += [(sentence(part), line) for part in _whole(sentences(line.text))]
         statements += own
         yield from self._make("item", (section, path), about, statements, lines)
@@ -362,17 +362,17 @@ def _nested(lines: Sequence[Line]) -> list[_Item]:
             else:
                 found.append(_Item(line))
             continue
-        each = _Item(line)
+        entry = _Item(line)
         while open_ and open_[-1][0] >= line.depth:
             open_.pop()
-        (open_[-1][1].children if open_ else found).append(each)
-        open_.append((line.depth, each))
+        (open_[-1][1].children if open_ else found).append(entry)
+        open_.append((line.depth, entry))
     return found
 
 
-def _below(each: _Item) -> list[Line]:
-    found = list(each.more)
-    for child in each.children:
+def _below(entry: _Item) -> list[Line]:
+    found = list(entry.more)
+    for child in entry.children:
         found += [child.line, *_below(child)]
     return found
 

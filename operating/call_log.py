@@ -140,7 +140,7 @@ class CallLog:
             }
             if before is None:
                 whole, days = compute_totals(session, chosen)
-                by_day = [{"day": day} | each.as_dict() for day, each in days.items()]
+                by_day = [{"day": day} | totals.as_dict() for day, totals in days.items()]
                 found["totals"] = whole.as_dict() | {"days": by_day}
             return found
 

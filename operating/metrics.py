@@ -200,9 +200,13 @@ class Metrics:
         for stage, count in error_counts(record).items():
             vendor = failed_vendor(replace(record, vendors=first.vendors), stage)
             yield self._errors, (stage, vendor), f"errors of {stage}", count
-        for one, count in Tally(record.failovers).items():
-            labels = (stage_name(one.stage), vendor_name(one.failed), vendor_name(one.vendor))
-            yield self._failovers, labels, f"failover {one}", count
+        for failover, count in Tally(record.failovers).items():
+            labels = (
+                stage_name(failover.stage),
+                vendor_name(failover.failed),
+                vendor_name(failover.vendor),
+            )
+            yield self._failovers, labels, f"failover {failover}", count
 
 
 def _reason(why: str) -> str:

@@ -199,11 +199,11 @@ def _judged(scores: "Scores", documents: "list[Document]") -> "Scores":
     from settings import Settings, SettingsError
 
     async def ask() -> "Scores":
-        one = OpenAIJudge.from_settings(Settings.load())
+        judge = OpenAIJudge.from_settings(Settings.load())
         try:
-            return scores.beside(await measure(scores.calls, documents, one))
+            return scores.beside(await measure(scores.calls, documents, judge))
         finally:
-            await one.close()
+            await judge.close()
 
     try:
         return asyncio.run(ask())

@@ -111,12 +111,12 @@ def most_cost(
 
 def in_dollars(costs: Mapping[str, int | None]) -> str:
     """Costs in a sentence for people, before they are asked."""
-    each = [
+    priced = [
         f"{name} {'at a price that is not known' if micros is None else f'{micros / MICROS:.4f}'}"
         for name, micros in costs.items()
     ]
     known = sum(micros or 0 for micros in costs.values())
-    return f"At most {known / MICROS:.4f} USD: {', '.join(each)}."
+    return f"At most {known / MICROS:.4f} USD: {', '.join(priced)}."
 
 
 async def call_all(
@@ -259,7 +259,9 @@ def _plain(call: LiveCall) -> dict[str, Any]:
         "model": call.model,
         "outcome": call.outcome,
         "problem": call.problem,
-        "differences": [asdict(one) | {"times": times} for one, times in call.differences],
+        "differences": [
+            asdict(difference) | {"times": times} for difference, times in call.differences
+        ],
         "exchanges": [_shortened(asdict(exchange)) for exchange in call.exchanges],
     }
 
@@ -269,7 +271,7 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, str) and len(value) > _SHOWN:
         return f"{value[:_SHOWN]}… ({len(value)} characters)"
     if isinstance(value, Mapping):
-        return {key: _shortened(one) for key, one in value.items()}
+        return {key: _shortened(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_shortened(item) for item in value]
     return value

@@ -133,14 +133,14 @@ def _metric(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _evidence(one: Sample) -> dict[str, Any]:
+def _evidence(sample: Sample) -> dict[str, Any]:
     return {
-        "call": one.call,
-        "turn": one.turn,
-        "utterance": one.utterance,
-        "at": round(one.at, 3),
-        "value": one.value,
-        "note": one.note,
+        "call": sample.call,
+        "turn": sample.turn,
+        "utterance": sample.utterance,
+        "at": round(sample.at, 3),
+        "value": sample.value,
+        "note": sample.note,
     }
 
 

@@ -189,14 +189,14 @@ async def hear(
 def by_group(heard: Sequence[Heard]) -> list[GroupResult]:
     """The figures of each group, and of all of them."""
     return [
-        *(_result(name, each) for name, each in _groups(heard)),
+        *(_result(name, members) for name, members in _groups(heard)),
         *(
-            _result(f"all with {kind}", each)
-            for kind, each in (
+            _result(f"all with {kind}", members)
+            for kind, members in (
                 ("a text", [outcome for outcome in heard if not outcome.voice.phrases]),
                 ("phrases", [outcome for outcome in heard if outcome.voice.phrases]),
             )
-            if each
+            if members
         ),
     ]
 
@@ -239,8 +239,8 @@ def _groups(heard: Sequence[Heard]) -> Iterator[tuple[str, list[Heard]]]:
     groups: dict[tuple[str, bool], list[Heard]] = {}
     for outcome in heard:
         groups.setdefault((outcome.voice.group, bool(outcome.voice.phrases)), []).append(outcome)
-    for (name, _), each in sorted(groups.items()):
-        yield name, each
+    for (name, _), members in sorted(groups.items()):
+        yield name, members
 
 
 def _result(group: str, heard: Sequence[Heard]) -> GroupResult:

@@ -419,7 +419,7 @@ class _Check:
             mask ^= low
 
     def _place(self, record: Record) -> int:
-        return next(at for at, each in enumerate(self._records) if each is record)
+        return next(at for at, known in enumerate(self._records) if known is record)
 
     def _differs(
         self,
@@ -487,8 +487,8 @@ def _polarities(clauses: Sequence[Clause]) -> list[bool]:
         found.append(clause.denies if alone and not clause.conditional else None)
     known = next((answer for answer in found if answer is not None), False)
     out: list[bool] = []
-    for each in found:
-        known = known if each is None else each
+    for denies in found:
+        known = known if denies is None else denies
         out.append(known)
     return out
 

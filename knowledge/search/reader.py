@@ -129,7 +129,7 @@ class Reader:
             (record, statement) for record in self.records for statement in record.statements
         ]
         self._times = frozenset(time for record in self.records for time in record.moments.times)
-        found_in = [_passage(*each, at) for at, each in enumerate(self.told)]
+        found_in = [_passage(*statement, at) for at, statement in enumerate(self.told)]
         self.index = Index(document, found_in, vectors)
 
     def opening(self) -> Finding:

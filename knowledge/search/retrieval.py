@@ -113,9 +113,9 @@ class Index:
         self._long = len(says) > _MOST_EMBEDDED
         if self._long:
             self._one_vector = lru_cache(maxsize=len(says))(self._embedded)
-            each = {title: at for at, title in enumerate(dict.fromkeys(titles))}
-            self._titles = vectors.embed(list(each))
-            self._title_at = np.array([each[title] for title in titles], dtype=np.intp)
+            places = {title: at for at, title in enumerate(dict.fromkeys(titles))}
+            self._titles = vectors.embed(list(places))
+            self._title_at = np.array([places[title] for title in titles], dtype=np.intp)
         else:
             self._in_place = vectors.embed(self._placed)
             self._says = vectors.embed(says)

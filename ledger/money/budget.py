@@ -140,7 +140,9 @@ class Budget:
             return Refusal(refused)
         with self._settling:
             past = (datetime.fromtimestamp(self._clock(), UTC) - _REMEMBERED).strftime(_DAY)
-            self._settled = {call: one for call, one in self._settled.items() if one[0] >= past}
+            self._settled = {
+                call: settled for call, settled in self._settled.items() if settled[0] >= past
+            }
             self._settled[call_id] = (day, 0)
         return Admission(call_id, day, self._worst)
 

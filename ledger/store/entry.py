@@ -124,7 +124,7 @@ def _clean(value: Any) -> Any:
         case Real():
             return float(value) if math.isfinite(value) else None
         case dict():
-            return {_clean(key): _clean(one) for key, one in value.items()}
+            return {_clean(key): _clean(item) for key, item in value.items()}
         case list() | tuple():
             return [_clean(item) for item in value]
     raise TypeError(f"a {type(value).__name__} cannot be stored")

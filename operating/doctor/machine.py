@@ -122,13 +122,13 @@ def memory(settings: Settings, *, embedded: bool, root: Path = Path("/")) -> lis
     available = _available_bytes(root)
     if available is None:
         return [Finding("machine", "memory", "ok", "free memory cannot be determined here")]
-    each = WORKER_BYTES if embedded else WORKER_BYTES / 2
-    needed = settings.workers * each
+    worker_bytes = WORKER_BYTES if embedded else WORKER_BYTES / 2
+    needed = settings.workers * worker_bytes
     takes = f"WORKERS={settings.workers} needs about {needed / GIB:.1f} GB"
     detail = f"{available / GIB:.1f} GB free; {takes}"
     if needed <= available:
         return [Finding("machine", "memory", "ok", detail)]
-    fitting = int(available // each)
+    fitting = int(available // worker_bytes)
     remedy = (
         f"Set WORKERS={fitting}."
         if fitting

@@ -142,8 +142,8 @@ def estimate_calls(settings: Settings, turn: MeasuredTurn, *, cores: float) -> l
     if by_cores < 1 or any(speed.state == "problem" for speed in turn.speeds):
         remedy = _slow(heaviest.model.partition(",")[0]) if heaviest else ""
         return [Finding("calls", "one call", "problem", f"does not keep up; {detail}", remedy)]
-    one = Finding("calls", "one call", "ok", f"keeps up; {detail}")
-    return [one, _many(settings, turn, by_cores, cores)]
+    alone = Finding("calls", "one call", "ok", f"keeps up; {detail}")
+    return [alone, _many(settings, turn, by_cores, cores)]
 
 
 def _many(settings: Settings, turn: MeasuredTurn, by_cores: float, cores: float) -> Finding:

@@ -279,7 +279,9 @@ class ClaudeBrain:
             if self._tools is offered:  # Or else another call was first to be told.
                 logger.warning("{} takes no strict tools: {}", self.model, _fault(error))
                 self._tools = [
-                    cast(ToolParam, {name: one for name, one in tool.items() if name != "strict"})
+                    cast(
+                        ToolParam, {name: field for name, field in tool.items() if name != "strict"}
+                    )
                     for tool in offered
                 ]
         return await self._messages.create(tools=self._tools, **fixed, **request)

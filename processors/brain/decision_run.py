@@ -384,9 +384,9 @@ class DecisionRun:
         await self._hedge(call)
         if call.confidence == "high":
             call.confidence = "medium"
-        for each in found:
-            self._lines.add(each.line)
-            await self._say(each.text, (each.section,), (each.line,))
+        for statement in found:
+            self._lines.add(statement.line)
+            await self._say(statement.text, (statement.section,), (statement.line,))
         self._in_document_words = True
 
     async def _hedge(self, call: _Call) -> None:

@@ -244,11 +244,11 @@ class Guardrails:
             return ()
         own = tuple(section for section in cited if section.id not in self._looked_up)
         found = wording(sentence, own, self._document, self._question)
-        if any(topic_of(each.text, self._document) is not None for each in found):
+        if any(topic_of(statement.text, self._document) is not None for statement in found):
             return ()
         if found:
             self.record("wording")
-            self._passed.extend(each.text for each in found)
+            self._passed.extend(statement.text for statement in found)
         return found
 
     def small_talk(self, sentence: str) -> tuple[str, ...]:

@@ -41,10 +41,10 @@ def differences(kind: str, shape: type[Shape] | None, message: Any) -> list[Diff
     except ValidationError as error:
         return [
             Difference(
-                ".".join([kind, *(str(part) for part in one["loc"])]),
-                _WORDS.get(one["type"], one["msg"]).format(type(one["input"]).__name__),
+                ".".join([kind, *(str(part) for part in trouble["loc"])]),
+                _WORDS.get(trouble["type"], trouble["msg"]).format(type(trouble["input"]).__name__),
             )
-            for one in error.errors(include_url=False, include_context=False)
+            for trouble in error.errors(include_url=False, include_context=False)
         ]
     return []
 

@@ -79,13 +79,13 @@ class Listener:
             self.now += TICK_SECS
 
     def reports(self) -> list[Playback]:
-        return [one for one in self.said if isinstance(one, Playback)]
+        return [message for message in self.said if isinstance(message, Playback)]
 
     def audible(self) -> list[Audible]:
-        return [one for one in self.said if isinstance(one, Audible)]
+        return [message for message in self.said if isinstance(message, Audible)]
 
     def _send(self) -> None:
-        texts = [one for one in self.protocol.data_to_send() if isinstance(one, str)]
+        texts = [piece for piece in self.protocol.data_to_send() if isinstance(piece, str)]
         self.said += [parse_client_message(text) for text in texts]
 
 
@@ -97,7 +97,7 @@ def test_what_a_caller_says_is_what_the_server_reads() -> None:
     protocol.hang_up()
     ready, asked, audio, leaving = protocol.data_to_send()
     assert audio == bytes(640)
-    told = [parse_client_message(str(one)) for one in (ready, asked, leaving)]
+    told = [parse_client_message(str(message)) for message in (ready, asked, leaving)]
     assert isinstance(told[0], ClientReady)
     assert told[0].data.record
     assert told[1:] == [ClockAsked(sent=12.5), Hangup()]
@@ -180,17 +180,17 @@ def test_a_greeting_and_an_answer_heard_before_are_not_reported(turn: int) -> No
     caller.take(sentence(turn, epoch=0, start=480))
     caller.take(pcm(480))
     caller.play(5)
-    assert [one.sample for one in caller.audible()] == [0]
+    assert [report.sample for report in caller.audible()] == [0]
 
 
 def test_playback_is_reported_at_its_first_sample_every_100_ms_and_when_it_runs_dry() -> None:
     caller = Listener()
     caller.take(pcm(6000))  # 250 ms
     caller.play(30)
-    assert [one.samples for one in caller.reports()] == [480, 2880, 5280, 6000]
+    assert [report.samples for report in caller.reports()] == [480, 2880, 5280, 6000]
     caller.take(pcm(480))
     caller.play(5)
-    assert [one.samples for one in caller.reports()][4:] == [6480], (
+    assert [report.samples for report in caller.reports()][4:] == [6480], (
         "once, though it begins and ends"
     )
 
@@ -261,7 +261,7 @@ def test_reports_are_true_whatever_comes_in_whatever_order(
             case "duck":
                 caller.take(own("duck", on=what))
     reports = caller.reports()
-    assert [one.epoch for one in reports if one.final] == list(range(len(sent) - 1))
+    assert [report.epoch for report in reports if report.final] == list(range(len(sent) - 1))
     for before, after in pairwise(reports):
         assert (before.epoch, before.samples) <= (after.epoch, after.samples)
         assert before.final == (before.epoch < after.epoch), "a final report is an epoch's last"

@@ -57,7 +57,7 @@ def settings(**more: str) -> Settings:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("manifest", manifests(), ids=lambda one: str(one["kind"]))
+@pytest.mark.parametrize("manifest", manifests(), ids=lambda manifest: str(manifest["kind"]))
 def test_kubernetes_knows_every_field(manifest: Manifest, version: str) -> None:
     if manifest["kind"] == "Kustomization":
         listed = {path.name for path in FOLDER.glob("*.yaml")}

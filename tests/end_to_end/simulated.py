@@ -174,9 +174,9 @@ class Stack:
         for choice in choices.values():
             for vendor in choice.vendors:
                 if vendor.kind == "cloud":
-                    one = await asyncio.to_thread(vendor.load, context, lambda *_: None)
-                    loaded[vendor.name] = one
-                    self._clouds.append(one)
+                    engine = await asyncio.to_thread(vendor.load, context, lambda *_: None)
+                    loaded[vendor.name] = engine
+                    self._clouds.append(engine)
         engines = dataclasses.replace(
             self._engines,
             settings=settings,
@@ -194,9 +194,9 @@ class Stack:
 
     async def __aexit__(self, *_: object) -> None:
         await self.listening.close()
-        for one in self._clouds:
-            if hasattr(one, "close"):
-                await one.close()
+        for engine in self._clouds:
+            if hasattr(engine, "close"):
+                await engine.close()
         for simulator in (self.deepgram, self.anthropic, self.openai, self.elevenlabs):
             await simulator.__aexit__(None, None, None)
 

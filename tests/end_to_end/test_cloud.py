@@ -73,7 +73,7 @@ def cloud(engines: Engines, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> 
 async def _load(settings: Settings, engines: Engines, name: str) -> dict[str, Any]:
     from pipeline.vendors import VENDORS, Context
 
-    (vendor,) = (one for one in VENDORS if one.name == name)
+    (vendor,) = (vendor for vendor in VENDORS if vendor.name == name)
     context = Context(settings, engines.document)
     loaded = await asyncio.to_thread(vendor.load, context, lambda _label, _share: None)
     return {name: loaded}
@@ -175,7 +175,9 @@ async def test_when_the_voice_fails_in_mid_call_the_embedded_one_goes_on(
         for _, message in heard.messages
         if message["type"] == "server-message" and message["data"]["type"] == "failover"
     ]
-    assert [(one["failed"], one["vendor"]) for one in switched] == [("elevenlabs", "hibari")]
+    assert [(failover["failed"], failover["vendor"]) for failover in switched] == [
+        ("elevenlabs", "hibari")
+    ]
 
 
 @in_virtual_time

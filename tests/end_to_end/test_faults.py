@@ -161,7 +161,7 @@ def test_another_call_at_the_same_time_does_not_notice(
         Outcome.ANSWERED
     }
     assert max(turn.e2e_latency_ms or 9e9 for turn in other.turns) < 2000
-    assert not [one for _, one in other.messages if one["type"] == "error"]
+    assert not [message for _, message in other.messages if message["type"] == "error"]
     assert other.ended == "hangup"
 
 

@@ -180,7 +180,7 @@ async def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_ca
     logger.remove(sink)
     assert heard.turns[0].decision == "respond"
     assert heard.ended == "hangup"
-    told = [one["data"] for _, one in heard.messages if one["type"] == "server-message"]
+    told = [message["data"] for _, message in heard.messages if message["type"] == "server-message"]
     assert [message["on"] for message in told if message["type"] == "recorded"][-1] is False
     assert any("ends early: " in line for line in log)
     assert not any("Traceback" in line for line in log)

@@ -295,7 +295,7 @@ def without(recording: Recording, *fields: str) -> Recording:
     def plain(value: Any) -> Any:
         match value:
             case dict():
-                return {name: plain(each) for name, each in value.items() if name not in fields}
+                return {name: plain(item) for name, item in value.items() if name not in fields}
             case list():
                 return [plain(item) for item in value]
             case _:

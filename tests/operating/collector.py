@@ -71,7 +71,7 @@ class Collector:
     def under(self, parent: Seen) -> list[Seen]:
         """The children of a span, by their start."""
         children = [span for span in self.spans if span.parent == parent.id]
-        return sorted(children, key=lambda one: (one.start, one.end))
+        return sorted(children, key=lambda span: (span.start, span.end))
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()

@@ -55,7 +55,7 @@ def test_what_the_first_voice_did_not_say_the_second_does(fails_at: str) -> None
         {"type": "failover", "stage": "tts", "failed": "first", "vendor": "second"}
     ]
     assert not call.ended, "the call goes on"
-    audio = [one for _, one in call.socket.sent if isinstance(one, bytes)]
+    audio = [message for _, message in call.socket.sent if isinstance(message, bytes)]
     assert samples_of(b"".join(audio)) <= {1, 2}
 
 

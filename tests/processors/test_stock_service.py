@@ -126,7 +126,7 @@ async def test_what_a_stock_voice_says_but_half_of_the_reserve_says_the_rest_of(
             await heard(harness, *answer(VASSAR, YALE), within_secs=1.0)
             assert harness.received(FailoverFrame)
             audio = [frame for _, frame in harness.received(TTSAudioRawFrame)]
-            by_reserve = [one for one in audio if one.context_id == audio[-1].context_id]
+            by_reserve = [frame for frame in audio if frame.context_id == audio[-1].context_id]
             assert by_reserve[0].context_id != audio[0].context_id
             secs = sum(frame.num_frames for frame in by_reserve) / 24_000
             assert secs == pytest.approx(0.06 * len(YALE)), "the second sentence"

@@ -47,7 +47,7 @@ def messages(secs: float = 3.0) -> list[tuple[int, str, dict[str, Any]]]:
             told.append((at, "/agent/audio", raw_audio(tone(2400, 1000 + step), 24_000)))
     told.append((0.5, "/vad/VADUserStartedSpeakingFrame", {"start_secs": 0.096}))
     told.append((0.9, "/stt/TranscriptionFrame", {"text": "Where is it?", "finalized": True}))
-    told.sort(key=lambda one: one[0])
+    told.sort(key=lambda message: message[0])
     return [(START_NS + round(at * 1e9), topic, data) for at, topic, data in told]
 
 

@@ -166,9 +166,9 @@ def _own(frame: Frame) -> dict[str, Any]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(staged)
 def test_a_frame_comes_back_from_the_file_as_it_went_in(
-    tmp_path: Path, one: tuple[str, Frame]
+    tmp_path: Path, staged_frame: tuple[str, Frame]
 ) -> None:
-    stage, frame = one
+    stage, frame = staged_frame
     told = to_message(stage, frame)
     assert told is not None
     kind, data = told

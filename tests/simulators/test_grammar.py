@@ -16,7 +16,9 @@ from tests.simulators.test_language_models import ASKED, HEADERS, SAID, post
 
 def told(vendor: str, message: Any) -> list[str]:
     """In what a message differs from what is documented."""
-    return [f"{one.where}: {one.what}" for one in GRAMMARS[vendor].check(message)]
+    return [
+        f"{difference.where}: {difference.what}" for difference in GRAMMARS[vendor].check(message)
+    ]
 
 
 # What is different is said.
@@ -95,7 +97,9 @@ def test_what_was_captured_of_deepgram_is_as_documented_but_for_what_is_bare() -
                 assert told(vendor, message) == [f"{kind}: no such message is documented"]
                 continue
             # The captures here leave out which model it was.
-            told_of = [one for one in told(vendor, message) if "model_info" not in one]
+            told_of = [
+                difference for difference in told(vendor, message) if "model_info" not in difference
+            ]
             assert told_of == [], (name, message)
             checked += 1
     assert checked > 10

@@ -127,7 +127,7 @@ async def test_haiku_5_5_thinks_first_unless_a_tool_is_forced(
     async with AnthropicSimulator(Model(script=(Reply("respond", {"answer": "Yes."}),))) as vendor:
         _, text, _ = await post(f"{vendor.url}/v1/messages", body, HEADERS)
     told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
-    blocks = [one["content_block"]["type"] for one in told if "content_block" in one]
+    blocks = [event["content_block"]["type"] for event in told if "content_block" in event]
     assert blocks[0] == begins
     assert blocks[-1] == "tool_use"
 

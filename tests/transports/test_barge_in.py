@@ -69,7 +69,9 @@ def test_the_voice_is_never_more_than_400_ms_ahead() -> None:
             assert call.socket.queued <= 0.4 * 24_000
 
     call = tell(story)
-    lengths = {len(one) / 48_000 for _, one in call.socket.sent if isinstance(one, bytes)}
+    lengths = {
+        len(message) / 48_000 for _, message in call.socket.sent if isinstance(message, bytes)
+    }
     assert lengths
     assert all(0.02 <= length <= 0.1 for length in lengths)
 
@@ -88,7 +90,11 @@ def test_words_over_the_voice_stop_it_within_20_ms_of_being_understood() -> None
         await asyncio.sleep(6.0)
 
     call = tell(story)
-    old = [at for at, one in call.socket.sent if isinstance(one, bytes) and 1 in samples_of(one)]
+    old = [
+        at
+        for at, message in call.socket.sent
+        if isinstance(message, bytes) and 1 in samples_of(message)
+    ]
     assert max(old) - confirmed <= 0.020
     first, second = call.socket.own("turn")
     assert first["interrupted"] is True
@@ -133,14 +139,16 @@ def test_a_cough_only_ducks_the_voice() -> None:
 def test_the_first_answer_can_be_stopped_at_its_first_sample() -> None:
     async def story(call: ScriptedCall) -> None:
         await call.ask("Where did she study?")
-        while not any(isinstance(one, bytes) for _, one in call.socket.sent):
+        while not any(isinstance(message, bytes) for _, message in call.socket.sent):
             await asyncio.sleep(0.01)
         await call.speak_over("no, wait", interim_secs=0.2)
         await asyncio.sleep(2.0)
 
     call = tell(story)
     assert "bot-interrupted" in call.socket.kinds()
-    spoken = sum(len(one) for _, one in call.socket.sent if isinstance(one, bytes)) / 48_000
+    spoken = (
+        sum(len(message) for _, message in call.socket.sent if isinstance(message, bytes)) / 48_000
+    )
     assert spoken <= 0.7
 
 

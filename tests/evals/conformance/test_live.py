@@ -35,7 +35,7 @@ with wave.open(str(AUDIO / "where-studied.wav")) as recording:
 
 
 def vendor(name: str) -> Vendor:
-    return next(one for one in VENDORS if one.name == name)
+    return next(vendor for vendor in VENDORS if vendor.name == name)
 
 
 def settings(**more: Any) -> Settings:
@@ -95,7 +95,7 @@ async def test_a_vendor_that_deviates_is_told_field_by_field_and_written_down(
     monkeypatch.setattr(Session, "send", deviating)
     async with ElevenLabsSimulator(keys=[KEY], realtime_factor=0.01) as simulator:
         call = await called("elevenlabs", simulator.url, "elevenlabs_base_url")
-    found = {one.where: one.what for one, _ in call.differences}
+    found = {difference.where: difference.what for difference, _ in call.differences}
     assert found["audio.mood"] == "this field is not documented"
     assert found["audio.contextId"] == "int instead of text"
     assert live.status([call]) != 0
@@ -104,8 +104,8 @@ async def test_a_vendor_that_deviates_is_told_field_by_field_and_written_down(
 
     path = live.write([call], tmp_path)
     (kept,) = json.loads(path.read_text())["vendors"]
-    assert {one["where"] for one in kept["differences"]} == set(found)
-    audio = next(one for one in kept["exchanges"][0]["received"] if one.get("audio"))
+    assert {difference["where"] for difference in kept["differences"]} == set(found)
+    audio = next(message for message in kept["exchanges"][0]["received"] if message.get("audio"))
     assert audio["audio"].endswith("characters)"), "audio is not kept"
     assert KEY not in path.read_text()
 
@@ -126,7 +126,7 @@ async def test_a_vendor_that_refuses_is_told_with_what_it_said() -> None:
 def test_what_it_may_cost_is_told_before_and_is_small() -> None:
     chosen = settings()
     vendors = live.callable_live(choose(chosen))
-    assert [one.name for one in vendors] == ["deepgram-flux", "claude", "elevenlabs"]
+    assert [vendor.name for vendor in vendors] == ["deepgram-flux", "claude", "elevenlabs"]
     costs = live.most_cost(vendors, chosen, DOCUMENT, Prices.load())
     assert all(costs.values())
     assert sum(micros or 0 for micros in costs.values()) < 20_000, "two cents"

@@ -86,7 +86,7 @@ def loudest(line: npt.NDArray[np.int16], start: float, end: float) -> int:
 def alone(call: CallTruth) -> list[Utterance]:
     """A call's utterances that nothing else sounds under."""
     clear = [utterance for utterance in call.utterances if utterance.snr_db is None]
-    overlapping = [later for one, later in pairwise(clear) if later.start < one.end + 0.2]
+    overlapping = [later for earlier, later in pairwise(clear) if later.start < earlier.end + 0.2]
     return [span for span in clear if span not in overlapping]
 
 
@@ -159,16 +159,16 @@ def correction() -> Scenario:
 
 
 def test_a_call_is_made_as_its_script_says(remembering: Engines, tmp_path: Path) -> None:
-    one = correction()
-    truths = virtual_time.run(make([one], tmp_path, remembering))
-    (tmp_path / "truth.toml").write_text(truths[one.name])
-    call = Truth.load(tmp_path / "truth.toml").calls[f"{one.name}.mcap"]
+    corrected = correction()
+    truths = virtual_time.run(make([corrected], tmp_path, remembering))
+    (tmp_path / "truth.toml").write_text(truths[corrected.name])
+    call = Truth.load(tmp_path / "truth.toml").calls[f"{corrected.name}.mcap"]
     question, bargein = call.utterances
     assert (question.kind, question.over_agent) == ("question", False)
     assert (bargein.kind, bargein.over_agent) == ("bargein", True)
-    recording = Recording.load(tmp_path / f"{one.name}.mcap")
+    recording = Recording.load(tmp_path / f"{corrected.name}.mcap")
     (begun,) = recording.topic("/call/Begin")
-    assert begun.data["call"] == recording.call == f"corpus-{one.name}"
+    assert begun.data["call"] == recording.call == f"corpus-{corrected.name}"
     cut = [message.at for message in recording.topic("/turn/InterruptionFrame")]
     assert any(bargein.start < at < bargein.start + 2.0 for at in cut)
 
@@ -176,8 +176,8 @@ def test_a_call_is_made_as_its_script_says(remembering: Engines, tmp_path: Path)
 def test_a_line_into_an_answer_that_is_over_by_then_is_refused(
     remembering: Engines, tmp_path: Path
 ) -> None:
-    one = correction()
-    late = replace(one, lines=(one.lines[0], replace(one.lines[1], secs=45.0)))
+    corrected = correction()
+    late = replace(corrected, lines=(corrected.lines[0], replace(corrected.lines[1], secs=45.0)))
     with pytest.raises(
         ScenarioError, match=r"bargein-01: no-i-meant-yale.wav: is to be said 45.0 s"
     ):

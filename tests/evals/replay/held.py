@@ -48,6 +48,8 @@ async def _hold(plans: Sequence[Plan], folder: Path, engines: Engines) -> list[P
         for plan in plans:
             wavs = [AUDIO / f"{name}.wav" for name in plan.says]
             await Caller(url, wavs, barge_in_secs=plan.barge_in_secs).call()
-    for path in sorted(recordings.glob("*.mcap"), key=lambda one: one.stat().st_mtime_ns):
+    for path in sorted(
+        recordings.glob("*.mcap"), key=lambda recording: recording.stat().st_mtime_ns
+    ):
         found.append(path.rename(recordings / f"{plans[len(found)].name}.mcap"))
     return found

@@ -17,7 +17,7 @@ from recording.recording import Recording
 
 
 def recording(*messages: tuple[float, str, dict[str, Any]]) -> Recording:
-    told = tuple(Message(*message) for message in sorted(messages, key=lambda one: one[0]))
+    told = tuple(Message(*message) for message in sorted(messages, key=lambda message: message[0]))
     return Recording(path=None, metadata={}, messages=told)  # type: ignore[arg-type]
 
 

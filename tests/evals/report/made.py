@@ -92,7 +92,7 @@ def record(path: Path, course: Sequence[Said], *, wait: float = 0.5, voice: bool
         wait: From the caller's last word to the agent's first.
         voice: Whether the agent's voice is in it.
     """
-    told = sorted(_messages(course, wait, voice), key=lambda one: one[0])
+    told = sorted(_messages(course, wait, voice), key=lambda message: message[0])
     file = InlineWriter().open(path, about(path.stem))
     for at, topic, data in told:
         file.write(START_NS + round(at * 1e9), topic, data)

@@ -385,12 +385,12 @@ def _commands() -> list[str]:
 @pytest.mark.parametrize("command", _commands())
 def test_the_evaluators_page_shows_commands_that_there_are(command: str) -> None:
     words = shlex.split(command)[1:]
-    one: Any = get_command(app)
-    while hasattr(one, "commands"):
-        assert words[0] in one.commands, f"viva has no {words[0]}"
-        one = one.commands[words.pop(0)]
+    parsed: Any = get_command(app)
+    while hasattr(parsed, "commands"):
+        assert words[0] in parsed.commands, f"viva has no {words[0]}"
+        parsed = parsed.commands[words.pop(0)]
     # What it cannot parse it refuses here.
-    one.make_context(one.name, words)
+    parsed.make_context(parsed.name, words)
 
 
 def test_the_evaluators_page_shows_every_step() -> None:

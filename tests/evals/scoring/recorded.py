@@ -127,7 +127,7 @@ class Recorded:
 
     @property
     def _in_order(self) -> tuple[Message, ...]:
-        return tuple(sorted(self._messages, key=lambda one: one.at))
+        return tuple(sorted(self._messages, key=lambda message: message.at))
 
     @property
     def _metadata(self) -> dict[str, str]:

@@ -53,12 +53,12 @@ def test_unseen_documents_are_answered_from(half: str) -> None:
     whole = Table(half, "")
     for path in documents(half):
         whole.outcomes += answered(half, path.name)
-    told = [each for each in whole.outcomes if each.decision.decision == "respond"]
+    told = [outcome for outcome in whole.outcomes if outcome.decision.decision == "respond"]
     assert share(whole.outcomes, "answer") >= 0.8, row(whole)
     assert share(whole.outcomes, "unanswerable") >= 0.8, row(whole)
     assert share(whole.outcomes, "sensitive") == 1.0, row(whole)
-    assert sum(not each.failed for each in told) >= 0.9 * len(told), row(whole)
-    assert sum(each.fit for each in told) >= 0.95 * len(told), row(whole)
+    assert sum(not outcome.failed for outcome in told) >= 0.9 * len(told), row(whole)
+    assert sum(outcome.fit for outcome in told) >= 0.95 * len(told), row(whole)
     assert calibration(whole.outcomes) < 0.1, row(whole)
 
 

@@ -59,8 +59,8 @@ def test_a_change_is_told_field_by_field() -> None:
 
 def test_a_steady_gain_over_ten_calls_is_no_accident() -> None:
     names = [f"{number}.mcap" for number in range(10)]
-    slow = scored(*(asked(one, wait=0.9 + n / 50) for n, one in enumerate(names)), name="slow")
-    fast = scored(*(asked(one, wait=0.6 + n / 50) for n, one in enumerate(names)), name="fast")
+    slow = scored(*(asked(name, wait=0.9 + n / 50) for n, name in enumerate(names)), name="slow")
+    fast = scored(*(asked(name, wait=0.6 + n / 50) for n, name in enumerate(names)), name="fast")
     found = compare_runs(slow, fast).metrics["smooth_latency"]
     assert found.difference == pytest.approx(-0.3, abs=0.001)
     assert found.p == pytest.approx(2 / 2**10)  # every swap was tried: this one and its mirror

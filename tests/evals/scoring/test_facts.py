@@ -33,7 +33,7 @@ def test_time_is_neither_lost_nor_counted_twice(
 @given(INTERVALS, st.integers(0, 16).map(lambda tick: tick / 8))
 def test_merged_intervals_are_apart_and_in_order(some: list[Interval], gap: float) -> None:
     joined = intervals.merged(some, gap=gap)
-    assert all(one.end + gap < two.start for one, two in itertools.pairwise(joined))
+    assert all(earlier.end + gap < later.start for earlier, later in itertools.pairwise(joined))
     assert intervals.merged(joined, gap=gap) == joined
 
 

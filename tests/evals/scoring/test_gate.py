@@ -20,8 +20,8 @@ def scores(**metrics: Any) -> dict[str, Any]:
     """Scores with these metrics: a value, or (value, low, high)."""
     better = {"e2e_latency_p95": "lower", "pause_takeover": "lower", "turn_count": "none"}
     found = {}
-    for name, one in metrics.items():
-        value, *ends = one if isinstance(one, tuple) else (one,)
+    for name, figures in metrics.items():
+        value, *ends = figures if isinstance(figures, tuple) else (figures,)
         found[name] = {
             "value": value,
             "better": better.get(name, "higher"),

@@ -60,7 +60,9 @@ def test_every_published_price_says_where_it_is_published_and_is_not_of_the_futu
             assert price.free is not bool(price.usd), price
             assert price.free or price.source.startswith("https://"), price
             assert all(usd.is_finite() and usd >= 0 for usd in price.usd.values()), price
-            assert not unit_prices(price, "5m").keys() - {one.name for one in fields(Used)}, price
+            assert not unit_prices(price, "5m").keys() - {field.name for field in fields(Used)}, (
+                price
+            )
 
 
 def test_what_runs_on_this_machine_is_free_whatever_its_model() -> None:

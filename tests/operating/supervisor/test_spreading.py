@@ -37,7 +37,7 @@ class Crew:
     def call(self) -> int:
         """Somebody calls; the number of the worker that gets them."""
         self.supervisor._hand_over(self._caller)
-        (number,) = [one for one, end in enumerate(self._ends) if self._is_given(end)]
+        (number,) = [number for number, end in enumerate(self._ends) if self._is_given(end)]
         return number
 
     @staticmethod

@@ -168,7 +168,7 @@ async def test_sigterm_lets_calls_finish_and_a_second_one_does_not() -> None:
         crew.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.4)  # of the second that they may take
         assert crew.process.poll() is None
-        assert not any(one.closed for one, _ in held)
+        assert not any(connection.closed for connection, _ in held)
         crew.process.send_signal(signal.SIGTERM)
         assert await crew.ended() == 0
 
@@ -245,7 +245,7 @@ async def test_whoever_answers_tells_the_metrics_of_all() -> None:
                 task.cancel()
         finally:
             os.kill(workers[0], signal.SIGCONT)
-        assert not any(one.closed for one, _ in held)
+        assert not any(connection.closed for connection, _ in held)
 
 
 def test_a_port_that_is_taken_is_said_to_be() -> None:

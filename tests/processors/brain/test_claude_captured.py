@@ -277,10 +277,12 @@ def test_a_vendor_that_takes_no_strict_tools_is_asked_without_from_then_on() -> 
                 turn = await decide(brain)
                 assert turn.decision.decision == "respond"
             await brain.close()
-        strict = [["strict" in tool for tool in one["tools"]] for one in vendor.received]
+        strict = [["strict" in tool for tool in request["tools"]] for request in vendor.received]
         assert strict == [[True, True], [False, False], [False, False]]
         assert all(
-            tool["eager_input_streaming"] for one in vendor.received for tool in one["tools"]
+            tool["eager_input_streaming"]
+            for request in vendor.received
+            for tool in request["tools"]
         )
 
     run(main())

@@ -139,8 +139,8 @@ class Call:
         names: dict[type[Frame], Callable[[Any], str]] = {
             VADUserStartedSpeakingFrame: lambda _: "started",
             VADUserStoppedSpeakingFrame: lambda _: "stopped",
-            TranscriptionFrame: lambda one: (
-                f"{'final' if one.finalized else 'segment'}: {one.text}"
+            TranscriptionFrame: lambda frame: (
+                f"{'final' if frame.finalized else 'segment'}: {frame.text}"
             ),
             ProposedUserStoppedSpeakingFrame: lambda _: "end proposed",
         }
@@ -262,7 +262,7 @@ def test_a_pause_in_a_question_ends_nothing_however_finalize_is_answered(
     script = [Utterance(STUDIED, speech_secs=1.3, pauses=True, endpointed=False)]
     call, _ = told(silero, story, script=script, finalize=finalize)
     assert call.words() == STUDIED
-    finals = [at for at, one in call.down(TranscriptionFrame) if one.finalized]
+    finals = [at for at, frame in call.down(TranscriptionFrame) if frame.finalized]
     stops = [at for at, _ in call.down(VADUserStoppedSpeakingFrame)]
     assert len(stops) == 2
     for stopped in stops:
@@ -354,7 +354,9 @@ def test_a_line_that_is_given_no_audio_is_kept_alive_and_one_that_is_needs_nothi
 
     call, simulator = told(silero, story, script=[QUESTION])
     (request,) = simulator.requests
-    kept = [at - request.at_secs for at, one in request.messages if one["type"] == "KeepAlive"]
+    kept = [
+        at - request.at_secs for at, message in request.messages if message["type"] == "KeepAlive"
+    ]
     assert len(kept) == 5
     assert all(3 <= later - earlier <= 5 for earlier, later in itertools.pairwise(kept))
     assert call.words() == QUESTION

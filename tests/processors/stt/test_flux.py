@@ -67,9 +67,9 @@ def turns(simulator: DeepgramSimulator) -> list[str]:
 
 def story_of(call: Call) -> list[str]:
     names: dict[type[Frame], Callable[[Any], str]] = {
-        EagerTranscriptionFrame: lambda one: f"foretold: {one.text}",
+        EagerTranscriptionFrame: lambda frame: f"foretold: {frame.text}",
         EagerEndOfTurnCancelFrame: lambda _: "withdrawn",
-        TranscriptionFrame: lambda one: f"final: {one.text}",
+        TranscriptionFrame: lambda frame: f"final: {frame.text}",
         ProposedUserStoppedSpeakingFrame: lambda _: "end proposed",
     }
     return [names[type(frame)](frame) for _, frame in call.down(*names)]

@@ -116,7 +116,7 @@ def spoken(scripts: list[Script]) -> tuple[float, list[str], bool, int]:
                     while voice.is_usable and not line.received(TTSStoppedFrame):
                         await asyncio.sleep(0.05)
                 frames = [frame for _, frame in line.received(TTSAudioRawFrame)]
-                errors = [one.error for one in line.errors]
+                errors = [frame.error for frame in line.errors]
                 usable = voice.is_usable
         secs = sum(len(frame.audio) for frame in frames) / 2 / 24_000
         return secs, errors, usable, vendor.connections

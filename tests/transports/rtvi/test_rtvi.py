@@ -113,7 +113,9 @@ async def test_speaking_over_the_answer_stops_it_for_a_client_that_cannot_drop_i
     assert "compiler" not in second["question"].lower(), "the first question was answered"
     assert second["heard_text"] == second["answer"]
     # No sample of the cut answer comes after the message that cut it.
-    cut = next(at for at, one in enumerate(client.heard) if kind_of(one) == "bot-interrupted")
+    cut = next(
+        at for at, received in enumerate(client.heard) if kind_of(received) == "bot-interrupted"
+    )
     after = list(itertools.takewhile(lambda kind: kind != "bot-output", kinds_of(client, cut + 1)))
     assert "audio" not in after
     assert [kind for kind in after if kind.startswith("bot-")][:2] == [
@@ -123,8 +125,8 @@ async def test_speaking_over_the_answer_stops_it_for_a_client_that_cannot_drop_i
     assert ahead_secs(client) <= RtviPage.lead_secs + 0.06
 
 
-def kind_of(one: dict[str, Any] | bytes) -> str:
-    return "audio" if isinstance(one, bytes) else str(one["type"])
+def kind_of(received: dict[str, Any] | bytes) -> str:
+    return "audio" if isinstance(received, bytes) else str(received["type"])
 
 
 def kinds_of(client: RtviClient, start: int) -> list[str]:
@@ -134,9 +136,9 @@ def kinds_of(client: RtviClient, start: int) -> list[str]:
 def ahead_secs(client: RtviClient) -> float:
     """How much voice a client that plays at once had waiting at most."""
     ends = most = 0.0
-    for at, one in zip(client.arrived, client.heard, strict=True):
-        if isinstance(one, bytes):
-            ends = max(ends, at) + len(one) / 2 / OUTPUT_RATE
+    for at, received in zip(client.arrived, client.heard, strict=True):
+        if isinstance(received, bytes):
+            ends = max(ends, at) + len(received) / 2 / OUTPUT_RATE
             most = max(most, ends - at)
     return most
 

@@ -177,9 +177,9 @@ def test_lit_lines_follow_what_is_heard(server: PageServer, page: Page) -> None:
     seen: list[dict[str, Any]] = page.evaluate("window.seen")
     assert [state["lit"] for state in seen] == [[], [27, 28], [], [53], []]
     starts = [round(secs * VOICE_RATE) for secs in (0.0, 0.7, 1.2, 1.8)]
-    for each, start in zip(seen[1:], starts, strict=True):
-        assert start <= each["samples"]  # and lit by the next frame, however late that was drawn
-        assert each["before"] <= start + 0.08 * VOICE_RATE
+    for frame, start in zip(seen[1:], starts, strict=True):
+        assert start <= frame["samples"]  # and lit by the next frame, however late that was drawn
+        assert frame["before"] <= start + 0.08 * VOICE_RATE
     lit = page.evaluate("viva.sentencesLit")
     assert [(mark["start"], mark["lines"]) for mark in lit] == [
         (0, [27, 28]),
