@@ -1,7 +1,7 @@
-"""What a vendor is: one way to do one stage of a call, with its settings and its prices.
+"""Declares a vendor: one implementation of one stage of a call, with its settings and prices.
 
-A module of :mod:`pipeline.vendors` declares one. The settings import those modules before anything
-else of Viva, so they import the actual engine only in ``load`` and ``build``.
+Each module of :mod:`pipeline.vendors` declares one. The settings import those modules before
+anything else of Viva, so they import their engine only in ``load`` and ``build``.
 """
 
 import re
@@ -27,7 +27,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 _KINDS = ("embedded", "cloud")
 
 Progress = Callable[[str, float], None]
-"""Called with the label of what is being loaded and the share done, 0 to 1."""
+"""Called with the label of what is loading and the share that is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ RecordedText = Annotated[str, MayBeRecorded()]
 class VendorSettings(BaseModel):
     """A vendor's own settings; :class:`settings.Settings` reads them from the environment.
 
-    A field's name in capitals is the environment variable; it begins with the vendor's name, for
+    The field name in capitals is the environment variable. It begins with the vendor's name, since
     all vendors share one environment. Each field has a default and a ``description``.
     """
 
@@ -62,18 +62,19 @@ PricedBy = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a vendor charges for some of its models from a day on.
+    """A vendor's price for some of its models, in force from a day on.
 
-    Taxes, credits and discounts by volume or contract are left out.
+    Excludes taxes, credits, and discounts by volume or contract.
 
     Parameters:
-        since: The first day (UTC) on which it is known to have been published at ``source``.
-        source: Where it is published.
-        usd: US dollars by billing unit.
+        since: The first day (UTC) on which ``source`` is known to have shown it.
+        source: The page that publishes it.
+        usd: US dollars per billing unit.
         models: The vendor's model ids; a trailing ``*`` matches every id with that prefix.
         free: Whether nothing is charged.
-        only_if: Settings with which it is charged, by their names; without them another is.
-        up_to_prompt_tokens: Longest prompt for which it is charged, in tokens; 0 for any.
+        only_if: Values of settings with which it applies, by the settings' names; other values have
+            a price of their own.
+        up_to_prompt_tokens: Longest prompt to which it applies, in tokens; 0 for any.
     """
 
     since: date
@@ -85,7 +86,7 @@ class Price:
     up_to_prompt_tokens: int = 0
 
     def applies(self, settings: "Settings | None") -> bool:
-        """Whether it is charged with these settings; without any, only what needs none is."""
+        """Whether it applies with these settings; without settings, if it depends on none."""
         if settings is None:
             return not self.only_if
         return all(
@@ -94,7 +95,7 @@ class Price:
         )
 
     def __post_init__(self) -> None:
-        # A datetime is a date to Python, but cannot be compared with one.
+        # A datetime is an instance of date, but the two cannot be compared.
         if not isinstance(self.since, date) or isinstance(self.since, datetime):
             raise DeclarationError(
                 f"since is {self.since!r}; it must be a day, such as date(2026, 1, 31)."
@@ -115,17 +116,17 @@ class Price:
 
 
 FREE = (Price(date(2025, 1, 1), "it runs on this machine", free=True),)
-"""The prices of what runs in this process."""
+"""The price of an engine that runs in this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a vendor's ``load`` and ``build`` receive.
+    """The argument of a vendor's ``load`` and ``build``.
 
     Parameters:
-        settings: The settings; ``settings.for_vendor(CartesiaSettings)`` are a vendor's own.
-        document: What calls are answered from.
-        turn_model: Whether a turn model judges each stop of speech.
+        settings: The settings; ``settings.for_vendor(CartesiaSettings)`` returns a vendor's own.
+        document: The document to answer from.
+        turn_model: Whether a turn model judges each pause in the caller's speech.
     """
 
     settings: "Settings"
@@ -143,7 +144,7 @@ class Context:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package that it is in
+    except ModuleNotFoundError:  # raised for the parent package
         return False
 
 
@@ -161,22 +162,22 @@ def _the_same_for_all(loaded: Any, _context: Context) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """One way to do one stage.
+    """One implementation of one stage.
 
     Parameters:
-        stage: The stage it does.
-        name: Its name in settings.
+        stage: Its stage.
+        name: Its name in the settings.
         label: Its name for people.
-        kind: ``embedded`` runs in this process, ``cloud`` is a service elsewhere.
+        kind: ``embedded`` runs in this process, ``cloud`` is a remote service.
         detail: What it is and where it runs, for people.
         settings: The class of its own settings.
-        required: Settings without which it cannot be used.
+        required: Names of the settings that must not be empty.
         modules: Import names of the modules that it needs.
-        load: Loads what all calls share (a model, a connection pool); called once a process, in a
+        load: Loads what all calls share (a model, a connection pool); called once per process, in a
             thread.
-        build: Makes one call's processor from what was loaded, or gives a brain, which serves all
-            calls.
-        ends_turns: Whether it decides the end of the caller's turn itself, so that no turn model
+        build: Makes one call's processor from the loaded object; for a brain, which serves all
+            calls, returns it.
+        ends_turns: Whether it detects the end of the caller's turn itself, so that no turn model
             is needed.
         early_answers: For a recogniser: when an answer may start early, to be spoken only if the
             turn is over. ``pauses``: when the caller pauses, from the interim transcript;
@@ -186,21 +187,21 @@ class Vendor:
             if it is used by name only.
         model: Its model if it has only one; empty if unknown.
         model_setting: Name of the setting that chooses its model, if it has several.
-        caches_from: For a brain that charges for a cache of its prompt: the least that a model
-            caches, in tokens, by the model's id.
-        token_ratio: For a brain: how many tokens a text has at most, by the model's id, for each
-            that it is reckoned to have.
+        caches_from: For a brain whose vendor charges for caching the prompt: the shortest prompt
+            that a model caches, in tokens, by the model's id.
+        token_ratio: For a brain: the most tokens that a model makes of a text, relative to Viva's
+            estimate, by the model's id.
         unfit: Why it cannot do its stage with these settings, in a sentence without a full stop;
-            empty where it can. Nobody is chosen in its place.
-        unavailable: Asks it, in the network, whether this account may use it: why not, in a
-            sentence, or nothing when it may or cannot be asked. ``auto`` asks at start.
-        address: For a vendor whose address can be set: the name of that setting, and the address
-            that is used if it is empty.
-        prices: What it charges, dated. Add a new price rather than change one: each is in force
-            from its day on.
-        unpriced: Why it has no price here, if it has none.
-        checked: What the project's tests hold against it: whole calls (against a simulator of its
-            protocol, or the real engine), or only that it can be made.
+            empty if it can. Viva then refuses to start instead of choosing another vendor.
+        unavailable: Asks the service whether this account may use it. Returns the reason if not, in
+            a sentence; empty if it may, or if the service gave no answer. ``auto`` asks at start.
+        address: For a vendor with a configurable address: the name of that setting, and the default
+            address.
+        prices: Its prices, dated; each is in force from its day on. Add new prices, never change
+            old ones.
+        unpriced: The reason, if it has no price here.
+        checked: What the project's tests cover: whole calls (with a simulator of its protocol, or
+            the real engine), or only its construction.
     """
 
     stage: Stage
@@ -232,8 +233,8 @@ class Vendor:
             raise DeclarationError(f"stage is {self.stage!r}; allowed: {', '.join(STAGES)}.")
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
             raise DeclarationError(
-                f"name is {self.name!r}; allowed: small letters, digits and hyphens, the first a "
-                "letter."
+                f"name is {self.name!r}; allowed: lower-case letters, digits and hyphens, with "
+                "a letter first."
             )
         if self.kind not in _KINDS:
             raise DeclarationError(f"kind is {self.kind!r}; allowed: {', '.join(_KINDS)}.")
@@ -252,8 +253,8 @@ class Vendor:
         for name, setting in own.model_fields.items():
             if setting.is_required():
                 raise DeclarationError(
-                    f"{own.__name__}.{name} has no default; without one, nobody can leave "
-                    f"{name.upper()} out who does not use {self.name}."
+                    f"{own.__name__}.{name} has no default; without one, {name.upper()} would have "
+                    f"to be set even where {self.name} is not used."
                 )
             if not setting.description:
                 raise DeclarationError(
@@ -270,7 +271,7 @@ class Vendor:
                     )
 
     def missing(self, settings: "Settings") -> str:
-        """Why it cannot be used here, in a sentence; empty if it can."""
+        """Why it cannot be used with these settings, in a sentence; empty if it can."""
         unset = [name for name in self.required if not getattr(settings, name)]
         if unset:
             return f"not set: {', '.join(name.upper() for name in unset)}"
@@ -278,7 +279,7 @@ class Vendor:
         return f"not installed: {', '.join(absent)}; run `make install`" if absent else ""
 
     def model_of(self, settings: "Settings") -> str:
-        """Its model according to the settings; empty if unknown."""
+        """The model that the settings choose; empty if unknown."""
         return str(getattr(settings, self.model_setting)) if self.model_setting else self.model
 
 
@@ -297,17 +298,17 @@ def openai_style(
     prices: tuple[Price, ...] = (),
     unpriced: str = "",
 ) -> Vendor:
-    """Declare a cloud brain that speaks OpenAI's chat completions, used by name only.
+    """Declare a cloud brain with OpenAI's chat completions, used by name only.
 
     Args:
-        name: Its name in settings; its key is the setting ``NAME_api_key``, its model
-            ``NAME_model``.
+        name: Its name in the settings; the settings ``NAME_api_key`` and ``NAME_model`` hold its
+            key and model.
         label: Its name for people.
         detail: What it is and where it runs, for people.
         url: Its base URL. Not a setting, so that the key cannot be sent anywhere else.
         settings: The class of those two settings.
-        prices: What it charges, dated.
-        unpriced: Why it has no price here, if it has none.
+        prices: Its prices, dated.
+        unpriced: The reason, if it has no price here.
     """
     key, model = f"{name}_api_key", f"{name}_model"
 

@@ -1,4 +1,4 @@
-"""Claude: a language model in Anthropic's cloud, its prompt kept in the vendor's cache."""
+"""Claude: a language model in Anthropic's cloud, with the document in its prompt cache."""
 
 from datetime import date
 from decimal import Decimal
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from settings import Settings
 
 UNFORCED = ("claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-1")
-"""Models that answer 400 to a tool that is forced on them, by the beginning of their ids.
+"""Models that reject a forced tool call (HTTP 400), by prefix of their ids.
 
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools
 """
@@ -33,7 +33,7 @@ class ClaudeSettings(VendorSettings):
 
 
 def load(context: Context, progress: Progress) -> Any:
-    """The brain that all calls share."""
+    """Make the brain, which all calls share."""
     from processors.brain.claude import ClaudeBrain
 
     progress("Claude's prompt", 0.0)
@@ -54,21 +54,21 @@ def unfit(settings: "Settings") -> str:
     model = settings.for_vendor(ClaudeSettings).claude_model
     if model.startswith(UNFORCED):
         return (
-            f"CLAUDE_MODEL={model} cannot be made to call a tool, which every answer here is; "
-            "set one that can, such as claude-haiku-5-5 or claude-haiku-4-5"
+            f"CLAUDE_MODEL={model} does not support forced tool calls, which every answer needs; "
+            "set a model that does, such as claude-haiku-5-5 or claude-haiku-4-5"
         )
     return ""
 
 
 def caches_from(model: str) -> int:
-    """The least that a model caches, in tokens."""
+    """The shortest prompt that a model caches, in tokens."""
     from processors.brain.claude_models import minimum_tokens
 
     return minimum_tokens(model)
 
 
 def token_ratio(model: str) -> float:
-    """How many tokens a model makes of a text for each that the older models do, at most."""
+    """Most tokens that a model makes of a text, relative to the older tokenizer."""
     from processors.brain import claude_models
 
     return claude_models.token_ratio(model)
@@ -103,7 +103,7 @@ VENDOR = Vendor(
             },
             models=("claude-haiku-4-5", "claude-haiku-4-5-20251001"),
         ),
-        # Longer prompts cost five times as much, which no price here says.
+        # Longer prompts cost five times as much; none of the prices here covers them.
         Price(
             date(2026, 10, 7),
             "https://platform.claude.com/docs/en/about-claude/pricing",

@@ -1,4 +1,4 @@
-"""Deepgram's Nova: it transcribes in its cloud; whether the caller has finished is judged here."""
+"""Deepgram's Nova: a recogniser in its cloud; Viva's turn model detects the end of a turn."""
 
 from datetime import date
 from decimal import Decimal
@@ -10,7 +10,7 @@ from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, Vend
 
 
 class DeepgramSettings(VendorSettings):
-    """The settings of Deepgram's recogniser; its voices, Aura, take the same key."""
+    """The settings of Deepgram's recogniser; Aura, its voices, uses the same key."""
 
     deepgram_api_key: SecretStr | None = Field(None, description="Key of Deepgram.")
     deepgram_base_url: str = Field(
@@ -30,7 +30,7 @@ class DeepgramSettings(VendorSettings):
 
 
 def load(context: Context, _: Progress) -> Any:
-    """The client that all calls share."""
+    """Make the client, which all calls share."""
     from processors.stt.deepgram.connection import create_client
 
     own = context.settings.for_vendor(DeepgramSettings)
@@ -38,7 +38,7 @@ def load(context: Context, _: Progress) -> Any:
 
 
 def build(client: Any, context: Context) -> Any:
-    """One call's recogniser, told the document's names."""
+    """Make one call's recogniser, with the document's names as key terms."""
     from processors.stt.deepgram.service import DeepgramSTT
 
     own = context.settings.for_vendor(DeepgramSettings)
@@ -67,17 +67,15 @@ VENDOR = Vendor(
     model_setting="deepgram_model",
     address=("deepgram_base_url", "https://api.deepgram.com"),
     prices=(
-        # Streaming in one language, pay as you go, 0.0077; and 0.0013 for key terms, which Viva
-        # sends. "For a limited time" the page offers 0.0048 instead of 0.0077: a cap must outlast
-        # the offer.
+        # Streaming in one language, pay as you go: 0.0077, plus 0.0013 for key terms, which Viva
+        # sends. The page offers 0.0048 "for a limited time"; the spend cap must hold after that.
         Price(
             date(2026, 6, 25),
             "https://deepgram.com/pricing",
             {"per_minute_of_audio": Decimal("0.0090")},
             models=("nova-3",),
         ),
-        # In several languages at once: 0.0092, which the page offers "for a limited time" at
-        # 0.0058; and the key terms.
+        # Several languages at once: 0.0092 (0.0058 "for a limited time"), plus key terms.
         Price(
             date(2026, 8, 1),
             "https://deepgram.com/pricing",

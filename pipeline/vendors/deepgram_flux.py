@@ -1,4 +1,4 @@
-"""Deepgram's Flux: it transcribes in its cloud, and says when the caller has finished."""
+"""Deepgram's Flux: a recogniser in its cloud that also detects the end of a turn."""
 
 from datetime import date
 from decimal import Decimal
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DeepgramFluxSettings(DeepgramSettings):
-    """The settings of Flux: Deepgram's own, and these."""
+    """The settings of Flux, in addition to Deepgram's."""
 
     deepgram_flux_model: RecordedText = Field(
         "flux-general-en", description="Flux's model; flux-general-multi for several languages."
@@ -34,7 +34,7 @@ class DeepgramFluxSettings(DeepgramSettings):
 
 
 def build(client: Any, context: Context) -> Any:
-    """One call's recogniser, told the document's names."""
+    """Make one call's recogniser, with the document's names as key terms."""
     from processors.stt.deepgram.flux import DeepgramFluxSTT
 
     own = context.settings.for_vendor(DeepgramFluxSettings)
@@ -81,8 +81,8 @@ VENDOR = Vendor(
     model_setting="deepgram_flux_model",
     address=("deepgram_base_url", "https://api.deepgram.com"),
     prices=(
-        # Pay as you go. "For a limited time" the page offers less: a cap must outlast the offer.
-        # Key terms are charged as for Nova.
+        # Pay as you go, with key terms as for Nova. The page offers less "for a limited time"; the
+        # spend cap must hold after that.
         Price(
             date(2026, 9, 1),
             "https://deepgram.com/pricing",

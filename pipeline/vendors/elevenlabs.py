@@ -1,4 +1,4 @@
-"""ElevenLabs: a voice in its cloud, word by word or a whole answer at once."""
+"""ElevenLabs: a voice in its cloud, streamed word by word or asked for a whole answer."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -42,19 +42,19 @@ class ElevenLabsSettings(VendorSettings):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What all calls share: the voice, and a client when answers are asked for as a whole."""
+    """What all calls share: the voice, and for whole answers a client."""
 
     voice_id: str
     client: Any = None
 
 
 def unfit(settings: "Settings") -> str:
-    """Why its model cannot be spoken with; empty if it can."""
+    """Why Viva cannot use its model; empty if it can."""
     model = settings.for_vendor(ElevenLabsSettings).elevenlabs_model
     if model.startswith(_OTHER_PROTOCOL):
         return (
-            f"ELEVENLABS_MODEL={model} speaks only over text-to-dialogue, another protocol, which "
-            "is not built; set eleven_flash_v2_5"
+            f"ELEVENLABS_MODEL={model} needs the text-to-dialogue protocol, which Viva does not "
+            "support; set eleven_flash_v2_5"
         )
     return ""
 
@@ -73,7 +73,7 @@ def unavailable(settings: "Settings") -> str:
 
 
 def load(context: Context, _: Progress) -> Loaded:
-    """The voice, looked up where none is set; and a client for whole answers."""
+    """Choose the voice, looked up if none is set, and make a client for whole answers."""
     own = context.settings.for_vendor(ElevenLabsSettings)
     voice_id = own.elevenlabs_voice_id or _first_voice(own)
     if own.tts_mode == "stream":
@@ -91,11 +91,11 @@ def _first_voice(own: ElevenLabsSettings) -> str:
         url = own.elevenlabs_base_url or URL
         return choose_voice(secret(own.elevenlabs_api_key), url, "").id
     except VoicesError:
-        return "none"  # The vendor refuses it in words, as it refuses the key that is the reason.
+        return "none"  # The first request then fails with the vendor's own explanation.
 
 
 def build(loaded: Loaded, context: Context) -> Any:
-    """One call's voice."""
+    """Make one call's voice."""
     own = context.settings.for_vendor(ElevenLabsSettings)
     if loaded.client is not None:
         from processors.tts.elevenlabs.whole import ElevenLabsWholeTTS
@@ -111,7 +111,7 @@ def build(loaded: Loaded, context: Context) -> Any:
         model=own.elevenlabs_model,
         url=(own.elevenlabs_base_url or URL).replace("http", "ws", 1),
         stall_secs=context.settings.first_audio_timeout_secs,
-        # With nobody in reserve, a voice that falls silent is asked once more.
+        # Without a reserve, a voice that stalls is asked once more.
         stall_retries=0 if "," in context.settings.tts else 1,
     )
 

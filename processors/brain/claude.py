@@ -1,4 +1,4 @@
-"""Claude decides a turn: one forced tool call, streamed, over one cached prefix.
+"""The brain that uses Claude: a decision is one forced tool call, streamed, on a cached prompt.
 
 See https://platform.claude.com/docs/en/api/messages-streaming,
 ``/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming`` and
@@ -62,20 +62,20 @@ _STRICT_KEYWORDS = frozenset(
         "enum", "const", "default", "anyOf",
     }
 )  # fmt: skip
-# Kinds of event that are read; more may be added, says the API's versioning policy.
+# Event types that are read. The versioning policy of the API allows it to add others.
 _EVENTS = frozenset(
     {
         "message_start", "content_block_start", "content_block_delta", "content_block_stop",
         "message_delta", "message_stop",
     }
 )  # fmt: skip
-# Codes of a 429 that lasts: until the month is over, or until somebody has talked to the vendor
+# Codes of a 429 that lasts until the end of the month, or until the customer contacts the vendor
 # (https://platform.claude.com/docs/en/api/rate-limits, and the types of its SDK).
 _LASTING_CODES = frozenset(
     {"enforced_spend_limit_reached", "contract_spend_limit_reached", "organization_on_hold"}
 )
 _SPENT = "usage limits"
-"""In the message of a 400 where a spending limit of the organisation's own is reached."""
+"""Found in the message of a 400 when the organisation's own spending limit is reached."""
 _TTL_SECS: Mapping[Ttl, float] = {"5m": 300.0, "1h": 3600.0}
 _CONNECTIONS = 256
 _COUNT_TIMEOUT_SECS = 5.0
@@ -84,22 +84,22 @@ _COUNT_TIMEOUT_SECS = 5.0
 class ClaudeBrain:
     """Decides turns with an Anthropic model. Serves all calls of a process.
 
-    The tools and the system prompt are one cached prefix, the same for every turn of every call.
+    The tools and the system prompt form one cached prefix, shared by every turn of every call.
 
     Parameters:
-        document: What it may speak from.
+        document: The document to answer from.
         cached_prompt: The system prompt, from :meth:`prepare`.
-        api_key: The key; it is sent to ``base_url`` and appears nowhere else.
+        api_key: The key; sent to ``base_url`` only and never logged.
         model: The model's id.
-        base_url: Where the API is; ``None`` for Anthropic's own.
+        base_url: The API's address; ``None`` for Anthropic's own.
         cache_ttl: How long the vendor keeps the prefix after each use.
-        max_tokens: Longest decision, in tokens; one that is cut there is refused.
+        max_tokens: Longest decision, in tokens; a longer one is cut off and refused.
         connect_timeout_secs: Longest wait for a connection.
         stall_timeout_secs: Longest silence on an open stream.
         keep_alive_secs: How long a connection is kept between turns.
-        registered: The tools that it may call beside ``respond`` and ``escalate``.
-        strict: Have the vendor hold each call to its schema, with the models that can. A vendor
-            that refuses such tools is asked without, from then on.
+        registered: Tools it may call besides ``respond`` and ``escalate``.
+        strict: Make the vendor enforce each tool's schema, for models that support it. If the
+            vendor rejects strict tools, later requests omit the option.
     """
 
     def __init__(
@@ -126,13 +126,13 @@ class ClaudeBrain:
         self._tools = _tools(document, registered, strict=strict and may_be_strict(model))
         system: TextBlockParam = {"type": "text", "text": cached_prompt.text}
         if cached_prompt.cacheable:
-            # Tools come before the system prompt: a breakpoint after it covers both.
+            # The tools precede the system prompt, so a breakpoint after it covers both.
             system["cache_control"] = {"type": "ephemeral", "ttl": cache_ttl}
         self._system = [system]
         limits = httpx2.Limits(
             max_connections=_CONNECTIONS,
             max_keepalive_connections=_CONNECTIONS,
-            keepalive_expiry=keep_alive_secs,  # httpx's 5 s would not reach the next turn.
+            keepalive_expiry=keep_alive_secs,  # httpx's default of 5 s ends before the next turn.
         )
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
@@ -141,7 +141,7 @@ class ClaudeBrain:
             timeout=anthropic.Timeout(stall_timeout_secs, connect=connect_timeout_secs),
             http_client=anthropic.DefaultAsyncHttpxClient(limits=limits),
         )
-        self._messages = self._client.messages  # The SDK imports it now, not in a turn.
+        self._messages = self._client.messages  # Makes the SDK import it now, not during a turn.
         self._warm_until = float("-inf")
         self._warming = asyncio.Lock()
 
@@ -157,9 +157,10 @@ class ClaudeBrain:
         strict: bool = True,
         **settings: Any,
     ) -> "ClaudeBrain":
-        """A brain for a document, its prefix counted by the vendor; blocks for up to seconds.
+        """Make a brain for a document. Blocks for up to seconds: the vendor counts the prefix.
 
-        A vendor that cannot be reached, or refuses the key, is logged; the prefix is estimated.
+        If the vendor cannot be reached or refuses the key, this is logged and the length of the
+        prefix is estimated.
         """
         cached_prompt = prepare(
             document,
@@ -169,13 +170,13 @@ class ClaudeBrain:
             registered=registered,
             strict=strict,
         )
-        counted = "" if cached_prompt.counted else " by our estimate"
+        counted = "" if cached_prompt.counted else " (estimated)"
         if cached_prompt.cacheable:
             logger.info("{}: the prefix has {} tokens{}", model, cached_prompt.tokens, counted)
         else:
             logger.warning(
-                "{}: the prefix has {} tokens{}, fewer than the {} that the model caches, even "
-                "with its facts restated: it is sent without caching and not warmed",
+                "{}: the prefix has {} tokens{}, below the {} from which the model caches, even "
+                "with its facts restated; caching and warm-up are off",
                 model, cached_prompt.tokens, counted, cached_prompt.minimum,
             )  # fmt: skip
         return cls(
@@ -197,27 +198,27 @@ class ClaudeBrain:
     async def warm(self) -> Usage:
         """Put the prefix into the vendor's cache, unless it is there already.
 
-        Run it while the greeting plays. It never raises; a failure is logged.
+        Runs while the greeting plays. Never raises; a failure is logged.
 
         Returns:
-            What it used: nothing when the prefix is warm, or too short to be cached.
+            The tokens used: none if the prefix is warm already, or too short to be cached.
         """
         if not self.cached_prompt.cacheable:
             return Usage()
         async with self._warming:
             started = asyncio.get_running_loop().time()
-            # Close to its end, it would not last for the call: reading it makes it last anew.
+            # A cache entry near its end would expire during the call; a read renews it.
             if started < self._warm_until - self._ttl_secs / 2:
                 return Usage()
             try:
-                # No tokens to generate fills the cache alone. It may not be combined with a forced
-                # tool or a stream, neither of which is part of the prefix.
+                # max_tokens=0 only fills the cache. The API refuses it together with a forced tool
+                # or a stream; neither is part of the prefix.
                 message = await self._create(
                     max_tokens=0,
                     messages=[{"role": "user", "content": said_by_caller("Hello.")}],
                 )
             except (anthropic.APIError, httpx2.HTTPError) as error:
-                logger.warning("claude was not warmed up: {}", _fault(error))
+                logger.warning("claude: warm-up failed: {}", _fault(error))
                 return Usage()
             usage = _usage(message.usage, Usage())
             self._note_cache(usage, started)
@@ -232,8 +233,8 @@ class ClaudeBrain:
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         """Stream one tool call that answers the question.
 
-        Output tokens are estimated from what has arrived until the vendor counts them at the end,
-        so that an abort leaves what it cost.
+        Until the vendor reports its count at the end, output tokens are estimated from the text
+        received, so that an aborted decision is still charged.
 
         Raises:
             BrainError: The vendor failed, refused, or cut the decision short.
@@ -255,7 +256,9 @@ class ClaudeBrain:
         except (anthropic.APIError, httpx2.HTTPError) as error:
             raise _fault(error) from None
         except (ValueError, AttributeError, TypeError) as error:
-            raise BrainError(f"claude sent no message stream ({type(error).__name__})") from None
+            raise BrainError(
+                f"claude sent an invalid message stream ({type(error).__name__})"
+            ) from None
         finally:
             await stream.close()
 
@@ -264,10 +267,11 @@ class ClaudeBrain:
         await self._client.close()
 
     async def _create(self, **request: Any) -> Any:
-        """Send a request; if the vendor refuses it as it is, once more without strict tools.
+        """Send a request; if the vendor rejects it, send it once more without strict tools.
 
-        That both go with ``eager_input_streaming`` is not documented, and a document with very
-        many sections may be too much for the vendor's grammar: then every request would be refused.
+        The documentation does not say whether ``strict`` and ``eager_input_streaming`` may be
+        combined, and a document with very many sections may exceed the vendor's limits for a
+        grammar. Without the second attempt, every request would then fail.
         """
         fixed: dict[str, Any] = {"model": self.model, "system": self._system}
         offered = self._tools
@@ -276,8 +280,10 @@ class ClaudeBrain:
         except anthropic.BadRequestError as error:
             if _SPENT in error.message or not any(tool.get("strict") for tool in offered):
                 raise
-            if self._tools is offered:  # Or else another call was first to be told.
-                logger.warning("{} takes no strict tools: {}", self.model, _fault(error))
+            if self._tools is offered:  # Otherwise another call has dropped it already.
+                logger.warning(
+                    "{} rejects strict tools, continuing without: {}", self.model, _fault(error)
+                )
                 self._tools = [
                     cast(
                         ToolParam, {name: field for name, field in tool.items() if name != "strict"}
@@ -292,7 +298,7 @@ class ClaudeBrain:
         usage, chars, outside, stopped, whole = Usage(), 0, 0, "", False
         async for event in stream:
             if event.type not in _EVENTS:
-                continue  # The SDK takes what it does not know for one that it does.
+                continue  # The SDK parses an unknown type as one of the known ones.
             match event:
                 case RawMessageStartEvent(message=message):
                     usage = _usage(message.usage, usage)
@@ -301,7 +307,7 @@ class ClaudeBrain:
                 case RawContentBlockStartEvent(content_block=ToolUseBlock(name=name)):
                     yield ToolStart(name)
                 case RawContentBlockDeltaEvent(delta=InputJSONDelta(partial_json=piece)):
-                    if piece:  # The first one is always empty.
+                    if piece:  # The first piece is always empty.
                         chars += len(piece)
                         written = math.ceil(estimated_tokens(chars) * self._token_ratio)
                         yield UsageReport(_at_least(usage, written))
@@ -314,17 +320,19 @@ class ClaudeBrain:
                     yield UsageReport(usage)
                 case RawMessageStopEvent():
                     if outside:
-                        logger.warning("claude wrote {} characters outside its call", outside)
+                        logger.warning("claude wrote {} characters outside the tool call", outside)
                     if stopped in ("max_tokens", "refusal", "model_context_window_exceeded"):
-                        raise BrainError(f"claude stopped before its decision was whole: {stopped}")
-                    whole = True  # Read to the end all the same: the connection is used again.
+                        raise BrainError(
+                            f"claude stopped before its decision was complete: {stopped}"
+                        )
+                    whole = True  # Reads on to the end, so that the connection can be reused.
                 case _:
-                    pass  # Kinds of event may be added, says the API's versioning policy.
+                    pass  # The versioning policy of the API allows new ones.
         if not whole:
             raise BrainError("claude's stream ended before its message did")
 
     def _note_cache(self, usage: Usage, started: float) -> None:
-        """Note how long the prefix stays cached: each use renews it, from the use's beginning."""
+        """Note until when the prefix stays cached: each use renews it, counted from its start."""
         if usage.cache_read_tokens or usage.cache_write_tokens:
             self._warm_until = started + self._ttl_secs
 
@@ -338,7 +346,7 @@ def prepare(
     registered: Sequence[FunctionTool] = (),
     strict: bool = True,
 ) -> CachedPrompt:
-    """The prefix for a document, counted by the vendor if it can be reached; blocks."""
+    """Build the prefix for a document. Blocks: the vendor counts it if it can be reached."""
     offered = _tools(document, registered, strict=strict and may_be_strict(model))
     around = sum(len(str(tool)) for tool in offered)
 
@@ -361,7 +369,7 @@ def prepare(
         try:
             return build(document, minimum=minimum, count=count, registered=registered)
         except (anthropic.APIError, httpx2.HTTPError) as error:
-            logger.warning("claude's prefix could not be counted: {}", _fault(error))
+            logger.warning("claude: the prefix could not be counted: {}", _fault(error))
     return build(document, minimum=minimum, count=estimate, counted=False, registered=registered)
 
 
@@ -374,11 +382,11 @@ def _tools(
             "name": tool["name"],
             "description": tool["description"],
             "input_schema": tool["parameters"],
-            # Without it the vendor holds each value back until it is whole.
+            # Without it the vendor withholds each value until it is complete.
             "eager_input_streaming": True,
         }
         if strict and _can_be_strict(tool["parameters"]):
-            # Documented together with a forced tool, as its remedy for arguments of other shapes:
+            # Documented for use with a forced tool, against arguments of the wrong shape:
             # https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools
             param["strict"] = True
         offered.append(param)
@@ -386,7 +394,7 @@ def _tools(
 
 
 def _can_be_strict(schema: Any) -> bool:
-    """Whether a schema keeps to the subset that a strict tool's may say."""
+    """Whether a schema stays within the subset of JSON Schema that strict tools support."""
     if not isinstance(schema, Mapping) or not schema.keys() <= _STRICT_KEYWORDS:
         return False
     if schema.get("type") == "object":
@@ -413,7 +421,7 @@ def _conversation(question: Question) -> list[MessageParam]:
 
 
 def _object(arguments: str) -> dict[str, Any]:
-    """A call's arguments; the vendor takes nothing but an object, whatever its model wrote."""
+    """The arguments of a call as an object: the vendor accepts nothing else in a history."""
     try:
         given = json.loads(arguments)
     except ValueError:
@@ -422,13 +430,13 @@ def _object(arguments: str) -> dict[str, Any]:
 
 
 def _usage(reported: Any, before: Usage) -> Usage:
-    """What a report counts; what it leaves out stays as it was, and what is no count is -1."""
+    """The counts of a report. Missing ones keep their earlier value; invalid ones become -1."""
 
     def counted(name: str, otherwise: int) -> int:
         value = getattr(reported, name, None)
         if value is None:
             return otherwise
-        return value if isinstance(value, int) else -1  # The SDK does not check it.
+        return value if isinstance(value, int) else -1  # The SDK does not validate it.
 
     return Usage(
         input_tokens=counted("input_tokens", before.input_tokens),
@@ -458,4 +466,6 @@ def _fault(error: Exception) -> BrainError:
             lasting=error.error_code in _LASTING_CODES,
         )
     timed_out = isinstance(error, (anthropic.APITimeoutError, httpx2.TimeoutException))
-    return BrainError("claude did not answer in time" if timed_out else "claude was not reached")
+    return BrainError(
+        "claude did not answer in time" if timed_out else "claude could not be reached"
+    )

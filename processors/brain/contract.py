@@ -1,4 +1,4 @@
-"""What a brain is asked and how it answers, and what the responder in front of it gives.
+"""The contracts of a brain and of the responder, the stage that puts turns to it.
 
 A brain is shown one turn and must make exactly one tool call: ``respond(sections, confidence,
 answer)`` or ``escalate(reason, message)``. It streams that call as it is produced; what is in the
@@ -33,7 +33,7 @@ from processors.contract import ChainStage
 Tool = Literal["respond", "escalate"]
 
 MAX_DECISION_TOKENS = 512
-"""Longest decision: every brain that is charged by the token asks its vendor for no more."""
+"""Longest decision, in tokens: the limit that every brain charged by the token sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Question:
     Parameters:
         text: What the caller said.
         history: The finished turns before it, oldest first.
-        calls: The registered tools called in this turn so far, with what they gave.
+        calls: Calls of registered tools in this turn so far, with their results.
     """
 
     text: str
@@ -56,7 +56,7 @@ class ToolStart:
     """The brain has begun a tool call.
 
     Parameters:
-        name: The tool's name as the brain gave it; an unknown one is for the guardrails to refuse.
+        name: The tool's name as the brain sent it; the guardrails refuse an unknown one.
     """
 
     name: str
@@ -64,10 +64,10 @@ class ToolStart:
 
 @dataclass(frozen=True, slots=True)
 class ArgumentsDelta:
-    """A further piece of the tool call's JSON arguments, cut anywhere.
+    """The next piece of the tool call's JSON arguments; it may end anywhere.
 
     Parameters:
-        json: The piece; all pieces joined are one JSON object.
+        json: The piece; joined, the pieces are one JSON object.
     """
 
     json: str
@@ -75,11 +75,11 @@ class ArgumentsDelta:
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """What the inference has used so far; the last one stands.
+    """Tokens used by the inference so far; the last report counts.
 
     Parameters:
         usage: The counts.
-        doubted: What the vendor had reported, if that cannot be true and these are booked instead.
+        doubted: The vendor's report, if it is implausible and ``usage`` replaces it.
     """
 
     usage: Usage
@@ -90,7 +90,7 @@ BrainEvent = ToolStart | ArgumentsDelta | UsageReport
 
 
 class Brain(Protocol):
-    """Something that can decide a turn.
+    """Decides turns.
 
     One brain serves all calls of a process, so ``decide`` keeps no state between turns. Closing
     the iterator (or cancelling the task that runs it) aborts the inference at the vendor.
@@ -98,22 +98,22 @@ class Brain(Protocol):
 
     @property
     def name(self) -> str:
-        """The vendor's name in settings, e.g. ``"extractive"`` or ``"claude"``."""
+        """The vendor's name in the settings, such as ``"extractive"`` or ``"claude"``."""
         ...
 
     def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         """Stream one tool call that answers the question.
 
         Raises:
-            BrainError: The vendor failed; ``permanent`` says whether trying again is useless.
+            BrainError: The vendor failed; ``permanent`` says that retrying is useless.
         """
         ...
 
 
 async def events_of(brain: Brain, question: Question) -> AsyncGenerator[BrainEvent, None]:
-    """A brain's events for a question, as a generator: closing it aborts the inference.
+    """Stream a brain's events as a generator; closing it aborts the inference.
 
-    A brain may give any iterator, one without ``aclose`` included.
+    ``decide`` may return any iterator, even one without ``aclose``.
     """
     events = brain.decide(question)
     try:
@@ -127,15 +127,15 @@ async def events_of(brain: Brain, question: Question) -> AsyncGenerator[BrainEve
 
 @runtime_checkable
 class WarmableBrain(Brain, Protocol):
-    """A brain that is faster once its vendor has read the document."""
+    """A brain that answers faster once its vendor has read the document."""
 
     async def warm(self) -> Usage:
-        """Have the vendor read it; returns what that used."""
+        """Let the vendor read the document; returns the tokens used."""
         ...
 
 
 TAKES: tuple[type[Frame], ...] = (TurnFrame, EagerEndOfTurnCancelFrame, InterruptionFrame)
-"""What the responder takes, the stage that puts turns to a brain."""
+"""The frames that the responder takes."""
 
 GIVES: tuple[type[Frame], ...] = (
     LLMFullResponseStartFrame,
@@ -148,15 +148,15 @@ GIVES: tuple[type[Frame], ...] = (
 
 
 class ResponderStage(ChainStage, Protocol):
-    """Puts each turn to the brain, checks what it streams, and gives what may be said.
+    """Puts each turn to the brain, checks the streamed answer, and emits what may be spoken.
 
-    * Each ``TurnFrame`` that is not interrupted gives exactly one ``DecisionFrame``; a turn that
-      cannot be decided becomes an escalation in words, never silence.
-    * A sentence goes out as a ``SentenceFrame`` as soon as it is checked, between one
+    * Each ``TurnFrame`` that is not interrupted yields exactly one ``DecisionFrame``; a turn that
+      cannot be decided becomes a spoken escalation, never silence.
+    * Each sentence leaves as a ``SentenceFrame`` as soon as it has passed its checks, between one
       ``LLMFullResponseStartFrame`` and one ``LLMFullResponseEndFrame``.
-    * Nothing of a speculation (``TurnFrame.speculation``) goes out before its turn is confirmed.
-    * An interruption aborts the brain's inference, and nothing more of the turn goes out.
-    * It closes no turn, and sends no interruption.
+    * A speculation (``TurnFrame.speculation``) emits nothing before its turn is confirmed.
+    * An interruption aborts the brain's inference; the turn emits nothing more.
+    * It never closes a turn or sends an interruption.
     """
 
 
@@ -164,9 +164,9 @@ class BrainError(Exception):
     """A brain could not decide.
 
     Parameters:
-        message: What went wrong, in a sentence.
+        message: The problem, in a sentence.
         permanent: Whether the same request can never succeed (a refused key, an unknown model).
-        retry_after_secs: How long the vendor asked to be left alone, if it did.
+        retry_after_secs: The wait that the vendor asked for, in seconds; ``None`` if it did not.
     """
 
     def __init__(

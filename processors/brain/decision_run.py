@@ -1,7 +1,7 @@
-"""One turn being decided: what a brain streams, read, checked and said sentence by sentence.
+"""Decides one turn: reads a brain's stream, checks it and passes it on sentence by sentence.
 
-It knows nothing of processors: what may be said is handed to ``say`` the moment it has
-passed the guardrails, and cancelling the task that runs it aborts the brain.
+It is independent of pipecat's processors: each sentence that passes the guardrails goes to ``say``
+at once, and cancelling the task that runs it aborts the brain.
 """
 
 import asyncio
@@ -42,21 +42,21 @@ from processors.brain.tool_call import (
 from processors.brain.tools import MAX_TOOL_CALLS, FunctionTool, ToolCall
 
 MAX_ARGUMENT_CHARS = 4_096
-"""Longest arguments of a registered tool."""
+"""Longest arguments of a registered tool, in characters."""
 
 ATTEMPTS = 2
-"""How often a decision is asked for, the first time included."""
+"""Requests for one decision, including the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionTimeouts:
-    """How long each step of a decision may take.
+    """Time limits of the steps of a decision.
 
     Parameters:
-        first_token_timeout_secs: Until the first token, per attempt.
-        decision_timeout_secs: The whole decision, with both attempts.
-        trailing_timeout_secs: From the last word to what follows it (the usage).
-        abort_timeout_secs: From an abort until the brain has ended.
+        first_token_timeout_secs: To the first token, for each attempt.
+        decision_timeout_secs: For the whole decision, all attempts included.
+        trailing_timeout_secs: From the last word to the end of the stream (the usage).
+        abort_timeout_secs: From an abort to the end of the brain's iterator.
     """
 
     first_token_timeout_secs: float = 3.0
@@ -66,7 +66,7 @@ class DecisionTimeouts:
 
     @property
     def longest_secs(self) -> float:
-        """Past this no decision is to be hoped for, if the brain ends when it is told to."""
+        """The longest that a decision takes, provided that the brain stops when aborted."""
         return self.decision_timeout_secs + self.trailing_timeout_secs + self.abort_timeout_secs
 
 
@@ -75,8 +75,8 @@ class _Call:
     """The tool call of one attempt, as far as it has arrived."""
 
     tool: Tool | None = None
-    lookup: FunctionTool | None = None  # a registered tool, called instead
-    arguments: str = ""  # of that one
+    lookup: FunctionTool | None = None  # the registered tool that is called instead
+    arguments: str = ""  # of the registered tool
     stream: ToolCallStream = field(default_factory=lambda: ToolCallStream("respond"))
     sentences: SentenceStream = field(default_factory=SentenceStream)
     sections: tuple[Section, ...] = ()
@@ -90,13 +90,13 @@ class DecisionRun:
 
     Parameters:
         turn: The turn.
-        brain: What decides.
-        document: What it may speak from.
-        phrases: What is said when the brain's own words may not be.
-        timeouts: How long each step may take.
-        say: Takes each sentence that is to be spoken, in order.
-        tools: What the brain may call before it decides.
-        observer: Told what the brain is asked and answers.
+        brain: The brain that decides it.
+        document: The document to answer from.
+        phrases: Spoken in place of the brain's words when those are refused.
+        timeouts: Time limits of the steps.
+        say: Receives each sentence to be spoken, in order.
+        tools: Tools that the brain may call before it decides.
+        observer: Notified of the brain's requests and events.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class DecisionRun:
         self._observer = observer or Unobserved()
         self._tools = {tool.name: tool for tool in tools}
         self._called: list[ToolCall] = []
-        self._certain = asyncio.Event()  # It is: what may be called, may be.
+        self._certain = asyncio.Event()  # Set once the turn is over: only then may tools run.
         if not turn.speculation:
             self._certain.set()
         self._guardrails = Guardrails(document, turn.question, phrases)
@@ -127,18 +127,18 @@ class DecisionRun:
         self._ttft_secs: float | None = None
         self._ttfs_secs: float | None = None
         self._call = _Call()
-        self._spent = Usage()  # By attempts before this call.
+        self._spent = Usage()  # By earlier attempts and tool calls.
         self._decision: Literal["respond", "escalate"] = "respond"
         self._reason = ""
         self._said: list[str] = []
-        self._said_waiting = 0  # Sentences of those that were said while a tool ran.
+        self._said_waiting = 0  # How many of them were said while a tool ran.
         self._lines: set[int] = set()
         self._in_document_words = False
         self._fault = ""
 
     @property
     def usage(self) -> Usage:
-        """What all attempts have used so far."""
+        """Tokens used by all attempts so far."""
         spent, call = self._spent, self._call.usage
         return Usage(
             input_tokens=spent.input_tokens + call.input_tokens,
@@ -149,11 +149,11 @@ class DecisionRun:
 
     @property
     def fault(self) -> str:
-        """How the brain failed, if it did and that was not made up for."""
+        """How the brain failed, unless a later attempt succeeded; empty if it did not fail."""
         return self._fault
 
     def confirm(self) -> None:
-        """Count from now: the turn this was begun for early is over."""
+        """Restart the latency clocks: the turn that this was begun early for is over."""
         self._certain.set()
         self._started = time.monotonic()
         if self._ttft_secs is not None:
@@ -162,7 +162,7 @@ class DecisionRun:
             self._ttfs_secs = 0.0
 
     async def decide(self) -> DecisionFrame:
-        """Say the answer, or what is said instead of it, and return the decision."""
+        """Say the answer, or its replacement, and return the decision."""
         try:
             self._guardrails.check_question()
             await self._ask()
@@ -191,9 +191,9 @@ class DecisionRun:
         )
 
     async def _ask(self) -> None:
-        """Let the brain decide, and once more if it fails before a word was spoken.
+        """Let the brain decide; retry once if it fails before a word was spoken.
 
-        A vendor that asks to be left alone for a while is, if there is time for it.
+        A wait that the vendor asks for is observed if it fits into the time left.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeouts.decision_timeout_secs
@@ -212,7 +212,7 @@ class DecisionRun:
                 wait_secs = asked_to_wait or 0.0
             logger.warning(f"turn {self.turn.turn}: {self._brain.name}: {detail}")
             if self._call.text_ended:
-                # All of it has been checked and said; only what should follow it went wrong.
+                # The whole answer has been checked and said; only the end of the stream failed.
                 if malformed or not self._call.stream.complete:
                     self._guardrails.record("decision", detail)
                 return
@@ -228,11 +228,11 @@ class DecisionRun:
 
     @property
     def _begun(self) -> bool:
-        """Whether any of the answer was said, beside what is said while a tool runs."""
+        """Whether any of the answer was said, not counting words said while a tool runs."""
         return len(self._said) > self._said_waiting
 
     async def _attempt(self, deadline: float) -> None:
-        """Let the brain look up what it wants to, until it decides."""
+        """Run the tools that the brain calls, until it decides."""
         await self._stream(deadline)
         while (tool := self._call.lookup) is not None:
             await self._look_up(tool, self._call.arguments, deadline)
@@ -243,7 +243,7 @@ class DecisionRun:
         self._call.stream.close()
 
     async def _look_up(self, tool: FunctionTool, arguments: str, deadline: float) -> None:
-        """Run a tool, once it is certain that the turn is over."""
+        """Run a tool once the turn is certainly over."""
         if len(self._called) >= MAX_TOOL_CALLS:
             self._guardrails.record("tools", f"more than {MAX_TOOL_CALLS} calls in a turn")
             raise RefusalError("unsupported")
@@ -262,7 +262,7 @@ class DecisionRun:
             logger.warning("turn {}: {}: {}", self.turn.turn, tool.name, called.result)
 
     async def _stream(self, deadline: float) -> None:
-        """Ask the brain once, and take what it streams to its end."""
+        """Ask the brain once and consume its stream to the end."""
         loop = asyncio.get_running_loop()
         until = min(deadline, loop.time() + self._timeouts.first_token_timeout_secs)
         question = Question(self.turn.question, self.turn.history, tuple(self._called))
@@ -286,13 +286,13 @@ class DecisionRun:
                 return await anext(events, None)
         except TimeoutError:
             if self._call.stream.complete:
-                return None  # It only did not say what it used.
+                return None  # Only the report of its usage is missing.
             waited = time.monotonic() - self._started
             missing = "the whole decision" if self._call.tool else "a first token"
             raise TimeoutError(f"no sign of {missing} within {waited:.1f} s") from None
 
     async def _close(self, events: AsyncIterator[BrainEvent]) -> None:
-        """Close the brain's iterator, which aborts the inference if it has not ended."""
+        """Close the brain's iterator, which aborts an inference that is still running."""
         close = getattr(events, "aclose", None)
         if close is None:
             return
@@ -375,7 +375,7 @@ class DecisionRun:
         await self._say(sentence, rests_on, lines)
 
     async def _say_in_document_words(self, call: _Call, sentence: str) -> None:
-        """Answer in the document's own words where the brain's could not be confirmed."""
+        """Answer in the document's own words if the brain's could not be confirmed."""
         if self._begun:
             return
         found = self._guardrails.document_words(sentence, call.sections)
@@ -407,9 +407,9 @@ class DecisionRun:
         await self._say_frame(SentenceFrame(sentence, turn=turn, sections=sections, lines=lines))
 
     async def _refuse(self, refusal: RefusalError) -> None:
-        """Say what is said instead: of the whole answer, or of the rest of it."""
+        """Say what replaces the answer, or the rest of it."""
         if self._in_document_words:
-            return  # That was the answer; the rest of the brain's is not asked for.
+            return  # The document's words were the answer; the rest of the brain's is dropped.
         if self._begun:
             await self._say(self._phrases.rest_uncertain)
             return

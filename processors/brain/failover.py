@@ -1,7 +1,7 @@
-"""Several brains in the order of preference: when one fails, the next decides.
+"""Several brains in order of preference: if one fails, the next decides.
 
-What failed is left alone for a while, by all calls of the process: a refused key for long, a rate
-limit for as long as the vendor asks, anything else for a moment.
+All calls of the process avoid a failed brain for a while: minutes for a refused key, as long as the
+vendor asks for a rate limit, seconds for anything else.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from processors.brain.contract import (
 )
 
 OnFailover = Callable[[str, str, str], None]
-"""Called with the name of the brain that failed, of the one that takes over, and the reason."""
+"""Called with the name of the failed brain, the name of its successor, and the reason."""
 
 
 class BackoffRegistry:
-    """Which brains are to be left alone, and until when; shared by all calls of a process.
+    """Which brains to avoid, and until when; shared by all calls of a process.
 
     Parameters:
-        temporary_secs: After a fault that may pass, unless the vendor says how long.
-        permanent_secs: After a fault that asking again cannot mend, such as a refused key.
+        temporary_secs: Back-off after a temporary fault, unless the vendor gives its own.
+        permanent_secs: Back-off after a fault that no retry can mend, such as a refused key.
     """
 
     def __init__(self, *, temporary_secs: float = 5.0, permanent_secs: float = 600.0) -> None:
@@ -51,34 +51,34 @@ class BackoffRegistry:
         self._reasons[brain] = str(error)
 
     def decided(self, brain: str) -> None:
-        """Note that a brain did what it should."""
+        """Note that a brain decided a turn."""
         self._until.pop(brain, None)
         self._reasons.pop(brain, None)
 
     def reason(self, brain: str) -> str:
-        """How a brain failed when it last did."""
+        """How the brain failed last; empty if it has decided a turn since."""
         return self._reasons.get(brain, "")
 
     def order(self, brains: Sequence[Brain]) -> list[Brain]:
-        """Those that may be asked, as preferred; if none may, all of them, the soonest first."""
+        """The brains to ask, in order; if all are to be avoided, the soonest available first."""
         now = time.monotonic()
         ready = [brain for brain in brains if self._until.get(brain.name, now) <= now]
         return ready or sorted(brains, key=lambda brain: self._until[brain.name])
 
 
 class FailoverBrain:
-    """One call's brains: decides with the first that can. Made anew for each call.
+    """The brains of one call; the first that can decides. Each call has its own.
 
-    A brain that fails before its first ``ToolStart`` is followed by the next at once. One that
-    fails later, or is given up after ``stall_secs`` of silence, is passed over when the turn is
-    tried again: nothing that was streamed is ever repeated.
+    If a brain fails before its first ``ToolStart``, the next takes over at once. One that fails
+    later, or is aborted after ``stall_secs`` of silence, is skipped when the turn is tried again:
+    no event is ever streamed twice.
 
     Parameters:
-        brains: In the order of preference; each with a name of its own.
-        backoff: Who is to be left alone; shared by the calls of a process.
-        stall_secs: Silence after which a brain that is aborted counts as failed; below the
-            caller's own timeout for the first token.
-        on_failover: Told whenever another brain takes over.
+        brains: In order of preference, with distinct names.
+        backoff: Which brains to avoid; shared by the calls of a process.
+        stall_secs: A brain aborted after this long without a tool call counts as failed; must be
+            below the timeout for the first token.
+        on_failover: Called whenever another brain takes over.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class FailoverBrain:
     ) -> None:
         names = [brain.name for brain in brains]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"brains are {names}; each must be named once, and there must be one")
+            raise ValueError(f"brains are {names}; give at least one, each with a distinct name")
         self._brains = tuple(brains)
         self._backoff = backoff or BackoffRegistry()
         self._stall_secs = stall_secs
@@ -100,11 +100,11 @@ class FailoverBrain:
 
     @property
     def name(self) -> str:
-        """The brain that decided last; before any did, the first."""
+        """The name of the brain that was asked last; the first brain before any was."""
         return self._deciding
 
     async def warm(self) -> Usage:
-        """Warm the brain that will be asked first, if it can be."""
+        """Warm up the brain that will be asked first, if it supports that."""
         first = self._backoff.order(self._brains)[0]
         return await first.warm() if isinstance(first, WarmableBrain) else Usage()
 
@@ -112,7 +112,8 @@ class FailoverBrain:
         """Stream one tool call that answers the question, from the first brain that can.
 
         Raises:
-            BrainError: A brain failed in the middle, or all did; permanent only if all are.
+            BrainError: A brain failed after its first event, or all failed; permanent only if the
+                faults of all are.
         """
         errors: list[BrainError] = []
         spent = Usage()
@@ -135,7 +136,7 @@ class FailoverBrain:
                 self._backoff.failed(brain.name, error)
                 if begun:
                     if not error.permanent and self._backoff.order(self._brains)[0] is not brain:
-                        # The next attempt is another brain's, so there is nothing to wait for.
+                        # The next attempt goes to another brain, so it need not wait.
                         raise BrainError(str(error)) from error
                     raise
                 logger.warning("{}", error)
@@ -174,10 +175,10 @@ def _all_failed(errors: Sequence[BrainError]) -> BrainError:
     )
 
 
-def _sum(one: Usage, other: Usage) -> Usage:
+def _sum(first: Usage, second: Usage) -> Usage:
     return Usage(
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cache_read_tokens=one.cache_read_tokens + other.cache_read_tokens,
-        cache_write_tokens=one.cache_write_tokens + other.cache_write_tokens,
+        input_tokens=first.input_tokens + second.input_tokens,
+        output_tokens=first.output_tokens + second.output_tokens,
+        cache_read_tokens=first.cache_read_tokens + second.cache_read_tokens,
+        cache_write_tokens=first.cache_write_tokens + second.cache_write_tokens,
     )

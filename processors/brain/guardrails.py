@@ -1,8 +1,7 @@
-"""What stands between a brain and the caller: every check of a decision, made in code.
+"""Guardrails: every check of a brain's decision before the caller hears it, made in code.
 
-The guardrails do no I/O. They are asked step by step, in the order in which a decision arrives, and
-each step either passes or raises :class:`RefusalError`; nothing that it has not passed is ever
-spoken.
+They do no I/O. The steps of a decision are checked in the order in which they arrive; a step either
+passes or raises :class:`RefusalError`. Nothing is spoken before it has passed.
 """
 
 from dataclasses import dataclass, fields
@@ -30,13 +29,13 @@ from processors.brain.small_talk import courtesy, reply
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """What is said when a brain's own words may not be.
+    """Spoken in place of a brain's words when those are refused.
 
     Parameters:
-        hedges: Open an answer of low confidence, one a turn in rotation.
-        rest_uncertain: Ends an answer of which the rest was refused or never came.
+        hedges: Open an answer of low confidence; turns use them in rotation.
+        rest_uncertain: Ends an answer whose rest was refused or never arrived.
         unsupported: The document does not answer the question.
-        sensitive: The topic is not talked about; a topic may have its own sentence instead.
+        sensitive: The topic is sensitive; a topic may have a sentence of its own instead.
         off_topic: The question has nothing to do with the document.
         unclear: The question cannot be understood.
         fault: The brain failed.
@@ -70,24 +69,24 @@ class Phrases:
             value = getattr(self, field.name)
             said = value if isinstance(value, tuple) else (value,)
             if not said or not all(phrase.strip() for phrase in said):
-                raise ValueError(f"Phrases.{field.name} is {value!r}; it must be something to say")
+                raise ValueError(f"Phrases.{field.name} is {value!r}; it must contain words")
 
     def hedge(self, turn: int) -> str:
-        """The hedge of that turn."""
+        """The hedge for a turn, by its number."""
         return self.hedges[turn % len(self.hedges)]
 
     def escalation(self, reason: str) -> str:
-        """What is said for a reason, ``"unsupported"`` for one that has no sentence of its own."""
+        """The sentence for a reason; for one without its own, that of ``"unsupported"``."""
         spoken = (*REASONS, "fault")
         return cast(str, getattr(self, reason if reason in spoken else "unsupported"))
 
 
 def uncited_sentences(document: Document, phrases: Phrases) -> frozenset[str]:
-    """Every sentence that a brain may have spoken without a citation.
+    """Every sentence that may be spoken without a citation.
 
     Args:
         document: The document.
-        phrases: What is said when the brain's own words may not be.
+        phrases: Spoken in place of the brain's words when those are refused.
     """
     said = (getattr(phrases, field.name) for field in fields(phrases))
     return fixed_sentences(
@@ -101,11 +100,11 @@ def uncited_sentences(document: Document, phrases: Phrases) -> frozenset[str]:
 
 
 class RefusalError(Exception):
-    """The guardrails refused a decision, or what is left of it.
+    """The guardrails refused a decision, or the rest of it.
 
     Parameters:
         reason: Why, as in :class:`conversation.frames.DecisionFrame`.
-        message: What must be said about it, if not the usual sentence.
+        message: The sentence to speak in place of the reason's usual one; empty for that.
     """
 
     def __init__(self, reason: str, message: str = "") -> None:
@@ -115,16 +114,16 @@ class RefusalError(Exception):
 
 
 class MalformedError(Exception):
-    """What the brain sent is no decision at all; asking again may help."""
+    """The brain's output is not a valid decision; a retry may help."""
 
 
 class Guardrails:
     """The checks of one turn.
 
     Parameters:
-        document: What the brain may speak from.
+        document: The document to answer from.
         question: What the caller said.
-        phrases: What is said when the brain's own words may not be.
+        phrases: Spoken in place of the brain's words when those are refused.
     """
 
     def __init__(self, document: Document, question: str, phrases: Phrases | None = None) -> None:
@@ -137,23 +136,23 @@ class Guardrails:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """The checks made so far, in the order in which each was first made."""
+        """The checks so far, in the order in which each was first made."""
         return tuple(self._checks.values())
 
     def record(self, name: str, detail: str = "") -> None:
-        """Note a check; with a detail it has failed, and it stays failed."""
+        """Note a check; a detail means that it failed, and a failed check stays failed."""
         before = self._checks.get(name)
         if before is None or before.passed:
             self._checks[name] = Check(name=name, passed=not detail, detail=detail)
 
     def another_attempt(self, detail: str) -> None:
-        """Forget what was checked of a decision that failed; keep that it did, and why."""
+        """Drop the checks of a failed attempt; note that it failed, and why."""
         kept = ("question", "sensitive", "attempt")
         self._checks = {name: check for name, check in self._checks.items() if name in kept}
         self.record("attempt", detail)
 
     def check_question(self) -> None:
-        """Refuse a question that no brain needs to see."""
+        """Refuse a question that is empty or sensitive, before a brain sees it."""
         if not any(map(str.isalnum, self._question)):
             self.record("question", "nothing was said")
             raise RefusalError("unclear")
@@ -161,14 +160,14 @@ class Guardrails:
         self._check_sensitive(self._question, "the question")
 
     def check_tool(self, name: str) -> Tool:
-        """The tool of that name, if there is one."""
+        """Check the name of a tool."""
         if name not in ("respond", "escalate"):
             raise self._malformed("decision", f"unknown tool {name!r}")
         self.record("decision")
         return cast(Tool, name)
 
     def check_sections(self, ids: tuple[str, ...]) -> tuple[Section, ...]:
-        """The sections of those ids, each once; one unknown id and none is to be trusted."""
+        """The sections with these ids, without repeats; one unknown id refuses them all."""
         known = {*self._document.section_ids, *self._looked_up}
         unknown = [id for id in ids if id not in known]
         if unknown:
@@ -180,12 +179,12 @@ class Guardrails:
         )
 
     def may_cite(self, section: Section) -> None:
-        """Take what a tool gave as a section that the answer may cite."""
+        """Let the answer cite a tool's result as a section."""
         if section.lines:
             self._looked_up[section.id] = section
 
     def looked_up(self, cited: tuple[Section, ...]) -> tuple[LookedUp, ...]:
-        """Those of the cited sections that tools gave."""
+        """The cited sections that are results of tools."""
         return tuple(
             LookedUp(section.id, section.title, section.text)
             for section in cited
@@ -193,7 +192,7 @@ class Guardrails:
         )
 
     def check_confidence(self, confidence: str) -> Confidence:
-        """The confidence, if it is an allowed one."""
+        """Check a confidence."""
         if confidence not in CONFIDENCES:
             allowed = ", ".join(CONFIDENCES)
             raise self._malformed("confidence", f"{confidence!r} is none of {allowed}")
@@ -201,7 +200,7 @@ class Guardrails:
         return cast(Confidence, confidence)
 
     def check_reason(self, reason: str) -> str:
-        """The reason, ``"unclear"`` for one that is not allowed."""
+        """The reason; ``"unclear"`` in place of an unknown one."""
         if reason not in REASONS:
             self.record("reason", f"{reason!r} is none of {', '.join(REASONS)}")
             return "unclear"
@@ -209,10 +208,13 @@ class Guardrails:
         return reason
 
     def check_answer(self, sentence: str, cited: tuple[Section, ...]) -> tuple[int, ...]:
-        """Let one sentence of an answer pass that cites what it rests on.
+        """Check one sentence of an answer against the sections that it cites.
 
         Returns:
-            The lines of the document that support it; 0 for what a tool gave, which is in no file.
+            The lines of the document that support it; 0 stands for the result of a tool.
+
+        Raises:
+            RefusalError: The sentence may not be spoken.
         """
         self._check_speakable(sentence, cited)
         self._check_sensitive(sentence, "the answer")
@@ -234,10 +236,10 @@ class Guardrails:
         return supporting_lines(sentence, cited) or verdict.lines
 
     def document_words(self, sentence: str, cited: tuple[Section, ...]) -> tuple[Wording, ...]:
-        """What the document says itself on a sentence that failed for want of support alone.
+        """The document's own words in place of a sentence refused only for lack of support.
 
         Returns:
-            What may be said instead; nothing if what is cited does not answer the question.
+            The statements to speak instead; none if the cited sections do not answer the question.
         """
         failed = {check.name for check in self._checks.values() if not check.passed}
         if failed - {"attempt"} != {"support"} or self._passed:
@@ -252,10 +254,14 @@ class Guardrails:
         return found
 
     def small_talk(self, sentence: str) -> tuple[str, ...]:
-        """What is said for one sentence that cites nothing: itself, if it is a fixed one.
+        """Check one sentence that cites nothing; only fixed sentences pass.
 
         Returns:
-            What is said instead: what fits the question, nothing if that has been said.
+            The sentences to speak: the sentence itself if it is fixed, otherwise the fixed reply to
+            the caller's courtesy; none if that was spoken already.
+
+        Raises:
+            RefusalError: The sentence is not fixed, and the question is not a mere courtesy.
         """
         if sentence in self._fixed:
             self._check_sensitive(sentence, "the answer")
@@ -276,10 +282,11 @@ class Guardrails:
         return said
 
     def message(self, sentence: str, reason: str) -> tuple[str, ...]:
-        """What is said for one sentence of an escalation: itself, if it is a fixed one.
+        """Check one sentence of an escalation; only fixed sentences pass.
 
         Returns:
-            What is said instead: the usual words for the reason, nothing if they have been said.
+            The sentences to speak: the sentence itself if it is fixed, otherwise the phrase for the
+            reason; none if that was spoken already.
         """
         if sentence in self._fixed:
             self._passed.append(sentence)
@@ -297,7 +304,7 @@ class Guardrails:
         return uncited_sentences(self._document, self._phrases)
 
     def _check_speakable(self, sentence: str, cited: tuple[Section, ...]) -> None:
-        """Refuse what no voice may say, whatever it claims."""
+        """Refuse a sentence that is unfit to be spoken, whatever it claims."""
         if len(self._passed) >= MAX_SENTENCES:
             self._refuse("length", f"more than {MAX_SENTENCES} sentences")
         length = sum(map(len, self._passed)) + len(sentence)

@@ -1,7 +1,7 @@
-"""Any endpoint that speaks OpenAI's chat completions decides a turn: one forced tool call.
+"""The brain for any endpoint with OpenAI's chat completions: one forced tool call a decision.
 
-Ollama, vLLM, Groq, OpenRouter and others differ in which parameters they accept. What an endpoint
-rejects is left out from then on. See https://platform.openai.com/docs/api-reference/chat.
+Ollama, vLLM, Groq, OpenRouter and others accept different parameters. Once an endpoint rejects one,
+later requests omit it. See https://platform.openai.com/docs/api-reference/chat.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -31,7 +31,7 @@ from processors.brain.prompt import tools
 from processors.brain.tools import FunctionTool
 
 _CONNECTIONS = 256
-_REJECTED = (400, 404, 422, 501)  # How endpoints answer a parameter that they do not know.
+_REJECTED = (400, 404, 422, 501)  # Statuses with which endpoints reject unknown parameters.
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,11 @@ class Dialect:
     """Which parameters an endpoint accepts.
 
     Parameters:
-        forces: ``tool_choice`` may be ``required``; else it is ``auto`` and the prompt must do.
-        parallel: Knows ``parallel_tool_calls``.
-        counts: Knows ``stream_options``, without which most do not count tokens.
-        limit: Its name for the longest completion.
+        forces: Accepts ``tool_choice="required"``; otherwise ``auto`` is sent, and only the prompt
+            asks for a tool call.
+        parallel: Accepts ``parallel_tool_calls``.
+        counts: Accepts ``stream_options``, without which most endpoints report no usage.
+        limit: Its name for the parameter that limits the completion.
     """
 
     forces: bool = True
@@ -51,7 +52,7 @@ class Dialect:
     limit: str = "max_tokens"
 
     def without(self, complaint: str) -> "Dialect | None":
-        """The dialect to try next after a complaint; ``None`` when nothing is left to leave out."""
+        """The dialect to try after an error message; ``None`` if nothing is left to omit."""
         said = complaint.lower()
         fields = {"forces": self.forces, "parallel": self.parallel, "counts": self.counts}
         named = {
@@ -63,7 +64,7 @@ class Dialect:
             return Dialect(**fields, limit="max_completion_tokens")
         dropped = {field for field, kept in fields.items() if kept and named[field]}
         if not dropped:
-            # It does not say what it minds: leave out all that is not essential, then force too.
+            # The message names none: omit all that is optional, then the forced tool as well.
             dropped = {field for field in ("parallel", "counts") if fields[field]} or (
                 {"forces"} if self.forces else set()
             )
@@ -77,16 +78,16 @@ class OpenAICompatibleBrain:
     """Decides turns with a model behind chat completions. Serves all calls of a process.
 
     Parameters:
-        document: What it may speak from.
-        base_url: Where the API is, with its version, e.g. ``"http://localhost:11434/v1"``.
+        document: The document to answer from.
+        base_url: The API's address with its version, such as ``"http://localhost:11434/v1"``.
         model: The model's id.
-        api_key: The key, if the endpoint wants one; it is sent to ``base_url`` only.
-        name: The brain's name in settings and decisions.
-        max_tokens: Longest decision, in tokens; one that is cut there is refused.
+        api_key: The key, if the endpoint requires one; sent to ``base_url`` only.
+        name: The brain's name in the settings and in decisions.
+        max_tokens: Longest decision, in tokens; a longer one is cut off and refused.
         connect_timeout_secs: Longest wait for a connection.
         stall_timeout_secs: Longest silence on an open stream.
         keep_alive_secs: How long a connection is kept between turns.
-        registered: The tools that it may call beside ``respond`` and ``escalate``.
+        registered: Tools it may call besides ``respond`` and ``escalate``.
     """
 
     def __init__(
@@ -115,31 +116,31 @@ class OpenAICompatibleBrain:
         limits = httpx2.Limits(
             max_connections=_CONNECTIONS,
             max_keepalive_connections=_CONNECTIONS,
-            keepalive_expiry=keep_alive_secs,  # httpx's 5 s would not reach the next turn.
+            keepalive_expiry=keep_alive_secs,  # httpx's default of 5 s ends before the next turn.
         )
         self._headers = {} if api_key else {"Authorization": openai.Omit()}
         self._client = openai.AsyncOpenAI(
-            # Never None: the SDK would take OpenAI's own key from the environment, for anyone.
+            # Never None: the SDK would send OpenAI's key from the environment to any endpoint.
             api_key=api_key or "none",
             base_url=base_url,
             max_retries=0,  # DecisionRun and FailoverBrain decide about retries.
             timeout=openai.Timeout(stall_timeout_secs, connect=connect_timeout_secs),
             http_client=openai.DefaultAsyncHttpxClient(limits=limits),
         )
-        self._completions = self._client.chat.completions  # The SDK imports it now, not in a turn.
+        self._completions = self._client.chat.completions  # Makes the SDK import it now.
 
     async def warm(self) -> Usage:
-        """Open the connection of the first turn. It never raises; a failure is logged."""
+        """Open the connection for the first turn. Never raises; a failure is logged."""
         try:
             await self._client.models.list(extra_headers=self._headers)
         except (openai.APIError, httpx2.HTTPError) as error:
-            logger.warning("{} was not warmed up: {}", self.name, self._fault(error))
+            logger.warning("{}: warm-up failed: {}", self.name, self._fault(error))
         return Usage()
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         """Stream one tool call that answers the question.
 
-        Tokens are estimated from what has arrived until the endpoint counts them, if it does.
+        Output tokens are estimated from the text received until the endpoint reports its count.
 
         Raises:
             BrainError: The vendor failed, refused, or cut the decision short.
@@ -152,7 +153,9 @@ class OpenAICompatibleBrain:
         except (openai.APIError, httpx2.HTTPError) as error:
             raise self._fault(error) from None
         except (ValueError, AttributeError, TypeError, IndexError) as error:
-            raise BrainError(f"{self.name} sent no stream ({type(error).__name__})") from None
+            raise BrainError(
+                f"{self.name} sent an invalid stream ({type(error).__name__})"
+            ) from None
         finally:
             await stream.close()
 
@@ -161,7 +164,7 @@ class OpenAICompatibleBrain:
         await self._client.close()
 
     async def _ask(self, question: Question) -> openai.AsyncStream[ChatCompletionChunk]:
-        """Open the stream, leaving out parameter after parameter that the endpoint rejects."""
+        """Open the stream, omitting one after another the parameters that the endpoint rejects."""
         asked: list[dict[str, Any]] = [{"role": "system", "content": self._system}]
         asked += [{"role": role, "content": text} for role, text in messages(question)]
         for number, call in enumerate(question.calls, start=1):
@@ -190,7 +193,7 @@ class OpenAICompatibleBrain:
                 dialect = next_one
                 continue
             if dialect != self.dialect:
-                logger.info("{} takes requests as {}", self.name, dialect)
+                logger.info("{} accepts requests as {}", self.name, dialect)
                 self.dialect = dialect
             return stream
 
@@ -218,7 +221,7 @@ class OpenAICompatibleBrain:
                     function = part.function
                     if function is None:
                         continue
-                    # Not all endpoints number a second call, or repeat the id of the first.
+                    # Some endpoints give a second call the same index, others give pieces no id.
                     begun = call is None or part.index != call[0]
                     if begun or (part.id and call is not None and part.id != call[1]):
                         call = (part.index, part.id or "")
@@ -230,9 +233,9 @@ class OpenAICompatibleBrain:
                         yield ArgumentsDelta(function.arguments)
                 finished = choice.finish_reason or finished
         if outside:
-            logger.warning("{} wrote {} characters outside its call", self.name, outside)
+            logger.warning("{} wrote {} characters outside the tool call", self.name, outside)
         if finished in ("length", "content_filter"):
-            raise BrainError(f"{self.name} stopped before its decision was whole: {finished}")
+            raise BrainError(f"{self.name} stopped before its decision was complete: {finished}")
         if not finished:
             raise BrainError(f"{self.name}'s stream ended before its message did")
 
@@ -248,12 +251,12 @@ class OpenAICompatibleBrain:
         if isinstance(error, (openai.APITimeoutError, httpx2.TimeoutException)):
             return BrainError(f"{self.name} did not answer in time")
         if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError):
-            return BrainError(f"{self.name} broke its stream off with an error")
-        return BrainError(f"{self.name} was not reached")
+            return BrainError(f"{self.name} ended its stream with an error")
+        return BrainError(f"{self.name} could not be reached")
 
 
 def _usage(reported: Any) -> Usage:
-    """What a report counts; what is no count is -1, for the SDK does not check it."""
+    """The counts of a report. Invalid ones become -1, since the SDK does not validate them."""
     details = reported.prompt_tokens_details
     counts = [(getattr(details, "cached_tokens", 0) or 0)]
     counts += [reported.prompt_tokens or 0, reported.completion_tokens or 0]

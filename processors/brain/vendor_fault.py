@@ -1,4 +1,4 @@
-"""What a vendor's HTTP error means for a turn: whether to ask again, and when."""
+"""Classifies a vendor's HTTP errors: whether to ask again, and when."""
 
 import time
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from processors.brain.contract import BrainError
 
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _MOST_CHARS = 200
-# What an error event within a stream is named, whose status is the stream's own 200.
+# Lasting errors inside a stream, by the vendor's name: its HTTP status is 200.
 _LASTING_KINDS = frozenset(
     {
         "invalid_request_error", "authentication_error", "billing_error", "permission_error",
@@ -16,7 +16,7 @@ _LASTING_KINDS = frozenset(
     }
 )  # fmt: skip
 OVERLOADED_SECS = 0.4
-"""How long a vendor that is overloaded and does not say for how long is left alone."""
+"""Back-off for an overloaded vendor that gives none itself."""
 
 
 def of_status(
@@ -28,20 +28,20 @@ def of_status(
     message: str = "",
     lasting: bool = False,
 ) -> BrainError:
-    """The error of an HTTP response, in a sentence without secrets.
+    """Describe the error of an HTTP response in a sentence without secrets.
 
     Parameters:
         brain: The brain's name.
-        status: The HTTP status; of an error inside a stream, the stream's own.
+        status: The HTTP status; for an error inside a stream, the stream's.
         headers: The response's headers.
-        kind: The vendor's own name for the error, e.g. ``"overloaded_error"``.
-        message: What the vendor says of it. Left out for a refused key, which it may quote.
-        lasting: Asking again is known to change nothing, whatever the status.
+        kind: The vendor's name for the error, such as ``"overloaded_error"``.
+        message: The vendor's message. Omitted for a refused key, which it may quote.
+        lasting: The error is known to last, whatever the status.
     """
     permanent = lasting or (400 <= status < 500 and status not in _TEMPORARY)
     permanent = permanent or (status < 400 and kind in _LASTING_KINDS)
     named = f" {kind}" if kind else ""
-    answered = f"answered HTTP {status}" if status >= 400 else "broke its stream off:"
+    answered = f"answered HTTP {status}" if status >= 400 else "ended its stream:"
     said = f": {message[:_MOST_CHARS]}" if message and status not in (401, 403) else ""
     refused = " (is the key right?)" if status in (401, 403) else ""
     wait = None if permanent else retry_after_secs(headers)
@@ -53,7 +53,7 @@ def of_status(
 
 
 def retry_after_secs(headers: Mapping[str, str]) -> float | None:
-    """How long the vendor asks to be left alone: ``retry-after-ms``, or RFC 9110's field."""
+    """The wait that the vendor asks for: ``retry-after-ms``, or RFC 9110's ``Retry-After``."""
     try:
         if milliseconds := headers.get("retry-after-ms"):
             return max(0.0, float(milliseconds) / 1000)

@@ -191,7 +191,7 @@ def test_a_wrong_value_of_its_setting_is_named_with_what_is_allowed(acme: Vendor
             r"acme.py: it must declare VENDOR = Vendor\(…\)\.",
         ),
         ('stage="tts"', 'stage="speech"', "stage is 'speech'; allowed: vad, stt, brain, tts"),
-        ('name="acme"', 'name="Acme TTS"', "name is 'Acme TTS'; allowed: small letters"),
+        ('name="acme"', 'name="Acme TTS"', "name is 'Acme TTS'; allowed: lower-case letters"),
         ('kind="cloud"', 'kind="saas"', "kind is 'saas'; allowed: embedded, cloud"),
         ('    label="Acme",\n', "", "missing 1 required positional argument: 'label'"),
         ("label=", "lable=", "unexpected keyword argument 'lable'"),

@@ -186,7 +186,7 @@ async def test_a_document_too_short_to_be_cached_is_sent_without_caching_or_warm
         logger.remove(sink)
     assert [request.path for request in vendor.requests].count("/v1/messages") == 1
     assert "cache_control" not in json.dumps(vendor.messages[0].body)
-    assert any("fewer than the 4096 that the model caches" in line for line in heard)
+    assert any("below the 4096 from which the model caches" in line for line in heard)
 
 
 @with_instant_engines
@@ -571,7 +571,9 @@ async def test_the_key_is_in_no_log_at_any_level(caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("model", ["claude-sonnet-5-5", "claude-opus-5-5-20261001"])
 def test_a_model_that_no_tool_can_be_forced_on_is_refused_at_start(model: str) -> None:
     settings = Settings(_env_file=None, anthropic_api_key="k", claude_model=model)  # type: ignore[call-arg]
-    with pytest.raises(SettingsError, match=f"CLAUDE_MODEL={model} cannot be made to call a tool"):
+    with pytest.raises(
+        SettingsError, match=f"CLAUDE_MODEL={model} does not support forced tool calls"
+    ):
         choose_for("brain", settings)
     able = settings.model_copy(update={"claude_model": "claude-haiku-5-5"})
     assert choose_for("brain", able).vendor.name == "claude"

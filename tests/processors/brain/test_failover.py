@@ -195,7 +195,7 @@ def test_when_nobody_may_be_asked_the_one_soonest_free_is() -> None:
 
 
 def test_brains_need_names_of_their_own() -> None:
-    with pytest.raises(ValueError, match="each must be named once"):
+    with pytest.raises(ValueError, match="each with a distinct name"):
         FailoverBrain([Scripted("one", ANSWER), Scripted("one", ANSWER)])
 
 
