@@ -1,4 +1,4 @@
-"""The document that callers ask: loading, searching and citing it."""
+"""The document that calls are answered from: loading, searching, checking and citing it."""
 
 import telemetry as telemetry  # before any library with telemetry  # isort: skip
 

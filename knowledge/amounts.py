@@ -1,4 +1,4 @@
-"""Sums of money that a text names, so that they can be compared and added up."""
+"""Extracts the sums of money in a text, so that they can be compared and added up."""
 
 import re
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ class Amount:
     """A sum of money.
 
     Parameters:
-        value: How much.
-        unit: A currency's sign, or its name in small letters and the singular; empty for a price
-            that stands without one.
+        value: The number.
+        unit: The currency's sign, or its name in lower case and the singular; empty for a price
+            without a currency.
     """
 
     value: Decimal
     unit: str
 
     def __str__(self) -> str:
-        """As it is written: "£13.50", "4 kroner"."""
+        """As written: "£13.50", "4 kroner"."""
         whole = self.value == self.value.to_integral_value()
         figure = f"{int(self.value):,}" if whole else f"{self.value:,.2f}"
         if not self.unit:
@@ -37,9 +37,10 @@ class Amount:
 
 
 def amounts(text: str) -> tuple[Amount, ...]:
-    """The sums that a text names, in order; a price without currency only if there are no others.
+    """Extract the sums of a text, in order.
 
-    Such a price has two decimals and no unit of measure behind it: "Crème brûlée 7.50".
+    Prices without a currency count only if there are no others. They have two decimals and no unit
+    of measure after them: "Crème brûlée 7.50".
     """
     found = tuple(_priced(text))
     if found:

@@ -158,9 +158,9 @@ def years(text: str) -> tuple[int, ...]:
 
 
 def measures(words: Sequence[Token]) -> Iterator[tuple[int, int, tuple[Claim, ...]]]:
-    """Numbers and dates among words: where each begins, how many words it takes, what it claims.
+    """Find numbers and dates: for each its position, its length in words, and its claims.
 
-    ``one``, ``first``, ``second`` and ``zero`` are left out where they stand alone.
+    ``one``, ``first``, ``second`` and ``zero`` count only beside another number.
     """
     at = 0
     while at < len(words):
@@ -284,7 +284,7 @@ def _is_month(words: Sequence[Token], at: int) -> bool:
     beside = [words[i].text for i in (at - 1, at + 1) if 0 <= i < len(words)]
     dated = any(re.match(r"\d", word) for word in beside)
     if token.text.isupper() and len(token.text) <= _SHORT_MONTH:
-        return dated  # DEC, SEP and MAR are firms as well
+        return dated  # DEC, SEP and MAR are also companies
     return token.key not in ("may", "march", "mar") or not token.initial or dated
 
 

@@ -1,4 +1,4 @@
-"""Days, dates and times of day that a text mentions, as sets that can be compared.
+"""Extracts the days, dates and times of day of a text, as sets that can be compared.
 
 ``Mon-Fri``, ``daily except Tuesdays`` and ``weekends`` are the days they mean; ``the fifth of
 June`` and ``5 June`` are one date; ``half past eight`` and ``20:30`` can be one time.
@@ -82,12 +82,12 @@ _HOLIDAY = re.compile(rf"\b(?:{'|'.join(_HOLIDAYS)})\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What a text says about when.
+    """Days, dates and times that a text mentions.
 
     Parameters:
         days: Days of the week, Monday being 0.
         dates: Dates, each as month and day.
-        times: Times of day in minutes; a spoken hour without morning or evening is both.
+        times: Times of day in minutes; an hour without "morning" or "evening" counts as both.
     """
 
     days: frozenset[int]
@@ -96,7 +96,7 @@ class Moments:
 
 
 def moments(text: str) -> Moments:
-    """The days, dates and times of a text."""
+    """Extract the days, dates and times of a text."""
     flat = re.sub(r"\s*[\u2010-\u2015]\s*", "-", _dated(text).lower())
     flat = re.sub(
         r"\b(twenty|thirty)[ -](\w+)\b",
@@ -123,12 +123,12 @@ def moments(text: str) -> Moments:
 
 
 def as_written(text: str, times: Set[int]) -> str:
-    """A question with the dates and times that it speaks of as documents write them.
+    """Rewrite the dates and times of a question in the form that documents use.
 
     Parameters:
         text: "Who talks at half past eight?", "Are you open on Christmas Day?"
-        times: Those of the document, in minutes. They tell morning from evening; a time that is
-            none of them stays as it is.
+        times: The document's times, in minutes, which tell morning from evening; other times are
+            left unchanged.
     """
 
     def clock(match: re.Match[str]) -> str:
@@ -143,7 +143,7 @@ def as_written(text: str, times: Set[int]) -> str:
 
 
 def _dated(text: str) -> str:
-    """The text with a date for each holiday that is on the same one every year."""
+    """Replace each holiday that has a fixed date by that date."""
     plain = text.replace("\u2019", "'")
     return _HOLIDAY.sub(lambda match: _HOLIDAYS[match[0].lower()], plain)
 
@@ -208,7 +208,7 @@ def _times(flat: str) -> frozenset[int]:
 
 
 def fits(asked: Moments, said: Moments) -> int:
-    """How well what is said about when fits what is asked: -1 to 1, 0 where either is silent."""
+    """How well the moments of a text fit those of a question: -1 to 1; 0 if either has none."""
     found = 0
     if asked.dates:
         if said.dates:

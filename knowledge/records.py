@@ -1,8 +1,8 @@
-"""Records: the units in which a document is found and said.
+"""Records: the units in which a document is searched and quoted.
 
-A record is what belongs together: an item with what is nested under it, a row of a table with the
-titles of its columns, a paragraph, a list with the line that announces it. It knows the headings
-above it, and each of its statements is a whole sentence, as it is said.
+A record is an item with the items nested under it, a row of a table with the titles of its columns,
+a paragraph, or a list with the line that introduces it. It knows the headings above it, and each of
+its statements is a whole sentence that can be spoken.
 """
 
 import re
@@ -31,10 +31,10 @@ from knowledge.words import sentences
 
 RecordKind = Literal["text", "item", "row", "list", "code"]
 
-_LEAD_WORDS = 16  # a longer line before a list is a paragraph
-_JOINED_WORDS = 40  # a longer item is said in sentences of their own
+_LEAD_WORDS = 16  # a longer line before a list is a paragraph of its own
+_JOINED_WORDS = 40  # the parts of a longer item become sentences of their own
 _LIST_WORDS = 45
-_FRAGMENT = 3  # words up to which a sentence goes with the next one
+_FRAGMENT = 3  # sentences of up to so many words are joined to the next
 _RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
 
 
@@ -64,8 +64,8 @@ class Statement:
     """One sentence of a record.
 
     Parameters:
-        text: As it is said.
-        line: The first line of the document that it rests on.
+        text: The sentence as it is spoken.
+        line: The first line of the document that supports it.
     """
 
     text: str
@@ -74,18 +74,18 @@ class Statement:
 
 @dataclass(frozen=True)
 class Record:
-    """What belongs together.
+    """One unit of the document.
 
     Parameters:
-        at: Its place among the document's records.
-        kind: What it was made of.
-        section: Where it stands.
-        path: The titles above it, the document's left out, then the line that announces its list.
-        about: What it is about: the first cell, the label, the head of an item; may be empty.
-        statements: What it says, in order; never empty.
-        lines: The lines that it was made of.
-        group: Which list or table it belongs to; records of one group are alike.
-        cells: Of a row: the title of each column, and what stands there.
+        at: Its index among the document's records.
+        kind: The kind of text it was made from.
+        section: Its section.
+        path: The titles above it, except the document's, then the line that introduces its list.
+        about: Its topic: the first cell, the label, or the head of an item; may be empty.
+        statements: Its sentences, in order; never empty.
+        lines: The lines it was made from.
+        group: Number of its list or table; records of a group have the same form.
+        cells: For a row: pairs of column title and content.
     """
 
     at: int
@@ -100,41 +100,41 @@ class Record:
 
     @cached_property
     def text(self) -> str:
-        """All it says."""
+        """All its statements."""
         return " ".join(statement.text for statement in self.statements)
 
     @cached_property
     def context(self) -> str:
-        """The titles above it that tell it from its like, in words."""
+        """The titles above it that distinguish it from other records of its group."""
         return ", ".join(fluent(part).rstrip(".:?") for part in self.path[-2:])
 
     @cached_property
     def of_somebody(self) -> str:
-        """What its heading in a CV says of somebody: "She won" above awards; may be empty."""
+        """The clause that its heading in a CV stands for: "She won" for awards; may be empty."""
         above = " ".join([self.section.id.replace("/", " ").replace("-", " "), *self.path])
         return next((said for pattern, said in _OF_SOMEBODY if pattern.search(above)), "")
 
     @cached_property
     def written(self) -> str:
-        """Its lines and the titles above it, as written."""
+        """Its lines, after the titles above them, as written."""
         return " ".join([*self.path, *(line.text for line in self.lines)])
 
     @cached_property
     def moments(self) -> Moments:
-        """When it is about; the titles above count where it does not say itself."""
+        """The days, dates and times it is about, or those of the titles above if it has none."""
         own = moments(" ".join(line.text for line in self.lines))
         above = moments(" ".join(self.path))
         return Moments(own.days or above.days, own.dates or above.dates, own.times or above.times)
 
     @cached_property
     def years(self) -> tuple[int, ...]:
-        """The years it mentions, or else those of the titles above it."""
+        """The years it mentions, or those of the titles above if it has none."""
         own = years(" ".join(line.text for line in self.lines))
         return own or years(" ".join(self.path))
 
     @cached_property
     def says(self) -> frozenset[str]:
-        """Keys and stems of its words and of the titles above it."""
+        """Keys and stems of its words and of the titles above."""
         return word_forms(self.written)
 
 
@@ -335,7 +335,7 @@ class _Reader:
 
 
 def listed_under(texts: Sequence[str]) -> str:
-    """An item and what is nested under it in one line."""
+    """Join an item and the items nested under it into one line."""
     head, *rest = texts
     return f"{head.rstrip('.:')}, {', '.join(part.rstrip('.') for part in rest)}" if rest else head
 
@@ -352,7 +352,7 @@ def _uncolon(text: str) -> str:
 
 
 def _nested(lines: Sequence[Line]) -> list[_Item]:
-    """Items, each with those under it."""
+    """Nest the items by their depth."""
     found: list[_Item] = []
     open_: list[tuple[int, _Item]] = []
     for line in lines:
@@ -378,7 +378,7 @@ def _below(entry: _Item) -> list[Line]:
 
 
 def _whole(found: Sequence[str]) -> list[str]:
-    """Sentences; one too short to stand alone is joined to the next, or to the one before."""
+    """Join sentences that are too short to stand alone to the next, or to the one before."""
     out: list[str] = []
     waiting = ""
     for piece in found:

@@ -1,6 +1,6 @@
-"""How what stands in a document is said: rows, items and labels as whole sentences.
+"""Turns rows, items and labels of a document into sentences that can be spoken.
 
-Only the document's own words, and words that claim nothing, go into a sentence.
+A sentence contains only the document's own words and words that claim nothing.
 """
 
 import re
@@ -49,7 +49,7 @@ _CONTACT = re.compile(
 
 
 def fluent(text: str) -> str:
-    """A text as it is said: ranges, bullets, brackets and options in words."""
+    """Rewrite ranges, bullets, brackets and options as words."""
     text = re.sub(r"(?<=\d)\s*[\u2013\u2014]\s*(?=\d)|(?<=\d)-(?=\d{1,2}:\d\d)", " to ", text)
     text = re.sub(
         r"\b([A-Z][a-z]{2,8}\.?)\s?[\u2013\u2014-]\s?([A-Z][a-z]{2,8})\b", _between_days, text
@@ -79,13 +79,13 @@ def _between_days(match: re.Match[str]) -> str:
 
 
 def without_contact(text: str) -> str:
-    """A text about somebody without how to reach them."""
+    """Remove contact details from a text about a person."""
     kept = [part for part in re.split(r"\s*[·•|]\s*", text) if not _CONTACT.search(part)]
     return " · ".join(kept)
 
 
 def sentence(text: str) -> str:
-    """A text as a sentence: a capital first, a full stop last."""
+    """Make a text a sentence: with a capital first and a full stop last."""
     text = fluent(text)
     if not text:
         return ""
@@ -97,12 +97,12 @@ def sentence(text: str) -> str:
 
 
 def is_nothing(cell: str) -> bool:
-    """Whether a cell of a table says that there is nothing."""
+    """Whether a table's cell says that there is nothing, such as "none" or a dash."""
     return cell.strip().rstrip(".").lower() in _NOTHING
 
 
 def is_clause(text: str) -> bool:
-    """Whether a text has a verb, so that it stands alone as a sentence."""
+    """Whether a text has a verb, so that it can stand alone as a sentence."""
     return bool(_VERB.search(text)) and len(text.split()) >= 3
 
 
@@ -119,7 +119,7 @@ def labelled(text: str) -> tuple[str, str] | None:
 
 
 def item(text: str) -> str:
-    """One item as a sentence; what stands behind a label is said of it."""
+    """Make an item a sentence; in "label: value", the value is stated of the label."""
     found = labelled(text)
     if found is None:
         return sentence(text)
@@ -147,7 +147,7 @@ def item(text: str) -> str:
 
 
 def listed(items: Sequence[str]) -> str:
-    """Items one after another, the last after an *and*."""
+    """Join items with commas, and the last with "and"."""
     kept = [item.strip().rstrip(".;,") for item in items if item.strip()]
     if len(kept) < 2:
         return "".join(kept)
@@ -155,11 +155,11 @@ def listed(items: Sequence[str]) -> str:
 
 
 def row(cells: Sequence[tuple[str, str]], heading: str = "") -> str:
-    """A row of a table as a sentence.
+    """Make a row of a table a sentence.
 
     Parameters:
-        cells: The title of each column, and what stands there.
-        heading: A day or date that the table is about, if any.
+        cells: Pairs of column title and content.
+        heading: The day or date that the table is about, if any.
     """
     full = _told(cells)
     if not full:
@@ -188,7 +188,7 @@ def row(cells: Sequence[tuple[str, str]], heading: str = "") -> str:
 
 
 def subject(cells: Sequence[tuple[str, str]]) -> str:
-    """What a row is about: its first cell, or in a table of times the first that is no time."""
+    """The topic of a row: its first cell, or in a table of times the first that is no time."""
     full = _told(cells)
     found = _subjects(full) if _times(full) else full
     return found[0][1] if found else ""
@@ -240,7 +240,7 @@ def _the(label: str) -> str:
 
 
 def _lower(label: str) -> str:
-    """A label inside a sentence: its first capital goes, unless it is a name's."""
+    """Put a label into a sentence: its first letter becomes lower case, unless it is a name."""
     words = label.split()
     if not words:
         return label

@@ -94,7 +94,7 @@ def normalize(word: str) -> str:
     return re.sub(r"[.'-]", "", word)
 
 
-@lru_cache(maxsize=2048)  # a text is looked at for names, numbers, dates, one after another
+@lru_cache(maxsize=2048)  # names, numbers and dates are extracted from a text one after another
 def tokens(text: str) -> tuple[Token, ...]:
     """Split a text into words."""
     text = plain_punctuation(text)

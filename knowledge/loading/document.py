@@ -1,4 +1,4 @@
-"""The loaded document, and how to load it."""
+"""The document that calls are answered from, and its loading from a file."""
 
 import hashlib
 from collections import Counter
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 250_000
-"""Size limit of a document, some forty thousand words: analysing it takes up to a minute."""
+"""Size limit of a document in bytes, about forty thousand words."""
 
 _BUNDLED = "grace-hopper.md"
 
@@ -44,18 +44,18 @@ class Document:
     """A document, its persona and its limits. Immutable; shared by all calls of a process.
 
     Parameters:
-        title: The subject, e.g. ``"Grace Hopper"``.
+        title: The subject, such as ``"Grace Hopper"``.
         subtitle: One line under it; may be empty.
-        language: BCP 47 tag, e.g. ``"en"``.
+        language: BCP 47 tag, such as ``"en"``.
         sections: In the order of the source; never empty.
         persona: Who speaks for it.
         sensitive: Topics that are refused.
         sources: Published sources of its facts.
         name: File name, without the directory.
         sha256: Of the file's bytes, in hexadecimal.
-        ignored: Front matter fields that are other tools', and were left alone.
-        about_person: Whether it is somebody's CV, so that there are things one does not tell.
-        skipped: What could not be used, a sentence each; the rest is told.
+        ignored: Names of front matter fields that belong to other tools.
+        about_person: Whether it is a person's CV, which has sensitive topics by default.
+        skipped: A sentence on each part that could not be used.
     """
 
     title: str
@@ -78,7 +78,7 @@ class Document:
 
     @cached_property
     def signs(self) -> str:
-        """Every character of its text, each once: the writing that a voice may be given."""
+        """Every character of its text, without repeats: the script that a voice may be given."""
         text = "".join(line.text for section in self.sections for line in section.lines)
         return "".join(sorted({*text, *self.title, *self.persona.name, *self.persona.greeting}))
 

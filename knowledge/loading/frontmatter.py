@@ -1,4 +1,4 @@
-"""Front matter: persona, limits and sources of a document."""
+"""Parses front matter: a document's persona, sensitive topics and sources."""
 
 import json
 import tomllib
@@ -84,7 +84,7 @@ feminist; trade union; her views on; her opinion on abortion; security clearance
 """
 
 
-# The same in German, French and Spanish: whatever the language, nobody is told.
+# The same topics in German, French and Spanish.
 _SALARY_ELSEWHERE = """
 gehalt*; lohn; verdien*; einkommen; gehaltsvorstellung*; was * kostet sie; stundensatz; tagessatz;
 salaire*; rémunération; combien gagne*; gagne *; gagne-t-*; revenus; prétentions salariales;
@@ -141,21 +141,21 @@ _USUAL = {
 SENSITIVE: tuple[SensitiveTopic, ...] = tuple(
     SensitiveTopic(name, _phrases(english)) for name, (english, _) in _USUAL.items()
 )
-"""Topics refused by an English CV that names none of its own."""
+"""Topics that an English CV refuses if it declares none."""
 
 _SENSITIVE_ELSEWHERE: tuple[SensitiveTopic, ...] = tuple(
     SensitiveTopic(name, _phrases(f"{english}; {others}"))
     for name, (english, others) in _USUAL.items()
 )
 LISTED_LANGUAGES = ("en", "de", "fr", "es")
-"""Languages in which the usual sensitive topics are known."""
+"""Languages that have default sensitive topics."""
 
 
 def usual_topics(language: str) -> tuple[SensitiveTopic, ...]:
     """The topics that a CV in a language refuses by default.
 
-    Callers of a document in another language than English may still ask in English; a German word
-    such as ``Kind`` means nothing to an English one.
+    Other languages include the English phrases, since callers may ask in English. The reverse would
+    refuse innocent words: German ``Kind`` is a child.
     """
     return SENSITIVE if language.partition("-")[0] == "en" else _SENSITIVE_ELSEWHERE
 
@@ -176,14 +176,14 @@ def _listed(value: object) -> object:
 
 
 def _in_words(value: object) -> object:
-    """A source that is given as fields (title, author, url) in one line."""
+    """Join a source that is given as fields (title, author, url) into one line."""
     if isinstance(value, Mapping):
         return ", ".join(str(item) for item in value.values() if item not in (None, ""))
     return value
 
 
 def _written(value: object) -> object:
-    """A number or a date for a title is what it was written as."""
+    """Restore a title that YAML has parsed as a number or a date."""
     return str(value) if isinstance(value, (int, float, date)) else value
 
 
@@ -198,7 +198,7 @@ _LANGUAGES = {
 
 
 def _tag(value: object) -> object:
-    """``en_US`` (a locale) and ``English`` (a name) as BCP 47 tags."""
+    """Convert ``en_US`` (a locale) and ``English`` (a name) to BCP 47 tags."""
     if not isinstance(value, str):
         return value
     return _LANGUAGES.get(value.strip().lower(), value.strip().split(".")[0].replace("_", "-"))
@@ -230,7 +230,7 @@ class _Topic(_Strict):
 
 
 class FrontMatter(BaseModel):
-    """The fields that Viva reads. Misspelt ones are rejected, others are ignored."""
+    """The fields that Viva reads. Misspelt fields are rejected; other tools' are ignored."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
@@ -244,7 +244,7 @@ class FrontMatter(BaseModel):
     sources: Texts = Field(default_factory=list)
 
     def speaker(self, title: str) -> Persona:
-        """The persona; a missing greeting is made from the title."""
+        """The persona; the title makes a default greeting."""
         named = self.persona
         greeting = named.greeting or (
             f"Hello, I'm {named.name}, an AI. Ask me anything about {title}."
@@ -252,11 +252,11 @@ class FrontMatter(BaseModel):
         return Persona(named.name, greeting, named.voice, dict(named.pronunciations))
 
     def topics(self, *, about_person: bool = True) -> tuple[SensitiveTopic, ...]:
-        """The sensitive topics; one named without phrases takes the usual phrases.
+        """The sensitive topics; a topic without phrases gets the default ones.
 
         Parameters:
-            about_person: Whether the document is somebody's CV: a thing has no sensitive topics but
-                those that its front matter names.
+            about_person: Whether the document is a person's CV. Other documents have only the
+                topics that their front matter declares.
         """
         if self.sensitive is None:
             return usual_topics(self.language) if about_person else ()
@@ -278,10 +278,10 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 _PERSONA_ALONE = ("greeting", "pronunciations")
-"""Persona fields that no other tool uses: at the top level they are misplaced."""
+"""Persona fields that no other tool uses; at the top level they are an error."""
 
 _OF_OTHER_TOOLS = frozenset({"personal", "resources", "source"})
-"""Fields close to ours that other tools use: ``resources`` is Hugo's, ``source`` comes from
+"""Fields of other tools with names close to Viva's: ``resources`` is Hugo's, ``source`` comes from
 Obsidian's Web Clipper, ``personal`` marks private notes."""
 
 
@@ -293,14 +293,14 @@ def parse_front_matter(
     Parameters:
         text: The fields, without the marks around them; may be empty.
         name: The file's name, for messages.
-        form: How it is written.
+        form: Its format.
 
     Returns:
         The fields that Viva reads, and the names of the ignored ones.
 
     Raises:
-        DocumentError: It is not what its form says, a field is not what it must be, or a field that
-            Viva does not know is all but spelt like one that it does.
+        DocumentError: It is not valid in its format, a field has an invalid value, or an unknown
+            field is probably a misspelt one.
     """
     try:
         found = _PARSERS[form](text) if text.strip() else {}
@@ -328,7 +328,7 @@ def parse_front_matter(
 
 
 def _meant(field: str) -> str:
-    """The known field that an unknown one probably means; empty for a field of another tool."""
+    """The field that an unknown one probably means; empty for a field of another tool."""
     spelt = field.strip().lower().replace("-", "_").replace(" ", "_")
     if spelt in _OF_OTHER_TOOLS:
         return ""
@@ -340,13 +340,13 @@ def _meant(field: str) -> str:
 
 
 def _close(spelt: str, known: str) -> bool:
-    """Whether two names differ by a typing error: two in a long name, one in a short one."""
+    """Whether two names differ by a typing error only, or by two if they are long."""
     slips = 1 if len(known) < 7 else 2
     return OSA.distance(spelt, known, score_cutoff=slips) <= slips
 
 
 def complaint(error: ValidationError, what: str) -> str:
-    """One sentence naming the first invalid field, its value and what is allowed."""
+    """Describe the first invalid field, its value and what is allowed, in one sentence."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"] if not str(part).startswith("_Topic")]
     field = ".".join(path)

@@ -1,4 +1,4 @@
-"""Parses Markdown into text as it would be read aloud.
+"""Parses Markdown into sections of plain text that can be read aloud.
 
 CommonMark with tables and strikethrough. A heading starts a section; each list item, table row
 and paragraph under it becomes one line. An HTML comment that starts with ``asked:`` holds
@@ -45,12 +45,12 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class FrontMatterText:
-    """What stands before a document's text.
+    """The front matter of a file.
 
     Parameters:
-        form: How it is written.
-        text: The fields, without the marks around them; empty when there are none.
-        lines: How many lines of the file come before the document's text.
+        form: Its format.
+        text: The fields, without the marks around them; empty if there are none.
+        lines: Number of lines in the file before the document's text.
     """
 
     form: Literal["yaml", "toml", "json"]
@@ -67,7 +67,7 @@ _FRONT_MATTER: tuple[tuple[Literal["yaml", "toml", "json"], re.Pattern[str]], ..
 
 
 def split_front_matter(source: str) -> tuple[FrontMatterText, str]:
-    """Front matter, as Jekyll (YAML) and Hugo (TOML, JSON, too) write it, and the rest."""
+    """Split a file into front matter (YAML as in Jekyll; TOML or JSON as in Hugo) and the rest."""
     source = source.removeprefix("\ufeff")
     for form, pattern in _FRONT_MATTER:
         if match := pattern.match(source):
@@ -77,9 +77,9 @@ def split_front_matter(source: str) -> tuple[FrontMatterText, str]:
 
 
 def parse_markdown(source: str, *, offset: int = 0) -> tuple[str, tuple[Section, ...]]:
-    """The title given by the headings (may be empty), and the sections.
+    """Parse Markdown into the title from its headings (may be empty) and its sections.
 
-    A single first-level heading at the start is the document's title, and not part of section ids.
+    A single first-level heading at the start is the document's title and not part of section ids.
     Text before any heading belongs to a section named ``introduction``.
 
     Parameters:
@@ -95,7 +95,7 @@ def parse_markdown(source: str, *, offset: int = 0) -> tuple[str, tuple[Section,
 
 
 def plain_text(source: str) -> str:
-    """A text that may hold Markdown or HTML, in one line without either."""
+    """Strip Markdown and HTML from a text and join its lines."""
     if not re.search(r"[*_`<\[&~#\n]", source):
         return source.strip()
     blocks = _blocks(_PARSER.parse(source), 0)
@@ -103,7 +103,7 @@ def plain_text(source: str) -> str:
 
 
 def slug(text: str) -> str:
-    """A heading as part of an id: lower case, words joined by hyphens, no accents."""
+    """Turn a heading into part of an id: lower case, words joined by hyphens, no accents."""
     text = unicodedata.normalize("NFKD", text.lower().replace("'", "").replace("\u2019", ""))
     text = "".join(c for c in text if not unicodedata.combining(c))
     return re.sub(r"[\W_]+", "-", text).strip("-") or "section"
@@ -167,7 +167,7 @@ def _sections(blocks: Sequence[_Block], title: str) -> Iterator[Section]:
 
 
 def _blocks(tokens: Sequence[Token], offset: int) -> Iterator[_Block]:
-    """Headings, items and paragraphs; a comment's questions are added to the block before it."""
+    """Split into headings, items and paragraphs; questions in comments go to the block before."""
     last: _Block | None = None
     waiting: list[_Block] = []
     for block, questions in _Reader(offset).read(tokens):
@@ -193,7 +193,7 @@ class _Reader:
         self._html = _Html()
 
     def read(self, tokens: Sequence[Token]) -> Iterator[tuple[_Block | None, list[str]]]:
-        """Each block with its questions; questions without a block belong to the block before."""
+        """Yield each block with its questions; questions without a block belong to the last one."""
         for opener, token in zip([Token("", "", 0), *tokens], tokens, strict=False):
             number = (token.map[0] if token.map else 0) + 1 + self._offset
             match token.type:
@@ -247,10 +247,10 @@ class _Reader:
 
 
 def _typed(code: str, language: str) -> list[tuple[int, str]]:
-    """What is worth saying of a block of code, with the number of each line in it.
+    """Pick the lines of a code block that can be read aloud, each with its number in the block.
 
-    Of one or two lines, each; of a longer block only commands and plain settings, each with the
-    comment above or behind it. Programs, and what a console printed, are left out.
+    Blocks of one or two lines are kept whole. Of longer ones only commands and plain settings are
+    kept, each with the comment above or after it; programs and console output are dropped.
     """
     lines = [(at, line.strip()) for at, line in enumerate(code.split("\n")) if line.strip()]
     if len(lines) <= _SPOKEN_CODE_LINES:
@@ -329,7 +329,7 @@ _MARKS = (
 
 
 def _marked(text: str) -> str:
-    """Ticks, crosses and task lists in words: yes, no, not yet."""
+    """Replace ticks, crosses and task boxes by words: yes, no, not yet."""
     if task := _TASK.match(text):
         return f"{text[task.end() :].rstrip('.')}: {'not yet' if task[1] == ' ' else 'yes'}"
     for word, mark in _MARKS:
@@ -364,7 +364,7 @@ def _inline(token: Token) -> tuple[str, list[str]]:
             case "link_close":
                 linked_from = -1
             case "image" if linked_from < 0 and len(token.children or ()) == 1:
-                text += child.content  # a standalone image is read by its description
+                text += child.content  # the description of a standalone image
             case "html_inline":
                 questions.extend(_asked(child.content))
                 text += " " if re.match(r"<br\b", child.content, re.IGNORECASE) else ""
@@ -402,9 +402,9 @@ _BLOCK_TAGS = frozenset(
 
 
 class _Html(HTMLParser):
-    """HTML between Markdown: its headings, items, rows and paragraphs.
+    """Parses HTML within Markdown into headings, items, rows and paragraphs.
 
-    It is fed piece by piece, as empty lines cut a page in Markdown, and keeps where it is.
+    Markdown cuts HTML at empty lines, so the parser keeps its state from piece to piece.
     """
 
     def __init__(self) -> None:
@@ -423,7 +423,7 @@ class _Html(HTMLParser):
         self._started = self._first_line = self._number = 0
 
     def blocks(self, html: str, number: int) -> list[_Block]:
-        """The blocks that a piece of HTML ends.
+        """Feed a piece of HTML; return the blocks that end in it.
 
         Parameters:
             html: The piece.

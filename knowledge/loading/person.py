@@ -1,11 +1,11 @@
-"""Whether a document is somebody's CV."""
+"""Tells a person's CV from other documents."""
 
 import re
 from collections.abc import Sequence
 
 from knowledge.loading.section import Section
 
-# First words of the headings that CVs have, and only they or letters about staff have so many of.
+# First words of headings; only CVs, and letters about staff, have several of these.
 _CV = re.compile(
     r"^(?:(?:work|professional|relevant|employment|career|academic|research|teaching|selected)\s+)*"
     r"(?:experience|employment|education|career|work history|history|publications?|skills|"
@@ -32,11 +32,11 @@ _TITLE = re.compile(
     r"(?:[A-ZÀ-Þ][\w'\u2019-]*\.?)(?:\s+(?:[A-ZÀ-Þ][\w'\u2019-]*\.?|van|von|de|der|da|di|al|el|le|la)){1,4}$",
     re.IGNORECASE,
 )
-_FEW = 4  # headings of a CV beside which its title need not be a name
+_FEW = 4  # with so many such headings, the title need not be a name
 
 
 def is_about_person(title: str, sections: Sequence[Section]) -> bool:
-    """Whether it is a CV: by its headings, its title and what it calls its subject."""
+    """Whether a document is a CV, by its headings, its title and its pronouns."""
     titles = {section.title for section in sections}
     found = sum(bool(_CV.match(title)) for title in titles)
     sure = any(_SURE.match(title) for title in titles)

@@ -1,6 +1,6 @@
-"""JSON Resume, told in sentences.
+"""Turns a JSON Resume into sections of sentences.
 
-Contact details and references are left out on purpose: they are not for callers.
+Contact details and references are omitted on purpose: they are not for callers.
 See https://jsonresume.org/schema for the fields.
 """
 
@@ -35,7 +35,7 @@ from knowledge.words import spaced
 _MONTHS = spaced(
     "January February March April May June July August September October November December"
 )
-# Typical questions about each part of any resume.
+# Typical questions about each part of a resume.
 _ASKED = {
     part: tuple(f"{question}?" for question in questions.split("? "))
     for part, questions in {
@@ -80,14 +80,14 @@ _PARTS: Mapping[str, type[Part]] = {
 
 
 def parse_resume(source: str, name: str) -> tuple[str, str, tuple[Section, ...], tuple[str, ...]]:
-    """Title, subtitle and sections of a JSON Resume, and a sentence on each field left out.
+    """Parse a JSON Resume into title, subtitle, sections, and a sentence on each skipped field.
 
     Parameters:
         source: The file's text.
         name: The file's name, for messages.
 
     Raises:
-        DocumentError: It is not JSON, or does not say whose resume it is.
+        DocumentError: It is not JSON, or has no name.
     """
     try:
         found = json.loads(source)
@@ -115,7 +115,7 @@ _P = TypeVar("_P", bound=Part)
 
 
 class _Reader:
-    """Reads parts; what cannot be used is left out and named, the rest is kept."""
+    """Reads parts; skips and names the fields that are invalid."""
 
     def __init__(self, name: str, numbers: "dict[Path, int]") -> None:
         self._name = name
@@ -123,7 +123,7 @@ class _Reader:
         self.skipped: list[str] = []
 
     def parts(self, model: type[_P], found: dict[str, Any], field: str) -> list[_P | None]:
-        """Every entry of a list, ``None`` for one that cannot be used."""
+        """Every entry of a list; ``None`` for an invalid one."""
         entries = found.get(field)
         if entries in (None, ""):
             return []
@@ -138,7 +138,7 @@ class _Reader:
         ]
 
     def part(self, model: type[_P], entry: Any, path: "Path") -> _P | None:
-        """One part without the fields that cannot be used."""
+        """One part, without its invalid fields."""
         if not isinstance(entry, dict):
             if entry is not None:
                 self._skip(path, f"it is {str(entry)[:40]!r}, not an object")
@@ -176,7 +176,7 @@ class _Reader:
 
 
 class _Told:
-    """Sections of one resume. Every sentence names the subject, so that it stands alone."""
+    """Writes the sections of one resume. Every sentence names the subject and stands alone."""
 
     def __init__(self, resume: Resume, numbers: dict[Path, int]) -> None:
         self._resume = resume
@@ -373,7 +373,7 @@ def _numbers(source: str) -> dict[Path, int]:
     try:
         root: Any = yaml.compose(source.replace("\t", " "), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
-        return found  # JSON that YAML 1.1 cannot parse: all lines then count as the first
+        return found  # YAML 1.1 cannot parse all JSON; every value then counts as on line 1
     waiting: list[tuple[Path, Any]] = [((), root)]
     while waiting:
         path, node = waiting.pop()

@@ -1,7 +1,7 @@
-"""The fields of JSON Resume that are told, of every age of its schema.
+"""The fields of JSON Resume that Viva uses, of every version of its schema.
 
-Before 1.0 an employer was a ``company``, a score a ``gpa`` and a place often only text; people
-write dates as they please, numbers where texts belong, and Markdown or HTML inside. See
+Before 1.0 an employer was a ``company``, a score a ``gpa``, and a place often plain text. Real
+files have dates in any form, numbers in place of texts, and Markdown or HTML in texts. See
 https://jsonresume.org/schema.
 """
 
@@ -28,7 +28,7 @@ _NOW = frozenset(
 
 
 def _date(value: Any) -> str | None:
-    """A date as ISO 8601 writes it, as far as it is known; ``None`` for none, or for now."""
+    """Convert a date to ISO 8601, as far as it is known; ``None`` for no date or "present"."""
     text = str(value).strip()
     if not text or text.lower().removeprefix("to ").removeprefix("till ") in _NOW:
         return None
@@ -50,7 +50,7 @@ def _date(value: Any) -> str | None:
 
 
 def _end(value: Any) -> str | None:
-    """The end of something: one that is yet to come is none."""
+    """Convert an end date; one in the future counts as none."""
     found = _date(value)
     return None if found is not None and found > date.today().isoformat() else found
 
@@ -64,7 +64,7 @@ def _text(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
-    """A list without what is empty; one text alone is a list, too."""
+    """Drop empty entries; a single text counts as a list."""
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list):
@@ -84,7 +84,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     once: ClassVar[dict[str, str]] = {}
-    """What fields were called before schema 1.0."""
+    """Names of fields before schema 1.0."""
 
     @model_validator(mode="before")
     @classmethod
@@ -99,7 +99,7 @@ class Part(BaseModel):
 
 
 class Location(Part):
-    """Where someone is based; the street is left out."""
+    """Where the person is based, without the street."""
 
     city: Text = ""
     region: Text = ""
@@ -111,7 +111,7 @@ def _place(value: Any) -> Any:
 
 
 class Basics(Part):
-    """Who it is; contact details are left out."""
+    """Who the person is, without contact details."""
 
     name: Text = ""
     label: Text = ""
@@ -120,7 +120,7 @@ class Basics(Part):
 
 
 def _where(value: Any) -> Any:
-    """The place of a job, which some write as an object."""
+    """Convert the place of a job, which some files give as an object."""
     if isinstance(value, dict):
         return ", ".join(str(value[key]) for key in ("city", "region") if value.get(key))
     return value

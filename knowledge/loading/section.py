@@ -1,4 +1,4 @@
-"""The values a document consists of: lines, sections, persona and sensitive topics.
+"""The parts of a document: lines, sections, persona and sensitive topics.
 
 All are immutable and shared by the calls of a process.
 """
@@ -11,7 +11,7 @@ LineKind = Literal["heading", "item", "text"]
 
 
 class DocumentError(ValueError):
-    """A document cannot be used; the message is one sentence for its author."""
+    """A document is unusable; the message is one sentence for its author."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Line:
         number: Line of the source file where it starts, counting from 1.
         text: Plain text, without Markdown.
         kind: A ``"heading"``, a list or table ``"item"``, or running ``"text"``.
-        section: Id of the section it stands in.
-        questions: Questions that its author expects it to answer; never spoken, never shown.
+        section: Id of its section.
+        questions: Questions that it answers, by its author; never spoken or shown.
         depth: How many lists it stands in; 0 outside of them and in tables.
-        cells: Of a table's row: the title of each column and what stands there.
-        code: Whether it is to be typed rather than read.
+        cells: For a table's row: pairs of column title and content.
+        code: Whether it is text to be typed, such as a command.
     """
 
     number: int
@@ -68,9 +68,9 @@ class SensitiveTopic:
     """A topic that is refused, whatever the document says about it.
 
     Parameters:
-        name: The topic, e.g. ``"salary"``.
+        name: The topic, such as ``"salary"``.
         phrases: Words and phrases that ask for it; a trailing ``*`` matches any ending.
-        refusal: The refusal to speak; empty for the default.
+        refusal: The sentence to speak; empty for the default.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Persona:
         name: Its name.
         greeting: Its first sentence; must say that it is an AI.
         voice: Name of the voice at the speech vendor.
-        pronunciations: Phonemes (of the embedded voice) for words that it mispronounces.
+        pronunciations: Phonemes for words that the embedded voice mispronounces.
     """
 
     name: str
