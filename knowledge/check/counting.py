@@ -1,4 +1,4 @@
-"""Numbers that no line says and that follow from the lines: how many items there are."""
+"""Counts that no line states but that follow from the lines: how many items there are."""
 
 import re
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ _HOW_MANY = re.compile(r"\bhow many\s+((?:[\w'-]+\s+){0,3}[\w'-]+)", re.IGNORECA
 
 
 def counts(question: str, cited: Sequence[Section]) -> frozenset[str]:
-    """The numbers that are right answers to a question that asks how many.
+    """The numbers that correctly answer a "how many" question; empty for other questions.
 
-    They are the number of items in a cited section, of cited sections, and of cited items that hold
-    the names, or a name and a word, of the question. Empty for a question that asks no such thing.
+    They are the number of items in a cited section, of cited sections, and of cited items that
+    contain the names of the question, or one of its names and one of its words.
     """
     asked = _HOW_MANY.search(question)
     if asked is None:

@@ -1,8 +1,8 @@
-"""Does what is cited say so? One sentence of an answer against the records of the document.
+"""Checks whether the cited records of the document entail one sentence of an answer.
 
-The sentence is cut into as few stretches of clauses as can be, so that each stretch rests on one
-record: that record has every word, number and date of it, denies what it denies, has its
-quantities where it has them, and nobody in another's role. It errs on the side of refusing.
+The sentence is split into the fewest stretches of clauses such that one record supports each. The
+record must contain every word, number and date of the stretch, deny what it denies, attach
+quantities to the same things, and keep everybody's role. In doubt, the check refuses.
 """
 
 import itertools
@@ -24,7 +24,7 @@ _WORDS_A_TURN = 4
 _A_YEAR = len("#1934")
 _FROM = frozenset(("from", "since", "after"))
 _TO = frozenset(("to", "until", "till", "before"))
-_BY = frozenset(("by",))  # of a date only; of somebody, it says who did it
+_BY = frozenset(("by",))  # before a date only; before a person it names the agent
 _PLACING = frozenset(spaced("in at on from to into onto behind under above near beside via"))
 _AT_LEAST = re.compile(
     r"\b(?:at least|more than|over|longer than|older than|above|minimum|or (?:more|later|older|"
@@ -104,11 +104,11 @@ _WITHOUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a sentence.
+    """The result of checking a sentence.
 
     Parameters:
-        lines: Lines that it rests on; empty when it is refused, or states nothing.
-        refused: Why it may not be spoken, for a log and the page; empty when it may.
+        lines: Lines that support it; empty if it is refused or states nothing.
+        refused: Why it may not be spoken, for the log and the page; empty if it may.
     """
 
     lines: tuple[int, ...] = ()
@@ -118,15 +118,15 @@ class Verdict:
 def entailed(
     sentence: str, cited: Sequence[Section], *, title: str, question: str = "", free: str = ""
 ) -> Verdict:
-    """Whether the cited sections say what the sentence says.
+    """Check whether the cited sections entail a sentence.
 
     Args:
         sentence: One sentence of an answer.
         cited: The sections it cites.
         title: The document's title.
-        question: What was asked; it supports a refusal and what a yes or no stands for, and
-            nothing else.
-        free: What may be named besides: the persona's name.
+        question: The caller's question. It supports only a statement that something is missing, and
+            the statement that a yes or no stands for.
+        free: Further text whose names may be used: the persona's name.
     """
     sources = [records_of(section, title) for section in cited]
     key = quote_key(sentence)
@@ -137,7 +137,7 @@ def entailed(
 
 
 class _Check:
-    """One sentence against the records of what it cites."""
+    """Checks one sentence against the records of the cited sections."""
 
     def __init__(self, sentence: str, sources: Sequence[Records], question: str, free: str) -> None:
         self._sentence = sentence
@@ -149,7 +149,7 @@ class _Check:
         self._records: list[Record] = [record for source in sources for record in source.records]
         self._missing: list[str] = []
         self._masks: dict[tuple[int, bool, bool], int] = {}
-        self._keep: list[Word] = []  # so that no id is used twice
+        self._keep: list[Word] = []  # keeps them alive, since they are identified by id()
         self._failed = ""
 
     def verdict(self) -> Verdict:
@@ -222,7 +222,7 @@ class _Check:
     # -- what the document does not say --------------------------------------------------------
 
     def _absence(self, part: str) -> str:
-        """Why it may not be said that the document does not say something; empty if it may."""
+        """Why the document may not be said to lack something; empty if it may."""
         asked = {form for token in tokens(self._question) for form in _loose(token.key)}
         told = []
         for word in read(part).words:
@@ -248,7 +248,7 @@ class _Check:
         return [word for word in words if not word.found & self._free or word.kind != "word"]
 
     def _mask(self, word: Word, *, strictly: bool = False, widely: bool = False) -> int:
-        """The records that say a word, or may be read with it."""
+        """The records that contain a word, or may be read with it."""
         place = id(word), strictly, widely
         if (known := self._masks.get(place)) is not None:
             return known
@@ -286,14 +286,14 @@ class _Check:
         return mask
 
     def _supported(self, reading: Reading) -> list[int] | None:
-        """The lines of the records that the sentence rests on, stretch by stretch."""
+        """The lines of the records that support the sentence, stretch by stretch."""
         clauses = [clause for clause in reading.clauses if self._claims(clause.words)]
         if not clauses:
             return []
         if len(clauses) > _MOST_CLAUSES:
             self._failed = "it has too many clauses to be checked"
             return None
-        # best[n]: fewest records that the first n clauses rest on
+        # best[n]: fewest records that support the first n clauses
         best: list[tuple[list[Record], int] | None] = [([], 0)] + [None] * len(clauses)
         for end in range(1, len(clauses) + 1):
             for start in range(end):
@@ -316,7 +316,7 @@ class _Check:
         return [record.line.number for record in found]
 
     def _together(self, found: Sequence[Record]) -> str:
-        """Why records may not be joined as the sentence joins them."""
+        """Why the sentence may not join these records; empty if it may."""
         if len({id(record) for record in found}) < 2:
             return ""
         if _CAUSES.search(self._sentence) and not any(
@@ -350,7 +350,7 @@ class _Check:
         return self._rests(reading, words, negative=negative, clauses=own, carried=carried)
 
     def _subject(self, clauses: Sequence[Clause]) -> list[Word]:
-        """Who the clauses are about: what stands before the first verb, bare of prepositions."""
+        """The subject of the clauses: the words before the first verb, without prepositions."""
         for clause in reversed(clauses):
             if not clause.subject:
                 continue
@@ -372,7 +372,7 @@ class _Check:
         clauses: Sequence[Clause],
         carried: Sequence[Word] = (),
     ) -> Record | None:
-        """The record that says all the words, if there is one."""
+        """The record that contains all the words, if there is one."""
         mask = (1 << len(self._records)) - 1
         own = []
         missing: list[Word] = []
@@ -430,7 +430,7 @@ class _Check:
         negative: bool,
         clauses: Sequence[Clause],
     ) -> str:
-        """How the record says otherwise, though it has all the words; empty if it does not."""
+        """How the record contradicts the words that it contains; empty if it does not."""
         bit = 1 << self._place(record)
         flipped = sum(
             bool(word.denied & record.direct) and not self._mask(word, strictly=True) & bit
@@ -479,7 +479,7 @@ class _Check:
 
 
 def _polarities(clauses: Sequence[Clause]) -> list[bool]:
-    """Whether each clause denies; one without a verb, or a condition, goes with its neighbour."""
+    """Whether each clause denies; conditions and verbless clauses follow their neighbour."""
     found: list[bool | None] = []
     for clause in clauses:
         finite = any(not verb.text.lower().endswith("ing") for verb in clause.verbs)
@@ -494,7 +494,7 @@ def _polarities(clauses: Sequence[Clause]) -> list[bool]:
 
 
 def _turns(text: str) -> list[str]:
-    """A sentence cut where it turns from what is missing to what is there."""
+    """Split a sentence where it turns from what is missing to what there is."""
     if not _ABSENCE.search(text):
         return [text]
     return [part for part in re.split(r"[;:\u2014]\s|,\s+(?:but|though|although|however)\b", text)
@@ -575,7 +575,7 @@ def _near(words: Sequence[Word], at: int, count: int, *, back: bool) -> list[Wor
 
 
 def _restricted(record: Record, places: Sequence[int], words: Sequence[Word]) -> str:
-    """What a record says "every" of, as far as the sentence leaves it out."""
+    """What a record says "every" of, as far as the sentence omits it."""
     said = frozenset(form for word in words for form in word.found)
     for place in places:
         for word in record.reading.words[place + 1 :]:
@@ -620,14 +620,14 @@ def _numbers(record: Record, reading: Reading, words: Sequence[Word]) -> str:
 
 
 def _afternoon(word: Word, text: str) -> tuple[str, ...]:
-    """An hour of the afternoon by its other number: two for 14:00."""
+    """The other number of an hour in the afternoon: two for 14:00."""
     if word.kind == "measure" and word.key.isdigit() and f"{word.key}:" in text:
         return (f"#{(int(word.key) - 1) % 12 + 1}",)
     return ()
 
 
 def _swapped(record: Record, words: Sequence[Word]) -> str:
-    """Whether two words took each other's place: for Monday by Friday, by Monday for Friday."""
+    """Whether two words are swapped: "for Monday by Friday", "by Monday for Friday"."""
     placed = [
         (word, other.preposition)
         for word in words
@@ -643,13 +643,13 @@ def _swapped(record: Record, words: Sequence[Word]) -> str:
 
 
 def _of_the_same(reading: Reading, words: Sequence[Word]) -> list[Word]:
-    """All words of the clauses that some words are of."""
+    """All words of the clauses that contain the given words."""
     clauses = {word.clause for word in words}
     return [word for word in reading.words if word.clause in clauses]
 
 
 def _columns(record: Record, words: Sequence[Word]) -> str:
-    """Whether a number of a row stands in the column that the sentence names."""
+    """Whether a number of a row is in the column that the sentence names."""
     cells = record.line.cells[1:]
     if not cells:
         return ""
@@ -672,7 +672,7 @@ def _columns(record: Record, words: Sequence[Word]) -> str:
 
 
 def _only(record: Record, sentence: str, words: Sequence[Word]) -> str:
-    """What a record restricts by "only", as far as the sentence leaves it out."""
+    """What a record restricts by "only", as far as the sentence omits it."""
     if _ONLY.search(sentence):
         return ""
     said = frozenset(form for word in words for form in _forms(word))
@@ -688,7 +688,7 @@ def _only(record: Record, sentence: str, words: Sequence[Word]) -> str:
 
 
 def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
-    """Whether a bound, a span or a condition is turned round or left out."""
+    """Whether a bound, a span or a condition is reversed or omitted."""
     text = record.reading.text
     said = {form for word in words if word.kind == "measure" for form in word.found}
     theirs = {form for word in record.reading.words if word.kind == "measure"
@@ -716,7 +716,7 @@ def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
 
 
 def _places(record: Record, words: Sequence[Word], own: Callable[[Word], bool]) -> str:
-    """Whether the record has another place than one that is only read into it."""
+    """Whether the record names a place other than one that is only read into it."""
     for word in words:
         if word.kind != "word" or word.preposition not in _PLACING or own(word):
             continue
@@ -735,7 +735,7 @@ def _places(record: Record, words: Sequence[Word], own: Callable[[Word], bool]) 
 
 
 def _links(record: Record, words: Sequence[Word]) -> str:
-    """Whether what stands beside what is swapped: red to port, green to starboard."""
+    """Whether pairs are swapped: "red to port, green to starboard"."""
     theirs = list(_linked(record.reading.words))
     for head, word in _linked(words):
         heads = [h for h, other in theirs if other.preposition == word.preposition
@@ -751,7 +751,7 @@ def _links(record: Record, words: Sequence[Word]) -> str:
 
 
 def _linked(words: Sequence[Word]) -> Iterator[tuple[Word, Word]]:
-    """Words with the one before them that their preposition leans on."""
+    """Pairs of a word and the word before that its preposition attaches to."""
     for before, word in itertools.pairwise(words):
         plain = before.kind == word.kind == "word" and before.clause == word.clause
         if plain and word.preposition and not before.verb and not before.preposition:
@@ -759,7 +759,7 @@ def _linked(words: Sequence[Word]) -> Iterator[tuple[Word, Word]]:
 
 
 def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozenset[str]) -> str:
-    """Whether somebody who does it in the sentence suffers it in the record."""
+    """Whether the agent of a verb in the sentence is its object in the record."""
     theirs = record.reading
     for verb in words:
         if not verb.verb or not _surely(verb, reading):
@@ -789,11 +789,11 @@ def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozen
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Who does what a verb says, who suffers it, and who is only named with it; by the stem.
+    """The agents of a verb, its objects, and others named with it, as stems.
 
     Parameters:
-        person: A pronoun, or the document's own subject, does it.
-        about: What the document is about stands before the verb.
+        person: Whether a pronoun or the document's subject is the agent.
+        about: Whether the document's subject precedes the verb.
         passive: Whether the verb is in the passive voice.
     """
 
@@ -806,7 +806,7 @@ class _Parts:
 
 
 def _surely(verb: Word, reading: Reading) -> bool:
-    """Whether a word that may be a verb is one here."""
+    """Whether a word that may be a verb certainly is one here."""
     if is_past(verb.text.lower()) or verb.at in reading.passive:
         return True
     before = reading.tokens[verb.at - 1].text.lower() if verb.at else ""
@@ -853,7 +853,7 @@ def _parts(words: Sequence[Word], verb: Word, reading: Reading, free: frozenset[
 
 
 def _possessors(record: Record, words: Sequence[Word], free: frozenset[str]) -> str:
-    """Whether what is somebody's in the sentence is theirs in the record."""
+    """Whether the sentence gives something another owner than the record."""
     theirs = record.reading.words
     for at, word in enumerate(words):
         if not word.possessive or word.found & free or not word.text[:1].isupper():

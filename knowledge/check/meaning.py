@@ -1,8 +1,7 @@
-"""What one word may stand for another: who reads "doctorate" may say "degree".
+"""Which words may replace others: the source's "doctorate" may become "degree" in an answer.
 
-The table of :mod:`knowledge.check` is made of WordNet (synonyms, what a thing is a kind of, words
-derived from each other; its common senses only) and of ``synonyms.txt``, which has what WordNet
-has not: that somebody who is director of a thing runs it.
+The table combines WordNet (synonyms, hypernyms and derived words, in their common senses only) and
+``synonyms.txt``, which adds what WordNet lacks: that the director of a thing runs it.
 """
 
 import gzip
@@ -14,7 +13,7 @@ from importlib import resources
 
 from knowledge.words import spaced, stem
 
-# Past forms, by their base.
+# Past forms by base form.
 _IRREGULAR = """
 arise arose arisen; be am is are was were been being; bear bore borne; beat beaten; become became;
 begin began begun; bend bent; bind bound; bite bit bitten; blow blew blown; break broke broken;
@@ -41,7 +40,7 @@ _BASES = {
     for base, *forms in (group.split() for group in _IRREGULAR.split(";"))
     for form in forms
 }
-# Forms that have another base as well: to found a firm and to find a moth.
+# Forms with a second base form: to found a firm, to find a moth.
 _OWN_BASE_TOO = frozenset(spaced("lay saw fell wound ground left people lives lost found"))
 _ENDINGS = (
     ("ies", "y"), ("ied", "y"), ("ses", "s"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"),
@@ -53,13 +52,13 @@ _ENDINGS = (
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Both sources, read.
+    """Both sources combined.
 
     Parameters:
-        implied: Of a word, what it may be called.
-        opposites: Of a word, what denies it.
-        phrases: What several words in a row count as.
-        known: Every word that is a base form.
+        implied: For a word, the words that it may become.
+        opposites: For a word, the words that deny it.
+        phrases: For several consecutive words, the one word that they count as.
+        known: Every base form.
         verbs: Words that are mostly verbs.
         pairs: First words of phrases.
     """
@@ -120,7 +119,7 @@ def _table() -> _Table:
 
 @lru_cache(maxsize=65536)
 def bases(word: str) -> tuple[str, ...]:
-    """The base forms that a lower-case word may be a form of, the word itself first."""
+    """The possible base forms of a lower-case word, the word itself first."""
     known = _table().known
     found = [word]
     if word in _BASES:
@@ -137,7 +136,7 @@ def bases(word: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65536)
 def implied(word: str) -> frozenset[str]:
-    """What a lower-case word, or words joined by ``_``, may be called: stems, its own included."""
+    """Stems that a lower-case word, or words joined by ``_``, may become, its own included."""
     table = _table()
     own = bases(word)
     found = {stem(base) for base in own}
@@ -148,7 +147,7 @@ def implied(word: str) -> frozenset[str]:
 
 
 def _doing(base: str) -> Iterator[str]:
-    """What somebody does who is a programmer, a director, a winner."""
+    """The verbs of an agent noun: programmer, director, winner."""
     if base.endswith(("er", "or")):
         known = _table().known
         for verb in (base[:-2], base[:-1], base[:-3] if base[-3:-2] == base[-4:-3] else ""):
@@ -158,7 +157,7 @@ def _doing(base: str) -> Iterator[str]:
 
 @lru_cache(maxsize=65536)
 def forms(word: str) -> frozenset[str]:
-    """The stems by which a lower-case word is looked up among :func:`implied` ones."""
+    """The stems to look up for a lower-case word among the results of :func:`implied`."""
     own = bases(word)
     if word in _BASES and word not in _OWN_BASE_TOO:
         own = own[1:]
@@ -194,7 +193,7 @@ def is_verb(word: str) -> bool:
 
 
 def phrases(words: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Several words in a row that are one: where, how many, and the word."""
+    """Find consecutive words that count as one: position, number of words, and that word."""
     table = _table()
     own = [bases(word) for word in words]
     for at in range(len(words) - 1):

@@ -1,4 +1,4 @@
-"""A sentence read for what it claims: its words, each with what it depends on, clause by clause."""
+"""Parses a sentence into clauses and words, each word with what it depends on."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ _FREE = STOPWORDS | frozenset(
     ms mr mrs dr
     """)
 )  # fmt: skip
-# Words of which a sentence may have one that no record has: they only turn the phrase.
+# Words that need no support if a sentence has only one of them: they only vary the phrase.
 _BLAND = frozenset(
     form
     for word in spaced("""
@@ -143,22 +143,22 @@ _PERSONS = frozenset(spaced("she he her him i me we us you they them"))
 
 @dataclass(slots=True)
 class Word:
-    """One word, or several that are one, that claims something.
+    """A word that claims something; several words may count as one.
 
     Parameters:
-        text: As written, for a log.
-        key: What it is compared by.
+        text: As written, for the log.
+        key: Its normalized form, for comparison.
         kind: A ``"measure"`` is a number or a date; a ``"quantity"`` says how many or which.
-        found: A source says it if it has any of these.
-        needs: Further ones, of each of which a source must have one, for a word of parts.
+        found: A source contains the word if it has any of these.
+        needs: For a word of several parts: of each of these sets, a source must have one.
         denied: A source that has one of these says the opposite.
-        clause: Place of its clause.
+        clause: Index of its clause.
         verb: Whether it is a verb.
-        preposition: The one before its noun, if any.
-        at: Place of its token.
-        possessive: Whether it is written as a possessor.
-        bland: Whether it claims so little that one of its kind needs no support.
-        without: Whether it stands after "without", or before "-free".
+        preposition: The preposition before its noun, if any.
+        at: Index of its token.
+        possessive: Whether it has a possessive ending.
+        bland: Whether it claims so little that one such word needs no support.
+        without: Whether it follows "without" or precedes "-free".
     """
 
     text: str
@@ -178,18 +178,18 @@ class Word:
 
 @dataclass(slots=True)
 class Clause:
-    """A stretch of a sentence that may rest on a record of its own.
+    """A clause of a sentence, which may have a record of its own as support.
 
     Parameters:
-        words: What it claims.
-        negative: Whether it denies.
+        words: The words that claim something.
+        negative: Whether it has a negation.
         opens: The conjunction or preposition that it begins with.
-        joined: Whether it cannot stand without the clause before it.
-        subject: Whether something stands before its verb.
+        joined: Whether it depends on the clause before it.
+        subject: Whether it has words before its verb.
         exception: Whether it names an exception.
-        auxiliary: Whether it has a verb that claims nothing, as ``is``.
-        appositive: Whether it only says what the word before it is.
-        complement: Whether the clause before it says what it says: means that, says where.
+        auxiliary: Whether it has a verb that claims nothing, such as ``is``.
+        appositive: Whether it only explains the word before it.
+        complement: Whether it completes the clause before it: "means that", "says where".
     """
 
     words: list[Word] = field(default_factory=list)
@@ -204,7 +204,7 @@ class Clause:
 
     @property
     def denies(self) -> bool:
-        """Whether what it states is denied; a condition states nothing."""
+        """Whether it denies its statement; a condition states nothing."""
         return self.negative and self.opens not in _CONDITIONS
 
     @property
@@ -220,15 +220,15 @@ class Clause:
 
 @dataclass(slots=True)
 class Reading:
-    """A text, read.
+    """A parsed text.
 
     Parameters:
         text: The text.
         tokens: Its tokens.
         clauses: Its clauses, in order.
-        passive: Places of verbs in the passive voice.
+        passive: Token indices of verbs in the passive voice.
         agent: Whether a pronoun is the agent of a passive verb.
-        auxiliary: Whether it has a verb that claims nothing, as ``is``.
+        auxiliary: Whether it has a verb that claims nothing, such as ``is``.
     """
 
     text: str
@@ -245,12 +245,12 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Read a sentence."""
+    """Parse a sentence."""
     return _Reader(spelled(text)).read()
 
 
 class _Reader:
-    """Walks the tokens of one sentence once, keeping which clause and phrase it is in."""
+    """Walks the tokens of one sentence once, tracking the current clause and phrase."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -263,8 +263,8 @@ class _Reader:
         self._clauses = [Clause()]
         self._auxiliary = False
         self._preposition = ""
-        self._filled = False  # The phrase that the preposition opened has a word.
-        self._lacking = False  # What follows is said not to be there.
+        self._filled = False  # Whether the phrase after the preposition has a word yet.
+        self._lacking = False  # Whether the following words are said to be absent.
 
     def read(self) -> Reading:
         at = end = 0
@@ -291,7 +291,7 @@ class _Reader:
         return self._lowered[at - 1] if at else ""
 
     def _open_clause(self, at: int, gap: str) -> None:
-        """Begin a clause at a pause or a conjunction, and note what it opens with."""
+        """Begin a clause at a pause or a conjunction; note its first word."""
         low, clause = self._lowered[at], self._clauses[-1]
         pause = bool(at and _PAUSE.search(gap))
         conjunction = low in _CONJUNCTIONS
@@ -313,7 +313,7 @@ class _Reader:
             clause.opens = low if clause.opens else ""
 
     def _mark(self, at: int) -> None:
-        """Take from a word what it does to its clause: deny, except, open a phrase."""
+        """Note the effect of a word on its clause: it may deny, except, or open a phrase."""
         low, key, clause = self._lowered[at], self._keys[at], self._clauses[-1]
         following = self._next(at)
         if (
@@ -336,12 +336,12 @@ class _Reader:
         elif low in _PREPOSITIONS:
             self._preposition, self._filled = low, False
         elif low in _DETERMINERS and self._filled:
-            self._preposition = ""  # The phrase that it opened is over.
+            self._preposition = ""  # Its phrase has ended.
         elif low in PRONOUNS or low in _PERSONS:
             clause.subject = clause.subject or not clause.verbs
 
     def _take(self, at: int) -> int:
-        """Add what a word, or several from it on, claim; returns how many they are."""
+        """Add the claim of the word or words at a position; return how many words it takes."""
         token, low, clause = self._tokens[at], self._lowered[at], self._clauses[-1]
         if at in self._measures:
             taken, found = self._measures[at]
@@ -379,7 +379,7 @@ class _Reader:
             self._preposition = ""
 
     def _may_be_verb(self, at: int) -> bool:
-        """Whether a word that is mostly a verb may be one where it stands."""
+        """Whether a word that is mostly a verb may be one at its position."""
         low, before = self._lowered[at], self._before(at)
         if not is_verb(low):
             return False
@@ -472,7 +472,7 @@ def _measure(claim: Claim, preposition: str, at: int) -> Word:
 
 
 def _measure_forms(claim: Claim) -> tuple[str, ...]:
-    """What a source may hold a number or a date by."""
+    """The forms that a number or a date may have in a source."""
     match claim.kind:
         case "month":
             return (f"m:{claim.value}",)
@@ -503,7 +503,7 @@ def _content(token: Token, key: str, low: str) -> Word | None:
 
 
 def is_all(word: Word) -> bool:
-    """Whether a word says that it holds of every one."""
+    """Whether a word means "all" or "every"."""
     return word.kind == "quantity" and any(form.startswith("q:all") for form in word.found)
 
 
@@ -515,7 +515,7 @@ def is_superlative(low: str) -> bool:
 def _word(token: Token, key: str, low: str) -> Word:
     split = [part for part in token_keys(token)[1:] if part not in STOPWORDS and part != "free"]
     needs = tuple(forms(part) | {part} for part in split)
-    # A possessor is looked up without its ending.
+    # A possessive is looked up without its ending.
     possessive = low.endswith(("'s", "s'"))
     return Word(
         token.text,
@@ -530,7 +530,7 @@ def _word(token: Token, key: str, low: str) -> Word:
 
 
 def _join(clauses: list[Clause]) -> None:
-    """Mark the clauses that lean on the one before: a date alone, a preposition, no verb."""
+    """Mark clauses that depend on the one before: mere dates, prepositions, no verb."""
     for clause in clauses[1:]:
         only = all(word.kind != "word" for word in clause.words)
         clause.joined = (
@@ -545,7 +545,7 @@ def _join(clauses: list[Clause]) -> None:
 
 
 def _money(clause: Clause) -> None:
-    """Nine pounds twenty-five is 9.25."""
+    """Join a sum said in two numbers: "nine pounds twenty-five" is 9.25."""
     words = clause.words
     for at in range(len(words) - 2):
         whole, unit, part = words[at : at + 3]
@@ -566,5 +566,5 @@ def _money(clause: Clause) -> None:
 
 @lru_cache(maxsize=256)
 def read_cached(text: str) -> Reading:
-    """The same, kept: a caller's question is read again for each sentence of its answer."""
+    """Parse and cache: a question is needed again for each sentence of its answer."""
     return read(text)

@@ -1,7 +1,7 @@
-"""Sentences that code made of a document's own lines, which need no reading to be trusted.
+"""Recognises sentences that code has made from a document's lines, which need no further check.
 
-A record's statements are made from its lines by :mod:`knowledge.records`, word for word but for
-what joins them. A brain that says one of them, and cites the section, quotes the document.
+:mod:`knowledge.records` makes statements from lines, word for word except for what joins them. A
+brain that says one of these and cites its section quotes the document.
 """
 
 import re
@@ -18,10 +18,10 @@ _JOINING = frozenset(("and", "other"))
 
 
 def recites(sentence: str, cited: Sequence[Section], document: Document, question: str) -> bool:
-    """Whether a sentence is one that code makes of the cited sections.
+    """Whether a sentence is one that code makes from the cited sections.
 
-    That is a statement of one of their records; or names of their items, and how many there are if
-    that was asked and is so.
+    Such a sentence is a statement of one of their records, or lists names of their items, with the
+    correct count if the question asks for one.
 
     Parameters:
         sentence: One sentence.
@@ -65,6 +65,6 @@ _TOLD = _Told()
 
 
 def _flat(text: str) -> str:
-    """Its words and nothing else, each between spaces."""
+    """Reduce a text to its words in lower case, with spaces around each."""
     words = " ".join(re.findall(r"[^\W_]+", text.lower()))
     return f" {words} "

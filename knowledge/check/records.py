@@ -1,8 +1,7 @@
-"""The records of a document: the clauses that it states, each with what it may be read with.
+"""Splits a document into records, the clauses that a sentence of an answer is checked against.
 
-A *record* is one clause of one line. What it says itself carries numbers, dates, verbs and
-quantities; the headings above it, and the clause before it where it leans on that, may only name
-what it is about.
+A *record* is one clause of one line. Numbers, dates, verbs and quantities count only in its own
+words; the headings above it, and the clause before if it depends on that, only name its topic.
 """
 
 import itertools
@@ -72,16 +71,16 @@ class Record:
     """One clause of the document.
 
     Parameters:
-        line: The line it stands in.
-        reading: It, read.
+        line: Its line.
+        reading: The parsed clause.
         negative: Whether it denies.
-        hedged: Whether it calls something the first only in part.
-        only: Whether it names a condition without which it does not hold.
+        hedged: Whether it weakens a superlative: "one of the first".
+        only: Whether it has a necessary condition: "only", "unless".
         exception: Whether an exception to it follows.
-        direct: Stems of its words themselves.
-        lacking: What it says there is none of: words after "without".
-        pairs: Numbers, each with the word after it.
-        order: Place in its section, from 0.
+        direct: Stems of its own words.
+        lacking: Stems of what it says is absent: words after "without".
+        pairs: Numbers, each with the stems of what it counts.
+        order: Index in its section.
     """
 
     line: Line
@@ -98,16 +97,17 @@ class Record:
 
 @dataclass(slots=True)
 class Records:
-    """What a section states, made searchable: sets of records are the bits of an integer.
+    """The searchable records of a section. A set of records is an integer, one bit each.
 
     Parameters:
-        records: In order.
-        own: Of what a record may be called, the records that say it themselves.
-        lent: The records that may be read with it.
-        beside: The records whose sentence says it elsewhere, and denies no more and no less.
-        direct: Of a stem, the records that have that very word.
-        quoted: Every run of whole clauses of a line, by its words, with the line.
-        first_person: Whether it speaks of itself as I.
+        records: The records, in order.
+        own: For a name, the records whose own words have it.
+        lent: For a name, the records whose context has it.
+        beside: For a name, the records with another clause in their sentence that has it, and that
+            denies if and only if they do.
+        direct: For a stem, the records that contain that very word.
+        quoted: Line numbers by the words of every run of whole sentences of a line.
+        first_person: Whether the section is in the first person.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -121,12 +121,12 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class _Lent:
-    """What one clause lends to the next.
+    """The context that one clause gives the next.
 
     Parameters:
-        all: All that it names.
-        things: The same without its verbs.
-        subject: What stands before its verb.
+        all: All its names.
+        things: Its names without its verbs.
+        subject: The names before its verb.
     """
 
     all: frozenset[str] = frozenset()
@@ -136,11 +136,11 @@ class _Lent:
 
 @lru_cache(maxsize=4096)
 def records_of(section: Section, title: str) -> Records:
-    """Read a section; kept, as reading costs milliseconds.
+    """Split a section into records. Cached: parsing a section takes milliseconds.
 
     Parameters:
         section: The section.
-        title: The document's title: who or what each record is about.
+        title: The document's title, the topic of every record.
     """
     found = Records()
     own: defaultdict[str, int] = defaultdict(int)
@@ -151,7 +151,7 @@ def records_of(section: Section, title: str) -> Records:
     above = f"{title} {section.id.replace('/', ' . ').replace('-', ' ')} {section.title}"
     headings = _named(above) | _initials(above)
     before_line = _Lent()
-    over: dict[int, _Lent] = {}  # What items lend to those nested under them, by their depth.
+    over: dict[int, _Lent] = {}  # The context of nested items, by the depth of the item above.
     asked = section.title if _QUESTION.search(section.title) else ""
     for line in section.lines:
         if line.kind == "heading":
@@ -169,7 +169,7 @@ def records_of(section: Section, title: str) -> Records:
                 reading = read(piece)
                 record = _record(line, piece, reading, pieces[spot + 1 :], len(found.records))
                 if whole and whole[-1].negative and not record.negative:
-                    lending = replace(lending, all=lending.things)  # nothing that it denies
+                    lending = replace(lending, all=lending.things)  # not its denied verb
                 context = headings | _borrowed(reading, piece, lending, new=spot == 0)
                 bit = 1 << record.order
                 for name in _called(piece, reading):
@@ -199,7 +199,7 @@ def records_of(section: Section, title: str) -> Records:
 
 
 def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
-    """What the clauses of one sentence name, with the other clauses that may be read with it."""
+    """Names in the clauses of one sentence, each with another clause that may be read with it."""
     for record in whole:
         for other in whole:
             last = max(record, other, key=lambda candidate: candidate.order)
@@ -219,13 +219,13 @@ def _leans(text: str) -> bool:
 
 
 def _over(over: Mapping[int, _Lent], depth: int, otherwise: _Lent) -> _Lent:
-    """What the nearest item above one of that depth lends."""
+    """The context from the nearest item above the given depth."""
     above = [level for level in over if level < depth]
     return over[max(above)] if above else otherwise
 
 
 def _answers(asked: str, said: Sequence[str]) -> list[str]:
-    """A question that a heading asks and a line answers by yes or no, as a statement."""
+    """Turn a heading that asks and a line that answers yes or no into a statement."""
     answered = _ANSWERED.match(said[0]) if asked and said else None
     if answered is None:
         return []
@@ -236,7 +236,7 @@ def _answers(asked: str, said: Sequence[str]) -> list[str]:
 
 
 def quote_key(text: str) -> str:
-    """What a quotation is recognised by: its words, without marks and capitals."""
+    """The key of a quotation: its words in lower case, without punctuation."""
     return _key(text)
 
 
@@ -265,7 +265,7 @@ def _clauses(sentence: str) -> list[str]:
 
 
 def _conditions(piece: str) -> list[str]:
-    """What holds under a condition, apart from the condition."""
+    """Split a condition from what holds under it."""
     if _CONDITION.match(piece):
         before, comma, after = piece.partition(", ")
         return [before, after] if comma else [piece]
@@ -273,14 +273,14 @@ def _conditions(piece: str) -> list[str]:
 
 
 def _refusals(piece: str) -> list[str]:
-    """What is refused, apart from what it is refused for: turned it down, to stay at Harvard."""
+    """Split a refusal from its purpose: "turned it down, to stay at Harvard"."""
     if any(clause.negative for clause in read(piece).clauses) and (match := _PURPOSE.search(piece)):
         return [piece[: match.start()], piece[match.end() - len(match[1]) :]]
     return [piece]
 
 
 def _merged(pieces: Sequence[str]) -> list[str]:
-    """Clauses that only go on, with one date at most between them, as one."""
+    """Join clauses that merely continue the one before, if at most one of them has a date."""
     out: list[str] = []
     for piece in pieces:
         if out:
@@ -310,7 +310,7 @@ def _counts(reading: Reading) -> bool:
 
 
 def _parallel(piece: str) -> list[str]:
-    """Books for four weeks, films for one: a fact each."""
+    """Split parallel facts: "books for four weeks, films for one"."""
     parts = piece.split(", ")
     out = parts[:1]
     for part in parts[1:]:
@@ -353,7 +353,7 @@ def _record(
 
 
 def pairs(reading: Reading) -> Iterator[tuple[str, frozenset[str]]]:
-    """Numbers that count something, each with what it counts; "a" counts as one."""
+    """Numbers that count something, each with the stems of that; "a" means one."""
     words = reading.words
     for word in words:
         before = reading.tokens[word.at - 1].text.lower() if word.at else ""
@@ -375,7 +375,7 @@ def pairs(reading: Reading) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def _called(piece: str, reading: Reading) -> set[str]:
-    """Everything that a clause's own words may be called."""
+    """All names of a clause's own words."""
     found = {*_named(spelled(piece)), *_initials(piece)}
     for word in reading.words:
         if word.kind != "word":
@@ -422,7 +422,7 @@ def _called(piece: str, reading: Reading) -> set[str]:
 
 
 def _wider(word: Word) -> set[str]:
-    """A year's decade and century."""
+    """The decade and century of a year."""
     value = word.key.rstrip("s")
     if not (len(value) == 4 and value.isdigit()):
         return set()
@@ -450,13 +450,13 @@ _EXPANSIONS = (
 _DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, American
 _JOINING = frozenset(spaced("of the and for in on to a an at"))
 _LONG_ENOUGH = 5
-# Words that WordNet lets stand for nearly anything.
+# Words for which WordNet has far too many substitutes.
 _SAYING_NOTHING = frozenset(spaced("go goes went gone going get gets got come comes came put set"))
 
 
 @lru_cache(maxsize=16384)
 def _named(text: str) -> frozenset[str]:
-    """What the words of a text may be called."""
+    """All names of the words of a text: keys, stems, and what they may become."""
     found: set[str] = set()
     keys: list[str] = []
     for token in tokens(text):
@@ -501,10 +501,10 @@ def _opens(text: str, count: int = 1) -> set[str]:
 
 
 def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> frozenset[str]:
-    """What may be read into a clause from the one before it.
+    """The part of the previous clause's context that applies to a clause.
 
-    A fragment takes all of it; "which", "she" and "the parcel" take what it is about; a verb with
-    nothing before it takes its subject; a clause that begins with something of its own, nothing.
+    A fragment gets all of it; "which", "she" and "the parcel" get its topic; a verb without a
+    subject gets its subject; a clause with a subject of its own gets nothing.
     """
     opens = _opens(piece)
     if not _has_verb(reading):
@@ -518,7 +518,7 @@ def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> fro
     if new and opens & _GOING_ON:
         return lending.subject
     if _opens(piece, 2) & {"is", "are", "was", "were"} and "there" in opens:
-        return frozenset()  # There is a hall: it begins anew.
+        return frozenset()  # "There is a hall" introduces a new topic.
     if opens & (_LEANS - _PERSONS if new else _LEANS) or (new and "the" in opens):
         subject = next((c.subject for c in reading.clauses), False)
         conjunction = bool(opens & {"and", "or", "but"})

@@ -37,7 +37,7 @@ def topic_of(text: str, document: Document) -> SensitiveTopic | None:
     return document.sensitive[found] if found < len(document.sensitive) else None
 
 
-# The speaker's own people are nobody's whom the document is about.
+# Relatives of the caller, who are not the document's subject.
 _MY_OWN = re.compile(r"\b(?:my|our)(?: own)? [\w'-]+", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?<=[.!?;])\s+|,\s+(?=(?:so|and|but|then|can|could|what|where|when|who|how|tell)\b)"
@@ -53,10 +53,10 @@ _ABOUT_ANOTHER = re.compile(
 
 
 def _about_others(text: str) -> str:
-    """What is said of others than the speaker.
+    """Remove what callers say about themselves.
 
-    "I have been ill, so tell me ..." asks about nobody's health, "my wife asked me ..." about no
-    wife.
+    "I have been ill, so tell me ..." asks about nobody's health, and "my wife asked me ..." is not
+    about a marriage.
     """
     text = _MY_OWN.sub("someone", text.replace("\u2019", "'"))
     clauses = _CLAUSE.split(text)
@@ -92,7 +92,7 @@ class _Phrases:
     rest: Sequence[_Phrase]
 
     def that_may_begin_with(self, key: str, text: str) -> Iterator[_Phrase]:
-        """Phrases whose first word this may be."""
+        """Phrases that may begin with this word."""
         yield from self.by_stem.get(stem(key), ())
         if _is("her", key, text, self.names):
             yield from self.possessive

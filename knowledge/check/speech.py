@@ -1,8 +1,7 @@
-"""What no voice may say, whatever it claims: what is not speech, and what is not ours to say.
+"""Rejects sentences that are unfit to be spoken, whatever they claim.
 
-Signs that are no writing of the document's language, addresses and markup that the document does
-not have, a claim to be a person, a request for secrets, what the brain was told, another language,
-and too much at once.
+These are characters foreign to the document, addresses and markup that it does not contain, claims
+to be a person, requests for secrets, leaked instructions, other languages, and excessive length.
 """
 
 import re
@@ -13,11 +12,11 @@ from functools import lru_cache
 from knowledge.words import spaced
 
 MAX_SENTENCE_CHARS = 400
-"""Longest sentence: more would be half a minute of speech."""
+"""Longest sentence, in characters: half a minute of speech."""
 MAX_SENTENCES = 8
 """Most sentences in an answer."""
 MAX_ANSWER_CHARS = 1200
-"""Longest answer, about the tokens that a brain is asked to keep to."""
+"""Longest answer, in characters: about the token limit of a brain."""
 
 _PLAIN = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,;:!?'\"()-/&%+#*=$"
@@ -62,7 +61,7 @@ _PROMPT = re.compile(
     r"(?:to|not)|language model|as an ai(?: language)? model|no rules)\b",
     re.IGNORECASE,
 )
-# Words that no English sentence has, of the languages that callers speak most.
+# Words of the languages most common among callers that no English sentence contains.
 _FOREIGN = frozenset(
     spaced("""
     der das und ist nicht sie wir ihr ihre eine einen einem einer mit von auf ich zu zum zur bei
@@ -81,16 +80,16 @@ _FOREIGN_WORDS = 2
 
 
 def unspeakable(sentence: str, cited: Sequence[str], *, names: str, known: str) -> tuple[str, str]:
-    """Why a sentence may not be spoken at all.
+    """Check whether a sentence is fit to be spoken.
 
     Args:
         sentence: One sentence.
-        cited: The texts that it cites, which may have addresses and signs of their own.
-        names: The document's title and the persona's name, whom "I am" may go with.
-        known: A text whose signs are those of the document's writing.
+        cited: The cited texts; their addresses and characters are allowed.
+        names: The document's title and the persona's name, which may follow "I am".
+        known: The characters of the document.
 
     Returns:
-        The name of the check that it fails and what is wrong, both empty if it may.
+        The name of the failed check and the problem; both empty if the sentence is fit.
     """
     if len(sentence) > MAX_SENTENCE_CHARS:
         return "length", f"{len(sentence)} characters in a sentence"
@@ -117,7 +116,7 @@ def unspeakable(sentence: str, cited: Sequence[str], *, names: str, known: str) 
 
 
 def foreign(sentence: str, cited: Sequence[str]) -> str:
-    """Words of another language in an English sentence, for a log; empty if it is English."""
+    """Words of other languages in an English sentence, for the log; empty if there are none."""
     words = [word for word in re.findall(r"[^\W\d_]+", sentence.lower()) if word in _FOREIGN]
     text = " ".join(cited).lower()
     found = [word for word in words if not re.search(rf"\b{re.escape(word)}\b", text)]
@@ -140,6 +139,6 @@ def _sign(sentence: str, known: str) -> str:
 
 @lru_cache(maxsize=64)
 def _signs(known: str) -> frozenset[str]:
-    """The signs of a document's writing: what every voice reads, and what it has itself."""
+    """The allowed characters: those that every voice reads, and the document's own."""
     own = unicodedata.normalize("NFC", known)
     return _PLAIN | _LATIN | frozenset(sign for sign in own if sign.isprintable())

@@ -1,7 +1,7 @@
-"""One spelling for what is written in many: money, units, days, spans, and parts of an hour.
+"""Normalizes the spelling of money, units, days, spans of days and parts of an hour.
 
-"30 min", "half an hour" and "thirty minutes" say the same, as do "Mon-Wed" and the names of three
-days. Sentences and records are both put so before they are read.
+"30 min", "half an hour" and "thirty minutes" are the same, as are "Mon-Wed" and the names of three
+days. Sentences and records are both normalized before they are parsed.
 """
 
 import re
@@ -54,7 +54,7 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 @lru_cache(maxsize=16384)
 def spelled(text: str) -> str:
-    """The text in that spelling."""
+    """Normalize the spelling of a text."""
     text = _TIMES.sub(r"from \1 to \2", text)
     text = _DAYS.sub(_span, text)
     text = _ONE_DAY.sub(lambda match: _day(match[1]), text)
@@ -72,7 +72,7 @@ def _day(written: str) -> str:
 
 
 def _span(match: re.Match[str]) -> str:
-    """Each day of a span by its name."""
+    """Replace a span of days by the names of its days."""
     first, last = (DAYS.index(_day(match[at]).lower()) for at in (1, 2))
     if first > last:
         return match[0]
@@ -85,7 +85,7 @@ _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})\b")
 
 @lru_cache(maxsize=16384)
 def times_called(text: str) -> frozenset[str]:
-    """What the times of day of a text may be called: stems, and numbers as ``"#7"``."""
+    """All names of the times of day in a text: stems, and numbers as ``"#7"``."""
     found: set[str] = set()
     for hour, minute in ((int(match[1]), int(match[2])) for match in _CLOCK.finditer(text)):
         found |= {f"#{hour}", f"#{(hour - 1) % 12 + 1}", "o'clock", "oclock"}

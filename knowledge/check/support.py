@@ -1,7 +1,7 @@
-"""Checks whether cited sections support what an answer says.
+"""Checks whether the cited sections support an answer, and finds the lines that do.
 
-Only what can be checked without judgement is: numbers, dates and proper names. In doubt, the check
-refuses.
+English is checked word by word, other languages by numbers, dates, names and long words. In doubt,
+the check refuses.
 """
 
 import re
@@ -64,11 +64,11 @@ def unsupported_claims(sentence: str, cited: Sequence[Section], question: str) -
 
 
 def entails(sentence: str, cited: Sequence[Section], document: Document, question: str) -> Verdict:
-    """Whether the cited sections say what one sentence of an answer says.
+    """Check whether the cited sections entail one sentence of an answer.
 
-    English is read word by word (:mod:`knowledge.check.entailment`). In another language the
-    numbers and names have to stand in what is cited, and most of the long words, and whether it
-    denies, in one line of it.
+    English is checked word by word (:mod:`knowledge.check.entailment`). In other languages the
+    cited sections must contain the numbers and names, and one of their lines most of the long words
+    and a negation if and only if the sentence has one.
 
     Parameters:
         sentence: One sentence.
@@ -106,7 +106,7 @@ def _long_words(text: str) -> set[str]:
     return {token.key[:_PREFIX] for token in tokens(text) if len(token.key) >= _LONG}
 
 
-_MOST = 0.75  # share of its long words that a line must have
+_MOST = 0.75  # share of a sentence's long words that one line must contain
 _LONG, _PREFIX = 4, 6  # letters
 _DENIALS = frozenset(
     spaced("nicht kein keine keinen keiner nie niemals ohne ne pas jamais sans aucun no nunca "
@@ -162,7 +162,7 @@ def _stems(text: str) -> frozenset[str]:
 
 
 class _Said:
-    """What a text may be cited for."""
+    """The numbers, months, words and acronyms of a text."""
 
     def __init__(self, text: str) -> None:
         self.numbers = numbers(text)

@@ -1,4 +1,4 @@
-"""A sum that no line says and that follows from the lines just said: what several cost together."""
+"""Sums that no line states but that follow from the prices just spoken."""
 
 import re
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ _MOST_SENTENCES, _MOST_AMOUNTS, _MOST_TIMES = 4, 6, 20
 
 
 def total_of(amount: Amount) -> str:
-    """The sentence that says a total."""
+    """The sentence that states a total."""
     return f"Together that makes {amount}."
 
 
 def adds_up(sentence: str, before: Sequence[str], question: str) -> bool:
-    """Whether a sentence says the total of what the sentences before it name.
+    """Whether a sentence states the correct total of the prices in the sentences before it.
 
-    Each of them adds a sum of money that it names, or several, once or as often as a number of the
-    question says: "two singles and a return".
+    Each of those contributes one price or several, once or as often as a number in the question
+    says: "two singles and a return".
 
     Args:
         sentence: "Together that makes £13.50."

@@ -1,8 +1,8 @@
-"""The document's own words for what a brain said in words that could not be confirmed.
+"""Finds the document's own words for an answer whose wording could not be confirmed.
 
-A true paraphrase may say what no record says word for word. It is refused, as a lie would be; but
-what it cites may hold the answer, and then the record's own statements are said instead. They are
-the document's, so that nothing ungrounded is said whatever the brain meant.
+The check refuses a true paraphrase like a false statement if no record confirms it. If the cited
+sections hold the answer all the same, their own statements are spoken instead, so that the spoken
+answer is grounded whatever the brain meant.
 """
 
 import math
@@ -19,15 +19,15 @@ from knowledge.records import Record, Statement, records
 from knowledge.words import PRONOUNS, STOPWORDS, spaced, stem, tokens
 
 MOST_WORDS = 40
-"""Words of an answer, spoken in about fifteen seconds."""
+"""Longest answer, in words: about fifteen seconds of speech."""
 # Tuned on the tuning half of evals/adversarial and the questions of evals/documents/develop.
-_LEAST_SAID = 0.3  # weight of the sentence's words that a statement has
-_LEAST_ASKED = 0.34  # weight of the question's words that a record has
-_PLAINLY = 0.45  # weight of the sentence's words with which the question's do not matter
-_REST = 0.35  # weight of the sentence's words left for which a second statement is looked for
-_LEAST_REST = 0.5  # weight of those that it has to have, and how many of them
+_LEAST_SAID = 0.3  # share of the sentence's weight that a statement must have
+_LEAST_ASKED = 0.34  # share of the question's weight that a record must have
+_PLAINLY = 0.45  # share of the sentence's weight above which the question does not matter
+_REST = 0.35  # share of the sentence's weight left that makes a second statement necessary
+_LEAST_REST = 0.5  # share of that weight, and number of words, that the second must have
 _LEAST_WORDS = 2
-_ABOVE = 0.5  # what a word counts that only the titles above have
+_ABOVE = 0.5  # factor for words that only the titles above contain
 _GENERIC = frozenset(
     stem(word)
     for word in spaced("""
@@ -41,12 +41,12 @@ _GENERIC = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a document says itself.
+    """A statement in the document's own words.
 
     Parameters:
-        text: One statement of a record, as it is said.
-        section: Where it stands.
-        line: The line of the document that it rests on.
+        text: One statement of a record, as it is spoken.
+        section: Id of its section.
+        line: Number of the line that supports it.
     """
 
     text: str
@@ -57,16 +57,16 @@ class Wording:
 def wording(
     sentence: str, cited: Sequence[Section], document: Document, question: str
 ) -> tuple[Wording, ...]:
-    """What the cited sections say on what a sentence says, if it answers the question.
+    """Find statements of the cited sections that say what a sentence says and answer the question.
 
     Parameters:
-        sentence: A sentence that was refused for want of support.
+        sentence: A sentence that was refused for lack of support.
         cited: The sections that it cites.
         document: Their document.
         question: What was asked.
 
     Returns:
-        One or two statements, in the document's order; none if nothing that is cited answers.
+        One or two statements, in the document's order; none if the cited sections do not answer.
     """
     known = _known(document)
     ids = {section.id for section in cited}
@@ -98,7 +98,7 @@ def wording(
 
 @dataclass(frozen=True)
 class _Said:
-    """One statement of a document, with the words that it may be found by."""
+    """One statement of a document, with the words that find it."""
 
     at: int
     record: Record
@@ -106,12 +106,12 @@ class _Said:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """Its own words and what they may be called."""
+        """Its own words and what they may become."""
         return _meant(self.statement.text)
 
     @cached_property
     def above(self) -> frozenset[str]:
-        """Those of the titles above it, and of the rest of its record."""
+        """The same for the titles above it and the rest of its record."""
         return _meant(" ".join([*self.record.path, self.record.section.title, self.record.text]))
 
     @property
@@ -133,7 +133,7 @@ class _Said:
 
 
 class _Words:
-    """A document's statements, and how much each word tells them apart."""
+    """A document's statements, and how much each word distinguishes them."""
 
     def __init__(self, document: Document) -> None:
         found = records(document)
@@ -148,14 +148,14 @@ class _Words:
         self._about = _content(f"{document.title} {document.persona.name}")
 
     def weighed(self, text: str) -> dict[str, float]:
-        """The words of a text that tell, each with its weight."""
+        """The distinctive words of a text, each with its weight."""
         return {
             word: math.log((self._count + 1) / (self._of[word] + 0.5))
             for word in _content(text) - self._about
         }
 
     def names(self, question: str) -> frozenset[str]:
-        """The names and numbers of a question, which an answer has to be about."""
+        """The names and numbers of a question, which an answer must contain."""
         named = {stem(claim.value) for claim in extract_claims(question) if claim.kind == "name"}
         return frozenset(named - self._about) | frozenset(f"#{n}" for n in numbers(question))
 
@@ -176,7 +176,7 @@ def _known(document: Document) -> _Words:
 
 
 def read_ahead(document: Document) -> None:
-    """Read a document's statements before a call needs them."""
+    """Parse a document's statements ahead of time, so that no call waits for it."""
     for statement in _known(document).statements:
         _ = statement.words, statement.above
 

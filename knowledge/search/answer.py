@@ -1,7 +1,7 @@
-"""What is said of what was found: a few whole sentences, with the sections they rest on.
+"""Composes the answer from what the search found: a few whole sentences with their sections.
 
-Most answers are the best record in its own words. Some are put together from several: how many
-there are, which there are, the first or the cheapest, what came before.
+Most answers are the best record in its own words. Some combine several records: counts, lists, the
+first or the cheapest, what came before.
 """
 
 import re
@@ -17,9 +17,9 @@ from knowledge.search.totals import total
 from knowledge.telling import fluent, labelled, listed, sentence
 from knowledge.words import STOPWORDS, content_stems, spaced, stem, tokens
 
-_MOST_WORDS = 40  # spoken in about fifteen seconds
+_MOST_WORDS = 40  # about fifteen seconds of speech
 _MOST_SENTENCES = 3
-_CLOSE = 0.12  # a finding this close to the best is said too, if there is room
+_CLOSE = 0.12  # a finding whose score is this close to the best is added if there is room
 _MOST_LISTED = 8
 
 _KIND_OF = re.compile(
@@ -52,8 +52,8 @@ class Said:
     """An answer.
 
     Parameters:
-        text: What is said.
-        sections: Ids of the sections it rests on, the best first.
+        text: The sentences to speak.
+        sections: Ids of the sections that support it, the best first.
     """
 
     text: str
@@ -61,7 +61,7 @@ class Said:
 
 
 def compose(query: Query, findings: Sequence[Finding], *, several: bool) -> Said:
-    """The best finding in its own words, and what belongs to it, as far as can be heard at once."""
+    """The best finding in its own words, and what belongs to it, within the longest answer."""
     best = findings[0]
     chosen = _within(best)
     words = sum(len(text.split()) for text in chosen)
@@ -81,7 +81,7 @@ def compose(query: Query, findings: Sequence[Finding], *, several: bool) -> Said
 
 
 def each_in_turn(records: Sequence[Record]) -> Said | None:
-    """What several records say, one after another; ``None`` if it is too much to be heard."""
+    """The statements of several records; ``None`` if they exceed the longest answer."""
     texts = [record.statements[0].text for record in records]
     if len(texts) > _MOST_SENTENCES or sum(len(text.split()) for text in texts) > _MOST_WORDS:
         return None
@@ -89,7 +89,7 @@ def each_in_turn(records: Sequence[Record]) -> Said | None:
 
 
 def put_together(reader: Reader, query: Query, findings: Sequence[Finding]) -> Said | None:
-    """An answer that no single record holds: a count, a list, the first or the cheapest."""
+    """An answer that no single record has: a count, a list, the first or the cheapest."""
     flat = " ".join(token.text.lower() for token in tokens(query.text))
     if (found := _now(reader, flat)) is not None:
         return found
@@ -105,7 +105,7 @@ def put_together(reader: Reader, query: Query, findings: Sequence[Finding]) -> S
 
 
 def _within(finding: Finding) -> list[str]:
-    """The statements of a record that are said: all, or those about the one that answers."""
+    """The statements of a record to speak: all, or those around the one that answers."""
     record = finding.record
     texts = [statement.text for statement in record.statements]
     at = record.statements.index(finding.statement)
@@ -130,7 +130,7 @@ def _sections(used: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _nouns(flat: str) -> tuple[str, ...]:
-    """Stems of what is asked for by kind: ``which languages``, ``how many talks``."""
+    """Stems of the kind of thing asked for: ``which languages``, ``how many talks``."""
     match = _KIND_OF.search(flat)
     if not match:
         return ()
@@ -147,7 +147,7 @@ def _groups(reader: Reader) -> dict[int, list[Record]]:
 
 
 def _titled(reader: Reader, nouns: Sequence[str]) -> list[Record]:
-    """The items or rows under the heading that is one of the nouns, if there is one."""
+    """The items or rows under a heading that matches one of the nouns, if there is one."""
     for noun in nouns:
         for of in _groups(reader).values():
             above = [of[0].section.title, *(part for part in of[0].path[-1:])]
@@ -159,7 +159,7 @@ def _titled(reader: Reader, nouns: Sequence[str]) -> list[Record]:
 
 
 def _spells(reader: Reader, nouns: Sequence[str]) -> list[Record]:
-    """The records that open the sections under a heading, as jobs stand under *Work*."""
+    """The first records of the sections under a heading, such as the jobs under *Work*."""
     asks = {"job", "employ", "posit", "compani", "work"} & set(nouns)
     first: dict[str, Record] = {}
     for record in reader.records:
@@ -220,7 +220,7 @@ def _list(reader: Reader, flat: str) -> Said | None:
 
 
 def _under_heading(reader: Reader, query: Query, findings: Sequence[Finding]) -> Said | None:
-    """The list that stands under the very thing that is asked: "What should I bring?"."""
+    """The list under a heading that is the question itself: "What should I bring?"."""
     if not findings or findings[0].record.kind != "item":
         return None
     record = findings[0].record
@@ -231,14 +231,14 @@ def _under_heading(reader: Reader, query: Query, findings: Sequence[Finding]) ->
     if not title or not title <= asked or len(of) < 2:
         return None
     if any((asked - title - GENERIC) & record.says for record in of):
-        return None  # it is asked about one of them
+        return None  # the question is about one of them
     if (said := each_in_turn(of)) is not None:
         return said
     return Said(sentence(f"Under {fluent(heading)} there are {_named(of, 30)}"), _sections(of))
 
 
 def _named(of: Sequence[Record], words: int) -> str:
-    """What records are about, one after another, as many as can be heard."""
+    """List the topics of records, as many as fit into the longest answer."""
     names = [fluent(record.about or record.section.title).rstrip(".,;:") for record in of]
     split = [name.split() for name in names]
     shared = list(takewhile(lambda same: len(set(same)) == 1, zip(*split, strict=False)))
@@ -253,7 +253,7 @@ def _named(of: Sequence[Record], words: int) -> str:
 
 
 def _now(reader: Reader, flat: str) -> Said | None:
-    """Somebody's present job."""
+    """A person's current job."""
     if not reader.document.about_person or not _NOW.search(flat):
         return None
     if not re.search(
@@ -302,7 +302,7 @@ _EXTREMES: tuple[tuple[str, str, str], ...] = (
 
 
 def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | None:
-    """The first, the last, the cheapest of those that are alike."""
+    """The first, last or cheapest of the records of a group."""
     kind, most = "", False
     for name, which, pattern in _EXTREMES:
         if re.search(rf"\b(?:{pattern})\b", flat):
@@ -373,7 +373,7 @@ def _number(text: str) -> float:
 
 
 def without_moments(text: str) -> str:
-    """A question without the day, date or time that it names, for one that asks of another."""
+    """Remove the day, date or time from a question, for one that asks about another."""
     days = "mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun"
     text = re.sub(rf"\b(?:on )?(?:{days})(?:days?)?\b", "", text, flags=re.IGNORECASE)
     months = "|".join(MONTHS)

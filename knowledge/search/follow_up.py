@@ -13,14 +13,13 @@ from knowledge.search.query import Query
 from knowledge.search.retrieval import Hit, Index, Scores
 
 # Added to a passage's score (see :mod:`knowledge.search.retrieval`) if it was part of the previous
-# answer. Tuned by hand, as the weights there, on the follow-up questions of
-# tests/questions.toml.
+# answer. Tuned by hand on the follow-up questions of tests/questions.toml.
 _SAID = 0.2  # and contains what the question wants
 _SAID_ALONE = 0.3  # the same, if the question adds nothing else
 _HEARD = -0.3  # and does not contain it
 _NEAR = 0.1  # in the same section as such a passage
 _PLACE = re.compile(r"\b(?:in|at|from|aboard|near|to) (?:the )?[A-Z]")
-_NEXT = 1.0  # score of the next thing in time, which is found by order rather than likeness
+_NEXT = 1.0  # score of the next event, which is found by order instead of similarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def rank_follow_up(
         index: The document.
         query: The elliptic question.
         before: The previous turn.
-        told: The answers of the call so far, for questions about what else there is.
+        told: The answers of the call so far, for "what else" questions.
     """
     said = _said(index, before)
     near = np.array(
@@ -93,7 +92,7 @@ def _together(query: Query, asked: Query, together: Query) -> Query:
 
 
 def rank_adjacent(index: Index, query: Query) -> tuple[Hit, ...]:
-    """What came before or after something that the question names, and nothing else about it.
+    """Find what came before or after something that the question names.
 
     Returns:
         The passages, nearest in time first; none for other kinds of questions.
@@ -125,7 +124,7 @@ def _said(index: Index, before: Before) -> Scores:
 
 
 def _told(index: Index, told: Sequence[str], said: Scores) -> Scores:
-    """A penalty that rules out what the caller has heard."""
+    """A penalty that rules out passages that the caller has heard."""
     heard = " ".join(told)
     again = [passage.text.rstrip(".") in heard for passage in index.passages]
     cost: Scores = 10 * np.maximum(said, np.array(again, dtype=np.float32))
@@ -133,7 +132,7 @@ def _told(index: Index, told: Sequence[str], said: Scores) -> Scores:
 
 
 def _in_time(index: Index, said: Scores, *, forward: bool) -> tuple[Hit, ...]:
-    """What came next, or before: by year, then by nearness in the document."""
+    """What came next, or before: by year, then by distance in the document."""
     anchors = [passage for passage, is_said in zip(index.passages, said, strict=True) if is_said]
     dated = [passage for passage in anchors if passage.years]
     if not dated:

@@ -29,7 +29,7 @@ class NameCorrection:
         self._known = known
         words = tuple(words)
         self._joined = {token.key: token.text for token in words if len(token_keys(token)) > 1}
-        # Neighbours, whose names a recogniser may write as one word, and must not be taken for it.
+        # Adjacent words that a recogniser may write as one; that word is not a misheard name.
         self._beside = {one.key + other.key: (one, other) for one, other in pairwise(words)}
 
     def corrected(self, text: str) -> str:
@@ -53,7 +53,7 @@ class NameCorrection:
         return out + text[end:]
 
     def _in_one(self, token: Token, following: Token) -> str | None:
-        """One word of the document that was heard as two: flow matic, A zero, tide water."""
+        """The document's word that was heard as two: "flow matic", "A zero", "tide water"."""
         both = token.key + _DIGITS.get(following.key, following.key)
         if both in self._joined:
             return self._joined[both]
@@ -98,7 +98,7 @@ class NameCorrection:
         return best[1] + ("'s" if token.text.lower().endswith("'s") else "")
 
     def _unspelled(self, spelled: re.Match[str]) -> str:
-        """P h d, if the document contains PhD."""
+        """Join spelled letters, such as "P h d", if the document contains the word."""
         joined = re.sub(r"[\s.]", "", spelled[0])
         return joined.upper() if joined.lower() in self._known else spelled[0]
 

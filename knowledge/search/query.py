@@ -67,7 +67,7 @@ _ELLIPTIC = re.compile(
     r"|^(which|what|in what|in which) (year|one|date|place)s?\W*$"
 )
 
-# Content words that any question may use, whatever the document says.
+# Content words that questions use about any document.
 GENERIC = frozenset(
     stem(word)
     for word in spaced(
@@ -147,7 +147,7 @@ _ASKS = re.compile(
 
 
 def asked_part(text: str) -> str:
-    """The part of a turn that asks: "My aunt is visiting. Where can she park?" without the aunt."""
+    """The part of a turn that asks: "Where can she park?" of "My aunt is visiting. Where ...?"."""
     said = [part for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part]
     asking = [part for part in said if _ASKS.search(part)]
     if len(said) > len(asking) > 0 and asking[-1] is said[-1]:
@@ -195,7 +195,7 @@ _OTHER_WORDS = (
 
 
 def in_other_words(text: str) -> str:
-    """What callers ask in words that documents do not use, in words that they do; may be empty."""
+    """Rephrase a question with words that documents use; empty if none apply."""
     text = re.sub(r"\b(wh\w+)['\u2019]s\b", r"\1 is", text, flags=re.IGNORECASE)
     return next(
         (asked for pattern, asked in _OTHER_WORDS if re.search(pattern, text, re.IGNORECASE)), ""
@@ -211,12 +211,12 @@ _FRAGMENT_WORDS = 6
 
 
 def is_fragment(text: str) -> bool:
-    """Whether a turn is no question of its own: "And in the harbour?"."""
+    """Whether a turn is only a fragment of a question: "And in the harbour?"."""
     return bool(_FRAGMENT.match(text)) and len(tokens(text)) <= _FRAGMENT_WORDS
 
 
 def resumed(before: str, text: str) -> str:
-    """The question before, with a fragment in the place of its like; empty if it has no like.
+    """Put a fragment into the previous question, in place of its counterpart; empty if it has none.
 
     "How fast may I drive in town?", "And in the harbour?" is "How fast may I drive in the
     harbour?".
@@ -229,7 +229,7 @@ def resumed(before: str, text: str) -> str:
 
 
 def overlaps(spoken_of: tuple[int, ...], interval: Interval) -> bool:
-    """Whether the years of a sentence, a span if there are two, overlap the interval."""
+    """Whether the years of a sentence overlap the interval; two years are a span."""
     if not spoken_of:
         return False
     return min(spoken_of) <= interval[1] and max(spoken_of) >= interval[0]

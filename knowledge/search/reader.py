@@ -1,9 +1,9 @@
-"""Finding, then reading: the records that answer a question, and how sure that is.
+"""Searches the records that answer a question, and estimates how likely the answer is right.
 
-Candidates are found by words and meaning (:class:`knowledge.search.retrieval.Index` over what the
-records say), then read beside the question by the cross-encoder; days, dates and times are
-compared in code. What a score is worth is learnt: the weights of :data:`GATE` were fitted on the
-documents of ``evals/documents/develop``.
+Candidates are found by words and meaning (:class:`knowledge.search.retrieval.Index` over the
+statements), then rated by the cross-encoder; days, dates and times are compared in code. The
+weights :data:`GATE` turn the features into a probability; they were fitted on the documents of
+``evals/documents/develop``.
 """
 
 import math
@@ -25,23 +25,24 @@ from knowledge.search.vector_cache import VectorCache
 from knowledge.telling import is_nothing
 from knowledge.words import STOPWORDS, stem, tokens
 
-_CANDIDATES = 6  # statements that are read beside the question
-_IN_CONTEXT = 4  # of them, those that are read once more with the titles above
-_READ = 0.06  # weight of a logit beside a cosine of weight 1
-_WHEN = 0.35  # a record about the day, date or time that is asked for, or about another
-_CELL = 0.2  # a row whose label and one of whose columns the question names
-_OF_TOPIC = 0.12  # a record of the section that the turn before was answered from
+# Tuned by hand on the documents of evals/documents/develop; weights are relative to a cosine.
+_CANDIDATES = 6  # statements that the cross-encoder rates
+_IN_CONTEXT = 4  # those that it rates again together with the titles above
+_READ = 0.06  # weight of its logit
+_WHEN = 0.35  # bonus for the day, date or time asked for, penalty for another
+_CELL = 0.2  # bonus for a row whose label and one of whose columns the question names
+_OF_TOPIC = 0.12  # bonus for the sections that the previous turn was answered from
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A statement that may answer, and what speaks for it.
+    """A statement that may answer the question, with the evidence for it.
 
     Parameters:
         record: The record.
-        statement: The statement of it that answers best.
-        score: What findings are ranked by.
-        features: What the gate judges by.
+        statement: Its statement that answers best.
+        score: Findings are ranked by it.
+        features: The input of the gate.
     """
 
     record: Record
@@ -52,20 +53,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What is known of a question and a finding.
+    """Features of a question and a finding.
 
     Parameters:
         meaning: Cosine of the question and the statement, or a question that it answers.
-        shared: Share of the question's weight in rare words that the statement holds.
+        shared: Share of the question's weight in rare words that the statement has.
         read: Logit of the cross-encoder.
-        fit: How well the sort of thing said fits what is asked for.
-        when: -1 to 1: whether it is about the day, date or time that is asked for.
-        lacks: Whether it cannot answer: a row that has nothing in the column that is asked for, no
-            name where it is asked who holds an office, nothing of the kind that is asked for by
-            how long, how much, how fast, how many.
-        polar: Whether it is asked for yes or no; what is said of another day answers that.
-        alien: How much the question speaks of what the document has never heard of.
-        lead: Score by which it leads the best of another record.
+        fit: How well the kind of answer fits the question.
+        when: -1 to 1: whether it is about the day, date or time asked for.
+        lacks: Whether it cannot answer: a row with an empty cell in the column asked for, no name
+            for "who" holds an office, no quantity for "how long", "how much", "how fast" or "how
+            many".
+        polar: Whether the question can be answered by yes or no; then a statement about another day
+            may answer it.
+        alien: Penalty for names and words of the question that the document does not contain.
+        lead: Its score minus that of the best other record.
     """
 
     meaning: float
@@ -79,7 +81,7 @@ class Features:
     polar: bool = False
 
     def vector(self) -> tuple[float, ...]:
-        """As the gate's weights take them; the last is 1."""
+        """The features in the order of the gate's weights; the last is 1."""
         return (
             self.meaning,
             self.shared,
@@ -92,16 +94,16 @@ class Features:
 
 
 GATE: tuple[float, ...] = (1.35, 0.35, 2.2, 0.45, -0.3, 3.1, -0.5)
-"""Weights of :meth:`Features.vector`: their sum is the logit of an answer's being right.
+"""Weights of :meth:`Features.vector`: the weighted sum is the logit of a right answer.
 
 Fitted by logistic regression (penalty 1) on the 219 questions of ``develop`` that are neither
 sensitive nor open; leaving one document out, the area under the curve is 0.95.
 """
-_OTHER_DAY, _NOTHING_THERE = 2.0, 3.0  # taken off the logit
+_OTHER_DAY, _NOTHING_THERE = 2.0, 3.0  # subtracted from the logit
 
 
 def probability(features: Features) -> float:
-    """How likely an answer from a finding is right."""
+    """The probability that an answer from a finding is right."""
     logit = sum(weight * value for weight, value in zip(GATE, features.vector(), strict=True))
     logit -= (
         _OTHER_DAY * (features.when < 0 and not features.polar) + _NOTHING_THERE * features.lacks
@@ -110,15 +112,15 @@ def probability(features: Features) -> float:
 
 
 class Reader:
-    """A document's records, made searchable; made once, then only read, from any thread.
+    """Searches a document's records. Thread-safe, since it does not change after construction.
 
     Parameters:
         document: The document.
-        vectors: Has the vectors of its texts, or computes them.
+        vectors: Cache of the vectors of its texts.
 
     Attributes:
         records: The records, in order.
-        told: Each statement with its record, in order: what the index finds.
+        told: The statements that the index searches, in order, each with its record.
     """
 
     def __init__(self, document: Document, vectors: VectorCache | None = None) -> None:
@@ -133,11 +135,11 @@ class Reader:
         self.index = Index(document, found_in, vectors)
 
     def opening(self) -> Finding:
-        """What the document begins with."""
+        """The first statement of the document."""
         return self._plain(0, 1.0)
 
     def of(self, hits: Sequence[Hit]) -> tuple[Finding, ...]:
-        """Findings from passages of the index, in their order, one a record."""
+        """Turn passages of the index into findings, in their order, one per record."""
         found: dict[int, Finding] = {}
         for hit in hits:
             record = self.told[hit.passage.at][0]
@@ -145,7 +147,7 @@ class Reader:
         return tuple(found.values())
 
     def _placed(self, at: int) -> str:
-        """A statement with the titles above it, which say what it is about."""
+        """A statement after the titles above it, which name its topic."""
         record, statement = self.told[at]
         opening = record.of_somebody if self.document.about_person else ""
         return f"{opening} {record.context}: {statement.text}".strip()
@@ -172,12 +174,12 @@ class Reader:
         sections: Sequence[str] = (),
         when: Moments | None = None,
     ) -> tuple[Finding, ...]:
-        """Findings, one a record, the best first.
+        """Search the records; at most one finding per record, the best first.
 
         Parameters:
             query: The question.
-            topic: What it leans on: the question before, where it means nothing without.
-            sections: Ids of sections that the turn before was answered from.
+            topic: The previous question, if this one depends on it.
+            sections: Ids of the sections that the previous turn was answered from.
             when: The days, dates and times asked for; by default those of the question.
         """
         text = f"{topic} {query.text}".strip()
@@ -245,7 +247,7 @@ class Reader:
 
 
 def _empty(record: Record, asked: str) -> bool:
-    """Whether a row has nothing in a column that the question names."""
+    """Whether a row has an empty cell in a column that the question names."""
     words = {stem(token.key) for token in tokens(asked)}
     named = [
         cell
@@ -298,11 +300,11 @@ _QUANTITIES = (
         ),
     ),
 )
-"""What is asked for, and what an answer has at least."""
+"""Patterns of questions, each with a pattern that its answers must match."""
 
 
 def _names_cell(record: Record, words: frozenset[str]) -> bool:
-    """Whether a question names what a row is about, and one of its columns."""
+    """Whether a question names the topic of a row and one of its columns."""
     if not record.cells:
         return False
     about = {stem(token.key) for token in tokens(record.about)} - _LITTLE

@@ -44,13 +44,15 @@ Scores = npt.NDArray[np.float32]
 _K1, _B = 1.2, 0.5  # BM25: the usual saturation; less length normalization, as lengths vary little
 _MOST_EMBEDDED = 500  # passages: with more, only those shortlisted for a question are embedded
 _SHORTLIST = 24
-_BY_TITLE = 0.3  # weight of a title's likeness in the shortlist, beside BM25
-_KEPT = 256  # question vectors cached: a turn is asked again as it grows
+_BY_TITLE = 0.3  # weight of a title's similarity in the shortlist, relative to BM25
+_KEPT = 256  # question vectors cached: an interim transcript is searched again as it grows
 _RARE_WORDS = 0.3  # weight of BM25
 _ALIEN_NAME = 0.45  # penalty per name, and for any number, that the document does not contain
 _ALIEN_WORD = 0.13  # penalty per content word that is unlike any of the document's
 _ALIEN_WORDS_AT_MOST = 0.3  # and the most for all of them
-_ALIEN_OPINION = 0.25  # penalty: the question asks for a taste that the document does not mention
+_ALIEN_OPINION = (
+    0.25  # penalty: the question asks for an opinion that the document does not mention
+)
 _AKIN = 0.62  # cosine at which a word counts as similar to one of the document's
 _NOT_THEN = 0.4  # penalty: the sentence is about other years than the question
 _THEN = 0.3  # bonus: it is about the question's years
@@ -60,7 +62,7 @@ _NOT_NAMED, _NAMED = 0.15, 0.1  # penalty and bonus, for names of the document t
 _PLACE = re.compile(r"\b(?:in|at|from|aboard|near|to|on|by|under|inside) (?!\d)\w")
 _FUTURE = re.compile(r"\b(?:will|plans?|planned|going to|future|next|roadmap)\b", re.IGNORECASE)
 
-# Words that ask for a taste; a document without such words does not answer that.
+# Words that ask for an opinion; a document without such words does not answer that.
 _OPINIONS = frozenset(
     map(stem, spaced("favourite favorite prefer preferred hate dislike love opinion enjoy beloved"))
 )
@@ -77,7 +79,7 @@ class Hit:
 
     Parameters:
         passage: The passage.
-        score: From about 0 (nothing in common) to 1.5; the caller decides what is enough.
+        score: From about 0 (nothing in common) to 1.5.
     """
 
     passage: Passage
@@ -85,12 +87,12 @@ class Hit:
 
 
 class Index:
-    """A document, made searchable; made once, then only read, from any thread.
+    """Searches a document. Thread-safe, since it does not change after construction.
 
     Parameters:
         document: The document.
-        found_in: What is searched; by default every sentence of it.
-        vectors: Has the vectors of its texts, or computes them.
+        found_in: The passages to search; by default every sentence.
+        vectors: Cache of the vectors of its texts.
     """
 
     def __init__(
@@ -158,15 +160,15 @@ class Index:
         return scores - np.float32(self._alien(query.text))
 
     def alien(self, text: str) -> float:
-        """How much the question speaks of what the document has never heard of."""
+        """Penalty for names and words of the question that the document does not contain."""
         return self._alien(text)
 
     def shared(self, text: str) -> Scores:
-        """What share of the question's weight in rare words each passage holds."""
+        """For each passage, its share of the question's weight in rare words."""
         return self._shared(text)
 
     def fit(self, query: Query) -> Scores:
-        """How well the sort of thing that each passage says fits what is asked for."""
+        """For each passage, how well it fits the kind of answer asked for."""
         return np.array([_fit(passage, query) for passage in self.passages], dtype=np.float32)
 
     def search(self, query: Query) -> tuple[Hit, ...]:
@@ -206,7 +208,7 @@ class Index:
         return frozenset(stem(token.key) for token in tokens(text) if token.key in self._only_names)
 
     def _about(self, text: str) -> str:
-        """The text with a pronoun for every way to name the subject."""
+        """Replace every name of the subject by a pronoun."""
         if not self._subject:
             return text
         names = "|".join(sorted(map(re.escape, self._subject), key=len, reverse=True))
@@ -227,7 +229,7 @@ class Index:
         return self._pronoun == "she"
 
     def with_pronouns(self, texts: Sequence[str]) -> list[str]:
-        """Questions with the subject named as in the index."""
+        """Rename the subject in questions as in the index."""
         return [self._about(text) for text in texts]
 
     def vector(self, text: str) -> Vectors:
@@ -249,14 +251,14 @@ class Index:
         for within, likeness in zip(
             self._section_asked_at, self._section_asked @ vector, strict=True
         ):
-            # A question listed for the section finds those of its sentences that are close to it.
+            # A question listed for a section finds those of its sentences that are similar to it.
             best[within] = np.maximum(best[within], 0.3 * own[within] + 0.7 * likeness)
         return best
 
     def _likeness_of_shortlist(self, text: str, vector: Vectors) -> Scores:
         """Cosine similarity of the passages that share words or titles with the question; else 0.
 
-        To embed all passages of a long document takes longer than callers wait for a start.
+        Embedding all passages of a long document would delay the start too much.
         """
         likely = self._shared(text) + _BY_TITLE * (self._titles @ vector)[self._title_at]
         best = np.zeros(len(self.passages), dtype=np.float32)
@@ -273,7 +275,7 @@ class Index:
         return math.log(1 + (len(self.passages) - count + 0.5) / (count + 0.5))
 
     def _shared(self, text: str) -> Scores:
-        """BM25, relative to the most that a sentence of average length could score."""
+        """BM25 relative to the maximum for a sentence of average length."""
         scores = np.zeros(len(self.passages), dtype=np.float32)
         words = {word for word in self._stems(text) if word not in GENERIC or self._frequency[word]}
         norm = _K1 * (1 - _B + _B * self._lengths / max(float(self._lengths.mean()), 1.0))
@@ -318,7 +320,7 @@ class Index:
 
 
 def asked_share(document: Document) -> float:
-    """Share of the lines of a document whose author said which questions they answer."""
+    """Share of the lines of a document for which the author has listed questions."""
     lines = [
         line for section in document.sections for line in section.lines if line.kind != "heading"
     ]

@@ -39,7 +39,7 @@ class SemanticTopicFilter:
     Parameters:
         index: The document's index. Topics of its own that are not default topics have no
             examples, and documents about things are not covered; both are left to phrases.
-        vectors: Has the examples' vectors, or computes them.
+        vectors: Cache of the examples' vectors.
     """
 
     def __init__(self, index: Index, vectors: VectorCache) -> None:
@@ -54,7 +54,7 @@ class SemanticTopicFilter:
         self._examples = vectors.embed(index.with_pronouns(examples))
 
     def topic_of(self, text: str) -> SensitiveTopic | None:
-        """The topic of a question that is closer to the topic than to the document."""
+        """The topic whose examples are closer to the question than the document is, if any."""
         if not self._topics:
             return None
         likeness = self._examples @ self._index.vector(text)

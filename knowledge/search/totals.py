@@ -33,8 +33,8 @@ _NOT_NAMED = frozenset(
 )
 _MOST_WORDS, _MOST_PARTS, _MOST_TIMES = 48, 3, 20
 _ALIKE = 0.93  # Jaro-Winkler: chocolate, chocolat
-_HELD = 0.4  # share of a part's words from which it is found
-_MEANT = 0.5  # cosine from which it is found whatever its words
+_HELD = 0.4  # least share of a part's words that a statement must have
+_MEANT = 0.5  # cosine above which the words do not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class _Priced:
 
 
 def total(reader: Reader, asked: str) -> tuple[tuple[str, ...], tuple[Record, ...]] | None:
-    """What is said of a total, and the records that it rests on.
+    """Answer a question for a total: its sentences, and the records that support them.
 
     Parameters:
         reader: The document.
         asked: The question.
 
     Returns:
-        Sentences, each with its price, then one with the total; ``None`` if none is asked for, or
-        if a price of a part is missing or is not certain.
+        One sentence for each price, then one with the total; ``None`` if the question asks for no
+        total, or if a price is missing or uncertain.
     """
     if not (_ADDS.search(asked) and _PRICED.search(asked)):
         return None
@@ -75,7 +75,7 @@ def total(reader: Reader, asked: str) -> tuple[tuple[str, ...], tuple[Record, ..
 
 
 def _named(part: str) -> frozenset[str]:
-    """Stems of what a part of the question names."""
+    """Stems of the thing that a part of the question names."""
     return frozenset(
         word
         for token in tokens(part)
@@ -110,7 +110,7 @@ def _price(reader: Reader, part: str, asked: str) -> _Priced | None:
 def _amount(
     record: Record, statement: Statement, named: frozenset[str], asked: str
 ) -> Amount | None:
-    """The price that a statement says of a part; ``None`` if it says none, or which is open."""
+    """The price of a part in a statement; ``None`` if there is none, or it is ambiguous."""
     all_ = amounts(statement.text)
     if len(all_) < 2:
         return all_[0] if all_ else None
@@ -129,7 +129,7 @@ def _of_column(options: Sequence[tuple[str, Amount]], named: frozenset[str]) -> 
 
 
 def _ahead(text: str, all_: Sequence[Amount]) -> list[str]:
-    """For each price of a text, the words ahead of it, back to the price before."""
+    """For each price of a text, the words between the previous price and it."""
     pieces = re.split(r"\d[\d.,]*", text)
     return pieces[: len(all_)]
 

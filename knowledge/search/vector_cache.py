@@ -1,10 +1,9 @@
-"""Keeps the vectors of a document's texts, so that another start need not compute them.
+"""Caches the vectors of a document's texts in a file, so that the next start is faster.
 
-A cache is one file, named after the document's hash and the model's. It holds the vector of each
-text, known by the text's digest: whatever is embedded that is not in there is computed and added,
-so that a version of Viva that says a document differently is never given the vectors of another.
-What cannot be read, or was not written by this module for this document and model, counts as
-missing; a folder that cannot be written costs the time of computing, and nothing else.
+The file is named after the hashes of the document and the model, and holds a vector for the digest
+of each text. Texts that are not in it are computed and added, so a version of Viva with other texts
+never gets wrong vectors. A file that is unreadable, or was written for another document or model,
+counts as missing; if the folder is not writable, vectors are computed at each start.
 """
 
 import hashlib
@@ -23,24 +22,24 @@ from knowledge.search.embedding import DIMENSIONS, MiniLM, Vectors, minilm
 from models.catalogue import MINILM, MINILM_TOKENIZER
 
 FOLDER = "vectors"
-"""Where caches lie in ``DATA_DIR``."""
+"""Folder of the caches in ``DATA_DIR``."""
 
 MOST_FILES = 16
-"""Caches kept: those of the documents that were used last."""
+"""Number of caches kept, those used last."""
 
 _MAGIC = b"viva vectors 1\n\0"
-_DIGEST = 16  # bytes of a text's digest
+_DIGEST = 16  # bytes
 _COUNT = struct.Struct("<I")
 _SHA256 = 32
-_MOST_BYTES = 64 << 20  # 40,000 texts, several times what the largest document has
+_MOST_BYTES = 64 << 20  # 40,000 texts, several times those of the largest document
 _VECTOR = np.dtype("<f4")
 
 
 class VectorCache:
-    """The vectors of one document's texts, from a file where it has them.
+    """The vectors of one document's texts, from the file as far as it has them.
 
     Parameters:
-        folder: Where the file lies; ``None`` to compute all vectors and keep none.
+        folder: The folder of the file; ``None`` for no file.
         document: SHA-256 of the document, in hexadecimal.
     """
 
@@ -73,7 +72,7 @@ class VectorCache:
     def save(self) -> None:
         """Write the file if it lacks a text that was embedded, and remove the oldest files.
 
-        Texts that nobody embedded since this cache was opened are left out.
+        Texts that were not embedded since this cache was opened are dropped.
         """
         if self._path is None:
             return
@@ -84,7 +83,9 @@ class VectorCache:
             else:
                 os.utime(self._path)
         except OSError as error:
-            logger.info("Vectors are computed at each start: {} ({})", self._path.parent, error)
+            logger.info(
+                "No vector cache, so each start computes them: {} ({})", self._path.parent, error
+            )
 
 
 def _digest(text: str) -> bytes:
@@ -92,9 +93,9 @@ def _digest(text: str) -> bytes:
 
 
 def _read(path: Path, key: bytes) -> dict[bytes, Vectors]:
-    """The vectors of a file by their texts' digests; none if it is not what was written."""
+    """The vectors of a file by the digests of their texts; none if the file is invalid."""
     try:
-        # A pipe or a device in its place must neither block the start nor be read.
+        # A pipe or a device in its place would block the start.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         with os.fdopen(handle, "rb") as file:
             status = os.fstat(file.fileno())
@@ -116,10 +117,10 @@ def _read(path: Path, key: bytes) -> dict[bytes, Vectors]:
 
 
 def _write(path: Path, key: bytes, vectors: dict[bytes, Vectors]) -> None:
-    """Write a file whole or not at all, for the owner only.
+    """Write a file atomically, readable by the owner only.
 
     Raises:
-        OSError: The folder cannot be made, or the file not be written.
+        OSError: The folder or the file cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     matrix = np.array(list(vectors.values()), dtype=_VECTOR)
@@ -136,10 +137,10 @@ def _write(path: Path, key: bytes, vectors: dict[bytes, Vectors]) -> None:
 
 
 def _remove_oldest(folder: Path) -> None:
-    """Remove all files but those used last, with what writers that were killed left behind."""
+    """Remove all files except those used last, and temporary files of killed writers."""
     used: list[tuple[float, Path]] = []
     for path in folder.iterdir():
-        with suppress(OSError):  # another process has just removed it
+        with suppress(OSError):  # another process may have removed it
             if path.suffix == ".vectors" or path.name.startswith(".writing-"):
                 used.append((path.lstat().st_mtime, path))
     for _, path in sorted(used, reverse=True)[MOST_FILES:]:
