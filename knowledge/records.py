@@ -13,7 +13,6 @@ from typing import Literal
 
 from knowledge.claims import word_forms, years
 from knowledge.loading.document import Document
-from knowledge.loading.markdown import SETTING
 from knowledge.loading.section import Line, Section
 from knowledge.moments import Moments, moments
 from knowledge.telling import (
@@ -24,6 +23,7 @@ from knowledge.telling import (
     listed,
     row,
     sentence,
+    setting,
     subject,
     without_contact,
 )
@@ -237,10 +237,10 @@ class _Reader:
             text = without_contact(text)
         if line.code:
             typed, _, what = text.partition(": ")
-            if given := SETTING.fullmatch(text):
-                told = f"The setting {given[1]} is {given[2]}"
-            elif given := SETTING.fullmatch(typed):
-                told = f"The setting {given[1]} is {given[2]}, {what}"
+            if given := setting(text):
+                told = f"The setting {given[0]} is {given[1]}"
+            elif given := setting(typed):
+                told = f"The setting {given[0]} is {given[1]}, {what}"
             else:
                 told = f"The command is {text}"
             yield from self._make("code", (section, path), "", [(sentence(told), line)], [line])

@@ -26,6 +26,7 @@ _MONEY = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"^([^:.!?]{2,48}?)\s*(?::\s+|\s+[\u2013\u2014-]\s+)(\S.*)$")
+_SETTING = re.compile(r"([A-Za-z][\w.-]*)(?:\s*=\s*|:\s+)(\"[^\"]*\"|'[^']*'|\S+)")
 _VERB = re.compile(
     r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|may|must|will|shall|should|could|"
     r"would|need|needs|cost|costs|takes?|goes|comes?|makes?|gives?|gets?|serves?|opens?|closes?|"
@@ -116,6 +117,12 @@ def labelled(text: str) -> tuple[str, str] | None:
     ):
         return None
     return match[1].strip(" *"), match[2].strip()
+
+
+def setting(code: str) -> tuple[str, str] | None:
+    """Name and value of a line of code that is ``name = value`` or ``name: value``."""
+    match = _SETTING.fullmatch(code)
+    return (match[1], match[2]) if match else None
 
 
 def item(text: str) -> str:

@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from knowledge.loading.section import Line, LineKind, Section
+from knowledge.telling import setting
 from knowledge.words import spaced
 
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -27,8 +28,6 @@ _SPOKEN_CODE_LINES = 2  # of longer blocks only commands and settings make sense
 _SPOKEN_COMMANDS, _SPOKEN_COMMAND_WORDS = 12, 12
 _SHELLS = frozenset(("sh", "bash", "zsh", "shell", "console", "terminal"))
 _SETTINGS = frozenset(("ini", "toml", "yaml", "yml", "env", "dotenv", "properties", "conf"))
-SETTING = re.compile(r"([A-Za-z][\w.-]*)(?:\s*=\s*|:\s+)(\"[^\"]*\"|'[^']*'|\S+)")
-"""A line of a block of code that gives something a value."""
 
 
 @dataclass(slots=True)
@@ -275,10 +274,10 @@ def _typed(code: str, language: str) -> list[tuple[int, str]]:
         typed, behind = [*re.split(r"\s+#\s+", whole, maxsplit=1), ""][:2]
         whole, what, comment = "", behind or comment, ""
         if language in _SETTINGS:
-            given = SETTING.fullmatch(typed)
+            given = setting(typed)
             if given is None:
                 continue
-            typed = f"{given[1]} = {given[2]}"
+            typed = " = ".join(given)
         if len(typed.split()) <= _SPOKEN_COMMAND_WORDS:
             found.append((begun, f"{typed}: {what}" if what else typed))
     return found[:_SPOKEN_COMMANDS]
