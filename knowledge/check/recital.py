@@ -11,6 +11,7 @@ from knowledge.check.counting import counts
 from knowledge.claims import numbers, word_forms
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
+from knowledge.per_document import per_document
 from knowledge.records import records
 
 _NAMED = re.compile(r"^(?:There are ([\w-]+), namely|Under [^.]+? there are) (.+)\.$")
@@ -30,8 +31,10 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
         question: What was asked.
     """
     said = _flat(sentence)
-    told = _TOLD.of(document)
-    if said.strip() and any(said in text for section in cited for text in told.get(section.id, ())):
+    stated = _statements(document)
+    if said.strip() and any(
+        said in text for section in cited for text in stated.get(section.id, ())
+    ):
         return True
     named = _NAMED.match(sentence)
     if named is None:
@@ -43,25 +46,13 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
     return words <= {form for word in written for form in _flat(word).split()}
 
 
-class _Told:
-    """What the records of documents say, by section; a document is known by its hash."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, dict[str, tuple[str, ...]]] = {}
-
-    def of(self, document: Document) -> dict[str, tuple[str, ...]]:
-        if document.sha256 not in self._of:
-            found: dict[str, list[str]] = {}
-            for record in records(document):
-                found.setdefault(record.section.id, []).append(_flat(record.text))
-            if len(self._of) >= _KEPT:
-                self._of.clear()
-            self._of[document.sha256] = {id: tuple(texts) for id, texts in found.items()}
-        return self._of[document.sha256]
-
-
-_KEPT = 8
-_TOLD = _Told()
+@per_document
+def _statements(document: Document) -> dict[str, tuple[str, ...]]:
+    """The statements of a document's records by section id, each reduced to its words."""
+    found: dict[str, list[str]] = {}
+    for record in records(document):
+        found.setdefault(record.section.id, []).append(_flat(record.text))
+    return {id: tuple(texts) for id, texts in found.items()}
 
 
 def _flat(text: str) -> str:

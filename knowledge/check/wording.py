@@ -15,6 +15,7 @@ from knowledge.check.meaning import implied
 from knowledge.claims import extract_claims, numbers
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
+from knowledge.per_document import per_document
 from knowledge.records import Record, Statement, records
 from knowledge.words import PRONOUNS, STOPWORDS, spaced, stem, tokens
 
@@ -160,19 +161,9 @@ class _Words:
         return frozenset(named - self._about) | frozenset(f"#{n}" for n in numbers(question))
 
 
-_KEPT = 8
-_kept: list[tuple[Document, _Words]] = []
-
-
+@per_document
 def _known(document: Document) -> _Words:
-    """A document's words, kept for the documents read last."""
-    for known, words in _kept:
-        if known is document:
-            return words
-    words = _Words(document)
-    _kept.append((document, words))
-    del _kept[:-_KEPT]
-    return words
+    return _Words(document)
 
 
 def read_ahead(document: Document) -> None:
