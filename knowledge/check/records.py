@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from knowledge.abbreviations import DEMONYM_ENDINGS, SAME_CLAIM, acronyms
 from knowledge.check.meaning import implied, is_past, phrases
 from knowledge.check.reading import Reading, Word, is_superlative, read
 from knowledge.check.spelling import spelled, times_called
@@ -149,7 +150,7 @@ def records_of(section: Section, title: str) -> Records:
     direct: defaultdict[str, int] = defaultdict(int)
     quoted: dict[str, int] = {}
     above = f"{title} {section.id.replace('/', ' . ').replace('-', ' ')} {section.title}"
-    headings = _named(above) | _initials(above)
+    headings = _named(above) | acronyms(above)
     before_line = _Lent()
     over: dict[int, _Lent] = {}  # The context of nested items, by the depth of the item above.
     asked = section.title if _QUESTION.search(section.title) else ""
@@ -376,7 +377,7 @@ def pairs(reading: Reading) -> Iterator[tuple[str, frozenset[str]]]:
 
 def _called(piece: str, reading: Reading) -> set[str]:
     """All names of a clause's own words."""
-    found = {*_named(spelled(piece)), *_initials(piece)}
+    found = {*_named(spelled(piece)), *acronyms(piece)}
     for word in reading.words:
         if word.kind != "word":
             found |= word.found
@@ -433,22 +434,6 @@ def _wider(word: Word) -> set[str]:
     }
 
 
-# Abbreviations that everyone expands alike; others are expanded only as the text itself does.
-_EXPANSIONS = (
-    ("us", "usa", "united states", "america", "american"),
-    ("uk", "united kingdom", "britain", "british"),
-    ("eu", "european union"),
-    ("un", "united nations"),
-    ("phd", "doctorate", "doctoral", "doctor of philosophy"),
-    ("ba", "bachelor", "bachelor of arts"),
-    ("bs", "bsc", "bachelor", "bachelor of science"),
-    ("ma", "master", "master of arts"),
-    ("ms", "msc", "master", "master of science"),
-    ("mba", "master of business administration"),
-    ("prof", "professor"),
-)
-_DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, American
-_JOINING = frozenset(spaced("of the and for in on to a an at"))
 _LONG_ENOUGH = 5
 # Words for which WordNet has far too many substitutes.
 _SAYING_NOTHING = frozenset(spaced("go goes went gone going get gets got come comes came put set"))
@@ -467,32 +452,19 @@ def _named(text: str) -> frozenset[str]:
             if part not in _SAYING_NOTHING and not is_superlative(token.text.lower()):
                 found |= implied(part)
         if len(token.key) >= _LONG_ENOUGH and token.capital:
-            found.update(token.key + ending for ending in _DEMONYMS)
-            found.update(stem(token.key + ending) for ending in _DEMONYMS)
-            for ending in _DEMONYMS:
+            found.update(token.key + ending for ending in DEMONYM_ENDINGS)
+            found.update(stem(token.key + ending) for ending in DEMONYM_ENDINGS)
+            for ending in DEMONYM_ENDINGS:
                 if token.key.endswith(ending) and len(token.key) - len(ending) >= _LONG_ENOUGH - 1:
                     found.add(token.key.removesuffix(ending))
     lowered = f" {' '.join(keys)} "
-    for group in _EXPANSIONS:
+    for group in SAME_CLAIM:
         if any(f" {form} " in lowered for form in group):
             found.update(stem(word) for form in group for word in form.split())
             found.update(word for form in group for word in form.split())
     for at, length, meaning in phrases(keys):
         found |= implied(meaning)
         found |= implied("_".join(keys[at : at + length]))
-    return frozenset(found)
-
-
-def _initials(text: str) -> frozenset[str]:
-    """Acronyms of the runs of capitalised words, as ``uss`` for United States Ship."""
-    found: set[str] = set()
-    run = ""
-    for token in tokens(text):
-        if token.text[0].isupper() or (run and token.key and text.islower()):
-            run += token.key[:1]
-            found.update(run[start:] for start in range(len(run) - 1))
-        elif token.key not in _JOINING:
-            run = ""
     return frozenset(found)
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from knowledge.abbreviations import DEMONYM_ENDINGS, SAME_NAME, acronyms
 from knowledge.check.entailment import Verdict, entailed
 from knowledge.check.records import records_of
 from knowledge.check.wording import read_ahead
@@ -15,30 +16,6 @@ from knowledge.claims import Claim, extract_claims, months, numbers, word_forms
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
 from knowledge.words import content_stems, spaced, stem, tokens
-
-# Common abbreviations; others are expanded only if the text itself does so.
-_EXPANSIONS = (
-    ("us", "usa", "united states"),
-    ("uk", "united kingdom", "britain"),
-    ("eu", "european union"),
-    ("un", "united nations"),
-    ("phd", "doctorate", "doctoral", "doctor of philosophy"),
-    ("ba", "bachelor", "bachelor of arts"),
-    ("bs", "bsc", "bachelor", "bachelor of science"),
-    ("ma", "master", "master of arts"),
-    ("ms", "msc", "master", "master of science"),
-    ("dr", "doctor", "phd", "doctorate"),
-    ("prof", "professor"),
-    ("mon", "monday"),
-    ("tue", "tues", "tuesday"),
-    ("wed", "weds", "wednesday"),
-    ("thu", "thur", "thurs", "thursday"),
-    ("fri", "friday"),
-    ("sat", "saturday"),
-    ("sun", "sunday"),
-)
-_DEMONYMS = ("n", "an", "ian", "ns", "ans", "ians", "ese", "ish")  # America, American
-_JOINING = frozenset(spaced("of the and for in on to a an at"))
 
 
 def unsupported_claims(sentence: str, cited: Sequence[Section], question: str) -> tuple[str, ...]:
@@ -169,10 +146,10 @@ class _Said:
         self.months = months(text)
         self.words = set(word_forms(text))
         lowered = " ".join(token.key for token in tokens(text))
-        for group in _EXPANSIONS:
+        for group in SAME_NAME:
             if any(re.search(rf"\b{form}\b", lowered) for form in group):
                 self.words.update(word for form in group for word in form.split())
-        self.initials = _initials(text)
+        self.acronyms = acronyms(text)
 
     def supports(self, claim: Claim) -> bool:
         match claim.kind:
@@ -200,7 +177,7 @@ class _Said:
 
     def _name(self, claim: Claim) -> bool:
         halves = [half for half in re.split(r"-", claim.text.lower()) if half]
-        if self._word(claim.value) or claim.value in self.initials:
+        if self._word(claim.value) or claim.value in self.acronyms:
             return True
         return len(halves) > 1 and all(
             self._word(half) or (half.isdigit() and half in self.numbers) for half in halves
@@ -213,23 +190,10 @@ class _Said:
             word == other + ending or other == word + ending
             for other in self.words
             if len(other) >= 5
-            for ending in _DEMONYMS
+            for ending in DEMONYM_ENDINGS
         )
 
 
 @lru_cache(maxsize=1024)
 def _said(text: str) -> _Said:
     return _Said(text)
-
-
-def _initials(text: str) -> frozenset[str]:
-    """Acronyms of runs of capitalized words, such as ``uss`` for United States Ship."""
-    found: set[str] = set()
-    run = ""
-    for token in tokens(text):
-        if token.capital and token.text[0].isupper():
-            run += token.key[0]
-            found.update(run[start:] for start in range(len(run) - 1))
-        elif token.key not in _JOINING:
-            run = ""
-    return frozenset(found)
