@@ -159,6 +159,11 @@ class ServerSettings(BaseSettings):
     admins: str = Field(
         "", description="Addresses, separated by commas, that see every call and report."
     )
+    subaddresses: str = Field(
+        "all",
+        description="Domains, separated by commas, at which name+anything is the mailbox of name: "
+        "a denial, and limits on links and calls, hold for all its addresses; or: all, none.",
+    )
     session_days: Positive = Field(30, description="Days that a browser stays signed in.")
     trusted_proxies: str = Field(
         "",

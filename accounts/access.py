@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, or_
 from sqlmodel import Session, col, select
 
 from accounts.mail.letter import MAX_ADDRESS_CHARS, mailbox
-from ledger.store.tables import AccessRule
+from accounts.subaddressing import EVERYWHERE, Subaddressing
+from ledger.store.tables import AccessRule, User
 from settings import Settings, SettingsError
 
 OPERATOR = "operator@localhost"
@@ -42,10 +43,10 @@ def normalize_pattern(text: str) -> str:
         )
     except ValueError:
         found = ""
-    if not found or len(found) > MAX_ADDRESS_CHARS:
+    if not found or len(found) > MAX_ADDRESS_CHARS or "*" in text:
         raise ValueError(
             f"{text!r} is neither an address such as name@example.com nor a domain such as "
-            "@example.com"
+            "@example.com" + (", which is everybody there: a * stands for nothing" * ("*" in text))
         )
     return found
 
@@ -54,26 +55,30 @@ def normalize_pattern(text: str) -> str:
 class Access:
     """The access policy: allowed addresses and domains, and admins.
 
-    A rule that denies an address takes precedence over everything that allows it.
+    A rule that denies an address takes precedence over everything that allows it, and holds for
+    every address of the same mailbox.
 
     Parameters:
         allow: Addresses and domains from ``ALLOW``.
         admins: Addresses that may sign in and see other people's calls.
+        subaddressing: Which addresses are of one mailbox.
     """
 
     allow: frozenset[str]
     admins: tuple[str, ...]
+    subaddressing: Subaddressing = EVERYWHERE
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The policy of ``ALLOW`` and ``ADMINS``.
+        """The policy of ``ALLOW``, ``ADMINS`` and ``SUBADDRESSES``.
 
         Raises:
             SettingsError: One of them contains neither an address nor a domain.
         """
         return cls(
             frozenset(_parts("ALLOW", settings.allow, normalize_pattern)),
-            tuple(_parts("ADMINS", settings.admins, normalize_address)),
+            tuple(_parts("ADMINS", settings.admins, _normalize_admin)),
+            Subaddressing.from_settings(settings),
         )
 
     def admits(self, db: Session, email: str) -> bool:
@@ -84,22 +89,38 @@ class Access:
             email: An address from :func:`normalize_address`.
         """
         names = (email, "@" + email.rpartition("@")[2])
-        rules = db.exec(select(AccessRule).where(col(AccessRule.pattern).in_(names))).all()
+        pattern = col(AccessRule.pattern)
+        found = or_(pattern.in_(names), self.subaddressing.matches(pattern, email))
+        rules = db.exec(select(AccessRule).where(found)).all()
         if email == OPERATOR or not all(rule.allowed for rule in rules):
             return False
-        return bool(rules) or not self.allow.isdisjoint(names) or email in self.admins
+        named = {rule.pattern for rule in rules} | self.allow | set(self.admins)
+        return not named.isdisjoint(names)
+
+    def is_known(self, db: Session, email: str) -> bool:
+        """Whether an address has signed in before, or is allowed by itself, not by its domain.
+
+        Takes the same time for every address.
+        """
+        rule = select(AccessRule.pattern).where(
+            col(AccessRule.pattern) == email, col(AccessRule.allowed)
+        )
+        user = select(User.id).where(col(User.email) == email)
+        known = db.exec(select(or_(rule.exists(), user.exists()))).one()
+        return known or email in self.allow or email in self.admins
 
     def is_admin(self, email: str) -> bool:
         """Whether an address may see other people's calls."""
         return email in self.admins or email == OPERATOR
 
 
-def address_matches(email: Any, whose: str) -> ColumnElement[bool]:
-    """SQL condition: the column's address matches an address or ``@domain`` pattern."""
-    return cast(
-        ColumnElement[bool],
-        email.endswith(whose, autoescape=True) if whose.startswith("@") else email == whose,
-    )
+def address_matches(
+    email: Any, whose: str, subaddressing: Subaddressing = EVERYWHERE
+) -> ColumnElement[bool]:
+    """SQL condition: the column's address matches a mailbox or ``@domain`` pattern."""
+    if whose.startswith("@"):
+        return cast(ColumnElement[bool], email.endswith(whose, autoescape=True))
+    return subaddressing.matches(email, whose)
 
 
 def list_rules(db: Session) -> list[AccessRule]:
@@ -125,6 +146,12 @@ def delete_rule(db: Session, name: str) -> bool:
     if found is not None:
         db.delete(found)
     return found is not None
+
+
+def _normalize_admin(text: str) -> str:
+    if "*" in text:
+        raise ValueError(f"{text!r} names nobody, as a * stands for nothing: write each address")
+    return normalize_address(text)
 
 
 def _parts(name: str, text: str, read: Callable[[str], str]) -> list[str]:

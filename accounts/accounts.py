@@ -109,7 +109,8 @@ class Accounts:
             ) from error
         if email is None or (email == OPERATOR and not from_loopback(request, self._settings)):
             return None
-        return CallerIdentity(email=email, admin=self._access.is_admin(email), key=email)
+        key = self._access.subaddressing.mailbox(email)
+        return CallerIdentity(email=email, admin=self._access.is_admin(email), key=key)
 
     async def welcome_link(self, base_url: str) -> str | None:
         """A sign-in link for the operator, to print when the server starts on their own machine.

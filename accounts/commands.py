@@ -41,6 +41,7 @@ def allow(who: Patterns) -> None:
 def deny(who: Patterns) -> None:
     """Deny addresses or domains, whatever else allows them, and end their sessions.
 
+    An address stands for its mailbox: name@ and name+anything@ are one (see SUBADDRESSES).
     A call in progress is not cut off.
     """
     _rule(who, allowed=False)
@@ -63,12 +64,13 @@ def revoke(who: Patterns) -> None:
     They may sign in again, unless they are denied.
     """
     names = _patterns(who)
+    subaddressing = _access(_settings()).subaddressing
     now = time.time()
     ended = {}
     with _writing() as db:
         for name in names:
-            links.expire_links(db, name, now=now)
-            ended[name] = sessions.end_sessions(db, name, now=now)
+            links.expire_links(db, name, now=now, subaddressing=subaddressing)
+            ended[name] = sessions.end_sessions(db, name, now=now, subaddressing=subaddressing)
     for name, number in ended.items():
         typer.echo(f"{name}: {number} session{'' if number == 1 else 's'} ended")
     typer.echo(f"Takes effect within {REMEMBER_SECS:.0f} seconds; open calls are not cut off.")
@@ -78,10 +80,7 @@ def revoke(who: Patterns) -> None:
 def show(as_json: Json = False) -> None:
     """Show who may sign in, and which browsers are signed in."""
     settings = _settings()
-    try:
-        given = Access.from_settings(settings)
-    except SettingsError as error:
-        raise _fail(str(error)) from None
+    given = _access(settings)
     with _database(settings) as database, database.reading() as db:
         rules = access.list_rules(db)
         signed_in = sessions.open_sessions(db, now=time.time())
@@ -115,14 +114,16 @@ def show(as_json: Json = False) -> None:
 
 def _rule(who: list[str], *, allowed: bool) -> None:
     names = _patterns(who)
+    mailbox = _access(_settings()).subaddressing.mailbox
     with _writing() as db:
         for name in names:
             access.set_rule(db, name, allowed=allowed, now=time.time())
-        denied = {rule.pattern for rule in access.list_rules(db) if not rule.allowed}
+        rules = access.list_rules(db)
+    denied = {mailbox(rule.pattern): rule.pattern for rule in rules if not rule.allowed}
     for name in names:
-        domain = "@" + name.rpartition("@")[2]
-        if allowed and domain in denied:
-            typer.echo(f"{name}: may not sign in as long as {domain} is denied")
+        by = denied.get("@" + name.rpartition("@")[2]) or denied.get(mailbox(name))
+        if allowed and by:
+            typer.echo(f"{name}: may not sign in as long as {by} is denied")
         else:
             typer.echo(f"{name}: {'may sign in' if allowed else 'may not sign in'}")
 
@@ -132,6 +133,13 @@ def _patterns(who: list[str]) -> list[str]:
         return [access.normalize_pattern(entry) for entry in who]
     except ValueError as error:
         raise _fail(f"{error}.") from None
+
+
+def _access(settings: Settings) -> Access:
+    try:
+        return Access.from_settings(settings)
+    except SettingsError as error:
+        raise _fail(str(error)) from None
 
 
 def _settings() -> Settings:

@@ -23,8 +23,11 @@ UNKNOWN = IPv4Address("0.0.0.0")
 """Stands for an address that cannot be determined; neither trusted nor loopback."""
 
 IPV4_PREFIX = 24
-IPV6_PREFIX = 56
-"""Prefix length that a provider assigns to one customer; rate limits count by it."""
+IPV6_PREFIX = 64
+"""Prefix length of a network; rate limits count by it."""
+
+IPV6_SITE_PREFIX = 48
+"""Prefix length of the most that a provider assigns to one customer, who has 65,536 networks."""
 
 FORWARDING = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 """Headers that reveal a proxy."""
@@ -70,11 +73,32 @@ def client_address(request: web.BaseRequest, settings: Settings) -> Address:
 
 
 def client_network(request: web.BaseRequest, settings: Settings) -> str:
-    """The network of the client: a /24 for IPv4, a /56 for IPv6."""
+    """The network of the client: a /24 for IPv4, a /64 for IPv6."""
     address = client_address(request, settings)
     if isinstance(address, IPv4Address):
         return str(IPv4Network((int(address), IPV4_PREFIX), strict=False))
     return str(IPv6Network((int(address), IPV6_PREFIX), strict=False))
+
+
+def site(network: str) -> str:
+    """The site that a network of :func:`client_network` belongs to: its /48 for IPv6."""
+    found = ip_network(network)
+    if isinstance(found, IPv6Network) and found.prefixlen > IPV6_SITE_PREFIX:
+        found = found.supernet(new_prefix=IPV6_SITE_PREFIX)
+    return str(found)
+
+
+def listening_address(request: web.BaseRequest) -> str:
+    """The address that a request came to, such as ``http://127.0.0.1:7860``; empty if unknown.
+
+    It is the socket's: the ``Host`` header is the client's to choose, and another port of this
+    machine may be somebody else's.
+    """
+    name = request.transport and request.transport.get_extra_info("sockname")
+    if not isinstance(name, tuple):  # no connection any more, or none by TCP
+        return ""
+    host, port = name[:2]
+    return f"{request.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def from_loopback(request: web.BaseRequest, settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from sqlmodel import Session as Db
 from accounts import secret
 from accounts.access import OPERATOR, Access
 from accounts.sign_in import limits, links, sessions
+from accounts.sign_in.limits import Limit
 from accounts.sign_in.links import LinkError
 from ledger.store.database import Database
 
@@ -29,7 +30,15 @@ calls, however many strangers ask."""
 
 
 class TooManyLinksError(Exception):
-    """A rate limit on links is exceeded."""
+    """A network has asked for too many links.
+
+    Parameters:
+        limit: The limit that it exceeds.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit.counted)
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,16 @@ class LinkRequest:
     Parameters:
         token: The link's token. Every request makes one, so that all take the same time; if
             not granted, it signs nobody in.
-        granted: Whether to send the link.
+        granted: Whether to send the link. Nothing that is shown may depend on it.
+        exceeded: The limit on links for the address that the request exceeds, which may be shown.
+        busy: Whether only known addresses get links just now. If so, a granted link has to be
+            stored by :meth:`Authenticator.store_link` once the request is answered.
     """
 
     token: str
     granted: bool
+    exceeded: Limit | None = None
+    busy: bool = False
 
 
 class Authenticator:
@@ -81,11 +95,20 @@ class Authenticator:
             network: The client's network.
 
         Raises:
-            TooManyLinksError: The limit of that network, or of all, is exceeded.
+            TooManyLinksError: A limit of that network is exceeded.
             SQLAlchemyError: The database cannot be used.
         """
         async with self._signing:
             return await asyncio.to_thread(self._ask, email, browser, network)
+
+    async def store_link(self, token: str, email: str, *, browser: str, network: str) -> None:
+        """Store a link that was granted while the server was busy.
+
+        Raises:
+            SQLAlchemyError: The database cannot be used.
+        """
+        async with self._signing:
+            await asyncio.to_thread(self._store, token, email, browser, network)
 
     async def redeem_link(
         self, token: str, *, browser: str, loopback: bool, session: str = ""
@@ -154,7 +177,8 @@ class Authenticator:
 
     def _ask(self, email: str, browser: str, network: str) -> LinkRequest:
         with self._database.reading() as db:  # a flood must not hold up writers
-            self._refuse_too_many(db, email, network)
+            if (asked := self._judge(db, email, browser, network)).busy:
+                return asked
         with self._database.writing() as db:
             if self._database.engine.dialect.name == "postgresql":
                 # One at a time, so that the counts stay true.
@@ -162,21 +186,52 @@ class Authenticator:
                     "LOCK TABLE sign_in_token IN SHARE ROW EXCLUSIVE MODE"
                 )
             links.delete_old_links(db, now=self._clock())
-            full = self._refuse_too_many(db, email, network)
-            admitted = self._access.admits(db, email)
+            if (asked := self._judge(db, email, browser, network)).busy:
+                return asked
             # A refused request counts against its network, but does not prolong the address's wait.
-            counted = "" if full else email
-            token = links.create_link(
-                db, counted, now=self._clock(), browser=browser, network=network
+            counted = "" if asked.exceeded else email
+            links.create_link(
+                db,
+                counted,
+                now=self._clock(),
+                browser=browser,
+                network=limits.stored_network(network),
+                token=asked.token,
             )
-            return LinkRequest(token, admitted and not full)
+            return asked
 
-    def _refuse_too_many(self, db: Db, email: str, network: str) -> bool:
-        """Whether the address is over its limit; raises if its network is, or all are."""
-        exceeded = limits.exceeded_limit(db, email=email, network=network, now=self._clock())
-        if exceeded in ("network", "all"):
-            raise TooManyLinksError
-        return exceeded == "address"
+    def _judge(self, db: Db, email: str, browser: str, network: str) -> LinkRequest:
+        """Grant or refuse a link, by the same statements whatever the address."""
+        now = self._clock()
+        verdict = limits.judge(
+            db,
+            email,
+            browser=browser,
+            network=network,
+            known=links.has_signed_in(db, email, browser=browser, now=now),
+            subaddressing=self._access.subaddressing,
+            now=now,
+        )
+        exceeded = verdict.exceeded
+        admitted, known = self._access.admits(db, email), self._access.is_known(db, email)
+        granted = admitted and exceeded is None and (known or not verdict.busy)
+        token = secret.new_secret()
+        if verdict.busy:
+            return LinkRequest(token, granted, busy=True)
+        if exceeded is not None and exceeded.counted in ("network", "site"):
+            raise TooManyLinksError(exceeded)
+        return LinkRequest(token, granted, exceeded)
+
+    def _store(self, token: str, email: str, browser: str, network: str) -> None:
+        with self._database.writing() as db:
+            links.create_link(
+                db,
+                email,
+                now=self._clock(),
+                browser=browser,
+                network=limits.stored_network(network, busy=True),
+                token=token,
+            )
 
     def _enter(self, token: str, browser: str, loopback: bool, session: str) -> str:
         now = self._clock()

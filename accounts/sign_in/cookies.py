@@ -1,4 +1,4 @@
-"""The two cookies: the session's, and one that identifies a browser before it has a session."""
+"""The two cookies: the session's, and one that identifies a browser, signed in or not."""
 
 from typing import Literal
 
@@ -6,6 +6,7 @@ from aiohttp import web
 
 from accounts import secret
 from accounts.network import is_https, is_loopback_host
+from accounts.sign_in.links import KNOWN_SECS
 from settings import Settings
 
 Cookie = Literal["viva_session", "viva_browser"]
@@ -13,8 +14,9 @@ Cookie = Literal["viva_session", "viva_browser"]
 SESSION: Cookie = "viva_session"
 BROWSER: Cookie = "viva_browser"
 
-BROWSER_SECS = 86400.0
-"""Lifetime of the browser cookie: longer than a link works or a form stays open."""
+BROWSER_SECS = KNOWN_SECS
+"""Lifetime of the browser cookie. It outlasts sessions, so that a browser that has signed in is
+known by it, and gets its links whatever others ask for."""
 
 
 def read_cookie(request: web.BaseRequest, settings: Settings, cookie: Cookie) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from loguru import logger
@@ -60,7 +60,15 @@ class LinkMail:
         self._delay = delay or (lambda: random.uniform(0, MAX_DELAY_SECS))
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def send_later(self, email: str, token: str, url: str, *, granted: bool) -> None:
+    def send_later(
+        self,
+        email: str,
+        token: str,
+        url: str,
+        *,
+        granted: bool,
+        store: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Send a link in the background if granted; if not, do the same work without sending.
 
         Args:
@@ -68,8 +76,9 @@ class LinkMail:
             token: The link's token.
             url: The link.
             granted: Whether to send it.
+            store: Stores it first, if it is sent; ``None`` if it is stored.
         """
-        task = asyncio.create_task(self._write(email, token, url, granted=granted))
+        task = asyncio.create_task(self._write(email, token, url, granted=granted, store=store))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -78,7 +87,15 @@ class LinkMail:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_secs)
 
-    async def _write(self, email: str, token: str, url: str, *, granted: bool) -> None:
+    async def _write(
+        self,
+        email: str,
+        token: str,
+        url: str,
+        *,
+        granted: bool,
+        store: Callable[[], Awaitable[None]] | None,
+    ) -> None:
         minutes = round(LINK_SECS / 60)
         text = render("link.txt.j2", url=url, minutes=minutes)
         html = render("link.html.j2", url=url, minutes=minutes)
@@ -86,10 +103,12 @@ class LinkMail:
         if not granted:
             return
         try:
+            if store is not None:
+                await store()
             key = f"link:{secret.digest(token).hex()}"
             await self._send(key, email, SUBJECT, text, html, lasts_secs=LINK_SECS)
         except (SQLAlchemyError, ValueError) as error:
-            logger.error("accounts: cannot queue a sign-in link: {}", type(error).__name__)
+            logger.error("accounts: cannot store or queue a sign-in link: {}", type(error).__name__)
         if self._tell is not None:
             self._tell(
                 f"Sign-in link for {email} (once, {minutes} minutes, in the browser that asked for "

@@ -3,15 +3,19 @@
 from typing import Literal
 
 from sqlalchemy import delete, update
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from accounts import secret
 from accounts.access import address_matches
 from accounts.sign_in import limits
+from accounts.subaddressing import EVERYWHERE, Subaddressing
 from ledger.store.tables import SignInToken
 
 LINK_SECS = 15 * 60.0
 """How long a link works."""
+
+KNOWN_SECS = 90 * 86400.0
+"""How long it is remembered that a browser has signed in as an address."""
 
 Reason = Literal["unknown", "used", "expired", "browser", "elsewhere", "denied"]
 
@@ -26,15 +30,23 @@ class LinkError(Exception):
         reason: ``unknown``: no such link; ``used``, ``expired``: it was valid once;
             ``browser``: another browser asked for it; ``elsewhere``: it works on this machine
             only; ``denied``: its address may no longer sign in.
+        email: The address that a used link has signed in.
     """
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: Reason, email: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.email = email
 
 
 def create_link(
-    db: Session, email: str, *, now: float, browser: str | None = None, network: str = ""
+    db: Session,
+    email: str,
+    *,
+    now: float,
+    browser: str | None = None,
+    network: str = "",
+    token: str = "",
 ) -> str:
     """Create a link and return its token.
 
@@ -43,12 +55,13 @@ def create_link(
         email: The address that it signs in.
         now: Unix seconds.
         browser: The secret of the browser that asks; ``None`` for any browser on this machine.
-        network: The client's network.
+        network: The client's network, as limits count it.
+        token: Its token; empty to make one.
 
     Returns:
         The token, of which only the hash is stored.
     """
-    token = secret.new_secret()
+    token = token or secret.new_secret()
     db.add(
         SignInToken(
             hash=secret.digest(token),
@@ -60,6 +73,17 @@ def create_link(
         )
     )
     return token
+
+
+def has_signed_in(db: Session, email: str, *, browser: str, now: float) -> bool:
+    """Whether a browser has signed in as an address in the last :data:`KNOWN_SECS`."""
+    used = select(SignInToken.hash).where(
+        col(SignInToken.email) == email,
+        col(SignInToken.browser_hash) == secret.digest(browser),
+        col(SignInToken.used_at).is_not(None),
+        col(SignInToken.created_at) > now - KNOWN_SECS,
+    )
+    return db.exec(select(used.exists())).one()
 
 
 def redeem_link(db: Session, token: str, *, browser: str, loopback: bool, now: float) -> str:
@@ -81,6 +105,8 @@ def redeem_link(db: Session, token: str, *, browser: str, loopback: bool, now: f
     link = db.get(SignInToken, secret.digest(token))
     if link is None:
         raise LinkError("unknown")
+    if link.used_at is not None:
+        raise LinkError("used", link.email)
     if link.expires_at <= now:
         raise LinkError("expired")
     if link.browser_hash == _ANY_BROWSER:
@@ -93,19 +119,31 @@ def redeem_link(db: Session, token: str, *, browser: str, loopback: bool, now: f
         col(SignInToken.hash) == link.hash, col(SignInToken.used_at).is_(None)
     )
     if db.exec(taken.values(used_at=now)).rowcount != 1:
-        raise LinkError("used")
+        raise LinkError("used", link.email)
     return link.email
 
 
-def expire_links(db: Session, whose: str, *, now: float) -> None:
-    """Expire the links of an address, or of a domain's addresses."""
+def expire_links(
+    db: Session, whose: str, *, now: float, subaddressing: Subaddressing = EVERYWHERE
+) -> None:
+    """Expire the links of a mailbox, or of a domain's addresses."""
     db.exec(
         update(SignInToken)
-        .where(address_matches(col(SignInToken.email), whose), col(SignInToken.expires_at) > now)
+        .where(
+            address_matches(col(SignInToken.email), whose, subaddressing),
+            col(SignInToken.expires_at) > now,
+        )
         .values(expires_at=now)
     )
 
 
 def delete_old_links(db: Session, *, now: float) -> None:
-    """Delete links that no rate limit counts any more."""
-    db.exec(delete(SignInToken).where(col(SignInToken.created_at) <= now - limits.LONGEST_SECS))
+    """Delete links that no rate limit counts any more.
+
+    Of those that have signed a browser in, what says so is kept for :data:`KNOWN_SECS`, without
+    the network.
+    """
+    created_at, used_at = col(SignInToken.created_at), col(SignInToken.used_at)
+    old = created_at <= now - limits.LONGEST_SECS
+    db.exec(delete(SignInToken).where(old, used_at.is_(None) | (created_at <= now - KNOWN_SECS)))
+    db.exec(update(SignInToken).where(old, col(SignInToken.network) != "").values(network=""))

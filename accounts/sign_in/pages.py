@@ -1,14 +1,21 @@
 """Pages for signing in and out. They work without styles, and do not reveal who may call."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
+from yarl import URL
 
 from accounts import secret
 from accounts.access import normalize_address
-from accounts.network import client_network, from_loopback, is_https, is_loopback_host
+from accounts.network import (
+    client_network,
+    from_loopback,
+    is_loopback_host,
+    listening_address,
+)
 from accounts.sign_in import cookies, forms, limits
 from accounts.sign_in.authenticator import Authenticator, TooManyLinksError
 from accounts.sign_in.cookies import BROWSER, SESSION
@@ -20,8 +27,9 @@ from accounts.sign_in.refusals import (
     NO_ADDRESS,
     OUT_OF_DATE,
     OUT_OF_ORDER,
-    TOO_MANY,
     Refusal,
+    too_many,
+    too_many_for_address,
 )
 from accounts.templating import render
 from conversation.records import CallerIdentity
@@ -83,10 +91,13 @@ class Pages:
                 return await handler(request)
             except ForgedFormError:
                 return _refused(OUT_OF_DATE)
-            except TooManyLinksError:
-                return _refused(TOO_MANY, {"Retry-After": f"{limits.QUARTER:.0f}"})
+            except TooManyLinksError as error:
+                return _refused_by(error.limit, too_many)
             except LinkError as error:
-                return _refused(LINKS[error.reason])
+                caller = await self._caller(request)
+                return _refused(
+                    LINKS[error.reason], signed_in="" if caller is None else caller.email
+                )
             except SQLAlchemyError as error:
                 logger.error("accounts: the database cannot be used: {}", type(error).__name__)
                 return _refused(OUT_OF_ORDER)
@@ -98,6 +109,8 @@ class Pages:
     async def _ask(self, request: web.Request) -> web.StreamResponse:
         if await self._caller(request) is not None:
             return _to(HOME)
+        if own := self._other_name(request):
+            return _to(own + SIGN_IN)
         return self._form(request, "sign_in.html.j2", email="", trouble="")
 
     async def _asked(self, request: web.Request) -> web.StreamResponse:
@@ -116,27 +129,47 @@ class Pages:
             return _refused(NO_ADDRESS)
         network = client_network(request, self._settings)
         asked = await self._sign_in.request_link(email, browser=browser, network=network)
+        if asked.exceeded is not None:
+            return _refused_by(asked.exceeded, too_many_for_address)
         url = link_url(base_url, asked.token)
-        self._mail.send_later(email, asked.token, url, granted=asked.granted)
+        store = partial(
+            self._sign_in.store_link, asked.token, email, browser=browser, network=network
+        )
+        self._mail.send_later(
+            email, asked.token, url, granted=asked.granted, store=store if asked.busy else None
+        )
         return self._form(
             request,
             "sign_in_sent.html.j2",
             email=email,
             in_terminal=self._in_terminal,
+            busy=asked.busy,
             minutes=round(LINK_SECS / 60),
-            most=limits.ADDRESS_LINKS,
+            most=limits.BROWSER_LINKS,
         )
 
     def _base_url(self, request: web.Request) -> str:
         """The base address of links; empty if unknown.
 
-        The ``Host`` header is client input: it is used only if it can lead nowhere else.
+        The ``Host`` header is client input: all that it decides is whether there are links.
         """
         if self._settings.public_url:
             return self._settings.public_url.rstrip("/")
         if not is_loopback_host(request.host):
             return ""
-        return f"{'https' if is_https(request, self._settings) else 'http'}://{request.host}"
+        return listening_address(request)
+
+    def _other_name(self, request: web.Request) -> str:
+        """The base address of links, if the browser knows this server by another name.
+
+        Such as ``localhost``: cookies belong to a name, and a link to the other would find none.
+        """
+        own = listening_address(request)
+        if self._settings.public_url or not own or not is_loopback_host(request.host):
+            return ""
+        name, port = URL(own).host, URL(own).port
+        asked = URL.build(scheme=request.scheme, authority=request.host)
+        return own if asked.host != name and asked.port == port else ""
 
     # Opening it.
 
@@ -154,13 +187,13 @@ class Pages:
                 session=self._held(request, SESSION),
             )
         except LinkError as error:
-            if error.reason == "used" and await self._caller(request) is not None:
+            caller = await self._caller(request)
+            if error.reason == "used" and caller is not None and caller.email == error.email:
                 return _to(HOME)  # the link was used by this browser, it seems
             raise
         response = _to(HOME)
         secs = self._sign_in.session_secs
         cookies.set_cookie(response, request, self._settings, SESSION, session, secs=secs)
-        cookies.delete_cookie(response, request, self._settings, BROWSER)
         return response
 
     # Signing out.
@@ -225,13 +258,21 @@ def _page(template: str, *, status: int = 200, **values: object) -> web.Response
     )
 
 
-def _refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> web.Response:
+def _refused_by(limit: limits.Limit, refusal: Callable[[str], Refusal]) -> web.Response:
+    again = {limits.QUARTER: "in 15 minutes", limits.HOUR: "in an hour"}.get(limit.secs, "tomorrow")
+    return _refused(refusal(again), {"Retry-After": f"{limit.secs:.0f}"})
+
+
+def _refused(
+    refusal: Refusal, headers: Mapping[str, str] | None = None, *, signed_in: str = ""
+) -> web.Response:
     response = _page(
         "sign_in_refused.html.j2",
         status=refusal.status,
         heading=refusal.heading,
         said=refusal.said,
         again=refusal.again,
+        signed_in=signed_in,
     )
     response.headers.update(headers or {})
     return response

@@ -75,11 +75,30 @@ OUT_OF_DATE = Refusal(
     "Start again",
 )
 
-TOO_MANY = Refusal(
-    429,
-    "Too many links",
-    ("No link can be sent just now. Earlier links still work; try again in 15 minutes.",),
-)
+
+def too_many(again: str) -> Refusal:
+    """Too many links for a network; ``again`` says when to try again."""
+    return Refusal(
+        429,
+        "Too many links",
+        (
+            "No link was sent, because too many were asked for from your network. Earlier ones "
+            f"work in the browsers that asked for them; try again {again}.",
+        ),
+    )
+
+
+def too_many_for_address(again: str) -> Refusal:
+    """Too many links for one address; ``again`` says when to try again."""
+    return Refusal(
+        429,
+        "Too many links",
+        (
+            "No link was sent, because too many were asked for with this address. Earlier ones "
+            f"work in the browsers that asked for them; try again {again}.",
+        ),
+    )
+
 
 NO_ADDRESS = Refusal(
     503,

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from accounts import secret
 from accounts.access import address_matches
+from accounts.subaddressing import EVERYWHERE, Subaddressing
 from ledger.store.tables import Session, User
 
 SEEN_SECS = 300.0
@@ -93,9 +94,11 @@ def end_session(db: Db, cookie: str, *, now: float) -> None:
     )
 
 
-def end_sessions(db: Db, whose: str, *, now: float) -> int:
-    """End the sessions of an address, or of a domain's addresses; returns their number."""
-    users = select(User.id).where(address_matches(col(User.email), whose))
+def end_sessions(
+    db: Db, whose: str, *, now: float, subaddressing: Subaddressing = EVERYWHERE
+) -> int:
+    """End the sessions of a mailbox, or of a domain's addresses; returns their number."""
+    users = select(User.id).where(address_matches(col(User.email), whose, subaddressing))
     ended = update(Session).where(col(Session.user_id).in_(users), *_open(now))
     return int(db.exec(ended.values(revoked_at=now)).rowcount)
 

@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestServer
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from accounts import headers
+from accounts import headers, secret
 from accounts.accounts import Accounts
 from accounts.origin import allowed_origin
+from accounts.sign_in import limits, links
 from accounts.sign_in.link_mail import SendMail
 from ledger.store.database import Database
 from settings import Settings
@@ -135,6 +136,10 @@ class Browser:
         """Whom the server takes this browser for."""
         return (await self.get("/who")).text
 
+    async def key(self) -> str:
+        """By what the server counts this browser's calls."""
+        return (await self.get("/key")).text
+
     def sending(self) -> dict[str, str]:
         held = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         return {**(held if self.cookies else {}), **self.headers}
@@ -246,6 +251,7 @@ class House:
         headers.setup(app, self.settings)
         self.accounts.setup(app)
         app.router.add_get("/who", self._who)
+        app.router.add_get("/key", self._key)
         app.router.add_get("/call", self._call)
         app.router.add_get("/", self._home)
         app.router.add_static("/web/", WEB)
@@ -269,6 +275,10 @@ class House:
             return web.Response(text="nobody", status=401)
         return web.Response(text=f"{caller.email or caller.key}{' (admin)' * caller.admin}")
 
+    async def _key(self, request: web.Request) -> web.Response:
+        caller = await self.accounts.identify(request)
+        return web.Response(text=caller.key if caller else "")
+
     async def _call(self, request: web.Request) -> web.StreamResponse:
         caller = await self.accounts.identify(request)
         if caller is None:
@@ -281,6 +291,30 @@ class House:
         await socket.send_str(f"you are {caller.email}")
         await socket.close()
         return socket
+
+
+def ask_for_links(
+    house: House, count: int, *, email: str = STRANGER, network: str = "", each: str = ""
+) -> None:
+    """What that many wishes for links leave behind, each of another browser.
+
+    Args:
+        house: The server that was asked.
+        count: Number of wishes.
+        email: Whom the links are for.
+        network: Where all come from; by default each comes from a network of its own.
+        each: A pattern of networks with ``{}``, from 0 on, instead.
+    """
+    with house.database.writing() as db:
+        for number in range(count):
+            own = each.format(number) or f"10.{number // 250}.{number % 250}.0/24"
+            links.create_link(
+                db,
+                email,
+                now=house.clock.now,
+                browser=secret.new_secret(),
+                network=limits.stored_network(network or own),
+            )
 
 
 OpenHouse = Callable[..., Any]

@@ -1,7 +1,7 @@
 """Who may sign in, that nobody learns who may, and that access can be taken away."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from sqlmodel import Session as Db
@@ -10,10 +10,10 @@ from accounts import access
 from accounts.access import OPERATOR, Access, normalize_address, normalize_pattern
 from accounts.sign_in import links, sessions
 from accounts.sign_in.authenticator import REMEMBER_SECS
-from accounts.sign_in.limits import ADDRESS_LINKS
+from accounts.sign_in.limits import ALL_LINKS, BROWSER_LINKS, HOUR
 from ledger.store.database import Database
 from settings import Settings, SettingsError
-from tests.accounts.house import ADA, ADMIN, GRACE, START, STRANGER, House, OpenHouse
+from tests.accounts.house import ADA, ADMIN, GRACE, START, STRANGER, House, OpenHouse, ask_for_links
 
 
 def rule(house: House, name: str, *, allowed: bool) -> None:
@@ -39,6 +39,14 @@ def rule(house: House, name: str, *, allowed: bool) -> None:
         ("two@example.net", {"one@example.net": True, "%@example.net": True}, False),
         ("root@example.org", {}, True),
         ("root@example.org", {"root@example.org": False}, False),
+        ("ada+calls@example.com", {"ada@example.com": False}, False),
+        ("ada@example.com", {"ada+calls@example.com": False}, False),
+        ("ada+one@example.com", {"ada+two@example.com": False}, False),
+        ("adam@example.com", {"ada@example.com": False}, True),
+        ("ada+x@example.com", {"ada@example.net": False}, True),
+        ("one+x@example.net", {}, False),
+        ("two+x@example.net", {"two@example.net": True}, False),
+        ("two+x@example.net", {"two+x@example.net": True}, True),
         (OPERATOR, {OPERATOR: True, "@localhost": True}, False),
     ],
 )
@@ -76,6 +84,52 @@ def test_a_domain_is_kept_in_one_form() -> None:
     for wrong in ("@", "example.com", "@a@b", "@exa mple.com", "*@example.com ada", ""):
         with pytest.raises(ValueError, match=r"neither an address .* nor a domain"):
             normalize_pattern(wrong)
+
+
+@pytest.mark.parametrize("text", ["*@example.com", "@*.example.com", "*", "ada*@example.com"])
+def test_a_star_is_said_to_stand_for_nothing(text: str) -> None:
+    settings = Settings(_env_file=None, allow=text)  # type: ignore[call-arg]
+    with pytest.raises(SettingsError, match=r"ALLOW: .*@example\.com, which is everybody there"):
+        Access.from_settings(settings)
+    settings = Settings(_env_file=None, admins=text)  # type: ignore[call-arg]
+    with pytest.raises(SettingsError, match=r"ADMINS: .* names nobody, .* write each address"):
+        Access.from_settings(settings)
+
+
+@pytest.mark.parametrize(
+    ("subaddresses", "denied"),
+    [("all", True), ("none", False), ("example.com", True), ("@Example.com, x.org", True),
+     ("example.org", False)],
+)  # fmt: skip
+def test_where_a_plus_is_part_of_the_name_a_setting_says_so(
+    database: Database, subaddresses: str, denied: bool
+) -> None:
+    given = Access.from_settings(
+        Settings(
+            _env_file=None,  # type: ignore[call-arg]
+            allow="@example.com",
+            subaddresses=subaddresses,
+        )
+    )
+    with database.writing() as db:
+        access.set_rule(db, ADA, allowed=False, now=START)
+    with database.reading() as db:
+        assert given.admits(db, "ada+calls@example.com") is not denied
+        assert not given.admits(db, ADA)
+        assert given.admits(db, "+@example.com")  # the name of nobody's mailbox but its own
+
+
+def test_a_domain_of_subaddresses_is_one() -> None:
+    settings = Settings(_env_file=None, subaddresses="example.com; x")  # type: ignore[call-arg]
+    with pytest.raises(SettingsError, match=r"SUBADDRESSES: 'example.com; x' is not a domain"):
+        Access.from_settings(settings)
+
+
+async def test_the_addresses_of_a_mailbox_are_one_caller(open_house: OpenHouse) -> None:
+    async with open_house() as house:
+        one, two = await house.signed_in(ADA), await house.signed_in("ada+x@example.com")
+        assert [await one.key(), await two.key()] == [ADA, ADA]
+        assert [await one.who(), await two.who()] == [ADA, "ada+x@example.com"]
 
 
 def test_a_setting_that_names_nobody_is_refused() -> None:
@@ -130,10 +184,39 @@ async def test_whether_an_address_may_sign_in_is_not_told(open_house: OpenHouse)
 
 async def test_whether_an_address_has_had_its_links_is_not_told(open_house: OpenHouse) -> None:
     async with open_house() as house:
-        for _ in range(ADDRESS_LINKS):
+        for _ in range(BROWSER_LINKS):
             await house.token(house.browser(), ADA)
         assert await seen(house, ADA) == await seen(house, GRACE)
-        assert len(house.post.sent) == ADDRESS_LINKS + 1
+        assert len(house.post.sent) == BROWSER_LINKS + 2
+
+
+async def test_limits_tell_as_little(open_house: OpenHouse) -> None:
+    async with open_house() as house:
+        told = []
+        for email in (ADA, STRANGER):
+            browser = house.browser()
+            answers = [await browser.ask(email) for _ in range(BROWSER_LINKS + 1)]
+            told.append([(answer.status, answer.heading) for answer in answers])
+        assert told[0] == told[1]
+        assert told[0][-1] == (429, "Too many links")
+
+
+async def test_a_busy_server_tells_as_little(open_house: OpenHouse) -> None:
+    async with open_house() as house:
+        await house.signed_in(ADA)
+        ask_for_links(house, ALL_LINKS)
+        sent = len(house.post.sent)
+        kinds = [ADA, ADMIN, GRACE, STRANGER, OPERATOR]
+        for _ in range(BROWSER_LINKS + 1):
+            # What is stored is stored later, behind the pause before the mail.
+            answers = [replace(await seen(house, email), statements=[]) for email in kinds]
+            assert answers[0].status == 200
+            for answer in answers[1:]:
+                assert answer == answers[0]
+        asked = {mail.recipient for mail in list(house.post.sent.values())[sent:]}
+        assert asked == {ADA, ADMIN}  # who have signed in before, or are named by the settings
+        house.clock.now += HOUR
+        assert await seen(house, ADA) == await seen(house, STRANGER)
 
 
 async def test_the_answer_does_not_wait_for_the_mail(open_house: OpenHouse) -> None:

@@ -31,7 +31,7 @@ async def test_on_loopback_cookies_need_no_tls(open_house: OpenHouse) -> None:
             "path": "/", "domain": "", "secure": "", "httponly": True, "samesite": "Lax",
         }  # fmt: skip
         assert entered.cookies["viva_session"]["max-age"] == f"{2 * 86400}"
-        assert entered.cookies["viva_browser"]["max-age"] == "0"
+        assert "viva_browser" not in entered.cookies  # it stays what it is: a browser that is known
         page = await house.browser().get("/sign-in")
         assert flags(page, "viva_browser")["httponly"] is True
 
@@ -40,7 +40,7 @@ async def test_behind_tls_cookies_are_secure_and_of_this_host_alone(open_house: 
     async with open_house(**PROXIED) as house:
         browser = house.browser(**TLS)
         entered = await browser.press(await house.token(browser))
-        assert set(browser.cookies) == {"__Host-viva_session"}
+        assert set(browser.cookies) == {"__Host-viva_session", "__Host-viva_browser"}
         assert flags(entered, "__Host-viva_session") == {
             "path": "/", "domain": "", "secure": True, "httponly": True, "samesite": "Lax",
         }  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from accounts.network import client_network, from_loopback, is_https, is_loopback_host
+from accounts.network import client_network, from_loopback, is_https, is_loopback_host, site
 from settings import Settings
 
 LOOPBACK = "127.0.0.0/24"
@@ -50,11 +50,11 @@ async def told(settings: dict[str, str], headers: dict[str, str]) -> tuple[str, 
         ("127.0.0.1, 10.0.0.0/8", "10.9.9.9, 198.51.100.9, 10.1.2.3", "198.51.100.0/24", False),
         ("127.0.0.1", "unknown", "0.0.0.0/24", False),
         ("127.0.0.1", "127.0.0.1, ???", "0.0.0.0/24", False),
-        ("127.0.0.1", "2001:db8:1:2ff::7", "2001:db8:1:200::/56", False),
-        ("127.0.0.1", "[2001:db8:1:2ff::7]:443", "2001:db8:1:200::/56", False),
-        ("127.0.0.1", "::1", "::/56", True),
+        ("127.0.0.1", "2001:db8:1:2ff::7", "2001:db8:1:2ff::/64", False),
+        ("127.0.0.1", "[2001:db8:1:2ff::7]:443", "2001:db8:1:2ff::/64", False),
+        ("127.0.0.1", "::1", "::/64", True),
         ("127.0.0.1", "::ffff:203.0.113.7", "203.0.113.0/24", False),
-        ("127.0.0.1", "fe80::1%eth0", "fe80::/56", False),
+        ("127.0.0.1", "fe80::1%eth0", "fe80::/64", False),
     ],
 )
 async def test_only_trusted_proxies_say_where_a_request_comes_from(
@@ -113,3 +113,16 @@ async def test_only_trusted_proxies_say_that_there_is_tls(
 )
 def test_this_machine_has_its_names(host: str, loopback: bool) -> None:
     assert is_loopback_host(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("network", "of"),
+    [
+        ("203.0.113.0/24", "203.0.113.0/24"),
+        ("2001:db8:1:2ff::/64", "2001:db8:1::/48"),
+        ("2001:db8:1::/64", "2001:db8:1::/48"),
+        ("::/64", "::/48"),
+    ],
+)
+def test_a_site_is_what_a_provider_gives_one_customer(network: str, of: str) -> None:
+    assert site(network) == of

@@ -85,15 +85,34 @@ async def test_of_two_that_use_a_link_at_once_one_does(open_house: OpenHouse) ->
         assert statuses == [303] + [410] * 7
 
 
-async def test_whoever_presses_twice_is_signed_in_all_the_same(open_house: OpenHouse) -> None:
+@pytest.mark.parametrize("later", [0.0, LINK_SECS, 7 * 86400.0])
+async def test_a_link_that_is_opened_again_leads_whom_it_signed_in_to_the_call(
+    open_house: OpenHouse, later: float
+) -> None:
     async with open_house() as house:
         browser = house.browser()
         token = await house.token(browser)
-        asking = dict(browser.cookies)
         await browser.press(token)
-        browser.cookies |= asking
+        house.clock.now += later
         again = await browser.press(token)
         assert (again.status, again.headers["Location"]) == (303, "/")
+        assert await browser.who() == ADA
+
+
+async def test_a_signed_in_browser_that_opens_another_link_is_told_who_it_is(
+    open_house: OpenHouse,
+) -> None:
+    async with open_house() as house:
+        browser, other = await house.signed_in(GRACE), house.browser()
+        token = await house.token(other)
+        for status in (403, 410):  # of another browser, and used there
+            refused = await browser.press(token)
+            assert refused.status == status
+            assert f"signed in as <strong>{GRACE}</strong>" in refused.text
+            await other.press(token)
+        assert f"signed in as <strong>{ADA}" in (await other.press("0" * 64)).text
+        stranger = await house.browser().press(token)
+        assert (stranger.status, "signed in as" in stranger.text) == (410, False)
 
 
 async def test_a_link_works_for_15_minutes(open_house: OpenHouse) -> None:
@@ -246,7 +265,7 @@ async def test_signing_out_ends_the_session_at_once(open_house: OpenHouse) -> No
         assert ADA in page.text
         left = await browser.post("/sign-out", form=page.form)
         assert (left.status, left.headers["Location"]) == (303, "/sign-in")
-        assert browser.cookies == {}
+        assert set(browser.cookies) == {"viva_browser"}  # which is known, and signs nobody in
         assert await stolen.who() == "nobody"
 
 
@@ -371,6 +390,32 @@ async def test_a_request_cannot_say_where_links_lead(open_house: OpenHouse) -> N
             assert (refused.status, "PUBLIC_URL" in refused.text) == (503, True)
         await house.accounts.close()
         assert house.post.sent == {}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "localhost:9", "127.0.0.2:{port}", "[::1]:{port}"])
+async def test_nor_to_which_port_or_address_of_this_machine(
+    open_house: OpenHouse, host: str
+) -> None:
+    async with open_house() as house:
+        port = house.base.rpartition(":")[2]
+        browser = house.browser(Host=host.format(port=port))
+        page = await house.browser().get("/sign-in")
+        browser.cookies = {name: morsel.value for name, morsel in page.cookies.items()}
+        assert (await browser.post("/sign-in", form=page.form, email=ADA)).status == 200
+        await house.accounts.close()
+        assert house.post.last.link.startswith(f"{house.base}/sign-in/link#")
+
+
+async def test_whoever_comes_by_another_name_of_this_machine_signs_in_by_the_one_of_links(
+    open_house: OpenHouse,
+) -> None:
+    async with open_house() as house:
+        port = house.base.rpartition(":")[2]
+        led = await house.browser(Host=f"localhost:{port}").get("/sign-in")
+        assert (led.status, led.headers["Location"]) == (303, f"{house.base}/sign-in")
+        assert (await house.browser(Host="localhost:9").get("/sign-in")).status == 200
+    async with open_house(public_url="http://localhost:7860") as house:
+        assert (await house.browser(Host="127.0.0.1:7860").get("/sign-in")).status == 200
 
 
 async def test_links_begin_with_the_public_address(open_house: OpenHouse) -> None:
