@@ -14,7 +14,7 @@ from pipeline.transport import Transport
 from processors.brain.contract import ResponderStage
 from processors.brain.decision_keeper import DecisionKeeper
 from processors.brain.responder import GroundedResponder
-from processors.contract import FilterStage, in_order
+from processors.contract import ChainStage, FilterStage, in_order
 from processors.stage_boundary import observed
 from processors.stt.contract import SpeechToTextStage
 from processors.tts.contract import TextToSpeechStage
@@ -61,17 +61,6 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
         only_predicted=engines.predicts_ends,
         has_turn_model=engines.needs_turn_model,
     )
-    responder: ResponderStage = GroundedResponder(
-        conversation,
-        brain=engines.brain,
-        document=engines.document,
-        tools=engines.tools,
-        first_token_timeout_secs=settings.first_token_timeout_secs,
-        decision_timeout_secs=settings.decision_timeout_secs,
-        speculation=engines.speculation,
-        on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
-    )
-    decision_keeper = DecisionKeeper()
     normalisation: FilterStage = engines.speech_normalisation()
     text_to_speech: TextToSpeechStage = engines.text_to_speech(meter)
 
@@ -83,11 +72,36 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
                 ("vad", [voice_activity]),
                 ("stt", [speech_to_text]),
                 ("turn", [turn_taking]),
-                # Filters of what is said stand between these two: see docs/developing.md.
-                ("brain", [responder, decision_keeper]),
+                ("brain", decision_stages(conversation, engines)),
                 ("tts", [normalisation, text_to_speech]),
             ),
             TurnKeeper(conversation),
             transport.output(),
         )
     )
+
+
+def decision_stages(conversation: Conversation, engines: Engines) -> list[ChainStage]:
+    """Build the stages that decide each turn, up to the sentences that may be spoken.
+
+    They are those of a call and of a conversation in writing (:mod:`evals.text`).
+
+    Args:
+        conversation: Its turns, and who observes it.
+        engines: What it shares with the other calls.
+    """
+    settings = engines.settings
+    meter = conversation.meter
+    responder: ResponderStage = GroundedResponder(
+        conversation,
+        brain=engines.brain,
+        document=engines.document,
+        tools=engines.tools,
+        first_token_timeout_secs=settings.first_token_timeout_secs,
+        decision_timeout_secs=settings.decision_timeout_secs,
+        speculation=engines.speculation,
+        on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
+    )
+    decision_keeper = DecisionKeeper()
+    # Filters of what is said stand between these two: see docs/developing.md.
+    return [responder, decision_keeper]

@@ -1,7 +1,7 @@
 """The engines: document and loaded vendors, shared by all calls of a process."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, Self
@@ -110,8 +110,10 @@ class Engines:
         document: Document,
         choices: Mapping[Stage, Choice],
         progress: Progress,
+        *,
+        stages: Collection[Stage] = STAGES,
     ) -> Self:
-        """Load every stage's vendor, one after another, in a thread.
+        """Load the vendors of every stage, or of some, one after another, in a thread.
 
         Args:
             settings: The settings.
@@ -119,10 +121,11 @@ class Engines:
             choices: The vendor of each stage.
             progress: Called, in the loop's thread, with a stage's label and the share done of the
                 whole, 0 to 1.
+            stages: The stages that are used.
         """
         loop = asyncio.get_running_loop()
         context = Context(settings, document)
-        vendors = [vendor for stage in STAGES for vendor in choices[stage].vendors]
+        vendors = [vendor for stage in stages for vendor in choices[stage].vendors]
         loaded: dict[str, Any] = {}
         for done, vendor in enumerate(vendors):
 
