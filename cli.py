@@ -47,6 +47,7 @@ from evals.commands import document as document_commands
 from evals.commands import replay as replay_commands
 from evals.commands import report as report_commands
 from evals.commands import score as score_commands
+from evals.commands import text as text_commands
 from evals.commands import voices as voices_commands
 from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
@@ -76,6 +77,7 @@ for _commands in (
     score_commands,
     report_commands,
     document_commands,
+    text_commands,
     voices_commands,
 ):
     app.add_typer(_commands.app)

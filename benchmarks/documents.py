@@ -3,7 +3,7 @@
 Run: ``python -m benchmarks.documents`` (``--half develop`` or ``measure``, ``--show`` for each
 failure). The documents and what callers ask of them lie in ``evals/documents``: those of
 ``develop`` may be used to choose a rule or to fit a weight, those of ``measure`` only to measure.
-What is right and what failed is defined in :mod:`evals.scoring.answers`.
+What is right and what failed is defined in :mod:`evals.text.answers`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
 
-from evals.scoring.answers import Outcome, ask, cases
+from evals.text.answers import Outcome, ask, cases
 from knowledge.loading.document import load
 from processors.brain.extractive import ExtractiveBrain
 
@@ -55,14 +55,14 @@ def _share(part: int, whole: int) -> str:
 def row(table: Table) -> list[str]:
     """The figures of a table, as they are printed."""
     of = table.outcomes
-    answerable = [outcome for outcome in of if outcome.case.decision == "answer"]
+    answerable = [outcome for outcome in of if outcome.case.decision == "respond"]
     told = [
         outcome
         for outcome in of
         if outcome.decision.decision == "respond" and outcome.case.decision != "any"
     ]
     high = [outcome for outcome in told if outcome.decision.confidence == "high"]
-    passed = [outcome for outcome in of if outcome.case.decision == "unanswerable"]
+    passed = [outcome for outcome in of if outcome.case.decision == "escalate"]
     sensitive = [outcome for outcome in of if outcome.case.decision == "sensitive"]
     failures = Counter(outcome.failed for outcome in of if outcome.failed)
     return [

@@ -1,11 +1,10 @@
-"""The commands ``viva ask`` and ``viva document check``: a document's answers, without a call."""
+"""The command ``viva document check``: what Viva understands of a document."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
     from knowledge.loading.document import Document
@@ -18,65 +17,10 @@ app.add_typer(checks, name="document")
 
 _console = Console(highlight=False)
 
-OfDocument = Annotated[
-    Path | None,
-    typer.Option("--document", metavar="FILE", help="The document; by default the bundled CV."),
-]
-
 
 @checks.callback()
 def _document() -> None:
     pass
-
-
-@app.command(
-    epilog="""\b
-Examples:
-  viva ask "Which languages did she design?"
-  viva ask "When do you open on Saturday?" --document menu.md
-  viva ask --document menu.md --questions menu.toml"""
-)
-def ask(
-    question: Annotated[str, typer.Argument(help="What a caller would say.")] = "",
-    *,
-    document: OfDocument = None,
-    questions: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Ask the questions of a file, such as those in evals/documents."
-        ),
-    ] = None,
-) -> None:
-    """Ask the embedded brain a question, in text, with every check of a call."""
-    from evals.scoring.answers import ask as ask_all
-    from evals.scoring.answers import cases, decide
-    from processors.brain.extractive import ExtractiveBrain
-
-    if bool(question) == (questions is not None):
-        raise typer.BadParameter("give a question or --questions FILE")
-    read = _load(document)
-    brain = ExtractiveBrain.load(read)
-    try:
-        if questions is None:
-            decision = decide(brain, read, question, ())
-            about = decision.confidence or decision.reason
-            _console.print(decision.text, markup=False, soft_wrap=True)
-            where = ", ".join(decision.sections)
-            _console.print(f"[{decision.decision}, {about}] {where}", style="dim", markup=False)
-            return
-        if not questions.is_file():
-            raise typer.BadParameter(f"{questions}: there is no such file")
-        outcomes = ask_all(brain, read, cases(questions)[1])
-    finally:
-        brain.close()
-    table = Table("", "question", "decision", "said", box=None, pad_edge=False)
-    for outcome in outcomes:
-        about = outcome.decision.confidence or outcome.decision.reason
-        table.add_row(outcome.failed or "right", outcome.case.ask, about, outcome.decision.text)
-    _console.print(table)
-    right = sum(not outcome.failed for outcome in outcomes)
-    _console.print(f"{right} of {len(outcomes)} right")
-    raise typer.Exit(0 if right == len(outcomes) else 1)
 
 
 @checks.command(

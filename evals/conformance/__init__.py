@@ -5,4 +5,4 @@
 whether it makes calls impossible or only degrades them, and what is lost.
 """
 
-__all__ = ["live", "subjects", "suite", "turns"]
+__all__ = ["harness", "live", "subjects", "suite", "turns"]

@@ -5,4 +5,4 @@ recordings; :mod:`~evals.report.page` makes the report of one run, :mod:`~evals.
 comparison of two.
 """
 
-__all__ = ["report_file", "run"]
+__all__ = ["report_file", "run", "template"]

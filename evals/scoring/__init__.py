@@ -6,9 +6,9 @@ and :func:`evals.scoring.gate.check` holds scores to rules.
 """
 
 __all__ = [
-    "answers",
     "calls",
     "compare",
+    "expectation",
     "facts",
     "gate",
     "metrics",

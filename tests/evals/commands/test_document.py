@@ -1,4 +1,4 @@
-"""``viva ask`` and ``viva document check``: a document is tried without a call."""
+"""``viva document check``: a document is tried without a call."""
 
 from pathlib import Path
 
@@ -22,25 +22,6 @@ def inn(tmp_path: Path) -> Path:
 def run(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(app, list(arguments))
     return result.exit_code, result.output
-
-
-def test_a_question_is_answered_with_its_section(inn: Path) -> None:
-    code, said = run("ask", "How much is a double room?", "--document", str(inn))
-    assert code == 0
-    assert "For Double, the price is 120 euros." in said
-    assert "rooms" in said
-
-
-def test_a_file_of_questions_is_held_against_what_is_right(inn: Path) -> None:
-    questions = inn.with_suffix(".toml")
-    questions.write_text(
-        'kind = "inn"\nquestions = [\n { ask = "How much is a single room?", says = ["90"] },\n'
-        ' { ask = "Is there a swimming pool?", decision = "unanswerable" },\n]\n',
-        encoding="utf-8",
-    )
-    code, said = run("ask", "--document", str(inn), "--questions", str(questions))
-    assert "2 of 2 right" in said
-    assert code == 0
 
 
 def test_a_check_prints_every_sentence_with_its_line(inn: Path) -> None:

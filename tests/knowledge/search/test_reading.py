@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conversation.frames import Exchange
-from evals.scoring.answers import decide
+from evals.text.answers import decide
 from knowledge.loading.document import Document, load
 from knowledge.search.query import in_other_words, is_fragment, resumed
 from processors.brain.extractive import ExtractiveBrain

@@ -1,7 +1,7 @@
 """Asks a brain written questions about a document and judges the answers.
 
-A question is *right* if the decision is the expected one and, for an answer, all expected facts
-are said and a right section is cited. A failure is named after the step that lost the facts:
+A question is *right* if the reply is as expected (:mod:`evals.scoring.expectation`). A failure is
+named after the step that lost the facts:
 
 * *parsing*: no line of the parsed document has them;
 * *retrieval*: none of the three best records has them;
@@ -15,16 +15,28 @@ import asyncio
 import re
 import time
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from conversation.frames import DecisionFrame, Exchange, SentenceFrame, TurnFrame
+from evals.scoring.expectation import Expectation, Replied, check, right_words, says
+from evals.text.questions import load
 from knowledge.loading.document import Document
 from knowledge.words import sentences
 from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.extractive import ExtractiveBrain
 from processors.brain.guardrails import Phrases
+
+STEPS: Mapping[str, str] = {
+    "parsing": "no line of the document, as it was read, says that",
+    "retrieval": "the three best records do not say that",
+    "threshold": "the best records say that, but the question was passed on",
+    "refused": "the question was taken for a sensitive one",
+    "composition": "the best records say that, but the answer does not",
+    "told": "an answer was given to what should not be answered",
+}
+"""The steps that can lose an answer, in words."""
 
 _MOST_WORDS, _MOST_SENTENCES = 40, 3
 _HEDGE_WORDS = 12  # a hedge before an answer of low confidence
@@ -37,20 +49,18 @@ class Case:
 
     Parameters:
         ask: The question.
-        after: The question asked before it in the same call.
-        decision: ``answer``, ``unanswerable``, ``sensitive``, ``clarify`` if the caller must be
-            asked which is meant, or ``any`` if either decision is right.
-        says: Facts that the answer must contain; ``|`` separates forms of one fact.
-        never: Texts that the answer must not contain.
-        section: An id that must be cited, itself or an id below it; empty for any.
+        after: The questions asked before it in the same call.
+        expected: What a right reply is.
     """
 
     ask: str
     after: tuple[str, ...] = ()
-    decision: str = "answer"
-    says: tuple[str, ...] = ()
-    never: tuple[str, ...] = ()
-    section: str = ""
+    expected: Expectation = field(default_factory=Expectation)
+
+    @property
+    def decision(self) -> str:
+        """The expected decision."""
+        return self.expected.decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +83,15 @@ class Outcome:
 
 
 def cases(path: Path) -> tuple[str, tuple[Case, ...]]:
-    """Read a question file: the document's kind, and its questions."""
-    found = tomllib.loads(path.read_text(encoding="utf-8"))
-    return found["kind"], tuple(
-        Case(
-            ask=question["ask"],
-            after=tuple(question.get("after", ())),
-            decision=question.get("decision", "answer"),
-            says=tuple(question.get("says", ())),
-            never=tuple(question.get("not", ())),
-            section=question.get("section", ""),
-        )
-        for question in found["questions"]
+    """Read a question file in TOML: the document's kind, and its questions.
+
+    Raises:
+        QuestionsError: It cannot be used.
+    """
+    kind = tomllib.loads(path.read_text(encoding="utf-8")).get("kind", "")
+    return kind, tuple(
+        Case(turn.ask or "", tuple(before.ask or "" for before in earlier), turn.expectations[0])
+        for *earlier, turn in (scenario.turns for scenario in load(path))
     )
 
 
@@ -124,63 +131,51 @@ def _outcome(brain: ExtractiveBrain, document: Document, case: Case) -> Outcome:
     return Outcome(
         case=case,
         decision=decision,
-        failed=_failed(case, decision, brain, document, history),
+        failed=lost_at(case, decision, brain, document, history),
         fit=decision.decision == "escalate" or fit_to_be_heard(decision.text),
         secs=secs,
     )
 
 
-def _failed(
+def lost_at(
     case: Case,
-    decision: DecisionFrame,
+    reply: Replied,
     brain: ExtractiveBrain,
     document: Document,
     history: Sequence[Exchange],
 ) -> str:
-    answered = decision.decision == "respond"
-    match case.decision:
+    """The step that lost what was expected, as the module names them; empty if the reply is right.
+
+    Args:
+        case: The question.
+        reply: What was replied.
+        brain: The brain that replied.
+        document: The document.
+        history: The turns before.
+    """
+    expected = case.expected
+    answered = reply.decision == "respond"
+    match expected.decision:
         case "any":
             return ""
-        case "unanswerable":
-            return "told" if answered else ""
+        case "escalate" | "sensitive":
+            return "" if all(found.passed for found in check(expected, reply)) else "told"
         case "clarify":
-            asks_back = answered and not decision.sections and decision.text.endswith("?")
+            asks_back = answered and not reply.sections and reply.text.endswith("?")
             return "" if asks_back else "told" if answered else "threshold"
-        case "sensitive":
-            return "" if not answered and decision.reason == "sensitive" else "told"
         case _:
             pass
-    if answered and holds(decision.text, case) and _cites(decision, case):
+    if answered and all(found.passed for found in check(expected, reply)):
         return ""
-    if decision.reason == "sensitive":
+    if reply.reason == "sensitive":
         return "refused"
     text = " ".join(line.text for section in document.sections for line in section.lines)
-    if not holds(text, case):
+    if not right_words(text, expected):
         return "parsing"
-    best = brain.found(case.ask, history)
-    if not holds(" ".join(best), Case(case.ask, says=case.says)):
+    best = " ".join(brain.found(case.ask, history))
+    if not all(says(best, fact) for fact in expected.says):
         return "retrieval"
     return "composition" if answered else "threshold"
-
-
-def holds(text: str, case: Case) -> bool:
-    """Whether a text contains all expected facts and nothing forbidden."""
-    lowered = text.lower()
-    return all(
-        any(_stands(form.lower(), lowered) for form in fact.split("|")) for fact in case.says
-    ) and not any(_stands(fact.lower(), lowered) for fact in case.never)
-
-
-def _stands(form: str, text: str) -> bool:
-    before = r"(?<![\w.,])" if form[0].isdigit() else r"(?<!\w)" if len(form) < 4 else ""
-    after = r"(?!\d|[.,:]\d)" if form[-1].isdigit() else r"(?!\w)" if len(form) < 4 else ""
-    return bool(re.search(before + re.escape(form) + after, text))
-
-
-def _cites(decision: DecisionFrame, case: Case) -> bool:
-    return not case.section or any(
-        id == case.section or id.startswith(f"{case.section}/") for id in decision.sections
-    )
 
 
 def fit_to_be_heard(text: str) -> bool:

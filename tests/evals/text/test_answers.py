@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.documents import DOCUMENTS, HALVES, Table, calibration, documents, row
-from evals.scoring.answers import Case, Outcome, ask, cases, fit_to_be_heard, holds
+from evals.scoring.expectation import Expectation, right_words
+from evals.text.answers import Case, Outcome, ask, cases, fit_to_be_heard
 from knowledge.loading.document import load
 from processors.brain.extractive import ExtractiveBrain
 
@@ -31,7 +32,7 @@ def test_the_set_is_large_and_of_many_kinds() -> None:
     every = [case for path in files for case in cases(path)[1]]
     assert (len(files), len(kinds)) == (22, 22)
     assert len(every) >= 300
-    assert sum(case.decision == "unanswerable" for case in every) >= 80
+    assert sum(case.decision == "escalate" for case in every) >= 80
     assert sum(bool(case.after) for case in every) >= 20
     assert sum(case.decision == "sensitive" for case in every) >= 12
 
@@ -39,8 +40,8 @@ def test_the_set_is_large_and_of_many_kinds() -> None:
 @pytest.mark.thorough
 def test_a_menu_is_answered_from(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = answered("develop", "bakery-menu.md")
-    assert share(outcomes, "answer") >= 0.9
-    assert share(outcomes, "unanswerable") >= 0.8
+    assert share(outcomes, "respond") >= 0.9
+    assert share(outcomes, "escalate") >= 0.8
     assert all(outcome.fit for outcome in outcomes)
     high = [outcome for outcome in outcomes if outcome.decision.confidence == "high"]
     assert len(high) > 5
@@ -54,8 +55,8 @@ def test_unseen_documents_are_answered_from(half: str) -> None:
     for path in documents(half):
         whole.outcomes += answered(half, path.name)
     told = [outcome for outcome in whole.outcomes if outcome.decision.decision == "respond"]
-    assert share(whole.outcomes, "answer") >= 0.8, row(whole)
-    assert share(whole.outcomes, "unanswerable") >= 0.8, row(whole)
+    assert share(whole.outcomes, "respond") >= 0.8, row(whole)
+    assert share(whole.outcomes, "escalate") >= 0.8, row(whole)
     assert share(whole.outcomes, "sensitive") == 1.0, row(whole)
     assert sum(not outcome.failed for outcome in told) >= 0.9 * len(told), row(whole)
     assert sum(outcome.fit for outcome in told) >= 0.95 * len(told), row(whole)
@@ -74,11 +75,11 @@ def test_unseen_documents_are_answered_from(half: str) -> None:
     ],
 )
 def test_a_fact_is_said_as_a_whole(text: str, says: tuple[str, ...], right: bool) -> None:
-    assert holds(text, Case("?", says=says)) == right
+    assert right_words(text, Expectation(says=says)) == right
 
 
 def test_what_may_not_be_said_makes_an_answer_wrong() -> None:
-    assert not holds("Within 14, now 30 days.", Case("?", says=("30",), never=("14",)))
+    assert not right_words("Within 14, now 30 days.", Expectation(says=("30",), never=("14",)))
 
 
 @pytest.mark.parametrize(
@@ -101,12 +102,16 @@ def test_what_failed_is_named(tmp_path: Path) -> None:
     path.write_text("# Inn\n\n## Rooms\n\nA room costs 90 euros a night.\n", encoding="utf-8")
     document = load(path)
     brain = ExtractiveBrain.load(document)
-    asked = (
-        Case("What does a room cost?", says=("90",), section="rooms"),
-        Case("What does a room cost?", says=("95",)),
-        Case("What does a room cost?", says=("90",), section="meals"),
-        Case("What does a room cost?", decision="unanswerable"),
-    )
+    question = "What does a room cost?"
+    asked = [
+        Case(question, expected=expected)
+        for expected in (
+            Expectation(says=("90",), sections=("rooms",), decision="respond"),
+            Expectation(says=("95",), decision="respond"),
+            Expectation(says=("90",), sections=("meals",), decision="respond"),
+            Expectation(decision="escalate"),
+        )
+    ]
     try:
         failed = [outcome.failed for outcome in ask(brain, document, asked)]
     finally:
