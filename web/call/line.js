@@ -13,6 +13,9 @@ const END_SECS = 1.5;
 /** How long Viva may take to say whether it takes a call. */
 const ADMIT_SECS = 15;
 
+/** How often Viva is told that the caller goes on typing; it asks after 8 s of silence. */
+const TYPING_SECS = 3;
+
 /** A little more than the player's ramp to silence. */
 const RAMP_SECS = 0.08;
 
@@ -46,6 +49,7 @@ export class Line {
   #playing = null;
   #ready = false;
   #closed = false;
+  #typedAt = -Infinity;
 
   /** Must be constructed while a press is handled. @param {URL} url Of the socket. */
   constructor(url) {
@@ -88,7 +92,13 @@ export class Line {
     socket.onclose = (close) => this.onclose(close);
   }
 
-  /** Resolves when the caller can be heard and can hear. @throws {Trouble} */
+  /**
+   * Resolves when the caller can be heard and can hear.
+   *
+   * @param {string | null} [microphoneId] '' for the system's own choice, null for none: the caller
+   *   will type.
+   * @throws {Trouble}
+   */
   async prepare(microphoneId = '') {
     const { microphone } = this;
     microphone.onlost = () => this.ondevice('lost');
@@ -103,6 +113,19 @@ export class Line {
   begin(record) {
     this.#socket.ready(record);
     this.#ready = true;
+  }
+
+  /** Asks a typed question. @param {string} question */
+  ask(question) {
+    this.#socket.text(question);
+  }
+
+  /** Says that the caller is typing, at most every few seconds. */
+  type() {
+    const now = performance.now() / 1000;
+    if (!this.#ready || now - this.#typedAt < TYPING_SECS) return;
+    this.#typedAt = now;
+    this.#socket.typing();
   }
 
   /** The server's clock: `{offset, roundTrip}` in seconds, null while it is not known. */

@@ -77,15 +77,17 @@ window.viva = Object.freeze({
 });
 
 function show() {
-  page.show(call, { muted, now: now() });
+  const silent = call.running && !line.microphone.present;
+  page.show(call, { muted, silent, now: now() });
   voiceLine.state = call.state;
 }
 
-async function press() {
+/** Places a call. @param {boolean} types Whether without a microphone: the caller will type. */
+async function press(types) {
   if (call.running || call.starting) return;
   muted = false;
   call.press();
-  const lacking = Trouble.ofBrowser();
+  const lacking = Trouble.ofBrowser(globalThis, { types });
   if (lacking) {
     call.refuse(lacking);
     return;
@@ -104,8 +106,9 @@ async function press() {
   try {
     await own.open(speakerId);
     if (!starting()) return;
-    call.admit();
-    await own.prepare(microphoneId);
+    if (types) call.type();
+    else call.admit();
+    await own.prepare(types ? null : microphoneId);
   } catch (error) {
     own.leave();
     if (starting()) call.refuse(error);
@@ -215,9 +218,35 @@ function refusedChange(error) {
 
 function mute() {
   if (!call.running) return;
+  if (!line.microphone.present) {
+    useMicrophone(line);
+    return;
+  }
   muted = !muted;
   line.microphone.muted = muted;
   show();
+}
+
+/** A caller who types wants to speak after all. */
+async function useMicrophone(own) {
+  try {
+    await own.microphone.change(devices.chosen.microphoneId);
+  } catch (error) {
+    if (own === line) refusedChange(error);
+    return;
+  }
+  if (own !== line) return;
+  devices.refresh(own.microphone.deviceId);
+  page.notice = '';
+  show();
+}
+
+function ask(event) {
+  event.preventDefault();
+  const question = find('typed').value.trim();
+  if (!question || find('typing').hidden) return;
+  line.ask(question);
+  find('typed').value = '';
 }
 
 function hangUp() {
@@ -243,7 +272,10 @@ async function stayAwake() {
   awake = await navigator.wakeLock?.request('screen').catch(() => null) ?? null;
 }
 
-find('press').addEventListener('click', press);
+find('press').addEventListener('click', () => press(false));
+find('press-to-type').addEventListener('click', () => press(true));
+find('typing').addEventListener('submit', ask);
+find('typed').addEventListener('input', () => { if (call.running) line.type(); });
 find('mute').addEventListener('click', mute);
 find('hangup').addEventListener('click', hangUp);
 addEventListener('pagehide', () => line?.leave());

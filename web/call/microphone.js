@@ -28,13 +28,14 @@ export class Microphone {
   /**
    * Asks for the microphone and resolves when it streams.
    *
-   * @param {string} [deviceId] '' for the system's own choice.
+   * @param {string | null} [deviceId] '' for the system's own choice; null for silence, in a call
+   *   without a microphone.
    * @throws {Trouble}
    */
   async open(deviceId = '') {
     this.#loaded = addWorklet(this.context, 'capture-worklet.js');
     this.#loaded.catch(() => {}); // it may fail while the question is still open
-    const stream = await ask(deviceId);
+    const stream = deviceId === null ? null : await ask(deviceId);
     try {
       await this.#loaded;
     } catch (error) {
@@ -58,8 +59,14 @@ export class Microphone {
         this.onmessage(data, level(data));
       };
     });
-    this.#take(stream);
+    if (stream) this.#take(stream);
+    else this.#silence();
     await streaming;
+  }
+
+  /** Whether there is one. */
+  get present() {
+    return this.#stream !== null;
   }
 
   get muted() {
@@ -97,6 +104,13 @@ export class Microphone {
     this.#node?.disconnect();
     await this.#loaded?.catch(() => {});
     if (this.context.state !== 'closed') await this.context.close();
+  }
+
+  /** Digital silence, as of a microphone that is muted. */
+  #silence() {
+    this.#source = new ConstantSourceNode(this.context, { offset: 0 });
+    this.#source.connect(this.#node);
+    this.#source.start();
   }
 
   #take(stream) {
