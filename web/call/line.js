@@ -32,8 +32,11 @@ export class Line {
   /** Called every 32 ms with the caller's level, 0 to 1. */
   onlevel = () => {};
 
-  /** Called when microphone or speaker change under the call: `lost`, `running`, `suspended`… */
+  /** Called when the speaker changes under the call: `running`, `suspended`… */
   ondevice = () => {};
+
+  /** Called with why the microphone is not heard, '' when it is again; see InputWatch. */
+  oncause = () => {};
 
   /** Called once, when the socket is over. */
   onclose = () => {};
@@ -101,7 +104,7 @@ export class Line {
    */
   async prepare(microphoneId = '') {
     const { microphone } = this;
-    microphone.onlost = () => this.ondevice('lost');
+    microphone.oncause = (cause) => this.oncause(cause);
     microphone.onmessage = (message, level) => {
       if (this.#ready) this.#socket.audio(message);
       this.onlevel(level);

@@ -129,7 +129,7 @@ function begin(own) {
   transcript = new Transcript();
   played = { epoch: 0, samples: 0 };
   Object.assign(counters, { reports: 0, sentencesLit: [] });
-  page.notice = '';
+  page.notice = page.unheard = '';
   recording.begin();
   captions.clear();
   text.clear();
@@ -146,7 +146,8 @@ function begin(own) {
     if (report.kind === 'first') call.heard();
     heard(report);
   };
-  own.ondevice = (state) => device(state, own);
+  own.ondevice = (state) => device(state);
+  own.oncause = (cause) => unheard(cause, own);
   call.connect();
   stayAwake();
 }
@@ -200,15 +201,24 @@ function heard({ epoch, samples }) {
   if (begun.length) captions.show(transcript);
 }
 
-function device(state, own) {
-  if (state === 'lost') {
-    page.notice = 'The microphone was disconnected. Using the system’s default.';
-    own.microphone.change('').then(() => devices.refresh(), refusedChange);
-  } else {
-    const paused = state === 'suspended' || state === 'interrupted';
-    page.notice = paused ? 'The system has paused the sound. Tap the page to continue.' : '';
-  }
+function device(state) {
+  const paused = state === 'suspended' || state === 'interrupted';
+  page.notice = paused ? 'The system has paused the sound. Tap the page to continue.' : '';
   show();
+}
+
+/** The microphone is not heard, or is again. */
+async function unheard(cause, own) {
+  page.unheard = cause;
+  show();
+  if (cause !== 'unplugged') return;
+  // Another may be there already, such as a laptop's own.
+  try {
+    await own.microphone.change('');
+  } catch {
+    return;
+  }
+  if (own === line) devices.refresh(own.microphone.deviceId);
 }
 
 function refusedChange(error) {
@@ -274,6 +284,10 @@ async function stayAwake() {
 
 find('press').addEventListener('click', () => press(false));
 find('press-to-type').addEventListener('click', () => press(true));
+find('choose').addEventListener('click', () => {
+  find('devices').open = true;
+  find('microphone').focus();
+});
 find('typing').addEventListener('submit', ask);
 find('typed').addEventListener('input', () => { if (call.running) line.type(); });
 find('mute').addEventListener('click', mute);

@@ -13,6 +13,27 @@ const WORDS = {
   interrupted: ['Interrupted', 'It has stopped. Go on.'],
 };
 
+/** Why the microphone is not heard: what to do about it, and what is said once the call is over. */
+const UNHEARD = {
+  silent: [
+    'No sound comes from the microphone. Switch it on, or choose another one.',
+    'No sound came from the microphone.',
+  ],
+  'system-muted': [
+    'The system has muted the microphone. Unmute it, or choose another one.',
+    'The system had muted the microphone.',
+  ],
+  unplugged: [
+    'The microphone was disconnected. Connect it again and press Speak, or choose another one.',
+    'The microphone was disconnected.',
+  ],
+  withdrawn: [
+    'The browser no longer lets this page use the microphone. Allow it beside the address and press '
+      + 'Speak, or type your question.',
+    'The browser no longer let this page use the microphone.',
+  ],
+};
+
 const ENDINGS = {
   dropped: 'The line dropped',
   hangup: 'You hung up',
@@ -50,6 +71,9 @@ export class Page {
 
   /** What stands in the call's notice beside errors: that audio is paused, or a device lost. */
   notice = '';
+
+  /** Why the microphone is not heard, as InputWatch has it; '' if it is. */
+  unheard = '';
 
   /** @param {Document} page */
   constructor(page) {
@@ -110,7 +134,8 @@ export class Page {
     const key = state === 'listening' && call.hearing ? 'hearing' : state;
     const [word, hint] = WORDS[key] ?? ['', ''];
     write(this.#find('state'), word);
-    const spoken = (silent && TYPED[state]) || hint;
+    const deaf = this.unheard && state === 'listening' ? 'Viva does not hear you.' : '';
+    const spoken = deaf || (silent && TYPED[state]) || hint;
     const advice = muted && call.running ? 'You are muted: nothing you say is heard.' : spoken;
     const loading = state === 'loading' ? call.loading : null;
     write(this.#find('hint'), loading?.detail || advice);
@@ -145,7 +170,10 @@ export class Page {
       this.#errorAt = now;
     }
     const fresh = this.#error && now - this.#errorAt < NOTICE_SECS;
-    write(this.#find('notice'), this.notice || (fresh ? `Viva reports: ${this.#error}` : ''));
+    const [unheard = ''] = call.running ? UNHEARD[this.unheard] ?? [] : [];
+    const reported = fresh ? `Viva reports: ${this.#error}` : '';
+    write(this.#find('notice'), this.notice || unheard || reported);
+    this.#find('choose').hidden = !unheard || this.unheard === 'withdrawn';
   }
 
   #trouble(trouble) {
@@ -183,7 +211,9 @@ export class Page {
     if (call.state !== 'ended') return [];
     const { reason, message } = call.ended;
     const title = ENDINGS[reason] ?? 'The call has ended';
-    return message && message.replace(/\.$/, '') !== title ? [title, message] : [title];
+    const more = message && message.replace(/\.$/, '') !== title ? [message] : [];
+    if (this.unheard) more.push(UNHEARD[this.unheard][1]);
+    return more.length ? [title, more.join(' ')] : [title];
   }
 }
 
