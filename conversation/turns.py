@@ -200,8 +200,13 @@ class Conversation:
             turn.first_sentence = turn.ended + decision.ttfs_secs
 
     def metrics(self, frame: MetricsFrame) -> None:
-        """Record what a service reports to have used."""
-        self.meter.metrics(self.number, frame)
+        """Record what a service reports to have used.
+
+        It counts for the turn that the frame names (``metadata["turn"]``), or for the latest: what
+        was heard belongs to the turn that is to come, which may have begun before or after the
+        report has come here.
+        """
+        self.meter.metrics(frame.metadata.get("turn", self.number), frame)
 
     def failed_over(self, frame: FailoverFrame) -> None:
         """Record that another vendor has taken over a stage."""

@@ -1,6 +1,7 @@
 """A filter that leaves something out: an answer is no longer than so many sentences.
 
-In :func:`pipeline.chain.decision_stages` it stands behind the responder, before the ``decision_keeper``.
+In :func:`pipeline.chain.decision_stages` it stands behind the responder,
+before the ``decision_keeper``.
 """
 
 from conversation.frames import SentenceFrame

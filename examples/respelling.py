@@ -1,6 +1,7 @@
 """Two filters that change words: one how they are spoken, the other what they are.
 
-In :func:`pipeline.chain.decision_stages` they stand behind the responder, before the ``decision_keeper``.
+In :func:`pipeline.chain.decision_stages` they stand behind the responder,
+before the ``decision_keeper``.
 """
 
 import re

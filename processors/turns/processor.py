@@ -12,9 +12,9 @@ from pipecat.frames.frames import (
     EagerTranscriptionFrame,
     EndFrame,
     Frame,
-    InputTextRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
+    MetricsFrame,
     ProposedUserStoppedSpeakingFrame,
     StartFrame,
     TranscriptionFrame,
@@ -24,12 +24,12 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
+from pipecat.metrics.metrics import STTUsageMetricsData
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.echo import without_echo
 from conversation.frames import (
     CallerTextFrame,
-    CallerTypingFrame,
     DuckFrame,
     EndCallFrame,
     EndOfTurnFrame,
@@ -148,10 +148,6 @@ class TurnTaking(FrameProcessor):
                 await self._move(self._machine.end_prediction_cancelled)
             case TranscriptionFrame():
                 await self._transcript(self._machine.final_transcript, frame.text)
-            case InputTextRawFrame():
-                await self._move(self._machine.question_typed, frame.text)
-            case CallerTypingFrame():
-                await self._move(self._machine.typing)
             case EndOfTurnFrame():
                 await self._move(self._machine.end_of_turn, frame.probability)
             case BotStartedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
@@ -160,6 +156,12 @@ class TurnTaking(FrameProcessor):
                 await self._move(self._machine.voice_heard)
             case BotStoppedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
                 await self._move(self._machine.voice_stopped)
+            case MetricsFrame() if any(
+                isinstance(data, STTUsageMetricsData) for data in frame.data
+            ):
+                # Recognisers report what they heard before its transcript, so before its turn.
+                frame.metadata.setdefault("turn", self._conversation.number + 1)
+                await self.push_frame(frame, direction)
             case StartFrame():
                 await self.push_frame(frame, direction)
                 self._machine.start_silence(self._now())

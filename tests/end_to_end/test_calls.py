@@ -18,6 +18,8 @@ from aiohttp.test_utils import TestServer
 from client.caller import Caller, HeardCall
 from client.wav import INPUT_RATE
 from knowledge.loading.document import load
+from ledger.log.query import list_turns
+from ledger.store.database import Database
 from pipeline.call import Call
 from pipeline.engines import Engines
 from processors.brain.extractive import ExtractiveBrain
@@ -85,12 +87,16 @@ async def _recognised(engines: Any, audio: bytes) -> str:
 
 
 @in_virtual_time
-async def test_a_follow_up_is_understood_from_the_turn_before(serving: ServerFactory) -> None:
+async def test_a_follow_up_is_understood_from_the_turn_before(
+    serving: ServerFactory, tmp_path: Path
+) -> None:
     async with serving() as (_, listening):
         heard = await call(listening, "first-compiler.wav", "follow-when.wav")
     first, second = heard.turns
     assert first.decision == second.decision == "respond"
     assert any(character.isdigit() for character in second.answer)
+    rows = list_turns(Database.from_url(f"sqlite:///{tmp_path / 'viva.db'}"))
+    assert all(row["audio_seconds"] > 1 for row in rows), "each turn has the audio of its question"
 
 
 @in_virtual_time

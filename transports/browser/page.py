@@ -21,8 +21,6 @@ from transports.browser.messages import (
     MessageError,
     Payload,
     Playback,
-    Typed,
-    Typing,
     parse_client_message,
     rtvi_message,
     server_message,
@@ -105,7 +103,7 @@ class Page:
         match message:
             case bytes():
                 self.observer.heard(message)
-            case Playback() | Audible() | Hangup() | Typing() | Typed():
+            case Playback() | Audible() | Hangup():
                 self.observer.page_said(type(message).__name__.lower(), message.model_dump())
             case _:
                 pass

@@ -7,9 +7,8 @@
 const WITHIN = ['loading', 'listening', 'thinking', 'speaking', 'interrupted', 'ended'];
 const MOVES = {
   landing: ['admitting'],
-  admitting: ['asking', 'preparing', 'landing', 'ended'],
+  admitting: ['asking', 'landing', 'ended'],
   asking: ['connecting', 'landing', 'ended'],
-  preparing: ['connecting', 'landing', 'ended'],
   connecting: WITHIN,
   loading: WITHIN,
   listening: WITHIN,
@@ -67,7 +66,7 @@ export class Call {
 
   /** Whether it has been pressed and has not begun. */
   get starting() {
-    return ['admitting', 'asking', 'preparing'].includes(this.state);
+    return this.state === 'admitting' || this.state === 'asking';
   }
 
   /** The caller has pressed call. */
@@ -81,12 +80,6 @@ export class Call {
   /** Viva takes the call: the browser asks for the microphone. */
   admit() {
     this.#move('asking');
-    this.#onchange(this);
-  }
-
-  /** Viva takes the call, which needs no microphone: the caller will type. */
-  type() {
-    this.#move('preparing');
     this.#onchange(this);
   }
 
