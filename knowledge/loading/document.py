@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from knowledge.claims import MONTHS
-from knowledge.loading import frontmatter, markdown, resume
+from knowledge.loading import frontmatter, limits, markdown, resume
 from knowledge.loading.person import is_about_person
 from knowledge.loading.section import (
     DocumentError,
@@ -161,7 +161,10 @@ def _document(source: str, name: str, sha256: str) -> Document:
     else:
         front, body = markdown.split_front_matter(source)
         head, ignored = frontmatter.parse_front_matter(front.text, name, form=front.form)
-        title, sections = markdown.parse_markdown(body, offset=front.lines)
+        try:
+            title, sections = markdown.parse_markdown(body, offset=front.lines)
+        except limits.LimitError as error:
+            raise DocumentError(f"{name}: {error}") from error
         skipped = ()
         if not title:
             raise DocumentError(f"{name}: it has no headings; answers cite the sections under them")
@@ -169,6 +172,20 @@ def _document(source: str, name: str, sha256: str) -> Document:
         about_person = is_about_person(title, sections)
     if not any(line.kind != "heading" for section in sections for line in section.lines):
         raise DocumentError(f"{name}: it has headings, but nothing under them to answer from")
+    if len(sections) > limits.MAX_SECTIONS:
+        raise DocumentError(
+            f"{name}: it has {len(sections)} sections; at most {limits.MAX_SECTIONS} are allowed"
+        )
+    lines = sum(len(section.lines) for section in sections)
+    if lines > limits.MAX_BLOCKS:
+        raise DocumentError(
+            f"{name}: it has {lines} lines as it is told; at most {limits.MAX_BLOCKS} are allowed"
+        )
+    if len(title) > limits.MAX_TITLE_CHARS:
+        raise DocumentError(
+            f"{name}: its title has {len(title)} characters; at most {limits.MAX_TITLE_CHARS} "
+            "are allowed"
+        )
     tongue = head.language.split("-")[0]
     if about_person and head.sensitive is None and tongue not in frontmatter.LISTED_LANGUAGES:
         skipped = (

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from rapidfuzz.distance import OSA
 
+from knowledge.loading import limits
 from knowledge.loading.section import DocumentError, Persona, SensitiveTopic
 
 _SALARY = """
@@ -271,8 +272,62 @@ class FrontMatter(BaseModel):
         return tuple(found)
 
 
+class _YamlLoader(yaml.SafeLoader):
+    """YAML of bounded depth, whose aliases may repeat a value but not multiply it."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > limits.MAX_DEPTH:
+            raise limits.LimitError(f"it is nested more than {limits.MAX_DEPTH} deep")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def get_single_node(self) -> yaml.Node | None:
+        root = super().get_single_node()
+        if root is not None:
+            _count_nodes(root, {})
+        return root
+
+
+def _count_nodes(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Number of nodes in a tree, those that aliases repeat counted each time.
+
+    Raises:
+        LimitError: There are too many, or a node contains itself.
+    """
+    if (known := counted.get(id(node))) is not None:
+        if known == 0:
+            raise limits.LimitError("a value of it contains itself")
+        return known
+    counted[id(node)] = 0
+    count = 1
+    if isinstance(node, yaml.SequenceNode):
+        count += sum(_count_nodes(part, counted) for part in node.value)
+    elif isinstance(node, yaml.MappingNode):
+        count += sum(_count_nodes(part, counted) for pair in node.value for part in pair)
+    if count > limits.MAX_VALUES:
+        raise limits.LimitError(f"it has more than {limits.MAX_VALUES} values")
+    counted[id(node)] = count
+    return count
+
+
+def _load_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, _YamlLoader)
+    except (yaml.YAMLError, limits.LimitError):
+        raise
+    except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+        # PyYAML leaves it to Python to complain of a value that is not what its tag says.
+        raise ValueError("a value of it is not what its tag says, or no such date") from error
+
+
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "yaml": yaml.safe_load,
+    "yaml": _load_yaml,
     "toml": tomllib.loads,
     "json": json.loads,
 }
@@ -303,7 +358,18 @@ def parse_front_matter(
             field is probably a misspelt one.
     """
     try:
+        if len(text) > limits.MAX_FRONT_MATTER_CHARS:
+            most = limits.MAX_FRONT_MATTER_CHARS
+            raise limits.LimitError(f"it has {len(text)} characters; at most {most} are allowed")
         found = _PARSERS[form](text) if text.strip() else {}
+        limits.check_values(found)
+    except limits.LimitError as error:
+        raise DocumentError(f"{name}: its front matter cannot be used: {error}") from error
+    except RecursionError as error:
+        raise DocumentError(
+            f"{name}: its front matter cannot be used: it is nested more than "
+            f"{limits.MAX_DEPTH} deep"
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DocumentError(f"{name}: its front matter is not {form.upper()}: {reason}") from error

@@ -10,19 +10,58 @@ heading, the section) answers::
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Literal
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
+from knowledge.loading import limits
 from knowledge.loading.section import Line, LineKind, Section
 from knowledge.telling import setting
 from knowledge.words import spaced
 
+
+def _check_blocks(state: StateCore) -> None:
+    """Refuse what would take long to read, before it is read.
+
+    Raises:
+        LimitError: There are too many headings or blocks, or one of them is too long.
+    """
+    blocks = headings = columns = 0
+    for token in state.tokens:
+        if token.type == "inline":
+            blocks += 1
+            if len(token.content) > limits.MAX_PARAGRAPH_CHARS:
+                raise limits.LimitError(
+                    f"a paragraph of it has {len(token.content)} characters; at most "
+                    f"{limits.MAX_PARAGRAPH_CHARS} are allowed"
+                )
+        elif token.type == "heading_open":
+            headings += 1
+        elif token.type == "tr_open":
+            columns = 0
+        elif token.type in ("th_open", "td_open"):
+            columns += 1
+            if columns > limits.MAX_COLUMNS:
+                raise limits.LimitError(
+                    f"a table of it has more than {limits.MAX_COLUMNS} columns, which is the limit"
+                )
+    if headings > limits.MAX_SECTIONS:
+        raise limits.LimitError(
+            f"it has {headings} headings; at most {limits.MAX_SECTIONS} are allowed"
+        )
+    if blocks > limits.MAX_BLOCKS:
+        raise limits.LimitError(
+            f"it has {blocks} paragraphs, items and cells; at most {limits.MAX_BLOCKS} are allowed"
+        )
+
+
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+_PARSER.core.ruler.before("inline", "check_blocks", _check_blocks)
 _ASKED = re.compile(r"<!--\s*asked:(.*?)-->", re.DOTALL | re.IGNORECASE)
 _SPOKEN_CODE_LINES = 2  # of longer blocks only commands and settings make sense aloud
 _SPOKEN_COMMANDS, _SPOKEN_COMMAND_WORDS = 12, 12
@@ -84,7 +123,11 @@ def parse_markdown(source: str, *, offset: int = 0) -> tuple[str, tuple[Section,
     Parameters:
         source: Markdown without front matter.
         offset: Number of lines of the file before it.
+
+    Raises:
+        LimitError: It exceeds one of :mod:`knowledge.loading.limits`.
     """
+    limits.check_lines(source)
     blocks = list(_blocks(_PARSER.parse(source), offset))
     headings = [block for block in blocks if block.kind == "heading"]
     title = ""
@@ -108,19 +151,26 @@ def slug(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text).strip("-") or "section"
 
 
-def distinct(wanted: str, taken: Iterable[str]) -> str:
-    """The id, with ``-2``, ``-3`` … appended if it is taken."""
-    others = set(taken)
-    count = 2
-    found = wanted
-    while found in others:
-        found = f"{wanted}-{count}"
-        count += 1
-    return found
+class DistinctIds:
+    """Ids of which no two are the same: ``-2``, ``-3`` … is appended to one that is taken."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def add(self, wanted: str) -> str:
+        """Take an id, or the next one like it."""
+        found = wanted
+        while found in self._taken:
+            count = self._counts[wanted] = self._counts.get(wanted, 1) + 1
+            found = f"{wanted}-{count}"
+        self._taken.add(found)
+        return found
 
 
 def _sections(blocks: Sequence[_Block], title: str) -> Iterator[Section]:
     groups: list[tuple[str, _Block, list[_Block]]] = []
+    ids = DistinctIds()
     path: list[tuple[int, str]] = []
     for block in blocks:
         if block.kind == "heading":
@@ -128,14 +178,18 @@ def _sections(blocks: Sequence[_Block], title: str) -> Iterator[Section]:
             own = slug(block.text or "untitled")
             parent = "/".join(part for _, part in path)
             wanted = f"{parent}/{own}" if parent else own
-            id = distinct(wanted, (id for id, _, _ in groups))
+            id = ids.add(wanted)
             if not (block.level == 1 and title):
                 path.append((block.level, id.rsplit("/", 1)[-1]))
             groups.append((id, block, []))
         else:
             if not groups:
                 groups.append(
-                    ("introduction", _Block(block.number, "Introduction", "heading", 1), [])
+                    (
+                        ids.add("introduction"),
+                        _Block(block.number, "Introduction", "heading", 1),
+                        [],
+                    )
                 )
             groups[-1][2].append(block)
     for id, heading, body in groups:
@@ -169,10 +223,22 @@ def _blocks(tokens: Sequence[Token], offset: int) -> Iterator[_Block]:
     """Split into headings, items and paragraphs; questions in comments go to the block before."""
     last: _Block | None = None
     waiting: list[_Block] = []
+    told = 0
     for block, questions in _Reader(offset).read(tokens):
         if block is not None:
             waiting.append(block)
             last = block
+            told += len(block.text)
+            if len(waiting) > limits.MAX_BLOCKS:
+                raise limits.LimitError(
+                    f"it has more than {limits.MAX_BLOCKS} paragraphs, items and rows, which is "
+                    "the limit"
+                )
+            if told > limits.MAX_TOLD_CHARS:
+                raise limits.LimitError(
+                    f"its lines have more than {limits.MAX_TOLD_CHARS} characters as they are "
+                    "told, in which a table's rows repeat their header"
+                )
         if questions and last is not None:
             last.questions.extend(questions)
     yield from waiting
@@ -385,9 +451,10 @@ def _row(header: Sequence[str], cells: Sequence[str]) -> str:
 
 
 def _asked(html: str) -> list[str]:
+    ended = html[: html.rfind("-->") + len("-->")] if "-->" in html else ""
     return [
         " ".join(question.split())
-        for asked in _ASKED.findall(html)
+        for asked in _ASKED.findall(ended)
         for question in re.findall(r"[^?]*\?", asked)
     ]
 
@@ -431,7 +498,11 @@ class _Html(HTMLParser):
         self._found = []
         self._started, self._first_line = self.getpos()[0], number
         self._number = number
-        self.feed(html)
+        try:
+            self.feed(html)
+        except AssertionError:
+            # The parser's way to refuse a declaration such as <![x]>; what follows is not told.
+            self.rawdata = ""
         if self._cells is None and not self._heading and not self._term:
             self._flush()
         return self._found

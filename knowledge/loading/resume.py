@@ -5,14 +5,15 @@ See https://jsonresume.org/schema for the fields.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
+from knowledge.loading import limits
 from knowledge.loading.frontmatter import complaint
-from knowledge.loading.markdown import distinct, slug
+from knowledge.loading.markdown import DistinctIds, slug
 from knowledge.loading.resume_schema import (
     Award,
     Basics,
@@ -62,6 +63,8 @@ _NOW = (
     "What is her role now?",
 )
 
+_MOST_SKIPPED = 100  # each is a line of the log
+
 Path = tuple[str | int, ...]
 
 
@@ -91,9 +94,20 @@ def parse_resume(source: str, name: str) -> tuple[str, str, tuple[Section, ...],
     """
     try:
         found = json.loads(source)
+        limits.check_values(found)
     except json.JSONDecodeError as error:
         raise DocumentError(
             f"{name}: it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+    except limits.LimitError as error:
+        raise DocumentError(f"{name}: it cannot be used: {error}") from error
+    except RecursionError as error:
+        raise DocumentError(
+            f"{name}: it cannot be used: it is nested more than {limits.MAX_DEPTH} deep"
+        ) from error
+    except ValueError as error:
+        raise DocumentError(
+            f"{name}: it cannot be used: a number has more than {limits.MAX_DIGITS} digits"
         ) from error
     if not isinstance(found, dict):
         raise DocumentError(f"{name}: it is a JSON {type(found).__name__}; it must be an object")
@@ -108,7 +122,10 @@ def parse_resume(source: str, name: str) -> tuple[str, str, tuple[Section, ...],
     read: dict[str, Any] = {"basics": basics, **parts}
     resume = Resume.model_construct(**read)
     sections = tuple(_Told(resume, numbers).sections())
-    return basics.name, basics.label, sections, tuple(reader.skipped)
+    skipped = reader.skipped[:_MOST_SKIPPED]
+    if further := len(reader.skipped) - len(skipped):
+        skipped.append(f"{name}: {further} further fields are left out")
+    return basics.name, basics.label, sections, tuple(skipped)
 
 
 _P = TypeVar("_P", bound=Part)
@@ -132,6 +149,11 @@ class _Reader:
         if not isinstance(entries, list):
             self._skip((field,), f"it is {str(entries)[:40]!r}, not a list")
             return []
+        if len(entries) > limits.MAX_SECTIONS:
+            raise DocumentError(
+                f"{self._name}: JSON Resume field {field} has {len(entries)} entries; at most "
+                f"{limits.MAX_SECTIONS} are allowed"
+            )
         return [
             self.part(model, {"name": entry} if isinstance(entry, str) else entry, (field, at))
             for at, entry in enumerate(entries)
@@ -185,12 +207,11 @@ class _Told:
 
     def sections(self) -> Iterator[Section]:
         resume, who = self._resume, self._who
-        taken: list[str] = []
+        taken = DistinctIds()
         for title, path, lines in self._told(resume, who):
             if not lines:
                 continue
-            id = distinct("/".join(slug(part) for part in title), taken)
-            taken.append(id)
+            id = taken.add("/".join(slug(part) for part in title))
             number = self._at(path)
             now = f"{who} works at "
             yield Section(
@@ -367,21 +388,36 @@ def _skill(skill: Skill) -> str:
     return f"{text}: {_listed(skill.keywords)}" if skill.keywords else text
 
 
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|[^\s"{}\[\],:]+|[:\n]', re.DOTALL)
+
+
 def _numbers(source: str) -> dict[Path, int]:
-    """Source line of every value by path, from a YAML parser, since JSON is YAML."""
+    """Source line of every value by path; the source must be JSON."""
     found: dict[Path, int] = {}
-    try:
-        root: Any = yaml.compose(source.replace("\t", " "), Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
-        return found  # YAML 1.1 cannot parse all JSON; every value then counts as on line 1
-    waiting: list[tuple[Path, Any]] = [((), root)]
-    while waiting:
-        path, node = waiting.pop()
-        found[path] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            waiting.extend(((*path, str(name.value)), value) for name, value in node.value)
-        elif isinstance(node, yaml.SequenceNode):
-            waiting.extend(((*path, at), value) for at, value in enumerate(node.value))
+    line = 1
+    path: list[str | int] = []
+    awaits_name = False  # in an object, before the name of a field
+    for match in _TOKEN.finditer(source):
+        token = match[0]
+        if token == "\n":
+            line += 1
+        elif token == ",":
+            place = path[-1]
+            if isinstance(place, int):
+                path[-1] = place + 1
+            else:
+                awaits_name = True
+        elif token in "}]":
+            path.pop()
+        elif awaits_name and token[0] == '"':
+            path[-1] = json.loads(token)
+        elif token == ":":
+            awaits_name = False
+        else:
+            found[tuple(path)] = line
+            if token in "{[":
+                path.append("" if token == "{" else 0)
+                awaits_name = token == "{"
     return found
 
 
