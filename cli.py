@@ -277,8 +277,13 @@ def _supervise(settings: Settings) -> None:
 @app.command()
 def call(
     wav: Annotated[
-        list[Path], typer.Option(help="What to say: a 16-bit WAV file per turn; may be repeated.")
-    ],
+        list[Path] | None,
+        typer.Option(help="What to say: a 16-bit WAV file per turn; may be repeated."),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="What to type, after what is said: a turn each; may be repeated."),
+    ] = None,
     url: Annotated[str, typer.Option(help="The server's WebSocket address.")] = "",
     out: Annotated[Path | None, typer.Option(help="Write what was heard to this WAV file.")] = None,
     as_json: Annotated[
@@ -286,7 +291,7 @@ def call(
     ] = False,
     barge_in: Annotated[
         float | None,
-        typer.Option(help="Start each further file this many seconds into the previous answer."),
+        typer.Option(help="Ask each further question this many seconds into the answer before."),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Consent to recording, where RECORD=calls asks.")
@@ -299,14 +304,23 @@ def call(
         ),
     ] = "",
 ) -> None:
-    """Call a running server with WAV files, in real time.
+    """Call a running server with WAV files or typed questions, in real time.
 
     The exit status is 0 if every turn was answered (or handed to a person), 1 if not, 2 if the call
     could not be made.
     """
     from client.caller import Caller, CallerError
     from client.wav import WavError, write_wav
+    from transports.browser.messages import MAX_TYPED_CHARACTERS
 
+    if not (wav or text):
+        raise _fail("Nothing to ask: give --wav FILE or --text QUESTION.")
+    for question in text or ():
+        if not question.strip() or len(question) > MAX_TYPED_CHARACTERS:
+            raise _fail(
+                f"--text is {question[:60]!r}, of {len(question)} characters; allowed: "
+                f"1 to {MAX_TYPED_CHARACTERS}."
+            )
     settings = _settings()
     if not url:
         url = f"ws://{settings.host}:{settings.port}/call"
@@ -322,7 +336,13 @@ def call(
 
     async def make_call() -> Any:
         calling = Caller(
-            url, wav, barge_in_secs=barge_in, key=key, progress=progress, record=record
+            url,
+            wav or (),
+            texts=text or (),
+            barge_in_secs=barge_in,
+            key=key,
+            progress=progress,
+            record=record,
         )
         return await calling.call()
 

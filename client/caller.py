@@ -1,4 +1,4 @@
-"""A caller without a browser: calls a server over its wire, in real time, with WAV files.
+"""A caller without a browser: calls a server over its wire, in real time, with WAV files or text.
 
 It plays what it hears the way the page does — 24 kHz, from a small buffer, dropped at an
 interruption — and reports it, so that latencies are those of a caller's ears.
@@ -33,7 +33,7 @@ class HeardTurn:
     """One turn as its caller heard it.
 
     Parameters:
-        said: The file that was spoken.
+        said: The file that was spoken, or the question that was typed.
         transcript: What Viva understood.
         decision: ``respond`` or ``escalate``; ``None`` without a decision.
         confidence: Of an answer.
@@ -62,7 +62,7 @@ class HeardCall:
     """A call as its caller heard it.
 
     Parameters:
-        turns: One a file.
+        turns: One a file, then one a typed question.
         ended: Why it ended.
         audio: All audio played, PCM s16le, mono, 24 kHz.
         messages: Every text message received, with seconds since the start of the call.
@@ -79,13 +79,14 @@ class HeardCall:
 
 
 class Caller:
-    """Calls a server and speaks WAV files to it, one a turn.
+    """Calls a server and speaks WAV files to it, or types to it, one a turn.
 
     Parameters:
         url: The socket, ``ws://HOST:PORT/call``.
         wavs: The files.
-        barge_in_secs: Speak each file after the first this long into the answer to the one before,
-            rather than after it.
+        texts: What to type after them, a turn each.
+        barge_in_secs: Ask each question after the first this long into the answer to the one
+            before, rather than after it.
         turn_timeout_secs: Maximum wait for an answer to begin.
         key: The server's operator key, if it needs one.
         progress: Called with progress messages.
@@ -95,8 +96,9 @@ class Caller:
     def __init__(
         self,
         url: str,
-        wavs: Sequence[Path],
+        wavs: Sequence[Path] = (),
         *,
+        texts: Sequence[str] = (),
         barge_in_secs: float | None = None,
         turn_timeout_secs: float = 15.0,
         gap_secs: float = 0.3,
@@ -105,8 +107,7 @@ class Caller:
         record: bool = False,
     ) -> None:
         self._url = url
-        self._wavs = wavs
-        self._speech = [read_wav(path) for path in wavs]
+        self._questions: list[bytes | str] = [*(read_wav(path) for path in wavs), *texts]
         self._barge_in_secs = barge_in_secs
         self._turn_timeout_secs = turn_timeout_secs
         self._gap_secs = gap_secs
@@ -114,9 +115,9 @@ class Caller:
         self._progress = progress
         self._record = record
         self._outgoing = bytearray()
-        self._result = HeardCall([HeardTurn(path.name) for path in wavs])
-        self._turn = -1  # index of the file being spoken or answered
-        self._of_turn: dict[int, int] = {}  # Viva's number of a turn → index of the file
+        self._result = HeardCall([HeardTurn(said) for said in (*(p.name for p in wavs), *texts)])
+        self._turn = -1  # index of the question being asked or answered
+        self._of_turn: dict[int, int] = {}  # Viva's number of a turn → index of the question
         self._words_end: float | None = None
         self._audible = False
         self._protocol = ClientProtocol()
@@ -160,17 +161,23 @@ class Caller:
             await line.send()
         # Listen to the greeting to its end, as a caller would.
         await self._until(line, lambda: self._heard("bot-stopped-speaking"), 30.0)
-        for index, speech in enumerate(self._speech):
+        for index, question in enumerate(self._questions):
             if self._over:
                 return
-            self._progress(f"turn {index + 1} of {len(self._speech)}: {self._wavs[index].name}")
+            said = self._result.turns[index].said
+            self._progress(f"turn {index + 1} of {len(self._questions)}: {said}")
             await asyncio.sleep(self._gap_secs)
             self._turn = index
             self._audible = False
-            self._say(speech)
-            await self._until(line, lambda: self._spoken, len(speech) / 2 / INPUT_RATE + 5.0)
+            if isinstance(question, str):
+                self._words_end = self._now()
+                self._protocol.type(question)
+                await line.send()
+            else:
+                self._say(question)
+                await self._until(line, lambda: self._spoken, len(question) / 2 / INPUT_RATE + 5.0)
             await self._until(line, lambda: self._audible, self._turn_timeout_secs)
-            last = index == len(self._speech) - 1
+            last = index == len(self._questions) - 1
             if self._barge_in_secs is not None and self._audible and not last:
                 await asyncio.sleep(self._barge_in_secs)
                 continue

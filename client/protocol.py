@@ -126,6 +126,10 @@ class ClientProtocol:
         if not self.ended:
             self._out.append(pcm)
 
+    def type(self, text: str) -> None:
+        """Send a typed question."""
+        self._say("send-text", {"content": text})
+
     def played(self, samples: int, now: float, *, playing: bool) -> None:
         """Record how far the voice has been played; call it whenever that changes.
 

@@ -276,6 +276,11 @@ class PlaybackFrame(SystemFrame):
 
 
 @dataclass
+class CallerTypingFrame(SystemFrame):
+    """The caller is typing what they will ask: they are still there."""
+
+
+@dataclass
 class CallerTextFrame(SystemFrame):
     """The transcript of the turn so far, for the page's caption.
 

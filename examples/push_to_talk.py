@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pipecat.frames.frames import (
     Frame,
+    InputTextRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     SystemFrame,
@@ -23,6 +24,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.frames import (
     CallerTextFrame,
+    CallerTypingFrame,
     EndCallFrame,
     EndOfTurnFrame,
     SpeechPauseFrame,
@@ -49,8 +51,8 @@ class ButtonFrame(SystemFrame):
 class PushToTalk(FrameProcessor):
     """Takes buttons and transcripts; gives a ``TurnFrame`` for each press with words in it.
 
-    Pressing stops the voice. What is said while nothing is held is not listened to, and nobody is
-    asked whether they are still there.
+    Pressing stops the voice, and so does a typed question, which is a turn as it is. What is said
+    while nothing is held is not listened to, and nobody is asked whether they are still there.
 
     Parameters:
         conversation: The call's turns.
@@ -81,7 +83,10 @@ class PushToTalk(FrameProcessor):
                 await self._hear(frame.text)
             case TranscriptionFrame() | InterimTranscriptionFrame() | VADUserStoppedSpeakingFrame():
                 pass
-            case SpeechPauseFrame() | EndOfTurnFrame():
+            case InputTextRawFrame():
+                if not self._over:
+                    await self._type(frame.text)
+            case SpeechPauseFrame() | EndOfTurnFrame() | CallerTypingFrame():
                 pass
             case EndCallFrame():
                 self._over = True
@@ -111,6 +116,11 @@ class PushToTalk(FrameProcessor):
             self._waiting = self.create_task(self._give_up_waiting())
         else:
             await self._end_turn()
+
+    async def _type(self, question: str) -> None:
+        await self._press()
+        self._held, self._released = False, self._conversation.clock()
+        await self._hear(question)
 
     async def _hear(self, text: str) -> None:
         self._speech = False

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from aiohttp import web
-from pipecat.frames.frames import CancelFrame, EndFrame, InputAudioRawFrame, StartFrame
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame, InputAudioRawFrame, StartFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.transports.base_input import BaseInputTransport
@@ -363,7 +363,8 @@ class ReplayConnection(BrowserConnection):
     Parameters:
         page: The page.
         stage_vendors: Name of each stage's vendor.
-        speak: The caller; takes the conversation, a function for audio, and one that ends the call.
+        speak: The caller; takes the conversation, a function for audio, one for other frames, and
+            one that ends the call.
     """
 
     def __init__(
@@ -371,7 +372,10 @@ class ReplayConnection(BrowserConnection):
         page: ReplayedPage,
         *,
         stage_vendors: dict[str, str],
-        speak: Callable[[Conversation, Callable[[bytes], Any], Ended], Coroutine[Any, Any, None]],
+        speak: Callable[
+            [Conversation, Callable[[bytes], Any], Callable[[Frame], Any], Ended],
+            Coroutine[Any, Any, None],
+        ],
     ) -> None:
         super().__init__(page, _READY, stage_vendors=stage_vendors)
         self._replayed = page
@@ -388,7 +392,7 @@ class ReplayConnection(BrowserConnection):
             conversation,
             ended=ended,
             stage_vendors=self._stage_vendors,
-            speak=lambda: self._speak(conversation, hear, ended),
+            speak=lambda: self._speak(conversation, hear, source.push_frame, ended),
         )
         source = transport.input()
         return transport

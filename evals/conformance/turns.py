@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
     DataFrame,
     EndFrame,
     Frame,
+    InputTextRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
@@ -261,6 +262,25 @@ async def _speak(
     await call.harness.push(*taker.end())
 
 
+async def typed_question(taker: TurnTaker) -> str:
+    """A question that is typed over the voice stops it, is one turn, and goes no further."""
+    async with _ScriptedCall(taker) as call:
+        await call.ask(QUESTION)
+        await call.wait_for_audio()
+        before = len(call.interruptions)
+        await call.harness.push(InputTextRawFrame(OTHER))
+        turn = await call.wait_for_turn(2)
+        if turn.question != OTHER:
+            raise NonconformanceError(f"{OTHER!r} was typed; the turn has {turn.question!r}")
+        if (came := len(call.interruptions) - before) != 1:
+            raise NonconformanceError(f"one typed question made {came} interruptions")
+        if call.harness.received(InputTextRawFrame):
+            raise NonconformanceError("it is passed on, and would be spoken")
+        await call.wait_for_record(2)
+        call.check_kept_once()
+    return "the voice stopped; one turn"
+
+
 async def no_words(taker: TurnTaker) -> str:
     """Speech without words, such as a cough, makes no turn."""
     async with _ScriptedCall(taker) as call:
@@ -342,6 +362,7 @@ TURN_CHECKS: tuple[Check[TurnTaker], ...] = (
         "continued question", continued_question, 60.0, "degrades",
         "only the last part of a question is answered",
     ),
+    Check("typed question", typed_question, 60.0, "degrades", "callers who type are not answered"),
     Check("no words", no_words, 60.0, "degrades", "noises are answered"),
     Check("no money", no_money, 60.0, "blocks", "calls exceed their budget"),
     Check("last words", last_words, 60.0, "degrades", "calls end without last words, or continue"),

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
+from pipecat.frames.frames import Frame, InputTextRawFrame
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
+from conversation.frames import CallerTypingFrame
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from evals.replay.microphone import Microphone
 from evals.replay.stages import ReplayedDecisions, ReplayedStage
@@ -97,13 +99,18 @@ class ReplayedCaller:
         self._silent = False
 
     async def speak(
-        self, conversation: Conversation, hear: Callable[[bytes], Awaitable[None]], ended: Ended
+        self,
+        conversation: Conversation,
+        hear: Callable[[bytes], Awaitable[None]],
+        push: Callable[[Frame], Awaitable[None]],
+        ended: Ended,
     ) -> None:
         """Speak from the call's start to its end.
 
         Args:
             conversation: The call's turns.
             hear: Takes the audio.
+            push: Pushes a frame into the call's chain, where the caller's audio enters.
             ended: Ends the call.
         """
         decisions = self.decisions(conversation) if self.decisions is not None else None
@@ -112,7 +119,7 @@ class ReplayedCaller:
                 self._spawn(self._listen_in(hear))
             for utterance in self._recorded.utterances:
                 onset = await self._begin(utterance)
-                self._spawn(self._push_from_stages(utterance, onset, decisions))
+                self._spawn(self._push_from_stages(utterance, onset, decisions, push))
             if self._recorded.leaves is not None:
                 gone = await self._when(
                     self._recorded.leaves, self._recorded.left_at, early=0.0, pause=9.0
@@ -238,16 +245,34 @@ class ReplayedCaller:
     # Speaking.
 
     async def _push_from_stages(
-        self, utterance: Utterance, onset: float, decisions: ReplayedDecisions | None
+        self,
+        utterance: Utterance,
+        onset: float,
+        decisions: ReplayedDecisions | None,
+        push: Callable[[Frame], Awaitable[None]],
     ) -> None:
         """Push the recorded output of the replayed stages for an utterance."""
         shift = onset - self.began - utterance.onset
         for message in utterance.messages:
             await self._sleep_until(onset + message.at - utterance.onset)
-            if decisions is not None:
+            if message.topic == "/caller/page":
+                await self._type(message, None if decisions else push)
+            elif decisions is not None:
                 await decisions.push_recorded(message, shift, self.began)
             else:
                 await self._push_from_stage(message)
+
+    async def _type(
+        self, message: Message, push: Callable[[Frame], Awaitable[None]] | None
+    ) -> None:
+        """Type, and send, what was typed; without ``push`` it is only recorded."""
+        kind, data = message.data["type"], dict(message.data)
+        del data["type"]
+        if self.page is not None:
+            self.page.observer.page_said(kind, data)
+        if push is not None:
+            typed = kind == "typed"
+            await push(InputTextRawFrame(data["content"]) if typed else CallerTypingFrame())
 
     async def _push_from_stage(self, message: Message) -> None:
         stage = self.stages.get(message.stage)

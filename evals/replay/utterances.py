@@ -15,6 +15,12 @@ PREROLL_SECS = 0.3
 CONTINUES_SECS = 1.5
 """Speech over the voice after a shorter pause continues the speech before, if its cue is missed."""
 
+INSTANT_SECS = 1e-6
+"""Less than lies between any two samples of the voice."""
+
+BY_HAND = ("typed", "typing")
+"""What the page says of a caller who types, by its ``type``."""
+
 Cue = Literal["with", "after", "over"]
 """What an utterance's start is relative to: the previous utterance, the end of the agent's voice,
 or a point within one of the agent's sentences."""
@@ -49,6 +55,7 @@ class Utterance:
 
     Parameters:
         number: Its number, from 1; 0 is the silence before the first.
+        typed: Whether it was typed, and so has no sound.
         onset: When it starts to sound.
         end: When it stops sounding.
         place: Its place.
@@ -61,11 +68,14 @@ class Utterance:
     end: float
     place: Place
     pause: float = 0.0
+    typed: bool = False
     messages: list[Message] = field(default_factory=list)
 
     @property
     def preroll(self) -> float:
         """Length of the audio before its onset that belongs to it."""
+        if self.typed:
+            return 0.0
         return min(PREROLL_SECS, max(0.0, self.pause), self.onset)
 
     @property
@@ -101,16 +111,21 @@ class RecordedCaller:
             stages: The stages whose output goes with the utterances.
         """
         voice = RecordedVoice.from_recording(recording)
-        segments = _segments(recording)
+        spoken = [(onset, end, False) for onset, end in _segments(recording)]
+        typed = [(at, at, True) for at in _typed(recording)]
         utterances = [Utterance(0, 0.0, 0.0, Place("with"))]
-        for onset, end in segments:
+        for onset, end, by_hand in sorted(spoken + typed):
             last = utterances[-1]
-            spoke = last.number and not voice.speaking(onset) and voice.ended(onset) <= last.end
-            if spoke:
+            on = last.number and not voice.speaking(onset) and voice.ended(onset) <= last.end
+            if on and not by_hand and not last.typed:
                 last.end = end
                 continue
-            place = voice.place(onset, last)
-            utterances.append(Utterance(last.number + 1, onset, end, place, pause=onset - last.end))
+            # What is typed stops the voice at once: its place is in the moment before.
+            place = voice.place(onset - INSTANT_SECS if by_hand else onset, last)
+            pause = onset - last.end
+            utterances.append(
+                Utterance(last.number + 1, onset, end, place, pause=pause, typed=by_hand)
+            )
         _share_out(recording, utterances, frozenset(stages))
         left_at, reason = _leaving(recording)
         gaps = [utterance.place.secs for utterance in utterances if utterance.place.cue == "after"]
@@ -219,6 +234,12 @@ class RecordedVoice:
         return max((edges[at + 1] - edges[at] for at in range(0, len(edges) - 1, 2)), default=0.0)
 
 
+def _typed(recording: Recording) -> list[float]:
+    """When the caller sent each question that they typed."""
+    told = recording.topic("/caller/page")
+    return [message.at for message in told if message.data["type"] == "typed"]
+
+
 def _segments(recording: Recording) -> list[tuple[float, float]]:
     """Onset and end of each stretch of speech, by voice activity."""
     found: list[tuple[float, float]] = []
@@ -246,10 +267,16 @@ def _share_out(
         for index, utterance in enumerate(utterances):
             if utterance.number and abs(utterance.onset - max(0.0, onset)) < 1e-6:
                 begins[index] = message.at
+    for index, utterance in enumerate(utterances):
+        if utterance.typed:
+            begins[index] = utterance.onset
     stopped = dict.fromkeys(range(len(utterances)), False)
     late = dict.fromkeys(range(len(utterances)), True)  # whether its transcript is still to come
     for message in recording.messages:
-        if message.stage not in stages or message.topic in ("/brain/Asked", "/brain/Event"):
+        by_hand = message.topic == "/caller/page" and message.data["type"] in BY_HAND
+        if message.stage not in stages and not by_hand:
+            continue
+        if message.topic in ("/brain/Asked", "/brain/Event"):
             continue
         index = max(0, bisect_right(begins, message.at) - 1)
         if message.kind == "VADUserStoppedSpeakingFrame":

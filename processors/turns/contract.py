@@ -9,6 +9,7 @@ from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
     Frame,
+    InputTextRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     ProposedUserStoppedSpeakingFrame,
@@ -22,6 +23,7 @@ from pipecat.frames.frames import (
 
 from conversation.frames import (
     CallerTextFrame,
+    CallerTypingFrame,
     DuckFrame,
     EndCallFrame,
     EndOfTurnFrame,
@@ -45,6 +47,8 @@ TAKES: tuple[type[Frame], ...] = (
     EagerTranscriptionFrame,
     EagerEndOfTurnCancelFrame,
     FailoverFrame,
+    InputTextRawFrame,
+    CallerTypingFrame,
     EndCallFrame,
     BotStartedSpeakingFrame,
     BotSpeakingFrame,
@@ -79,9 +83,12 @@ class TurnTakingStage(ChainStage, Protocol):
       this stage closes only turns for which it pushed no ``TurnFrame``.
     * Does not take a hesitation for the end of a turn, if it claims to judge that.
     * Opens no turn for speech without words.
+    * Takes a typed question, ``InputTextRawFrame``, for a whole turn at once, and does not ask
+      a caller who types, ``CallerTypingFrame``, whether they are still there.
     * Tells page and voice activity who speaks: ``UserStartedSpeakingFrame``,
       ``UserStoppedSpeakingFrame`` in both directions, ``CallerTextFrame``.
-    * Consumes the frames of voice activity and the transcripts.
+    * Consumes the frames of voice activity, the transcripts and typed questions: passed on, one
+      would be spoken.
     * On ``EndCallFrame``, pushes its last words as a ``TTSSpeakFrame``, then the frame itself, and
       answers nothing that is said afterwards. On ``EndFrame`` and ``CancelFrame``, stops all timers
       and passes the frame on, which closes the open turn.

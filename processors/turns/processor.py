@@ -12,6 +12,7 @@ from pipecat.frames.frames import (
     EagerTranscriptionFrame,
     EndFrame,
     Frame,
+    InputTextRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     MetricsFrame,
@@ -30,6 +31,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from conversation.echo import without_echo
 from conversation.frames import (
     CallerTextFrame,
+    CallerTypingFrame,
     DuckFrame,
     EndCallFrame,
     EndOfTurnFrame,
@@ -148,6 +150,10 @@ class TurnTaking(FrameProcessor):
                 await self._move(self._machine.end_prediction_cancelled)
             case TranscriptionFrame():
                 await self._transcript(self._machine.final_transcript, frame.text)
+            case InputTextRawFrame():
+                await self._move(self._machine.question_typed, frame.text)
+            case CallerTypingFrame():
+                await self._move(self._machine.typing)
             case EndOfTurnFrame():
                 await self._move(self._machine.end_of_turn, frame.probability)
             case BotStartedSpeakingFrame() if direction is FrameDirection.UPSTREAM:

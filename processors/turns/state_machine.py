@@ -135,6 +135,7 @@ class TurnStateMachine:
         self._yielded = False  # the voice was stopped for this turn
         self._captioned = False  # words of this turn were shown
         self._echo = False  # what is heard over the agent is its own voice
+        self._superseded = False  # the present speech: a question was typed meanwhile
         self._prompted = False
         self._closed = False
         self._quiet_since = 0.0
@@ -160,7 +161,7 @@ class TurnStateMachine:
         self._paused = False
         self._finished = None
         self._interim = ""
-        self._echo = False
+        self._echo = self._superseded = False
         self._requested_at = None
         self.onset = now if onset is None else onset
         if was in (CallerState.PENDING, CallerState.PAUSING) and not self._overlap:
@@ -195,7 +196,7 @@ class TurnStateMachine:
 
         ``echo`` tells that its words are those that the agent was speaking meanwhile.
         """
-        if self._closed or not text.strip():
+        if self._closed or self._superseded or not text.strip():
             return []
         actions: list[Action] = []
         if self.caller not in (CallerState.SPEAKING, CallerState.PENDING):
@@ -223,6 +224,9 @@ class TurnStateMachine:
         ``echo`` is as in :meth:`interim_transcript`.
         """
         if self._closed:
+            return []
+        if self._superseded:
+            self._superseded = False
             return []
         text = text.strip()
         if echo and self._over_the_voice():
@@ -282,6 +286,31 @@ class TurnStateMachine:
         if self.caller is CallerState.SPEAKING and not self._paused:
             self._speech_end = now
         return self._end_turn(now)
+
+    def question_typed(self, now: float, text: str) -> list[Action]:
+        """The caller has typed a question: a whole turn, which the voice makes way for.
+
+        What they were saying meanwhile is dropped: who types in a noisy place means what they type.
+        """
+        text = text.strip()
+        if self._closed or not text:
+            return []
+        self._prompted = self._echo = False
+        self._superseded = self.caller in (CallerState.SPEAKING, CallerState.PENDING)
+        actions = self._interrupt()
+        # A question of which nothing was answered yet is asked along with it, as when it is spoken.
+        self._texts = [*(self._texts[:1] if self._continued else []), text]
+        self._interim = ""
+        self._requested_at = None
+        self._speech_end = self._transcribed = now
+        return [*actions, *self._end_turn(now)]
+
+    def typing(self, now: float) -> list[Action]:
+        """The caller is typing: their silence begins anew."""
+        if self.agent is AgentState.QUIET:
+            self._quiet_since = now
+        self._prompted = False
+        return []
 
     def voice_started(self, now: float) -> list[Action]:
         """The voice has started to speak."""

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pipecat.processors.frameworks.rtvi import models as rtvi
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from conversation.records import StageCost, TurnRecord
 from conversation.turns import Money
@@ -22,8 +30,20 @@ MAX_AUDIO_BYTES = 64_000
 """Maximum size of a page's audio message, in bytes: two seconds at 16 kHz."""
 
 
+MAX_TYPED_CHARACTERS = 500
+"""Maximum length of a typed question: about what a caller says in half a minute."""
+
+
 class MessageError(ValueError):
     """A message from the page is invalid; the text says why."""
+
+
+def _in_one_line(text: str) -> str:
+    """The words alone: no line breaks, no characters that cannot be seen."""
+    words = "".join(c if c.isprintable() else " " for c in text).split()
+    if not words:
+        raise ValueError("it has no words")
+    return " ".join(words)
 
 
 _LOOKED_UP: Any = Field(
@@ -290,6 +310,25 @@ class Hangup(Payload):
     """The caller has pressed hang up."""
 
 
+class Typing(Payload):
+    """The caller is typing a question: their silence is not to be minded."""
+
+
+class Typed(BaseModel):
+    """A question that the caller has typed: RTVI's ``send-text``.
+
+    Its options are not minded: it is answered at once, and aloud.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    content: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TYPED_CHARACTERS),
+        AfterValidator(_in_one_line),
+    ] = Field(description="The question.")
+
+
 class ClockAsked(Payload):
     """Asks for the time on the server's clock."""
 
@@ -304,8 +343,9 @@ class Audible(Payload):
     at: float = Field(description="When, in seconds on the server's clock.")
 
 
-CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible]] = {
+CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible | Typing]] = {
     "playback": Playback,
+    "typing": Typing,
     "hangup": Hangup,
     "clock": ClockAsked,
     "audible": Audible,
@@ -325,7 +365,7 @@ class ClientReady(BaseModel):
     data: ReadyData
 
 
-ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible
+ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible | Typing | Typed
 SERVER_PAYLOAD: TypeAdapter[Any] = TypeAdapter(ServerPayload)
 
 
@@ -364,6 +404,8 @@ def parse_client_message(text: str) -> ClientMessage:
             return ClientReady.model_validate({"id": message.get("id"), "data": data})
         if kind == "disconnect-bot":
             return Hangup()
+        if kind == "send-text":
+            return Typed.model_validate(data)
         if kind == "client-message":
             if not isinstance(data, dict) or not isinstance(data.get("t"), str):
                 raise MessageError("client-message needs data.t, a text")
@@ -379,7 +421,7 @@ def parse_client_message(text: str) -> ClientMessage:
             f"{kind}: {field} is {_shown(trouble['input'])}; {trouble['msg']}"
         ) from None
     raise MessageError(
-        f"type is {_shown(kind)}; allowed: client-ready, client-message, disconnect-bot"
+        f"type is {_shown(kind)}; allowed: client-ready, client-message, send-text, disconnect-bot"
     )
 
 

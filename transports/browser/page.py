@@ -21,6 +21,8 @@ from transports.browser.messages import (
     MessageError,
     Payload,
     Playback,
+    Typed,
+    Typing,
     parse_client_message,
     rtvi_message,
     server_message,
@@ -103,7 +105,7 @@ class Page:
         match message:
             case bytes():
                 self.observer.heard(message)
-            case Playback() | Audible() | Hangup():
+            case Playback() | Audible() | Hangup() | Typing() | Typed():
                 self.observer.page_said(type(message).__name__.lower(), message.model_dump())
             case _:
                 pass

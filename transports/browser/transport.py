@@ -9,6 +9,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
+    InputTextRawFrame,
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -16,7 +17,7 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from conversation.frames import PlaybackFrame
+from conversation.frames import CallerTypingFrame, PlaybackFrame
 from conversation.turns import INPUT_SAMPLE_RATE, Conversation, Money
 from processors.audio import forward_audio
 from transports.browser.announcer import Ended
@@ -29,6 +30,8 @@ from transports.browser.messages import (
     Playback,
     Recorded,
     Stage,
+    Typed,
+    Typing,
 )
 from transports.browser.page import Page, PageClosedError, PageProtocolError, PageStalledError
 from transports.browser.voice import VoiceOutput
@@ -99,6 +102,10 @@ class BrowserInput(BaseInputTransport):
                         )
                     case Audible():
                         await self._voice.audible(message)
+                    case Typed():
+                        await self.push_frame(InputTextRawFrame(message.content))
+                    case Typing():
+                        await self.push_frame(CallerTypingFrame())
                     case Hangup():
                         self._ended("hangup")
                     case _:

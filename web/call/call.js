@@ -7,8 +7,9 @@
 const WITHIN = ['loading', 'listening', 'thinking', 'speaking', 'interrupted', 'ended'];
 const MOVES = {
   landing: ['admitting'],
-  admitting: ['asking', 'landing', 'ended'],
+  admitting: ['asking', 'preparing', 'landing', 'ended'],
   asking: ['connecting', 'landing', 'ended'],
+  preparing: ['connecting', 'landing', 'ended'],
   connecting: WITHIN,
   loading: WITHIN,
   listening: WITHIN,
@@ -66,7 +67,7 @@ export class Call {
 
   /** Whether it has been pressed and has not begun. */
   get starting() {
-    return this.state === 'admitting' || this.state === 'asking';
+    return ['admitting', 'asking', 'preparing'].includes(this.state);
   }
 
   /** The caller has pressed call. */
@@ -80,6 +81,12 @@ export class Call {
   /** Viva takes the call: the browser asks for the microphone. */
   admit() {
     this.#move('asking');
+    this.#onchange(this);
+  }
+
+  /** Viva takes the call, which needs no microphone: the caller will type. */
+  type() {
+    this.#move('preparing');
     this.#onchange(this);
   }
 

@@ -13,6 +13,9 @@ const END_SECS = 1.5;
 /** How long Viva may take to say whether it takes a call. */
 const ADMIT_SECS = 15;
 
+/** How often Viva is told that the caller goes on typing; it asks after 8 s of silence. */
+const TYPING_SECS = 3;
+
 /** A little more than the player's ramp to silence. */
 const RAMP_SECS = 0.08;
 
@@ -29,8 +32,11 @@ export class Line {
   /** Called every 32 ms with the caller's level, 0 to 1. */
   onlevel = () => {};
 
-  /** Called when microphone or speaker change under the call: `lost`, `running`, `suspended`… */
+  /** Called when the speaker changes under the call: `running`, `suspended`… */
   ondevice = () => {};
+
+  /** Called with why the microphone is not heard, '' when it is again; see InputWatch. */
+  oncause = () => {};
 
   /** Called once, when the socket is over. */
   onclose = () => {};
@@ -46,6 +52,7 @@ export class Line {
   #playing = null;
   #ready = false;
   #closed = false;
+  #typedAt = -Infinity;
 
   /** Must be constructed while a press is handled. @param {URL} url Of the socket. */
   constructor(url) {
@@ -88,10 +95,16 @@ export class Line {
     socket.onclose = (close) => this.onclose(close);
   }
 
-  /** Resolves when the caller can be heard and can hear. @throws {Trouble} */
+  /**
+   * Resolves when the caller can be heard and can hear.
+   *
+   * @param {string | null} [microphoneId] '' for the system's own choice, null for none: the caller
+   *   will type.
+   * @throws {Trouble}
+   */
   async prepare(microphoneId = '') {
     const { microphone } = this;
-    microphone.onlost = () => this.ondevice('lost');
+    microphone.oncause = (cause) => this.oncause(cause);
     microphone.onmessage = (message, level) => {
       if (this.#ready) this.#socket.audio(message);
       this.onlevel(level);
@@ -103,6 +116,19 @@ export class Line {
   begin(record) {
     this.#socket.ready(record);
     this.#ready = true;
+  }
+
+  /** Asks a typed question. @param {string} question */
+  ask(question) {
+    this.#socket.text(question);
+  }
+
+  /** Says that the caller is typing, at most every few seconds. */
+  type() {
+    const now = performance.now() / 1000;
+    if (!this.#ready || now - this.#typedAt < TYPING_SECS) return;
+    this.#typedAt = now;
+    this.#socket.typing();
   }
 
   /** The server's clock: `{offset, roundTrip}` in seconds, null while it is not known. */

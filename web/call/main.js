@@ -77,15 +77,17 @@ window.viva = Object.freeze({
 });
 
 function show() {
-  page.show(call, { muted, now: now() });
+  const silent = call.running && !line.microphone.present;
+  page.show(call, { muted, silent, now: now() });
   voiceLine.state = call.state;
 }
 
-async function press() {
+/** Places a call. @param {boolean} types Whether without a microphone: the caller will type. */
+async function press(types) {
   if (call.running || call.starting) return;
   muted = false;
   call.press();
-  const lacking = Trouble.ofBrowser();
+  const lacking = Trouble.ofBrowser(globalThis, { types });
   if (lacking) {
     call.refuse(lacking);
     return;
@@ -104,8 +106,9 @@ async function press() {
   try {
     await own.open(speakerId);
     if (!starting()) return;
-    call.admit();
-    await own.prepare(microphoneId);
+    if (types) call.type();
+    else call.admit();
+    await own.prepare(types ? null : microphoneId);
   } catch (error) {
     own.leave();
     if (starting()) call.refuse(error);
@@ -126,7 +129,7 @@ function begin(own) {
   transcript = new Transcript();
   played = { epoch: 0, samples: 0 };
   Object.assign(counters, { reports: 0, sentencesLit: [] });
-  page.notice = '';
+  page.notice = page.unheard = '';
   recording.begin();
   captions.clear();
   text.clear();
@@ -143,7 +146,8 @@ function begin(own) {
     if (report.kind === 'first') call.heard();
     heard(report);
   };
-  own.ondevice = (state) => device(state, own);
+  own.ondevice = (state) => device(state);
+  own.oncause = (cause) => unheard(cause, own);
   call.connect();
   stayAwake();
 }
@@ -197,15 +201,24 @@ function heard({ epoch, samples }) {
   if (begun.length) captions.show(transcript);
 }
 
-function device(state, own) {
-  if (state === 'lost') {
-    page.notice = 'The microphone was disconnected. Using the system’s default.';
-    own.microphone.change('').then(() => devices.refresh(), refusedChange);
-  } else {
-    const paused = state === 'suspended' || state === 'interrupted';
-    page.notice = paused ? 'The system has paused the sound. Tap the page to continue.' : '';
-  }
+function device(state) {
+  const paused = state === 'suspended' || state === 'interrupted';
+  page.notice = paused ? 'The system has paused the sound. Tap the page to continue.' : '';
   show();
+}
+
+/** The microphone is not heard, or is again. */
+async function unheard(cause, own) {
+  page.unheard = cause;
+  show();
+  if (cause !== 'unplugged') return;
+  // Another may be there already, such as a laptop's own.
+  try {
+    await own.microphone.change('');
+  } catch {
+    return;
+  }
+  if (own === line) devices.refresh(own.microphone.deviceId);
 }
 
 function refusedChange(error) {
@@ -215,9 +228,35 @@ function refusedChange(error) {
 
 function mute() {
   if (!call.running) return;
+  if (!line.microphone.present) {
+    useMicrophone(line);
+    return;
+  }
   muted = !muted;
   line.microphone.muted = muted;
   show();
+}
+
+/** A caller who types wants to speak after all. */
+async function useMicrophone(own) {
+  try {
+    await own.microphone.change(devices.chosen.microphoneId);
+  } catch (error) {
+    if (own === line) refusedChange(error);
+    return;
+  }
+  if (own !== line) return;
+  devices.refresh(own.microphone.deviceId);
+  page.notice = '';
+  show();
+}
+
+function ask(event) {
+  event.preventDefault();
+  const question = find('typed').value.trim();
+  if (!question || find('typing').hidden) return;
+  line.ask(question);
+  find('typed').value = '';
 }
 
 function hangUp() {
@@ -243,7 +282,14 @@ async function stayAwake() {
   awake = await navigator.wakeLock?.request('screen').catch(() => null) ?? null;
 }
 
-find('press').addEventListener('click', press);
+find('press').addEventListener('click', () => press(false));
+find('press-to-type').addEventListener('click', () => press(true));
+find('choose').addEventListener('click', () => {
+  find('devices').open = true;
+  find('microphone').focus();
+});
+find('typing').addEventListener('submit', ask);
+find('typed').addEventListener('input', () => { if (call.running) line.type(); });
 find('mute').addEventListener('click', mute);
 find('hangup').addEventListener('click', hangUp);
 addEventListener('pagehide', () => line?.leave());

@@ -1,5 +1,7 @@
 /** The caller's voice: permission, device, mute, and 32 ms messages of s16le at 16 kHz. */
 
+import { InputWatch } from './input-watch.js';
+import { CAPTURE_RATE, CAPTURE_SAMPLES } from './protocol.js';
 import { Trouble } from './trouble.js';
 import { addWorklet } from './worklets.js';
 
@@ -9,9 +11,11 @@ export class Microphone {
   /** Called with each message as an ArrayBuffer, and with its level from 0 to 1. */
   onmessage = () => {};
 
-  /** Called when the device goes away in mid-call. */
-  onlost = () => {};
+  /** Called when it is no longer heard, with the cause as InputWatch has it, and with '' when it is. */
+  oncause = () => {};
 
+  #watch = new InputWatch();
+  #cause = '';
   #stream = null;
   #source = null;
   #node = null;
@@ -28,13 +32,14 @@ export class Microphone {
   /**
    * Asks for the microphone and resolves when it streams.
    *
-   * @param {string} [deviceId] '' for the system's own choice.
+   * @param {string | null} [deviceId] '' for the system's own choice; null for silence, in a call
+   *   without a microphone.
    * @throws {Trouble}
    */
   async open(deviceId = '') {
     this.#loaded = addWorklet(this.context, 'capture-worklet.js');
     this.#loaded.catch(() => {}); // it may fail while the question is still open
-    const stream = await ask(deviceId);
+    const stream = deviceId === null ? null : await ask(deviceId);
     try {
       await this.#loaded;
     } catch (error) {
@@ -55,11 +60,21 @@ export class Microphone {
       setTimeout(() => reject(new Trouble('silent-input')), FIRST_CHUNK_SECS * 1000);
       this.#node.port.onmessage = ({ data }) => {
         resolve();
-        this.onmessage(data, level(data));
+        const heard = level(data);
+        if (this.#stream && !this.#muted) this.#watch.hear(heard, CAPTURE_SAMPLES / CAPTURE_RATE);
+        else this.#watch.pause();
+        this.#tell();
+        this.onmessage(data, heard);
       };
     });
-    this.#take(stream);
+    if (stream) this.#take(stream);
+    else this.#silence();
     await streaming;
+  }
+
+  /** Whether there is one. */
+  get present() {
+    return this.#stream !== null;
   }
 
   get muted() {
@@ -80,6 +95,10 @@ export class Microphone {
   /** Changes the device in mid-call. @throws {Trouble} */
   async change(deviceId) {
     const stream = await ask(deviceId);
+    if (this.#closed) {
+      stop(stream);
+      return;
+    }
     this.#source?.disconnect();
     stop(this.#stream);
     this.#take(stream);
@@ -99,13 +118,44 @@ export class Microphone {
     if (this.context.state !== 'closed') await this.context.close();
   }
 
+  /** Digital silence, as of a microphone that is muted. */
+  #silence() {
+    this.#source = new ConstantSourceNode(this.context, { offset: 0 });
+    this.#source.connect(this.#node);
+    this.#source.start();
+  }
+
   #take(stream) {
     this.#stream = stream;
     this.muted = this.#muted;
     this.#source = this.context.createMediaStreamSource(stream);
     this.#source.connect(this.#node);
     const [track] = stream.getAudioTracks();
-    track.onended = () => this.onlost();
+    this.#watch.begin(track.muted);
+    track.onmute = track.onunmute = () => {
+      this.#watch.systemMuted = track.muted;
+      this.#tell();
+    };
+    track.onended = () => this.#lose(stream);
+    this.#tell();
+  }
+
+  /** The device, or the browser's permission, has gone in mid-call: silence takes its place. */
+  async #lose(stream) {
+    const why = (await withdrawn()) ? 'withdrawn' : 'unplugged';
+    if (stream !== this.#stream) return;
+    this.#source.disconnect();
+    this.#stream = null;
+    this.#silence();
+    this.#watch.end(why);
+    this.#tell();
+  }
+
+  #tell() {
+    const { cause } = this.#watch;
+    if (cause === this.#cause || this.#closed) return;
+    this.#cause = cause;
+    this.oncause(cause);
   }
 }
 
@@ -125,9 +175,17 @@ async function ask(deviceId) {
   }
 }
 
+async function withdrawn() {
+  try {
+    return (await navigator.permissions.query({ name: 'microphone' })).state !== 'granted';
+  } catch {
+    return false; // a browser that does not tell
+  }
+}
+
 function stop(stream) {
   for (const track of stream?.getTracks() ?? []) {
-    track.onended = null;
+    track.onended = track.onmute = track.onunmute = null;
     track.stop();
   }
 }

@@ -3,6 +3,7 @@
 const WORDS = {
   admitting: ['One moment', 'Checking for a free line.'],
   asking: ['One moment', 'Please allow this page to use your microphone.'],
+  preparing: ['One moment', 'Starting the loudspeaker.'],
   connecting: ['Connecting', 'Connecting to Viva.'],
   loading: ['Loading', 'Models are loading; the call starts by itself.'],
   listening: ['Listening', 'Ask away.'],
@@ -10,6 +11,27 @@ const WORDS = {
   thinking: ['Thinking', 'Looking for it in the document.'],
   speaking: ['Speaking', 'Talk over it to interrupt.'],
   interrupted: ['Interrupted', 'It has stopped. Go on.'],
+};
+
+/** Why the microphone is not heard: what to do about it, and what is said once the call is over. */
+const UNHEARD = {
+  silent: [
+    'No sound comes from the microphone. Switch it on, or choose another one.',
+    'No sound came from the microphone.',
+  ],
+  'system-muted': [
+    'The system has muted the microphone. Unmute it, or choose another one.',
+    'The system had muted the microphone.',
+  ],
+  unplugged: [
+    'The microphone was disconnected. Connect it again and press Speak, or choose another one.',
+    'The microphone was disconnected.',
+  ],
+  withdrawn: [
+    'The browser no longer lets this page use the microphone. Allow it beside the address and press '
+      + 'Speak, or type your question.',
+    'The browser no longer let this page use the microphone.',
+  ],
 };
 
 const ENDINGS = {
@@ -25,6 +47,13 @@ const ENDINGS = {
   shutdown: 'Viva is closing',
   stalled: 'This page fell behind',
   protocol: 'The call broke off',
+};
+
+/** The same of a caller who types. */
+const TYPED = {
+  listening: 'Type your question.',
+  speaking: 'Type over it to interrupt.',
+  interrupted: 'It has stopped.',
 };
 
 /** What the voice itself, or the caller, makes known as it happens: a screen reader leaves them it. */
@@ -43,14 +72,21 @@ export class Page {
   /** What stands in the call's notice beside errors: that audio is paused, or a device lost. */
   notice = '';
 
+  /** Why the microphone is not heard, as InputWatch has it; '' if it is. */
+  unheard = '';
+
   /** @param {Document} page */
   constructor(page) {
     this.#find = (id) => page.getElementById(id);
     this.body = page.body;
   }
 
-  /** @param {import('./call.js').Call} call @param {{muted: boolean, now: number}} with_ */
-  show(call, { muted, now }) {
+  /**
+   * @param {import('./call.js').Call} call
+   * @param {{muted: boolean, silent: boolean, now: number}} with_ `silent` is a call without a
+   *   microphone.
+   */
+  show(call, { muted, silent, now }) {
     const find = this.#find;
     const { state, running } = call;
     const live = running || call.starting;
@@ -62,31 +98,45 @@ export class Page {
     find('live').hidden = !live;
     find('controls').hidden = !running;
     find('devices').hidden = !running;
+    this.#typing(running && !['connecting', 'loading'].includes(state), silent);
     const said = find('log').childElementCount > 0;
     find('captions').hidden = !(running || (state === 'ended' && said));
     find('ended').hidden = state !== 'ended';
     find('particulars').hidden = state !== 'landing';
-    this.#words(call, muted);
+    this.#words(call, muted, silent);
     this.#time(call, now);
     this.#notices(call, now);
     this.#trouble(call.trouble);
     find('mute').classList.toggle('on', muted);
-    find('mute').textContent = muted ? 'Unmute' : 'Mute';
+    const unmuted = silent ? 'Speak' : 'Mute';
+    find('mute').textContent = muted ? 'Unmute' : unmuted;
     if (state === 'ended') this.#ended(call, before);
     // The pressed button is gone: its focus goes to what took its place, never to a control.
-    if (call.trouble && ['admitting', 'asking'].includes(before) && !live) find('press').focus();
+    const started = ['admitting', 'asking', 'preparing'].includes(before);
+    if (call.trouble && started && !live) find('press').focus();
     if (live && ['landing', 'ended'].includes(before)) {
       find('state').focus({ preventScroll: true });
       find('state').scrollIntoView({ block: 'nearest', behavior: 'instant' });
     }
   }
 
-  #words(call, muted) {
+  /** The field for typed questions; whoever called without a microphone finds themselves in it. */
+  #typing(possible, silent) {
+    const [form, field] = [this.#find('typing'), this.#find('typed')];
+    field.placeholder = silent ? 'Type a question' : 'Or type a question';
+    if (form.hidden === !possible) return;
+    form.hidden = !possible;
+    if (silent && possible) field.focus({ preventScroll: true });
+  }
+
+  #words(call, muted, silent) {
     const { state } = call;
     const key = state === 'listening' && call.hearing ? 'hearing' : state;
     const [word, hint] = WORDS[key] ?? ['', ''];
     write(this.#find('state'), word);
-    const advice = muted && call.running ? 'You are muted: nothing you say is heard.' : hint;
+    const deaf = this.unheard && state === 'listening' ? 'Viva does not hear you.' : '';
+    const spoken = deaf || (silent && TYPED[state]) || hint;
+    const advice = muted && call.running ? 'You are muted: nothing you say is heard.' : spoken;
     const loading = state === 'loading' ? call.loading : null;
     write(this.#find('hint'), loading?.detail || advice);
     const progress = this.#find('progress');
@@ -120,7 +170,10 @@ export class Page {
       this.#errorAt = now;
     }
     const fresh = this.#error && now - this.#errorAt < NOTICE_SECS;
-    write(this.#find('notice'), this.notice || (fresh ? `Viva reports: ${this.#error}` : ''));
+    const [unheard = ''] = call.running ? UNHEARD[this.unheard] ?? [] : [];
+    const reported = fresh ? `Viva reports: ${this.#error}` : '';
+    write(this.#find('notice'), this.notice || unheard || reported);
+    this.#find('choose').hidden = !unheard || this.unheard === 'withdrawn';
   }
 
   #trouble(trouble) {
@@ -158,7 +211,9 @@ export class Page {
     if (call.state !== 'ended') return [];
     const { reason, message } = call.ended;
     const title = ENDINGS[reason] ?? 'The call has ended';
-    return message && message.replace(/\.$/, '') !== title ? [title, message] : [title];
+    const more = message && message.replace(/\.$/, '') !== title ? [message] : [];
+    if (this.unheard) more.push(UNHEARD[this.unheard][1]);
+    return more.length ? [title, more.join(' ')] : [title];
   }
 }
 

@@ -56,6 +56,16 @@ export class Wire {
     return this.#say('client-message', { t: 'audible', d: { epoch, sample, at } });
   }
 
+  /** A typed question. @param {string} text */
+  text(text) {
+    return this.#say('send-text', { content: text });
+  }
+
+  /** The caller is typing one. */
+  typing() {
+    return this.#say('client-message', { t: 'typing', d: {} });
+  }
+
   hangup() {
     return this.#say('client-message', { t: 'hangup', d: {} });
   }

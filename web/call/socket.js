@@ -60,6 +60,14 @@ export class Socket {
     this.#send(this.#wire.audible(report));
   }
 
+  text(text) {
+    this.#send(this.#wire.text(text));
+  }
+
+  typing() {
+    this.#send(this.#wire.typing());
+  }
+
   hangup() {
     this.#send(this.#wire.hangup());
   }

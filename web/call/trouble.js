@@ -61,10 +61,10 @@ export class Trouble extends Error {
     this.link = LINKS[kind] ?? null;
   }
 
-  /** What is missing in this browser, or null. */
-  static ofBrowser(scope = globalThis) {
+  /** What is missing in this browser, or null. `types`: for a call without a microphone. */
+  static ofBrowser(scope = globalThis, { types = false } = {}) {
     if (!scope.isSecureContext) return new Trouble('insecure');
-    if (!scope.navigator.mediaDevices?.getUserMedia) return new Trouble('insecure');
+    if (!types && !scope.navigator.mediaDevices?.getUserMedia) return new Trouble('insecure');
     if (!scope.AudioContext || !scope.AudioWorkletNode) return new Trouble('no-worklet');
     if (!scope.WebSocket) return new Trouble('no-socket');
     return null;

@@ -8,6 +8,7 @@ from pipecat.frames.frames import (
     DataFrame,
     EndFrame,
     Frame,
+    InputTextRawFrame,
     InterruptionFrame,
     TranscriptionFrame,
     TTSSpeakFrame,
@@ -166,6 +167,16 @@ class LastWord(TurnTaking):
         await super().push_frame(frame, direction)
 
 
+class Illiterate(TurnTaking):
+    """Does not know typed questions."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, InputTextRawFrame):
+            await self.push_frame(frame, direction)
+        else:
+            await super().process_frame(frame, direction)
+
+
 class Curt(TurnTaking):
     """Ends a call without its last words."""
 
@@ -213,6 +224,7 @@ class Forgetful(TurnTaking):
         (LastWord, "hesitation", "the turn has 'where she studied.'"),
         (LastWord, "number in groups", "the turn has 'zero nine five eight.'"),
         (LastWord, "continued question", "| And who taught her?"),
+        (Illiterate, "typed question", "no TurnFrame with number 2 within 4 s"),
         (Imagining, "no words", "a cough was taken for a question"),
         (Spending, "no money", "it pushed a TurnFrame that the budget does not cover"),
         (Curt, "last words", "the last words do not precede the EndCallFrame"),

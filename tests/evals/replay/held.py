@@ -21,11 +21,13 @@ class Plan:
         name: Of its recording.
         says: What is said, one file a turn.
         barge_in_secs: How far into each answer the next is said; ``None`` for after it.
+        types: What is typed after that, a turn each.
     """
 
     name: str
     says: Sequence[str]
     barge_in_secs: float | None = None
+    types: Sequence[str] = ()
 
 
 def hold(plans: Sequence[Plan], folder: Path, engines: Engines) -> list[Path]:
@@ -47,7 +49,8 @@ async def _hold(plans: Sequence[Plan], folder: Path, engines: Engines) -> list[P
         url = str(listening.make_url("/call")).replace("http", "ws", 1)
         for plan in plans:
             wavs = [AUDIO / f"{name}.wav" for name in plan.says]
-            await Caller(url, wavs, barge_in_secs=plan.barge_in_secs).call()
+            barge_in_secs = plan.barge_in_secs
+            await Caller(url, wavs, texts=plan.types, barge_in_secs=barge_in_secs).call()
     for path in sorted(
         recordings.glob("*.mcap"), key=lambda recording: recording.stat().st_mtime_ns
     ):

@@ -232,3 +232,25 @@ def test_what_the_brain_read_before_is_counted_once() -> None:
 
     assert warmed_by(recorded) == Usage(input_tokens=18, cache_write_tokens=900)
     assert [ask.question for ask in asks_of(recorded)] == ["Where?"]
+
+
+def typed(at: float, kind: str = "typed") -> tuple[float, str, dict[str, Any]]:
+    return (at, "/caller/page", {"type": kind, "content": "And where?"})
+
+
+def test_a_typed_question_has_a_place_of_its_own() -> None:
+    """After the voice, and in mid-speech; what was typed on the way goes with what was before."""
+    told = recording(
+        *voice(0.1, 3.0), typed(3.2, "typing"), typed(4.0), *speech(6.0, 9.0), typed(7.5)
+    )
+    caller = RecordedCaller.from_recording(told, ())
+
+    before, first, spoken, second = caller.utterances
+    assert [message.data["type"] for message in before.messages] == ["typing"]
+    assert (first.place.cue, second.place.cue) == ("after", "with")
+    assert (first.place.secs, second.place.secs) == pytest.approx((1.0, 1.5), abs=1e-5)
+    assert (first.typed, spoken.typed, second.typed) == (True, False, True)
+    assert (first.preroll, second.preroll) == (0.0, 0.0)
+    assert [message.at for message in first.messages] == [4.0]
+    assert (spoken.onset, spoken.end) == pytest.approx((6.0, 9.0))
+    assert [message.at for message in second.messages] == [7.5]

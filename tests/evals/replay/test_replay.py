@@ -12,12 +12,14 @@ import pytest
 from evals.replay.recorded_call import Options, ReplayError, replay
 from evals.replay.utterances import RecordedCaller, RecordedVoice
 from pipeline import vendors
+from pipeline.engines import Engines
 from pipeline.vendors import Vendor
 from processors.brain.contract import ArgumentsDelta, BrainEvent, Question, ToolStart
 from recording.recording import Recording
 from recording.redaction import redact
 from recording.rewriting import rewrite
 from tests.evals.conftest import PLANS
+from tests.evals.replay.held import Plan, hold
 
 
 class OtherBrain:
@@ -61,6 +63,27 @@ def test_an_unswapped_replay_is_the_same_call(
     assert replayed.digest == entry["digest"]
     assert entry["turns"] == sum(1 for _ in recorded.topic("/turn/TurnFrame"))
     assert not list(tmp_path.glob(".*")), "no part of a file is left behind"
+
+
+@pytest.mark.thorough
+def test_a_typed_call_is_held_again_as_it_was(remembering: Engines, tmp_path: Path) -> None:
+    """One question is typed after the answer before it, one over the answer to that."""
+    said = ("where-studied",)
+    types = ("What was her salary?", "Where was she born?")
+    after = Plan("after", said, types=types)
+    over = Plan("over", said, types=types, barge_in_secs=1.0)
+    for path in hold((after, over), tmp_path, remembering):
+        for source in ("audio", "transcript", "decision"):
+            again = tmp_path / f"{source}.mcap"
+            entry = replay(path, again, Options(source=source))
+            assert (entry["differs"], entry["missing"], entry["turns"]) == ([], [], 3)
+            recording = Recording.load(again)
+            sent = [
+                message.data["content"]
+                for message in recording.topic("/caller/page")
+                if message.data["type"] == "typed"
+            ]
+            assert sent == list(types)
 
 
 def test_the_replay_sounds_as_the_call_did(calls: dict[str, Path], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from transports.browser.messages import (
     MessageError,
     Playback,
     ServerPayload,
+    Typed,
     parse_client_message,
 )
 
@@ -32,7 +33,8 @@ def _examples(text: str) -> dict[str, Any]:
 
 TO_VIVA, TO_PAGE = map(_examples, PAGE.split("## Viva → page", 1))
 OWN = {model.model_fields["type"].default for model in get_args(get_args(ServerPayload)[0])}
-FROM_PAGE = {"client-ready", *CLIENT_PAYLOADS}
+FROM_RTVI = {"client-ready": ClientReady, "send-text": Typed}
+FROM_PAGE = {*FROM_RTVI, *CLIENT_PAYLOADS}
 RTVI_MODELS: dict[str, Any] = {
     "bot-ready": rtvi.BotReady,
     "user-started-speaking": rtvi.UserStartedSpeakingMessage,
@@ -67,7 +69,7 @@ def test_the_example_of_an_rtvi_message_is_one(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(FROM_PAGE))
 def test_the_example_of_a_page_message_is_taken(kind: str) -> None:
     parsed = parse_client_message(json.dumps(TO_VIVA[kind]))
-    assert isinstance(parsed, CLIENT_PAYLOADS.get(kind, ClientReady))
+    assert isinstance(parsed, (FROM_RTVI | dict(CLIENT_PAYLOADS))[kind])
 
 
 def test_rtvi_clients_hang_up_in_their_own_words() -> None:
@@ -86,7 +88,7 @@ def test_rtvi_clients_hang_up_in_their_own_words() -> None:
         ('{"label": "rtvi-ai", "type": "dance"}', "type is 'dance'; allowed: client-ready"),
         (
             '{"label": "rtvi-ai", "type": "client-message", "data": {"t": "jump"}}',
-            "data.t is 'jump'; allowed: playback, hangup",
+            "data.t is 'jump'; allowed: playback, typing, hangup",
         ),
         (
             '{"label": "rtvi-ai", "type": "client-message", "data": {"t": "playback", '

@@ -149,7 +149,7 @@ async def test_what_viva_has_no_use_for_is_refused_as_rtvi_has_it_and_the_call_g
     async with serving() as (server, listening), calling(listening) as client:
         sent = [
             message("client-message", {"t": "get-voices", "d": {}}, number="a"),
-            message("send-text", {"content": "typed", "options": {}}, number="b"),
+            message("send-text", {"content": 7, "options": {}}, number="b"),
             message("dtmf", {"buttons": ["1"]}, number="c"),
             message("ui-snapshot", {"tree": "x" * 20_000}, number="d"),
             message("append-to-context", {"role": "user", "content": "x"}, number="e"),
