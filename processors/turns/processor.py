@@ -173,11 +173,7 @@ class TurnTaking(FrameProcessor):
                 self._machine.start_silence(self._now())
                 self._timer = self.create_task(self._run_timer())
             case FailoverFrame(stage="stt"):
-                # If the next recogniser does not end turns, the turn model does, or else its
-                # transcripts. Only the first recogniser predicts ends.
-                ending: Ending = "recogniser" if frame.ends_turns else self._without_recogniser
-                self._machine.ending = ending
-                self._machine.only_predicted = False
+                self._change_recogniser(frame)
                 await self.push_frame(frame, direction)
             case EndCallFrame():
                 async with self._lock:
@@ -192,6 +188,16 @@ class TurnTaking(FrameProcessor):
         """Stop the timer."""
         await super().cleanup()
         await self._stop_timer()
+
+    def _change_recogniser(self, frame: FailoverFrame) -> None:
+        """Let turns end as they do with the recogniser that takes over.
+
+        If it does not end turns, the turn model does, or else its transcripts. Only the first
+        recogniser predicts ends.
+        """
+        ending: Ending = "recogniser" if frame.ends_turns else self._without_recogniser
+        self._machine.ending = ending
+        self._machine.only_predicted = False
 
     async def _speech_started(self, frame: VADUserStartedSpeakingFrame) -> None:
         async with self._lock:
