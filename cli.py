@@ -34,7 +34,8 @@ os.environ.setdefault("LOGURU_AUTOINIT", "False")
 from processors.declarations import DeclarationError
 
 try:
-    from settings import Settings, SettingsError, example  # first of what reads the vendors' files
+    # First of what reads the vendors' files.
+    from settings import Settings, SettingsError, example, unknown_names
 except DeclarationError as error:
     sys.stderr.write(f"viva: {error}\n")
     sys.exit(2)
@@ -144,6 +145,9 @@ def serve(
 
     settings = _settings(host=host, port=port, knowledge=knowledge, workers=workers)
     context = WorkerContext.of_this_process()
+    if context is None:
+        for sentence in unknown_names():
+            _terminal.print(f"viva: {sentence}", style="yellow", markup=False, soft_wrap=True)
     if settings.workers > 1 and context is None:
         _supervise(settings)
         return

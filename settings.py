@@ -5,14 +5,25 @@ them all.
 """
 
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar, get_args
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, create_model
+from dotenv.parser import parse_stream
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from rapidfuzz.distance import DamerauLevenshtein
 
 from pipeline.vendor import MayBeRecorded, RecordedText, VendorSettings
 from pipeline.vendors import VENDORS
@@ -24,6 +35,15 @@ Positive = Annotated[float, Field(gt=0)]
 
 ENV_FILE = Path(".env")
 """Where settings are kept, beside the environment, whose values win."""
+
+ENV_ENCODING = "utf-8-sig"
+"""UTF-8, whose byte order mark, if any, is no part of the first name."""
+
+MOST_MEANT = 3
+"""Most settings that are named when one of their names was probably meant."""
+
+LONG_CHARS = 7
+"""Names at least this long may have two typing errors and still be suggested; shorter ones, one."""
 
 
 class SettingsError(Exception):
@@ -47,7 +67,7 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=ENV_FILE,
-        env_file_encoding="utf-8",
+        env_file_encoding=ENV_ENCODING,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -217,6 +237,19 @@ class ServerSettings(BaseSettings):
         5.0, description="After that, or after Ctrl-C, time for open calls to end with a farewell."
     )
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def _in_home(cls, value: Any) -> Any:
+        """A path that begins with ``~`` is in a home directory, as in a shell."""
+        if not isinstance(value, Path) or not str(value).startswith("~"):
+            return value
+        try:
+            return value.expanduser()
+        except RuntimeError:
+            raise ValueError(
+                f"there is no home directory {value.parts[0]}; write the whole path"
+            ) from None
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """The settings of this process, with overrides by field name.
@@ -235,9 +268,8 @@ class ServerSettings(BaseSettings):
             ]
             names = [str(trouble["loc"][0]) for trouble in error.errors()]
             raise SettingsError("\n".join(troubles), names=names) from None
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise SettingsError(f".env cannot be read: {reason}.") from None
+        except OSError as error:
+            raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
 
     def for_vendor(self, declared: type[Declared]) -> Declared:
         """Return these settings, typed by the class that a vendor's module declares.
@@ -256,16 +288,40 @@ def _check_env_file() -> None:
 
     Raises:
         OSError: It is neither a file nor absent: reading a pipe would wait for its writer.
-        SettingsError: It holds a NUL character, which no path or name may.
-        UnicodeDecodeError: It is not text.
+        SettingsError: It is not UTF-8 text, or holds a NUL character, which no path or name may.
     """
     if not ENV_FILE.exists():
         return
     if not ENV_FILE.is_file():
         raise OSError(errno.EINVAL, "it is no file")
-    lines = ENV_FILE.read_text(encoding="utf-8").split("\n")
-    if held := [number for number, line in enumerate(lines, 1) if "\0" in line]:
-        raise SettingsError(f"{ENV_FILE} cannot be read: line {held[0]} holds a NUL character.")
+    content = ENV_FILE.read_bytes()
+    if _is_utf16(content):
+        raise SettingsError(
+            f"{ENV_FILE} cannot be read: it is UTF-16, as PowerShell's > writes it. Save it as "
+            "UTF-8 text."
+        )
+    for number, line in enumerate(content.split(b"\n"), 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            named = line[: error.start].decode().partition("=")[0].strip()
+            raise SettingsError(
+                f"{ENV_FILE} cannot be read: line {number}"
+                + (f" ({named})" if named.isidentifier() else "")
+                + " is not UTF-8 text, but of another encoding, such as Windows-1252. Save the "
+                "file as UTF-8."
+            ) from None
+        if b"\0" in line:
+            raise SettingsError(f"{ENV_FILE} cannot be read: line {number} holds a NUL character.")
+
+
+def _is_utf16(content: bytes) -> bool:
+    """Whether a text is UTF-16: it says so, or every other byte of its beginning is 0."""
+    begins = content[:64]
+    pairs = len(begins) // 2
+    return begins.startswith((b"\xff\xfe", b"\xfe\xff")) or (
+        pairs > 1 and pairs in (begins[::2].count(0), begins[1::2].count(0))
+    )
 
 
 def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
@@ -304,6 +360,68 @@ if TYPE_CHECKING:
     Settings: TypeAlias = ServerSettings
 else:
     Settings = including(vendor.settings for vendor in VENDORS)
+
+
+def names_of(field: str) -> tuple[str, ...]:
+    """All names of a setting: its field and its aliases."""
+    alias = Settings.model_fields[field].validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else ()
+    return (field, *(choice for choice in choices if isinstance(choice, str)))
+
+
+@cache
+def known_names() -> frozenset[str]:
+    """The names of all settings in upper case."""
+    return frozenset(name.upper() for field in Settings.model_fields for name in names_of(field))
+
+
+def meant_by(name: str) -> tuple[str, ...]:
+    """The settings that an unknown name probably means; empty if it is one, or is like none.
+
+    It has a few typing errors, begins with a setting's name, or is the beginning of some.
+
+    Args:
+        name: In upper case.
+    """
+    known = known_names()
+    if name in known or len(name) < len("PORT"):
+        return ()
+    if (bare := name.removeprefix("VIVA_")) in known:
+        return (bare,)
+    mistakes = {setting: DamerauLevenshtein.distance(name, setting) for setting in known}
+    nearest = min(sorted(mistakes), key=mistakes.__getitem__)
+    if mistakes[nearest] <= (1 if len(name) < LONG_CHARS else 2):
+        return (nearest,)
+    if begun := [setting for setting in known if _begins(name, setting)]:
+        return (max(begun, key=len),)
+    continued = [setting for setting in known if _begins(setting, name)]
+    return tuple(sorted(continued, key=lambda setting: (len(setting), setting))[:MOST_MEANT])
+
+
+def _begins(name: str, start: str) -> bool:
+    """Whether a name begins with the words of another."""
+    return name.startswith(f"{start}_") or ("_" in start and name.startswith(start))
+
+
+def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What is set by a name that no setting has, but which means one: a sentence each.
+
+    The environment is everybody's: of it, only names of several words are looked at.
+    """
+    lines: list[tuple[str, str]] = []
+    if ENV_FILE.is_file():
+        with ENV_FILE.open(encoding=ENV_ENCODING) as file:
+            bound = [line for line in parse_stream(file) if line.key]
+        lines = [(f"{ENV_FILE}, line {line.original.line}", str(line.key)) for line in bound]
+    lines += [("the environment", name) for name in environment if "_" in name]
+    said = []
+    for where, name in lines:
+        meant = meant_by(name.upper())
+        if where == "the environment":
+            meant = tuple(setting for setting in meant if "_" in setting)
+        if meant:
+            said.append(f"{where}: {name} is unknown; did you mean {' or '.join(meant)}?")
+    return said
 
 
 def may_be_recorded(field: FieldInfo) -> bool:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dotenv.parser import parse_stream
-from pydantic import AliasChoices, SecretStr, ValidationError
-from rapidfuzz.distance import DamerauLevenshtein
+from pydantic import SecretStr, ValidationError
 
 from knowledge.loading.document import Document, DocumentError, load
 from ledger.money.prices import PriceError, Prices, check_prices
@@ -19,16 +18,21 @@ from operating.doctor.finding import Finding
 from pipeline.choice import Choice, choose_for
 from pipeline.vendors import STAGES, Stage
 from pipeline.vendors.claude import ClaudeSettings
-from settings import ENV_FILE, Settings, SettingsError
+from settings import (
+    ENV_ENCODING,
+    ENV_FILE,
+    Settings,
+    SettingsError,
+    known_names,
+    meant_by,
+    names_of,
+)
 
 MAIL_SECS = 4.0
 """Time limit for the mail server."""
 
 UNREADABLE = "settings"
 """Area of findings about settings that cannot be read."""
-
-LONG_CHARS = 7
-"""Names at least this long may have two typing errors and still be suggested; shorter ones, one."""
 
 _STAGE_NAMES: Mapping[Stage, str] = {
     "vad": "voice activity",
@@ -79,7 +83,7 @@ def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
         except ValidationError:  # the environment is invalid, too: report that first
             return Settings.model_construct(), findings
     fields = [
-        next(field for field in Settings.model_fields if name in _names(field))
+        next(field for field in Settings.model_fields if name in names_of(field))
         for name in error.names
     ]
     defaults = {field: Settings.model_fields[field].get_default() for field in fields}
@@ -87,7 +91,7 @@ def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
     for field, text in zip(fields, str(error).splitlines(), strict=True):
         default = "empty" if defaults[field] is None else defaults[field]
         set_ones = {name.upper() for name in os.environ} & {
-            alias.upper() for alias in _names(field)
+            alias.upper() for alias in names_of(field)
         }
         where = "in the environment" if set_ones else f"in {ENV_FILE}"
         name = min(set_ones, default=field.upper())
@@ -96,33 +100,12 @@ def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
     return Settings(**defaults), broken
 
 
-def _names(field: str) -> tuple[str, ...]:
-    """All names of a setting: its field and its aliases."""
-    alias = Settings.model_fields[field].validation_alias
-    choices = alias.choices if isinstance(alias, AliasChoices) else ()
-    return (field, *(choice for choice in choices if isinstance(choice, str)))
-
-
-def _known() -> set[str]:
-    """The names of all settings in upper case."""
-    return {alias.upper() for field in Settings.model_fields for alias in _names(field)}
-
-
-def _meant(name: str) -> str:
-    """The setting that a mistyped name probably means; else empty."""
-    if len(name) < len("PORT"):
-        return ""
-    mistakes = {setting: DamerauLevenshtein.distance(name, setting) for setting in _known()}
-    nearest = min(sorted(mistakes), key=mistakes.__getitem__)
-    return nearest if 0 < mistakes[nearest] <= (1 if len(name) < LONG_CHARS else 2) else ""
-
-
 def _env_file(path: Path) -> list[Finding]:
     """Invalid lines of ``.env``, unknown names, and its file permissions."""
     if not path.is_file():  # absent, or reported by read_settings
         return []
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding=ENV_ENCODING) as lines:
             bindings = list(parse_stream(lines))
         mode = stat.S_IMODE(path.stat().st_mode)
     except (OSError, UnicodeDecodeError):  # reported by read_settings
@@ -135,15 +118,14 @@ def _env_file(path: Path) -> list[Finding]:
             detail = f"{shown} is not a setting; it is ignored"
             remedy = "Write it as NAME=value, with quotes around a value with a space or #."
             findings.append(Finding(UNREADABLE, f"{path}, {shown}", "warning", detail, remedy))
-        elif line.key and line.value is None and name in _known():
+        elif line.key and line.value is None and name in known_names():
             detail = f"{name} in line {line.original.line} has no value; it is ignored"
             remedy = f"Write {name}=value, or delete the line."
             findings.append(Finding(UNREADABLE, str(path), "warning", detail, remedy))
-        elif meant := _meant(name):
+        elif meant := meant_by(name):
             detail = f"{name} in line {line.original.line} is not the name of a setting"
-            findings.append(
-                Finding(UNREADABLE, str(path), "warning", detail, f"Did you mean {meant}?")
-            )
+            remedy = f"Did you mean {' or '.join(meant)}?"
+            findings.append(Finding(UNREADABLE, str(path), "warning", detail, remedy))
     secrets = [
         name for name, value in _secrets(Settings.model_construct()).items() if value is None
     ]

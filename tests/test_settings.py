@@ -1,0 +1,81 @@
+"""Settings as people write them: encodings, home directories, and names that are nearly right."""
+
+from pathlib import Path
+
+import pytest
+
+from settings import Settings, SettingsError, meant_by, unknown_names
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory and an environment without settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_refused_with_what_to_do(encoding: str) -> None:
+    Path(".env").write_bytes("MAX_CALLS=7\r\n".encode(encoding))
+    with pytest.raises(SettingsError, match=r"^\.env .*: it is UTF-16, .* Save it as UTF-8"):
+        Settings.load()
+
+
+def test_a_file_in_another_encoding_is_refused_with_the_line() -> None:
+    Path(".env").write_bytes("MAX_CALLS=7\nMAIL_FROM=Büro <a@b.example>\n".encode("cp1252"))
+    with pytest.raises(SettingsError, match=r"line 2 \(MAIL_FROM\) is not UTF-8 text, .*1252"):
+        Settings.load()
+    Path(".env").write_bytes("# für alle\nMAX_CALLS=7\n".encode("cp1252"))
+    with pytest.raises(SettingsError, match="line 1 is not UTF-8 text"):
+        Settings.load()
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
+    Path(".env").write_bytes("MAX_CALLS=7\n# für alle\n".encode("utf-8-sig"))
+    assert Settings.load().max_calls == 7
+
+
+def test_a_path_may_begin_in_a_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    Path(".env").write_text("DATA_DIR=~/viva\nKNOWLEDGE=~/cv.md\n")
+    settings = Settings.load()
+    assert settings.data_dir == Path("/home/ada/viva")
+    assert settings.knowledge == Path("/home/ada/cv.md")
+    assert Settings.load(data_dir=Path("data~")).data_dir == Path("data~")
+    with pytest.raises(
+        SettingsError, match=r"DATA_DIR=.*, there is no home directory ~nobody-here"
+    ):
+        Settings.load(data_dir=Path("~nobody-here/viva"))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DAILY_SPEND_CAP", ("DAILY_SPEND_CAP_USD",)),
+        ("MAX_CALLS_PER_DAY", ("MAX_CALLS",)),
+        ("PORT_NUMBER", ("PORT",)),
+        ("VIVA_MAX_CALLS", ("MAX_CALLS",)),
+        ("MAX_CALL", ("MAX_CALLS",)),
+        ("RESEND", ("RESEND_API_KEY", "RESEND_BASE_URL")),
+        ("PUBLIC", ("PUBLIC_URL",)),
+        ("MAX_CALLS", ()),
+        ("DRAIN_S", ()),  # an alias
+        ("COMPOSE_PROJECT_NAME", ()),
+        ("HOSTNAME", ()),
+        ("TZ", ()),
+    ],
+)
+def test_a_name_that_begins_as_a_setting_means_it(name: str, meant: tuple[str, ...]) -> None:
+    assert meant_by(name) == meant
+
+
+def test_unknown_names_are_told_with_what_they_mean() -> None:
+    Path(".env").write_text("PORT=7870\ndaily_spend_cap=5\nCOMPOSE_PROFILES=x\n")
+    environment = {"MAX_CALLS_PER_DAY": "3", "HOSTNAME": "h", "PORT_1": "1", "HOST_IP": "10.0.0.1"}
+    assert unknown_names(environment) == [
+        ".env, line 2: daily_spend_cap is unknown; did you mean DAILY_SPEND_CAP_USD?",
+        "the environment: MAX_CALLS_PER_DAY is unknown; did you mean MAX_CALLS?",
+    ]
+    Path(".env").unlink()
+    assert unknown_names({}) == []
