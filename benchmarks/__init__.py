@@ -1,8 +1,8 @@
-"""Benchmarks: how fast and how right Viva is, compared with other voice frameworks.
+"""Benchmarks of Viva's speed and quality, some compared with other voice frameworks.
 
 ``viva bench`` runs them; docs/benchmarks.md has the results and how they were measured.
 """
 
-import telemetry as telemetry  # each may be run by itself
+import telemetry as telemetry  # each benchmark may run on its own
 
 __all__ = ["commands"]

@@ -1,11 +1,11 @@
-"""Measures how soon the voice yields to a caller who speaks over it.
+"""Measures how soon the voice stops for a caller who speaks over it.
 
     viva bench barge_in [--calls 1,20] [--seconds S] [--json]
 
 It measures the time from the caller's first sample of speech, sent 1.5 s into an answer, to the
-duck, to the stop, and to the last old sample played. In every system, a page that is told to stop
-drops its buffer, and a page that is not plays it to the end. The recogniser's first words come
-200 ms after voice activity. The time from the confirmed interruption to the stop being written is
+duck, to the stop, and to the last sample of the old answer played. For every system, the page drops
+its buffer if it receives a stop, and otherwise plays it to the end. The recogniser's first words
+follow voice activity by 200 ms. The time from the confirmed interruption to the written stop is
 measured in the server.
 """
 

@@ -1,4 +1,4 @@
-"""The design's budgets, and what was measured."""
+"""Runs all benchmarks and compares the results with the design's budgets."""
 
 import json
 import subprocess
@@ -13,11 +13,11 @@ from benchmarks.side import sides
 
 CALLS = 32
 PIPECAT_CALLS = 8
-"""As many as stock pipecat keeps up with, and as the design's own measurement of it had."""
+"""Calls: the number that stock pipecat sustains, and that the design's measurement used."""
 
 
 def measure(out: Path, secs: float) -> dict[str, Any]:
-    """Everything, with modest sizes; each result is written as soon as it is there."""
+    """Run all benchmarks with modest sizes, writing each result as soon as it is complete."""
     out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     pair = [name for name in sides() if name in ("viva", "pipecat")]
@@ -47,7 +47,7 @@ def measure(out: Path, secs: float) -> dict[str, Any]:
 
 
 def table(results: Mapping[str, Any]) -> list[list[str]]:
-    """The budgets, each beside what was measured of Viva and of the others."""
+    """The budgets, each with the measurements of Viva and of the other systems."""
     viva = _row(results["density"], "viva", CALLS)
     rows = [["what", "budget", *sides()]]
 
@@ -110,7 +110,7 @@ def table(results: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _times_less(density: Mapping[str, Any]) -> list[list[str]]:
-    """How much less Viva takes with 32 calls than stock pipecat with 8."""
+    """How much less a call costs in Viva with 32 calls than in stock pipecat with 8."""
     viva, pipecat = _row(density, "viva", CALLS), _row(density, "pipecat", PIPECAT_CALLS)
     rows = []
     for what, budget, name in (

@@ -31,7 +31,7 @@ Systems = Annotated[
 
 
 def module(name: str) -> ModuleType:
-    """A benchmark, imported when it is run."""
+    """Import a benchmark when it runs."""
     return importlib.import_module(f"benchmarks.{name}")
 
 
@@ -41,7 +41,7 @@ def _names(systems: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in systems.split(",") if name.strip())
     for name in names:
         if name not in SERVERS:
-            raise typer.BadParameter(f"{name!r} is no system; allowed: {', '.join(SERVERS)}")
+            raise typer.BadParameter(f"{name!r} is not a system; allowed: {', '.join(SERVERS)}")
     return names
 
 
@@ -51,7 +51,9 @@ def _numbers(steps: str) -> tuple[int, ...]:
     except ValueError:
         numbers = ()
     if not numbers or min(numbers) < 1:
-        raise typer.BadParameter(f"--calls={steps!r}: numbers from 1, such as 1,20")
+        raise typer.BadParameter(
+            f"--calls={steps!r}; give numbers from 1, separated by commas, such as 1,20"
+        )
     return numbers
 
 
@@ -78,7 +80,7 @@ def density(
     systems: Systems = "",
     as_json: AsJson = False,
 ) -> None:
-    """CPU, memory, lateness and late audio of a process with many calls."""
+    """CPU, memory, event-loop lag and late audio of a process with many calls."""
     result = module("density").measure(calls, seconds, repeat=repeat, systems=_names(systems))
     _show("density", result, as_json=as_json)
 
@@ -87,7 +89,7 @@ def density(
 def turn(
     calls: Steps = "1,20", seconds: Seconds = 30.0, systems: Systems = "", as_json: AsJson = False
 ) -> None:
-    """What a system adds to a turn, by stage."""
+    """The time that a system adds to a turn, by stage."""
     result = module("turn").measure(_numbers(calls), seconds, systems=_names(systems))
     _show("turn", result, as_json=as_json)
 
@@ -96,7 +98,7 @@ def turn(
 def barge_in(
     calls: Steps = "1,20", seconds: Seconds = 30.0, systems: Systems = "", as_json: AsJson = False
 ) -> None:
-    """How soon the voice yields to somebody who speaks over it."""
+    """How soon the voice stops for a caller who speaks over it."""
     result = module("barge_in").measure(_numbers(calls), seconds, systems=_names(systems))
     _show("barge_in", result, as_json=as_json)
 
@@ -115,13 +117,13 @@ def start(
 
 @app.command()
 def vad(as_json: AsJson = False) -> None:
-    """What a window costs the voice activity detector, alone and with others."""
+    """The cost of a window in the voice activity detector, by batch size."""
     _show("vad", module("vad").measure(), as_json=as_json)
 
 
 @app.command()
 def grounded(as_json: AsJson = False) -> None:
-    """What it costs to read a decision while it is streamed."""
+    """The cost of parsing a decision while it is streamed."""
     _show("grounded", module("grounded").measure(), as_json=as_json)
 
 
@@ -131,7 +133,7 @@ def recording(
     seconds: Seconds = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """What recording costs a call."""
+    """The cost of recording a call."""
     result = asyncio.run(module("recording").measure(calls, seconds))
     if as_json:
         typer.echo(json.dumps(result, indent=2))
@@ -146,7 +148,7 @@ def soak(
     minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 20.0,
     as_json: AsJson = False,
 ) -> None:
-    """Whether memory stays and no turn is lost when calls come and go for long."""
+    """Memory growth and lost turns of a process over a long time."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -173,7 +175,7 @@ if find_spec("benchmarks.replay") is not None:
 
     @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
     def replay(context: typer.Context) -> None:
-        """How fast recorded calls are held again; its options are those of its module."""
+        """How fast recorded calls are replayed; takes the options of its module."""
         import sys
 
         sys.argv = ["viva bench replay", *context.args]
@@ -187,7 +189,7 @@ def everything(
     ),
     seconds: Annotated[float, typer.Option(help="Steady time of each measurement.")] = 15.0,
 ) -> None:
-    """All of them with modest sizes, and the budgets with what was measured: some 15 minutes."""
+    """All benchmarks with modest sizes, compared with the budgets: about 15 minutes."""
     budgets = module("budgets")
     results = budgets.measure(out, seconds)
     heading, *rows = budgets.table(results)

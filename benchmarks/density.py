@@ -1,15 +1,15 @@
-"""How many calls a process carries, and what each costs, beside what people would use instead.
+"""Measures how many calls a process sustains and what each costs, compared with alternatives.
 
     viva bench density [--calls N] [--seconds S] [--repeat R] [--json]
 
-Every system answers real recorded speech over real sockets, with the same scripted vendors behind
-it (see :mod:`benchmarks.scripted`), its callers in a process of their own. Each measurement is of a
-fresh server in its steady time; the systems take turns. Without ``--calls``, a system is given more
-calls until its event loop is late by more than 20 ms at p99.
+Every system answers real recorded speech over real sockets, with the same scripted vendors (see
+:mod:`benchmarks.scripted`) and its callers in a separate process. Each measurement takes a fresh
+server in its steady state; the systems alternate. Without ``--calls``, the number of calls grows
+until the event loop lags by more than 20 ms at p99.
 
-CPU is that of the server process with all its threads, as a percentage of one core. Memory a
-further call is what N calls have in RAM more than one, divided by N - 1. A chunk is late when the
-page's buffer was dry for more than 40 ms inside an answer.
+CPU is that of the server process with all its threads, as a percentage of one core. Memory per
+further call is the RAM of N calls minus that of one, divided by N - 1. A chunk is late if the
+page's buffer was empty for more than 40 ms within an answer.
 """
 
 import sys
@@ -25,7 +25,7 @@ MAX_LAG_MS = 20.0
 
 
 def once(name: str, calls: int, secs: float) -> dict[str, Any]:
-    """One measurement of a fresh server."""
+    """Measure a fresh server once."""
     with Side(name) as side:
         result = side.load(calls, secs)
     heard, served = result["heard"], result["served"]
@@ -47,7 +47,7 @@ def once(name: str, calls: int, secs: float) -> dict[str, Any]:
 
 
 def summary(runs: Sequence[dict[str, Any]], alone: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Several measurements with the same number of calls, beside those of one call alone."""
+    """Summarize measurements of several calls, relative to those of a single call."""
     calls = runs[0]["calls"]
     row: dict[str, Any] = {"calls": calls, "runs": len(runs)}
     for name in ("cpu_percent_per_call", "loop_lag_ms_p50", "loop_lag_ms_p99", "rss_mb"):
@@ -71,19 +71,19 @@ def measure(
     sweep: Sequence[int] = SWEEP,
     always: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """All systems, by turns.
+    """Measure all systems, alternating.
 
     Args:
-        calls: Calls at once, beside one call alone; ``None`` for more and more.
-        secs: Steady time of each measurement.
-        repeat: Measurements of each number of calls.
-        systems: Which; all that are installed by default.
-        sweep: More and more calls.
-        always: Systems that are given more even when they are late.
+        calls: Concurrent calls, in addition to a single call; ``None`` for increasing numbers.
+        secs: Duration of each measurement.
+        repeat: Measurements per number of calls.
+        systems: Their names; all that are installed by default.
+        sweep: The increasing numbers of calls.
+        always: Systems that get every number, even if they lag.
 
     Returns:
-        The machine, and for each system its largest number of calls that was measured, with every
-        other number of calls under ``sweep``.
+        The machine, and for each system the result for its largest number of calls, with those for
+        the other numbers under ``sweep``.
     """
     steps = sweep if calls is None else sorted({1, calls})
     runs: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
@@ -92,7 +92,7 @@ def measure(
     failed: dict[str, str] = {}
     for step in steps:
         for turn in range(repeat):
-            # Whoever was first is last the next time.
+            # Reverse the order each time, so that no system is always first.
             for name in going if turn % 2 == 0 else going[::-1]:
                 print(f"density: {name}, {step} calls", file=sys.stderr, flush=True)
                 try:

@@ -1,9 +1,9 @@
-"""How well the embedded brain answers from documents that it was not made for.
+"""Measures how well the embedded brain answers from documents that it was not developed on.
 
 Run: ``python -m benchmarks.documents`` (``--half develop`` or ``measure``, ``--show`` for each
-failure). The documents and what callers ask of them lie in ``evals/documents``: those of
-``develop`` may be used to choose a rule or to fit a weight, those of ``measure`` only to measure.
-What is right and what failed is defined in :mod:`evals.text.answers`.
+failure). The documents and their questions are in ``evals/documents``: those of ``develop`` may be
+used to choose rules and fit weights, those of ``measure`` only to measure. Right and failed answers
+are defined in :mod:`evals.text.answers`.
 """
 
 import argparse
@@ -24,12 +24,12 @@ HALVES = ("develop", "measure")
 
 @dataclass(slots=True)
 class Table:
-    """One document, or all of a half.
+    """The outcomes for one document, or for a half.
 
     Parameters:
-        name: What it is called.
-        kind: What sort of document it is.
-        outcomes: Of its questions.
+        name: Name of the document or the half.
+        kind: Kind of document.
+        outcomes: One for each question.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Table:
 
 
 def documents(half: str) -> tuple[Path, ...]:
-    """The documents of one half, each with a file of questions beside it."""
+    """The documents of one half; each has a file of questions next to it."""
     return tuple(
         sorted(
             path
@@ -53,7 +53,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def row(table: Table) -> list[str]:
-    """The figures of a table, as they are printed."""
+    """The figures of a table as texts."""
     of = table.outcomes
     answerable = [outcome for outcome in of if outcome.case.decision == "respond"]
     told = [
@@ -80,7 +80,7 @@ def row(table: Table) -> list[str]:
 
 
 def calibration(outcomes: Sequence[Outcome]) -> float:
-    """Expected calibration error of the three levels, each taken at what it promises."""
+    """Expected calibration error of the three levels, each at its promised probability."""
     promised = {"high": 0.975, "medium": 0.85, "low": 0.65}
     told = [
         outcome
@@ -100,7 +100,7 @@ HEADING = f"{'document':26} asked  right of said  passed   sens   high    n    f
 
 
 def main() -> None:
-    """Ask, and print the table."""
+    """Ask all questions and print the table."""
     arguments = argparse.ArgumentParser(description="The embedded brain on unseen documents.")
     arguments.add_argument("--half", choices=HALVES, default=None)
     arguments.add_argument("--document", default="", help="only documents with this in their name")

@@ -1,11 +1,11 @@
-"""What it costs to read a decision while it is still being streamed.
+"""Measures the cost of parsing a decision while it is streamed.
 
     viva bench grounded [--json]
 
-A tool call with an answer of some 600 characters comes in pieces of several sizes. Viva's reader
-gives the text as it comes. Beside it: ``json.loads`` of the whole at its end, which gives nothing
-before (pipecat's way with a tool call), and ``json.loads`` tried anew with each piece, which is
-what one has to do to see anything of it earlier without a reader of one's own.
+A tool call with an answer of about 600 characters arrives in pieces of several sizes. Viva's parser
+yields the text as it arrives. It is compared with one ``json.loads`` at the end, which yields
+nothing earlier (pipecat's way with tool calls), and with ``json.loads`` of all that has arrived
+after each piece, the only way to see a part early without a streaming parser.
 """
 
 import json
@@ -22,7 +22,7 @@ _CALL = json.dumps({"sections": ["education"], "confidence": "high", "answer": _
 
 
 def stream(pieces: Sequence[str]) -> None:
-    """Viva's reader."""
+    """Parse with Viva's streaming parser."""
     reader = ToolCallStream("respond")
     for piece in pieces:
         reader.feed(piece)
@@ -30,12 +30,12 @@ def stream(pieces: Sequence[str]) -> None:
 
 
 def whole(pieces: Sequence[str]) -> None:
-    """Nothing until the end."""
+    """Parse once at the end."""
     json.loads("".join(pieces))
 
 
 def again(pieces: Sequence[str]) -> None:
-    """The whole anew with each piece."""
+    """Parse everything again after each piece."""
     text = ""
     for piece in pieces:
         text += piece
@@ -56,7 +56,7 @@ def _ns_a_byte(read: Callable[[Sequence[str]], None], split: int, rounds: int) -
 def measure(
     splits: Sequence[int] = SPLITS, *, rounds: int = 200, repeat: int = 5
 ) -> dict[str, Any]:
-    """Nanoseconds a byte, by the size of the pieces."""
+    """Nanoseconds per byte, by the size of the pieces."""
     rows = []
     for split in splits:
         few = max(1, rounds * min(split, 16) // 16)

@@ -1,10 +1,10 @@
-"""From the caller's last word to the first audible answer, on a running server or one of its own.
+"""Measures the time from the caller's last word to the first audible sample of the answer.
 
     python -m benchmarks.latency [--url ws://127.0.0.1:7860/call] [--turns N] [--json]
 
-Calls a server in real time with the project's recorded questions, one call of several turns after
-another, and prints the latency as its caller's ears have it, with the stages it is made of. Without
-``--url`` it starts a server of its own on a free port.
+Calls a server in real time with the project's recorded questions, in successive calls of several
+turns, and prints the latency that callers hear, with its parts by stage. Without ``--url`` it
+starts its own server on a free port.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def questions(limit: int | None) -> list[Path]:
 
 @contextmanager
 def own_server() -> Iterator[str]:
-    """A server of its own, its models loaded; gives its socket's address."""
+    """Run a server with loaded models; yields the address of its socket."""
     data = tempfile.mkdtemp(prefix="viva-latency-")
     own = {"PORT": "0", "CALL_SECS": "600", "AUTH": "off", "DATA_DIR": data}
     environment = os.environ | own
@@ -65,7 +65,7 @@ def own_server() -> Iterator[str]:
 
 
 async def measure(url: str, files: list[Path]) -> list[HeardTurn]:
-    """Every question's turn."""
+    """Ask every question; return its turns."""
     turns: list[HeardTurn] = []
     for start in range(0, len(files), TURNS_A_CALL):
         heard = await Caller(url, files[start : start + TURNS_A_CALL]).call()
@@ -99,8 +99,8 @@ def summary(turns: list[HeardTurn]) -> dict[str, object]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--url", help="a running server's socket; default: a server of its own")
-    parser.add_argument("--turns", type=int, help="so many questions; default: all")
+    parser.add_argument("--url", help="socket of a running server; default: start one")
+    parser.add_argument("--turns", type=int, help="number of questions; default: all")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     files = questions(options.turns)

@@ -1,12 +1,12 @@
-"""The callers of a comparison: many calls over real sockets, in a process of their own.
+"""The callers of a comparison: many calls over real sockets, in a separate process.
 
     python -m benchmarks.load --system viva --port PORT --calls N --secs S [--barge-in] [--turns T]
 
-Each sends its microphone in messages as long as its system's own client makes them, asks a recorded
-question, hears the answer to its end from a buffer of 60 ms, and asks the next; where nobody speaks
-there is faint line noise. The calls are spread over the time of a turn, so that they neither speak
-nor send together. What is measured begins when all of them are in their turns. With ``--turns`` a
-caller hangs up after so many, and calls again.
+Each caller sends audio in messages of the same length as its system's own client, asks a recorded
+question, plays the answer to its end from a buffer of 60 ms, and asks the next question; in pauses
+it sends faint line noise. The calls are staggered over the time of a turn, so that they neither
+speak nor send in unison. The measurement begins when all of them are in their turns. With
+``--turns`` a caller hangs up after so many turns and calls again.
 """
 
 import argparse
@@ -38,7 +38,7 @@ QUESTIONS = (
     "awards.wav",
     "univac.wav",
 )
-"""Questions after which both sides' turn model finds the turn complete."""
+"""Questions that the turn models of both sides judge complete."""
 
 BARGE = "wait-when-was-that.wav"
 POLL_SECS = 0.02
@@ -47,7 +47,7 @@ LATE_SECS = 0.04
 """A buffer empty for longer than this inside an answer counts as a late chunk."""
 
 OVER_SECS = 0.7
-"""Silence after which an answer is over."""
+"""Silence that ends an answer."""
 
 GAP_SECS = 0.5
 ANSWER_SECS = 10.0
@@ -55,7 +55,7 @@ ANSWER_SECS = 10.0
 
 BARGE_AFTER_SECS = 1.5
 CYCLE_SECS = 10.0
-"""About one turn: the calls are spread over it."""
+"""About the length of a turn, over which the calls are staggered."""
 
 _now = time.monotonic
 
@@ -65,11 +65,12 @@ class Tally:
     """The measurements of all calls.
 
     Parameters:
-        since: From when on it counts.
-        answered: Questions with an answer.
-        unanswered: Those without one, ten seconds after their last word.
-        latencies: From the last word to the first audio of the answer, seconds.
-        barges: Of each question over an answer, seconds from its first sample to what it did.
+        since: Start of the measurement.
+        answered: Number of questions with an answer.
+        unanswered: Number of those without one ten seconds after their last word.
+        latencies: Seconds from the last word to the first audio of the answer.
+        barges: For each question spoken over an answer, seconds from its first sample to its
+            effects.
     """
 
     since: float = 0.0
@@ -85,7 +86,7 @@ class Tally:
 
 @dataclass
 class Speech:
-    """A recording, and where in it somebody speaks."""
+    """A recording, and the span of its speech."""
 
     pcm: bytes
     start: float
@@ -100,7 +101,7 @@ class Speech:
 
 
 class LineNoise:
-    """Faint noise of a line on which nobody speaks."""
+    """Faint noise of a silent line."""
 
     def __init__(self) -> None:
         self._pcm = read_wav(AUDIO / "line-noise.wav")
@@ -131,8 +132,8 @@ class BenchCaller:
         self._speech, self._barge = speech, barge
         self._outgoing = bytearray()
         self._noise = LineNoise()
-        self._chunk_at = 0.0  # when audio last came
-        self._dry_at = 0.0  # when what came will have been played
+        self._chunk_at = 0.0  # when audio arrived last
+        self._dry_at = 0.0  # when the received audio will have been played
         self._first: float | None = None  # first audio since the question
         self._received = self._played = 0  # samples of this epoch
         self._barging: dict[str, float] | None = None
@@ -141,10 +142,10 @@ class BenchCaller:
         self.in_turn = asyncio.Event()
 
     async def hold(self, url: str, begin: asyncio.Event, delay: float, *, barge_in: bool) -> bool:
-        """Hold the call to its last turn, or until it is cancelled.
+        """Run the call to its last turn, or until it is cancelled.
 
         Returns:
-            Whether it came to its last turn; if not, the call was lost.
+            Whether it reached its last turn; if not, the call was lost.
         """
         self._tally.calls += 1
         async with connect(url, self._wire, self._take, clock=_now) as connection:
@@ -194,7 +195,7 @@ class BenchCaller:
             tally.latencies.append(first - end)
 
     async def _answer(self, deadline: float) -> float | None:
-        """When an answer began; ``None`` if none did in time."""
+        """Wait for an answer; return when it began, or ``None`` if none did in time."""
         while self._first is None and _now() < deadline:
             await asyncio.sleep(POLL_SECS)
         return self._first
@@ -212,7 +213,7 @@ class BenchCaller:
             self._tally.barges.append(barged)
 
     def _say(self, speech: Speech) -> float:
-        """Speak; the time at which its first sample is sent."""
+        """Queue speech; return when its first sample is sent."""
         waiting = len(self._outgoing) / 2 / INPUT_RATE
         self._outgoing += speech.pcm
         return _now() + waiting
@@ -260,7 +261,7 @@ class BenchCaller:
         self._chunk_at = now
         self._received += samples
         if self._barging is not None and "stop" not in self._barging:
-            # A page that is told nothing plays what it has.
+            # Without a stop message, a page plays its buffer to the end.
             self._barging["last"] = self._dry_at - self._barge_at
 
     def _note(self, name: str, at: float) -> None:
@@ -269,7 +270,7 @@ class BenchCaller:
 
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
-    """All calls, from the first connection to the end of what is measured."""
+    """Run all calls, from the first connection to the end of the measurement."""
     url = f"ws://127.0.0.1:{options.port}/call"
     speech, tally, begin = [Speech.read(name) for name in QUESTIONS], Tally(), asyncio.Event()
     barge = Speech.read(BARGE)
@@ -292,14 +293,14 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
             await first.ready.wait()
     begin.set()
     await asyncio.gather(*(first.in_turn.wait() for first in callers))
-    await asyncio.sleep(2.0)  # the first questions are not those of a process that is warm
+    await asyncio.sleep(2.0)  # the first questions warm up the process
     _tell({"steady": True})
     tally.since, cpu = _now(), time.process_time()
     await asyncio.sleep(options.secs)
     cpu = time.process_time() - cpu
     result = {
         "calls": options.calls,
-        # A question whose answer may still come when the time is over does not count.
+        # Questions whose answer may still arrive after the end do not count.
         "turns_asked": tally.answered + tally.unanswered,
         "calls_begun": tally.calls,
         "turns_answered": tally.answered,
@@ -323,7 +324,7 @@ def _tell(what: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Call."""
+    """Run the callers and print the measurements."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--system", choices=sorted(WIRES), required=True)
     parser.add_argument("--port", type=int, required=True)

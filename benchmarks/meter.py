@@ -1,4 +1,4 @@
-"""Measures a server under test from within; a JSON line protocol controls it."""
+"""Measures a server under test from within, controlled by lines of JSON."""
 
 import asyncio
 import json
@@ -25,11 +25,11 @@ class Meter:
     prints those since the mark, and the end of stdin ends the process.
 
     Parameters:
-        system: Whose process it is.
+        system: Name of the system under test.
     """
 
     def __init__(self, system: str) -> None:
-        logger.remove()  # logging is not part of any system's own cost
+        logger.remove()  # the cost of logging is not measured
         self.system = system
         self.calls: list[Marks] = []
         self.ready_ms: list[float] = []
@@ -91,7 +91,7 @@ def _tell(what: Mapping[str, Any]) -> None:
 
 
 def resident_mb(process: int | str = "self") -> float:
-    """Memory that a process has in RAM, in MB."""
+    """Resident memory of a process, in MB."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1000

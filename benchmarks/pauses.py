@@ -1,25 +1,25 @@
-"""Whether a caller who pauses is heard to the end, by each recogniser, and what that costs.
+"""Measures whether a caller who pauses is heard to the end, for each recogniser, and the latency.
 
     python -m benchmarks.pauses [--recognisers LIST] [--voices DIR] [--half NAME] [--json]
                                 [--before FILE] [--first-token SECS]
 
-The project's recordings with a pause or a hesitation are asked, each as one question, in calls over
-real sockets and the vendors' SDKs in virtual time. With ``--voices`` sentences of other people, as
-its ``index.tsv`` lists them, are asked as well, a pause of 0.4 to 1.2 s put between two words
-(seeded). The simulators keep the vendors' published medians, Nova's interim results come once a
-second. Then the recordings of interruptions and of signs of listening are spoken into an answer.
+The project's recordings with a pause or a hesitation are asked as one question each, in calls over
+real sockets and the vendors' SDKs in virtual time. With ``--voices``, sentences of other people
+from its ``index.tsv`` are asked as well, with a pause of 0.4 to 1.2 s inserted between two words
+(seeded). The simulators use the vendors' published medians; Nova's interim results arrive once a
+second. Then the recordings of interruptions and backchannels are spoken over an answer.
 
-``embedded`` is the whole embedded chain instead: no vendor but this machine, whose models take the
-processor time that they really take, and which hears the recordings instead of a script.
+``embedded`` measures the embedded chain instead: no vendors, models that take their real processor
+time, and recordings that are really heard.
 
-A question is *split* if an answer to only a part of it was begun to be heard, or if not all of it
-was put in the end; *asked twice* if the brain was asked too early, but nothing of that was heard.
-What was said and when is known to Deepgram's simulator by script: its words are right, and its Flux
-knows whether a sentence is whole, so its share is that of a perfect judge.
+A question is *split* if the caller began to hear an answer to only a part of it, or if the brain
+never got all of it; it is *asked twice* if the brain was asked too early but nothing of that was
+heard. Deepgram's simulator knows by script what is said and when: its words are right, and its Flux
+knows whether a sentence is complete, so Flux's share is that of a perfect judge.
 
-*Where the time goes* has the medians of what a turn consists of, from the caller's last word to the
-first sample that they hear. Early answers are bounded as in a process that has answered a hundred
-turns. ``--before`` prints an earlier run, as ``--json`` printed it, beside this one.
+*Where the time goes* lists the medians of the parts of a turn, from the caller's last word to the
+first sample they hear. Early answers are limited as in a process that has answered a hundred turns.
+``--before`` prints an earlier run, saved from ``--json``, next to this one.
 """
 
 import argparse
@@ -70,13 +70,13 @@ BARGE_IN_SECS = 1.5
 LONG_ANSWER = "summary.wav"
 GAP_SECS = 0.3
 _TURNS_BEFORE = 100
-_TOKENS_A_TURN = 6_000  # about what a turn about the built-in document uses
+_TOKENS_A_TURN = 6_000  # about the use of a turn with the bundled document
 _FRAME = RATE // 100
-_LEAST_RMS = 300.0  # as the simulator has it
-_NOISE_SHARE = 0.1  # so much of a recording is noise only
+_LEAST_RMS = 300.0  # the same as in the simulator
+_NOISE_SHARE = 0.1  # share of a recording that is only noise
 _OVER_NOISE = 2.0
-_QUIET = 0.02  # of the loudest sample
-_SAME = 0.8  # of the words, for a recogniser that really listens
+_QUIET = 0.02  # relative to the loudest sample
+_SAME = 0.8  # share of the words that a real recogniser must get
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Asked:
 
 @dataclass
 class Found:
-    """What one recogniser made of all questions."""
+    """The results of one recogniser."""
 
     split: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Found:
 
 
 def recorded() -> list[Asked]:
-    """The project's recordings that hold a pause or a hesitation."""
+    """The project's recordings that contain a pause or a hesitation."""
     return [
         Asked(recorded.file, recorded.text, recorded.pcm)
         for recorded in load(kinds=("question",))
@@ -117,7 +117,7 @@ def recorded() -> list[Asked]:
 
 
 def spliced(folder: Path) -> list[Asked]:
-    """Other people's sentences, each with a pause where it is quietest near its middle."""
+    """Sentences of other people, with a pause inserted where each is quietest near its middle."""
     with (folder / "index.tsv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     asked = []
@@ -125,7 +125,7 @@ def spliced(folder: Path) -> list[Asked]:
         text = row["transcript"]
         path = folder / row["file"]
         if ":" in text or len(text.split()) < 4 or not path.is_file():
-            continue  # no transcript, or nothing to pause in
+            continue  # no transcript, or too short for a pause
         chance = random.Random(zlib.crc32(row["file"].encode()))
         asked.append(Asked(row["file"], text, _with_pause(read_wav(path), chance)))
     return asked
@@ -147,17 +147,17 @@ def _with_pause(pcm: bytes, chance: random.Random) -> bytes:
 
 
 class _Tones:
-    """A voice that costs nothing: only when it sounds is measured."""
+    """A voice without cost: only the time of its audio matters."""
 
     synthesise_whole = staticmethod(tone)
 
 
 def _silent(_label: str, _share: float) -> None:
-    """Nobody watches the models being loaded."""
+    """Ignore the progress of loading."""
 
 
 class _Earned(Speculation):
-    """What may be wasted in a process that has answered a hundred turns."""
+    """The waste allowed in a process that has answered a hundred turns."""
 
     def __init__(self, *, max_wasted_share: float) -> None:
         super().__init__(max_wasted_share=max_wasted_share)
@@ -166,7 +166,7 @@ class _Earned(Speculation):
 
     @property
     def wasted_share(self) -> float:
-        """The share of the tokens of the turns since."""
+        """The share of the tokens since then."""
         return self.wasted_tokens / max(1, self.used_tokens - _TURNS_BEFORE * _TOKENS_A_TURN)
 
 
@@ -174,10 +174,10 @@ class Bench:
     """One recogniser, its calls and its findings.
 
     Parameters:
-        recogniser: Its name in settings, or :data:`EMBEDDED` for the whole embedded chain.
-        embedded: The engines that simulators speak, decide and hear with.
-        settings: Settings beside those of the simulators.
-        first_token_secs: From a request to the simulated model's first token.
+        recogniser: Its name in the settings, or :data:`EMBEDDED` for the embedded chain.
+        embedded: The engines that the simulators use.
+        settings: Settings in addition to those of the simulators.
+        first_token_secs: Time from a request to the simulated model's first token.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Bench:
         self.speculation = _Earned(max_wasted_share=embedded.settings.preemptive_waste)
 
     async def call(self, asked: Sequence[Asked], **caller: Any) -> tuple[HeardCall, list[float]]:
-        """Ask some questions in one call; when each was begun, on the call's clock."""
+        """Ask questions in one call; returns when each began, on the call's clock."""
         rms = max(_speech_rms(question.pcm) for question in asked)
         said = [
             Utterance(question.text, speech_secs=speech_secs(question.pcm, rms=rms), pauses=True)
@@ -246,7 +246,7 @@ class Bench:
         return heard, [at + GAP_SECS for at in begun]
 
     async def _engines(self, settings: Settings, choices: Mapping[Stage, Choice]) -> Engines:
-        """The vendors' clients for these simulators, and the models that are loaded already."""
+        """The vendors' clients for these simulators, with the models already loaded."""
         loaded = dict(self._embedded.loaded)
         context = Context(settings, self._embedded.document)
         for choice in choices.values():
@@ -262,7 +262,7 @@ class Bench:
         )
 
     async def ask(self, asked: Sequence[Asked]) -> None:
-        """Ask questions in one call, and note how each was heard."""
+        """Ask questions in one call and note how each was heard."""
         heard, begun = await self.call(asked)
         for number, question in enumerate(asked):
             until = begun[number + 1] if number + 1 < len(begun) else float("inf")
@@ -280,7 +280,7 @@ class Bench:
                 self.found.stages_ms.append(_stages(latency, heard.turns[number].stages_ms))
 
     async def speak_over(self, question: Asked, over: Asked, *, stops: bool) -> None:
-        """Speak into the answer to a question."""
+        """Speak over the answer to a question."""
         heard, begun = await self.call([question, over], barge_in_secs=BARGE_IN_SECS)
         if len(begun) < 2:
             self.found.missed.append(over.name)
@@ -298,7 +298,7 @@ class Bench:
 
 
 def _stages(latency: float, told: Mapping[str, float | None]) -> dict[str, float]:
-    """What a turn consisted of, in ms, in order; a guess takes no time before the turn is over."""
+    """The parts of a turn in ms, in order; a guess costs no time before the turn is over."""
     known = {name: value or 0.0 for name, value in told.items()}
     noticed = latency - known["e2e_latency"]
     sentence = max(0.0, known["llm_ttfs"] - known["llm_ttft"])
@@ -314,7 +314,7 @@ def _stages(latency: float, told: Mapping[str, float | None]) -> dict[str, float
 
 
 def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float, dict[str, Any]]]:
-    """Messages of a kind; Viva's own are inside RTVI's."""
+    """Messages of a kind; Viva's own are wrapped in RTVI messages."""
     if not own:
         return [(at, message) for at, message in heard.messages if message["type"] == kind]
     inside = [
@@ -326,7 +326,7 @@ def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float,
 
 
 def _whole(question: str, text: str) -> bool:
-    """Whether all of a question was put, or nearly all by a recogniser that may mishear."""
+    """Whether the brain got all of a question; a real recogniser may mishear a few words."""
     put, said = ({*_words(sentence)} for sentence in (question, text))
     last = _words(text)[-1:]
     return len(said & put) >= _SAME * len(said) and {*last} <= put
@@ -337,9 +337,9 @@ def _words(text: str) -> list[str]:
 
 
 def _speech_rms(pcm: bytes) -> float:
-    """What is louder than a recording's own noise, of 32768, for a simulator that knows no other.
+    """The level above a recording's own noise, of 32768, at which the simulator detects speech.
 
-    With noise taken for speech, words by a script would come in the pauses, and after the end.
+    If it took noise for speech, scripted words would arrive in pauses and after the end.
     """
     frames = np.frombuffer(pcm, "<i2").astype(np.float32)
     frames = frames[: len(frames) // _FRAME * _FRAME].reshape(-1, _FRAME)
@@ -360,17 +360,17 @@ async def measure(
     settings: dict[str, Any] | None = None,
     first_token_secs: float = FIRST_TOKEN_SECS,
 ) -> dict[str, Any]:
-    """The table's rows.
+    """Measure the recognisers; returns one row for each.
 
     Args:
-        recognisers: Their names in settings.
+        recognisers: Their names in the settings.
         asked: The questions.
-        barge_ins: How many recordings of each kind are spoken into answers.
-        settings: Settings beside those of the simulators.
-        first_token_secs: From a request to the simulated model's first token.
+        barge_ins: Number of recordings of each kind to speak over answers.
+        settings: Settings in addition to those of the simulators.
+        first_token_secs: Time from a request to the simulated model's first token.
     """
     document = load_document()
-    # By name: an earlier run has left the simulators' keys in the environment.
+    # By name, since an earlier run has left the simulators' keys in the environment.
     plain = Settings(_env_file=None, **_EMBEDDED)  # type: ignore[call-arg]
     embedded = await Engines.load(plain, document, choose(plain), _silent)
     everything = {recorded.file: recorded for recorded in load()}
@@ -427,7 +427,7 @@ def _p50(values: Sequence[float]) -> float | None:
 
 
 def half_of(asked: Sequence[Asked], half: str) -> list[Asked]:
-    """``tune`` or ``hold``: one half by the recordings' names; ``all`` for both."""
+    """Select a half by the recordings' names: ``tune``, ``hold``, or ``all`` for both."""
     if half == "all":
         return list(asked)
     return [
@@ -440,13 +440,15 @@ def half_of(asked: Sequence[Asked], half: str) -> list[Asked]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--recognisers", default=",".join(RECOGNISERS), help="with commas")
-    parser.add_argument("--voices", type=Path, help="a folder with index.tsv and its recordings")
+    parser.add_argument("--recognisers", default=",".join(RECOGNISERS), help="separated by commas")
+    parser.add_argument("--voices", type=Path, help="folder with index.tsv and its recordings")
     parser.add_argument("--half", choices=("all", "tune", "hold"), default="all")
-    parser.add_argument("--limit", type=int, help="so many questions of each kind")
-    parser.add_argument("--barge-ins", type=int, default=8, help="recordings of each kind")
+    parser.add_argument("--limit", type=int, help="number of questions of each kind")
+    parser.add_argument(
+        "--barge-ins", type=int, default=8, help="number of recordings of each kind"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--before", type=Path, help="what --json printed earlier")
+    parser.add_argument("--before", type=Path, help="output of an earlier run with --json")
     parser.add_argument(
         "--first-token",
         type=float,
@@ -463,7 +465,7 @@ def main() -> None:
         row = measure(
             [name], asked, barge_ins=options.barge_ins, first_token_secs=options.first_token
         )
-        # What computes for the simulators takes no time of ours.
+        # Time spent on behalf of the simulators does not count.
         counted = name == EMBEDDED
         rows |= virtual_time.run(row, counted=counted, counted_by=virtual_time.CPU_CLOCK)
     if options.json:

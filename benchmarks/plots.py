@@ -2,7 +2,7 @@
 
     python -m benchmarks.plots [--results build/bench] [--out docs/benchmarks]
 
-SVG with a transparent ground and colours that can be read on white and on black.
+SVG with a transparent background and colours that are legible on white and on black.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def _middle(row: Mapping[str, Any], name: str) -> tuple[float, float, float]:
 
 
 def by_calls(result: Mapping[str, Any], name: str, label: str, limit: float) -> Any:
-    """A figure of the density, by how many calls are held, with what the design allows."""
+    """Plot a figure of the density by number of calls, with the design's limit."""
     figure, axes = plt.subplots()
     for side, colour in COLOURS.items():
         rows = [row for row in result.get(side, {}).get("sweep", ()) if name in row]
@@ -67,7 +67,7 @@ def by_calls(result: Mapping[str, Any], name: str, label: str, limit: float) -> 
 
 
 def own_time(result: Mapping[str, Any]) -> Any:
-    """What each system adds to a turn: bars to the median, whiskers to the 99th percentile."""
+    """Plot the time that each system adds to a turn: bars to the median, whiskers to p99."""
     figure, axes = plt.subplots()
     labels: list[str] = []
     for side in COLOURS:
@@ -84,7 +84,7 @@ def own_time(result: Mapping[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Draw what there are results of."""
+    """Draw the plots for which there are results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--results", type=Path, default=Path("build/bench"))
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))

@@ -1,14 +1,14 @@
-"""What beginning answers early takes off a turn, and what it wastes, on the simulated cloud stack.
+"""Measures the time that early answers save and the tokens they waste, with simulated vendors.
 
     python -m benchmarks.preemptive [--turns N] [--recogniser NAME] [--interim SECS] [--json]
 
-The simulators keep the vendors' published medians: the final transcript 250 ms after the end of
+The simulators use the vendors' published medians: the final transcript 250 ms after the end of
 speech, the first token after 640 ms, the first audio after 90 ms with 150 ms of silence in it. The
-project's recorded questions, those with pauses included, are asked with PREEMPTIVE=off and on, in
-virtual time: the real SDKs and real sockets, on an event loop that does not wait. Each question
-begins at a moment of its own (seeded), for how much is gained rests on when the recogniser's last
-guess happens to come: Nova's come about once a second, or as often as --interim says. What a
-process may waste is earned by calls before that, which are not counted.
+project's recorded questions, including those with pauses, are asked with PREEMPTIVE=off and on in
+virtual time, over the real SDKs and real sockets. Each question begins at a random moment (seeded),
+since the gain depends on when the recogniser's last interim result arrives: Nova's arrive about
+once a second, or as often as --interim says. Earlier calls, which are not counted, earn the budget
+for waste.
 """
 
 import argparse
@@ -48,7 +48,7 @@ _EMBEDDED: dict[str, Any] = {"stt": "whisper", "brain": "extractive", "tts": "hi
 
 
 async def measure(turns: int, recogniser: str, interim_secs: float) -> dict[str, Any]:
-    """Latencies and waste with early answers off and on."""
+    """Measure latencies and waste with early answers off and on."""
     document = load()
     embedded = Settings(_env_file=None, **_EMBEDDED)  # type: ignore[call-arg]
     engines = await Engines.load(embedded, document, choose(embedded), lambda _label, _share: None)
@@ -126,7 +126,7 @@ async def measure(turns: int, recogniser: str, interim_secs: float) -> dict[str,
 
 
 def _after(wait_secs: float, recording: Recording, folder: Path) -> Path:
-    """The recording after a silence: its words meet the interim results as chance has it."""
+    """Write the recording after some silence, to shift it relative to the interim results."""
     later = folder / recording.file
     write_wav(later, bytes(2 * int(wait_secs * 16_000)) + recording.pcm, 16_000)
     return later
@@ -135,11 +135,11 @@ def _after(wait_secs: float, recording: Recording, folder: Path) -> Path:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--turns", type=int, default=240, help="turns with each choice")
+    parser.add_argument("--turns", type=int, default=240, help="turns for each setting")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--recogniser", default="deepgram", help="or deepgram-flux")
     parser.add_argument(
-        "--interim", type=float, default=INTERIM_SECS, help="seconds between Nova's interims"
+        "--interim", type=float, default=INTERIM_SECS, help="seconds between Nova's interim results"
     )
     options = parser.parse_args()
     result = virtual_time.run(measure(options.turns, options.recogniser, options.interim))

@@ -1,11 +1,11 @@
 """Measures how well and how fast the embedded brain decides the project's own questions.
 
 Run: ``python -m benchmarks.questions``. It asks every question of ``tests/questions.toml`` of the
-bundled CV and prints, by kind, how many decisions were right, then the time a decision took.
+bundled CV and prints the share of right decisions by kind, then the time per decision.
 
-A decision is right when the tool is the right one, for a refusal with the right reason, and for an
-answer with at least one right section among the cited ones. An answer is ungrounded when a sentence
-of it names a number, date or name that neither its sections nor the question do.
+A decision is right if it has the right tool, for a refusal the right reason, and for an answer at
+least one of the right sections among those cited. An answer is ungrounded if a sentence has a
+number, date or name that neither its sections nor the question contain.
 """
 
 import sys
@@ -30,13 +30,13 @@ _REASONS = {"unanswerable": "unsupported", "sensitive": "sensitive", "unclear": 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question of the set, and what is right.
+    """One question of the set with its right answer.
 
     Parameters:
-        kind: As in the file.
-        question: What the brain is asked, the turns before included.
-        sections: Ids of which one must be cited.
-        says: What the answer should hold; empty when only the section matters.
+        kind: Its kind in the file.
+        question: The question, with the turns before it.
+        sections: Ids of sections, one of which must be cited.
+        says: Text that the answer should contain; empty if only the section matters.
     """
 
     kind: str
@@ -47,15 +47,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one question.
+    """The outcome of one question.
 
     Parameters:
         case: The question.
         reply: The decision.
         right: Whether it was right.
-        told: Whether it was right and, where the case says what it should hold, holds it.
-        ungrounded: What the answer claims without support.
-        secs: Time the decision took.
+        told: Whether it was right and contains the text that the case asks for, if any.
+        ungrounded: Claims of the answer without support.
+        secs: Duration of the decision.
     """
 
     case: Case
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def cases(path: Path = QUESTIONS) -> tuple[Case, ...]:
-    """The questions of a file, in its order."""
+    """Read the questions of a file, in order."""
     found = tomllib.loads(path.read_text(encoding="utf-8"))["question"]
     return tuple(
         Case(
@@ -87,7 +87,7 @@ def cases(path: Path = QUESTIONS) -> tuple[Case, ...]:
 
 
 def ask(brain: ExtractiveBrain, document: Document, asked: Iterable[Case]) -> tuple[Outcome, ...]:
-    """Put the questions to the brain, one after the other."""
+    """Ask the brain the questions one after another."""
     return tuple(_outcome(brain, document, case) for case in asked)
 
 
@@ -126,7 +126,7 @@ def _ungrounded(
 
 
 def main() -> None:
-    """Ask, and print the table."""
+    """Ask all questions and print the table."""
     document = load()
     brain = ExtractiveBrain.load(document)
     outcomes = ask(brain, document, cases())

@@ -1,12 +1,12 @@
-"""What recording a call costs: the CPU of its recorder and of the thread that writes its file.
+"""Measures the CPU cost of recording a call, in its recorder and in the thread that writes.
 
     python -m benchmarks.recording [--calls N] [--secs S] [--json]
 
-Calls go on side by side, in real time, at the rates of a real one: the project's recorded speech
-comes in 20 ms pieces, a voice answers for three fifths of the time, the page reports ten times a
-second, and every ten seconds there is a turn with all that its stages say. Everything goes through
-the recorder's own taps. The same is done without a recorder; the difference, of the process with
-all its threads, is what recording costs.
+Calls run concurrently in real time, with the rates of real calls: recorded speech arrives in 20 ms
+pieces, a voice answers for three fifths of the time, the page reports ten times a second, and every
+ten seconds there is a turn with all frames of its stages. Everything passes the recorder's own
+taps. The same runs without a recorder; the difference in CPU of the process with all its threads is
+the cost of recording.
 """
 
 import argparse
@@ -53,27 +53,27 @@ TICK_SECS = 0.02
 TURN_TICKS = 500
 SPEAKING = 0.6
 VOICE_TICKS = 3
-"""A piece of the voice every 60 ms, as the embedded one gives it."""
+"""Length of a piece of the voice, as the embedded voice sends it."""
 
 STAGES = ("vad", "stt", "turn", "brain", "tts")
 
 
 class Sink(FrameProcessor):
-    """A stage whose frames go nowhere."""
+    """A stage whose frames are discarded."""
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Take a frame."""
+        """Discard a frame."""
 
 
 class ObservedSink(StageBoundary):
-    """A stage whose frames an observer is told of, and which go nowhere."""
+    """A stage whose frames are observed and then discarded."""
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Take a frame."""
+        """Discard a frame."""
 
 
 class BenchCall:
@@ -98,7 +98,7 @@ class BenchCall:
             self.recorder.begun(record)
 
     async def tick(self, number: int) -> None:
-        """20 ms of the call."""
+        """Run 20 ms of the call."""
         recorder = self.recorder
         at = number * 640 % (len(self.speech) - 640)
         piece = self.speech[at : at + 640]
@@ -114,7 +114,7 @@ class BenchCall:
             await self.turn(number // TURN_TICKS + 1)
 
     async def speak(self, number: int, place: int) -> None:
-        """Speak, where a piece of the voice is due."""
+        """Send a piece of the voice if one is due."""
         if place % VOICE_TICKS:
             return
         at = number * 960 % (len(self.voice) - 2880)
@@ -124,7 +124,7 @@ class BenchCall:
             self.recorder.sent(voice)
 
     async def turn(self, number: int) -> None:
-        """All that the stages say in a turn."""
+        """Push all frames of a turn."""
         question = "Where did she study mathematics, and when?"
         answer = "She earned a master's degree in mathematics from Yale University in 1930."
         await self.push("vad", VADUserStartedSpeakingFrame(start_secs=0.096))
@@ -150,7 +150,7 @@ class BenchCall:
             self.tell({"type": kind, "text": answer, "turn": number})
 
     async def push(self, stage: str, frame: Frame) -> None:
-        """Have a stage push a frame."""
+        """Push a frame from a stage."""
         processor = self.stages[stage]
         if isinstance(processor, ObservedSink):
             await processor.process_frame(frame, FrameDirection.DOWNSTREAM)
@@ -158,13 +158,13 @@ class BenchCall:
             await processor.push_frame(frame)
 
     def tell(self, data: dict[str, object]) -> None:
-        """Tell the page something."""
+        """Send a message to the page."""
         if self.recorder is not None:
             self.recorder.page_told(str(data["type"]), data)
 
 
 async def hold(calls: list[BenchCall], secs: float) -> float:
-    """Hold calls side by side in real time; the CPU seconds that the process took."""
+    """Run calls concurrently in real time; returns the CPU seconds of the process."""
     before, start = time.process_time(), time.monotonic()
     for number in count():
         if number * TICK_SECS >= secs:
@@ -183,7 +183,7 @@ def voices() -> tuple[bytes, bytes]:
 
 
 def written(folder: Path, secs: float) -> tuple[int, int]:
-    """Bytes and messages of the files in a folder, each of which must be whole."""
+    """Count bytes and messages of the files in a folder; every file must be complete."""
     files = sorted(folder.glob("*.mcap"))
     recordings = [Recording.load(file) for file in files]
     assert all(recording.whole and recording.duration_secs > secs - 1 for recording in recordings)
@@ -192,7 +192,7 @@ def written(folder: Path, secs: float) -> tuple[int, int]:
 
 
 async def measure(calls: int, secs: float) -> dict[str, object]:
-    """CPU with and without recording, and what was written."""
+    """Measure CPU with and without recording, and the size of the files."""
     speech, voice = voices()
     with tempfile.TemporaryDirectory(prefix="viva-recording-") as name:
         plain = await hold([BenchCall(n, speech, voice, None) for n in range(calls)], secs)
@@ -221,7 +221,7 @@ async def measure(calls: int, secs: float) -> dict[str, object]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--calls", type=int, default=10, help="calls at once")
+    parser.add_argument("--calls", type=int, default=10, help="concurrent calls")
     parser.add_argument("--secs", type=float, default=30.0, help="their length")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -229,8 +229,10 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    print(f"{result['core_percent_a_call']} % of a core a call, {result['machine']}")
-    print(f"{result['kilobytes_a_second']} kB and {result['messages_a_second']} messages a second")
+    print(f"{result['core_percent_a_call']} % of a core per call, {result['machine']}")
+    print(
+        f"{result['kilobytes_a_second']} kB and {result['messages_a_second']} messages per second"
+    )
 
 
 if __name__ == "__main__":

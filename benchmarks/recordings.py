@@ -1,4 +1,4 @@
-"""The project's recordings, as ``tests/audio/manifest.toml`` describes them."""
+"""Loads the project's recordings that ``tests/audio/manifest.toml`` describes."""
 
 import re
 import tomllib
@@ -24,14 +24,14 @@ class Recording:
 
     Parameters:
         file: Its name in ``tests/audio``.
-        text: What is said; empty when no word is.
-        voice: Who says it: ``person``, a synthetic voice, or ``synthesis`` for sounds.
+        text: The words; empty if there are none.
+        voice: The speaker: ``person``, a synthetic voice, or ``synthesis`` for sounds.
         kind: ``question``, ``backchannel``, ``barge-in``, ``cough``, ``noise`` or ``human``.
-        expect: Of a question: ``respond`` or ``escalate``; empty where either is right.
-        section: Id of the section that answers it, or of one above it; empty where none does.
-        after: The recording that it follows up; empty when it stands alone.
+        expect: For a question: ``respond`` or ``escalate``; empty if either is right.
+        section: Id of the section that answers it, or of a parent of it; empty if none does.
+        after: The recording that it follows up; empty if it stands alone.
         pcm: The audio, 16 kHz mono 16-bit.
-        speech: Where the words begin and end, in seconds.
+        speech: Begin and end of the words, in seconds.
     """
 
     file: str
@@ -46,11 +46,11 @@ class Recording:
 
     @property
     def secs(self) -> float:
-        """How long it is."""
+        """Its length, in seconds."""
         return len(self.pcm) / (2 * SAMPLE_RATE)
 
     def spoken(self, *, before: float = 0.25, behind: float = 0.1) -> bytes:
-        """Its words, and so many seconds around them: what a recogniser is given at a pause."""
+        """The words with some seconds around them, as a recogniser gets them at a pause."""
         start, end = self.speech[0] - before, self.speech[1] + behind
         return self.pcm[2 * max(0, round(start * SAMPLE_RATE)) : 2 * round(end * SAMPLE_RATE)]
 
@@ -59,10 +59,10 @@ def load(*, kinds: Sequence[str] = ()) -> list[Recording]:
     """Read the manifest and the audio.
 
     Args:
-        kinds: Only these; all of them when none is named.
+        kinds: Kinds to load; all by default.
 
     Raises:
-        ValueError: A file is not 16 kHz mono with 16 bits.
+        ValueError: A file is not 16 kHz mono 16-bit.
     """
     entries = tomllib.loads((FOLDER / "manifest.toml").read_text())["recording"]
     recordings = []
@@ -89,10 +89,10 @@ def load(*, kinds: Sequence[str] = ()) -> list[Recording]:
 
 
 def read(name: str) -> bytes:
-    """The audio of one recording.
+    """Read the audio of one recording.
 
     Raises:
-        ValueError: It is not 16 kHz mono with 16 bits.
+        ValueError: It is not 16 kHz mono 16-bit.
     """
     with wave.open(str(FOLDER / name)) as file:
         found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
@@ -102,7 +102,7 @@ def read(name: str) -> bytes:
 
 
 def normalised(text: str) -> str:
-    """Words as they sound: lower case, numbers spelt, no punctuation, one spelling of a name."""
+    """Normalize a text: lower case, numbers as words, no punctuation, one spelling per name."""
 
     def spelt(match: re.Match[str]) -> str:
         digits = match.group(1)
@@ -116,7 +116,7 @@ def normalised(text: str) -> str:
 
 
 def word_error_rate(pairs: Sequence[tuple[str, str]]) -> float:
-    """Errors per word over all pairs of what was said and what was heard, 0 is perfect."""
+    """Word error rate over all pairs of spoken and heard text; 0 is perfect."""
     said = [normalised(pair[0]) for pair in pairs]
     heard = [normalised(pair[1]) for pair in pairs]
     return float(jiwer.wer(said, heard))

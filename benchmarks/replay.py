@@ -1,13 +1,13 @@
-"""How much faster than real time recorded calls are replayed, a core, with recorded vendors.
+"""Measures how much faster than real time one core replays recorded calls.
 
     python -m benchmarks.replay [FILE|DIR…] [--rounds N] [--json]
 
 Without recordings, calls are made first: the project's recorded questions, asked of a server with
 the embedded engines in virtual time, one call with follow-ups, one with a barge-in, one with a
-backchannel. Each call is then replayed in this process, again and again, with nothing re-run: read
-with every checksum verified, held, written, read back and compared. Its speed is the call's length
-over the CPU time of that, all threads included; the models that made the calls are not used. The
-first replay of a process, which fills its caches, is not counted.
+backchannel. Each call is then replayed repeatedly in this process with the recorded results of all
+vendors: read with every checksum verified, run, written, read back and compared. The speed is the
+call's length over the CPU time of that, all threads included. The first replay of a process, which
+fills its caches, is not counted.
 """
 
 import argparse
@@ -43,7 +43,7 @@ CALLS: Sequence[tuple[Sequence[str], float | None]] = (
 
 
 async def hold(folder: Path) -> None:
-    """Make the calls."""
+    """Make and record the calls."""
     document = load()
     settings = Settings(  # type: ignore[call-arg]
         _env_file=None, record="all", auth="off", data_dir=folder
@@ -58,7 +58,7 @@ async def hold(folder: Path) -> None:
 
 
 def measure(recordings: Sequence[Path], rounds: int, folder: Path) -> dict[str, Any]:
-    """Replay everything so often."""
+    """Replay all recordings several times."""
     speeds: list[float] = []
     seconds = cpu = 0.0
     differs = 0
@@ -88,7 +88,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("recordings", nargs="*", type=Path, metavar="FILE|DIR")
-    parser.add_argument("--rounds", type=int, default=10, help="how often each is replayed")
+    parser.add_argument("--rounds", type=int, default=10, help="replays of each recording")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -103,7 +103,7 @@ def main() -> None:
             for file in (sorted(path.rglob("*.mcap")) if path.is_dir() else [path])
         ]
         if not files:
-            parser.error("there are no recordings (*.mcap) there")
+            parser.error("no recordings (*.mcap) found")
         result = measure(files, options.rounds, folder)
     if options.json:
         print(json.dumps(result, indent=2))

@@ -1,8 +1,8 @@
-"""Vendors that keep to a script, the same on every side of a comparison, and note their times.
+"""Scripted vendors, the same for every system in a comparison; they note when they are used.
 
-The recogniser gives its final transcript 100 ms after it is known that speech has stopped, the
-model its first token after 418 ms, the voice its first audio after 80 ms and then ten times faster
-than it is spoken. What a system adds to that is its own.
+The recogniser sends its final transcript 100 ms after the detected end of speech, the model its
+first token after 418 ms, the voice its first audio after 80 ms and then at ten times the speed of
+speech. Any further time is the system's own.
 """
 
 import asyncio
@@ -48,10 +48,10 @@ from processors.tts.speech_queue import SpeechQueue
 AUDIO = Path(__file__).parent.parent / "tests" / "audio"
 
 FINAL_SECS = 0.1
-"""From when it is known that speech has stopped to its final transcript."""
+"""Time from the detected end of speech to the final transcript."""
 
 INTERIM_SECS = (0.2, 0.3)
-"""From when it is known that somebody speaks to the first interim transcript; then between two."""
+"""Time from detected speech to the first interim transcript, and between two of them."""
 
 FIRST_TOKEN_SECS = 0.418
 TOKEN_SECS = 0.01
@@ -60,7 +60,7 @@ PIECE_SECS = 0.1
 """Length of a piece of the voice."""
 
 PACE = 10.0
-"""How many times faster than it is spoken the voice comes."""
+"""Speed of the voice relative to speech."""
 
 CHARACTER_SECS = 0.045
 
@@ -76,32 +76,32 @@ STAGES: Mapping[str, tuple[str, str]] = {
     "sentence_to_voice_ms": ("sentence", "spoken"),
     "audio_to_socket_ms": ("audio", "sent"),
 }
-"""What a system adds to a turn, by the times that begin and end it."""
+"""The parts of a turn that a system adds, each with the times that begin and end it."""
 
 
 @dataclass
 class Marks:
-    """When the vendors of one call were asked and answered, turn by turn.
+    """The times at which the vendors of one call were asked and answered, turn by turn.
 
     Parameters:
-        turns: Of each turn, seconds of ``time.monotonic`` by name; the first of a name stands.
-        confirmed: When it was last decided that the voice is interrupted.
+        turns: For each turn, times of ``time.monotonic`` by name; the first of a name counts.
+        confirmed: When an interruption of the voice was confirmed last.
     """
 
     turns: list[dict[str, float]] = field(default_factory=list)
     confirmed: float = 0.0
 
     def begin_turn(self) -> None:
-        """The final transcript of a turn leaves the recogniser."""
+        """Begin a turn: its final transcript leaves the recogniser."""
         self.turns.append({"final": time.monotonic()})
 
     def note(self, name: str) -> None:
-        """Something of the latest turn happens now."""
+        """Note the time of an event of the latest turn."""
         if self.turns:
             self.turns[-1].setdefault(name, time.monotonic())
 
     def own_ms(self) -> list[dict[str, float]]:
-        """What the system added to each whole turn, by stage and in all, in milliseconds."""
+        """The time that the system added to each complete turn, by stage and in total, in ms."""
         rows = []
         for turn in self.turns:
             if all(name in turn for pair in STAGES.values() for name in pair):
@@ -114,25 +114,25 @@ class Marks:
 
 
 MARKS: ContextVar[Marks] = ContextVar("MARKS")
-"""The marks of the call in whose tasks the caller runs."""
+"""The marks of the call to which the current task belongs."""
 
 
 def note(name: str) -> None:
-    """Something happens now in the call in whose tasks this runs."""
+    """Note the time of an event in the call to which the current task belongs."""
     if (marks := MARKS.get(None)) is not None:
         marks.note(name)
 
 
 @cache
 def voice() -> bytes:
-    """Real speech at the output's rate, which every answer is cut from."""
+    """Real speech at the output rate, from which every answer is cut."""
     speech = b"".join(read_wav(path) for path in sorted(AUDIO.glob("w*.wav")))
     samples = soxr.resample(np.frombuffer(speech, np.int16), INPUT_RATE, OUTPUT_RATE)
     return bytes(samples.astype(np.int16).tobytes())
 
 
 async def speak(text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-    """The voice of a text, piece by piece."""
+    """Stream the speech of a text, piece by piece."""
     note("spoken")
     audio, piece = voice(), int(PIECE_SECS * OUTPUT_RATE) * 2
     size = int(len(text) * CHARACTER_SECS * OUTPUT_RATE) * 2
@@ -145,10 +145,10 @@ async def speak(text: str, context_id: str) -> AsyncGenerator[Frame | None, None
 
 
 async def tokens(text: str, first: str = "") -> AsyncIterator[str]:
-    """A text as a model gives it, word by word.
+    """Stream a text word by word, like a model.
 
-    The two words after a sentence come with its end: what a system must see of the next sentence to
-    know that this one is over is not waited for.
+    The two words after a sentence arrive with its end, so that no system waits for the words that
+    tell it that the sentence is complete.
     """
     await asyncio.sleep(FIRST_TOKEN_SECS)
     if first:
@@ -167,7 +167,7 @@ async def tokens(text: str, first: str = "") -> AsyncIterator[str]:
 
 
 class ScriptedSTT(STTService):
-    """Knows what is said without listening, but takes its time as if it did."""
+    """Knows the words by script, but takes the time of a real recogniser."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
@@ -179,7 +179,7 @@ class ScriptedSTT(STTService):
         self._hearing: asyncio.Task[None] | None = None
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
-        """Take audio, as a service does that sends it on."""
+        """Accept audio, like a service that forwards it."""
         yield None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -193,7 +193,7 @@ class ScriptedSTT(STTService):
             self._hearing = self.create_task(self._finish())
 
     async def cleanup(self) -> None:
-        """Leave no task behind."""
+        """Cancel the remaining tasks."""
         await super().cleanup()
         await self._stop_hearing()
 
@@ -218,7 +218,7 @@ class ScriptedSTT(STTService):
 
 
 class ScriptedLLM(LLMService):
-    """pipecat's kind of model: streams its answer as text."""
+    """A model in pipecat's form, which streams its answer as text."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -255,7 +255,7 @@ def _tts_settings() -> TTSSettings:
 
 
 class ScriptedTTS(TTSService):
-    """pipecat's kind of voice."""
+    """A voice in pipecat's form."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -272,10 +272,10 @@ class ScriptedTTS(TTSService):
 
 
 class VivaSTT(ScriptedSTT):
-    """The recogniser as Viva's own take audio: it stops there, and passes through no base class.
+    """The recogniser with Viva's direct path for audio, which bypasses the base class.
 
     Parameters:
-        ends_turns: Say with each final transcript that the turn is over, as Deepgram does.
+        ends_turns: End the turn with each final transcript, as Deepgram's Flux does.
     """
 
     def __init__(self, *, ends_turns: bool = True) -> None:
@@ -283,7 +283,7 @@ class VivaSTT(ScriptedSTT):
         self._ends_turns = ends_turns
 
     async def take_audio(self, frame: InputAudioRawFrame) -> None:
-        """Take audio."""
+        """Accept audio."""
 
     async def _finish(self) -> None:
         await super()._finish()
@@ -292,12 +292,12 @@ class VivaSTT(ScriptedSTT):
 
 
 class VivaBrain:
-    """Makes the one tool call of a turn, token by token."""
+    """Streams the one tool call of a turn, token by token."""
 
     name = "scripted"
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
-        """Answer every question alike."""
+        """Give every question the same answer."""
         note("asked")
         yield UsageReport(Usage(input_tokens=100))
         opening = json.dumps({"sections": ["education"], "confidence": "high", "answer": ""})
@@ -313,7 +313,7 @@ class VivaBrain:
 
 
 class VivaVoice(SpeechQueue):
-    """The voice, with what Viva puts in front of any."""
+    """The voice behind Viva's speech queue."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -330,10 +330,10 @@ class VivaVoice(SpeechQueue):
 
 
 def choices(*, turn_model: bool = False) -> dict[Stage, Choice]:
-    """Viva's own voice activity, and a scripted vendor for every other stage.
+    """Choose Viva's own voice activity detector, and a scripted vendor for every other stage.
 
     Args:
-        turn_model: Have Viva's own turn model end the turns, and not the recogniser.
+        turn_model: Let Viva's turn model end the turns instead of the recogniser.
     """
     brain = VivaBrain()
     builds: Mapping[Stage, Callable[[], object]] = {

@@ -1,4 +1,4 @@
-"""Runs one side of a comparison: a server process, and a process of callers."""
+"""Runs one system of a comparison: a server process and a process of callers."""
 
 import json
 import os
@@ -33,7 +33,7 @@ _PACKAGES = (
 
 
 def sides(wanted: Iterable[str] = SERVERS) -> list[str]:
-    """Those sides for which everything is installed (``make install-bench``)."""
+    """The systems that are installed (``make install-bench``)."""
     return [side for side in wanted if all(map(_installed, _NEEDS[side]))]
 
 
@@ -45,7 +45,7 @@ def _installed(module: str) -> bool:
 
 
 class SideError(Exception):
-    """A server or its callers failed; the text holds their last output."""
+    """A server or its callers failed; the message contains their last output."""
 
 
 class Side(AbstractContextManager["Side"]):
@@ -53,7 +53,7 @@ class Side(AbstractContextManager["Side"]):
 
     Parameters:
         name: A key of :data:`SERVERS`.
-        environment: What its environment has beside this process's.
+        environment: Variables added to this process's environment.
     """
 
     def __init__(self, name: str, environment: Mapping[str, str] | None = None) -> None:
@@ -69,7 +69,7 @@ class Side(AbstractContextManager["Side"]):
 
     @property
     def pid(self) -> int:
-        """The server's process."""
+        """The server's process id."""
         return self._process.pid
 
     def report(self) -> dict[str, Any]:
@@ -92,10 +92,10 @@ class Side(AbstractContextManager["Side"]):
         """Run callers against the server, and return both sides' measurements in steady state.
 
         Args:
-            calls: Calls at once.
-            secs: How long it is measured.
+            calls: Concurrent calls.
+            secs: Duration of the measurement.
             barge_in: Whether the callers speak over the answers.
-            setup: Whether what the server measures begins with the first connection.
+            setup: Whether the server's measurement begins with the first connection.
             turns: Turns after which a caller hangs up and calls again; ``None`` for never.
         """
         arguments = ["--system", self.name, "--port", str(self.port), "--calls", str(calls)]
@@ -183,14 +183,14 @@ def by_calls(
     secs: float,
     systems: Sequence[str],
 ) -> dict[str, Any]:
-    """A measurement of all systems, by turns, with so many calls and then with more.
+    """Measure all systems, alternating, with increasing numbers of calls.
 
     Args:
         benchmark: Its name.
-        once: Measures one system with so many calls for so long.
-        calls: How many.
-        secs: How long.
-        systems: Which; all by default.
+        once: Measures one system; takes its name, the number of calls and the duration.
+        calls: The numbers of calls.
+        secs: Duration of each measurement.
+        systems: Their names; all by default.
     """
     going = sides(systems) if systems else sides()
     result: dict[str, Any] = {"benchmark": benchmark, **machine(), "seconds": secs}
@@ -203,7 +203,7 @@ def by_calls(
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on, and with which versions."""
+    """Describe the machine and the versions of the software."""
     versions = {}
     for package in _PACKAGES:
         try:

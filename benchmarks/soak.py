@@ -3,9 +3,9 @@
     viva bench soak [--calls N] [--minutes M] [--json]
 
 Callers ask recorded questions over real sockets, hang up after :data:`TURNS` turns and call again,
-so each of the N call slots sees many calls. The vendors are scripted; the rest is the server's own.
-Memory is read every few seconds; its slope is the least-squares line through what was read after
-:data:`SETTLING` of the time, when caches are full, and is given per call slot.
+so each of the N call slots has many calls. Only the vendors are scripted. Memory is read every few
+seconds; its growth per call slot is the slope of the least-squares line through the readings after
+:data:`SETTLING` of the time, when caches are full.
 """
 
 import threading
@@ -19,12 +19,12 @@ from benchmarks.meter import resident_mb
 from benchmarks.side import Side, machine, tails
 
 TURNS = 8
-"""Of a call: about a minute and a half."""
+"""Turns per call: about a minute and a half."""
 
 SAMPLE_SECS = 5.0
 SETTLING = 0.25
 MAX_SLOPE = 1.0
-"""Most MB an hour a call slot that memory may grow by."""
+"""Largest growth of memory, in MB per hour and call slot."""
 
 
 def measure(
@@ -33,7 +33,7 @@ def measure(
     *,
     progress: Callable[[str, float], None] = lambda _what, _share: None,
 ) -> dict[str, Any]:
-    """Hold the calls.
+    """Run the calls.
 
     Args:
         calls: Call slots.
@@ -88,13 +88,13 @@ def measure(
 
 
 def slope(read: Sequence[tuple[float, float]]) -> float:
-    """How fast memory grows, in MB a second, by readings of (seconds, MB)."""
+    """Growth of memory in MB per second, from readings of (seconds, MB)."""
     at, memory = np.array(read).T
     return float(np.polyfit(at, memory, 1)[0])
 
 
 def faults(result: dict[str, Any]) -> list[str]:
-    """The violated limits, in words."""
+    """Describe the violated limits."""
     due = {
         f"memory grew by {result['mb_an_hour_a_call_slot']} MB an hour a call slot, "
         f"{MAX_SLOPE:g} at most": result["mb_an_hour_a_call_slot"] <= MAX_SLOPE,

@@ -1,11 +1,11 @@
-"""How soon a server listens, is ready, and takes a call; and what a new call costs the others.
+"""Measures how soon a server listens and takes a call, and the effect of a new call on others.
 
     viva bench start [--calls N] [--json]
 
-The process is the real ``viva serve`` with its embedded engines. A call is measured inside the
-server, from its request to the message that its page may speak: the first of a process, and each
-further one, while N calls are being held; the stall is how late the event loop came to be
-meanwhile, beside how late it is with the same calls and no new one.
+The process is the real ``viva serve`` with its embedded engines. A call's start is measured inside
+the server, from its request to the message that the page may speak: for the first call of a
+process, and for further ones while N calls are running. The stall is the lag of the event loop in
+that time, compared with its lag under the same calls without a new one.
 """
 
 import os
@@ -23,7 +23,7 @@ from benchmarks.side import Side, machine, sides, spread, tails
 
 
 def process() -> dict[str, float]:
-    """Seconds from the start of ``viva serve`` to listening, and to its models being loaded."""
+    """Seconds from the start of ``viva serve`` until it listens, and until it has its models."""
     with tempfile.TemporaryDirectory(prefix="viva-start-") as folder:
         own = {"PORT": "0", "AUTH": "off", "DATA_DIR": folder}
         command = [str(Path(sys.executable).parent / "viva"), "serve"]
@@ -58,7 +58,7 @@ def process() -> dict[str, float]:
 
 
 def calls(name: str, held: int, secs: float) -> dict[str, Any]:
-    """The first call of a process, further ones beside those held, and what they do to those."""
+    """Measure the first call, further calls, and their effect on the running ones."""
     with Side(name) as side:
         first = side.load(1, 1.0, setup=True)["served"]
     with Side(name) as side:
@@ -77,7 +77,7 @@ def calls(name: str, held: int, secs: float) -> dict[str, Any]:
 def measure(
     held: int = 8, *, secs: float = 10.0, repeat: int = 3, systems: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The process, and the calls of all systems."""
+    """Measure the process, and the calls of all systems."""
     result: dict[str, Any] = {"benchmark": "start", **machine()}
     runs = [process() for _ in range(repeat)]
     result["process"] = {

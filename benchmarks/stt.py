@@ -1,18 +1,18 @@
-"""How well and how fast Viva hears: its recogniser beside the same weights used as people do.
+"""Measures the quality and speed of Viva's recogniser against common uses of the same weights.
 
-Run ``python -m benchmarks.stt``. Three recognisers hear the project's recordings in turns, so
-that they share whatever else the machine is doing:
+Run ``python -m benchmarks.stt``. Three recognisers transcribe the project's recordings in
+alternation, so that other load on the machine affects them alike:
 
 * ``viva``: :class:`processors.stt.whisper.engine.WhisperEngine` with the document's names,
 * ``full window``: the same decoding in Whisper's own 30 s window,
-* ``faster-whisper``: the library's ``transcribe`` as its README has it, beam 5.
+* ``faster-whisper``: the library's ``transcribe`` as in its README, with beam 5.
 
-Then recordings are played to the chain's first two stages in real time, and the time from the end
-of the words to the final transcript is taken.
+Then recordings are played to the first two stages of the chain in real time, to measure the time
+from the end of the words to the final transcript.
 
-``--voices DIR`` has Viva's recogniser hear a folder of people's recordings instead, as ``viva
-evaluate-voices`` does, and prints its halves beside each other: every second recording of a group
-is only for measuring, what is tuned is tuned on the others.
+``--voices DIR`` transcribes a folder of people's recordings instead, like ``viva evaluate-voices``,
+and prints two halves next to each other: every second recording of a group is for measuring only,
+the others are for tuning.
 """
 
 import argparse
@@ -57,7 +57,7 @@ WORDLESS = ("cough", "noise")
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Milliseconds, over all that was measured."""
+    """Statistics of delays, in milliseconds."""
 
     p50: float
     p95: float
@@ -65,21 +65,21 @@ class Delay:
 
     @classmethod
     def summarize(cls, secs: Sequence[float]) -> "Delay":
-        """Sum up some delays."""
+        """Compute the statistics of delays."""
         p50, p95 = np.percentile(secs, [50, 95]) * 1000
         return cls(round(float(p50), 1), round(float(p95), 1), len(secs))
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one recogniser made of the recordings.
+    """The results of one recogniser.
 
     Parameters:
         wer: Word error rate by group: ``people``, ``synthetic``, and each voice.
-        decode: From the request to the text.
-        words_from_noise: How many of the recordings without words it heard words in.
-        wordless: How many there are.
-        fell_back: How many were heard again in a longer window.
+        decode: Delays from the request to the text.
+        words_from_noise: Number of recordings without words in which it heard some.
+        wordless: Number of recordings without words.
+        fell_back: Number of recordings that it decoded again in a longer window.
     """
 
     wer: dict[str, float]
@@ -90,7 +90,7 @@ class Result:
 
 
 class Player(FrameProcessor):
-    """Speaks a recording into the chain as a microphone would, and then is silent."""
+    """Plays a recording into the chain like a microphone, followed by silence."""
 
     def __init__(self, pcm: bytes) -> None:
         """Take the recording."""
@@ -99,7 +99,7 @@ class Player(FrameProcessor):
         self.began = 0.0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Begin when the chain does."""
+        """Start playing when the chain starts."""
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
         if isinstance(frame, StartFrame):
@@ -114,7 +114,7 @@ class Player(FrameProcessor):
 
 
 class Listener(FrameProcessor):
-    """Notes when final transcripts come."""
+    """Notes when final transcripts arrive."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -122,7 +122,7 @@ class Listener(FrameProcessor):
         self.finals: list[float] = []
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Note it and pass it on."""
+        """Note a final transcript and pass every frame on."""
         await super().process_frame(frame, direction)
         if isinstance(frame, TranscriptionFrame):
             self.finals.append(time.monotonic())
@@ -133,7 +133,7 @@ Heard = tuple[str, float, bool]
 
 
 def stock() -> Callable[[bytes], Heard]:
-    """faster-whisper as it comes, on as many threads as one of Viva's workers."""
+    """faster-whisper with its defaults, on as many threads as one of Viva's workers."""
     import faster_whisper
 
     model = faster_whisper.WhisperModel(
@@ -151,7 +151,7 @@ def stock() -> Callable[[bytes], Heard]:
 
 
 def full_window(model: WhisperModel) -> Callable[[bytes], Heard]:
-    """Viva's decoding, without guards, in the window that Whisper was made for."""
+    """Viva's decoding without safeguards, in Whisper's own window."""
 
     def transcribe(pcm: bytes) -> Heard:
         start = time.monotonic()
@@ -168,7 +168,7 @@ async def compare(
     ear: WhisperModel,
     names: Sequence[str],
 ) -> dict[str, Result]:
-    """Have every recogniser hear every recording, turn by turn."""
+    """Transcribe every recording with every recogniser, alternating."""
 
     async def viva(pcm: bytes) -> Heard:
         transcript = await engine.transcribe(pcm, hotwords=names)
@@ -187,7 +187,7 @@ async def compare(
 
 
 def summed(results: Sequence[tuple[Recording, Heard]]) -> Result:
-    """The figures of one recogniser."""
+    """Compute the results of one recogniser."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for recording, (text, _, _) in results:
         if recording.kind in WORDS:
@@ -209,7 +209,7 @@ def summed(results: Sequence[tuple[Recording, Heard]]) -> Result:
 async def live(
     recordings: Sequence[Recording], engine: WhisperEngine, names: Sequence[str]
 ) -> Delay:
-    """Play recordings in real time: from the end of the words to the last final transcript."""
+    """Play recordings in real time; delays from the end of the words to the last transcript."""
     silero = SileroEngine.load()
     delays = []
     for number, recording in enumerate(recordings, start=1):
@@ -248,7 +248,7 @@ def table(results: dict[str, Result], played: Delay | None) -> str:
 
 
 async def measure(played: int, only: int | None) -> dict[str, Any]:
-    """Run everything."""
+    """Run all measurements."""
     names = load_document().proper_nouns()
     ear = WhisperModel.load(whisper_files(), workers=2, threads_per_worker=1)
     engine = WhisperEngine(ear, workers=2)
@@ -256,7 +256,7 @@ async def measure(played: int, only: int | None) -> dict[str, Any]:
     results = await compare(recordings, engine, ear, names)
     people = [recording for recording in recordings if recording.kind == "human"]
     voices = [r for r in recordings if r.kind == "question" and r.voice in {"heart", "joe"}]
-    # People and questions by turns, from all over the set.
+    # People and questions alternate, from the whole set.
     spread = [
         r for pair in zip(people, voices[:: max(1, len(voices) // 12)], strict=False) for r in pair
     ]
@@ -275,7 +275,7 @@ async def measure(played: int, only: int | None) -> dict[str, Any]:
 
 
 def halves(heard: Sequence[HeardVoice]) -> dict[str, list[HeardVoice]]:
-    """Every second recording of each group: those that may be tuned on, and the others."""
+    """Split each group: every second recording is for measuring, the others for tuning."""
     seen: dict[str, int] = {}
     parts: dict[str, list[HeardVoice]] = {"tuning": [], "measuring": []}
     for outcome in heard:
@@ -285,7 +285,7 @@ def halves(heard: Sequence[HeardVoice]) -> dict[str, list[HeardVoice]]:
 
 
 async def measure_voices(folder: Path) -> dict[str, Any]:
-    """Have Viva's recogniser hear a folder of people's recordings.
+    """Transcribe a folder of people's recordings with Viva's recogniser.
 
     Raises:
         VoicesError: The folder cannot be read.
@@ -307,7 +307,7 @@ async def measure_voices(folder: Path) -> dict[str, Any]:
 
 
 def show_voices(folder: Path, *, as_json: bool) -> None:
-    """Print how a folder of people's recordings is heard."""
+    """Print the results for a folder of people's recordings."""
     try:
         figures = asyncio.run(measure_voices(folder))
     except VoicesError as error:
@@ -328,8 +328,8 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--live", type=int, default=20, help="recordings to play in real time")
-    parser.add_argument("--only", type=int, help="the first so many recordings, to try it out")
-    parser.add_argument("--voices", type=Path, help="a folder of people's recordings to hear")
+    parser.add_argument("--only", type=int, help="only the first N recordings, for a trial")
+    parser.add_argument("--voices", type=Path, help="folder of people's recordings to transcribe")
     options = parser.parse_args()
     logger.remove()
     if options.voices:

@@ -1,11 +1,11 @@
-"""What a system adds to a turn: final transcript to first audio out, without the vendors' time.
+"""Measures the time that a system adds to a turn, from final transcript to first audio.
 
     viva bench turn [--calls 1,20] [--seconds S] [--json]
 
-By stage: from the final transcript to the model being asked (with the wait for the turn model in
-it), from the model's last token of the first sentence to the voice being asked for it, from the
-voice's first audio to the socket. Answers are not begun early here. Turns after which the turn
-model doubted that they were over are left out, and counted.
+The vendors' own time is excluded. The stages are: from the final transcript to the request to the
+model (including the wait for the turn model), from the last token of the first sentence to the
+request to the voice, and from the voice's first audio to the socket. Early answers are off. Turns
+that the turn model held to be unfinished are excluded and counted.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from benchmarks.scripted import STAGES
 from benchmarks.side import Side, by_calls, sides, tails
 
 DOUBT_MS = 600.0
-"""A model that is asked this long after the transcript was kept waiting by policy."""
+"""A model asked later than this after the transcript was delayed by policy."""
 
 
 def once(name: str, calls: int, secs: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a window of 32 ms costs the voice activity detector, by how many calls share an inference.
+"""Measures the cost of a 32 ms window in the voice activity detector, by batch size.
 
 viva bench vad [--json]
 """
@@ -21,7 +21,7 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 def measure(
     batches: Sequence[int] = BATCHES, *, windows: int = 200, repeat: int = 5
 ) -> dict[str, Any]:
-    """Microseconds a window: of inference with its copies, and beside it pipecat's way."""
+    """Microseconds per window: for the inference with its copies, and for pipecat's analyser."""
     speech = np.frombuffer(read_wav(AUDIO / "long-question.wav"), np.int16) / np.float32(32_768)
     count = len(speech) // WINDOW_SAMPLES
     pieces = speech[: count * WINDOW_SAMPLES].astype(np.float32).reshape(count, WINDOW_SAMPLES)
@@ -29,7 +29,7 @@ def measure(
     rows = []
     for size in batches:
         streams = [engine.stream() for _ in range(size)]
-        engine._infer(streams)  # the first of a size prepares the session for it
+        engine._infer(streams)  # the first run of a size prepares the session
         rounds = max(1, windows // size)
         runs = []
         for _ in range(repeat):
@@ -49,7 +49,7 @@ def measure(
 
 
 def _pipecat(pieces: Any, windows: int) -> float:
-    """Its analyser's own inference, without the thread that it is handed to for each message."""
+    """The inference of pipecat's analyser, without the thread that it uses for each message."""
     from pipecat.audio.vad.silero import SileroVADAnalyzer
 
     analyzer = SileroVADAnalyzer(sample_rate=16_000)

@@ -1,4 +1,4 @@
-"""Viva's side of a comparison: the real server, with scripted vendors behind its stages.
+"""Viva's side of a comparison: the real server with scripted vendors.
 
 python -m benchmarks.viva_server [--turn-model]
 """
@@ -30,7 +30,7 @@ from transports.browser.transport import BrowserConnection
 def watch(meter: Meter) -> None:
     """Note when audio leaves, when a call is ready, and when an interruption has dropped the voice.
 
-    The methods are the real ones, with a note of the time beside them.
+    Wraps the real methods.
     """
     send_audio, announce_start = Page.send_audio, BrowserConnection.announce_start
     interrupt, interrupted = TurnTaking._interrupt, Announcer.interrupted
@@ -59,7 +59,7 @@ def watch(meter: Meter) -> None:
 
 
 class _Accepted:
-    """When each call's first byte was read."""
+    """Notes when the first byte of each call was read."""
 
     def __init__(self) -> None:
         self._at: dict[int, float] = {}
@@ -117,7 +117,9 @@ def main() -> None:
     """Serve."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "--turn-model", action="store_true", help="smart-turn ends turns, not the recogniser"
+        "--turn-model",
+        action="store_true",
+        help="let smart-turn end turns instead of the recogniser",
     )
     turn_model = parser.parse_args().turn_model
     with tempfile.TemporaryDirectory(prefix="viva-bench-") as folder:

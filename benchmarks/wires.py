@@ -1,4 +1,4 @@
-"""How the callers of a comparison speak to each system: its own messages, read and written."""
+"""The protocols of the compared systems, for the callers of a comparison."""
 
 import json
 from collections import deque
@@ -11,40 +11,40 @@ from client.wav import INPUT_RATE
 
 
 class BenchWire(Wire, Protocol):
-    """A system's wire, for a caller that is only measured.
+    """A system's protocol, as far as a benchmark's caller needs it.
 
-    What came is audio, ``bot-ready``, ``bot-interrupted`` or ``duck``, or of no interest.
+    Events are audio, ``bot-ready``, ``bot-interrupted`` and ``duck``; others are ignored.
 
     Attributes:
-        message_secs: Length of a message of the microphone.
-        greets: Whether the system says when it is ready.
+        message_secs: Length of the audio in a message.
+        greets: Whether the system announces that it is ready.
     """
 
     message_secs: float
     greets: bool
 
     def ready(self, library: str) -> None:
-        """Say that the call can begin."""
+        """Announce that the client is ready."""
         ...
 
     def speak(self, pcm: bytes) -> None:
-        """Send what the microphone picked up."""
+        """Send audio of the microphone."""
         ...
 
     def played(self, samples: int, now: float, *, playing: bool) -> None:
-        """Say how far the voice has been played."""
+        """Report how far the voice has been played."""
         ...
 
 
 class VivaWire(ClientProtocol):
-    """docs/protocol.md."""
+    """Viva's protocol (docs/protocol.md)."""
 
-    message_secs = 0.032  # as the page's capture-worklet.js
+    message_secs = 0.032  # the same as in the page's capture-worklet.js
     greets = True
 
 
 class _OtherWire:
-    """What the wires of the other systems have in common: nobody asks what was played."""
+    """Common part of the other systems' protocols, which have no playback reports."""
 
     message_secs = 0.02  # pipecat's own browser client sends shorter ones: 512 bytes, 16 ms
 
@@ -53,27 +53,27 @@ class _OtherWire:
         self._events: list[Event] = []
 
     def played(self, samples: int, now: float, *, playing: bool) -> None:
-        """Nobody asks."""
+        """Do nothing."""
 
     def hang_up(self) -> None:
-        """The socket closes; nothing is said before."""
+        """Do nothing: closing the socket ends the call."""
 
     def receive_eof(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
     def data_to_send(self) -> Iterator[str | bytes]:
-        """What has been said."""
+        """Return the messages to send."""
         while self._out:
             yield self._out.popleft()
 
     def events_received(self) -> list[Event]:
-        """What came."""
+        """Return the events received."""
         events, self._events = self._events, []
         return events
 
 
 class PipecatWire(_OtherWire):
-    """pipecat's protobuf serializer, as its client SDKs speak it."""
+    """pipecat's protobuf messages, as its client SDKs send them."""
 
     greets = True
 
@@ -84,7 +84,7 @@ class PipecatWire(_OtherWire):
         self._frame: Any = frames_pb2.Frame  # type: ignore[attr-defined]
 
     def ready(self, library: str) -> None:
-        """``client-ready``, as Viva's caller writes it."""
+        """Send ``client-ready``, the same as Viva's client."""
         protocol = ClientProtocol()
         protocol.ready(library)
         frame = self._frame()
@@ -92,7 +92,7 @@ class PipecatWire(_OtherWire):
         self._out.append(bytes(frame.SerializeToString()))
 
     def speak(self, pcm: bytes) -> None:
-        """An audio frame."""
+        """Send an audio frame."""
         frame = self._frame()
         frame.audio.audio = pcm
         frame.audio.sample_rate = INPUT_RATE
@@ -100,7 +100,7 @@ class PipecatWire(_OtherWire):
         self._out.append(bytes(frame.SerializeToString()))
 
     def receive(self, message: str | bytes, now: float) -> None:
-        """One frame."""
+        """Parse one frame."""
         frame = self._frame.FromString(message)
         match frame.WhichOneof("frame"):
             case "audio":
@@ -112,19 +112,19 @@ class PipecatWire(_OtherWire):
 
 
 class PlainWire(_OtherWire):
-    """PCM both ways, and a word of text; what LiveKit's session is given here."""
+    """PCM in both directions and one text message, for LiveKit's session."""
 
     greets = False
 
     def ready(self, library: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def speak(self, pcm: bytes) -> None:
-        """As it is."""
+        """Send the audio unchanged."""
         self._out.append(pcm)
 
     def receive(self, message: str | bytes, now: float) -> None:
-        """Binary is audio, and the one word is that the voice was cut."""
+        """Binary messages are audio; the text message is an interruption."""
         if isinstance(message, bytes):
             self._events.append(Audio(message))
         elif message == "interrupted":

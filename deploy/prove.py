@@ -1,11 +1,11 @@
-"""Performs the Dockerfile's steps where there is no container engine, and calls what comes of it.
+"""Tests the Dockerfile without a container engine: performs its steps and calls the server.
 
-``python deploy/prove.py`` needs Linux, root (or user namespaces), and the Python that the
-Dockerfile names. In a mount namespace of its own, empty directories take the place of those that
-the Dockerfile writes; every step runs as it is written there. Then the server is started as the
-Dockerfile's user, without any capability, its root file system mounted read-only, and is called.
+``python deploy/prove.py`` needs Linux, root (or user namespaces), and the Python version of the
+Dockerfile. In a mount namespace of its own, empty directories replace those that the Dockerfile
+writes to; every step runs as written. Then the server starts as the Dockerfile's user, without
+capabilities and with a read-only root file system, and is called.
 
-What it cannot do is said at the end. The exit status is 0 if all that was done went well.
+At the end it lists what it cannot test. The exit status is 0 if all steps succeeded.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = Path(__file__).with_name("Dockerfile")
 PLACES = ("/opt", "/srv")
-"""What the Dockerfile may write to."""
+"""Directories that the Dockerfile may write to."""
 
 START_SECS = 120.0
 
@@ -43,13 +43,13 @@ SLIM = frozenset(
         "libresolv.so.2", "libcrypt.so.1",
     )
 )  # fmt: skip
-"""The system's libraries in python:3.11-slim-bookworm."""
+"""System libraries of python:3.11-slim-bookworm."""
 
 OPTIONAL = frozenset(("libgomp.so.1.0.0", "libtbb.so.12"))
-"""What numba's thread pools would be made of; without them it has its own."""
+"""Optional libraries for numba's thread pools; without them it uses its own."""
 
 STAND_IN = {"LD_LIBRARY_PATH": "/usr/local/lib"}
-"""Where a Python that was built for another place finds its own library."""
+"""Library path for a Python that was built for another prefix."""
 
 NOT_RUN = (
     "FROM: no image was pulled; the base is this machine's own system and Python",
@@ -65,8 +65,8 @@ class Step:
     """An instruction of the Dockerfile.
 
     Parameters:
-        word: Such as ``RUN``.
-        rest: What follows it, variables put in.
+        word: The keyword, such as ``RUN``.
+        rest: Its arguments, with variables expanded.
     """
 
     word: str
@@ -75,12 +75,12 @@ class Step:
 
 @dataclass(slots=True)
 class Stage:
-    """A stage: what it is built from, and its steps.
+    """A build stage.
 
     Parameters:
-        base: The image's name.
-        name: Its own; empty if it has none.
-        steps: What comes after ``FROM``.
+        base: Name of its base image.
+        name: Its name; empty if it has none.
+        steps: The instructions after ``FROM``.
     """
 
     base: str
@@ -88,11 +88,11 @@ class Stage:
     steps: list[Step] = field(default_factory=list)
 
     def last(self, word: str, default: str = "") -> str:
-        """What the last instruction of a kind says."""
+        """The arguments of the last instruction of a kind."""
         return next((step.rest for step in reversed(self.steps) if step.word == word), default)
 
     def environment(self) -> dict[str, str]:
-        """All that ``ENV`` sets."""
+        """The variables that ``ENV`` sets."""
         given: dict[str, str] = {}
         for step in self.steps:
             if step.word == "ENV":
@@ -101,7 +101,7 @@ class Stage:
 
 
 def stages(text: str) -> list[Stage]:
-    """The stages of a Dockerfile."""
+    """Parse the stages of a Dockerfile."""
     found: list[Stage] = []
     variables: dict[str, str] = {}
     lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
@@ -122,7 +122,7 @@ def stages(text: str) -> list[Stage]:
 
 
 def sent(root: Path, ignore: str) -> Iterator[Path]:
-    """The files, relative to the root, that are sent to the build, by a ``.dockerignore``."""
+    """The files in the build context, relative to the root, according to a ``.dockerignore``."""
     rules = [line for line in ignore.splitlines() if line and not line.startswith("#")]
     kept = [rule[1:] for rule in rules if rule.startswith("!")]
     inside = [rule.removeprefix("**/") for rule in rules if rule.startswith("**/")]
@@ -137,16 +137,16 @@ def sent(root: Path, ignore: str) -> Iterator[Path]:
 
 
 def say(text: str) -> None:
-    """Tell whoever looks on."""
+    """Print progress."""
     print(text, flush=True)  # noqa: T201
 
 
 class Build:
-    """The Dockerfile's steps, done in empty directories that stand in for :data:`PLACES`.
+    """Performs the Dockerfile's steps in empty directories mounted over :data:`PLACES`.
 
     Parameters:
         tree: An empty directory.
-        python: The prefix of the Python that stands in for the image's.
+        python: Prefix of the Python that replaces the image's.
     """
 
     def __init__(self, tree: Path, python: Path) -> None:
@@ -156,7 +156,7 @@ class Build:
         self.stages = stages(DOCKERFILE.read_text())
 
     def run(self) -> None:
-        """Do every step of every stage."""
+        """Perform every step of every stage."""
         ignore = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text()
         for path in sent(ROOT, ignore):
             (self._context / path).parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ class Build:
                     _do("umount", "--recursive", place)
 
     def _mount(self, stage: Stage, number: int) -> None:
-        """Put empty directories, and the Python that the image would have, in place."""
+        """Mount empty directories and the image's Python."""
         if number == 0:
             _do("mount", "--bind", str(self._python), "/usr/local")
         for place in PLACES:
@@ -187,7 +187,7 @@ class Build:
     def _build(self, stage: Stage) -> None:
         folder, path = "/", "/usr/local/bin:/usr/bin:/bin"
         environment = {"PATH": path, "HOME": "/root", **STAND_IN}
-        # Where packages come from, and how, is this machine's matter.
+        # The package index and its configuration are those of this machine.
         own = ("PIP_", "SSL_", "REQUESTS_", "HTTP_", "HTTPS_", "NO_PROXY")
         environment |= {
             name: value for name, value in os.environ.items() if name.upper().startswith(own)
@@ -211,7 +211,7 @@ class Build:
                 case "CMD":
                     pass
                 case _:
-                    raise SystemExit(f"deploy/Dockerfile: {step.word} is not known here")
+                    raise SystemExit(f"deploy/Dockerfile: {step.word} is not supported here")
 
     def _copy(self, rest: str, folder: str) -> None:
         options = re.match(r"--from=(\w+) ", rest)
@@ -233,11 +233,11 @@ class Build:
 
 
 class Trial:
-    """The image's command, as an engine would start it with a read-only root file system.
+    """Runs the image's command as an engine would, with a read-only root file system.
 
     Parameters:
         stage: The last stage of the Dockerfile.
-        wav: What is asked.
+        wav: Recording of the question to ask.
     """
 
     def __init__(self, stage: Stage, wav: bytes) -> None:
@@ -246,7 +246,7 @@ class Trial:
         self._wrong: list[str] = []
 
     def run(self) -> list[str]:
-        """Start it, call it, stop it; what was not as it should be."""
+        """Start, call and stop the server; returns the problems found."""
         user, _, group = self._stage.last("USER").partition(":")
         environment = {
             **self._stage.environment(),
@@ -330,7 +330,7 @@ class Trial:
 
 
 def strangers(folder: str) -> set[str]:
-    """Libraries of the system that what is below a folder needs, and a slim image lacks."""
+    """System libraries that files below a folder need and the slim image lacks."""
     ours = {path.name for path in Path(folder).rglob("*.so*")}
     lacking = set()
     for path in Path(folder).rglob("*.so*"):
@@ -347,7 +347,7 @@ def strangers(folder: str) -> set[str]:
 
 
 def _show(hidden: Path, folder: Path) -> None:
-    """Let what this machine keeps in a place, such as packages, be seen in a folder too."""
+    """Mount a directory of this machine, such as its packages, at a second place."""
     for kept in hidden.iterdir():
         if kept.is_dir() and not kept.is_symlink():
             (folder / kept.name).mkdir()
@@ -355,7 +355,7 @@ def _show(hidden: Path, folder: Path) -> None:
 
 
 def _writable(as_user: list[str], folders: list[str]) -> list[str]:
-    """Which of these folders the user may write to."""
+    """The folders that the user may write to."""
     return [
         folder
         for folder in folders
@@ -386,7 +386,7 @@ def _do(*command: str, cwd: str | None = None, env: Mapping[str, str] | None = N
 
 
 def prove(tree: Path, python: Path) -> int:
-    """Build, try, and say what was not done; the exit status."""
+    """Build, test, and list what was not tested; returns the exit status."""
     wav = (ROOT / "tests" / "audio" / "where-studied.wav").read_bytes()
     build = Build(tree, python)
     build.run()
@@ -402,7 +402,7 @@ def prove(tree: Path, python: Path) -> int:
 
 
 def main() -> None:
-    """Do all of it in a mount namespace, and clean up after it."""
+    """Run everything in a mount namespace, and clean up."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inside", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -410,7 +410,9 @@ def main() -> None:
         sys.exit(prove(*options.inside))
     version = re.search(r"PYTHON=(\d+\.\d+)", DOCKERFILE.read_text())
     if version is None or not sys.version.startswith(version[1]):
-        raise SystemExit(f"deploy/Dockerfile has {version and version[0]}; this is {sys.version}")
+        raise SystemExit(
+            f"deploy/Dockerfile has Python {version and version[0]}; this is {sys.version}"
+        )
     namespace = ["unshare", "--mount", "--propagation", "private"]
     if os.geteuid() != 0:
         namespace += ["--user", "--map-root-user", "--map-auto"]

@@ -157,7 +157,7 @@ def test_an_unknown_system_or_number_is_refused_by_name() -> None:
     assert app.info.help
     unknown = bench("density", "--systems", "vapi")
     assert unknown.exit_code == 2
-    assert "'vapi' is no system; allowed: viva, viva-turn-model, pipecat" in unknown.stderr
+    assert "'vapi' is not a system; allowed: viva, viva-turn-model, pipecat" in unknown.stderr
     number = bench("turn", "--calls", "many")
     assert number.exit_code == 2
     assert "--calls='many'" in number.stderr
