@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar, get_args
 
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import (
     AliasChoices,
@@ -255,21 +256,30 @@ class ServerSettings(BaseSettings):
         """The settings of this process, with overrides by field name.
 
         Raises:
-            SettingsError: A setting is invalid.
+            SettingsError: A setting is invalid, or empty although it has a default.
         """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        troubles: list[tuple[str, str]] = []
         try:
             _check_env_file()
-            return cls(**{name: value for name, value in overrides.items() if value is not None})
+            troubles += _left_empty(cls, given)
+            settings = cls(**given)
         except ValidationError as error:
-            troubles = [
-                f"{'.'.join(map(str, trouble['loc'])).upper()}={trouble['input']!r}: "
-                f"{trouble['msg']}."
+            troubles += (
+                (
+                    str(trouble["loc"][0]),
+                    f"{'.'.join(map(str, trouble['loc'])).upper()}={trouble['input']!r}: "
+                    f"{trouble['msg']}.",
+                )
                 for trouble in error.errors(include_url=False)
-            ]
-            names = [str(trouble["loc"][0]) for trouble in error.errors()]
-            raise SettingsError("\n".join(troubles), names=names) from None
+            )
         except OSError as error:
             raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
+        if troubles:
+            names, lines = zip(*troubles, strict=True)
+            raise SettingsError("
+".join(lines), names=names)
+        return settings
 
     def for_vendor(self, declared: type[Declared]) -> Declared:
         """Return these settings, typed by the class that a vendor's module declares.
@@ -324,6 +334,34 @@ def _is_utf16(content: bytes) -> bool:
     )
 
 
+def _left_empty(
+    settings: type[ServerSettings], given: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Settings that are set to nothing, as by an unset variable, although they have a default.
+
+    pydantic drops empty values, so that ``DATA_DIR=$UNSET`` would silently write to ./data.
+
+    Yields:
+        Each field and a line about it; fields without a default may be empty.
+    """
+    sources = [
+        {name.lower(): value for name, value in source.items()}
+        for source in (os.environ, dotenv_values(ENV_FILE, encoding=ENV_ENCODING))
+    ]
+    for field, info in settings.model_fields.items():
+        if info.default in (None, "") or field in given:
+            continue
+        names = names_of(field, settings)
+        values = {name: source[name] for source in sources for name in names if name in source}
+        empty = [name for name, value in values.items() if value == ""]
+        if empty and not any(source.get(name) for source in sources for name in names):
+            yield (
+                field,
+                f"{empty[0].upper()}='': give it a value, or remove it to use its default, "
+                f"{info.default}.",
+            )
+
+
 def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
     """The class of all settings: the server's, and those that vendors declare.
 
@@ -362,9 +400,9 @@ else:
     Settings = including(vendor.settings for vendor in VENDORS)
 
 
-def names_of(field: str) -> tuple[str, ...]:
+def names_of(field: str, settings: type[ServerSettings] = Settings) -> tuple[str, ...]:
     """All names of a setting: its field and its aliases."""
-    alias = Settings.model_fields[field].validation_alias
+    alias = settings.model_fields[field].validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else ()
     return (field, *(choice for choice in choices if isinstance(choice, str)))
 

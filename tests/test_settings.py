@@ -1,10 +1,10 @@
-"""Settings as people write them: encodings, home directories, and names that are nearly right."""
+"""Settings as people write them: encodings, homes, empty values and names nearly right."""
 
 from pathlib import Path
 
 import pytest
 
-from settings import Settings, SettingsError, meant_by, unknown_names
+from settings import ENV_FILE, Settings, SettingsError, meant_by, unknown_names
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +79,35 @@ def test_unknown_names_are_told_with_what_they_mean() -> None:
     ]
     Path(".env").unlink()
     assert unknown_names({}) == []
+
+
+def test_an_unset_variable_does_not_move_the_data_to_the_default_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATA_DIR", "")  # DATA_DIR=$UNSET
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert str(caught.value).splitlines() == [
+        "DATA_DIR='': give it a value, or remove it to use its default, data.",
+        "LOG_LEVEL='loud': Input should be 'TRACE', 'DEBUG', 'INFO', 'WARNING' or 'ERROR'.",
+    ]
+    assert caught.value.names == ("data_dir", "log_level")
+
+
+def test_an_empty_line_is_named_as_it_is_written() -> None:
+    ENV_FILE.write_text("DRAIN_S=\n")
+    with pytest.raises(SettingsError, match=r"^DRAIN_S='': give it a value, .* default, 30\.0\.$"):
+        Settings.load()
+
+
+def test_what_may_be_empty_or_has_a_value_elsewhere_is_not_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("KNOWLEDGE", "DAILY_SPEND_CAP_USD", "ALLOW", "ANTHROPIC_API_KEY", "PORT"):
+        monkeypatch.setenv(name, "")
+    ENV_FILE.write_text("PORT=7999\nDATA_DIR=\n")
+    settings = Settings.load(data_dir=Path("elsewhere"))
+    assert settings.port == 7999
+    assert settings.data_dir == Path("elsewhere")
+    assert settings.daily_spend_cap_usd is None
