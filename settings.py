@@ -277,8 +277,7 @@ class ServerSettings(BaseSettings):
             raise SettingsError(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
         if troubles:
             names, lines = zip(*troubles, strict=True)
-            raise SettingsError("
-".join(lines), names=names)
+            raise SettingsError("\n".join(lines), names=names)
         return settings
 
     def for_vendor(self, declared: type[Declared]) -> Declared:
