@@ -41,13 +41,19 @@ class Span:
         return self.start + max(self.samples, self.voice)
 
     def heard(self, played: int) -> str:
-        """The words that had begun when ``played`` samples of the epoch were played."""
+        """The words that had begun when ``played`` samples of the epoch were played.
+
+        A sentence without any audio is not heard: it has not come yet, or the voice could not
+        pronounce it.
+        """
+        if self.end == self.start:
+            return ""
         if played >= self.end:
             return self.text
         if self.words:
             begun = [end for first, end in self.words if self.start + first < played]
             return self._shown(max(begun, default=0))
-        if played <= self.start or self.end == self.start:
+        if played <= self.start:
             return ""
         reached = (played - self.start) / (self.end - self.start) * len(self.spoken)
         return self._shown(len(_whole_words(self.spoken, reached)))

@@ -134,3 +134,14 @@ def test_without_word_times_the_spoken_letters_are_counted() -> None:
     assert playback.heard(1, now=1.0) == ""
     assert playback.report(0, 3 * RATE // 4, now=1.1, final=True)  # within "in"
     assert playback.heard(1, now=1.2) == "1959 in"
+
+
+def test_a_sentence_without_any_audio_was_not_heard() -> None:
+    playback = Playback(sample_rate=1000)
+    playback.begin_sentence(1, "她毕业于耶鲁大学。")
+    assert playback.heard(1, now=0.0) == ""
+    playback.begin_sentence(1, "I'm sorry, I can't say that aloud.")
+    playback.send(2000, now=0.0)
+    assert playback.heard(1, now=9.0) == "I'm sorry, I can't say that aloud."
+    playback.begin_sentence(1, "It has not come yet.")
+    assert playback.heard(1, now=9.0) == "I'm sorry, I can't say that aloud."

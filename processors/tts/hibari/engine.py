@@ -273,7 +273,10 @@ class HibariEngine:
                 spoken = True
                 yield chunk
         if not spoken:
-            raise UnspeakableTextError(f"nothing in {text!r} can be pronounced")
+            # Not the text itself: errors are logged.
+            raise UnspeakableTextError(
+                f"nothing in a text of {len(text)} characters can be pronounced"
+            )
 
     async def synthesise_whole(
         self, text: str, pronunciations: Mapping[str, str] | None = None

@@ -1,13 +1,23 @@
 """hibari as a pipecat service: speaks sentence by sentence, in one context per answer."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 
-from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame
+from pipecat.frames.frames import AggregatedTextFrame, ErrorFrame, Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
 from pipecat.utils.errors import ErrorCategory
 
-from processors.tts.hibari.engine import FRAME_BYTES, SAMPLE_RATE, HibariEngine, markup
+from conversation.frames import SentenceFrame
+from processors.tts.hibari.engine import (
+    FRAME_BYTES,
+    SAMPLE_RATE,
+    HibariEngine,
+    UnspeakableTextError,
+    markup,
+)
 from processors.tts.speech_queue import SpeechQueue
+
+UNSPEAKABLE = "I'm sorry, I can't say that aloud."
+"""Spoken instead of words that this voice cannot pronounce, such as those of another script."""
 
 
 class HibariTTS(SpeechQueue):
@@ -32,7 +42,8 @@ class HibariTTS(SpeechQueue):
     not even ``TTSStoppedFrame``, nor of text that arrived before the interruption.
 
     Text that cannot be pronounced causes an ``ErrorFrame`` upstream, and a ``TTSTextFrame`` without
-    audio before it; the answer continues.
+    audio before it; the answer continues. If it has letters or digits, so that a caller would miss
+    something, :data:`UNSPEAKABLE` is spoken once an answer, as a sentence of its own.
     """
 
     def __init__(
@@ -66,6 +77,8 @@ class HibariTTS(SpeechQueue):
             else None,
         )
         self._engine = engine
+        self._asked: AggregatedTextFrame | None = None  # the text being synthesised
+        self._apologised = ""  # the context that has an apology
 
     @classmethod
     def format_pronunciation(cls, word: str, ipa: str) -> str | None:
@@ -84,20 +97,47 @@ class HibariTTS(SpeechQueue):
             context_id: The context of its answer.
         """
         await self.start_tts_usage_metrics(text)
+        asked = self._asked
         try:
             async for pcm in self._engine.synthesise(text):
-                for start in range(0, len(pcm), FRAME_BYTES):
-                    yield TTSAudioRawFrame(
-                        pcm[start : start + FRAME_BYTES], SAMPLE_RATE, 1, context_id=context_id
-                    )
+                for frame in _frames(pcm, context_id):
+                    yield frame
+        except UnspeakableTextError as error:
+            yield _failure(error)
+            if any(map(str.isalnum, text)) and self._apologised != context_id:
+                self._apologised = context_id
+                yield _apology(asked, context_id)
+                for frame in _frames(await self._engine.synthesise_whole(UNSPEAKABLE), context_id):
+                    yield frame
         except Exception as error:  # the rest of the answer must still be spoken
-            yield ErrorFrame(
-                error=f"speech failed: {error}",
-                exception=error,
-                category=ErrorCategory.APPLICATION,
-            )
+            yield _failure(error)
+
+    async def _announce_text(self, src_frame: AggregatedTextFrame, context_id: str) -> None:
+        self._asked = src_frame
+        await super()._announce_text(src_frame, context_id)
 
     async def on_turn_context_completed(self) -> None:
         """Close the answer's context, even if its last sentence had no audio."""
         self._is_yielding_frames_synchronously = True
         await super().on_turn_context_completed()
+
+
+def _frames(pcm: bytes, context_id: str) -> Iterator[TTSAudioRawFrame]:
+    for start in range(0, len(pcm), FRAME_BYTES):
+        yield TTSAudioRawFrame(
+            pcm[start : start + FRAME_BYTES], SAMPLE_RATE, 1, context_id=context_id
+        )
+
+
+def _failure(error: Exception) -> ErrorFrame:
+    return ErrorFrame(
+        error=f"speech failed: {error}", exception=error, category=ErrorCategory.APPLICATION
+    )
+
+
+def _apology(asked: AggregatedTextFrame | None, context_id: str) -> SentenceFrame:
+    """The sentence that is heard in place of the one that was asked for, in its turn."""
+    turn = asked.turn if isinstance(asked, SentenceFrame) else 0
+    apology = SentenceFrame(text=UNSPEAKABLE, turn=turn)
+    apology.context_id = context_id
+    return apology

@@ -41,7 +41,7 @@ from processors.tts.hibari.engine import (
     to_pcm,
     trim_silence,
 )
-from processors.tts.hibari.service import HibariTTS
+from processors.tts.hibari.service import UNSPEAKABLE, HibariTTS
 from tests.conftest import in_virtual_time, with_instant_engines
 
 VASSAR = "She studied mathematics and physics at Vassar College."
@@ -355,7 +355,25 @@ async def test_a_sentence_that_cannot_be_said_is_reported_and_the_answer_goes_on
     assert audio(down) == one + other + one + other
     assert told(down).count("TTSStartedFrame") == told(down).count("TTSStoppedFrame") == 6
     errors = [frame.error for frame in up if isinstance(frame, ErrorFrame)]
-    assert sum("nothing in '…' can be pronounced" in error for error in errors) == 5
+    assert sum("nothing in a text of 1 characters can be pronounced" in e for e in errors) == 5
+
+
+@with_instant_engines
+async def test_words_that_cannot_be_said_are_excused_once_an_answer_and_kept_out_of_the_log(
+    engine: HibariEngine,
+) -> None:
+    unsaid = SentenceFrame(text="她毕业于耶鲁大学。", turn=7)
+    begin, end = LLMFullResponseStartFrame(), LLMFullResponseEndFrame()
+    sent = [begin, unsaid, *answer("東京大学です。")[1:-1], *answer(VASSAR)[1:-1], end]
+    down, up = await run_test(HibariTTS(engine=engine), frames_to_send=sent)
+    spoken = [frame for frame in down if isinstance(frame, SentenceFrame)]
+    assert [frame.text for frame in spoken[:2]] == [unsaid.text, UNSPEAKABLE]
+    assert (spoken[1].turn, spoken[1].context_id) == (7, spoken[0].context_id)
+    assert audio(down) == await said(engine, UNSPEAKABLE) + await said(engine, VASSAR)
+    assert told(down).count("TTSStartedFrame") == 1
+    errors = [frame.error for frame in up if isinstance(frame, ErrorFrame)]
+    assert len(errors) == 2
+    assert not any("耶鲁" in error or "東京" in error for error in errors)
 
 
 @with_instant_engines
