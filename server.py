@@ -16,6 +16,7 @@ from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report.reports import Reports
 from conversation.records import CallListener, in_micros
+from data_dir import make_private
 from knowledge.loading.document import Document
 from ledger.money.budget import Budget
 from ledger.money.prices import Prices, check_prices
@@ -96,6 +97,8 @@ class Server:
         check_prices(prices, choices, settings)
         self.settings = settings
         self._database = database = Database.open(settings)
+        for sentence in make_private(settings.data_dir):
+            logger.warning(sentence)
         for sentence in document.skipped:
             logger.warning(sentence)
         if document.ignored:

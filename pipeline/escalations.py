@@ -8,6 +8,7 @@ from pathlib import Path
 from loguru import logger
 
 from conversation.frames import EscalationFrame
+from data_dir import PRIVATE_FOLDER, private_opener
 
 
 class Escalations:
@@ -48,6 +49,6 @@ class Escalations:
             )
 
     def _append(self, line: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
+        self._path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        with open(self._path, "a", encoding="utf-8", opener=private_opener) as file:
             file.write(line + "\n")

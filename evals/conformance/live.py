@@ -28,6 +28,7 @@ from pipecat.frames.frames import (
 
 from conversation.frames import SpeechPauseFrame
 from conversation.records import MICROS, Used
+from data_dir import PRIVATE_FOLDER, private_opener
 from evals.conformance.check import in_thread
 from evals.conformance.harness import NonconformanceError, StageHarness
 from evals.conformance.wiretap import Exchange, Wiretap
@@ -246,10 +247,11 @@ def write(calls: Sequence[LiveCall], folder: Path) -> Path:
     Keys are in no message, and audio is left out.
     """
     at = datetime.now(UTC)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     path = folder / f"vendors-live-{at:%Y%m%dT%H%M%SZ}.json"
     told = {"at": at.isoformat(timespec="seconds"), "vendors": [_plain(call) for call in calls]}
-    path.write_text(json.dumps(told, indent=2, ensure_ascii=False), encoding="utf-8")
+    with open(path, "w", encoding="utf-8", opener=private_opener) as file:
+        json.dump(told, file, indent=2, ensure_ascii=False)
     return path
 
 

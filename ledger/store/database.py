@@ -1,7 +1,8 @@
 """The database: SQLite in ``DATA_DIR``, or PostgreSQL by ``DATABASE_URL``."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlmodel import Session
 
+from data_dir import PRIVATE_FOLDER, private_opener
 from ledger.store import migrations, tables
 from settings import Settings
 
@@ -56,12 +58,14 @@ class Database:
             return cls.from_url(settings.database_url)
         folder = settings.data_dir
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # private: holds what people said
+            folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or error
             raise DatabaseError(
                 f"DATA_DIR={folder} cannot be made ({reason}). Set it to a directory of your own."
             ) from None
+        with suppress(OSError):  # SQLite says what is wrong; its other files get the same mode
+            os.close(private_opener(str(folder / FILE), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         return cls.from_url(f"sqlite:///{folder / FILE}")
 
     @classmethod

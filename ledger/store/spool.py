@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from data_dir import PRIVATE_FOLDER, private_opener
 from ledger.store.entry import Entry
 
 if sys.platform != "win32":
@@ -137,7 +138,7 @@ class Spool:
             self._own = self._taken = None
 
     def _make(self) -> "_File":
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         while True:
             name = f"pending-{time.time_ns():020}-{secrets.token_hex(4)}.jsonl"
             if (file := _File.locked(self._folder / name, "x+b")) is not None:
@@ -187,8 +188,9 @@ class Spool:
         now = time.time()
         refusals = [{"at": now, "why": why, "record": record} for record in records]
         lines = [json.dumps(refusal, ensure_ascii=False) + "\n" for refusal in refusals]
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._folder / REFUSED).open("ab", buffering=0) as file:
+        self._folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        refused = self._folder / REFUSED
+        with open(refused, "ab", buffering=0, opener=private_opener) as file:
             file.write("".join(lines).encode(errors="replace"))
 
 
@@ -212,7 +214,7 @@ class _File:
         try:
             if "x" not in mode and not stat.S_ISREG(path.lstat().st_mode):
                 raise OSError("it is not a regular file")
-            io = FileIO(path, mode)
+            io = FileIO(path, mode, opener=private_opener)
         except FileNotFoundError:
             return None
         if sys.platform != "win32":  # on Windows, only one process uses the directory
