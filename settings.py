@@ -211,7 +211,9 @@ class ServerSettings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="Format of the logs.")
 
     first_token_timeout_secs: Positive = Field(
-        3.0, description="Time limit for a brain's first token, tried twice."
+        3.0,
+        description="Time limit for a brain's first token, tried twice. BRAIN=openai: 8, unless "
+        "it is set here.",
     )
     decision_timeout_secs: Positive = Field(12.0, description="Time limit for a whole decision.")
     first_audio_timeout_secs: Positive = Field(

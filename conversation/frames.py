@@ -28,7 +28,7 @@ class Check:
     Parameters:
         name: What was checked, e.g. ``"sections"``, ``"support"``, ``"sensitive"``, ``"decision"``.
         passed: Whether the decision passed it.
-        detail: Why not, for the log and the page; empty if it passed.
+        detail: Why not, for the log and the page; if it passed, what had to be repaired for it.
     """
 
     name: str
@@ -75,6 +75,15 @@ class Usage:
             + self.output_tokens
             + self.cache_read_tokens
             + self.cache_write_tokens
+        )
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """What both used together."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
         )
 
 

@@ -8,8 +8,6 @@ from datetime import UTC
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TextIO
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError
 from loguru import logger
 
 from operating.redaction import MARK, Redaction
@@ -68,6 +66,7 @@ def setup(settings: Settings, stream: TextIO | None = None) -> None:
     logger.add(
         sink,
         level=settings.log_level,
+        filter=_is_news,
         format=lines.format,
         colorize=settings.log_format == "text" and out.isatty(),
         backtrace=False,
@@ -91,31 +90,13 @@ class _Intercept(logging.Handler):
             message = record.getMessage()
         except Exception:
             message = str(record.msg)  # its arguments do not match its format
-        exception = record.exc_info
-        if record.name == "aiohttp.server" and (reason := _malformed(exception and exception[1])):
-            # The client's fault and not ours: no traceback, which anybody could fill the log with.
-            level, message, exception = "WARNING", f"{message}: {reason}", None
 
         def place(ours: "Record") -> None:
             ours["name"] = record.name
             ours["function"] = record.funcName
             ours["line"] = record.lineno
 
-        logger.patch(place).opt(exception=exception).log(level, message)
-
-
-def _malformed(error: BaseException | None) -> str:
-    """What is wrong with a request that cannot be read, in a few words; empty for other errors.
-
-    What it contains is left out, for it may be a cookie.
-    """
-    while error is not None:
-        if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
-            said = "" if isinstance(error, InvalidURLError) else getattr(error, "message", "")
-            said = re.split(r"[\n:'\"]", str(said), maxsplit=1)[0].strip()
-            return f"{type(error).__name__} ({said[:80]})" if said else type(error).__name__
-        error = error.__cause__ or error.__context__
-    return ""
+        logger.patch(place).opt(exception=record.exc_info).log(level, message)
 
 
 class _Lines:
@@ -164,6 +145,12 @@ class _Lines:
         if loud and (record["name"] or "").startswith("pipecat."):
             said = _BRACKETS.sub(f"[{MARK}]", said)
         return self._redact(said)
+
+
+def _is_news(record: "Record") -> bool:
+    """Whether a line says something new: pipecat's worker repeats each error of a processor."""
+    repeats = record["name"] == "pipecat.pipeline.worker" and record["level"].name == "WARNING"
+    return not (repeats and "Something went wrong: ErrorFrame" in record["message"])
 
 
 def _visible(found: "re.Match[str]") -> str:

@@ -11,6 +11,7 @@ from conversation.records import MICROS, CallRecord, TurnRecord
 from operating.stage import OTHER, error_counts, failed_vendor, stage_name, vendor_name
 from pipeline.call import REASONS
 from processors.brain.prompt import REASONS as ESCALATIONS
+from processors.brain.repair import WAYS
 
 BUCKETS = (
     *(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
@@ -66,8 +67,8 @@ class Metrics:
     previous record. Outcome and latencies are counted once: when a later turn is recorded, or when
     the call ends.
 
-    Labels hold nothing of callers; their values are vendors, stages, decisions and reasons.
-    decisions and reasons.
+    Labels hold nothing of callers; their values are vendors, stages, decisions, reasons and
+    repairs.
     """
 
     def __init__(self) -> None:
@@ -106,6 +107,9 @@ class Metrics:
         self._errors = counter("errors", "Errors of stages.", "stage", "vendor")
         self._failovers = counter(
             "failovers", "Failovers to a reserve vendor.", "stage", "failed", "vendor"
+        )
+        self._repairs = counter(
+            "repairs", "Turns in which a call's form was repaired, by what it was.", "vendor", "way"
         )
         for why in REASONS:  # start at 0, so that the first of each shows as a rise
             self._ended.labels(why)
@@ -200,6 +204,10 @@ class Metrics:
         for stage, count in error_counts(record).items():
             vendor = failed_vendor(replace(record, vendors=first.vendors), stage)
             yield self._errors, (stage, vendor), f"errors of {stage}", count
+        for check in record.checks:
+            for way in check.detail.split(", ") if check.name == "form" else ():
+                label = way if way in WAYS else OTHER
+                yield self._repairs, (brain, label), f"repair {label}", 1
         for failover, count in Tally(record.failovers).items():
             labels = (
                 stage_name(failover.stage),

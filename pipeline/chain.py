@@ -97,7 +97,7 @@ def decision_stages(conversation: Conversation, engines: Engines) -> list[ChainS
         brain=engines.brain,
         document=engines.document,
         tools=engines.tools,
-        first_token_timeout_secs=settings.first_token_timeout_secs,
+        first_token_timeout_secs=engines.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
         speculation=engines.speculation,
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),

@@ -146,8 +146,16 @@ class Engines:
         if len(brains) == 1:
             return brains[0]
         # Shorter than the caller's wait: a silent brain must count as failed before it is given up.
-        stall_secs = 0.8 * self.settings.first_token_timeout_secs
+        stall_secs = 0.8 * self.first_token_timeout_secs
         return FailoverBrain(brains, backoff=self.backoff, stall_secs=stall_secs)
+
+    @property
+    def first_token_timeout_secs(self) -> float:
+        """Time limit for a brain's first token: as set, or what the brain is known to need."""
+        secs = self.settings.first_token_timeout_secs
+        if "first_token_timeout_secs" in self.settings.model_fields_set:
+            return secs
+        return max(secs, self.choices["brain"].vendor.first_token_secs)
 
     def _bounded(self, vendor: Vendor) -> Brain:
         brain: Brain = self._build(vendor)

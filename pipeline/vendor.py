@@ -187,6 +187,8 @@ class Vendor:
             if it is used by name only.
         model: Its model if it has only one; empty if unknown.
         model_setting: Name of the setting that chooses its model, if it has several.
+        first_token_secs: For a brain: how long its first token may take, where that is more than
+            ``FIRST_TOKEN_TIMEOUT_SECS`` is by default; one that is set applies.
         caches_from: For a brain whose vendor charges for caching the prompt: the shortest prompt
             that a model caches, in tokens, by the model's id.
         token_ratio: For a brain: the most tokens that a model makes of a text, relative to Viva's
@@ -219,6 +221,7 @@ class Vendor:
     auto: int | None = None
     model: str = ""
     model_setting: str = ""
+    first_token_secs: float = 0.0
     caches_from: Callable[[str], int] | None = None
     token_ratio: Callable[[str], float] = _as_many
     unfit: "Callable[[Settings], str] | None" = None

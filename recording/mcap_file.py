@@ -21,7 +21,7 @@ READABLE = ("1", "2", "3", FORMAT)
 """Versions that can be read.
 
 In version 1, a sentence's shown text is its spoken text; before 3, nothing is said of what tools
-gave but to the brain.
+gave but to the brain, and before 4, no repaired call of a brain is marked.
 """
 
 CHUNK_NS = 1_000_000_000

@@ -131,16 +131,17 @@ TOPICS: Mapping[str, Schema] = {
         optional=("calls",), ask=_WHOLE, question=_TEXT, history=_HISTORY, calls=_CALLS
     ),
     "/brain/Event": _object(
-        optional=("name", "json", "usage", "error", "permanent", "retry_after_secs"),
+        optional=("name", "json", "usage", "ways", "error", "permanent", "retry_after_secs"),
         ask=_WHOLE,
         event={
             "type": "string",
-            "enum": ["tool_start", "arguments", "usage", "error", "end", "aborted"],
+            "enum": ["tool_start", "arguments", "usage", "repaired", "error", "end", "aborted"],
         },
         brain=_TEXT,
         name=_TEXT,
         json=_TEXT,
         usage=_USAGE,
+        ways=_TEXTS,
         error=_TEXT,
         permanent=_TRUTH,
         retry_after_secs=_SECONDS,

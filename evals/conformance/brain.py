@@ -314,7 +314,7 @@ async def _decided(
     responder = GroundedResponder(
         brain=recorded,
         document=subject.engines.document,
-        first_token_timeout_secs=settings.first_token_timeout_secs,
+        first_token_timeout_secs=subject.engines.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
     )
     turns: dict[Stream, list[Frame]] = {}

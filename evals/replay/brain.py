@@ -12,6 +12,7 @@ from processors.brain.contract import (
     BrainError,
     BrainEvent,
     Question,
+    Repaired,
     ToolStart,
     UsageReport,
 )
@@ -280,5 +281,7 @@ def _event(event: dict[str, Any]) -> BrainEvent:
             return ToolStart(event["name"])
         case "arguments":
             return ArgumentsDelta(event["json"])
+        case "repaired":
+            return Repaired(tuple(event["ways"]))
         case _:
             return UsageReport(Usage(**event["usage"]))

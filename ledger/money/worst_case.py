@@ -18,6 +18,7 @@ from pipeline.vendors import Stage, Vendor
 from pipeline.vendors.elevenlabs import ElevenLabsSettings
 from processors.brain.cached_prompt import (
     CHARS_PER_TOKEN_AT_MOST,
+    COMPLAINT_CHARS,
     MARGIN,
     MAX_EXCHANGES,
     estimated_tokens,
@@ -26,7 +27,8 @@ from processors.brain.cached_prompt import (
 )
 from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
-from processors.brain.prompt import tools
+from processors.brain.guardrails import Phrases
+from processors.brain.prompt import call_as_text, tools
 from processors.brain.tools import MAX_RESULT_CHARS, MAX_TOOL_CALLS, FunctionTool, registered
 from processors.tts.elevenlabs.messages import WHOLE_ANSWER_ATTEMPTS
 from processors.tts.normalisation import MAX_ADDED_CHARS
@@ -117,7 +119,10 @@ def compute_worst_case(
     early = settings.preemptive != "off"
 
     longest = (
-        said_waiting + 2 * NOTICE_CHARS + max(_longest_answer(brain, document) for brain in brains)
+        said_waiting
+        + len(Phrases().looking)
+        + 2 * NOTICE_CHARS
+        + max(_longest_answer(brain, document) for brain in brains)
     )
     if settings.for_vendor(ElevenLabsSettings).tts_mode == "whole":
         longest *= WHOLE_ANSWER_ATTEMPTS
@@ -211,6 +216,8 @@ class _Rates:
         # What it called and was given is told to a brain again with each further request.
         given = MAX_TOOL_CALLS * (MAX_DECISION_TOKENS + estimated_tokens(MAX_RESULT_CHARS))
         self._given = given if offered else 0
+        # A brain whose tools fail is told how to write a call.
+        self._as_text = len(call_as_text(document, offered).encode())
         self._document = document
         self._prices = prices
 
@@ -263,6 +270,7 @@ class _Rates:
 
     def _said(self, brain: Vendor, secs: float) -> int:
         said = _conversation(secs, _longest_answer(brain, self._document)) + self._given
+        said += estimated_tokens(COMPLAINT_CHARS + self._as_text)
         return self._tokens(brain, said)
 
     def _tokens(self, brain: Vendor, reckoned: int) -> int:

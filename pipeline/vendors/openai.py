@@ -6,6 +6,12 @@ from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Progress, RecordedText, Vendor, VendorSettings, secret
 
+FIRST_TOKEN_SECS = 8.0
+"""A model on one's own machine reads the document first: 5 s are usual without a graphics card.
+
+Half of it remains for a second attempt within DECISION_TIMEOUT_SECS; the caller is told meanwhile.
+"""
+
 
 class OpenAISettings(VendorSettings):
     """The settings of the endpoint."""
@@ -31,6 +37,7 @@ def load(context: Context, _: Progress) -> Any:
         api_key=secret(own.brain_api_key) or None,
         name="openai",
         registered=context.tools,
+        probes=True,
     )
 
 
@@ -45,6 +52,7 @@ VENDOR = Vendor(
     modules=("openai",),
     load=load,
     auto=2,
+    first_token_secs=FIRST_TOKEN_SECS,
     model_setting="brain_model",
     unpriced="it depends on whose endpoint it is",
 )

@@ -14,6 +14,7 @@ __all__ = [
     "guardrails",
     "openai_compatible",
     "prompt",
+    "repair",
     "responder",
     "speculation",
     "tool_call",

@@ -14,7 +14,7 @@ from typing import Literal
 
 from knowledge.loading.document import Document
 from knowledge.loading.section import Line
-from processors.brain.contract import Question
+from processors.brain.contract import MAX_COMPLAINT_CHARS, Question
 from processors.brain.prompt import instructions
 from processors.brain.tools import FunctionTool
 
@@ -33,6 +33,14 @@ MAX_EXCHANGES = 24
 _YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
 _MOST_NAMES = 60
 _NOTHING_HEARD = "[The caller interrupted before hearing any of the answer.]"
+
+_COMPLAINT = (
+    "[Your reply to this could not be used: {why}. Reply again, by exactly one complete call of "
+    "`respond` or `escalate`, with all of its arguments.]"
+)
+
+COMPLAINT_CHARS = MAX_COMPLAINT_CHARS + len(_COMPLAINT)
+"""Most characters that a question has more when it is asked again."""
 
 _CALLER_RULE = """\
 What the caller said is between <caller> and </caller>, as a recogniser heard it, mishearings \
@@ -138,7 +146,10 @@ def messages(question: Question) -> Iterator[tuple[Literal["user", "assistant"],
     for exchange in question.history[-MAX_EXCHANGES:]:
         yield "user", said_by_caller(exchange.question)
         yield "assistant", exchange.answer.strip() or _NOTHING_HEARD  # Vendors reject empty text.
-    yield "user", said_by_caller(question.text)
+    asked = said_by_caller(question.text)
+    if question.complaint:  # In the same message: many a model's template wants roles to alternate.
+        asked += f"\n{_COMPLAINT.format(why=question.complaint[:MAX_COMPLAINT_CHARS])}"
+    yield "user", asked
 
 
 def said_by_caller(text: str) -> str:

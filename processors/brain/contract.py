@@ -32,6 +32,9 @@ from processors.contract import ChainStage
 
 Tool = Literal["respond", "escalate"]
 
+MAX_COMPLAINT_CHARS = 240
+"""Most of a complaint that a brain is told."""
+
 MAX_DECISION_TOKENS = 512
 """Longest decision, in tokens: the limit that every brain charged by the token sets."""
 
@@ -44,11 +47,13 @@ class Question:
         text: What the caller said.
         history: The finished turns before it, oldest first.
         calls: Calls of registered tools in this turn so far, with their results.
+        complaint: Why the first answer to it could not be used; empty the first time.
     """
 
     text: str
     history: tuple[Exchange, ...] = ()
     calls: tuple[ToolCall, ...] = ()
+    complaint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,18 @@ class UsageReport:
     doubted: str = ""
 
 
-BrainEvent = ToolStart | ArgumentsDelta | UsageReport
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """The call was not in the form that was asked for, but its meaning was certain.
+
+    Parameters:
+        ways: What was repaired, each a name of :data:`processors.brain.repair.WAYS`.
+    """
+
+    ways: tuple[str, ...]
+
+
+BrainEvent = ToolStart | ArgumentsDelta | UsageReport | Repaired
 
 
 class Brain(Protocol):

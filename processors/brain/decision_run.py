@@ -22,6 +22,7 @@ from processors.brain.contract import (
     BrainError,
     BrainEvent,
     Question,
+    Repaired,
     Tool,
     ToolStart,
     UsageReport,
@@ -46,6 +47,9 @@ MAX_ARGUMENT_CHARS = 4_096
 
 ATTEMPTS = 2
 """Requests for one decision, including the first."""
+
+LOOKING_SECS = 3.0
+"""After so long without a word, the caller is told, once, that an answer is still looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +135,10 @@ class DecisionRun:
         self._decision: Literal["respond", "escalate"] = "respond"
         self._reason = ""
         self._said: list[str] = []
-        self._said_waiting = 0  # How many of them were said while a tool ran.
+        self._said_waiting = 0  # How many of them were said while the caller waited.
+        self._complaint = ""  # Why the last attempt was no decision, for the next.
+        self._troubles: list[str] = []
+        self._repaired: dict[str, None] = {}
         self._lines: set[int] = set()
         self._in_document_words = False
         self._fault = ""
@@ -139,13 +146,7 @@ class DecisionRun:
     @property
     def usage(self) -> Usage:
         """Tokens used by all attempts so far."""
-        spent, call = self._spent, self._call.usage
-        return Usage(
-            input_tokens=spent.input_tokens + call.input_tokens,
-            output_tokens=spent.output_tokens + call.output_tokens,
-            cache_read_tokens=spent.cache_read_tokens + call.cache_read_tokens,
-            cache_write_tokens=spent.cache_write_tokens + call.cache_write_tokens,
-        )
+        return self._spent + self._call.usage
 
     @property
     def fault(self) -> str:
@@ -163,16 +164,12 @@ class DecisionRun:
 
     async def decide(self) -> DecisionFrame:
         """Say the answer, or its replacement, and return the decision."""
+        waiting = asyncio.create_task(self._say_still_looking())
         try:
-            self._guardrails.check_question()
-            await self._ask()
-        except RefusalError as refusal:
-            await self._refuse(refusal)
-        except Exception as error:
-            logger.exception("the guardrails failed")
-            self._fault = f"{type(error).__name__}: {error}"
-            self._guardrails.record("decision", self._fault)
-            await self._refuse(RefusalError("fault"))
+            await self._decide()
+        finally:
+            waiting.cancel()
+        self._log()
         answered = self._decision == "respond"
         return DecisionFrame(
             turn=self.turn.turn,
@@ -189,6 +186,37 @@ class DecisionRun:
             ttfs_secs=self._ttfs_secs,
             looked_up=self._guardrails.looked_up(self._call.sections) if answered else (),
         )
+
+    async def _decide(self) -> None:
+        try:
+            self._guardrails.check_question()
+            await self._ask()
+        except RefusalError as refusal:
+            await self._refuse(refusal)
+        except Exception as error:
+            logger.exception("the guardrails failed")
+            self._fault = f"{type(error).__name__}: {error}"
+            self._guardrails.record("decision", self._fault)
+            await self._refuse(RefusalError("fault"))
+
+    def _log(self) -> None:
+        """One line for a turn in which the brain did not do as it was asked."""
+        told = list(self._troubles)
+        if self._repaired:
+            told.append(f"repaired: {', '.join(self._repaired)}")
+        if told:
+            level = "WARNING" if self._troubles else "INFO"
+            outcome = "not decided" if self._fault else f"decided: {self._decision}"
+            text = "turn {}: {}: {}; {}"
+            logger.log(level, text, self.turn.turn, self._brain.name, "; ".join(told), outcome)
+
+    async def _say_still_looking(self) -> None:
+        """Once the turn is certain, let the caller not wait long without a word."""
+        await self._certain.wait()
+        await asyncio.sleep(LOOKING_SECS)
+        if not self._said:
+            self._said_waiting += 1
+            await self._say(self._phrases.looking, waiting=True)
 
     async def _ask(self) -> None:
         """Let the brain decide; retry once if it fails before a word was spoken.
@@ -210,7 +238,7 @@ class DecisionRun:
                 permanent = isinstance(error, BrainError) and error.permanent
                 asked_to_wait = error.retry_after_secs if isinstance(error, BrainError) else None
                 wait_secs = asked_to_wait or 0.0
-            logger.warning(f"turn {self.turn.turn}: {self._brain.name}: {detail}")
+            self._troubles.append(detail)
             if self._call.text_ended:
                 # The whole answer has been checked and said; only the end of the stream failed.
                 if malformed or not self._call.stream.complete:
@@ -222,13 +250,14 @@ class DecisionRun:
                 self._guardrails.record("decision", detail)
                 raise RefusalError("fault")
             self._guardrails.another_attempt(detail)
+            self._complaint = detail if malformed else ""
             self._spent, self._call = self.usage, _Call()
             self._decision, self._reason = "respond", ""
             await asyncio.sleep(wait_secs)
 
     @property
     def _begun(self) -> bool:
-        """Whether any of the answer was said, not counting words said while a tool runs."""
+        """Whether any of the answer was said, beside what is said while the caller waits."""
         return len(self._said) > self._said_waiting
 
     async def _attempt(self, deadline: float) -> None:
@@ -265,11 +294,13 @@ class DecisionRun:
         """Ask the brain once and consume its stream to the end."""
         loop = asyncio.get_running_loop()
         until = min(deadline, loop.time() + self._timeouts.first_token_timeout_secs)
-        question = Question(self.turn.question, self.turn.history, tuple(self._called))
+        question = Question(
+            self.turn.question, self.turn.history, tuple(self._called), self._complaint
+        )
         events = reported(self._brain, question, self._observer)
         try:
             while (event := await self._receive(events, until)) is not None:
-                if not isinstance(event, UsageReport):
+                if not isinstance(event, (UsageReport, Repaired)):
                     until = deadline
                     if self._ttft_secs is None:
                         self._ttft_secs = time.monotonic() - self._started
@@ -308,6 +339,9 @@ class DecisionRun:
             call.usage = event.usage
             if event.doubted:
                 self._guardrails.record("usage", f"{self._brain.name} reports {event.doubted}")
+        elif isinstance(event, Repaired):
+            self._repaired |= dict.fromkeys(event.ways)
+            self._guardrails.repaired(", ".join(self._repaired))
         elif isinstance(event, ToolStart):
             if call.tool is not None or call.lookup is not None:
                 raise MalformedError(f"a second tool call, {event.name!r}")
@@ -398,10 +432,15 @@ class DecisionRun:
             await self._say(sentence)
 
     async def _say(
-        self, sentence: str, sections: tuple[str, ...] = (), lines: tuple[int, ...] = ()
+        self,
+        sentence: str,
+        sections: tuple[str, ...] = (),
+        lines: tuple[int, ...] = (),
+        *,
+        waiting: bool = False,
     ) -> None:
         self._said.append(sentence)
-        if self._ttfs_secs is None:
+        if self._ttfs_secs is None and not waiting:
             self._ttfs_secs = time.monotonic() - self._started
         turn = self.turn.turn
         await self._say_frame(SentenceFrame(sentence, turn=turn, sections=sections, lines=lines))

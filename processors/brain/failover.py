@@ -126,7 +126,7 @@ class FailoverBrain:
                     async for event in events:
                         if isinstance(event, UsageReport):
                             used = event.usage
-                            yield UsageReport(_sum(spent, used), doubted=event.doubted)
+                            yield UsageReport(spent + used, doubted=event.doubted)
                             continue
                         begun = begun or isinstance(event, ToolStart)
                         yield event
@@ -141,7 +141,7 @@ class FailoverBrain:
                     raise
                 logger.warning("{}", error)
                 errors.append(error)
-                spent = _sum(spent, used)
+                spent = spent + used
                 continue
             except asyncio.CancelledError:
                 waited = time.monotonic() - asked
@@ -172,13 +172,4 @@ def _all_failed(errors: Sequence[BrainError]) -> BrainError:
         "; ".join(str(error) for error in errors),
         permanent=all(error.permanent for error in errors),
         retry_after_secs=min(known) if len(known) == len(waits) and known else None,
-    )
-
-
-def _sum(first: Usage, second: Usage) -> Usage:
-    return Usage(
-        input_tokens=first.input_tokens + second.input_tokens,
-        output_tokens=first.output_tokens + second.output_tokens,
-        cache_read_tokens=first.cache_read_tokens + second.cache_read_tokens,
-        cache_write_tokens=first.cache_write_tokens + second.cache_write_tokens,
     )

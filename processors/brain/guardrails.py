@@ -39,6 +39,7 @@ class Phrases:
         off_topic: The question has nothing to do with the document.
         unclear: The question cannot be understood.
         fault: The brain failed.
+        looking: Nothing has come of the brain yet.
     """
 
     hedges: tuple[str, ...] = (
@@ -63,6 +64,8 @@ class Phrases:
         "I'm sorry, I can't answer that just now, so I'll pass it to a person who will follow up. "
         "You can ask me something else."
     )
+
+    looking: str = "I'm still looking."
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -144,6 +147,10 @@ class Guardrails:
         before = self._checks.get(name)
         if before is None or before.passed:
             self._checks[name] = Check(name=name, passed=not detail, detail=detail)
+
+    def repaired(self, what: str) -> None:
+        """Note that the call was not in the form that was asked for, and is now."""
+        self._checks["form"] = Check(name="form", passed=True, detail=what)
 
     def another_attempt(self, detail: str) -> None:
         """Drop the checks of a failed attempt; note that it failed, and why."""

@@ -1,13 +1,19 @@
 """The brain for any endpoint with OpenAI's chat completions: one forced tool call a decision.
 
-Ollama, vLLM, Groq, OpenRouter and others accept different parameters. Once an endpoint rejects one,
-later requests omit it. See https://platform.openai.com/docs/api-reference/chat.
+Ollama, vLLM, Groq, OpenRouter and others differ in which parameters they accept. What an endpoint
+rejects is left out from then on. See https://platform.openai.com/docs/api-reference/chat. Models
+differ in how they write a call: :mod:`processors.brain.repair` reads it. Where tools fail, the call
+is asked for as JSON in the text, by a schema if the endpoint takes one.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+import json
+import re
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast, get_args
 
 import httpx2
 import openai
@@ -27,11 +33,25 @@ from processors.brain.contract import (
     ToolStart,
     UsageReport,
 )
-from processors.brain.prompt import tools
+from processors.brain.prompt import call_as_text, call_schema, tools
+from processors.brain.repair import ModelReply
+from processors.brain.tool_call import ToolCallError, ToolCallStream
 from processors.brain.tools import FunctionTool
+
+Form = Literal["tools", "schema", "object", "text"]
+"""How a call is asked for: by tools, as JSON by a schema, as any JSON, or in words alone."""
+
+FORMS: tuple[Form, ...] = get_args(Form)
+
+PROBE_SECS = 90.0
+"""Longest wait for a probe: a local server may have to load the model first."""
 
 _CONNECTIONS = 256
 _REJECTED = (400, 404, 422, 501)  # Statuses with which endpoints reject unknown parameters.
+# And a model or a template without tools, or a server without grammars: llama.cpp with a 500.
+_ABOUT_FORM = re.compile(r"tool|function|jinja|template|response_format|schema|grammar|json")
+_REMEMBERED_TURNS, _TOO_MANY_COMPLAINTS = 8, 2
+_MOST_BODY = 1024**2  # of a reply that is not streamed, in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,7 @@ class Dialect:
     """Which parameters an endpoint accepts.
 
     Parameters:
+        form: How it is asked for a call.
         forces: Accepts ``tool_choice="required"``; otherwise ``auto`` is sent, and only the prompt
             asks for a tool call.
         parallel: Accepts ``parallel_tool_calls``.
@@ -50,28 +71,40 @@ class Dialect:
     parallel: bool = True
     counts: bool = True
     limit: str = "max_tokens"
+    form: Form = "tools"
 
     def without(self, complaint: str) -> "Dialect | None":
         """The dialect to try after an error message; ``None`` if nothing is left to omit."""
         said = complaint.lower()
-        fields = {"forces": self.forces, "parallel": self.parallel, "counts": self.counts}
+        fields = {"parallel": self.parallel, "counts": self.counts}
+        if self.form == "tools":
+            fields["forces"] = self.forces
+        else:
+            fields["parallel"] = False  # It is not sent.
         named = {
             "forces": "tool_choice" in said or "required" in said,
             "parallel": "parallel_tool_calls" in said,
             "counts": "stream_options" in said,
         }
         if "max_completion_tokens" in said and self.limit == "max_tokens":
-            return Dialect(**fields, limit="max_completion_tokens")
+            return replace(self, limit="max_completion_tokens")
         dropped = {field for field, kept in fields.items() if kept and named[field]}
-        if not dropped:
+        about_form = _ABOUT_FORM.search(said) is not None
+        if not dropped and not about_form:
             # The message names none: omit all that is optional, then the forced tool as well.
             dropped = {field for field in ("parallel", "counts") if fields[field]} or (
-                {"forces"} if self.forces else set()
+                {"forces"} if fields.get("forces") else set()
             )
-        if not dropped:
-            return None
-        kept = {field: value and field not in dropped for field, value in fields.items()}
-        return Dialect(**kept, limit=self.limit)
+        if dropped:
+            left = {field: value and field not in dropped for field, value in fields.items()}
+            return replace(self, **cast(Any, left))
+        return self.plainer if about_form else None
+
+    @property
+    def plainer(self) -> "Dialect | None":
+        """The same with the next form of asking; ``None`` behind the last one."""
+        at = FORMS.index(self.form) + 1
+        return replace(self, form=FORMS[at]) if at < len(FORMS) else None
 
 
 class OpenAICompatibleBrain:
@@ -88,6 +121,7 @@ class OpenAICompatibleBrain:
         stall_timeout_secs: Longest silence on an open stream.
         keep_alive_secs: How long a connection is kept between turns.
         registered: Tools it may call besides ``respond`` and ``escalate``.
+        probes: Whether the first warm-up finds out, by a question, how the model makes calls.
     """
 
     def __init__(
@@ -103,12 +137,20 @@ class OpenAICompatibleBrain:
         stall_timeout_secs: float = 10.0,
         keep_alive_secs: float = 120.0,
         registered: Sequence[FunctionTool] = (),
+        probes: bool = False,
     ) -> None:
         self.name = name
         self.model = model
         self.dialect = Dialect()
+        self._document = document
+        self._registered = tuple(registered)
+        self._probes = probes
+        self._complaints: deque[bool] = deque(maxlen=_REMEMBERED_TURNS)
+        self._second: Dialect | None = None  # What took the last second attempt.
         self._max_tokens = max_tokens
         self._system = prompt(document, registered)
+        self._as_text = f"{self._system}\n{call_as_text(document, registered)}"
+        self._schema = call_schema(document, registered)
         self._tools = [
             cast(ChatCompletionFunctionToolParam, {"type": "function", "function": tool})
             for tool in tools(document, registered)
@@ -130,12 +172,53 @@ class OpenAICompatibleBrain:
         self._completions = self._client.chat.completions  # Makes the SDK import it now.
 
     async def warm(self) -> Usage:
-        """Open the connection for the first turn. Never raises; a failure is logged."""
+        """Open the connection for the first turn. Never raises; a failure is logged.
+
+        The first time, where ``probes``, the model is asked a question, by which the endpoint loads
+        it and reads the document.
+        """
         try:
             await self._client.models.list(extra_headers=self._headers)
         except (openai.APIError, httpx2.HTTPError) as error:
             logger.warning("{}: warm-up failed: {}", self.name, self._fault(error))
+            return Usage()
+        if not self._probes:
+            return Usage()
+        self._probes = False
+        try:
+            async with asyncio.timeout(PROBE_SECS):
+                return await self.probe()
+        except TimeoutError:
+            logger.warning("{} gave no whole answer within {:g} s", self.name, PROBE_SECS)
+        except BrainError as error:
+            logger.warning("{} was not probed: {}", self.name, error)
         return Usage()
+
+    async def probe(self) -> Usage:
+        """Find out by a question in which form this model makes a call, and remember it.
+
+        Raises:
+            BrainError: The endpoint failed.
+        """
+        asked = [text for section in self._document.sections for text in section.questions]
+        question = Question(asked[0] if asked else f"What is {self._document.title}?")
+        dialect: Dialect | None = self.dialect
+        used = Usage()
+        while dialect is not None:
+            self.dialect, call, reported = dialect, _ProbedCall(), Usage()
+            async for event in self.decide(question):
+                call.take(event)
+                reported = event.usage if isinstance(event, UsageReport) else reported
+            used += reported
+            if call.whole:
+                logger.info(
+                    "{}: {} makes its calls {}", self.name, self.model, _MEANS[dialect.form]
+                )
+                return used
+            dialect = self.dialect.plainer
+        self.dialect = replace(self.dialect, form="tools")
+        logger.warning("{}: {} makes no call, in whatever form it is asked", self.name, self.model)
+        return used
 
     async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         """Stream one tool call that answers the question.
@@ -145,9 +228,18 @@ class OpenAICompatibleBrain:
         Raises:
             BrainError: The vendor failed, refused, or cut the decision short.
         """
-        stream = await self._ask(question)
+        dialect = self._dialect_for(question)
+        stream, dialect = await self._ask(question, dialect)
+        reply = ModelReply(self._document, self._registered, in_text=dialect.form != "tools")
         try:
-            async with aclosing(self._read(stream)) as events:
+            kind = stream.response.headers.get("content-type", "")
+            if "html" in kind:
+                raise BrainError(
+                    f"{self.name} answered with a web page (does its address end in /v1?)",
+                    permanent=True,
+                )
+            chunks = self._unstreamed(stream, reply) if "json" in kind else _streamed(stream)
+            async with aclosing(self._read(chunks, reply)) as events:
                 async for event in events:
                     yield event
         except (openai.APIError, httpx2.HTTPError) as error:
@@ -163,81 +255,147 @@ class OpenAICompatibleBrain:
         """Close all connections."""
         await self._client.close()
 
-    async def _ask(self, question: Question) -> openai.AsyncStream[ChatCompletionChunk]:
+    def _dialect_for(self, question: Question) -> Dialect:
+        """The second attempt at a turn is asked in a plainer form; after several, each is."""
+        self._complaints.append(bool(question.complaint))
+        if not question.complaint or self.dialect.form != "tools":
+            return self.dialect
+        second = self._second or self.dialect.plainer or self.dialect
+        if sum(self._complaints) >= _TOO_MANY_COMPLAINTS:
+            self._remember(second)
+        return second
+
+    def _remember(self, dialect: Dialect) -> None:
+        if dialect != self.dialect:
+            logger.info("{} accepts requests as {}", self.name, dialect)
+            self.dialect = dialect
+
+    async def _ask(
+        self, question: Question, dialect: Dialect
+    ) -> tuple[openai.AsyncStream[ChatCompletionChunk], Dialect]:
         """Open the stream, omitting one after another the parameters that the endpoint rejects."""
-        asked: list[dict[str, Any]] = [{"role": "system", "content": self._system}]
-        asked += [{"role": role, "content": text} for role, text in messages(question)]
-        for number, call in enumerate(question.calls, start=1):
-            id, function = f"call_{number}", {"name": call.tool, "arguments": call.arguments}
-            made = {"id": id, "type": "function", "function": function}
-            asked.append({"role": "assistant", "content": None, "tool_calls": [made]})
-            asked.append({"role": "tool", "tool_call_id": id, "content": call.result})
-        dialect = self.dialect
+        usual = dialect == self.dialect
         while True:
+            by_tools: dict[str, Any] = {}
+            if dialect.form == "tools":
+                by_tools["tools"] = self._tools
+                by_tools["tool_choice"] = "required" if dialect.forces else "auto"
             try:
                 stream = await self._completions.create(
                     model=self.model,
-                    messages=cast(Any, asked),
-                    tools=self._tools,
-                    tool_choice="required" if dialect.forces else "auto",
+                    messages=cast(Any, self._messages(question, dialect)),
                     stream=True,
                     extra_body=self._optional(dialect),
                     extra_headers=self._headers,
+                    **by_tools,
                 )
             except (openai.APIError, httpx2.HTTPError) as error:
-                status = error.status_code if isinstance(error, openai.APIStatusError) else 0
-                unknown_model = status == 404 and "model" in str(error).lower()
-                next_one = dialect.without(str(error)) if status in _REJECTED else None
-                if next_one is None or unknown_model:
+                next_one = self._next_dialect(dialect, error)
+                if next_one is None:
                     raise self._fault(error) from None
                 dialect = next_one
                 continue
-            if dialect != self.dialect:
-                logger.info("{} accepts requests as {}", self.name, dialect)
-                self.dialect = dialect
-            return stream
+            if usual:
+                self._remember(dialect)
+            else:
+                self._second = dialect
+            return stream, dialect
+
+    def _next_dialect(self, dialect: Dialect, error: Exception) -> Dialect | None:
+        if not isinstance(error, openai.APIStatusError) or _is_page(error):
+            return None
+        said = str(error)
+        if error.status_code == 404 and "model" in said.lower():
+            return None  # There is no such model.
+        if error.status_code == 500 and _ABOUT_FORM.search(said.lower()):
+            return dialect.plainer
+        return dialect.without(said) if error.status_code in _REJECTED else None
+
+    def _messages(self, question: Question, dialect: Dialect) -> list[dict[str, Any]]:
+        by_tools = dialect.form == "tools"
+        told: list[dict[str, Any]] = [
+            {"role": "system", "content": self._system if by_tools else self._as_text}
+        ]
+        told += [{"role": role, "content": text} for role, text in messages(question)]
+        for number, call in enumerate(question.calls, start=1):
+            if by_tools:
+                id, function = f"call_{number}", {"name": call.tool, "arguments": call.arguments}
+                made = {"id": id, "type": "function", "function": function}
+                told.append({"role": "assistant", "content": None, "tool_calls": [made]})
+                told.append({"role": "tool", "tool_call_id": id, "content": call.result})
+            else:
+                written = json.dumps({"call": {"name": call.tool, "arguments": call.arguments}})
+                told.append({"role": "assistant", "content": written})
+                told.append({"role": "user", "content": f"[{call.tool} gave: {call.result}]"})
+        return told
 
     def _optional(self, dialect: Dialect) -> dict[str, Any]:
         optional: dict[str, Any] = {dialect.limit: self._max_tokens}
-        if dialect.parallel:
+        if dialect.parallel and dialect.form == "tools":
             optional["parallel_tool_calls"] = False
         if dialect.counts:
             optional["stream_options"] = {"include_usage": True}
+        if dialect.form == "schema":
+            schema = {"name": "decision", "strict": True, "schema": self._schema}
+            optional["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif dialect.form == "object":
+            optional["response_format"] = {"type": "json_object"}
         return optional
 
+    async def _unstreamed(
+        self, stream: openai.AsyncStream[ChatCompletionChunk], reply: ModelReply
+    ) -> AsyncGenerator[Any, None]:
+        """The one message of an endpoint that does not stream."""
+        body = b""
+        async for piece in stream.response.aiter_bytes():
+            body += piece
+            if len(body) > _MOST_BODY:
+                raise BrainError(f"{self.name} sent over {_MOST_BODY:,} bytes at once")
+        message = json.loads(body)
+        if not isinstance(message, Mapping) or not message.get("choices"):
+            told = message.get("error") if isinstance(message, Mapping) else None
+            raise BrainError(f"{self.name} sent no answer{f': {told}'[:200] if told else ''}")
+        reply.note("unstreamed")
+        yield message
+
     async def _read(
-        self, stream: openai.AsyncStream[ChatCompletionChunk]
+        self, chunks: AsyncGenerator[Any, None], reply: ModelReply
     ) -> AsyncGenerator[BrainEvent, None]:
-        call: tuple[int, str] | None = None
         counted: Usage | None = None
-        chars, outside, finished = 0, 0, ""
-        async for chunk in stream:
-            if chunk.usage is not None:
-                counted = _usage(chunk.usage)
+        chars, finished = 0, ""
+        async for chunk in chunks:
+            if (used := _of(chunk, "usage")) is not None:
+                counted = _usage(used)
                 yield UsageReport(counted)
-            for choice in chunk.choices or ():
-                outside += len(choice.delta.content or "") + len(choice.delta.refusal or "")
-                for part in choice.delta.tool_calls or ():
-                    function = part.function
-                    if function is None:
-                        continue
-                    # Some endpoints give a second call the same index, others give pieces no id.
-                    begun = call is None or part.index != call[0]
-                    if begun or (part.id and call is not None and part.id != call[1]):
-                        call = (part.index, part.id or "")
-                        yield ToolStart(function.name or "")
-                    if function.arguments:
-                        chars += len(function.arguments)
+            for choice in _of(chunk, "choices") or ():
+                delta = _of(choice, "delta") or _of(choice, "message")
+                events = reply.text(_text(_of(delta, "content")))
+                for part in _calls(delta):
+                    function = _of(part, "function")
+                    events += reply.call(
+                        _of(part, "index"),
+                        str(_of(part, "id") or ""),
+                        str(_of(function, "name") or ""),
+                        _of(function, "arguments"),
+                    )
+                for event in events:
+                    if isinstance(event, ArgumentsDelta):
+                        chars += len(event.json)
                         if counted is None:
                             yield UsageReport(Usage(output_tokens=estimated_tokens(chars)))
-                        yield ArgumentsDelta(function.arguments)
-                finished = choice.finish_reason or finished
-        if outside:
-            logger.warning("{} wrote {} characters outside the tool call", self.name, outside)
+                    yield event
+                finished = str(_of(choice, "finish_reason") or finished)
         if finished in ("length", "content_filter"):
             raise BrainError(f"{self.name} stopped before its decision was complete: {finished}")
         if not finished:
-            raise BrainError(f"{self.name}'s stream ended before its message did")
+            if not reply.whole:
+                raise BrainError(f"{self.name}'s stream ended before its message did")
+            reply.note("unended")
+        for event in reply.close():
+            yield event
+        if counted is None:
+            written = max(chars, reply.text_chars)
+            yield UsageReport(Usage(output_tokens=estimated_tokens(written)))
 
     def _fault(self, error: Exception) -> BrainError:
         if isinstance(error, openai.APIStatusError):
@@ -255,11 +413,77 @@ class OpenAICompatibleBrain:
         return BrainError(f"{self.name} could not be reached")
 
 
+_MEANS: Mapping[Form, str] = {
+    "tools": "by tools",
+    "schema": "as JSON in its text, by a schema",
+    "object": "as JSON in its text",
+    "text": "in its text, without help of the endpoint",
+}
+
+
+class _ProbedCall:
+    """Whether what a model streams is one whole call of Viva's own."""
+
+    def __init__(self) -> None:
+        self._stream: ToolCallStream | None = None
+        self._failed = False
+
+    @property
+    def whole(self) -> bool:
+        return self._stream is not None and self._stream.complete and not self._failed
+
+    def take(self, event: BrainEvent) -> None:
+        """Take an event."""
+        try:
+            if isinstance(event, ToolStart):
+                self._failed = self._failed or self._stream is not None
+                self._failed = self._failed or event.name not in ("respond", "escalate")
+                self._stream = ToolCallStream("escalate" if event.name == "escalate" else "respond")
+            elif isinstance(event, ArgumentsDelta) and self._stream is not None:
+                self._stream.feed(event.json)
+        except ToolCallError:
+            self._failed = True
+
+
+async def _streamed(
+    stream: openai.AsyncStream[ChatCompletionChunk],
+) -> AsyncGenerator[Any, None]:
+    async for chunk in stream:
+        yield chunk
+
+
+def _is_page(error: openai.APIStatusError) -> bool:
+    return "html" in error.response.headers.get("content-type", "")
+
+
+def _of(value: Any, name: str) -> Any:
+    """A field of what an endpoint sent, which the SDK does not check; ``None`` without it."""
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def _text(content: Any) -> str:
+    """A message's text; some endpoints give it in parts."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    return "".join(str(_of(part, "text") or "") for part in content)
+
+
+def _calls(delta: Any) -> list[Any]:
+    """The pieces of calls in a message, the older ``function_call`` included."""
+    calls = _of(delta, "tool_calls")
+    found = [calls] if isinstance(calls, Mapping) else list(calls or ())
+    if not found and (function := _of(delta, "function_call")) is not None:
+        return [{"index": 0, "function": function}]
+    return found
+
+
 def _usage(reported: Any) -> Usage:
-    """The counts of a report. Invalid ones become -1, since the SDK does not validate them."""
-    details = reported.prompt_tokens_details
-    counts = [(getattr(details, "cached_tokens", 0) or 0)]
-    counts += [reported.prompt_tokens or 0, reported.completion_tokens or 0]
+    """What a report counts; what is no count is -1, for the SDK does not check it."""
+    details = _of(reported, "prompt_tokens_details")
+    counts = [_of(details, "cached_tokens") or 0]
+    counts += [_of(reported, "prompt_tokens") or 0, _of(reported, "completion_tokens") or 0]
     cached, given, written = (count if isinstance(count, int) else -1 for count in counts)
     return Usage(
         input_tokens=given if min(cached, given) < 0 else given - cached,

@@ -12,6 +12,7 @@ from processors.brain.contract import (
     BrainError,
     BrainEvent,
     Question,
+    Repaired,
     ToolStart,
     UsageReport,
     events_of,
@@ -58,3 +59,5 @@ def _plain(event: BrainEvent) -> dict[str, Any]:
             return {"event": "arguments", "json": piece}
         case UsageReport(usage=usage):
             return {"event": "usage", "usage": asdict(usage)}
+        case Repaired(ways=ways):
+            return {"event": "repaired", "ways": list(ways)}

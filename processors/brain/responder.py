@@ -13,6 +13,7 @@ from pipecat.frames.frames import (
     CancelFrame,
     EagerEndOfTurnCancelFrame,
     EndFrame,
+    ErrorFrame,
     Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
@@ -229,7 +230,9 @@ class GroundedResponder(FrameProcessor):
             await self._push(decision_run, failover)
         if decision_run.fault and self._held is None:
             error = f"{self._brain.name} could not decide: {decision_run.fault}"
-            await self.push_error(error, category=ErrorCategory.UNKNOWN)
+            # Not by push_error, which would log what the run has logged.
+            frame = ErrorFrame(error, processor=self, category=ErrorCategory.UNKNOWN)
+            await self.push_frame(frame, FrameDirection.UPSTREAM)
         if decision.decision == "escalate":
             escalation = EscalationFrame(
                 turn=turn.turn, reason=decision.reason, question=turn.question

@@ -158,6 +158,16 @@ class ToolCallStream:
         self._text_ended = False
 
     @property
+    def pending(self) -> bool:
+        """Whether it waits for the rest of an escape before it gives what was said."""
+        return bool(self._tail)
+
+    @property
+    def in_text(self) -> bool:
+        """Whether it reads the answer or message."""
+        return self._streams
+
+    @property
     def complete(self) -> bool:
         """Whether the call is closed, and no key is missing."""
         return self._state == self._at_end and self._error is None

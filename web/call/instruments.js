@@ -207,9 +207,11 @@ function serviceOf({ stage, label, kind, detail, model }, working) {
 
 function checksOf(checks, failed) {
   if (!checks.length) return '';
-  if (!failed.length) return `All ${checks.length} checks passed.`;
+  const repaired = checks.find(({ name, passed, detail }) => name === 'form' && passed && detail);
+  const mended = repaired ? ` Repaired in the model's reply: ${repaired.detail}.` : '';
+  if (!failed.length) return `All ${checks.length} checks passed.${mended}`;
   const why = failed.map(({ name, detail }) => (detail ? `${name}: ${detail}` : name)).join('; ');
-  return `${failed.length} of ${checks.length} checks failed: ${why}.`;
+  return `${failed.length} of ${checks.length} checks failed: ${why}.${mended}`;
 }
 
 /** A turn in the list: its figures, and what was out of the ordinary in a line below. */

@@ -1,6 +1,7 @@
 """Any OpenAI-style endpoint decides over the real SDK, whatever it leaves out of the standard."""
 
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,9 +12,11 @@ from loguru import logger
 from conversation.frames import Exchange, Usage
 from processors.brain.contract import MAX_DECISION_TOKENS, BrainError, Question, ToolStart
 from processors.brain.openai_compatible import Dialect, OpenAICompatibleBrain
-from simulators.model import Fault, Model, Reply
+from simulators.model import Fault, Latency, Model, Reply
 from simulators.openai import OpenAISimulator
 from tests.conftest import with_instant_engines
+from tests.processors.brain import answering
+from tests.processors.brain.answering import ARGUMENTS, RawEndpoint, Way
 from tests.processors.brain.deciding import (
     DOCUMENT,
     FIRST,
@@ -234,6 +237,158 @@ async def test_free_text_is_never_spoken_and_a_second_call_is_seen() -> None:
     async with endpoint(script=(twice,)) as (brain, _):
         names, _, _ = called(await events(brain))
         assert names == ["respond", "escalate"]
+
+
+# How models answer, over the wire; tests/processors/brain/test_repair.py has all their ways.
+
+
+@asynccontextmanager
+async def answering_brain(
+    *ways: Way, **settings: Any
+) -> AsyncIterator[tuple[OpenAICompatibleBrain, RawEndpoint]]:
+    async with RawEndpoint(*ways) as local:
+        brain = OpenAICompatibleBrain(DOCUMENT, base_url=local.url, model="local", **settings)
+        try:
+            yield brain, local
+        finally:
+            await brain.close()
+
+
+def way_of(name: str) -> Way:
+    return next(way for way in (*answering.WAYS, *answering.UNCERTAIN) if way.name == name)
+
+
+FREE_TEXT = way_of("free text")
+AS_ASKED = way_of("as asked for")
+BY_SCHEMA = Way("by the schema", json.dumps({"call": {"name": "respond", "arguments": ARGUMENTS}}))
+
+
+def form_of(body: dict[str, Any]) -> str:
+    """In which form a request asks for a call."""
+    if "tools" in body:
+        return "tools"
+    return str(body.get("response_format", {}).get("type", "text"))
+
+
+@with_instant_engines
+async def test_what_the_sdk_does_not_check_is_read_too() -> None:
+    ways = [
+        way_of(name)
+        for name in (
+            "a reply that is not streamed",
+            "no finish reason",
+            "a function_call",
+            "arguments as an object",
+            "a call without number and id",
+        )
+    ]
+    async with answering_brain(*ways) as (brain, local):
+        for number, way in enumerate(ways, start=1):
+            turn = await decide(brain)
+            assert turn.words == [FIRST, SECOND], way.name
+            checks = {check.name: check for check in turn.decision.checks}
+            form = checks.get("form")
+            assert (form.detail if form else "") == ", ".join(way.repaired), way.name
+            assert all(check.passed for check in turn.decision.checks)
+            assert len(local.bodies) == number
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "requests"),
+    [
+        ("a page of a proxy", "HTTP 502", 2),
+        ("a page of another server", "web page (does its address end in /v1?)", 1),
+        ("an error as an answer", "CUDA out of memory", 2),
+    ],
+)
+@with_instant_engines
+async def test_what_is_no_answer_is_told_in_words(name: str, said: str, requests: int) -> None:
+    heard: list[str] = []
+    sink = logger.add(heard.append, level="INFO", format="{message}")
+    try:
+        async with answering_brain(way_of(name)) as (brain, local):
+            turn = await decide(brain)
+    finally:
+        logger.remove(sink)
+    assert said in turn.fault
+    assert "<html>" not in turn.fault
+    assert len(local.bodies) == requests
+    assert len(heard) == 1, "a turn that fails is one line"
+    assert heard[0].startswith("turn 1: openai: ")
+
+
+@with_instant_engines
+async def test_the_second_attempt_is_told_what_was_wrong_and_asked_for_json_by_a_schema() -> None:
+    async with answering_brain(FREE_TEXT, BY_SCHEMA) as (brain, local):
+        turn = await decide(brain)
+    assert turn.words == [FIRST, SECOND]
+    assert [form_of(body) for body in local.bodies] == ["tools", "json_schema"]
+    first, second = (body["messages"][-1]["content"] for body in local.bodies)
+    assert second.startswith(first)
+    assert "no tool call" in second.removeprefix(first)
+    schema = local.bodies[1]["response_format"]["json_schema"]["schema"]
+    respond, escalate = schema["properties"]["call"]["anyOf"]
+    assert respond["properties"]["name"]["enum"] == ["respond"]
+    assert escalate["properties"]["arguments"]["required"] == ["reason", "message"]
+    assert not any(check.name == "form" for check in turn.decision.checks), "it was asked for"
+
+
+@with_instant_engines
+async def test_a_model_whose_tools_fail_again_is_asked_for_json_from_then_on() -> None:
+    async with answering_brain(FREE_TEXT, BY_SCHEMA, FREE_TEXT, BY_SCHEMA) as (brain, local):
+        for _ in range(3):
+            assert (await decide(brain)).words == [FIRST, SECOND]
+    forms = [form_of(body) for body in local.bodies]
+    assert forms == ["tools", "json_schema", "tools", "json_schema", "json_schema"]
+
+
+@with_instant_engines
+async def test_a_probe_at_start_finds_the_form_in_which_a_model_makes_its_calls() -> None:
+    async with answering_brain(FREE_TEXT, BY_SCHEMA, probes=True) as (brain, local):
+        assert (await brain.warm()).output_tokens > 0
+        assert [form_of(body) for body in local.bodies] == ["tools", "json_schema"]
+        assert await brain.warm() == Usage(), "once is enough"
+        assert (await decide(brain)).words == [FIRST, SECOND]
+        assert form_of(local.bodies[-1]) == "json_schema"
+    async with answering_brain(AS_ASKED, probes=True) as (brain, local):
+        await brain.warm()
+        assert brain.dialect == Dialect()
+        assert len(local.bodies) == 1
+    async with answering_brain(FREE_TEXT, probes=True) as (brain, local):
+        await brain.warm()
+        assert brain.dialect == Dialect()
+        assert [form_of(body) for body in local.bodies] == [
+            "tools", "json_schema", "json_object", "text",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "registry.ollama.ai/library/gemma:2b does not support tools"),
+        (400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser'),
+        (500, "tools param requires --jinja flag"),
+    ],
+)
+@with_instant_engines
+async def test_an_endpoint_without_tools_is_asked_for_json(status: int, message: str) -> None:
+    refused = Way("no tools", body={"error": {"message": message}}, status=status)
+    async with answering_brain(refused, BY_SCHEMA) as (brain, local):
+        assert (await decide(brain)).words == [FIRST, SECOND]
+        assert (await decide(brain)).words == [FIRST, SECOND]
+    forms = [form_of(body) for body in local.bodies]
+    assert forms == ["tools", "json_schema", "json_schema"]
+
+
+@with_instant_engines
+async def test_a_caller_is_told_once_that_an_answer_is_still_looked_for() -> None:
+    async with endpoint() as (brain, vendor):
+        vendor.model.first_token = Latency(5.0)
+        turn = await decide(brain, first_token_timeout_secs=8.0, decision_timeout_secs=12.0)
+    assert turn.words == [PHRASES.looking, FIRST, SECOND]
+    assert turn.decision.text == f"{PHRASES.looking} {FIRST} {SECOND}"
+    assert turn.decision.ttfs_secs == pytest.approx(5.0, abs=0.2)
+    assert len(vendor.requests) == 1
 
 
 @with_instant_engines

@@ -652,7 +652,7 @@ def test_a_brain_that_does_not_begin_in_time_is_given_up() -> None:
     decision, waited = run(scenario())
     assert len(brain.asked) == 2
     assert waited == pytest.approx(2 * 3.0, abs=0.01)
-    assert decision.text == PHRASES.fault
+    assert decision.text == f"{PHRASES.looking} {PHRASES.fault}"
     assert check(decision, "decision").detail == "no sign of a first token within 6.0 s"
 
 
@@ -671,7 +671,8 @@ def test_a_brain_that_does_not_finish_in_time_is_given_up(begun: bool) -> None:
     assert len(brain.asked) == 1
     assert waited == pytest.approx(12.0, abs=0.01)
     assert decision.ttft_secs == pytest.approx(0.5, abs=0.01)
-    assert said == ([FIRST, PHRASES.rest_uncertain] if begun else [PHRASES.fault])
+    unheard = [PHRASES.looking, PHRASES.fault]
+    assert said == ([FIRST, PHRASES.rest_uncertain] if begun else unheard)
     assert check(decision, "decision").detail == "no sign of the whole decision within 12.0 s"
 
 
