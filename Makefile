@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser axe database tracer test test-thorough eval bench lint format lock clean
+.PHONY: help run install install-dev install-bench browser axe database tracer test test-thorough eval bench lint format lock audit sbom clean
 
 # Where the environment forbids compiled modules, every worker and server would compile all its
 # imports anew: half of a start.
@@ -96,6 +96,20 @@ lint: install-dev ## check format, style, types and the rules between the layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+build/audit/.installed: requirements-audit.lock | $(UV)
+	@$(UV) venv --quiet --clear build/audit
+	@$(UV) pip install --quiet --python build/audit/bin/python --require-hashes -r requirements-audit.lock
+	@touch $@
+
+audit: $(UV) ## look for known vulnerabilities in what is installed
+	@.ci/audit
+
+# Of .venv as it is: `make install` alone gives a server's.
+sbom: .venv/.installed build/audit/.installed ## write a CycloneDX bill of materials, build/sbom.json
+	@build/audit/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml \
+		--output-reproducible --output-format JSON --output-file build/sbom.json
+	@echo "build/sbom.json"
+
 format: install-dev ## format the code
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
@@ -107,6 +121,8 @@ lock: $(UV) ## compile the lock files from pyproject.toml
 		pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 		pyproject.toml --extra bench --constraint requirements.lock --output-file requirements-bench.lock
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		--group audit --output-file requirements-audit.lock
 
 clean: ## remove what was installed and cached
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

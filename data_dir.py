@@ -1,6 +1,8 @@
 """What is under ``DATA_DIR`` is for the user who runs Viva alone: it holds what people said."""
 
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +22,9 @@ VIVAS = frozenset(
 )
 """What Viva writes, in a directory that is not its own."""
 
+LEAST_FREE_BYTES = 16 << 20
+"""Less room than this is none: what a few calls write to the ledger, its log and the spool."""
+
 MOST_TOLD = 3
 """Most paths that are named, of those that stay readable."""
 
@@ -27,6 +32,17 @@ MOST_TOLD = 3
 def private_opener(path: str, flags: int) -> int:
     """Open a file for :func:`open`, so that one which it creates is private."""
     return os.open(path, flags, PRIVATE_FILE)
+
+
+def check_room(folder: Path) -> None:
+    """Check that there is room for what is written to a folder during a call.
+
+    Raises:
+        OSError: There is less than :data:`LEAST_FREE_BYTES`, or it cannot be told.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise OSError(errno.ENOSPC, f"{folder} has {free >> 20} MB left", str(folder))
 
 
 def make_private(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report.reports import Reports
 from conversation.records import CallListener, in_micros
-from data_dir import make_private
+from data_dir import check_room, make_private
 from knowledge.loading.document import Document
 from ledger.money.budget import Budget
 from ledger.money.prices import Prices, check_prices
@@ -213,7 +213,7 @@ class Server:
             calls=lambda: len(self.calls),
             loaded=lambda: self.loading.done,
             draining=lambda: self._switchboard.draining,
-            database=self._database.ping,
+            database=self._check_records,
             overload=lambda: self._capacity.trouble,
         ).setup(app)
         gauges = Gauges(
@@ -269,6 +269,11 @@ class Server:
         while True:
             await asyncio.to_thread(self._retention.sweep)
             await asyncio.sleep(SWEEP_SECS)
+
+    def _check_records(self) -> None:
+        """Raise if a call could not be recorded. Blocks."""
+        check_room(self.settings.data_dir)
+        self._database.ping()
 
     def _pools(self) -> tuple[Pool, ...]:
         """The engines' thread pools, once loaded."""

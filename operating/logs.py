@@ -8,6 +8,8 @@ from datetime import UTC
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TextIO
 
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError
 from loguru import logger
 
 from operating.redaction import MARK, Redaction
@@ -90,13 +92,31 @@ class _Intercept(logging.Handler):
             message = record.getMessage()
         except Exception:
             message = str(record.msg)  # its arguments do not match its format
+        exception = record.exc_info
+        if record.name == "aiohttp.server" and (reason := _malformed(exception and exception[1])):
+            # The client's fault and not ours: no traceback, which anybody could fill the log with.
+            level, message, exception = "WARNING", f"{message}: {reason}", None
 
         def place(ours: "Record") -> None:
             ours["name"] = record.name
             ours["function"] = record.funcName
             ours["line"] = record.lineno
 
-        logger.patch(place).opt(exception=record.exc_info).log(level, message)
+        logger.patch(place).opt(exception=exception).log(level, message)
+
+
+def _malformed(error: BaseException | None) -> str:
+    """What is wrong with a request that cannot be read, in a few words; empty for other errors.
+
+    What it contains is left out, for it may be a cookie.
+    """
+    while error is not None:
+        if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
+            said = "" if isinstance(error, InvalidURLError) else getattr(error, "message", "")
+            said = re.split(r"[\n:'\"]", str(said), maxsplit=1)[0].strip()
+            return f"{type(error).__name__} ({said[:80]})" if said else type(error).__name__
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 class _Lines:

@@ -1,6 +1,7 @@
 """What people said is nobody else's to read, whoever made the folder that it is kept in."""
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conversation.frames import EscalationFrame
-from data_dir import make_private
+from data_dir import LEAST_FREE_BYTES, check_room, make_private
 from ledger.store.database import Database
 from ledger.store.entry import Entry
 from ledger.store.spool import Spool
@@ -109,3 +110,11 @@ async def test_what_is_written_is_private_in_a_folder_that_is_not(tmp_path: Path
     create(folder / "recordings" / "c-1.mcap").close()
     for name, mode in modes(folder).items():
         assert name == "." or mode in (0o600, 0o700), name
+
+
+def test_a_disk_that_is_full_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_room(tmp_path)
+    full = shutil.disk_usage(tmp_path)._replace(free=LEAST_FREE_BYTES - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: full)
+    with pytest.raises(OSError, match="has 15 MB left"):
+        check_room(tmp_path)

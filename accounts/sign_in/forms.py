@@ -41,7 +41,7 @@ async def read_form(request: web.Request, *, holder: str) -> Mapping[str, str]:
             sent = await request.clone(client_max_size=MAX_FORM_BYTES).post()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="The form took too long to arrive.") from None
-    except ValueError:
+    except (ValueError, LookupError, web.RequestPayloadError):  # of its encodings, too
         raise web.HTTPBadRequest(text="The form cannot be read.") from None
     fields = {name: value for name, value in sent.items() if isinstance(value, str)}
     if not holder or not secret.constant_time_equal(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+VERDICTS_FILE = "verdicts.csv"
+"""The judge's verdicts, and people's, in a run's folder."""
+
 Folder = Annotated[
     Path, typer.Argument(metavar="DIR", help="A run of viva replay, or a folder of recordings.")
 ]
@@ -53,10 +56,16 @@ def score(
         str,
         typer.Option(
             metavar="VENDOR",
-            help="Also ask a language model whether answers are faithful: openai, for any "
-            "OpenAI-compatible endpoint [BRAIN_BASE_URL, BRAIN_MODEL, BRAIN_API_KEY].",
+            help="Also have a language model judge the answers: openai, for any OpenAI-compatible "
+            "endpoint [BRAIN_BASE_URL, BRAIN_MODEL, BRAIN_API_KEY], or claude [ANTHROPIC_API_KEY].",
         ),
     ] = "",
+    judge_model: Annotated[
+        str, typer.Option(metavar="MODEL", help="Its model [BRAIN_MODEL, CLAUDE_MODEL].")
+    ] = "",
+    criteria: Annotated[
+        str, typer.Option(metavar="NAMES", help="What it judges, with --judge.")
+    ] = "faithful,answers,concise,tone",
     html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what scores.json holds.")] = False,
 ) -> None:
@@ -64,11 +73,14 @@ def score(
 
     docs/metrics/ defines every metric; those that need ground truth have no value without it.
     """
-    if judge not in ("", "openai"):
-        raise typer.BadParameter(f"--judge is {judge!r}; allowed: openai.")
     from evals.scoring.score import SCORES_FILE
 
-    scores = _scored(folder, truth, knowledge, judge=judge)
+    scores = _scored(folder, truth, knowledge)
+    notes: list[str] = []
+    if judge:
+        scores, notes = _judged(
+            scores, folder, knowledge, vendor=judge, model=judge_model, criteria=criteria
+        )
     path = folder / SCORES_FILE
     try:
         scores.write(path)
@@ -82,6 +94,8 @@ def score(
         typer.echo(json.dumps(scores.as_dict(), indent=1, ensure_ascii=False))
         return
     _print_scores(scores.as_dict())
+    for note in notes:
+        typer.echo(note)
     typer.echo(f"Written to {path}.")
 
 
@@ -165,7 +179,7 @@ def gate(
         raise typer.Exit(1)
 
 
-def _scored(folder: Path, truth: Path | None, knowledge: Path | None, judge: str = "") -> "Scores":
+def _scored(folder: Path, truth: Path | None, knowledge: Path | None) -> "Scores":
     from evals.scoring.calls import Run, RunError
     from evals.scoring.score import score as score_run
     from evals.scoring.truth import Truth, TruthError
@@ -182,9 +196,6 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None, judge: str
             run = Run.read(folder, progress=progress)
             bar.update(reading, description=f"scoring {folder}", total=None)
             scores = score_run(run, known, documents)
-            if judge:
-                bar.update(reading, description="asking the judge")
-                scores = _judged(scores, documents)
     except (RunError, TruthError) as error:
         raise _fail(str(error)) from None
     except ImportError as error:
@@ -194,21 +205,56 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None, judge: str
     return scores
 
 
-def _judged(scores: "Scores", documents: "list[Document]") -> "Scores":
-    from evals.scoring.metrics.judge import JudgeError, OpenAIJudge, measure
+def _judged(
+    scores: "Scores",
+    folder: Path,
+    knowledge: Path | None,
+    *,
+    vendor: str,
+    model: str,
+    criteria: str,
+) -> "tuple[Scores, list[str]]":
+    """Have a judge rule on a run; returns the scores, and what it cost and how far it agrees."""
+    from evals.judge.agreement import told
+    from evals.judge.judge import CRITERIA, JudgeError, ModelJudge
+    from evals.judge.vendors import cost_told, judge_of
+    from evals.judge.verdicts import agreements, write
+    from evals.scoring.metrics.judge import Judgement, measure
+    from ledger.money.prices import PriceError
     from settings import Settings, SettingsError
 
-    async def ask() -> "Scores":
-        judge = OpenAIJudge.from_settings(Settings.load())
-        try:
-            return scores.beside(await measure(scores.calls, documents, judge))
-        finally:
-            await judge.close()
+    names = tuple(filter(None, (name.strip() for name in criteria.split(","))))
+    if unknown := sorted(set(names) - set(CRITERIA)):
+        raise _fail(f"--criteria has {unknown[0]!r}; allowed: {', '.join(CRITERIA)}.")
 
+    async def ask(judge: ModelJudge) -> Judgement:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(f"asking {judge.name}", total=None)
+
+            def progress(done: int, of: int) -> None:
+                bar.update(task, completed=done, total=of)
+
+            try:
+                return await measure(scores.calls, _documents(knowledge), judge, names, progress)
+            finally:
+                await judge.close()
+
+    verdicts = folder / VERDICTS_FILE
     try:
-        return asyncio.run(ask())
-    except (JudgeError, SettingsError) as error:
+        settings = Settings.load()
+        judge = judge_of(vendor, settings, model=model)
+        judgement = asyncio.run(ask(judge))
+        known = write(judgement.rulings, verdicts, {})
+        notes = [cost_told(judge, settings), f"The verdicts are in {verdicts}."]
+    except OSError as error:
+        raise _fail(f"{verdicts} cannot be written: {error.strerror or error}.") from None
+    except (JudgeError, SettingsError, PriceError) as error:
         raise _fail(str(error)) from None
+    if known:
+        notes += map(told, agreements(judgement.rulings, known))
+    for metric in judgement.metrics:
+        scores = scores.beside(metric)
+    return scores.ruled(judgement.ruled), notes
 
 
 def _documents(knowledge: Path | None) -> "list[Document]":

@@ -229,8 +229,9 @@ def _notes(
 ) -> list[str]:
     """What the brain and the judge cost, and how far the judge agrees with people."""
     from evals.judge.agreement import told
+    from evals.judge.judge import JudgeError
     from evals.judge.vendors import cost_told
-    from evals.judge.verdicts import agreements, write
+    from evals.judge.verdicts import Labels, agreements, write
 
     dollars = sum(outcome.cost_micros for outcome in outcomes) / 1_000_000
     notes = [f"The brain cost ${dollars:.4f}."] if dollars else []
@@ -238,14 +239,17 @@ def _notes(
         return notes
     rulings = [ruling for outcome in outcomes for ruling in outcome.rulings]
     notes.append(cost_told(judge, settings))
-    if labels:
-        notes += map(told, agreements(rulings, labels))
+    known: Labels = labels
     if verdicts is not None:
         try:
-            write(rulings, verdicts, labels)
+            known = write(rulings, verdicts, labels)
         except OSError as error:
             raise _fail(f"{verdicts} cannot be written: {error.strerror or error}.") from None
+        except JudgeError as error:
+            raise _fail(str(error)) from None
         notes.append(f"The verdicts are in {verdicts}.")
+    if known:
+        notes += map(told, agreements(rulings, known))
     return notes
 
 

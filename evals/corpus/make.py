@@ -133,6 +133,8 @@ def _utterance(said: Said, at: float, snr_db: float | None) -> list[str]:
             f'  decision = "{line.decision}"',
             f"  sections = {json.dumps(list(line.sections))}",
         ]
+    if line.says:
+        lines.append(f"  says = {json.dumps(list(line.says), ensure_ascii=False)}")
     if line.sensitive:
         lines.append("  sensitive = true")
     if snr_db is not None:

@@ -54,6 +54,7 @@ class ScriptLine:
         text: The words; empty for a noise.
         decision: ``respond``, ``escalate``, or empty if either is right.
         sections: Ids that a right answer cites.
+        says: Facts that a right answer says.
         sensitive: Whether it must be refused as sensitive.
         gain_db: Its gain against other lines.
         halting: Whether it has pauses at which its words are evidently incomplete.
@@ -67,6 +68,7 @@ class ScriptLine:
     text: str
     decision: str
     sections: tuple[str, ...]
+    says: tuple[str, ...]
     sensitive: bool
     gain_db: float
     halting: bool
@@ -190,6 +192,7 @@ def _line(say: Mapping[str, Any], recordings: Mapping[str, Mapping[str, Any]]) -
         text=entry["text"],
         decision=say.get("decision", entry.get("expect", "") if kind in TAKES_TURN else ""),
         sections=tuple(say.get("sections", [section] if section else [])),
+        says=tuple(say.get("says", entry.get("says", ()) if kind in TAKES_TURN else ())),
         sensitive=say.get("sensitive", False),
         gain_db=gain_db,
         halting=any(isinstance(part, int | float) for part in entry.get("say", [])),

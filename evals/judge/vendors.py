@@ -21,6 +21,11 @@ from pipeline.vendors.claude import UNFORCED, ClaudeSettings
 from pipeline.vendors.openai import OpenAISettings
 from settings import Settings
 
+WITHOUT_TOOLS = (
+    "There is no tool: reply with one JSON object instead, with the fields evidence, why and "
+    "verdict."
+)
+
 JUDGES = ("openai", "claude")
 """The vendors that judge."""
 
@@ -38,7 +43,8 @@ class OpenAIJudge(ModelJudge):
         import openai
 
         super().__init__("openai", model)
-        self._errors = openai.OpenAIError
+        self._errors, self._refusals = openai.OpenAIError, openai.APIStatusError
+        self._forces = True  # until the endpoint refuses a forced call
         self._headers = {} if api_key else {"Authorization": openai.Omit()}
         self._client = openai.AsyncOpenAI(
             # Never None: the SDK would take OpenAI's own key from the environment, for anyone.
@@ -48,24 +54,13 @@ class OpenAIJudge(ModelJudge):
         )
 
     async def _reply(self, asked: str) -> Mapping[str, Any] | str:
-        function = {
-            "name": TOOL, "description": TOOL_DESCRIPTION, "parameters": TOOL_PARAMETERS,
-        }  # fmt: skip
-        request: dict[str, Any] = {
-            "tools": [{"type": "function", "function": function}],
-            "tool_choice": {"type": "function", "function": {"name": TOOL}},
-        }
         try:
-            completion = await self._client.chat.completions.create(
-                model=self.name,
-                temperature=0,
-                messages=[
-                    {"role": "system", "content": INSTRUCTION},
-                    {"role": "user", "content": asked},
-                ],
-                extra_headers=self._headers,
-                **request,
-            )
+            completion = await self._complete(asked)
+        except self._refusals as error:
+            if not self._forces or error.status_code not in (400, 422):
+                raise JudgeError(f"{self.name}: {' '.join(str(error).split())}") from None
+            self._forces = False
+            return await self._reply(asked)
         except self._errors as error:
             raise JudgeError(f"{self.name}: {' '.join(str(error).split())}") from None
         usage = completion.usage
@@ -80,6 +75,24 @@ class OpenAIJudge(ModelJudge):
             if call.type == "function":
                 return _arguments(call.function.arguments)
         return message.content or ""
+
+    async def _complete(self, asked: str) -> Any:
+        """Ask for a forced call; of an endpoint that has refused one, for a JSON object."""
+        function = {
+            "name": TOOL, "description": TOOL_DESCRIPTION, "parameters": TOOL_PARAMETERS,
+        }  # fmt: skip
+        forced: dict[str, Any] = {
+            "tools": [{"type": "function", "function": function}],
+            "tool_choice": {"type": "function", "function": {"name": TOOL}},
+            "temperature": 0,
+        }
+        told = INSTRUCTION if self._forces else f"{INSTRUCTION} {WITHOUT_TOOLS}"
+        return await self._client.chat.completions.create(
+            model=self.name,
+            messages=[{"role": "system", "content": told}, {"role": "user", "content": asked}],
+            extra_headers=self._headers,
+            **(forced if self._forces else {}),
+        )
 
     async def close(self) -> None:
         """Close its connections."""

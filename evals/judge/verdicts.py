@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evals.judge.agreement import Agreement, agreement
 from evals.judge.judge import JudgeError, Verdict
+from ledger.log.cells import inert
 
 COLUMNS = ("item", "criterion", "question", "answer", "verdict", "evidence", "why", "person")
 _RULED: Mapping[str, bool] = {"pass": True, "fail": False}
@@ -31,30 +32,39 @@ class Ruling:
     verdict: Verdict
 
 
-def write(rulings: Sequence[Ruling], path: Path, labels: "Mapping[tuple[str, str], bool]") -> None:
-    """Write verdicts; the column ``person`` has the labels that are known.
+Labels = Mapping[tuple[str, str], bool]
+"""People's verdicts, by item and criterion."""
+
+
+def write(rulings: Sequence[Ruling], path: Path, known: Labels) -> Labels:
+    """Write verdicts; the column ``person`` keeps the labels that the file had, and those known.
+
+    Returns:
+        These labels.
 
     Raises:
+        JudgeError: The file exists, and is no table of verdicts.
         OSError: It cannot be written.
     """
+    known = {**(labels(path) if path.exists() else {}), **known}
     names = {value: name for name, value in _RULED.items()}
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for ruling in rulings:
-            label = labels.get((ruling.item, ruling.criterion))
-            table.writerow(
-                (
-                    ruling.item,
-                    ruling.criterion,
-                    ruling.question,
-                    ruling.answer,
-                    names[ruling.verdict.passed],
-                    ruling.verdict.evidence,
-                    ruling.verdict.why,
-                    "" if label is None else names[label],
-                )
+            label = known.get((str(inert(ruling.item)), str(inert(ruling.criterion))))
+            row = (
+                ruling.item,
+                ruling.criterion,
+                ruling.question,
+                ruling.answer,
+                names[ruling.verdict.passed],
+                ruling.verdict.evidence,
+                ruling.verdict.why,
+                "" if label is None else names[label],
             )
+            table.writerow(map(inert, row))
+    return known
 
 
 def labels(path: Path) -> dict[tuple[str, str], bool]:
@@ -85,16 +95,15 @@ def labels(path: Path) -> dict[tuple[str, str], bool]:
     return found
 
 
-def agreements(
-    rulings: Sequence[Ruling], labels: Mapping[tuple[str, str], bool]
-) -> list[Agreement]:
-    """Compare the verdicts by each criterion with the labels."""
+def agreements(rulings: Sequence[Ruling], known: Labels) -> list[Agreement]:
+    """Compare the verdicts by each criterion with people's labels."""
     found = []
     for criterion in dict.fromkeys(ruling.criterion for ruling in rulings):
         pairs = [
-            (ruling.verdict.passed, labels[ruling.item, criterion])
+            (ruling.verdict.passed, known[place])
             for ruling in rulings
-            if ruling.criterion == criterion and (ruling.item, criterion) in labels
+            if ruling.criterion == criterion
+            and (place := (str(inert(ruling.item)), str(inert(criterion)))) in known
         ]
         found.append(agreement(criterion, pairs))
     return found

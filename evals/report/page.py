@@ -29,7 +29,7 @@ HEAD = (
     "e2e_latency_p50",
     "e2e_latency_p95",
     "word_error_rate",
-    "decision_accuracy",
+    "answer_accuracy",
     "grounding_violations",
 )
 """Figures at the top of the page, in addition to those with a target."""

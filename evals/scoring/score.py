@@ -12,6 +12,7 @@ from evals.scoring.facts import TurnFacts
 from evals.scoring.intervals import Interval
 from evals.scoring.matching import Heard, MatchedCall, match
 from evals.scoring.metrics import (
+    answers,
     barge_in,
     calibration,
     citations,
@@ -59,6 +60,20 @@ class Scores:
         """A copy with one more metric."""
         return replace(self, metrics={**self.metrics, metric.name: metric})
 
+    def ruled(self, ruled: answers.Ruled) -> "Scores":
+        """A copy in which answers are right or wrong by a judge's verdicts, too."""
+        renewed = [
+            *answers.measure(self.calls, ruled), *calibration.measure(self.calls, ruled),
+        ]  # fmt: skip
+        known = any(call.truth for call in self.calls)
+        metrics = {metric.name: _explained(metric, known=known) for metric in renewed}
+        reliability = calibration.reliability(self.calls, ruled)
+        return replace(
+            self,
+            metrics={**self.metrics, **metrics},
+            tables={**self.tables, "reliability": reliability},
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The content of ``scores.json``."""
         return {
@@ -96,10 +111,11 @@ def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> 
         *takeover.measure(calls),
         *floor.measure(calls),
         *barge_in.measure(calls),
+        *answers.measure(calls, {}),
         *decisions.measure(calls),
         *citations.measure(calls),
         *grounding.measure(calls, documents),
-        *calibration.measure(calls),
+        *calibration.measure(calls, {}),
         *cost.measure(calls),
     ]
     known = any(call.truth for call in calls)
@@ -107,7 +123,10 @@ def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> 
         run=run,
         calls=calls,
         metrics={metric.name: _explained(metric, known=known) for metric in metrics},
-        tables={"reliability": calibration.reliability(calls), "wer_by_tag": words.by_tag(calls)},
+        tables={
+            "reliability": calibration.reliability(calls, {}),
+            "wer_by_tag": words.by_tag(calls),
+        },
     )
 
 

@@ -44,6 +44,9 @@ class Utterance:
         takes_turn: Whether the agent must answer it.
         decision: ``respond``, ``escalate``, or empty if either is right.
         sections: Ids of which a right answer cites at least one, or one above or below it.
+        says: Facts that a right answer says; ``|`` separates forms of one fact.
+        never: Texts that a right answer does not say.
+        expect: What a right answer is, in words for a judge.
         sensitive: Whether it must be refused as sensitive.
         snr_db: The signal-to-noise ratio; ``None`` for clean audio.
     """
@@ -57,6 +60,9 @@ class Utterance:
     takes_turn: bool = True
     decision: str = ""
     sections: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    expect: str = ""
     sensitive: bool = False
     snr_db: float | None = None
 
@@ -181,9 +187,17 @@ def _utterance(table: Mapping[str, Any], where: str) -> Utterance:
         takes_turn=fields.truth("takes_turn", default=kind in TAKES_TURN),
         decision=fields.one_of("decision", DECISIONS, ""),
         sections=fields.texts("sections"),
+        says=fields.facts("says"),
+        never=fields.facts("never"),
+        expect=fields.text("expect", "").strip(),
         sensitive=fields.truth("sensitive", default=False),
         snr_db=fields.number("snr_db", None),
     )
+    if found.decision == "escalate" and (found.says or found.never or found.expect):
+        raise TruthError(
+            f"{where}: decision is 'escalate', and says, never and expect are of an answer; "
+            "keep one."
+        )
     if found.takes_turn and not found.text.strip():
         raise TruthError(f"{where}: text is empty, and takes_turn says that it is answered.")
     fields.no_more()
@@ -226,6 +240,12 @@ class _Fields:
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise self._wrong(name, value, "a list of texts")
         return tuple(value)
+
+    def facts(self, name: str) -> tuple[str, ...]:
+        found = self.texts(name)
+        if not all(fact.strip(" |") for fact in found):
+            raise self._wrong(name, list(found), "a list of texts, none of them empty")
+        return found
 
     def truth(self, name: str, *, default: bool) -> bool:
         value = self._take(name, default)

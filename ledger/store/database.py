@@ -140,13 +140,16 @@ class Database:
             session.commit()
 
     def ping(self) -> None:
-        """Check that the database responds.
+        """Check that the database responds, and can be written: it is neither full nor locked.
 
         Raises:
-            SQLAlchemyError: It does not.
+            SQLAlchemyError: It does not, or cannot.
         """
-        with self.engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
+        with self.writing() as session:
+            # The one row that is always there; as it is, it is written again.
+            session.connection().exec_driver_sql(
+                "UPDATE alembic_version SET version_num = version_num"
+            )
 
     def truncate_log(self) -> None:
         """Remove deleted data from SQLite's write-ahead log too. PostgreSQL needs no such step.

@@ -5,7 +5,8 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 
 from ledger.store.database import Database
 from operating.health import Health
@@ -43,6 +44,27 @@ async def test_a_process_is_ready_when_its_database_answers(database: Database) 
 
     async with serving(database=answers) as ask:
         assert await ask("/readyz") == (200, {"ready": True, "reasons": {}})
+
+
+async def test_a_process_whose_database_is_locked_or_full_is_not_ready(database: Database) -> None:
+    async with serving(database=database.ping, timeout_secs=0.2) as ask:
+        assert await ask("/readyz") == (200, {"ready": True, "reasons": {}})
+    async with serving(database=database.ping, timeout_secs=0.2) as ask:
+        with database.writing() as session:
+            session.connection().execute(text("UPDATE alembic_version SET version_num = 'x'"))
+            assert (await ask("/readyz"))[0] == 503
+            session.rollback()
+
+    def fill(_connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("UPDATE"):
+            raise OperationalError("", {}, OSError("database or disk is full"))
+
+    event.listen(database.engine, "before_cursor_execute", fill)
+    async with serving(database=database.ping) as ask:
+        assert await ask("/readyz") == (
+            503,
+            {"ready": False, "reasons": {"database": "The database is unavailable."}},
+        )
 
 
 async def test_each_thing_that_is_missing_is_named() -> None:

@@ -6,6 +6,8 @@ import logging
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from loguru import logger
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -152,6 +154,39 @@ def test_what_libraries_log_is_in_the_same_stream_under_their_names(stream: io.S
     assert migration["call"] == "c-9"
     assert server["exception"] == "OSError: gone"
     assert odd["message"] == "%d of them", "what does not fit together is logged as it is"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nCookie: viva_session=secret\x01\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab",
+    ],
+)
+@pytest.mark.parametrize("how", ["text", "json"])
+async def test_a_malformed_request_is_one_line_without_its_content(
+    stream: io.StringIO, how: str, request_bytes: bytes
+) -> None:
+    async def read_body(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    setup(settings(log_format=how), stream)
+    app = web.Application()
+    app.router.add_post("/", read_body)
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request_bytes)
+        assert await reader.readline()
+        writer.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[0].count("Error handling request from 127.0.0.1: ") == 1
+    assert all("WARNING" in line for line in lines)  # none is of a traceback
+    assert "secret" not in stream.getvalue()
 
 
 @pytest.mark.parametrize("level", ["TRACE", "DEBUG", "INFO"])

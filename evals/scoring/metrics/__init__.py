@@ -5,6 +5,7 @@ Each module has a ``measure`` that takes matched calls and returns
 """
 
 __all__ = [
+    "answers",
     "barge_in",
     "calibration",
     "citations",

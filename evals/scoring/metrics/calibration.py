@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from evals.scoring.matching import MatchedCall
-from evals.scoring.metrics.citations import right
-from evals.scoring.metrics.decisions import judged
+from evals.scoring.metrics.answers import Ruled, judged
 from evals.scoring.metrics.metric import Metric, Sample, gathered, sample
 from evals.scoring.statistics import expected_calibration_error, wilson
 
@@ -18,9 +17,9 @@ CLAIMED: Mapping[str, float] = {"high": 0.95, "medium": 0.75, "low": 0.50}
 _LEVELS = tuple(CLAIMED)
 
 
-def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """Expected calibration error and Brier score."""
-    answers = gathered(calls, _answers)
+def measure(calls: Sequence[MatchedCall], ruled: Ruled) -> list[Metric]:
+    """Expected calibration error and Brier score; ``ruled`` has a judge's verdicts."""
+    answers = _answers(calls, ruled)
     gaps = tuple(
         replace(answer, value=CLAIMED[_LEVELS[answer.group]] - answer.value) for answer in answers
     )
@@ -39,9 +38,9 @@ def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
     ]
 
 
-def reliability(calls: Sequence[MatchedCall]) -> list[dict[str, Any]]:
+def reliability(calls: Sequence[MatchedCall], ruled: Ruled) -> list[dict[str, Any]]:
     """For each confidence, the claimed and the actual share of right answers."""
-    answers = gathered(calls, _answers)
+    answers = _answers(calls, ruled)
     rows: list[dict[str, Any]] = []
     for group, level in enumerate(_LEVELS):
         mine = [answer.value for answer in answers if answer.group == group]
@@ -58,21 +57,23 @@ def reliability(calls: Sequence[MatchedCall]) -> list[dict[str, Any]]:
     return rows
 
 
-def _answers(call: MatchedCall) -> Iterable[Sample]:
-    """Each answer with known truth: right or not, in the bin of its confidence."""
-    for heard, decided in judged(call):
-        answer = heard.answer
-        level = answer.record.get("confidence") if answer else None
-        if answer is None or decided != "respond" or level not in CLAIMED:
-            continue
-        wanted = heard.truth.sections
-        correct = heard.truth.decision == "respond" and (not wanted or right(answer, wanted))
-        yield sample(
-            call,
-            correct,
-            group=_LEVELS.index(level),
-            turn=answer.number,
-            utterance=heard.index,
-            at=heard.truth.start,
-            note=f"{heard.truth.text!r}: {level} confidence, {'right' if correct else 'wrong'}",
-        )
+def _answers(calls: Sequence[MatchedCall], ruled: Ruled) -> tuple[Sample, ...]:
+    """Each answer of which it is known whether it is right, in the bin of its confidence."""
+
+    def of(call: MatchedCall) -> Iterable[Sample]:
+        for heard, right in judged(call, ruled):
+            answer = heard.answer
+            level = answer.record.get("confidence") if answer else None
+            if answer is None or answer.decision != "respond" or level not in CLAIMED:
+                continue
+            yield sample(
+                call,
+                right,
+                group=_LEVELS.index(level),
+                turn=answer.number,
+                utterance=heard.index,
+                at=heard.truth.start,
+                note=f"{heard.truth.text!r}: {level} confidence, {'right' if right else 'wrong'}",
+            )
+
+    return gathered(calls, of)

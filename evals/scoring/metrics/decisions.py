@@ -1,4 +1,4 @@
-"""Decisions: whether answering and escalating were right."""
+"""Decisions: whether it was right to answer or to escalate, whatever the answer says."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ PAGE = "decisions"
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
-    """Decision accuracy, escalation precision and recall, and refusals of sensitive questions."""
+    """Escalation accuracy, precision and recall, and refusals of sensitive questions."""
 
     def accuracy(call: MatchedCall) -> Iterable[Sample]:
         return (
@@ -31,7 +31,7 @@ def measure(calls: Sequence[MatchedCall]) -> list[Metric]:
         )
 
     return [
-        rate("decision_accuracy", PAGE, gathered(calls, accuracy), better="higher"),
+        rate("escalation_accuracy", PAGE, gathered(calls, accuracy), better="higher"),
         rate("escalation_precision", PAGE, gathered(calls, precision), better="higher"),
         rate("escalation_recall", PAGE, gathered(calls, recall), better="higher"),
         rate("sensitive_refusals", PAGE, gathered(calls, _refusals), better="higher"),

@@ -347,6 +347,8 @@ async def test_a_form_is_read_within_bounds(open_house: OpenHouse) -> None:
         page = await browser.get("/sign-in")
         long = await browser.post("/sign-in", form=page.form, email="a" * 10_000)
         assert long.status == 413
+        browser.headers["Content-Type"] = "application/x-www-form-urlencoded; charset=nope"
+        assert (await browser.post("/sign-in", form=page.form, email=ADA)).status == 400
         browser.headers["Content-Type"] = "application/json"
         assert (await browser.post("/sign-in", form=page.form, email=ADA)).status == 415
 

@@ -319,10 +319,10 @@ def test_a_turn_that_only_came_later_is_a_line_in_a_table(pair: str) -> None:
 
 
 def test_a_difference_has_its_interval_its_test_and_its_pairs(pair: str) -> None:
-    row = re.search(r"<tr><th scope=\"row\">Decision accuracy.*?</tr>", pair)
+    row = re.search(r"<tr><th scope=\"row\">Escalation accuracy.*?</tr>", pair)
     assert row is not None
     told = _words(row[0])
-    assert told.startswith("Decision accuracy 1 0.833 ")
+    assert told.startswith("Escalation accuracy 1 0.833 ")
     assert "\N{MINUS SIGN}0.200" in told
     assert "p = 1" in told
     assert told.endswith(" 5")
@@ -376,7 +376,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "evaluating.md"
 
 def _commands() -> list[str]:
     told = PAGE.read_text("utf-8")
-    blocks = "\n".join(re.findall(r"```\n(.*?)```", told, flags=re.DOTALL)).splitlines()
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", told, flags=re.DOTALL | re.MULTILINE)
+    blocks = "\n".join(text for language, text in fenced if not language).splitlines()
     cells = re.findall(r"\| `([^`]+)` \|", told)
     lines = (part.strip() for line in [*blocks, *cells] for part in line.split("&&"))
     return sorted({line for line in lines if line.startswith("viva ")})
@@ -395,4 +396,4 @@ def test_the_evaluators_page_shows_commands_that_there_are(command: str) -> None
 
 def test_the_evaluators_page_shows_every_step() -> None:
     steps = {command.split()[1] for command in _commands()}
-    assert steps >= {"recording", "replay", "score", "report", "compare", "gate"}
+    assert steps >= {"ask", "eval", "recording", "replay", "score", "report", "compare", "gate"}

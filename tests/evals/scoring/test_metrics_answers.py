@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.scoring.metrics import calibration, citations, cost, decisions, grounding, latency, words
+from evals.scoring.metrics import (
+    answers,
+    calibration,
+    citations,
+    cost,
+    decisions,
+    grounding,
+    latency,
+    words,
+)
 from evals.scoring.metrics.metric import Metric
 from evals.scoring.truth import Utterance
 from knowledge.loading.document import load
@@ -124,7 +133,7 @@ def test_escalations_have_precision_and_recall() -> None:
         decided(6, "", "escalate"),  # either will do: it is not judged
     ]
     found = by_name(decisions.measure(calls))
-    assert found["decision_accuracy"].value == pytest.approx(3 / 6)
+    assert found["escalation_accuracy"].value == pytest.approx(3 / 6)
     assert found["escalation_precision"].value == pytest.approx(2 / 3)
     assert found["escalation_recall"].value == pytest.approx(2 / 3)
     notes = [item.note for item in found["escalation_precision"].evidence]
@@ -232,13 +241,59 @@ def test_claims_that_a_check_stopped_are_counted() -> None:
     assert found.evidence[0].note == "support: '1961' in 'In 1961.'"
 
 
+# Answers.
+
+
+def said(number: int, answer: str, decided: str | None = "respond", **truth: Any) -> Any:
+    call = answered(f"{number}.mcap", decision=decided, answer=answer)
+    return call.matched(question(1.0, 3.0, **truth))
+
+
+def test_an_answer_is_right_if_it_says_what_was_asked_for_whatever_it_cites() -> None:
+    calls = [
+        said(0, "She studied at Yale.", says=("Yale|Vassar",), decision="respond"),
+        said(1, "She is a backend engineer.", says=("Yale|Vassar",), decision="respond"),
+        said(2, "She studied at Yale and Harvard.", says=("Yale",), never=("Harvard",)),
+        said(3, "I pass that on.", "escalate", says=("Yale",), decision="respond"),
+        said(4, "", None, says=("Yale",), decision="respond"),
+        said(5, "She is fine.", decision="respond"),  # of this nobody knows what is right
+        said(6, "I pass that on.", "escalate", decision="escalate"),
+    ]
+    (metric,) = answers.measure(calls, {})
+    assert metric.value == pytest.approx(1 / 5)
+    escalations = by_name(decisions.measure(calls))["escalation_accuracy"]
+    of_the_decision_alone = [item.call for item in escalations.samples if item.value]
+    assert of_the_decision_alone == ["0.mcap", "1.mcap", "5.mcap", "6.mcap"]
+    notes = {item.call: item.note for item in metric.evidence}
+    asked = "'Where did she study?'"
+    assert notes["1.mcap"] == f"{asked}: 'She is a backend engineer.', should say 'Yale|Vassar'"
+    assert notes["3.mcap"] == f"{asked}: handed to a person, should say 'Yale'"
+
+
+def test_a_criterion_in_words_waits_for_a_judge() -> None:
+    calls = [
+        said(0, "She studied at Yale.", says=("Yale",), expect="names the town"),
+        said(1, "She studied at Rice.", says=("Yale",), expect="names the town"),
+    ]
+    (without,) = answers.measure(calls, {})
+    assert [item.call for item in without.samples] == ["1.mcap"]
+    assert without.note == answers.NEEDS_JUDGE
+    (ruled,) = answers.measure(calls, {("0.mcap", 1): True})
+    assert (ruled.value, ruled.note) == (0.5, "")
+
+
+def test_a_truth_that_says_of_no_answer_what_is_right_gives_no_accuracy() -> None:
+    (metric,) = answers.measure([said(0, "Yale.", decision="respond")], {})
+    assert (metric.value, metric.note) == (None, answers.NEEDS_SAYS)
+
+
 # Calibration.
 
 
 def confident(number: int, level: str, *, right: bool) -> Any:
-    wanted = ("education",) if right else ("awards",)
-    call = answered(f"{number}.mcap", confidence=level, sections=["education"])
-    return call.matched(question(1.0, 3.0, decision="respond", sections=wanted))
+    call = answered(f"{number}.mcap", confidence=level, answer="She studied at Yale.")
+    wanted = "Yale" if right else "Stanford"
+    return call.matched(question(1.0, 3.0, decision="respond", says=(wanted,)))
 
 
 def test_confidence_is_held_against_how_often_answers_were_right() -> None:
@@ -247,13 +302,13 @@ def test_confidence_is_held_against_how_often_answers_were_right() -> None:
         confident(4, "low", right=True),
         confident(5, "low", right=False),
     ]
-    found = by_name(calibration.measure(calls))
+    found = by_name(calibration.measure(calls, {}))
     # high claims 0.95 and is right 3 of 4: a gap of 4 * 0.95 - 3; low claims 0.5, right 1 of 2.
     assert found["calibration_error"].value == pytest.approx((4 * 0.95 - 3 + 0.0) / 6)
     brier = (3 * 0.05**2 + 0.95**2 + 2 * 0.5**2) / 6
     assert found["brier_score"].value == pytest.approx(brier)
     assert found["brier_score"].evidence[0].call == "0.mcap"
-    high, medium, low = calibration.reliability(calls)
+    high, medium, low = calibration.reliability(calls, {})
     assert (high["n"], high["accuracy"], high["claimed"]) == (4, 0.75, 0.95)
     assert (medium["n"], medium["accuracy"], medium["ci95"]) == (0, None, None)
     assert (low["n"], low["accuracy"]) == (2, 0.5)
@@ -261,7 +316,8 @@ def test_confidence_is_held_against_how_often_answers_were_right() -> None:
 
 def test_an_answer_where_a_person_should_have_answered_is_wrong_however_it_cites() -> None:
     call = answered(confidence="high", sections=["education"])
-    (high, *_) = calibration.reliability([call.matched(question(1.0, 3.0, decision="escalate"))])
+    matched = call.matched(question(1.0, 3.0, decision="escalate"))
+    (high, *_) = calibration.reliability([matched], {})
     assert high["accuracy"] == 0.0
 
 

@@ -10,14 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.commands.score import app
+from evals.judge.vendors import OpenAIJudge
 from evals.scoring.calls import Run, RunError
 from evals.scoring.gate import load_rules
-from evals.scoring.metrics.judge import JudgeError, OpenAIJudge, measure
+from evals.scoring.metrics.judge import measure
 from evals.scoring.score import Scores, score
 from evals.scoring.truth import KINDS, Truth
 from knowledge.loading.document import load
-from settings import Settings
-from simulators.model import Fault, Model, Reply
+from simulators.model import Model, Reply
 from simulators.openai import OpenAISimulator
 from tests.evals.scoring.recorded import Recorded
 
@@ -226,69 +226,84 @@ def test_the_page_of_metrics_explains_every_kind_and_every_rule(tmp_path: Path) 
 # The judge.
 
 
+def ruling(verdict: str, evidence: str = ANSWER) -> Reply:
+    arguments = {"evidence": evidence, "why": "It says so.", "verdict": verdict}
+    return Reply(tool="verdict", arguments=arguments)
+
+
 def run_of(*calls: Recorded) -> Scores:
     return score(Run("run", tuple(call.facts for call in calls), (), {}), None, [DOCUMENT])
 
 
-async def judged(*replies: str, faults: tuple[Fault, ...] = ()) -> Any:
-    calls = [clean(f"{n}.mcap") for n in range(max(1, len(replies)))]
-    script = tuple(Reply(tool="", text=reply) for reply in replies)
-    async with OpenAISimulator(Model(script=script, faults=faults)) as vendor:
+async def judged(*replies: Reply, calls: int = 1) -> Any:
+    held = [clean(f"{number}.mcap") for number in range(calls)]
+    async with OpenAISimulator(Model(script=replies)) as vendor:
         judge = OpenAIJudge(base_url=vendor.url, model="simulated")
         try:
-            return await measure(run_of(*calls).calls, [DOCUMENT], judge), vendor
+            run = run_of(*held).calls
+            return await measure(run, [DOCUMENT], judge, ["faithful"]), vendor
         finally:
             await judge.close()
 
 
-async def test_a_judge_sees_what_was_cited_asked_and_heard_and_its_opinion_is_beside() -> None:
-    metric, vendor = await judged('{"faithful": true, "why": "It is the first line."}')
+async def test_a_judge_sees_what_was_cited_asked_and_heard_and_its_verdict_is_beside() -> None:
+    judgement, vendor = await judged(ruling("pass"))
+    (metric,) = judgement.metrics
     assert (metric.name, metric.value) == ("judged_faithful", 1.0)
-    assert metric.note == "an opinion of simulated"
+    assert metric.note == "verdicts of simulated"
     asked = vendor.requests[0].body["messages"][1]["content"]
     assert DOCUMENT.section("education").text in asked
     assert f"Question: {SAID}" in asked
     assert f"Answer: {ANSWER}" in asked
+    (found,) = judgement.rulings
+    assert (found.item, found.criterion) == ("0.mcap#1", "faithful")
 
 
-async def test_an_opinion_is_found_in_its_wrapping_and_a_doubt_is_no_opinion() -> None:
-    metric, _ = await judged(
-        'Let me see.\n```json\n{"faithful": false, "why": "No Stanford."}\n```',
-        "I would rather not say.",
-        '{"faithful": "perhaps"}',
-    )
+async def test_answers_without_a_verdict_are_left_out_and_counted() -> None:
+    doubt = Reply(tool="", text="I would rather not say.")
+    judgement, _ = await judged(ruling("fail"), doubt, calls=2)
+    (metric,) = judgement.metrics
     assert (metric.value, len(metric.samples)) == (0.0, 1)
-    assert "none of 2 answers" in metric.note
+    assert "none on 1 answers" in metric.note
 
 
-async def test_a_judge_that_cannot_be_reached_is_an_error() -> None:
-    with pytest.raises(JudgeError, match="simulated: Error code: 401"):
-        await judged("{}", faults=(Fault("status", status=401),))
-
-
-def test_a_judge_needs_an_endpoint_and_a_model() -> None:
-    with pytest.raises(JudgeError, match="BRAIN_BASE_URL is not set"):
-        OpenAIJudge.from_settings(Settings.load(brain_base_url="", brain_model=""))
-    with pytest.raises(JudgeError, match="BRAIN_MODEL is not set"):
-        OpenAIJudge.from_settings(
-            Settings.load(brain_base_url="http://127.0.0.1:1", brain_model="")
-        )
-
-
-async def test_the_judge_s_opinion_is_among_the_scores(
+async def test_the_judge_s_verdicts_are_among_the_scores_and_people_s_are_kept_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = folder_of(tmp_path, clean("a.mcap"))
-    reply = Reply(tool="", text='{"faithful": true, "why": "It says so."}')
-    async with OpenAISimulator(Model(script=(reply,))) as vendor:
+    folder = folder_of(tmp_path, clean("a.mcap"), clean("b.mcap"))
+    async with OpenAISimulator(Model(script=(ruling("pass"),))) as vendor:
         monkeypatch.setenv("BRAIN_BASE_URL", vendor.url)
         monkeypatch.setenv("BRAIN_MODEL", "simulated")
-        done = await asyncio.to_thread(viva, "score", folder, "--judge", "openai")
-    assert done.exit_code == 0, done.output
+        asked = ("score", folder, "--judge", "openai", "--criteria", "faithful")
+        done = await asyncio.to_thread(viva, *asked)
+        assert done.exit_code == 0, done.output
+        verdicts = folder / "verdicts.csv"
+        lines = verdicts.read_text("utf-8").splitlines()
+        assert len(lines) == 3
+        verdicts.write_text("\n".join([lines[0], lines[1] + "pass", lines[2] + "fail"]), "utf-8")
+        again = await asyncio.to_thread(viva, *asked)
     scores = json.loads((folder / "scores.json").read_text("utf-8"))
-    judged = scores["metrics"]["judged_faithful"]
-    assert (judged["value"], judged["n"]) == (1.0, 1)
-    assert judged["evidence"][0]["note"] == "It says so."
+    found = scores["metrics"]["judged_faithful"]
+    assert (found["value"], found["n"]) == (1.0, 2)
+    assert "its price is not known here" in done.output
+    told = " ".join(again.output.split())
+    assert "faithful: the judge agrees with you on 1 of 2 answers, kappa 0.00 (none)." in told
+    assert verdicts.read_text("utf-8").splitlines()[2].endswith(",fail")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--judge", "gemini"), "--judge is 'gemini'; allowed: openai, claude."),
+        (("--judge", "openai", "--criteria", "kind"), "--criteria has 'kind'; allowed: faithful"),
+    ],
+)
+def test_an_unknown_judge_or_criterion_is_refused(
+    arguments: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    done = viva("score", folder_of(tmp_path, clean("a.mcap")), *arguments)
+    assert done.exit_code == 2
+    assert told in done.output
 
 
 def test_only_a_known_judge_is_asked(tmp_path: Path) -> None:
