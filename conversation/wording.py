@@ -1,6 +1,8 @@
 """Words for reports: reasons, durations, and quotations that are safe to show."""
 
 import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 REASONS = {
     "sensitive": "this is not talked about",
@@ -28,6 +30,19 @@ def clean(text: str) -> str:
         if char in _JOINERS or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co")
     )
     return "".join(kept)
+
+
+def failed_checks(checks: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The checks that an answer did not pass.
+
+    That a question is about something sensitive is none of them: the rule held.
+    """
+    return [check for check in checks if not check.get("passed") and not _is_refusal(check)]
+
+
+def _is_refusal(check: Mapping[str, Any]) -> bool:
+    about = str(check.get("detail") or "")
+    return check.get("name") == "sensitive" and about.startswith("the question ")
 
 
 def duration(secs: float) -> str:

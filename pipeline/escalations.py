@@ -14,6 +14,8 @@ from data_dir import PRIVATE_FOLDER, private_opener
 class Escalations:
     """The list of questions that wait for a human.
 
+    What nobody has understood is none of them: the caller has been asked to say it another way.
+
     If a question cannot be written, the call continues; the ledger still has the question.
 
     Parameters:
@@ -26,6 +28,8 @@ class Escalations:
 
     async def add(self, call: str, frame: EscalationFrame) -> None:
         """Append a question to the file, in a thread."""
+        if frame.reason == "unclear":
+            return
         line = json.dumps(
             {
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),

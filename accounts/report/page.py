@@ -16,7 +16,15 @@ from accounts.report.words import (
     wrapped,
 )
 from accounts.templating import render
-from conversation.wording import NONE, REASONS, clean, counted, duration, split_heard
+from conversation.wording import (
+    NONE,
+    REASONS,
+    clean,
+    counted,
+    duration,
+    failed_checks,
+    split_heard,
+)
 from ledger.log.listing import format_dollars
 from ledger.store.tables import Call, Turn
 
@@ -142,7 +150,7 @@ def render_report(
             _sentence(_reason(turn)),
         )
         for turn in spoken
-        if turn.decision == "escalate" and not _taken_up(turn, spoken)
+        if _is_left(turn) and not _taken_up(turn, spoken)
     ]
     answers = sum(turn.decision == "respond" and not turn.withdrawn for turn in spoken)
     who = clean(call.caller) or "somebody who did not sign in"
@@ -212,7 +220,7 @@ def _exchange(
     turn: Turn, turns: Sequence[Turn], sections: Mapping[str, str], *, admin: bool
 ) -> Exchange:
     heard, unheard = split_heard(turn.answer, turn.heard_text)
-    failed = [check for check in turn.checks if not check.get("passed")] if admin else []
+    failed = failed_checks(turn.checks) if admin else []
     taken_up = _taken_up(turn, turns)
     return Exchange(
         number=turn.number,
@@ -229,9 +237,16 @@ def _exchange(
     )
 
 
+def _is_left(turn: Turn) -> bool:
+    """Whether a person is to answer it: not what nobody has understood."""
+    return turn.decision == "escalate" and turn.reason != "unclear"
+
+
 def _verdict(turn: Turn, sections: Mapping[str, str], *, taken_up: bool) -> str:
     if taken_up:
         return f"Continued in turn {turn.number + 1} before any answer was heard."
+    if turn.decision == "escalate" and not _is_left(turn):
+        return "Not understood, and asked for again."
     if turn.decision == "escalate":
         return f"Handed to a person: {_reason(turn)}."
     if turn.decision is None:

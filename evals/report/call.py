@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from conversation.wording import clean, split_heard
+from conversation.wording import clean, failed_checks, split_heard
 from evals.report import call_timeline_chart
 from evals.report.clips import Clip, TurnKey, bounded
 from evals.report.waterfall import steps, waterfall
@@ -214,8 +214,7 @@ def turn_view(
         looked_up=tuple(clean(given.text) for given in turn.looked_up),
         failed=tuple(
             f"{check['name']}: {check.get('detail') or 'not passed'}"
-            for check in checks
-            if not check["passed"]
+            for check in failed_checks(checks)
         ),
         passed=tuple(str(check["name"]) for check in checks if check["passed"]),
         latency=seconds(turn.seconds("e2e_latency")),

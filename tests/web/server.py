@@ -58,6 +58,7 @@ class Peer:
         self.audio_sizes: set[int] = set()
         self.messages: list[ClientMessage] = []
         self.clock_ahead = 1000.0
+        self.answers = True  # False: as if the network were gone
         self.times: list[float] = []
         self.failures: list[BaseException] = []
         self.closed = asyncio.Event()
@@ -155,7 +156,7 @@ class Peer:
                 parsed = parse_client_message(message.data)
                 self.messages.append(parsed)
                 self.times.append(self.now)
-                if isinstance(parsed, ClockAsked):
+                if isinstance(parsed, ClockAsked) and self.answers:
                     await self.tell(Clock(sent=parsed.sent, now=self.now))
                 if isinstance(parsed, ClientReady) and running is None:
                     await self.rtvi(

@@ -3,6 +3,8 @@
  * screen reader that read it out would talk over the voice that says it.
  */
 
+import { isLeft } from './outcome.js';
+import { directionOf } from './script.js';
 import { sourcesOf } from './sources.js';
 
 /** Why a question was left for a person. */
@@ -31,6 +33,7 @@ export class Captions {
   #interim;
   #titleOf;
   #voiceName = 'Viva';
+  #language = 'en';
   #shown = new Map();
   #following = true;
 
@@ -49,6 +52,11 @@ export class Captions {
     new ResizeObserver(() => this.#follow()).observe(log);
   }
 
+  /** What callers and voice speak: that of the document. @param {string} language A BCP 47 tag. */
+  set language(language) {
+    this.#language = language;
+  }
+
   set voiceName(name) {
     this.#voiceName = name;
   }
@@ -58,6 +66,12 @@ export class Captions {
     this.#log.replaceChildren();
     this.#following = true;
     this.#interim.hidden = true;
+  }
+
+  /** Shows it from its beginning: the call is over. */
+  rewind() {
+    this.#following = false;
+    this.#log.scrollTop = 0;
   }
 
   /** Shows a transcript; touches only what has changed. */
@@ -125,7 +139,8 @@ export class Captions {
     }
     if (escalated) {
       const why = REASONS[decision?.reason] ?? 'It could not answer.';
-      parts.splice(0, parts.length, `${why} The question is left for a person.`);
+      const left = isLeft(outcome) ? ' The question is left for a person.' : '';
+      parts.splice(0, parts.length, `${why}${left}`);
     }
     view.grounds.replaceChildren(...parts);
     view.grounds.hidden = !parts.length;
@@ -141,6 +156,9 @@ export class Captions {
     const cut = make('span', 'cut', ' — interrupted');
     cut.hidden = true;
     voice.append(make('span', 'unseen', `${this.#voiceName}: `), answer, cut);
+    for (const said of [caller, voice]) {
+      Object.assign(said, { lang: this.#language, dir: directionOf(this.#language) });
+    }
     const grounds = make('p', 'grounds');
     grounds.hidden = true;
     const times = make('p', 'times');

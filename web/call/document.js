@@ -1,5 +1,7 @@
 /** The document on the page: set from document.json, its lines lit while they are spoken. */
 
+import { directionOf } from './script.js';
+
 const READER_SECS = 4;
 
 export class DocumentView {
@@ -20,6 +22,7 @@ export class DocumentView {
   /** Sets the document. @param {object} data As served by `GET /document.json`. */
   set(data) {
     this.#root.lang = data.language || 'en';
+    this.#root.dir = directionOf(this.#root.lang);
     this.#lines.clear();
     this.#titles.clear();
     this.#root.replaceChildren(
@@ -55,7 +58,7 @@ export class DocumentView {
     for (const section of this.#root.querySelectorAll('section')) {
       const turns = (cited.get(section.dataset.id) ?? []).filter((turn) => turn > 0);
       const mark = section.querySelector('.mark');
-      mark.textContent = turns.length ? `cited in turn ${turns.join(', ')}` : '';
+      mark.textContent = turns.length ? `cited in turn${turns.length > 1 ? 's' : ''} ${turns.join(', ')}` : '';
       mark.hidden = !turns.length;
     }
   }
@@ -78,6 +81,7 @@ export class DocumentView {
     if (level === 1 && title === documentTitle) heading.className = 'unseen';
     const mark = make('p');
     mark.className = 'mark';
+    mark.lang = 'en';
     mark.hidden = true;
     const head = make('div');
     head.className = 'head';

@@ -3,6 +3,8 @@
  * by turn. No DOM.
  */
 
+import { failedOf, isLeft } from './outcome.js';
+
 /** Who does what the wire's `stage` names, in the order in which a turn passes them. */
 const SERVICE_OF = { listening: 'vad', transcribing: 'stt', thinking: 'brain', speaking: 'tts' };
 const STAGES = Object.values(SERVICE_OF);
@@ -175,10 +177,10 @@ export function percentile(values, percent) {
 function countsOf(turn) {
   if (turn.type !== 'turn') return NOTHING;
   return {
-    escalated: turn.decision === 'escalate' && !turn.withdrawn ? 1 : 0,
+    escalated: isLeft(turn) && !turn.withdrawn ? 1 : 0,
     interrupted: turn.interrupted ? 1 : 0,
     checks: turn.checks.length,
-    failed: turn.checks.filter(({ passed }) => !passed).length,
+    failed: failedOf(turn).length,
     failovers: turn.failovers.length,
     errors: turn.errors.length,
   };

@@ -4,6 +4,7 @@
  */
 
 import { REASONS } from './captions.js';
+import { failedOf, isLeft, isRefusal } from './outcome.js';
 import { percentile } from './figures.js';
 import { against, dollars, inColumn } from './money.js';
 import { scaleOf, sparkline, stacked } from './pictures.js';
@@ -97,7 +98,7 @@ export class Instruments {
     write(this.#find('last-total'), heard ? seconds(turn.e2e_latency) : 'not heard');
     this.#find('waterfall').replaceChildren(waterfall(turn));
     this.#find('last-grounds').replaceChildren(...this.#grounds(turn));
-    const failed = turn.checks.filter(({ passed }) => !passed);
+    const failed = failedOf(turn);
     const checks = this.#find('last-checks');
     checks.classList.toggle('warn', failed.length > 0);
     write(checks, checksOf(turn.checks, failed));
@@ -105,7 +106,7 @@ export class Instruments {
 
   #grounds(turn) {
     if (turn.decision === 'escalate') {
-      return [`${REASONS[turn.reason] ?? 'It could not answer.'} Left for a person.`];
+      return [`${REASONS[turn.reason] ?? 'It could not answer.'}${isLeft(turn) ? ' Left for a person.' : ''}`];
     }
     const { titles, texts } = sourcesOf(turn.sections, turn.looked_up ?? [], this.#titleOf);
     const confidence = turn.confidence ? capital(`${turn.confidence} confidence`) : '';
@@ -209,6 +210,8 @@ function checksOf(checks, failed) {
   if (!checks.length) return '';
   const repaired = checks.find(({ name, passed, detail }) => name === 'form' && passed && detail);
   const mended = repaired ? ` Repaired in the model's reply: ${repaired.detail}.` : '';
+  const refusal = checks.find(isRefusal);
+  if (refusal) return `${capital(refusal.detail)}: refused.${mended}`;
   if (!failed.length) return `All ${checks.length} checks passed.${mended}`;
   const why = failed.map(({ name, detail }) => (detail ? `${name}: ${detail}` : name)).join('; ');
   return `${failed.length} of ${checks.length} checks failed: ${why}.${mended}`;
@@ -243,11 +246,11 @@ function rowsOf(turn, most, figures) {
 }
 
 function remarksOf(turn, figures) {
-  const { decision, interrupted, withdrawn, checks, failovers = [], errors = [] } = turn;
-  const failed = checks.filter(({ passed }) => !passed).map(({ name }) => name);
+  const { interrupted, withdrawn, checks, failovers = [], errors = [] } = turn;
+  const failed = failedOf(turn).map(({ name }) => name);
   return [
     withdrawn ? 'taken up in the next turn' : '',
-    decision === 'escalate' && !withdrawn ? 'left for a person' : '',
+    isLeft(turn) && !withdrawn ? 'left for a person' : '',
     interrupted ? 'interrupted' : '',
     checks.some(({ name }) => name === 'wording') ? IN_ITS_WORDS : '',
     failed.length ? `check failed: ${failed.join(', ')}` : '',

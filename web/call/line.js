@@ -1,9 +1,11 @@
 /** The line of one call: microphone, loudspeaker and socket, held together and taken down together. */
 
 import { Onsets } from './audible.js';
+import { Claim } from './claim.js';
 import { ServerClock } from './clock.js';
 import { Microphone } from './microphone.js';
 import { Player } from './player.js';
+import { Pulse } from './pulse.js';
 import { Socket } from './socket.js';
 import { Trouble } from './trouble.js';
 
@@ -47,7 +49,9 @@ export class Line {
   #url;
   #socket = null;
   #clock = new ServerClock((sent) => this.#socket.clock(sent));
+  #pulse = new Pulse((sent) => this.#socket.clock(sent), () => this.#lose());
   #onsets = new Onsets();
+  #claim = new Claim();
   #answered = () => {};
   #playing = null;
   #ready = false;
@@ -66,7 +70,7 @@ export class Line {
    * then on, its closing comes as `onclose`.
    *
    * @param {string} [speakerId]
-   * @throws {Trouble} There is no answer.
+   * @throws {Trouble} There is no answer, or another tab has a call.
    */
   async open(speakerId = '') {
     const { player } = this;
@@ -79,6 +83,8 @@ export class Line {
     player.onheard = (heard) => this.#heard(heard);
     this.#playing = player.start(speakerId);
     this.#playing.catch(() => {}); // who waits for it, in prepare, is told
+    if (!(await this.#claim.take())) throw new Trouble('elsewhere');
+    if (this.#closed) return;
     const socket = new Socket(this.#url);
     this.#socket = socket;
     socket.onevent = (event) => this.#take(event);
@@ -152,6 +158,8 @@ export class Line {
     if (this.#closed) return;
     this.#ready = false;
     this.#clock.stop();
+    this.#pulse.stop();
+    this.#claim.release();
     this.player.flush();
     this.microphone.close();
     // Behind the last report, so that Viva knows how much was heard.
@@ -170,13 +178,24 @@ export class Line {
     this.#closed = true;
     this.#ready = false;
     this.#clock.stop();
+    this.#pulse.stop();
     this.#socket?.close();
+    this.#claim.release();
     this.microphone.close();
     this.player.flush();
     setTimeout(() => this.player.close(), RAMP_SECS * 1000);
   }
 
+  /** The network is gone, and the socket does not know it. */
+  #lose() {
+    if (this.#closed) return;
+    this.#socket.onclose = () => {};
+    this.close();
+    this.onclose({ code: 1006, reason: '' });
+  }
+
   #take(event) {
+    this.#pulse.heard();
     switch (event.type) {
       case 'audio':
         this.#play(event);
@@ -191,6 +210,7 @@ export class Line {
       case 'bot-ready':
         // Until now Viva may have been loading, and slow to answer.
         this.#clock.start();
+        this.#pulse.start();
         break;
       case 'sentence':
         this.#onsets.sentence(event);

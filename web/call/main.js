@@ -13,6 +13,7 @@ import { showAbout } from './landing.js';
 import { Line } from './line.js';
 import { Page } from './page.js';
 import { Recording } from './recording.js';
+import { directionOf } from './script.js';
 import { Sentences } from './sentences.js';
 import { Transcript } from './transcript.js';
 import { Trouble } from './trouble.js';
@@ -259,6 +260,13 @@ function ask(event) {
   find('typed').value = '';
 }
 
+/** A call that has not begun is taken back. */
+function cancel() {
+  if (!call.starting) return;
+  line.leave();
+  call.refuse(null);
+}
+
 function hangUp() {
   if (!call.running) return;
   line.hangUp();
@@ -271,6 +279,7 @@ function over() {
   text.light([]);
   text.mark(transcript.cited());
   captions.show(transcript);
+  captions.rewind();
   figures.end();
   instruments.show(figures);
   awake?.release().catch(() => {});
@@ -291,15 +300,26 @@ find('choose').addEventListener('click', () => {
 find('typing').addEventListener('submit', ask);
 find('typed').addEventListener('input', () => { if (call.running) line.type(); });
 find('mute').addEventListener('click', mute);
+find('cancel').addEventListener('click', cancel);
 find('hangup').addEventListener('click', hangUp);
+addEventListener('offline', () => {
+  if (!call.running) return;
+  page.notice = 'There is no network. The call ends in a moment unless it comes back.';
+  show();
+});
+addEventListener('online', () => {
+  page.notice = '';
+  show();
+});
 addEventListener('pagehide', () => line?.leave());
 addEventListener('pointerdown', () => { if (call.running) line.resume(); });
 addEventListener('keydown', (event) => {
-  if (!call.running || !find('keys').checked) return;
+  if (!(call.running || call.starting) || !find('keys').checked) return;
   const wish = wishOf(event);
-  if (!wish) return;
+  if (!wish || (wish === 'mute' && call.starting)) return;
   event.preventDefault();
   if (wish === 'mute') mute();
+  else if (call.starting) cancel();
   else hangUp();
 });
 captions.onsaid = (text) => braille.show(text);
@@ -309,7 +329,14 @@ devices.onmicrophone = (id) => {
 devices.onspeaker = (id) => {
   if (call.running) line.player.setSink(id).catch(refusedChange);
 };
-setInterval(() => { if (call.running) show(); }, 500);
+// A page that is left takes its call along.
+addEventListener('click', (event) => {
+  const link = event.target.closest?.('a[href]');
+  if (!link || !(call.running || call.starting) || link.getAttribute('href').startsWith('#')) return;
+  link.target = '_blank';
+  setTimeout(() => { link.removeAttribute('target'); });
+}, { capture: true });
+setInterval(() => { if (call.running || call.starting) show(); }, 500);
 
 async function tellAbout() {
   const answer = await fetch('about.json');
@@ -330,6 +357,15 @@ async function tellAbout() {
 
 tellAbout().catch(() => {});
 
-fetch('document.json').then((answer) => answer.json()).then((data) => text.set(data)).catch(() => {
+function setDocument(data) {
+  text.set(data);
+  const language = data.language || 'en';
+  captions.language = language;
+  for (const place of [find('title'), find('subtitle'), find('interim')]) {
+    Object.assign(place, { lang: language, dir: directionOf(language) });
+  }
+}
+
+fetch('document.json').then((answer) => answer.json()).then(setDocument).catch(() => {
   find('document-status').textContent = 'The document could not be loaded. Reload the page.';
 });

@@ -59,6 +59,11 @@ const TYPED = {
 /** What the voice itself, or the caller, makes known as it happens: a screen reader leaves them it. */
 const AUDIBLE = ['listening', 'thinking', 'speaking', 'interrupted'];
 
+/** A browser's question about the microphone that is not answered for so long was not seen. */
+const UNANSWERED_SECS = 8;
+const UNANSWERED = 'The browser is waiting for your answer. Look for its question at the top of the '
+  + 'window, or for a symbol of a microphone beside the address.';
+
 /** After so many seconds of life, an error is old news. */
 const NOTICE_SECS = 8;
 
@@ -66,6 +71,7 @@ export class Page {
   #find;
   #announced = '';
   #muted = false;
+  #since = 0;
   #error = '';
   #errorAt = -Infinity;
 
@@ -97,13 +103,16 @@ export class Page {
     find('before').hidden = live;
     find('live').hidden = !live;
     find('controls').hidden = !running;
+    find('cancel').hidden = !call.starting;
+    if (state !== before) this.#since = now;
     find('devices').hidden = !running;
     this.#typing(running && !['connecting', 'loading'].includes(state), silent);
     const said = find('log').childElementCount > 0;
     find('captions').hidden = !(running || (state === 'ended' && said));
     find('ended').hidden = state !== 'ended';
     find('particulars').hidden = state !== 'landing';
-    this.#words(call, muted, silent);
+    const unanswered = state === 'asking' && now - this.#since >= UNANSWERED_SECS;
+    this.#words(call, { muted, silent, unanswered });
     this.#time(call, now);
     this.#notices(call, now);
     this.#trouble(call.trouble);
@@ -113,7 +122,7 @@ export class Page {
     if (state === 'ended') this.#ended(call, before);
     // The pressed button is gone: its focus goes to what took its place, never to a control.
     const started = ['admitting', 'asking', 'preparing'].includes(before);
-    if (call.trouble && started && !live) find('press').focus();
+    if (started && !live && (call.trouble || state !== 'ended')) find('press').focus();
     if (live && ['landing', 'ended'].includes(before)) {
       find('state').focus({ preventScroll: true });
       find('state').scrollIntoView({ block: 'nearest', behavior: 'instant' });
@@ -129,7 +138,7 @@ export class Page {
     if (silent && possible) field.focus({ preventScroll: true });
   }
 
-  #words(call, muted, silent) {
+  #words(call, { muted, silent, unanswered }) {
     const { state } = call;
     const key = state === 'listening' && call.hearing ? 'hearing' : state;
     const [word, hint] = WORDS[key] ?? ['', ''];
@@ -138,12 +147,13 @@ export class Page {
     const spoken = deaf || (silent && TYPED[state]) || hint;
     const advice = muted && call.running ? 'You are muted: nothing you say is heard.' : spoken;
     const loading = state === 'loading' ? call.loading : null;
-    write(this.#find('hint'), loading?.detail || advice);
+    write(this.#find('hint'), loading?.detail || (unanswered ? UNANSWERED : advice));
     const progress = this.#find('progress');
     progress.hidden = !loading;
     if (typeof loading?.progress === 'number') progress.value = loading.progress;
     else progress.removeAttribute('value');
     if (call.running && muted !== this.#muted) this.#announce(muted ? 'Muted' : 'Unmuted');
+    else if (unanswered) this.#announce(UNANSWERED);
     else if (!AUDIBLE.includes(state)) this.#announce(word || this.#ending(call).join('. '));
     this.#muted = muted;
   }

@@ -35,6 +35,10 @@ const WORDS = {
     'The loudspeaker did not start',
     'The browser is blocking sound. Press call again; if that fails, reload the page.',
   ],
+  elsewhere: [
+    'This browser is in a call already',
+    'Another of its tabs or windows holds it. Hang up there, and call again.',
+  ],
   unreachable: [
     'Viva could not be reached',
     'It may be starting, or the network may be down. Call again in a moment.',

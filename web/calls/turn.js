@@ -1,5 +1,6 @@
 /** One turn of a call: what was said and heard, why, how fast, and what it cost. */
 
+import { failedOf, isLeft, isRefusal } from '../call/outcome.js';
 import { make } from './element.js';
 import { stepsOf, waterfall } from './waterfall.js';
 import { REASONS, STAGES, clock, count, seconds, usdExactly } from './words.js';
@@ -77,7 +78,9 @@ function grounds(turn, { titleOf, lineOf }) {
   if (lines.length) parts.push(make('ul.lines', {}, ...lines.map((line) => make('li', {}, line))));
   const passed = turn.checks.filter((check) => check.passed).map((check) => check.name);
   if (passed.length) parts.push(make('p.checks', {}, `Passed: ${[...new Set(passed)].join(', ')}`));
-  for (const { name, detail } of turn.checks.filter((check) => !check.passed)) {
+  const refusal = turn.checks.find(isRefusal);
+  if (refusal) parts.push(make('p.checks', {}, `Refused: ${refusal.detail}`));
+  for (const { name, detail } of failedOf(turn)) {
     parts.push(make('p.checks.failed', {}, `Did not pass ${name}${detail ? `: ${detail}` : ''}`));
   }
   return parts;
@@ -86,6 +89,7 @@ function grounds(turn, { titleOf, lineOf }) {
 function verdictOf(turn, titleOf) {
   if (!turn.number) return 'Costs outside of turns.';
   if (turn.withdrawn) return `The caller went on before a word of an answer was heard; turn ${turn.number + 1} has it all.`;
+  if (turn.decision === 'escalate' && !isLeft(turn)) return 'Not understood, and asked for again.';
   if (turn.decision === 'escalate') {
     return `Handed to a person: ${REASONS[turn.reason] ?? (turn.reason || 'no reason noted')}.`;
   }

@@ -94,6 +94,18 @@ def report(*, admin: bool = False, **more: Any) -> Report:
     )
 
 
+def test_what_was_not_understood_is_for_nobody_to_answer() -> None:
+    rubbish = a_turn(1, "Blorp the", "I didn't understand.", decision="escalate", reason="unclear")
+    for admin in (True, False):
+        told = render_report(
+            a_call(), [rubbish], public_url="https://viva.example.com/", admin=admin, sections={}
+        )
+        assert "for a person" not in told.subject
+        assert "Not understood, and asked for again." in told.text
+        assert "For you to answer" not in told.text
+        assert "Handed to a person" not in told.text
+
+
 class Page(HTMLParser):
     """What is in a report: its elements, its words, the rows of its tables of figures."""
 
