@@ -51,7 +51,7 @@ def report(
             metavar="MB",
             help="Maximum size of the audio clips in it; the most important come first.",
         ),
-    ] = 20.0,
+    ] = 1.5,
 ) -> None:
     """Write the report of a run, or the comparison of two, as one self-contained HTML file.
 
@@ -65,7 +65,7 @@ def written(
     runs: Sequence[Path],
     out: Path,
     *,
-    audio_mb: float = 20.0,
+    audio_mb: float = 1.5,
     scores: "Sequence[Scores]" = (),
     truth: Path | None = None,
 ) -> None:

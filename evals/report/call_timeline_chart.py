@@ -140,7 +140,8 @@ def _row(timeline: CallTimeline, x: Scale, last: float, full: tuple[int, int]) -
         *_captions(x, timeline.sentences, AGENT_TEXT, "agent"),
         *_marks(x, timeline.marks),
     ]
-    drawing = picture(parts, _description(timeline, x.low, x.high), x.end, HEIGHT)
+    described = _description(timeline, x.low, x.high)
+    drawing = picture(parts, described, x.end, HEIGHT, links=True)
     return Markup('<div class="timeline-row" data-start="{}" data-end="{}">{}</div>').format(
         f"{x.low:g}", f"{x.high:g}", drawing
     )

@@ -252,7 +252,9 @@ def _levels(y: Scale) -> list[Markup]:
     return _left(y, [0.0, 0.5, 0.95])
 
 
-def picture(parts: Iterable[str], label: str, width: float, height: float) -> Markup:
+def picture(
+    parts: Iterable[str], label: str, width: float, height: float, *, links: bool = False
+) -> Markup:
     """Join SVG elements to an image at its natural size.
 
     Args:
@@ -260,9 +262,10 @@ def picture(parts: Iterable[str], label: str, width: float, height: float) -> Ma
         label: The text for screen readers; empty if text beside the image says the same.
         width: The width, in pixels.
         height: The height, in pixels.
+        links: Whether there are links in it, which a plain image hides from screen readers.
     """
     spoken = (
-        Markup('role="img" aria-label="{}"').format(label)
+        Markup('role="{}" aria-label="{}"').format("graphics-document" if links else "img", label)
         if label
         else Markup('aria-hidden="true"')
     )

@@ -13,7 +13,7 @@ from evals.scoring.compare import compare_runs
 from evals.scoring.score import Scores, score
 from evals.scoring.truth import Truth, TruthError
 
-AUDIO_MB = 20.0
+AUDIO_MB = 1.5
 """Default for the maximum total size of a report's audio clips, in megabytes."""
 
 

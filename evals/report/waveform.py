@@ -1,10 +1,12 @@
 """Waveforms and audio clips of recorded voices, for a page."""
 
 import base64
-import struct
+import io
+import math
 
 import numpy as np
 import numpy.typing as npt
+import soundfile  # type: ignore[import-untyped]
 import soxr
 
 CLIP_RATE = 16_000
@@ -13,11 +15,14 @@ CLIP_RATE = 16_000
 SAMPLE_BYTES = 2
 """Bytes of a 16-bit sample."""
 
-_MU_LAW = 7
-"""WAV's format code of G.711 µ-law."""
+_COMPRESSION = 0.9
+"""libsndfile's compression level of 24 kbit/s: both voices can be told apart and understood."""
 
-_BIAS = 132
-_CLIP = 32_635
+# MPEG-2 layer III: frames of 576 samples, at 24 kbit/s of 108 bytes. Encoders begin and end with a
+# few more than the samples fill.
+_FRAME_SAMPLES = 576
+_FRAME_BYTES = 108
+_MORE_FRAMES = 4
 
 Samples = npt.NDArray[np.int16]
 
@@ -62,20 +67,12 @@ def outline(samples: Samples, columns: int, full: int) -> list[float]:
     return [round(min(1.0, float(peak) / full), 3) for peak in peaks]
 
 
-def mu_law(samples: Samples) -> bytes:
-    """Encode samples as G.711 µ-law, a byte each (ITU-T G.711, 11/88)."""
-    wide = samples.astype(np.int32)
-    sign = np.where(wide < 0, 0x80, 0)
-    magnitude = np.minimum(np.abs(wide), _CLIP) + _BIAS
-    exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
-    mantissa = (magnitude >> (exponent + 3)) & 0x0F
-    return bytes((~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8).tobytes())
-
-
 def clip(
     caller: bytes, agent: bytes, start: float, end: float, *, caller_rate: int, agent_rate: int
 ) -> bytes:
-    """Make a WAV file of a part of a call: µ-law, 16 kHz, caller left, agent right.
+    """Make an MP3 file of a part of a call: 16 kHz, caller left, agent right.
+
+    A decoder puts some 0.07 s of silence before it.
 
     Args:
         caller: The caller's voice from the call's start, 16-bit mono PCM.
@@ -88,25 +85,28 @@ def clip(
     left = _at_clip_rate(cut(caller, caller_rate, start, end), caller_rate)
     right = _at_clip_rate(cut(agent, agent_rate, start, end), agent_rate)
     length = min(len(left), len(right))
-    both = np.stack((left[:length], right[:length]), axis=1).reshape(-1)
-    data = mu_law(both)
-    form = struct.pack("<HHIIHHH", _MU_LAW, 2, CLIP_RATE, 2 * CLIP_RATE, 2, 8, 0)
-    fact = struct.pack("<I", length)
-    chunks = b"".join(
-        name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
-        for name, body in ((b"fmt ", form), (b"fact", fact), (b"data", data))
+    both = np.stack((left[:length], right[:length]), axis=1)
+    file = io.BytesIO()
+    soundfile.write(
+        file,
+        both.astype(np.float32) / 32_768,  # libsndfile 1.2.0 garbles an MP3 file of 16-bit samples
+        CLIP_RATE,
+        format="MP3",
+        bitrate_mode="CONSTANT",
+        compression_level=_COMPRESSION,
     )
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+    return file.getvalue()
 
 
 def clip_bytes(secs: float) -> int:
-    """The size of a clip as a ``data:`` URI, in bytes."""
-    return round(secs * CLIP_RATE) * 2 * 4 // 3 + 128
+    """The size of a clip as a ``data:`` URI, in bytes, at most."""
+    frames = math.ceil(secs * CLIP_RATE / _FRAME_SAMPLES) + _MORE_FRAMES
+    return math.ceil(frames * _FRAME_BYTES / 3) * 4 + 32
 
 
-def data_uri(wav: bytes) -> str:
-    """A WAV file as a ``data:`` URI."""
-    return f"data:audio/wav;base64,{base64.b64encode(wav).decode()}"
+def data_uri(mp3: bytes) -> str:
+    """An MP3 file as a ``data:`` URI."""
+    return f"data:audio/mpeg;base64,{base64.b64encode(mp3).decode()}"
 
 
 def _at_clip_rate(samples: Samples, rate: int) -> Samples:

@@ -88,8 +88,8 @@ def test_a_moment_outside_of_turns_leads_to_its_place_on_the_time_line(page: str
 
 
 def test_the_page_asks_nothing_of_a_network(page: str) -> None:
-    addresses = re.findall(r'(?:src|href)="([^"#][^"]{0,20})', page)
-    assert {address.split(",")[0] for address in addresses} == {"data:audio/wav;base64"}
+    addresses = re.findall(r'(?:src|href)="([^"#][^"]{0,22})', page)
+    assert {address.split(",")[0] for address in addresses} == {"data:audio/mpeg;base64"}
     assert "@import" not in page
     assert "url(" not in page
 
@@ -125,14 +125,14 @@ def test_the_same_run_makes_the_same_page(run: Path, page: str, tmp_path: Path) 
 
 
 def test_the_sound_of_a_turn_is_in_the_page(page: str) -> None:
-    sounds = re.findall(r'src="data:audio/wav;base64,([^"]+)"', page)
+    sounds = re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', page)
     assert len(sounds) == 6
-    assert all(base64.b64decode(sound)[:4] == b"RIFF" for sound in sounds)
+    assert all(base64.b64decode(sound)[:2] == b"\xff\xf3" for sound in sounds), "MPEG-2 layer III"
 
 
 def test_what_does_not_fit_is_left_out_the_least_telling_first(run: Path, tmp_path: Path) -> None:
-    # Half a megabyte is room for one turn: that which stopped too late.
-    report_file.write([run], out := tmp_path / "small.html", audio_mb=0.3)
+    # 28 kB are room for one turn: that which stopped too late.
+    report_file.write([run], out := tmp_path / "small.html", audio_mb=0.028)
     small = out.read_text("utf-8")
     assert len(re.findall("data:audio", small)) == 1
     assert "data:audio" in _section(small, "c1-t2") or "data:audio" in _section(small, "c1-t1")

@@ -13,6 +13,7 @@ from playwright.async_api import Page, async_playwright
 from evals.report import report_file
 from tests.end_to_end.running import CHROMIUM, FLAGS
 from tests.evals.report import made
+from tests.web import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -55,6 +56,17 @@ async def opened(file: Path) -> AsyncIterator[Opened]:
 def _local(url: str, troubles: list[str]) -> None:
     if not url.startswith(("file:", "data:")):
         troubles.append(f"asked for {url}")
+
+
+async def test_it_breaks_no_rule_of_accessibility(opened: Opened) -> None:
+    """Links are no part of images, and headers of tables say something."""
+    if not axe.SCRIPT.exists():
+        pytest.skip(axe.MISSING)
+    async with opened() as page:
+        await page.evaluate(axe.SCRIPT.read_text(encoding="utf-8"))
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            assert await page.evaluate(axe.RUN, axe.RULES) == []
 
 
 async def test_a_turn_is_heard_and_seen_where_it_is(opened: Opened) -> None:
