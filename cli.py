@@ -207,7 +207,7 @@ def serve(
 
 
 def _serve_calls(server: "Server", listening: Callable[[str, str], None]) -> None:
-    """Serve calls in this process until it is told to stop.
+    """Serve calls in this process until it receives a signal to stop.
 
     Raises:
         typer.Exit: It cannot listen, or cannot load its engines, and has said so.

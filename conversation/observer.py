@@ -110,4 +110,4 @@ class Unobserved:
         """The page said something."""
 
     def page_told(self, kind: str, data: Mapping[str, Any]) -> None:
-        """The page is told something."""
+        """A message goes to the page."""

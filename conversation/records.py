@@ -76,7 +76,7 @@ class CallerIdentity:
     """Who calls.
 
     Parameters:
-        email: Their address; empty for whoever may call without one.
+        email: Their address; empty if they may call without one.
         admin: Whether they may see other people's calls.
         key: What their calls are counted by: the address, or the network they call from.
     """

@@ -117,7 +117,7 @@ class Conversation:
     kept: Callable[[TurnRecord], None] = lambda _record: None
     affordable: Callable[[], bool] = lambda: True
     observer: CallObserver = field(default_factory=Unobserved)
-    """Who is told of everything that happens in the call; set before its chain is built."""
+    """Notified of everything that happens in the call; set before its chain is built."""
     playback_is_reported: bool = False
     """Whether the transport itself reports what it has sent and played."""
     stale: int = field(default=0, init=False)

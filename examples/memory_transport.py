@@ -67,7 +67,7 @@ class MemoryTransport(BaseTransport):
 
 
 class MemoryConnection:
-    """Connects a caller who is told nothing but why the call is over."""
+    """Connects a caller, and keeps only the reason for the end of the call."""
 
     def __init__(self) -> None:
         self.memory = MemoryTransport()

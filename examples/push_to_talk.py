@@ -145,7 +145,7 @@ class PushToTalk(FrameProcessor):
                 TurnFrame(turn=turn.number, question=turn.question, history=history)
             )
         else:
-            conversation.close(turn)  # Whoever keeps the records ends the call in words.
+            conversation.close(turn)  # The listener of the records ends the call with a farewell.
 
     async def _give_up_waiting(self) -> None:
         await asyncio.sleep(TRANSCRIPT_SECS)

@@ -56,7 +56,7 @@ class Capacity:
 
     @property
     def trouble(self) -> str:
-        """Why no call is accepted, in words; empty if calls are."""
+        """Why no call is accepted, as text; empty if calls are."""
         if self.room:
             return ""
         late, engine = self._latest()

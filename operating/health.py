@@ -28,7 +28,7 @@ class Health:
         draining: Whether the server is shutting down.
         database: Queries the database; may block, and raises if it is down. ``None`` if calls
             need no database.
-        overload: Why another call would be refused, in words; empty if it would not.
+        overload: Why another call would be refused, as text; empty if it would not.
         timeout_secs: Time limit for the database.
     """
 
@@ -57,7 +57,7 @@ class Health:
         app.router.add_get("/readyz", self._readyz)
 
     async def reasons(self) -> dict[str, str]:
-        """Why calls are not accepted, by cause, in words; empty if they are."""
+        """Why calls are not accepted, as text by cause; empty if they are."""
         reasons = {}
         if not self._loaded():
             reasons["models"] = "The models are not loaded."

@@ -1,4 +1,4 @@
-"""Writes a recording anew: repaired or redacted."""
+"""Rewrites a recording: repaired or redacted."""
 
 import os
 from collections.abc import Iterable, Mapping

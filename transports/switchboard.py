@@ -27,7 +27,7 @@ READY_TIMEOUT_SECS = 60.0
 """Maximum wait for a page's ``client-ready``."""
 
 LOADING_NEWS_SECS = 0.5
-"""Interval at which a waiting page is told the progress of loading."""
+"""Interval at which a waiting page gets the progress of loading."""
 
 HEARTBEAT_SECS = 20.0
 """Interval of WebSocket pings to a page."""

@@ -75,7 +75,7 @@ class Exchange:
         interrupted: Whether the caller interrupted the answer.
         verdict: The decision, with its confidence and sources.
         looked_up: What tools gave of those, which is in no document.
-        checks: Failed checks, in words.
+        checks: The failed checks, as text.
     """
 
     number: int

@@ -51,7 +51,7 @@ MAX_SWEPT = 100
 """Limit on reports of one sweep."""
 
 FAULTS = frozenset({"", "fault", "protocol", "stalled"})
-"""Ends of calls that admins are told of even if nobody spoke."""
+"""Ends of calls that are reported to admins even if nobody spoke."""
 
 
 @dataclass(slots=True)

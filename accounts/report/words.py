@@ -46,7 +46,7 @@ def wrapped(text: str, indent: int = 0, first: str = "") -> str:
 
 
 def why_it_ended(reason: str, who: str) -> str:
-    """Why a call ended, in words; ``who`` is how to refer to the caller."""
+    """Describe why a call ended; ``who`` is how to refer to the caller."""
     if reason in WHY:
         return WHY[reason].format(who=who)
     return clean(reason) or "of an unknown reason"

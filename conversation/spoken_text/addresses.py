@@ -34,7 +34,7 @@ _GERMAN_SIGNS: Final = {
 
 
 def say_address(address: str, language: Language) -> str:
-    """An address in words, each of its signs said."""
+    """An address as words, sign by sign."""
     signs = {
         ".": language.dot, "/": language.slash, "-": language.hyphen, "_": language.underscore,
         "@": language.at, **(_GERMAN_SIGNS if language.code == "de" else _ENGLISH_SIGNS),

@@ -51,12 +51,12 @@ class Check(Generic[Subject]):
 
     Parameters:
         name: Its name in the table of results.
-        run: Runs the check; returns what it measured, in words. Raises
+        run: Runs the check; returns what it measured, as text. Raises
             :class:`NonconformanceError` or :class:`NotApplicableError`; any other exception also
             counts as a failure.
         timeout_secs: Its timeout.
         failure: Whether a failure blocks calls or degrades them.
-        loses: What callers or operators lose by a failure, in words.
+        loses: What callers or operators lose by a failure.
     """
 
     name: str

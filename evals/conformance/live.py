@@ -63,7 +63,7 @@ class LiveCall:
     Parameters:
         vendor: The vendor's name in settings.
         model: Its model.
-        outcome: What it did, in words; empty if the call failed.
+        outcome: What it did, as text; empty if the call failed.
         problem: Why the call failed; empty if it did not.
         exchanges: Its requests and connections.
         differences: In what its messages differ from what is documented, with how often.
@@ -242,7 +242,7 @@ def _differences(vendor: str, exchanges: Sequence[Exchange]) -> list[Difference]
 
 
 def write(calls: Sequence[LiveCall], folder: Path) -> Path:
-    """Write what was received, and in what it differs, for whoever mends the simulators.
+    """Write the messages received and their differences, for correcting the simulators.
 
     Keys are in no message, and audio is left out.
     """

@@ -45,7 +45,7 @@ def chosen(
         vendor: A vendor of the stage; empty for the configured ones. For turn taking and filters,
             ``MODULE:NAME`` of a class or function that makes one, or of a :class:`TurnTaker` or
             :class:`Filter`.
-        on_progress: Called with each step, in words.
+        on_progress: Called with a description of each step.
 
     Raises:
         SubjectError: No such stage, vendor or name.

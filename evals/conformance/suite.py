@@ -114,7 +114,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 OnProgress = Callable[[str], None]
-"""Called with each step that begins, in words."""
+"""Called with a description of each step that begins."""
 
 
 def run(checks: Coroutine[Any, Any, list[Result]]) -> list[Result]:
@@ -140,7 +140,7 @@ async def check(
         document: The document that vendors are built for and brains are asked about.
         choices: The chosen vendors; includes voice activity, which recognisers are checked behind.
         stages: The stages to check.
-        on_progress: Called with each step, in words.
+        on_progress: Called with a description of each step.
     """
     results: list[Result] = []
     vendors = [vendor for stage in stages for vendor in choices[stage].vendors]
@@ -231,7 +231,7 @@ async def check_vendor(
         engines: The engines; ``loaded`` includes the vendor's and, if installed, the embedded
             voice and recogniser, which act as caller and listener.
         names: The names of the checks to run; all of the stage if empty.
-        on_progress: Called with each check, in words.
+        on_progress: Called with a description of each check.
     """
     checks = [check for check in CHECKS[vendor.stage] if not names or check.name in names]
     return await _check_all(

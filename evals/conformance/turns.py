@@ -1,4 +1,4 @@
-"""Checks of turn taking, whoever sends an interruption and however a call ends.
+"""Checks of turn taking, for any source of interruptions and any end of a call.
 
 The caller, the brain and the voice are scripted; the conversation and the turn keeper are Viva's,
 so the checks see the records that the ledger would get. There is no network and no engine, so the

@@ -37,7 +37,7 @@ class FigureLink:
     Parameters:
         anchor: The figure's anchor in the page.
         title: Its title.
-        value: The turn's contribution, in words; may be empty.
+        value: The turn's contribution, as text; may be empty.
         against: Whether the turn counts as a failure.
     """
 
@@ -121,9 +121,9 @@ class TurnView:
         interrupted: Whether the caller interrupted it.
         withdrawn: Whether the next turn contains it.
         decision: ``respond``, ``escalate``, or empty.
-        verdict: The decision in words.
+        verdict: The decision, as text.
         looked_up: Results of tools that the answer cites.
-        failed: Failed checks, in words.
+        failed: The failed checks, as text.
         passed: Names of passed checks.
         latency: The time to the first audible sample.
         waterfall: The chart of its delays.

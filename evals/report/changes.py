@@ -1,4 +1,4 @@
-"""Differences between two runs in words: of figures, and of a turn's fields."""
+"""Describes differences between two runs: of figures, and of a turn's fields."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Difference:
         now: Its value in the second run.
         difference: The difference over the cases that both have.
         interval: The difference's 95 % interval; empty without one.
-        p: The test's p, in words; empty without one.
+        p: The test's p, as text; empty without one.
         test: The test's name.
         n: The number of pairs.
         strip: The difference as a chart.

@@ -26,7 +26,7 @@ class Evidence:
 
     Parameters:
         link: Its link within the page; empty if the page does not show it.
-        place: The call and turn, in words.
+        place: The call and turn, as text.
         at: The time, such as ``1:07.4``.
         value: Its contribution to the figure.
         note: A remark.
@@ -48,9 +48,9 @@ class Figure:
         anchor: Its anchor in the page.
         title: Its title.
         value: The value with its unit.
-        interval: The 95 % interval in words; empty without one.
+        interval: The 95 % interval, as text; empty without one.
         n: The number of samples.
-        wanted: The target in words; empty without one.
+        wanted: The target, as text; empty without one.
         met: Whether the target is met; ``None`` if that is unknown.
         strip: The value as a chart.
         definition: The documentation page that defines it.
@@ -264,7 +264,7 @@ def against(metric: Mapping[str, Any], value: object) -> bool:
 
 
 def formatted(value: object, unit: str) -> str:
-    """A sample's value, in words."""
+    """A sample's value, as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):

@@ -47,8 +47,8 @@ class CallView:
         title: Its title, or its file's name.
         file: Its file.
         tags: What it is an example of.
-        secs: Its length, in words.
-        summary: Its turns, in words.
+        secs: Its length, as text.
+        summary: Its turns, as text.
         latency: The median time to the first audible sample.
         cost: The total cost.
         notes: Cautions: what was missing, what differs from the recording, what was left out.
@@ -320,7 +320,7 @@ def stages(run: ScoredRun) -> list[tuple[str, str]]:
 
 
 def summary(turns: Sequence[Mapping[str, Any]]) -> str:
-    """A call's turns in words, such as ``2 answered, 1 handed to a person``."""
+    """Summarize a call's turns, such as ``2 answered, 1 handed to a person``."""
     kept = [turn for turn in turns if not turn.get("withdrawn")]
     counts = (
         (sum(turn.get("decision") == "respond" for turn in kept), "answered"),

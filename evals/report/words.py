@@ -38,7 +38,7 @@ KINDS = {
     "noise": "noise",
     "background": "background talk",
 }
-"""Kinds of utterances, in words."""
+"""Names of the kinds of utterances."""
 
 
 def title(name: str) -> str:
@@ -118,7 +118,7 @@ def met(metric: Mapping[str, Any]) -> bool | None:
 
 
 def wanted(metric: Mapping[str, Any]) -> str:
-    """A metric's target in words; empty without one."""
+    """A metric's target, as text; empty without one."""
     if metric.get("target") is None:
         return ""
     least = metric.get("better") != "lower"
@@ -127,7 +127,7 @@ def wanted(metric: Mapping[str, Any]) -> str:
 
 
 def verdict(turn: Mapping[str, Any]) -> str:
-    """A turn's decision in words, with the sections that it cites."""
+    """A turn's decision, as text, with the sections that it cites."""
     match turn.get("decision"):
         case "respond":
             titles = {found["section"]: found["title"] for found in turn.get("looked_up") or ()}

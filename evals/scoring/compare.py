@@ -212,7 +212,7 @@ def _key(sample: Sample, same: Mapping[tuple[str, int], int]) -> Hashable:
 
 
 def describe(changed: Sequence[Changed]) -> list[str]:
-    """The changes in words, a line each."""
+    """Describe the changes, one per line."""
     lines = []
     for change in changed:
         where = f"{change.source}, {change.question!r}"

@@ -48,8 +48,8 @@ class Finding:
 
     Parameters:
         metric: The metric's name.
-        wanted: What the rule requires, in words.
-        found: What the scores have, in words.
+        wanted: What the rule requires, as text.
+        found: What the scores have, as text.
         kept: Whether the rule is kept.
     """
 

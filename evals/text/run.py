@@ -212,7 +212,7 @@ class TextRun:
         if not reply.fault:
             for expected in turn.expectations:
                 found = check(expected, reply)
-                if not hint and not all(each.passed for each in found):
+                if not hint and not all(finding.passed for finding in found):
                     hint = self._lost(turn.ask, expected, reply, history)
                 findings += [*found, *_in_time(expected, reply)]
             findings += await self._judged(turn, reply, item, rulings)

@@ -245,7 +245,7 @@ class Budget:
         Returns:
             Ids of the calls.
         """
-        # Skip locked rows: whoever has locked a hold is alive.
+        # Skip locked rows: the process that locked a hold is alive.
         over = col(SpendHold.expires_at) <= self._clock()
         expired = self._let_go(over, skip_locked=True)
         if expired:

@@ -38,7 +38,7 @@ TURN_SECS = 5.0
 """Length of a short question with a short answer: a call has money for that many turns."""
 
 ANSWER_CHARS = 300
-"""Length of one to three short sentences, which is what brains are told to answer in."""
+"""Length of one to three short sentences, as the prompt asks of brains."""
 
 NOTICE_CHARS = 130
 """Longest text spoken beside answers: a hedge, a prompt, a farewell."""
@@ -213,7 +213,7 @@ class _Rates:
     ) -> None:
         self._settings = settings
         self._offered = offered
-        # What it called and was given is told to a brain again with each further request.
+        # Each further request repeats the earlier tool calls and their results.
         given = MAX_TOOL_CALLS * (MAX_DECISION_TOKENS + estimated_tokens(MAX_RESULT_CHARS))
         self._given = given if offered else 0
         # A brain whose tools fail is told how to write a call.

@@ -345,7 +345,7 @@ def _viva_there(settings: Settings) -> int | None:
             with suppress(OSError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
-    # The connection's own timeout begins anew with every byte.
+    # The connection's own timeout restarts with every byte.
     patience = threading.Timer(ASK_SECS, give_up)
     patience.start()
     try:

@@ -61,7 +61,7 @@ class Speed:
 
     Parameters:
         model: The model.
-        job: Purpose of one job, in words.
+        job: Purpose of one job, as text.
         limits: Limits on its time.
         threads: Jobs done concurrently.
         setting: The setting of that number; empty if there is none.

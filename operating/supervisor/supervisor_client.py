@@ -16,7 +16,7 @@ from aiohttp import web
 from loguru import logger
 
 NEWS_SECS = 0.02
-"""How often the supervisor is told of changes."""
+"""Interval at which changes are reported to the supervisor."""
 
 FIRST_REQUEST_SECS = 1.0
 """A connection without a request by then does not count as a call."""
@@ -31,7 +31,7 @@ _VARIABLE = "VIVA_WORKER"
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a worker is told at its start.
+    """The supervisor's parameters for a new worker.
 
     Parameters:
         number: Its number, counting from 0.

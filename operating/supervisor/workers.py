@@ -104,7 +104,7 @@ class Workers:
         count: Number of workers.
         listeners: Bound, listening sockets.
         address: The address that callers open.
-        stop_secs: How long a worker may take to end after it is told to.
+        stop_secs: How long a worker may take to end after its signal.
         listening: Called with the address, the document's title and a sign-in link, once a
             worker serves.
         progress: Called with what is loading, and the overall progress.

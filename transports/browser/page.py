@@ -170,7 +170,7 @@ class Page:
                 await self._socket.close()
 
     def _note(self, message: BaseModel) -> None:
-        """Tell the observer what the page is told: one of Viva's payloads, or of RTVI's."""
+        """Report a message to the page to the observer: one of Viva's payloads, or of RTVI's."""
         if not self.observer.live:
             return
         if isinstance(message, Payload):

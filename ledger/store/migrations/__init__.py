@@ -22,7 +22,7 @@ State = Literal["newest", "behind", "empty"]
 """Of a database that this program can use: as it must be, of an older version, without tables."""
 
 _LOCK = 0x76697661
-"""PostgreSQL's lock that whoever migrates holds."""
+"""PostgreSQL's advisory lock, held during a migration."""
 
 
 class MigrationError(Exception):
@@ -94,7 +94,7 @@ def _alone(engine: Engine) -> Iterator[Connection]:
     """One transaction while nobody else migrates, and committed at the end."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            # A table that is made anew must not take the rows that refer to it along.
+            # Recreating a table must not delete the rows that refer to it.
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:

@@ -21,7 +21,7 @@ def in_plain_terms(kind: str, item: Any, _context: object) -> str | Literal[Fals
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=SQLModel.metadata,
-    render_as_batch=True,  # SQLite changes a table by making it anew
+    render_as_batch=True,  # SQLite changes a table by recreating it
     render_item=in_plain_terms,
 )
 with context.begin_transaction():

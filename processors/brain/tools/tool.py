@@ -66,7 +66,7 @@ class FunctionTool:
         description: For the brain: what it returns, and when to call it.
         arguments: JSON schema of each argument, by its name; all are required.
         run: The function. The brain gets the message of an exception as the result.
-        timeout_secs: Timeout of the function, after which the brain is told so.
+        timeout_secs: Timeout of the function, which is reported to the brain.
         said: What is spoken while it runs; empty for nothing.
         title: The source of an answer, for people; by default the name as words.
     """

@@ -134,9 +134,11 @@ def test_every_state_of_a_call_at_every_size(server: PageServer, page: Page) -> 
             page.wait_for_timeout(50)
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                found += [f"{state}, {name}, {scheme}: {each}" for each in violations(page)]
+                found += [
+                    f"{state}, {name}, {scheme}: {violation}" for violation in violations(page)
+                ]
             if live:
-                found += [f"{state}, {name}: {each}" for each in in_reach(page)]
+                found += [f"{state}, {name}: {trouble}" for trouble in in_reach(page)]
         return found
 
     server.script = script
