@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 if TYPE_CHECKING:
     from evals.replay.batch import Batch, Outcome, Workers
+    from evals.replay.recorded_call import Options
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -147,9 +148,12 @@ def _run(batch: "Batch", workers: "Workers") -> None:
 
 def _print(batch: "Batch") -> None:
     run = batch.as_dict()
+    swapped = _swapped(batch.options)
+    # With another vendor, the voice or the recogniser's words may be others although no turn is.
+    alike = f"turns and words as before, with {', '.join(swapped)}" if swapped else "as recorded"
     for call in run["calls"]:
         differs = call["differs"]
-        same = "as recorded" if not differs else f"{len(differs)} differences"
+        same = f"{len(differs)} differences" if differs else alike
         typer.echo(f"{call['file']}  {call['turns']} turns, {call['seconds']:.1f} s, {same}")
         for difference in differs[:_SHOWN]:
             typer.echo(
@@ -167,6 +171,19 @@ def _print(batch: "Batch") -> None:
             f"{count} {what} are not in the recordings, and were {instead}; --{stage} VENDOR has "
             "them made."
         )
+
+
+def _swapped(options: "Options") -> list[str]:
+    """What a replay does otherwise than its recordings."""
+    swapped = [f"{stage} {vendor}" for stage, vendor in options.vendors.items()]
+    swapped += [f"{name}={value}" for name, value in options.overrides.items()]
+    if options.knowledge:
+        swapped.append(Path(options.knowledge).name)
+    if options.source != "audio":
+        swapped.append(f"--from {options.source}")
+    if options.timing != "reactive":
+        swapped.append(f"--timing {options.timing}")
+    return swapped
 
 
 def _missing(calls: Iterable[dict[str, Any]]) -> dict[str, int]:

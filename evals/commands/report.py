@@ -1,6 +1,7 @@
 """The command ``viva report``, and report writing for other commands."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,21 @@ def report(
     written(runs, out or folder / "report.html", audio_mb=audio_mb, truth=truth)
 
 
+def check_installed() -> None:
+    """End the command with status 2, and the next step, where what scoring needs is missing."""
+    try:
+        for module in ("evals.report.report_file", "evals.scoring.compare"):
+            import_module(module)
+    except ImportError as error:
+        Console(stderr=True, highlight=False).print(
+            f"viva: {error.name} is not installed; scoring needs it: run `make install-dev`.",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(2) from None
+
+
 def written(
     runs: Sequence[Path],
     out: Path,
@@ -78,6 +94,7 @@ def written(
         scores: The scores of two runs, if available.
         truth: The ground truth to score two runs by otherwise.
     """
+    check_installed()
     from evals.report.report_file import write
     from evals.report.run import ReportError
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,13 +12,17 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from evals.commands.report import Html, written
+from evals.commands.report import Html, check_installed, written
 
 if TYPE_CHECKING:
+    from evals.scoring.metrics.metric import Metric
     from evals.scoring.score import Scores
     from knowledge.loading.document import Document
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_TESTS: Mapping[str, str] = {"McNemar, exact": "M", "paired permutation": "P"}
+"""Short names of tests in a table."""
 
 VERDICTS_FILE = "verdicts.csv"
 """The judge's verdicts, and people's, in a run's folder."""
@@ -37,6 +41,15 @@ OfTruth = Annotated[
 OfDocument = Annotated[
     Path | None,
     typer.Option(help="The calls' document, to check answers against again [KNOWLEDGE]."),
+]
+
+Rules = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Rules of viva gate: their bounds are the targets; by default DIR/gates.toml, or "
+        "those of the corpus that ships.",
+    ),
 ]
 
 
@@ -66,6 +79,7 @@ def score(
     criteria: Annotated[
         str, typer.Option(metavar="NAMES", help="What it judges, with --judge.")
     ] = "faithful,answers,concise,tone",
+    rules: Rules = None,
     html: Html = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what scores.json holds.")] = False,
 ) -> None:
@@ -73,7 +87,8 @@ def score(
 
     docs/metrics/ defines every metric; those that need ground truth have no value without it.
     """
-    from evals.scoring.score import SCORES_FILE
+    check_installed()
+    from evals.scoring.score import SCORES_FILE, write_scores
 
     scores = _scored(folder, truth, knowledge)
     notes: list[str] = []
@@ -82,8 +97,9 @@ def score(
             scores, folder, knowledge, vendor=judge, model=judge_model, criteria=criteria
         )
     path = folder / SCORES_FILE
+    plain = _with_targets(scores.as_dict(), rules or _beside(folder))
     try:
-        scores.write(path)
+        write_scores(plain, path)
     except OSError as error:
         raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
     if html is not None:
@@ -91,9 +107,9 @@ def score(
     for call in scores.run.unreadable:
         _say(f"{call.file}: {call.error}")
     if as_json:
-        typer.echo(json.dumps(scores.as_dict(), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(plain, indent=1, ensure_ascii=False))
         return
-    _print_scores(scores.as_dict())
+    _print_scores(plain)
     for note in notes:
         typer.echo(note)
     typer.echo(f"Written to {path}.")
@@ -117,6 +133,7 @@ def compare(
 
     Calls and turns of only one run are listed, and left out of the metrics.
     """
+    check_installed()
     from evals.scoring.compare import compare_runs, describe
 
     scores = _scored(a, truth, knowledge), _scored(b, truth, knowledge)
@@ -135,7 +152,7 @@ def compare(
         f"{len(compared.changed)} turns differ; {compared.turns} turns of {compared.calls} calls "
         "are in both."
     )
-    _print_comparison(compared.as_dict())
+    _print_comparison(compared.as_dict(), scores[0].metrics)
 
 
 @app.command(
@@ -155,6 +172,7 @@ def gate(
     """
     from dataclasses import asdict
 
+    check_installed()
     from evals.scoring.gate import GateError, check, load_rules, load_scores
     from evals.scoring.score import SCORES_FILE
 
@@ -179,6 +197,23 @@ def gate(
         raise typer.Exit(1)
 
 
+def _beside(folder: Path) -> Path | None:
+    """The rules that lie in a run's folder."""
+    rules = folder / "gates.toml"
+    return rules if rules.is_file() else None
+
+
+def _with_targets(scores: dict[str, Any], rules: Path | None) -> dict[str, Any]:
+    from evals.scoring.gate import GateError, load_rules, with_targets
+
+    if rules is None:
+        return scores
+    try:
+        return with_targets(scores, load_rules(rules))
+    except GateError as error:
+        raise _fail(str(error)) from None
+
+
 def _scored(folder: Path, truth: Path | None, knowledge: Path | None) -> "Scores":
     from evals.scoring.calls import Run, RunError
     from evals.scoring.score import score as score_run
@@ -198,10 +233,6 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None) -> "Scores
             scores = score_run(run, known, documents)
     except (RunError, TruthError) as error:
         raise _fail(str(error)) from None
-    except ImportError as error:
-        raise _fail(
-            f"{error.name} is not installed; scoring needs it: run `make install-dev`."
-        ) from None
     return scores
 
 
@@ -271,35 +302,47 @@ def _documents(knowledge: Path | None) -> "list[Document]":
 
 def _print_scores(scores: Mapping[str, Any]) -> None:
     rows: list[tuple[str, ...]] = []
+    notes: list[str] = []
     without: dict[str, list[str]] = {}
     for name, metric in scores["metrics"].items():
         if metric["value"] is None:
             without.setdefault(metric["note"], []).append(name)
             continue
-        interval = " to ".join(_figure(end, metric["unit"]) for end in metric["ci95"] or ())
+        interval = _interval(metric["ci95"], "{:.3g}" if metric["unit"] == "usd" else "{:.3f}")
         value = _figure(metric["value"], metric["unit"])
-        rows.append((name, value, interval, str(metric["n"]), _target(metric), metric["note"]))
-    _print_table(("metric", "value", "95 % interval", "n", "target", ""), rows)
+        rows.append((name, value, interval, str(metric["n"]), _target(metric)))
+        if metric["note"]:
+            notes.append(f"{name}: {metric['note']}.")
+    _print_table(("metric", "value", "95 % interval", "n", "target"), rows)
+    for note in notes:
+        typer.echo(note)
     for note, names in without.items():
         typer.echo(f"No value, {note}: {', '.join(names)}.")
     typer.echo(f"{scores['n_calls']} calls, {scores['n_turns']} turns.")
 
 
-def _print_comparison(compared: Mapping[str, Any]) -> None:
+def _print_comparison(compared: Mapping[str, Any], metrics: "Mapping[str, Metric]") -> None:
     rows = []
+    tests: dict[str, str] = {}
     for name, difference in compared["metrics"].items():
         if not difference["n"]:
             continue
-        interval = " to ".join(f"{end:+.4g}" for end in difference["ci95"] or ())
-        p = "" if difference["p"] is None else f"{difference['p']:.3g}"
+        plain = ".2g" if metrics[name].unit == "usd" else ".3f"
+        interval = _interval(difference["ci95"], f"{{:+{plain}}}")
+        p = "" if difference["p"] is None else f"{difference['p']:.2g}"
+        test = difference["test"]
+        tests.setdefault(_TESTS.get(test, test), test)
         figures = (
-            f"{difference['a']:.4g}",
-            f"{difference['b']:.4g}",
-            f"{difference['difference']:+.4g}",
+            f"{difference['a']:{plain}}",
+            f"{difference['b']:{plain}}",
+            f"{difference['difference']:+{plain}}",
         )
-        rows.append((name, *figures, interval, p, difference["test"], str(difference["n"])))
-    headings = ("metric", compared["a"], compared["b"], "difference", "95 % interval", "p", "test")
-    _print_table((*headings, "n"), rows)
+        p = f"{p} {_TESTS.get(test, test)}".strip()
+        rows.append((name, *figures, interval, p, str(difference["n"])))
+    _print_table(("metric", "A", "B", "B - A", "95 % interval", "p", "n"), rows)
+    typer.echo(f"A is {compared['a']}, B is {compared['b']}.")
+    if told := "; ".join(f"{short}: {test}" for short, test in tests.items() if short != test):
+        typer.echo(f"p by {told}.")
 
 
 def _target(metric: Mapping[str, Any]) -> str:
@@ -309,6 +352,10 @@ def _target(metric: Mapping[str, Any]) -> str:
     above = metric["better"] == "higher"
     met = value >= target if above else value <= target
     return f"{'≥' if above else '≤'} {target:g}{'' if met else ' missed'}"
+
+
+def _interval(ends: Sequence[float] | None, form: str) -> str:
+    return " to ".join(form.format(end) for end in ends or ())
 
 
 def _figure(value: float, unit: str) -> str:
@@ -323,8 +370,9 @@ def _figure(value: float, unit: str) -> str:
 
 def _print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for at, heading in enumerate(headings):
+        # A name is copied into rules and commands: it stays whole.
+        table.add_column(heading, overflow="fold", no_wrap=at == 0)
     for row in rows:
         # Callers' words must not act as markup or terminal control sequences.
         table.add_row(*(Text("".join(c if c.isprintable() else " " for c in cell)) for cell in row))

@@ -110,6 +110,25 @@ def check(scores: Mapping[str, Any], rules: Sequence[Rule]) -> tuple[Finding, ..
     return tuple(findings)
 
 
+def with_targets(scores: Mapping[str, Any], rules: Sequence[Rule]) -> dict[str, Any]:
+    """Scores whose targets are one's own rules, in place of those of the corpus that ships.
+
+    A rule's bound is the target of its metric, if it is on the side that can be missed: ``min``
+    where more is better, ``max`` where less is.
+
+    Raises:
+        GateError: A rule is about a metric that does not exist.
+    """
+    targets: dict[str, float | None] = {}
+    for rule in rules:
+        better = _metric(scores, rule.metric, "the scores")["better"]
+        targets[rule.metric] = rule.most if better == "lower" else rule.least
+    metrics = {
+        name: {**metric, "target": targets.get(name)} for name, metric in scores["metrics"].items()
+    }
+    return {**scores, "metrics": metrics}
+
+
 def _check(rule: Rule, metric: Mapping[str, Any]) -> list[Finding]:
     value, n = metric["value"], metric["n"]
     if value is None:

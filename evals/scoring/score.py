@@ -88,8 +88,18 @@ class Scores:
 
     def write(self, path: Path) -> None:
         """Write ``scores.json``."""
-        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        path.write_text(text + "\n", "utf-8")
+        write_scores(self.as_dict(), path)
+
+
+def write_scores(scores: Mapping[str, Any], path: Path) -> None:
+    """Write ``scores.json``.
+
+    Args:
+        scores: As :meth:`Scores.as_dict`.
+        path: The file.
+    """
+    text = json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", "utf-8")
 
 
 def score(run: Run, truth: Truth | None, documents: Sequence[Document] = ()) -> Scores:

@@ -1,11 +1,13 @@
 """Recordings that another tool has written anew, and files made to harm whoever reads them."""
 
 import itertools
+import json
 import struct
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import lz4.frame
 import pytest
@@ -16,6 +18,7 @@ from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 
 from recording.recording import Recording, RecordingError
+from recording.schemas import TOPICS
 from tests.recording.call import START_NS, about, record
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -226,3 +229,20 @@ def test_any_damage_is_read_or_refused(
     except RecordingError:
         return
     assert len(recording.messages) <= 3
+
+
+def test_the_layout_for_foxglove_shows_what_recordings_hold() -> None:
+    layout = json.loads(Path("docs/foxglove-layout.json").read_text("utf-8"))
+    panels = layout["configById"]
+
+    def shown(node: Any) -> set[str]:
+        return {node} if isinstance(node, str) else shown(node["first"]) | shown(node["second"])
+
+    assert shown(layout["layout"]) == set(panels)
+    paths = [path["value"] for panel in panels.values() for path in panel.get("paths", ())]
+    for path in paths:
+        topic, field = path.split(".")
+        assert field in TOPICS[topic]["properties"], path
+    raw = [panel["topicPath"] for panel in panels.values() if "topicPath" in panel]
+    assert set(raw) <= set(TOPICS)
+    assert len(paths) + len(raw) == 8

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from evals.commands.score import app
 from evals.scoring.calls import Run
-from evals.scoring.gate import GateError, check, load_rules
+from evals.scoring.gate import GateError, check, load_rules, with_targets
 from evals.scoring.metrics import barge_in, floor, takeover
 from evals.scoring.score import score
 
@@ -175,3 +175,17 @@ def test_a_run_without_samples_keeps_no_shipped_rule(tmp_path: Path) -> None:
     findings = check(empty, load_rules(SHIPPED))
     assert len(findings) == len(load_rules(SHIPPED))
     assert not any(finding.kept for finding in findings)
+
+
+def test_one_s_own_rules_are_the_targets_in_place_of_the_corpus_s(tmp_path: Path) -> None:
+    (tmp_path / "gates.toml").write_text(RULES + "[response_rate]\nmax = 1.0\n", "utf-8")
+    found = scores(yield_rate=0.9, e2e_latency_p95=1.0, pause_takeover=0.1, response_rate=1.0)
+    found["metrics"]["pause_takeover"]["target"] = 0.12
+    metrics = with_targets(found, load_rules(tmp_path / "gates.toml"))["metrics"]
+    assert {name: metric["target"] for name, metric in metrics.items()} == {
+        "yield_rate": 0.95,
+        "e2e_latency_p95": 1.2,
+        "pause_takeover": None,
+        "response_rate": None,  # a bound on the side that cannot be missed
+    }
+    assert found["metrics"]["pause_takeover"]["target"] == 0.12

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -309,3 +310,47 @@ def test_an_unknown_judge_or_criterion_is_refused(
 def test_only_a_known_judge_is_asked(tmp_path: Path) -> None:
     done = viva("score", tmp_path, "--judge", "oracle")
     assert done.exit_code == 2
+
+
+# The tables, and the targets.
+
+
+def test_tables_fit_80_columns_with_every_name_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    before = folder_of(tmp_path, clean("a.mcap"), clean("b.mcap"))
+    for arguments in (("score", before), ("compare", before, before)):
+        done = viva(*arguments)
+        assert done.exit_code == 0, done.output
+        lines = done.output.splitlines()
+        first = next(at for at, line in enumerate(lines) if line.startswith("metric "))
+        table = lines[first : next(at for at in range(first, len(lines)) if "." in lines[at][-1:])]
+        assert len(table) >= 20
+        assert all(len(line.rstrip()) <= 80 for line in table)
+        names = {line.split()[0] for line in table[1:] if not line.startswith("No value")}
+        assert names <= set(json.loads((before / "scores.json").read_text("utf-8"))["metrics"])
+
+
+def test_rules_in_the_run_s_folder_are_its_targets(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, clean("a.mcap"), clean("b.mcap"))
+    (folder / "gates.toml").write_text("[e2e_latency_p50]\nmax = 0.1\n", "utf-8")
+    done = viva("score", folder)
+    assert "≤ 0.1 missed" in done.output
+    metrics = json.loads((folder / "scores.json").read_text("utf-8"))["metrics"]
+    assert [name for name, metric in metrics.items() if metric["target"] is not None] == [
+        "e2e_latency_p50"
+    ]
+    (folder / "gates.toml").write_text("[speed]\nmax = 0.1\n", "utf-8")
+    assert "speed is no metric of the scores" in viva("score", folder).output
+
+
+@pytest.mark.parametrize("command", [("score", "."), ("compare", ".", "."), ("gate", ".")])
+def test_what_scoring_needs_is_named_with_the_next_step(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "evals.report.report_file", None)
+    rules = ("--rules", "gates.toml") if command[0] == "gate" else ()
+    done = viva(*command, *rules)
+    assert done.exit_code == 2
+    assert "is not installed; scoring needs it: run `make install-dev`." in done.output
