@@ -248,6 +248,8 @@ def _supervise(settings: Settings) -> None:
         if label == "ready":
             bar.stop()
             _terminal.print(f"Models are loaded in all {settings.workers} workers.")
+        elif label == FAILED:  # The worker says why; a bar after that would hide it.
+            bar.stop()
 
     def listening(address: str, title: str, link: str) -> None:
         _greet(address, title, link)
