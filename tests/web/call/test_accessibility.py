@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from playwright.sync_api import Page, expect
 
+from accounts.templating import render
 from tests.web.axe import violations
 from tests.web.conftest import until
-from tests.web.scene import ask, decision, greet, whole_call
+from tests.web.scene import ABOUT, ask, decision, greet, whole_call
 from tests.web.server import PageServer, Peer, tone
 from transports.browser.messages import Cap, End
 
@@ -162,8 +163,59 @@ def test_every_state_of_a_call_at_every_size(server: PageServer, page: Page) -> 
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("record", ["calls", "all"])
+def test_who_is_signed_in_and_asked_about_recording(
+    server: PageServer, page: Page, record: str
+) -> None:
+    account = {"email": "ada.lovelace@example.com", "admin": True, "auth": "link"}
+    server.about = ABOUT | {"account": account, "record": record, "recording_days": 30}
+    page.reload()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.thorough
 def test_a_refused_call_breaks_no_rule(server: PageServer, page: Page) -> None:
     server.refusal = End(reason="capacity", message="All lines are busy. Call again in a minute.")
     page.get_by_role("button", name="Call Viva").click()
     until(page, "viva.state === 'ended'")
     assert violations(page) == []
+
+
+SIGN_IN: dict[str, dict[str, object]] = {
+    "sign_in.html.j2": {"form": "f", "email": "ada", "trouble": "This is no address."},
+    "sign_in_link.html.j2": {"form": "f"},
+    "sign_in_sent.html.j2": {
+        **{"email": "ada@example.com", "minutes": 15, "most": 3},
+        **{"in_terminal": False, "busy": False},
+    },
+    "sign_in_refused.html.j2": {
+        **{"heading": "Too many links", "said": ["Wait an hour."], "again": "Ask for another"},
+        "signed_in": "",
+    },
+    "sign_out.html.j2": {"form": "f", "email": "ada@example.com"},
+}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("template", SIGN_IN)
+def test_signing_in_breaks_no_rule(server: PageServer, tab: Page, template: str) -> None:
+    html = render(template, **SIGN_IN[template])
+    place = f"{server.url}rendered"
+    tab.route(place, lambda route: route.fulfill(body=html, content_type="text/html"))
+    for token in ("", "#token"):
+        tab.goto("about:blank")
+        tab.goto(place + token)
+        for width in (1280, 320):
+            tab.set_viewport_size({"width": width, "height": 568})
+            for scheme in ("light", "dark"):
+                tab.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+                assert violations(tab) == []
+            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert tab.evaluate(_SMALL) == []
+    tab.unroute(place)
