@@ -87,13 +87,13 @@ class Loading:
         if task.cancelled() or not (error := task.exception()):
             return
         self._report(FAILED, self.news[1])
-        self.failure = LoadingError(_explain(error))
+        self.failure = LoadingError(explain(error))
         self.failure.__cause__ = error
         self.failed.set()
         logger.opt(exception=error).error("loading failed. {}", self.failure)
 
 
-def _explain(error: BaseException) -> str:
+def explain(error: BaseException) -> str:
     """Say what could not be loaded, why, and what to do."""
     what = getattr(error, "__notes__", None) or ["the engines cannot be loaded"]
     why = ": ".join([*what, f"{type(error).__name__}: {error}".rstrip(".")])

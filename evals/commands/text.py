@@ -172,12 +172,12 @@ def evaluate(
     documents = _documents(scenarios, document or settings.knowledge)
     outcomes = _run(_hold(scenarios, documents, settings, ruling, names))
     notes = _notes(outcomes, settings, ruling, known, verdicts)
-    _write_reports(outcomes, notes, junit=junit, html=html)
     if as_json:
         plain = {"outcomes": [outcome.as_dict() for outcome in outcomes], "notes": notes}
         typer.echo(json.dumps(plain, indent=1, ensure_ascii=False))
     else:
         _print_outcomes(outcomes, notes)
+    _write_reports(outcomes, notes, junit=junit, html=html)
     raise typer.Exit(0 if all(outcome.passed for outcome in outcomes) else 1)
 
 
@@ -320,6 +320,7 @@ def _load(path: Path | None) -> "Document":
 def _run(work: Any) -> Any:
     """Run a coroutine to its end; Ctrl-C cancels it and ends the command with status 130."""
     from evals.conformance.harness import NonconformanceError
+    from pipeline.loading import LoadingError
     from settings import SettingsError
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -328,7 +329,7 @@ def _run(work: Any) -> Any:
     except KeyboardInterrupt:
         _print_error("interrupted")
         raise typer.Exit(130) from None
-    except (SettingsError, ValueError, NonconformanceError) as error:
+    except (SettingsError, LoadingError, ValueError, NonconformanceError) as error:
         raise _fail(str(error)) from None
 
 

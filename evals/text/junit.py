@@ -48,6 +48,7 @@ def told(turn: TurnOutcome) -> str:
     if turn.reply is not None:
         lines.append(f"       {turn.reply.grounds}")
     lines += [f"expected {found.expected}: {found.found}" for found in turn.wrong]
+    lines += [f"no verdict on {found.expected}: {found.found}" for found in turn.unknown]
     if turn.hint:
         lines.append(f"why: {turn.hint}")
     return "\n".join(lines)

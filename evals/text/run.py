@@ -7,6 +7,7 @@ from typing import Any
 
 from conversation.frames import Exchange
 from conversation.records import Tariff
+from evals.conformance.harness import NonconformanceError
 from evals.judge.judge import CRITERIA, Criterion, Judge, JudgeError
 from evals.judge.judge import Exchange as Judged
 from evals.judge.verdicts import Ruling
@@ -28,10 +29,11 @@ class TurnOutcome:
 
     Parameters:
         turn: The turn.
-        reply: The reply; ``None`` for the greeting.
+        reply: The reply; ``None`` for the greeting, and where none came.
         said: What was said.
         findings: Each thing that was expected.
         hint: Which step lost an answer that is wrong, in words; empty if unknown.
+        lost: Why no reply came, if none did.
     """
 
     turn: Turn
@@ -39,11 +41,12 @@ class TurnOutcome:
     said: str
     findings: tuple[Finding, ...]
     hint: str = ""
+    lost: str = ""
 
     @property
     def fault(self) -> str:
         """How the brain failed; empty if it did not."""
-        return self.reply.fault if self.reply else ""
+        return self.reply.fault if self.reply else self.lost
 
     @property
     def wrong(self) -> tuple[Finding, ...]:
@@ -207,7 +210,10 @@ class TextRun:
             for expected in turn.expectations:
                 findings += check(expected, greeting)
             return TurnOutcome(turn, None, session.greeting, tuple(findings))
-        reply = await session.ask(turn.ask)
+        try:
+            reply = await session.ask(turn.ask)
+        except (NonconformanceError, ValueError) as error:
+            return TurnOutcome(turn, None, "", (), lost=str(error))
         hint = ""
         if not reply.fault:
             for expected in turn.expectations:

@@ -22,6 +22,7 @@ from ledger.money.prices import Prices
 from pipeline.chain import decision_stages
 from pipeline.choice import choose, settle
 from pipeline.engines import Engines
+from pipeline.loading import LoadingError, explain
 from pipeline.vendors import Stage
 from processors.turns.keeper import TurnKeeper
 from settings import Settings
@@ -120,14 +121,18 @@ async def load_engines(
         progress: Called with what is loaded, and the share done, 0 to 1.
 
     Raises:
-        SettingsError: The brain is unknown, or what it needs is missing.
+        LoadingError: The brain cannot be loaded.
+        SettingsError: It is unknown, or what it needs is missing.
     """
     # What the other stages need is nothing to a conversation in writing.
     others = ("vad", "stt", "tts")
     settings = settings.model_copy(update=dict.fromkeys(others, "auto"))
     choices = choose(settings)
     brain = await asyncio.to_thread(settle, {"brain": choices["brain"]}, settings)
-    return await Engines.load(settings, document, {**choices, **brain}, progress, stages=STAGES)
+    try:
+        return await Engines.load(settings, document, {**choices, **brain}, progress, stages=STAGES)
+    except Exception as error:
+        raise LoadingError(explain(error)) from error
 
 
 @asynccontextmanager
@@ -153,6 +158,7 @@ async def viva_session(
 
     Raises:
         DocumentError: The document cannot be used.
+        LoadingError: The brain cannot be loaded.
         SettingsError: The settings cannot.
     """
     settings = settings or Settings.load(brain=brain or None)

@@ -83,6 +83,16 @@ async def test_a_test_of_one_s_own_asks_in_two_lines(folder: Path, viva_session:
         assert again.engines is session.engines, "one brain for all tests"
 
 
+def test_a_report_that_cannot_be_written_loses_no_outcome(folder: Path) -> None:
+    questions = folder / "questions.toml"
+    questions.write_text('[[questions]]\nask = "Where did she study?"\n', "utf-8")
+    arguments = ("--document", folder / "ana.md", "--junit", folder / "no" / "report.xml")
+    code, said = viva("eval", questions, *arguments)
+    assert code == 2
+    assert "1 of 1 question as expected." in said
+    assert "report.xml cannot be written: No such file or directory." in said.replace("\n", "")
+
+
 def test_replies_can_be_had_as_json(folder: Path) -> None:
     code, said = viva("ask", "Where did she study?", "--document", folder / "ana.md", "--json")
     (reply,) = json.loads(said)

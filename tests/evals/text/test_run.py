@@ -54,6 +54,14 @@ async def test_a_scenario_passes_fails_or_has_no_result(tmp_path: Path) -> None:
     assert [found.expected for found in outcomes[1].turns[0].wrong] == ["the words 'Lisbon'"]
 
 
+async def test_a_question_that_cannot_be_asked_is_one_scenario_s_fault(tmp_path: Path) -> None:
+    long, right = await held(
+        tmp_path, scenario("long", Turn("why " * 2000)), scenario("right", Turn(WHERE))
+    )
+    assert (long.status, right.status) == ("error", "passed")
+    assert "allowed: 1 to 4000" in long.fault
+
+
 async def test_a_failed_turn_ends_its_scenario(tmp_path: Path) -> None:
     turns = (Turn(WHERE, (Expectation(says=("Lisbon",)),)), Turn(WHERE))
     (outcome,) = await held(tmp_path, scenario("two", *turns))
