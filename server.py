@@ -16,7 +16,6 @@ from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report.reports import Reports
 from conversation.records import CallListener, in_micros
-from data_dir import check_room, make_private
 from knowledge.loading.document import Document
 from ledger.money.budget import Budget
 from ledger.money.prices import Prices, check_prices
@@ -44,6 +43,7 @@ from operating.supervisor.supervisor_client import SupervisorClient
 from operating.traces import Traces
 from pipeline.call import Call
 from pipeline.choice import Choice
+from pipeline.data_dir import check_room, make_private
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
 from pipeline.loading import Loading

@@ -7,4 +7,14 @@ its chain, :class:`~pipeline.engines.Engines` is what all calls of a process sha
 
 import telemetry as telemetry  # before any library with telemetry  # isort: skip
 
-__all__ = ["call", "chain", "choice", "engines", "escalations", "loading", "vendor", "vendors"]
+__all__ = [
+    "call",
+    "chain",
+    "choice",
+    "data_dir",
+    "engines",
+    "escalations",
+    "loading",
+    "vendor",
+    "vendors",
+]

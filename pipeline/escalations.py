@@ -8,7 +8,7 @@ from pathlib import Path
 from loguru import logger
 
 from conversation.frames import EscalationFrame
-from data_dir import PRIVATE_FOLDER, private_opener
+from pipeline.data_dir import PRIVATE_FOLDER, private_opener
 
 
 class Escalations:

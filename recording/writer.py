@@ -1,6 +1,7 @@
 """Writes recordings without ever blocking a call."""
 
 import asyncio
+import os
 import threading
 import time
 from collections import deque
@@ -10,7 +11,6 @@ from typing import IO, Any, Protocol
 
 from loguru import logger
 
-from data_dir import PRIVATE_FOLDER, private_opener
 from recording.mcap_file import McapFile
 from recording.schemas import AUDIO_TOPICS, TOPICS
 
@@ -324,5 +324,5 @@ def create(path: Path) -> IO[bytes]:
     Raises:
         OSError: The file cannot be created.
     """
-    path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    return open(path, "wb", opener=private_opener)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")

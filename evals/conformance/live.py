@@ -28,13 +28,13 @@ from pipecat.frames.frames import (
 
 from conversation.frames import SpeechPauseFrame
 from conversation.records import MICROS, Used
-from data_dir import PRIVATE_FOLDER, private_opener
 from evals.conformance.check import in_thread
 from evals.conformance.harness import NonconformanceError, StageHarness
 from evals.conformance.wiretap import Exchange, Wiretap
 from knowledge.loading.document import Document
 from ledger.money.prices import Prices
 from pipeline.choice import Choice
+from pipeline.data_dir import PRIVATE_FOLDER, private_opener
 from pipeline.vendors import Context, Stage, Vendor
 from processors.brain.bounded_usage import bounds_of
 from processors.brain.contract import Question, ToolStart, events_of

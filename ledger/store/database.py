@@ -12,8 +12,8 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlmodel import Session
 
-from data_dir import PRIVATE_FOLDER, private_opener
 from ledger.store import migrations, tables
+from pipeline.data_dir import PRIVATE_FOLDER, private_opener
 from settings import Settings
 
 __all__ = ["Database", "DatabaseError", "tables"]

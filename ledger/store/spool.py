@@ -14,8 +14,8 @@ from pathlib import Path
 
 from loguru import logger
 
-from data_dir import PRIVATE_FOLDER, private_opener
 from ledger.store.entry import Entry
+from pipeline.data_dir import PRIVATE_FOLDER, private_opener
 
 if sys.platform != "win32":
     import fcntl

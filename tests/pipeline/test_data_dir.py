@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from conversation.frames import EscalationFrame
-from data_dir import LEAST_FREE_BYTES, check_room, make_private
 from ledger.store.database import Database
 from ledger.store.entry import Entry
 from ledger.store.spool import Spool
+from pipeline.data_dir import LEAST_FREE_BYTES, check_room, make_private
 from pipeline.escalations import Escalations
 from recording.writer import create
 from settings import Settings
