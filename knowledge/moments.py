@@ -5,7 +5,7 @@ June`` and ``5 June`` are one date; ``half past eight`` and ``20:30`` can be one
 """
 
 import re
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from knowledge.claims import MONTHS
@@ -140,6 +140,41 @@ def as_written(text: str, times: Set[int]) -> str:
         return f"{before[0]} {said}" if before else said
 
     return re.sub(_SPOKEN_TIME.pattern, clock, _dated(text), flags=re.IGNORECASE)
+
+
+_SPAN = re.compile(
+    rf"\b(?:from )?({_MONTH})\b\.?\s*(?:to|until|till|through|-|\u2013|\u2014)\s*"
+    rf"(?:\d{{1,2}} )?({_MONTH})\b"
+    rf"|\bbetween ({_MONTH})\b\.? and ({_MONTH})\b",
+    re.IGNORECASE,
+)
+_BARE_MONTH = re.compile(
+    rf"\b(?:in|during|for)\s+({_MONTH})\b(?!\.?\s*(?:\d|to\b|until\b|-))", re.IGNORECASE
+)
+
+
+def seasons(text: str) -> dict[str, frozenset[int]]:
+    """The spans of months that a text names, as written: "from May to September"."""
+    found: dict[str, frozenset[int]] = {}
+    for match in _SPAN.finditer(text):
+        first, last = (MONTHS[name.lower()] for name in match.groups() if name)
+        after = range((last - first) % 12 + 1)
+        found[match[0]] = frozenset((first - 1 + months) % 12 + 1 for months in after)
+    return found
+
+
+def in_season(text: str, spans: Mapping[str, Set[int]]) -> str:
+    """Rewrite a month of a question as the span that a document names, if only one includes it.
+
+    "Are you open in June?" and "April to October: 9 to 18" share no word.
+    """
+
+    def season(match: re.Match[str]) -> str:
+        month = MONTHS[match[1].lower()]
+        including = [written for written, months in spans.items() if month in months]
+        return including[0] if len(including) == 1 else match[0]
+
+    return _BARE_MONTH.sub(season, text)
 
 
 def _dated(text: str) -> str:

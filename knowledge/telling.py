@@ -16,8 +16,15 @@ _WHERE_HEADS = frozenset(spaced("room where place location venue hall stage"))
 _VERB_HEADS = frozenset(
     spaced("takes costs needs includes contains means lasts requires covers does gets has serves")
 )
+_MOMENT_HEADS = frozenset(spaced("starts begins opens closes ends finishes leaves arrives departs"))
+_ADVERB_HEAD = re.compile(
+    r"^(?:on-?line|off-?line|(?:at|by|in|on|with|without) [a-z]+(?: \w+)?)$", re.I
+)
+_CLOCK = re.compile(r"\d{1,2}[:.]\d{2}\b")
 _PRICES = re.compile(r"^[€£$¥]$|(?<=\()[€£$¥](?=\)$)")  # a column of prices: "€", "Price (€)"
-_ASKING_HEAD = re.compile(r"^(?:how|what|which|meaning|value|notes?|remarks?|details?)\b", re.I)
+_ASKING_HEAD = re.compile(
+    r"^(?:how|what|which|when|where|who|meaning|value|notes?|remarks?|details?)\b", re.I
+)
 _NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "none.", "/", "…", "..."))
 _TIMELIKE = re.compile(r"^\d{1,2}[:.]\d{2}(?:\s*(?:[-\u2013\u2014]|to)\s*\d{1,2}[:.]\d{2})?$")
 _MONEY = re.compile(
@@ -232,6 +239,10 @@ def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:
         return f"it costs {sign[0]}{cell}"
     if not head or _ASKING_HEAD.match(head):
         return f"it is {cell}"
+    if _ADVERB_HEAD.match(head):  # of prices: "Online", "At the gate"
+        return f"it {'costs' if _MONEY.match(cell) else 'is'} {cell} {_lower(head)}"
+    if name in _MOMENT_HEADS:
+        return f"it {name} {'at ' if _CLOCK.match(cell) else ''}{cell}"
     if name in _VERB_HEADS:
         return f"it {name} {cell}"
     return f"{_the(head)} {_verb(head, 'is', 'are')} {cell}"

@@ -37,7 +37,8 @@ _NOW = re.compile(
 )
 _ONGOING = re.compile(r"\b(?:present|now|today|current|since|works? at|ongoing)\b", re.IGNORECASE)
 _MONEY = re.compile(
-    r"(?:[€£$¥]\s?(\d[\d.,]*)|(\d[\d.,]*)\s?(?:[€£$¥]|euros?|pounds?|dollars?|kroner|cents?|francs?|eur|usd|gbp)\b)",
+    r"(?:[€£$¥]\s?(\d[\d.,]*)|(\d[\d.,]*)\s?(?:[€£$¥]|"
+    r"(?:euros?|pounds?|dollars?|kroner|cents?|francs?|eur|usd|gbp)\b))",
     re.I,
 )
 _WEIGHT = re.compile(r"(\d[\d.,]*)\s?(kg|g|grams?|kilos?|kilograms?|t|tons?)\b", re.IGNORECASE)
@@ -98,6 +99,10 @@ def put_together(reader: Reader, query: Query, findings: Sequence[Finding]) -> S
     if "how many" in flat and "number" in query.wants:
         return _count(reader, query, flat, findings)
     if (found := _extreme(reader, flat, findings)) is not None:
+        return found
+    if (found := _without(reader, flat)) is not None:
+        return found
+    if (found := _contact(reader, query.text)) is not None:
         return found
     if not re.match(r"(?:and |so |okay )*(?:what|which)\b", flat):
         return None
@@ -341,6 +346,55 @@ def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | N
         return None
     _, record = (max if most else min)(valued, key=lambda pair: pair[0])
     return Said(record.statements[0].text, (record.section.id,))
+
+
+_WITHOUT = re.compile(r"\b(?:without|with no|has no|have no|free of|no)\s+(?:an? |any |the )?(.+)$")
+
+
+def _without(reader: Reader, flat: str) -> Said | None:
+    """The rows that have nothing in a column: "Is there a plan without a minimum term?"."""
+    if (match := _WITHOUT.search(flat)) is None:
+        return None
+    words = {stem(token.key) for token in tokens(match[1])}
+    rows: list[Record] = []
+    for of in _groups(reader).values():
+        for record in of:
+            for head, cell in record.cells[1:]:
+                heads = {stem(token.key) for token in tokens(head)}
+                if (
+                    heads
+                    and heads <= words
+                    and re.fullmatch(r"(?:none|no|nothing|-|)", cell.lower())
+                ):
+                    rows.append(record)
+    return each_in_turn(rows) if rows else None
+
+
+_REACH = re.compile(
+    r"\b(?:reach|contact|get hold of|call|phone|ring|write to|e-?mail) "
+    r"(?:to )?(?:you|them|somebody|someone|anybody|anyone)\b|\bget in touch\b"
+    r"|\b(?:your|the) (?:(?:tele)?phone number|e-?mail address|contact details)\W*$",
+    re.IGNORECASE,
+)
+_WHEN_OR_WHY = re.compile(r"\b(?:when|why|what time|how (?:late|early|long|soon))\b", re.IGNORECASE)
+
+
+_ADDRESS = re.compile(
+    r"\S@\S|(?<![\d.,:-])(?:\+\d{1,3}|0\d{1,4})[ /()-]*\d[\d /()-]{4,}\d|\(\d{3}\) ?\d{3}[ -]\d{4}"
+)
+"""An e-mail address or a telephone number."""
+
+
+def _contact(reader: Reader, asked: str) -> Said | None:
+    """How to reach whom the document is of, if it says so in one place only."""
+    if not _REACH.search(asked) or _WHEN_OR_WHY.search(asked):
+        return None
+    told = [
+        (record, statement) for record, statement in reader.told if _ADDRESS.search(statement.text)
+    ]
+    if len({record.section.id for record, _ in told}) != 1 or len(told) > _MOST_SENTENCES:
+        return None
+    return Said(" ".join(statement.text for _, statement in told), _sections([r for r, _ in told]))
 
 
 def _value(record: Record, kind: str, nouns: set[str]) -> float | None:

@@ -189,6 +189,13 @@ _OTHER_WORDS = (
         r"\bsince when\b|\bhow long have you been\b|\bhow old is\b",
         "In which year was it founded or built?",
     ),
+    (
+        r"\b(?:pictures?|photos?|selfies?|film(?:ing)?|videos?)\b",
+        "Is photography or filming allowed?",
+    ),
+    (r"\b(?:left|lost|forgot(?:ten)?) (?:my|our|an?)\b", "Where is lost property?"),
+    (r"\bstolen\b|\bgets? (?:lost|damaged|broken)\b", "Who is liable for loss or damage?"),
+    (r"\bhow far\b|\bget (?:there|to you)\b", "How to get there by train, by bus or by car?"),
     (r"\binstall\b|\bset (?:it )?up\b", "What is the command to install it?"),
     (r"\bkids?\b|\blooked after\b", "Is there something for children, or childcare?"),
 )

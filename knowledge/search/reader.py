@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knowledge.ages import age_rules, as_aged
 from knowledge.claims import extract_claims, months, word_forms, years
 from knowledge.loading.document import Document
-from knowledge.moments import Moments, as_written, fits, moments
+from knowledge.moments import Moments, as_written, fits, in_season, moments, seasons
 from knowledge.records import Record, Statement, records
 from knowledge.search.cross_encoder import CrossEncoder, cross_encoder
 from knowledge.search.passage import Passage
@@ -130,6 +131,12 @@ class Reader:
         self.told = [
             (record, statement) for record in self.records for statement in record.statements
         ]
+        self._age_rules = [rule for record in self.records for rule in age_rules(record.text)]
+        self._seasons = {
+            written: months
+            for record in self.records
+            for written, months in seasons(record.written).items()
+        }
         self._times = frozenset(time for record in self.records for time in record.moments.times)
         found_in = [_passage(*statement, at) for at, statement in enumerate(self.told)]
         self.index = Index(document, found_in, vectors)
@@ -162,8 +169,11 @@ class Reader:
             return True
         if _WHO_HOLDS.match(query.text):
             return not self.index.named_stems(f"{statement.text} {record.about}")
+        told = record.text
+        if _HOW_MANY_THERE_ARE.search(query.text) and _CONDITION.search(statement.text):
+            return not _NUMBER.search(_CONDITION.sub("", statement.text))
         return any(
-            asks.search(query.text) and not holds.search(record.text) for asks, holds in _QUANTITIES
+            asks.search(query.text) and not holds.search(told) for asks, holds in _QUANTITIES
         )
 
     def search(
@@ -182,10 +192,10 @@ class Reader:
             sections: Ids of the sections that the previous turn was answered from.
             when: The days, dates and times asked for; by default those of the question.
         """
-        text = f"{topic} {query.text}".strip()
+        text = as_aged(f"{topic} {query.text}".strip(), self._age_rules)
         asked = when if when is not None else moments(query.text)
         index = self.index
-        read = as_written(text, self._times)
+        read = in_season(as_written(text, self._times), self._seasons)
         meaning, shared, fit = index.similarity(read), index.shared(text), index.fit(query)
         timely = np.array(
             [fits(asked, record.moments) for record, _ in self.told], dtype=np.float32
@@ -274,6 +284,11 @@ _LENGTH = re.compile(
 _QUANTITIES = (
     (_HOW_LONG, _LENGTH),
     (
+        re.compile(r"\b(?:tele)?phone number|\bmobile number|\bnumber to (?:call|ring)\b", re.I),
+        re.compile(r"\+?\d[\d\s()/.-]{4,}\d"),
+    ),
+    (re.compile(r"\be-?mail address\b", re.IGNORECASE), re.compile(r"\S@\S|\bat \w+ dot\b")),
+    (
         re.compile(r"\bhow much (?:is|are|does|do|was|were|would|will)\b", re.IGNORECASE),
         re.compile(
             r"[€£$¥%]|\b\d+[.,]\d\d\b|\b(?:euros?|pounds?|dollars?|francs?|kroner|cents?|eur|usd|gbp|"
@@ -301,6 +316,17 @@ _QUANTITIES = (
     ),
 )
 """Patterns of questions, each with a pattern that its answers must match."""
+
+
+_HOW_MANY_THERE_ARE = re.compile(
+    r"\bhow many (?:\w+ ){1,3}?(?:are there|do you have|does it have|in all|in total)\b", re.I
+)
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred)\b",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(r"\b(?:when|if|unless|once|whenever)\b[^,.;:]*", re.IGNORECASE)
+"""A number in a condition counts nothing: "a quorum when 25 members are present"."""
 
 
 def _names_cell(record: Record, words: frozenset[str]) -> bool:

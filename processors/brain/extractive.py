@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conversation.frames import Confidence, Exchange
+from knowledge.ages import stated_age
 from knowledge.check.sensitive import topic_of
 from knowledge.check.support import unsupported_claims
 from knowledge.loading.document import Document, SensitiveTopic
@@ -60,7 +61,7 @@ _ANNOTATED = 0.5
 """Share of lines with an author's questions from which those questions alone are searched."""
 # Probabilities that an answer is right, by the fit of knowledge.search.reader.GATE: the minimum to
 # answer at all, and those of medium and high confidence.
-_LIKELY, _MEDIUM, _HIGH = 0.6, 0.8, 0.95
+_LIKELY, _MEDIUM, _HIGH = 0.55, 0.8, 0.95
 _MADE = 0.8  # of an answer that code put together from several records
 _FOLLOWS = 0.15  # bonus of reading a question as a follow-up if it makes no sense alone
 _FRAGMENT = 0.3  # the same, if it is no question of its own: "And in the harbour?"
@@ -202,7 +203,7 @@ class ExtractiveBrain:
         if self._index.is_subject(text) and not (leans and query.clauses):
             opening = compose(query, [reader.opening()], several=False)
             return _respond(opening.sections, "high", opening.text)
-        asks = query.polar or query.clauses > 0
+        asks = query.polar or query.clauses > 0 or stated_age(text) is not None
         if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
             return _escalate("unclear", NOT_UNDERSTOOD)
         findings = self._findings(reader, query, before)

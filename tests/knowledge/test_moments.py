@@ -2,7 +2,7 @@
 
 import pytest
 
-from knowledge.moments import as_written, fits, moments
+from knowledge.moments import as_written, fits, in_season, moments, seasons
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,15 @@ def test_a_question_is_read_with_the_times_of_the_document() -> None:
     both = moments("8:30 Breakfast, 20:30 Talk").times
     assert as_written("What's on at half past eight?", both) == "What's on at half past eight?"
     assert as_written("Is it shut on Christmas Day?", both) == "Is it shut on 25 December?"
+
+
+def test_a_month_is_read_as_the_season_that_includes_it() -> None:
+    spans = seasons("April to October: 9 to 18; November\u2013March: closed.")
+    assert in_season("Are you open in June?", spans) == "Are you open April to October?"
+    assert in_season("And in January?", spans) == "And November\u2013March?"
+    assert in_season("Is there a fair in May 2027?", spans) == "Is there a fair in May 2027?"
+    both = spans | seasons("The lido is open between May and September.")
+    assert in_season("Are you open in June?", both) == "Are you open in June?"
 
 
 def test_a_duration_is_no_time() -> None:

@@ -175,6 +175,66 @@ class TestWhichOfSeveral:
         assert "Friday, Saturday" in answered.text
 
 
+GYM = """# Anvil Gym
+
+Questions: desk@anvil.example, 0151 555 0140.
+
+## Plans
+
+| Plan | Price per month | Minimum term |
+| --- | --- | --- |
+| Flex | 39.90 € | none |
+| Plus | 34.90 € | 12 months |
+| Student | 19.90 € | 6 months |
+
+## Rules
+
+1. Children under 14 are not admitted to the weights.
+2. The pool has a quorum when 25 members are present.
+
+## Staff
+
+| Office | Holder |
+| --- | --- |
+| Treasurer | Neil Farquhar |
+"""
+
+
+@pytest.mark.usefixtures("word_models")
+class TestRules:
+    @pytest.mark.parametrize(
+        ("asked", "says"),
+        [
+            ("What's the cheapest plan?", "19.90"),
+            ("Which plan is the most expensive?", "39.90"),
+            ("Is there a plan without a minimum term?", "Flex"),
+            ("How can I reach you by phone?", "0151 555 0140"),
+            ("How do I get in touch?", "desk@anvil.example"),
+            ("Are ten-year-olds admitted to the weights?", "under 14"),
+        ],
+    )
+    def test_are_found_in_the_words_of_the_document(
+        self, asked: str, says: str, tmp_path: Path
+    ) -> None:
+        answered = decide(*gym(tmp_path), asked, ())
+        assert answered.decision == "respond"
+        assert says in answered.text
+
+    @pytest.mark.parametrize(
+        "asked",
+        ["What is the phone number of the treasurer?", "How many members are there?"],
+    )
+    def test_do_not_say_what_they_do_not_hold(self, asked: str, tmp_path: Path) -> None:
+        assert decide(*gym(tmp_path), asked, ()).decision == "escalate"
+
+
+def gym(folder: Path) -> tuple[ExtractiveBrain, Document]:
+    path = folder / "gym.md"
+    path.write_text(GYM, encoding="utf-8")
+    document = load(path)
+    return ExtractiveBrain.load(document), document
+
+
 @pytest.mark.parametrize(
     ("before", "said", "whole"),
     [
