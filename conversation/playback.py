@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 
 from conversation.alignment import WordAlignment
 
+AHEAD_SECS = 0.5
+"""How far a report may be ahead of a page that plays in real time all that it was sent: clocks of
+sound cards differ, and the network delays what is sent."""
+
 
 @dataclass(slots=True)
 class Span:
@@ -22,6 +26,7 @@ class Span:
         voice: Samples of its audio that the voice has produced, sent or not.
         words: Its words by the vendor's times: first sample in the span, end in ``spoken``.
         spoken: The sentence as the voice speaks it; empty if that is ``text``.
+        sent_at: When its first sample was sent; ``None`` before.
     """
 
     turn: int
@@ -31,6 +36,7 @@ class Span:
     voice: int = 0
     words: list[tuple[int, int]] = field(default_factory=list)
     spoken: str = ""
+    sent_at: float | None = None
 
     def __post_init__(self) -> None:
         self.spoken = self.spoken or self.text
@@ -83,13 +89,15 @@ class Epoch:
     closed: bool = False
     moved_at: float | None = None
     """When ``played`` was last so much, and less before."""
+    playable: tuple[int, float] = (0, 0.0)
+    """Sample from which a page that plays in real time goes on, and since when."""
 
 
 class Playback:
     """The voice of one call, as sent and as played.
 
     A page that reports nothing is assumed to play in real time what it was sent. A page's report
-    takes precedence, but never counts more than was sent.
+    takes precedence, but never counts more than was sent, nor more than can have been played since.
     """
 
     def __init__(self, *, sample_rate: int) -> None:
@@ -106,6 +114,11 @@ class Playback:
     def sent(self) -> int:
         """Samples sent in the present epoch."""
         return self._epochs[-1].sent
+
+    @property
+    def reported(self) -> int:
+        """Samples of the present epoch that were played when the page reported last."""
+        return self._epochs[-1].played
 
     def begin_sentence(self, turn: int, text: str, spoken: str = "") -> Span:
         """Start a sentence: the audio sent from now on speaks it.
@@ -136,9 +149,13 @@ class Playback:
             # The page's buffer was empty: it plays these from now on.
             epoch.played = epoch.sent
             epoch.moved_at = self._reported_at = now
+        if self._playable(epoch, now) >= epoch.sent:
+            epoch.playable = (epoch.sent, now)
         epoch.sent += samples
         if epoch.spans:
-            epoch.spans[-1].samples += samples
+            span = epoch.spans[-1]
+            span.sent_at = now if span.sent_at is None else span.sent_at
+            span.samples += samples
 
     def report(self, epoch: int, samples: int, now: float, *, final: bool = False) -> bool:
         """Record what the page reports to have played.
@@ -149,7 +166,8 @@ class Playback:
         if epoch > self.epoch or self._epochs[epoch].closed:
             return False
         told = self._epochs[epoch]
-        played = max(0, min(samples, told.sent))
+        most = min(told.sent, self._playable(told, now) + int(AHEAD_SECS * self._rate))
+        played = max(0, min(samples, most))
         if played != told.played or told.moved_at is None:
             told.moved_at = now
         told.played = played
@@ -166,6 +184,11 @@ class Playback:
             return epoch.played
         since = int((now - self._reported_at) * self._rate)
         return min(epoch.sent, epoch.played + max(0, since))
+
+    def _playable(self, epoch: Epoch, now: float) -> int:
+        """Samples of an epoch that a page has played by now which began each at once."""
+        sample, since = epoch.playable
+        return min(epoch.sent, sample + int(max(0.0, now - since) * self._rate))
 
     def spoken_between(self, since: float, until: float) -> str:
         """The words that were played between two times, as the voice speaks them.

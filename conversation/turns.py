@@ -238,10 +238,13 @@ class Conversation:
         if turn is None or turn.first_played is not None:
             return False
         span = self.playback.first_span(turn.number)
-        live = report.epoch == self.playback.epoch
-        if span is None or not live or report.samples <= span.start:
+        played = self.playback.reported
+        if span is None or report.epoch != self.playback.epoch or played <= span.start:
             return False
-        turn.first_played = now - (report.samples - span.start) / OUTPUT_SAMPLE_RATE
+        first_played = now - (played - span.start) / OUTPUT_SAMPLE_RATE
+        turn.first_played = (
+            first_played if span.sent_at is None else max(span.sent_at, first_played)
+        )
         return True
 
     def audible(self, *, epoch: int, sample: int, at: float) -> TurnRecord | None:
@@ -260,9 +263,13 @@ class Conversation:
             return None
         span = self.playback.first_span(turn.number)
         plausible = turn.speech_end <= at <= self.clock() + MAX_AUDIBLE_AHEAD_SECS
-        if span is None or sample < span.start or not plausible:
+        if span is None or span.sent_at is None or not plausible:
             return None
-        turn.first_audible = at
+        if not span.start <= sample < self.playback.sent:
+            return None
+        # It cannot be heard before it was sent, and what comes before it was played.
+        since_start = (sample - span.start) / OUTPUT_SAMPLE_RATE
+        turn.first_audible = max(at, span.sent_at + since_start)
         return self.record_turn(turn) if turn.closed else None
 
     def voice_stopped(self) -> TurnRecord | None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversation.playback import Playback
+from conversation.playback import AHEAD_SECS, Playback
 
 RATE = 24_000
 
@@ -73,9 +73,18 @@ def test_a_page_cannot_claim_more_than_it_was_sent() -> None:
     playback = Playback(sample_rate=RATE)
     playback.begin_sentence(1, "one")
     playback.send(RATE, now=0.0)
-    playback.report(0, 10 * RATE, now=0.1)
-    assert playback.played(0.1) == RATE
-    assert not playback.report(3, 1, now=0.1), "an epoch to come cannot have been played"
+    playback.report(0, 10 * RATE, now=1.0)
+    assert playback.played(1.0) == RATE
+    assert not playback.report(3, 1, now=1.0), "an epoch to come cannot have been played"
+
+
+def test_a_page_cannot_claim_to_have_played_faster_than_sound_goes_by() -> None:
+    playback = Playback(sample_rate=RATE)
+    playback.begin_sentence(1, "one two three")
+    playback.send(10 * RATE, now=5.0)
+    playback.report(0, 10 * RATE, now=6.0)
+    assert playback.reported == int((1.0 + AHEAD_SECS) * RATE)
+    assert playback.remaining_secs(6.0) == 9.0 - AHEAD_SECS, "no more is sent before its time"
 
 
 @given(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pipecat.frames.frames import InterruptionFrame
 
 from conversation.frames import DecisionFrame, PlaybackFrame, Usage
+from conversation.playback import AHEAD_SECS
 from conversation.records import TurnRecord
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 
@@ -204,3 +205,29 @@ def test_each_turn_is_kept_once_whoever_closes_it_and_announced_at_most_once(
 def numbers(kept: list[TurnRecord]) -> Counter[int]:
     """How often each turn was kept."""
     return Counter(record.number for record in kept)
+
+
+@given(
+    waited=st.floats(0, 3),
+    played=st.integers(0, 2**53 - 1),
+    sample=st.integers(0, 2**53 - 1),
+    early=st.floats(0, 3),
+)
+def test_no_report_makes_an_answer_heard_before_it_was_sent(
+    waited: float, played: int, sample: int, early: float
+) -> None:
+    conversation, _, clock = a_conversation()
+    number = ask(conversation)
+    clock.now += 1.0
+    sent_at = clock.now
+    conversation.playback.begin_sentence(number, "At Vassar, and then at Yale.")
+    conversation.playback.send(2 * OUTPUT_SAMPLE_RATE, sent_at)
+    clock.now += waited
+    conversation.audible(epoch=0, sample=sample, at=clock.now - early)
+    conversation.played(PlaybackFrame(epoch=0, samples=played))
+    turn = conversation.turn
+    assert turn is not None
+    for first in (turn.first_audible, turn.first_played):
+        assert first is None or sent_at <= first
+    heard_secs = conversation.playback.reported / OUTPUT_SAMPLE_RATE
+    assert heard_secs <= min(2.0, waited + AHEAD_SECS)

@@ -19,6 +19,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import from_json
 
 from conversation.records import StageCost, TurnRecord
 from conversation.turns import Money
@@ -32,6 +33,9 @@ MAX_AUDIO_BYTES = 64_000
 
 MAX_TYPED_CHARACTERS = 500
 """Maximum length of a typed question: about what a caller says in half a minute."""
+
+MAX_SAMPLES = 2**53 - 1
+"""Greatest number of samples that a page may name: the greatest integer that JavaScript counts."""
 
 
 class MessageError(ValueError):
@@ -301,8 +305,12 @@ ServerPayload = Annotated[
 class Playback(Payload):
     """How much of the voice has been played out."""
 
-    epoch: int = Field(ge=0, description="How many `bot-interrupted` the page had seen.")
-    samples: int = Field(ge=0, description="Samples played since the last one, at 24 kHz.")
+    epoch: int = Field(
+        ge=0, le=MAX_SAMPLES, description="How many `bot-interrupted` the page had seen."
+    )
+    samples: int = Field(
+        ge=0, le=MAX_SAMPLES, description="Samples played since the last one, at 24 kHz."
+    )
     final: bool = Field(default=False, description="The rest of this epoch was dropped.")
 
 
@@ -332,15 +340,21 @@ class Typed(BaseModel):
 class ClockAsked(Payload):
     """Asks for the time on the server's clock."""
 
-    sent: float = Field(description="The page's own time; it comes back in the answer.")
+    sent: float = Field(
+        allow_inf_nan=False, description="The page's own time; it comes back in the answer."
+    )
 
 
 class Audible(Payload):
     """The first audible sample of an answer came out of the loudspeaker."""
 
-    epoch: int = Field(ge=0, description="How many `bot-interrupted` the page had seen.")
-    sample: int = Field(ge=0, description="Which sample of the epoch it was, at 24 kHz.")
-    at: float = Field(description="When, in seconds on the server's clock.")
+    epoch: int = Field(
+        ge=0, le=MAX_SAMPLES, description="How many `bot-interrupted` the page had seen."
+    )
+    sample: int = Field(
+        ge=0, le=MAX_SAMPLES, description="Which sample of the epoch it was, at 24 kHz."
+    )
+    at: float = Field(allow_inf_nan=False, description="When, in seconds on the server's clock.")
 
 
 CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible | Typing]] = {
@@ -390,8 +404,10 @@ def parse_client_message(text: str) -> ClientMessage:
     if len(text) > MAX_TEXT_BYTES:
         raise MessageError(f"text message of {len(text)} characters; {MAX_TEXT_BYTES} at most")
     try:
-        message = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        # Unlike json.loads, it refuses NaN, half of a surrogate pair, and nesting that would exceed
+        # the recursion limit later on: none of them can be sent back or recorded.
+        message = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
         raise MessageError(f"text message is not JSON: {error}") from None
     if not isinstance(message, dict):
         raise MessageError("text message is not a JSON object")

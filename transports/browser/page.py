@@ -60,6 +60,7 @@ class Page:
         self._send_timeout_secs = send_timeout_secs
         self._faults = 0
         self._stalled = False
+        self._started = False
         self.observer: CallObserver = Unobserved()
         """Told of all that passes; :class:`VoiceOutput` gives it that of the page's call."""
 
@@ -114,7 +115,14 @@ class Page:
         """Parse a message; ``None`` if it was handled here."""
         if message.type is WSMsgType.BINARY:
             return _audio(message.data)
-        return parse_client_message(message.data)
+        heard = parse_client_message(message.data)
+        if isinstance(heard, ClientReady):
+            self._refuse_second_start()
+        return heard
+
+    def _refuse_second_start(self) -> None:
+        if self._started:
+            raise MessageError("client-ready came twice; the call has started")
 
     async def send_audio(self, audio: bytes) -> None:
         """Send PCM s16le, mono, 24 kHz.
@@ -150,6 +158,7 @@ class Page:
         while True:
             match await self.receive():
                 case ClientReady() as ready:
+                    self._started = True
                     return ready
                 case Hangup():
                     raise PageClosedError

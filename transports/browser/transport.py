@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from loguru import logger
 from pipecat.frames.frames import (
     CancelFrame,
     EndFrame,
@@ -108,14 +109,18 @@ class BrowserInput(BaseInputTransport):
                         await self.push_frame(CallerTypingFrame())
                     case Hangup():
                         self._ended("hangup")
-                    case _:
-                        await self._page.send_error("client-ready came twice; the call has started")
+                    case ClientReady():
+                        pass  # the page refuses a second one
         except PageClosedError:
             self._ended("disconnected")
         except PageProtocolError:
             self._ended("protocol")
         except PageStalledError:
             self._ended("stalled")
+        except Exception:
+            # Without a reader the call would be deaf until its time is up.
+            logger.exception("reading from the page failed")
+            self._ended("fault")
 
     async def _stop_reading(self) -> None:
         if self._reading is not None:

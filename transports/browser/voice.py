@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pipecat.audio.utils import create_stream_resampler
+from loguru import logger
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     BotSpeakingFrame,
@@ -33,6 +33,7 @@ from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from transports.browser.announcer import Announcer, Ended
 from transports.browser.messages import Audible
 from transports.browser.page import Page
+from transports.resampler import Resampler
 
 CHUNK_SECS = 0.1
 """Maximum length of an audio message."""
@@ -120,7 +121,7 @@ class VoiceOutput(BaseOutputTransport):
         self._playback = conversation.playback
         self._now = conversation.clock
         self._ended = ended
-        self._resampler = create_stream_resampler(clear_after_secs=None)
+        self._resampler = Resampler(OUTPUT_SAMPLE_RATE)
         self._items: deque[_Item] = deque()
         self._queued_bytes = 0
         self._changed = asyncio.Event()
@@ -178,7 +179,7 @@ class VoiceOutput(BaseOutputTransport):
         """Queue a chunk of the voice."""
         audio = frame.audio
         if frame.sample_rate != OUTPUT_SAMPLE_RATE:
-            audio = await self._resampler.resample(audio, frame.sample_rate, OUTPUT_SAMPLE_RATE)
+            audio = await self._resampler.resample(audio, frame.sample_rate)
         epoch = self._playback.epoch
         while self._queued_bytes >= QUEUE_SECS * _BYTES_PER_SEC:
             self._room.clear()
@@ -210,6 +211,14 @@ class VoiceOutput(BaseOutputTransport):
         self._changed.set()
 
     async def _pace(self) -> None:
+        """Send the queue in order; the call ends if that fails, for it would be mute."""
+        try:
+            await self._send_queue()
+        except Exception:
+            logger.exception("sending the voice failed")
+            self._ended("fault")
+
+    async def _send_queue(self) -> None:
         """Send the queue in order, paced to real time."""
         while True:
             item = await self._take()

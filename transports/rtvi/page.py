@@ -14,7 +14,6 @@ from typing import Any, cast
 import numpy as np
 from aiohttp import WSMessage, WSMsgType, web
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from pipecat.audio.utils import create_stream_resampler
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
@@ -39,6 +38,7 @@ from transports.browser.messages import (
     server_message,
 )
 from transports.browser.page import Page
+from transports.resampler import Resampler
 from transports.rtvi.events import EventTranslator
 
 MIN_SAMPLE_RATE = 8_000
@@ -65,7 +65,7 @@ class RtviPage(Page):
     def __init__(self, socket: web.WebSocketResponse, *, send_timeout_secs: float = 5.0) -> None:
         super().__init__(socket, send_timeout_secs=send_timeout_secs)
         self._serializer = ProtobufFrameSerializer()
-        self._resampler = create_stream_resampler(clear_after_secs=None)
+        self._resampler = Resampler(INPUT_SAMPLE_RATE)
         self._translator = EventTranslator()
         self._fader = _Fader()
         self._reckoning: _Reckoning | None = _Reckoning()
@@ -154,20 +154,23 @@ class RtviPage(Page):
             )
         audio = frame.audio
         if rate != INPUT_SAMPLE_RATE:
-            audio = await self._resampler.resample(audio, rate, INPUT_SAMPLE_RATE)
+            audio = await self._resampler.resample(audio, rate)
         return audio or None
 
     async def _message(self, message: Any) -> ClientMessage | None:
         """What a message says; RTVI's that Viva has no use for are answered as RTVI has it."""
         try:
-            heard = parse_client_message(json.dumps(message))
+            if isinstance(message, dict) and message.get("type") == "client-ready":
+                self._refuse_second_start()
+            heard = parse_client_message(_encoded(message))
         except MessageError as error:
             if not isinstance(message, dict) or message.get("label") != rtvi.MESSAGE_LABEL:
                 raise
-            if not isinstance(number := message.get("id"), str):
+            if not isinstance(number := message.get("id"), str) or not _can_be_sent(number):
                 raise
             await self._refuse(number, str(error))
-            return _ready_anyway(number) if message.get("type") == "client-ready" else None
+            starts = message.get("type") == "client-ready" and not self._started
+            return _ready_anyway(number) if starts else None
         if isinstance(heard, ClientReady):
             if trouble := self._translator.client_version(heard.data.version):
                 await self._refuse(heard.id, trouble)
@@ -178,6 +181,27 @@ class RtviPage(Page):
     async def _refuse(self, number: str, error: str) -> None:
         data = rtvi.ErrorResponseData(error=error)
         await self.send_rtvi(rtvi.ErrorResponse(id=number, data=data))
+
+
+def _encoded(message: Any) -> str:
+    """A parsed message as JSON again.
+
+    Raises:
+        MessageError: It cannot be encoded.
+    """
+    try:
+        return json.dumps(message)
+    except (ValueError, RecursionError) as error:
+        raise MessageError(f"message cannot be used: {error}") from None
+
+
+def _can_be_sent(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which JSON may hold and UTF-8 may not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _ready_anyway(number: str) -> ClientReady:

@@ -95,6 +95,19 @@ def test_rtvi_clients_hang_up_in_their_own_words() -> None:
             '"d": {"epoch": 0, "samples": -1}}}',
             "samples is -1; Input should be greater than or equal to 0",
         ),
+        (
+            '{"label": "rtvi-ai", "type": "client-message", "data": {"t": "playback", '
+            f'"d": {{"epoch": 0, "samples": {"9" * 400}}}}}}}',
+            "Input should be less than or equal to 9007199254740991",
+        ),
+        (
+            '{"label": "rtvi-ai", "type": "client-message", "data": {"t": "clock", '
+            '"d": {"sent": 1e999}}}',
+            "sent is inf; Input should be a finite number",
+        ),
+        ('{"label": "rtvi-ai", "id": "\\ud800"}', "text message is not JSON"),
+        ('{"label": "rtvi-ai", "id": NaN}', "text message is not JSON"),
+        ('{"label": "rtvi-ai", "id": "1", "data": ' + "[" * 900 + "]" * 900 + "}", "not JSON"),
         ('{"label": "rtvi-ai", "type": "client-ready", "id": 3, "data": {}}', "id is 3"),
         ("x" * 20_000, "text message of 20000 characters; 16384 at most"),
     ],
