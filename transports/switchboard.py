@@ -3,6 +3,7 @@
 import asyncio
 import math
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from transports.browser.messages import Admitted, ClientReady
 from transports.browser.messages import Stage as StageMessage
 from transports.browser.page import Page, PageClosedError, PageProtocolError, PageStalledError
 from transports.browser.transport import BrowserConnection
+from transports.flood import Allowance, ByteGuard
 from transports.rtvi.page import RtviPage
 
 READY_TIMEOUT_SECS = 60.0
@@ -34,6 +36,13 @@ HEARTBEAT_SECS = 20.0
 
 MAX_MESSAGE_BYTES = 1_000_000
 """A larger message closes the socket unread; smaller invalid ones get an ``error``."""
+
+BYTES_PER_SEC = 128_000
+"""How many bytes a client may send a second: 16 bits at 48 kHz, the most that is allowed, and a
+third more for its messages."""
+
+BYTES_AT_ONCE = 1_280_000
+"""How many it may send at once: what it buffers while its network is down for 10 s."""
 
 SEND_BUFFER_BYTES = 65_536
 """Size of the kernel's send buffer: 1.4 s of voice, not megabytes, for a page that stalls."""
@@ -169,14 +178,26 @@ class Switchboard:
         return page.socket
 
     async def _open(self, request: web.Request, kind: type[Page]) -> Page:
-        if request.transport is not None:
-            raw = request.transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         page_socket = web.WebSocketResponse(
-            compress=False, heartbeat=HEARTBEAT_SECS, max_msg_size=MAX_MESSAGE_BYTES
+            compress=False,
+            heartbeat=HEARTBEAT_SECS,
+            max_msg_size=MAX_MESSAGE_BYTES,
+            autoping=False,  # the page answers pings, and counts them
         )
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         await page_socket.prepare(request)
-        return kind(page_socket, send_timeout_secs=self._settings.page_timeout_secs)
+        page = kind(
+            page_socket,
+            send_timeout_secs=self._settings.page_timeout_secs,
+            drop=transport.abort,
+        )
+        allowance = Allowance(BYTES_PER_SEC, BYTES_AT_ONCE, time.monotonic)
+        ByteGuard(transport, allowance, page.flooded)
+        return page
 
     async def _hold(self, page: Page, terms: Terms) -> str:
         """Run a page's call to its end; returns the reason if none could start."""

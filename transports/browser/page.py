@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from aiohttp import ClientConnectionResetError, WSMessage, WSMsgType, web
 from pipecat.processors.frameworks.rtvi import models as rtvi
@@ -27,6 +29,20 @@ from transports.browser.messages import (
     rtvi_message,
     server_message,
 )
+from transports.flood import Allowance
+
+MESSAGES_PER_SEC = 200.0
+"""How many messages a client may send a second, pings among them: Viva's page sends 45, a client
+with a message each 10 ms and its reports 110."""
+
+MESSAGES_AT_ONCE = 600
+"""How many it may send at once: what Viva's page buffers while its network is down for 10 s."""
+
+YIELD_AFTER = 10
+"""Messages read from a full buffer before other calls have their turn."""
+
+FLOOD_TIMEOUT_SECS = 0.5
+"""Maximum wait for a client that is cut off for sending too much to take in that it is."""
 
 FAULTS_IN_A_ROW = 3
 """Number of invalid messages in a row that ends a call."""
@@ -50,14 +66,26 @@ class Page:
     Parameters:
         socket: A prepared WebSocket.
         send_timeout_secs: Maximum wait for the page to accept a message.
+        drop: Drops the connection of a page that does not answer.
     """
 
     lead_secs = 0.4
     """Maximum lead of the voice sent over the voice played."""
 
-    def __init__(self, socket: web.WebSocketResponse, *, send_timeout_secs: float = 5.0) -> None:
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        *,
+        send_timeout_secs: float = 5.0,
+        drop: Callable[[], None] = lambda: None,
+    ) -> None:
         self._socket = socket
         self._send_timeout_secs = send_timeout_secs
+        self._drop_connection = drop
+        self._received = 0
+        self._allowance = Allowance(MESSAGES_PER_SEC, MESSAGES_AT_ONCE, time.monotonic)
+        self._flood = ""
+        self._waiting: asyncio.Timeout | None = None
         self._faults = 0
         self._stalled = False
         self._started = False
@@ -79,10 +107,15 @@ class Page:
 
         Raises:
             PageClosedError: The page has gone.
-            PageProtocolError: Three messages in a row were invalid.
+            PageProtocolError: Three messages in a row were invalid, or there were too many.
         """
         while True:
-            message = await self._socket.receive()
+            message = await self._next_message()
+            if message.type is WSMsgType.PING:
+                await self._pong(message.data)
+                continue
+            if message.type is WSMsgType.PONG:
+                continue
             if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
                 raise PageClosedError
             try:
@@ -100,6 +133,35 @@ class Page:
                 elif heard is not None:
                     self._note_said(heard)
                     return heard
+
+    def flooded(self) -> None:
+        """End the reading: the page sends more bytes than any client needs."""
+        self._cut_off("bytes come faster than any call needs")
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    def _cut_off(self, flood: str) -> None:
+        self._flood = self._flood or flood
+        self._send_timeout_secs = min(self._send_timeout_secs, FLOOD_TIMEOUT_SECS)
+
+    async def _next_message(self) -> WSMessage:
+        """The next message, within what a page may send."""
+        self._received += 1
+        if self._received % YIELD_AFTER == 0:
+            await asyncio.sleep(0)  # a full buffer is read without waiting
+        message = None
+        if not self._flood:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._waiting:
+                    message = await self._socket.receive()
+            self._waiting = None
+        if self._allowance.exceeded(1):
+            self._cut_off(f"more than {MESSAGES_PER_SEC:.0f} messages a second")
+        if self._flood or message is None:
+            with contextlib.suppress(PageClosedError, PageStalledError):
+                await self.send_error(self._flood, fatal=True)
+            raise PageProtocolError(self._flood)
+        return message
 
     def _note_said(self, message: bytes | ClientMessage) -> None:
         """Tell the observer what the page has said."""
@@ -153,7 +215,7 @@ class Page:
 
         Raises:
             PageClosedError: The page has gone, or hung up.
-            PageProtocolError: Three messages in a row were invalid.
+            PageProtocolError: Three messages in a row were invalid, or there were too many.
         """
         while True:
             match await self.receive():
@@ -174,9 +236,13 @@ class Page:
 
     async def close(self) -> None:
         """Close the socket; drop a page that does not answer."""
-        with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
+        try:
             async with asyncio.timeout(self._send_timeout_secs):
                 await self._socket.close()
+        except TimeoutError:
+            self._drop_connection()
+        except (ConnectionError, RuntimeError):
+            pass
 
     def _note(self, message: BaseModel) -> None:
         """Report a message to the page to the observer: one of Viva's payloads, or of RTVI's."""
@@ -190,14 +256,23 @@ class Page:
         self.observer.page_told(told["type"], data)
 
     async def _send(self, message: str | bytes) -> None:
+        await self._taken_in(
+            self._socket.send_str(message)
+            if isinstance(message, str)
+            else self._socket.send_bytes(message)
+        )
+
+    async def _pong(self, data: bytes) -> None:
+        await self._taken_in(self._socket.pong(data))
+
+    async def _taken_in(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Wait for the page to accept what is sent."""
         if self.closed:
+            sending.close()
             raise PageClosedError
         try:
             async with asyncio.timeout(self._send_timeout_secs):
-                if isinstance(message, str):
-                    await self._socket.send_str(message)
-                else:
-                    await self._socket.send_bytes(message)
+                await sending
         except TimeoutError:
             self._stalled = True
             raise PageStalledError from None
@@ -206,6 +281,8 @@ class Page:
 
 
 def _audio(data: bytes) -> bytes:
+    if not data:
+        raise MessageError("audio message of 0 bytes; one sample, 2 bytes, at least")
     if len(data) > MAX_AUDIO_BYTES:
         raise MessageError(f"audio message of {len(data)} bytes; {MAX_AUDIO_BYTES} at most")
     if len(data) % 2:

@@ -9,6 +9,7 @@ estimates what has been played.
 import asyncio
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -58,12 +59,19 @@ class RtviPage(Page):
     Parameters:
         socket: A prepared WebSocket.
         send_timeout_secs: Maximum wait for the client to accept a message.
+        drop: Drops the connection of a client that does not answer.
     """
 
     lead_secs = 0.2
 
-    def __init__(self, socket: web.WebSocketResponse, *, send_timeout_secs: float = 5.0) -> None:
-        super().__init__(socket, send_timeout_secs=send_timeout_secs)
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        *,
+        send_timeout_secs: float = 5.0,
+        drop: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(socket, send_timeout_secs=send_timeout_secs, drop=drop)
         self._serializer = ProtobufFrameSerializer()
         self._resampler = Resampler(INPUT_SAMPLE_RATE)
         self._translator = EventTranslator()
@@ -141,6 +149,8 @@ class RtviPage(Page):
 
     async def _audio(self, frame: InputAudioRawFrame) -> bytes | None:
         size = len(frame.audio)
+        if not size:
+            raise MessageError("audio of 0 bytes; one sample, 2 bytes, at least")
         if size > MAX_AUDIO_BYTES:
             raise MessageError(f"audio of {size} bytes; {MAX_AUDIO_BYTES} at most")
         if size % 2:
