@@ -14,6 +14,7 @@ from accounts.accounts import Accounts, check_settings
 from accounts.admission import AdmissionDesk
 from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
+from accounts.network import limited_network
 from accounts.report.reports import Reports
 from conversation.records import CallListener, in_micros
 from knowledge.loading.document import Document
@@ -32,6 +33,7 @@ from ledger.store.database import Database
 from ledger.store.writer import LedgerWriter
 from operating.call_log import CallLog
 from operating.capacity import Capacity
+from operating.connections import KEEP_ALIVE_SECS, Connections, GuardedSite, allowed_connections
 from operating.exposition import Exposition
 from operating.gauges import Gauges
 from operating.health import Health
@@ -140,6 +142,11 @@ class Server:
         self._traces = Traces.from_settings(settings)
         self._lag = EventLoopLag()
         self._capacity = Capacity(self._lag, max_lag_secs=settings.max_lag_secs, pools=self._pools)
+        self.connections = Connections(
+            most=allowed_connections(),
+            most_of_network=settings.connections_per_network,
+            network_of=lambda address: limited_network(address, settings),
+        )
         self.stop_now = asyncio.Event()
         self.supervisor = supervisor
         self.peers = PeerMetrics(supervisor.context) if supervisor else None
@@ -200,6 +207,7 @@ class Server:
         app = web.Application()
         if self.supervisor is not None:
             app.middlewares.append(self.supervisor.note_request)
+        app.middlewares.append(self.connections.note_request)
         headers.setup(app, self.settings)
         self._front_page.setup(app)
         self._switchboard.setup(app)
@@ -302,7 +310,12 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
         OSError: The address is not available.
         LoadingError: A vendor or model cannot be loaded, so every call would fail.
     """
-    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        server.app(),
+        access_log=None,
+        shutdown_timeout=1.0,
+        keepalive_timeout=KEEP_ALIVE_SECS,
+    )
     stop = Stop()
     stop.install_handlers()
     server.stop_now = stop.now
@@ -327,7 +340,7 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
     """Start accepting connections; returns the address and a sign-in link."""
     settings, supervisor = server.settings, server.supervisor
     if supervisor is None:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await GuardedSite(runner, settings.host, settings.port, server.connections).start()
         host, port = runner.addresses[0][:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         return address, await server.accounts.welcome_link(address) or ""
@@ -338,7 +351,10 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
     if supervisor.context.first:
         link = await server.accounts.welcome_link(address) or ""
     supervisor.receive_connections(
-        runner.server, state=lambda: server.state, gone=lambda: stop.request(patient=False)
+        runner.server,
+        state=lambda: server.state,
+        gone=lambda: stop.request(patient=False),
+        guard=server.connections.guard,
     )
     return address, link
 

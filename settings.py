@@ -132,6 +132,12 @@ class ServerSettings(BaseSettings):
         ge=0,
         description="Most concurrent calls in a process; 0: as many as MAX_LAG_SECS allows.",
     )
+    connections_per_network: int = Field(
+        128,
+        ge=0,
+        description="Connections of one network, such as a /24, to a process before its longest "
+        "idle one makes room for a new one; 0: any number.",
+    )
     max_lag_secs: Positive = Field(
         0.25,
         description="A process whose event loop is later than this, or whose engines keep work "

@@ -74,7 +74,10 @@ def client_address(request: web.BaseRequest, settings: Settings) -> Address:
 
 def client_network(request: web.BaseRequest, settings: Settings) -> str:
     """The network of the client: a /24 for IPv4, a /64 for IPv6."""
-    address = client_address(request, settings)
+    return _network(client_address(request, settings))
+
+
+def _network(address: Address) -> str:
     if isinstance(address, IPv4Address):
         return str(IPv4Network((int(address), IPV4_PREFIX), strict=False))
     return str(IPv6Network((int(address), IPV6_PREFIX), strict=False))
@@ -99,6 +102,19 @@ def listening_address(request: web.BaseRequest) -> str:
         return ""
     host, port = name[:2]
     return f"{request.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def limited_network(peer: str, settings: Settings) -> str | None:
+    """The network that a connection's peer counts to; ``None`` for a trusted proxy, or no address.
+
+    Args:
+        peer: The peer's address; empty for a socket of this machine that has none.
+        settings: Names the trusted proxies.
+    """
+    address = _address(peer)
+    if address == UNKNOWN or _within(address, trusted_networks(settings.trusted_proxies)):
+        return None
+    return site(_network(address))
 
 
 def from_loopback(request: web.BaseRequest, settings: Settings) -> bool:

@@ -3,6 +3,7 @@
 __all__ = [
     "call_log",
     "capacity",
+    "connections",
     "doctor",
     "exposition",
     "gauges",

@@ -99,6 +99,7 @@ class SupervisorClient:
         *,
         state: Callable[[], Mapping[str, Any]],
         gone: Callable[[], None],
+        guard: Callable[[web.RequestHandler], asyncio.BaseProtocol] = lambda handler: handler,
     ) -> None:
         """Start to receive connections.
 
@@ -107,10 +108,11 @@ class SupervisorClient:
             state: Returns this worker's status, by which the supervisor chooses: ``calls``,
                 ``taking``, ``loaded``.
             gone: Called when the supervisor has died.
+            guard: The protocol to give a connection instead of aiohttp's.
         """
         loop = asyncio.get_running_loop()
         # Its messages are read when they arrive; ours are few and short, and may block.
-        loop.add_reader(self._channel.fileno(), self._take, server)
+        loop.add_reader(self._channel.fileno(), self._take, server, guard)
         self._read = True
         self._news = asyncio.create_task(self._tell_changes(state))
         threading.Thread(target=self._watch, args=(loop, gone), daemon=True).start()
@@ -124,14 +126,18 @@ class SupervisorClient:
             self._news.cancel()
             await asyncio.gather(self._news, return_exceptions=True)
 
-    def _take(self, server: web.Server) -> None:
+    def _take(
+        self,
+        server: web.Server,
+        guard: Callable[[web.RequestHandler], asyncio.BaseProtocol],
+    ) -> None:
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         for descriptor in descriptors:
             connection = socket.socket(fileno=descriptor)
             connection.setblocking(False)
             protocol = server()
             loop = asyncio.get_running_loop()
-            opening = loop.create_task(_open(protocol, connection))
+            opening = loop.create_task(_open(guard(protocol), connection))
             self._unasked.add(protocol)
             loop.call_later(FIRST_REQUEST_SECS, self._asked, protocol)
             self._opening.add(opening)

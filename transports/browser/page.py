@@ -41,8 +41,8 @@ MESSAGES_AT_ONCE = 600
 YIELD_AFTER = 10
 """Messages read from a full buffer before other calls have their turn."""
 
-FLOOD_TIMEOUT_SECS = 0.5
-"""Maximum wait for a client that is cut off for sending too much to take in that it is."""
+FLOOD_TIMEOUT_SECS = 2.0
+"""Maximum wait for a client that sends too much to take in that its call is over."""
 
 FAULTS_IN_A_ROW = 3
 """Number of invalid messages in a row that ends a call."""
