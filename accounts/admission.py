@@ -69,7 +69,7 @@ class AdmissionDesk:
             origin = request.headers.get("Origin", "nowhere")
             raise web.HTTPForbidden(text=f"calls from {origin} are not accepted")
         call = new_call_id()
-        self._settlement.admitted(call)
+        self._settlement.admitted(call, caller.key)
         admission = await asyncio.to_thread(self._budget.admit, call, caller.key)
         if isinstance(admission, Refusal):
             self._settlement.release(call)

@@ -2,8 +2,9 @@
 
 Admitting a call *holds* its worst-case cost, in one statement that fails if this would exceed the
 cap. Actual costs move from held to *spent*; the rest is released when the call ends. Processes keep
-their holds alive; a hold that is not renewed belongs to a dead process, and expires.
-while belongs to a process that is dead, and is let go too.
+their holds alive; a hold that is not renewed belongs to a dead process, and expires. Its lifetime
+is measured by a clock that no step of the system's clock changes, and a process whose hold was let
+go of although it lives holds the money again, if it is still there.
 
 Lock order: hold row, then day row (avoids deadlock).
 """
@@ -92,7 +93,9 @@ class Budget:
         calls_per_caller: Daily limit on calls of one caller; 0 for no limit.
         hold_secs: Lifetime of a hold after the last :meth:`keep_alive`. The clocks of hosts that
             share a database must agree to well within it.
-        clock: Returns Unix seconds.
+        clock: Returns Unix seconds; says what day it is.
+        lease_clock: Returns seconds by which holds expire; by default ``clock``, or Unix seconds
+            that go on from the start of the process whatever the system's clock does.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Budget:
         calls_per_caller: int = 0,
         hold_secs: float = HOLD_SECS,
         clock: Callable[[], float] | None = None,
+        lease_clock: Callable[[], float] | None = None,
     ) -> None:
         if worst < 0:
             raise ValueError(f"worst is {worst}; it must be 0 or more micro-dollars")
@@ -113,6 +117,7 @@ class Budget:
         self._calls_per_caller = calls_per_caller
         self._hold_secs = hold_secs
         self._clock = clock or time.time
+        self._lease_clock = lease_clock or clock or steady_clock()
         # Day and cost of this process's calls, since a hold may expire before its call ends.
         self._settled: dict[str, tuple[str, int]] = {}
         self._settling = threading.Lock()
@@ -182,7 +187,7 @@ class Budget:
 
     def _settle(self, call_id: str, spent: int) -> tuple[str, int, int]:
         """Record it; returns the call's day, the newly recorded cost, and the part not held."""
-        now = self._clock()
+        now = self._lease_clock()
         with self._database.writing() as session:
             hold = session.execute(
                 select(col(SpendHold.day), col(SpendHold.held), col(SpendHold.spent))
@@ -233,11 +238,48 @@ class Budget:
             kept = session.execute(
                 update(SpendHold)
                 .where(col(SpendHold.call).in_(calls))
-                .values(expires_at=self._clock() + self._hold_secs)
+                .values(expires_at=self._lease_clock() + self._hold_secs)
                 .returning(col(SpendHold.call))
             ).scalars()
             lost = frozenset(calls) - frozenset(kept)
         return lost if self._cap is not None else frozenset()
+
+    def hold_again(self, call_id: str, caller_key: str) -> bool:
+        """Hold the rest of an open call's worst case once more: its hold was let go of.
+
+        Args:
+            call_id: A call that this process admitted.
+            caller_key: The key that its caller's calls are counted by.
+
+        Returns:
+            Whether there was so much money left; also for a call that is only being admitted.
+
+        Raises:
+            SQLAlchemyError: It is not known.
+        """
+        if call_id not in self._settled:
+            return True
+        day, spent = self._settled[call_id]
+        rest = max(0, self._worst - spent)
+        with self._database.writing() as session:
+            self._open(session, day)
+            if session.get(SpendHold, call_id) is not None:
+                return True
+            if not self._set_aside(session, day, rest):
+                return False
+            session.add(
+                SpendHold(
+                    call=call_id,
+                    day=day,
+                    caller_key=caller_key,
+                    held=rest,
+                    spent=spent,
+                    created_at=self._clock(),
+                    expires_at=self._lease_clock() + self._hold_secs,
+                )
+            )
+        logger.warning("the hold of call {} was let go of, and is held again", call_id)
+        return True
 
     def expire(self) -> tuple[str, ...]:
         """Release the holds of dead processes; what their calls had spent stays spent.
@@ -246,7 +288,7 @@ class Budget:
             Ids of the calls.
         """
         # Skip locked rows: the process that locked a hold is alive.
-        over = col(SpendHold.expires_at) <= self._clock()
+        over = col(SpendHold.expires_at) <= self._lease_clock()
         expired = self._let_go(over, skip_locked=True)
         if expired:
             logger.warning("released the holds of calls whose process died: {}", ", ".join(expired))
@@ -274,21 +316,11 @@ class Budget:
 
     def _hold(self, call_id: str, caller_key: str, day: str) -> str | None:
         """Reserve the worst case; returns why not, or ``None``."""
-        now = self._clock()
-        set_aside = (
-            update(SpendDay)
-            .where(col(SpendDay.day) == day)
-            .values(held=SpendDay.held + self._worst)
-        )
-        if self._cap is not None:
-            set_aside = set_aside.where(
-                col(SpendDay.spent) + col(SpendDay.held) + self._worst <= self._cap
-            )
         try:
             with self._database.writing() as session:
                 self._open(session, day)
                 # The day row is locked from here on, so that the count stays true.
-                if not cast(CursorResult[Any], session.execute(set_aside)).rowcount:
+                if not self._set_aside(session, day, self._worst):
                     raise _RefusedError("budget")
                 if self._calls_per_caller:
                     called = self._calls_of(session, caller_key, day)
@@ -300,13 +332,24 @@ class Budget:
                         day=day,
                         caller_key=caller_key,
                         held=self._worst,
-                        created_at=now,
-                        expires_at=now + self._hold_secs,
+                        created_at=self._clock(),
+                        expires_at=self._lease_clock() + self._hold_secs,
                     )
                 )
         except _RefusedError as refused:
             return refused.reason
         return None
+
+    def _set_aside(self, session: Session, day: str, micros: int) -> bool:
+        """Hold money of a day; returns whether there is so much."""
+        set_aside = (
+            update(SpendDay).where(col(SpendDay.day) == day).values(held=SpendDay.held + micros)
+        )
+        if self._cap is not None:
+            set_aside = set_aside.where(
+                col(SpendDay.spent) + col(SpendDay.held) + micros <= self._cap
+            )
+        return bool(cast(CursorResult[Any], session.execute(set_aside)).rowcount)
 
     @staticmethod
     def _open(session: Session, day: str) -> None:
@@ -355,6 +398,12 @@ class Budget:
                     .values(spent=SpendDay.spent + owed, held=SpendDay.held - freed)
                 )
         return tuple(sorted(calls))
+
+
+def steady_clock() -> Callable[[], float]:
+    """Create a clock of Unix seconds that no later step of the system's clock changes."""
+    began = time.time() - time.monotonic()
+    return lambda: began + time.monotonic()
 
 
 class _RefusedError(Exception):

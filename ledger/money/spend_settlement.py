@@ -43,6 +43,7 @@ class SpendSettlement:
         self._round_secs = round_secs
         self._retry_secs = retry_secs
         self._turns: dict[str, dict[int, int]] = {}  # cost of each turn of the open calls
+        self._callers: dict[str, str] = {}  # key of the caller of each open call
         self._due: dict[str, int] = {}
         self._over: set[str] = set()
         self._changed = asyncio.Event()
@@ -73,9 +74,15 @@ class SpendSettlement:
         """Cost of the day's calls, as far as this process knows."""
         return self.today.spent if self.today is not None else None
 
-    def admitted(self, call: str) -> None:
-        """Keep the hold of an admitted call alive until it is released."""
+    def admitted(self, call: str, caller: str = "") -> None:
+        """Keep the hold of a call that is being admitted alive until it is released.
+
+        Args:
+            call: The call's id.
+            caller: The key that its caller's calls are counted by.
+        """
         self._turns[call] = {}
+        self._callers[call] = caller
 
     # CallListener.
 
@@ -100,6 +107,7 @@ class SpendSettlement:
     def release(self, call: str) -> None:
         """Settle and release a call that has ended, or that never began."""
         self._turns.pop(call, None)
+        self._callers.pop(call, None)
         self._over.add(call)
         self._changed.set()
 
@@ -145,14 +153,22 @@ class SpendSettlement:
     async def _look_forever(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._budget.expire)
+                # Its own first: whatever has delayed this round, its calls live.
                 for call in await asyncio.to_thread(self._budget.keep_alive, list(self._turns)):
-                    if call in self._turns:
-                        self._lost(call)
+                    await self._hold_again(call)
+                await asyncio.to_thread(self._budget.expire)
                 self.today = await asyncio.to_thread(self._budget.today)
             except Exception as error:
                 logger.warning("cannot read the daily budget: {}", error)
             await asyncio.sleep(self._round_secs)
+
+    async def _hold_again(self, call: str) -> None:
+        """Hold an open call's money again, or tell that there is none any more."""
+        caller = self._callers.get(call)
+        if caller is not None and not await asyncio.to_thread(
+            self._budget.hold_again, call, caller
+        ):
+            self._lost(call)
 
 
 def _with(day: DayMoney, micros: int) -> DayMoney:

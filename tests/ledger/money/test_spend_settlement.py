@@ -1,16 +1,17 @@
 """What calls cost is settled while they go on, and no call waits for it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import delete, event, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from conversation.records import StageCost, TurnRecord
-from ledger.money.budget import Admission, Budget
+from ledger.money.budget import Admission, Budget, steady_clock
 from ledger.money.spend_settlement import SpendSettlement
 from ledger.store.database import Database
 from ledger.store.tables import SpendDay, SpendHold
@@ -53,6 +54,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def take_all_there_is(database: Database) -> None:
+    """Another process lets go of the hold, as of a dead process's, and holds all that is left."""
+    with database.writing() as session:
+        session.execute(delete(SpendHold))
+        session.execute(update(SpendDay).values(held=130 - SpendDay.spent))
+
+
 def nobody(call: str) -> None:
     raise AssertionError(f"{call} has its money")
 
@@ -92,14 +100,53 @@ async def test_what_a_database_does_not_take_is_settled_when_it_does(database: D
 
 
 async def test_a_call_whose_hold_is_gone_is_told_of(database: Database) -> None:
-    budget = Budget(database, worst=100, cap=250)
+    budget = Budget(database, worst=100, cap=130)
     lost: list[str] = []
     async with settlement_of(budget, lost.append) as settlement:
         await admitted(budget, settlement, "c-1")
-        await asyncio.to_thread(budget.release, "c-1")
+        settlement.turn(turn("c-1", 1, 20))
+        await until(lambda: money(database) == (20, 80, 1))
+        await asyncio.to_thread(take_all_there_is, database)
         async with asyncio.timeout(WAIT_SECS):
             while "c-1" not in lost:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_call_whose_hold_was_let_go_of_holds_the_money_that_is_still_there(
+    database: Database,
+) -> None:
+    budget = Budget(database, worst=100, cap=250)
+    async with settlement_of(budget, nobody) as settlement:
+        await admitted(budget, settlement, "c-1")
+        settlement.turn(turn("c-1", 1, 20))
+        await until(lambda: money(database) == (20, 80, 1))
+        other = Budget(database, worst=100, cap=250, lease_clock=lambda: time.time() + 61)
+        while "c-1" not in await asyncio.to_thread(other.expire):
+            pass
+        await until(lambda: money(database) == (20, 80, 1))
+        settlement.release("c-1")
+        await until(lambda: money(database) == (20, 0, 0))
+
+
+@pytest.mark.parametrize("step", [30.0, 61.0, -3_600.0, 3_600.0])
+async def test_a_clock_that_is_set_ends_no_call(database: Database, step: float) -> None:
+    now = [a_call().started_at]
+    budget = Budget(database, worst=100, cap=100, clock=lambda: now[0])
+    async with settlement_of(budget, nobody) as settlement:
+        await admitted(budget, settlement, "c-1")
+        now[0] += step
+        looked = settlement.today
+        await until(lambda: settlement.today is not looked)
+        looked = settlement.today
+        await until(lambda: settlement.today is not looked)
+        assert money(database)[1:] == (100, 1)
+
+
+def test_a_lease_does_not_see_the_system_clock_being_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = steady_clock()
+    before = clock()
+    monkeypatch.setattr(time, "time", lambda: before + 3_600)
+    assert clock() - before < 60
 
 
 def test_a_turn_that_a_dead_process_wrote_down_and_did_not_settle_is_spent(
