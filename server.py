@@ -126,6 +126,7 @@ class Server:
             worst=worst_case(settings, worst),
             cap=day_cap,
             calls_per_caller=settings.calls_per_caller_per_day,
+            open_per_caller=0 if settings.auth == "off" else settings.open_calls_per_caller,
         )
         self._settlement = SpendSettlement(self._budget, lost=self._end)
         self._writer = LedgerWriter(database, spool=settings.data_dir / "spool")

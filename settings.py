@@ -170,6 +170,13 @@ class ServerSettings(BaseSettings):
         0, ge=0, description="Calls that one caller may make in a day (UTC); 0: no limit."
     )
 
+    open_calls_per_caller: int = Field(
+        3,
+        ge=0,
+        description="Calls that one caller may have open at a time; 0: no limit. Under AUTH=off "
+        "callers have no name, and no limit.",
+    )
+
     auth: Literal["link", "off"] = Field(
         "link",
         description="link: callers sign in by a link sent to them; off: anyone may call, on "

@@ -15,6 +15,9 @@ from settings import Settings
 
 RTVI = "/rtvi"
 
+RELEASE_SECS = 1.0
+"""Maximum wait for the release of a caller's ended calls before a further one is refused."""
+
 
 class AdmissionDesk:
     """Admits calls from known callers, from Viva's own page, while there is budget.
@@ -51,12 +54,8 @@ class AdmissionDesk:
         self._tariff = tariff
         self._listeners = listeners
 
-    async def admit(self, request: web.Request) -> Terms | str:
-        """Admit a call and reserve its worst-case cost, or refuse it.
-
-        Returns:
-            The terms of the call, or the reason for refusal (a key of
-                :data:`pipeline.call.REASONS`).
+    async def identify(self, request: web.Request) -> CallerIdentity:
+        """Identify who calls.
 
         Raises:
             web.HTTPUnauthorized: The caller must sign in first.
@@ -68,9 +67,21 @@ class AdmissionDesk:
         if not self._is_our_page(request):
             origin = request.headers.get("Origin", "nowhere")
             raise web.HTTPForbidden(text=f"calls from {origin} are not accepted")
+        return caller
+
+    async def admit(self, caller: CallerIdentity) -> Terms | str:
+        """Admit a call and reserve its worst-case cost, or refuse it.
+
+        Returns:
+            The terms of the call, or the reason for refusal (a key of
+                :data:`pipeline.call.REASONS`).
+        """
         call = new_call_id()
         self._settlement.admitted(call, caller.key)
         admission = await asyncio.to_thread(self._budget.admit, call, caller.key)
+        if admission == Refusal("open_calls"):  # of a call that has ended, perhaps, just now
+            await self._settlement.catch_up(RELEASE_SECS)
+            admission = await asyncio.to_thread(self._budget.admit, call, caller.key)
         if isinstance(admission, Refusal):
             self._settlement.release(call)
             return admission.reason

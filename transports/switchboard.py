@@ -4,12 +4,14 @@ import asyncio
 import math
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from aiohttp import web
 from loguru import logger
 
+from conversation.records import CallerIdentity
 from pipeline.call import REASONS, Call, Terms
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
@@ -26,7 +28,11 @@ from transports.flood import Allowance, ByteGuard
 from transports.rtvi.page import RtviPage
 
 READY_TIMEOUT_SECS = 60.0
-"""Maximum wait for a page's ``client-ready``."""
+"""Maximum wait for a page's ``client-ready``: people are asked for their microphone meanwhile."""
+
+HELD_SECS = 10.0
+"""How long a line and money are held for a page that is not ready. After that they are anybody's,
+and the page has to find some when it is ready."""
 
 LOADING_NEWS_SECS = 0.5
 """Interval at which a waiting page gets the progress of loading."""
@@ -58,14 +64,19 @@ _STAGE_NAMES: Mapping[str, Stage] = {
 class Admissions(Protocol):
     """Decides who may call, and on what terms."""
 
-    async def admit(self, request: web.Request) -> Terms | str:
+    async def identify(self, request: web.Request) -> CallerIdentity:
+        """Identify who calls.
+
+        Raises:
+            web.HTTPException: The client may not even open a socket.
+        """
+        ...
+
+    async def admit(self, caller: CallerIdentity) -> Terms | str:
         """Admit a call and set its money aside, or say why not.
 
         Returns:
             The terms of the call, or a key of :data:`pipeline.call.REASONS`.
-
-        Raises:
-            web.HTTPException: The client may not even open a socket.
         """
         ...
 
@@ -102,11 +113,12 @@ class Switchboard:
         self.draining = False
         self._settings = settings
         self._loading = loading
-        self._admissions = admissions
+        self.admissions = admissions
         self._escalations = escalations
         self._refused = refused
         self._room = room
         self._recordings = recordings
+        self._of_caller: Counter[str] = Counter()  # open sockets by caller
         self.lines = 0
         """Number of lines in use: open calls, and admitted ones that have not started yet."""
 
@@ -147,26 +159,32 @@ class Switchboard:
         async def answer(request: web.Request) -> web.StreamResponse:
             if self.draining:
                 return await self._refuse(request, kind, "shutdown")
-            if self.full:
-                return await self._refuse(request, kind, "capacity")
-            self.lines += 1
+            caller = await self.admissions.identify(request)  # a stranger takes no line
+            if self._has_too_many(caller):
+                return await self._refuse(request, kind, "open_calls")
+            self._of_caller[caller.key] += 1
             try:
-                return await self._take(request, kind)
+                return await self._take(request, kind, _Line(self, caller))
             finally:
-                self.lines -= 1
+                self._of_caller -= Counter({caller.key: 1})
 
         return answer
 
-    async def _take(self, request: web.Request, kind: type[Page]) -> web.StreamResponse:
-        terms = await self._admissions.admit(request)
-        if isinstance(terms, str):
-            return await self._refuse(request, kind, terms)
+    def _has_too_many(self, caller: CallerIdentity) -> bool:
+        most = 0 if self._settings.auth == "off" else self._settings.open_calls_per_caller
+        return 0 < most <= self._of_caller[caller.key]
+
+    async def _take(
+        self, request: web.Request, kind: type[Page], line: "_Line"
+    ) -> web.StreamResponse:
         try:
+            if reason := await line.take():
+                return await self._refuse(request, kind, reason)
             page = await self._open(request, kind)
-            if reason := await self._hold(page, terms):
+            if reason := await self._hold(page, line):
                 await page.finish(reason, REASONS[reason])
         finally:
-            await asyncio.shield(self._admissions.release(terms))
+            await asyncio.shield(line.let_go())
         return page.socket
 
     async def _refuse(
@@ -199,13 +217,21 @@ class Switchboard:
         ByteGuard(transport, allowance, page.flooded)
         return page
 
-    async def _hold(self, page: Page, terms: Terms) -> str:
+    async def _ready(self, page: Page) -> tuple[Engines, ClientReady]:
+        """Wait for the engines and for the page."""
+        async with asyncio.timeout(READY_TIMEOUT_SECS):
+            await page.send(Admitted())
+            engines = await self._engines_for(page)
+            return engines, await page.ready()
+
+    async def _hold(self, page: Page, line: "_Line") -> str:
         """Run a page's call to its end; returns the reason if none could start."""
+        waiting = asyncio.create_task(self._ready(page))
         try:
-            async with asyncio.timeout(READY_TIMEOUT_SECS):
-                await page.send(Admitted())
-                engines = await self._engines_for(page)
-                ready = await page.ready()
+            await asyncio.wait([waiting], timeout=HELD_SECS)
+            if not waiting.done():
+                await line.let_go()
+            engines, ready = await waiting
         except PageClosedError:
             return "disconnected"
         except PageProtocolError:
@@ -215,13 +241,19 @@ class Switchboard:
         except Exception:
             logger.exception("loading the engines failed")
             return "fault"
+        finally:
+            waiting.cancel()
+        if reason := await line.take():
+            self._refused(reason)
+            return reason
+        assert line.terms is not None, "it is taken"
         choices = engines.choices
         vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
         call = Call(
             BrowserConnection(page, ready, stage_vendors=vendors),
             engines,
             self._escalations,
-            terms,
+            line.terms,
             self._target(ready),
         )
         self.calls.add(call)
@@ -246,3 +278,45 @@ class Switchboard:
             label, share = self._loading.news
             await page.send(StageMessage(stage="loading", detail=label, progress=share))
         return engines
+
+
+class _Line:
+    """A line of the switchboard and the money of its call, while they are held.
+
+    Parameters:
+        switchboard: Counts the lines.
+        caller: Who calls.
+    """
+
+    def __init__(self, switchboard: Switchboard, caller: CallerIdentity) -> None:
+        self.terms: Terms | None = None
+        self._switchboard = switchboard
+        self._caller = caller
+
+    async def take(self) -> str:
+        """Take a line and set the money aside, unless that is done; returns why not."""
+        if self.terms is not None:
+            return ""
+        switchboard = self._switchboard
+        if switchboard.draining:
+            return "shutdown"
+        if switchboard.full:
+            return "capacity"
+        switchboard.lines += 1
+        try:
+            terms = await switchboard.admissions.admit(self._caller)
+        except BaseException:
+            switchboard.lines -= 1
+            raise
+        if isinstance(terms, str):
+            switchboard.lines -= 1
+            return terms
+        self.terms = terms
+        return ""
+
+    async def let_go(self) -> None:
+        """Let go of both."""
+        terms, self.terms = self.terms, None
+        if terms is not None:
+            self._switchboard.lines -= 1
+            await self._switchboard.admissions.release(terms)

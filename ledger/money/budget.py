@@ -57,7 +57,7 @@ class Refusal:
     """A call is refused.
 
     Parameters:
-        reason: A key of :data:`pipeline.call.REASONS`: ``budget``, ``daily_calls``, or
+        reason: A key of :data:`pipeline.call.REASONS`: ``budget``, ``daily_calls``, ``open_calls`` or
             ``fault`` if a limit is set and the database is unavailable.
     """
 
@@ -90,7 +90,8 @@ class Budget:
         database: Holds the budget.
         worst: Worst-case cost of one call, in micro-dollars.
         cap: Daily cap; ``None`` without one.
-        calls_per_caller: Daily limit on calls of one caller; 0 for no limit.
+        calls_per_caller: Daily limit on calls of one caller, begun or not; 0 for no limit.
+        open_per_caller: Limit on calls of one caller that are open at a time; 0 for no limit.
         hold_secs: Lifetime of a hold after the last :meth:`keep_alive`. The clocks of hosts that
             share a database must agree to well within it.
         clock: Returns Unix seconds; says what day it is.
@@ -105,6 +106,7 @@ class Budget:
         worst: int,
         cap: int | None = None,
         calls_per_caller: int = 0,
+        open_per_caller: int = 0,
         hold_secs: float = HOLD_SECS,
         clock: Callable[[], float] | None = None,
         lease_clock: Callable[[], float] | None = None,
@@ -115,6 +117,9 @@ class Budget:
         self._worst = worst
         self._cap = cap
         self._calls_per_caller = calls_per_caller
+        self._open_per_caller = open_per_caller
+        # Today's admissions by caller: one that never began is in no table once it is released.
+        self._admitted: tuple[str, dict[str, set[str]]] = ("", {})
         self._hold_secs = hold_secs
         self._clock = clock or time.time
         self._lease_clock = lease_clock or clock or steady_clock()
@@ -149,6 +154,8 @@ class Budget:
                 call: settled for call, settled in self._settled.items() if settled[0] >= past
             }
             self._settled[call_id] = (day, 0)
+            if self._calls_per_caller:
+                self._admitted_today(caller_key, day).add(call_id)
         return Admission(call_id, day, self._worst)
 
     def settle(self, call_id: str, spent: int) -> int:
@@ -324,8 +331,15 @@ class Budget:
                     raise _RefusedError("budget")
                 if self._calls_per_caller:
                     called = self._calls_of(session, caller_key, day)
-                    if called >= self._calls_per_caller:
+                    if (
+                        len(called | self._admitted_today(caller_key, day))
+                        >= self._calls_per_caller
+                    ):
                         raise _RefusedError("daily_calls")
+                if self._open_per_caller:
+                    of_caller = select(func.count()).where(col(SpendHold.caller_key) == caller_key)
+                    if session.execute(of_caller).scalar_one() >= self._open_per_caller:
+                        raise _RefusedError("open_calls")
                 session.add(
                     SpendHold(
                         call=call_id,
@@ -357,7 +371,7 @@ class Budget:
         session.execute(text(f"{statement} ON CONFLICT (day) DO NOTHING"), {"day": day})
 
     @staticmethod
-    def _calls_of(session: Session, caller_key: str, day: str) -> int:
+    def _calls_of(session: Session, caller_key: str, day: str) -> set[str]:
         """Calls of a caller that are open or in the ledger; open calls may be in both."""
         open_calls = select(col(SpendHold.call)).where(
             col(SpendHold.caller_key) == caller_key, col(SpendHold.day) == day
@@ -365,8 +379,13 @@ class Budget:
         written = select(col(Call.id)).where(
             col(Call.caller_key) == caller_key, col(Call.day) == day
         )
-        either = open_calls.union(written).subquery()
-        return cast(int, session.execute(select(func.count()).select_from(either)).scalar_one())
+        return set(session.execute(open_calls.union(written)).scalars())
+
+    def _admitted_today(self, caller_key: str, day: str) -> set[str]:
+        """Calls of a caller that this process has admitted today."""
+        if self._admitted[0] != day:
+            self._admitted = (day, {})
+        return self._admitted[1].setdefault(caller_key, set())
 
     def _let_go(self, which: ColumnElement[bool], *, skip_locked: bool = False) -> tuple[str, ...]:
         with self._database.writing() as session:

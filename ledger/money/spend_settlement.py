@@ -60,15 +60,19 @@ class SpendSettlement:
 
     async def close(self, timeout_secs: float = 5.0) -> None:
         """Settle what is due, and stop."""
+        await self.catch_up(timeout_secs)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def catch_up(self, timeout_secs: float) -> None:
+        """Wait until all that is due is settled and released, or the time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_secs):
                 while self._due or self._over:
                     self._settled.clear()
                     self._changed.set()
                     await self._settled.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def day_spent(self) -> int | None:
         """Cost of the day's calls, as far as this process knows."""

@@ -277,6 +277,7 @@ class End(Payload):
         "capacity",
         "budget",
         "daily_calls",
+        "open_calls",
         "protocol",
         "stalled",
         "fault",

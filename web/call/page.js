@@ -42,6 +42,7 @@ const ENDINGS = {
   budget: 'No more calls today',
   call_budget: 'The money is spent',
   daily_calls: 'No more calls today',
+  open_calls: 'You have other calls open',
   silence: 'It went quiet',
   fault: 'Something failed',
   shutdown: 'Viva is closing',

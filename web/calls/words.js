@@ -12,6 +12,7 @@ export const WHY = {
   capacity: 'all lines busy',
   budget: 'the day’s money used up',
   daily_calls: 'too many calls',
+  open_calls: 'other calls open',
   sign_in: 'not signed in',
   protocol: 'page not understood',
   stalled: 'page fell behind',

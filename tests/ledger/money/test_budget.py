@@ -193,6 +193,26 @@ def test_a_caller_may_call_so_often_a_day(
     assert admitted(ours, ["c-6"]) == ["c-6"]
 
 
+def test_a_call_that_never_began_counts_all_the_same(budget: Callable[..., Budget]) -> None:
+    ours = budget(cap=None, calls_per_caller=3)
+    for number in range(3):
+        assert admitted(ours, [f"c-{number}"])
+        ours.release(f"c-{number}")
+    assert ours.admit("c-4", "ann") == Refusal("daily_calls")
+    assert isinstance(ours.admit("c-5", "bob"), Admission)
+
+
+def test_a_caller_has_so_many_calls_open_at_a_time_in_all_processes(
+    budget: Callable[..., Budget],
+) -> None:
+    here, there = budget(cap=None, open_per_caller=2), budget(cap=None, open_per_caller=2)
+    assert admitted(here, ["c-1"]) + admitted(there, ["c-2"]) == ["c-1", "c-2"]
+    assert here.admit("c-3", "ann") == there.admit("c-3", "ann") == Refusal("open_calls")
+    assert isinstance(here.admit("c-4", "bob"), Admission)
+    there.release("c-2")
+    assert admitted(here, ["c-5"]) == ["c-5"]
+
+
 def test_who_may_not_call_again_has_nothing_set_aside(
     budget: Callable[..., Budget], database: Database
 ) -> None:
