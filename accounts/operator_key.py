@@ -7,6 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from models.replacement import replace
 from settings import SettingsError
 
 FILE = "operator-key"
@@ -72,6 +73,6 @@ def _write(data_dir: Path, key: str) -> None:
         except FileExistsError:
             pass
         except OSError:  # a file system without hard links
-            Path(name).replace(path(data_dir))
+            replace(Path(name), path(data_dir))
     finally:
         Path(name).unlink(missing_ok=True)

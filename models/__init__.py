@@ -14,5 +14,6 @@ __all__ = [
     "moonshine",
     "moonshine_graphs",
     "processor",
+    "replacement",
     "weights",
 ]

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from models.replacement import replace
 from models.weights import Weights, WeightsError
 
 ENCODER = Weights(
@@ -122,7 +123,7 @@ def make(folder: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(hashlib.sha256(graph).digest() + graph)
         Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)  # two who make them at once write the same
+        replace(Path(file.name), path)  # two who make them at once write the same
 
 
 def _path(folder: Path, source: Weights) -> Path:

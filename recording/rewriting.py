@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from models.replacement import check_replaceable, replace
 from recording.mcap_file import McapFile
 from recording.message import Message
 from recording.recording import Recording
@@ -42,6 +43,7 @@ def rewrite(
     Raises:
         OSError: It cannot be written; an existing file is unchanged.
     """
+    check_replaceable(path)
     start_ns = round(float(metadata["started_at"]) * _NS)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -52,6 +54,6 @@ def rewrite(
             file.finish(trouble)
             stream.flush()
             os.fsync(stream.fileno())
-        unfinished.replace(path)
+        replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

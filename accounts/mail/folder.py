@@ -9,6 +9,7 @@ from email.headerregistry import Address
 from pathlib import Path
 
 from accounts.mail.letter import Letter, MailError
+from models.replacement import replace
 
 MAX_KIND_CHARS = 24
 
@@ -64,7 +65,7 @@ class Folder:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(path)
+            replace(part, path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from evals.replay.recorded_call import Options, ReplayError, part_of
 from evals.scoring.calls import RUN_FILE
+from models.replacement import replace
 from version import viva_version
 
 ATTEMPTS = 3
@@ -151,7 +152,7 @@ class Batch:
         path = self.out / RUN_FILE
         part = path.with_name(f".{RUN_FILE}.part")
         part.write_text(json.dumps(self.as_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-        part.replace(path)
+        replace(part, path)
 
 
 def _recordings(path: Path) -> list[Path]:

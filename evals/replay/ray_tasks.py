@@ -8,6 +8,7 @@ from typing import Any
 from evals.replay.batch import ATTEMPTS, Job, Outcome
 from evals.replay.processes import attempt
 from evals.replay.recorded_call import Options, ReplayError, part_of
+from models.replacement import replace
 
 LOCAL = "local"
 
@@ -72,7 +73,7 @@ class RayTasks:
         if entry is not None:
             part = part_of(job.out)
             part.write_bytes(content)
-            part.replace(job.out)
+            replace(part, job.out)
         return Outcome(job, entry, error)
 
 

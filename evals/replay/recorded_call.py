@@ -38,6 +38,7 @@ from knowledge.check.support import precompute
 from knowledge.loading.document import Document, load
 from ledger.money.price_table import published_prices
 from ledger.money.prices import Prices
+from models.replacement import replace
 from pipeline.call import Call, Terms
 from pipeline.choice import Choice, choose
 from pipeline.engines import Engines
@@ -167,7 +168,7 @@ def replay(source: Path, out: Path, options: Options) -> dict[str, Any]:
             "missing": [dict(message.data) for message in replayed.topic("/replay/Missing")],
             "differs": differences(recorded, replayed),
         }
-        part.replace(out)
+        replace(part, out)
     finally:
         part.unlink(missing_ok=True)
     return entry | {"cpu_seconds": round(time.process_time() - cpu, 4)}

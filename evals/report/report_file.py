@@ -12,6 +12,7 @@ from evals.scoring.calls import Run, RunError
 from evals.scoring.compare import compare_runs
 from evals.scoring.score import Scores, score
 from evals.scoring.truth import Truth, TruthError
+from models.replacement import replace
 
 AUDIO_MB = 1.5
 """Default for the maximum total size of a report's audio clips, in megabytes."""
@@ -91,7 +92,7 @@ def _replace(out: Path, html: str) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(html, "utf-8")
-        part.replace(out)
+        replace(part, out)
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from loguru import logger
 
 from knowledge.search.embedding import DIMENSIONS, MiniLM, Vectors, minilm
 from models.catalogue import MINILM, MINILM_TOKENIZER
+from models.replacement import replace
 
 FOLDER = "vectors"
 """Folder of the caches in ``DATA_DIR``."""
@@ -130,7 +131,7 @@ def _write(path: Path, key: bytes, vectors: dict[bytes, Vectors]) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(body)
             file.write(hashlib.sha256(body).digest())
-        Path(name).replace(path)
+        replace(Path(name), path)
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise

@@ -1,6 +1,7 @@
 """``viva recording``, as somebody types it."""
 
 import json
+import os
 import re
 import wave
 from pathlib import Path
@@ -174,6 +175,14 @@ def test_a_cut_file_is_repaired_and_a_whole_one_left_alone(call: Path) -> None:
     assert repaired.trouble == "The recording was cut short, by a crash perhaps."
     assert (repaired.digest, repaired.metadata) == (cut.digest, cut.metadata)
     assert list(call.parent.iterdir()) == [call], "nothing is left beside it"
+
+
+def test_a_pipe_is_not_replaced_by_a_recording(call: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    error = run("redact", call, "--out", pipe, status=2)
+    assert "it is a pipe, and only a file is replaced" in error
+    assert pipe.is_fifo()
 
 
 def test_what_cannot_be_read_or_written_is_said_in_a_sentence(call: Path, tmp_path: Path) -> None:
