@@ -35,7 +35,7 @@ from processors.declarations import DeclarationError
 
 try:
     # First of what reads the vendors' files.
-    from settings import Settings, SettingsError, example, unknown_names
+    from settings import Settings, SettingsError, current, example, unknown_names
 except DeclarationError as error:
     sys.stderr.write(f"viva: {error}\n")
     sys.exit(2)
@@ -589,9 +589,17 @@ def _print_checks(results: "list[Result]") -> None:
 
 
 @app.command("settings")
-def show_settings() -> None:
+def show_settings(
+    in_force: Annotated[
+        bool,
+        typer.Option(
+            "--current",
+            help="Instead: every setting's value in force and where it is set; keys are hidden.",
+        ),
+    ] = False,
+) -> None:
     """Print every setting with its default and meaning, in the form of .env.example."""
-    typer.echo(example())
+    typer.echo(current(_settings()) if in_force else example())
 
 
 def _run(work: Any) -> Any:

@@ -6,11 +6,12 @@ them all.
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar, cast, get_args
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
@@ -23,7 +24,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from rapidfuzz.distance import DamerauLevenshtein
 
 from pipeline.vendor import MayBeRecorded, RecordedText, VendorSettings
@@ -39,6 +40,12 @@ ENV_FILE = Path(".env")
 
 ENV_ENCODING = "utf-8-sig"
 """UTF-8, whose byte order mark, if any, is no part of the first name."""
+
+ENVIRONMENT = "environment"
+"""Where a variable is set, for people."""
+
+_HIDDEN = "***"
+_CREDENTIALS = re.compile(r"(://)[^/@\s]*@")  # of an address
 
 MOST_MEANT = 3
 """Most settings that are named when one of their names was probably meant."""
@@ -267,6 +274,19 @@ class ServerSettings(BaseSettings):
             ) from None
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then variables, then what of ``.env`` no variable hides."""
+        behind = _BehindEnvironment(settings_cls, dotenv_settings)
+        return init_settings, env_settings, behind, file_secret_settings
+
+    @classmethod
     def load(cls, **overrides: Any) -> Self:
         """The settings of this process, with overrides by field name.
 
@@ -358,22 +378,57 @@ def _left_empty(
     Yields:
         Each field and a line about it; fields without a default may be empty.
     """
-    sources = [
-        {name.lower(): value for name, value in source.items()}
-        for source in (os.environ, dotenv_values(ENV_FILE, encoding=ENV_ENCODING))
-    ]
+    sources = _sources()
     for field, info in settings.model_fields.items():
         if info.default in (None, "") or field in given:
             continue
         names = names_of(field, settings)
-        values = {name: source[name] for source in sources for name in names if name in source}
-        empty = [name for name, value in values.items() if value == ""]
-        if empty and not any(source.get(name) for source in sources for name in names):
-            yield (
-                field,
-                f"{empty[0].upper()}='': give it a value, or remove it to use its default, "
-                f"{info.default}.",
-            )
+        where = next((at for at, set_ in sources.items() if set_.keys() & set(names)), None)
+        if where is None or any(sources[where].get(name) for name in names):
+            continue
+        empty = next(name for name in names if name in sources[where])
+        hidden = where == ENVIRONMENT and any(sources[str(ENV_FILE)].get(name) for name in names)
+        yield (
+            field,
+            f"{empty.upper()}='': give it a value, or remove it to use "
+            + (f"that of {ENV_FILE}." if hidden else f"its default, {info.default}."),
+        )
+
+
+def _sources() -> dict[str, dict[str, str | None]]:
+    """What is set where, by names in small letters; the first source that has one wins."""
+    return {
+        ENVIRONMENT: {name.lower(): value for name, value in os.environ.items()},
+        str(ENV_FILE): {
+            name.lower(): value
+            for name, value in dotenv_values(ENV_FILE, encoding=ENV_ENCODING).items()
+        },
+    }
+
+
+class _BehindEnvironment(PydanticBaseSettingsSource):
+    """The values of ``.env`` that no variable hides: one that is set to nothing hides them, too.
+
+    pydantic drops empty variables, so that ``DATABASE_URL= viva ledger delete`` would act on the
+    database that ``.env`` names.
+    """
+
+    def __init__(self, settings: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """As the source gives it."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """The values, by name."""
+        set_ = {name.lower() for name in os.environ}
+        hidden: set[str] = set()
+        for field in self.settings_cls.model_fields:
+            names = set(names_of(field, cast(type[ServerSettings], self.settings_cls)))
+            hidden |= names if names & set_ else set()
+        return {name: value for name, value in self._source().items() if name not in hidden}
 
 
 def including(declared: Iterable[type[VendorSettings]]) -> type[ServerSettings]:
@@ -479,6 +534,25 @@ def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
 def may_be_recorded(field: FieldInfo) -> bool:
     """Whether recordings may contain a setting's text: it is not a secret, an address or a path."""
     return any(isinstance(mark, MayBeRecorded) for mark in field.metadata)
+
+
+def current(settings: ServerSettings) -> str:
+    """Every setting that is in force, and where it is set; keys and passwords are hidden."""
+    sources = _sources()
+    lines = []
+    for name, _ in _in_order(type(settings)):
+        names = names_of(name, type(settings))
+        where = next((at for at, set_ in sources.items() if set_.keys() & set(names)), "default")
+        lines.append(f"{name.upper()}={_shown(getattr(settings, name))}  ({where})")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return _HIDDEN if value.get_secret_value() else ""
+    return _CREDENTIALS.sub(rf"\1{_HIDDEN}@", str(value))
 
 
 def example(settings: type[ServerSettings] = Settings) -> str:

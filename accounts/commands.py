@@ -18,7 +18,7 @@ from accounts import access
 from accounts.access import Access
 from accounts.sign_in import links, sessions
 from accounts.sign_in.authenticator import REMEMBER_SECS
-from ledger.store.database import Database, DatabaseError
+from ledger.store.database import Database, DatabaseError, database_of
 from settings import Settings, SettingsError
 
 app = typer.Typer(
@@ -167,7 +167,9 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 @contextmanager
 def _writing() -> Iterator[Db]:
-    with _database(_settings()) as database, database.writing() as db:
+    settings = _settings()
+    typer.echo(f"Database: {database_of(settings)}", err=True)
+    with _database(settings) as database, database.writing() as db:
         yield db
 
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,13 @@ class Caller:
                 line = await stack.enter_async_context(
                     connect(self._url, self._protocol, self._take, headers=headers)
                 )
+            except aiohttp.WSServerHandshakeError as error:
+                if error.status != HTTPStatus.UNAUTHORIZED:
+                    raise CallerError(
+                        f"{self._url} answered with status {error.status}. Is it the address of a "
+                        "call, which ends in /call?"
+                    ) from None
+                raise CallerError(f"{self._url} answers, and {_wanted(self._key)}") from None
             except (aiohttp.ClientError, OSError) as error:
                 raise CallerError(
                     f"nobody answers at {self._url} ({_why(error)}). Is `viva serve` running?"
@@ -276,11 +284,16 @@ class Caller:
         return self._result.turns[max(0, index)]
 
 
+def _wanted(key: str) -> str:
+    """What a server misses that wants to know who calls."""
+    missed = "does not know this operator key" if key else "only the operator key is missing"
+    return (
+        f"{missed}: it is in operator-key of the server's DATA_DIR. Run this with that DATA_DIR, "
+        "or set VIVA_OPERATOR_KEY to what the file holds."
+    )
+
+
 def _why(error: Exception) -> str:
     """Why a connection failed, without the client library's details."""
-    if isinstance(error, aiohttp.WSServerHandshakeError) and error.status == 401:
-        return "it wants to know who calls: run this on its own machine with its DATA_DIR"
-    if isinstance(error, aiohttp.WSServerHandshakeError):
-        return f"it answered with status {error.status}"
     cause = getattr(error, "os_error", error)
     return str(getattr(cause, "strerror", None) or type(error).__name__)

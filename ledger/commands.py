@@ -192,10 +192,12 @@ def delete(
     """
     from ledger.erasure import erase_caller
     from ledger.log import query
+    from ledger.store.database import database_of
 
     if not caller.strip():
         raise typer.BadParameter("--caller is empty; name whose calls are to be erased.")
     with _ledger() as database:
+        typer.echo(f"Database: {database_of(_settings())}", err=True)
         found = query.list_calls(database, caller=caller)
         if not yes:
             typer.echo(

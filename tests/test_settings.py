@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import ENV_FILE, Settings, SettingsError, meant_by, unknown_names
+from settings import ENV_FILE, Settings, SettingsError, current, meant_by, unknown_names
 
 
 @pytest.fixture(autouse=True)
@@ -101,13 +101,43 @@ def test_an_empty_line_is_named_as_it_is_written() -> None:
         Settings.load()
 
 
-def test_what_may_be_empty_or_has_a_value_elsewhere_is_not_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("KNOWLEDGE", "DAILY_SPEND_CAP_USD", "ALLOW", "ANTHROPIC_API_KEY", "PORT"):
+def test_what_may_be_empty_or_is_given_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KNOWLEDGE", "DAILY_SPEND_CAP_USD", "ALLOW", "ANTHROPIC_API_KEY"):
         monkeypatch.setenv(name, "")
-    ENV_FILE.write_text("PORT=7999\nDATA_DIR=\n")
+    monkeypatch.setenv("PORT", "7999")
+    ENV_FILE.write_text("PORT=\nDATA_DIR=\n")
     settings = Settings.load(data_dir=Path("elsewhere"))
     assert settings.port == 7999
     assert settings.data_dir == Path("elsewhere")
     assert settings.daily_spend_cap_usd is None
+
+
+def test_a_variable_that_is_set_to_nothing_hides_what_the_file_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ENV_FILE.write_text("DATABASE_URL=postgresql://viva:pw@production/viva\nPORT=7999\n")
+    assert Settings.load().database_url == "postgresql://viva:pw@production/viva"
+    monkeypatch.setenv("DATABASE_URL", "")  # DATABASE_URL= viva ledger delete
+    assert Settings.load().database_url == ""
+    monkeypatch.setenv("PORT", "")
+    with pytest.raises(SettingsError, match=r"^PORT='': give it a value, .* to use that of \.env"):
+        Settings.load()
+
+
+def test_what_is_in_force_is_printed_with_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    ENV_FILE.write_text(
+        "DATABASE_URL=postgresql://viva:secret@db.example/viva\nDEEPGRAM_API_KEY=secret\n"
+        "SMTP_URL=smtp://ada:secret@mail.example\nMAX_CALLS=3\nDRAIN_S=4\n"
+    )
+    monkeypatch.setenv("MAX_CALLS", "7")
+    monkeypatch.setenv("BRAIN_BASE_URL", "")
+    lines = current(Settings.load()).splitlines()
+    assert "DATABASE_URL=postgresql://***@db.example/viva  (.env)" in lines
+    assert "DEEPGRAM_API_KEY=***  (.env)" in lines
+    assert "SMTP_URL=***  (.env)" in lines
+    assert "MAX_CALLS=7  (environment)" in lines
+    assert "DRAIN_SECS=4.0  (.env)" in lines
+    assert "BRAIN_BASE_URL=  (environment)" in lines
+    assert "DATA_DIR=data  (default)" in lines
+    assert len(lines) == len(Settings.model_fields)
+    assert "secret" not in "".join(lines)

@@ -16,7 +16,7 @@ from ledger.store import migrations, tables
 from pipeline.data_dir import PRIVATE_FOLDER, private_opener
 from settings import Settings
 
-__all__ = ["Database", "DatabaseError", "tables"]
+__all__ = ["Database", "DatabaseError", "database_of", "tables"]
 
 FILE = "viva.db"
 """File name of the SQLite database in ``DATA_DIR``."""
@@ -31,6 +31,17 @@ STATEMENT_TIMEOUT_SECS = 30
 """Time limit for a statement, and for an idle transaction (PostgreSQL)."""
 
 _ALLOWED = "postgresql://user:password@host/name, or empty for SQLite in DATA_DIR"
+
+
+def database_of(settings: Settings) -> str:
+    """Which database the settings name, in words and without its password."""
+    if not settings.database_url:
+        return f"SQLite in {(settings.data_dir / FILE).absolute()}"
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError:
+        return "the database of DATABASE_URL"
+    return url.difference_update_query(["password"]).render_as_string(hide_password=True)
 
 
 class DatabaseError(Exception):

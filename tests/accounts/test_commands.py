@@ -43,15 +43,15 @@ def test_rules_are_made_replaced_and_dropped() -> None:
     assert listed() == [*given, *rules, (GRACE, False, "rule")]
     viva("allow", GRACE)
     assert listed() == [*given, *rules, (GRACE, True, "rule")]
-    assert viva("forget", GRACE, "x@y").output == (f"{GRACE}: rule deleted\nx@y: no such rule\n")
+    assert viva("forget", GRACE, "x@y").stdout == (f"{GRACE}: rule deleted\nx@y: no such rule\n")
     assert listed() == [*given, *rules]
     assert "ada@example.net" in viva("list").output
 
 
 @pytest.mark.usefixtures("settings")
 def test_it_is_said_that_a_denial_of_the_domain_wins() -> None:
-    assert viva("deny", "@example.net").output == "@example.net: may not sign in\n"
-    said = viva("allow", "ada@example.net").output
+    assert viva("deny", "@example.net").stdout == "@example.net: may not sign in\n"
+    said = viva("allow", "ada@example.net").stdout
     assert said == "ada@example.net: may not sign in as long as @example.net is denied\n"
 
 

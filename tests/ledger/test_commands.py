@@ -229,6 +229,7 @@ def test_erasing_a_caller_asks_first(database: Database, tmp_path: Path) -> None
     (tmp_path / "data" / "recordings").mkdir(parents=True)
     (tmp_path / "data" / "recordings" / "c-2.mcap").write_text("…")
     refused = viva("delete", "--caller", ADA.email, said="n\n")
+    assert refused.output.startswith("Database: "), "one must see which before one says yes"
     assert refused.exit_code == 1
     assert "ada@example.com has 1 calls with 2 turns." in refused.stdout
     assert "Nothing was erased." in refused.stdout
