@@ -49,6 +49,7 @@ from evals.commands import replay as replay_commands
 from evals.commands import report as report_commands
 from evals.commands import score as score_commands
 from evals.commands import text as text_commands
+from evals.commands import truth as truth_commands
 from evals.commands import voices as voices_commands
 from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
@@ -79,6 +80,7 @@ for _commands in (
     report_commands,
     document_commands,
     text_commands,
+    truth_commands,
     voices_commands,
 ):
     app.add_typer(_commands.app)

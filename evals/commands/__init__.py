@@ -1,6 +1,6 @@
-"""The commands ``viva replay``, ``score``, ``compare``, ``gate``, ``report``, ``ask`` and ``eval``.
+"""The commands of evaluations, such as ``viva replay``, ``score``, ``report`` and ``eval``.
 
 They import what they need when they run: ``viva --help`` loads no numpy.
 """
 
-__all__ = ["document", "replay", "report", "score", "text", "voices"]
+__all__ = ["document", "replay", "report", "score", "text", "truth", "voices"]

@@ -8,6 +8,7 @@ and :func:`evals.scoring.gate.check` holds scores to rules.
 __all__ = [
     "calls",
     "compare",
+    "draft",
     "expectation",
     "facts",
     "gate",

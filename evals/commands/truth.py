@@ -1,0 +1,68 @@
+"""The command ``viva truth draft``: the ground truth of one's own calls, to be corrected."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+truth = typer.Typer(
+    help="The ground truth of recorded calls.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(truth, name="truth")
+
+_terminal = Console(stderr=True, highlight=False)
+
+
+@truth.callback()
+def _truth() -> None:
+    pass
+
+
+@truth.command(
+    epilog="""\b
+Example:
+  viva truth draft data/recordings && $EDITOR data/recordings/truth.toml
+  viva score data/recordings"""
+)
+def draft(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of recordings.")],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The truth file; by default DIR/truth.toml."),
+    ] = None,
+) -> None:
+    """Draft a truth file from voice activity and transcripts, to be corrected by hand.
+
+    What the agent decided is in comments only: what is right is for you to say. A file that is
+    there is never replaced.
+    """
+    from evals.scoring.calls import Run, RunError
+    from evals.scoring.draft import draft as draft_of
+
+    path = out or folder / "truth.toml"
+    try:
+        with Progress(console=_terminal, transient=True) as bar:
+            task = bar.add_task(f"reading {folder}", total=None)
+            run = Run.read(
+                folder, progress=lambda done, of: bar.update(task, completed=done, total=of)
+            )
+        with path.open("x", encoding="utf-8") as file:
+            file.write(draft_of(run.calls))
+    except RunError as error:
+        raise _fail(str(error)) from None
+    except FileExistsError:
+        raise _fail(f"{path} is there already; --out FILE writes another.") from None
+    except OSError as error:
+        raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
+    for call in run.unreadable:
+        _terminal.print(f"viva: {call.file}: {call.error}", style="red", markup=False)
+    typer.echo(f"A draft of {len(run.calls)} calls is in {path}.")
+
+
+def _fail(text: str) -> typer.Exit:
+    _terminal.print(f"viva: {text}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(2)

@@ -1,0 +1,96 @@
+"""Drafts the truth of recorded calls from voice activity and transcripts, for a person to correct.
+
+Times come from voice activity detection, and the words are what the recogniser understood: the
+mistakes of both are in the draft. What the agent decided stands in comments only, so that a draft
+that nobody has read makes no decision right.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+
+from evals.scoring.facts import Facts, TurnFacts
+from evals.scoring.intervals import Interval
+from evals.scoring.matching import JITTER_SECS
+
+HEAD = """\
+# A draft: times are voice activity's, words the recogniser's. Correct them, and say what is right:
+# kind, decision, sections and says (docs/metrics/README.md).
+"""
+
+
+def draft(calls: Sequence[Facts]) -> str:
+    """A truth file, in TOML, with an utterance a stretch of the caller's speech."""
+    return "\n".join([HEAD, *("\n".join(_call(facts)) + "\n" for facts in calls)])
+
+
+def _call(facts: Facts) -> Iterator[str]:
+    yield "[[call]]"
+    yield f"file = {_text(facts.name)}"
+    left = list(facts.speech)
+    for turn in facts.turns:
+        if turn.withdrawn:  # the next turn contains it
+            continue
+        until = turn.at + JITTER_SECS
+        mine = [stretch for stretch in left if stretch.start < until]
+        left = left[len(mine) :]
+        *others, asked = _joined(mine, facts) or [[]]
+        for stretches in others:
+            yield from _aside(stretches, facts)
+        if asked:
+            yield from _question(asked, turn, facts)
+    for stretches in _joined(left, facts):
+        yield from _aside(stretches, facts)
+
+
+def _joined(stretches: Sequence[Interval], facts: Facts) -> list[list[Interval]]:
+    """Stretches by utterance: one goes on until the agent speaks."""
+    found: list[list[Interval]] = []
+    for stretch in stretches:
+        before = found[-1][-1].end if found else 0.0
+        answered = any(
+            voice.start < stretch.start and voice.end > before + JITTER_SECS
+            for voice in facts.voice
+        )
+        if found and not answered:
+            found[-1].append(stretch)
+        else:
+            found.append([stretch])
+    return found
+
+
+def _question(stretches: Sequence[Interval], turn: TurnFacts, facts: Facts) -> Iterator[str]:
+    over = facts.holding(stretches[0].start) is not None
+    yield from _utterance("bargein" if over else "question", turn.question, stretches, over=over)
+    if not turn.question.strip():
+        yield "  takes_turn = false"
+    cited = f", citing {', '.join(turn.sections)}" if turn.sections else ""
+    yield f"  # the agent did {turn.decision or 'nothing'}{cited}"
+    yield '  decision = ""'
+
+
+def _aside(stretches: Sequence[Interval], facts: Facts) -> Iterator[str]:
+    """What became no turn: talk over the agent, or a noise."""
+    over = facts.holding(stretches[0].start) is not None
+    yield from _utterance("backchannel" if over else "noise", "", stretches, over=over)
+
+
+def _utterance(kind: str, text: str, stretches: Sequence[Interval], *, over: bool) -> Iterator[str]:
+    yield ""
+    yield "  [[call.utterance]]"
+    yield f"  kind = {_text(kind)}"
+    yield f"  text = {_text(text)}"
+    yield f"  start = {stretches[0].start:.3f}"
+    yield f"  end = {stretches[-1].end:.3f}"
+    pauses = [
+        f"[{before.end:.3f}, {after.start:.3f}]" for before, after in itertools.pairwise(stretches)
+    ]
+    if pauses:
+        yield f"  pauses = [{', '.join(pauses)}]"
+    if over:
+        yield "  over_agent = true"
+
+
+def _text(text: str) -> str:
+    """A text as a string of TOML."""
+    return json.dumps(text).replace("\x7f", "\\u007f")
