@@ -43,13 +43,6 @@ HEARTBEAT_SECS = 20.0
 MAX_MESSAGE_BYTES = 1_000_000
 """A larger message closes the socket unread; smaller invalid ones get an ``error``."""
 
-BYTES_PER_SEC = 128_000
-"""How many bytes a client may send a second: 16 bits at 48 kHz, the most that is allowed, and a
-third more for its messages."""
-
-BYTES_AT_ONCE = 1_280_000
-"""How many it may send at once: what it buffers while its network is down for 10 s."""
-
 SEND_BUFFER_BYTES = 65_536
 """Size of the kernel's send buffer: 1.4 s of voice, not megabytes, for a page that stalls."""
 
@@ -213,7 +206,7 @@ class Switchboard:
             send_timeout_secs=self._settings.page_timeout_secs,
             drop=transport.abort,
         )
-        allowance = Allowance(BYTES_PER_SEC, BYTES_AT_ONCE, time.monotonic)
+        allowance = Allowance(kind.bytes_per_sec, kind.bytes_at_once, time.monotonic)
         ByteGuard(transport, allowance, page.flooded)
         return page
 

@@ -11,9 +11,8 @@ import pytest
 
 from client.caller import Caller
 from tests.conftest import AUDIO, ServerFactory, in_virtual_time
-from transports.browser.page import MESSAGES_AT_ONCE, MESSAGES_PER_SEC
+from transports.browser.page import BYTES_AT_ONCE, MESSAGES_AT_ONCE, MESSAGES_PER_SEC
 from transports.flood import Allowance
-from transports.switchboard import BYTES_AT_ONCE
 
 TEXT, BINARY, PING = 0x81, 0x82, 0x89
 FRAGMENT = 0x00

@@ -38,6 +38,12 @@ with a message each 10 ms and its reports 110."""
 MESSAGES_AT_ONCE = 600
 """How many it may send at once: what Viva's page buffers while its network is down for 10 s."""
 
+BYTES_PER_SEC = 64_000
+"""How many bytes a page may send a second: twice what its voice takes."""
+
+BYTES_AT_ONCE = 640_000
+"""How many it may send at once: twice what it buffers while its network is down for 10 s."""
+
 YIELD_AFTER = 10
 """Messages read from a full buffer before other calls have their turn."""
 
@@ -71,6 +77,9 @@ class Page:
 
     lead_secs = 0.4
     """Maximum lead of the voice sent over the voice played."""
+
+    bytes_per_sec = BYTES_PER_SEC
+    bytes_at_once = BYTES_AT_ONCE
 
     def __init__(
         self,

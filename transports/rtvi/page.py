@@ -46,6 +46,12 @@ MIN_SAMPLE_RATE = 8_000
 MAX_SAMPLE_RATE = 48_000
 """Allowed sample rates of a client, in Hz; other rates than 16 kHz are resampled."""
 
+BYTES_PER_SEC = 128_000
+"""How many bytes a client may send a second: 16 bits at 48 kHz, and a third more."""
+
+BYTES_AT_ONCE = 1_280_000
+"""How many it may send at once: what it buffers while its network is down for 10 s."""
+
 REPORT_SECS = 0.1
 """Maximum length of voice played between two estimates of playback."""
 
@@ -63,6 +69,8 @@ class RtviPage(Page):
     """
 
     lead_secs = 0.2
+    bytes_per_sec = BYTES_PER_SEC
+    bytes_at_once = BYTES_AT_ONCE
 
     def __init__(
         self,
