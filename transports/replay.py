@@ -5,6 +5,7 @@ recorded page after the same delays.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
@@ -55,6 +56,10 @@ class ClientPlaybackProfile:
         heard_secs: Delay from a sample's counting as played to its being heard.
         audible: Index of the first audible sample of an answer, by its first sentence, once for
             each time; for other answers it is searched in the audio.
+        repeated: The reports of an irregular page, which are repeated as they were: for each time
+            that the voice started, seconds after it, the epoch, and the samples played. Empty for a
+            page that follows the other values.
+        finals: With ``repeated``, the samples of each interrupted epoch's final report.
     """
 
     reports: bool = True
@@ -68,6 +73,8 @@ class ClientPlaybackProfile:
     audible_secs: float | None = None
     heard_secs: float = 0.0
     audible: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    repeated: Sequence[Sequence[tuple[float, int, int]]] = ()
+    finals: Mapping[int, int] = field(default_factory=dict)
 
 
 class ReplayedPage(Page):
@@ -103,6 +110,7 @@ class ReplayedPage(Page):
         self._answer: tuple[int, int, str] | None = None  # one whose first sound has not come
         self._last_answer = 0
         self._coming = asyncio.Event()
+        self._repeated = deque(profile.repeated)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -171,6 +179,8 @@ class ReplayedPage(Page):
         match message:
             case rtvi.BotInterruptedMessage():
                 self._drop()
+            case rtvi.BotStartedSpeakingMessage() if self._repeated:
+                self._spawn(self._repeat(self._repeated.popleft()))
             case Sentence():
                 self._sentence = message.text
                 if message.turn > self._last_answer:
@@ -185,6 +195,8 @@ class ReplayedPage(Page):
         self._epoch += 1
         self._sent, self._from = 0, (0.0, 0)
         self._sentence, self._answer = "", None
+        if self.profile.repeated:
+            played = self.profile.finals.get(over, played)
         if self.profile.reports:
             self._later(self.profile.final_secs, lambda: self._report(over, played, final=True))
 
@@ -192,8 +204,14 @@ class ReplayedPage(Page):
 
     def play(self) -> None:
         """Start reporting playback."""
-        if self.profile.reports:
+        if self.profile.reports and not self.profile.repeated:
             self._spawn(self._report_progress())
+
+    async def _repeat(self, reports: Sequence[tuple[float, int, int]]) -> None:
+        began = self._now()
+        for secs, epoch, samples in reports:
+            await asyncio.sleep(max(0.0, began + secs - self._now()))
+            await self._report(epoch, samples)
 
     async def _report_progress(self) -> None:
         profile = self.profile

@@ -162,6 +162,8 @@ def _print(batch: "Batch") -> None:
             )
         if len(differs) > _SHOWN:
             typer.echo(f"  … and {len(differs) - _SHOWN} more, in run.json")
+        if differs and call["irregular_page"]:
+            typer.echo("  its page reported irregularly, so what it played is known roughly")
     speed = f"{run['speed_x_realtime']:g} times real time, per core"
     typer.echo(f"{len(run['calls'])} of {len(batch.jobs)} calls replayed into {batch.out}, {speed}")
     for stage, count in _missing(run["calls"]).items():

@@ -38,7 +38,7 @@ class HeardVoice:
         self._now = now
         self.began = 0
         self.stopped = 0
-        self.stopped_at = now()
+        self.began_at = self.stopped_at = now()
         self.sentences: list[tuple[int, int]] = []  # epoch and first sample, of this burst
         self.changed = asyncio.Event()
 
@@ -52,6 +52,7 @@ class HeardVoice:
         match message:
             case rtvi.BotStartedSpeakingMessage():
                 self.began += 1
+                self.began_at = self._now()
             case rtvi.BotStoppedSpeakingMessage() | rtvi.BotInterruptedMessage():
                 self.sentences.clear()
                 if self.speaking:
@@ -220,6 +221,8 @@ class ReplayedCaller:
                 epoch, start = voice.sentences[place.sentence]
                 if epoch == page.epoch:
                     due = page.moment(start + round(place.secs * OUTPUT_SAMPLE_RATE))
+                    if page.profile.repeated:  # what it played is known from its reports alone
+                        due = voice.began_at + place.into
                     wait = due - early - self._loop.time()
                     if wait <= 0:
                         return max(due, self._loop.time())

@@ -12,6 +12,15 @@ from transports.browser.page import Page
 from transports.replay import ClientPlaybackProfile
 from transports.rtvi.page import RtviPage
 
+IRREGULAR_SECS = 0.15
+"""From steady playback, the distance between two reports that makes a page irregular."""
+
+IRREGULAR_FINAL_SECS = 0.06
+"""The same for the final report of an epoch."""
+
+IRREGULAR_PERIOD_SECS = 0.5
+"""As does this time between two reports of one stretch of voice."""
+
 
 class _Report(NamedTuple):
     at: float
@@ -58,6 +67,7 @@ class _Seen:
         self._interrupted: list[float] = []
         self._sentences: list[_Sentence] = []
         self._bursts: list[_Burst] = []
+        self._began: list[float] = []
         self._epoch = 0
         self._sent = 0
 
@@ -76,6 +86,8 @@ class _Seen:
             case "audible":
                 heard = _Audible(message.at, data["at"], data["epoch"], data["sample"])
                 self._heard.append(heard)
+            case "bot-started-speaking":
+                self._began.append(message.at)
             case "bot-interrupted":
                 self._interrupted.append(message.at)
                 self._epoch, self._sent = self._epoch + 1, 0
@@ -121,7 +133,40 @@ class _Seen:
             else None,
             heard_secs=median(self._heard_late() or [0.0]),
             audible=self._audible(),
+            repeated=self._repeated() if self._is_irregular() else (),
+            finals={final.epoch: final.samples for final in self._finals},
         )
+
+    def _repeated(self) -> tuple[tuple[tuple[float, int, int], ...], ...]:
+        """For each start of the voice, the reports until the next one."""
+        found: list[list[tuple[float, int, int]]] = [[] for _ in self._began]
+        for report in self._reports:
+            index = bisect_right(self._began, report.at) - 1
+            if index >= 0:
+                found[index].append((report.at - self._began[index], report.epoch, report.samples))
+        return tuple(map(tuple, found))
+
+    def _is_irregular(self) -> bool:
+        for early, late in pairwise(self._reports):
+            passed = late.at - early.at
+            played = (late.samples - early.samples) / AGENT_RATE
+            if early.epoch != late.epoch or bisect_right(self._began, early.at) != bisect_right(
+                self._began, late.at
+            ):
+                continue
+            if abs(passed - played) > IRREGULAR_SECS or passed > IRREGULAR_PERIOD_SECS:
+                return True
+        return any(self._is_unexpected(final) for final in self._finals)
+
+    def _is_unexpected(self, final: _Report) -> bool:
+        """Whether a final report is not what the last one before it lets expect."""
+        index = bisect_right(self._interrupted, final.at) - 1
+        before = [report for report in self._reports if report.epoch == final.epoch]
+        if index < 0 or not before:
+            return False
+        last = before[-1]
+        expected = last.samples + (self._interrupted[index] - last.at) * AGENT_RATE
+        return abs(final.samples - expected) > IRREGULAR_FINAL_SECS * AGENT_RATE
 
     def _played_out(self, at: float) -> bool:
         """Whether everything sent had been played when more audio came."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -167,6 +168,7 @@ def replay(source: Path, out: Path, options: Options) -> dict[str, Any]:
             "seconds": round(replayed.duration_secs, 6),
             "missing": [dict(message.data) for message in replayed.topic("/replay/Missing")],
             "differs": differences(recorded, replayed),
+            "irregular_page": session.irregular,
         }
         replace(part, out)
     finally:
@@ -213,6 +215,7 @@ class _Session:
         self._has_audio = audio
         self._asks = asks_of(recording)
         self._page: ReplayedPage | None = None
+        self.irregular = False
 
     @property
     def real_time(self) -> bool:
@@ -241,9 +244,12 @@ class _Session:
             recorded, timing=options.timing, microphone=microphone, heard=self._hears
         )
         engines = self._engines(caller)
-        page = ReplayedPage(
-            playback_profile_of(recording), told=caller.voice.read_message, over=caller.fall_silent
-        )
+        profile = playback_profile_of(recording)
+        self.irregular = bool(profile.repeated)
+        if self.rerun or options.overrides:
+            # Another voice, or another course of the call, was never reported.
+            profile = replace_fields(profile, repeated=())
+        page = ReplayedPage(profile, told=caller.voice.read_message, over=caller.fall_silent)
         caller.page = self._page = page
         connection = ReplayConnection(
             page,

@@ -40,6 +40,7 @@ class Place:
             first sample.
         sentence: The index of the sentence in its burst.
         longest_silence: The agent's longest silence since the previous utterance, in seconds.
+        into: Seconds after the burst's start, by the clock.
     """
 
     cue: Cue
@@ -47,6 +48,7 @@ class Place:
     secs: float = 0.0
     sentence: int = 0
     longest_silence: float = 0.0
+    into: float = 0.0
 
 
 @dataclass(slots=True)
@@ -214,7 +216,7 @@ class RecordedVoice:
         played = self._played(at, began)
         index = max(0, bisect_right(starts, played) - 1)
         start = starts[index] if starts else 0
-        return Place("over", bursts, (played - start) / AGENT_RATE, index, silence)
+        return Place("over", bursts, (played - start) / AGENT_RATE, index, silence, at - began)
 
     def _played(self, at: float, began: float) -> int:
         """Samples of the epoch that had been played at a time within a burst."""

@@ -275,7 +275,7 @@ def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_p
     (source / "summed.mcap").write_bytes(summed)
     (source / "foreign.mcap").write_bytes(b"RIFF no recording at all")
     future = Recording.load(source / "clean-00.mcap")
-    rewrite(source / "future.mcap", {**future.metadata, "format": "4"}, future.messages)
+    rewrite(source / "future.mcap", {**future.metadata, "format": "99"}, future.messages)
     out = tmp_path / "out"
 
     result = CliRunner().invoke(app, ["replay", str(source), "--out", str(out), "--json"])
@@ -291,7 +291,7 @@ def test_what_cannot_be_read_is_refused_and_the_rest_goes_on(folder: Path, tmp_p
     assert "flipped.mcap is damaged" in refused["flipped.mcap"]
     assert "checksum" in refused["summed.mcap"]
     assert "is no recording" in refused["foreign.mcap"]
-    assert "has format '4'" in refused["future.mcap"]
+    assert "has format '99'" in refused["future.mcap"]
     assert json.loads(result.stdout)["speed_x_realtime"] == run["speed_x_realtime"] > 1
 
 
