@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from conversation.frames import Check
 from conversation.records import StageCost
 from ledger.money.budget import DayMoney
 from operating import spans
@@ -36,7 +37,15 @@ async def collected() -> list[Metric]:
     )
     await gauges.read()
     metrics.begun(call())
-    metrics.turn(turn(failovers=(TAKEN_OVER,), errors=("DeepgramSTT: x",), interrupted=True))
+    repaired = (Check("form", passed=True, detail="code fence"),)
+    metrics.turn(
+        turn(
+            failovers=(TAKEN_OVER,),
+            errors=("DeepgramSTT: x",),
+            interrupted=True,
+            checks=repaired,
+        )
+    )
     metrics.ended(over(call()))
     return [metric for metric in metrics.registry.collect() if metric.name.startswith("viva_")]
 
