@@ -51,7 +51,7 @@ REASONS: Mapping[str, str] = {
     "capacity": "All lines are busy. Please try again in a minute.",
     "budget": "Today's money for calls is used up. Please call again tomorrow.",
     "daily_calls": "You have made as many calls as one may in a day. Please call again tomorrow.",
-    "open_calls": "You have as many calls open as one may at a time. Please end one and call again.",
+    "open_calls": "You have as many calls open as one may. Please end one and call again.",
     "protocol": "The page sent messages that could not be understood, or too many of them.",
     "stalled": "The page stopped taking in what was sent.",
     "fault": "Something went wrong on this side. Please call again.",

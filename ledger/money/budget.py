@@ -57,8 +57,8 @@ class Refusal:
     """A call is refused.
 
     Parameters:
-        reason: A key of :data:`pipeline.call.REASONS`: ``budget``, ``daily_calls``, ``open_calls`` or
-            ``fault`` if a limit is set and the database is unavailable.
+        reason: A key of :data:`pipeline.call.REASONS`: ``budget``, ``daily_calls``, ``open_calls``
+            or ``fault`` if a limit is set and the database is unavailable.
     """
 
     reason: str

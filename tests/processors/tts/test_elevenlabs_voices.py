@@ -85,7 +85,9 @@ def test_a_vendor_that_cannot_be_reached_is_no_reason_to_refuse() -> None:
 
 @pytest.mark.parametrize("model", ["eleven_v4", "eleven_v4_turbo", "eleven_v3_conversational"])
 def test_a_model_of_another_protocol_is_refused_by_name(model: str) -> None:
-    with pytest.raises(SettingsError, match=f"ELEVENLABS_MODEL={model} needs the text-to-dialogue protocol"):
+    with pytest.raises(
+        SettingsError, match=f"ELEVENLABS_MODEL={model} needs the text-to-dialogue protocol"
+    ):
         choice_of(elevenlabs_model=model)
     assert VENDOR.unfit is not None
 
