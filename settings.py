@@ -395,13 +395,14 @@ def _left_empty(
         )
 
 
-def _sources() -> dict[str, dict[str, str | None]]:
+def _sources() -> dict[str, dict[str, str]]:
     """What is set where, by names in small letters; the first source that has one wins."""
     return {
         ENVIRONMENT: {name.lower(): value for name, value in os.environ.items()},
         str(ENV_FILE): {
             name.lower(): value
             for name, value in dotenv_values(ENV_FILE, encoding=ENV_ENCODING).items()
+            if value is not None  # a line with a name alone sets nothing
         },
     }
 

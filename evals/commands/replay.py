@@ -162,7 +162,7 @@ def _print(batch: "Batch") -> None:
             )
         if len(differs) > _SHOWN:
             typer.echo(f"  … and {len(differs) - _SHOWN} more, in run.json")
-        if differs and call["irregular_page"]:
+        if differs and call.get("irregular_page"):
             typer.echo("  its page reported irregularly, so what it played is known roughly")
     speed = f"{run['speed_x_realtime']:g} times real time, per core"
     typer.echo(f"{len(run['calls'])} of {len(batch.jobs)} calls replayed into {batch.out}, {speed}")

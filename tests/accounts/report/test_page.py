@@ -15,7 +15,7 @@ from conversation.wording import NONE
 from ledger.store.tables import Call, Turn
 from pipeline.call import REASONS
 
-NOT_BEGUN = {"capacity", "daily_calls", "sign_in"}
+NOT_BEGUN = {"capacity", "daily_calls", "open_calls", "sign_in"}
 """Why calls end before they have begun, of which there is no report."""
 
 GMAIL_CLIPS_BYTES = 102 * 1024
