@@ -360,6 +360,7 @@ async def sender(database_url: str, server: MailServer) -> AsyncIterator[Process
         await process.wait()
 
 
+@pytest.mark.thorough
 @preferably("postgresql")
 async def test_two_processes_never_send_a_letter_twice(
     database: Database, database_url: str, clock: Clock

@@ -92,6 +92,7 @@ async def test_in_another_browser_the_button_says_where_the_link_belongs(
         await expect(other.get_by_label("Your e-mail address")).to_be_focused()
 
 
+@pytest.mark.thorough
 async def test_a_link_that_was_cut_has_no_button(open_house: OpenHouse, browser: Browser) -> None:
     async with open_house() as house:
         troubles: list[str] = []
@@ -105,6 +106,7 @@ async def test_a_link_that_was_cut_has_no_button(open_house: OpenHouse, browser:
         assert troubles == []
 
 
+@pytest.mark.thorough
 async def test_the_token_is_sent_only_when_the_button_is_pressed(
     open_house: OpenHouse, browser: Browser
 ) -> None:

@@ -458,7 +458,7 @@ class Mixed(HibariTTS):
         (Late, "one voice", "arrive as 'a"),
         (Silent, "first audio", "no sound within 1.5 s"),
         (Silent, "one voice", "the answer has no audio"),
-        (Mixed, "interleaving", "was understood as"),
+        pytest.param(Mixed, "interleaving", "was understood as", marks=pytest.mark.thorough),
     ],
 )
 def test_a_voice_that_breaks_a_rule_is_caught(

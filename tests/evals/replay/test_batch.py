@@ -92,6 +92,7 @@ def test_two_processes_under_load_make_what_one_makes_alone(
     assert found == [digests, digests]
 
 
+@pytest.mark.thorough
 def test_a_worker_that_is_killed_is_replaced_and_its_call_done_again(
     folder: Path, digests: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

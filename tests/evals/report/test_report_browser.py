@@ -58,6 +58,7 @@ def _local(url: str, troubles: list[str]) -> None:
         troubles.append(f"asked for {url}")
 
 
+@pytest.mark.thorough
 async def test_it_breaks_no_rule_of_accessibility(opened: Opened) -> None:
     """Links are no part of images, and headers of tables say something."""
     if not axe.SCRIPT.exists():

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.databases import preferably
 from tests.ledger.money import admission
 
 
+@pytest.mark.thorough
 @preferably("postgresql")
 def test_processes_that_are_killed_neither_exceed_the_cap_nor_leak_a_hold(
     database_url: str, tmp_path: Path

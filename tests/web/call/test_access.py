@@ -189,9 +189,14 @@ def test_a_refused_microphone_is_explained(server: PageServer, refusing: Page) -
     ("error", "told"),
     [
         ("NotFoundError", "No microphone was found"),
-        ("NotReadableError", "The microphone is in use"),
         ("NotAllowedError", "The microphone was refused"),
-        ("TypeError", "The microphone could not be opened"),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in (
+                ("NotReadableError", "The microphone is in use"),
+                ("TypeError", "The microphone could not be opened"),
+            )
+        ),
     ],
 )
 def test_what_keeps_a_microphone_from_opening_is_named(page: Page, error: str, told: str) -> None:

@@ -55,6 +55,7 @@ def in_reach(page: Page) -> list[str]:
     return missed + [f"{size} is too small" for size in page.evaluate(_SMALL)]
 
 
+@pytest.mark.thorough
 def test_a_telephone_on_its_side_shows_words_and_controls(server: PageServer, page: Page) -> None:
     async def script(peer: Peer) -> None:
         await greet(peer, secs=0.2)

@@ -63,8 +63,18 @@ def test_the_microphone_is_opened_once_a_line_is_free(server: PageServer, page: 
     [
         ("capacity", "All lines are busy", "Please try again in a minute."),
         ("budget", "No more calls today", "Today's money for calls is used up."),
-        ("daily_calls", "No more calls today", "You have made as many calls as one may in a day."),
-        ("shutdown", "Viva is closing", "The server is being stopped."),
+        pytest.param(
+            "daily_calls",
+            "No more calls today",
+            "You have made as many calls as one may in a day.",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            "shutdown",
+            "Viva is closing",
+            "The server is being stopped.",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_a_refused_call_says_why_and_does_not_ask_for_the_microphone(

@@ -24,7 +24,7 @@ def call(page: Page) -> None:
     until(page, "viva.state === 'listening' && viva.samplesPlayed > 0")
 
 
-@pytest.mark.parametrize("way", ["button", "key"])
+@pytest.mark.parametrize("way", ["button", pytest.param("key", marks=pytest.mark.thorough)])
 def test_a_call_that_has_not_begun_can_be_taken_back(
     server: PageServer, page: Page, way: str
 ) -> None:
@@ -91,6 +91,7 @@ def test_two_tabs_do_not_call_at_once(server: PageServer, page: Page) -> None:
     until(page, "viva.state === 'listening'")
 
 
+@pytest.mark.thorough
 def test_a_link_does_not_take_the_call_along(server: PageServer, page: Page) -> None:
     server.script = hold
     page.evaluate(
@@ -113,6 +114,7 @@ def test_a_link_does_not_take_the_call_along(server: PageServer, page: Page) -> 
     assert page.evaluate("opened") == [["h", ""], ["h", "_blank"], ["#", ""], ["h", ""]]
 
 
+@pytest.mark.thorough
 def test_the_end_shows_what_was_said_from_its_beginning(server: PageServer, page: Page) -> None:
     async def script(peer: Peer) -> None:
         await greet(peer, secs=0.2)
@@ -135,6 +137,7 @@ def test_the_end_shows_what_was_said_from_its_beginning(server: PageServer, page
     ]
 
 
+@pytest.mark.thorough
 def test_a_section_cited_often_stays_within_its_column(server: PageServer, page: Page) -> None:
     turns = range(1, 25)
 
@@ -155,6 +158,7 @@ def test_a_section_cited_often_stays_within_its_column(server: PageServer, page:
     page.keyboard.press("Escape")
 
 
+@pytest.mark.thorough
 def test_a_document_is_written_as_its_language_is(server: PageServer, page: Page) -> None:
     def hebrew(route: Route) -> None:
         route.fulfill(json=DOCUMENT | {"language": "he"})
@@ -176,6 +180,7 @@ def test_a_document_is_written_as_its_language_is(server: PageServer, page: Page
     page.unroute("**/document.json")
 
 
+@pytest.mark.thorough
 def test_a_question_that_is_refused_is_no_failed_check(server: PageServer, page: Page) -> None:
     refused = DecisionCheck(name="sensitive", passed=False, detail="the question is about salary")
 

@@ -49,6 +49,7 @@ async def hold(peer: Peer) -> None:
     await peer.closed.wait()
 
 
+@pytest.mark.thorough
 def test_a_browser_that_is_offline_says_so_until_it_is_not(server: PageServer, page: Page) -> None:
     server.script = hold
     page.get_by_role("button", name="Call Viva").click()

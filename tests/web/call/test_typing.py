@@ -57,6 +57,7 @@ def test_a_call_can_be_held_without_a_microphone(server: PageServer, page: Page)
     page.get_by_role("button", name="Hang up").click()
 
 
+@pytest.mark.thorough
 def test_who_types_can_speak_after_all(server: PageServer, page: Page) -> None:
     server.script = answer_what_is_typed
     page.get_by_role("button", name="Type, without a microphone").click()

@@ -65,6 +65,7 @@ def test_silence_to_the_last_bit_for_three_seconds_is_no_room(blank: Page) -> No
     assert causes == ["", "", "", "silent", "", "", "system-muted", "unplugged", ""]
 
 
+@pytest.mark.thorough
 def test_the_systems_mute_is_told_until_it_is_undone(server: PageServer, page: Page) -> None:
     server.script = hold
     call(page)
@@ -82,6 +83,7 @@ def test_the_systems_mute_is_told_until_it_is_undone(server: PageServer, page: P
     expect(page.locator("#ended-message")).to_have_text("")
 
 
+@pytest.mark.thorough
 def test_the_end_says_that_the_browser_withdrew_it(server: PageServer, page: Page) -> None:
     """Whoever allows it again goes on; at the end, the cause stands."""
 
