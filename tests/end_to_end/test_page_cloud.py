@@ -67,9 +67,9 @@ async def test_a_call_on_the_page_is_heard_decided_and_spoken_by_the_vendors(
 
         # The first asks at the start whether the account has Flux, and hears nothing.
         asked, listen = simulators.deepgram.requests
-        assert (asked.audio_bytes, asked.query["model"]) == (0, "flux-general-en")
+        assert (asked.audio_bytes, dict(asked.query)["model"]) == (0, "flux-general-en")
         assert listen.audio_bytes > 10 * 32_000
-        assert listen.query["model"] == "flux-general-en"
+        assert dict(listen.query)["model"] == "flux-general-en"
         for request in simulators.anthropic.messages:
             assert request.body["tool_choice"]["type"] == "any"
         assert [request.query["model_id"] for request in simulators.elevenlabs.requests] == [
