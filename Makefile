@@ -35,9 +35,14 @@ $(UV):
 	@$(BIN)/python -m models.moonshine_graphs
 	@touch $@
 
+# What is imported is compiled here, once: each of the processes that test would do it anew at the
+# same time, which takes them 20 s each.
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
 	@echo "installing what the tests need into .venv ..."
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@for half in "tests/[a-l]*/" "tests/[m-z]*/"; do \
+		$(BIN)/python -m pytest --collect-only -q $$half >/dev/null 2>&1 & \
+	done; wait
 	@touch $@
 
 .venv/.installed-bench: requirements-bench.lock .venv/.installed

@@ -16,6 +16,8 @@ import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
 from hypothesis import settings as hypothesis_settings
 from loguru import logger
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from evals.replay import virtual_time
 from pipeline.engines import Engines
@@ -44,6 +46,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
 
     items.sort(key=place)
+
+
+SHARING = ("tests/web/", "tests/evals/replay/")
+"""Folders whose modules share what takes long to make, a browser and held calls: whole to one
+worker, where the others' modules go each to whichever worker is free."""
+
+
+class ByFileOrFolder(LoadFileScheduling):  # type: ignore[misc]
+    """Gives a worker a module at a time, or a folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return next((folder for folder in SHARING if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileOrFolder | None:
+    return ByFileOrFolder(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 # What importing all modules has made is kept for good. Looking through it for what can be freed

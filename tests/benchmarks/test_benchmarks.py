@@ -189,6 +189,7 @@ def test_the_budgets_say_what_was_not_measured() -> None:
     assert rows["replay, times real time a core"] == [">= 100", "not measured"]
 
 
+@pytest.mark.thorough
 def test_results_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     row = {"median": 1.4, "min": 1.2, "max": 1.9}

@@ -96,14 +96,14 @@ STAGES = {
 def rows() -> Iterator[Any]:
     """Every row, alone and with a reserve; of a vendor's with the same outcome one is enough.
 
-    So is the row alone where the vendor itself goes on and the reserve is not asked, and a fault
-    that passes in one vendor of a stage: the stage's failover handles it whoever the vendor is.
+    So is the row alone where the vendor itself goes on and the reserve is not asked, and one vendor
+    of a stage for a fault that passes or has no reserve, which the stage handles the same for each.
     """
     seen = set()
     for row in ROWS:
         for reserve, name in ((False, "alone"), (True, "with a reserve")):
-            lasting = row.name.endswith("for good")
-            vendor = row.vendor if lasting else STAGES[row.vendor]
+            takes_over = reserve and row.name.endswith("for good")
+            vendor = row.vendor if takes_over else STAGES[row.vendor]
             course = (vendor, reserve, row.reserved if reserve else row.alone, row.takes_over)
             unasked = reserve and not row.takes_over
             marks = [pytest.mark.thorough] if course in seen or unasked else []

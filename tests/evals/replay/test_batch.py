@@ -180,6 +180,7 @@ class RayHere:
         return done()
 
 
+@pytest.mark.thorough
 def test_recordings_go_out_to_ray_and_replays_come_back(
     folder: Path, digests: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,7 +167,8 @@ def test_another_recogniser_takes_its_own_time(calls: dict[str, Path], tmp_path:
     finals = list(replayed.topic("/stt/TranscriptionFrame"))
     stops = list(replayed.topic("/vad/VADUserStoppedSpeakingFrame"))
     assert "war" in finals[0].data["text"]
-    assert finals[0].at - stops[0].at > 0.02, "what it took is counted"
+    waits = [final.at - stop.at for final, stop in zip(finals, stops, strict=True)]
+    assert sum(waits) > 0, "what it took is counted: 0 s otherwise"
 
 
 def test_what_the_recording_has_no_answer_to_is_told_and_handed_to_a_human(

@@ -356,6 +356,7 @@ def test_a_run_held_against_itself_has_not_changed(run: Path, tmp_path: Path) ->
     assert "today (A)" in page
 
 
+@pytest.mark.thorough
 def test_a_turn_that_only_one_run_has_stands_beside_what_happened_then(
     run: Path, tmp_path: Path
 ) -> None:

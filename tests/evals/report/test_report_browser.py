@@ -87,6 +87,7 @@ async def test_a_turn_is_heard_and_seen_where_it_is(opened: Opened) -> None:
         )
 
 
+@pytest.mark.thorough
 async def test_one_turn_is_heard_at_a_time(opened: Opened) -> None:
     async with opened() as page:
         for turn in ("1", "2"):
@@ -98,6 +99,7 @@ async def test_one_turn_is_heard_at_a_time(opened: Opened) -> None:
         )
 
 
+@pytest.mark.thorough
 async def test_a_figure_that_is_linked_to_opens_what_is_behind_it(opened: Opened) -> None:
     async with opened("#m-stop_time") as page:
         evidence = page.locator("#m-stop_time details.evidence")
@@ -108,12 +110,14 @@ async def test_a_figure_that_is_linked_to_opens_what_is_behind_it(opened: Opened
         assert await turn.evaluate("(turn) => turn.matches(':target')")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("width", [390, 768, 1280])
 async def test_nothing_sticks_out_of_a_page(opened: Opened, width: int) -> None:
     async with opened(viewport={"width": width, "height": 844}) as page:
         assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.thorough
 async def test_light_and_dark_are_both_readable(opened: Opened) -> None:
     async with opened() as page:
         seen = {}
@@ -125,12 +129,14 @@ async def test_light_and_dark_are_both_readable(opened: Opened) -> None:
             assert not poor, f"{scheme}: {poor}"
 
 
+@pytest.mark.thorough
 async def test_without_a_script_there_is_still_everything_to_read_and_hear(opened: Opened) -> None:
     async with opened(java_script_enabled=False) as page:
         assert await page.get_by_role("heading", name="Targets").is_visible()
         assert await page.locator("audio").count() == 2
 
 
+@pytest.mark.thorough
 async def test_those_who_do_not_see_it_are_told(opened: Opened) -> None:
     async with opened() as page:
         assert await page.get_by_role("img", name="Time line from 0 to 20 s.").is_visible()
@@ -142,6 +148,7 @@ async def test_those_who_do_not_see_it_are_told(opened: Opened) -> None:
         assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
+@pytest.mark.thorough
 async def test_on_paper_it_is_light_and_without_what_paper_cannot_do(opened: Opened) -> None:
     async with opened() as page:
         await page.emulate_media(media="print", color_scheme="dark")

@@ -386,6 +386,7 @@ async def test_words_overtaken_by_an_interruption_are_not_spoken(engine: HibariE
     assert told(down).count("LLMFullResponseStartFrame") == 1
 
 
+@pytest.mark.thorough
 @given(
     before=st.floats(0, 0.12),
     between=st.floats(0, 0.03),

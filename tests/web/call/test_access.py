@@ -116,6 +116,7 @@ def test_keyboard(server: PageServer, page: Page) -> None:
     hung_up(page, server)
 
 
+@pytest.mark.thorough
 def test_a_dropped_line_says_so_and_offers_another(server: PageServer, page: Page) -> None:
     async def drop(peer: Peer) -> None:
         await peer.say("Hello, I am an", tone(0.3))
@@ -147,6 +148,7 @@ def test_no_answer(server: PageServer, page: Page) -> None:
     expect(page.get_by_role("button", name="Call Viva")).to_be_focused()
 
 
+@pytest.mark.thorough
 def test_errors_are_told_quietly(server: PageServer, page: Page) -> None:
     async def err(peer: Peer) -> None:
         await peer.event("error", error="the recogniser was slow", fatal=False)

@@ -154,6 +154,7 @@ def test_a_line_that_is_lost_while_the_browser_asks(server: PageServer, undecide
     until(undecided, "viva.state === 'asking'")
 
 
+@pytest.mark.thorough
 def test_signed_out_meanwhile(server: PageServer, page: Page) -> None:
     page.evaluate(WATCH)
     server.signed_in = False
@@ -165,6 +166,7 @@ def test_signed_out_meanwhile(server: PageServer, page: Page) -> None:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_who_is_signed_in_stands_above_with_the_way_out(server: PageServer, page: Page) -> None:
     account = page.get_by_text("ada@example.com")
     expect(account).to_be_hidden()

@@ -65,6 +65,7 @@ def audio(start: int, count: int, *values: tuple[int, int]) -> dict[str, Any]:
     return {"type": "audio", "start": start, "count": count, "values": values}
 
 
+@pytest.mark.thorough
 def test_leading_silence_and_hiss_do_not_count(blank: Page) -> None:
     hiss = tuple((at, 103 if at % 2 else -103) for at in range(960))
     found = blank.evaluate(

@@ -70,6 +70,7 @@ def test_a_question_of_the_browsers_that_is_overlooked_is_pointed_out(blank: Pag
     assert hints == [asking, asking, [waiting, waiting]]
 
 
+@pytest.mark.thorough
 def test_two_tabs_do_not_call_at_once(server: PageServer, page: Page) -> None:
     """They would hear each other. A tab that hangs up lets the other call."""
     server.script = hold

@@ -41,6 +41,7 @@ def cloud(server: PageServer, page: Page) -> Page:
     return page
 
 
+@pytest.mark.thorough
 def test_before_a_call_it_says_who_will_be_at_work_and_the_caps(cloud: Page) -> None:
     services = cloud.locator("#services li")
     expect(services).to_have_count(4)
@@ -53,6 +54,7 @@ def test_before_a_call_it_says_who_will_be_at_work_and_the_caps(cloud: Page) -> 
     assert cloud.locator("#engines-of").is_hidden(), "it is not said twice"
 
 
+@pytest.mark.thorough
 def test_a_whole_call_over_cloud_services(server: PageServer, cloud: Page) -> None:
     server.script = partial(cloud_call, answer_secs=0.3)
     call(cloud)
@@ -121,6 +123,7 @@ def test_a_whole_call_over_cloud_services(server: PageServer, cloud: Page) -> No
     expect(cloud.locator("#call-spent")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_bars_are_as_long_as_their_numbers(server: PageServer, cloud: Page) -> None:
     """One after another on the waterfall's scale of 1 s; of the cap, what has been spent."""
 
@@ -152,6 +155,7 @@ def test_bars_are_as_long_as_their_numbers(server: PageServer, cloud: Page) -> N
     expect(cloud.locator("#day")).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_what_runs_here_is_said_to_be_free(server: PageServer, page: Page) -> None:
     async def script(peer: Peer) -> None:
         await greet(peer, secs=0.2)
@@ -169,6 +173,7 @@ def test_what_runs_here_is_said_to_be_free(server: PageServer, page: Page) -> No
     expect(page.locator("#day")).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_one_embedded_stage_among_services_is_said_to_be_free(
     server: PageServer, cloud: Page
 ) -> None:
@@ -236,6 +241,7 @@ def test_an_answer_in_the_documents_words_is_told(server: PageServer, cloud: Pag
     )
 
 
+@pytest.mark.thorough
 def test_a_new_call_begins_with_nothing(server: PageServer, cloud: Page) -> None:
     async def short(peer: Peer) -> None:
         await greet(peer, secs=0.2)
@@ -257,6 +263,7 @@ def test_a_new_call_begins_with_nothing(server: PageServer, cloud: Page) -> None
     expect(cloud.locator("#call-spent")).to_have_text("up to $0.06")
 
 
+@pytest.mark.thorough
 def test_it_draws_at_most_once_a_frame_and_only_what_has_changed(
     server: PageServer, cloud: Page
 ) -> None:

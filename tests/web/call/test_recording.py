@@ -67,6 +67,7 @@ def test_a_caller_who_is_asked_can_agree_with_the_keyboard_alone(
     assert page.evaluate("viva.recorded") is False
 
 
+@pytest.mark.thorough
 def test_a_caller_who_says_nothing_does_not_agree(server: PageServer, page: Page) -> None:
     visit(server, page, "calls")
     server.script = not_recorded
@@ -76,6 +77,7 @@ def test_a_caller_who_says_nothing_does_not_agree(server: PageServer, page: Page
     expect(page.locator("#recorded")).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_where_every_call_is_recorded_it_is_said_before_it(server: PageServer, page: Page) -> None:
     visit(server, page, "all")
     server.script = recorded

@@ -108,6 +108,7 @@ def test_the_end_says_that_the_browser_withdrew_it(server: PageServer, page: Pag
     )
 
 
+@pytest.mark.thorough
 def test_another_microphone_takes_the_place_of_one_that_is_unplugged(
     server: PageServer, page: Page
 ) -> None:

@@ -104,6 +104,7 @@ def test_the_log_shows_calls_day_by_day(visit: Visit) -> None:
     expect(rows(page).first).to_contain_text("goes on")
 
 
+@pytest.mark.thorough
 def test_the_totals_are_those_of_the_whole_range(visit: Visit) -> None:
     page = visit("calls")
     settled(page)
@@ -128,6 +129,7 @@ def test_the_totals_are_those_of_the_whole_range(visit: Visit) -> None:
         assert height / max(heights) == pytest.approx(count / max(counts), abs=0.02)
 
 
+@pytest.mark.thorough
 def test_filters_stand_in_the_address(visit: Visit) -> None:
     page = visit("calls")
     settled(page)
@@ -166,6 +168,7 @@ def test_every_reason_and_decision_can_be_chosen(visit: Visit) -> None:
     assert {"", *DECISIONS} == set(page.locator("#decision").evaluate(values))
 
 
+@pytest.mark.thorough
 def test_one_press_of_enter_asks_once(server: CallLogServer, visit: Visit) -> None:
     page = visit("calls")
     settled(page)
@@ -176,6 +179,7 @@ def test_one_press_of_enter_asks_once(server: CallLogServer, visit: Visit) -> No
     assert len([path for path in server.asked if "q=yale" in path]) == 1
 
 
+@pytest.mark.thorough
 def test_words_that_were_looked_for_lead_to_their_turn(visit: Visit) -> None:
     page = visit("calls?q=compiler+certain&caller=joe")
     settled(page)
@@ -186,6 +190,7 @@ def test_words_that_were_looked_for_lead_to_their_turn(visit: Visit) -> None:
     expect(page.locator("#turn-4")).to_be_in_viewport()
 
 
+@pytest.mark.thorough
 def test_older_calls_come_below_until_there_are_no_more(visit: Visit) -> None:
     page = visit("calls")
     settled(page)
@@ -204,6 +209,7 @@ def test_older_calls_come_below_until_there_are_no_more(visit: Visit) -> None:
     assert len(set(days)) == len(days), "a day has one heading"
 
 
+@pytest.mark.thorough
 def test_pointing_at_a_bar_tells_its_day_and_pressing_it_chooses_it(visit: Visit) -> None:
     page = visit("calls")
     settled(page)
@@ -237,6 +243,7 @@ def test_the_bars_are_a_table_for_those_who_do_not_see_them(visit: Visit) -> Non
     assert query_of(page)["since"] == ["2026-11-24"]
 
 
+@pytest.mark.thorough
 def test_while_the_ledger_is_slow_the_page_says_that_it_waits(
     server: CallLogServer, visit: Visit
 ) -> None:
@@ -258,6 +265,7 @@ def test_where_nothing_matches_the_page_says_what_to_do(visit: Visit) -> None:
     expect(page.get_by_text("No calls on these days.")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_broken_ledger_is_told_and_can_be_tried_again(
     server: CallLogServer, visit: Visit
 ) -> None:
@@ -298,6 +306,7 @@ def test_whoever_is_no_admin_reads_why(server: CallLogServer, visit: Visit) -> N
     expect(page).to_have_url(server.url)
 
 
+@pytest.mark.thorough
 def test_a_year_that_is_being_typed_is_not_asked_for(server: CallLogServer, visit: Visit) -> None:
     page = visit("calls")
     settled(page)
@@ -309,6 +318,7 @@ def test_a_year_that_is_being_typed_is_not_asked_for(server: CallLogServer, visi
     until(page, "location.search.includes('since=2026-11-20')")
 
 
+@pytest.mark.thorough
 def test_the_log_can_be_walked_by_keyboard(visit: Visit) -> None:
     page = visit("calls?decision=escalate")
     settled(page)
@@ -469,6 +479,7 @@ def test_a_call_that_goes_on_and_one_that_is_forgotten(visit: Visit) -> None:
     expect(page.locator("#turn-1 .costs")).to_contain_text("deepgram nova-3")
 
 
+@pytest.mark.thorough
 def test_a_call_that_is_not_there_is_told_of(visit: Visit) -> None:
     for id in ("c-none", "NO_ID"):
         page = visit(f"calls/{id}")
@@ -532,6 +543,7 @@ def test_the_turn_is_marked_as_its_recording_plays(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
+@pytest.mark.thorough
 @pytest.mark.real_time
 def test_the_recording_can_be_played_from_any_turn(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
@@ -558,6 +570,7 @@ def test_the_recording_can_be_played_from_any_turn(visit: Visit) -> None:
     expect(place).to_have_attribute("aria-valuetext", "0:11 of 0:16, turn 4")
 
 
+@pytest.mark.thorough
 def test_words_can_be_marked_without_playing_them(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
     until(page, "document.getElementById('audio').readyState >= 1")
@@ -612,6 +625,7 @@ def test_screens(visit: Visit, tmp_path: Path, path: str, drawn: bool) -> None:
     assert len(list(tmp_path.glob("*.png"))) == (2 * len(WIDTHS) if drawn else 0)
 
 
+@pytest.mark.thorough
 def test_in_forced_colours_the_bars_can_still_be_seen(tab: Page, server: CallLogServer) -> None:
     page = tab
     page.emulate_media(forced_colors="active")
