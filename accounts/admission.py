@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -69,8 +70,12 @@ class AdmissionDesk:
             raise web.HTTPForbidden(text=f"calls from {origin} are not accepted")
         return caller
 
-    async def admit(self, caller: CallerIdentity) -> Terms | str:
+    async def admit(self, caller: CallerIdentity, *, counted: bool = False) -> Terms | str:
         """Admit a call and reserve its worst-case cost, or refuse it.
+
+        Args:
+            caller: Who calls.
+            counted: Whether the same page was admitted before, and is not counted again.
 
         Returns:
             The terms of the call, or the reason for refusal (a key of
@@ -78,10 +83,11 @@ class AdmissionDesk:
         """
         call = new_call_id()
         self._settlement.admitted(call, caller.key)
-        admission = await asyncio.to_thread(self._budget.admit, call, caller.key)
+        reserve = partial(self._budget.admit, call, caller.key, counted=counted)
+        admission = await asyncio.to_thread(reserve)
         if admission == Refusal("open_calls"):  # of a call that has ended, perhaps, just now
             await self._settlement.catch_up(RELEASE_SECS)
-            admission = await asyncio.to_thread(self._budget.admit, call, caller.key)
+            admission = await asyncio.to_thread(reserve)
         if isinstance(admission, Refusal):
             self._settlement.release(call)
             return admission.reason

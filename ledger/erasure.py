@@ -14,7 +14,16 @@ from ledger.log.query import of_caller, spellings
 from ledger.redaction import redact, remove_mails
 from ledger.store import spool
 from ledger.store.database import Database
-from ledger.store.tables import AccessRule, Call, OutboxMail, Session, SignInToken, Turn, User
+from ledger.store.tables import (
+    AccessRule,
+    Call,
+    CallerDay,
+    OutboxMail,
+    Session,
+    SignInToken,
+    Turn,
+    User,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,7 @@ def _erase_rows(db: Db, caller: str) -> dict[str, int]:
     theirs = select(Call.id).where(*of_caller(caller))
     users = select(User.id).where(col(User.email).in_(names))
     rules = select(func.count()).where(col(AccessRule.pattern).in_(names))
+    _delete(db, CallerDay, col(CallerDay.caller_key).in_(names))
     return {
         "open_calls": sum(call.ended_at is None for call in calls),
         "turns": _delete(db, Turn, col(Turn.call).in_(theirs)),

@@ -4,18 +4,18 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from loguru import logger
-from sqlalchemy import or_
+from sqlalchemy import delete, or_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from ledger.redaction import redact, remove_older
 from ledger.store import spool
 from ledger.store.database import Database
-from ledger.store.tables import Turn
+from ledger.store.tables import CallerDay, Turn
 from settings import Settings
 
 DAY_SECS = 86_400.0
@@ -47,6 +47,8 @@ class Swept:
 class Retention:
     """Removes what is older than ``TRANSCRIPT_DAYS`` and ``RECORDING_DAYS``.
 
+    How often each caller was admitted goes with the day that the limit is for.
+
     Parameters:
         database: The ledger.
         settings: The retention periods and the data directory; 0 days keeps everything.
@@ -71,6 +73,7 @@ class Retention:
         gave, the titles.
         """
         folder, now = self._settings.data_dir, self._clock()
+        _tried("admissions", self._forget_admissions, now - DAY_SECS)
         swept = Swept()
         if days := self._settings.transcript_days:
             before = now - days * DAY_SECS
@@ -87,6 +90,11 @@ class Retention:
         if swept != Swept():
             logger.info("retention removed: {}", swept)
         return swept
+
+    def _forget_admissions(self, before: float) -> int:
+        day = f"{datetime.fromtimestamp(before, UTC):%Y-%m-%d}"
+        with self._database.writing() as session:
+            return session.exec(delete(CallerDay).where(col(CallerDay.day) < day)).rowcount
 
     def _blank_turns(self, before: float) -> int:
         blanked = 0

@@ -65,7 +65,7 @@ class Admissions(Protocol):
         """
         ...
 
-    async def admit(self, caller: CallerIdentity) -> Terms | str:
+    async def admit(self, caller: CallerIdentity, *, counted: bool = False) -> Terms | str:
         """Admit a call and set its money aside, or say why not.
 
         Returns:
@@ -285,6 +285,7 @@ class _Line:
         self.terms: Terms | None = None
         self._switchboard = switchboard
         self._caller = caller
+        self._counted = False  # among the caller's calls of the day
 
     async def take(self) -> str:
         """Take a line and set the money aside, unless that is done; returns why not."""
@@ -297,14 +298,14 @@ class _Line:
             return "capacity"
         switchboard.lines += 1
         try:
-            terms = await switchboard.admissions.admit(self._caller)
+            terms = await switchboard.admissions.admit(self._caller, counted=self._counted)
         except BaseException:
             switchboard.lines -= 1
             raise
         if isinstance(terms, str):
             switchboard.lines -= 1
             return terms
-        self.terms = terms
+        self.terms, self._counted = terms, True
         return ""
 
     async def let_go(self) -> None:

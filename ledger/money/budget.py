@@ -118,8 +118,6 @@ class Budget:
         self._cap = cap
         self._calls_per_caller = calls_per_caller
         self._open_per_caller = open_per_caller
-        # Today's admissions by caller: one that never began is in no table once it is released.
-        self._admitted: tuple[str, dict[str, set[str]]] = ("", {})
         self._hold_secs = hold_secs
         self._clock = clock or time.time
         self._lease_clock = lease_clock or clock or steady_clock()
@@ -127,7 +125,7 @@ class Budget:
         self._settled: dict[str, tuple[str, int]] = {}
         self._settling = threading.Lock()
 
-    def admit(self, call_id: str, caller_key: str) -> Admission | Refusal:
+    def admit(self, call_id: str, caller_key: str, *, counted: bool = False) -> Admission | Refusal:
         """Reserve a call's worst-case cost, or refuse the call.
 
         Without a limit, a call is admitted even if the database cannot be written.
@@ -135,12 +133,13 @@ class Budget:
         Args:
             call_id: The call's id, unique to it.
             caller_key: The key that the caller's calls are counted by.
+            counted: Whether the same page was admitted before, and is not counted again.
         """
         day = self._today()
         try:
-            refused = self._hold(call_id, caller_key, day)
+            refused = self._hold(call_id, caller_key, day, counted=counted)
             if refused is not None and self.expire():
-                refused = self._hold(call_id, caller_key, day)
+                refused = self._hold(call_id, caller_key, day, counted=counted)
         except SQLAlchemyError as error:
             logger.error("cannot reserve a call's budget: {}", error)
             if self._cap is not None or self._calls_per_caller:
@@ -154,8 +153,6 @@ class Budget:
                 call: settled for call, settled in self._settled.items() if settled[0] >= past
             }
             self._settled[call_id] = (day, 0)
-            if self._calls_per_caller:
-                self._admitted_today(caller_key, day).add(call_id)
         return Admission(call_id, day, self._worst)
 
     def settle(self, call_id: str, spent: int) -> int:
@@ -321,7 +318,7 @@ class Budget:
     def _today(self) -> str:
         return datetime.fromtimestamp(self._clock(), UTC).strftime(_DAY)
 
-    def _hold(self, call_id: str, caller_key: str, day: str) -> str | None:
+    def _hold(self, call_id: str, caller_key: str, day: str, *, counted: bool) -> str | None:
         """Reserve the worst case; returns why not, or ``None``."""
         try:
             with self._database.writing() as session:
@@ -329,12 +326,9 @@ class Budget:
                 # The day row is locked from here on, so that the count stays true.
                 if not self._set_aside(session, day, self._worst):
                     raise _RefusedError("budget")
-                if self._calls_per_caller:
-                    called = self._calls_of(session, caller_key, day)
-                    if (
-                        len(called | self._admitted_today(caller_key, day))
-                        >= self._calls_per_caller
-                    ):
+                if self._calls_per_caller and not counted:
+                    known = self._calls_of(session, caller_key, day)
+                    if self._count(session, caller_key, day, known) > self._calls_per_caller:
                         raise _RefusedError("daily_calls")
                 if self._open_per_caller:
                     of_caller = select(func.count()).where(col(SpendHold.caller_key) == caller_key)
@@ -371,21 +365,33 @@ class Budget:
         session.execute(text(f"{statement} ON CONFLICT (day) DO NOTHING"), {"day": day})
 
     @staticmethod
-    def _calls_of(session: Session, caller_key: str, day: str) -> set[str]:
-        """Calls of a caller that are open or in the ledger; open calls may be in both."""
+    def _calls_of(session: Session, caller_key: str, day: str) -> int:
+        """Number of a caller's calls that are open or in the ledger; open calls may be in both."""
         open_calls = select(col(SpendHold.call)).where(
             col(SpendHold.caller_key) == caller_key, col(SpendHold.day) == day
         )
         written = select(col(Call.id)).where(
             col(Call.caller_key) == caller_key, col(Call.day) == day
         )
-        return set(session.execute(open_calls.union(written)).scalars())
+        calls = open_calls.union(written).subquery()
+        return session.execute(select(func.count()).select_from(calls)).scalar_one()
 
-    def _admitted_today(self, caller_key: str, day: str) -> set[str]:
-        """Calls of a caller that this process has admitted today."""
-        if self._admitted[0] != day:
-            self._admitted = (day, {})
-        return self._admitted[1].setdefault(caller_key, set())
+    @staticmethod
+    def _count(session: Session, caller_key: str, day: str, known: int) -> int:
+        """Count one more admission of a caller; returns how many they are on the day.
+
+        Both numbers are needed: the calls that are ``known`` lack those that never began, and the
+        admissions those by processes that had no limit to keep.
+        """
+        statement = (
+            "INSERT INTO caller_day (day, caller_key, admitted) "
+            "VALUES (:day, :caller_key, :known + 1) "
+            "ON CONFLICT (day, caller_key) DO UPDATE SET admitted = 1 + "
+            "CASE WHEN caller_day.admitted > :known THEN caller_day.admitted ELSE :known END "
+            "RETURNING admitted"
+        )
+        values = {"day": day, "caller_key": caller_key, "known": known}
+        return int(session.execute(text(statement), values).scalar_one())
 
     def _let_go(self, which: ColumnElement[bool], *, skip_locked: bool = False) -> tuple[str, ...]:
         with self._database.writing() as session:

@@ -157,6 +157,16 @@ class SpendHold(SQLModel, table=True):
     expires_at: float = Field(index=True)
 
 
+class CallerDay(SQLModel, table=True):
+    """How many calls of a caller were admitted on a day, begun or not; deleted after the day."""
+
+    __tablename__ = "caller_day"
+
+    day: str = Field(primary_key=True, max_length=10)
+    caller_key: str = Field(primary_key=True, max_length=254)
+    admitted: int
+
+
 class OutboxMail(SQLModel, table=True):
     """A mail until it is sent; afterwards a record without body.
 

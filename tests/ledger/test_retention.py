@@ -19,7 +19,16 @@ from ledger.retention import Retention, Swept
 from ledger.store.database import Database
 from ledger.store.entry import Entry
 from ledger.store.spool import FOLDER, REFUSED, Spool
-from ledger.store.tables import AccessRule, OutboxMail, Session, SignInToken, SpendDay, Turn, User
+from ledger.store.tables import (
+    AccessRule,
+    CallerDay,
+    OutboxMail,
+    Session,
+    SignInToken,
+    SpendDay,
+    Turn,
+    User,
+)
 from settings import Settings
 from tests.ledger.records import (
     ADA,
@@ -116,6 +125,17 @@ def test_zero_days_are_for_good(database: Database, tmp_path: Path) -> None:
     assert kept.sweep() == Swept()
     assert turns_of(database)[0].question
     assert (tmp_path / "recordings" / "c-1.mcap").exists()
+
+
+def test_how_often_somebody_was_admitted_is_kept_for_the_day(
+    database: Database, tmp_path: Path
+) -> None:
+    days = ("2026-11-22", "2026-11-23", TODAY)
+    with database.writing() as db:
+        db.add_all(CallerDay(day=day, caller_key=ADA.key, admitted=1) for day in days)
+    assert sweeping(database, tmp_path, transcript_days=0, recording_days=0).sweep() == Swept()
+    with database.reading() as db:
+        assert sorted(db.exec(select(CallerDay.day)).all()) == ["2026-11-23", TODAY]
 
 
 def test_old_recordings_mails_and_questions_are_removed(database: Database, tmp_path: Path) -> None:
@@ -236,6 +256,8 @@ def two_callers(database: Database, tmp_path: Path) -> Path:
             Spool(tmp_path / FOLDER).reject(Entry.of_turn(a_turn(call, 3)), "too long")
     with database.writing() as db:
         db.add(SpendDay(day=TODAY, spent=9999))
+        for caller in (ADA, JOE):
+            db.add(CallerDay(day=TODAY, caller_key=caller.key, admitted=2))
     return tmp_path
 
 
@@ -274,6 +296,7 @@ def test_all_that_is_known_of_a_caller_is_removed_and_nothing_else(
     assert [bool(entry["record"]) for entry in refused] == [False, False, True]
     with database.reading() as session:
         assert session.exec(select(SpendDay.spent)).all() == [9999]
+        assert session.exec(select(CallerDay.caller_key)).all() == [JOE.key]
     again = erase_caller(database, two_callers, "ada@example.com")
     assert again == Erased(rules=1)
 

@@ -101,10 +101,10 @@ async def test_a_line_is_held_for_ten_seconds_for_a_page_that_is_not_ready(
 
 
 @in_virtual_time
-async def test_a_page_that_is_ready_late_is_called_if_there_is_a_line(
+async def test_a_page_that_is_ready_late_is_called_if_there_is_a_line_and_counts_once(
     serving: ServerFactory,
 ) -> None:
-    async with serving(max_calls=1) as (server, listening):
+    async with serving(max_calls=1, calls_per_caller_per_day=2) as (server, listening):
         async with socket(listening) as late:
             assert await told(late) == "admitted"
             await asyncio.sleep(2 * HELD_SECS)
@@ -116,6 +116,8 @@ async def test_a_page_that_is_ready_late_is_called_if_there_is_a_line(
         async with socket(listening) as never:
             assert await told(never) == "admitted"
             assert await told(never) == "stalled"
+        async with socket(listening) as third:
+            assert await told(third) == "daily_calls"
 
 
 @pytest.mark.parametrize("auth", ["link", "off"])

@@ -27,7 +27,7 @@ from sqlmodel import col
 
 from ledger.money.budget import Admission, Budget, DayMoney, Refusal
 from ledger.store.database import Database
-from ledger.store.tables import Call, SpendDay, SpendHold
+from ledger.store.tables import Call, CallerDay, SpendDay, SpendHold
 from tests.databases import preferably
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
@@ -193,13 +193,20 @@ def test_a_caller_may_call_so_often_a_day(
     assert admitted(ours, ["c-6"]) == ["c-6"]
 
 
-def test_a_call_that_never_began_counts_all_the_same(budget: Callable[..., Budget]) -> None:
-    ours = budget(cap=None, calls_per_caller=3)
-    for number in range(3):
-        assert admitted(ours, [f"c-{number}"])
-        ours.release(f"c-{number}")
-    assert ours.admit("c-4", "ann") == Refusal("daily_calls")
+def test_a_call_that_never_began_counts_in_all_processes_until_the_day_is_over(
+    budget: Callable[..., Budget], clock: Clock, database: Database
+) -> None:
+    budget(cap=None).admit("c-0", "ann")  # by a process without the limit
+    write_down(database, "c-0", "ann")
+    for number in range(1, 4):
+        started = budget(cap=None, calls_per_caller=4)
+        assert admitted(started, [f"c-{number}"])
+        started.release(f"c-{number}")
+    ours = budget(cap=None, calls_per_caller=4)
+    assert ours.admit("c-4", "ann") == ours.admit("c-4", "ann") == Refusal("daily_calls")
     assert isinstance(ours.admit("c-5", "bob"), Admission)
+    clock.now += DAY_SECS
+    assert admitted(ours, ["c-6"])
 
 
 def test_a_caller_has_so_many_calls_open_at_a_time_in_all_processes(
@@ -397,7 +404,7 @@ class Interleavings(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         with self.database.writing() as session:
-            for table in (Call, SpendHold, SpendDay):
+            for table in (Call, CallerDay, SpendHold, SpendDay):
                 session.execute(delete(table))
         self.clock = Clock()
         self.number = 0
