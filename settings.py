@@ -222,6 +222,13 @@ class ServerSettings(BaseSettings):
         "on", description="Whether each call's report is mailed to its caller and to ADMINS."
     )
 
+    admin_reports: Literal["each", "hourly", "daily"] = Field(
+        "each",
+        description="How ADMINS are told of calls. each: a report of each, at most 20 an hour, of "
+        "which 1 is of a call that failed before anybody spoke, and a digest of the others; "
+        "hourly, daily: a digest.",
+    )
+
     metrics_token: SecretStr | None = Field(
         None, description="Token that allows reading /metrics from other machines."
     )

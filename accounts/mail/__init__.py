@@ -1,3 +1,3 @@
 """Mail: letters, the outbox they wait in, and the backends that deliver them."""
 
-__all__ = ["letter", "mailer", "outbox"]
+__all__ = ["digest", "letter", "mailer", "outbox"]

@@ -10,6 +10,7 @@ from functools import partial
 from loguru import logger
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from accounts.mail.digest import DigestEntry
 from accounts.mail.letter import Letter, MailError
 from accounts.mail.mailer import Mailer
 from accounts.mail.queue import MAX_ATTEMPTS, MailQueue
@@ -110,14 +111,16 @@ class Outbox:
         call: str = "",
         keep_secs: float = 0.0,
         lasts_secs: float | None = None,
+        entries: Iterable[DigestEntry] = (),
     ) -> int:
-        """Queue several letters, all or none.
+        """Queue several letters and lines of digests, all or none.
 
         Args:
             letters: The letters; they are dated now.
             call: Id of the call that they report.
             keep_secs: As for :meth:`enqueue`.
             lasts_secs: As for :meth:`enqueue`.
+            entries: Lines of digests about that call.
 
         Returns:
             How many are new.
@@ -127,7 +130,7 @@ class Outbox:
             SQLAlchemyError: The database cannot be written.
         """
         put = partial(self._queue.enqueue, call=call, keep_secs=keep_secs, lasts_secs=lasts_secs)
-        new = await asyncio.to_thread(put, list(letters))
+        new = await asyncio.to_thread(put, list(letters), entries=list(entries))
         self._wake.set()
         return new
 
@@ -144,8 +147,18 @@ class Outbox:
         while await self._dispatch() or self._sending:
             await asyncio.wait(self._sending.values(), return_when=asyncio.FIRST_COMPLETED)
 
+    def count_since(self, recipient: str, kind: str, since: float) -> int:
+        """How many letters of a kind, the first word of their keys, were queued for somebody.
+
+        Blocks.
+
+        Raises:
+            SQLAlchemyError: The database cannot be read.
+        """
+        return self._queue.count_since(recipient, kind, since)
+
     def waiting(self) -> int:
-        """Number of letters not yet sent. Blocks.
+        """Number of letters not yet sent, without digests whose time is not over. Blocks.
 
         Raises:
             SQLAlchemyError: The database cannot be read.

@@ -3,11 +3,14 @@
 import random
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
+from accounts.mail import digest
+from accounts.mail.digest import DigestEntry
 from accounts.mail.letter import Letter, MailError, mailbox
 from accounts.mail.mailer import SEND_TIMEOUT_SECS
 from ledger.store.database import Database
@@ -56,15 +59,22 @@ class MailQueue:
         self._max_attempts = max_attempts
 
     def enqueue(
-        self, letters: Iterable[Letter], *, call: str, keep_secs: float, lasts_secs: float | None
+        self,
+        letters: Iterable[Letter],
+        *,
+        call: str,
+        keep_secs: float,
+        lasts_secs: float | None,
+        entries: Iterable[DigestEntry] = (),
     ) -> int:
-        """Queue letters, all or none, skipping keys that were queued before.
+        """Queue letters and lines of digests, all or none, skipping keys that were queued before.
 
         Args:
             letters: The letters; they are dated now.
             call: Id of the call that they report.
             keep_secs: How long the bodies are kept after the letters were sent or given up.
             lasts_secs: Drop the letters if not sent within this time; ``None``: no limit.
+            entries: Lines of digests about that call.
 
         Returns:
             How many are new.
@@ -90,15 +100,72 @@ class MailQueue:
             }
             for letter in letters
         ]
-        name = self._database.engine.dialect.name
-        insert = postgresql.insert if name == "postgresql" else sqlite.insert
         new = 0
         with self._database.writing() as session:
             for row in rows:
-                put = insert(OutboxMail).values(row).on_conflict_do_nothing()
-                done = session.connection().execute(put.returning(col(OutboxMail.key)))
-                new += len(done.all())
+                new += self._put(session, row)
+            for entry in entries:
+                new += self._add(session, entry, call, keep_secs, now)
         return new
+
+    def _put(self, session: Session, row: dict[str, Any]) -> bool:
+        """Insert a row unless there is one with its key; returns whether it is new."""
+        name = self._database.engine.dialect.name
+        insert = postgresql.insert if name == "postgresql" else sqlite.insert
+        put = insert(OutboxMail).values(row).on_conflict_do_nothing()
+        done = session.connection().execute(put.returning(col(OutboxMail.key)))
+        return bool(done.all())
+
+    def _add(
+        self, session: Session, entry: DigestEntry, call: str, keep_secs: float, now: float
+    ) -> bool:
+        """Add a line to a digest; returns whether it is new.
+
+        The line is a row that counts as sent. The digest is a letter without text until it is
+        claimed, when all its lines are there.
+        """
+        ends = entry.ends(now)
+        recipient = mailbox(entry.recipient).addr_spec
+        key = digest.digest_key(recipient, ends)
+        common: dict[str, Any] = {
+            "recipient": recipient,
+            "subject": "",
+            "html": "",
+            "attempts": 0,
+            "error": "",
+            "keep_secs": keep_secs,
+        }
+        line: dict[str, Any] = {
+            "key": entry.key,
+            "call": call,
+            "text": _storable(entry.text),
+            "created_at": now,
+            "next_attempt_at": now,
+            "sent_at": now,
+            "digest": key,
+        }
+        letter: dict[str, Any] = {
+            "key": key,
+            "call": "",
+            "text": "",
+            "created_at": ends,
+            "next_attempt_at": ends + digest.LATE_SECS,
+        }
+        new = self._put(session, common | line)
+        if new:
+            self._put(session, common | letter)
+        return new
+
+    def count_since(self, recipient: str, kind: str, since: float) -> int:
+        """How many letters of a kind, the first word of their keys, were queued for somebody."""
+        letters = select(func.count()).where(
+            col(OutboxMail.recipient) == mailbox(recipient).addr_spec,
+            col(OutboxMail.key).startswith(f"{kind}:", autoescape=True),
+            col(OutboxMail.created_at) > since,
+            col(OutboxMail.digest).is_(None),
+        )
+        with self._database.reading() as session:
+            return session.exec(letters).one()
 
     def claim(self, most: int, but: tuple[str, ...] = ()) -> list[OutboxMail]:
         """Claim due letters, so that no other sender takes them for :data:`CLAIM_SECS`.
@@ -126,7 +193,7 @@ class MailQueue:
                     _fail(row, now, row.error or "it could not be sent in time")
                 elif row.attempts >= self._max_attempts:
                     _fail(row, now, row.error or "the sender crashed at each attempt")
-                else:
+                elif row.text or _write_digest(session, row):
                     row.attempts += 1
                     row.next_attempt_at = now + CLAIM_SECS
                     claimed.append(row)
@@ -157,9 +224,10 @@ class MailQueue:
                 row.next_attempt_at = now + self._retry_secs(row.attempts, trouble)
 
     def waiting(self) -> int:
-        """Number of letters not yet sent."""
+        """Number of letters not yet sent, without digests whose time is not over."""
+        late = or_(col(OutboxMail.attempts) > 0, col(OutboxMail.next_attempt_at) <= self._clock())
         with self._database.reading() as session:
-            return session.exec(select(func.count()).where(_waiting())).one()
+            return session.exec(select(func.count()).where(_waiting(), late)).one()
 
     def next_secs(self) -> float | None:
         """Seconds until the next letter is due, below 0 if overdue; ``None`` without letters."""
@@ -187,6 +255,24 @@ class MailQueue:
 
 def _waiting() -> ColumnElement[bool]:
     return col(OutboxMail.sent_at).is_(None) & col(OutboxMail.failed_at).is_(None)
+
+
+def _write_digest(session: Session, row: OutboxMail) -> bool:
+    """Write a digest from its lines; it is deleted, and ``False``, if they have been erased."""
+    lines = col(OutboxMail.digest) == row.key
+    count = session.exec(select(func.count()).where(lines)).one()
+    if not count:
+        session.delete(row)
+        return False
+    first = (
+        select(OutboxMail.text)
+        .where(lines)
+        .order_by(col(OutboxMail.created_at), col(OutboxMail.key))
+        .limit(digest.MOST_LINES)
+    )
+    row.subject = digest.subject(count)
+    row.text = digest.text(session.exec(first).all(), count)
+    return True
 
 
 def _fail(row: OutboxMail, now: float, error: str) -> None:

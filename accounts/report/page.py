@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -180,6 +181,16 @@ def render_report(
         render("report.txt.j2", **values, **in_text),
         render("report.html.j2", **values),
     )
+
+
+def digest_line(call: Call, turns: Sequence[Turn], *, public_url: str) -> str:
+    """A call in a line of a digest, which names nobody."""
+    begun = datetime.fromtimestamp(call.started_at, UTC)
+    ended = why_it_ended(call.why, "the caller") if call.ended_at is not None else DIED
+    questions = counted(sum(turn.number > 0 for turn in turns), "question")
+    troubles = counted(len(_troubles(turns)), "problem")
+    where = f"{public_url.rstrip('/')}/calls/{quote(call.id)}" if public_url else call.id
+    return f"{begun:%Y-%m-%d %H:%M} UTC: {questions}, {troubles}; {ended}. {where}"
 
 
 def _subject(call: Call, title: str, summary: str, *, admin: bool) -> str:

@@ -11,10 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from accounts.access import OPERATOR, Access
+from accounts.mail.digest import DigestEntry
 from accounts.mail.letter import Letter, mailbox
 from accounts.mail.outbox import Outbox
 from accounts.network import is_loopback_host
-from accounts.report.page import render_report
+from accounts.report.page import digest_line, render_report
 from conversation.records import CallRecord, TurnRecord
 from ledger.store.database import Database
 from ledger.store.tables import Call, OutboxMail, SpendHold, Turn
@@ -50,6 +51,15 @@ MAX_WAITING = 1000
 MAX_SWEPT = 100
 """Limit on reports of one sweep."""
 
+HOUR_SECS, DAY_SECS = 3600.0, 86400.0
+
+MAX_REPORTS = 20
+"""Reports that one admin gets in an hour, one by one; the other calls are in an hourly digest."""
+
+MAX_ALERTS = 1
+"""The same of calls in which nobody spoke, but something went wrong: one cause breaks many calls,
+and whoever breaks them on purpose should not fill the admins' mailboxes."""
+
 FAULTS = frozenset({"", "fault", "protocol", "stalled"})
 """Ends of calls that are reported to admins even if nobody spoke."""
 
@@ -73,9 +83,10 @@ class Reports:
     Implements :class:`conversation.records.CallListener`.
 
     The caller gets a report if they have an address and said something; the admins get one if
-    anyone said something or if something went wrong. A report is written from the ledger, once
-    the ledger has the whole call. A sweep finds the calls of processes that died, during the call
-    or before they could report it.
+    anyone said something or if something went wrong, or a line of a digest (``ADMIN_REPORTS``, and
+    beyond :data:`MAX_REPORTS` an hour). A report is written from the ledger, once the ledger has
+    the whole call. A sweep finds the calls of processes that died, during the call or before they
+    could report it.
 
     Parameters:
         database: The ledger.
@@ -102,6 +113,8 @@ class Reports:
         self._outbox = outbox
         self._on = settings.reports == "on"
         self._admins = Access.from_settings(settings).admins
+        self._each = settings.admin_reports == "each"
+        self._digest_secs = DAY_SECS if settings.admin_reports == "daily" else HOUR_SECS
         self._public_url = _base_url(settings)
         self._call_secs = settings.call_secs
         self._sections = sections or {}
@@ -204,17 +217,18 @@ class Reports:
     async def _report(self, call: str) -> bool:
         """Queue the reports of a call; returns whether there were any."""
         letters: list[Letter] = []
+        entries: list[DigestEntry] = []
         try:
-            letters = await asyncio.to_thread(self._letters, call)
-            await self._outbox.enqueue_all(letters, call=call, keep_secs=KEEP_SECS)
+            letters, entries = await asyncio.to_thread(self._letters, call)
+            await self._outbox.enqueue_all(letters, call=call, keep_secs=KEEP_SECS, entries=entries)
         except SQLAlchemyError:
             raise
         except Exception:
             logger.exception("reports: cannot report call {}", call)
-            letters = []
-        if not letters:
+            letters, entries = [], []
+        if not letters and not entries:
             self._untold.add(call)
-        return bool(letters)
+        return bool(letters or entries)
 
     # In a thread.
 
@@ -245,15 +259,22 @@ class Reports:
             row = session.get(Call, call)
             return row is not None and row.ended_at is not None and row.turns >= turns
 
-    def _letters(self, call_id: str) -> list[Letter]:
+    def _letters(self, call_id: str) -> tuple[list[Letter], list[DigestEntry]]:
+        """The reports of a call, and its entries in the digests of admins who get no report."""
         with self._database.reading() as session:
             call = session.get(Call, call_id)
             query = select(Turn).where(col(Turn.call) == call_id).order_by(col(Turn.number))
             turns = list(session.exec(query))
         if call is None:
-            return []
-        letters = []
+            return [], []
+        letters, entries = [], []
+        kind = "report" if _said(turns) else "alert"
         for address in self._readers(call, turns):
+            key = f"{kind}:{call_id}:{address}"
+            if address != call.caller and not self._may_report(address, kind):
+                line = digest_line(call, turns, public_url=self._public_url)
+                entries.append(DigestEntry(key, address, line, self._digest_secs))
+                continue
             report = render_report(
                 call,
                 turns,
@@ -261,18 +282,31 @@ class Reports:
                 admin=address in self._admins,
                 sections=self._sections,
             )
-            key = f"report:{call_id}:{address}"
             letters.append(Letter(key, address, report.subject, report.text, report.html))
-        return letters
+        return letters, entries
+
+    def _may_report(self, admin: str, kind: str) -> bool:
+        """Whether an admin gets a report of one more call, rather than a line of a digest."""
+        if not self._each:
+            return False
+        since = self._clock() - HOUR_SECS
+        reports = self._outbox.count_since(admin, "report", since)
+        alerts = self._outbox.count_since(admin, "alert", since)
+        return reports + alerts < MAX_REPORTS and (kind == "report" or alerts < MAX_ALERTS)
 
     def _readers(self, call: Call, turns: list[Turn]) -> list[str]:
         """Addresses that get a report of a call."""
-        said = any(turn.number > 0 for turn in turns)
+        said = _said(turns)
         wrong = call.why in FAULTS or any(turn.errors or turn.failovers for turn in turns)
         readers = list(self._admins) if said or wrong else []
         if said and _is_address(call.caller) and call.caller not in readers:
             readers.append(call.caller)
         return readers
+
+
+def _said(turns: list[Turn]) -> bool:
+    """Whether the caller said anything."""
+    return any(turn.number > 0 for turn in turns)
 
 
 def _base_url(settings: Settings) -> str:

@@ -374,7 +374,7 @@ class Budget:
             col(Call.caller_key) == caller_key, col(Call.day) == day
         )
         calls = open_calls.union(written).subquery()
-        return session.execute(select(func.count()).select_from(calls)).scalar_one()
+        return int(session.execute(select(func.count()).select_from(calls)).scalar_one())
 
     @staticmethod
     def _count(session: Session, caller_key: str, day: str, known: int) -> int:

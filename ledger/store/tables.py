@@ -189,3 +189,9 @@ class OutboxMail(SQLModel, table=True):
     failed_at: float | None = Field(default=None, index=True)
     error: str = Field(default="", description="Of the last attempt.")
     keep_secs: float = Field(default=0.0, description="How long its body outlasts its end.")
+    digest: str | None = Field(
+        default=None,
+        index=True,
+        max_length=320,
+        description="Key of the digest that it is a line of; such a row is not sent itself.",
+    )

@@ -12,18 +12,29 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import select
 
 from accounts.access import OPERATOR
+from accounts.mail.digest import LATE_SECS, MOST_LINES, subject, text
 from accounts.mail.letter import mailbox
 from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.report import page
-from accounts.report.reports import DYING_SECS, KEEP_SECS, SWEEP_BACK_SECS, WRITTEN_SECS, Reports
+from accounts.report.reports import (
+    DAY_SECS,
+    DYING_SECS,
+    HOUR_SECS,
+    KEEP_SECS,
+    MAX_ALERTS,
+    SWEEP_BACK_SECS,
+    WRITTEN_SECS,
+    Reports,
+)
 from conversation.records import CallerIdentity, CallRecord, TurnRecord
+from ledger.erasure import erase_caller
 from ledger.store.database import Database
 from ledger.store.tables import OutboxMail, SpendHold
 from ledger.store.writer import LedgerWriter
 from settings import Settings
 from tests.accounts.mail.test_outbox import Post, until
-from tests.ledger.records import ADA, a_call, a_call_that_ended, a_turn
+from tests.ledger.records import ADA, JOE, a_call, a_call_that_ended, a_turn
 
 ADMIN = "grace@example.com"
 NOW = float(round(time.time()))
@@ -36,6 +47,7 @@ class Room:
     def __init__(self, database: Database, folder: Path, **settings: Any) -> None:
         known = {"admins": ADMIN, "public_url": "https://viva.example.com"} | settings
         self.now = NOW
+        self.folder = folder
         self.database = database
         self.writer = LedgerWriter(database, spool=folder / "spool")
         self.outbox = Outbox(database, Mailer(Post(), mailbox("v@example.com")), clock=self.clock)
@@ -329,3 +341,70 @@ async def test_reports_go_out_by_the_outbox(room: Callable[..., Room]) -> None:
     await here.outbox.sweep()
     assert all(mail.text == mail.html == "" for mail in here.mails)
     assert ADA.email in here.recipients
+
+
+# Admins are not mailed for each of many calls.
+
+
+async def broken(here: Room, count: int, *, begin: int = 0, said: bool = False) -> None:
+    """So many calls that went wrong, and are over."""
+    records: list[CallRecord | TurnRecord] = []
+    for number in range(begin, begin + count):
+        id = f"c-{number:03}"
+        turn = a_turn(id, number=int(said), at=BEGUN, errors=("Deepgram cannot be reached",))
+        ended = a_call_that_ended(id, at=BEGUN, why="fault", turns=1)
+        records += [a_call(id, at=BEGUN), turn, ended]
+    await here.written(*records)
+
+
+async def test_of_calls_that_break_one_after_another_admins_get_one_mail_and_a_digest(
+    room: Callable[..., Room],
+) -> None:
+    here, there = room(), room()
+    await broken(here, MAX_ALERTS + 3)
+    here.write(a_call("c-9", at=BEGUN), a_call_that_ended("c-9", at=BEGUN, why="fault", caller=JOE))
+    await here.written(a_turn("c-9", number=0, at=BEGUN, errors=("Deepgram cannot be reached",)))
+    await asyncio.gather(here.reports.sweep(), there.reports.sweep())
+    assert await here.reports.sweep() == 0
+    assert await asyncio.to_thread(here.outbox.waiting) <= 2 * MAX_ALERTS  # no digest yet
+    erase_caller(here.database, here.folder, JOE.email)
+    here.now = (NOW // HOUR_SECS + 1) * HOUR_SECS + LATE_SECS
+    await here.outbox.flush()
+    sent = [mail for mail in here.mails if mail.attempts]
+    assert {mail.recipient for mail in sent} == {ADMIN}
+    (digest,) = [mail for mail in sent if mail.key.startswith("digest:")]
+    mailed = {mail.call for mail in sent if mail is not digest}
+    told = {line.rpartition("/calls/")[2] for line in digest.text.splitlines() if "/calls/" in line}
+    assert MAX_ALERTS <= len(mailed) <= 2 * MAX_ALERTS  # two processes counted at once
+    assert sorted([*mailed, *told]) == [f"c-00{number}" for number in range(MAX_ALERTS + 3)]
+    assert "0 questions, 2 problems; something went wrong on this side." in digest.text
+    assert ADA.email not in digest.text
+    here.now = NOW + HOUR_SECS + 1
+    await broken(here, 1, begin=10)
+    assert await here.reports.sweep() == 1  # an hour later there is a mail again
+    assert sum(mail.key == f"alert:c-010:{ADMIN}" and not mail.digest for mail in here.mails) == 1
+
+
+async def test_a_digest_a_day_is_for_admins_alone_and_not_for_their_own_calls(
+    room: Callable[..., Room],
+) -> None:
+    here = room(admin_reports="daily", admins=f"{ADMIN}, {JOE.email}")
+    await broken(here, 2, said=True)
+    here.write(a_call("c-9", at=BEGUN, caller=JOE), a_turn("c-9", at=BEGUN))
+    await here.written(a_call_that_ended("c-9", at=BEGUN, caller=JOE, turns=1))
+    await here.reports.sweep()
+    await here.outbox.flush()
+    sent = [mail.recipient for mail in here.mails if mail.attempts]
+    assert sorted(sent) == [ADA.email, ADA.email, JOE.email]
+    here.now = (NOW // DAY_SECS + 1) * DAY_SECS + LATE_SECS
+    await here.outbox.flush()
+    digests = {mail.recipient: mail for mail in here.mails if mail.key.startswith("digest:")}
+    assert digests[ADMIN].subject == "3 calls on Viva"
+    assert digests[JOE.email].subject == "2 calls on Viva"
+    assert all(mail.sent_at for mail in digests.values())
+
+
+def test_a_digest_of_a_thousand_calls_is_no_longer_than_one_of_a_hundred() -> None:
+    lines = [str(number) for number in range(MOST_LINES)]
+    assert text(lines, 1000).splitlines()[-2:] == ["99", "and 900 more"]
+    assert subject(1) == "1 call on Viva"
