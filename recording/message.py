@@ -1,9 +1,13 @@
 """One message of a recording."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+RATES = (8_000, 48_000)
+"""Lowest and highest sample rate of audio, in Hz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,23 @@ def pcm_of(data: Mapping[str, Any]) -> bytes:
     if isinstance(audio, bytes):
         return audio
     return base64.b64decode(audio) if audio else bytes(2 * data.get("samples", 0))
+
+
+_BASE64 = re.compile("(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+def audio_misfit(data: Mapping[str, Any]) -> str:
+    """What is wrong with the audio of a message, in words; empty if it can be decoded."""
+    audio = data["data"]
+    if not _BASE64.fullmatch(audio):
+        return "has data, which is no base64"
+    if (len(audio) // 4 * 3 - audio[-2:].count("=")) % 2:
+        return "has half a sample"
+    if not RATES[0] <= data["sample_rate"] <= RATES[1]:
+        return f"has sample_rate {data['sample_rate']}, which is no rate of speech"
+    if data["number_of_channels"] != 1:
+        return f"has {data['number_of_channels']} channels, where 1 is read"
+    return "has less than no samples" if data.get("samples", 0) < 0 else ""
 
 
 def samples_of(data: Mapping[str, Any]) -> int:

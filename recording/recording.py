@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import struct
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,8 +21,8 @@ from zstandard import ZstdError, frame_content_size
 
 from recording import mcap_file
 from recording.mcap_file import PROFILE, READABLE, canonical
-from recording.message import Message
-from recording.schemas import AUDIO_TOPICS
+from recording.message import Message, audio_misfit, samples_of
+from recording.schemas import AUDIO_TOPICS, TOPICS, misfit
 from recording.timeline import heard_by_caller, heard_by_viva
 
 CALLER_RATE = 16_000
@@ -29,6 +30,9 @@ AGENT_RATE = 24_000
 
 MAX_CHUNK_BYTES = 64 * 1024 * 1024
 """Most that a chunk may hold: ours hold a second, some 150 kB, other tools' 4 MiB."""
+
+MAX_SECS = 4 * 3600.0
+"""Longest recording, and most audio of one topic in it: both voices of it are 1 GB of samples."""
 
 _MAGIC = b"\x89MCAP0\r\n"
 _NS = 1_000_000_000
@@ -165,6 +169,7 @@ class _Reading:
         self._metadata: dict[str, str] | None = None
         self._trouble = ""
         self._channels: dict[int, str] = {}
+        self._audio_secs: defaultdict[str, float] = defaultdict(float)
         self._messages: list[tuple[int, int, str, dict[str, Any]]] = []
 
     def recording(self) -> Recording:
@@ -201,6 +206,13 @@ class _Reading:
                 "to repair"
             )
         start_ns = round(float(self._metadata["started_at"]) * _NS)
+        for at_ns, _, topic, _ in self._messages:
+            if not 0 <= at_ns - start_ns <= MAX_SECS * _NS:
+                at = (at_ns - start_ns) / _NS
+                raise self._damaged(
+                    f"a message of {topic} is {at:.0f} s after the start, where 0 to "
+                    f"{MAX_SECS:.0f} are read"
+                )
         # Other writers' chunks may overlap; what took place at one time stays in its order.
         self._messages.sort(key=lambda message: message[:2])
         return Recording(
@@ -284,9 +296,17 @@ class _Reading:
         topic = self._channels.get(record.channel_id)
         if topic is None:
             raise self._damaged(f"a message is of channel {record.channel_id}, which is not there")
+        if topic not in TOPICS:  # another tool's
+            return
         data = json.loads(record.data)
-        if not isinstance(data, dict):
-            raise self._damaged(f"a message of {topic} is no JSON object")
+        wrong = misfit(topic, data)
+        if not wrong and topic in AUDIO_TOPICS:
+            wrong = audio_misfit(data)
+            self._audio_secs[topic] += 0 if wrong else samples_of(data) / data["sample_rate"]
+            if self._audio_secs[topic] > MAX_SECS:
+                wrong = f"is more than {MAX_SECS:.0f} s of audio"
+        if wrong:
+            raise self._damaged(f"a message of {topic} {wrong}")
         self._messages.append((record.log_time, record.sequence, topic, data))
 
     def _error(self, what: str) -> RecordingError:

@@ -226,7 +226,10 @@ TOPICS: Mapping[str, Schema] = {
     "/replay/Shift": _object(recorded=_NUMBER, replayed=_NUMBER, utterance=_WHOLE),
     "/replay/Missing": _object(stage=_TEXT, what=_TEXT),
 }
-"""Every topic of recordings, with the schema of its messages."""
+"""Every topic of recordings, with the schema of its messages.
+
+Readers refuse a message without a required field, so one that older versions lack is optional.
+"""
 
 _NAMED: Mapping[str, str] = {
     "/caller/audio": "foxglove.RawAudio",
@@ -247,6 +250,74 @@ def schema_name(topic: str) -> str:
     """Name of a topic's schema; several topics may share one."""
     named = _NAMED.get(topic)
     return named if named is not None else f"viva.{topic.rpartition('/')[2]}"
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+    "null": (type(None),),
+}
+
+
+_NEEDED: Mapping[tuple[str, str], Schema] = {
+    ("/brain/Event", "tool_start"): _object(more=True, name=_TEXT),
+    ("/brain/Event", "arguments"): _object(more=True, json=_TEXT),
+    ("/brain/Event", "usage"): _object(more=True, usage=_USAGE),
+    ("/brain/Event", "repaired"): _object(more=True, ways=_TEXTS),
+    ("/agent/page", "sentence"): _object(
+        more=True, turn=_WHOLE, epoch=_WHOLE, start=_WHOLE, text=_TEXT, sections=_TEXTS
+    ),
+    ("/caller/page", "playback"): _object(more=True, epoch=_WHOLE, samples=_WHOLE),
+}
+"""Fields that readers need of messages of one topic and one event or type."""
+
+_LARGEST = 2**63
+
+
+def misfit(topic: str, data: Any) -> str:
+    """What is wrong with a message of a topic, as in ``has no text``; empty if nothing.
+
+    Fields that the schema does not know are left to later versions.
+    """
+    if wrong := _misfit(TOPICS[topic], data, ""):
+        return wrong
+    needed = _NEEDED.get((topic, str(data.get("event", data.get("type")))))
+    return _misfit(needed, data, "") if needed is not None else ""
+
+
+def _misfit(schema: Schema, value: Any, where: str) -> str:
+    names = schema["type"]
+    names = names if isinstance(names, list) else [names]
+    # True is an int to Python, and no number in JSON.
+    types = {kind for name in names for kind in _TYPES[name]}
+    number = isinstance(value, int | float)
+    if type(value) not in types or (number and not -_LARGEST <= value < _LARGEST):
+        return (
+            f"has {where}, which is no {' or '.join(names)}" if where else f"is no JSON {names[0]}"
+        )
+    if "enum" in schema and value not in schema["enum"]:
+        return f"has {where}, which is none of {', '.join(schema['enum'])}"
+    items = schema.get("items")
+    if isinstance(value, list) and items is not None:
+        for place, item in enumerate(value):
+            if wrong := _misfit(items, item, f"{where}[{place}]"):
+                return wrong
+    if isinstance(value, dict):
+        prefix = f"{where}." if where else ""
+        properties = schema.get("properties", {})
+        others = schema.get("additionalProperties")
+        for name in schema.get("required", ()):
+            if name not in value:
+                return f"has no {prefix}{name}"
+        for name, item in value.items():
+            known = properties.get(name, others)
+            if isinstance(known, dict) and (wrong := _misfit(known, item, f"{prefix}{name}")):
+                return wrong
+    return ""
 
 
 @cache

@@ -94,16 +94,16 @@ def _answers(recording: Recording) -> tuple[list[_Answer], dict[int, int], set[i
     cut: set[int] = set()
     epoch = 0
     for message in recording.topic("/agent/page", "/agent/audio", "/caller/page"):
-        match message.data.get("type"):
-            case "sentence":
+        match message.topic, message.data.get("type"):
+            case "/agent/page", "sentence":
                 _add_sentence(answers, message)
-            case "bot-interrupted":
+            case "/agent/page", "bot-interrupted":
                 cut.add(epoch)
                 epoch += 1
-            case "playback":
+            case "/caller/page", "playback":
                 number, samples = message.data["epoch"], message.data["samples"]
                 played[number] = max(played.get(number, 0), samples)
-            case None if message.topic == "/agent/audio" and answers:
+            case "/agent/audio", _ if answers:
                 answers[-1].spans[-1][1].samples += message.samples
             case _:
                 pass

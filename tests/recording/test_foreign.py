@@ -16,7 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
+from typer.testing import CliRunner
 
+from recording.commands import app
 from recording.recording import Recording, RecordingError
 from recording.schemas import TOPICS
 from tests.recording.call import START_NS, about, record
@@ -155,10 +157,18 @@ def test_a_chunk_that_unpacks_to_more_than_it_may_is_refused(
         Recording.load(path)
 
 
-def a_message(data: bytes) -> bytes:
-    channel = struct.pack("<HH", 1, 0) + text("/turn/DuckFrame") + text("json") + bytes(4)
-    told = struct.pack("<HIQQ", 1, 0, START_NS, START_NS) + data
+def a_message(data: bytes, topic: str = "/turn/DuckFrame", at_ns: int = START_NS) -> bytes:
+    channel = struct.pack("<HH", 1, 0) + text(topic) + text("json") + bytes(4)
+    told = struct.pack("<HIQQ", 1, 0, at_ns, at_ns) + data
     return a_record(0x04, channel) + a_record(0x05, told)
+
+
+def an_audio(data: str, **changes: int) -> bytes:
+    known = {"sample_rate": 16_000, "number_of_channels": 1, "samples": 0}
+    stamp = {"sec": 0, "nsec": 0}
+    return json.dumps(
+        {"timestamp": stamp, "format": "pcm-s16", "data": data} | known | changes
+    ).encode()
 
 
 @pytest.mark.parametrize(
@@ -170,6 +180,36 @@ def a_message(data: bytes) -> bytes:
         (a_message(b"[]"), {}, "a message of /turn/DuckFrame is no JSON object"),
         (a_message(b"\xff"), {}, "damaged"),
         (a_message(b""), {}, "damaged"),
+        (a_message(b"{}", "/turn/TurnFrame"), {}, "message of /turn/TurnFrame has no turn"),
+        (a_message(b"{}", "/caller/audio"), {}, "a message of /caller/audio has no timestamp"),
+        (a_message(b'{"type": "playback", "epoch": 1}', "/caller/page"), {}, "has no samples"),
+        (a_message(b'{"type": "sentence"}', "/agent/page"), {}, "/agent/page has no turn"),
+        (
+            a_message(b'{"ask": 1, "brain": "", "event": "arguments"}', "/brain/Event"),
+            {},
+            "no json",
+        ),
+        (
+            a_message(b'{"ask": 1, "brain": "", "event": "?"}', "/brain/Event"),
+            {},
+            "none of tool_st",
+        ),
+        (a_message(b'{"vendors": {"stt": 1}}', "/call/Begin"), {}, "/call/Begin has no call"),
+        (a_message(b'{"start_secs": NaN}', "/vad/VADUserStartedSpeakingFrame"), {}, "no number"),
+        (a_message(b'{"start_secs": 1e999}', "/vad/VADUserStartedSpeakingFrame"), {}, "no number"),
+        (a_message(b'{"start_secs": true}', "/vad/VADUserStartedSpeakingFrame"), {}, "no number"),
+        (a_message(an_audio("="), "/caller/audio"), {}, "has data, which is no base64"),
+        (a_message(an_audio("AAAA"), "/caller/audio"), {}, "has half a sample"),
+        (
+            a_message(an_audio("", samples=10**12), "/caller/audio"),
+            {},
+            "more than 14400 s of audio",
+        ),
+        (a_message(an_audio("", samples=-1), "/caller/audio"), {}, "has less than no samples"),
+        (a_message(an_audio("", sample_rate=0), "/caller/audio"), {}, "0, which is no rate"),
+        (a_message(an_audio("", number_of_channels=2), "/caller/audio"), {}, "has 2 channels"),
+        (a_message(b"{}", at_ns=START_NS - 1), {}, "is -0 s after the start, where 0 to 14400"),
+        (a_message(b"{}", at_ns=2**64 - 1), {}, "s after the start, where 0 to 14400 are read"),
         (a_record(0x05, bytes(22)), {}, "channel 0, which is not there"),
         (a_chunk("lz4", b"garbage", 7), {}, "a chunk cannot be unpacked"),
         (a_chunk("zstd", b"garbage", 7), {}, "damaged"),
@@ -192,6 +232,64 @@ def test_a_file_made_to_harm_is_refused_in_a_sentence(
         Recording.load(path)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "AAA=", "x"]),
+    lambda value: st.lists(value, max_size=2) | st.dictionaries(st.text(max_size=3), value),
+    max_leaves=3,
+)
+
+
+@st.composite
+def odd_messages(draw: st.DrawFn) -> bytes:
+    """A message that fits the schema of its topic, or nearly."""
+    topic = draw(st.sampled_from(sorted(TOPICS)))
+    data = fitting(draw, TOPICS[topic])
+    if data and draw(st.booleans()):
+        data[draw(st.sampled_from(sorted(data)))] = draw(VALUES)
+    if data and draw(st.booleans()):
+        del data[draw(st.sampled_from(sorted(data)))]
+    at_ns = START_NS + draw(st.integers(0, 10**9))
+    return a_message(json.dumps(data).encode(), topic, at_ns)
+
+
+def fitting(draw: st.DrawFn, schema: Any) -> Any:
+    """A value of a schema; page messages are of a type that is read."""
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]
+    match kind:
+        case "string" if "contentEncoding" in schema:
+            return "AAAAAA=="
+        case "string":
+            words = ["", "x", "sentence", "playback", "bot-interrupted"]
+            return draw(st.sampled_from(schema.get("enum", words)))
+        case "integer" | "number":
+            return draw(st.integers(-2, 30_000))
+        case "boolean":
+            return draw(st.booleans())
+        case "array":
+            return [fitting(draw, schema["items"]) for _ in range(draw(st.integers(0, 2)))]
+    return {name: fitting(draw, field) for name, field in schema.get("properties", {}).items()}
+
+
+@pytest.mark.thorough
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(messages=st.lists(odd_messages(), min_size=1, max_size=6))
+def test_every_command_reads_an_odd_recording_or_says_why_not(
+    tmp_path: Path, messages: list[bytes]
+) -> None:
+    path, out = tmp_path / "odd.mcap", str(tmp_path / "out")
+    path.write_bytes(a_file(*messages))
+    commands = [["show"], ["show", "--messages"], ["show", "--json"], ["transcript"]]
+    commands += [["audio", "--out", out], ["redact", "--out", out], ["repair", "--out", out]]
+    try:
+        Recording.load(path)
+    except RecordingError:
+        commands = commands[:1]  # all read it in the same way
+    for command, *options in commands:
+        result = CliRunner().invoke(app, [command, str(path), *options])
+        assert result.exit_code == 0 if len(commands) > 1 else result.exit_code == 2
+        assert not isinstance(result.exception, Exception), command
 
 
 def test_two_calls_joined_in_one_file_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from evals.scoring.matching import MatchedCall, match
 from evals.scoring.truth import CallTruth, Utterance
 from recording.message import Message
 from recording.recording import Recording
+from recording.schemas import TOPICS
 from recording.writer import InlineWriter
 
 RATE = 24_000
@@ -24,6 +25,21 @@ def tone(secs: float, *, lead: float = 0.0, tail: float = 0.0) -> bytes:
     voice = np.tile(np.array([8000, -8000], dtype="<i2"), round(secs * RATE) // 2)
     quiet = [np.zeros(round(part * RATE), dtype="<i2") for part in (lead, tail)]
     return b"".join(part.tobytes() for part in (quiet[0], voice, quiet[1]))
+
+
+EMPTY = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "array": [], "object": {}}
+
+
+def whole(schema: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """A message with the fields that a test does not care for: null where it may be, or empty."""
+    fields = dict(data)
+    for name in schema["required"]:
+        kind = schema["properties"][name]["type"]
+        fields.setdefault(name, None if isinstance(kind, list) else EMPTY[kind])
+    for name, field in schema["properties"].items():
+        if isinstance(fields.get(name), dict) and "properties" in field:
+            fields[name] = whole(field, fields[name])
+    return fields
 
 
 class Recorded:
@@ -75,9 +91,11 @@ class Recorded:
             "lines": [],
         }
         self.put(at, "/agent/page", sentence)
-        data: dict[str, Any] = {"data": base64.b64encode(audio).decode()}
+        data: dict[str, Any] = {"sample_rate": RATE, "number_of_channels": 1}
         if removed:
-            data = {"data": "", "samples": len(audio) // 2}
+            data |= {"data": "", "samples": len(audio) // 2}
+        else:
+            data["data"] = base64.b64encode(audio).decode()
         self.put(at, "/agent/audio", data)
         self._sent += len(audio) // 2
         return self
@@ -121,7 +139,8 @@ class Recorded:
         path = folder / self.name
         file = InlineWriter().open(path, self._metadata)
         for message in self._in_order:
-            file.write(STARTED_NS + round(message.at * 1e9), message.topic, message.data)
+            data = whole(TOPICS[message.topic], message.data)
+            file.write(STARTED_NS + round(message.at * 1e9), message.topic, data)
         file.close()
         return path
 
