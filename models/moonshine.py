@@ -1,12 +1,13 @@
 """Moonshine base-en: decodes English audio of any length.
 
 The cost of its encoder grows with the length of the audio, whereas Whisper's takes a fixed window.
-It accepts no hints. It gives no text for noise, and sometimes none for clear speech either.
+It accepts no hints. It gives no text for noise, and sometimes none for clear speech either; and it
+tends to say short speech twice.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.moonshine_graphs import Graphs, graphs
+from models.noise import noise_share, reduced
 from models.sessions import open_session
 from models.weights import Weights
 
@@ -36,6 +38,10 @@ _SPECIAL = 3
 _TOKENS_A_SEC = 6.5  # the makers' bound; more is a loop
 _TOKENS_MORE = 6
 _LEAST_SECS = 0.2  # shorter audio is less than the encoder's first window and one frame
+_PUNCTUATION = re.compile(r"\W")
+_WORDS_A_SEC = 5.0
+_LEAST_CUT = 3
+"""Words of a text whose repetition may lack the last."""
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")
 _SPACE = "\u2581"
 _QUOTES = " \"'"
@@ -50,6 +56,11 @@ _ABOVE_QUIET = 3.0
 _NOISY = 0.2
 _MARGIN_SECS = 0.15
 
+_BEAMS = 3
+_NOISE_SHARE = 0.05
+"""Share of noise from which it is reduced: of recordings without noise few have more, and there it
+gained nothing."""
+
 Samples = npt.NDArray[np.float32]
 
 
@@ -61,15 +72,52 @@ class Decoding:
         text: The words; empty when there are none.
         avg_logprob: Mean log probability of the tokens, the end among them.
         complete: Whether the decoder ended by itself, and not because of its bound.
+        speech_secs: Length of the audio from the first loud moment to the last.
+        encoded: The encoder's output, for decoding again; ``None`` if nothing was decoded.
+        audio: What was encoded: [1, samples], trimmed, with its peak at 0.9.
     """
 
     text: str
     avg_logprob: float
     complete: bool
+    speech_secs: float = 0.0
+    encoded: Any = field(default=None, repr=False, compare=False)
+    audio: Any = field(default=None, repr=False, compare=False)
+
+
+def said_once(text: str, secs: float) -> str:
+    """A text without its repetition: Moonshine may give "What time is it? What time is it?".
+
+    Args:
+        text: The text.
+        secs: How long the speech is: what is really said twice takes its time.
+
+    Returns:
+        The first half, if the whole text comes twice, the second time perhaps without its end, and
+        faster than anybody speaks.
+    """
+    words = text.split()
+    if len(words) <= _WORDS_A_SEC * secs:
+        return text
+    plain = [_PUNCTUATION.sub("", word).casefold() for word in words]
+    for size in range((len(words) + 1) // 2, len(words)):
+        again = plain[size:]
+        whole = len(again) == size or (size >= _LEAST_CUT and len(again) == size - 1)
+        if whole and plain[: len(again)] == again:
+            return " ".join(words[:size])
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Beam:
+    """A text in the making: its tokens and the sum of their log probabilities."""
+
+    tokens: list[int]
+    logprob: float
 
 
 class Moonshine:
-    """Greedy decoding of English speech. Thread-safe."""
+    """Decoding of English speech. Thread-safe."""
 
     def __init__(self, encoder: Any, decoder: Any, vocabulary: Sequence[bytes]) -> None:
         self._encoder = encoder
@@ -103,24 +151,55 @@ class Moonshine:
         )
 
     def decode(self, samples: Samples) -> Decoding:
-        """Decode some audio.
+        """Decode some audio greedily.
 
         Args:
             samples: 16 kHz mono in -1 to 1; silence around the speech is trimmed.
         """
-        samples = _trimmed(samples)
-        peak = float(np.abs(samples).max(initial=0.0))
-        if peak == 0.0 or len(samples) < _LEAST_SECS * _RATE:
-            return Decoding("", 0.0, True)
-        audio = (samples * np.float32(_PEAK / peak))[np.newaxis]
+        begin, end = _speech(samples)
+        margin = round(_MARGIN_SECS * _RATE)
+        trimmed = samples[max(0, begin - margin) : end + margin]
+        speech_secs = (end - begin) / _RATE
+        peak = float(np.abs(trimmed).max(initial=0.0))
+        if peak == 0.0 or len(trimmed) < _LEAST_SECS * _RATE:
+            return Decoding("", 0.0, True, speech_secs)
+        audio = (trimmed * np.float32(_PEAK / peak))[np.newaxis]
         encoded = self._encoder.run(None, {"input_values": audio})[0]
-        bound = int(_TOKENS_A_SEC * len(samples) / _RATE) + _TOKENS_MORE
-        tokens, logprobs = self._decode(encoded, bound)
-        complete = tokens[-1] == _END
-        return Decoding(self._text(tokens), float(np.mean(logprobs)), complete)
+        first = Decoding("", 0.0, True, speech_secs, encoded, audio)
+        return self._decode(first, encoded, beams=1)
 
-    def _decode(self, encoded: Any, bound: int) -> tuple[list[int], list[float]]:
-        """Decode greedily up to the end or the limit; return tokens and log probabilities."""
+    def decode_again(self, first: Decoding) -> Decoding:
+        """Decode audio of which the first decoding is not sure; takes about twice as long.
+
+        Args:
+            first: The greedy decoding.
+
+        Returns:
+            The most probable complete decoding among it, one by beam search, and one of the audio
+            with less noise, if there is some.
+        """
+        if first.encoded is None:
+            return first
+        found = [first, self._decode(first, first.encoded, beams=_BEAMS)]
+        if noise_share(first.audio[0]) >= _NOISE_SHARE:
+            quieter = reduced(first.audio[0])
+            quieter *= np.float32(_PEAK / np.abs(quieter).max())
+            encoded = self._encoder.run(None, {"input_values": quieter[np.newaxis]})[0]
+            found.append(self._decode(first, encoded, beams=1))
+        return max(found, key=lambda one: (bool(one.text and one.complete), one.avg_logprob))
+
+    def _decode(self, of: Decoding, encoded: Any, *, beams: int) -> Decoding:
+        """Decode the encoder's output up to the end or the bound by beam search.
+
+        Args:
+            of: A decoding of the same audio, whose text is replaced.
+            encoded: The encoder's output.
+            beams: Number of texts that are followed; 1 is greedy.
+
+        Returns:
+            The text with the highest mean log probability.
+        """
+        bound = int(_TOKENS_A_SEC * of.audio.shape[1] / _RATE) + _TOKENS_MORE
         nothing = np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32)
         past = {
             f"past_key_values.{layer}.{side}.{kind}": nothing
@@ -128,14 +207,14 @@ class Moonshine:
             for side in ("decoder", "encoder")
             for kind in ("key", "value")
         }
-        tokens: list[int] = []
-        logprobs: list[float] = []
-        token = _BEGIN
-        while len(tokens) < bound and token != _END:
+        going: list[_Beam] = [_Beam([], 0.0)]
+        ended: list[_Beam] = []
+        for length in range(1, bound + 1):
+            last = [[beam.tokens[-1] if beam.tokens else _BEGIN] for beam in going]
             feeds = {
-                "input_ids": np.array([[token]], np.int64),
-                "encoder_hidden_states": encoded,
-                "use_cache_branch": np.array([bool(tokens)]),
+                "input_ids": np.array(last, np.int64),
+                "encoder_hidden_states": np.repeat(encoded, len(going), axis=0),
+                "use_cache_branch": np.array([length > 1]),
                 **past,
             }
             output = self._decoder.run(None, feeds)
@@ -143,14 +222,33 @@ class Moonshine:
             past |= {
                 name: value
                 for name, value in zip(self._outputs[1:], output[1:], strict=True)
-                if not tokens or ".decoder." in name
+                if length == 1 or ".decoder." in name
             }
-            logits = output[0][0, -1]
-            token = int(logits.argmax())
-            tokens.append(token)
-            # The likeliest token's log probability is minus the log of the sum below.
-            logprobs.append(-float(np.log(np.exp(logits - logits[token]).sum())))
-        return tokens, logprobs
+            logits = output[0][:, -1]
+            peaks = logits.max(axis=1, keepdims=True)
+            logprobs = logits - peaks - np.log(np.exp(logits - peaks).sum(axis=1, keepdims=True))
+            longer = [
+                (row, _Beam([*beam.tokens, int(token)], beam.logprob + float(row_of[token])))
+                for row, (beam, row_of) in enumerate(zip(going, logprobs, strict=True))
+                for token in _best(row_of, beams)
+            ]
+            longer.sort(key=lambda item: -item[1].logprob)
+            best = longer[:beams]
+            ended += [beam for _, beam in best if beam.tokens[-1] == _END]
+            kept = [(row, beam) for row, beam in best if beam.tokens[-1] != _END]
+            going = [beam for _, beam in kept]
+            if not kept or len(ended) >= beams:
+                break
+            rows = [row for row, _ in kept]
+            if rows != list(range(len(logits))):
+                past = {name: value[rows] for name, value in past.items()}
+        likeliest = max(ended or going, key=lambda beam: beam.logprob / len(beam.tokens))
+        return replace(
+            of,
+            text=said_once(self._text(likeliest.tokens), of.speech_secs),
+            avg_logprob=likeliest.logprob / len(likeliest.tokens),
+            complete=bool(ended),
+        )
 
     def _text(self, tokens: Sequence[int]) -> str:
         raw = b"".join(self._vocabulary[token] for token in tokens if token >= _SPECIAL)
@@ -174,17 +272,22 @@ def vocabulary(raw: bytes) -> list[bytes]:
     return tokens
 
 
-def _trimmed(samples: Samples) -> Samples:
-    """Trim the silence around the speech."""
+def _best(logprobs: npt.NDArray[np.float32], count: int) -> list[int]:
+    """The most probable tokens."""
+    if count == 1:
+        return [int(logprobs.argmax())]
+    return [int(token) for token in np.argpartition(logprobs, -count)[-count:]]
+
+
+def _speech(samples: Samples) -> tuple[int, int]:
+    """The samples from the first loud moment to the last; all, if none is."""
     windows = samples[: len(samples) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
     if not len(windows):
-        return samples
+        return 0, len(samples)
     level = np.sqrt(np.square(windows).mean(axis=1))
     loudest, quiet = float(level.max()), float(np.percentile(level, 10))
     least = max(_LOUD * loudest, min(_ABOVE_QUIET * quiet, _NOISY * loudest))
     loud = np.flatnonzero(level > least)
     if not len(loud):
-        return samples
-    margin = round(_MARGIN_SECS * _RATE)
-    begin, end = int(loud[0]) * _WINDOW - margin, (int(loud[-1]) + 1) * _WINDOW + margin
-    return samples[max(0, begin) : end]
+        return 0, len(samples)
+    return int(loud[0]) * _WINDOW, (int(loud[-1]) + 1) * _WINDOW

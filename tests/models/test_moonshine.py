@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from client.wav import read_wav
 from models import moonshine_graphs
-from models.moonshine import Moonshine, vocabulary
+from models.moonshine import Moonshine, said_once, vocabulary
 from models.moonshine_graphs import UnavailableError, graphs
+
+WHAT_ABOUT_YALE = np.frombuffer(
+    read_wav(Path(__file__).parents[1] / "audio" / "what-about-yale-rms.wav"), "<i2"
+).astype(np.float32) / np.float32(32_768)
 
 
 def keep(folder: Path) -> None:
@@ -60,7 +65,35 @@ def test_tokens_are_lengths_and_bytes() -> None:
     assert vocabulary(raw) == [b"", b"abc", b"A", long]
 
 
-def test_silence_and_half_a_word_have_no_text() -> None:
-    model = Moonshine.load()
+@pytest.fixture(scope="module")
+def model() -> Moonshine:
+    return Moonshine.load()
+
+
+def test_silence_and_half_a_word_have_no_text(model: Moonshine) -> None:
     assert model.decode(np.zeros(16_000, np.float32)).text == ""
     assert model.decode(np.full(1_000, 0.5, np.float32)).text == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "secs", "once"),
+    [
+        ("What time is it? What time is it?", 0.9, "What time is it?"),
+        ("Set a timer for 10 minutes set a timer for 10", 1.5, "Set a timer for 10 minutes"),
+        ("Next, next.", 0.35, "Next,"),
+        ("No, no.", 0.7, "No, no."),
+        ("two two", 0.6, "two two"),
+        ("What is it that you know about it?", 1.0, "What is it that you know about it?"),
+    ],
+)
+def test_speech_that_is_given_twice_is_said_once(text: str, secs: float, once: str) -> None:
+    assert said_once(text, secs) == once
+
+
+def test_doubtful_speech_is_decoded_in_other_ways(model: Moonshine) -> None:
+    first = model.decode(WHAT_ABOUT_YALE)
+    again = model.decode_again(first)
+    assert again.avg_logprob >= first.avg_logprob
+    assert again.complete
+    nothing = model.decode(np.zeros(16_000, np.float32))
+    assert model.decode_again(nothing) == nothing

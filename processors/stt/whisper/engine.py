@@ -1,11 +1,13 @@
 """The embedded recogniser as an engine shared by all calls: thread pool, checks and retries.
 
 Moonshine decodes first, where its package exists: it takes less than half of Whisper's time, makes
-fewer errors, and gives no text for noise. Whisper decodes what Moonshine is not sure of, corrects
-names, and is the only one elsewhere.
+fewer errors, and gives no text for noise. What it is not sure of it decodes again, in two other
+ways, and so does Whisper, which corrects names, hears single words better, and is the only one
+elsewhere.
 """
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +19,7 @@ import numpy as np
 from loguru import logger
 from rapidfuzz import fuzz
 
+from conversation.utterance import is_backchannel
 from models import moonshine
 from models.catalogue import whisper_files
 from models.moonshine_graphs import UnavailableError
@@ -51,13 +54,18 @@ _INTERIM_DOUBT = -1.1
 _REPEATED = -1.1
 _SAME_TEXT = 80
 _HINT = -0.5
-# Moonshine's mean log probability, tuned on every second of 69 recordings of people with a text
-# (the others in brackets), digits apart. With Whisper's text below -0.35 and where Moonshine is
-# empty, 5.7 % of the words were wrong (14.6 %); Moonshine alone 8.1 (14.9), Whisper alone 8.9
-# (16.4).
+# Mean log probabilities of Moonshine, tuned on every second of 69 recordings of people with a text,
+# and on 22 noisy copies of such (docs/benchmarks.md has the figures).
 _MOONSHINE_SURE = -0.15
-_MOONSHINE_DOUBT = -0.35
+_MOONSHINE_DOUBT = -0.25
 _MOONSHINE_INTERIM_DOUBT = -0.6
+_WHISPER_SHARE = 0.5
+"""What Whisper's mean log probability is multiplied by to be compared with Moonshine's: of what
+both hear rightly, Whisper's tokens are that much less probable."""
+# Speech as short as one word: of 30 synthetic words Moonshine has 12 wrong or several times,
+# Whisper in a window of 12 s one; of ten digits of people five, and none.
+_WORD_SECS = 0.55
+_WORD_WINDOW_SECS = 12.0
 
 # Shares of texts without a wrong word among 99 recordings of people: of 41 that Moonshine was sure
 # of, 34; of 56 where both models agreed, 48; of 43 where they did not, 8.
@@ -87,6 +95,10 @@ class EnglishDecoder(Protocol):
 
     def decode(self, samples: Samples) -> moonshine.Decoding:
         """Decode some audio."""
+        ...
+
+    def decode_again(self, first: moonshine.Decoding) -> moonshine.Decoding:
+        """Decode the same audio in other ways, and return the most probable decoding."""
         ...
 
 
@@ -199,15 +211,17 @@ class WhisperEngine:
     ) -> Transcript:
         """Transcribe some audio.
 
-        The text is Moonshine's unless that is empty, improbable, repetitive or longer than its
-        limit. If its tokens are less than certain, Whisper decodes the audio, too: names are
-        corrected by a decoding with ``hotwords`` as a hint, and whether the two agree is in
-        ``confidence``.
+        The text is Moonshine's if its tokens are certain. If they are less than that, it decodes
+        the audio in other ways, and Whisper decodes it, too: names are corrected by a decoding with
+        ``hotwords`` as a hint, and whether the two agree is in ``confidence``. If even the most
+        probable of Moonshine's decodings is doubtful, the text is Whisper's if that is more
+        probable. The text of a single word, unless it is a backchannel, is Whisper's.
 
-        Otherwise the text is Whisper's. It decodes again in a longer window if its first decoding
-        is empty, improbable, repetitive or longer than its limit. If Moonshine gave no text and
-        Whisper detects no speech, or its tokens are too improbable, the text is empty: Whisper
-        turns noise into fluent sentences.
+        The text is Whisper's, too, if Moonshine's is empty, repetitive or longer than its limit.
+        Whisper then decodes again in a longer window if its first decoding is empty, improbable,
+        repetitive or longer than its limit. If Moonshine gave no text and Whisper detects no
+        speech, or its tokens are too improbable, the text is empty: Whisper turns noise into fluent
+        sentences.
 
         Cancelling removes the request from the queue. A transcription that has started runs on,
         and its result is discarded.
@@ -239,28 +253,45 @@ class WhisperEngine:
         normalised, peak = _normalised(samples)
         if peak < _SILENCE_PEAK:
             return _SILENCE
-        first = self._first.decode(samples) if self._first else None
-        if first is None:
+        if self._first is None:
             return self._by_whisper(normalised, names)
-        usable = _usable(first, _MOONSHINE_DOUBT)
-        if usable and first.avg_logprob >= _MOONSHINE_SURE:
+        first = self._first.decode(samples)
+        if first.text and first.speech_secs < _WORD_SECS and not is_backchannel(first.text):
+            decoding = self._decoder.decode(normalised, _WORD_WINDOW_SECS)
+            whispered = bool(decoding.text) and decoding.complete
+            return self._heard(first, decoding, names, whispered=whispered)
+        if _usable(first, _MOONSHINE_SURE):
             return Transcript(
                 first.text, avg_logprob=first.avg_logprob, confidence=_SURE_CONFIDENCE
             )
-        if not usable:
-            heard = self._by_whisper(normalised, names, spoken=bool(first.text))
-            agreed = _same_words(first.text, heard.text)
-            if not heard.text and first.complete:
-                heard = replace(heard, text=first.text, avg_logprob=first.avg_logprob)
-        else:
-            decoding = self._decoder.decode(normalised, _WINDOW_SECS)
-            agreed = _same_words(first.text, decoding.text)
-            text = first.text
-            if names:
-                hinted = self._decoder.decode_with_hint(decoding, names)
-                text = correct_names(text, hinted, names)
-            heard = Transcript(text, decoding.no_speech_prob, first.avg_logprob)
-        return replace(heard, confidence=_AGREED_CONFIDENCE if agreed else _DISAGREED_CONFIDENCE)
+        best = self._first.decode_again(first)
+        if not _usable(best):
+            heard = self._by_whisper(normalised, names, spoken=bool(best.text))
+            agreed = _same_words(best.text, heard.text)
+            if not heard.text and best.complete:
+                heard = replace(heard, text=best.text, avg_logprob=best.avg_logprob)
+            return replace(heard, confidence=_confidence(agreed))
+        decoding = self._decoder.decode(normalised, _WINDOW_SECS)
+        doubtful = best.avg_logprob < min(_MOONSHINE_DOUBT, _WHISPER_SHARE * decoding.avg_logprob)
+        whispered = doubtful and bool(decoding.text) and decoding.complete
+        return self._heard(best, decoding, names, whispered=whispered)
+
+    def _heard(
+        self,
+        best: moonshine.Decoding,
+        decoding: Decoding,
+        names: tuple[str, ...],
+        *,
+        whispered: bool,
+    ) -> Transcript:
+        """Whisper's text or Moonshine's, with corrected names."""
+        text, logprob = best.text, best.avg_logprob
+        if whispered:
+            text, logprob = decoding.text, decoding.avg_logprob
+        if names:
+            text = correct_names(text, self._decoder.decode_with_hint(decoding, names), names)
+        confidence = _confidence(_same_words(best.text, decoding.text))
+        return Transcript(text, decoding.no_speech_prob, logprob, confidence=confidence)
 
     def _by_whisper(
         self, samples: Samples, names: tuple[str, ...], *, spoken: bool = False
@@ -294,7 +325,8 @@ class WhisperEngine:
         normalised, peak = _normalised(samples)
         if peak < _SILENCE_PEAK:
             return _SILENCE
-        if self._first and _usable(first := self._first.decode(samples), _MOONSHINE_INTERIM_DOUBT):
+        first = self._first.decode(samples) if self._first else None
+        if first and _usable(first, _MOONSHINE_INTERIM_DOUBT):
             return Transcript(first.text, avg_logprob=first.avg_logprob)
         decoding = self._decoder.decode(normalised, _INTERIM_WINDOW_SECS)
         # no_speech_prob is no help here: audio that ends in mid-word often has a high one.
@@ -312,9 +344,13 @@ def _check(**counts: int) -> None:
             raise ValueError(f"{name} is {count}: it must be at least 1")
 
 
-def _usable(first: moonshine.Decoding, doubt: float) -> bool:
-    probable = first.avg_logprob >= doubt
+def _usable(first: moonshine.Decoding, least: float = -math.inf) -> bool:
+    probable = first.avg_logprob >= least
     return bool(first.text) and first.complete and probable and not repeats_itself(first.text)
+
+
+def _confidence(agreed: bool) -> float:
+    return _AGREED_CONFIDENCE if agreed else _DISAGREED_CONFIDENCE
 
 
 def _same_words(one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 """Moonshine decodes first; Whisper decodes what it is not sure of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ SPEECH = np.full(16_000, 0.5, np.float32)
 
 
 def sure(text: str) -> moonshine.Decoding:
-    return moonshine.Decoding(text, -0.05, True)
+    return moonshine.Decoding(text, -0.05, True, speech_secs=1.0)
 
 
 def doubted(text: str, logprob: float = -0.8, *, complete: bool = True) -> moonshine.Decoding:
-    return moonshine.Decoding(text, logprob, complete)
+    return moonshine.Decoding(text, logprob, complete, speech_secs=1.0)
 
 
 def whisper(text: str, *, silence: float = 0.0, logprob: float = -0.3) -> Decoding:
@@ -47,15 +47,24 @@ class Whisper:
 @dataclass
 class Moonshine:
     decoding: moonshine.Decoding
+    again: moonshine.Decoding | None = None
 
     def decode(self, samples: Samples) -> moonshine.Decoding:
         return self.decoding
 
+    def decode_again(self, first: moonshine.Decoding) -> moonshine.Decoding:
+        return self.again or first
+
 
 async def heard(
-    first: moonshine.Decoding, second: Whisper, *, names: Sequence[str] = (), final: bool = True
+    first: moonshine.Decoding,
+    second: Whisper,
+    *,
+    again: moonshine.Decoding | None = None,
+    names: Sequence[str] = (),
+    final: bool = True,
 ) -> Transcript:
-    engine = WhisperEngine(second, first=Moonshine(first))
+    engine = WhisperEngine(second, first=Moonshine(first, again))
     try:
         return await engine.transcribe(SPEECH, hotwords=names, final=final)
     finally:
@@ -73,6 +82,34 @@ async def test_names_are_corrected_where_moonshine_is_less_than_sure() -> None:
     second = Whisper([whisper("Who designed cobalt?")], hinted="Who designed COBOL?")
     said = await heard(doubted("Who designed cobalt?", -0.2), second, names=["COBOL"])
     assert (said.text, said.confidence) == ("Who designed COBOL?", 0.85)
+
+
+async def test_a_second_decoding_is_heard_if_it_is_the_surer() -> None:
+    again = doubted("Tear a thin sheet.", -0.2)
+    said = await heard(
+        doubted("Tara, thin sheet.", -0.3), Whisper([whisper("Terra thin sheet.")]), again=again
+    )
+    assert (said.text, said.confidence) == ("Tear a thin sheet.", 0.2)
+
+
+async def test_of_two_doubtful_texts_the_more_probable_is_heard() -> None:
+    """In noise Whisper is often the less sure of both: its tokens are judged by its own measure."""
+    first = doubted("Six spoons of fresh snow peas.", -0.37)
+    unsure = whisper("6 spoons of fresh snowcrunchies.", logprob=-0.89)
+    assert (await heard(first, Whisper([unsure]))).text == "Six spoons of fresh snow peas."
+    surer = whisper("Six spoons of fresh snow.", logprob=-0.5)
+    assert (await heard(first, Whisper([surer]))).text == "Six spoons of fresh snow."
+
+
+@pytest.mark.parametrize(
+    ("first", "text", "windows"),
+    [("Hey.", "Eight.", [12.0]), ("Yeah.", "Yeah.", [])],
+    ids=["word", "backchannel"],
+)
+async def test_a_single_word_is_whispers(first: str, text: str, windows: list[float]) -> None:
+    second = Whisper([whisper("Eight.", logprob=-1.1)])
+    said = await heard(replace(sure(first), speech_secs=0.4), second)
+    assert (said.text, second.windows) == (text, windows)
 
 
 @pytest.mark.parametrize(
