@@ -45,6 +45,7 @@ from accounts import commands as accounts_commands
 from accounts.mail import mailer
 from accounts.network import is_loopback_host
 from evals.commands import document as document_commands
+from evals.commands import foreign as foreign_commands
 from evals.commands import replay as replay_commands
 from evals.commands import report as report_commands
 from evals.commands import score as score_commands
@@ -73,6 +74,7 @@ app = typer.Typer(
 )
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(accounts_commands.app, name="accounts")
+foreign_commands.mount(recording_commands.app)
 app.add_typer(recording_commands.app, name="recording")
 for _commands in (
     replay_commands,

@@ -260,7 +260,8 @@ class Call:
             and self._target.source == "call"
         ):
             await self._connection.announce_recording(on=self._recorder.live)
-        await worker.queue_frame(TTSSpeakFrame(self._engines.document.persona.greeting))
+        if greeting := self._engines.document.persona.greeting:  # a replay may have none
+            await worker.queue_frame(TTSSpeakFrame(greeting))
         left = min(settings.wind_down_secs, settings.call_secs / 2)
         await asyncio.sleep(settings.call_secs - left)
         await self._connection.announce_time_left(settings.call_secs, left)

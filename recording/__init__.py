@@ -15,6 +15,7 @@ __all__ = [
     "metadata",
     "recorder",
     "recording",
+    "rewriting",
     "schemas",
     "sound",
     "writer",

@@ -34,7 +34,7 @@ def metadata(
     settings: Settings,
     vendors: Mapping[str, str],
     models: Mapping[str, str],
-    source: Literal["call", "replay"] = "call",
+    source: Literal["call", "replay", "import"] = "call",
     consent: str = "",
 ) -> dict[str, str]:
     """Build the metadata record ``viva`` of a recording.
@@ -47,7 +47,7 @@ def metadata(
         settings: The call's settings.
         vendors: Name of each stage's vendor.
         models: Model of each vendor, by its name.
-        source: ``call``, or ``replay`` of a recording.
+        source: ``call``, ``replay`` of a recording, or ``import`` of sound.
         consent: How its caller agreed: ``"asked"`` or ``"told"``; empty for a replay.
     """
     return {

@@ -201,7 +201,7 @@ class _Session:
         if begin is None:
             raise ReplayError(f"{recording.path} does not say how its call began; record it again.")
         self._begin: Message = begin
-        self._document = _document(options.knowledge)
+        self._document = _document(options.knowledge, opening_of(recording))
         self._vendors = self._to_rerun()
         self._settings = self._settings_of()
         self.rerun = Rerun.load(self._settings, self._document, self._vendors)
@@ -379,10 +379,24 @@ def _with(*settings: Mapping[Any, Any]) -> Settings:
     return Settings.load(**together)
 
 
+def opening_of(recording: Recording) -> str | None:
+    """What the agent of an imported call said first, in place of a greeting; empty for nothing.
+
+    Of a call of Viva's it is ``None``: the document has its greeting.
+    """
+    if recording.metadata.get("source") != "import":
+        return None
+    first = next(recording.topic("/turn/TTSSpeakFrame", "/turn/TurnFrame"), None)
+    return str(first.data["text"]) if first and first.kind == "TTSSpeakFrame" else ""
+
+
 @cache
-def _document(knowledge: str | None) -> Document:
+def _document(knowledge: str | None, opening: str | None) -> Document:
     path = Path(knowledge) if knowledge else Settings.load().knowledge
     document = load(path)
+    if opening is not None:
+        persona = replace_fields(document.persona, greeting=opening)
+        document = replace_fields(document, persona=persona)
     precompute(document)
     return document
 

@@ -213,16 +213,22 @@ class RecordedVoice:
         began = self._began[bisect_right(self._began, at) - 1]
         before = self.ended(began)
         starts = [start for when, start in self._sentences if before <= when <= at]
-        played = self._played(at, began)
+        played = self._played(at, began, starts[0] if starts else 0)
         index = max(0, bisect_right(starts, played) - 1)
         start = starts[index] if starts else 0
         return Place("over", bursts, (played - start) / AGENT_RATE, index, silence, at - began)
 
-    def _played(self, at: float, began: float) -> int:
-        """Samples of the epoch that had been played at a time within a burst."""
+    def _played(self, at: float, began: float, first: int) -> int:
+        """Samples of the epoch that had been played at a time within a burst.
+
+        Args:
+            at: The time.
+            began: When the burst began.
+            first: The burst's first sample, from which a page that reports nothing is counted.
+        """
         reports = [report for report in self._reports if began <= report[0]]
         if not reports:
-            return int((at - began) * AGENT_RATE)
+            return first + int((at - began) * AGENT_RATE)
         before = [report for report in reports if report[0] <= at]
         when, _, samples = before[-1] if before else reports[0]
         return max(0, samples + int((at - when) * AGENT_RATE))

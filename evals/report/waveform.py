@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import soundfile  # type: ignore[import-untyped]
+import soundfile
 import soxr
 
 CLIP_RATE = 16_000

@@ -1,0 +1,141 @@
+"""Reads the two voices of a call from sound files, at the rates of a recording."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from recording.recording import AGENT_RATE, CALLER_RATE
+
+Samples = npt.NDArray[np.int16]
+
+LONGEST_SECS = 7200.0
+"""Longest call: two hours take some 2 GB of memory."""
+
+EDGE_SECS = 0.1
+"""Kept before and after what a transcript says is somebody's in a mixture of both voices."""
+
+
+class SoundError(Exception):
+    """A file cannot be used as the sound of a call; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """The sound of a call, on one time line.
+
+    Parameters:
+        caller: 16-bit mono at 16 kHz.
+        agent: 16-bit mono at 24 kHz; empty if the agent is not in the files.
+    """
+
+    caller: Samples
+    agent: Samples
+
+    @property
+    def secs(self) -> float:
+        """The length of the longer one."""
+        return max(len(self.caller) / CALLER_RATE, len(self.agent) / AGENT_RATE)
+
+
+def two_channels(path: Path, *, caller_right: bool = False) -> Voices:
+    """The caller in one channel, the agent in the other.
+
+    Raises:
+        SoundError: The file cannot be read, or has not two channels.
+    """
+    channels, rate = _read(path)
+    if channels.shape[1] != 2:
+        raise SoundError(
+            f"{path} has {_count(channels)}; --stereo needs two. A file with the caller alone "
+            "needs no option; for two files use --caller and --agent."
+        )
+    left, right = (_mono(channels[:, side]) for side in (0, 1))
+    caller, agent = (right, left) if caller_right else (left, right)
+    return Voices(_at(caller, rate, CALLER_RATE), _at(agent, rate, AGENT_RATE))
+
+
+def two_files(caller: Path, agent: Path | None) -> Voices:
+    """A file for each voice, which begin at the same moment; without ``agent``, it is silent.
+
+    Raises:
+        SoundError: A file cannot be read, or has more than one channel.
+    """
+    voices = []
+    for path, rate in ((caller, CALLER_RATE), (agent, AGENT_RATE)):
+        if path is None:
+            voices.append(np.zeros(0, np.int16))
+            continue
+        channels, found = _read(path)
+        if channels.shape[1] != 1:
+            raise SoundError(
+                f"{path} has {_count(channels)}, and one voice is wanted. If they are the caller "
+                "and the agent, use --stereo; otherwise mix them down first."
+            )
+        voices.append(_at(_mono(channels[:, 0]), found, rate))
+    return Voices(*voices)
+
+
+def unmixed(
+    path: Path, caller: list[tuple[float, float]], agent: list[tuple[float, float]]
+) -> Voices:
+    """Both voices in one channel, divided by the times at which each speaks.
+
+    Where both speak at once, each has the mixture.
+
+    Raises:
+        SoundError: The file cannot be read, or has more than one channel.
+    """
+    whole = two_files(path, None).caller
+    return Voices(_only(whole, caller), soxr.resample(_only(whole, agent), CALLER_RATE, AGENT_RATE))
+
+
+def _only(whole: Samples, when: list[tuple[float, float]]) -> Samples:
+    kept = np.zeros_like(whole)
+    for start, end in when:
+        first = max(0, round((start - EDGE_SECS) * CALLER_RATE))
+        last = max(first, round((end + EDGE_SECS) * CALLER_RATE))
+        kept[first:last] = whole[first:last]
+    return kept
+
+
+def _read(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """Samples from -1 to 1, a column a channel, and their rate in Hz."""
+    try:
+        with path.open("rb") as stream, soundfile.SoundFile(stream) as file:
+            secs = file.frames / file.samplerate
+            if secs > LONGEST_SECS:
+                raise SoundError(
+                    f"{path} is {secs / 60:.0f} minutes long; at most {LONGEST_SECS / 60:.0f} can "
+                    "be imported. Cut it into calls."
+                )
+            samples = file.read(dtype="float32", always_2d=True)
+            rate = int(file.samplerate)
+    except OSError as error:
+        raise SoundError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except soundfile.LibsndfileError as error:
+        raise SoundError(
+            f"{path} cannot be read as sound ({error.error_string.rstrip('.')}). WAV (16-bit, "
+            "mu-law and others), FLAC, Ogg and MP3 can."
+        ) from None
+    if not samples.size:
+        raise SoundError(f"{path} has no samples.")
+    if not np.isfinite(samples).all():
+        raise SoundError(f"{path} has samples that are no numbers. Export it again.")
+    return samples, rate
+
+
+def _mono(channel: npt.NDArray[np.float32]) -> Samples:
+    return np.asarray(np.clip(np.round(channel * 32768.0), -32768, 32767), np.int16)
+
+
+def _at(samples: Samples, rate: int, wanted: int) -> Samples:
+    return samples if rate == wanted else np.asarray(soxr.resample(samples, rate, wanted))
+
+
+def _count(channels: npt.NDArray[np.float32]) -> str:
+    count = channels.shape[1]
+    return "one channel" if count == 1 else f"{count} channels"
