@@ -1,6 +1,7 @@
 """Tracks what a pipecat voice was asked to say: what was interrupted, what is unspoken."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -119,7 +120,12 @@ class SpeechQueue(TTSService):
         if _is_ordered(frame, direction) and not isinstance(frame, (TextFrame, TTSSpeakFrame)):
             self._requested[frame.id] = frame
         self._speaking = frame if isinstance(frame, TTSSpeakFrame) else None
-        await super().process_frame(frame, direction)
+        for part in await self.parts(frame):
+            await super().process_frame(part, direction)
+
+    async def parts(self, frame: Frame) -> Sequence[Frame]:
+        """Return what to process in place of a frame; by default, the frame itself."""
+        return (frame,)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM

@@ -16,7 +16,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -305,6 +305,22 @@ class HibariEngine:
             self._cache.move_to_end(text)
         return whole
 
+    async def silent(self, words: Sequence[str]) -> tuple[bool, ...]:
+        """Return for each word whether the voice has no sound for it, though it is one.
+
+        Args:
+            words: Words of a sentence, with their punctuation.
+        """
+        if all(word.isascii() for word in words):
+            return (False,) * len(words)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.pool, lambda: tuple(map(self._is_silent, words)))
+
+    def _is_silent(self, word: str) -> bool:
+        if word.isascii() or not any(map(str.isalnum, word)):
+            return False
+        return not any(map(_has_sound, self._model.phonemize(word)))
+
     async def _sentence(self, sentence: str) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         # Bounded by the length of a sentence: 400 phonemes, some 25 s of audio.
@@ -350,7 +366,7 @@ class HibariEngine:
         Each slice is computed with a margin of four network frames on both sides, the length of an
         analysis window, so that slices join seamlessly.
         """
-        if not any(letter.isalpha() and letter not in "ˈˌː" for letter in phonemes):
+        if not _has_sound(phonemes):
             return
         ids = self._model.ids(phonemes)
         outputs = self._model.sess.run(
@@ -379,6 +395,10 @@ class HibariEngine:
         windows = samples[: len(samples) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
         power = np.square(windows).mean(axis=1)
         self._gain = _ACTIVE_RMS / float(np.sqrt(power[power > 1e-4].mean()))
+
+
+def _has_sound(phonemes: str) -> bool:
+    return any(letter.isalpha() and letter not in "ˈˌː" for letter in phonemes)
 
 
 def _render(source: Samples, spectra: list[Samples], noise: np.random.Generator) -> Samples:

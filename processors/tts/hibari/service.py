@@ -1,11 +1,14 @@
 """hibari as a pipecat service: speaks sentence by sentence, in one context per answer."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pipecat.frames.frames import AggregatedTextFrame, ErrorFrame, Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
 from pipecat.utils.errors import ErrorCategory
 
+from conversation.alignment import WordAlignment
 from conversation.frames import SentenceFrame
 from processors.tts.hibari.engine import (
     FRAME_BYTES,
@@ -15,6 +18,8 @@ from processors.tts.hibari.engine import (
     markup,
 )
 from processors.tts.speech_queue import SpeechQueue
+
+_WORD = re.compile(r"\S+")
 
 UNSPEAKABLE = "I'm sorry, I can't say that aloud."
 """Spoken instead of words that this voice cannot pronounce, such as those of another script."""
@@ -43,7 +48,9 @@ class HibariTTS(SpeechQueue):
 
     Text that cannot be pronounced causes an ``ErrorFrame`` upstream, and a ``TTSTextFrame`` without
     audio before it; the answer continues. If it has letters or digits, so that a caller would miss
-    something, :data:`UNSPEAKABLE` is spoken once an answer, as a sentence of its own.
+    something, :data:`UNSPEAKABLE` is spoken once an answer, as a sentence of its own. If it is part
+    of a sentence, that is spoken as several ``SentenceFrame``, so that only what has a sound counts
+    as heard.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class HibariTTS(SpeechQueue):
             else None,
         )
         self._engine = engine
+        self._pronounced = tuple(map(str.casefold, pronunciations or ()))
         self._asked: AggregatedTextFrame | None = None  # the text being synthesised
         self._apologised = ""  # the context that has an apology
 
@@ -112,6 +120,20 @@ class HibariTTS(SpeechQueue):
         except Exception as error:  # the rest of the answer must still be spoken
             yield _failure(error)
 
+    async def parts(self, frame: Frame) -> Sequence[Frame]:
+        """Split a sentence into what this voice can pronounce and what it cannot."""
+        if not isinstance(frame, SentenceFrame) or frame.text.isascii():
+            return (frame,)
+        words = list(_WORD.finditer(frame.text))
+        silent = await self._engine.silent([word[0] for word in words])
+        places = [
+            word.start()
+            for word, is_silent, was_silent in zip(words, silent, silent[:1] + silent, strict=False)
+            if is_silent != was_silent
+        ]
+        named = any(word in frame.text.casefold() for word in self._pronounced)
+        return (frame,) if named or not places else _split(frame, places)
+
     async def _announce_text(self, src_frame: AggregatedTextFrame, context_id: str) -> None:
         self._asked = src_frame
         await super()._announce_text(src_frame, context_id)
@@ -120,6 +142,26 @@ class HibariTTS(SpeechQueue):
         """Close the answer's context, even if its last sentence had no audio."""
         self._is_yielding_frames_synchronously = True
         await super().on_turn_context_completed()
+
+
+def _split(sentence: SentenceFrame, places: Sequence[int]) -> list[SentenceFrame]:
+    """The parts of a sentence between these places of its text, each with its part of the caption.
+
+    A part that has no words of the caption is spoken with the one before it.
+    """
+    alignment = WordAlignment(sentence.text, sentence.shown)
+    parts: list[SentenceFrame] = []
+    begin = shown_begin = 0
+    for end in (*places, len(sentence.text)):
+        text = sentence.text[begin:end].strip()
+        shown_end = alignment.end_after(end)
+        shown = sentence.shown[shown_begin:shown_end].strip()
+        if shown or not parts:
+            parts.append(replace(sentence, text=text, shown=shown))
+        else:
+            parts[-1] = replace(parts[-1], text=f"{parts[-1].text} {text}")
+        begin, shown_begin = end, shown_end
+    return parts
 
 
 def _frames(pcm: bytes, context_id: str) -> Iterator[TTSAudioRawFrame]:

@@ -377,6 +377,26 @@ async def test_words_that_cannot_be_said_are_excused_once_an_answer_and_kept_out
 
 
 @with_instant_engines
+async def test_of_a_sentence_what_has_no_sound_is_a_part_of_its_own(engine: HibariEngine) -> None:
+    mixed = SentenceFrame(
+        text="In nineteen oh six, 葛丽丝 studied at Yale.",
+        shown="In 1906, 葛丽丝 studied at Yale.",
+        turn=7,
+        sections=("education",),
+    )
+    begin, end = LLMFullResponseStartFrame(), LLMFullResponseEndFrame()
+    foreign = SentenceFrame(text="Zoë's café in Zürich is naïve…", turn=7)
+    down, _ = await run_test(HibariTTS(engine=engine), frames_to_send=[begin, mixed, foreign, end])
+    spoken = [frame for frame in down if isinstance(frame, SentenceFrame)]
+    parts = ["In nineteen oh six,", "葛丽丝", UNSPEAKABLE, "studied at Yale.", foreign.text]
+    assert [frame.text for frame in spoken] == parts
+    assert [frame.shown for frame in spoken] == ["In 1906,", *parts[1:]]
+    assert spoken[0].sections == spoken[3].sections == mixed.sections
+    sounded = [await said(engine, text) for text in parts if text != "葛丽丝"]
+    assert audio(down) == b"".join(sounded)
+
+
+@with_instant_engines
 async def test_words_overtaken_by_an_interruption_are_not_spoken(engine: HibariEngine) -> None:
     # All of it is in the service's queue before the service has looked at any of it.
     old = [*answer(VASSAR), TTSSpeakFrame(VASSAR), *answer(REMINGTON)[:-1]]
