@@ -19,12 +19,13 @@ SPOILT_VALUES += ["9" * 400, "-" + "9" * 400, "9" * 5000, "0." + "3" * 2000]
 SPOILT_VALUES += ["[" * deep + "]" * deep for deep in (150, 900, 5000)]
 SPOILT_VALUES += [json.dumps("x" * 20_000), json.dumps("\N{GRINNING FACE}" * 9)]
 
-VALID = [
+VALID: list[dict[str, Any]] = [
     {"type": "client-ready", "data": {"version": "2.2.0", "about": {"library": "x"}}},
     {"type": "client-message", "data": {"t": "playback", "d": {"epoch": 0, "samples": 480}}},
     {"type": "client-message", "data": {"t": "clock", "d": {"sent": 1.5}}},
     {"type": "client-message", "data": {"t": "audible", "d": {"epoch": 0, "sample": 9, "at": 1.0}}},
     {"type": "client-message", "data": {"t": "hangup", "d": {}}},
+    {"type": "client-message", "data": {"t": "typing", "d": {}}},
     {"type": "disconnect-bot", "data": {}},
     {"type": "send-text", "data": {"content": "typed", "options": {}}},
 ]

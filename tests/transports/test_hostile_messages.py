@@ -17,6 +17,7 @@ from conversation.observer import Unobserved
 from conversation.turns import Conversation
 from evals.replay import virtual_time
 from tests.transports.hostile import VALID, Hostile, browser_message, protobuf, rtvi_message
+from transports.browser.messages import CLIENT_PAYLOADS
 from transports.browser.page import Page
 from transports.browser.transport import BrowserTransport
 from transports.rtvi.page import RtviPage
@@ -160,6 +161,11 @@ WIRES = [
     pytest.param(Page, browser_message, id="browser"),
     pytest.param(RtviPage, rtvi_message, id="rtvi"),
 ]
+
+
+def test_every_message_of_a_page_is_among_those_that_are_spoilt() -> None:
+    spoilt = {message["data"]["t"] for message in VALID if message["type"] == "client-message"}
+    assert spoilt == set(CLIENT_PAYLOADS)
 
 
 @pytest.mark.parametrize(("kind", "hostile"), WIRES)
