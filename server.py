@@ -10,8 +10,10 @@ from aiohttp import web
 from loguru import logger
 
 from accounts import headers
+from accounts.access import is_mailable
 from accounts.accounts import Accounts, check_settings
 from accounts.admission import AdmissionDesk
+from accounts.feedback import Feedback
 from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.network import limited_network
@@ -186,6 +188,7 @@ class Server:
             choices,
             caller=self.accounts.identify,
             loaded=lambda: self.loading.done,
+            mailable=is_mailable,
         )
 
     @property
@@ -213,6 +216,12 @@ class Server:
         self._front_page.setup(app)
         self._switchboard.setup(app)
         self.accounts.setup(app)
+        Feedback(
+            self._database,
+            self.settings,
+            caller=self.accounts.identify,
+            address_left=self._address_left,
+        ).setup(app)
         CallLog(
             self._database,
             caller=self.accounts.identify,
@@ -288,6 +297,13 @@ class Server:
         """The engines' thread pools, once loaded."""
         engines = self.loading.engines
         return engines.pools if engines is not None else ()
+
+    async def _address_left(self, id: str) -> None:
+        """Let the voice of an open call promise an answer; report one that is over once more."""
+        for call in self.calls:
+            if call.id == id:
+                call.address_left()
+        await self._reports.address_left(id)
 
     def _end(self, lost: str) -> None:
         """End a call whose budget reservation has expired."""

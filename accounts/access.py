@@ -28,6 +28,14 @@ def normalize_address(text: str) -> str:
     return found.addr_spec.lower()
 
 
+def is_mailable(caller: str) -> bool:
+    """Whether mail can be sent to a caller: they have signed in, and not as the operator."""
+    try:
+        return caller != OPERATOR and bool(mailbox(caller))
+    except ValueError:
+        return False
+
+
 def normalize_pattern(text: str) -> str:
     """Normalize an address, or a domain such as ``@example.com``.
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
+from accounts.access import is_mailable
 from accounts.origin import allowed_origin
 from conversation.records import CallerIdentity, CallListener, Tariff
 from ledger.money.budget import Budget, Refusal
@@ -101,6 +102,7 @@ class AdmissionDesk:
             day_cap=self._day_cap,
             day_spent=self._settlement.day_spent,
             may_continue=self._money.may_continue,
+            follow_up="person" if is_mailable(caller.email) else "address",
         )
 
     async def release(self, terms: Terms) -> None:

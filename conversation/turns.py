@@ -10,6 +10,7 @@ No I/O; times are on the call's clock (``time.monotonic``). The processors of on
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pipecat.frames.frames import InterruptionFrame, MetricsFrame
 
@@ -24,6 +25,11 @@ INPUT_SAMPLE_RATE = 16_000
 
 MAX_AUDIBLE_AHEAD_SECS = 0.5
 """How far in the future a page may report its first audible sample."""
+
+
+FollowUp = Literal["person", "address", "nobody"]
+"""Who can answer a question that is left: a person who knows where to write, a person once the
+caller has left an address, or nobody."""
 
 
 @dataclass(slots=True)
@@ -120,6 +126,8 @@ class Conversation:
     """Notified of everything that happens in the call; set before its chain is built."""
     playback_is_reported: bool = False
     """Whether the transport itself reports what it has sent and played."""
+    follow_up: FollowUp = "person"
+    """Who can answer a question that is left; the voice promises no more."""
     stale: int = field(default=0, init=False)
     """Number of the latest turn that was interrupted; 0 if none was."""
     _awaited: dict[int, list[Turn]] = field(default_factory=dict, init=False)

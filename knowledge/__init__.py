@@ -2,4 +2,14 @@
 
 import telemetry as telemetry  # before any library with telemetry  # isort: skip
 
-__all__ = ["ages", "check", "claims", "loading", "moments", "records", "search", "words"]
+__all__ = [
+    "ages",
+    "check",
+    "claims",
+    "loading",
+    "moments",
+    "records",
+    "search",
+    "suggestions",
+    "words",
+]

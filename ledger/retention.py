@@ -5,17 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
-from sqlalchemy import delete, or_
+from sqlalchemy import CursorResult, delete, or_, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from ledger.redaction import redact, remove_older
 from ledger.store import spool
 from ledger.store.database import Database
-from ledger.store.tables import CallerDay, Turn
+from ledger.store.tables import Call, CallerDay, Turn
 from settings import Settings
 
 DAY_SECS = 86_400.0
@@ -32,7 +32,7 @@ class Swept:
     """What a retention sweep removed.
 
     Parameters:
-        turns: Turns reduced to their figures.
+        turns: Turns reduced to their figures, and calls whose callers left an address.
         questions: Questions that waited for a person.
         mails: Mails in ``DATA_DIR/outbox``.
         recordings: Recording files.
@@ -117,9 +117,17 @@ class Retention:
             blanked += len(turns)
             if len(turns) < BATCH:
                 break
+        blanked += self._forget_addresses(before)
         if blanked:
             self._database.truncate_log()
         return blanked
+
+    def _forget_addresses(self, before: float) -> int:
+        """Remove the addresses that callers left to be answered at."""
+        left = update(Call).where(col(Call.started_at) < before, col(Call.reply_to).is_not(None))
+        with self._database.writing() as session:
+            result = session.connection().execute(left.values(reply_to=None))
+        return cast(CursorResult[Any], result).rowcount
 
     def _blank_questions(self, before: float) -> int:
         def redacted(question: Any) -> Any:

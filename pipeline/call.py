@@ -26,7 +26,13 @@ from conversation.records import (
     TurnRecord,
     day_of,
 )
-from conversation.turns import INPUT_SAMPLE_RATE, OUTPUT_SAMPLE_RATE, Conversation, Money
+from conversation.turns import (
+    INPUT_SAMPLE_RATE,
+    OUTPUT_SAMPLE_RATE,
+    Conversation,
+    FollowUp,
+    Money,
+)
 from pipeline import chain
 from pipeline.engines import Engines
 from pipeline.escalations import Escalations
@@ -83,6 +89,7 @@ class Terms:
         day_cap: Spending limit of all calls of the day; ``None`` without one.
         day_spent: What the day's calls have cost so far; ``None`` if unknown.
         may_continue: Whether a call may have another turn, given its cost in micro-dollars.
+        follow_up: Who can answer the questions that the call leaves.
     """
 
     id: str = field(default_factory=new_call_id)
@@ -94,6 +101,7 @@ class Terms:
     day_cap: int | None = None
     day_spent: Callable[[], int | None] = lambda: None
     may_continue: Callable[[int], bool] = lambda _spent: True
+    follow_up: FollowUp = "person"
 
 
 class CallerConnection(Protocol):
@@ -155,6 +163,7 @@ class Call:
             money=Money(call_cap=terms.call_cap, day=terms.day_spent(), day_cap=terms.day_cap),
             kept=self._kept,
             affordable=self._affordable,
+            follow_up=terms.follow_up,
         )
         self._costs: dict[int, StageCost] = {}
         self._broke = asyncio.Event()
@@ -177,6 +186,11 @@ class Call:
         """End the call; only the first reason counts."""
         if not self._over.done():
             self._over.set_result(reason)
+
+    def address_left(self) -> None:
+        """Take note that the caller has left an address, where a person can answer them."""
+        self.conversation.follow_up = "person"
+        self.conversation.observer.page_said("address", {})
 
     async def run(self) -> str:
         """Run the call to its end.
@@ -342,6 +356,7 @@ class Call:
             models=conversation.meter.models,
             ending=engines.ending,
             preemptive=engines.preemptive,
+            follow_up=conversation.follow_up,
         )
         return Recorder(target, facts, clock=conversation.clock, lost=self._not_recorded)
 

@@ -14,10 +14,10 @@ METADATA = "viva"
 TROUBLE = "viva.trouble"
 """Name of the metadata record that says why a recording ended before its call."""
 
-FORMAT = "4"
+FORMAT = "5"
 """Version of the format; readers refuse versions that they do not know."""
 
-READABLE = ("1", "2", "3", FORMAT)
+READABLE = ("1", "2", "3", "4", FORMAT)
 """Versions that can be read.
 
 In version 1, a sentence's shown text is its spoken text; before 3, nothing is said of what tools

@@ -56,6 +56,7 @@ class Facts:
         models: Model of each vendor, by its name.
         ending: What ends the caller's turn.
         preemptive: Whether answers are begun before the end of the turn is certain.
+        follow_up: Who can answer a question that is left.
     """
 
     settings: Settings
@@ -63,6 +64,7 @@ class Facts:
     models: Mapping[str, str]
     ending: str
     preemptive: bool
+    follow_up: str = "person"
 
 
 class Recorder:
@@ -136,7 +138,8 @@ class Recorder:
                 "ending": facts.ending,
                 "preemptive": facts.preemptive,
                 "limit_secs": facts.settings.call_secs,
-            },
+            }
+            | ({"follow_up": facts.follow_up} if facts.follow_up != "person" else {}),
         )
 
     def turn(self, record: TurnRecord) -> None:
@@ -185,7 +188,7 @@ class Recorder:
         """Record a message from the page.
 
         Args:
-            kind: ``playback``, ``audible`` or ``hangup``.
+            kind: ``playback``, ``audible``, ``typing``, ``typed``, ``address`` or ``hangup``.
             data: Its fields.
         """
         if self._file is not None:

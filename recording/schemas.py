@@ -180,6 +180,7 @@ TOPICS: Mapping[str, Schema] = {
     "/tts/ErrorFrame": _ERROR,
     "/tts/TTSUsage": _object(characters=_WHOLE),
     "/call/Begin": _object(
+        optional=("follow_up",),
         call=_TEXT,
         document=_TEXT,
         document_hash=_TEXT,
@@ -188,6 +189,7 @@ TOPICS: Mapping[str, Schema] = {
         ending={"type": "string", "enum": ["model", "transcript", "recogniser"]},
         preemptive=_TRUTH,
         limit_secs=_NUMBER,
+        follow_up={"type": "string", "enum": ["address", "nobody"]},
     ),
     "/call/Turn": _object(
         optional=("looked_up",),

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from conversation.records import CallerIdentity, in_micros
 from knowledge.loading.document import Document
+from knowledge.suggestions import suggestions
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Stage
 from settings import Settings
@@ -26,6 +27,7 @@ class FrontPage:
         choices: The vendor of each stage.
         caller: Identifies the caller of a request; ``None`` if they must sign in first.
         loaded: Whether the models are loaded.
+        mailable: Whether an answer can be mailed to a caller's address.
     """
 
     def __init__(
@@ -36,12 +38,15 @@ class FrontPage:
         *,
         caller: WhoAsks,
         loaded: Callable[[], bool],
+        mailable: Callable[[str], bool] = lambda _email: False,
     ) -> None:
         self._settings = settings
         self._document = document
         self._choices = choices
         self._caller = caller
         self._loaded = loaded
+        self._mailable = mailable
+        self._suggestions = list(suggestions(document))
 
     def setup(self, app: web.Application) -> None:
         """Add the routes."""
@@ -63,6 +68,7 @@ class FrontPage:
                 "title": document.title,
                 "subtitle": document.subtitle,
                 "persona": {"name": document.persona.name, "greeting": document.persona.greeting},
+                "suggestions": self._suggestions,
                 "refuses": [topic.name for topic in document.sensitive],
                 "engines": [self._engine(stage) for stage in STAGES],
                 "limits": {
@@ -74,6 +80,11 @@ class FrontPage:
                     "email": caller.email,
                     "admin": caller.admin,
                     "auth": settings.auth,
+                },
+                "follow_up": {
+                    "address": not self._mailable(caller.email),
+                    "days": settings.transcript_days,
+                    "contact": document.persona.contact,
                 },
                 "record": settings.record,
                 "recording_days": settings.recording_days,

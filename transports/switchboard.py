@@ -6,6 +6,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from aiohttp import web
@@ -240,13 +241,16 @@ class Switchboard:
             self._refused(reason)
             return reason
         assert line.terms is not None, "it is taken"
+        terms = line.terms
+        if terms.follow_up == "address" and not ready.data.address:
+            terms = replace(terms, follow_up="nobody")
         choices = engines.choices
         vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
         call = Call(
             BrowserConnection(page, ready, stage_vendors=vendors),
             engines,
             self._escalations,
-            line.terms,
+            terms,
             self._target(ready),
         )
         self.calls.add(call)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from accounts.access import is_mailable
 from accounts.report.words import (
     COLUMNS,
     DIED,
@@ -45,6 +46,8 @@ COUNTED_FROM = (
     "sentence."
 )
 
+_FOUND = {True: "{} said that this was right.", False: "{} said that this was not right.", None: ""}
+
 STAGES = (("stt", "hearing"), ("brain", "deciding"), ("tts", "speaking"))
 """The stages that cost money: field, and what the stage does."""
 
@@ -77,6 +80,7 @@ class Exchange:
         verdict: The decision, with its confidence and sources.
         looked_up: What tools gave of those, which is in no document.
         checks: The failed checks, as text.
+        found: What the caller said of the answer; empty if nothing.
     """
 
     number: int
@@ -87,6 +91,7 @@ class Exchange:
     verdict: str
     looked_up: tuple[str, ...]
     checks: tuple[str, ...]
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +165,9 @@ def render_report(
         "heading": f"A call from {who}" if admin else f"Your call about {title}",
         "summary": _summary(answers, len(questions)) if spoken else "nothing was said",
         "facts": _facts(call, turns, title, admin=admin),
-        "answer_to": clean(call.caller),
-        "answer_url": quote(call.caller, safe="@"),
+        "answer_to": clean(_answer_to(call)),
+        "answer_url": quote(_answer_to(call), safe="@"),
+        "address_left": bool(call.reply_to),
         "questions": questions,
         "exchanges": told,
         "caller": "Caller" if admin else "You",
@@ -191,6 +197,11 @@ def digest_line(call: Call, turns: Sequence[Turn], *, public_url: str) -> str:
     troubles = counted(len(_troubles(turns)), "problem")
     where = f"{public_url.rstrip('/')}/calls/{quote(call.id)}" if public_url else call.id
     return f"{begun:%Y-%m-%d %H:%M} UTC: {questions}, {troubles}; {ended}. {where}"
+
+
+def _answer_to(call: Call) -> str:
+    """The address at which the caller can be answered; empty if there is none."""
+    return call.reply_to or (call.caller if is_mailable(call.caller) else "")
 
 
 def _subject(call: Call, title: str, summary: str, *, admin: bool) -> str:
@@ -245,6 +256,7 @@ def _exchange(
             ": ".join(filter(None, (clean(str(check.get("name"))), clean(check.get("detail", "")))))
             for check in failed
         ),
+        found="" if taken_up else _FOUND[turn.was_right].format("Caller" if admin else "You"),
     )
 
 

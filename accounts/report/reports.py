@@ -1,6 +1,7 @@
 """Sends the reports of a call, to its caller and to the admins, once it is over."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,9 +11,9 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
-from accounts.access import OPERATOR, Access
+from accounts.access import Access, is_mailable
 from accounts.mail.digest import DigestEntry
-from accounts.mail.letter import Letter, mailbox
+from accounts.mail.letter import Letter
 from accounts.mail.outbox import Outbox
 from accounts.network import is_loopback_host
 from accounts.report.page import digest_line, render_report
@@ -44,6 +45,9 @@ DYING_SECS = 60.0
 
 KEEP_SECS = 7 * 86400.0
 """How long the body of a sent report is kept."""
+
+MAX_ADDRESSES = 10
+"""Limit on an hour's reports to an admin of addresses that were left after the call's end."""
 
 MAX_WAITING = 1000
 """Limit on calls awaited at once; the sweep finds the others."""
@@ -165,6 +169,15 @@ class Reports:
             except TimeoutError:
                 logger.info("reports: {} calls left for the next start", len(self._awaited))
 
+    async def address_left(self, call: str) -> None:
+        """Report a call to the admins once more: its caller left an address after its end.
+
+        A call that goes on is reported when it is over.
+        """
+        if self._on and self._admins and call not in self._awaited:
+            letters = await asyncio.to_thread(self._address_letters, call)
+            await self._outbox.enqueue_all(letters, call=call, keep_secs=KEEP_SECS)
+
     async def sweep(self) -> int:
         """Report calls of the last day that are over and have no report.
 
@@ -285,6 +298,25 @@ class Reports:
             letters.append(Letter(key, address, report.subject, report.text, report.html))
         return letters, entries
 
+    def _address_letters(self, call_id: str) -> list[Letter]:
+        """The reports of a call whose caller left an address after its end."""
+        with self._database.reading() as session:
+            call = session.get(Call, call_id)
+            query = select(Turn).where(col(Turn.call) == call_id).order_by(col(Turn.number))
+            turns = list(session.exec(query))
+        if call is None or call.ended_at is None or not call.reply_to:
+            return []
+        url, sections = self._public_url, self._sections
+        report = render_report(call, turns, public_url=url, admin=True, sections=sections)
+        subject = f"{report.subject}, with an address"
+        which = hashlib.sha256(call.reply_to.encode()).hexdigest()[:8]
+        since = self._clock() - HOUR_SECS
+        return [
+            Letter(f"address:{call_id}:{which}:{admin}", admin, subject, report.text, report.html)
+            for admin in self._admins
+            if self._outbox.count_since(admin, "address", since) < MAX_ADDRESSES
+        ]
+
     def _may_report(self, admin: str, kind: str) -> bool:
         """Whether an admin gets a report of one more call, rather than a line of a digest."""
         if not self._each:
@@ -299,7 +331,7 @@ class Reports:
         said = _said(turns)
         wrong = call.why in FAULTS or any(turn.errors or turn.failovers for turn in turns)
         readers = list(self._admins) if said or wrong else []
-        if said and _is_address(call.caller) and call.caller not in readers:
+        if said and is_mailable(call.caller) and call.caller not in readers:
             readers.append(call.caller)
         return readers
 
@@ -315,10 +347,3 @@ def _base_url(settings: Settings) -> str:
         return settings.public_url
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
-
-
-def _is_address(caller: str) -> bool:
-    try:
-        return caller != OPERATOR and bool(mailbox(caller))
-    except ValueError:
-        return False

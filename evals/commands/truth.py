@@ -34,16 +34,20 @@ def draft(
         Path | None,
         typer.Option(metavar="FILE", help="The truth file; by default DIR/truth.toml."),
     ] = None,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Take callers' verdicts from the ledger.")
+    ] = False,
 ) -> None:
     """Draft a truth file from voice activity and transcripts, to be corrected by hand.
 
-    What the agent decided is in comments only: what is right is for you to say. A file that is
-    there is never replaced.
+    What the agent decided is in comments only: what is right is for you to say, or for the callers,
+    who can say it on the page (--ledger). A file that is there is never replaced.
     """
     from evals.scoring.calls import Run, RunError
     from evals.scoring.draft import draft as draft_of
 
     path = out or folder / "truth.toml"
+    verdicts = _verdicts() if ledger else {}
     try:
         with Progress(console=_terminal, transient=True) as bar:
             task = bar.add_task(f"reading {folder}", total=None)
@@ -51,7 +55,7 @@ def draft(
                 folder, progress=lambda done, of: bar.update(task, completed=done, total=of)
             )
         with path.open("x", encoding="utf-8") as file:
-            file.write(draft_of(run.calls))
+            file.write(draft_of(run.calls, verdicts))
     except RunError as error:
         raise _fail(str(error)) from None
     except FileExistsError:
@@ -61,6 +65,29 @@ def draft(
     for call in run.unreadable:
         _terminal.print(f"viva: {call.file}: {call.error}", style="red", markup=False)
     typer.echo(f"A draft of {len(run.calls)} calls is in {path}.")
+
+
+def _verdicts() -> dict[tuple[str, int], bool]:
+    """What callers said of answers, by call and turn."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ledger.log.query import list_turns
+    from ledger.store.database import Database, DatabaseError
+    from settings import Settings, SettingsError
+
+    try:
+        database = Database.open(Settings.load())
+        try:
+            turns = list_turns(database)
+        finally:
+            database.close()
+    except (SettingsError, DatabaseError, SQLAlchemyError) as error:
+        raise _fail(f"the ledger cannot be read: {error}") from None
+    return {
+        (turn["call"], turn["number"]): turn["was_right"]
+        for turn in turns
+        if turn["was_right"] is not None
+    }
 
 
 def _fail(text: str) -> typer.Exit:

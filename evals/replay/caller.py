@@ -94,6 +94,7 @@ class ReplayedCaller:
         self.page: ReplayedPage | None = None
         self.stages: dict[str, ReplayedStage] = {}
         self.decisions: Callable[[Conversation], ReplayedDecisions] | None = None
+        self._conversation: Conversation | None = None
         self._last: tuple[Utterance, float] | None = None
         self._began_before = 0  # bursts, when the utterance before had been said
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,6 +116,7 @@ class ReplayedCaller:
             ended: Ends the call.
         """
         decisions = self.decisions(conversation) if self.decisions is not None else None
+        self._conversation = conversation
         try:
             if self._microphone is not None:
                 self._spawn(self._listen_in(hear))
@@ -268,11 +270,18 @@ class ReplayedCaller:
     async def _type(
         self, message: Message, push: Callable[[Frame], Awaitable[None]] | None
     ) -> None:
-        """Type, and send, what was typed; without ``push`` it is only recorded."""
+        """Type, and send, what was typed; without ``push`` it is only recorded.
+
+        Of an address that was left, it is known that it was.
+        """
         kind, data = message.data["type"], dict(message.data)
         del data["type"]
         if self.page is not None:
             self.page.observer.page_said(kind, data)
+        if kind == "address":
+            if self._conversation is not None:
+                self._conversation.follow_up = "person"
+            return
         if push is not None:
             typed = kind == "typed"
             await push(InputTextRawFrame(data["content"]) if typed else CallerTypingFrame())

@@ -263,7 +263,11 @@ class _Session:
             caller.decisions = lambda conversation: ReplayedDecisions(
                 caller.stages["stt"], conversation, recording
             )
-        terms = Terms(id=recording.call, tariff=_prices(recording.started_at))
+        terms = Terms(
+            id=recording.call,
+            tariff=_prices(recording.started_at),
+            follow_up=self._begin.data.get("follow_up", "person"),
+        )
         target = RecordingTarget(InlineWriter(), path.parent, source="replay", name=path.stem)
         await Call(connection, engines, _Unkept(), terms, target).run()
 

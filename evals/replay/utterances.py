@@ -18,7 +18,7 @@ CONTINUES_SECS = 1.5
 INSTANT_SECS = 1e-6
 """Less than lies between any two samples of the voice."""
 
-BY_HAND = ("typed", "typing")
+BY_HAND = ("typed", "typing", "address")
 """What the page says of a caller who types, by its ``type``."""
 
 Cue = Literal["with", "after", "over"]

@@ -2,12 +2,12 @@
 
 Times come from voice activity detection, and the words are what the recogniser understood: the
 mistakes of both are in the draft. What the agent decided stands in comments only, so that a draft
-that nobody has read makes no decision right.
+that nobody has read makes no decision right, unless its caller said that it was.
 """
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from evals.scoring.facts import Facts, TurnFacts
 from evals.scoring.intervals import Interval
@@ -19,12 +19,22 @@ HEAD = """\
 """
 
 
-def draft(calls: Sequence[Facts]) -> str:
-    """A truth file, in TOML, with an utterance a stretch of the caller's speech."""
-    return "\n".join([HEAD, *("\n".join(_call(facts)) + "\n" for facts in calls)])
+Verdicts = Mapping[tuple[str, int], bool]
+"""What callers said of answers, by call and turn: whether they were right."""
 
 
-def _call(facts: Facts) -> Iterator[str]:
+def draft(calls: Sequence[Facts], verdicts: Verdicts | None = None) -> str:
+    """A truth file, in TOML, with an utterance a stretch of the caller's speech.
+
+    Args:
+        calls: The calls.
+        verdicts: A decision that its caller found right is taken for the right one.
+    """
+    told = verdicts or {}
+    return "\n".join([HEAD, *("\n".join(_call(facts, told)) + "\n" for facts in calls)])
+
+
+def _call(facts: Facts, verdicts: Verdicts) -> Iterator[str]:
     yield "[[call]]"
     yield f"file = {_text(facts.name)}"
     left = list(facts.speech)
@@ -38,7 +48,8 @@ def _call(facts: Facts) -> Iterator[str]:
         for stretches in others:
             yield from _aside(stretches, facts)
         if asked:
-            yield from _question(asked, turn, facts)
+            verdict = verdicts.get((facts.call, turn.number))
+            yield from _question(asked, turn, facts, verdict)
     for stretches in _joined(left, facts):
         yield from _aside(stretches, facts)
 
@@ -59,14 +70,25 @@ def _joined(stretches: Sequence[Interval], facts: Facts) -> list[list[Interval]]
     return found
 
 
-def _question(stretches: Sequence[Interval], turn: TurnFacts, facts: Facts) -> Iterator[str]:
+def _question(
+    stretches: Sequence[Interval], turn: TurnFacts, facts: Facts, verdict: bool | None
+) -> Iterator[str]:
     over = facts.holding(stretches[0].start) is not None
     yield from _utterance("bargein" if over else "question", turn.question, stretches, over=over)
     if not turn.question.strip():
         yield "  takes_turn = false"
     cited = f", citing {', '.join(turn.sections)}" if turn.sections else ""
     yield f"  # the agent did {turn.decision or 'nothing'}{cited}"
-    yield '  decision = ""'
+    if verdict is None:
+        yield '  decision = ""'
+    elif verdict:
+        yield "  # the caller said that this was right"
+        yield f"  decision = {_text(turn.decision or '')}"
+        if turn.sections:
+            yield f"  sections = [{', '.join(map(_text, turn.sections))}]"
+    else:
+        yield "  # the caller said that this was not right"
+        yield '  decision = ""'
 
 
 def _aside(stretches: Sequence[Interval], facts: Facts) -> Iterator[str]:

@@ -212,6 +212,15 @@ Text = Annotated[
 ]
 Texts = Annotated[list[Text], BeforeValidator(_listed), Field(max_length=500)]
 
+MAX_SUGGESTIONS = 12
+"""Most questions that a page suggests."""
+
+Suggestion = Annotated[Text, Field(max_length=120)]
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -222,6 +231,12 @@ class _Persona(_Strict):
     greeting: Annotated[Text, AfterValidator(_says_ai)] | None = None
     voice: Text = "heart"
     pronunciations: dict[str, Text] = Field(default_factory=dict)
+    contact: Annotated[
+        str, BeforeValidator(_written), AfterValidator(_in_one_line), Field(max_length=200)
+    ] = ""
+    suggestions: Annotated[
+        list[Suggestion], BeforeValidator(_listed), Field(max_length=MAX_SUGGESTIONS)
+    ] = Field(default_factory=list)
 
 
 class _Topic(_Strict):
@@ -250,7 +265,14 @@ class FrontMatter(BaseModel):
         greeting = named.greeting or (
             f"Hello, I'm {named.name}, an AI. Ask me anything about {title}."
         )
-        return Persona(named.name, greeting, named.voice, dict(named.pronunciations))
+        return Persona(
+            named.name,
+            greeting,
+            named.voice,
+            dict(named.pronunciations),
+            contact=named.contact,
+            suggestions=tuple(named.suggestions),
+        )
 
     def topics(self, *, about_person: bool = True) -> tuple[SensitiveTopic, ...]:
         """The sensitive topics; a topic without phrases gets the default ones.

@@ -87,9 +87,13 @@ class Persona:
         greeting: Its first sentence; must say that it is an AI.
         voice: Name of the voice at the speech vendor.
         pronunciations: Phonemes for words that the embedded voice mispronounces.
+        contact: Where callers can turn whom nobody can answer later; empty for nowhere.
+        suggestions: Questions to show to callers; empty for those of the document itself.
     """
 
     name: str
     greeting: str
     voice: str
     pronunciations: Mapping[str, str] = field(default_factory=dict)
+    contact: str = ""
+    suggestions: tuple[str, ...] = ()

@@ -125,13 +125,16 @@ def daily_spend(
 def of_caller(caller: str) -> list[ColumnElement[bool]]:
     """SQL conditions for the calls of a caller: an address, or a key that calls are counted by.
 
+    An address that was left to be answered at is the caller's, too.
+
     Args:
         caller: Empty for any caller.
     """
     if not caller:
         return []
     names = spellings(caller)
-    return [or_(col(Call.caller).in_(names), col(Call.caller_key).in_(names))]
+    columns = (Call.caller, Call.caller_key, Call.reply_to)
+    return [or_(*(col(column).in_(names) for column in columns))]
 
 
 def spellings(caller: str) -> tuple[str, ...]:

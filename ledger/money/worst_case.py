@@ -41,7 +41,8 @@ ANSWER_CHARS = 300
 """Length of one to three short sentences, as the prompt asks of brains."""
 
 NOTICE_CHARS = 130
-"""Longest text spoken beside answers: a hedge, a prompt, a farewell."""
+"""Longest text spoken beside answers, a hedge, a prompt or a farewell, without the persona's
+contact."""
 
 QUOTED_CHARS = 400
 """Most that an extractive brain adds to the longest line that it quotes."""
@@ -118,10 +119,11 @@ def compute_worst_case(
     secs = _longest_secs(settings)
     early = settings.preemptive != "off"
 
+    notice = NOTICE_CHARS + len(document.persona.contact)
     longest = (
         said_waiting
         + len(Phrases().looking)
-        + 2 * NOTICE_CHARS
+        + 2 * notice
         + max(_longest_answer(brain, document) for brain in brains)
     )
     if settings.for_vendor(ElevenLabsSettings).tts_mode == "whole":

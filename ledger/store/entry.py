@@ -15,7 +15,8 @@ SUMS = ("stt_cost", "brain_cost", "tts_cost", "cost")
 _MODELS: dict[str, type[Call | Turn]] = {"call": Call, "turn": Turn}
 _STAGES = ("stt", "brain", "tts")
 _MOST_NESTED = 8  # a turn's checks are three deep
-_NOT_OF_THE_RECORD = {"turns", *SUMS}
+_NOT_OF_THE_RECORD = {"call": {"turns", *SUMS, "reply_to"}, "turn": {"was_right"}}
+"""Columns that are written elsewhere, and that an entry leaves as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Entry:
             ValueError: A value is invalid, or a required one is missing.
         """
         model = _MODELS[self.table].model_validate(self.row)
-        return model.model_dump(exclude=_NOT_OF_THE_RECORD if self.table == "call" else None)
+        return model.model_dump(exclude=_NOT_OF_THE_RECORD[self.table])
 
 
 def _is_flat(value: Any, levels: int = _MOST_NESTED) -> bool:

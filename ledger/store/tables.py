@@ -84,6 +84,9 @@ class Call(SQLModel, table=True):
     brain_cost: int = Field(default=0, sa_type=BigInteger)
     tts_cost: int = Field(default=0, sa_type=BigInteger)
     cost: int = Field(default=0, sa_type=BigInteger)
+    reply_to: str | None = Field(
+        default=None, max_length=254, description="The address that the caller left."
+    )
 
 
 class Turn(SQLModel, table=True):
@@ -130,6 +133,9 @@ class Turn(SQLModel, table=True):
     failovers: list[dict[str, str]] = Field(default_factory=list, sa_type=JSON)
     looked_up: list[dict[str, str]] | None = Field(
         default_factory=list, sa_type=JSON, nullable=True, description="None before version 0002."
+    )
+    was_right: bool | None = Field(
+        default=None, description="What the caller said of the answer; None if nothing."
     )
 
 

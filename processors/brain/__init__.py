@@ -11,6 +11,7 @@ __all__ = [
     "extractive",
     "failover",
     "fixed_sentences",
+    "follow_up",
     "guardrails",
     "openai_compatible",
     "prompt",

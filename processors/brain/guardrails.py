@@ -4,8 +4,9 @@ They do no I/O. The steps of a decision are checked in the order in which they a
 passes or raises :class:`RefusalError`. Nothing is spoken before it has passed.
 """
 
+import re
 from dataclasses import dataclass, fields
-from typing import NoReturn, cast
+from typing import NoReturn, Self, cast
 
 from conversation.frames import Check, Confidence, LookedUp
 from knowledge.check.recital import recites
@@ -26,6 +27,19 @@ from processors.brain.fixed_sentences import fixed_sentences, split
 from processors.brain.prompt import CONFIDENCES, REASONS
 from processors.brain.small_talk import courtesy, reply
 
+_PROMISE = re.compile(
+    r"\b(follow(s|ing)? up|(get|gets|come|be) back to you|(be|get|gets) in touch|to a person|"
+    r"(pass|passed|passing|hand|handed|forward|forwarded) \b.{0,40}\b(on|over)|"
+    r"(call|phone|ring|contact|write|e-?mail) (to )?you|hear from (us|me|him|her|them))\b",
+    re.IGNORECASE,
+)
+_ELSE = "You can ask me something else."
+
+
+def promises(sentence: str) -> bool:
+    """Whether a fixed sentence promises that somebody will answer later."""
+    return _PROMISE.search(sentence) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
@@ -40,6 +54,7 @@ class Phrases:
         unclear: The question cannot be understood.
         fault: The brain failed.
         looking: Nothing has come of the brain yet.
+        follow_up: Whether a person can answer later, so that these may promise it.
     """
 
     hedges: tuple[str, ...] = (
@@ -66,13 +81,46 @@ class Phrases:
     )
 
     looking: str = "I'm still looking."
+    follow_up: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, bool):
+                continue
             said = value if isinstance(value, tuple) else (value,)
             if not said or not all(phrase.strip() for phrase in said):
                 raise ValueError(f"Phrases.{field.name} is {value!r}; it must contain words")
+
+    @classmethod
+    def without_follow_up(cls, turn_to: str = "") -> Self:
+        """The phrases for a caller to whom nobody can write: they promise nothing.
+
+        Args:
+            turn_to: A sentence that says where the caller can turn; empty if there is nowhere.
+        """
+
+        def said(what: str) -> str:
+            return " ".join(filter(None, (what, turn_to, _ELSE)))
+
+        return cls(
+            rest_uncertain="I'm not certain of the rest.",
+            unsupported=said("I don't have an answer to that."),
+            sensitive=said("That's something I don't talk about."),
+            off_topic=said("That's outside what I can talk about."),
+            fault=said("I'm sorry, I can't answer that just now."),
+            follow_up=False,
+        )
+
+    def may_say(self, sentence: str) -> bool:
+        """Whether a fixed sentence promises no more than somebody can keep."""
+        return self.follow_up or not promises(sentence)
+
+    def of_author(self, refusal: str) -> str:
+        """A topic's own refusal, without the sentences that may not be said."""
+        if self.follow_up:
+            return refusal
+        return " ".join(sentence for sentence in split(refusal) if self.may_say(sentence))
 
     def hedge(self, turn: int) -> str:
         """The hedge for a turn, by its number."""
@@ -270,7 +318,7 @@ class Guardrails:
         Raises:
             RefusalError: The sentence is not fixed, and the question is not a mere courtesy.
         """
-        if sentence in self._fixed:
+        if sentence in self._fixed and self._phrases.may_say(sentence):
             self._check_sensitive(sentence, "the answer")
             self._passed.append(sentence)
             return (sentence,)
@@ -292,13 +340,13 @@ class Guardrails:
         """Check one sentence of an escalation; only fixed sentences pass.
 
         Returns:
-            The sentences to speak: the sentence itself if it is fixed, otherwise the phrase for the
-            reason; none if that was spoken already.
+            The sentences to speak: the sentence itself if it is fixed and promises what can be
+            kept, otherwise the phrase for the reason; none if that was spoken already.
         """
-        if sentence in self._fixed:
+        if sentence in self._fixed and self._phrases.may_say(sentence):
             self._passed.append(sentence)
             return (sentence,)
-        if sentence:
+        if sentence and sentence not in self._fixed:
             self.record("fixed", f"not a fixed sentence: {sentence!r}")
         if self._passed:
             return ()
@@ -338,7 +386,7 @@ class Guardrails:
         topic = topic_of(text, self._document)
         if topic is not None:
             self.record("sensitive", f"{where} is about {topic.name}")
-            raise RefusalError("sensitive", topic.refusal)
+            raise RefusalError("sensitive", self._phrases.of_author(topic.refusal))
         self.record("sensitive")
 
     def _malformed(self, name: str, detail: str) -> MalformedError:

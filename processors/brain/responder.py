@@ -36,6 +36,7 @@ from conversation.utterance import same_words
 from knowledge.loading.document import Document
 from processors.brain.contract import Brain
 from processors.brain.decision_run import DecisionRun, DecisionTimeouts
+from processors.brain.follow_up import phrases_for
 from processors.brain.guardrails import Phrases
 from processors.brain.speculation import Speculation
 from processors.brain.tools import FunctionTool
@@ -83,7 +84,9 @@ class GroundedResponder(FrameProcessor):
         brain: The brain.
         document: The document that answers may state.
         tools: Tools that the brain may call before it decides.
-        phrases: Spoken instead of the brain's words where those are refused.
+        phrases: Spoken instead of the brain's words where those are refused; by default they
+            promise what the conversation's :attr:`~conversation.turns.Conversation.follow_up` can
+            keep.
         first_token_timeout_secs: Timeout of the first token, per attempt.
         decision_timeout_secs: Timeout of the whole decision, over all attempts.
         trailing_timeout_secs: Timeout of what follows the last word (the usage).
@@ -113,7 +116,7 @@ class GroundedResponder(FrameProcessor):
         self._serving = brain.name
         self._document = document
         self._tools = tuple(tools)
-        self._phrases = phrases or Phrases()
+        self._phrases = phrases
         self._timeouts = DecisionTimeouts(
             first_token_timeout_secs=first_token_timeout_secs,
             decision_timeout_secs=decision_timeout_secs,
@@ -208,7 +211,7 @@ class GroundedResponder(FrameProcessor):
             turn,
             brain=self._brain,
             document=self._document,
-            phrases=self._phrases,
+            phrases=self._phrases or phrases_for(self._conversation.follow_up, self._document),
             timeouts=self._timeouts,
             say=push_sentence,
             tools=self._tools,

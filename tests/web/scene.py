@@ -20,6 +20,13 @@ ABOUT: dict[str, Any] = {
         "name": "Viva",
         "greeting": "Hello, I am an AI that answers from Grace Hopper's CV. Ask away.",
     },
+    "suggestions": [
+        "Where did she study?",
+        "What was the first compiler?",
+        "Which medals did she receive?",
+        "When did she retire from the Navy?",
+    ],
+    "follow_up": {"address": True, "days": 30, "contact": ""},
     "refuses": ["salary", "references", "contact details", "health", "age", "family"],
     "engines": [
         {

@@ -160,7 +160,10 @@ class Peer:
                     await self.tell(Clock(sent=parsed.sent, now=self.now))
                 if isinstance(parsed, ClientReady) and running is None:
                     await self.rtvi(
-                        rtvi.BotReady(id=parsed.id, data=rtvi.BotReadyData(version="2.2.0"))
+                        rtvi.BotReady(
+                            id=parsed.id,
+                            data=rtvi.BotReadyData(version="2.2.0", about={"call": "c-1"}),
+                        )
                     )
                     running = asyncio.create_task(script(self))
                 if isinstance(parsed, Hangup):
@@ -201,6 +204,8 @@ class PageServer:
         self.admission: Callable[[], Awaitable[Any]] = _at_once
         self.about: dict[str, Any] = ABOUT
         self.signed_out_with: list[str] = []
+        self.feedback: list[tuple[str, str, Any]] = []
+        self.takes_feedback = True
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._stop = asyncio.Event()
@@ -216,6 +221,8 @@ class PageServer:
         self.admission = _at_once
         self.about = ABOUT
         self.signed_out_with = []
+        self.feedback = []
+        self.takes_feedback = True
         self.calls = []
         self.failures = []
 
@@ -253,6 +260,7 @@ class PageServer:
                 web.get("/sign-in", self._sign_in),
                 web.post("/sign-out", self._sign_out),
                 web.get("/call", self._call),
+                web.route("*", "/calls/{call}/{what:.*}", self._feedback),
                 web.static("/web", WEB),
             ]
         )
@@ -283,6 +291,14 @@ class PageServer:
     async def _sign_out(self, request: web.Request) -> web.Response:
         self.signed_out_with.append(str((await request.post())["form"]))
         raise web.HTTPSeeOther("/sign-in")
+
+    async def _feedback(self, request: web.Request) -> web.Response:
+        """Note what a caller says of their call: how, of what, and what."""
+        if not self.takes_feedback:
+            return web.json_response({"error": "It could not be kept."}, status=503)
+        said = await request.json() if request.can_read_body else None
+        self.feedback.append((request.method, request.path, said))
+        return web.Response(status=204)
 
     async def _about(self, _request: web.Request) -> web.Response:
         if not self.signed_in:

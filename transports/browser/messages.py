@@ -368,9 +368,10 @@ CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible | Ty
 
 
 class ReadyData(rtvi.ClientReadyData):
-    """RTVI's data, with Viva's own field."""
+    """RTVI's data, with Viva's own fields."""
 
     record: bool = Field(default=False, description="The caller agrees to be recorded.")
+    address: bool = Field(default=False, description="The caller can leave an address here.")
 
 
 class ClientReady(BaseModel):

@@ -3,6 +3,8 @@
  * because a screen reader reads it aloud, too. The wish is remembered.
  */
 
+import { remember, remembered } from './wishes.js';
+
 const REMEMBERED = 'braille';
 
 export class BrailleLine {
@@ -13,9 +15,9 @@ export class BrailleLine {
   constructor(box, line) {
     this.#box = box;
     this.#line = line;
-    box.checked = remembered() === 'yes';
+    box.checked = remembered(REMEMBERED, 'no') === 'yes';
     box.onchange = () => {
-      remember(box.checked ? 'yes' : 'no');
+      remember(REMEMBERED, box.checked ? 'yes' : 'no');
       if (!box.checked) line.textContent = '';
     };
   }
@@ -23,21 +25,5 @@ export class BrailleLine {
   /** @param {string} text */
   show(text) {
     if (this.#box.checked) this.#line.textContent = text;
-  }
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem(REMEMBERED);
-  } catch {
-    return null; // a browser that keeps nothing for this page
-  }
-}
-
-function remember(wish) {
-  try {
-    localStorage.setItem(REMEMBERED, wish);
-  } catch {
-    // asked again in the next call
   }
 }

@@ -29,6 +29,12 @@ export class Captions {
   /** Called with each thing that is said, once, with who says it: 'Viva: Hello.' */
   onsaid = () => {};
 
+  /** Called with an entry and whether the caller found its answer right; null takes it back. */
+  onright = () => {};
+
+  /** Called with an entry whose answer the caller wants to hear again. */
+  onagain = () => {};
+
   #log;
   #interim;
   #titleOf;
@@ -36,6 +42,7 @@ export class Captions {
   #language = 'en';
   #shown = new Map();
   #following = true;
+  #over = false;
 
   /**
    * @param {HTMLElement} log
@@ -47,6 +54,7 @@ export class Captions {
     this.#interim = interim;
     this.#titleOf = titleOf;
     log.addEventListener('scroll', () => {
+      if (this.#over) return;
       this.#following = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_PIXELS;
     }, { passive: true });
     new ResizeObserver(() => this.#follow()).observe(log);
@@ -65,12 +73,14 @@ export class Captions {
     this.#shown.clear();
     this.#log.replaceChildren();
     this.#following = true;
+    this.#over = false;
     this.#interim.hidden = true;
   }
 
   /** Shows it from its beginning: the call is over. */
   rewind() {
     this.#following = false;
+    this.#over = true;
     this.#log.scrollTop = 0;
   }
 
@@ -107,6 +117,29 @@ export class Captions {
     this.#said(view, entry);
     this.#grounds(view, entry);
     write(view.times, timesOf(entry.record));
+    this.#after(view, entry);
+  }
+
+  /** What can be done with an answer once it is over. */
+  #after(view, entry) {
+    const { turn, record, said, right } = entry;
+    if (!(turn && record && said.length)) return;
+    if (!view.after.childElementCount) {
+      const asks = make('span', '', 'Was this right?');
+      asks.id = `right-${turn}`;
+      const group = make('span', 'right');
+      group.setAttribute('role', 'group');
+      group.setAttribute('aria-labelledby', asks.id);
+      view.right = button('Yes', () => this.onright(entry, entry.right === true ? null : true));
+      view.wrong = button('No', () => this.onright(entry, entry.right === false ? null : false));
+      group.append(view.right, view.wrong);
+      view.again = button('Hear again', () => this.onagain(entry));
+      view.again.classList.add('again');
+      view.again.setAttribute('aria-label', `Hear again: answer ${turn}`);
+      view.after.append(asks, group, view.again);
+    }
+    view.right.setAttribute('aria-pressed', String(right === true));
+    view.wrong.setAttribute('aria-pressed', String(right === false));
   }
 
   #said(view, entry) {
@@ -162,8 +195,9 @@ export class Captions {
     const grounds = make('p', 'grounds');
     grounds.hidden = true;
     const times = make('p', 'times');
-    item.append(caller, voice, grounds, times);
-    return { item, caller, question, voice, answer, cut, grounds, times, sentences: 0, key: '' };
+    const after = make('div', 'after');
+    item.append(caller, voice, grounds, times, after);
+    return { item, caller, question, voice, answer, cut, grounds, times, after, sentences: 0, key: '' };
   }
 }
 
@@ -172,6 +206,13 @@ function timesOf(record) {
   const parts = TIMES.filter(([field]) => record[field] !== null);
   const listed = parts.map(([field, name]) => `${name} ${record[field].toFixed(2)}`).join(', ');
   return `${record.e2e_latency.toFixed(2)} s${listed ? ` — ${listed}` : ''}`;
+}
+
+function button(text, press) {
+  const element = make('button', '', text);
+  element.type = 'button';
+  element.addEventListener('click', press);
+  return element;
 }
 
 function write(element, text) {

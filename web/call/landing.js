@@ -15,6 +15,7 @@ export function showAbout(about, page) {
   find('press').textContent = `Call ${name}`;
   find('promise').textContent = promise(about);
   find('refuses').textContent = listed(about.refuses);
+  find('unsaid').textContent = unsaid(about.follow_up);
   find('refusals').hidden = !about.refuses.length;
   const engines = [...about.engines].sort((a, b) => ORDER.indexOf(a.stage) - ORDER.indexOf(b.stage));
   find('engines').replaceChildren(...engines.map((engine) => engineLine(engine, page)));
@@ -25,6 +26,11 @@ function promise({ limits, ready }) {
   const asks = 'Your browser will ask for the microphone.';
   const limit = limits?.call_secs ? ` A call lasts up to ${minutes(limits.call_secs)}.` : '';
   return `${asks}${limit}${ready === false ? ' Models are still loading; a call waits for them.' : ''}`;
+}
+
+function unsaid({ address = false } = {}) {
+  const says = 'it says so, and leaves the question for a person';
+  return address ? `${says}. You can leave an address for the answer.` : `${says} who can write to you.`;
 }
 
 function engineLine({ stage, label, kind, detail }, page) {

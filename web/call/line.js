@@ -25,6 +25,9 @@ export class Line {
   /** Called with each event of the wire but audio, in order. */
   onevent = () => {};
 
+  /** Called with the voice as it comes: `{epoch, start, samples}`; the samples are lent. */
+  onvoice = () => {};
+
   /** Called every 20 ms of the voice: `{epoch, samples, level}`. */
   onprogress = () => {};
 
@@ -230,6 +233,7 @@ export class Line {
   #play(audio) {
     const onset = this.#onsets.audio(audio);
     if (onset !== null) this.player.watch(onset);
+    this.onvoice(audio);
     this.player.write(audio.samples);
   }
 

@@ -1,6 +1,8 @@
 /** Viva's page: one document, one call at a time. Wires the modules together. */
 
 import { showAccount } from './account.js';
+import { Address } from './address.js';
+import { Again } from './again.js';
 import { BrailleLine } from './braille.js';
 import { Call } from './call.js';
 import { Captions } from './captions.js';
@@ -8,16 +10,21 @@ import { Devices } from './devices.js';
 import { DocumentView } from './document.js';
 import { Figures } from './figures.js';
 import { Instruments } from './instruments.js';
+import { Keepsake } from './keepsake.js';
 import { wishOf } from './keys.js';
 import { showAbout } from './landing.js';
 import { Line } from './line.js';
+import { OwnCall } from './own-call.js';
 import { Page } from './page.js';
 import { Recording } from './recording.js';
 import { directionOf } from './script.js';
 import { Sentences } from './sentences.js';
+import { Suggestions } from './suggestions.js';
 import { Transcript } from './transcript.js';
 import { Trouble } from './trouble.js';
 import { VoiceLine } from './voice-line.js';
+import { VoiceMemory } from './voice-memory.js';
+import { wish } from './wishes.js';
 
 const find = (id) => document.getElementById(id);
 /** While models load, the landing page looks so often whether they are there. */
@@ -34,11 +41,20 @@ const braille = new BrailleLine(find('braille'), find('braille-line'));
 const voiceLine = new VoiceLine(find('voice-line'));
 const instruments = new Instruments(document, (id) => text.title(id));
 const figures = new Figures();
+const address = new Address(document);
+const suggestions = new Suggestions(find('suggestions'), find('suggested'));
+const keepsake = new Keepsake(find('keepsake'), find('kept'));
+const again = new Again();
 const call = new Call(show);
 
 let line = null;
 let sentences = new Sentences();
 let transcript = new Transcript();
+let memory = new VoiceMemory();
+let ownCall = null; // once it has begun
+let began = new Date();
+let title = '';
+let voiceName = 'Viva';
 let played = { epoch: 0, samples: 0 };
 let muted = false;
 let awake = null;
@@ -80,6 +96,8 @@ window.viva = Object.freeze({
 function show() {
   const silent = call.running && !line.microphone.present;
   page.show(call, { muted, silent, now: now() });
+  suggestions.show({ live: call.running || call.starting });
+  keepsake.show(call.state === 'ended' && transcript.entries.length > 0);
   voiceLine.state = call.state;
 }
 
@@ -128,6 +146,12 @@ async function press(types) {
 function begin(own) {
   sentences = new Sentences();
   transcript = new Transcript();
+  memory = new VoiceMemory();
+  ownCall = null;
+  began = new Date();
+  find('after-said').textContent = '';
+  address.begin();
+  again.stop();
   played = { epoch: 0, samples: 0 };
   Object.assign(counters, { reports: 0, sentencesLit: [] });
   page.notice = page.unheard = '';
@@ -147,6 +171,7 @@ function begin(own) {
     if (report.kind === 'first') call.heard();
     heard(report);
   };
+  own.onvoice = (audio) => memory.add(audio);
   own.ondevice = (state) => device(state);
   own.oncause = (cause) => unheard(cause, own);
   call.connect();
@@ -163,15 +188,23 @@ function take(event, own) {
   }
   if (event.type === 'sentence') {
     sentences.add(event);
+  } else if (event.type === 'bot-ready' && event.about?.call) {
+    ownCall = new OwnCall(event.about.call);
+    address.call = ownCall;
   } else if (event.type === 'bot-interrupted') {
+    transcript.end(own.counters.epoch - 1, played.samples);
     sentences.cut(own.counters.epoch - 1);
     played = { epoch: own.counters.epoch, samples: 0 };
     text.light([]);
   } else if (event.type === 'bot-stopped-speaking') {
     sentences.end(own.counters.epoch, own.counters.received);
+    transcript.end(own.counters.epoch, own.counters.received);
     heard(played);
   }
-  transcript.receive(event);
+  transcript.receive(event, secsOfCall());
+  address.receive(event);
+  const question = suggestions.receive(event);
+  if (question) own.ask(question);
   recording.receive(event);
   call.receive(event.type === 'failover' ? named(event) : event, now());
   captions.show(transcript);
@@ -181,6 +214,10 @@ function take(event, own) {
     own.close();
     over();
   }
+}
+
+function secsOfCall() {
+  return (Date.now() - began.getTime()) / 1000;
 }
 
 /** A failover, with vendors' names as people know them. */
@@ -194,7 +231,7 @@ function heard({ epoch, samples }) {
   played = { epoch, samples };
   const { begun, current } = sentences.played(epoch, samples);
   for (const sentence of begun) {
-    transcript.begin(sentence);
+    transcript.begin(sentence, secsOfCall());
     const { turn, start, lines } = sentence;
     counters.sentencesLit.push({ turn, epoch, start, lines, text: sentence.text, at: samples });
   }
@@ -291,8 +328,12 @@ async function stayAwake() {
   awake = await navigator.wakeLock?.request('screen').catch(() => null) ?? null;
 }
 
-find('press').addEventListener('click', () => press(false));
-find('press-to-type').addEventListener('click', () => press(true));
+for (const [id, types] of [['press', false], ['press-to-type', true]]) {
+  find(id).addEventListener('click', () => {
+    suggestions.keep('');
+    press(types);
+  });
+}
 find('choose').addEventListener('click', () => {
   find('devices').open = true;
   find('microphone').focus();
@@ -323,6 +364,36 @@ addEventListener('keydown', (event) => {
   else hangUp();
 });
 captions.onsaid = (text) => braille.show(text);
+captions.onright = async (entry, right) => {
+  const before = entry.right;
+  const shown = (value) => {
+    entry.right = value;
+    captions.show(transcript);
+  };
+  shown(right);
+  try {
+    await ownCall?.judge(entry.turn, right);
+    find('after-said').textContent = right === null ? 'Taken back.' : 'Thank you, it is noted.';
+  } catch (error) {
+    shown(before);
+    find('after-said').textContent = error.message;
+  }
+};
+captions.onagain = ({ said }) => {
+  const playing = again.play(memory.of(said), 1, () => {});
+  find('after-said').textContent = playing ? '' : 'This answer is no longer kept.';
+};
+suggestions.onask = (question) => {
+  suggestions.keep(question);
+  press(false);
+};
+keepsake.transcript = () => ({
+  entries: transcript.entries,
+  about: { title, voice: voiceName, at: began, titleOf: (id) => text.title(id) },
+});
+wish(find('caption-size'), (percent) => {
+  document.documentElement.style.setProperty('--captions', `${percent}%`);
+});
 devices.onmicrophone = (id) => {
   if (call.running) line.microphone.change(id).catch(refusedChange);
 };
@@ -345,9 +416,13 @@ async function tellAbout() {
     return;
   }
   const about = await answer.json();
-  captions.voiceName = about.persona.name;
+  captions.voiceName = voiceName = about.persona.name;
+  title = about.title;
+  address.about(about);
   if (call.state !== 'landing') return;
   showAbout(about, document);
+  suggestions.about(about);
+  show();
   recording.about(about);
   showAccount(about.account, document).catch(() => {});
   figures.about(about);

@@ -38,7 +38,7 @@ export class Wire {
   /** @param {boolean} record Whether the caller agrees to be recorded. */
   clientReady(record) {
     const about = { library: 'viva-web' };
-    return this.#say('client-ready', { version: VERSION, about, record });
+    return this.#say('client-ready', { version: VERSION, about, record, address: true });
   }
 
   /** @param {{epoch: number, samples: number, final: boolean}} report */

@@ -7,11 +7,15 @@
  * @typedef {object} Entry
  * @property {number} turn The caller's turn, from 1; 0 for what Viva says outside one.
  * @property {string} question
- * @property {{text: string, sections: string[], lines: number[]}[]} said Sentences that were begun.
+ * @property {number | null} askedAt When the caller was first heard, in seconds of the call.
+ * @property {{text: string, sections: string[], lines: number[], epoch: number, start: number,
+ *   end: number | null, at: number}[]} said Sentences that were begun: their samples from `start` to
+ *   `end`, once it is known, and when they began, in seconds of the call.
  * @property {object | null} decision The `decision` message.
  * @property {object | null} record The `turn` message.
  * @property {boolean} interrupted
  * @property {boolean} over Whether Viva's words outside a turn are complete.
+ * @property {boolean | null} right What the caller said of the answer.
  */
 
 export class Transcript {
@@ -21,12 +25,16 @@ export class Transcript {
   /** What the caller is saying, or has said and nobody has taken up: `{text, final}` or null. */
   pending = null;
 
-  /** One event of the wire. */
-  receive(event) {
+  #last = null; // the sentence that began last
+
+  /** One event of the wire. @param {number} [now] In seconds of the call. */
+  receive(event, now = 0) {
     switch (event.type) {
-      case 'user-transcription':
-        this.pending = { text: event.text, final: Boolean(event.final), over: false };
+      case 'user-transcription': {
+        const { at = now } = this.pending ?? {};
+        this.pending = { text: event.text, final: Boolean(event.final), over: false, at };
         break;
+      }
       case 'user-stopped-speaking':
         if (this.pending) this.pending.over = true;
         break;
@@ -52,9 +60,17 @@ export class Transcript {
     }
   }
 
-  /** A sentence has begun to be played. */
-  begin(sentence) {
-    this.#turn(sentence.turn).said.push(sentence);
+  /** A sentence has begun to be played. @param {number} [now] In seconds of the call. */
+  begin(sentence, now = 0) {
+    this.end(sentence.epoch, sentence.start);
+    this.#last = { ...sentence, at: now, end: null };
+    this.#turn(sentence.turn).said.push(this.#last);
+  }
+
+  /** The sentence that began last goes on no further than to this sample of its epoch. */
+  end(epoch, sample) {
+    const last = this.#last;
+    if (last?.epoch === epoch && last.end === null && sample > last.start) last.end = sample;
   }
 
   /** Section ids that answers cited, each with the turns that did. @returns {Map<string, number[]>} */
@@ -75,9 +91,10 @@ export class Transcript {
       : last?.turn === 0 && !last.over && last;
     if (known) return known;
     const entry = { turn, question: '', said: [], decision: null, record: null };
-    Object.assign(entry, { interrupted: false, over: false });
+    Object.assign(entry, { interrupted: false, over: false, askedAt: null, right: null });
     if (turn && this.pending) {
       entry.question = this.pending.text;
+      entry.askedAt = this.pending.at;
       this.pending = null;
     }
     this.entries.push(entry);

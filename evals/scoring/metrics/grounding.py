@@ -9,7 +9,7 @@ from knowledge.check.recital import recites
 from knowledge.check.support import entails
 from knowledge.loading.document import Document
 from processors.brain.fixed_sentences import split
-from processors.brain.guardrails import Phrases, uncited_sentences
+from processors.brain.follow_up import claimless_sentences
 from processors.brain.tools import section_of
 
 PAGE = "grounding"
@@ -45,9 +45,8 @@ def refusals(turn: TurnFacts, document: Document) -> tuple[str, ...]:
         *(document.section(id) for id in turn.sections if id in known),
         *(section_of(given.section, given.title, given.text) for given in turn.looked_up),
     ]
-    phrases = Phrases()
     waiting = (text for call in turn.calls for text in split(str(call.get("said", ""))))
-    claimless = {*uncited_sentences(document, phrases), *phrases.hedges, *waiting}
+    claimless = {*claimless_sentences(document), *waiting}
     unrecorded = any("said" not in call for call in turn.calls)  # what was said while tools ran
     refused: list[str] = []
     for sentence in turn.sentences:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from evals.commands.truth import app
+from evals.scoring.calls import Run
+from evals.scoring.draft import draft
 from evals.scoring.intervals import Interval
 from evals.scoring.truth import Truth, Utterance
 from tests.evals.scoring.recorded import Recorded
@@ -32,6 +34,20 @@ def test_a_question_with_a_pause_a_backchannel_and_an_interruption(tmp_path: Pat
     assert "# the agent did respond, citing education" in (tmp_path / "truth.toml").read_text()
     assert (mm_hm.kind, mm_hm.over_agent, mm_hm.takes_turn) == ("backchannel", True, False)
     assert (bargein.kind, bargein.start, bargein.takes_turn) == ("bargein", 7.0, True)
+
+
+def test_what_a_caller_found_right_is_the_truth(tmp_path: Path) -> None:
+    call = Recorded().speaks(1.0, 2.0).turn(1, 2.0, "Where?", sections=["education"])
+    call.says(2.5, "At Vassar.", 1.0, turn=1)
+    call.speaks(5.0, 6.0).turn(2, 6.0, "When?", sections=["education"])
+    call.ends(9.0).write(tmp_path)
+    (facts,) = Run.read(tmp_path).calls
+    (tmp_path / "truth.toml").write_text(
+        draft([facts], {(facts.call, 1): True, (facts.call, 2): False}), "utf-8"
+    )
+    right, wrong = Truth.load(tmp_path / "truth.toml").calls[call.name].utterances
+    assert (right.decision, right.sections) == ("respond", ("education",))
+    assert (wrong.decision, wrong.sections) == ("", ())
 
 
 def test_a_truth_file_that_is_there_is_never_replaced(tmp_path: Path) -> None:

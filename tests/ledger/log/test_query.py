@@ -74,6 +74,7 @@ def test_calls_are_listed_with_every_column_oldest_first(database: Database) -> 
         "brain_cost": 220,
         "tts_cost": 330,
         "cost": 660,
+        "reply_to": None,
     }
 
 

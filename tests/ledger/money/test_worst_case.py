@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conversation.records import Used
+from conversation.turns import FollowUp
 from examples.opening_hours import TOOL
 from knowledge.loading.document import load
 from ledger.money import worst_case as reckoned
@@ -36,6 +37,7 @@ from processors.brain import cached_prompt
 from processors.brain.claude_models import minimum_tokens, token_ratio
 from processors.brain.contract import MAX_DECISION_TOKENS
 from processors.brain.decision_run import ATTEMPTS
+from processors.brain.follow_up import phrases_for
 from processors.brain.guardrails import Phrases
 from processors.brain.tools import MAX_TOOL_CALLS
 from processors.turns.processor import PHRASES
@@ -83,9 +85,11 @@ def test_the_worst_case_rises_with_each_limit_that_calls_are_held_to(
 
 def test_no_notice_is_longer_than_is_reckoned() -> None:
     said = [*PHRASES.values(), call._TIME_IS_SHORT, call._TIME_IS_UP, call._MONEY_IS_UP]
-    for field in fields(Phrases):
-        text = getattr(Phrases(), field.name)
-        said += text if isinstance(text, tuple) else [text]
+    whoever: tuple[FollowUp, ...] = ("person", "address", "nobody")
+    for phrases in (phrases_for(follow_up, load()) for follow_up in whoever):
+        texts = [getattr(phrases, field.name) for field in fields(Phrases)]
+        for text in texts:
+            said += text if isinstance(text, tuple) else [text] if isinstance(text, str) else []
     assert max(map(len, said)) <= reckoned.NOTICE_CHARS
 
 
