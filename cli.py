@@ -477,8 +477,8 @@ def check_vendors(
     vendor: Annotated[
         str,
         typer.Option(
-            help="Only this vendor of the stage, chosen or not. For turns and filter: what makes "
-            "one, as MODULE:NAME."
+            help="Only this vendor of the stage, chosen or not, or a Vendor as MODULE:NAME. For "
+            "turns and filter: what makes one, as MODULE:NAME."
         ),
     ] = "",
     as_json: Annotated[
@@ -505,6 +505,7 @@ def check_vendors(
 
     \b
     viva vendors check --stage tts --vendor cartesia
+    viva vendors check --stage tts --vendor examples.openai_speech:VENDOR
     viva vendors check --stage turns
     viva vendors check --stage turns --vendor examples.push_to_talk:CHECKED
     viva vendors check --stage filter --vendor examples.answer_limit:three_sentences

@@ -156,10 +156,10 @@ class _WrongKeys:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._settings, name)
-        if not name.endswith("_api_key") or not value:
+        if not isinstance(value, SecretStr) or not value.get_secret_value():
             return value
         self.read = True
-        return SecretStr(WRONG_KEY) if isinstance(value, SecretStr) else WRONG_KEY
+        return SecretStr(WRONG_KEY)
 
 
 class _Daemons(Executor):

@@ -1,4 +1,4 @@
-"""What to check: everything that is configured, or one stage or vendor by name."""
+"""Selects what to check: everything that is configured, or one stage or vendor by name."""
 
 from collections.abc import Coroutine, Mapping
 from importlib import import_module
@@ -19,9 +19,9 @@ from evals.conformance.turns import TurnTaker
 from knowledge.loading.document import Document
 from pipeline.choice import Choice, choose, choose_for, settle
 from pipeline.engines import Engines, load_vendor
-from pipeline.vendors import STAGES, Context, Stage, of_stage
+from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor, of_stage
 from processors.turns.processor import TurnTaking
-from settings import Settings, SettingsError
+from settings import Settings, SettingsError, including
 
 STAGES_CHECKED = ("vad", "stt", "turns", "brain", "tts", "filter")
 
@@ -42,9 +42,9 @@ def chosen(
         settings: The settings.
         document: The document that vendors are built for and brains are asked about.
         stage: One of :data:`STAGES_CHECKED`; empty for everything that is configured.
-        vendor: A vendor of the stage; empty for the configured ones. For turn taking and filters,
-            ``MODULE:NAME`` of a class or function that makes one, or of a :class:`TurnTaker` or
-            :class:`Filter`.
+        vendor: A vendor of the stage, or ``MODULE:NAME`` of a :class:`Vendor`; empty for the
+            configured ones. For turn taking and filters, ``MODULE:NAME`` of a class or function
+            that makes one, or of a :class:`TurnTaker` or :class:`Filter`.
         on_progress: Called with a description of each step.
 
     Raises:
@@ -69,19 +69,23 @@ def chosen(
         return check_filter(
             found if isinstance(found, Filter) else Filter(vendor, found), on_progress=on_progress
         )
-    (one,) = [known for known in STAGES if known == stage]
-    choices = {one: _choice(one, vendor, settings)}
-    if one == "stt":
+    (of,) = [known for known in STAGES if known == stage]
+    if ":" in vendor:
+        settings, choice = _outside(of, vendor)
+    else:
+        choice = _choice(of, vendor, settings)
+    choices = {of: choice}
+    if of == "stt":
         choices["vad"] = choose_for("vad", settings)
-    return check(settings, document, choices, stages=[one], on_progress=on_progress)
+    return check(settings, document, choices, stages=[of], on_progress=on_progress)
 
 
 def to_call(settings: Settings, *, stage: str, vendor: str) -> dict[Stage, Choice]:
-    """The vendors to be called for real: those that are chosen, or the ones that are named.
+    """The vendors to call for real: the chosen or the named ones.
 
     Raises:
         SubjectError: There is no such stage or vendor.
-        SettingsError: A vendor cannot be used here, and why.
+        SettingsError: A vendor cannot be used; the text says why.
     """
     if not stage:
         if vendor:
@@ -118,12 +122,12 @@ async def recorded_speech(settings: Settings, document: Document, on_progress: O
 
 
 def _usable(settings: Settings) -> Mapping[Stage, Choice]:
-    """Who is chosen, as at a server's start: ``auto`` passes over whom the account may not use."""
+    """The chosen vendors, as at a server's start: ``auto`` skips those closed to the account."""
     choices = choose(settings)
     try:
         return settle(choices, settings)
     except SettingsError:
-        return choices  # One that is named may not be used: its own check says why.
+        return choices  # A named vendor is closed to the account; its check says why.
 
 
 async def _everything(
@@ -140,11 +144,24 @@ def _choice(stage: Stage, name: str, settings: Settings) -> Choice:
         return choose_for(stage, settings)
     for vendor in of_stage(stage):
         if vendor.name == name:
-            if trouble := vendor.missing(settings):
-                raise SettingsError(f"--vendor {name}: {trouble}.")
-            return Choice(vendor, "--vendor")
+            return _named_choice(vendor, name, settings)
     names = ", ".join(vendor.name for vendor in of_stage(stage))
     raise SubjectError(f"--vendor {name}: the vendors of {stage} are {names}.")
+
+
+def _named_choice(vendor: Vendor, name: str, settings: Settings) -> Choice:
+    if trouble := vendor.missing(settings):
+        raise SettingsError(f"--vendor {name}: {trouble}.")
+    return Choice(vendor, "--vendor")
+
+
+def _outside(stage: Stage, path: str) -> tuple[Settings, Choice]:
+    """A vendor outside :mod:`pipeline.vendors`, and settings that include its own."""
+    vendor = _named(path)
+    if not isinstance(vendor, Vendor) or vendor.stage != stage:
+        raise SubjectError(f"--vendor {path}: it is no Vendor of the stage {stage}.")
+    settings = including([*(known.settings for known in VENDORS), vendor.settings]).load()
+    return settings, _named_choice(vendor, path, settings)
 
 
 def _named(path: str) -> Any:

@@ -27,13 +27,13 @@ from evals.conformance.tts import TTS_CHECKS
 from evals.conformance.turns import TURN_CHECKS, TurnTaker
 from evals.replay import virtual_time
 from knowledge.check.support import precompute
-from knowledge.loading.document import Document
+from knowledge.loading.document import Document, load
 from models import catalogue
 from models.checks import check_models
 from pipeline.choice import Choice
 from pipeline.engines import Engines, load_vendor
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
-from settings import Settings
+from settings import Settings, including
 
 LOAD_SECS = 120.0
 """Maximum time for one vendor to load."""
@@ -237,6 +237,31 @@ async def check_vendor(
     return await _check_all(
         checks, VendorUnderTest(vendor, engines), vendor.stage, vendor.name, on_progress
     )
+
+
+async def check_alone(
+    vendor: Vendor, own: Mapping[str, Any], *, names: Sequence[str] = ()
+) -> list[Result]:
+    """Load and check a vendor by itself, as its tests do, in the package of vendors or not.
+
+    Without an embedded recogniser to listen, the words of a voice are not checked.
+
+    Args:
+        vendor: The vendor.
+        own: Its settings, by name.
+        names: The names of the checks to run; all of the stage if empty.
+
+    Raises:
+        SettingsError: One of its settings is invalid.
+        Exception: It cannot be loaded.
+    """
+    settings, document = including([vendor.settings]).load(**own), load()
+    loaded = await _load(vendor, Context(settings, document))
+    try:
+        engines = Engines(settings, document, {}, {vendor.name: loaded})
+        return await check_vendor(vendor, engines, names=names)
+    finally:
+        await _close(loaded)
 
 
 def weights() -> list[Result]:

@@ -16,12 +16,11 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     """Create one call's voice; when a sentence begins is estimated from its letters."""
     from pipecat.services.deepgram.tts import DeepgramTTSService
 
-    from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice
+    from processors.tts.pipecat_services import timed_voice
 
     return timed_voice(DeepgramTTSService)(
         api_key=secret(context.settings.for_vendor(DeepgramSettings).deepgram_api_key),
         base_url=url,
-        sample_rate=SAMPLE_RATE,
         first_audio_secs=context.settings.first_audio_timeout_secs,
         settings=DeepgramTTSService.Settings(voice=VOICE),
     )

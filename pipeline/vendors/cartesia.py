@@ -21,13 +21,12 @@ def build(_: Any, context: Context, url: str = URL) -> Any:
     """Create one call's voice, which also sends word times."""
     from pipecat.services.cartesia.tts import CartesiaTTSService
 
-    from processors.tts.pipecat_services import SAMPLE_RATE, timed_voice
+    from processors.tts.pipecat_services import timed_voice
 
     own = context.settings.for_vendor(CartesiaSettings)
     return timed_voice(CartesiaTTSService)(
         api_key=secret(own.cartesia_api_key),
         url=url,
-        sample_rate=SAMPLE_RATE,
         first_audio_secs=context.settings.first_audio_timeout_secs,
         append_trailing_space=True,  # It joins an answer's texts as they are.
         settings=CartesiaTTSService.Settings(model=MODEL, voice=own.cartesia_voice_id),

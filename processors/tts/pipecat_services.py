@@ -63,10 +63,17 @@ class StockVoice(StockService, SpeechQueue):
 
     Parameters:
         first_audio_secs: How long it may send no audio for a request.
+        sample_rate: Of its audio, in Hz; the chain takes no other.
     """
 
-    def __init__(self, *, first_audio_secs: float = FIRST_AUDIO_SECS, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        first_audio_secs: float = FIRST_AUDIO_SECS,
+        sample_rate: int = SAMPLE_RATE,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(sample_rate=sample_rate, **kwargs)
         self._first_audio_secs = first_audio_secs
         self._requested_at = self._audio_at = 0.0
         self._watching: asyncio.Task[None] | None = None

@@ -26,6 +26,7 @@ from pipecat.frames.frames import (
     TTSStoppedFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 import cli
@@ -267,7 +268,7 @@ def test_a_recogniser_that_ends_turns_must_propose_so_after_the_words(engines: E
 
 
 def test_a_vendor_that_takes_any_key_or_never_says_no_is_caught(engines: Engines) -> None:
-    settings = engines.settings.model_copy(update={"deepgram_api_key": "set"})
+    settings = engines.settings.model_copy(update={"deepgram_api_key": SecretStr("set")})
     keyed = dataclasses.replace(engines, settings=settings)
 
     def build(engine: Any, context: Context) -> WhisperSTT:
@@ -643,6 +644,8 @@ def test_what_a_failure_means_is_said_by_its_check(engines: Engines) -> None:
         (["--stage", "voice"], "allowed are vad, stt, turns, brain, tts, filter."),
         (["--stage", "tts", "--vendor", "whisper"], "the vendors of tts are elevenlabs"),
         (["--stage", "tts", "--vendor", "cartesia"], "not set: CARTESIA_API_KEY"),
+        (["--stage", "tts", "--vendor", "examples.openai_speech:VENDOR"], "not set: SPEECH_URL"),
+        (["--stage", "stt", "--vendor", "examples.openai_speech:VENDOR"], "it is no Vendor of"),
         (["--stage", "filter"], "--stage filter needs --vendor MODULE:NAME"),
         (["--stage", "filter", "--vendor", "AnswerLimit"], "give MODULE:NAME"),
         (["--stage", "turns", "--vendor", "examples.no:Such"], "No module named 'examples.no'"),
