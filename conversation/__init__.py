@@ -3,7 +3,7 @@
 :class:`~conversation.turns.Conversation` owns the turns; stages and transports report to it. A
 :class:`~conversation.records.CallListener` receives the records of calls and turns, a
 :class:`~conversation.observer.CallObserver` everything that happens in a call. Importing the
-package loads none of its modules: one that only words reports must not import pipecat.
+package loads none of its modules, so that wording a report does not import pipecat.
 """
 
 __all__ = [

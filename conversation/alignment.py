@@ -1,7 +1,7 @@
 """Aligns a shown text with its spoken text, to tell which shown words have been heard.
 
 "12 March 1999" may be spoken "the twelfth of March nineteen ninety-nine": a voice is given one
-text, a caption shows the other, and a vendor's word times speak of the first.
+text, a caption shows the other, and a vendor's word times refer to the first.
 """
 
 import re

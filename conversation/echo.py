@@ -2,7 +2,7 @@
 
 Unless the client cancels echo, the microphone picks up the loudspeaker. Browsers cancel it;
 speakerphones and other clients may not. Words transcribed while the voice speaks the same words are
-echo, and no question of the caller's.
+an echo, not a question.
 """
 
 import re
@@ -11,11 +11,12 @@ from difflib import SequenceMatcher
 
 from rapidfuzz import fuzz
 
+# Chosen by hand on made-up transcripts (tests/conversation/test_echo.py), not on recorded echoes.
 _ALIKE = 85.0
 """Minimum similarity to the played text, in percent, of ``rapidfuzz.fuzz.partial_ratio``."""
 
 _MIN_LETTERS = 10
-"""Shorter transcripts are an echo only if whole words match, because they resemble too much."""
+"""A shorter transcript is an echo only if its words match: letters alone match by chance."""
 
 _RUN_WORDS = 3
 """Minimum number of echoed words at the start that are removed from the caller's words."""

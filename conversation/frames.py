@@ -38,11 +38,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What a tool gave in a turn, as an answer cites it: it stands in no document.
+    """A tool's result in a turn, as an answer cites it; it is in no document.
 
     Parameters:
         section: The id by which it is cited.
-        title: What it is, for people.
+        title: Its title, for people.
         text: The text that the answer was checked against.
     """
 
@@ -134,7 +134,7 @@ class EndOfTurnFrame(SystemFrame):
 
 @dataclass
 class TranscribeNowFrame(SystemFrame):
-    """The words so far are wanted in the midst of speech: somebody speaks over the voice.
+    """Asks for the words so far in the midst of speech, since somebody speaks over the voice.
 
     It goes upstream. A recogniser that can be asked answers with a transcript, final or not.
     """
@@ -182,7 +182,7 @@ class DecisionFrame(SystemFrame):
         brain: Name of the vendor that decided.
         ttft_secs: Time to first token, from the start of the turn; ``None`` if none came.
         ttfs_secs: Time to the first sentence that may be spoken, likewise.
-        looked_up: Of the cited sections, those that tools gave.
+        looked_up: The cited sections that are results of tools.
     """
 
     turn: int = 0
@@ -216,7 +216,7 @@ class SentenceFrame(AggregatedTextFrame):
         turn: Number of the caller's turn, from 1.
         sections: Ids of the sections the sentence rests on.
         lines: Source line numbers (from 1) to light while it is spoken.
-        shown: The sentence as it is shown; empty for ``text``, as which it is then made.
+        shown: The sentence as it is shown; ``text`` by default.
     """
 
     text_type: TextType | str = TextType.SENTENCE
@@ -286,7 +286,7 @@ class PlaybackFrame(SystemFrame):
 
 @dataclass
 class CallerTypingFrame(SystemFrame):
-    """The caller is typing what they will ask: they are still there."""
+    """The caller is typing a question, so they are still there."""
 
 
 @dataclass

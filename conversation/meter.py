@@ -39,7 +39,7 @@ class Metered:
     Parameters:
         by_source: Usage of each vendor and model.
         wasted_tokens: Tokens spent on answers that were begun too early.
-        errors: Errors of the stages, for people.
+        errors: The stages' errors, as text.
         failovers: Failovers during the turn.
         vendors: Each stage's vendor when the turn was first collected.
         models: Each stage's model at that time, if known.
@@ -58,7 +58,7 @@ class Metered:
         return sum(self.by_source.values(), Used())
 
     def add(self, other: "Metered") -> None:
-        """Add what another has used."""
+        """Add another's usage."""
         for source, used in other.by_source.items():
             self.by_source[source] = self.by_source.get(source, Used()) + used
         self.wasted_tokens += other.wasted_tokens
@@ -86,8 +86,8 @@ class Meter:
         tariff: Prices of vendors; ``None`` to leave costs out.
         vendors: Each stage's vendor at the start of the call.
         models: Each vendor's model, by its name.
-        most: What one report of a stage can be of at most; booked instead of one that cannot be
-            true. A stage without it may report anything.
+        most: The largest plausible report of a stage; a larger one is recorded as this much. A
+            stage without it may report anything.
     """
 
     def __init__(
@@ -142,14 +142,14 @@ class Meter:
                 self._note(turn, source, self._bounded(turn, source, used))
 
     def _bounded(self, turn: int, source: Source, reported: Used) -> Used:
-        """What is booked of a report: all of it, or the most if it cannot be true."""
+        """The part of a report that counts: all of it, or the largest plausible one."""
         most = self._most.get(source.stage)
         if most is None or _within(reported, most):
             return reported
         told = (
             f"{source.vendor} reports {reported.audio_seconds} s, {reported.characters} characters"
         )
-        self.trouble(turn, f"{told}: the most that can be is booked instead")
+        self.trouble(turn, f"{told}, which is impossible; the maximum is recorded")
         return most
 
     def tokens(self, turn: int, brain: str, usage: Usage, *, wasted: bool = False) -> None:

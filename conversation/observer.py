@@ -22,12 +22,12 @@ class CallObserver(CallListener, Protocol):
         ...
 
     def gave(self, stage: str, frame: Frame, *, upstream: bool = False) -> None:
-        """A stage has given a frame.
+        """A stage pushed a frame.
 
         Args:
             stage: ``vad``, ``stt``, ``turn``, ``brain`` or ``tts``.
             frame: The frame.
-            upstream: It goes to the stage before; it may come from a stage after.
+            upstream: Whether it goes upstream; it may come from a later stage.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Tracks which part of the voice was sent and played, and which words that was.
+"""Tracks which part of the voice was sent and played, and which words are in it.
 
 No I/O: the transport reports what it sends, the page what it has played. Samples are counted from
 the start of an *epoch*, the stretch between two interruptions.
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from conversation.alignment import WordAlignment
 
 AHEAD_SECS = 0.5
-"""How far a report may be ahead of a page that plays in real time all that it was sent: clocks of
-sound cards differ, and the network delays what is sent."""
+"""How far a report may be ahead of playback in real time: clocks of sound cards differ, and the
+network delays what is sent."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Span:
         return self._shown(len(_whole_words(self.spoken, reached)))
 
     def spoken_between(self, first: int, last: int) -> str:
-        """The words of ``spoken`` of which some was between two samples of the epoch."""
+        """The words of ``spoken`` that overlap the audio between two samples of the epoch."""
         length = self.end - self.start
         begin, stop = max(first, self.start) - self.start, min(last, self.end) - self.start
         if stop <= begin or not length:
@@ -88,9 +88,9 @@ class Epoch:
     played: int = 0
     closed: bool = False
     moved_at: float | None = None
-    """When ``played`` was last so much, and less before."""
+    """When ``played`` last grew."""
     playable: tuple[int, float] = (0, 0.0)
-    """Sample from which a page that plays in real time goes on, and since when."""
+    """A sample, and when a page that plays in real time plays it."""
 
 
 class Playback:
@@ -117,7 +117,7 @@ class Playback:
 
     @property
     def reported(self) -> int:
-        """Samples of the present epoch that were played when the page reported last."""
+        """Samples of the present epoch that the page last reported as played."""
         return self._epochs[-1].played
 
     def begin_sentence(self, turn: int, text: str, spoken: str = "") -> Span:
@@ -186,7 +186,7 @@ class Playback:
         return min(epoch.sent, epoch.played + max(0, since))
 
     def _playable(self, epoch: Epoch, now: float) -> int:
-        """Samples of an epoch that a page has played by now which began each at once."""
+        """Samples of an epoch played by now, had the page played each as soon as it could."""
         sample, since = epoch.playable
         return min(epoch.sent, sample + int(max(0.0, now - since) * self._rate))
 

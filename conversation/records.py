@@ -136,7 +136,7 @@ class TurnRecord:
         models: Model of each stage, if known.
         errors: Errors of the stages, for people.
         failovers: Failovers during the turn.
-        looked_up: Of the cited sections, those that tools gave.
+        looked_up: The cited sections that are results of tools.
     """
 
     call: str
@@ -169,7 +169,7 @@ class TurnRecord:
     looked_up: tuple[LookedUp, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Convert to plain values, ready for JSON; ``looked_up`` only if a tool gave something."""
+        """Convert to plain values, ready for JSON; without ``looked_up`` if it is empty."""
         plain = asdict(self)
         if not self.looked_up:
             del plain["looked_up"]

@@ -43,7 +43,7 @@ class Turn:
         question: Everything the caller said in the turn.
         speech_end: End of the caller's last word.
         transcribed: The final transcript came.
-        ended: The turn was taken to be over.
+        ended: The turn was decided to be over.
         first_token: The brain's first token.
         first_sentence: The first checked sentence left the brain.
         first_audio: The first audio of the answer was ready to be sent.
@@ -210,9 +210,8 @@ class Conversation:
     def metrics(self, frame: MetricsFrame) -> None:
         """Record what a service reports to have used.
 
-        It counts for the turn that the frame names (``metadata["turn"]``), or for the latest: what
-        was heard belongs to the turn that is to come, which may have begun before or after the
-        report has come here.
+        It counts for the turn that the frame names (``metadata["turn"]``), otherwise for the
+        latest. Transcribed audio names its turn, which may begin before or after the report.
         """
         self.meter.metrics(frame.metadata.get("turn", self.number), frame)
 

@@ -23,7 +23,7 @@ FLOOR_TAKERS = frozenset(
     )
     for word in line.split()
 )
-"""Words with which somebody begins who wants to speak, not to listen."""
+"""First words of a caller who wants to speak."""
 
 _PHRASES = re.compile(r"\b(?:i see|got it|of course|makes sense|go on|i know)\b", re.IGNORECASE)
 _WORD = re.compile(r"[a-zà-öø-ÿ]+(?:'[a-z]+)?|\d+", re.IGNORECASE)
@@ -48,8 +48,8 @@ def is_backchannel(text: str) -> bool:
 def takes_floor(text: str) -> bool:
     """Whether an interim transcript shows that somebody wants to speak.
 
-    One word of half a word's sound is often heard wrong: a guess that is neither this nor a
-    backchannel shows nothing yet.
+    Recognisers often mishear half a word: a guess that is neither this nor a backchannel shows
+    nothing yet.
     """
     if is_backchannel(text):
         return False
@@ -62,9 +62,9 @@ def takes_floor(text: str) -> bool:
 
 
 def only_listens(text: str, guess: str) -> bool:
-    """Whether speech was a sign of listening: by its transcript, or by the last guess before it.
+    """Whether speech was a backchannel: by its transcript, or by the last guess before it.
 
-    A transcript of so little is as often wrong as a guess; one that shows a wish to speak is not.
+    A transcript of so little sound is as often wrong as a guess, unless it takes the floor.
     """
     return is_backchannel(text) or (guess != "" and is_backchannel(guess) and not takes_floor(text))
 

@@ -35,7 +35,7 @@ def clean(text: str) -> str:
 def failed_checks(checks: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The checks that an answer did not pass.
 
-    That a question is about something sensitive is none of them: the rule held.
+    The refusal of a sensitive question is not among them: the rule held.
     """
     return [check for check in checks if not check.get("passed") and not _is_refusal(check)]
 

@@ -74,12 +74,12 @@ def english_plural(words: str) -> str:
 
 
 # German.
-_EINS = (
+_GERMAN_ONES = (
     "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn "
     "sechzehn siebzehn achtzehn neunzehn"
 ).split()
-_ZIG = "- - zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
-_GROSS = (
+_GERMAN_TENS = "- - zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
+_GERMAN_SCALES = (
     (10**15, "Billiarde", "Billiarden"), (10**12, "Billion", "Billionen"),
     (10**9, "Milliarde", "Milliarden"), (10**6, "Million", "Millionen"),
 )  # fmt: skip
@@ -89,7 +89,7 @@ _GERMAN_ORDINALS = {1: "erst", 3: "dritt", 7: "siebt", 8: "acht"}
 @lru_cache(4096)
 def german(number: int) -> str:
     """A whole number from 0 to :data:`LARGEST`: "eintausendzweihundertsechs"."""
-    for size, one, many in _GROSS:
+    for size, one, many in _GERMAN_SCALES:
         if number >= size:
             count, rest = divmod(number, size)
             words = f"eine {one}" if count == 1 else f"{_german_joined(count)} {many}"
@@ -101,10 +101,10 @@ def german(number: int) -> str:
 def _german_joined(number: int) -> str:
     """As in front of another word: "ein", "einundzwanzig"."""
     if number < 20:
-        return _EINS[number]
+        return _GERMAN_ONES[number]
     if number < 100:
         tens, ones = divmod(number, 10)
-        return (f"{_EINS[ones]}und" if ones else "") + _ZIG[tens]
+        return (f"{_GERMAN_ONES[ones]}und" if ones else "") + _GERMAN_TENS[tens]
     size, name = (100, "hundert") if number < 1000 else (1000, "tausend")
     count, rest = divmod(number, size)
     return _german_joined(count) + name + (_german_joined(rest) if rest else "")
@@ -129,7 +129,7 @@ def german_year(year: int) -> str:
     if not 1100 <= year <= 1999:
         return german(year)
     century, rest = divmod(year, 100)
-    return f"{_EINS[century]}hundert" + (german(rest) if rest else "")
+    return f"{_GERMAN_ONES[century]}hundert" + (german(rest) if rest else "")
 
 
 def roman(numeral: str) -> int:
