@@ -69,8 +69,8 @@ class Retention:
     def sweep(self) -> Swept:
         """Remove what is too old. Blocks. Failures are logged and retried by the next sweep.
 
-        A turn keeps its figures: decision, sections, delays, tokens and costs; of what tools
-        gave, the titles.
+        A turn keeps its figures: decision, sections, delays, tokens, costs, and the titles of
+        tools' results.
         """
         folder, now = self._settings.data_dir, self._clock()
         _tried("admissions", self._forget_admissions, now - DAY_SECS)

@@ -1,4 +1,4 @@
-"""The connections of a process: how many there may be, and how long one may ask nothing."""
+"""Limits a process's connections: how many there may be, and how long one may be idle."""
 
 import asyncio
 import socket
@@ -14,15 +14,15 @@ REQUEST_SECS = 10.0
 """How long a connection may take until its first request's headers are complete."""
 
 KEEP_ALIVE_SECS = 75.0
-"""How long a connection may ask nothing after an answer. Longer than proxies keep theirs (nginx:
-60 s), which would otherwise ask on a connection that is just being closed."""
+"""How long a connection may be idle after a response. Longer than proxies keep theirs (nginx:
+60 s), which would otherwise send a request while the connection is being closed."""
 
 UNREAD_SECS = 60.0
-"""How long an answer may be taken in by nobody, where the system can tell (Linux)."""
+"""How long a peer may leave a response unread, where the system can tell (Linux)."""
 
 RESERVED_FILES = 128
-"""File descriptors kept for what is no caller's connection: models, the database, recordings,
-vendors, and as many connections as are accepted before the first of them is counted."""
+"""File descriptors kept for other uses: models, the database, recordings, vendors, and connections
+that are accepted but not counted yet."""
 
 ACCEPTED_AT_ONCE = 64
 """Connections accepted before other events are handled."""
@@ -38,7 +38,7 @@ NetworkOf = Callable[[str], str | None]
 
 
 def allowed_connections() -> int:
-    """How many connections the limit on this process's file descriptors leaves room for."""
+    """The number of connections that this process's limit on file descriptors allows."""
     try:
         import resource
     except ImportError:  # not a Unix system
@@ -50,11 +50,11 @@ def allowed_connections() -> int:
 
 
 class Connections:
-    """Counts a process's connections, and closes those that ask nothing.
+    """Counts a process's connections, and closes idle ones.
 
-    Where there are too many, of one network or of all, the one that has been idle the longest makes
-    room: a browser opens it again when it needs it. A new one is refused only where there is room
-    for no more and none is idle, which is when all of them are calls.
+    Where there are too many, from one network or in total, the one that has been idle the longest
+    is closed: a browser reconnects when it needs to. A new one is refused only if the limit is
+    reached and none is idle, that is, if all of them are calls.
 
     Parameters:
         most: How many there may be.
@@ -86,16 +86,16 @@ class Connections:
 
     @property
     def idle(self) -> int:
-        """How many of them ask nothing now."""
+        """The number of idle connections."""
         return sum(map(len, self._idle.values()))
 
     def guard(self, handler: web.RequestHandler) -> asyncio.Protocol:
-        """The protocol to give a connection instead of aiohttp's, which it passes everything to."""
+        """The protocol for a connection; it passes everything on to aiohttp's."""
         return Connection(handler, self)
 
     @web.middleware
     async def note_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Middleware: note that a connection has asked something, and when it was answered."""
+        """Middleware: note when a connection sends a request, and when that is answered."""
         connection = self._open.get(request.protocol)
         if connection is None:  # not of a guarded listener
             return await handler(request)
@@ -120,7 +120,7 @@ class Connections:
         return True
 
     def lost(self, connection: "Connection") -> None:
-        """Count a connection no longer."""
+        """Stop counting a connection."""
         if self._open.pop(connection.handler, None) is None:
             return
         self._forget_idle(connection)
@@ -133,11 +133,11 @@ class Connections:
             self._close_idle(network, "its network has too many")
         if len(self._open) < self._most:
             return True
-        # Of the network that has the most, so that many of one displace none of another.
+        # From the network with the most, so that one network's do not displace another's.
         largest = max(self._idle, key=self._count.__getitem__, default=None)
         if self._close_idle(largest, "there are too many"):
             return True
-        self._tell("refused, for there are too many and none is idle")
+        self._tell("refused because there are too many and none is idle")
         return False
 
     def _close_idle(self, network: str | None, why: str) -> bool:
@@ -149,12 +149,12 @@ class Connections:
         return True
 
     def _close_silent(self, connection: "Connection") -> None:
-        self._close(connection, f"nothing was asked within {self._request_secs:g} s")
+        self._close(connection, f"no request came within {self._request_secs:g} s")
 
     def _close(self, connection: "Connection", why: str) -> None:
         connection.abort()
         self.lost(connection)
-        self._tell(f"closed, for {why}")
+        self._tell(f"closed because {why}")
 
     def _note_idle(self, connection: "Connection") -> None:
         self._idle.setdefault(connection.network, OrderedDict())[connection] = None
@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
         return self._transport is not None
 
     def asked(self) -> None:
-        """Note that a request has come: the first need not be waited for any longer."""
+        """Note that a request has come, so that the wait for the first is over."""
         if self.deadline is not None:
             self.deadline.cancel()
             self.deadline = None
@@ -250,7 +250,7 @@ class Connection(asyncio.Protocol):
 
 
 def _limit_unread(transport: asyncio.Transport) -> None:
-    """Have the system drop a connection whose peer takes nothing in any more."""
+    """Have the system drop a connection whose peer stops reading."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     raw = transport.get_extra_info("socket")
     if option is not None and raw is not None:

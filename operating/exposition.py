@@ -88,7 +88,7 @@ def is_local(request: web.Request) -> bool:
     """Whether a request originates on this machine, rather than coming through a proxy.
 
     The ``Host`` must be a local name, too: a proxy that hides its client usually forwards the
-    original name, and so does a browser that a foreign page has led here by DNS rebinding.
+    original name, as does a browser after a foreign page's DNS rebinding.
     """
     peer = request.transport.get_extra_info("peername") if request.transport else None
     if not peer or any(name in request.headers for name in _FORWARDED):

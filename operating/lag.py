@@ -15,8 +15,7 @@ class EventLoopLag(Lateness):
     """Samples how late the running loop's timers fire. Quantiles over a sliding window.
 
     No timer fires while the loop is blocked, so a long stall would count as one sample. The missed
-    samples are filled in: a stall of one second counts as all the timers it delayed.
-    the timers that were late because of it.
+    samples are filled in: a stall counts once for each timer that it delayed.
 
     Parameters:
         interval_secs: Sampling interval.

@@ -94,7 +94,7 @@ class _Intercept(logging.Handler):
             message = str(record.msg)  # its arguments do not match its format
         exception = record.exc_info
         if record.name == "aiohttp.server" and (reason := _malformed(exception and exception[1])):
-            # The client's fault and not ours: no traceback, which anybody could fill the log with.
+            # The client's fault: no traceback, or anybody could fill the log with them.
             level, message, exception = "WARNING", f"{message}: {reason}", None
 
         def place(ours: "Record") -> None:
@@ -106,9 +106,9 @@ class _Intercept(logging.Handler):
 
 
 def _malformed(error: BaseException | None) -> str:
-    """What is wrong with a request that cannot be read, in a few words; empty for other errors.
+    """What is wrong with a malformed request, in a few words; empty for other errors.
 
-    What it contains is left out, for it may be a cookie.
+    Its content is left out, because it may be a cookie.
     """
     while error is not None:
         if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):

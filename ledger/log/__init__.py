@@ -2,8 +2,8 @@
 
 :mod:`~ledger.log.filter` reads a filter from a query string, :mod:`~ledger.log.entries` lists what
 matches it, :mod:`~ledger.log.totals` adds it up. ``/calls``, ``viva ledger`` and the mailed reports
-show the same entries, and :mod:`~ledger.log.cells` keeps what callers said from being run by the
-spreadsheet that opens them.
+show the same entries, and :mod:`~ledger.log.cells` keeps a spreadsheet from evaluating what callers
+said.
 """
 
 __all__ = ["cells", "entries", "filter", "listing", "query", "sound", "totals"]

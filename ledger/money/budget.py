@@ -2,9 +2,9 @@
 
 Admitting a call *holds* its worst-case cost, in one statement that fails if this would exceed the
 cap. Actual costs move from held to *spent*; the rest is released when the call ends. Processes keep
-their holds alive; a hold that is not renewed belongs to a dead process, and expires. Its lifetime
-is measured by a clock that no step of the system's clock changes, and a process whose hold was let
-go of although it lives holds the money again, if it is still there.
+their holds alive; a hold that is not renewed belongs to a dead process, and expires. Steps of the
+system's clock do not change its lifetime, and a live process whose hold has expired holds the money
+again if it is still free.
 
 Lock order: hold row, then day row (avoids deadlock).
 """
@@ -31,7 +31,7 @@ KEEP_ALIVE_SECS = 15.0
 """How often holds are renewed."""
 
 MOST_SPENT = 10**15
-"""No call costs so many micro-dollars, a billion dollars; a day's sum of such calls still fits."""
+"""No call costs this many micro-dollars (a billion dollars); a day's sum of such costs fits."""
 
 _REMEMBERED = timedelta(days=2)
 _DAY = "%Y-%m-%d"
@@ -159,8 +159,8 @@ class Budget:
         """Record the cost of a call so far; idempotent.
 
         Costs beyond the hold are spent all the same, and logged. They count on the day of the
-        call's admission, or today if that is unknown. A cost that cannot be true is logged, and
-        the call's worst case spent instead.
+        call's admission, or today if that is unknown. An impossible cost is logged, and the call's
+        worst case recorded instead.
 
         Args:
             call_id: The call's id.
@@ -174,7 +174,7 @@ class Budget:
         """
         if not 0 <= spent <= MOST_SPENT:
             logger.error(
-                "call {} is said to have cost {} micro-dollars: its worst case is booked instead",
+                "call {} reports an impossible cost of {} micro-dollars; recording its worst case",
                 call_id,
                 spent,
             )
@@ -249,17 +249,17 @@ class Budget:
         return lost if self._cap is not None else frozenset()
 
     def hold_again(self, call_id: str, caller_key: str) -> bool:
-        """Hold the rest of an open call's worst case once more: its hold was let go of.
+        """Hold the rest of an open call's worst case again, since its hold has expired.
 
         Args:
             call_id: A call that this process admitted.
             caller_key: The key that its caller's calls are counted by.
 
         Returns:
-            Whether there was so much money left; also for a call that is only being admitted.
+            Whether that much money was left; also true for a call that is being admitted.
 
         Raises:
-            SQLAlchemyError: It is not known.
+            SQLAlchemyError: It is unknown.
         """
         if call_id not in self._settled:
             return True
@@ -282,7 +282,7 @@ class Budget:
                     expires_at=self._lease_clock() + self._hold_secs,
                 )
             )
-        logger.warning("the hold of call {} was let go of, and is held again", call_id)
+        logger.warning("the hold of call {} had expired and was renewed", call_id)
         return True
 
     def expire(self) -> tuple[str, ...]:
@@ -319,7 +319,7 @@ class Budget:
         return datetime.fromtimestamp(self._clock(), UTC).strftime(_DAY)
 
     def _hold(self, call_id: str, caller_key: str, day: str, *, counted: bool) -> str | None:
-        """Reserve the worst case; returns why not, or ``None``."""
+        """Reserve the worst case; returns the reason if it cannot, otherwise ``None``."""
         try:
             with self._database.writing() as session:
                 self._open(session, day)
@@ -349,7 +349,7 @@ class Budget:
         return None
 
     def _set_aside(self, session: Session, day: str, micros: int) -> bool:
-        """Hold money of a day; returns whether there is so much."""
+        """Hold money of a day; returns whether that much is left."""
         set_aside = (
             update(SpendDay).where(col(SpendDay.day) == day).values(held=SpendDay.held + micros)
         )

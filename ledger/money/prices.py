@@ -38,7 +38,7 @@ class Prices:
     Parameters:
         prices: Published prices; of equally specific ones, the latest applies.
         own: The operator's prices, which take precedence.
-        settings: What is charged differently with other settings is charged by these.
+        settings: They select among prices that depend on settings.
         cache_ttl: Lifetime of cache entries, which affects their price.
         clock: Returns Unix seconds.
     """

@@ -131,8 +131,8 @@ class SpendSettlement:
     async def _settle(self) -> dict[str, Exception]:
         """Settle what is due and release what has ended; returns the calls that failed, and why.
 
-        What the database does not take of one call keeps no other waiting; a database that does not
-        respond is not asked again for each.
+        A call that the database rejects does not delay the others; a database that does not respond
+        is not tried again for each.
         """
         failed: dict[str, Exception] = {}
         for call, spent in list(self._due.items()):
@@ -167,7 +167,7 @@ class SpendSettlement:
             await asyncio.sleep(self._round_secs)
 
     async def _hold_again(self, call: str) -> None:
-        """Hold an open call's money again, or tell that there is none any more."""
+        """Hold an open call's money again, or report that none is left."""
         caller = self._callers.get(call)
         if caller is not None and not await asyncio.to_thread(
             self._budget.hold_again, call, caller

@@ -146,7 +146,7 @@ def compute_worst_case(
 def check_prompt(
     settings: Settings, document: Document, choices: Mapping[Stage, Choice], prices: Prices
 ) -> None:
-    """Refuse to start under a spend cap if a prompt may be longer than its price is for.
+    """Refuse to start under a spend cap if a prompt may exceed the length that its price covers.
 
     Raises:
         SettingsError: A cap is set and a brain's prompt may cost more than is known.
@@ -276,7 +276,7 @@ class _Rates:
         return self._tokens(brain, said)
 
     def _tokens(self, brain: Vendor, reckoned: int) -> int:
-        """Tokens that a brain's model makes of what is reckoned to be so many."""
+        """Tokens of a text for a brain's model, from Viva's estimate of them."""
         return math.ceil(reckoned * brain.token_ratio(brain.model_of(self._settings)))
 
     def _cost(self, vendor: Vendor, used: Used) -> int:
@@ -289,7 +289,7 @@ def _longest_secs(settings: Settings) -> float:
 
 
 def _spoken(chars: int) -> int:
-    """Characters that are spoken at most for so many that are shown."""
+    """Maximum number of spoken characters for a number of shown ones."""
     return chars + MAX_ADDED_CHARS
 
 

@@ -59,7 +59,7 @@ class Spool:
     def adopt(self) -> int:
         """Adopt the files of dead processes.
 
-        What cannot be read as a file, such as a directory of that name, is logged and left alone.
+        An entry that is no readable file, such as a directory, is logged and left alone.
 
         Returns:
             Number of records in them.
@@ -208,8 +208,8 @@ class _File:
         """Open and lock a file; ``None`` if another process holds the lock.
 
         Raises:
-            OSError: It cannot be opened or read, or is no regular file: to read a pipe would wait
-                for its writer, and a link's target is not the spool's to empty.
+            OSError: It cannot be opened or read, or is no regular file: reading a pipe would wait
+                for its writer, and emptying a link would empty another's file.
         """
         try:
             if "x" not in mode and not stat.S_ISREG(path.lstat().st_mode):

@@ -62,7 +62,7 @@ async def check_and_measure(
     checked = {finding.name: finding for finding in await check(names, tell)}
     try:
         turn = await measure(settings, document, vendors, tell)
-    except Exception as error:  # whatever it is, calls would fail with it
+    except Exception as error:  # calls would fail with it, too
         detail = f"cannot run: {type(error).__name__}: {error}"
         found = Finding("models", "a call", "problem", detail, _AGAIN)
         return [*checked.values(), found]

@@ -105,7 +105,7 @@ def test_a_connection_that_asks_nothing_is_closed(says: bytes, log: list[str]) -
             writer.close()
 
     virtual_time.run(story())
-    assert log == ["connections: 1 closed, for nothing was asked within 10 s. 0 are open, of 100"]
+    assert log == ["connections: 1 closed because no request came within 10 s. 0 are open, of 100"]
 
 
 def test_a_connection_that_has_asked_is_kept_for_the_next_request(log: list[str]) -> None:

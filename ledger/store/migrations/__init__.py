@@ -1,4 +1,4 @@
-"""The versions of the tables, and how a database comes to the newest one.
+"""Migrates a database to the newest version of the tables.
 
 After a change of :mod:`ledger.store.tables`, ``python -m ledger.store.migrations "what changes"``
 writes the next version, to be read, corrected and tested before it is committed.
@@ -19,20 +19,20 @@ from sqlmodel import SQLModel
 __all__ = ["MigrationError", "State", "state", "upgrade"]
 
 State = Literal["newest", "behind", "empty"]
-"""Of a database that this program can use: as it must be, of an older version, without tables."""
+"""Of a database that this program can use: up to date, of an older version, or without tables."""
 
 _LOCK = 0x76697661
 """PostgreSQL's advisory lock, held during a migration."""
 
 
 class MigrationError(Exception):
-    """The database cannot be brought to the newest version; the text follows its name."""
+    """The database cannot be migrated; the text completes a sentence that starts with its name."""
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring a database to the newest version; an empty one gets its tables.
+    """Migrate a database to the newest version; an empty one gets its tables.
 
-    Several processes may do so at once: one of them does, and the others wait.
+    Several processes may call this at once: one migrates, and the others wait.
 
     Raises:
         MigrationError: It is newer than this program, or its tables are somebody else's.
@@ -46,7 +46,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def state(connection: Connection) -> State:
-    """How far a database is from the newest version; it is not changed.
+    """Compare a database with the newest version, without changing it.
 
     Raises:
         MigrationError: It is newer than this program, or its tables are somebody else's.
@@ -91,7 +91,7 @@ def _revision(connection: Connection) -> str | None:
 
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
-    """One transaction while nobody else migrates, and committed at the end."""
+    """A transaction during which no other process migrates; committed at the end."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             # Recreating a table must not delete the rows that refer to it.

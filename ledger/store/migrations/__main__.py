@@ -1,4 +1,4 @@
-"""Write the next version: what :mod:`ledger.store.tables` has and the newest version has not."""
+"""Write the next version: what :mod:`ledger.store.tables` adds to the newest version."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""What tools gave to an answer, as it was cited."""
+"""Results of tools that an answer cites."""
 
 import sqlalchemy as sa
 from alembic import op
