@@ -1,3 +1,3 @@
-"""What a lying brain gets past the guardrails, and what an honest one loses to them."""
+"""How many lies the guardrails let through, and how many true sentences they refuse."""
 
 __all__: list[str] = []  # run with ``python -m``

@@ -1,7 +1,7 @@
-"""A server that lies, and what of it would be spoken.
+"""Measures what callers would hear from a brain that lies.
 
-An OpenAI-compatible server on loopback answers each question with a statement; the brain that asks
-it is the real one, and so are the reading of the stream and the guardrails.
+A simulated OpenAI-compatible server on loopback answers each question with a statement. The brain
+that asks it, the parser of its stream and the guardrails are those of calls.
 """
 
 from collections.abc import Sequence

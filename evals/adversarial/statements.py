@@ -8,8 +8,8 @@ A file of statements belongs to the document of its name (``documents/`` here or
     = kind: sentence      a true statement
     ! kind: sentence      a false one
 
-Those under ``tuning`` were looked at while the rules were written; those under ``measured`` only
-count.
+The rules were written with those under ``tuning`` in sight; those under ``measured`` are for
+measuring only.
 """
 
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ class Statement:
 
     Parameters:
         document: Name of the document.
-        half: Whether the rules were written with it in sight.
+        half: ``tuning``, in sight of which the rules were written, or ``measured``.
         true: Whether the document says so.
-        kind: What sort of lie, or of truth.
+        kind: The kind of lie or truth.
         sections: Ids of the sections that it cites.
         question: What was asked.
         sentence: What is answered.

@@ -1,4 +1,4 @@
-"""The command ``viva document check``: what Viva understands of a document."""
+"""The command ``viva document check``: shows what Viva reads in a document."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

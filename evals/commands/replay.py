@@ -176,7 +176,7 @@ def _print(batch: "Batch") -> None:
 
 
 def _swapped(options: "Options") -> list[str]:
-    """What a replay does otherwise than its recordings."""
+    """Stages and settings in which a replay differs from its recordings."""
     swapped = [f"{stage} {vendor}" for stage, vendor in options.vendors.items()]
     swapped += [f"{name}={value}" for name, value in options.overrides.items()]
     if options.knowledge:

@@ -1,4 +1,4 @@
-"""The command ``viva evaluate-voices``: how well people's recordings are heard."""
+"""The command ``viva evaluate-voices``: measures the recogniser on people's recordings."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ def evaluate_voices(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say how well the embedded recogniser hears your recordings: word errors by group.
+    """Measure how well the embedded recogniser transcribes your recordings, by group.
 
     Nothing leaves this machine, and nothing is kept. Words are compared as Whisper's paper has it:
     numbers as digits, each of them a word; without punctuation, case and fillers. An interval is of
@@ -78,7 +78,7 @@ def evaluate_voices(
 def as_dict(
     heard: "Sequence[Heard]", groups: "Sequence[GroupResult]", costs: dict[str, float]
 ) -> dict[str, Any]:
-    """Everything, for a program."""
+    """All results as plain values, ready for JSON."""
     from dataclasses import asdict
 
     return {
@@ -150,7 +150,7 @@ def _print_differences(heard: "Sequence[Heard]") -> None:
 
 
 def _plain(text: str) -> Text:
-    """What is said is no markup, and nothing that a terminal obeys."""
+    """Text without markup and terminal control characters."""
     return Text("".join(c if c.isprintable() else " " for c in text))
 
 

@@ -1,9 +1,8 @@
-"""One small call to each real vendor, and in what its messages differ from what we simulate.
+"""Makes a small call to each real vendor, and compares its messages with the documented ones.
 
-Whoever first has keys can tell by it whether the simulators, which are written from documents, are
-right: ``viva vendors check --live``. The vendors' own clients make the calls, through a
-:class:`~evals.conformance.wiretap.Wiretap`, and each message is held against the grammar in
-:mod:`simulators.grammar`.
+``viva vendors check --live`` tells anyone with keys whether the simulators, which are written from
+documents, are right. The vendors' own clients make the calls, through a
+:class:`~evals.conformance.wiretap.Wiretap`, and :mod:`simulators.grammar` checks each message.
 """
 
 import asyncio
@@ -58,7 +57,7 @@ _SHOWN = 160  # characters of a text in the file; audio is longer
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """What became of one vendor's call.
+    """The result of one vendor's call.
 
     Parameters:
         vendor: The vendor's name in settings.
@@ -66,7 +65,7 @@ class LiveCall:
         outcome: What it did, as text; empty if the call failed.
         problem: Why the call failed; empty if it did not.
         exchanges: Its requests and connections.
-        differences: In what its messages differ from what is documented, with how often.
+        differences: How its messages differ from the documented ones, and how often.
     """
 
     vendor: str
@@ -83,7 +82,7 @@ class LiveCall:
 
 
 def callable_live(choices: Mapping[Stage, Choice]) -> list[Vendor]:
-    """The chosen vendors, reserves included, whose messages there is a grammar of."""
+    """The chosen vendors, reserves included, that have a grammar of their messages."""
     chosen = [vendor for choice in choices.values() for vendor in choice.vendors]
     return [vendor for vendor in chosen if vendor.name in GRAMMARS]
 
@@ -111,7 +110,7 @@ def most_cost(
 
 
 def in_dollars(costs: Mapping[str, int | None]) -> str:
-    """Costs in a sentence for people, before they are asked."""
+    """Costs in a sentence, shown before the calls are confirmed."""
     priced = [
         f"{name} {'at a price that is not known' if micros is None else f'{micros / MICROS:.4f}'}"
         for name, micros in costs.items()
@@ -135,7 +134,7 @@ async def call_all(
         settings: The settings.
         document: What brains are asked about.
         speech: What recognisers hear, 16 kHz mono 16-bit.
-        tell: Told of progress.
+        tell: Called with progress messages.
     """
     calls = []
     for vendor in vendors:
@@ -269,7 +268,7 @@ def _plain(call: LiveCall) -> dict[str, Any]:
 
 
 def _shortened(value: Any) -> Any:
-    """The same without what is only long, which audio is."""
+    """A value with long texts, such as audio, cut."""
     if isinstance(value, str) and len(value) > _SHOWN:
         return f"{value[:_SHOWN]}… ({len(value)} characters)"
     if isinstance(value, Mapping):

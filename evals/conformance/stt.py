@@ -173,7 +173,7 @@ async def bad_key(subject: VendorUnderTest) -> str:
     speech = await subject.synthesise(SHORT)
     vad = subject.build(subject.engines.choices["vad"].vendor)
     async with StageHarness(vad, recogniser) as harness:
-        # A recogniser that sends each stretch of speech by itself is refused only with the first.
+        # A recogniser with a request per stretch of speech is refused only with the first.
         saying = asyncio.ensure_future(harness.say(speech))
         try:
             return await wait_for_refusal(harness, recogniser)

@@ -1,7 +1,7 @@
-"""Passes a vendor's traffic through this machine, and keeps every message of it.
+"""A proxy on loopback that records every message between a vendor and its client.
 
-A vendor's own client is given an address on loopback instead of the vendor's; what comes there goes
-to the vendor, and what the vendor answers comes back, HTTP and WebSocket, byte for byte.
+The vendor's own client connects to it instead of the vendor. It passes HTTP and WebSocket on byte
+for byte, in both directions.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Exchange:
         received: What the vendor sent, each message parsed if it is JSON.
         sent: How many messages were sent to it.
         close_code: How the vendor closed a WebSocket, if it did.
-        unreadable: Messages that were to be JSON and are not, their beginnings.
+        unreadable: The beginnings of messages that should be JSON and are not.
     """
 
     path: str

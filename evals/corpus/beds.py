@@ -51,7 +51,7 @@ def _voices(rng: np.random.Generator, talkers: int) -> Samples:
 
 
 def _band(noise: "np.typing.NDArray[np.float64]", low: float, high: float) -> Samples:
-    # Here, for the import takes a second of CPU, and few who import this module make noise.
+    # Not at the top: the import takes a second of CPU, and few users of this module make noise.
     from scipy.signal import butter, sosfilt  # type: ignore[import-untyped]
 
     sos = butter(2, [low, high], btype="band", fs=INPUT_RATE, output="sos")

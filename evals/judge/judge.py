@@ -1,7 +1,7 @@
 """A judge: rules whether an answer meets a criterion, with the words that show it.
 
-Each verdict is forced, pass or fail, and must quote the answer or the excerpts. A quote that is not
-there is no evidence: the judge is asked once more, then there is no verdict.
+Each verdict is forced, pass or fail, and must quote the answer or the excerpts. If the quote
+is not there, the judge is asked once more, and then there is no verdict.
 """
 
 import json
@@ -131,11 +131,11 @@ class Verdict:
 
 
 class Judge(Protocol):
-    """Somebody who judges answers."""
+    """Judges answers: a language model, or a test's stand-in."""
 
     @property
     def name(self) -> str:
-        """Who it is, for people."""
+        """Its name, for people."""
         ...
 
     async def verdict(self, criterion: Criterion, exchange: Exchange) -> Verdict:

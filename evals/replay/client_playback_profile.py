@@ -13,13 +13,13 @@ from transports.replay import ClientPlaybackProfile
 from transports.rtvi.page import RtviPage
 
 IRREGULAR_SECS = 0.15
-"""From steady playback, the distance between two reports that makes a page irregular."""
+"""Deviation from steady playback between two reports that makes a page irregular."""
 
 IRREGULAR_FINAL_SECS = 0.06
 """The same for the final report of an epoch."""
 
 IRREGULAR_PERIOD_SECS = 0.5
-"""As does this time between two reports of one stretch of voice."""
+"""A longer time between two reports of one stretch of voice makes it irregular, too."""
 
 
 class _Report(NamedTuple):
@@ -159,7 +159,7 @@ class _Seen:
         return any(self._is_unexpected(final) for final in self._finals)
 
     def _is_unexpected(self, final: _Report) -> bool:
-        """Whether a final report is not what the last one before it lets expect."""
+        """Whether a final report deviates from what the one before it predicts."""
         index = bisect_right(self._interrupted, final.at) - 1
         before = [report for report in self._reports if report.epoch == final.epoch]
         if index < 0 or not before:

@@ -19,7 +19,7 @@ INSTANT_SECS = 1e-6
 """Less than lies between any two samples of the voice."""
 
 BY_HAND = ("typed", "typing", "address")
-"""What the page says of a caller who types, by its ``type``."""
+"""Types of the page's messages about a caller who types."""
 
 Cue = Literal["with", "after", "over"]
 """What an utterance's start is relative to: the previous utterance, the end of the agent's voice,
@@ -122,7 +122,7 @@ class RecordedCaller:
             if on and not by_hand and not last.typed:
                 last.end = end
                 continue
-            # What is typed stops the voice at once: its place is in the moment before.
+            # A typed question stops the voice at once, so its place is just before.
             place = voice.place(onset - INSTANT_SECS if by_hand else onset, last)
             pause = onset - last.end
             utterances.append(

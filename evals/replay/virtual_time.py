@@ -23,16 +23,16 @@ T = TypeVar("T")
 START = 1_000_000_000.0
 """Default time of every clock at the start of virtual time, in seconds."""
 
-_real_clock = time.perf_counter  # bound before anybody patches it
+_real_clock = time.perf_counter  # bound before it is patched
 CPU_CLOCK = time.process_time
-"""What this process has computed, in seconds: what else the machine does, does not count."""
+"""Processor time of this process, in seconds; other work on the machine does not count."""
 
 _worker = threading.local()
 
 
 @dataclass(slots=True)
 class _Job:
-    """Work that a thread does for a loop."""
+    """Work in a thread on behalf of a loop."""
 
     loop: "VirtualTimeLoop"
     submitted: float
@@ -44,21 +44,21 @@ class _Job:
     done: bool = False
 
     def now(self) -> float:
-        """The virtual moment, had the clock run on since the work was handed over."""
+        """The virtual time, had the clock run on since the work was submitted."""
         return self.submitted + self.clock() - self.began
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is virtual.
 
-    Work handed to threads by ``run_in_executor`` (and so ``asyncio.to_thread``) freezes the clock
-    until it is done; so it must not wait for anything that the loop does. By default it takes no
-    virtual time: what it calls by ``call_soon_threadsafe``, and then its result, arrive in the
-    order in which the work was handed over, each once nothing else is runnable. ``counted``, they
-    arrive as long after that as they really took, and all else that is due before comes first.
+    Work submitted to threads by ``run_in_executor`` (or ``asyncio.to_thread``) freezes the clock
+    until it is done, so it must not wait for the loop. By default it takes no virtual time: its
+    ``call_soon_threadsafe`` calls, and then its result, arrive in the order in which the work was
+    submitted, each once nothing else is runnable. With ``counted`` they arrive after the time that
+    they really took, behind everything due before.
 
-    Real sockets may be used, but their latency is real and takes no virtual time, other than in
-    :meth:`real_time`. A child process cannot be told what time it is: while one runs, the clock
+    Real sockets work, but their latency is real and takes no virtual time, except in
+    :meth:`real_time`. A child process does not know the virtual time: while one runs, the clock
     moves as a real one does.
     """
 
@@ -69,12 +69,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         counted: bool = False,
         counted_by: Callable[[], float] = _real_clock,
     ) -> None:
-        """Begin at a moment.
+        """Create a loop.
 
         Args:
-            start: What every clock shows then.
-            counted: What threads do takes the time that it really took.
-            counted_by: The clock by which it did.
+            start: The time of every clock at its start, in seconds.
+            counted: Whether work in threads takes the time that it really took, instead of none.
+            counted_by: The clock that measures that.
         """
         self._virtual = start
         self._counted = counted
@@ -93,9 +93,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def real_time(self) -> Iterator[None]:
-        """Let the clock move as a real one does, while any of these is open.
+        """Let the clock move as a real one does while any of these contexts is open.
 
-        It is for what answers over a network, in its own time.
+        For what answers over a network, in its own time.
         """
         if not self._in_real_time:
             self._behind = self._virtual - _real_clock()
@@ -110,7 +110,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     async def subprocess_exec(
         self, protocol_factory: Callable[[], Any], *args: Any, **kwargs: Any
     ) -> tuple[asyncio.SubprocessTransport, Any]:
-        """Start a process; the clock moves by itself until it has ended."""
+        """Start a process; the clock moves as a real one until it has ended."""
         running = ExitStack()
         running.enter_context(self.real_time())
 
@@ -133,13 +133,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @property
     def in_real_time(self) -> bool:
-        """Whether the clock moves by itself."""
+        """Whether the clock moves as a real one."""
         return self._in_real_time > 0
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """Run in a thread, the clock standing still meanwhile."""
+        """Run a function in a thread; the clock stands still meanwhile."""
         if executor is None:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
@@ -163,7 +163,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        """Call from a thread; one that is at work for the loop is heard as its result is."""
+        """Schedule a call from a thread; one that works for the loop keeps its calls in order."""
         job: _Job | None = getattr(_worker, "job", None)
         if job is not None and job.loop is self:
             return self._hear(job, callback, args, context)
@@ -190,7 +190,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return handle
 
     def _worked(self, job: _Job, work: "Future[T]", answer: asyncio.Future[T]) -> None:
-        """In the thread that did the work, or on the loop when it was taken back."""
+        """Called in the thread that did the work, or on the loop if it was cancelled."""
         with suppress(RuntimeError):  # the loop has been closed meanwhile
             self._hear(job, _settle, (work, answer))
             job.done = True
@@ -198,14 +198,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     @property
     def busy(self) -> bool:
-        """Whether a thread is at work for this loop."""
+        """Whether a thread works for this loop."""
         return any(not job.done for job in self._jobs)
 
     def hear_threads(self) -> bool:
-        """Take what threads have to say; only for the selector, when nothing is runnable.
+        """Schedule the due calls of threads; only for the selector, when nothing is runnable.
 
         Returns:
-            Whether there was anything that can be heard already.
+            Whether any was due.
         """
         if self.in_real_time:
             jobs = list(self._jobs)
@@ -280,7 +280,7 @@ def _nothing() -> None:
 
 @contextmanager
 def virtual_clocks(loop: VirtualTimeLoop) -> Iterator[None]:
-    """Let ``time.time`` and its kin show the loop's time, as pipecat reads them everywhere."""
+    """Make ``time.time`` and its siblings, which pipecat reads everywhere, show the loop's time."""
 
     def nanoseconds() -> int:
         return int(loop.time() * 1e9)
@@ -307,9 +307,9 @@ def run(
 
     Args:
         main: The coroutine.
-        start: What every clock shows when it begins, in seconds.
-        counted: What threads do for it takes the time that it really took, instead of none.
-        counted_by: The clock by which it did; :data:`CPU_CLOCK` on a busy machine.
+        start: The time of every clock at its start, in seconds.
+        counted: Whether work in threads takes the time that it really took, instead of none.
+        counted_by: The clock that measures that; :data:`CPU_CLOCK` on a busy machine.
     """
     loop = VirtualTimeLoop(start=start, counted=counted, counted_by=counted_by)
     with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:

@@ -238,7 +238,7 @@ class ReplayedVoice(SpeechQueue):
         return found
 
     async def _go_on(self, take: Take, context_id: str) -> AsyncGenerator[Frame, None]:
-        """What was broken off in the recording."""
+        """Speak the rest of a text that was interrupted in the recording."""
         whole = next((o for o in self._takes.takes if o.whole and o.text == take.text), None)
         if whole is not None and whole.samples > take.samples:
             left = b"".join(item for _, item in whole.items if isinstance(item, bytes))

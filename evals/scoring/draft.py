@@ -1,8 +1,8 @@
 """Drafts the truth of recorded calls from voice activity and transcripts, for a person to correct.
 
 Times come from voice activity detection, and the words are what the recogniser understood: the
-mistakes of both are in the draft. What the agent decided stands in comments only, so that a draft
-that nobody has read makes no decision right, unless its caller said that it was.
+mistakes of both are in the draft. The agent's decisions are in comments only, so that an unread
+draft makes none of them right, unless the caller said that it was.
 """
 
 import itertools
@@ -92,7 +92,7 @@ def _question(
 
 
 def _aside(stretches: Sequence[Interval], facts: Facts) -> Iterator[str]:
-    """What became no turn: talk over the agent, or a noise."""
+    """Speech that made no turn: talk over the agent, or a noise."""
     over = facts.holding(stretches[0].start) is not None
     yield from _utterance("backchannel" if over else "noise", "", stretches, over=over)
 

@@ -1,4 +1,4 @@
-"""What is expected of a reply, and whether it is so: words, sections, the decision.
+"""Expectations of a reply (words, sections, the decision), and whether it meets them.
 
 A criterion in words is for a judge to rule on (:mod:`evals.judge`), not for this module.
 """
@@ -13,11 +13,11 @@ DECISIONS = ("respond", "escalate", "sensitive", "clarify", "any")
 
 
 class Replied(Protocol):
-    """What is held against an expectation."""
+    """A reply to compare with an expectation."""
 
     @property
     def text(self) -> str:
-        """Every word of it."""
+        """Its words."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class Expectation:
         excludes: Such texts that must not be said.
         sections: Ids of which one must be cited, itself or one below it.
         decision: One of :data:`DECISIONS`; empty for ``respond`` if anything must be said or cited.
-        criterion: What a judge must find to be so, in words.
+        criterion: A criterion in words, for a judge.
         within_secs: How long the reply may take.
     """
 
@@ -69,12 +69,12 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Whether one thing that was expected is so.
+    """Whether a reply meets one expectation.
 
     Parameters:
-        expected: What was, in words.
-        passed: Whether it is so; ``None`` if nobody could tell.
-        found: What is there instead or in evidence, in words.
+        expected: The expectation, as text.
+        passed: Whether it is met; ``None`` if that is unknown.
+        found: What the reply has instead, or the evidence, as text.
     """
 
     expected: str
@@ -83,7 +83,7 @@ class Finding:
 
 
 def check(expectation: Expectation, reply: Replied) -> list[Finding]:
-    """Hold a reply against what code can check of an expectation."""
+    """Check a reply against an expectation, as far as code can."""
     return [
         *_decision(expectation.decision, reply),
         *(

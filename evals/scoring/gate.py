@@ -113,8 +113,8 @@ def check(scores: Mapping[str, Any], rules: Sequence[Rule]) -> tuple[Finding, ..
 def with_targets(scores: Mapping[str, Any], rules: Sequence[Rule]) -> dict[str, Any]:
     """Scores whose targets are one's own rules, in place of those of the corpus that ships.
 
-    A rule's bound is the target of its metric, if it is on the side that can be missed: ``min``
-    where more is better, ``max`` where less is.
+    A rule's bound is the target of its metric where missing it is worse: ``min`` where higher is
+    better, ``max`` where lower is.
 
     Raises:
         GateError: A rule is about a metric that does not exist.

@@ -28,7 +28,7 @@ _ALSO_CALLED = {"transcript": "text"}
 
 
 class VoicesError(Exception):
-    """A folder cannot be read as recordings; the message says why, line by line."""
+    """A folder of recordings cannot be read; the message says why, line by line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Voice:
 
 
 class Transcript(Protocol):
-    """What a recogniser gives."""
+    """A recogniser's result."""
 
     @property
     def text(self) -> str:
@@ -73,21 +73,21 @@ class Transcript(Protocol):
 
 
 class Recogniser(Protocol):
-    """What hears; :class:`processors.stt.whisper.engine.WhisperEngine` is one."""
+    """Transcribes; :class:`processors.stt.whisper.engine.WhisperEngine` does."""
 
     async def transcribe(self, pcm: bytes) -> Transcript:
-        """Hear 16 kHz mono 16-bit audio."""
+        """Transcribe 16 kHz mono 16-bit audio."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a recogniser made of one recording.
+    """A recogniser's transcript of one recording.
 
     Parameters:
         voice: The recording.
-        text: What was heard.
-        wrong: Words that are wrong, left out or added; or phrases that were not heard.
+        text: The transcript.
+        wrong: Wrong, missing or added words; or missing phrases.
         words: Words, or phrases, that are said.
         delay_secs: From the request to the text.
         cpu_secs: Processor time of it, over all threads of this process.
@@ -132,8 +132,7 @@ def read_folder(folder: Path) -> list[Voice]:
     """Read a folder's index and all its recordings.
 
     Raises:
-        VoicesError: The folder, the index, a column or a recording is missing or is not what it
-            must be.
+        VoicesError: The folder, the index, a column or a recording is missing or invalid.
     """
     index = folder / INDEX
     try:
@@ -168,13 +167,13 @@ def read_folder(folder: Path) -> list[Voice]:
 async def hear(
     recogniser: Recogniser, voices: Sequence[Voice], progress: Callable[[int], None]
 ) -> list[Heard]:
-    """Have a recogniser hear recordings, one after another.
+    """Transcribe recordings, one after another.
 
     Args:
-        recogniser: The recogniser; nothing else may work in this process meanwhile, or its
-            processor time is counted, too.
+        recogniser: The recogniser. Nothing else may run in this process meanwhile: its processor
+            time would be counted, too.
         voices: The recordings.
-        progress: Called with the number that is done.
+        progress: Called with the number of recordings done.
     """
     heard = []
     for done, voice in enumerate(voices, start=1):
@@ -217,7 +216,7 @@ def cost(heard: Sequence[Heard]) -> dict[str, float]:
 
 
 def _words(text: str) -> str:
-    """Words as they are compared; each digit is one, for so are numbers dictated."""
+    """Words as they are compared; each digit is one, as numbers are dictated."""
     return " ".join(re.sub(r"\d", r" \g<0> ", normalised(text)).split())
 
 
@@ -254,7 +253,7 @@ def _result(group: str, heard: Sequence[Heard]) -> GroupResult:
     ci95 = None
     if len(spoken) > 1:
         values = Values(rates, weights, np.zeros(len(spoken), np.int64))
-        # Draws of recordings that are all alike have no width.
+        # If all recordings have the same rate, the bootstrap has no width.
         ci95 = wilson(wrong, words) if wrong == 0 else interval(values, range(len(spoken)), mean)
     return GroupResult(
         group=group,

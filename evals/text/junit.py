@@ -43,7 +43,7 @@ def write(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def told(turn: TurnOutcome) -> str:
-    """A turn in some lines: what was asked and said, and what is not as expected."""
+    """Describe a turn: what was asked and said, and which expectations are not met."""
     lines = [f"asked: {turn.turn.ask or '(the greeting)'}", f"said:  {turn.said}"]
     if turn.reply is not None:
         lines.append(f"       {turn.reply.grounds}")

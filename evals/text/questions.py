@@ -1,4 +1,4 @@
-"""Files of questions and what is expected of the replies: TOML, or YAML as ``pipecat eval`` has it.
+"""Files of questions with the expected replies: TOML, or YAML in the form of ``pipecat eval``.
 
 docs/evaluating.md describes both.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from evals.scoring.expectation import DECISIONS, Expectation
 
 OLDER_DECISIONS: Mapping[str, str] = {"answer": "respond", "unanswerable": "escalate"}
-"""Names that files of questions had for two decisions, which are still read."""
+"""Former names of two decisions, which are still read."""
 
 MAX_FILE_BYTES = 10_000_000
 """Longest file of questions."""
@@ -24,7 +24,7 @@ _FILE = ("kind", "document", "questions")
 
 
 class QuestionsError(ValueError):
-    """A file of questions cannot be used; the text names the question, the field, the allowed."""
+    """A file of questions cannot be used; the text names question, field and allowed values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Turn:
     """One turn of a scenario.
 
     Parameters:
-        ask: What is asked; ``None`` for what is heard first, the greeting.
+        ask: The question; ``None`` for the greeting, which is heard first.
         expectations: What is expected of the reply.
     """
 
@@ -48,7 +48,7 @@ class Scenario:
         name: Its name, unique in its file.
         turns: The turns.
         document: The document's file; ``None`` for that of the command.
-        file: The file that it stands in.
+        file: Its file.
         stop_on_failure: Whether the turns after a failed one are left out.
     """
 

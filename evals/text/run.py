@@ -1,4 +1,4 @@
-"""Holds scenarios in writing, and their replies against what is expected."""
+"""Runs scenarios in writing, and checks their replies."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,18 +20,18 @@ from pipeline.engines import Engines
 from processors.brain.extractive import ExtractiveBrain
 
 AT_ONCE = 4
-"""Scenarios that are held at the same time with a brain in a cloud."""
+"""Scenarios that run at the same time with a cloud brain."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnOutcome:
-    """What came of one turn.
+    """The outcome of one turn.
 
     Parameters:
         turn: The turn.
         reply: The reply; ``None`` for the greeting, and where none came.
         said: What was said.
-        findings: Each thing that was expected.
+        findings: The finding on each expectation.
         hint: Which step lost an answer that is wrong, in words; empty if unknown.
         lost: Why no reply came, if none did.
     """
@@ -50,23 +50,23 @@ class TurnOutcome:
 
     @property
     def wrong(self) -> tuple[Finding, ...]:
-        """What is not as expected."""
+        """Expectations that are not met."""
         return tuple(found for found in self.findings if found.passed is False)
 
     @property
     def unknown(self) -> tuple[Finding, ...]:
-        """What nobody could rule on."""
+        """Expectations without a verdict."""
         return tuple(found for found in self.findings if found.passed is None)
 
     @property
     def passed(self) -> bool:
-        """Whether all is as expected."""
+        """Whether all expectations are met."""
         return not self.fault and all(found.passed for found in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one scenario.
+    """The outcome of one scenario.
 
     Parameters:
         scenario: The scenario.
@@ -86,12 +86,12 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether every turn is as expected."""
+        """Whether every turn meets its expectations."""
         return all(turn.passed for turn in self.turns)
 
     @property
     def fault(self) -> str:
-        """Why nothing can be said of it: the brain failed, or the judge; empty if neither did."""
+        """Why there is no result: the brain or the judge failed; empty if neither did."""
         for turn in self.turns:
             if turn.fault:
                 return f"the brain failed: {turn.fault}"
@@ -101,7 +101,7 @@ class Outcome:
 
     @property
     def status(self) -> str:
-        """``passed``, ``failed``, or ``error`` if nothing can be said of it."""
+        """``passed``, ``failed``, or ``error`` without a result."""
         return "passed" if self.passed else "error" if self.fault else "failed"
 
     @property
@@ -138,12 +138,12 @@ class Outcome:
 
 @dataclass(slots=True)
 class TextRun:
-    """Holds scenarios about one document.
+    """Runs scenarios about one document.
 
     Parameters:
         engines: The document, and a brain to answer from it.
         tariff: Prices of vendors.
-        judge: Who rules on criteria; ``None`` leaves them out.
+        judge: Judges criteria in words; ``None`` leaves them out.
         criteria: Names of criteria that every answer must meet, beside those of the scenarios.
     """
 
@@ -155,7 +155,7 @@ class TextRun:
     async def hold(
         self, scenarios: Sequence[Scenario], done: Callable[[Outcome], None]
     ) -> list[Outcome]:
-        """Hold scenarios, each in a conversation of its own.
+        """Run scenarios, each in a conversation of its own.
 
         Args:
             scenarios: The scenarios.
@@ -175,7 +175,7 @@ class TextRun:
 
     @property
     def _embedded(self) -> ExtractiveBrain | None:
-        """The embedded brain, if it is the only one: it can tell what it found."""
+        """The embedded brain, if it is the only one; it can tell which records it found."""
         brains = self.engines.choices["brain"].vendors
         loaded = self.engines.loaded.get(brains[0].name)
         return loaded if len(brains) == 1 and isinstance(loaded, ExtractiveBrain) else None
@@ -261,7 +261,7 @@ class TextRun:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """The greeting, as something that expectations are held against.
+    """The greeting, in the form in which expectations are checked.
 
     Parameters:
         text: What it says.

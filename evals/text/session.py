@@ -1,8 +1,7 @@
 """A conversation in writing: the turns of a call, without voice activity, recogniser and voice.
 
-What decides a turn is the same as in a call: its
-:class:`~conversation.turns.Conversation`, the stages of :func:`pipeline.chain.decision_stages`
-with the filters that stand there, and the brain that the settings choose.
+A turn is decided as in a call: by a :class:`~conversation.turns.Conversation`, the stages of
+:func:`pipeline.chain.decision_stages` with their filters, and the brain that the settings choose.
 """
 
 import asyncio
@@ -124,7 +123,7 @@ async def load_engines(
         LoadingError: The brain cannot be loaded.
         SettingsError: It is unknown, or what it needs is missing.
     """
-    # What the other stages need is nothing to a conversation in writing.
+    # A conversation in writing must not fail for what other stages lack.
     others = ("vad", "stt", "tts")
     settings = settings.model_copy(update=dict.fromkeys(others, "auto"))
     choices = choose(settings)
@@ -154,7 +153,7 @@ async def viva_session(
         brain: As ``BRAIN``; by default that of the settings.
         settings: By default those of this process.
         engines: A brain that is loaded already, and stays open; the other arguments are then
-            without effect.
+            ignored.
 
     Raises:
         DocumentError: The document cannot be used.

@@ -1,4 +1,4 @@
-"""Where a written conversation leaves the chain: what is written counts as heard at once."""
+"""The output of a conversation in writing: each sentence counts as heard at once."""
 
 from pipecat.frames.frames import Frame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -12,7 +12,7 @@ class TextOutput(FrameProcessor):
 
     It takes the place of a call's transport, behind
     :class:`~processors.turns.keeper.TurnKeeper`, and reports playback itself: a sentence has one
-    sample, and it is played.
+    sample, which is played at once.
 
     Runs in direct mode, so that a decision does not overtake its sentences.
 

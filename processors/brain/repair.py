@@ -505,7 +505,7 @@ class Spelling:
             given = self._split(given[0])
         if not isinstance(given, list):
             return None
-        ids = [self._id(one) for one in given]
+        ids = [self._id(part) for part in given]
         return None if None in ids else list(dict.fromkeys(id for id in ids if id is not None))
 
     def _split(self, given: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Does what is cited say all that was said? Checked again, by the document itself."""
+"""Grounding: whether the cited sections support what was said, checked again."""
 
 from collections.abc import Iterable, Sequence
 
@@ -36,9 +36,9 @@ def measure(calls: Sequence[MatchedCall], documents: Sequence[Document]) -> list
 
 
 def refusals(turn: TurnFacts, document: Document) -> tuple[str, ...]:
-    """Why what an answer cites does not say the sentences that were heard, each that it does not.
+    """Why the sections that an answer cites do not support sentences that were heard, one each.
 
-    It is what calls ask before a sentence is spoken. What a tool gave counts as a section.
+    Calls check the same before a sentence is spoken. A tool's result counts as a section.
     """
     known = set(document.section_ids)
     cited = [

@@ -1,6 +1,6 @@
 """A language model's verdicts on the answers of a run: each criterion, and the truth's own.
 
-Optional, and never the only evidence: it is reported beside what code has checked.
+Optional, and never the only evidence: it is reported beside what code checks.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ PAGE = "judged"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge says of a run.
+    """A judge's verdicts on a run.
 
     Parameters:
         metrics: The share of answers that meet each criterion.
