@@ -82,6 +82,7 @@ class ClientProtocol:
         epoch: Number of ``bot-interrupted`` received.
         received: Samples of the voice received in this epoch.
         server_ahead_secs: As above, by the quickest answer so far.
+        token: By what the call is resumed on another socket; empty if it cannot be.
     """
 
     def __init__(self, *, server_ahead_secs: float | None = None) -> None:
@@ -92,7 +93,10 @@ class ClientProtocol:
         self.server_ahead_secs = server_ahead_secs
         self._quickest_secs = math.inf
         self._asked: set[float] = set()
+        self.token = ""
         self._number = 0
+        self._counted = 0  # messages received behind the first `resume`
+        self._typed: list[str] = []
         self._out: deque[str | bytes] = deque()
         self._events: list[Event] = []
         self._played = 0
@@ -104,22 +108,28 @@ class ClientProtocol:
 
     # Actions of the caller.
 
-    def ready(self, library: str, *, record: bool = False) -> None:
+    def ready(self, library: str, *, record: bool = False, resume: bool = False) -> None:
         """Send ``client-ready``: audio can be played, and the call starts.
 
         Args:
             library: Name of the client.
             record: Whether the call may be recorded.
+            resume: Whether the client resumes its call when its socket is lost.
         """
         about = {"library": library}
-        self._say(
-            "client-ready", {"version": rtvi.PROTOCOL_VERSION, "about": about, "record": record}
-        )
+        data = {"version": rtvi.PROTOCOL_VERSION, "about": about, "record": record}
+        self._say("client-ready", data | ({"resume": True} if resume else {}))
+
+    def resume(self) -> None:
+        """Send what resumes the call, on a new socket; what waited for the old one is dropped."""
+        self._out.clear()
+        self.ended = ""
+        self._tell("resume", {"call": self.call, "token": self.token, "received": self._counted})
 
     def ask_time(self, now: float) -> None:
-        """Ask for the time on the server's clock."""
+        """Ask for the time on the server's clock, and say how many messages have come."""
         self._asked.add(now)
-        self._tell("clock", {"sent": now})
+        self._tell("clock", {"sent": now} | ({"received": self._counted} if self.token else {}))
 
     def speak(self, pcm: bytes) -> None:
         """Send audio of the microphone: PCM s16le, mono, 16 kHz."""
@@ -128,6 +138,7 @@ class ClientProtocol:
 
     def type(self, text: str) -> None:
         """Send a typed question."""
+        self._typed.append(text)
         self._say("send-text", {"content": text})
 
     def played(self, samples: int, now: float, *, playing: bool) -> None:
@@ -176,6 +187,7 @@ class ClientProtocol:
             now: When it came.
         """
         if isinstance(message, bytes):
+            self._counted += bool(self.token)
             self._events.append(self._hear(message))
             return
         try:
@@ -183,6 +195,8 @@ class ClientProtocol:
         except _UnusableError as error:
             self._events.append(Unusable(str(error)))
             return
+        if told.kind != "resume":
+            self._counted += bool(self.token)
         self._act(told, now)
         self._events.append(told)
 
@@ -230,6 +244,11 @@ class ClientProtocol:
                 if took < self._quickest_secs:
                     self._quickest_secs = took
                     self.server_ahead_secs = data["now"] - (data["sent"] + now) / 2
+            case "resume":
+                lost = self._typed[data["typed"] :] if self.token else []
+                self.token = data["token"]
+                for text in lost:
+                    self._say("send-text", {"content": text})
             case "end":
                 self.ended = data["reason"]
                 self._out.clear()

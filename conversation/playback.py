@@ -185,6 +185,17 @@ class Playback:
         since = int((now - self._reported_at) * self._rate)
         return min(epoch.sent, epoch.played + max(0, since))
 
+    def pause(self, since: float) -> None:
+        """Assume that nothing is played from a time on: the page cannot be reached."""
+        epoch = self._epochs[-1]
+        epoch.played, epoch.moved_at = self.played(since), since
+        self._reported_at = None
+
+    def go_on(self, now: float) -> None:
+        """Assume again that what was sent is played in real time, unless the page reports."""
+        if self._reported_at is None:
+            self._reported_at = now
+
     def _playable(self, epoch: Epoch, now: float) -> int:
         """Samples of an epoch played by now, had the page played each as soon as it could."""
         sample, since = epoch.playable

@@ -21,7 +21,8 @@ READABLE = ("1", "2", "3", "4", FORMAT)
 """Versions that can be read.
 
 In version 1, a sentence's shown text is its spoken text; before 3, nothing is said of what tools
-gave but to the brain, and before 4, no repaired call of a brain is marked.
+gave but to the brain, before 4, no repaired call of a brain is marked, and before 5, no page is
+away and a person could answer every question that was left.
 """
 
 CHUNK_NS = 1_000_000_000

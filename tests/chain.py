@@ -260,8 +260,8 @@ class ScriptedCall:
         if target is not None:
             self.recorder = self.conversation.observer = self._recorder(target)
             self.conversation.kept = self.recorder.turn
-        page = Page(self.socket)  # type: ignore[arg-type]
-        transport = BrowserTransport(page, self.conversation, ended=self.ended.append)
+        self.page = Page(self.socket)  # type: ignore[arg-type]
+        transport = BrowserTransport(self.page, self.conversation, ended=self.ended.append)
         self.responder = GroundedResponder(
             self.conversation,
             brain=self.brain,

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isinf
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -60,6 +61,8 @@ class ClientPlaybackProfile:
             that the voice started, seconds after it, the epoch, and the samples played. Empty for a
             page that follows the other values.
         finals: With ``repeated``, the samples of each interrupted epoch's final report.
+        absences: When the page was away, in seconds of the call: since when it was silent, when
+            that was noticed, and when it was back, infinity if it never was.
     """
 
     reports: bool = True
@@ -75,6 +78,7 @@ class ClientPlaybackProfile:
     audible: Mapping[str, Sequence[int]] = field(default_factory=dict)
     repeated: Sequence[Sequence[tuple[float, int, int]]] = ()
     finals: Mapping[int, int] = field(default_factory=dict)
+    absences: Sequence[tuple[float, float, float]] = ()
 
 
 class ReplayedPage(Page):
@@ -103,6 +107,7 @@ class ReplayedPage(Page):
         self._over = over
         self._gone = False
         self._now = asyncio.get_running_loop().time
+        self._began = self._now()
         self._epoch = 0
         self._sent = 0
         self._from = (0.0, 0)  # when which sample is played
@@ -203,9 +208,20 @@ class ReplayedPage(Page):
     # What it reports.
 
     def play(self) -> None:
-        """Start reporting playback."""
+        """Start reporting playback, and being away as the recorded page was."""
+        if self.profile.absences:
+            self._spawn(self._be_away())
         if self.profile.reports and not self.profile.repeated:
             self._spawn(self._report_progress())
+
+    async def _be_away(self) -> None:
+        for silent, away, back in self.profile.absences:
+            await asyncio.sleep(max(0.0, self._began + away - self._now()))
+            self._note_away(away - silent)
+            if isinf(back):
+                return
+            await asyncio.sleep(max(0.0, self._began + back - self._now()))
+            self._note_back()
 
     async def _repeat(self, reports: Sequence[tuple[float, int, int]]) -> None:
         began = self._now()

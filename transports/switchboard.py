@@ -21,9 +21,10 @@ from pipeline.vendors import Stage
 from recording.recorder import RecordingTarget
 from recording.writer import Recordings
 from settings import Settings
-from transports.browser.messages import Admitted, ClientReady
+from transports.browser.messages import Admitted, ClientReady, Resumed
 from transports.browser.messages import Stage as StageMessage
 from transports.browser.page import Page, PageClosedError, PageProtocolError, PageStalledError
+from transports.browser.resumption import Resumption
 from transports.browser.transport import BrowserConnection
 from transports.flood import Allowance, ByteGuard
 from transports.rtvi.page import RtviPage
@@ -34,6 +35,12 @@ READY_TIMEOUT_SECS = 60.0
 HELD_SECS = 10.0
 """How long a line and money are held for a page that is not ready. After that they are anybody's,
 and the page has to find some when it is ready."""
+
+RESUME_TIMEOUT_SECS = 5.0
+"""Maximum wait for a page that comes back to its call to say which one it is."""
+
+RESUMING_AT_ONCE = 4
+"""Sockets of one caller on which pages may come back at once."""
 
 LOADING_NEWS_SECS = 0.5
 """Interval at which a waiting page gets the progress of loading."""
@@ -113,6 +120,8 @@ class Switchboard:
         self._room = room
         self._recordings = recordings
         self._of_caller: Counter[str] = Counter()  # open sockets by caller
+        self._resuming: Counter[str] = Counter()  # those on which a page wants to come back
+        self._pages: dict[str, tuple[str, Page]] = {}  # by call: the caller's key, and the page
         self.lines = 0
         """Number of lines in use: open calls, and admitted ones that have not started yet."""
 
@@ -151,6 +160,8 @@ class Switchboard:
 
     def _answers(self, kind: type[Page]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def answer(request: web.Request) -> web.StreamResponse:
+            if kind is Page and "resume" in request.query:
+                return await self._resume(request)
             if self.draining:
                 return await self._refuse(request, kind, "shutdown")
             caller = await self.admissions.identify(request)  # a stranger takes no line
@@ -168,6 +179,9 @@ class Switchboard:
         most = 0 if self._settings.auth == "off" else self._settings.open_calls_per_caller
         return 0 < most <= self._of_caller[caller.key]
 
+    def _resumes_too_many(self, caller: CallerIdentity) -> bool:
+        return self._settings.auth != "off" and self._resuming[caller.key] >= RESUMING_AT_ONCE
+
     async def _take(
         self, request: web.Request, kind: type[Page], line: "_Line"
     ) -> web.StreamResponse:
@@ -175,11 +189,37 @@ class Switchboard:
             if reason := await line.take():
                 return await self._refuse(request, kind, reason)
             page = await self._open(request, kind)
+            socket = page.socket  # the page may go on with another one
             if reason := await self._hold(page, line):
                 await page.finish(reason, REASONS[reason])
         finally:
             await asyncio.shield(line.let_go())
-        return page.socket
+        return socket
+
+    async def _resume(self, request: web.Request) -> web.StreamResponse:
+        """Let a page come back to its call, of which its network was gone."""
+        caller = await self.admissions.identify(request)
+        if self._resumes_too_many(caller):
+            raise web.HTTPTooManyRequests(text="too many pages come back to calls at once")
+        newcomer = await self._open(request, Page)
+        socket = newcomer.socket
+        asked = await self._asked_to_resume(newcomer, caller)
+        key, page = self._pages.get(asked.call, ("", None)) if asked is not None else ("", None)
+        if asked is not None and page is not None and key == caller.key and page.resumes(asked):
+            await page.take_over(newcomer, asked.received)
+        else:
+            await newcomer.finish("lost", REASONS["disconnected"])
+        return socket
+
+    async def _asked_to_resume(self, newcomer: Page, caller: CallerIdentity) -> Resumed | None:
+        self._resuming[caller.key] += 1
+        try:
+            async with asyncio.timeout(RESUME_TIMEOUT_SECS):
+                return await newcomer.asked_to_resume()
+        except (PageClosedError, PageProtocolError, PageStalledError, TimeoutError):
+            return None
+        finally:
+            self._resuming -= Counter({caller.key: 1})
 
     async def _refuse(
         self, request: web.Request, kind: type[Page], reason: str
@@ -246,18 +286,21 @@ class Switchboard:
             terms = replace(terms, follow_up="nobody")
         choices = engines.choices
         vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
+        resumption = Resumption() if ready.data.resume and type(page) is Page else None
         call = Call(
-            BrowserConnection(page, ready, stage_vendors=vendors),
+            BrowserConnection(page, ready, stage_vendors=vendors, resumption=resumption),
             engines,
             self._escalations,
             terms,
             self._target(ready),
         )
         self.calls.add(call)
+        self._pages[call.id] = line.caller.key, page
         try:
             await call.run()
         finally:
             self.calls.discard(call)
+            del self._pages[call.id]
         return ""
 
     def _target(self, ready: ClientReady) -> RecordingTarget | None:
@@ -287,8 +330,8 @@ class _Line:
 
     def __init__(self, switchboard: Switchboard, caller: CallerIdentity) -> None:
         self.terms: Terms | None = None
+        self.caller = caller
         self._switchboard = switchboard
-        self._caller = caller
         self._counted = False  # among the caller's calls of the day
 
     async def take(self) -> str:
@@ -302,7 +345,7 @@ class _Line:
             return "capacity"
         switchboard.lines += 1
         try:
-            terms = await switchboard.admissions.admit(self._caller, counted=self._counted)
+            terms = await switchboard.admissions.admit(self.caller, counted=self._counted)
         except BaseException:
             switchboard.lines -= 1
             raise

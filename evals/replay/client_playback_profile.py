@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from itertools import pairwise
-from math import gcd
+from math import gcd, inf
 from statistics import median
 from typing import NamedTuple
 
@@ -68,6 +68,7 @@ class _Seen:
         self._sentences: list[_Sentence] = []
         self._bursts: list[_Burst] = []
         self._began: list[float] = []
+        self._away: list[tuple[float, float, float]] = []
         self._epoch = 0
         self._sent = 0
 
@@ -86,6 +87,10 @@ class _Seen:
             case "audible":
                 heard = _Audible(message.at, data["at"], data["epoch"], data["sample"])
                 self._heard.append(heard)
+            case "away":
+                self._away.append((message.at - data["quiet_secs"], message.at, inf))
+            case "back" if self._away:
+                self._away[-1] = (*self._away[-1][:2], message.at)
             case "bot-started-speaking":
                 self._began.append(message.at)
             case "bot-interrupted":
@@ -100,7 +105,9 @@ class _Seen:
     def profile(self) -> ClientPlaybackProfile:
         usual = ClientPlaybackProfile()
         if not self._reports:
-            return ClientPlaybackProfile(reports=False, lead_secs=RtviPage.lead_secs)
+            return ClientPlaybackProfile(
+                reports=False, lead_secs=RtviPage.lead_secs, absences=tuple(self._away)
+            )
         starts: dict[str, list[float]] = {}
         firsts: list[float] = []
         for burst in self._bursts:
@@ -135,6 +142,7 @@ class _Seen:
             audible=self._audible(),
             repeated=self._repeated() if self._is_irregular() else (),
             finals={final.epoch: final.samples for final in self._finals},
+            absences=tuple(self._away),
         )
 
     def _repeated(self) -> tuple[tuple[tuple[float, int, int], ...], ...]:

@@ -6,4 +6,4 @@ sends the voice no faster than it is played, and
 :class:`~transports.browser.transport.BrowserConnection` connects a call to a page.
 """
 
-__all__ = ["announcer", "messages", "page", "transport", "voice"]
+__all__ = ["announcer", "messages", "page", "resumption", "transport", "voice"]

@@ -38,6 +38,10 @@ MAX_SAMPLES = 2**53 - 1
 """Greatest number of samples that a page may name: the greatest integer that JavaScript counts."""
 
 
+MAX_TOKEN_CHARACTERS = 100
+"""Maximum length of a call's id, and of a token that resumes it."""
+
+
 class MessageError(ValueError):
     """A message from the page is invalid; the text says why."""
 
@@ -258,6 +262,15 @@ class Cap(Payload):
     left_secs: float
 
 
+class Resume(Payload):
+    """By what a page resumes its call on another socket, and for how long it may."""
+
+    type: Literal["resume"] = "resume"
+    token: str = Field(description="Works once; another comes with each socket.")
+    secs: float = Field(description="How long the call is held for a page that is gone.")
+    typed: int = Field(description="How many typed questions have come.")
+
+
 class Recorded(Payload):
     """Whether the call is being recorded: at the start, and when a recording ends before it."""
 
@@ -282,6 +295,7 @@ class End(Payload):
         "stalled",
         "fault",
         "shutdown",
+        "lost",
     ]
     message: str = Field(description="Why, in a sentence for the caller.")
 
@@ -297,6 +311,7 @@ ServerPayload = Annotated[
     | Cap
     | Admitted
     | Clock
+    | Resume
     | Recorded
     | End,
     Field(discriminator="type"),
@@ -344,6 +359,22 @@ class ClockAsked(Payload):
     sent: float = Field(
         allow_inf_nan=False, description="The page's own time; it comes back in the answer."
     )
+    received: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_SAMPLES,
+        description="How many messages have come behind the first `resume`.",
+    )
+
+
+class Resumed(Payload):
+    """On a socket of its own, before anything else: a page resumes its call."""
+
+    call: str = Field(max_length=MAX_TOKEN_CHARACTERS, description="The call's id.")
+    token: str = Field(max_length=MAX_TOKEN_CHARACTERS, description="Of the last `resume`.")
+    received: int = Field(
+        ge=0, le=MAX_SAMPLES, description="How many messages have come behind the first `resume`."
+    )
 
 
 class Audible(Payload):
@@ -358,12 +389,13 @@ class Audible(Payload):
     at: float = Field(allow_inf_nan=False, description="When, in seconds on the server's clock.")
 
 
-CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible | Typing]] = {
+CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible | Typing | Resumed]] = {
     "playback": Playback,
     "typing": Typing,
     "hangup": Hangup,
     "clock": ClockAsked,
     "audible": Audible,
+    "resume": Resumed,
 }
 
 
@@ -372,6 +404,7 @@ class ReadyData(rtvi.ClientReadyData):
 
     record: bool = Field(default=False, description="The caller agrees to be recorded.")
     address: bool = Field(default=False, description="The caller can leave an address here.")
+    resume: bool = Field(default=False, description="The page can resume its call.")
 
 
 class ClientReady(BaseModel):
@@ -381,7 +414,7 @@ class ClientReady(BaseModel):
     data: ReadyData
 
 
-ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible | Typing | Typed
+ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible | Typing | Typed | Resumed
 SERVER_PAYLOAD: TypeAdapter[Any] = TypeAdapter(ServerPayload)
 
 

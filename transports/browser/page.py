@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiohttp import ClientConnectionResetError, WSMessage, WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSCloseCode, WSMessage, WSMsgType, web
+from loguru import logger
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
 from conversation.observer import CallObserver, Unobserved
+from conversation.turns import INPUT_SAMPLE_RATE
 from transports.browser.messages import (
     MAX_AUDIO_BYTES,
     Audible,
@@ -23,12 +25,15 @@ from transports.browser.messages import (
     MessageError,
     Payload,
     Playback,
+    Resume,
+    Resumed,
     Typed,
     Typing,
     parse_client_message,
     rtvi_message,
     server_message,
 )
+from transports.browser.resumption import AWAY_SECS, RESUME_SECS, Resumption
 from transports.flood import Allowance
 
 MESSAGES_PER_SEC = 200.0
@@ -52,6 +57,17 @@ FLOOD_TIMEOUT_SECS = 2.0
 
 FAULTS_IN_A_ROW = 3
 """Number of invalid messages in a row that ends a call."""
+
+SILENCE_SECS = 0.1
+"""Length of the silence that a call hears at a time while its page is away."""
+
+BUSY_SECS = 3.0
+"""Interval at which a call whose page is away is kept from asking whether anybody is there."""
+
+_SILENCE = bytes(round(SILENCE_SECS * INPUT_SAMPLE_RATE) * 2)
+
+_LEFT = (0, WSCloseCode.OK, WSCloseCode.GOING_AWAY)
+"""Codes with which a page closes its socket that does not come back; 0 is none."""
 
 
 class PageClosedError(Exception):
@@ -96,8 +112,21 @@ class Page:
         self._flood = ""
         self._waiting: asyncio.Timeout | None = None
         self._faults = 0
+        self._typed = 0  # questions
         self._stalled = False
         self._started = False
+        self._resumption: Resumption | None = None  # once the page may resume its call
+        self._successor: Page | None = None  # the call's page, which has taken this one's socket
+        self._released = asyncio.Event()  # the socket is of no more use
+        self._heard_at = 0.0
+        self._there = asyncio.Event()
+        self._there.set()
+        self._away_since = self._silent_until = self._busy_until = 0.0
+        self._catching_up = False
+        self.absent: Callable[[float], None] = lambda _quiet_secs: None
+        """Called when the page is away, with the seconds for which nothing has come."""
+        self.back: Callable[[], None] = lambda: None
+        """Called when it is there again."""
         self.observer: CallObserver = Unobserved()
         """Told of all that passes; :class:`VoiceOutput` gives it that of the page's call."""
 
@@ -108,8 +137,17 @@ class Page:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more can be sent."""
+        """Whether nothing more can be sent on the socket."""
         return self._socket.closed or self._stalled
+
+    @property
+    def away(self) -> bool:
+        """Whether the page cannot be reached now, and may come back."""
+        return not self._there.is_set()
+
+    async def present(self) -> None:
+        """Wait until the page is not away."""
+        await self._there.wait()
 
     async def receive(self) -> bytes | ClientMessage:
         """Wait for the next valid message: audio as bytes, or a parsed text message.
@@ -119,14 +157,23 @@ class Page:
             PageProtocolError: Three messages in a row were invalid, or there were too many.
         """
         while True:
+            if self.away and (filler := self._filler()) is not None:
+                self._note_said(filler)
+                return filler
             message = await self._next_message()
+            if message is None:
+                continue
             if message.type is WSMsgType.PING:
                 await self._pong(message.data)
                 continue
             if message.type is WSMsgType.PONG:
                 continue
             if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
-                raise PageClosedError
+                left = message.type is WSMsgType.CLOSE and message.data in _LEFT
+                if left or self._resumption is None:
+                    raise PageClosedError
+                self._go_away()
+                continue
             try:
                 heard = await self._understood(message)
             except MessageError as error:
@@ -138,13 +185,19 @@ class Page:
             else:
                 self._faults = 0
                 if isinstance(heard, ClockAsked):
+                    if self._resumption is not None and heard.received is not None:
+                        self._resumption.unreceived.acknowledge(heard.received)
                     await self.send(Clock(sent=heard.sent, now=time.monotonic()))
                 elif heard is not None:
+                    self._typed += isinstance(heard, Typed)
                     self._note_said(heard)
                     return heard
 
     def flooded(self) -> None:
         """End the reading: the page sends more bytes than any client needs."""
+        if self._successor is not None:
+            self._successor.flooded()
+            return
         self._cut_off("bytes come faster than any call needs")
         if self._waiting is not None:
             self._waiting.reschedule(asyncio.get_running_loop().time())
@@ -153,24 +206,146 @@ class Page:
         self._flood = self._flood or flood
         self._send_timeout_secs = min(self._send_timeout_secs, FLOOD_TIMEOUT_SECS)
 
-    async def _next_message(self) -> WSMessage:
-        """The next message, within what a page may send."""
+    async def _next_message(self) -> WSMessage | None:
+        """The next message, within what a page may send; ``None`` if there is none for now."""
         self._received += 1
         if self._received % YIELD_AFTER == 0:
             await asyncio.sleep(0)  # a full buffer is read without waiting
-        message = None
+        message, socket = None, self._socket
         if not self._flood:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None) as self._waiting:
-                    message = await self._socket.receive()
+                async with asyncio.timeout(self._patience()) as self._waiting:
+                    if self.away and self.closed:
+                        await self._there.wait()
+                    else:
+                        message = await socket.receive()
             self._waiting = None
-        if self._allowance.exceeded(1):
+        if message is not None and self._allowance.exceeded(1):
             self._cut_off(f"more than {MESSAGES_PER_SEC:.0f} messages a second")
-        if self._flood or message is None:
+        if self._flood:
             with contextlib.suppress(PageClosedError, PageStalledError):
                 await self.send_error(self._flood, fatal=True)
             raise PageProtocolError(self._flood)
+        if self._resumption is not None:
+            message = self._noted(message, socket)
         return message
+
+    # A page that may resume its call.
+
+    async def offer_resumption(self, resumption: Resumption) -> None:
+        """Tell the page by what it may resume its call; what follows is numbered.
+
+        Raises:
+            PageClosedError: The page has gone.
+            PageStalledError: The page has not read within the timeout.
+        """
+        await self._transmit(self._offer(resumption))
+        self._resumption = resumption
+        self._heard_at = asyncio.get_running_loop().time()
+        if self._waiting is not None:
+            self._waiting.reschedule(self._heard_at + AWAY_SECS)
+
+    def resumes(self, asked: Resumed) -> bool:
+        """Whether a page that asks for it may resume the call; its token is used up then."""
+        return self._resumption is not None and self._resumption.resume(asked.token, asked.received)
+
+    async def take_over(self, newcomer: "Page", received: int) -> None:
+        """Go on with the socket on which the page has come back; returns when that is over.
+
+        Args:
+            newcomer: The socket, on which the right to resume was proved.
+            received: How many messages have come on those before.
+        """
+        self._go_away()
+        self._drop_connection()
+        self._released.set()
+        self._socket, self._released, self._stalled = newcomer.socket, newcomer._released, False
+        self._drop_connection, newcomer._successor = newcomer._drop_connection, self
+        # If it goes again meanwhile, it may come back again.
+        with contextlib.suppress(PageClosedError, PageStalledError):
+            await self._catch_up(received)
+            self._come_back()
+        await newcomer._released.wait()
+
+    async def _catch_up(self, received: int) -> None:
+        """Send what the page has not received, and what comes up meanwhile."""
+        resumption, socket = self._resumption, self._socket
+        assert resumption is not None
+        self._catching_up = True
+        try:
+            await self._transmit(self._offer(resumption))
+            while (message := resumption.unreceived.after(received)) is not None:
+                await self._transmit(message)
+                received += 1
+                if socket is not self._socket:
+                    raise PageClosedError
+        finally:
+            self._catching_up = False
+
+    def _offer(self, resumption: Resumption) -> str:
+        token = resumption.renew()
+        return server_message(Resume(token=token, secs=RESUME_SECS, typed=self._typed))
+
+    def _patience(self) -> float | None:
+        """How long to wait for the next message, in seconds."""
+        if self._resumption is None:
+            return None
+        return SILENCE_SECS if self.away else AWAY_SECS
+
+    def _noted(self, message: WSMessage | None, socket: web.WebSocketResponse) -> WSMessage | None:
+        """A message of a page that may be away; ``None`` if it came on a socket before."""
+        if socket is not self._socket:
+            return None
+        if message is None:
+            self._go_away()
+        elif message.type in (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG):
+            self._heard_at = self._silent_until = asyncio.get_running_loop().time()
+            if self.away and not self._catching_up:
+                self._come_back()
+        return message
+
+    def _go_away(self) -> None:
+        if self.away or self._resumption is None:
+            return
+        now = asyncio.get_running_loop().time()
+        logger.info("the page is away")
+        self._away_since = self._silent_until = now
+        self._busy_until = now - BUSY_SECS
+        self._note_away(now - self._heard_at)
+
+    def _come_back(self) -> None:
+        if not self.away:
+            return
+        secs = asyncio.get_running_loop().time() - self._away_since
+        logger.info("the page is back after {:.1f} s", secs)
+        self._note_back()
+
+    def _note_away(self, quiet_secs: float) -> None:
+        self._there.clear()
+        self.observer.page_said("away", {"quiet_secs": quiet_secs})
+        self.absent(quiet_secs)
+
+    def _note_back(self) -> None:
+        self._there.set()
+        self.observer.page_said("back", {})
+        self.back()
+
+    def _filler(self) -> bytes | Typing | None:
+        """What a call hears next of a page that is away, if it is due: as of one that is muted.
+
+        Raises:
+            PageClosedError: It has been away for too long.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._away_since >= RESUME_SECS:
+            raise PageClosedError
+        if now - self._busy_until >= BUSY_SECS:
+            self._busy_until = now
+            return Typing()
+        if now - self._silent_until >= SILENCE_SECS:
+            self._silent_until += SILENCE_SECS
+            return _SILENCE
+        return None
 
     def _note_said(self, message: bytes | ClientMessage) -> None:
         """Tell the observer what the page has said."""
@@ -189,6 +364,8 @@ class Page:
         heard = parse_client_message(message.data)
         if isinstance(heard, ClientReady):
             self._refuse_second_start()
+        if isinstance(heard, Resumed) and self._started:
+            raise MessageError("resume came in mid-call; it opens a socket of its own")
         return heard
 
     def _refuse_second_start(self) -> None:
@@ -236,6 +413,17 @@ class Page:
                 case _:
                     pass
 
+    async def asked_to_resume(self) -> Resumed:
+        """Wait for what a page says that comes back to its call; raises as :meth:`ready`."""
+        while True:
+            match await self.receive():
+                case Resumed() as asked:
+                    return asked
+                case Hangup():
+                    raise PageClosedError
+                case _:
+                    pass
+
     async def finish(self, reason: str, message: str) -> None:
         """Send the reason for the end, if the page can be reached, and close the socket."""
         if reason != "disconnected":
@@ -252,6 +440,7 @@ class Page:
             self._drop_connection()
         except (ConnectionError, RuntimeError):
             pass
+        self._released.set()
 
     def _note(self, message: BaseModel) -> None:
         """Report a message to the page to the observer: one of Viva's payloads, or of RTVI's."""
@@ -265,6 +454,21 @@ class Page:
         self.observer.page_told(told["type"], data)
 
     async def _send(self, message: str | bytes) -> None:
+        """Send a message; to a page that may resume its call, sooner or later."""
+        if self._resumption is None:
+            await self._transmit(message)
+            return
+        self._resumption.unreceived.add(message)
+        socket = self._socket
+        if self._catching_up or (self.away and self.closed):
+            return
+        try:
+            await self._transmit(message)
+        except (PageClosedError, PageStalledError):
+            if socket is self._socket:
+                self._go_away()
+
+    async def _transmit(self, message: str | bytes) -> None:
         await self._taken_in(
             self._socket.send_str(message)
             if isinstance(message, str)
@@ -272,18 +476,22 @@ class Page:
         )
 
     async def _pong(self, data: bytes) -> None:
-        await self._taken_in(self._socket.pong(data))
+        with contextlib.ExitStack() as stack:
+            if self._resumption is not None:  # what comes next of it shows whether it has gone
+                stack.enter_context(contextlib.suppress(PageClosedError, PageStalledError))
+            await self._taken_in(self._socket.pong(data))
 
     async def _taken_in(self, sending: Coroutine[Any, Any, None]) -> None:
         """Wait for the page to accept what is sent."""
         if self.closed:
             sending.close()
             raise PageClosedError
+        socket = self._socket
         try:
             async with asyncio.timeout(self._send_timeout_secs):
                 await sending
         except TimeoutError:
-            self._stalled = True
+            self._stalled = self._stalled or socket is self._socket
             raise PageStalledError from None
         except (ClientConnectionResetError, ConnectionError, RuntimeError):
             raise PageClosedError from None

@@ -30,11 +30,13 @@ from transports.browser.messages import (
     Hangup,
     Playback,
     Recorded,
+    Resumed,
     Stage,
     Typed,
     Typing,
 )
 from transports.browser.page import Page, PageClosedError, PageProtocolError, PageStalledError
+from transports.browser.resumption import Resumption
 from transports.browser.voice import VoiceOutput
 
 AHEAD_SECS = 10.0
@@ -109,8 +111,8 @@ class BrowserInput(BaseInputTransport):
                         await self.push_frame(CallerTypingFrame())
                     case Hangup():
                         self._ended("hangup")
-                    case ClientReady():
-                        pass  # the page refuses a second one
+                    case ClientReady() | Resumed():
+                        pass  # the page refuses them in a call
         except PageClosedError:
             self._ended("disconnected")
         except PageProtocolError:
@@ -181,12 +183,19 @@ class BrowserConnection:
         page: The page's socket.
         client_ready: The page's ``client-ready``.
         stage_vendors: Name of each stage's vendor, for the page.
+        resumption: By what the page may resume the call; ``None`` if it may not.
     """
 
     def __init__(
-        self, page: Page, client_ready: ClientReady, *, stage_vendors: dict[str, str]
+        self,
+        page: Page,
+        client_ready: ClientReady,
+        *,
+        stage_vendors: dict[str, str],
+        resumption: Resumption | None = None,
     ) -> None:
         self._page = page
+        self._resumption = resumption
         self._client_ready = client_ready
         self._stage_vendors = stage_vendors
 
@@ -207,6 +216,8 @@ class BrowserConnection:
         ready = rtvi.BotReadyData(version=rtvi.PROTOCOL_VERSION, about=about)
         with suppress(PageClosedError, PageStalledError):
             await self._page.send_rtvi(rtvi.BotReady(id=self._client_ready.id, data=ready))
+            if self._resumption is not None:
+                await self._page.offer_resumption(self._resumption)
             await self._page.send(Cap(limit_secs=limit_secs, left_secs=limit_secs))
             await self._page.send(Cost.from_money(money))
             await self._page.send(Stage(stage="listening"))

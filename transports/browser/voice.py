@@ -115,7 +115,9 @@ class VoiceOutput(BaseOutputTransport):
             page, conversation, ended=ended, stage_vendors=stage_vendors or {}
         )
         page.observer = conversation.observer
-        self._lead_secs = page.lead_secs
+        page.absent = self._pause
+        page.back = self._go_on
+        self._page = page
         self._conversation = conversation
         conversation.playback_is_reported = True
         self._playback = conversation.playback
@@ -238,7 +240,10 @@ class VoiceOutput(BaseOutputTransport):
                     self._ended(item.reason)
 
     async def _take(self) -> _Item:
-        while not self._items:
+        while not self._items or self._page.away:
+            await self._page.present()
+            if self._items:
+                continue
             self._changed.clear()
             wait = None
             if self._voicing and not self._flowing:
@@ -261,8 +266,9 @@ class VoiceOutput(BaseOutputTransport):
         for at in range(0, len(audio), step):
             chunk = audio[at : at + step]
             length = len(chunk) / _BYTES_PER_SEC
-            while (late := self._playback.remaining_secs(self._now()) + length) > self._lead_secs:
-                await asyncio.sleep(late - self._lead_secs)
+            while (ahead := self._ahead_secs(length)) > 0 or self._page.away:
+                await asyncio.sleep(max(0.0, ahead))
+                await self._page.present()
                 if epoch != self._playback.epoch:
                     return
             if not self._voicing:
@@ -273,6 +279,17 @@ class VoiceOutput(BaseOutputTransport):
             await self._announcer.audio(chunk)
             if epoch != self._playback.epoch:
                 return
+
+    def _ahead_secs(self, length: float) -> float:
+        """How much too early further audio of a length would be sent now."""
+        return self._playback.remaining_secs(self._now()) + length - self._page.lead_secs
+
+    def _pause(self, quiet_secs: float) -> None:
+        """Nothing is known of what the page plays since it was heard last."""
+        self._playback.pause(self._now() - quiet_secs)
+
+    def _go_on(self) -> None:
+        self._playback.go_on(self._now())
 
     async def _begin_sentence(self, item: _Announcement) -> None:
         span = item.span = self._playback.begin_sentence(item.turn, item.text, item.spoken)
@@ -301,6 +318,7 @@ class VoiceOutput(BaseOutputTransport):
     async def _drain(self) -> None:
         while (wait := self._playback.remaining_secs(self._now())) > 0:
             await asyncio.sleep(wait)
+            await self._page.present()
 
     # Interruption.
 

@@ -47,6 +47,9 @@ export class Call {
   /** The time limit as Viva gave it: `{limit, left, at}` in seconds, or null. */
   cap = null;
 
+  /** Whether the network is gone, and the call waits for it. */
+  lost = false;
+
   /** Why the call is over: `{reason, message}`, or null. */
   ended = null;
 
@@ -102,13 +105,19 @@ export class Call {
     this.#move('connecting');
     if (this.loading) this.#move('loading');
     Object.assign(this, { hearing: false, ducked: false, vendor: '' });
-    Object.assign(this, { cap: null, ended: null, error: '' });
+    Object.assign(this, { cap: null, ended: null, error: '', lost: false });
     this.#onchange(this);
   }
 
   /** The first sample of an answer has been played. */
   heard() {
     if (['thinking', 'listening', 'interrupted'].includes(this.state)) this.#move('speaking');
+    this.#onchange(this);
+  }
+
+  /** The network is gone, or is there again. @param {boolean} lost */
+  lose(lost) {
+    this.lost = lost;
     this.#onchange(this);
   }
 

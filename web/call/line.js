@@ -9,6 +9,10 @@ import { Pulse } from './pulse.js';
 import { Socket } from './socket.js';
 import { Trouble } from './trouble.js';
 
+/** How long one attempt to go on on another socket may take, and how long the next one waits. */
+const ATTEMPT_SECS = 4;
+const RETRY_SECS = 1;
+
 /** How long Viva may take to answer a goodbye. */
 const END_SECS = 1.5;
 
@@ -43,7 +47,11 @@ export class Line {
   /** Called with why the microphone is not heard, '' when it is again; see InputWatch. */
   oncause = () => {};
 
-  /** Called once, when the socket is over. */
+  /** Called when the network is gone, and when the call goes on. */
+  onlost = () => {};
+  onback = () => {};
+
+  /** Called once, when the call has no socket any more. */
   onclose = () => {};
 
   /** The last report of an answer becoming audible, as it was sent: `{epoch, sample, at}`. */
@@ -52,13 +60,15 @@ export class Line {
   #url;
   #socket = null;
   #clock = new ServerClock((sent) => this.#socket.clock(sent));
-  #pulse = new Pulse((sent) => this.#socket.clock(sent), () => this.#lose());
+  #pulse = new Pulse((sent) => this.#socket.clock(sent), () => this.lose());
   #onsets = new Onsets();
   #claim = new Claim();
   #answered = () => {};
   #playing = null;
   #ready = false;
+  #lost = false;
   #closed = false;
+  #report = null;
   #typedAt = -Infinity;
 
   /** Must be constructed while a press is handled. @param {URL} url Of the socket. */
@@ -80,6 +90,7 @@ export class Line {
     player.onstate = (state) => this.ondevice(state);
     player.onprogress = (progress) => this.onprogress(progress);
     player.onreport = (report) => {
+      this.#report = report;
       this.#socket.playback(report);
       this.onreport(report);
     };
@@ -101,7 +112,7 @@ export class Line {
       this.close();
       throw await Trouble.ofSocket();
     }
-    socket.onclose = (close) => this.onclose(close);
+    socket.onclose = ({ code }) => (code === 1000 ? this.onclose() : this.lose());
   }
 
   /**
@@ -115,7 +126,7 @@ export class Line {
     const { microphone } = this;
     microphone.oncause = (cause) => this.oncause(cause);
     microphone.onmessage = (message, level) => {
-      if (this.#ready) this.#socket.audio(message);
+      if (this.#ready && !this.#lost) this.#socket.audio(message);
       this.onlevel(level);
     };
     await Promise.all([microphone.open(microphoneId), this.#playing]);
@@ -189,12 +200,41 @@ export class Line {
     setTimeout(() => this.player.close(), RAMP_SECS * 1000);
   }
 
-  /** The network is gone, and the socket does not know it. */
-  #lose() {
+  /** The network is gone, whether the socket knows it or not. */
+  lose() {
+    if (this.#closed || this.#lost) return;
+    if (this.#ready && this.#socket.resumableSecs) this.#comeBack();
+    else this.#giveUp();
+  }
+
+  /** The network is gone, as the browser says; the socket is given up only if the call goes on. */
+  suspect() {
+    if (this.#socket?.resumableSecs) this.lose();
+  }
+
+  async #comeBack() {
+    this.#lost = true;
+    this.#pulse.stop();
+    this.onlost();
+    const until = performance.now() + this.#socket.resumableSecs * 1000;
+    while (!this.#closed && performance.now() < until) {
+      if (await this.#socket.resume(ATTEMPT_SECS)) {
+        this.#lost = false;
+        if (this.#report) this.#socket.playback(this.#report);
+        this.#pulse.start();
+        this.onback();
+        return;
+      }
+      await networkOr(RETRY_SECS);
+    }
+    this.#giveUp();
+  }
+
+  #giveUp() {
     if (this.#closed) return;
     this.#socket.onclose = () => {};
     this.close();
-    this.onclose({ code: 1006, reason: '' });
+    this.onclose();
   }
 
   #take(event) {
@@ -245,4 +285,17 @@ export class Line {
     this.audible = report;
     this.#socket.audible(report);
   }
+}
+
+/** Resolves when the browser has found a network, or after so many seconds. */
+function networkOr(secs) {
+  return new Promise((resolve) => {
+    const go = () => {
+      clearTimeout(timer);
+      removeEventListener('online', go);
+      resolve();
+    };
+    const timer = setTimeout(go, secs * 1000);
+    addEventListener('online', go);
+  });
 }

@@ -174,6 +174,8 @@ function begin(own) {
   own.onvoice = (audio) => memory.add(audio);
   own.ondevice = (state) => device(state);
   own.oncause = (cause) => unheard(cause, own);
+  own.onlost = () => { if (own === line) call.lose(true); };
+  own.onback = () => { if (own === line) call.lose(false); };
   call.connect();
   stayAwake();
 }
@@ -345,6 +347,8 @@ find('cancel').addEventListener('click', cancel);
 find('hangup').addEventListener('click', hangUp);
 addEventListener('offline', () => {
   if (!call.running) return;
+  line.suspect();
+  if (call.lost) return;
   page.notice = 'There is no network. The call ends in a moment unless it comes back.';
   show();
 });

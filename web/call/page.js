@@ -11,6 +11,7 @@ const WORDS = {
   thinking: ['Thinking', 'Looking for it in the document.'],
   speaking: ['Speaking', 'Talk over it to interrupt.'],
   interrupted: ['Interrupted', 'It has stopped. Go on.'],
+  lost: ['Reconnecting', 'The network is gone. The call goes on as soon as it is back.'],
 };
 
 /** Why the microphone is not heard: what to do about it, and what is said once the call is over. */
@@ -48,6 +49,7 @@ const ENDINGS = {
   shutdown: 'Viva is closing',
   stalled: 'This page fell behind',
   protocol: 'The call broke off',
+  lost: 'The line dropped',
 };
 
 /** The same of a caller who types. */
@@ -58,7 +60,7 @@ const TYPED = {
 };
 
 /** What the voice itself, or the caller, makes known as it happens: a screen reader leaves them it. */
-const AUDIBLE = ['listening', 'thinking', 'speaking', 'interrupted'];
+const AUDIBLE = ['listening', 'hearing', 'thinking', 'speaking', 'interrupted'];
 
 /** A browser's question about the microphone that is not answered for so long was not seen. */
 const UNANSWERED_SECS = 8;
@@ -141,12 +143,14 @@ export class Page {
 
   #words(call, { muted, silent, unanswered }) {
     const { state } = call;
-    const key = state === 'listening' && call.hearing ? 'hearing' : state;
+    const heard = state === 'listening' && call.hearing ? 'hearing' : state;
+    const key = call.lost && call.running ? 'lost' : heard;
     const [word, hint] = WORDS[key] ?? ['', ''];
     write(this.#find('state'), word);
     const deaf = this.unheard && state === 'listening' ? 'Viva does not hear you.' : '';
     const spoken = deaf || (silent && TYPED[state]) || hint;
-    const advice = muted && call.running ? 'You are muted: nothing you say is heard.' : spoken;
+    const mute = muted && call.running ? 'You are muted: nothing you say is heard.' : spoken;
+    const advice = key === 'lost' ? hint : mute;
     const loading = state === 'loading' ? call.loading : null;
     write(this.#find('hint'), loading?.detail || (unanswered ? UNANSWERED : advice));
     const progress = this.#find('progress');
@@ -155,7 +159,7 @@ export class Page {
     else progress.removeAttribute('value');
     if (call.running && muted !== this.#muted) this.#announce(muted ? 'Muted' : 'Unmuted');
     else if (unanswered) this.#announce(UNANSWERED);
-    else if (!AUDIBLE.includes(state)) this.#announce(word || this.#ending(call).join('. '));
+    else if (!AUDIBLE.includes(key)) this.#announce(word || this.#ending(call).join('. '));
     this.#muted = muted;
   }
 

@@ -22,7 +22,13 @@ export class Wire {
   /** Samples of this epoch that have arrived, at 24 kHz. */
   received = 0;
 
+  /** By what the call is resumed on another socket: `{token, secs}`, or null. */
+  resumption = null;
+
   #messages = 0;
+  #call = '';
+  #counted = 0;
+  #texts = [];
 
   /**
    * One message from Viva as an event `{type, …fields}`. A binary message is
@@ -38,7 +44,19 @@ export class Wire {
   /** @param {boolean} record Whether the caller agrees to be recorded. */
   clientReady(record) {
     const about = { library: 'viva-web' };
-    return this.#say('client-ready', { version: VERSION, about, record, address: true });
+    return this.#say('client-ready', { version: VERSION, about, record, address: true, resume: true });
+  }
+
+  /** The first message on a socket on which the call goes on. */
+  resume() {
+    const { token } = this.resumption;
+    const d = { call: this.#call, token, received: this.#counted };
+    return this.#say('client-message', { t: 'resume', d });
+  }
+
+  /** The typed questions that have not arrived. @param {number} typed How many have. */
+  textsAfter(typed) {
+    return this.#texts.slice(typed);
   }
 
   /** @param {{epoch: number, samples: number, final: boolean}} report */
@@ -48,7 +66,8 @@ export class Wire {
 
   /** Asks for the server's time. @param {number} sent The page's own, in seconds. */
   clock(sent) {
-    return this.#say('client-message', { t: 'clock', d: { sent } });
+    const received = this.resumption ? this.#counted : undefined;
+    return this.#say('client-message', { t: 'clock', d: { sent, received } });
   }
 
   /** @param {{epoch: number, sample: number, at: number}} report `at` in the server's clock. */
@@ -58,7 +77,9 @@ export class Wire {
 
   /** A typed question. @param {string} text */
   text(text) {
-    return this.#say('send-text', { content: text });
+    const message = this.#say('send-text', { content: text });
+    this.#texts.push(message);
+    return message;
   }
 
   /** The caller is typing one. */
@@ -75,10 +96,16 @@ export class Wire {
     return JSON.stringify({ label: LABEL, type, id: String(this.#messages), data });
   }
 
+  /** Messages are counted behind the first `resume`, which does not count itself. */
+  #count() {
+    if (this.resumption) this.#counted += 1;
+  }
+
   #audio(buffer) {
     if (buffer.byteLength % 2) {
       throw new ProtocolError(`audio of ${buffer.byteLength} bytes; samples have two`);
     }
+    this.#count();
     const samples = new Int16Array(buffer);
     const start = this.received;
     this.received += samples.length;
@@ -96,10 +123,16 @@ export class Wire {
       throw new ProtocolError(`label is ${JSON.stringify(message?.label)}; it must be "${LABEL}"`);
     }
     const data = message.data ?? {};
+    if (data.type === 'resume' && message.type === 'server-message') {
+      this.resumption = { token: data.token, secs: data.secs };
+      return data;
+    }
+    this.#count();
     if (message.type === 'server-message') {
       if (typeof data.type !== 'string') throw new ProtocolError('server-message without a type');
       return data;
     }
+    if (message.type === 'bot-ready') this.#call = data.about?.call ?? '';
     if (message.type === 'bot-interrupted') {
       this.epoch += 1;
       this.received = 0;

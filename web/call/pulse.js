@@ -33,6 +33,7 @@ export class Pulse {
 
   stop() {
     clearInterval(this.#timer);
+    this.#timer = null;
     this.#askedAt = null;
   }
 

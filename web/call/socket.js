@@ -1,9 +1,15 @@
-/** One WebSocket to `/call`: messages of the wire in and out. */
+/**
+ * The WebSocket to `/call`: messages of the wire in and out. When it is lost, the call can go on on
+ * another one: nothing that Viva said is missed, and no typed question is lost.
+ */
 
 import { ProtocolError, Wire } from './protocol.js';
 
 /** Two seconds of audio that the network has not taken: what comes now is dropped. */
 const MOST_UNSENT_BYTES = 64_000;
+
+/** Closes a socket whose call goes on on another one. */
+const RESUMING = 4000;
 
 export class Socket {
   /** Called with each event of the wire, in order. */
@@ -16,22 +22,46 @@ export class Socket {
   sent = 0;
   dropped = 0;
 
+  #url;
   #socket;
   #wire = new Wire();
+  #resumed = () => {};
 
-  /** @param {string | URL} url */
+  /** @param {URL} url */
   constructor(url) {
-    this.#socket = new WebSocket(url);
-    this.#socket.binaryType = 'arraybuffer';
-    this.#socket.onclose = ({ code, reason }) => this.onclose({ code, reason });
-    this.#socket.onmessage = ({ data }) => {
-      try {
-        this.onevent(this.#wire.receive(data));
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
-        this.onevent({ type: 'error', error: `Viva sent ${error.message}`, fatal: false });
-      }
-    };
+    this.#url = url;
+    this.#open(url);
+  }
+
+  /** How long Viva waits for this page to come back, in seconds; 0 if it does not. */
+  get resumableSecs() {
+    return this.#wire.resumption?.secs ?? 0;
+  }
+
+  /**
+   * Tries to go on with the call on another socket.
+   *
+   * @param {number} secs How long to try.
+   * @returns {Promise<boolean>} Whether it goes on. If Viva has ended the call, an `end` has come.
+   */
+  resume(secs) {
+    this.#socket.close(RESUMING);
+    const url = new URL(this.#url);
+    url.searchParams.set('resume', '1');
+    const socket = this.#open(url);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, secs * 1000, false);
+      this.#resumed = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      socket.onopen = () => this.#send(this.#wire.resume());
+      socket.onclose = () => resolve(false);
+    }).then((resumed) => {
+      this.#resumed = () => {};
+      if (resumed) this.#watch(socket);
+      return resumed;
+    });
   }
 
   get epoch() {
@@ -84,6 +114,37 @@ export class Socket {
 
   close() {
     this.#socket.close(1000);
+  }
+
+  #open(url) {
+    const socket = new WebSocket(url);
+    this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
+    this.#watch(socket);
+    socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#receive(data); };
+    return socket;
+  }
+
+  #watch(socket) {
+    socket.onclose = ({ code, reason }) => {
+      if (socket === this.#socket) this.onclose({ code, reason });
+    };
+  }
+
+  #receive(data) {
+    try {
+      const event = this.#wire.receive(data);
+      if (event.type === 'resume') this.#resume(event);
+      else this.onevent(event);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.onevent({ type: 'error', error: `Viva sent ${error.message}`, fatal: false });
+    }
+  }
+
+  #resume({ typed }) {
+    this.#resumed();
+    for (const text of this.#wire.textsAfter(typed)) this.#send(text);
   }
 
   #send(message) {

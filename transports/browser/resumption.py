@@ -1,0 +1,94 @@
+"""What a page that comes back after its network was gone is sent again, and how it proves to be it.
+
+No I/O. Messages to a page are numbered from 1, behind the first ``resume``; the page says how many
+it has received, every 2.5 s and when it comes back.
+"""
+
+import hmac
+import secrets
+from collections import deque
+
+RESUME_SECS = 20.0
+"""How long a call, its line and its money are held for a page whose network is gone."""
+
+AWAY_SECS = 1.5
+"""A page that resumes calls is taken to be away if it sends nothing for so long: it sends what its
+microphone hears 31 times a second, and silence if there is none."""
+
+MAX_RESUMPTIONS = 20
+"""How often a page may come back to one call."""
+
+MAX_UNRECEIVED_BYTES = 512_000
+"""What is kept for a page, text and voice: ten seconds of voice, for one that acknowledges every
+2.5 s and is sent no voice while it is away. One that has not received what was dropped cannot come
+back."""
+
+
+class Unreceived:
+    """The messages to a page of which it has not said that it has received them."""
+
+    def __init__(self) -> None:
+        self._kept: deque[str | bytes] = deque()
+        self._bytes = 0
+        self._first = 1  # number of the first one kept
+
+    @property
+    def count(self) -> int:
+        """Number of messages so far."""
+        return self._first + len(self._kept) - 1
+
+    def add(self, message: str | bytes) -> None:
+        """Keep the next message; of a page that acknowledges nothing, the oldest are dropped."""
+        self._kept.append(message)
+        self._bytes += len(message)
+        while self._bytes > MAX_UNRECEIVED_BYTES:
+            self._drop()
+
+    def acknowledge(self, received: int) -> None:
+        """Drop the first ``received`` messages; a number that cannot be changes nothing."""
+        if received > self.count:
+            return
+        while self._first <= received:
+            self._drop()
+
+    def after(self, number: int) -> str | bytes | None:
+        """The message that follows a number; ``None`` if there is none yet."""
+        at = number + 1 - self._first
+        return self._kept[at] if 0 <= at < len(self._kept) else None
+
+    def can_follow(self, received: int) -> bool:
+        """Whether everything behind the first ``received`` messages is kept."""
+        return self._first - 1 <= received <= self.count
+
+    def _drop(self) -> None:
+        self._bytes -= len(self._kept.popleft())
+        self._first += 1
+
+
+class Resumption:
+    """One call's right to be resumed, by whoever has its token.
+
+    Parameters:
+        place: Prefix of the token that says where the call is; empty in a single process.
+    """
+
+    def __init__(self, place: str = "") -> None:
+        self.unreceived = Unreceived()
+        self._place = place
+        self._times = 0
+        self._token = ""
+
+    def renew(self) -> str:
+        """A new token; the one before is void."""
+        self._token = f"{self._place}{secrets.token_urlsafe(32)}"
+        return self._token
+
+    def resume(self, token: str, received: int) -> bool:
+        """Whether a page may resume the call; if it may, its token is used up."""
+        known = bool(self._token) and hmac.compare_digest(token.encode(), self._token.encode())
+        if not known or self._times >= MAX_RESUMPTIONS or not self.unreceived.can_follow(received):
+            return False
+        self._token = ""
+        self._times += 1
+        self.unreceived.acknowledge(received)
+        return True
