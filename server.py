@@ -33,6 +33,7 @@ from ledger.money.worst_case import (
 from ledger.retention import Retention
 from ledger.store.database import Database
 from ledger.store.writer import LedgerWriter
+from operating.breaker import Breaker, Cause
 from operating.call_log import CallLog
 from operating.capacity import Capacity
 from operating.connections import KEEP_ALIVE_SECS, Connections, GuardedSite, allowed_connections
@@ -100,6 +101,10 @@ class Server:
         prices = Prices.for_settings(settings)
         check_prices(prices, choices, settings)
         self.settings = settings
+        self._choices = choices
+        for choice in choices.values():
+            for sentence in choice.refused:
+                logger.warning(sentence)
         self._database = database = Database.open(settings)
         for sentence in make_private(settings.data_dir):
             logger.warning(sentence)
@@ -150,6 +155,7 @@ class Server:
             most_of_network=settings.connections_per_network,
             network_of=lambda address: limited_network(address, settings),
         )
+        self._breaker = Breaker()
         self.stop_now = asyncio.Event()
         self.supervisor = supervisor
         self.peers = PeerMetrics(supervisor.context) if supervisor else None
@@ -158,6 +164,7 @@ class Server:
             self._settlement,
             self._reports,
             self._metrics,
+            self._breaker,
         ]
         if self._traces is not None:
             listeners.append(self._traces)
@@ -180,6 +187,7 @@ class Server:
             escalations,
             refused=self._metrics.refused,
             room=lambda: self._capacity.room,
+            broken=lambda: self._breaker.refuses,
             recordings=self._recordings,
         )
         self._front_page = FrontPage(
@@ -233,6 +241,7 @@ class Server:
             draining=lambda: self._switchboard.draining,
             database=self._check_records,
             overload=lambda: self._capacity.trouble,
+            vendors=lambda: self._breaker.trouble,
         ).setup(app)
         gauges = Gauges(
             self._metrics.registry,
@@ -240,6 +249,7 @@ class Server:
             pools=self._pools,
             taking=lambda: self.state["taking"],
             loaded=lambda: self.loading.done,
+            vendors=self._vendors,
             money=self._budget.today,
             queues={"ledger": lambda: self._writer.waiting, "outbox": self._outbox.waiting},
         )
@@ -292,6 +302,16 @@ class Server:
         """Raise if a call could not be recorded. Blocks."""
         check_room(self.settings.data_dir)
         self._database.ping()
+
+    def _vendors(self) -> dict[Cause, bool]:
+        """Whether each vendor fails all calls, by stage and name."""
+        failing = self._breaker.failing
+        chosen = [
+            (stage, vendor.name)
+            for stage, choice in self._choices.items()
+            for vendor in choice.vendors
+        ]
+        return {cause: cause == failing for cause in chosen}
 
     def _pools(self) -> tuple[Pool, ...]:
         """The engines' thread pools, once loaded."""

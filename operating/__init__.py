@@ -1,6 +1,7 @@
 """Operations: health, metrics, traces, logs, the call log's pages, and several workers."""
 
 __all__ = [
+    "breaker",
     "call_log",
     "capacity",
     "connections",

@@ -51,6 +51,7 @@ class Gauges(Collector):
         pools: Returns the thread pools of this process's engines.
         taking: Whether another call would be accepted.
         loaded: Whether the models are loaded.
+        vendors: Returns whether each vendor fails all calls, by stage and name.
         money: Returns the daily budget; may block.
         queues: Return the length of each queue, by its name; may block.
         timeout_secs: Longest that a scrape waits for any of them.
@@ -64,12 +65,14 @@ class Gauges(Collector):
         pools: Callable[[], Iterable[Pool]] = tuple,
         taking: Callable[[], bool] | None = None,
         loaded: Callable[[], bool] | None = None,
+        vendors: Callable[[], Mapping[tuple[str, str], bool]] = dict,
         money: Callable[[], DayMoney] | None = None,
         queues: Mapping[str, Callable[[], int]] | None = None,
         timeout_secs: float = TIMEOUT_SECS,
     ) -> None:
         self._lag = lag
         self._pools = pools
+        self._vendors = vendors
         self._flags = {"taking": taking, "loaded": loaded}
         self._money = _Gauge("money", money, timeout_secs) if money else None
         self._queues = [_Gauge(name, read, timeout_secs) for name, read in (queues or {}).items()]
@@ -96,6 +99,8 @@ class Gauges(Collector):
         for pool in self._pools():
             families["wait"].add_metric([pool.name, "0.5"], pool.p50)
             families["wait"].add_metric([pool.name, "0.99"], pool.p99)
+        for cause, failing in self._vendors().items():
+            families["failing"].add_metric(list(cause), float(failing))
         for name, flag in self._flags.items():
             if flag is not None:
                 families[name].add_metric([], float(flag()))
@@ -128,6 +133,12 @@ class Gauges(Collector):
             ),
             "taking": family("taking_calls", "Whether another call would be accepted, 1 or 0."),
             "loaded": family("models_loaded", "Whether the models are loaded, 1 or 0."),
+            "failing": family(
+                "vendor_failing",
+                "Whether a vendor failed the last calls one after another, 1 or 0.",
+                "stage",
+                "vendor",
+            ),
             "spent": family("day_spent_dollars", "Cost of all calls of the day (UTC) so far."),
             "held": family("day_held_dollars", "Reserved for open calls."),
             "cap": family("day_cap_dollars", "Daily spend cap."),

@@ -29,6 +29,7 @@ class Health:
         database: Queries the database; may block, and raises if it is down. ``None`` if calls
             need no database.
         overload: Why another call would be refused, as text; empty if it would not.
+        vendors: Why a call would fail by its vendors, as text; empty if it would not.
         timeout_secs: Time limit for the database.
     """
 
@@ -40,6 +41,7 @@ class Health:
         draining: Callable[[], bool] = lambda: False,
         database: Callable[[], object] | None = None,
         overload: Callable[[], str] = lambda: "",
+        vendors: Callable[[], str] = lambda: "",
         timeout_secs: float = DATABASE_TIMEOUT_SECS,
     ) -> None:
         self._calls = calls
@@ -49,6 +51,7 @@ class Health:
             database, fresh_secs=DATABASE_FRESH_SECS, timeout_secs=timeout_secs
         )
         self._overload = overload
+        self._vendors = vendors
         self._database_trouble = ""
 
     def setup(self, app: web.Application) -> None:
@@ -65,6 +68,8 @@ class Health:
             reasons["draining"] = "The server is shutting down."
         if trouble := self._overload():
             reasons["overload"] = trouble
+        if trouble := self._vendors():
+            reasons["vendors"] = trouble
         if trouble := await self._ask_database():
             reasons["database"] = trouble
         return reasons

@@ -32,7 +32,7 @@ LATENCIES = {
 DECISIONS = ("respond", "escalate", "withdrawn", "none")
 """Outcomes of a turn; ``none``: the call ended before a decision."""
 
-REFUSALS = ("capacity", "budget", "daily_calls", "open_calls", "shutdown")
+REFUSALS = ("capacity", "budget", "daily_calls", "open_calls", "shutdown", "fault")
 """Reasons for refusing a call, out of all reasons for ending one."""
 
 MAX_CALLS = 1024

@@ -15,7 +15,7 @@ class Choice:
         vendor: The vendor.
         why: Why it was chosen, for people.
         reserves: Vendors that take over, in this order, when one fails for good.
-        refused: Why those that ``auto`` would have preferred could not be used, each a sentence.
+        refused: Why those that would have been preferred could not be used, each a sentence.
     """
 
     vendor: Vendor
@@ -39,7 +39,7 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
 
 
 def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, Choice]:
-    """Replace vendors that ``auto`` chose where the account may not use them.
+    """Replace vendors that the account may not use: by those that ``auto`` tries next, or reserves.
 
     Asks the vendors over the network, once, at start. May block for seconds.
 
@@ -48,16 +48,28 @@ def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, C
         settings: The settings.
 
     Raises:
-        SettingsError: A vendor that the settings name cannot be used.
+        SettingsError: None of the vendors that the settings name for a stage can be used.
     """
     settled = dict(choices)
     for stage, choice in choices.items():
         if settings_of(stage, settings) == "auto":
             settled[stage] = _settled(stage, choice, settings)
             continue
-        for vendor in choice.vendors:
-            if vendor.unavailable is not None and (why := vendor.unavailable(settings)):
-                raise SettingsError(f"{stage.upper()}={vendor.name}: {why}.")
+        refused = {
+            vendor.name: why
+            for vendor in choice.vendors
+            if vendor.unavailable is not None and (why := vendor.unavailable(settings))
+        }
+        if left := [vendor for vendor in choice.vendors if vendor.name not in refused]:
+            told = tuple(
+                f"{vendor.label} cannot be used: {refused[vendor.name]}."
+                for vendor in choice.vendors
+                if vendor.name in refused
+            )
+            settled[stage] = Choice(left[0], choice.why, tuple(left[1:]), told)
+        else:
+            told = tuple(f"{stage.upper()}={name}: {why}." for name, why in refused.items())
+            raise SettingsError(" ".join(told))
     return settled
 
 

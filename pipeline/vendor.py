@@ -196,7 +196,7 @@ class Vendor:
         unfit: Why it cannot do its stage with these settings, in a sentence without a full stop;
             empty if it can. Viva then refuses to start instead of choosing another vendor.
         unavailable: Asks the service whether this account may use it. Returns the reason if not, in
-            a sentence; empty if it may, or if the service gave no answer. ``auto`` asks at start.
+            a sentence; empty if it may, or if the service gave no answer. Asked at start.
         address: For a vendor with a configurable address: the name of that setting, and the default
             address.
         prices: Its prices, dated; each is in force from its day on. Add new prices, never change
@@ -298,6 +298,7 @@ def openai_style(
     detail: str,
     url: str,
     settings: type[VendorSettings],
+    readable: str = "models",
     prices: tuple[Price, ...] = (),
     unpriced: str = "",
 ) -> Vendor:
@@ -310,6 +311,7 @@ def openai_style(
         detail: What it is and where it runs, for people.
         url: Its base URL. Not a setting, so that the key cannot be sent anywhere else.
         settings: The class of those two settings.
+        readable: A page that any valid key may read, below the URL.
         prices: Its prices, dated.
         unpriced: The reason, if it has no price here.
     """
@@ -327,6 +329,12 @@ def openai_style(
             name=name,
         )
 
+    def unavailable(settings_: "Settings") -> str:
+        from processors.key_check import key_refusal
+
+        bearer = f"Bearer {secret(getattr(settings_.for_vendor(settings), key))}"
+        return key_refusal(f"{url}/{readable}", {"Authorization": bearer})
+
     return Vendor(
         stage="brain",
         name=name,
@@ -337,6 +345,7 @@ def openai_style(
         required=(key, model),
         modules=("openai",),
         load=load,
+        unavailable=unavailable,
         model_setting=model,
         prices=prices,
         unpriced=unpriced,

@@ -7,6 +7,7 @@ __all__ = [
     "brain",
     "contract",
     "declarations",
+    "key_check",
     "pool",
     "stage_boundary",
     "stt",

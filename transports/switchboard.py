@@ -96,6 +96,7 @@ class Switchboard:
         escalations: Queue of the questions handed to a human.
         refused: Called with the reason for refusing a call, a key of :data:`pipeline.call.REASONS`.
         room: Whether the process has capacity for another call.
+        broken: Whether a call would only fail, as those before it.
         recordings: Writes recordings, if ``RECORD`` asks for them.
     """
 
@@ -108,6 +109,7 @@ class Switchboard:
         *,
         refused: Callable[[str], None] = lambda _why: None,
         room: Callable[[], bool] = lambda: True,
+        broken: Callable[[], bool] = lambda: False,
         recordings: Recordings | None = None,
     ) -> None:
         self.calls: set[Call] = set()
@@ -118,6 +120,7 @@ class Switchboard:
         self._escalations = escalations
         self._refused = refused
         self._room = room
+        self.broken = broken
         self._recordings = recordings
         self._of_caller: Counter[str] = Counter()  # open sockets by caller
         self._resuming: Counter[str] = Counter()  # those on which a page wants to come back
@@ -341,6 +344,8 @@ class _Line:
         switchboard = self._switchboard
         if switchboard.draining:
             return "shutdown"
+        if switchboard.broken():
+            return "fault"
         if switchboard.full:
             return "capacity"
         switchboard.lines += 1

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.vendor import Context, Price, Vendor, secret
-from pipeline.vendors.deepgram import DeepgramSettings
+from pipeline.vendors.deepgram import DeepgramSettings, unavailable
 
 URL = "wss://api.deepgram.com"
 VOICE = "aura-2-helena-en"
@@ -36,6 +36,7 @@ VENDOR = Vendor(
     required=("deepgram_api_key",),
     modules=("websockets",),
     build=build,
+    unavailable=unavailable,
     prices=(
         Price(
             date(2026, 6, 25),

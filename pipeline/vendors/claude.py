@@ -18,6 +18,9 @@ https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools
 """
 
 
+URL = "https://api.anthropic.com"
+
+
 class ClaudeSettings(VendorSettings):
     """The settings of Claude."""
 
@@ -74,6 +77,17 @@ def token_ratio(model: str) -> float:
     return claude_models.token_ratio(model)
 
 
+def unavailable(settings: "Settings") -> str:
+    """Ask Anthropic whether it accepts the key and has the model; blocks for up to seconds."""
+    from processors.key_check import key_refusal
+
+    own = settings.for_vendor(ClaudeSettings)
+    page, model = (own.anthropic_base_url or URL).rstrip("/"), own.claude_model
+    headers = {"x-api-key": secret(own.anthropic_api_key), "anthropic-version": "2023-06-01"}
+    missing = f"it has no model {model!r}; set CLAUDE_MODEL to one that it has"
+    return key_refusal(f"{page}/v1/models/{model}", headers, missing=missing)
+
+
 VENDOR = Vendor(
     stage="brain",
     name="claude",
@@ -89,7 +103,8 @@ VENDOR = Vendor(
     caches_from=caches_from,
     token_ratio=token_ratio,
     unfit=unfit,
-    address=("anthropic_base_url", "https://api.anthropic.com"),
+    unavailable=unavailable,
+    address=("anthropic_base_url", URL),
     prices=(
         Price(
             date(2025, 10, 15),

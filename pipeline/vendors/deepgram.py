@@ -1,12 +1,18 @@
 """Deepgram's Nova: a recogniser in its cloud; Viva's turn model detects the end of a turn."""
 
+import re
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
+
+if TYPE_CHECKING:
+    from settings import Settings
+
+URL = "https://api.deepgram.com"
 
 
 class DeepgramSettings(VendorSettings):
@@ -51,6 +57,16 @@ def build(client: Any, context: Context) -> Any:
     )
 
 
+def unavailable(settings: "Settings") -> str:
+    """Ask Deepgram whether it accepts the key; blocks for up to seconds."""
+    from processors.key_check import key_refusal
+
+    own = settings.for_vendor(DeepgramSettings)
+    page = re.sub("^ws", "http", own.deepgram_base_url or URL).rstrip("/")
+    key = secret(own.deepgram_api_key)
+    return key_refusal(f"{page}/v1/auth/token", {"Authorization": f"Token {key}"})
+
+
 VENDOR = Vendor(
     stage="stt",
     name="deepgram",
@@ -62,10 +78,11 @@ VENDOR = Vendor(
     modules=("deepgram",),
     load=load,
     build=build,
+    unavailable=unavailable,
     early_answers="never",  # its interim results come about once a second
     auto=2,
     model_setting="deepgram_model",
-    address=("deepgram_base_url", "https://api.deepgram.com"),
+    address=("deepgram_base_url", URL),
     prices=(
         # Streaming in one language, pay as you go: 0.0077, plus 0.0013 for key terms, which Viva
         # sends. The page offers 0.0048 "for a limited time"; the spend cap must hold after that.

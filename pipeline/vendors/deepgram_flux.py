@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline.vendor import Context, Price, RecordedText, Vendor, secret
 from pipeline.vendors.deepgram import DeepgramSettings, load
+from pipeline.vendors.deepgram import unavailable as key_refused
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -53,6 +54,8 @@ def build(client: Any, context: Context) -> Any:
 
 def unavailable(settings: "Settings") -> str:
     """Ask Deepgram whether this account may use Flux; blocks for up to seconds."""
+    if refused := key_refused(settings):
+        return refused
     from processors.stt.deepgram.connection import flux_refusal
 
     deepgram = settings.for_vendor(DeepgramSettings)

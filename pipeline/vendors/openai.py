@@ -1,10 +1,13 @@
 """Any endpoint that speaks OpenAI's chat completions, such as one of your own."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Progress, RecordedText, Vendor, VendorSettings, secret
+
+if TYPE_CHECKING:
+    from settings import Settings
 
 FIRST_TOKEN_SECS = 8.0
 """A model on one's own machine reads the document first: 5 s are usual without a graphics card.
@@ -41,6 +44,17 @@ def load(context: Context, _: Progress) -> Any:
     )
 
 
+def unavailable(settings: "Settings") -> str:
+    """Ask the endpoint whether it accepts the key; blocks for up to seconds."""
+    from processors.key_check import key_refusal
+
+    own = settings.for_vendor(OpenAISettings)
+    if not (key := secret(own.brain_api_key)):
+        return ""
+    page = own.brain_base_url.rstrip("/")
+    return key_refusal(f"{page}/models", {"Authorization": f"Bearer {key}"})
+
+
 VENDOR = Vendor(
     stage="brain",
     name="openai",
@@ -51,6 +65,7 @@ VENDOR = Vendor(
     required=("brain_base_url", "brain_model"),
     modules=("openai",),
     load=load,
+    unavailable=unavailable,
     auto=2,
     first_token_secs=FIRST_TOKEN_SECS,
     model_setting="brain_model",

@@ -17,6 +17,7 @@ VENDOR = openai_style(
     label="OpenRouter",
     detail="a language model that OpenRouter finds, held to the document",
     url="https://openrouter.ai/api/v1",
+    readable="key",  # its models can be read without one
     settings=OpenRouterSettings,
     unpriced="each of its models has its own",
 )

@@ -32,6 +32,7 @@ async def collected() -> list[Metric]:
         pools=lambda: [Pool(1, "whisper")],
         taking=lambda: True,
         loaded=lambda: True,
+        vendors=lambda: {("stt", "deepgram"): False},
         money=lambda: DayMoney("2026-11-24", 1, 1, 9, 1),
         queues={"ledger": lambda: 0, "outbox": lambda: 0},
     )

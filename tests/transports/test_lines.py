@@ -11,8 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from operating.breaker import MOST_FAILURES
 from server import Server
 from tests.conftest import ServerFactory, in_virtual_time
+from tests.operating.test_breaker import fails
 from transports.switchboard import HELD_SECS, READY_TIMEOUT_SECS
 
 READY = {
@@ -118,6 +120,23 @@ async def test_a_page_that_is_ready_late_is_called_if_there_is_a_line_and_counts
             assert await told(never) == "stalled"
         async with socket(listening) as third:
             assert await told(third) == "daily_calls"
+
+
+async def test_no_line_is_held_for_a_call_that_would_fail_as_those_before_it(
+    serving: ServerFactory,
+) -> None:
+    async with serving() as (server, listening):
+        fails(server._breaker, MOST_FAILURES, errors=("DeepgramSTT: HTTP 401",))
+        async with socket(listening) as caller:
+            assert await told(caller) == "fault"
+        assert server.state["calls"] == 0
+        async with aiohttp.ClientSession(listening.make_url("/")) as session:
+            ready = await session.get("/readyz")
+            why = (await ready.json())["reasons"]["vendors"]
+            metrics = await (await session.get("/metrics")).text()
+        assert ready.status == 503
+        assert why.startswith("Speech recognition (deepgram) failed 3 calls")
+        assert 'viva_calls_refused_total{why="fault"} 1.0' in metrics
 
 
 @pytest.mark.parametrize("auth", ["link", "off"])

@@ -1,0 +1,97 @@
+"""A key that a vendor refuses is met at start, and not by each caller."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from pipeline.choice import Choice, choose_for, settle
+from pipeline.vendors import VENDORS, Stage
+from settings import Settings, SettingsError
+
+GOOD = "a-good-key"
+NOT_THERE = {"type": "error", "error": {"type": "not_found_error", "message": "model: x"}}
+
+
+def settled(stage: Stage, **given: Any) -> Choice | str:
+    """The vendor of a stage in the end, or why the server does not start."""
+
+    async def page(request: web.Request) -> web.Response:
+        if not any(GOOD in value for value in request.headers.values()):
+            return web.json_response({"err_code": "INVALID_AUTH"}, status=401)
+        if request.path in ("/v1/auth/token", "/v1/models/claude-haiku-5-5", "/v1/models"):
+            return web.json_response({})
+        return web.json_response(NOT_THERE, status=404)
+
+    async def main() -> Choice | str:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", page)
+        async with TestServer(app) as server:
+            url = str(server.make_url("/")).rstrip("/")
+            own = {"deepgram_base_url": url, "anthropic_base_url": url, "brain_model": "m"}
+            settings = Settings(_env_file=None, **own | given, brain_base_url=f"{url}/v1")  # type: ignore[call-arg]
+            first: Mapping[Stage, Choice] = {stage: choose_for(stage, settings)}
+            try:
+                return (await asyncio.to_thread(settle, first, settings))[stage]
+            except SettingsError as refusal:
+                return str(refusal)
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("stage", "keys", "vendor", "why"),
+    [
+        ("stt", {"deepgram_api_key": "old"}, "whisper", "it refuses the key (HTTP 401)."),
+        ("brain", {"anthropic_api_key": GOOD}, "claude", ""),
+        ("brain", {"anthropic_api_key": "old"}, "openai", "Claude cannot be used: it refuses"),
+        ("brain", {"anthropic_api_key": "old", "brain": "claude,extractive"}, "extractive", "key"),
+        (
+            "brain",
+            {"anthropic_api_key": GOOD, "claude_model": "x", "brain": "claude,extractive"},
+            "extractive",
+            "Claude cannot be used: it has no model 'x'; set CLAUDE_MODEL to one that it has",
+        ),
+        ("brain", {"brain_api_key": GOOD, "brain": "openai"}, "openai", ""),
+        ("brain", {"brain": "openai"}, "openai", ""),  # a server of one's own wants none
+        ("stt", {"deepgram_api_key": GOOD, "stt": "deepgram"}, "deepgram", ""),
+    ],
+)
+def test_another_vendor_is_used_where_the_key_is_refused(
+    stage: Stage, keys: dict[str, str], vendor: str, why: str
+) -> None:
+    choice = settled(stage, **keys)
+    assert isinstance(choice, Choice)
+    assert choice.vendor.name == vendor
+    assert why in " ".join(choice.refused)
+    assert bool(choice.refused) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("stage", "keys", "why"),
+    [
+        ("stt", {"deepgram_api_key": "old", "stt": "deepgram"}, "STT=deepgram: it refuses the key"),
+        ("brain", {"brain_api_key": "old", "brain": "openai"}, "BRAIN=openai: it refuses the key"),
+    ],
+)
+def test_a_vendor_without_a_reserve_is_refused_with_the_setting_that_names_it(
+    stage: Stage, keys: dict[str, str], why: str
+) -> None:
+    assert str(settled(stage, **keys)).startswith(why)
+
+
+def test_a_vendor_that_gives_no_answer_is_used_all_the_same() -> None:
+    keys = {f"{name}_api_key": "old" for name in ("deepgram", "anthropic", "brain")}
+    urls = {
+        f"{name}_base_url": "http://127.0.0.1:9/v1" for name in ("deepgram", "anthropic", "brain")
+    }
+    settings = Settings(_env_file=None, **keys, **urls)  # type: ignore[call-arg, arg-type]
+    asked = [
+        vendor.unavailable(settings)
+        for vendor in VENDORS
+        if vendor.unavailable is not None and vendor.name in ("deepgram", "claude", "openai")
+    ]
+    assert asked == ["", "", ""]
