@@ -27,7 +27,7 @@ def outcome(heard: HeardCall, asker: Asker, question: int, *, scripted: bool = T
     if turn.decision is not None and turn.heard_text == turn.answer:
         if turn.decision == "escalate":
             return Outcome.HANDED_OVER
-        partly = turn.answer.endswith(Phrases().rest_uncertain)
+        partly = turn.answer.endswith(Phrases.without_follow_up().rest_uncertain)
         heard_well = turn.transcript == QUESTIONS[question][1]
         assert heard_well or not scripted, "the words were heard, each once"
         return Outcome.PARTLY if partly else Outcome.ANSWERED

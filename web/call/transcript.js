@@ -70,7 +70,7 @@ export class Transcript {
   /** The sentence that began last goes on no further than to this sample of its epoch. */
   end(epoch, sample) {
     const last = this.#last;
-    if (last?.epoch === epoch && last.end === null && sample > last.start) last.end = sample;
+    if (last && last.epoch === epoch && last.end === null && sample > last.start) last.end = sample;
   }
 
   /** Section ids that answers cited, each with the turns that did. @returns {Map<string, number[]>} */
