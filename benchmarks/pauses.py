@@ -3,19 +3,28 @@
     python -m benchmarks.pauses [--recognisers LIST] [--voices DIR] [--half NAME] [--json]
                                 [--before FILE] [--first-token SECS]
 
-The project's recordings with a pause or a hesitation are asked as one question each, in calls over
-real sockets and the vendors' SDKs in virtual time. With ``--voices``, sentences of other people
-from its ``index.tsv`` are asked as well, with a pause of 0.4 to 1.2 s inserted between two words
-(seeded). The simulators use the vendors' published medians; Nova's interim results arrive once a
-second. Then the recordings of interruptions and backchannels are spoken over an answer.
+The project's recordings with a pause or a hesitation are asked as one question each, three a call,
+over real sockets and the vendors' SDKs in virtual time. With ``--voices``, sentences of other
+people from its ``index.tsv`` are asked as well, with a pause of 0.4 to 1.2 s (seeded) inserted
+where the sentence is quietest near its middle, and filled with the recording's own noise. The
+simulators use the vendors' published medians; Nova's interim results arrive once a second. Then the
+recordings of interruptions and backchannels are spoken over an answer.
 
 ``embedded`` measures the embedded chain instead: no vendors, models that take their real processor
 time, and recordings that are really heard.
 
-A question is *split* if the caller began to hear an answer to only a part of it, or if the brain
-never got all of it; it is *asked twice* if the brain was asked too early but nothing of that was
-heard. Deepgram's simulator knows by script what is said and when: its words are right, and its Flux
-knows whether a sentence is complete, so Flux's share is that of a perfect judge.
+A question is *split* if the caller began to hear an answer to only a part of it, or if its last
+turn lacks what an earlier one of it had; it is *asked twice* if the brain was asked too early but
+nothing of that was heard; and it is *misheard* if it was asked as one but a fifth or more of its
+words are not those that were said. After the name of a split question stands its longest silence:
+the one inserted, or its speaker's own. Five of the project's recordings (:data:`_PIECES`) were
+spoken piece by piece, and each piece sounds like the end.
+
+Deepgram's simulator knows by script what is said and when: its words are right, and its Flux knows
+whether a sentence is complete, so Flux's share is that of a perfect judge.
+
+``--half`` takes the questions of half of the speakers, so that rules can be tuned on one half
+(``tune``) and measured on the other (``hold``).
 
 *Where the time goes* lists the medians of the parts of a turn, from the caller's last word to the
 first sample they hear. Early answers are limited as in a process that has answered a hundred turns.
@@ -27,6 +36,7 @@ import csv
 import json
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -35,7 +45,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 
@@ -52,7 +62,7 @@ from evals.scoring.statistics import quantile
 from knowledge.loading.document import load as load_document
 from pipeline.choice import Choice, choose
 from pipeline.engines import Engines
-from pipeline.vendor import Context, Stage
+from pipeline.vendor import STAGES, Context, Stage
 from processors.brain.speculation import Speculation
 from server import Server
 from settings import Settings
@@ -69,13 +79,21 @@ QUESTIONS_A_CALL = 3
 BARGE_IN_SECS = 1.5
 LONG_ANSWER = "summary.wav"
 GAP_SECS = 0.3
+_PIECES = (
+    "pause-studied.wav",
+    "pause-compiler.wav",
+    "pause-navy.wav",
+    "hesitation-cobol.wav",
+    "hesitation-yale.wav",
+)
 _TURNS_BEFORE = 100
 _TOKENS_A_TURN = 6_000  # about the use of a turn with the bundled document
 _FRAME = RATE // 100
 _LEAST_RMS = 300.0  # the same as in the simulator
-_NOISE_SHARE = 0.1  # share of a recording that is only noise
-_OVER_NOISE = 2.0
+_OVER_NOISE = 1.5  # relative to the loudest frame of the noise
 _QUIET = 0.02  # relative to the loudest sample
+_NOISE_SECS = 0.05
+_RUN_FRAMES = 3  # frames in a row that are speech, not a click
 _SAME = 0.8  # share of the words that a real recogniser must get
 
 
@@ -100,6 +118,7 @@ class Found:
 
     split: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+    misheard: list[str] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     stages_ms: list[dict[str, float]] = field(default_factory=list)
     stops_ms: list[float] = field(default_factory=list)
@@ -134,16 +153,55 @@ def spliced(folder: Path) -> list[Asked]:
 def _with_pause(pcm: bytes, chance: random.Random) -> bytes:
     samples = np.frombuffer(pcm, "<i2").astype(np.float32)
     samples *= 12_000 / max(1.0, float(np.abs(samples).max()))
-    loud = np.flatnonzero(np.abs(samples) > _QUIET * np.abs(samples).max())
-    samples = samples[loud[0] : loud[-1] + 1]
+    begin, end = _speech(samples)
+    quietest, samples = _quietest(samples), samples[begin:end]
+    noise = np.concatenate([quietest, quietest[::-1]])  # without a click where it is repeated
     size = RATE // 20
     low, high = len(samples) * 35 // 100, len(samples) * 65 // 100
     places = range(low, high - size, size // 5)
     cut = min(places, key=lambda at: float((samples[at : at + size] ** 2).mean())) + size // 2
-    pause = np.zeros(round(chance.uniform(0.4, 1.2) * RATE), np.float32)
-    ends = np.zeros(RATE // 4, np.float32)
+    pause = np.resize(noise, round(chance.uniform(0.4, 1.2) * RATE))
+    ends = np.resize(noise, RATE // 4)
     whole = np.concatenate([ends, samples[:cut], pause, samples[cut:], ends])
     return bytes(whole.astype("<i2").tobytes())
+
+
+def _speech(samples: np.ndarray) -> tuple[int, int]:
+    """Where speech begins and ends: from the first stretch over the noise to the last."""
+    loud = _loud(samples).astype(int)
+    runs = np.flatnonzero(np.convolve(loud, np.ones(_RUN_FRAMES, int), "valid") == _RUN_FRAMES)
+    return int(runs[0]) * _FRAME, (int(runs[-1]) + _RUN_FRAMES) * _FRAME
+
+
+def _quietest(samples: np.ndarray) -> np.ndarray:
+    """The quietest stretch of a recording: its noise."""
+    size = round(_NOISE_SECS * RATE)
+    starts = range(0, len(samples) - size, size // 4)
+    at = min(starts, key=lambda start: float((samples[start : start + size] ** 2).mean()))
+    return samples[at : at + size]
+
+
+def _loud(samples: np.ndarray) -> np.ndarray:
+    """Which frames of 10 ms are louder than a recording's own noise."""
+    return _loudness(samples) > _over_noise(samples)
+
+
+def _over_noise(samples: np.ndarray) -> float:
+    return max(_LEAST_RMS, _OVER_NOISE * float(_loudness(_quietest(samples)).max()))
+
+
+def _loudness(samples: np.ndarray) -> np.ndarray:
+    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    loudness: np.ndarray = np.sqrt((frames * frames).mean(axis=1))
+    return loudness
+
+
+def _longest_silence_secs(pcm: bytes) -> float:
+    """The longest silence between two words."""
+    samples = np.frombuffer(pcm, "<i2").astype(np.float32)
+    begin, end = _speech(samples)
+    gaps = np.diff(np.flatnonzero(_loud(samples)[begin // _FRAME : end // _FRAME]))
+    return float(gaps.max(initial=1) - 1) * _FRAME / RATE
 
 
 class _Tones:
@@ -204,7 +262,7 @@ class Bench:
         loaded = self._embedded.loaded
         simulators = Simulators(
             self._embedded.document,
-            whisper=loaded["whisper"],
+            whisper=loaded.get("whisper"),  # type: ignore[arg-type]  # what is heard is scripted
             hibari=_Tones(),  # type: ignore[arg-type]
             brain=loaded["extractive"],
             heard=said,
@@ -266,16 +324,26 @@ class Bench:
         heard, begun = await self.call(asked)
         for number, question in enumerate(asked):
             until = begun[number + 1] if number + 1 < len(begun) else float("inf")
-            told = [data for at, data in _told(heard, "decision") if begun[number] <= at < until]
-            turns = [data for at, data in _told(heard, "turn") if begun[number] <= at < until]
-            whole = [_whole(data["question"], question.text) for data in told]
-            parts = [data for data in turns if not _whole(data["question"], question.text)]
-            if not whole or not whole[-1] or any(data["heard_text"] for data in parts):
-                self.found.split.append(question.name)
-            elif len(whole) > 1:
+            asked_for = [
+                data["question"]
+                for at, data in _told(heard, "decision")
+                if begun[number] <= at < until
+            ]
+            answered = [
+                data["question"]
+                for at, data in _told(heard, "turn")
+                if begun[number] <= at < until and data["heard_text"]
+            ]
+            outcome = outcome_of(question.text, asked_for, answered)
+            if outcome == "split":
+                secs = _longest_silence_secs(question.pcm)
+                self.found.split.append(f"{question.name} ({secs:.1f} s)")
+            elif outcome == "misheard":
+                self.found.misheard.append(question.name)
+            elif len(asked_for) > 1:
                 self.found.twice.append(question.name)
             latency = heard.turns[number].e2e_latency_ms
-            if latency is not None and question.name not in self.found.split:
+            if latency is not None and outcome == "whole":
                 self.found.latencies_ms.append(latency)
                 self.found.stages_ms.append(_stages(latency, heard.turns[number].stages_ms))
 
@@ -325,11 +393,31 @@ def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float,
     return [(at, data) for at, data in inside if data.get("type") == kind]
 
 
-def _whole(question: str, text: str) -> bool:
-    """Whether the brain got all of a question; a real recogniser may mishear a few words."""
-    put, said = ({*_words(sentence)} for sentence in (question, text))
-    last = _words(text)[-1:]
-    return len(said & put) >= _SAME * len(said) and {*last} <= put
+def outcome_of(
+    said: str, asked: Sequence[str], answered: Sequence[str]
+) -> Literal["whole", "split", "misheard"]:
+    """How a question was heard.
+
+    Args:
+        said: Its words.
+        asked: The questions that the brain decided meanwhile, in order.
+        answered: Those of them of whose answer the caller heard something.
+    """
+    if not asked:
+        return "misheard"
+    last = asked[-1]
+    if any(not _holds(last, question) for question in asked) or any(
+        len(_words(question)) < len(_words(last)) for question in answered
+    ):
+        return "split"
+    whole = _holds(last, said) and {*_words(said)[-1:]} <= {*_words(last)}
+    return "whole" if whole else "misheard"
+
+
+def _holds(question: str, part: str) -> bool:
+    """Whether a question has the words of a part; a recogniser may hear some differently again."""
+    words = {*_words(part)}
+    return len(words & {*_words(question)}) >= _SAME * len(words)
 
 
 def _words(text: str) -> list[str]:
@@ -341,10 +429,7 @@ def _speech_rms(pcm: bytes) -> float:
 
     If it took noise for speech, scripted words would arrive in pauses and after the end.
     """
-    frames = np.frombuffer(pcm, "<i2").astype(np.float32)
-    frames = frames[: len(frames) // _FRAME * _FRAME].reshape(-1, _FRAME)
-    loudness = np.sqrt((frames * frames).mean(axis=1))
-    return max(_LEAST_RMS, _OVER_NOISE * float(np.quantile(loudness[loudness > 0], _NOISE_SHARE)))
+    return _over_noise(np.frombuffer(pcm, "<i2").astype(np.float32))
 
 
 def _onset_secs(pcm: bytes) -> float:
@@ -372,7 +457,8 @@ async def measure(
     document = load_document()
     # By name, since an earlier run has left the simulators' keys in the environment.
     plain = Settings(_env_file=None, **_EMBEDDED)  # type: ignore[call-arg]
-    embedded = await Engines.load(plain, document, choose(plain), _silent)
+    stages: tuple[Stage, ...] = STAGES if EMBEDDED in recognisers else ("vad", "brain")
+    embedded = await Engines.load(plain, document, choose(plain), _silent, stages=stages)
     everything = {recorded.file: recorded for recorded in load()}
     long = everything[LONG_ANSWER]
     long_question = Asked(long.file, long.text, long.pcm)
@@ -403,6 +489,9 @@ def _row(bench: Bench, questions: int, backchannels: int) -> dict[str, Any]:
         "questions": questions,
         "split": len(found.split),
         "split_which": found.split,
+        "split_of_one_breath": sum(not name.startswith(_PIECES) for name in found.split),
+        "misheard": len(found.misheard),
+        "misheard_which": found.misheard,
         "asked_twice": len(found.twice),
         "asked_twice_which": found.twice,
         "last_word_to_audio_ms_p50": _p50(found.latencies_ms),
@@ -427,14 +516,20 @@ def _p50(values: Sequence[float]) -> float | None:
 
 
 def half_of(asked: Sequence[Asked], half: str) -> list[Asked]:
-    """Select a half by the recordings' names: ``tune``, ``hold``, or ``all`` for both."""
+    """Select the questions of half of the speakers: ``tune``, ``hold``, or ``all`` for both."""
     if half == "all":
         return list(asked)
     return [
         question
         for question in asked
-        if (zlib.crc32(question.name.encode()) % 2 == 0) == (half == "tune")
+        if (zlib.crc32(_speaker(question.name).encode()) % 2 == 0) == (half == "tune")
     ]
+
+
+def _speaker(name: str) -> str:
+    """Who speaks, as far as a name tells; each of the project's recordings stands for itself."""
+    speaker = re.search(r"p\d{3}|spk\d|^[a-z]+_dialogue|^asterisk|^rhasspy", name)
+    return speaker.group() if speaker else name
 
 
 def main() -> None:
