@@ -40,7 +40,7 @@ def _abbreviation_rules(language: Language) -> list[Rule]:
         rest = place.text[end:]
         if abbreviation.dot and not dot:
             return None
-        if abbreviation.before == "digit" and not re.match(r"\s?[#\d]", rest):
+        if abbreviation.before == "digit" and not re.match(r"\s?[#\d]|\s[IVXLC]{2,}\b", rest):
             return None
         words = abbreviation.words
         if short in ends and _follows_name(place) and not re.match(r"\s[A-Z]", rest):

@@ -42,6 +42,28 @@ def _numeric(match: re.Match[str], place: Place) -> Said | None:
     return Said(f"{day} {language.year(year)}", "date")
 
 
+def _timestamp(match: re.Match[str], place: Place) -> Said | None:
+    """2025-11-30T10:00:05Z: a date, a time of day, and where it counts."""
+    language = place.language
+    day, month, hour = int(match["day"]), int(match["month"]), int(match["hour"])
+    if not (1 <= day <= 31 and 1 <= month <= 12 and hour <= 24):
+        return None
+    parts = [
+        language.day(day, month, place.before, month_first=False),
+        language.year(int(match["year"])),
+        language.clock(hour, int(match["minute"]), ""),
+    ]
+    if second := int(match["second"] or 0):
+        parts.append(language.duration(0, 0, second))
+    if zone := match["zone"]:
+        parts.append(language.spell("UTC"))
+        hours, minutes = int(zone[1:3] or 0), int(zone[-2:] if len(zone) > 3 else 0)
+        if hours or minutes:
+            sign = language.plus if zone[0] == "+" else language.minus
+            parts += [sign, language.duration(hours, minutes, 0)]
+    return Said(" ".join(parts), "date")
+
+
 def _day_of_month(match: re.Match[str], place: Place) -> Said | None:
     language = place.language
     day = int(match["day"])
@@ -197,6 +219,11 @@ def digit_rules(language: Language) -> list[Rule]:
     of = r"(?:of\s)?" if language.code != "de" else ""
     date = rf"{rank}\s{of}{month}(?!\w)"
     return [
+        rule(
+            r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)T(?P<hour>\d\d):(?P<minute>[0-5]\d)"
+            r"(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?(?P<zone>Z|[+-]\d\d(?::?[0-5]\d)?)?(?!\w)",
+            _timestamp,
+        ),
         rule(r"(?P<year>\d{4})[-/](?P<second>\d\d)[-/](?P<first>\d\d)(?![\w-])", _numeric),
         rule(
             r"(?P<first>\d{1,2})(?:/(?P<second>\d{1,2})/(?P<year>\d{4}|\d\d)"
