@@ -1,6 +1,7 @@
 """Classifies utterances by their words: backchannels, bids for the floor, repetitions."""
 
 import re
+from collections.abc import Sequence
 
 BACKCHANNELS = frozenset(
     word
@@ -30,13 +31,52 @@ _WORD = re.compile(r"[a-zà-öø-ÿ]+(?:'[a-z]+)?|\d+", re.IGNORECASE)
 _MOST_BACKCHANNEL_WORDS = 3
 _CERTAIN_WORDS = 3
 _HESITATIONS = frozenset(["er", "erm", "uh", "uhm", "um", "umm"])
-_OPEN = _HESITATIONS | frozenset(
-    ["a", "an", "and", "because", "but", "my", "or", "our", "the", "their", "your"]
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# What a sentence cannot end with: articles, possessives, conjunctions, and prepositions that are
+# never left at the end.
+_OPEN = _HESITATIONS | _set(
+    "a an the my your our their every whose which and or but nor because if whether unless although"
+    " whereas than despite during including regarding concerning per via very"
 )
-_QUESTION_WORDS = frozenset(["how", "what", "when", "where", "which", "who", "whose", "why"])
-_SUBJECTS = frozenset(["he", "i", "she", "they", "we"])
-_OWNERS = frozenset(["her", "his", "its"])
-_BEING = frozenset(["am", "are", "is", "was", "were"])
+_QUESTION_WORDS = _set("how what when where which who whom whose why")
+_PLACES = _set("how where who")
+_DEGREES = _set("big early far few large late long many much often old soon")
+_SUBJECTS = _set("he i she they we")
+_PRONOUNS = _SUBJECTS | _set("it you that this there here those these")
+_OWNERS = _set("her his its")
+_BEING = _set("am are is was were")
+_AUXILIARIES = _BEING | _set(
+    "can could did do does had has have may might must shall should will would"
+)
+# Prepositions that end a sentence only if a question word or a relative clause stands before.
+_PREPOSITIONS = _set("about against at between for from into of to towards upon with without")
+_RELATIVES = _QUESTION_WORDS | _set("that")
+_MEASURES = _set("bit couple kind kinds lot number part parts sort sorts type types")
+_IS = re.compile(r"(he|how|it|she|that|there|what|when|where|who|why)'s")
+_CLITIC = re.compile(rf"[a-z]+'(?:d|ll|m|re|ve)|{_IS.pattern}")
+_STARTERS = _HESITATIONS | _set(
+    "ah also and anyway but hello hey hi just maybe mm no oh ok okay perhaps please right so sorry"
+    " then well yeah yes"
+)
+_PUNCTUATED = (".", "?", "!")
+
+# What announces a question and lacks it.
+_ANNOUNCEMENT = re.compile(
+    r"(?:(?:can|could|will|would) (?:you|i|we)(?: (?:just|maybe|perhaps|please))?"
+    r"(?: (?:ask|tell|give|show)(?: (?:me|us|you))?)?"
+    r"|(?:give|show|tell) (?:me|us)"
+    r"|(?:i'd|i would) (?:also |just |really )?(?:like|love)"
+    r"(?: to (?:ask|find out|hear|know|learn|understand)(?: (?:you|more))?)?"
+    r"|i (?:also |just |really )?(?:need|want|wanted)(?: to (?:ask|find out|hear|know|learn)"
+    r"(?: you)?)?"
+    r"|(?:i'm|i am|i was) (?:also |just )?(?:asking|curious|wondering)"
+    r"|i wonder|do you (?:happen to )?know|let me ask(?: you)?|(?:how|what) about)"
+)
 
 
 def is_backchannel(text: str) -> bool:
@@ -70,19 +110,71 @@ def only_listens(text: str, guess: str) -> bool:
 
 
 def trails_off(text: str) -> bool:
-    """Whether a transcript cannot be all that its speaker wants to say.
+    """Whether a transcript cannot be all that its speaker wants to say, by English grammar.
 
-    It ends with an article, a conjunction or a hesitation; or as "where did she", "what was her".
+    It ends with a word that needs another (an article, a conjunction, "I'd"); with a preposition,
+    although no question word before it could be its object; with an auxiliary or a subject whose
+    verb is missing ("when was", "where did she"); or it only announces a question ("I would like to
+    know"). A question word at the end counts unless a mark follows it, for "Tell me why." and
+    "How many?" are whole.
     """
-    text = text.strip()
+    text = text.strip().replace("\u2019", "'")
     words = _lower(text)
     if not words:
         return False
-    if text.endswith(("...", "\u2026", "-", ",")) or words[-1] in _OPEN:
+    last = words[-1]
+    if text.endswith(("...", "\u2026", "-", ",")) or last in _OPEN or _CLITIC.fullmatch(last):
         return True
-    asked = any(word in _QUESTION_WORDS for word in words[:-1])
-    being = len(words) > 1 and words[-2] in _BEING
-    return asked and words[-1] in (_OWNERS if being else _SUBJECTS)
+    started = next((at for at, word in enumerate(words) if word not in _STARTERS), len(words))
+    if _ANNOUNCEMENT.fullmatch(" ".join(words[started:])):
+        return True
+    words = [part for word in words[started:] for part in _IS.sub(r"\1 is", word).split()]
+    marked = text.endswith(_PUNCTUATED)
+    return bool(words) and (
+        _lacks_object(words)
+        or _lacks_verb(words, marked=marked)
+        or (_asks_for_more(words) and not marked)
+    )
+
+
+def _asks_for_more(words: Sequence[str]) -> bool:
+    """Whether a question word stands at the end, as in "I wonder where" or "how many"."""
+    degree = len(words) > 1 and words[-2] == "how" and words[-1] in _DEGREES
+    after_preposition = len(words) > 1 and words[-2] in _PREPOSITIONS
+    return degree or (words[-1] in _QUESTION_WORDS and not after_preposition)
+
+
+def _lacks_object(words: Sequence[str]) -> bool:
+    """Whether a preposition at the end has no object: "tell me about", "what kind of"."""
+    *before, last = words
+    if last not in _PREPOSITIONS:
+        return False
+    return not _RELATIVES & {*before} or (last == "of" and {*before[-1:]} <= _MEASURES)
+
+
+def _lacks_verb(words: Sequence[str], *, marked: bool) -> bool:
+    """Whether the verb is missing after an auxiliary, or after its subject."""
+    *before, last = words
+    if not before:
+        return last in _AUXILIARIES
+    asked = not _QUESTION_WORDS.isdisjoint(before)
+    previous = before[-1]
+    if last in _AUXILIARIES:
+        if previous in _PRONOUNS | _AUXILIARIES:  # "she is" and "there was" may be whole
+            return False
+        if last in _BEING:  # "my question is" lacks something, "what her job was" does not
+            return not asked or previous in _QUESTION_WORDS
+        return asked and _AUXILIARIES.isdisjoint(before)  # not "what does the club have"
+    if previous not in _AUXILIARIES:
+        return asked and last in _SUBJECTS
+    if not asked and (marked or len(before) > 1):
+        return False  # "Did she?" is whole
+    if previous in _BEING and last in _SUBJECTS:
+        # "How old is she" is whole, "when was she" is not, and "where was she" may be.
+        return {*before[-2:-1]} <= _QUESTION_WORDS and not (marked and {*before[-2:-1]} <= _PLACES)
+    if last in ("you", "it"):
+        return previous not in _BEING
+    return last in _SUBJECTS | _OWNERS
 
 
 def same_words(one: str, other: str) -> bool:

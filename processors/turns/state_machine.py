@@ -130,7 +130,8 @@ class TurnStateMachine:
         self._requested_at: float | None = None  # the words of speech over the agent
         self._finished: float | None = None  # the turn model's probability
         self._begun = False  # BeginTurn was returned
-        self._answering = ""  # the question being answered, until some of the answer is heard
+        self._answering = ""  # the question being answered, until its answer has been heard
+        self._heard_at: float | None = None  # when some of that answer was first heard
         self._continued = False
         self._yielded = False  # the voice was stopped for this turn
         self._captioned = False  # words of this turn were shown
@@ -210,7 +211,7 @@ class TurnStateMachine:
             return [*actions, Unduck()] if ducked else actions
         self._interim = text.strip()
         if self._overlap:
-            listening = self.agent is AgentState.SPEAKING and not self._answering
+            listening = self.agent is AgentState.SPEAKING and not self._unheard
             if is_backchannel(text) or (listening and not takes_floor(text)):
                 return actions
             actions += self._interrupt()
@@ -296,6 +297,8 @@ class TurnStateMachine:
         if self._closed or not text:
             return []
         self._prompted = self._echo = False
+        if self._heard_at is not None:
+            self._answering = ""
         self._superseded = self.caller in (CallerState.SPEAKING, CallerState.PENDING)
         actions = self._interrupt()
         # A question of which nothing was answered yet is asked along with it, as when it is spoken.
@@ -325,8 +328,9 @@ class TurnStateMachine:
         return []
 
     def voice_heard(self, now: float) -> list[Action]:
-        """The caller has heard some of the answer, so later speech does not continue its turn."""
-        self._answering = ""
+        """The caller hears the answer, so what they begin to say from now on is about that."""
+        if self._heard_at is None:
+            self._heard_at = now
         return []
 
     def voice_stopped(self, now: float) -> list[Action]:
@@ -388,6 +392,12 @@ class TurnStateMachine:
 
     # Consequences.
 
+    @property
+    def _unheard(self) -> str:
+        """The question being answered, if the present speech began before its answer was heard."""
+        heard = self._heard_at is not None and self.onset >= self._heard_at
+        return "" if heard else self._answering
+
     def _over_the_voice(self) -> bool:
         """Whether the present speech began while the voice was played, or its last echo was."""
         lately = self.onset < self._quiet_since + _ECHO_SECS
@@ -409,7 +419,7 @@ class TurnStateMachine:
         """Whether words requested while the caller speaks may still be a backchannel."""
         if self._requested_at is None or self.caller is not CallerState.SPEAKING:
             return False
-        listening = self.agent is AgentState.SPEAKING and not self._answering
+        listening = self.agent is AgentState.SPEAKING and not self._unheard
         return listening and not takes_floor(" ".join([*self._texts, text]))
 
     def _confirm_secs(self) -> float:
@@ -453,10 +463,10 @@ class TurnStateMachine:
             return self._begin_turn()
         self.agent = AgentState.QUIET
         self._yielded = True
-        if self._answering:  # nothing of the answer was heard, so the question continues
-            self._texts.insert(0, self._answering)
+        if self._unheard:  # said without knowing the answer, so the question continues
+            self._texts.insert(0, self._unheard)
             self._continued = True
-            self._answering = ""
+        self._answering = ""
         return [Interrupt(), *self._begin_turn()]
 
     def _resume_voice(self, now: float) -> list[Action]:
@@ -522,4 +532,5 @@ class TurnStateMachine:
         self.caller = CallerState.SILENT
         self.agent = AgentState.THINKING
         self._answering = end.question
+        self._heard_at = None
         return [caption, end]

@@ -90,7 +90,29 @@ def test_a_question_mark_behind_half_a_question_shortens_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["What was the...", "Where did she?", "What was her?", "Can you tell me who she"]
+    "words",
+    [
+        "What was the...",
+        "Where did she?",
+        "What was her?",
+        "Can you tell me who she",
+        "So, which?",
+        "I'd like to know where",
+        "How many",
+        "Could you tell me a bit about.",
+        "Did she work for?",
+        "What kind of?",
+        "When was?",
+        "Which company did",
+        "Is",
+        "Could you",
+        "When was she?",
+        "My question is.",
+        "What\u2019s",
+        "Well, I'm.",
+        "I was wondering.",
+        "I would like to know.",
+    ],
 )
 def test_words_that_cannot_be_the_last_keep_the_turn_open_however_they_sounded(words: str) -> None:
     floor = TurnStateMachine(TurnTakingTimes(unfinished=0.9))
@@ -105,7 +127,24 @@ def test_words_that_cannot_be_the_last_keep_the_turn_open_however_they_sounded(w
 
 @pytest.mark.parametrize(
     "words",
-    ["Who was she?", "Where did she come from?", "Is anything named after her?", "Did she?"],
+    [
+        "Who was she?",
+        "Where did she come from?",
+        "Is anything named after her?",
+        "Did she?",
+        "Why?",
+        "How many?",
+        "Tell me why.",
+        "How old is she",
+        "What was she known for",
+        "The company that she worked for",
+        "What's the keynote about?",
+        "What does the club have?",
+        "Tell me what her job was",
+        "Yes, she is",
+        "Can you help me",
+        "Go on",
+    ],
 )
 def test_a_question_may_end_with_a_small_word(words: str) -> None:
     assert EndTurn in kinds(ask(TurnStateMachine(), 1.0, words, finished=0.95))
@@ -240,6 +279,21 @@ def test_instant_barge_in_does_not_wait_for_words() -> None:
     floor.voice_started(2.2)
     floor.voice_heard(2.3)
     assert kinds(floor.speech_started(3.0)) == [Interrupt, BeginTurn]
+
+
+def test_who_went_on_before_the_answer_sounded_is_noticed_a_moment_too_late() -> None:
+    floor = TurnStateMachine()
+    ask(floor, 1.0, "Where did she study")
+    floor.voice_started(3.0)
+    floor.voice_heard(3.1)
+    assert kinds(floor.speech_started(3.15, onset=3.05)) == [Duck]
+    assert kinds(floor.interim_transcript(3.5, "mathematics")) == [Interrupt, BeginTurn, Caption]
+    floor.speech_stopped(4.0)
+    floor.final_transcript(4.1, "mathematics?")
+    (*_, end) = floor.end_of_turn(4.1, 0.9)
+    assert isinstance(end, EndTurn)
+    assert end.question == "Where did she study mathematics?"
+    assert end.continued, "the first half's answer is withdrawn"
 
 
 def test_going_on_before_the_answer_is_heard_takes_the_question_back() -> None:
