@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser axe database tracer test test-thorough eval bench lint format lock audit sbom clean
+.PHONY: help run install install-dev install-bench browser axe database tracer promtool test test-thorough eval bench lint format lock audit sbom clean
 
 # Where the environment forbids compiled modules, every worker and server would compile all its
 # imports anew: half of a start.
@@ -77,10 +77,18 @@ tracer: ## install Debian's strace, where that is possible
 		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq strace >/dev/null; } 2>/dev/null || \
 		echo "no strace: the test of connections is skipped (apt-get install strace)"
 
+promtool: build/promtool ## unpack promtool of Debian's prometheus, where that is possible
+
+build/promtool:
+	@command -v promtool >/dev/null || { mkdir -p build/prometheus && cd build/prometheus && \
+		apt-get download -qq prometheus >/dev/null 2>&1 && dpkg -x prometheus_*.deb . && \
+		cp usr/bin/promtool ../promtool && cd .. && rm -r prometheus; } || \
+		echo "no promtool: the test of metrics by Prometheus is skipped (apt-get install prometheus)"
+
 test: install-dev browser axe database tracer ## run the tests
 	@$(BIN)/python -m pytest -rs --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
-test-thorough: install-dev browser axe database tracer ## and those that take long: properties at depth, sound in real time
+test-thorough: install-dev browser axe database tracer promtool ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.

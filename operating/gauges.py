@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from loguru import logger
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.utils import floatToGoString
 
 from conversation.records import MICROS
 from ledger.money.budget import DayMoney
 from operating.lag import EventLoopLag
 from operating.reading import TIMEOUT_SECS, Reading
 from processors.pool import Pool
+from processors.window import Sizes
 
 T = TypeVar("T")
 
@@ -86,19 +88,13 @@ class Gauges(Collector):
         await asyncio.gather(*readings)
 
     def describe(self) -> Iterator[Metric]:
-        """Declare all gauges, read or not."""
-        return iter(self._families().values())
+        """Declare all of them, read or not."""
+        return iter((*self._families().values(), *self._lateness()))
 
     def collect(self) -> Iterator[Metric]:
         """The values read last."""
         families = self._families()
-        lag, up = families["lag"], families["up"]
-        if self._lag is not None:
-            lag.add_metric(["0.5"], self._lag.p50)
-            lag.add_metric(["0.99"], self._lag.p99)
-        for pool in self._pools():
-            families["wait"].add_metric([pool.name, "0.5"], pool.p50)
-            families["wait"].add_metric([pool.name, "0.99"], pool.p99)
+        up = families["up"]
         for cause, failing in self._vendors().items():
             families["failing"].add_metric(list(cause), float(failing))
         for name, flag in self._flags.items():
@@ -116,7 +112,25 @@ class Gauges(Collector):
             up.add_metric([queue.name], float(queue.value is not None))
             if queue.value is not None:
                 families["queues"].add_metric([queue.name], queue.value)
-        return (family for family in families.values() if family.samples)
+        return (family for family in (*families.values(), *self._lateness()) if family.samples)
+
+    def _lateness(self) -> tuple[HistogramMetricFamily, ...]:
+        """How late the event loop was, and how long work waited for each engine."""
+        lag = HistogramMetricFamily("viva_event_loop_lag_seconds", "Lateness of the event loop.")
+        wait = HistogramMetricFamily(
+            "viva_engine_wait_seconds",
+            "How long work waited for a thread of an engine.",
+            labels=["engine"],
+        )
+        late: list[tuple[HistogramMetricFamily, list[str], Sizes]] = [
+            (wait, [pool.name], pool.sizes) for pool in self._pools()
+        ]
+        if self._lag is not None:
+            late.append((lag, [], self._lag.sizes))
+        for family, labels, sizes in late:
+            buckets = [(floatToGoString(bound), count) for bound, count in sizes.cumulative()]
+            family.add_metric(labels, buckets, sizes.total)
+        return lag, wait
 
     @staticmethod
     def _families() -> dict[str, GaugeMetricFamily]:
@@ -124,13 +138,6 @@ class Gauges(Collector):
             return GaugeMetricFamily(f"viva_{name}", text, labels=labels)
 
         return {
-            "lag": family("event_loop_lag_seconds", "Lateness of the event loop.", "quantile"),
-            "wait": family(
-                "engine_wait_seconds",
-                "How long work waits for a thread of an engine.",
-                "engine",
-                "quantile",
-            ),
             "taking": family("taking_calls", "Whether another call would be accepted, 1 or 0."),
             "loaded": family("models_loaded", "Whether the models are loaded, 1 or 0."),
             "failing": family(

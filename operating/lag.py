@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from processors.window import WINDOW_SECS, Lateness, quantile
+from processors.window import WINDOW_SECS, Lateness, Sizes, quantile
 
 INTERVAL_SECS = 0.1
 """How often lateness is sampled."""
@@ -32,6 +32,7 @@ class EventLoopLag(Lateness):
     ) -> None:
         self._interval = interval_secs
         self._clock = clock or time.monotonic
+        self.sizes = Sizes()
         self._samples: deque[float] = deque(maxlen=max(1, round(window_secs / interval_secs)))
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -50,6 +51,7 @@ class EventLoopLag(Lateness):
     def reset(self) -> None:
         """Drop the samples, after a stall that will not come back, such as loading models."""
         self._samples.clear()
+        self.sizes.clear()
 
     def quantile(self, share: float) -> float:
         """A quantile, 0 to 1, of the lateness in the window, in seconds."""
@@ -63,5 +65,6 @@ class EventLoopLag(Lateness):
         late = max(0.0, self._clock() - self._due)
         swallowed = min(int(late / self._interval), (self._samples.maxlen or 1) - 1)
         for missed in range(swallowed, -1, -1):
-            self._samples.append(late - missed * self._interval)
+            self._samples.append(sample := late - missed * self._interval)
+            self.sizes.add(sample)
         self._wait()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from processors.window import Lateness, Window
+from processors.window import Lateness, Sizes, Window
 
 
 class Pool(ThreadPoolExecutor, Lateness):
@@ -27,6 +27,7 @@ class Pool(ThreadPoolExecutor, Lateness):
         self._lock = threading.Lock()
         self._waiting: dict[object, float] = {}
         self._waits = Window()
+        self.sizes = Sizes()
 
     def quantile(self, share: float) -> float:
         """Return a quantile of the waits in the last 10 s, in seconds, at a share of 0 to 1."""
@@ -38,6 +39,7 @@ class Pool(ThreadPoolExecutor, Lateness):
     def reset_waits(self) -> None:
         """Drop the waits measured so far."""
         self._waits.clear()
+        self.sizes.clear()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Schedule a call, and count it until it has ended or was cancelled."""
@@ -67,4 +69,5 @@ class Pool(ThreadPoolExecutor, Lateness):
         since = self._waiting.pop(job, None)
         if since is not None:
             now = time.monotonic()
-            self._waits.add(max(0.0, now - since), now)
+            self._waits.add(waited := max(0.0, now - since), now)
+            self.sizes.add(waited)

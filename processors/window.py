@@ -1,10 +1,12 @@
-"""Quantiles over a sliding window of time."""
+"""Quantiles over a sliding window of time, and counts by size since the start."""
 
 import math
 import threading
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
+from itertools import accumulate
 
 WINDOW_SECS = 10.0
 """The span over which lag and pool waits are measured, in seconds."""
@@ -16,8 +18,47 @@ def quantile(figures: Iterable[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
+class Sizes:
+    """Counts figures by their size since the start, as a histogram of Prometheus does. Thread-safe.
+
+    Attributes:
+        total: Sum of the figures.
+    """
+
+    BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+    """Upper bounds in seconds, around the limit on lateness, 0.25 s by default."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.clear()
+
+    def add(self, figure: float) -> None:
+        """Count a figure."""
+        with self._lock:
+            self._counts[bisect_left(self.BOUNDS, figure)] += 1
+            self.total += figure
+
+    def cumulative(self) -> list[tuple[float, int]]:
+        """Each bound, the last one infinite, with the number of figures up to it."""
+        with self._lock:
+            counts = accumulate(self._counts)
+            return list(zip((*self.BOUNDS, math.inf), counts, strict=True))
+
+    def clear(self) -> None:
+        """Start anew."""
+        with self._lock:
+            self._counts = [0] * (len(self.BOUNDS) + 1)
+            self.total = 0.0
+
+
 class Lateness(ABC):
-    """The recent lateness of something, such as the event loop or a thread pool."""
+    """The lateness of something, such as the event loop or a thread pool.
+
+    Attributes:
+        sizes: All that was measured since the start.
+    """
+
+    sizes: Sizes
 
     @abstractmethod
     def quantile(self, share: float) -> float:

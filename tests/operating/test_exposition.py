@@ -89,7 +89,8 @@ async def test_the_days_money_the_queues_and_the_loop_are_told() -> None:
     assert seen["day_cap_dollars"] == 5.0
     assert seen["queue_depth,outbox"] == 4
     assert seen["queue_depth,ledger"] == 0
-    assert seen["event_loop_lag_seconds,0.99"] == 0.0
+    assert seen["event_loop_lag_seconds_bucket,0.005"] == 0
+    assert seen["event_loop_lag_seconds_count"] == seen["event_loop_lag_seconds_bucket,+Inf"] == 0
     assert {seen[f"reading_up,{name}"] for name in ("money", "outbox", "ledger")} == {1.0}
 
 

@@ -1,11 +1,18 @@
 """docs/observing.md says what there is."""
 
+import asyncio
 import re
+import shutil
+import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
+from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from conversation.frames import Check
 from conversation.records import StageCost
@@ -20,6 +27,7 @@ from processors.pool import Pool
 from tests.operating.calls import TAKEN_OVER, call, over, turn
 
 DOCUMENT = Path("docs/observing.md").read_text()
+PROMTOOL = Path("build/promtool")
 ROW = re.compile(r"^\| `(viva_\w+)` \| (.*?) \|", re.MULTILINE)
 
 
@@ -60,9 +68,41 @@ async def test_every_metric_is_listed_with_its_labels() -> None:
     assert listed == there
 
 
-async def test_the_alerts_ask_for_metrics_and_values_that_there_are() -> None:
+async def test_no_label_means_something_else_to_prometheus() -> None:
+    for metric in await collected():
+        labels = {label for sample in metric.samples for label in sample.labels}
+        assert "quantile" not in labels, metric.name
+        assert metric.type == "histogram" or "le" not in labels, metric.name
+        assert metric.documentation, metric.name
+
+
+@pytest.mark.thorough
+def test_the_metrics_and_the_alerts_are_right_to_prometheus_itself(tmp_path: Path) -> None:
+    if (promtool := PROMTOOL if PROMTOOL.exists() else shutil.which("promtool")) is None:
+        pytest.skip("no promtool (make promtool)")
+    gathered = asyncio.run(collected())
+
+    class Gathered(Collector):
+        def collect(self) -> Iterator[Metric]:
+            return iter(gathered)
+
+    metrics = generate_latest(Gathered())
+    (tmp_path / "rules.yml").write_text(alerts())
+    for arguments in (["metrics"], ["rules", str(tmp_path / "rules.yml")]):
+        checked = subprocess.run(
+            [promtool, "check", *arguments], input=metrics, capture_output=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def alerts() -> str:
+    """The rules in the document."""
     (rules,) = re.findall(r"```yaml\n(groups:.*?)```", DOCUMENT, re.DOTALL)
-    expressions = [rule["expr"] for rule in yaml.safe_load(rules)["groups"][0]["rules"]]
+    return str(rules)
+
+
+async def test_the_alerts_ask_for_metrics_and_values_that_there_are() -> None:
+    expressions = [rule["expr"] for rule in yaml.safe_load(alerts())["groups"][0]["rules"]]
     values: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for metric in await collected():
         for sample in metric.samples:
