@@ -18,6 +18,7 @@ from accounts import access
 from accounts.access import Access
 from accounts.sign_in import links, sessions
 from accounts.sign_in.authenticator import REMEMBER_SECS
+from conversation.wording import counted
 from ledger.store.database import Database, DatabaseError, database_of
 from settings import Settings, SettingsError
 
@@ -28,29 +29,38 @@ app = typer.Typer(
 Patterns = Annotated[
     list[str], typer.Argument(help="Addresses, or domains such as @example.com.", metavar="WHO...")
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
 @app.command()
 def allow(who: Patterns) -> None:
     """Let addresses or domains sign in."""
-    _rule(who, allowed=True)
+    _rule(_patterns(who), allowed=True)
 
 
 @app.command()
-def deny(who: Patterns) -> None:
+def deny(who: Patterns, *, yes: Yes = False) -> None:
     """Deny addresses or domains, whatever else allows them, and end their sessions.
 
     An address stands for its mailbox: name@ and name+anything@ are one (see SUBADDRESSES).
     A call in progress is not cut off.
     """
-    _rule(who, allowed=False)
+    names = _patterns(who)
+    if not yes:
+        _ask("Deny them, and end their sessions?", _sessions_of(names))
+    _rule(names, allowed=False)
 
 
 @app.command()
-def forget(who: Patterns) -> None:
+def forget(who: Patterns, *, yes: Yes = False) -> None:
     """Delete the allow or deny rules for addresses or domains."""
     names = _patterns(who)
+    if not yes:
+        with _reading() as db:
+            rules = {rule.pattern: rule.allowed for rule in access.list_rules(db)}
+        told = {True: "a rule that allows it", False: "a rule that denies it", None: "no rule"}
+        _ask("Delete these rules?", [f"{name}: {told[rules.get(name)]}" for name in names])
     with _writing() as db:
         dropped = [name for name in names if access.delete_rule(db, name)]
     for name in names:
@@ -58,12 +68,14 @@ def forget(who: Patterns) -> None:
 
 
 @app.command()
-def revoke(who: Patterns) -> None:
+def revoke(who: Patterns, *, yes: Yes = False) -> None:
     """End the sessions of addresses or domains, and expire their links.
 
     They may sign in again, unless they are denied.
     """
     names = _patterns(who)
+    if not yes:
+        _ask("End these sessions, and expire their links?", _sessions_of(names))
     subaddressing = _access(_settings()).subaddressing
     now = time.time()
     ended = {}
@@ -72,7 +84,7 @@ def revoke(who: Patterns) -> None:
             links.expire_links(db, name, now=now, subaddressing=subaddressing)
             ended[name] = sessions.end_sessions(db, name, now=now, subaddressing=subaddressing)
     for name, number in ended.items():
-        typer.echo(f"{name}: {number} session{'' if number == 1 else 's'} ended")
+        typer.echo(f"{name}: {counted(number, 'session')} ended")
     typer.echo(f"Takes effect within {REMEMBER_SECS:.0f} seconds; open calls are not cut off.")
 
 
@@ -112,8 +124,29 @@ def show(as_json: Json = False) -> None:
     )
 
 
-def _rule(who: list[str], *, allowed: bool) -> None:
-    names = _patterns(who)
+def _sessions_of(names: list[str]) -> list[str]:
+    """How many open sessions each name has, in words."""
+    subaddressing = _access(_settings()).subaddressing
+    now = time.time()
+    with _reading() as db:
+        numbers = {
+            name: sessions.count_sessions(db, name, now=now, subaddressing=subaddressing)
+            for name in names
+        }
+    return [f"{name}: {counted(number, 'open session')}" for name, number in numbers.items()]
+
+
+def _ask(question: str, acted_on: list[str]) -> None:
+    """Say which database is changed and what in it, and ask; ends the command at a no."""
+    typer.echo(f"Database: {database_of(_settings())}", err=True)
+    for line in acted_on:
+        typer.echo(line, err=True)
+    if not typer.confirm(question, err=True):
+        typer.echo("Nothing was changed.", err=True)
+        raise typer.Exit(1)
+
+
+def _rule(names: list[str], *, allowed: bool) -> None:
     mailbox = _access(_settings()).subaddressing.mailbox
     with _writing() as db:
         for name in names:
@@ -163,6 +196,12 @@ def _database(settings: Settings) -> Iterator[Database]:
         raise _fail(f"the database cannot be used: {cause}. Try again.") from None
     finally:
         database.close()
+
+
+@contextmanager
+def _reading() -> Iterator[Db]:
+    with _database(_settings()) as database, database.reading() as db:
+        yield db
 
 
 @contextmanager

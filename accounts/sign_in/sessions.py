@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, or_, update
+from sqlalchemy import ColumnElement, delete, func, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session as Db
 from sqlmodel import col, select
@@ -101,6 +101,14 @@ def end_sessions(
     users = select(User.id).where(address_matches(col(User.email), whose, subaddressing))
     ended = update(Session).where(col(Session.user_id).in_(users), *_open(now))
     return int(db.exec(ended.values(revoked_at=now)).rowcount)
+
+
+def count_sessions(
+    db: Db, whose: str, *, now: float, subaddressing: Subaddressing = EVERYWHERE
+) -> int:
+    """Number of open sessions of a mailbox, or of a domain's addresses."""
+    users = select(User.id).where(address_matches(col(User.email), whose, subaddressing))
+    return db.exec(select(func.count()).where(col(Session.user_id).in_(users), *_open(now))).one()
 
 
 def open_sessions(db: Db, *, now: float) -> Sequence[SignedIn]:

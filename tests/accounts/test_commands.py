@@ -38,19 +38,21 @@ def test_rules_are_made_replaced_and_dropped() -> None:
     given = [("root@example.com", True, "ADMINS"), ("@example.com", True, "ALLOW")]
     assert listed() == given
     viva("allow", "Ada@Example.NET", "@example.org")
-    viva("deny", GRACE)
+    viva("deny", "--yes", GRACE)
     rules = [("@example.org", True, "rule"), ("ada@example.net", True, "rule")]
     assert listed() == [*given, *rules, (GRACE, False, "rule")]
     viva("allow", GRACE)
     assert listed() == [*given, *rules, (GRACE, True, "rule")]
-    assert viva("forget", GRACE, "x@y").stdout == (f"{GRACE}: rule deleted\nx@y: no such rule\n")
+    assert viva("forget", "--yes", GRACE, "x@y").stdout == (
+        f"{GRACE}: rule deleted\nx@y: no such rule\n"
+    )
     assert listed() == [*given, *rules]
     assert "ada@example.net" in viva("list").output
 
 
 @pytest.mark.usefixtures("settings")
 def test_it_is_said_that_a_denial_of_the_domain_wins() -> None:
-    assert viva("deny", "@example.net").stdout == "@example.net: may not sign in\n"
+    assert viva("deny", "--yes", "@example.net").stdout == "@example.net: may not sign in\n"
     said = viva("allow", "ada@example.net").stdout
     assert said == "ada@example.net: may not sign in as long as @example.net is denied\n"
 
@@ -76,13 +78,13 @@ def test_sessions_are_listed_and_ended(database: Database) -> None:
     assert found[0] == {
         "email": ADA, "since": now, "last_seen_at": now, "expires_at": now + 3600,
     }  # fmt: skip
-    assert f"{ADA}: 2 sessions ended" in viva("revoke", ADA).output
-    assert f"{ADA}: 0 sessions ended" in viva("revoke", ADA).output
+    assert f"{ADA}: 2 sessions ended" in viva("revoke", "--yes", ADA).output
+    assert f"{ADA}: 0 sessions ended" in viva("revoke", "--yes", ADA).output
     left = json.loads(viva("list", "--json").output)["sessions"]
     assert [row["email"] for row in left] == [GRACE]
     with database.writing() as db, pytest.raises(links.LinkError, match="expired"):
         links.redeem_link(db, token, browser="b" * 64, loopback=True, now=time.time())
-    assert "@example.com: 1 session ended" in viva("revoke", "@example.com").output
+    assert "@example.com: 1 session ended" in viva("revoke", "--yes", "@example.com").output
 
 
 def test_a_database_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,3 +100,23 @@ def test_nobody_may_sign_in_at_first(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", database_url)
     assert "Nobody may sign in yet: set ALLOW or ADMINS" in viva("list").output
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_takes_something_away_says_from_whom_and_asks(database: Database) -> None:
+    def answer(word: str, *words: str) -> tuple[int, str, str]:
+        done = CliRunner().invoke(app, words, input=word)
+        return done.exit_code, done.stdout, done.stderr
+
+    viva("allow", ADA)
+    status, _, said = answer("n\n", "forget", ADA, "x@y")
+    assert status == 1
+    assert "Database: " in said
+    assert f"{ADA}: a rule that allows it\nx@y: no rule\nDelete these rules? [y/N]" in said
+    for command in ("deny", "revoke"):
+        status, _, said = answer("", command, ADA)  # nobody is there to be asked
+        assert status == 1
+        assert f"{ADA}: 0 open sessions\n" in said
+    assert (ADA, True, "rule") in listed()
+    status, out, _ = answer("y\n", "deny", ADA)
+    assert (status, out.splitlines()[-1]) == (0, f"{ADA}: may not sign in")
