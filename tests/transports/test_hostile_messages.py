@@ -205,4 +205,5 @@ def test_a_hundred_thousand_messages_leave_no_call_deaf(kind: type[Page], hostil
     seen = Counter[str]()
     fifty()
     assert seen.total() >= 50_000
-    assert set(seen) == {"accepted", "error", "hangup"}
+    # By chance, more audio in two seconds than a page may send ends a call by "protocol".
+    assert {"accepted", "error", "hangup"} <= set(seen) <= {"accepted", "error", *ENDS}
