@@ -26,6 +26,10 @@ VALID: list[dict[str, Any]] = [
     {"type": "client-message", "data": {"t": "audible", "d": {"epoch": 0, "sample": 9, "at": 1.0}}},
     {"type": "client-message", "data": {"t": "hangup", "d": {}}},
     {"type": "client-message", "data": {"t": "typing", "d": {}}},
+    {
+        "type": "client-message",
+        "data": {"t": "resume", "d": {"call": "c-1", "token": "t", "received": 3}},
+    },
     {"type": "disconnect-bot", "data": {}},
     {"type": "send-text", "data": {"content": "typed", "options": {}}},
 ]
