@@ -1,7 +1,9 @@
 """Selects what to check: everything that is configured, or one stage or vendor by name."""
 
+import sys
 from collections.abc import Coroutine, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from evals.conformance.check import VendorUnderTest, in_thread
@@ -168,6 +170,8 @@ def _named(path: str) -> Any:
     module, _, name = path.partition(":")
     if not name:
         raise SubjectError(f"--vendor {path}: give MODULE:NAME.")
+    if (here := str(Path.cwd())) not in sys.path:  # not there when a command is run by its name
+        sys.path.insert(0, here)
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
