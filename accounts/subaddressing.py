@@ -15,9 +15,9 @@ SEPARATOR = "+"
 class Subaddressing:
     """The domains at which an address with a plus is another name of a mailbox.
 
-    Whoever has a mailbox there has any number of addresses, so what is denied to the mailbox, or
-    counted, is denied to them all and counted together. Nobody is let in by it: at a domain that
-    does otherwise, such an address may be somebody else's.
+    The owner of a mailbox there has any number of addresses, so denials hold for all of them, and
+    limits count them together. It never lets anyone in: at another domain such an address may
+    belong to somebody else.
 
     Parameters:
         domains: In ASCII and lower case; ``None`` for every domain.

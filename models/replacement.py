@@ -1,7 +1,7 @@
-"""Replaces a file by a finished one, and nothing else than a file.
+"""Replaces a file with a finished one, and refuses to replace anything but a file.
 
-To rename a file onto a path is to remove whatever was there: ``--out /dev/null``, as root, would
-leave a plain file in place of the device, for every program of the machine.
+Renaming a file onto a path removes what was there: as root, ``--out /dev/null`` would replace the
+device with a plain file, for every program on the machine.
 """
 
 import errno
@@ -19,10 +19,10 @@ _KINDS = {
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse a path at which there is something else than a regular file, or nothing.
+    """Refuse a path that exists and is not a regular file.
 
     Raises:
-        OSError: There is; or it cannot be found out.
+        OSError: It is something else, or that is unknown.
     """
     try:
         kind = stat.S_IFMT(path.lstat().st_mode)
@@ -37,7 +37,7 @@ def replace(finished: Path, path: Path) -> None:
     """Rename a finished file onto a path.
 
     Raises:
-        OSError: There is something else than a regular file, or it cannot be renamed.
+        OSError: The path is not a regular file, or the file cannot be renamed.
     """
     check_replaceable(path)
     finished.replace(path)

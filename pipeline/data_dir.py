@@ -1,4 +1,4 @@
-"""What is under ``DATA_DIR`` is for the user who runs Viva alone: it holds what people said."""
+"""Keeps ``DATA_DIR`` private to the user who runs Viva, since it holds what people said."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
 OTHERS = 0o077
-"""Any right of the group's or of everybody's."""
+"""Permission bits of the group and of other users."""
 
 VIVAS = frozenset(
     (
@@ -20,13 +20,13 @@ VIVAS = frozenset(
         *("spool", "vectors", "viva.db", "viva.db-journal", "viva.db-shm", "viva.db-wal"),
     )
 )
-"""What Viva writes, in a directory that is not its own."""
+"""Viva's files and folders, in a directory that is not its own."""
 
 LEAST_FREE_BYTES = 16 << 20
-"""Less room than this is none: what a few calls write to the ledger, its log and the spool."""
+"""Least free space: what a few calls write to the ledger, its log and the spool."""
 
 MOST_TOLD = 3
-"""Most paths that are named, of those that stay readable."""
+"""Maximum number of paths named among those that stay readable."""
 
 
 def private_opener(path: str, flags: int) -> int:
@@ -35,10 +35,10 @@ def private_opener(path: str, flags: int) -> int:
 
 
 def check_room(folder: Path) -> None:
-    """Check that there is room for what is written to a folder during a call.
+    """Check that a folder has room for what a call writes.
 
     Raises:
-        OSError: There is less than :data:`LEAST_FREE_BYTES`, or it cannot be told.
+        OSError: There is less than :data:`LEAST_FREE_BYTES`, or the space is unknown.
     """
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
@@ -46,13 +46,13 @@ def check_room(folder: Path) -> None:
 
 
 def make_private(folder: Path) -> list[str]:
-    """Take what is in a folder, whoever made it and how, from the machine's other users.
+    """Make everything in a folder unreadable for other users of the machine.
 
     A folder that is not Viva's alone keeps its mode, and so do its other files: the working
     directory, a home directory, or one that everybody may write to. Links are not followed.
 
     Returns:
-        What other users can still read, and why, in sentences.
+        Sentences on what other users can still read, and why.
     """
     if os.name != "posix" or not folder.is_dir():
         return []

@@ -1,15 +1,15 @@
-"""Bounds what a connection may send, by count and by size, beyond what any honest client needs."""
+"""Limits what a connection may send, in messages and bytes, above what honest clients need."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Allowance:
-    """So much a second on average, and so much at once: a token bucket.
+    """A token bucket: limits an average rate, and the amount at once.
 
     Parameters:
-        per_sec: What is allowed each second.
-        at_once: What is allowed at once, after a while without any.
+        per_sec: The amount allowed per second.
+        at_once: The amount allowed at once, after a pause.
         now: The clock, in seconds.
     """
 
@@ -21,7 +21,7 @@ class Allowance:
         self._since = now()
 
     def exceeded(self, amount: float) -> bool:
-        """Use some of it; whether that was more than there is."""
+        """Use an amount; returns whether it exceeds what is left."""
         now = self._now()
         self._left = min(self._at_once, self._left + (now - self._since) * self._per_sec)
         self._since = now
@@ -30,11 +30,11 @@ class Allowance:
 
 
 class ByteGuard(asyncio.Protocol):
-    """Stands between a transport and its protocol, and counts the bytes that come.
+    """Counts the bytes that a transport receives, before its protocol does.
 
-    It counts what never becomes a message, too, such as endless fragments of one. Once the
-    allowance is exceeded, what comes is dropped unread and the transport is paused, so that the
-    sender is held back while it is told.
+    So bytes that never become a message count, too, such as endless fragments of one. Once the
+    allowance is exceeded, bytes are dropped and the transport is paused, so that the sender is held
+    back while it is told.
 
     Parameters:
         transport: The connection; its protocol so far gets what is allowed.

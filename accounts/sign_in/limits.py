@@ -1,10 +1,9 @@
-"""Rate limits on sign-in links, by which nobody can keep anybody else from signing in.
+"""Rate limits on sign-in links that nobody can exhaust for somebody else.
 
-They count what anybody can see that they did: how often *this* network and browser have asked, and
-for which mailbox. What others did counts only where a mailbox would be flooded
-(:data:`CROWD`, ``mailbox``) or the server (:data:`ALL`), and neither stops those who have signed in
-before: a browser that has is counted by itself (:data:`KNOWN_LIMITS`), and an address that has gets
-its links while the server is busy.
+They count the requests of *this* network and browser, and the mailbox. Requests of others count
+only where they flood a mailbox (:data:`CROWD`) or the server (:data:`ALL_LINKS`), and neither stops
+those who have signed in before: such a browser is counted by itself (:data:`KNOWN_LIMITS`), and
+such an address gets its links while the server is busy.
 
 Links of addresses that may not sign in are stored and counted as those of others, so no limit
 tells who may. While the server is busy only known addresses' links are stored, so nothing that is

@@ -1,4 +1,4 @@
-"""Limits of what a document may hold, so that none can stop whoever loads it.
+"""Limits on the structure of a document, so that loading one always ends.
 
 A file within :data:`knowledge.loading.document.MAX_BYTES` can still be made so that its structure
 grows without bound: aliases that multiply, headings by the thousand, a header that every row of a

@@ -1,9 +1,9 @@
-"""JSON as language models write it: what is not JSON, but can mean one thing only, is read.
+"""Reads JSON as language models write it, as long as it has only one meaning.
 
-Read are trailing commas, other quotation marks, keys and ids without any, marks and line breaks
-inside a text that were not escaped, escapes that JSON does not know, and closing brackets that are
-missing at the end. Everything else is an error. A library such as ``json_repair`` makes something
-of every text; here a guess would be spoken to a caller.
+It accepts trailing commas, other quotation marks, keys and ids without any, unescaped marks and
+line breaks inside a string, escapes that JSON does not know, and missing closing brackets at the
+end. Everything else is an error. A library such as ``json_repair`` makes something of every text;
+here a guess would be spoken to a caller.
 """
 
 import re
@@ -14,7 +14,7 @@ _CLOSING = {'"': '"', "'": "'", "“": "”", "\u2018": "\u2019", "`": "`"}
 _BARE = re.compile(r"[-_.#/\w]+")
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _LITERALS = {"true": True, "false": False, "null": None, "none": None}
-# What ends a string: a mark that anything else follows is a mark inside it.
+# What follows the end of a string; before anything else, a mark is inside it.
 _BEHIND_STRING = re.compile(r"\s*(?:[,:}\]]|$|```|<)")
 _CUT = re.compile(r"$|```|<")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -36,8 +36,8 @@ def read(text: str, start: int = 0) -> tuple[Any, int, frozenset[str]]:
         start: Where in it the value's first bracket is.
 
     Returns:
-        The value, the position behind it, and in what it was not JSON: any of :data:`QUOTES`,
-        :data:`COMMA`, :data:`ESCAPE`, :data:`UNCLOSED`.
+        The value, the position after it, and its faults: any of :data:`QUOTES`, :data:`COMMA`,
+        :data:`ESCAPE`, :data:`UNCLOSED`.
 
     Raises:
         LenientJSONError: It has no certain meaning.
@@ -89,7 +89,7 @@ class _Reader:
         return found
 
     def _goes_on(self, closing: str, *, first: bool) -> bool:
-        """Step over what stands between two items; False behind the last one."""
+        """Skip the separator of two items; returns False after the last one."""
         if first:
             self.at += 1
         self._skip()

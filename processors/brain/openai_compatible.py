@@ -39,7 +39,7 @@ from processors.brain.tool_call import ToolCallError, ToolCallStream
 from processors.brain.tools import FunctionTool
 
 Form = Literal["tools", "schema", "object", "text"]
-"""How a call is asked for: by tools, as JSON by a schema, as any JSON, or in words alone."""
+"""How a call is requested: by tools, as JSON by a schema, as any JSON, or by the prompt alone."""
 
 FORMS: tuple[Form, ...] = get_args(Form)
 
@@ -59,7 +59,7 @@ class Dialect:
     """Which parameters an endpoint accepts.
 
     Parameters:
-        form: How it is asked for a call.
+        form: How a call is requested.
         forces: Accepts ``tool_choice="required"``; otherwise ``auto`` is sent, and only the prompt
             asks for a tool call.
         parallel: Accepts ``parallel_tool_calls``.
@@ -102,7 +102,7 @@ class Dialect:
 
     @property
     def plainer(self) -> "Dialect | None":
-        """The same with the next form of asking; ``None`` behind the last one."""
+        """The same with the next form of request; ``None`` after the last one."""
         at = FORMS.index(self.form) + 1
         return replace(self, form=FORMS[at]) if at < len(FORMS) else None
 
@@ -121,7 +121,7 @@ class OpenAICompatibleBrain:
         stall_timeout_secs: Longest silence on an open stream.
         keep_alive_secs: How long a connection is kept between turns.
         registered: Tools it may call besides ``respond`` and ``escalate``.
-        probes: Whether the first warm-up finds out, by a question, how the model makes calls.
+        probes: Whether the first warm-up asks a question, to find out how the model makes calls.
     """
 
     def __init__(
@@ -174,8 +174,8 @@ class OpenAICompatibleBrain:
     async def warm(self) -> Usage:
         """Open the connection for the first turn. Never raises; a failure is logged.
 
-        The first time, where ``probes``, the model is asked a question, by which the endpoint loads
-        it and reads the document.
+        With ``probes``, the first one asks the model a question, so that the endpoint loads it and
+        reads the document.
         """
         try:
             await self._client.models.list(extra_headers=self._headers)
@@ -195,7 +195,7 @@ class OpenAICompatibleBrain:
         return Usage()
 
     async def probe(self) -> Usage:
-        """Find out by a question in which form this model makes a call, and remember it.
+        """Find out in which form this model makes a call, by asking it a question.
 
         Raises:
             BrainError: The endpoint failed.
@@ -256,7 +256,7 @@ class OpenAICompatibleBrain:
         await self._client.close()
 
     def _dialect_for(self, question: Question) -> Dialect:
-        """The second attempt at a turn is asked in a plainer form; after several, each is."""
+        """The dialect of a request: plainer for a second attempt, and after several for all."""
         self._complaints.append(bool(question.complaint))
         if not question.complaint or self.dialect.form != "tools":
             return self.dialect
@@ -422,7 +422,7 @@ _MEANS: Mapping[Form, str] = {
 
 
 class _ProbedCall:
-    """Whether what a model streams is one whole call of Viva's own."""
+    """Checks that a model streams one complete call of Viva's own."""
 
     def __init__(self) -> None:
         self._stream: ToolCallStream | None = None
@@ -457,7 +457,7 @@ def _is_page(error: openai.APIStatusError) -> bool:
 
 
 def _of(value: Any, name: str) -> Any:
-    """A field of what an endpoint sent, which the SDK does not check; ``None`` without it."""
+    """A field of an endpoint's object, which the SDK does not validate; ``None`` if absent."""
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
 
 
@@ -480,7 +480,7 @@ def _calls(delta: Any) -> list[Any]:
 
 
 def _usage(reported: Any) -> Usage:
-    """What a report counts; what is no count is -1, for the SDK does not check it."""
+    """The counts of a report; -1 for an invalid one, since the SDK does not validate them."""
     details = _of(reported, "prompt_tokens_details")
     counts = [_of(details, "cached_tokens") or 0]
     counts += [_of(reported, "prompt_tokens") or 0, _of(reported, "completion_tokens") or 0]

@@ -1,9 +1,9 @@
-"""What a model behind chat completions wrote, read as one tool call; what is certain is repaired.
+"""Reads the reply of a model behind chat completions as one tool call, and repairs its form.
 
-This is the one place in which an answer's form is mended. It changes how something is written and
-never what: names, brackets, quotation marks, the spelling of ids and levels. The guardrails then
-check the call as any other. Each repair has a name in :data:`WAYS`; a turn's check ``form`` lists
-them, and a metric counts them. Whatever is not certain goes on as it came, and is refused there.
+No other module repairs an answer. A repair changes the form and never the content: names, brackets,
+quotation marks, the spelling of ids and levels. The guardrails then check the call like any other.
+Each repair has a name in :data:`WAYS`; a turn's check ``form`` lists them, and a metric counts
+them. A form with more than one reading is passed on as it came, and the guardrails refuse it.
 """
 
 import json
@@ -63,7 +63,7 @@ _BEGINS = re.compile(
     r"\s*\"(?:arguments|parameters)\"\s*:\s*(?=\{)"
 )
 _LONGEST_BEGINNING = 160
-_HIGH, _MEDIUM = 0.8, 0.5  # From these on a number means that level.
+_HIGH, _MEDIUM = 0.8, 0.5  # From these on, a number means that level; chosen, not measured.
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*")
 _ID_GAP = re.compile(r"[\s_-]+")
 _AROUND_ID = re.compile(r"^[\s#\[(<\"'`]*(?:section\b(?:\s+id\b)?[\s=:\"'`]*)?|[\s\])>\"'`/.]*$")
@@ -78,8 +78,8 @@ class _Made:
     """A tool call as it arrives.
 
     Parameters:
-        key: What the endpoint numbers it by.
-        name: The name that it gave.
+        key: The number or id by which the endpoint tells calls apart.
+        name: Its name, as far as it has come.
         source: The arguments so far.
         live: Whether it is passed on while it arrives.
     """
@@ -92,12 +92,12 @@ class _Made:
 
 
 class ModelReply:
-    """Reads one reply. Feed it what arrives; each method returns the events that are certain.
+    """Reads one reply piece by piece; each method returns the events that are certain by then.
 
     Parameters:
         document: The document, whose ids may be cited.
         registered: The tools that may be called beside ``respond`` and ``escalate``.
-        in_text: Whether the call was asked for as text, so that finding it there is no repair.
+        in_text: Whether the call is expected in the text, so that finding it there is no repair.
     """
 
     def __init__(
@@ -117,17 +117,17 @@ class ModelReply:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a call, or something that began like one."""
+        """Whether a call, or the beginning of one, has arrived."""
         return bool(self._calls) or self._written is not None
 
     @property
     def text_chars(self) -> int:
-        """How much was written outside any call."""
+        """Number of characters outside any call."""
         return 0 if self._written else len(self._text)
 
     @property
     def whole(self) -> bool:
-        """Whether a call has arrived to its last brace."""
+        """Whether a call has arrived up to its last brace."""
         live = self._calls[0].live if self._calls else self._written
         if live is not None:
             return live.whole
@@ -232,7 +232,7 @@ class ModelReply:
         return [ToolStart(found.tool), ArgumentsDelta(whole)]
 
     def _close_others(self) -> list[BrainEvent]:
-        """Let the same call pass that came once more; another one is for the guardrails."""
+        """Drop a repetition of the same call; another call is left to the guardrails."""
         events: list[BrainEvent] = []
         others = self._calls if self._written is not None else self._calls[1:]
         live = self._written or (self._calls[0].live if self._calls else None)
@@ -246,15 +246,15 @@ class ModelReply:
 
 
 class _Live:
-    """One call that is passed on while it arrives, as long as it is what was asked for.
+    """One call that is passed on while it arrives, as long as it has the expected form.
 
-    What comes ahead of the text is held until it is known, for it may have to be spelt in another
-    way, and what follows the text until the end. In between, each character goes on at once.
+    The fields before the text are held until they are complete, since they may need repair; what
+    follows the text is held until the end. The text itself is passed on at once.
 
     Parameters:
-        tool: The tool's name. Arguments of another one than Viva's own are held to their end.
+        tool: The tool's name. Arguments of a tool that is not Viva's own are held to their end.
         spelling: Repairs its fields.
-        in_text: Whether it stands in a text, whose other brackets and tags follow it.
+        in_text: Whether it is part of a text, whose other brackets and tags may follow it.
     """
 
     def __init__(self, tool: str, spelling: "Spelling", *, in_text: bool = False) -> None:
@@ -280,7 +280,7 @@ class _Live:
         return self._closed or _parsed(self._source) is not None
 
     def same_as(self, tool: str, source: str) -> bool:
-        """Whether another call is this one again."""
+        """Whether another call repeats this one."""
         if tool != self._tool:
             return False
         mine = _first_object(self._source)
@@ -336,7 +336,7 @@ class _Live:
         return [ArgumentsDelta(json.dumps(arguments, ensure_ascii=False))]
 
     def _arguments(self) -> tuple[Any, frozenset[str]]:
-        """All arguments, leniently read, and how; no mapping if they are not certain."""
+        """All arguments, read leniently, and the faults of their JSON; no mapping if ambiguous."""
         inner = _parsed(self._source)
         source = inner if isinstance(inner, str) else self._source
         begun = source.find("{")
@@ -361,7 +361,7 @@ class _Live:
         if not self._passed:
             self.ways |= ways | faults
             return [ArgumentsDelta(whole)]
-        # Of what has gone on already, only the rest can be added.
+        # What was passed on already cannot be changed; only the rest can be added.
         text = json.loads(whole).get(_TEXT_KEYS[self._tool])
         if self._state == "ended" and text == self._said:
             self.ways |= faults
@@ -373,7 +373,7 @@ class _Live:
         return self._pass_on()
 
     def _step(self, reader: ToolCallStream, at: int) -> list[BrainEvent]:
-        """Read one character; the events that it makes certain."""
+        """Read one character; returns the events that are certain by then."""
         sign = self._source[at]
         if self._state == "quote":
             # A mark ends the text only if what follows it may stand behind a text.
@@ -416,7 +416,7 @@ class _Live:
         return []
 
     def _pass_leading(self, to: int) -> list[BrainEvent]:
-        """Let what comes ahead of the text go on, spelt as it should be."""
+        """Pass on the fields before the text, repaired."""
         spelt, ways = self._spelling.leading(self._known)
         if spelt == self._known:
             return self._pass_on(to)
@@ -430,14 +430,14 @@ class _Live:
         return self._pass_on(self._quote_at + 1)
 
     def _pass_on(self, to: int | None = None) -> list[BrainEvent]:
-        """Let the source go on as it came, up to a position; by default, all of it."""
+        """Pass the source on as it came, up to a position; by default, all of it."""
         piece = self._source[self._passed : to]
         self._passed += len(piece)
         return [ArgumentsDelta(piece)] if piece else []
 
 
 class Spelling:
-    """How a call's fields are to be spelt.
+    """Repairs the spelling of a call's fields.
 
     Parameters:
         document: The document, whose ids may be cited.
@@ -454,7 +454,7 @@ class Spelling:
         self._named = {name: next(iter(ids)) for name, ids in named.items() if len(ids) == 1}
 
     def leading(self, fields: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """The fields ahead of the text, and which were repaired; what is not certain stays."""
+        """The fields before the text, and which were repaired; ambiguous ones are unchanged."""
         spelt, ways = dict(fields), set[str]()
         if "sections" in fields:
             given = fields["sections"]
@@ -536,9 +536,9 @@ def _plain_id(id: str) -> str:
 
 
 def _level(given: Any, levels: Mapping[str, str]) -> str:
-    """The level that was meant; nothing if that is not certain.
+    """The level that was meant; empty if that is ambiguous.
 
-    A confidence that is missing is the lowest, for nothing is claimed.
+    A missing confidence is the lowest, since nothing was claimed.
     """
     if isinstance(given, str) and given.strip(" .*_`'\"").casefold() in levels:
         return given.strip(" .*_`'\"").casefold()

@@ -1,10 +1,10 @@
-"""Finds the tool call that a language model wrote down as text instead of making it.
+"""Finds the tool call that a language model wrote as text instead of making it.
 
-Servers that do not know a model's own way to call leave it in the message's text. Ways that the
-issues of Ollama, vLLM, llama.cpp and LM Studio tell of: JSON, bare, in a code fence or in tags
+Servers that do not know a model's own syntax leave the call in the message's text. Issues of
+Ollama, vLLM, llama.cpp and LM Studio report these forms: JSON, bare, in a code fence or in tags
 (Hermes, Llama, Mistral, Granite, DeepSeek, Kimi, gpt-oss); a call as in Python (Llama 4, LFM,
-Gemma); parameters in tags (Qwen coder, GLM, MiniMax). A text counts as a call only if there is
-exactly one in it, of a tool that was offered; what stands around it is never spoken.
+Gemma); parameters in tags (Qwen coder, GLM, MiniMax). A text counts as a call only if it has
+exactly one, of an offered tool; the text around it is never spoken.
 """
 
 import ast
@@ -16,10 +16,10 @@ from typing import Any
 from processors.brain import lenient_json
 
 MAX_CHARS = 16_384
-"""Longest text in which a call is looked for."""
+"""Longest text that is searched for a call."""
 
 MAX_TRIES = 64
-"""Most places of a text at which a call is tried to be read."""
+"""Maximum number of places in a text at which a call is tried."""
 
 _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL)
 _THOUGHTS_END = re.compile(r"^.*</(?:think|thinking|reasoning)>", re.DOTALL)
@@ -46,9 +46,9 @@ class WrittenCall:
     """A call found in a text.
 
     Parameters:
-        tool: The tool's name, as it was offered.
+        tool: The offered tool's name.
         arguments: Its arguments.
-        ways: In what it was no call: how it was written, and faults of its JSON.
+        ways: How it was written, and the faults of its JSON: names of repairs.
     """
 
     tool: str
@@ -57,14 +57,14 @@ class WrittenCall:
 
 
 def tool_named(text: str, offered: Sequence[str]) -> str:
-    """The one offered tool that a name means, such as ``functions.respond:0``; else nothing."""
+    """The only offered tool that a name such as ``functions.respond:0`` can mean, or empty."""
     words = {word.casefold() for word in _WORD.findall(text)}
     named = [tool for tool in offered if tool.casefold() in words]
     return named[0] if len(named) == 1 else ""
 
 
 def tool_of(arguments: Mapping[str, Any]) -> str:
-    """The tool of Viva's own that has these arguments; nothing if that is not certain."""
+    """The tool of Viva's own that has these arguments; empty if that is ambiguous."""
     keys = {str(key).casefold() for key in arguments}
     if {"sections", "answer"} <= keys and "reason" not in keys:
         return "respond"
@@ -72,7 +72,7 @@ def tool_of(arguments: Mapping[str, Any]) -> str:
 
 
 def unwrapped(value: Any, offered: Sequence[str], tool: str = "") -> tuple[str, Any, bool]:
-    """Take a call out of what was put around it.
+    """Unwrap a call.
 
     Args:
         value: A parsed value.
@@ -80,7 +80,7 @@ def unwrapped(value: Any, offered: Sequence[str], tool: str = "") -> tuple[str, 
         tool: The tool's name, if it is known.
 
     Returns:
-        The tool's name, its arguments, and whether there was anything around them.
+        The tool's name, its arguments, and whether they were wrapped.
     """
     taken = False
     for _ in range(_MOST_WRAPPERS):
@@ -114,10 +114,10 @@ def unwrapped(value: Any, offered: Sequence[str], tool: str = "") -> tuple[str, 
 
 
 def find(text: str, offered: Sequence[str]) -> WrittenCall | None:
-    """Find the call in a text; nothing if there is none, or more than one.
+    """Find the call in a text; ``None`` if there is none, or more than one.
 
     Args:
-        text: All that the model wrote.
+        text: The model's whole text.
         offered: Names of the tools.
     """
     if len(text) > MAX_CHARS:
@@ -135,7 +135,7 @@ def find(text: str, offered: Sequence[str]) -> WrittenCall | None:
 
 
 def _in_parameters(text: str, offered: Sequence[str]) -> Iterator[WrittenCall]:
-    """Calls whose parameters stand in tags of their own."""
+    """Calls with each parameter in a tag."""
     arguments: dict[str, Any] = {}
     begun = 0
     for parameter in _PARAMETER.finditer(text):
