@@ -38,6 +38,8 @@ REFUSAL_SECS = 10.0
 
 WRONG_KEY = "wrong-key-of-the-conformance-suite"
 
+_ADAPTERS = "stock_voice, timed_voice and stock_recogniser make it lasting (docs/developing.md)"
+
 _AUDIBLE = 0.02  # quieter than this share of the loudest sample counts as silence
 
 
@@ -196,7 +198,11 @@ async def wait_for_refusal(harness: StageHarness, vendor: FrameProcessor) -> str
     def unusable() -> bool:
         return bool(harness.errors) and not vendor.is_usable
 
-    await harness.wait_for(unusable, REFUSAL_SECS, "it reported no lasting error for a wrong key")
+    try:
+        missing = "it reported no lasting error for a wrong key"
+        await harness.wait_for(unusable, REFUSAL_SECS, missing)
+    except NonconformanceError as error:
+        raise NonconformanceError(f"{error}; {_ADAPTERS}") from None
     return checked_refusal(harness.errors[-1].error)
 
 
