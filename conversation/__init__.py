@@ -9,6 +9,7 @@ package loads none of its modules, so that wording a report does not import pipe
 __all__ = [
     "alignment",
     "echo",
+    "far_end",
     "frames",
     "meter",
     "observer",

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pipecat.frames.frames import InterruptionFrame, MetricsFrame
 
+from conversation.far_end import FarEnd
 from conversation.frames import DecisionFrame, Exchange, FailoverFrame, PlaybackFrame
 from conversation.meter import Meter, Metered
 from conversation.observer import CallObserver, Unobserved
@@ -128,6 +129,8 @@ class Conversation:
     """Whether the transport itself reports what it has sent and played."""
     follow_up: FollowUp = "person"
     """Who can answer a question that is left; the voice promises no more."""
+    far_end: FarEnd | None = None
+    """What the loudspeaker plays, if the transport reports that; set before its chain is built."""
     stale: int = field(default=0, init=False)
     """Number of the latest turn that was interrupted; 0 if none was."""
     _awaited: dict[int, list[Turn]] = field(default_factory=dict, init=False)

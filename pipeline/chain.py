@@ -43,7 +43,7 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
     settings = engines.settings
     meter = conversation.meter
 
-    voice_activity: VoiceActivityStage = engines.voice_activity()
+    voice_activity: VoiceActivityStage = engines.voice_activity(conversation.far_end)
     speech_to_text: SpeechToTextStage = engines.speech_to_text(meter)
     turn_taking: TurnTakingStage = TurnTaking(
         conversation,

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pipecat.processors.frame_processor import FrameProcessor
 
+from conversation.far_end import FarEnd
 from conversation.frames import Usage
 from conversation.meter import Meter
 from conversation.records import Tariff, Used
@@ -193,9 +194,9 @@ class Engines:
         normaliser = document_normaliser(self.document)
         return SpeechNormalisation(lambda shown: normaliser(shown).text)
 
-    def voice_activity(self) -> VoiceActivityStage:
-        """Build one call's voice activity detection."""
-        return self._processor("vad")
+    def voice_activity(self, far_end: FarEnd | None = None) -> VoiceActivityStage:
+        """Build one call's voice activity detection, which tells echo of the far end, if known."""
+        return self._processor("vad", far_end=far_end)
 
     def speech_to_text(self, meter: Meter) -> SpeechToTextStage:
         """Build one call's recogniser, or several with failover.
@@ -241,9 +242,11 @@ class Engines:
         """Whether a turn model judges each stop, because some recogniser does not end turns."""
         return not all(vendor.ends_turns for vendor in self.choices["stt"].vendors)
 
-    def _processor(self, stage: Stage, meter: Meter | None = None) -> FrameProcessor:
+    def _processor(
+        self, stage: Stage, meter: Meter | None = None, *, far_end: FarEnd | None = None
+    ) -> FrameProcessor:
         vendors = self.choices[stage].vendors
-        services: list[FrameProcessor] = [self._build(vendor) for vendor in vendors]
+        services: list[FrameProcessor] = [self._build(vendor, far_end) for vendor in vendors]
         names = [vendor.name for vendor in vendors]
         if meter is not None:
             for service, name in zip(services, names, strict=True):
@@ -255,8 +258,10 @@ class Engines:
             return SpeechToTextFailover(services, names=names, ends_turns=ends_turns)
         return TextToSpeechFailover(services, names=names)
 
-    def _build(self, vendor: Vendor) -> Any:
-        context = Context(self.settings, self.document, turn_model=self.needs_turn_model)
+    def _build(self, vendor: Vendor, far_end: FarEnd | None = None) -> Any:
+        context = Context(
+            self.settings, self.document, turn_model=self.needs_turn_model, far_end=far_end
+        )
         return vendor.build(self.loaded[vendor.name], context)
 
     @property

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from processors.declarations import DeclarationError
 
 if TYPE_CHECKING:
+    from conversation.far_end import FarEnd
     from knowledge.loading.document import Document
     from processors.brain.tools import FunctionTool
     from settings import Settings
@@ -127,11 +128,13 @@ class Context:
         settings: The settings; ``settings.for_vendor(CartesiaSettings)`` returns a vendor's own.
         document: The document to answer from.
         turn_model: Whether a turn model judges each pause in the caller's speech.
+        far_end: What the caller's loudspeaker plays, for voice activity; ``None`` if not known.
     """
 
     settings: "Settings"
     document: "Document"
     turn_model: bool = True
+    far_end: "FarEnd | None" = None
 
     @property
     def tools(self) -> "tuple[FunctionTool, ...]":

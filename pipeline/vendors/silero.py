@@ -51,6 +51,7 @@ def build(engine: EmbeddedVad, context: Context) -> Any:
         start_threshold=context.settings.vad_threshold,
         stop_threshold=0.7 * context.settings.vad_threshold,
         turn_model=engine.smart_turn if context.turn_model else None,
+        far_end=context.far_end,
     )
 
 

@@ -19,9 +19,11 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from conversation.far_end import FarEnd
 from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
 from models.inference import SAMPLE_RATE
 from processors.audio import forward_audio
+from processors.vad.echo import EchoDetector
 from processors.vad.silero import WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.vad.smart_turn import MAX_SECS, SmartTurnEngine
 
@@ -32,6 +34,11 @@ _MAX_BYTES = int(MAX_SECS * 2 * SAMPLE_RATE)
 _PRE_ROLL_BYTES = int(0.5 * 2 * SAMPLE_RATE)
 # Speech after 3 s of silence is a new turn, even if nothing downstream ended the previous one.
 _NEW_TURN_BYTES = int(3.0 * 2 * SAMPLE_RATE)
+
+_ECHO_WINDOWS = 3
+"""Windows between two looks at whether what is heard is still an echo only."""
+_MOST_LATE_SECS = 0.5
+"""The longest that somebody counts as having spoken over an echo before they are told from it."""
 
 
 class SpeechEvent(Enum):
@@ -173,7 +180,9 @@ class VoiceActivity(FrameProcessor):
     turn model starts at the pause, so its result is usually ready by the stop; if the caller
     resumes, the result is discarded.
 
-    There is no volume threshold: speech is detected in digital silence and in noise alike.
+    There is no volume threshold: speech is detected in digital silence and in noise alike. If what
+    the loudspeaker plays is known, its echo is no speech: the start is held back while all that the
+    microphone hears is the voice.
     """
 
     def __init__(
@@ -187,6 +196,7 @@ class VoiceActivity(FrameProcessor):
         stop_threshold: float = 0.35,
         turn_model: SmartTurnEngine | None = None,
         audio_idle_secs: float = 1.0,
+        far_end: FarEnd | None = None,
         name: str | None = None,
     ) -> None:
         """Create the stage of one call.
@@ -201,6 +211,7 @@ class VoiceActivity(FrameProcessor):
             turn_model: Judges at each stop whether the turn is over; ``None`` for no judgement.
             audio_idle_secs: When no audio arrives for this long (a muted microphone, a stalled
                 socket), speech in progress stops, after at most twice this time.
+            far_end: What the loudspeaker plays; ``None`` if that is not known, or has no echo.
             name: pipecat's name for the processor.
 
         Raises:
@@ -222,6 +233,8 @@ class VoiceActivity(FrameProcessor):
         self._pieces = 0  # pieces of audio received
         self._audio_idle_secs = audio_idle_secs
         self._watch: asyncio.Task[Any] | None = None
+        self._echo = EchoDetector(far_end) if far_end else None
+        self._held: int | None = None  # windows since a start that is held back
         self._turn_model = turn_model
         self._turn_audio = TurnAudio()
         self._stopped: asyncio.Future[float] | None = None
@@ -266,6 +279,8 @@ class VoiceActivity(FrameProcessor):
         self._pieces += 1
         if self._turn_model:
             self._turn_audio.append(audio)
+        if self._echo:
+            self._echo.take_audio(audio)
         samples = np.frombuffer(audio, _S16)
         filled, window = self._filled, self._window
         while len(samples) >= (room := WINDOW_SAMPLES - filled):
@@ -275,19 +290,39 @@ class VoiceActivity(FrameProcessor):
             detector = self._detector
             probability = await self._stream.speech_probability(window, urgent=detector.undecided)
             for event in detector.feed(probability):
-                await self._handle(event)
+                await self._hear(event)
+            if self._held is not None:
+                await self._hold(self._held + 1)
         if len(samples):
             self._filled = filled + len(samples)
             np.multiply(samples, _SCALE, out=window[filled : self._filled])
 
-    async def _handle(self, event: SpeechEvent) -> None:
+    async def _hear(self, event: SpeechEvent) -> None:
+        """Handle an event, unless what is heard is an echo."""
+        if event is SpeechEvent.STARTED and self._echo and self._echo.is_echo():
+            self._held = 0
+        elif self._held is None:
+            await self._handle(event)
+        elif event is SpeechEvent.STOPPED:
+            self._held = None
+
+    async def _hold(self, windows: int) -> None:
+        """Hold the start back, until somebody else is heard."""
+        self._held = windows
+        due = windows % _ECHO_WINDOWS == 0 and not self._detector.undecided
+        if due and self._echo and not self._echo.is_echo():
+            self._held = None
+            await self._handle(SpeechEvent.STARTED, late_secs=windows * WINDOW_SECS)
+
+    async def _handle(self, event: SpeechEvent, *, late_secs: float = 0.0) -> None:
         detector = self._detector
         match event:
             case SpeechEvent.STARTED:
                 await self._cancel_prediction()
                 self._turn_audio.start()
                 self._watch = self._watch or self.create_task(self._watch_audio(), "audio")
-                await self.push_frame(VADUserStartedSpeakingFrame(start_secs=detector.start_secs))
+                start_secs = detector.start_secs + min(late_secs, _MOST_LATE_SECS)
+                await self.push_frame(VADUserStartedSpeakingFrame(start_secs=start_secs))
             case SpeechEvent.PAUSED:
                 if self._turn_model:
                     self._stopped = asyncio.get_running_loop().create_future()
@@ -328,7 +363,7 @@ class VoiceActivity(FrameProcessor):
             await asyncio.sleep(self._audio_idle_secs)
             if self._pieces == pieces:
                 for event in self._detector.stop():
-                    await self._handle(event)
+                    await self._hear(event)
         self._watch = None
 
 

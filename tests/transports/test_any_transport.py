@@ -28,6 +28,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_processor import UserTurnProcessor
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from conversation.far_end import FarEnd
 from conversation.frames import EndOfTurnFrame, TurnFrame
 from conversation.meter import Meter
 from conversation.records import CallRecord, StageCost, Tariff, TurnRecord, Used
@@ -122,7 +123,7 @@ class ScriptedEngines(Engines):
         vendors = {"stt": "deepgram", "brain": "claude", "tts": "elevenlabs"}
         return Meter(tariff, vendors=vendors, models=MODELS)
 
-    def voice_activity(self) -> VoiceActivityStage:
+    def voice_activity(self, far_end: FarEnd | None = None) -> VoiceActivityStage:
         return IdentityFilter()  # it is the recogniser's here
 
     def speech_to_text(self, meter: Meter) -> SpeechToTextStage:

@@ -59,6 +59,11 @@ def test_a_turn_goes_over_the_wire_in_the_order_of_the_protocol() -> None:
     assert all(turn[name] is not None for name in stages)
     # 0.2 s of silence, 0.1 s transcript, 0.05 s first token, one sentence of tokens, 0.04 s voice.
     assert 0.5 < turn["e2e_latency"] < 0.75
+    far_end = call.conversation.far_end
+    assert far_end
+    ended = next(at for at, kind in call.socket.sent if "bot-stopped-speaking" in str(kind))
+    assert not far_end.heard_since(ended)
+    assert far_end.between(ended - 1.0, ended - 0.5).any(axis=1).all()
 
 
 def test_the_voice_is_never_more_than_400_ms_ahead() -> None:

@@ -27,6 +27,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 
+from conversation.far_end import FarEnd
 from conversation.frames import EndCallFrame, PlaybackFrame, SentenceFrame, shown_text
 from conversation.playback import Span
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
@@ -120,6 +121,8 @@ class VoiceOutput(BaseOutputTransport):
         self._page = page
         self._conversation = conversation
         conversation.playback_is_reported = True
+        self._far_end = FarEnd(conversation.clock, sample_rate=OUTPUT_SAMPLE_RATE)
+        conversation.far_end = self._far_end
         self._playback = conversation.playback
         self._now = conversation.clock
         self._ended = ended
@@ -275,7 +278,9 @@ class VoiceOutput(BaseOutputTransport):
                 await self._voice_started()
             if epoch != self._playback.epoch:
                 return
-            self._playback.send(len(chunk) // 2, self._now())
+            now = self._now()
+            self._far_end.play(chunk, now + self._playback.remaining_secs(now))
+            self._playback.send(len(chunk) // 2, now)
             await self._announcer.audio(chunk)
             if epoch != self._playback.epoch:
                 return
@@ -331,6 +336,7 @@ class VoiceOutput(BaseOutputTransport):
         self._flowing = False
         await self._resampler.reset()
         voicing, self._voicing, epoch = self._voicing, False, self._playback.epoch
+        self._far_end.stop(self._now())
         self._playback.interrupt(self._now())
         await self._announcer.interrupted(voicing=voicing)
         if self._conversation.cut_short(epoch):

@@ -29,6 +29,8 @@ from processors.stt.whisper.engine import Transcript
 from processors.stt.whisper.model import MAX_SECS, SAMPLE_RATE
 
 _BYTES_A_SEC = 2 * SAMPLE_RATE
+_BEFORE_ONSET_SECS = 0.25
+"""Audio from before an onset that was long in doubt, as it is over the voice's echo."""
 # From the end of speech to the final transcript, with voice activity's 0.2 s. An estimate:
 # benchmarks/stt.py measured a p95 of 0.63 and 0.83 s over 16 and 20 recordings on two busy cores.
 _TTFS_P99_SECS = 0.9
@@ -217,8 +219,8 @@ class WhisperSTT(STTService):
         if utterance is None:
             before = self._before
             before += audio
-            if len(before) > 2 * self._pre_roll:
-                del before[: -self._pre_roll]
+            if len(before) > 3 * self._pre_roll:
+                del before[: -2 * self._pre_roll]
             return
         utterance.audio += audio
         size = len(utterance.audio)
@@ -235,7 +237,7 @@ class WhisperSTT(STTService):
 
     def _speech_started(self, start_secs: float) -> None:
         if self._utterance is None and self._delivery is not None:
-            audio = self._before[-self._pre_roll :]
+            audio = self._before[-max(self._pre_roll, _bytes(start_secs + _BEFORE_ONSET_SECS)) :]
             self._before = bytearray()
             onset = len(audio) - _bytes(start_secs)
             self._utterance = _Utterance(

@@ -21,10 +21,12 @@ from pipecat.frames.frames import (
 )
 from pipecat.tests.utils import SleepFrame, run_test
 
+from conversation.far_end import FarEnd
 from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
 from evals.replay import virtual_time
 from models.catalogue import silero_session
 from models.checks import SMART_TURN_TOLERANCE
+from processors.vad.echo import EchoDetector
 from processors.vad.silero import GATHER_SECS, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.vad.smart_turn import SmartTurnEngine
 from processors.vad.voice_activity import SpeechDetector, SpeechEvent, TurnAudio, VoiceActivity
@@ -508,3 +510,23 @@ def test_the_turn_holds_at_most_eight_seconds_and_always_the_last(
         assert everything.endswith(kept)
         assert len(kept) >= min(len(everything), 16_000)
         assert len(kept) < 256_000 + 80_000
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "late_secs"),
+    [([False], [0.096]), ([True, True, False], [0.288]), ([True] * 99, [])],
+    ids=["caller", "caller over echo", "echo"],
+)
+async def test_an_echo_is_no_speech(
+    silero: SileroEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    verdicts: list[bool],
+    late_secs: list[float],
+) -> None:
+    monkeypatch.setattr(EchoDetector, "is_echo", lambda _: verdicts.pop(0))
+    far_end = FarEnd(lambda: 0.0, sample_rate=24_000)
+    spoken = frames(recording("no-i-meant-yale.wav") + silence(0.5))
+    down = await listen(VoiceActivity(engine=silero, far_end=far_end), spoken)
+    begun = [frame for frame in down if isinstance(frame, VADUserStartedSpeakingFrame)]
+    assert [frame.start_secs for frame in begun] == pytest.approx(late_secs)
+    assert [kind for kind, _ in heard(down)].count("stopped") == len(late_secs)
