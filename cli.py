@@ -306,6 +306,14 @@ def call(
     record: Annotated[
         bool, typer.Option("--record", help="Consent to recording, where RECORD=calls asks.")
     ] = False,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the truth of the recorded call: what was said and when. Words are those of "
+            "a text file beside each WAV file, such as where.txt, or what was understood.",
+        ),
+    ] = None,
     key: Annotated[
         str,
         typer.Option(
@@ -325,6 +333,8 @@ def call(
 
     if not (wav or text):
         raise _fail("Nothing to ask: give --wav FILE or --text QUESTION.")
+    if truth is not None and truth.exists():
+        raise _fail(f"{truth} is there already; --truth FILE writes another.")
     for question in text or ():
         if not question.strip() or len(question) > MAX_TYPED_CHARACTERS:
             raise _fail(
@@ -362,12 +372,43 @@ def call(
         raise _fail(str(error)) from None
     if out is not None:
         write_wav(out, heard.audio)
+    if truth is not None:
+        _write_truth(truth, heard, wav or [])
     if as_json:
         typer.echo(json.dumps(heard.as_dict(), indent=2, ensure_ascii=False))
     else:
         _print_call(heard)
     answered = all(turn.decision and turn.e2e_latency_ms is not None for turn in heard.turns)
     raise typer.Exit(0 if answered else 1)
+
+
+def _write_truth(path: Path, heard: Any, wavs: list[Path]) -> None:
+    """Write the truth of a call by what was played to it."""
+    from evals.scoring.draft import Played, played
+
+    said = []
+    for turn, wav in zip(heard.turns, wavs, strict=False):  # what is typed has no sound
+        if turn.spoken is None:
+            continue
+        beside = wav.with_suffix(".txt")
+        try:
+            words = beside.read_text("utf-8") if beside.exists() else turn.transcript
+        except (OSError, UnicodeDecodeError) as error:
+            raise _fail(f"{beside} cannot be read: {error}.") from None
+        said.append(
+            Played(
+                text=" ".join(words.split()),
+                span=turn.spoken,
+                over=turn.over_agent,
+                source=wav.name,
+                understood=not beside.exists(),
+            )
+        )
+    try:
+        path.write_text(played(heard.call, said), "utf-8")
+    except OSError as error:
+        raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
+    typer.echo(f"The truth of {len(said)} utterances is in {path}.", err=True)
 
 
 def _print_call(heard: Any) -> None:

@@ -17,7 +17,7 @@ import aiohttp
 from client.connection import CHUNK_SECS, Connection, connect
 from client.loudspeaker import Loudspeaker
 from client.protocol import Audio, ClientProtocol, Event, Unusable
-from client.wav import INPUT_RATE, read_wav, speech_end_secs
+from client.wav import INPUT_RATE, read_wav, speech_secs
 
 CLOCK_QUESTIONS = 3
 """How often the server is asked for its time; the quickest answer counts."""
@@ -44,6 +44,9 @@ class HeardTurn:
         interrupted: Whether the caller spoke over the answer and stopped it.
         heard_text: The part of the answer that was played.
         stages_ms: The server's measurements of the turn's stages.
+        spoken: From its first word to its last, in seconds of the call; ``None`` if it was typed or
+            not said.
+        over_agent: Whether it was begun while the agent was heard.
     """
 
     said: str
@@ -56,6 +59,8 @@ class HeardTurn:
     interrupted: bool = False
     heard_text: str = ""
     stages_ms: dict[str, float | None] = field(default_factory=dict)
+    spoken: tuple[float, float] | None = None
+    over_agent: bool = False
 
 
 @dataclass
@@ -64,19 +69,22 @@ class HeardCall:
 
     Parameters:
         turns: One a file, then one a typed question.
+        call: The call's id; empty if it never began.
         ended: Why it ended.
         audio: All audio played, PCM s16le, mono, 24 kHz.
         messages: Every text message received, with seconds since the start of the call.
     """
 
     turns: list[HeardTurn]
+    call: str = ""
     ended: str = ""
     audio: bytes = b""
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``viva call --json`` prints."""
-        return {"turns": [asdict(turn) for turn in self.turns], "ended": self.ended}
+        turns = [asdict(turn) for turn in self.turns]
+        return {"call": self.call, "turns": turns, "ended": self.ended}
 
 
 class Caller:
@@ -121,6 +129,7 @@ class Caller:
         self._of_turn: dict[int, int] = {}  # Viva's number of a turn → index of the question
         self._words_end: float | None = None
         self._audible = False
+        self._call_began: float | None = None  # when the server began to count the call's time
         self._protocol = ClientProtocol()
         self._player = Loudspeaker()
 
@@ -164,6 +173,7 @@ class Caller:
         self._protocol.ready("viva-call", record=self._record)
         await line.send()
         await self._until(line, lambda: bool(self._protocol.call), 90.0)
+        self._result.call = self._protocol.call
         for _ in range(CLOCK_QUESTIONS):
             self._protocol.ask_time(self._now())
             await line.send()
@@ -193,7 +203,14 @@ class Caller:
 
     def _say(self, speech: bytes) -> None:
         self._outgoing += speech
-        self._words_end = self._now() + speech_end_secs(speech)
+        first, last = speech_secs(speech)
+        now = self._now()
+        self._words_end = now + last
+        turn = self._result.turns[self._turn]
+        turn.over_agent = self._player.playing
+        if self._call_began is not None and last > first:
+            at = now - self._call_began
+            turn.spoken = (at + first, at + last)
 
     @property
     def _over(self) -> bool:
@@ -252,6 +269,8 @@ class Caller:
         self._result.messages.append((round(self._now() - self._began, 4), event.envelope))
         data = event.data
         match event.kind:
+            case "bot-ready":
+                self._call_began = self._now()
             case "bot-interrupted":
                 self._player.flush()
             case "duck":

@@ -133,18 +133,23 @@ def _layout(body: bytes) -> tuple[int, int]:
     return rate, channels
 
 
-def speech_end_secs(pcm: bytes) -> float:
-    """Where the last word of a recording ends, in seconds from its start."""
+def speech_secs(pcm: bytes) -> tuple[float, float]:
+    """Where the first word of a recording begins and the last ends, in seconds from its start."""
     samples = np.frombuffer(pcm, np.int16).astype(np.float32)
     if len(samples):
         samples -= np.median(samples)  # a cheap microphone's constant offset is no speech
     peak = float(np.abs(samples).max(initial=0.0))
     if peak == 0.0:
-        return 0.0
+        return 0.0, 0.0
     window = INPUT_RATE // 100
     frames = samples[: len(samples) // window * window].reshape(-1, window) / peak
     loud = np.flatnonzero(np.sqrt((frames**2).mean(axis=1)) > SPEECH_RMS)
-    return float((loud[-1] + 1) * 0.01) if len(loud) else 0.0
+    return (float(loud[0] * 0.01), float((loud[-1] + 1) * 0.01)) if len(loud) else (0.0, 0.0)
+
+
+def speech_end_secs(pcm: bytes) -> float:
+    """Where the last word of a recording ends, in seconds from its start."""
+    return speech_secs(pcm)[1]
 
 
 def write_wav(path: Path, audio: bytes, rate: int = OUTPUT_RATE) -> None:

@@ -24,7 +24,8 @@ Html = Annotated[
     epilog="""\b
 Examples:
   viva score out && viva report out
-  viva report out --against before --out what-changed.html"""
+  viva report out --against before --out what-changed.html
+  viva report data/recordings --edit-truth"""
 )
 def report(
     folder: Annotated[
@@ -53,13 +54,22 @@ def report(
             help="Maximum size of the audio clips in it; the most important come first.",
         ),
     ] = 1.5,
+    edit_truth: Annotated[
+        bool,
+        typer.Option(
+            "--edit-truth",
+            help="Have the truth of recordings corrected in the page, which saves truth.toml.",
+        ),
+    ] = False,
 ) -> None:
     """Write the report of a run, or the comparison of two, as one self-contained HTML file.
 
     It has every figure with the turns behind it, to see and to hear, and each call's time line.
     """
     runs = [folder] if against is None else [against, folder]
-    written(runs, out or folder / "report.html", audio_mb=audio_mb, truth=truth)
+    written(
+        runs, out or folder / "report.html", audio_mb=audio_mb, truth=truth, edit_truth=edit_truth
+    )
 
 
 def check_installed() -> None:
@@ -84,6 +94,7 @@ def written(
     audio_mb: float = 1.5,
     scores: "Sequence[Scores]" = (),
     truth: Path | None = None,
+    edit_truth: bool = False,
 ) -> None:
     """Write a report and print its path; on an error the command ends with status 2.
 
@@ -93,6 +104,7 @@ def written(
         audio_mb: Maximum size of its audio clips, in megabytes.
         scores: The scores of two runs, if available.
         truth: The ground truth to score two runs by otherwise.
+        edit_truth: Whether the truth of recordings can be corrected in it.
     """
     check_installed()
     from evals.report.report_file import write
@@ -108,6 +120,7 @@ def written(
                 audio_mb=audio_mb,
                 scores=scores,
                 truth=truth,
+                edit_truth=edit_truth,
                 progress=lambda done, of: bar.update(
                     task, description="drawing calls", completed=done, total=of
                 ),

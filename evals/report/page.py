@@ -1,5 +1,6 @@
 """The report of one run: every figure and every call, linked to each other."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,13 @@ from evals.report.clips import Clip, ClipSelection, select
 from evals.report.figures import Location
 from evals.report.run import ScoredRun
 from evals.report.template import render
+from evals.report.truth_editor import (
+    DECISION_LABELS,
+    KIND_LABELS,
+    CallEditor,
+    as_json,
+    truth_of,
+)
 from evals.report.waterfall import profile, scale_of, steps
 from evals.report.words import clock, dollars, seconds, title
 from evals.scoring.facts import Facts, facts_of
@@ -56,6 +64,7 @@ class CallView:
         turns: Its turns.
         behind: Times outside turns that contribute to a figure, with the figure.
         shown: Whether it is shown in full.
+        editor: The editor of its truth, where one is wanted.
     """
 
     anchor: str
@@ -71,6 +80,7 @@ class CallView:
     turns: tuple[TurnView, ...] = ()
     behind: tuple[tuple[str, FigureLink], ...] = ()
     shown: bool = False
+    editor: CallEditor | None = None
 
 
 @dataclass(slots=True)
@@ -119,10 +129,14 @@ class RunPage:
         run: The run.
         audio_bytes: Maximum total size of audio clips.
         progress: Called with the progress.
+        edit_truth: Whether the calls' truth can be corrected in it.
     """
 
-    def __init__(self, run: ScoredRun, *, audio_bytes: float, progress: Progress) -> None:
+    def __init__(
+        self, run: ScoredRun, *, audio_bytes: float, progress: Progress, edit_truth: bool = False
+    ) -> None:
         self._run = run
+        self._edit_truth = edit_truth
         self._audio_bytes = audio_bytes
         self._progress = progress
         self._index = Index.from_run(run)
@@ -149,6 +163,9 @@ class RunPage:
         answered = [turn for turn in self._turns if turn.get("e2e_latency") is not None]
         return render(
             "report.html.j2",
+            scripts=("report.js", "truth-editor.js") if self._edit_truth else ("report.js",),
+            truth=self._truth() if self._edit_truth else "",
+            labels=json.dumps({"kind": KIND_LABELS, "decision": DECISION_LABELS}),
             run=run,
             lead=self._lead(),
             stages=stages(run),
@@ -165,6 +182,9 @@ class RunPage:
             calls=calls,
             left_out=tuple(self._left_out(calls)),
         )
+
+    def _truth(self) -> str:
+        return as_json([truth_of(call, self._facts.get(call["file"])) for call in self._run.calls])
 
     def _ranked(self) -> list[str]:
         """The calls' files, those with the most important evidence first."""
@@ -238,6 +258,10 @@ class RunPage:
                 if clip is None
                 else replace(shown, clip=sounds.clip(clip), clip_start=clip.start)
             )
+        editor = None
+        if self._edit_truth:
+            whole = Clip((0, file, 0), 0.0, facts.seconds)
+            editor = CallEditor(file, sounds.clip(whole), drafted=not call.get("utterances"))
         silent = () if any(sounds.agent) else (WITHOUT_VOICE,)
         moments = sorted(self._index.moments.get(file, ()), key=lambda moment: moment[0])
         return replace(
@@ -247,6 +271,7 @@ class RunPage:
             turns=tuple(turns),
             behind=tuple((clock(at) if at else "", behind) for at, behind in moments),
             shown=True,
+            editor=editor,
         )
 
     def _notes(self, file: str, facts: Facts | None) -> Iterator[str]:

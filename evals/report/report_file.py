@@ -25,6 +25,7 @@ def write(
     audio_mb: float = AUDIO_MB,
     scores: Sequence[Scores] = (),
     truth: Path | None = None,
+    edit_truth: bool = False,
     progress: Progress = lambda _done, _of: None,
 ) -> None:
     """Write a report.
@@ -35,6 +36,8 @@ def write(
         audio_mb: Maximum total size of audio clips, in megabytes.
         scores: The scores of two runs, if available; otherwise they are computed.
         truth: The truth file to compute them by; by default as for ``viva compare``.
+        edit_truth: Whether the truth of a folder of recordings can be corrected in the page, which
+            then has each call's whole sound.
         progress: Called with the number of calls done and the total.
 
     Raises:
@@ -45,8 +48,18 @@ def write(
     most = audio_mb * 1_000_000
     match list(runs):
         case [run]:
-            html = RunPage(ScoredRun.read(run), audio_bytes=most, progress=progress).html()
+            scored = ScoredRun.read(run)
+            if edit_truth and scored.replay:
+                raise ReportError(
+                    f"{run} holds replays, whose times are not those of the truth. Score and "
+                    "report the folder of the recordings to edit it."
+                )
+            html = RunPage(
+                scored, audio_bytes=most, progress=progress, edit_truth=edit_truth
+            ).html()
         case [before, now]:
+            if edit_truth:
+                raise ReportError("--edit-truth is for one folder of recordings, not for two runs.")
             found = scores or [_scored(folder, truth) for folder in (before, now)]
             html = _pair((before, now), found, most, progress)
         case _:

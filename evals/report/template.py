@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,12 +25,18 @@ def _environment() -> Environment:
     )
 
 
-def render(template: str, **values: object) -> str:
+def render(template: str, *, scripts: Sequence[str] = ("report.js",), **values: object) -> str:
     """Render a page with escaped values.
 
     Its style and script are inline, and its content security policy allows no others.
+
+    Args:
+        template: The template's name.
+        scripts: The files that its script consists of.
+        values: What the template is rendered with.
     """
-    style, script = ((FOLDER / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    style = (FOLDER / "report.css").read_text("utf-8")
+    script = "\n".join((FOLDER / name).read_text("utf-8") for name in scripts)
     policy = (
         "default-src 'none'; media-src data:; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"

@@ -8,6 +8,7 @@ draft makes none of them right, unless the caller said that it was.
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from evals.scoring.facts import Facts, TurnFacts
 from evals.scoring.intervals import Interval
@@ -21,6 +22,49 @@ HEAD = """\
 
 Verdicts = Mapping[tuple[str, int], bool]
 """What callers said of answers, by call and turn: whether they were right."""
+
+PLAYED_HEAD = """\
+# What viva call said. Say what is right: decision, sections and says (docs/metrics/README.md).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Speech that was played to a call.
+
+    Parameters:
+        text: Its words.
+        span: From its first word to its last, in seconds of the call.
+        over: Whether it was begun over the agent's voice.
+        source: The file that was played.
+        understood: Whether ``text`` is only what was understood.
+    """
+
+    text: str
+    span: tuple[float, float]
+    over: bool
+    source: str
+    understood: bool
+
+
+def played(call: str, said: Sequence[Played]) -> str:
+    """The truth of a call that a program made, in TOML: it knows what it said, and when.
+
+    Args:
+        call: The call's id, after which its recording is named.
+        said: What it said.
+    """
+    lines = ["[[call]]", f"file = {_text(f'{call}.mcap')}"]
+    for one in said:
+        kind = "bargein" if one.over else "question"
+        lines += _utterance(kind, one.text, [Interval(*one.span)], over=one.over)
+        lines.append(f"  # {_text(one.source)} was played")
+        if one.understood:
+            lines.append("  # text is what was understood; there is no text file beside the sound")
+        if not one.text.strip():
+            lines.append("  takes_turn = false")
+        lines.append('  decision = ""')
+    return "\n".join([PLAYED_HEAD, *lines]) + "\n"
 
 
 def draft(calls: Sequence[Facts], verdicts: Verdicts | None = None) -> str:

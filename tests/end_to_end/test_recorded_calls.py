@@ -17,6 +17,7 @@ from playwright.async_api import expect
 from pydantic import SecretStr
 
 from client.caller import Caller, HeardCall
+from evals.scoring.facts import facts_of
 from recording.recording import Recording
 from recording.transcript import transcript
 from tests.conftest import AUDIO, ServerFactory, in_virtual_time
@@ -69,6 +70,10 @@ async def test_a_caller_is_recorded_only_if_they_agree(
         assert recordings(tmp_path) == []
         heard = await call(listening, record=True)
         recording = await asyncio.to_thread(finished, tmp_path)
+    assert heard.call == recording.call
+    (stretch,) = facts_of(recording).speech
+    # As long after the call's begin as the recording has it, for `viva call --truth`.
+    assert heard.turns[0].spoken == pytest.approx((stretch.start, stretch.end), abs=0.15)
     assert recording.metadata["consent"] == "asked"
     assert recording.vendors == {
         "vad": "silero",

@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 from cli import app
 from evals.report import report_file
 from evals.report.run import ReportError
+from evals.report.truth_editor import DECISION_LABELS, KIND_LABELS
 from evals.scoring.calls import Run
 from evals.scoring.score import score
-from evals.scoring.truth import Truth
+from evals.scoring.truth import DECISIONS, KINDS, Truth
 from tests.evals.report import made
 
 
@@ -217,6 +218,38 @@ def test_without_truth_no_target_is_met_or_missed(tmp_path: Path) -> None:
     assert "targets missed" not in told
     assert "0.500 s" in _words(_section(page, "m-e2e_latency_p50"))
     assert 'id="m-stop_time"' in page
+
+
+def test_the_truth_of_recordings_can_be_edited_in_the_page(run: Path, tmp_path: Path) -> None:
+    report_file.write([run], out := tmp_path / "report.html", edit_truth=True, audio_mb=0)
+    page = out.read_text("utf-8")
+    calls = json.loads(html.unescape(re.findall(r'data-calls="([^"]*)"', page)[0]))
+    known = Truth.load(run / "truth.toml").calls
+    assert [call["file"] for call in calls] == sorted(known)
+    for call in calls:
+        table = {name: value for name, value in call.items() if value}
+        told = "\n".join(
+            ["[[call]]", *(f"{k} = {json.dumps(v)}" for k, v in table.items() if k != "utterance")]
+        )
+        for said in call["utterance"]:
+            fields = "\n".join(f"{k} = {json.dumps(v)}" for k, v in said.items())
+            told += f"\n[[call.utterance]]\n{fields}"
+        (tmp_path / "truth.toml").write_text(told)
+        assert Truth.load(tmp_path / "truth.toml").calls[call["file"]] == known[call["file"]]
+    assert page.count("the whole call") == len(calls)
+    assert set(KIND_LABELS) == set(KINDS)
+    assert set(DECISION_LABELS) == set(DECISIONS)
+
+
+def test_the_truth_of_replays_is_not_edited(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="for one folder of recordings"):
+        report_file.write([run, run], tmp_path / "report.html", edit_truth=True)
+    replays = tmp_path / "replays"
+    replays.mkdir()
+    (replays / "scores.json").write_bytes((run / "scores.json").read_bytes())
+    (replays / "run.json").write_text('{"calls": []}')
+    with pytest.raises(ReportError, match="holds replays"):
+        report_file.write([replays], tmp_path / "report.html", edit_truth=True)
 
 
 def test_more_calls_than_a_page_holds_are_in_its_table(

@@ -11,6 +11,8 @@ import pytest_asyncio
 from playwright.async_api import Page, async_playwright
 
 from evals.report import report_file
+from evals.scoring.intervals import Interval
+from evals.scoring.truth import Truth
 from tests.end_to_end.running import CHROMIUM, FLAGS
 from tests.evals.report import made
 from tests.web import axe
@@ -37,14 +39,14 @@ async def opened(file: Path) -> AsyncIterator[Opened]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
 
         @asynccontextmanager
-        async def opened(anchor: str = "", **options: Any) -> AsyncIterator[Page]:
+        async def opened(anchor: str = "", of: Path = file, **options: Any) -> AsyncIterator[Page]:
             troubles: list[str] = []
             page = await browser.new_page(**options)
             page.set_default_timeout(60_000)
             page.on("console", lambda message: troubles.append(message.text))
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.on("request", lambda request: _local(request.url, troubles))
-            await page.goto(file.as_uri() + anchor)
+            await page.goto(of.as_uri() + anchor)
             yield page
             await page.close()
             assert troubles == []
@@ -68,6 +70,61 @@ async def test_it_breaks_no_rule_of_accessibility(opened: Opened) -> None:
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
             assert await page.evaluate(axe.RUN, axe.RULES) == []
+
+
+@pytest.mark.thorough
+async def test_truth_is_corrected_by_keyboard_and_saved(
+    opened: Opened, file: Path, tmp_path: Path
+) -> None:
+    """A draft becomes a truth file without a mouse, and what is wrong is told at its field."""
+    report_file.write([file.parent], editor := tmp_path / "editor.html", edit_truth=True)
+    async with opened(of=editor) as page:
+        keys = page.keyboard
+        truth = page.locator("#c1 .truth")
+        await truth.locator("summary").focus()
+        await keys.press("Enter")
+        first = truth.locator("fieldset").first
+        assert await truth.get_by_role("group", name="question").first.is_visible()
+        await first.get_by_label("What it is").focus()
+        await keys.type("inter")
+        await keys.press("Tab")
+        await keys.press("Control+A")
+        await keys.type('Where "did" she study?')
+        assert await truth.get_by_role("group", name="interruption").first.is_visible()
+        await keys.press("Tab")  # to when it begins
+        begins = await first.get_by_label("From, s").input_value()
+        await keys.press("Control+A")
+        await keys.type("99")
+        save = page.get_by_role("button", name="Save truth.toml")
+        await save.focus()
+        await keys.press("Enter")
+        assert await page.evaluate("document.activeElement.name") == "start"
+        assert "must end after it starts" in await first.get_by_role("alert").inner_text()
+        await keys.press("Control+A")
+        await keys.type(begins)
+        for name in ("Pauses, s", "A right answer says, by ;"):
+            await first.get_by_label(name).focus()
+            await keys.press("Control+A")
+            await keys.type("1.5-1.8" if name == "Pauses, s" else "Vassar; Yale")
+        if axe.SCRIPT.exists():
+            await page.evaluate(axe.SCRIPT.read_text(encoding="utf-8"))
+            assert await page.evaluate(axe.RUN, axe.RULES) == []
+        assert await page.evaluate("document.documentElement.scrollWidth") == 1280
+        await save.focus()
+        async with page.expect_download() as saving:
+            await keys.press("Enter")
+        saved = tmp_path / "truth.toml"
+        await (await saving.value).save_as(saved)
+        assert "Saved 1 calls" in await page.get_by_role("status").inner_text()
+    (call,) = Truth.load(saved).calls.values()
+    (known,) = Truth.load(file.parent / "truth.toml").calls.values()
+    said, *others = call.utterances
+    assert (said.kind, said.text, said.says) == (
+        "bargein", 'Where "did" she study?', ("Vassar", "Yale"),
+    )  # fmt: skip
+    assert said.pauses == (Interval(1.5, 1.8),)
+    assert (said.start, said.decision) == (known.utterances[0].start, known.utterances[0].decision)
+    assert tuple(others) == known.utterances[1:], "what nobody touched is as it was"
 
 
 async def test_a_turn_is_heard_and_seen_where_it_is(opened: Opened) -> None:

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from evals.commands.truth import app
 from evals.scoring.calls import Run
-from evals.scoring.draft import draft
+from evals.scoring.draft import Played, draft, played
 from evals.scoring.intervals import Interval
 from evals.scoring.truth import Truth, Utterance
 from tests.evals.scoring.recorded import Recorded
@@ -48,6 +48,21 @@ def test_what_a_caller_found_right_is_the_truth(tmp_path: Path) -> None:
     right, wrong = Truth.load(tmp_path / "truth.toml").calls[call.name].utterances
     assert (right.decision, right.sections) == ("respond", ("education",))
     assert (wrong.decision, wrong.sections) == ("", ())
+
+
+def test_a_program_that_calls_knows_what_it_said(tmp_path: Path) -> None:
+    told = [
+        Played("Where did she study?", (2.0, 3.5), False, "where.wav", False),
+        Played("What about Yale?", (6.0, 7.0), True, "yale.wav", True),
+        Played("", (9.0, 9.5), False, "cough.wav", True),
+    ]
+    (tmp_path / "truth.toml").write_text(played("c-1", told), "utf-8")
+    question, bargein, cough = Truth.load(tmp_path / "truth.toml").calls["c-1.mcap"].utterances
+    assert (question.kind, question.text, question.start, question.end) == (
+        "question", "Where did she study?", 2.0, 3.5,
+    )  # fmt: skip
+    assert (bargein.kind, bargein.over_agent) == ("bargein", True)
+    assert not cough.takes_turn
 
 
 def test_a_truth_file_that_is_there_is_never_replaced(tmp_path: Path) -> None:
