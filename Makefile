@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser axe database tracer promtool test test-thorough eval bench lint format lock audit sbom clean
+.PHONY: help run install install-dev install-bench browser axe database tracer promtool nginx test test-thorough eval bench lint format lock audit sbom clean
 
 # Where the environment forbids compiled modules, every worker and server would compile all its
 # imports anew: half of a start.
@@ -77,6 +77,14 @@ tracer: ## install Debian's strace, where that is possible
 		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq strace >/dev/null; } 2>/dev/null || \
 		echo "no strace: the test of connections is skipped (apt-get install strace)"
 
+nginx: build/nginx ## unpack Debian's nginx, where that is possible
+
+build/nginx:
+	@command -v nginx >/dev/null || { mkdir -p build/unpacked && cd build/unpacked && \
+		apt-get download -qq nginx >/dev/null 2>&1 && dpkg -x nginx_*.deb . && \
+		cp usr/sbin/nginx ../nginx && cd .. && rm -r unpacked; } || \
+		echo "no nginx: the test of the page below a path is skipped (apt-get install nginx)"
+
 promtool: build/promtool ## unpack promtool of Debian's prometheus, where that is possible
 
 build/promtool:
@@ -88,7 +96,7 @@ build/promtool:
 test: install-dev browser axe database tracer ## run the tests
 	@$(BIN)/python -m pytest -rs --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
-test-thorough: install-dev browser axe database tracer promtool ## and those that take long: properties at depth, sound in real time
+test-thorough: install-dev browser axe database tracer promtool nginx ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.

@@ -16,7 +16,7 @@ from accounts.admission import AdmissionDesk
 from accounts.feedback import Feedback
 from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
-from accounts.network import limited_network
+from accounts.network import limited_network, root_path
 from accounts.report.reports import Reports
 from conversation.records import CallListener, in_micros
 from knowledge.loading.document import Document
@@ -234,6 +234,7 @@ class Server:
             self._database,
             caller=self.accounts.identify,
             recordings=self.settings.data_dir / "recordings",
+            root=lambda request: root_path(request, self.settings),
         ).setup(app)
         Health(
             calls=lambda: len(self.calls),

@@ -190,7 +190,9 @@ class ServerSettings(BaseSettings):
         "loopback only.",
     )
     public_url: str = Field(
-        "", description="The address that callers open, such as https://viva.example.com."
+        "",
+        description="The address that callers open, such as https://viva.example.com; with a path "
+        "(https://example.com/viva) where a proxy has it for Viva.",
     )
     allow: str = Field(
         "",

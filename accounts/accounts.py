@@ -1,5 +1,6 @@
 """Authentication of requests: by session, by the operator's key, or not at all (``AUTH=off``)."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -19,6 +20,9 @@ from ledger.store.database import Database
 from settings import Settings, SettingsError
 
 DAY_SECS = 86400.0
+
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
+"""What may follow the host of ``PUBLIC_URL``: a path without anything that has to be quoted."""
 
 ANYBODY = CallerIdentity(admin=True, key="local")
 """The caller of every request under ``AUTH=off``."""
@@ -181,10 +185,11 @@ def _public_host(url: str) -> str:
     except ValueError:
         host = ""
     beyond = url.removeprefix(f"{parts.scheme}://{parts.netloc}") if host else url
-    if not host or "@" in url or parts.scheme not in ("https", "http") or beyond not in ("", "/"):
+    known = host and "@" not in url and parts.scheme in ("https", "http")
+    if not known or not _PATH.fullmatch(beyond):
         raise SettingsError(
             f"PUBLIC_URL={url!r} is not a server's address; write it as https://viva.example.com, "
-            "with nothing after the host but a port."
+            "with nothing after the host but a port and a path, such as /viva."
         )
     if parts.scheme == "http" and not is_loopback_host(host):
         raise SettingsError(

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from accounts.network import HOST, is_https, is_loopback_host
+from accounts.network import HOST, is_https, is_loopback_host, root_path
 from settings import Settings
 
 HSTS_SECS = 365 * 86400
@@ -26,7 +26,8 @@ _CONTENT = (
 def setup(app: web.Application, settings: Settings) -> None:
     """Add the security headers to every response; headers that a handler has set win.
 
-    A signal rather than a middleware, because errors, files and streams need them too.
+    Where a handler leads to a path of this server, it is the path that the browser knows it by. A
+    signal rather than a middleware, because errors, files and streams need them too.
     """
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
@@ -35,6 +36,9 @@ def setup(app: web.Application, settings: Settings) -> None:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("Content-Security-Policy", _content_policy(request))
+        if response.headers.get("Location", "").startswith("/"):
+            root = root_path(request, settings)
+            response.headers["Location"] = root + response.headers["Location"]
         if is_https(request, settings) and not is_loopback_host(request.host):
             response.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECS}"
 

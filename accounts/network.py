@@ -138,6 +138,15 @@ def is_https(request: web.BaseRequest, settings: Settings) -> bool:
     return public.scheme == "https" and public.netloc.lower() == request.host.lower()
 
 
+def root_path(request: web.BaseRequest, settings: Settings) -> str:
+    """The path below which a browser finds this server's pages, such as ``/viva``; empty for none.
+
+    It is that of ``PUBLIC_URL``, which a proxy takes off, unless the browser came without one.
+    """
+    public = urlsplit(settings.public_url)
+    return public.path.rstrip("/") if public.netloc.lower() == request.host.lower() else ""
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether a host, with or without a port, is a loopback name or address."""
     found = HOST.fullmatch(host)

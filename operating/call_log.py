@@ -57,6 +57,7 @@ class CallLog:
         database: The ledger.
         caller: Identifies who makes a request; ``None`` if they must sign in first.
         recordings: Directory of recordings.
+        root: Returns the path below which a browser finds the pages; empty for none.
         clock: Returns Unix seconds; the system clock by default.
     """
 
@@ -66,10 +67,12 @@ class CallLog:
         *,
         caller: Callable[[web.Request], Awaitable[CallerIdentity | None]],
         recordings: Path,
+        root: Callable[[web.Request], str] = lambda _request: "",
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._database = database
         self._caller = caller
+        self._root = root
         self._sound = Sound(recordings)
         self._clock = clock or time.time
         self._turnstile = asyncio.Semaphore(QUERIES_AT_ONCE)
@@ -93,12 +96,18 @@ class CallLog:
                 if caller is None:
                     return web.Response(status=303, headers={"Location": SIGN_IN})
                 if not caller.admin:
-                    return web.FileResponse(WEB / "calls" / "refused.html", status=403)
+                    return await self._no_admin(request)
                 return await handler(request)
             except (SQLAlchemyError, DatabaseError) as error:
                 return web.Response(status=503, text=_unreadable(error))
 
         return for_admins
+
+    async def _no_admin(self, request: web.Request) -> web.Response:
+        """The page that says who may read the log; it is the same for each path."""
+        page = await asyncio.to_thread((WEB / "calls" / "refused.html").read_text, "utf-8")
+        page = page.replace('="/', f'="{self._root(request)}/')
+        return web.Response(text=page, content_type="text/html", status=403)
 
     def _data(self, handler: Handler) -> Handler:
         async def for_admins(request: web.Request) -> web.StreamResponse:

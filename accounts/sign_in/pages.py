@@ -15,6 +15,7 @@ from accounts.network import (
     from_loopback,
     is_loopback_host,
     listening_address,
+    root_path,
 )
 from accounts.sign_in import cookies, forms, limits
 from accounts.sign_in.authenticator import Authenticator, TooManyLinksError
@@ -90,17 +91,16 @@ class Pages:
             try:
                 return await handler(request)
             except ForgedFormError:
-                return _refused(OUT_OF_DATE)
+                return self._refused(request, OUT_OF_DATE)
             except TooManyLinksError as error:
-                return _refused_by(error.limit, too_many)
+                return self._refused_by(request, error.limit, too_many)
             except LinkError as error:
                 caller = await self._caller(request)
-                return _refused(
-                    LINKS[error.reason], signed_in="" if caller is None else caller.email
-                )
+                email = "" if caller is None else caller.email
+                return self._refused(request, LINKS[error.reason], signed_in=email)
             except SQLAlchemyError as error:
                 logger.error("accounts: the database cannot be used: {}", type(error).__name__)
-                return _refused(OUT_OF_ORDER)
+                return self._refused(request, OUT_OF_ORDER)
 
         return handle
 
@@ -126,11 +126,11 @@ class Pages:
             )
         base_url = self._base_url(request)
         if not base_url:
-            return _refused(NO_ADDRESS)
+            return self._refused(request, NO_ADDRESS)
         network = client_network(request, self._settings)
         asked = await self._sign_in.request_link(email, browser=browser, network=network)
         if asked.exceeded is not None:
-            return _refused_by(asked.exceeded, too_many_for_address)
+            return self._refused_by(request, asked.exceeded, too_many_for_address)
         url = link_url(base_url, asked.token)
         store = partial(
             self._sign_in.store_link, asked.token, email, browser=browser, network=network
@@ -203,7 +203,7 @@ class Pages:
         email = await self._sign_in.find_email(session)
         if email is None:
             return _to(SIGN_IN)
-        return _page("sign_out.html.j2", form=secret.form_token(session), email=email)
+        return self._page(request, "sign_out.html.j2", form=secret.form_token(session), email=email)
 
     async def _left(self, request: web.Request) -> web.StreamResponse:
         session = self._held(request, SESSION)
@@ -234,9 +234,48 @@ class Pages:
     ) -> web.Response:
         """Render a page with a form; sets the browser cookie that the form's token is bound to."""
         browser = self._held(request, BROWSER) or secret.new_secret()
-        response = _page(template, status=status, form=secret.form_token(browser), **values)
+        response = self._page(
+            request, template, status=status, form=secret.form_token(browser), **values
+        )
         secs = cookies.BROWSER_SECS
         cookies.set_cookie(response, request, self._settings, BROWSER, browser, secs=secs)
+        return response
+
+    def _page(
+        self, request: web.Request, template: str, *, status: int = 200, **values: object
+    ) -> web.Response:
+        return web.Response(
+            status=status,
+            text=render(template, root=root_path(request, self._settings), **values),
+            content_type="text/html",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _refused_by(
+        self, request: web.Request, limit: limits.Limit, refusal: Callable[[str], Refusal]
+    ) -> web.Response:
+        after = {limits.QUARTER: "in 15 minutes", limits.HOUR: "in an hour"}
+        again = after.get(limit.secs, "tomorrow")
+        return self._refused(request, refusal(again), {"Retry-After": f"{limit.secs:.0f}"})
+
+    def _refused(
+        self,
+        request: web.Request,
+        refusal: Refusal,
+        headers: Mapping[str, str] | None = None,
+        *,
+        signed_in: str = "",
+    ) -> web.Response:
+        response = self._page(
+            request,
+            "sign_in_refused.html.j2",
+            status=refusal.status,
+            heading=refusal.heading,
+            said=refusal.said,
+            again=refusal.again,
+            signed_in=signed_in,
+        )
+        response.headers.update(headers or {})
         return response
 
 
@@ -247,32 +286,3 @@ def link_url(base_url: str, token: str) -> str:
 
 def _to(path: str) -> web.Response:
     return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
-
-
-def _page(template: str, *, status: int = 200, **values: object) -> web.Response:
-    return web.Response(
-        status=status,
-        text=render(template, **values),
-        content_type="text/html",
-        headers={"Cache-Control": "no-store"},
-    )
-
-
-def _refused_by(limit: limits.Limit, refusal: Callable[[str], Refusal]) -> web.Response:
-    again = {limits.QUARTER: "in 15 minutes", limits.HOUR: "in an hour"}.get(limit.secs, "tomorrow")
-    return _refused(refusal(again), {"Retry-After": f"{limit.secs:.0f}"})
-
-
-def _refused(
-    refusal: Refusal, headers: Mapping[str, str] | None = None, *, signed_in: str = ""
-) -> web.Response:
-    response = _page(
-        "sign_in_refused.html.j2",
-        status=refusal.status,
-        heading=refusal.heading,
-        said=refusal.said,
-        again=refusal.again,
-        signed_in=signed_in,
-    )
-    response.headers.update(headers or {})
-    return response

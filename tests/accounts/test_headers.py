@@ -1,5 +1,7 @@
 """What a browser is told: its cookies' flags, and what its pages may do."""
 
+import re
+
 import pytest
 
 from accounts.headers import HSTS_SECS
@@ -159,3 +161,22 @@ async def test_no_page_has_a_script_or_style_in_itself(open_house: OpenHouse) ->
             assert "style=" not in page.text
             assert " on" not in "".join(part.split(">")[0] for part in page.text.split("<")[1:])
             assert page.text.count("<script") == page.text.count('<script type="module" src="/web/')
+
+
+async def test_below_a_path_every_link_and_redirect_begins_with_it(open_house: OpenHouse) -> None:
+    path = {**PROXIED, "public_url": "https://viva.example.com/viva"}
+    async with open_house(**path) as house:
+        browser, beside = house.browser(**TLS), house.browser()
+        assert (await browser.get("/sign-out")).headers["Location"] == "/viva/sign-in"
+        assert (await beside.get("/sign-out")).headers["Location"] == "/sign-in"
+        for opened in ("/sign-in", "/sign-in/link"):
+            found = re.findall(r'(?:href|src|action)="(/[^"]*)"', (await browser.get(opened)).text)
+            assert len(found) > 3
+            assert all(link.startswith("/viva/") for link in found), found
+        token = await house.token(browser)
+        assert house.post.last.link == f"https://viva.example.com/viva/sign-in/link#{token}"
+        entered = await browser.press(token)
+        assert entered.headers["Location"] == "/viva/"
+        assert flags(entered, "__Host-viva_session")["path"] == "/"
+        refused = await browser.post("/sign-in/link", form="0" * 64, token=token)
+        assert 'href="/viva/sign-in"' in refused.text

@@ -39,7 +39,7 @@ async def test_a_caller_signs_in_calls_and_is_sent_a_report_that_the_ledger_bear
         async with chromium(speech) as browser:
             page = await browser.new_page()
             await page.goto(viva.url)
-            await _sign_in(page, data)
+            await sign_in(page, data, to=viva.url)
             cookies = await page.context.storage_state()
             page = await opened(
                 browser, viva.url, storage_state=cookies, viewport={"width": 1440, "height": 900}
@@ -76,7 +76,8 @@ async def test_a_caller_signs_in_calls_and_is_sent_a_report_that_the_ledger_bear
     assert sum(turn["cost"] for turn in turns) == call["cost"] == days[0]["spent"]
 
 
-async def _sign_in(page: Page, data: Path) -> None:
+async def sign_in(page: Page, data: Path, *, to: str) -> None:
+    """Sign in on the page that asks for an address, by the link that comes by mail."""
     await expect(page).to_have_url(re.compile("/sign-in$"))
     await page.get_by_label("Your e-mail address").fill(CALLER)
     await page.get_by_role("button", name="Send me a link").click()

@@ -40,7 +40,8 @@ function parsed(text) {
 
 /** What to do about a refusal: a label and where it leads, or null where only trying again helps. */
 export function wayOut(error) {
-  if (error.status === 401) return ['Sign in', '/sign-in'];
-  if (error.status === 403) return ['To the document', '/'];
+  const to = (path) => new URL(`../../${path}`, import.meta.url).pathname;
+  if (error.status === 401) return ['Sign in', to('sign-in')];
+  if (error.status === 403) return ['To the document', to('')];
   return null;
 }
