@@ -246,9 +246,9 @@ def _judged(
     criteria: str,
 ) -> "tuple[Scores, list[str]]":
     """Have a judge rule on a run; returns the scores, and what it cost and how far it agrees."""
-    from evals.judge.agreement import told
+    from evals.judge.agreement import describe_agreement
     from evals.judge.judge import CRITERIA, JudgeError, ModelJudge
-    from evals.judge.vendors import cost_told, judge_of
+    from evals.judge.vendors import describe_cost, judge_of
     from evals.judge.verdicts import agreements, write
     from evals.scoring.metrics.judge import Judgement, measure
     from ledger.money.prices import PriceError
@@ -276,13 +276,13 @@ def _judged(
         judge = judge_of(vendor, settings, model=model)
         judgement = asyncio.run(ask(judge))
         known = write(judgement.rulings, verdicts, {})
-        notes = [cost_told(judge, settings), f"The verdicts are in {verdicts}."]
+        notes = [describe_cost(judge, settings), f"The verdicts are in {verdicts}."]
     except OSError as error:
         raise _fail(f"{verdicts} cannot be written: {error.strerror or error}.") from None
     except (JudgeError, SettingsError, PriceError) as error:
         raise _fail(str(error)) from None
     if known:
-        notes += map(told, agreements(judgement.rulings, known))
+        notes += map(describe_agreement, agreements(judgement.rulings, known))
     for metric in judgement.metrics:
         scores = scores.beside(metric)
     return scores.ruled(judgement.ruled), notes

@@ -228,9 +228,9 @@ def _notes(
     verdicts: Path | None,
 ) -> list[str]:
     """What the brain and the judge cost, and how far the judge agrees with people."""
-    from evals.judge.agreement import told
+    from evals.judge.agreement import describe_agreement
     from evals.judge.judge import JudgeError
-    from evals.judge.vendors import cost_told
+    from evals.judge.vendors import describe_cost
     from evals.judge.verdicts import Labels, agreements, write
 
     dollars = sum(outcome.cost_micros for outcome in outcomes) / 1_000_000
@@ -238,7 +238,7 @@ def _notes(
     if judge is None:
         return notes
     rulings = [ruling for outcome in outcomes for ruling in outcome.rulings]
-    notes.append(cost_told(judge, settings))
+    notes.append(describe_cost(judge, settings))
     known: Labels = labels
     if verdicts is not None:
         try:
@@ -249,7 +249,7 @@ def _notes(
             raise _fail(str(error)) from None
         notes.append(f"The verdicts are in {verdicts}.")
     if known:
-        notes += map(told, agreements(rulings, known))
+        notes += map(describe_agreement, agreements(rulings, known))
     return notes
 
 
@@ -270,7 +270,7 @@ def _write_reports(
 
 
 def _print_outcomes(outcomes: "Sequence[Outcome]", notes: Sequence[str]) -> None:
-    from evals.text.junit import told
+    from evals.text.junit import describe_turn
     from evals.text.page import summary
 
     marks = {"passed": "ok", "failed": "FAILED", "error": "ERROR"}
@@ -282,7 +282,7 @@ def _print_outcomes(outcomes: "Sequence[Outcome]", notes: Sequence[str]) -> None
         elif not outcome.passed:
             for turn in outcome.turns:
                 if not turn.passed:
-                    for line in told(turn).splitlines():
+                    for line in describe_turn(turn).splitlines():
                         _print(f"        {line}")
     for note in notes:
         _print(note)

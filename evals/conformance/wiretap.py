@@ -48,7 +48,7 @@ class Exchange:
     close_code: int | None = None
     unreadable: list[str] = field(default_factory=list)
 
-    def take(self, text: str) -> None:
+    def record(self, text: str) -> None:
         """Keep one message of the vendor's."""
         try:
             self.received.append(json.loads(text))
@@ -114,7 +114,7 @@ class Wiretap:
                 await response.write(chunk)
             await response.write_eof()
         for text in _texts(bytes(whole), answer.content_type):
-            exchange.take(text)
+            exchange.record(text)
         return response
 
     # WebSocket.
@@ -157,7 +157,7 @@ async def _pump(
             if direction == "sent":
                 exchange.sent += 1
             else:
-                exchange.take(message.data)
+                exchange.record(message.data)
             await sink.send_str(message.data)
         elif message.type is aiohttp.WSMsgType.BINARY:
             exchange.sent += direction == "sent"

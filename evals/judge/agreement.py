@@ -39,8 +39,8 @@ def agreement(criterion: str, pairs: Sequence[tuple[bool, bool]]) -> Agreement:
     return Agreement(criterion, n, agreed, kappa)
 
 
-def told(found: Agreement) -> str:
-    """An agreement in words, with Landis and Koch's (1977) name for its strength."""
+def describe_agreement(found: Agreement) -> str:
+    """Describe an agreement, with Landis and Koch's (1977) name for its strength."""
     if not found.n:
         return f"{found.criterion}: no answer has a label of yours."
     share = f"{found.criterion}: the judge agrees with you on {found.agreed} of {found.n} answers"

@@ -185,8 +185,8 @@ def judge_of(vendor: str, settings: Settings, *, model: str = "") -> ModelJudge:
     raise JudgeError(f"--judge is {vendor!r}; allowed: {', '.join(JUDGES)}.")
 
 
-def cost_told(judge: ModelJudge, settings: Settings) -> str:
-    """What a judge has cost, in words.
+def describe_cost(judge: ModelJudge, settings: Settings) -> str:
+    """Describe what a judge has cost.
 
     Raises:
         PriceError: The operator's price table is invalid.

@@ -37,12 +37,12 @@ def write(outcomes: Sequence[Outcome], path: Path) -> None:
                 failure = ElementTree.SubElement(
                     case, "failure", message=_text(f"expected {'; '.join(wrong)}")
                 )
-                failure.text = _text("\n".join(map(told, outcome.turns)))
+                failure.text = _text("\n".join(map(describe_turn, outcome.turns)))
     ElementTree.indent(root)
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-def told(turn: TurnOutcome) -> str:
+def describe_turn(turn: TurnOutcome) -> str:
     """Describe a turn: what was asked and said, and which expectations are not met."""
     lines = [f"asked: {turn.turn.ask or '(the greeting)'}", f"said:  {turn.said}"]
     if turn.reply is not None:

@@ -145,7 +145,7 @@ class Reader:
         """The first statement of the document."""
         return self._plain(0, 1.0)
 
-    def of(self, hits: Sequence[Hit]) -> tuple[Finding, ...]:
+    def findings(self, hits: Sequence[Hit]) -> tuple[Finding, ...]:
         """Turn passages of the index into findings, in their order, one per record."""
         found: dict[int, Finding] = {}
         for hit in hits:

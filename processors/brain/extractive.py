@@ -224,7 +224,7 @@ class ExtractiveBrain:
 
     def _findings(self, reader: Reader, query: Query, before: Before | None) -> tuple[Finding, ...]:
         if (after := rank_adjacent(self._index, query)) and not query.wants & {"next", "previous"}:
-            return reader.of(after)
+            return reader.findings(after)
         fragment = is_fragment(query.text)
         if before is None or not (query.elliptic or fragment):
             return self._alone(reader, query)

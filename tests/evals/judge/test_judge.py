@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from evals.judge.agreement import agreement, told
+from evals.judge.agreement import agreement, describe_agreement
 from evals.judge.judge import CRITERIA, Exchange, JudgeError, Verdict
-from evals.judge.vendors import ClaudeJudge, OpenAIJudge, cost_told, judge_of
+from evals.judge.vendors import ClaudeJudge, OpenAIJudge, describe_cost, judge_of
 from evals.judge.verdicts import Ruling, agreements, labels, write
 from settings import Settings
 from simulators.anthropic import AnthropicSimulator
@@ -88,7 +88,7 @@ async def test_claude_judges_by_a_forced_tool_and_its_cost_is_told() -> None:
     assert vendor.requests[0].body["tool_choice"]["name"] == "verdict"
     used = judge.used
     cost = used.input_tokens * 1e-6 + used.output_tokens * 5e-6
-    told_cost = cost_told(judge, Settings(_env_file=None))  # type: ignore[call-arg]
+    told_cost = describe_cost(judge, Settings(_env_file=None))  # type: ignore[call-arg]
     assert told_cost.endswith(f"{used.output_tokens} written, ${cost:.4f}.")
 
 
@@ -119,15 +119,15 @@ def test_kappa_is_agreement_beyond_chance() -> None:
     pairs = [(True, True)] * 20 + [(False, False)] * 15 + [(True, False)] * 5 + [(False, True)] * 10
     found = agreement("tone", pairs)
     assert found.kappa == pytest.approx((0.7 - 0.5) / (1 - 0.5))
-    assert told(found) == (
+    assert describe_agreement(found) == (
         "tone: the judge agrees with you on 35 of 50 answers, kappa 0.40 (fair)."
     )
 
 
 def test_kappa_is_not_told_where_all_have_one_verdict_or_no_label() -> None:
     assert agreement("tone", [(True, True)] * 9).kappa is None
-    assert "kappa is not defined" in told(agreement("tone", [(True, True)] * 9))
-    assert told(agreement("tone", [])) == "tone: no answer has a label of yours."
+    assert "kappa is not defined" in describe_agreement(agreement("tone", [(True, True)] * 9))
+    assert describe_agreement(agreement("tone", [])) == "tone: no answer has a label of yours."
 
 
 def test_a_table_of_verdicts_keeps_labels_and_runs_no_formula(tmp_path: Path) -> None:
