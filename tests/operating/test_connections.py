@@ -179,8 +179,8 @@ async def test_three_hundred_idle_connections_leave_room_under_a_limit_of_256_fi
                 await asyncio.sleep(0)
         assert await get(port) == "hello"
         assert len(connections) <= 256 - RESERVED_FILES
-        for one in raw:
-            one.close()
+        for connection in raw:
+            connection.close()
 
 
 @pytest.mark.parametrize(
