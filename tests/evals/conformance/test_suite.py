@@ -6,8 +6,11 @@ It runs in virtual time, so that speech takes no longer than its work.
 import asyncio
 import dataclasses
 import json
+import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -659,6 +662,27 @@ def test_what_cannot_be_checked_is_said_in_words(
     printed = CliRunner().invoke(cli.app, ["vendors", "check", *options])
     assert printed.exit_code == 2
     assert why in " ".join(printed.output.split())
+
+
+def test_a_vendor_is_found_where_the_command_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_newcomers_voice.py").write_text("VENDOR = 'a voice'")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    options = ["--stage", "tts", "--vendor", "a_newcomers_voice:VENDOR"]
+    printed = CliRunner().invoke(cli.app, ["vendors", "check", *options])
+    assert "it is no Vendor of the stage tts" in " ".join(printed.output.split())
+
+
+def test_an_embedded_vendor_is_not_late_for_what_it_does_not_compute() -> None:
+    async def kept_from_the_processor() -> list[Result]:
+        began = asyncio.get_running_loop().time()
+        await asyncio.to_thread(time.sleep, 0.3)
+        late = asyncio.get_running_loop().time() - began
+        return [] if late < 0.2 else [Result("tts", "embedded", "late", "degrades", f"{late}")]
+
+    assert conformance.run(kept_from_the_processor()) == []
 
 
 def test_turn_taking_alone_is_checked_in_no_time() -> None:
