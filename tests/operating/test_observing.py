@@ -1,12 +1,14 @@
 """docs/observing.md says what there is."""
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -27,6 +29,8 @@ from processors.pool import Pool
 from tests.operating.calls import TAKEN_OVER, call, over, turn
 
 DOCUMENT = Path("docs/observing.md").read_text()
+RULES = Path("deploy/prometheus/viva.rules.yml")
+BOARD = Path("deploy/grafana/viva.json")
 PROMTOOL = Path("build/promtool")
 ROW = re.compile(r"^\| `(viva_\w+)` \| (.*?) \|", re.MULTILINE)
 
@@ -87,22 +91,52 @@ def test_the_metrics_and_the_alerts_are_right_to_prometheus_itself(tmp_path: Pat
             return iter(gathered)
 
     metrics = generate_latest(Gathered())
-    (tmp_path / "rules.yml").write_text(alerts())
-    for arguments in (["metrics"], ["rules", str(tmp_path / "rules.yml")]):
+    shown = [
+        {"record": f"viva:{at}", "expr": expression.replace("$__rate_interval", "5m")}
+        for at, expression in enumerate(drawn())
+    ]
+    board = tmp_path / "board.yml"
+    board.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": shown}]}))
+    for arguments in (["metrics"], ["rules", str(RULES)], ["rules", str(board)]):
         checked = subprocess.run(
             [promtool, "check", *arguments], input=metrics, capture_output=True, check=False
         )
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def alerts() -> str:
-    """The rules in the document."""
-    (rules,) = re.findall(r"```yaml\n(groups:.*?)```", DOCUMENT, re.DOTALL)
-    return str(rules)
+def alerts() -> list[dict[str, Any]]:
+    """The alerts of the rules file."""
+    return list(yaml.safe_load(RULES.read_text("utf-8"))["groups"][0]["rules"])
 
 
-async def test_the_alerts_ask_for_metrics_and_values_that_there_are() -> None:
-    expressions = [rule["expr"] for rule in yaml.safe_load(alerts())["groups"][0]["rules"]]
+def drawn() -> list[str]:
+    """The expressions of the board."""
+    panels = json.loads(BOARD.read_text("utf-8"))["panels"]
+    return [target["expr"] for panel in panels for target in panel.get("targets", ())]
+
+
+def test_the_panels_of_the_board_lie_side_by_side_and_say_what_they_show() -> None:
+    board = json.loads(BOARD.read_text("utf-8"))
+    (source,) = board["templating"]["list"]
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        columns = range(place["x"], place["x"] + place["w"])
+        cells = {(x, y) for x in columns for y in range(place["y"], place["y"] + place["h"])}
+        assert not taken & cells, panel["title"]
+        taken |= cells
+        if panel["type"] == "timeseries":
+            assert panel["description"].endswith(".")
+            sources = [target["datasource"]["uid"] for target in panel["targets"]]
+            assert {panel["datasource"]["uid"], *sources} == {f"${{{source['name']}}}"}
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+async def test_alerts_and_board_ask_for_metrics_and_values_that_there_are() -> None:
+    rules = alerts()
+    assert all(rule["annotations"]["summary"].endswith((".", "?")) for rule in rules)
+    expressions = [*(rule["expr"] for rule in rules), *drawn()]
     values: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for metric in await collected():
         for sample in metric.samples:
