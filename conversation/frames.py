@@ -290,6 +290,17 @@ class CallerTypingFrame(SystemFrame):
 
 
 @dataclass
+class CallerHoldsFrame(SystemFrame):
+    """The caller has pressed the button that they hold to talk, or let it go.
+
+    Parameters:
+        held: Whether it is held from now on.
+    """
+
+    held: bool = False
+
+
+@dataclass
 class CallerTextFrame(SystemFrame):
     """The transcript of the turn so far, for the page's caption.
 

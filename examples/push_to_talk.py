@@ -23,6 +23,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.frames import (
+    CallerHoldsFrame,
     CallerTextFrame,
     CallerTypingFrame,
     EndCallFrame,
@@ -72,10 +73,10 @@ class PushToTalk(FrameProcessor):
         """Take buttons, speech and transcripts; pass all else on."""
         await super().process_frame(frame, direction)
         match frame:
-            case ButtonFrame(held=True):
+            case ButtonFrame(held=True) | CallerHoldsFrame(held=True):
                 if not self._over:
                     await self._press()
-            case ButtonFrame():
+            case ButtonFrame() | CallerHoldsFrame():
                 await self._release()
             case VADUserStartedSpeakingFrame():
                 self._speech = self._held

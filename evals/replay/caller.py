@@ -8,7 +8,7 @@ from pipecat.frames.frames import Frame, InputTextRawFrame
 from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
-from conversation.frames import CallerTypingFrame
+from conversation.frames import CallerHoldsFrame, CallerTypingFrame
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from evals.replay.microphone import Microphone
 from evals.replay.stages import ReplayedDecisions, ReplayedStage
@@ -283,8 +283,7 @@ class ReplayedCaller:
                 self._conversation.follow_up = "person"
             return
         if push is not None:
-            typed = kind == "typed"
-            await push(InputTextRawFrame(data["content"]) if typed else CallerTypingFrame())
+            await push(_frame_of(kind, data))
 
     async def _push_from_stage(self, message: Message) -> None:
         stage = self.stages.get(message.stage)
@@ -324,3 +323,10 @@ class ReplayedCaller:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _frame_of(kind: str, data: dict[str, Any]) -> Frame:
+    """The frame of what a caller did by hand."""
+    if kind == "typed":
+        return InputTextRawFrame(data["content"])
+    return CallerHoldsFrame(held=data["on"]) if kind == "talk" else CallerTypingFrame()

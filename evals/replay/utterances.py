@@ -18,8 +18,8 @@ CONTINUES_SECS = 1.5
 INSTANT_SECS = 1e-6
 """Less than lies between any two samples of the voice."""
 
-BY_HAND = ("typed", "typing", "address")
-"""Types of the page's messages about a caller who types."""
+BY_HAND = ("typed", "typing", "address", "talk")
+"""Types of the page's messages about what a caller does by hand."""
 
 Cue = Literal["with", "after", "over"]
 """What an utterance's start is relative to: the previous utterance, the end of the agent's voice,

@@ -22,6 +22,7 @@ from pipecat.frames.frames import (
 )
 
 from conversation.frames import (
+    CallerHoldsFrame,
     CallerTextFrame,
     CallerTypingFrame,
     DuckFrame,
@@ -49,6 +50,7 @@ TAKES: tuple[type[Frame], ...] = (
     FailoverFrame,
     InputTextRawFrame,
     CallerTypingFrame,
+    CallerHoldsFrame,
     EndCallFrame,
     BotStartedSpeakingFrame,
     BotSpeakingFrame,
@@ -85,6 +87,8 @@ class TurnTakingStage(ChainStage, Protocol):
     * Opens no turn for speech without words.
     * Takes a typed question, ``InputTextRawFrame``, for a whole turn at once, and does not ask
       a caller who types, ``CallerTypingFrame``, whether they are still there.
+    * End the turn of a caller who holds a button to talk, ``CallerHoldsFrame``, when they let it
+      go, and not before.
     * Tells page and voice activity who speaks: ``UserStartedSpeakingFrame``,
       ``UserStoppedSpeakingFrame`` in both directions, ``CallerTextFrame``.
     * Consumes the frames of voice activity, the transcripts and typed questions: passed on, one

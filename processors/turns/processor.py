@@ -30,6 +30,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.echo import without_echo
 from conversation.frames import (
+    CallerHoldsFrame,
     CallerTextFrame,
     CallerTypingFrame,
     DuckFrame,
@@ -150,10 +151,8 @@ class TurnTaking(FrameProcessor):
                 await self._move(self._machine.end_prediction_cancelled)
             case TranscriptionFrame():
                 await self._transcript(self._machine.final_transcript, frame.text)
-            case InputTextRawFrame():
-                await self._move(self._machine.question_typed, frame.text)
-            case CallerTypingFrame():
-                await self._move(self._machine.typing)
+            case InputTextRawFrame() | CallerTypingFrame() | CallerHoldsFrame():
+                await self._done_by_hand(frame)
             case EndOfTurnFrame():
                 await self._move(self._machine.end_of_turn, frame.probability)
             case BotStartedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
@@ -198,6 +197,19 @@ class TurnTaking(FrameProcessor):
         ending: Ending = "recogniser" if frame.ends_turns else self._without_recogniser
         self._machine.ending = ending
         self._machine.only_predicted = False
+
+    async def _done_by_hand(
+        self, frame: InputTextRawFrame | CallerTypingFrame | CallerHoldsFrame
+    ) -> None:
+        match frame:
+            case InputTextRawFrame():
+                await self._move(self._machine.question_typed, frame.text)
+            case CallerTypingFrame():
+                await self._move(self._machine.typing)
+            case CallerHoldsFrame(held=True):
+                await self._move(self._machine.talk_pressed)
+            case CallerHoldsFrame():
+                await self._move(self._machine.talk_released)
 
     async def _speech_started(self, frame: VADUserStartedSpeakingFrame) -> None:
         async with self._lock:

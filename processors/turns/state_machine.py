@@ -137,6 +137,8 @@ class TurnStateMachine:
         self._captioned = False  # words of this turn were shown
         self._echo = False  # what is heard over the agent is its own voice
         self._superseded = False  # the present speech: a question was typed meanwhile
+        self._holding = False  # the caller holds the button to talk
+        self._released = False  # they let it go: their turn is over once it is transcribed
         self._prompted = False
         self._closed = False
         self._quiet_since = 0.0
@@ -159,7 +161,7 @@ class TurnStateMachine:
         self._prompted = False
         was = self.caller
         self.caller = CallerState.SPEAKING
-        self._paused = False
+        self._paused = self._released = False
         self._finished = None
         self._interim = ""
         self._echo = self._superseded = False
@@ -251,6 +253,9 @@ class TurnStateMachine:
             actions.append(self._caption(final=False))
         if self.caller is CallerState.SPEAKING:
             return actions
+        if not self._texts and self._holding:
+            self.caller = CallerState.SILENT
+            return actions
         if not self._texts:
             return [*actions, *self._drop_turn(now)]
         self.caller = CallerState.PAUSING
@@ -278,7 +283,7 @@ class TurnStateMachine:
 
     def end_proposed(self, now: float) -> list[Action]:
         """The recogniser proposes that the turn is over."""
-        if self._closed or self.caller is CallerState.SILENT:
+        if self._closed or self._holding or self.caller is CallerState.SILENT:
             return []
         if self._overlap:
             return self._resume_voice(now)
@@ -314,6 +319,25 @@ class TurnStateMachine:
             self._quiet_since = now
         self._prompted = False
         return []
+
+    def talk_pressed(self, now: float) -> list[Action]:
+        """The caller holds the button to talk: the voice makes way, and no pause ends the turn."""
+        if self._closed:
+            return []
+        self._holding = True
+        self._released = self._prompted = self._echo = False
+        return self._interrupt()
+
+    def talk_released(self, now: float) -> list[Action]:
+        """The caller has let the button go: the turn is over once its words are known."""
+        if self._closed or not self._holding:
+            return []
+        self._holding, self._released = False, True
+        if self.caller is CallerState.SPEAKING:  # voice activity has yet to notice the silence
+            return self.speech_stopped(now)
+        if self.caller is CallerState.PENDING:
+            return []
+        return self._end_turn(now) if self._texts else self._drop_turn(now)
 
     def voice_started(self, now: float) -> list[Action]:
         """The voice has started to speak."""
@@ -368,7 +392,7 @@ class TurnStateMachine:
     def deadline(self) -> float | None:
         """When :meth:`tick` is due; ``None`` if it is not."""
         times = self._times
-        if self._closed:
+        if self._closed or self._holding:
             return None
         if self.caller is CallerState.SPEAKING:
             if not self._overlap:
@@ -498,16 +522,17 @@ class TurnStateMachine:
         actions: list[Action] = [DropTurn()] if self._begun else []
         if self._yielded or self._captioned:
             actions.append(Say("not_heard"))
-        self._begun = self._yielded = self._captioned = False
+        self._begun = self._yielded = self._captioned = self._released = False
         return actions
 
     def _end_if_due(self, now: float) -> list[Action]:
-        waiting = self.caller is CallerState.PAUSING and not (self._closed or self._overlap)
+        open_floor = not (self._closed or self._overlap or self._holding)
+        waiting = self.caller is CallerState.PAUSING and open_floor
         return self._end_turn(now) if waiting and now >= self._end_deadline() else []
 
     def _end_deadline(self) -> float:
         times = self._times
-        if self.ending == "transcript":
+        if self.ending == "transcript" or self._released:
             return self._transcribed
         if self.ending == "recogniser":
             return self._transcribed + times.recogniser
@@ -525,7 +550,7 @@ class TurnStateMachine:
         self._texts.clear()
         self._interim = ""
         self._begun = self._continued = self._yielded = self._paused = False
-        self._captioned = False
+        self._captioned = self._released = False
         self._finished = None
         self._speculated = ""
         self._quiet_since = now

@@ -30,6 +30,7 @@ VALID: list[dict[str, Any]] = [
         "type": "client-message",
         "data": {"t": "resume", "d": {"call": "c-1", "token": "t", "received": 3}},
     },
+    {"type": "client-message", "data": {"t": "talk", "d": {"on": True}}},
     {"type": "disconnect-bot", "data": {}},
     {"type": "send-text", "data": {"content": "typed", "options": {}}},
 ]

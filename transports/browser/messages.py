@@ -338,6 +338,12 @@ class Typing(Payload):
     """The caller is typing a question: their silence is not to be minded."""
 
 
+class Talk(Payload):
+    """The caller has pressed the button that they hold to talk, or let it go."""
+
+    on: bool = Field(description="Whether it is held from now on.")
+
+
 class Typed(BaseModel):
     """A question that the caller has typed: RTVI's ``send-text``.
 
@@ -389,9 +395,12 @@ class Audible(Payload):
     at: float = Field(allow_inf_nan=False, description="When, in seconds on the server's clock.")
 
 
-CLIENT_PAYLOADS: Mapping[str, type[Playback | Hangup | ClockAsked | Audible | Typing | Resumed]] = {
+CLIENT_PAYLOADS: Mapping[
+    str, type[Playback | Hangup | ClockAsked | Audible | Typing | Talk | Resumed]
+] = {
     "playback": Playback,
     "typing": Typing,
+    "talk": Talk,
     "hangup": Hangup,
     "clock": ClockAsked,
     "audible": Audible,
@@ -414,7 +423,9 @@ class ClientReady(BaseModel):
     data: ReadyData
 
 
-ClientMessage = ClientReady | Playback | Hangup | ClockAsked | Audible | Typing | Typed | Resumed
+ClientMessage = (
+    ClientReady | Playback | Hangup | ClockAsked | Audible | Typing | Talk | Typed | Resumed
+)
 SERVER_PAYLOAD: TypeAdapter[Any] = TypeAdapter(ServerPayload)
 
 

@@ -27,6 +27,7 @@ from transports.browser.messages import (
     Playback,
     Resume,
     Resumed,
+    Talk,
     Typed,
     Typing,
     parse_client_message,
@@ -352,7 +353,7 @@ class Page:
         match message:
             case bytes():
                 self.observer.heard(message)
-            case Playback() | Audible() | Hangup() | Typing() | Typed():
+            case Playback() | Audible() | Hangup() | Typing() | Talk() | Typed():
                 self.observer.page_said(type(message).__name__.lower(), message.model_dump())
             case _:
                 pass

@@ -18,7 +18,7 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from conversation.frames import CallerTypingFrame, PlaybackFrame
+from conversation.frames import CallerHoldsFrame, CallerTypingFrame, PlaybackFrame
 from conversation.turns import INPUT_SAMPLE_RATE, Conversation, Money
 from processors.audio import forward_audio
 from transports.browser.announcer import Ended
@@ -32,6 +32,7 @@ from transports.browser.messages import (
     Recorded,
     Resumed,
     Stage,
+    Talk,
     Typed,
     Typing,
 )
@@ -109,6 +110,8 @@ class BrowserInput(BaseInputTransport):
                         await self.push_frame(InputTextRawFrame(message.content))
                     case Typing():
                         await self.push_frame(CallerTypingFrame())
+                    case Talk():
+                        await self.push_frame(CallerHoldsFrame(held=message.on))
                     case Hangup():
                         self._ended("hangup")
                     case ClientReady() | Resumed():

@@ -151,6 +151,11 @@ export class Line {
     this.#socket.typing();
   }
 
+  /** Says that the button to talk is held, or no more. @param {boolean} on */
+  talk(on) {
+    if (this.#ready) this.#socket.talk(on);
+  }
+
   /** The server's clock: `{offset, roundTrip}` in seconds, null while it is not known. */
   get clock() {
     const { offset, roundTrip } = this.#clock;

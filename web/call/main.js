@@ -7,8 +7,10 @@ import { BrailleLine } from './braille.js';
 import { Call } from './call.js';
 import { Captions } from './captions.js';
 import { Devices } from './devices.js';
+import { Disturbance } from './disturbance.js';
 import { DocumentView } from './document.js';
 import { Figures } from './figures.js';
+import { HoldToTalk } from './hold.js';
 import { Instruments } from './instruments.js';
 import { Keepsake } from './keepsake.js';
 import { wishOf } from './keys.js';
@@ -45,12 +47,14 @@ const address = new Address(document);
 const suggestions = new Suggestions(find('suggestions'), find('suggested'));
 const keepsake = new Keepsake(find('keepsake'), find('kept'));
 const again = new Again();
+const hold = new HoldToTalk(document);
 const call = new Call(show);
 
 let line = null;
 let sentences = new Sentences();
 let transcript = new Transcript();
 let memory = new VoiceMemory();
+let disturbance = new Disturbance();
 let ownCall = null; // once it has begun
 let began = new Date();
 let title = '';
@@ -95,7 +99,8 @@ window.viva = Object.freeze({
 
 function show() {
   const silent = call.running && !line.microphone.present;
-  page.show(call, { muted, silent, now: now() });
+  hold.show({ live: call.running && !silent });
+  page.show(call, { muted, silent, holds: hold.holding, now: now() });
   suggestions.show({ live: call.running || call.starting });
   keepsake.show(call.state === 'ended' && transcript.entries.length > 0);
   voiceLine.state = call.state;
@@ -147,6 +152,7 @@ function begin(own) {
   sentences = new Sentences();
   transcript = new Transcript();
   memory = new VoiceMemory();
+  disturbance = new Disturbance();
   ownCall = null;
   began = new Date();
   find('after-said').textContent = '';
@@ -160,7 +166,7 @@ function begin(own) {
   text.clear();
   figures.begin();
   instruments.show(figures);
-  own.onlevel = (level) => { voiceLine.callerLevel = muted ? 0 : level; };
+  own.onlevel = (level) => { voiceLine.callerLevel = own.microphone.muted ? 0 : level; };
   own.onprogress = (progress) => {
     voiceLine.voiceLevel = progress.level;
     heard(progress);
@@ -177,6 +183,7 @@ function begin(own) {
   own.onlost = () => { if (own === line) call.lose(true); };
   own.onback = () => { if (own === line) call.lose(false); };
   call.connect();
+  listen();
   stayAwake();
 }
 
@@ -205,6 +212,7 @@ function take(event, own) {
   }
   transcript.receive(event, secsOfCall());
   address.receive(event);
+  if (disturbance.receive(event, now())) hold.offer();
   const question = suggestions.receive(event);
   if (question) own.ask(question);
   recording.receive(event);
@@ -273,8 +281,14 @@ function mute() {
     return;
   }
   muted = !muted;
-  line.microphone.muted = muted;
+  listen();
   show();
+}
+
+/** Opens the microphone or shuts it, as the caller wishes to be heard. */
+function listen() {
+  const shut = hold.holding ? !hold.talking : muted;
+  if (line && line.microphone.muted !== shut) line.microphone.muted = shut;
 }
 
 /** A caller who types wants to speak after all. */
@@ -289,6 +303,7 @@ async function useMicrophone(own) {
   devices.refresh(own.microphone.deviceId);
   page.notice = '';
   show();
+  listen();
 }
 
 function ask(event) {
@@ -358,10 +373,22 @@ addEventListener('online', () => {
 });
 addEventListener('pagehide', () => line?.leave());
 addEventListener('pointerdown', () => { if (call.running) line.resume(); });
+hold.ontalk = (on) => {
+  if (!on) listen();
+  line?.talk(on);
+  if (on) listen();
+};
+hold.onchange = () => {
+  muted = false;
+  show();
+  listen();
+};
+addEventListener('keyup', (event) => { hold.key(event, false); });
 addEventListener('keydown', (event) => {
+  if (hold.key(event, true)) return;
   if (!(call.running || call.starting) || !find('keys').checked) return;
   const wish = wishOf(event);
-  if (!wish || (wish === 'mute' && call.starting)) return;
+  if (!wish || (wish === 'mute' && (call.starting || hold.holding))) return;
   event.preventDefault();
   if (wish === 'mute') mute();
   else if (call.starting) cancel();

@@ -59,6 +59,12 @@ const TYPED = {
   interrupted: 'It has stopped.',
 };
 
+/** The same of a caller who holds a button to talk. */
+const HELD = {
+  listening: 'Hold the space bar or the button while you speak.',
+  speaking: 'Hold the space bar or the button to interrupt.',
+};
+
 /** What the voice itself, or the caller, makes known as it happens: a screen reader leaves them it. */
 const AUDIBLE = ['listening', 'hearing', 'thinking', 'speaking', 'interrupted'];
 
@@ -92,10 +98,10 @@ export class Page {
 
   /**
    * @param {import('./call.js').Call} call
-   * @param {{muted: boolean, silent: boolean, now: number}} with_ `silent` is a call without a
-   *   microphone.
+   * @param {{muted: boolean, silent: boolean, holds: boolean, now: number}} with_ `silent` is a call
+   *   without a microphone; `holds` one whose caller holds a button to talk.
    */
-  show(call, { muted, silent, now }) {
+  show(call, { muted, silent, holds, now }) {
     const find = this.#find;
     const { state, running } = call;
     const live = running || call.starting;
@@ -115,7 +121,8 @@ export class Page {
     find('ended').hidden = state !== 'ended';
     find('particulars').hidden = state !== 'landing';
     const unanswered = state === 'asking' && now - this.#since >= UNANSWERED_SECS;
-    this.#words(call, { muted, silent, unanswered });
+    this.#words(call, { muted, silent, holds, unanswered });
+    find('mute').hidden = holds;
     this.#time(call, now);
     this.#notices(call, now);
     this.#trouble(call.trouble);
@@ -141,14 +148,14 @@ export class Page {
     if (silent && possible) field.focus({ preventScroll: true });
   }
 
-  #words(call, { muted, silent, unanswered }) {
+  #words(call, { muted, silent, holds, unanswered }) {
     const { state } = call;
     const heard = state === 'listening' && call.hearing ? 'hearing' : state;
     const key = call.lost && call.running ? 'lost' : heard;
     const [word, hint] = WORDS[key] ?? ['', ''];
     write(this.#find('state'), word);
     const deaf = this.unheard && state === 'listening' ? 'Viva does not hear you.' : '';
-    const spoken = deaf || (silent && TYPED[state]) || hint;
+    const spoken = deaf || (silent && TYPED[state]) || (holds && HELD[state]) || hint;
     const mute = muted && call.running ? 'You are muted: nothing you say is heard.' : spoken;
     const advice = key === 'lost' ? hint : mute;
     const loading = state === 'loading' ? call.loading : null;

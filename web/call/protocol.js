@@ -87,6 +87,11 @@ export class Wire {
     return this.#say('client-message', { t: 'typing', d: {} });
   }
 
+  /** The caller has pressed the button that they hold to talk, or let it go. @param {boolean} on */
+  talk(on) {
+    return this.#say('client-message', { t: 'talk', d: { on } });
+  }
+
   hangup() {
     return this.#say('client-message', { t: 'hangup', d: {} });
   }

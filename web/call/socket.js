@@ -94,6 +94,10 @@ export class Socket {
     this.#send(this.#wire.text(text));
   }
 
+  talk(on) {
+    this.#send(this.#wire.talk(on));
+  }
+
   typing() {
     this.#send(this.#wire.typing());
   }

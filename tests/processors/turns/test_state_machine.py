@@ -747,3 +747,31 @@ def test_a_caller_may_repeat_what_the_voice_has_said() -> None:
     floor.speech_stopped(4.8)
     floor.end_of_turn(4.85, 0.9)
     assert EndTurn in kinds(floor.final_transcript(4.9, "At Yale?", True))
+
+
+def test_who_holds_the_button_has_the_floor_until_they_let_it_go() -> None:
+    """Over the voice, through a pause however final it sounds, and past a proposal."""
+    floor = TurnStateMachine(TurnTakingTimes(unfinished=0.9))
+    floor.voice_started(0.5)
+    assert kinds(floor.talk_pressed(1.0)) == [Interrupt, BeginTurn]
+    assert floor.speech_started(1.2) == []
+    floor.speech_stopped(2.2, speech_end=2.0)
+    floor.end_of_turn(2.25, 0.99)
+    assert kinds(floor.final_transcript(2.3, "Where did she study,")) == [Caption]
+    assert (floor.end_proposed(2.4), floor.deadline, floor.tick(60.0)) == ([], None, [])
+    floor.speech_started(61.0)
+    assert floor.talk_released(62.0) == []
+    (*_, end) = floor.final_transcript(62.3, "and when?")
+    assert end == EndTurn("Where did she study, and when?", 62.0, 62.3, continued=False)
+
+
+def test_a_button_let_go_after_the_words_ends_the_turn_at_once_and_without_any_none() -> None:
+    floor = TurnStateMachine()
+    assert kinds(floor.talk_pressed(1.0)) == [BeginTurn]
+    assert kinds(floor.talk_released(1.5)) == [DropTurn]
+    assert floor.talk_released(1.6) == [], "it was not held"
+    floor.talk_pressed(2.0)
+    assert ask(floor, 2.1, "", finished=0.99) == []
+    assert EndTurn not in kinds(ask(floor, 4.0, "Where did she study?", finished=0.99))
+    assert kinds(floor.talk_released(7.0)) == [Caption, EndTurn]
+    assert kinds(ask(floor, 9.0, "And when?", finished=0.99))[-1] is EndTurn, "without it, as ever"

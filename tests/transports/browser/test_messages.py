@@ -88,7 +88,7 @@ def test_rtvi_clients_hang_up_in_their_own_words() -> None:
         ('{"label": "rtvi-ai", "type": "dance"}', "type is 'dance'; allowed: client-ready"),
         (
             '{"label": "rtvi-ai", "type": "client-message", "data": {"t": "jump"}}',
-            "data.t is 'jump'; allowed: playback, typing, hangup",
+            "data.t is 'jump'; allowed: playback, typing, talk, hangup",
         ),
         (
             '{"label": "rtvi-ai", "type": "client-message", "data": {"t": "playback", '
