@@ -57,6 +57,7 @@ from processors.brain.tools import check_section_ids, registered
 from processors.pool import Pool
 from recording.writer import RecordingWriter
 from settings import Settings
+from transports.connection_check import ConnectionCheck
 from transports.front_page import FrontPage
 from transports.switchboard import Switchboard
 
@@ -222,6 +223,7 @@ class Server:
         app.middlewares.append(self.connections.note_request)
         headers.setup(app, self.settings)
         self._front_page.setup(app)
+        ConnectionCheck(caller=self.accounts.identify).setup(app)
         self._switchboard.setup(app)
         self.accounts.setup(app)
         Feedback(

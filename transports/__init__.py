@@ -7,4 +7,4 @@ and holds them.
 
 import telemetry as telemetry  # before any library with telemetry  # isort: skip
 
-__all__ = ["browser", "front_page", "replay", "rtvi", "switchboard"]
+__all__ = ["browser", "connection_check", "front_page", "replay", "rtvi", "switchboard"]

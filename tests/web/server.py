@@ -260,6 +260,7 @@ class PageServer:
                 web.get("/sign-in", self._sign_in),
                 web.post("/sign-out", self._sign_out),
                 web.get("/call", self._call),
+                web.route("*", "/check{rest:.*}", self._check),
                 web.route("*", "/calls/{call}/{what:.*}", self._feedback),
                 web.static("/web", WEB),
             ]
@@ -299,6 +300,10 @@ class PageServer:
         said = await request.json() if request.can_read_body else None
         self.feedback.append((request.method, request.path, said))
         return web.Response(status=204)
+
+    async def _check(self, request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(body=bytes(20_000) if request.path.endswith("/down") else b"")
 
     async def _about(self, _request: web.Request) -> web.Response:
         if not self.signed_in:

@@ -6,6 +6,7 @@ import { Again } from './again.js';
 import { BrailleLine } from './braille.js';
 import { Call } from './call.js';
 import { Captions } from './captions.js';
+import { SoundCheck } from './check.js';
 import { Devices } from './devices.js';
 import { Disturbance } from './disturbance.js';
 import { DocumentView } from './document.js';
@@ -48,6 +49,7 @@ const suggestions = new Suggestions(find('suggestions'), find('suggested'));
 const keepsake = new Keepsake(find('keepsake'), find('kept'));
 const again = new Again();
 const hold = new HoldToTalk(document);
+const check = new SoundCheck(document);
 const call = new Call(show);
 
 let line = null;
@@ -101,6 +103,7 @@ function show() {
   const silent = call.running && !line.microphone.present;
   hold.show({ live: call.running && !silent });
   page.show(call, { muted, silent, holds: hold.holding, now: now() });
+  check.show({ live: call.running || call.starting });
   suggestions.show({ live: call.running || call.starting });
   keepsake.show(call.state === 'ended' && transcript.entries.length > 0);
   voiceLine.state = call.state;
@@ -181,7 +184,11 @@ function begin(own) {
   own.ondevice = (state) => device(state);
   own.oncause = (cause) => unheard(cause, own);
   own.onlost = () => { if (own === line) call.lose(true); };
-  own.onback = () => { if (own === line) call.lose(false); };
+  own.onback = () => {
+    if (own !== line) return;
+    call.lose(false);
+    if (hold.holding) own.talk(hold.talking); // what it did meanwhile was lost
+  };
   call.connect();
   listen();
   stayAwake();
@@ -414,6 +421,7 @@ captions.onagain = ({ said }) => {
   const playing = again.play(memory.of(said), 1, () => {});
   find('after-said').textContent = playing ? '' : 'This answer is no longer kept.';
 };
+check.devices = () => devices.chosen;
 suggestions.onask = (question) => {
   suggestions.keep(question);
   press(false);
@@ -446,7 +454,11 @@ async function tellAbout() {
     call.refuse(new Trouble('signed-out'));
     return;
   }
-  const about = await answer.json();
+  setAbout(await answer.json());
+}
+
+/** @param {object} about As served by `GET /about.json`. */
+function setAbout(about) {
   captions.voiceName = voiceName = about.persona.name;
   title = about.title;
   address.about(about);
@@ -461,7 +473,15 @@ async function tellAbout() {
   if (about.ready === false) setTimeout(() => tellAbout().catch(() => {}), LOADING_SECS * 1000);
 }
 
-tellAbout().catch(() => {});
+/** What the server has rendered into the page, or null. */
+function rendered(id) {
+  const place = find(id);
+  return place && JSON.parse(place.textContent);
+}
+
+const told = rendered('about-data');
+if (told) setAbout(told);
+else tellAbout().catch(() => {});
 
 function setDocument(data) {
   text.set(data);
@@ -472,6 +492,15 @@ function setDocument(data) {
   }
 }
 
-fetch('document.json').then((answer) => answer.json()).then(setDocument).catch(() => {
-  find('document-status').textContent = 'The document could not be loaded. Reload the page.';
-});
+const written = rendered('document-data');
+if (written) {
+  setDocument(written);
+} else {
+  fetch('document.json').then((answer) => answer.json()).then(setDocument).catch(() => {
+    find('document-status').textContent = 'The document could not be loaded. Reload the page.';
+  });
+}
+
+// What was pressed before this script had come.
+const early = globalThis.pressedEarly;
+if (early) find(early).click();
