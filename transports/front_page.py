@@ -1,6 +1,8 @@
 """Serves the page that callers open, and the data it shows before a call."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from knowledge.suggestions import suggestions
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Stage
 from settings import Settings
+from transports.front_page_html import render
+from transports.web_files import WebFile, WebFiles, as_file, respond
 
 WEB = Path(__file__).parents[1] / "web"
 
@@ -47,50 +51,65 @@ class FrontPage:
         self._loaded = loaded
         self._mailable = mailable
         self._suggestions = list(suggestions(document))
+        self._files = WebFiles(WEB)
 
     def setup(self, app: web.Application) -> None:
         """Add the routes."""
         app.router.add_get("/", self._index)
         app.router.add_get("/about.json", self._about)
         app.router.add_get("/document.json", self._sections)
-        app.router.add_static("/web/", WEB)
+        self._files.setup(app)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
-        if await self._caller(request) is None:
+        caller = await self._caller(request)
+        if caller is None:
             raise web.HTTPSeeOther("/sign-in")
-        return web.FileResponse(WEB / "call" / "index.html")
+        file = await asyncio.to_thread(self._rendered, self._told(caller))
+        return respond(request, file, cache="private, no-cache")
+
+    def _rendered(self, about: Mapping[str, Any]) -> WebFile:
+        files = self._files
+        page = render(
+            files.read("call/index.html").content.decode(),
+            about,
+            self._document_told,
+            version=files.version(),
+            modules=files.modules("call/main.js"),
+        )
+        return as_file(page.encode(), "text/html; charset=utf-8")
 
     async def _about(self, request: web.Request) -> web.Response:
-        caller = await self._known(request)
+        return web.json_response(self._told(await self._known(request)))
+
+    def _told(self, caller: CallerIdentity) -> dict[str, Any]:
+        """What a caller is told before a call."""
         document, settings = self._document, self._settings
-        return web.json_response(
-            {
-                "title": document.title,
-                "subtitle": document.subtitle,
-                "persona": {"name": document.persona.name, "greeting": document.persona.greeting},
-                "suggestions": self._suggestions,
-                "refuses": [topic.name for topic in document.sensitive],
-                "engines": [self._engine(stage) for stage in STAGES],
-                "limits": {
-                    "call_secs": settings.call_secs,
-                    "call_spend_cap": in_micros(settings.call_spend_cap_usd),
-                    "daily_spend_cap": in_micros(settings.daily_spend_cap_usd),
-                },
-                "account": {
-                    "email": caller.email,
-                    "admin": caller.admin,
-                    "auth": settings.auth,
-                },
-                "follow_up": {
-                    "address": not self._mailable(caller.email),
-                    "days": settings.transcript_days,
-                    "contact": document.persona.contact,
-                },
-                "record": settings.record,
-                "recording_days": settings.recording_days,
-                "ready": self._loaded(),
-            }
-        )
+        return {
+            "title": document.title,
+            "subtitle": document.subtitle,
+            "persona": {"name": document.persona.name, "greeting": document.persona.greeting},
+            "suggestions": self._suggestions,
+            "refuses": [topic.name for topic in document.sensitive],
+            "engines": [self._engine(stage) for stage in STAGES],
+            "limits": {
+                "call_secs": settings.call_secs,
+                "call_spend_cap": in_micros(settings.call_spend_cap_usd),
+                "daily_spend_cap": in_micros(settings.daily_spend_cap_usd),
+            },
+            "account": {
+                "email": caller.email,
+                "admin": caller.admin,
+                "auth": settings.auth,
+            },
+            "follow_up": {
+                "address": not self._mailable(caller.email),
+                "days": settings.transcript_days,
+                "contact": document.persona.contact,
+            },
+            "record": settings.record,
+            "recording_days": settings.recording_days,
+            "ready": self._loaded(),
+        }
 
     def _engine(self, stage: Stage) -> dict[str, Any]:
         choice = self._choices[stage]
@@ -109,28 +128,30 @@ class FrontPage:
 
     async def _sections(self, request: web.Request) -> web.Response:
         await self._known(request)
+        return web.json_response(self._document_told)
+
+    @cached_property
+    def _document_told(self) -> dict[str, Any]:
         document = self._document
-        return web.json_response(
-            {
-                "title": document.title,
-                "subtitle": document.subtitle,
-                "language": document.language,
-                "sources": list(document.sources),
-                "sha256": document.sha256,
-                "sections": [
-                    {
-                        "id": section.id,
-                        "title": section.title,
-                        "level": section.level,
-                        "lines": [
-                            {"number": line.number, "kind": line.kind, "text": line.text}
-                            for line in section.lines
-                        ],
-                    }
-                    for section in document.sections
-                ],
-            }
-        )
+        return {
+            "title": document.title,
+            "subtitle": document.subtitle,
+            "language": document.language,
+            "sources": list(document.sources),
+            "sha256": document.sha256,
+            "sections": [
+                {
+                    "id": section.id,
+                    "title": section.title,
+                    "level": section.level,
+                    "lines": [
+                        {"number": line.number, "kind": line.kind, "text": line.text}
+                        for line in section.lines
+                    ],
+                }
+                for section in document.sections
+            ],
+        }
 
     async def _known(self, request: web.Request) -> CallerIdentity:
         caller = await self._caller(request)

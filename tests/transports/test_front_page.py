@@ -1,0 +1,80 @@
+"""The page as it is served: readable before a script has run, small, and kept by browsers."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from conversation.records import CallerIdentity
+from knowledge.loading.document import load
+from pipeline.choice import choose
+from settings import Settings
+from transports.front_page import WEB, FrontPage
+from transports.web_files import FOREVER, WebFiles
+
+Client = TestClient[web.Request, web.Application]
+TITLE = "</script><b>Grace & Co</b>"
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    settings = Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
+
+    async def caller(request: web.Request) -> CallerIdentity | None:
+        return CallerIdentity(email="jo@example.com") if "X-In" in request.headers else None
+
+    page = FrontPage(
+        settings,
+        replace(load(), title=TITLE),
+        choose(settings),
+        caller=caller,
+        loaded=lambda: True,
+    )
+    app = web.Application()
+    page.setup(app)
+    async with TestClient(TestServer(app), auto_decompress=False) as browser:
+        yield browser
+
+
+async def test_the_document_is_in_the_page_and_its_files_are_kept(client: Client) -> None:
+    refused = await client.get("/", allow_redirects=False)
+    assert (refused.status, refused.headers["Location"]) == (303, "/sign-in")
+    answer = await client.get("/", headers={"X-In": "yes", "Accept-Encoding": "identity"})
+    html = await answer.text()
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    shown = "&lt;/script&gt;&lt;b&gt;Grace &amp; Co&lt;/b&gt;"
+    assert f'<h1 id="title" lang="en" dir="ltr">{shown}</h1>' in html
+    assert TITLE not in html
+    assert "She earned her PhD in mathematics from Yale University in 1934." in html
+    (about,) = re.findall(r'id="about-data">(.*?)</script>', html)
+    assert json.loads(about)["title"] == TITLE
+    files = set(re.findall(r'(?:href|src)="(web/[^"]+)"', html))
+    assert any(name.endswith("call/player.js") for name in files), "what modules import, too"
+    for name in files:
+        file = await client.get(f"/{name}", headers={"Accept-Encoding": "gzip"})
+        body = await file.read()
+        assert (file.status, file.headers["Cache-Control"]) == (200, FOREVER), name
+        source = (WEB / name.partition("/")[2].partition("/")[2]).read_bytes()
+        assert len(body) <= max(len(source), 512), name
+    again = await client.get(f"/{name}", headers={"If-None-Match": file.headers["ETag"]})
+    assert again.status == 304
+    other = await client.get("/web/@0123/call/main.js")
+    assert (other.status, other.headers["Cache-Control"]) == (200, "no-cache")
+    for outside in ("/web/%2e%2e/server.py", "/web/@x/..%2f..%2fserver.py", "/web/no", "/web/call"):
+        assert (await client.get(outside)).status == 404, outside
+
+
+def test_a_changed_file_is_another_version(tmp_path: Path) -> None:
+    (tmp_path / "main.js").write_text("import { a } from './a.js';\n")
+    (tmp_path / "a.js").write_text("export { b } from './b.js';\nexport const a = 1;\n")
+    (tmp_path / "b.js").write_text("export const b = 1;\n")
+    files = WebFiles(tmp_path)
+    before = files.version()
+    assert files.modules("main.js") == ["a.js", "b.js"]
+    (tmp_path / "b.js").write_text("export const b = 22;\n")
+    assert files.version() != before
