@@ -70,12 +70,16 @@ class Breaker:
     @property
     def refuses(self) -> bool:
         """Whether a further call is refused now."""
-        return self.trouble != "" and self._clock() < self._trial_at
+        return bool(self.trouble)
 
     @property
     def trouble(self) -> str:
-        """Why calls are refused, as text; empty if they are not."""
-        if self.failing is None or self.failing[0] == "brain":
+        """Why a call would be refused now, as text; empty if it would not.
+
+        A balancer that asks for it sends a call again when one is to be let through; otherwise none
+        would ever show that the vendor works.
+        """
+        if self.failing is None or self.failing[0] == "brain" or self._clock() >= self._trial_at:
             return ""
         return (
             f"{_told(self.failing)} failed {self._failed[1]} calls one after another; one call in "
