@@ -1,6 +1,6 @@
 """What callers say of their calls: where to answer them, and whether an answer was right.
 
-They say it while the call goes on, or after it; the ledger keeps it.
+They may say so during the call or after it; the ledger keeps it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ BODY_TIMEOUT_SECS = 10.0
 """Time limit for a body to arrive."""
 
 MAX_TURN = 10_000
-"""Greatest number of a turn that is looked up."""
+"""Greatest turn number that is looked up."""
 
 UPDATES_AT_ONCE = 2
 """Threads that write feedback; the other threads of the pool belong to calls."""
@@ -36,8 +36,8 @@ UPDATES_AT_ONCE = 2
 class Feedback:
     """``PUT`` and ``DELETE /calls/{id}/address``, and ``PUT /calls/{id}/turns/{number}/right``.
 
-    A caller can speak of their own calls only: those counted by the same key. Nothing is mailed to
-    an address that is left, since anybody's could be; the admins' report has it.
+    Callers give feedback on their own calls only: those counted by the same key. Nothing is mailed
+    to an address that is left, since it may be anybody's; the admins' report has it.
 
     Parameters:
         database: The ledger.

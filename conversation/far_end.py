@@ -1,8 +1,8 @@
-"""What the caller's loudspeaker plays: the far end of an echo.
+"""Levels of what the caller's loudspeaker plays, to recognise its echo in the microphone.
 
 Unless the client cancels echo, the microphone picks up the loudspeaker. Levels over time in some
-bands of frequencies are enough to tell: echo rises and falls in each band as what was played did,
-a little before. Only the last seconds of the voice are kept, and only for that.
+frequency bands are enough to recognise it: an echo rises and falls in each band as the voice did a
+little earlier. Only the last seconds of the voice are kept, and only for this.
 """
 
 from collections import deque
@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 HOP_SECS = 0.016
-"""Time from one frame of levels to the next; each is of twice as much audio."""
+"""Time from one frame of levels to the next; a frame covers twice as much audio."""
 
 BANDS = 14
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 150.0, 4_000.0
 """What loudspeakers of telephones play, too."""
 
 KEPT_SECS = 3.0
-"""Of the voice, before what was sent last."""
+"""How much of the voice is kept, before what was sent last."""
 
 Levels = npt.NDArray[np.float64]
 """Power by frame and band."""
@@ -75,7 +75,7 @@ class FarEnd:
             self._played.popleft()
 
     def stop(self, at: float) -> None:
-        """Note that nothing of the audio so far is played from this time on."""
+        """Note that none of the audio so far is played after this time."""
         if at >= self._ends_at:
             return
         self._ends_at = at

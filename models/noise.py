@@ -1,8 +1,8 @@
-"""Steady noise in recordings of speech: how much there is, and the same speech with less of it.
+"""Measures and reduces steady noise in recordings of speech.
 
 A Wiener filter with the decision-directed estimate of Ephraim and Malah ("Speech enhancement using
-a minimum mean-square error short-time spectral amplitude estimator", 1984). The noise is taken to
-be what every band of frequencies has in its quiet moments.
+a minimum mean-square error short-time spectral amplitude estimator", 1984). The level of
+each frequency band in its quiet moments counts as noise.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ _LEVEL_WINDOW = 160
 
 
 def noise_share(samples: Samples) -> float:
-    """The level in quiet moments to that in loud ones, 0 to 1; of 16 kHz audio."""
+    """The ratio of the level in quiet moments to that in loud ones, 0 to 1, of 16 kHz audio."""
     windows = samples[: len(samples) // _LEVEL_WINDOW * _LEVEL_WINDOW].reshape(-1, _LEVEL_WINDOW)
     if not len(windows):
         return 0.0

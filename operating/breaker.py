@@ -1,4 +1,4 @@
-"""Refuses calls while a vendor fails each of them, rather than have every caller find out."""
+"""Refuses calls while a vendor fails every one of them."""
 
 import time
 from collections import OrderedDict
@@ -14,7 +14,7 @@ MOST_FAILURES = 3
 """Calls that one vendor may fail, one after another, before it counts as failing."""
 
 TRIAL_SECS = 60.0
-"""How often a call is let through meanwhile, to see whether the vendor works again."""
+"""Interval at which a call is let through meanwhile, to find out whether the vendor works."""
 
 MAX_CALLS = 1024
 """Limit on calls tracked; beyond it, the oldest is forgotten."""

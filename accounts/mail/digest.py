@@ -1,13 +1,13 @@
-"""A digest: one letter that is sent when an hour or a day is over, and tells what was in it."""
+"""A digest: one letter about all that happened in an hour or a day, sent when that is over."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_LINES = 100
-"""Most lines of one digest; of further entries it tells the number."""
+"""Most lines of one digest; further entries are only counted."""
 
 LATE_SECS = 60.0
-"""How long after its time a digest is sent, so that whoever is writing an entry has written it."""
+"""How long after its period a digest is sent, so that its last entries are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +15,10 @@ class DigestEntry:
     """One line of a digest.
 
     Parameters:
-        key: What it is known by, as a letter is; an entry is added once.
-        recipient: Whose digest it is in; an address.
+        key: Its key, as a letter's; an entry is added once.
+        recipient: The address that gets the digest.
         text: The line.
-        secs: Length of the time that a digest is of: it ends at a multiple of it, in Unix seconds.
+        secs: Length of the digest's period, which ends at a multiple of it in Unix time.
     """
 
     key: str
@@ -27,17 +27,17 @@ class DigestEntry:
     secs: float
 
     def ends(self, now: float) -> float:
-        """When the time is over that ``now`` is in, in Unix seconds."""
+        """The end of the period that includes ``now``; both in Unix seconds."""
         return (now // self.secs + 1) * self.secs
 
 
 def digest_key(recipient: str, ends: float) -> str:
-    """The key of somebody's digest of a time that ends so."""
+    """The key of a recipient's digest, by the end of its period."""
     return f"digest:{ends:.0f}:{recipient}"
 
 
 def subject(count: int) -> str:
-    """The subject of a digest of so many calls."""
+    """The subject of a digest, by its number of calls."""
     return f"{count} call{'' if count == 1 else 's'} on Viva"
 
 

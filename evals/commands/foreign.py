@@ -145,7 +145,7 @@ def _write(target: Path, voices: "Voices", said: "_Sides | None", document: Path
     import soxr
 
     from evals.foreign.imported_call import ImportedCall, bursts_of, turns_of
-    from evals.foreign.speech import NO_DOCUMENT, Ears, stretches, transcribed, worded
+    from evals.foreign.speech import NO_DOCUMENT, EmbeddedListener, stretches, transcribed, worded
     from knowledge.loading.document import load
     from recording.recording import AGENT_RATE, CALLER_RATE
     from recording.rewriting import rewrite
@@ -156,14 +156,14 @@ def _write(target: Path, voices: "Voices", said: "_Sides | None", document: Path
     texts = [passage.text for side in said or () for passage in side]
     with Progress(console=_terminal, transient=True) as bar:
         task = bar.add_task("loading", total=3)
-        ears = Ears(settings, known or NO_DOCUMENT, hears_words=not any(texts))
+        listener = EmbeddedListener(settings, known or NO_DOCUMENT, hears_words=not any(texts))
         try:
             bar.update(task, advance=1, description="hearing the caller")
-            heard = ears.listen(voices.caller)
+            heard = listener.listen(voices.caller)
             bar.update(task, advance=1, description="hearing the agent")
-            agent = ears.listen(soxr.resample(voices.agent, AGENT_RATE, CALLER_RATE))
+            agent = listener.listen(soxr.resample(voices.agent, AGENT_RATE, CALLER_RATE))
         finally:
-            ears.close()
+            listener.close()
     mine, others = stretches(heard), stretches(agent)
     if any(texts) and said is not None:
         mine, others = worded(mine, said[0]), worded(others, said[1])
@@ -176,7 +176,7 @@ def _write(target: Path, voices: "Voices", said: "_Sides | None", document: Path
     bursts = bursts_of(others, mine)
     turns = turns_of(mine, bursts)
     call = ImportedCall(
-        f"c-{secrets.token_hex(8)}", voices, heard, turns, document=known, vendors=ears.names
+        f"c-{secrets.token_hex(8)}", voices, heard, turns, document=known, vendors=listener.names
     )
     rewrite(target, call.metadata(settings, time.time()), call.messages())
     cut = sum(burst.cut for burst in bursts)

@@ -1,4 +1,4 @@
-"""Finds out when somebody speaks and what they say, as the stages of a call would."""
+"""Detects speech and transcribes it, by the stages of a call."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -49,7 +49,7 @@ class Stretch:
     text: str = ""
 
 
-class Ears:
+class EmbeddedListener:
     """The embedded voice activity, with its turn model, and the embedded recogniser.
 
     Parameters:

@@ -17,7 +17,7 @@ _CALLERS = ("caller", "customer", "user", "client", "human", "guest")
 _AGENTS = ("agent", "assistant", "bot", "system", "operator", "ai")
 _SPEAKER_FIELDS = ("speaker", "who", "role", "channel")
 _LISTS = ("segments", "utterances", "turns", "transcript")
-_ENDLESS_SECS = 0.1  # of a passage whose end is not told
+_ENDLESS_SECS = 0.1  # length of a passage without an end
 
 _CUE = re.compile(
     r"(?:(\d+):)?(\d{1,2}):(\d{1,2}[.,]\d{1,3})\s*-->\s*(?:(\d+):)?(\d{1,2}):(\d{1,2}[.,]\d{1,3})"
@@ -36,7 +36,7 @@ class Passage:
     """What somebody said at one time.
 
     Parameters:
-        speaker: Their name; empty if it is not told.
+        speaker: Their name; empty if unknown.
         start: In seconds of the call.
         end: In seconds of the call.
         text: The words; empty in a format that has none.

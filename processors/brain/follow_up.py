@@ -1,4 +1,4 @@
-"""What is said of a question that is left, by who can answer it later."""
+"""Chooses the phrases about questions for a person, by who can answer the caller later."""
 
 from functools import lru_cache
 
@@ -19,17 +19,17 @@ def _phrases(follow_up: FollowUp, contact: str) -> Phrases:
 
 
 def phrases_for(follow_up: FollowUp, document: Document) -> Phrases:
-    """The phrases that promise what can be kept.
+    """The phrases that promise no more than can be kept.
 
     Args:
-        follow_up: Who can answer a question that is left.
+        follow_up: Who can answer the caller later.
         document: Its persona may say where else a caller can turn.
     """
     return _phrases(follow_up, document.persona.contact.rstrip("."))
 
 
 def claimless_sentences(document: Document) -> frozenset[str]:
-    """Every sentence that may be spoken without a citation, to whichever caller."""
+    """Every sentence that may be spoken without a citation, to any caller."""
     whoever: tuple[FollowUp, ...] = ("person", "address", "nobody")
     known = [phrases_for(follow_up, document) for follow_up in whoever]
     said = [uncited_sentences(document, phrases) for phrases in known]

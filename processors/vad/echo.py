@@ -1,7 +1,7 @@
-"""Tells the voice's echo in the microphone from somebody who speaks.
+"""Distinguishes the voice's echo in the microphone from a caller who speaks.
 
-Sound that rises and falls in all bands of frequencies as the voice did, up to 0.64 s before, is the
-voice. A caller who speaks over it does not follow it, and is louder than its echo as a rule.
+Sound that rises and falls in all frequency bands as the voice did up to 0.64 s earlier is its echo.
+A caller who speaks over it does not follow it, and is usually louder than the echo.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ WINDOW_SECS = 1.0
 """Sound that is compared."""
 
 MOST_DELAY_SECS = 0.64
-"""From when the voice is thought to be played to its echo: buffers, networks and the room."""
+"""Longest time from the assumed playback to the echo: buffers, networks and the room."""
 
 # Tuned on simulated rooms, loudspeakers and noise with the embedded voice, and on 15 callers'
 # recordings. Echo 12 dB above the noise, at -20 to -40 dB, correlates by 0.70 or more at all times
@@ -25,7 +25,7 @@ _RANGE_DB = 25.0
 _ABOVE_NOISE_DB = 3.0
 _NOISE_SECS = 2.0
 _LEAST_SECS = 0.2
-"""The least that is compared, at the beginning of a call."""
+"""Least audio that is compared, at the beginning of a call."""
 _SMOOTHED = 5
 
 
@@ -49,7 +49,7 @@ class EchoDetector:
             del self._audio[:-most]
 
     def is_echo(self) -> bool:
-        """Whether what was just heard is the voice."""
+        """Whether the last audio is the voice's echo."""
         now = self._far_end.clock()
         if not self._far_end.heard_since(now - MOST_DELAY_SECS - WINDOW_SECS):
             return False

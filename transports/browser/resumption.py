@@ -1,4 +1,4 @@
-"""What a page that comes back after its network was gone is sent again, and how it proves to be it.
+"""Lets a page resume its call after a network failure: its token, and the messages it missed.
 
 No I/O. Messages to a page are numbered from 1, behind the first ``resume``; the page says how many
 it has received, every 2.5 s and when it comes back.
@@ -9,23 +9,22 @@ import secrets
 from collections import deque
 
 RESUME_SECS = 20.0
-"""How long a call, its line and its money are held for a page whose network is gone."""
+"""How long a call, its line and its money are held for a page that has lost its network."""
 
 AWAY_SECS = 1.5
-"""A page that resumes calls is taken to be away if it sends nothing for so long: it sends what its
-microphone hears 31 times a second, and silence if there is none."""
+"""A page that resumes calls counts as away if it sends nothing for this long: it sends audio 31
+times a second, silence without a microphone."""
 
 MAX_RESUMPTIONS = 20
 """How often a page may come back to one call."""
 
 MAX_UNRECEIVED_BYTES = 512_000
-"""What is kept for a page, text and voice: ten seconds of voice, for one that acknowledges every
-2.5 s and is sent no voice while it is away. One that has not received what was dropped cannot come
-back."""
+"""Limit on the text and voice kept for a page: ten seconds of voice. A page acknowledges every
+2.5 s and is sent no voice while it is away. One that missed a dropped message cannot resume."""
 
 
 class Unreceived:
-    """The messages to a page of which it has not said that it has received them."""
+    """The messages to a page that it has not acknowledged."""
 
     def __init__(self) -> None:
         self._kept: deque[str | bytes] = deque()
@@ -45,7 +44,7 @@ class Unreceived:
             self._drop()
 
     def acknowledge(self, received: int) -> None:
-        """Drop the first ``received`` messages; a number that cannot be changes nothing."""
+        """Drop the first ``received`` messages; an impossible number is ignored."""
         if received > self.count:
             return
         while self._first <= received:
@@ -57,7 +56,7 @@ class Unreceived:
         return self._kept[at] if 0 <= at < len(self._kept) else None
 
     def can_follow(self, received: int) -> bool:
-        """Whether everything behind the first ``received`` messages is kept."""
+        """Whether all messages after the first ``received`` are kept."""
         return self._first - 1 <= received <= self.count
 
     def _drop(self) -> None:
