@@ -153,12 +153,15 @@ class TurnFrame(DataFrame):
         history: The finished turns before it, oldest first.
         speculation: The end of the turn is not certain yet. The brain may start on the decision,
             but nothing of it may be pushed before the same turn comes without this flag.
+        doubt: Probability that some word of the question was heard wrongly; 0 where the recogniser
+            does not say.
     """
 
     turn: int = 0
     question: str = ""
     history: tuple[Exchange, ...] = ()
     speculation: bool = False
+    doubt: float = 0.0
 
 
 @dataclass

@@ -211,8 +211,17 @@ def _own(kind: type[Frame], *, optional: str = "") -> _Codec:
     return _Codec(write, read)
 
 
-def _transcription(data: Data) -> Frame:
-    return TranscriptionFrame(data["text"], "caller", "", finalized=data["finalized"])
+def _write_transcription(frame: TranscriptionFrame, _contexts: Contexts) -> Data:
+    doubt = frame.metadata.get("doubt", 0.0)
+    told = {"doubt": doubt} if doubt else {}
+    return told | {"text": frame.text, "finalized": frame.finalized}
+
+
+def _read_transcription(data: Data) -> Frame:
+    frame = TranscriptionFrame(data["text"], "caller", "", finalized=data["finalized"])
+    if "doubt" in data:
+        frame.metadata["doubt"] = data["doubt"]
+    return frame
 
 
 def _write_error(frame: ErrorFrame, _contexts: Contexts) -> Data:
@@ -319,9 +328,7 @@ _CODECS: Mapping[str, _Codec] = {
         lambda frame, _contexts: {"text": frame.text},
         lambda data: InterimTranscriptionFrame(data["text"], "caller", ""),
     ),
-    "TranscriptionFrame": _Codec(
-        lambda frame, _contexts: {"text": frame.text, "finalized": frame.finalized}, _transcription
-    ),
+    "TranscriptionFrame": _Codec(_write_transcription, _read_transcription),
     "ProposedUserStoppedSpeakingFrame": _nothing(ProposedUserStoppedSpeakingFrame),
     "FailoverFrame": _fields(FailoverFrame, "stage", "failed", "vendor", "ends_turns"),
     "ErrorFrame": _Codec(_write_error, _read_error),
@@ -337,7 +344,7 @@ _CODECS: Mapping[str, _Codec] = {
     ),
     "UserStartedSpeakingFrame": _nothing(UserStartedSpeakingFrame),
     "UserStoppedSpeakingFrame": _nothing(UserStoppedSpeakingFrame),
-    "TurnFrame": _own(TurnFrame),
+    "TurnFrame": _own(TurnFrame, optional="doubt"),
     "InterruptionFrame": _Codec(_write_interruption, _read_interruption),
     "DuckFrame": _nothing(DuckFrame),
     "UnduckFrame": _nothing(UnduckFrame),

@@ -339,14 +339,16 @@ class ScriptedCall:
         for frame in frames:
             await self.worker.queue_frame(frame)
 
-    async def ask(self, text: str) -> None:
+    async def ask(self, text: str, *, doubt: float = 0.0) -> None:
         """Say something, fall silent, and be transcribed."""
         await self.push(VADUserStartedSpeakingFrame(start_secs=0.096))
         await asyncio.sleep(0.8)
         await self.push(VADUserStoppedSpeakingFrame(stop_secs=0.2))
         await self.push(EndOfTurnFrame(probability=0.95))
         await asyncio.sleep(0.1)
-        await self.push(transcript(text))
+        heard = transcript(text)
+        heard.metadata["doubt"] = doubt
+        await self.push(heard)
 
     async def speak_over(self, text: str, *, interim_secs: float = 0.25) -> None:
         """Start to speak and be understood a moment later, without coming to an end."""

@@ -105,4 +105,5 @@ class ReplayedDecisions:
         transcribed = None if delay is None else speech_end + float(delay)
         turn: Turn = conversation.begin_turn(frame.question, min(speech_end, now), transcribed)
         # The recorded frame ends here.
-        conversation.observer.gave("turn", TurnFrame(turn.number, turn.question, frame.history))
+        told = TurnFrame(turn.number, turn.question, frame.history, doubt=frame.doubt)
+        conversation.observer.gave("turn", told)

@@ -6,7 +6,7 @@ at once, and cancelling the task that runs it aborts the brain.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -50,6 +50,11 @@ ATTEMPTS = 2
 
 LOOKING_SECS = 3.0
 """After so long without a word, the caller is told, once, that an answer is still looked for."""
+
+
+_DOUBTED = 0.5
+"""Probability of a misheard word from which an answer is less sure than the brain says it is."""
+_LESS: Mapping[Confidence, Confidence] = {"high": "medium", "medium": "low", "low": "low"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,6 +373,8 @@ class DecisionRun:
                 call.sections = self._guardrails.check_sections(sections)
             case ConfidenceKnown(confidence):
                 call.confidence = self._guardrails.check_confidence(confidence)
+                if self.turn.doubt >= _DOUBTED:
+                    call.confidence = _LESS[call.confidence]
             case ReasonKnown(reason):
                 self._decision, self._reason = "escalate", self._guardrails.check_reason(reason)
             case TextDelta(text):

@@ -41,7 +41,8 @@ class SpeechToTextStage(ChainStage, Protocol):
     * Consumes audio; passes everything else on.
     * Pushes one ``TranscriptionFrame``, perhaps empty, for each stretch of speech within seconds
       of its stop, for turn taking waits for it. Interim results before it are
-      ``InterimTranscriptionFrame``.
+      ``InterimTranscriptionFrame``. ``metadata["doubt"]`` may say how probable it is that a word
+      was heard wrongly, 0 to 1; from 0.5 on, the answer is less sure than the brain says.
     * A vendor that ends turns (``Vendor.ends_turns``) pushes ``ProposedUserStoppedSpeakingFrame``
       after the words of a turn, which it may hold back until then. Other vendors leave the end of
       a turn to the turn model, or propose it only when the turn model has missed it.

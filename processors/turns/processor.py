@@ -122,6 +122,7 @@ class TurnTaking(FrameProcessor):
         has_turn_model = ending == "model" if has_turn_model is None else has_turn_model
         self._without_recogniser: Ending = "model" if has_turn_model else "transcript"
         self._phrases = phrases
+        self._doubt = 0.0  # of what was transcribed of this turn
         self._lock = asyncio.Lock()
         self._timer: asyncio.Task[None] | None = None
         self._deadline_changed = asyncio.Event()
@@ -150,7 +151,7 @@ class TurnTaking(FrameProcessor):
             case EagerEndOfTurnCancelFrame():
                 await self._move(self._machine.end_prediction_cancelled)
             case TranscriptionFrame():
-                await self._transcript(self._machine.final_transcript, frame.text)
+                await self._final_transcript(frame)
             case InputTextRawFrame() | CallerTypingFrame() | CallerHoldsFrame():
                 await self._done_by_hand(frame)
             case EndOfTurnFrame():
@@ -203,6 +204,7 @@ class TurnTaking(FrameProcessor):
     ) -> None:
         match frame:
             case InputTextRawFrame():
+                self._doubt = 0.0
                 await self._move(self._machine.question_typed, frame.text)
             case CallerTypingFrame():
                 await self._move(self._machine.typing)
@@ -220,6 +222,12 @@ class TurnTaking(FrameProcessor):
         async with self._lock:
             now = self._now()
             await self._do(self._machine.speech_stopped(now, speech_end=now - frame.stop_secs))
+
+    async def _final_transcript(self, frame: TranscriptionFrame) -> None:
+        """Act on a final transcript: a turn is in as much doubt as its worst."""
+        if frame.text:
+            self._doubt = max(self._doubt, frame.metadata.get("doubt", 0.0))
+        await self._transcript(self._machine.final_transcript, frame.text)
 
     async def _transcript(self, event: _Event, text: str) -> None:
         """Act on a transcript, without the words that are the voice's own echo."""
@@ -245,6 +253,7 @@ class TurnTaking(FrameProcessor):
                 case BeginTurn():
                     await self.push_frame(UserStartedSpeakingFrame())
                 case DropTurn():
+                    self._doubt = 0.0
                     await self.push_frame(UserStoppedSpeakingFrame())
                 case Caption():
                     await self.push_frame(CallerTextFrame(text=action.text, final=action.final))
@@ -280,6 +289,7 @@ class TurnTaking(FrameProcessor):
                 question=action.question,
                 history=conversation.history(turns),
                 speculation=True,
+                doubt=self._doubt,
             )
         )
 
@@ -288,13 +298,16 @@ class TurnTaking(FrameProcessor):
             self._conversation.withdraw()
         history = self._conversation.history()
         turn = self._conversation.begin_turn(end.question, end.speech_end, end.transcribed)
+        doubt, self._doubt = self._doubt, 0.0
         # In both directions: upstream, voice activity stores the audio of one turn only.
         await self.broadcast_frame(UserStoppedSpeakingFrame)
         if not self._conversation.affordable():
             # pipeline.call gets the turn's record, and ends the call with a spoken reason.
             self._conversation.close(turn)
             return
-        await self.push_frame(TurnFrame(turn=turn.number, question=turn.question, history=history))
+        await self.push_frame(
+            TurnFrame(turn=turn.number, question=turn.question, history=history, doubt=doubt)
+        )
 
     async def _end_call(self, frame: EndCallFrame) -> None:
         """Speak the last words, and answer nothing that the caller says from now on."""

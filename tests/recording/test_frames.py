@@ -103,7 +103,7 @@ stt = st.one_of(
     ),
 )
 turn = st.one_of(
-    st.builds(TurnFrame, whole, texts, st.lists(exchanges, max_size=2).map(tuple), truths),
+    st.builds(TurnFrame, whole, texts, st.lists(exchanges, max_size=2).map(tuple), truths, secs),
     st.builds(_interruption, st.none() | whole),
     st.builds(CallerTextFrame, texts, truths),
     st.builds(TTSSpeakFrame, texts),
@@ -216,3 +216,14 @@ def test_every_frame_topic_can_be_read_back() -> None:
     frames = [topic for topic in TOPICS if topic.rpartition("/")[0] not in others]
     missing = [frame for frame in frames if frame.rpartition("/")[2] not in _CODECS]
     assert missing == ["/brain/Asked", "/brain/Event"]
+
+
+def test_how_surely_words_were_heard_is_kept_where_it_is_known() -> None:
+    heard = TranscriptionFrame("hello", "caller", "", finalized=True)
+    plain = {"text": "hello", "finalized": True}
+    assert to_message("stt", heard) == ("TranscriptionFrame", plain)
+    heard.metadata["doubt"] = 0.8
+    kind, data = to_message("stt", heard) or ("", {})
+    assert data == plain | {"doubt": 0.8}
+    read = from_message(Message(0.0, f"/stt/{kind}", data))
+    assert read.metadata["doubt"] == 0.8

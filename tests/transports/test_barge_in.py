@@ -81,6 +81,17 @@ def test_the_voice_is_never_more_than_400_ms_ahead() -> None:
     assert all(0.02 <= length <= 0.1 for length in lengths)
 
 
+def test_an_answer_to_what_was_hardly_heard_is_less_sure() -> None:
+    async def story(call: ScriptedCall) -> None:
+        await call.ask("Where did she study?", doubt=0.8)
+        await asyncio.sleep(6.0)
+        await call.ask("Where did she study?")
+        await asyncio.sleep(6.0)
+
+    decisions = tell(story).socket.own("decision")
+    assert [decision["confidence"] for decision in decisions] == ["medium", "high"]
+
+
 def test_words_over_the_voice_stop_it_within_20_ms_of_being_understood() -> None:
     confirmed = 0.0
 

@@ -331,18 +331,20 @@ class WhisperSTT(STTService):
             audio_bytes = utterance.cut_bytes + len(utterance.audio)
             self._stt_usage_pending_seconds += audio_bytes / _BYTES_A_SEC
             await self.emit_stt_usage_metrics()
-            await self.push_frame(self._final_frame(pieces[-1], _joined(pieces)))
+            await self.push_frame(self._final_frame(*pieces))
             self._due.task_done()
 
-    def _final_frame(self, transcript: Transcript, text: str | None = None) -> TranscriptionFrame:
-        return TranscriptionFrame(
-            transcript.text if text is None else text,
+    def _final_frame(self, *pieces: Transcript) -> TranscriptionFrame:
+        frame = TranscriptionFrame(
+            _joined(pieces),
             self._user_id,
             time_now_iso8601(),
             Language.EN,
-            result=transcript,
+            result=pieces[-1],
             finalized=True,
         )
+        frame.metadata["doubt"] = round(1 - min(piece.confidence for piece in pieces), 6)
+        return frame
 
     def _spawn(self, transcription: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = self.create_task(transcription, "decoding")
