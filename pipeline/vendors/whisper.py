@@ -1,5 +1,6 @@
 """Whisper base and Moonshine base, a recogniser that runs in this process."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import Field
@@ -32,7 +33,7 @@ def build(engine: Any, context: Context) -> Any:
 VENDOR = Vendor(
     stage="stt",
     name="whisper",
-    label="Whisper base",
+    label="Moonshine and Whisper base" if find_spec("moonshine_cpp") else "Whisper base",
     kind="embedded",
     detail="on this machine; your voice does not leave it",
     settings=WhisperSettings,
