@@ -13,12 +13,13 @@ recordings of interruptions and backchannels are spoken over an answer.
 ``embedded`` measures the embedded chain instead: no vendors, models that take their real processor
 time, and recordings that are really heard.
 
-A question is *split* if the caller began to hear an answer to only a part of it, or if its last
-turn lacks what an earlier one of it had; it is *asked twice* if the brain was asked too early but
-nothing of that was heard; and it is *misheard* if it was asked as one but a fifth or more of its
-words are not those that were said. After the name of a split question stands its longest silence:
-the one inserted, or its speaker's own. Five of the project's recordings (:data:`_PIECES`) were
-spoken piece by piece, and each piece sounds like the end.
+A question is *split* if its last turn lacks what an earlier one of it had, or if the caller heard
+more than two words of an answer to only a part of it; an answer that stopped within two words, to
+be given to the whole question, is *cut short*. It is *asked twice* if the brain was asked too early
+but nothing of that was heard; and it is *misheard* if it was asked as one but a fifth or more of
+its words are not those that were said. After the name of a split question stands its longest
+silence: the one inserted, or its speaker's own. Five of the project's recordings (:data:`_PIECES`)
+were spoken piece by piece, and each piece sounds like the end.
 
 Deepgram's simulator knows by script what is said and when: its words are right, and its Flux knows
 whether a sentence is complete, so Flux's share is that of a perfect judge.
@@ -93,6 +94,7 @@ _LEAST_RMS = 300.0  # the same as in the simulator
 _OVER_NOISE = 1.5  # relative to the loudest frame of the noise
 _QUIET = 0.02  # relative to the loudest sample
 _NOISE_SECS = 0.05
+_SHORT_WORDS = 2  # of an answer, one of them perhaps half heard
 _RUN_FRAMES = 3  # frames in a row that are speech, not a click
 _SAME = 0.8  # share of the words that a real recogniser must get
 
@@ -117,6 +119,7 @@ class Found:
     """The results of one recogniser."""
 
     split: list[str] = field(default_factory=list)
+    cut_short: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     misheard: list[str] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
@@ -330,7 +333,7 @@ class Bench:
                 if begun[number] <= at < until
             ]
             answered = [
-                data["question"]
+                (data["question"], data["heard_text"])
                 for at, data in _told(heard, "turn")
                 if begun[number] <= at < until and data["heard_text"]
             ]
@@ -340,6 +343,8 @@ class Bench:
                 self.found.split.append(f"{question.name} ({secs:.1f} s)")
             elif outcome == "misheard":
                 self.found.misheard.append(question.name)
+            elif outcome == "cut short":
+                self.found.cut_short.append(question.name)
             elif len(asked_for) > 1:
                 self.found.twice.append(question.name)
             latency = heard.turns[number].e2e_latency_ms
@@ -394,22 +399,30 @@ def _told(heard: HeardCall, kind: str, *, own: bool = True) -> list[tuple[float,
 
 
 def outcome_of(
-    said: str, asked: Sequence[str], answered: Sequence[str]
-) -> Literal["whole", "split", "misheard"]:
+    said: str, asked: Sequence[str], answered: Sequence[tuple[str, str]]
+) -> Literal["whole", "split", "cut short", "misheard"]:
     """How a question was heard.
 
     Args:
         said: Its words.
         asked: The questions that the brain decided meanwhile, in order.
-        answered: Those of them of whose answer the caller heard something.
+        answered: Those of them of whose answer the caller heard something, and what.
     """
     if not asked:
         return "misheard"
     last = asked[-1]
-    if any(not _holds(last, question) for question in asked) or any(
-        len(_words(question)) < len(_words(last)) for question in answered
+    early = [
+        len(heard.split())
+        for question, heard in answered
+        if len(_words(question)) < len(_words(last))
+    ]
+    if (
+        any(not _holds(last, question) for question in asked)
+        or max(early, default=0) > _SHORT_WORDS
     ):
         return "split"
+    if early:
+        return "cut short"
     whole = _holds(last, said) and {*_words(said)[-1:]} <= {*_words(last)}
     return "whole" if whole else "misheard"
 
@@ -490,6 +503,8 @@ def _row(bench: Bench, questions: int, backchannels: int) -> dict[str, Any]:
         "split": len(found.split),
         "split_which": found.split,
         "split_of_one_breath": sum(not name.startswith(_PIECES) for name in found.split),
+        "cut_short": len(found.cut_short),
+        "cut_short_which": found.cut_short,
         "misheard": len(found.misheard),
         "misheard_which": found.misheard,
         "asked_twice": len(found.twice),

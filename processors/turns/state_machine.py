@@ -32,6 +32,9 @@ Ending = Literal["model", "transcript", "recogniser"]
 _ECHO_SECS = 0.3
 """How long after the end of the voice its echo may be taken for the onset of speech."""
 
+_REACTION_SECS = 0.2
+"""Nobody reacts to what they hear sooner than this."""
+
 # In all languages that Flux writes: also the full-width marks, and Hindi's danda.
 _SENTENCE_ENDS = (".", "?", "!", "\u3002", "\uff1f", "\uff01", "\u0964")
 
@@ -133,6 +136,7 @@ class TurnStateMachine:
         self._answering = ""  # the question being answered, until its answer has been heard
         self._heard_at: float | None = None  # when some of that answer was first heard
         self._continued = False
+        self._made_way = False  # an answer to this question was stopped as it began
         self._yielded = False  # the voice was stopped for this turn
         self._captioned = False  # words of this turn were shown
         self._echo = False  # what is heard over the agent is its own voice
@@ -173,6 +177,9 @@ class TurnStateMachine:
             return self._begin_turn()
         self._overlap = True
         if self._instant:
+            return self._interrupt()
+        if self.agent is AgentState.SPEAKING and self._goes_on():
+            self._made_way = True
             return self._interrupt()
         if self.agent is AgentState.SPEAKING and not self.ducked:
             self.ducked = True
@@ -346,6 +353,9 @@ class TurnStateMachine:
         self.agent = AgentState.SPEAKING
         if self._begun:  # the caller took the floor first
             return self._interrupt()
+        if self._overlap and self._goes_on():
+            self._made_way = True
+            return self._interrupt()
         if self._overlap and not self.ducked:
             self.ducked = True
             return [Duck()]
@@ -418,9 +428,17 @@ class TurnStateMachine:
 
     @property
     def _unheard(self) -> str:
-        """The question being answered, if the present speech began before its answer was heard."""
-        heard = self._heard_at is not None and self.onset >= self._heard_at
+        """The question being answered, if the present speech is no reaction to its answer."""
+        heard = self._heard_at is not None and self.onset >= self._heard_at + _REACTION_SECS
         return "" if heard else self._answering
+
+    def _goes_on(self) -> bool:
+        """Whether the caller goes on with the question whose answer begins to sound.
+
+        Noise is no reason to ask it again and again: a question makes way once.
+        """
+        speaking = self.caller is CallerState.SPEAKING and not self._paused
+        return speaking and bool(self._unheard) and not self._made_way
 
     def _over_the_voice(self) -> bool:
         """Whether the present speech began while the voice was played, or its last echo was."""
@@ -557,5 +575,6 @@ class TurnStateMachine:
         self.caller = CallerState.SILENT
         self.agent = AgentState.THINKING
         self._answering = end.question
+        self._made_way = self._made_way and end.continued
         self._heard_at = None
         return [caption, end]

@@ -286,14 +286,28 @@ def test_who_went_on_before_the_answer_sounded_is_noticed_a_moment_too_late() ->
     ask(floor, 1.0, "Where did she study")
     floor.voice_started(3.0)
     floor.voice_heard(3.1)
-    assert kinds(floor.speech_started(3.15, onset=3.05)) == [Duck]
-    assert kinds(floor.interim_transcript(3.5, "mathematics")) == [Interrupt, BeginTurn, Caption]
+    assert kinds(floor.speech_started(3.3, onset=3.2)) == [Interrupt, BeginTurn]
+    assert kinds(floor.interim_transcript(3.5, "mathematics")) == [Caption]
     floor.speech_stopped(4.0)
     floor.final_transcript(4.1, "mathematics?")
     (*_, end) = floor.end_of_turn(4.1, 0.9)
     assert isinstance(end, EndTurn)
     assert end.question == "Where did she study mathematics?"
     assert end.continued, "the first half's answer is withdrawn"
+
+
+def test_an_answer_does_not_begin_over_a_caller_who_goes_on_but_makes_way_once() -> None:
+    floor = TurnStateMachine()
+    ask(floor, 1.0, "Where did she study")
+    floor.speech_started(2.9)
+    assert kinds(floor.voice_started(3.0)) == [Interrupt, BeginTurn]
+    floor.speech_stopped(3.4, speech_end=3.2)
+    floor.end_of_turn(3.4, 0.9)
+    (*_, end) = floor.final_transcript(3.5, "")
+    assert isinstance(end, EndTurn), "a cough, too, and the question is asked again"
+    assert (end.question, end.continued) == ("Where did she study", True)
+    floor.speech_started(4.0)
+    assert kinds(floor.voice_started(4.1)) == [Duck], "noise does not put it off again"
 
 
 def test_going_on_before_the_answer_is_heard_takes_the_question_back() -> None:
@@ -314,7 +328,8 @@ def test_going_on_before_the_answer_is_heard_takes_the_question_back() -> None:
 def test_the_voice_starts_quietly_when_the_caller_may_be_speaking() -> None:
     floor = TurnStateMachine()
     ask(floor, 1.0, "Where did she study?")
-    assert floor.speech_started(2.2) == []
+    assert floor.speech_started(2.1) == []
+    floor.speech_paused(2.3, 0.1)
     assert floor.voice_started(2.3) == [Duck()]
 
 
