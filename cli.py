@@ -546,6 +546,7 @@ def check_vendors(
 
     \b
     viva vendors check --stage tts --vendor cartesia
+    viva vendors check --vendor openai
     viva vendors check --stage tts --vendor examples.openai_speech:VENDOR
     viva vendors check --stage turns
     viva vendors check --stage turns --vendor examples.push_to_talk:CHECKED
@@ -581,6 +582,8 @@ def check_vendors(
     else:
         _print_checks(results)
         typer.echo(suite.summary(results))
+        for line in suite.to_paste(results):
+            typer.echo(line)
     raise typer.Exit(suite.status(results))
 
 

@@ -16,7 +16,15 @@ OTHERS = 0o077
 
 VIVAS = frozenset(
     (
-        *("escalations.jsonl", "models", "operator-key", "outbox", "prices.toml", "recordings"),
+        *(
+            "dialects.json",
+            "escalations.jsonl",
+            "models",
+            "operator-key",
+            "outbox",
+            "prices.toml",
+            "recordings",
+        ),
         *("spool", "vectors", "viva.db", "viva.db-journal", "viva.db-shm", "viva.db-wal"),
     )
 )

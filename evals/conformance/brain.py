@@ -3,10 +3,12 @@
 import asyncio
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 
 from pipecat.frames.frames import (
     Frame,
@@ -17,7 +19,11 @@ from pipecat.frames.frames import (
 
 from conversation.frames import DecisionFrame, SentenceFrame, TurnFrame
 from evals.conformance.check import REFUSAL_SECS, Check, VendorUnderTest, checked_refusal
-from evals.conformance.harness import NonconformanceError, StageHarness
+from evals.conformance.harness import (
+    NonconformanceError,
+    NotApplicableError,
+    StageHarness,
+)
 from knowledge.check.sensitive import topic_of
 from knowledge.loading.document import Document
 from processors.brain.contract import (
@@ -26,12 +32,17 @@ from processors.brain.contract import (
     BrainError,
     BrainEvent,
     Question,
+    Repaired,
     Tool,
     ToolStart,
     UsageReport,
 )
+from processors.brain.openai_compatible import OpenAICompatibleBrain
 from processors.brain.responder import GroundedResponder
 from processors.brain.tool_call import ToolCallError, ToolCallStream
+
+COMPATIBILITY = "compatibility"
+"""Name of the check whose detail is a report of a model, fit to paste."""
 
 PROMPTS = 20
 ABORT_SECS = 1.0
@@ -59,11 +70,15 @@ class Stream:
         prompt: The prompt.
         events: All events, in order.
         fault: Why it failed; empty if it did not.
+        first_secs: Until its first event; ``None`` if there was none.
+        whole_secs: Until its last.
     """
 
     prompt: str
     events: tuple[BrainEvent, ...]
     fault: str = ""
+    first_secs: float | None = None
+    whole_secs: float | None = None
 
     @property
     def tools(self) -> list[str]:
@@ -125,6 +140,65 @@ async def one_decision(subject: VendorUnderTest) -> str:
     return f"{len(streams)} prompts: {decided['respond']} answered, {decided['escalate']} escalated"
 
 
+async def compatibility(subject: VendorUnderTest) -> str:
+    """How a model behind chat completions makes its calls: what can be told of it in a line."""
+    brain = subject.build()
+    if not isinstance(brain, OpenAICompatibleBrain):
+        raise NotApplicableError("it makes its calls in one form")
+    await brain.probe_anew()
+    streams = await subject.cached(_streams)
+    called = [stream for stream in streams if not stream.fault and _is_call(stream)]
+    said = [f"{_CALLS[brain.dialect.form]} in {len(called)} of {len(streams)}"]
+    if needs := _NEEDS.get(brain.dialect.form):
+        said.append(needs)
+    first = [stream.first_secs for stream in called if stream.first_secs is not None]
+    whole = [stream.whole_secs for stream in called if stream.whole_secs is not None]
+    if first and whole:
+        said.append(f"{1000 * median(first):.0f} ms to first token")
+        said.append(f"{median(whole):.1f} s to the whole call")
+    escalated = sum(stream.tools == ["escalate"] for stream in called)
+    said.append(f"refuses {escalated} of {len(called)}" if escalated else "never refuses")
+    repaired = Counter(
+        way
+        for stream in streams
+        for event in stream.events
+        if isinstance(event, Repaired)
+        for way in event.ways
+    )
+    if repaired:
+        ways = ", ".join(f"{way} {count}" for way, count in repaired.most_common())
+        said.append(f"repaired: {ways}")
+    if refused := brain.dialect.refused:
+        said.append(f"does not take {', '.join(refused)}")
+    if faults := Counter(stream.fault for stream in streams if stream.fault):
+        ((fault, count),) = faults.most_common(1)
+        said.append(f"failed {faults.total()} times, {count} of them: {fault}")
+    line = f"{brain.model}: {'; '.join(said)}"
+    if not called:
+        raise NonconformanceError(line)
+    return line
+
+
+_CALLS = {
+    "tools": "calls tools",
+    "schema": "calls by json_schema",
+    "object": "calls by json_object",
+    "text": "calls in its text",
+}
+_NEEDS = {"schema": "needs json_schema", "object": "needs json_object", "text": "needs the prompt"}
+
+
+def _is_call(stream: Stream) -> bool:
+    """Whether it is one call that can be read."""
+    if len(stream.tools) != 1:
+        return False
+    try:
+        _parsed(stream)
+    except NonconformanceError:
+        return False
+    return True
+
+
 async def no_free_text(subject: VendorUnderTest) -> str:
     """The brain writes nothing outside the tool call; nothing outside the decision is spoken."""
     for stream in await subject.cached(_streams):
@@ -135,7 +209,7 @@ async def no_free_text(subject: VendorUnderTest) -> str:
                 calling = True
             elif isinstance(event, ArgumentsDelta) and not calling:
                 raise NonconformanceError(f"{stream.prompt!r}: text before a tool call")
-            elif not isinstance(event, (ArgumentsDelta, UsageReport)):
+            elif not isinstance(event, (ArgumentsDelta, UsageReport, Repaired)):
                 wrote = f"{type(event).__name__} {str(event)[:60]!r}"
                 raise NonconformanceError(f"{stream.prompt!r}: {wrote} outside a tool call")
     sentences = 0
@@ -202,6 +276,13 @@ async def bad_key(subject: VendorUnderTest) -> str:
 
 
 BRAIN_CHECKS: tuple[Check[VendorUnderTest], ...] = (
+    Check(
+        COMPATIBILITY,
+        compatibility,
+        timeout_secs=600.0,
+        failure="blocks",
+        loses="this model makes no call that can be read",
+    ),
     Check(
         "one decision",
         one_decision,
@@ -282,13 +363,16 @@ async def _streams(subject: VendorUnderTest) -> tuple[Stream, ...]:
 async def _asked(subject: VendorUnderTest, brain: Brain, prompt: str) -> Stream:
     """Ask a prompt; like a call, ask once more after a passing fault."""
     patience_secs = subject.engines.settings.decision_timeout_secs
+    loop = asyncio.get_running_loop()
     fault = ""
     for _ in range(2):
         events: list[BrainEvent] = []
+        asked, times = loop.time(), []
         try:
             async with asyncio.timeout(patience_secs):
                 async for event in brain.decide(Question(prompt)):
-                    events.append(event)  # noqa: PERF401 - events before a fault are kept
+                    events.append(event)
+                    times.append(loop.time() - asked)
         except TimeoutError:
             return Stream(prompt, tuple(events), f"no decision within {patience_secs:g} s")
         except BrainError as error:
@@ -297,7 +381,8 @@ async def _asked(subject: VendorUnderTest, brain: Brain, prompt: str) -> Stream:
                 break
             await asyncio.sleep(min(error.retry_after_secs or 0.0, patience_secs))
             continue
-        return Stream(prompt, tuple(events))
+        first, whole = (times[0], times[-1]) if times else (None, None)
+        return Stream(prompt, tuple(events), first_secs=first, whole_secs=whole)
     return Stream(prompt, tuple(events), fault)
 
 

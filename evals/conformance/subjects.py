@@ -53,9 +53,9 @@ def chosen(
         SubjectError: No such stage, vendor or name.
         SettingsError: A vendor cannot be used with these settings.
     """
+    if vendor and not stage:
+        stage = _stage_of(vendor)
     if not stage:
-        if vendor:
-            raise SubjectError("--vendor needs --stage.")
         return _everything(settings, document, on_progress)
     if stage not in STAGES_CHECKED:
         raise SubjectError(f"--stage {stage}: allowed are {', '.join(STAGES_CHECKED)}.")
@@ -121,6 +121,15 @@ async def recorded_speech(settings: Settings, document: Document, on_progress: O
         return await VendorUnderTest(voice, engines).synthesise(SHORT)
     finally:
         loaded.close()
+
+
+def _stage_of(vendor: str) -> Stage:
+    """The only stage that a vendor of this name does."""
+    stages = [stage for stage in STAGES if any(known.name == vendor for known in of_stage(stage))]
+    if len(stages) != 1:
+        does = f"does {' and '.join(stages)}" if stages else "is none of Viva's vendors"
+        raise SubjectError(f"--vendor {vendor} {does}: give --stage, too.")
+    return stages[0]
 
 
 def _usable(settings: Settings) -> Mapping[Stage, Choice]:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from loguru import logger
 
-from evals.conformance.brain import BRAIN_CHECKS
+from evals.conformance.brain import BRAIN_CHECKS, COMPATIBILITY
 from evals.conformance.check import Check, Subject, VendorUnderTest, in_thread
 from evals.conformance.filters import FILTER_CHECKS, Filter
 from evals.conformance.harness import NonconformanceError, NotApplicableError, NotStartedError
@@ -111,6 +111,15 @@ def summary(results: Sequence[Result]) -> str:
             text += f", {counts[verdict]} failed. {means}: {'; '.join(losses)}"
             text = text if verdict == "degrades" or not counts["degrades"] else text + ". Also"
     return f"{text}."
+
+
+def to_paste(results: Sequence[Result]) -> list[str]:
+    """What was found of models behind chat completions, a line each, for where others ask."""
+    return [
+        result.detail
+        for result in results
+        if result.name == COMPATIBILITY and result.verdict != "not applicable"
+    ]
 
 
 OnProgress = Callable[[str], None]

@@ -9,6 +9,9 @@ from pipeline.vendor import Context, Progress, RecordedText, Vendor, VendorSetti
 if TYPE_CHECKING:
     from settings import Settings
 
+DIALECTS_FILE = "dialects.json"
+"""In ``DATA_DIR``: how each model makes its calls, as was found out."""
+
 FIRST_TOKEN_SECS = 8.0
 """A model on one's own machine reads the document first: 5 s are usual without a graphics card.
 
@@ -30,7 +33,7 @@ class OpenAISettings(VendorSettings):
 
 def load(context: Context, _: Progress) -> Any:
     """Create the brain that all calls share."""
-    from processors.brain.openai_compatible import OpenAICompatibleBrain
+    from processors.brain.openai_compatible import Dialects, OpenAICompatibleBrain
 
     own = context.settings.for_vendor(OpenAISettings)
     return OpenAICompatibleBrain(
@@ -41,6 +44,7 @@ def load(context: Context, _: Progress) -> Any:
         name="openai",
         registered=context.tools,
         probes=True,
+        found=Dialects(context.settings.data_dir / DIALECTS_FILE),
     )
 
 

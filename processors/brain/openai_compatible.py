@@ -8,11 +8,13 @@ is asked for as JSON in the text, by a schema if the endpoint takes one.
 
 import asyncio
 import json
+import os
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import httpx2
@@ -22,6 +24,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionFunctionToolPar
 
 from conversation.frames import Usage
 from knowledge.loading.document import Document
+from models.replacement import replace as replace_file
 from processors.brain import vendor_fault
 from processors.brain.cached_prompt import estimated_tokens, messages, prompt
 from processors.brain.contract import (
@@ -101,10 +104,73 @@ class Dialect:
         return self.plainer if about_form else None
 
     @property
+    def refused(self) -> tuple[str, ...]:
+        """The parameters that are left out, by their names on the wire."""
+        kept = {
+            "parallel_tool_calls": self.parallel,
+            "stream_options": self.counts,
+            "max_tokens": self.limit == "max_tokens",
+        }
+        if self.form == "tools":
+            kept["tool_choice: required"] = self.forces
+        return tuple(name for name, sent in kept.items() if not sent)
+
+    @property
     def plainer(self) -> "Dialect | None":
         """The same with the next form of request; ``None`` after the last one."""
         at = FORMS.index(self.form) + 1
         return replace(self, form=FORMS[at]) if at < len(FORMS) else None
+
+
+class Dialects:
+    """What was found out about models, in a file, by their address and name.
+
+    Parameters:
+        path: The file; what cannot be read in it counts as not found.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, base_url: str, model: str) -> Dialect | None:
+        """What was found out about a model; ``None`` if nothing was."""
+        known = self._all().get(_key(base_url, model))
+        if not isinstance(known, dict) or known.keys() != {f.name for f in fields(Dialect)}:
+            return None
+        flags = (known[name] for name in ("forces", "parallel", "counts"))
+        limits = ("max_tokens", "max_completion_tokens")
+        if not all(isinstance(flag, bool) for flag in flags):
+            return None
+        if known["form"] not in FORMS or known["limit"] not in limits:
+            return None
+        return Dialect(**known)
+
+    def write(self, base_url: str, model: str, dialect: Dialect) -> None:
+        """Keep what was found out; a file that cannot be written is logged."""
+        kept = {**self._all(), _key(base_url, model): asdict(dialect)}
+        part = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(
+                os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+            ) as file:
+                json.dump(kept, file, indent=1, sort_keys=True)
+            replace_file(part, self._path)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            logger.warning("{} cannot be written: {}", self._path, error.strerror or error)
+
+    def _all(self) -> dict[str, Any]:
+        try:
+            kept = json.loads(self._path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+
+def _key(base_url: str, model: str) -> str:
+    return f"{base_url.rstrip('/')} {model}"
 
 
 class OpenAICompatibleBrain:
@@ -122,6 +188,7 @@ class OpenAICompatibleBrain:
         keep_alive_secs: How long a connection is kept between turns.
         registered: Tools it may call besides ``respond`` and ``escalate``.
         probes: Whether the first warm-up asks a question, to find out how the model makes calls.
+        found: Where it is kept what was found out, so that the next start begins with it.
     """
 
     def __init__(
@@ -138,10 +205,13 @@ class OpenAICompatibleBrain:
         keep_alive_secs: float = 120.0,
         registered: Sequence[FunctionTool] = (),
         probes: bool = False,
+        found: Dialects | None = None,
     ) -> None:
         self.name = name
         self.model = model
-        self.dialect = Dialect()
+        self._base_url = base_url
+        self._found = found
+        self.dialect = (found.read(base_url, model) if found else None) or Dialect()
         self._document = document
         self._registered = tuple(registered)
         self._probes = probes
@@ -194,8 +264,19 @@ class OpenAICompatibleBrain:
             logger.warning("{} was not probed: {}", self.name, error)
         return Usage()
 
+    async def probe_anew(self) -> Usage:
+        """Find it out again from the first form on, whatever was found before.
+
+        Raises:
+            BrainError: The endpoint failed.
+        """
+        self.dialect = Dialect()
+        return await self.probe()
+
     async def probe(self) -> Usage:
         """Find out in which form this model makes a call, by asking it a question.
+
+        It is asked in the present form first, and then in plainer ones.
 
         Raises:
             BrainError: The endpoint failed.
@@ -214,6 +295,7 @@ class OpenAICompatibleBrain:
                 logger.info(
                     "{}: {} makes its calls {}", self.name, self.model, _MEANS[dialect.form]
                 )
+                self._keep()
                 return used
             dialect = self.dialect.plainer
         self.dialect = replace(self.dialect, form="tools")
@@ -269,6 +351,10 @@ class OpenAICompatibleBrain:
         if dialect != self.dialect:
             logger.info("{} accepts requests as {}", self.name, dialect)
             self.dialect = dialect
+
+    def _keep(self) -> None:
+        if self._found is not None:
+            self._found.write(self._base_url, self.model, self.dialect)
 
     async def _ask(
         self, question: Question, dialect: Dialect

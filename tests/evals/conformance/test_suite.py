@@ -6,6 +6,7 @@ It runs in virtual time, so that speech takes no longer than its work.
 import asyncio
 import dataclasses
 import json
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -35,7 +36,7 @@ from typer.testing import CliRunner
 import cli
 from conversation.frames import SentenceFrame
 from evals.conformance import suite as conformance
-from evals.conformance.brain import PROMPTS, prompts
+from evals.conformance.brain import COMPATIBILITY, PROMPTS, prompts
 from evals.conformance.check import VendorUnderTest
 from evals.conformance.stt import LONG, OTHER, SHORT
 from evals.conformance.suite import (
@@ -45,6 +46,7 @@ from evals.conformance.suite import (
     check,
     check_installation,
     check_vendor,
+    to_paste,
 )
 from evals.replay import virtual_time
 from knowledge.loading.document import load
@@ -120,7 +122,7 @@ def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
     assert failures(results) == {}
     assert [result.name for result in results] == [check.name for check in CHECKS[stage]]
     unapplied = {result.name for result in results if result.verdict == "not applicable"}
-    assert unapplied <= {"reconnect", "bad key"}
+    assert unapplied <= {"reconnect", "bad key", COMPATIBILITY}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
 )
 def test_the_cloud_vendors_pass_against_their_simulators(
-    engines: Engines, stage: Stage, chosen: dict[str, Any]
+    engines: Engines, stage: Stage, chosen: dict[str, Any], tmp_path: Path
 ) -> None:
     async def play() -> list[Result]:
         simulators = Simulators(
@@ -147,7 +149,8 @@ def test_the_cloud_vendors_pass_against_their_simulators(
         simulators.deepgram.transcriber = await prompter(engines)
         async with simulators:
             given: dict[str, Any] = {k.lower(): v for k, v in simulators.environment.items()}
-            settings = Settings(_env_file=None, **given | chosen)  # type: ignore[call-arg]
+            given |= {"data_dir": tmp_path, **chosen}
+            settings = Settings(_env_file=None, **given)  # type: ignore[call-arg]
             choices = choose(settings)
             vendor = choices[stage].vendor
             assert vendor.kind == "cloud"
@@ -160,8 +163,19 @@ def test_the_cloud_vendors_pass_against_their_simulators(
 
     results = virtual_time.run(play())
     assert failures(results) == {}
-    assert {result.verdict for result in results} == {"passed"}
+    applied = [result for result in results if result.verdict != "not applicable"]
+    assert {result.verdict for result in applied} == {"passed"}
+    own = COMPATIBILITY if chosen.get("brain") == "claude" else ""
+    assert {result.name for result in results if result not in applied} <= {own}
     assert KEY not in str(results)
+    if chosen.get("brain") == "openai":
+        (line,) = to_paste(results)
+        assert re.fullmatch(
+            r"\S+: calls tools in 20 of 20; \d+ ms to first token; \d+\.\d s to the whole call; "
+            r"refuses \d+ of 20",
+            line,
+        )
+        assert (tmp_path / "dialects.json").exists()
 
 
 def test_twenty_prompts_are_made_of_any_document(engines: Engines, tmp_path: Any) -> None:
@@ -643,7 +657,7 @@ def test_what_a_failure_means_is_said_by_its_check(engines: Engines) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--vendor", "hibari"], "--vendor needs --stage."),
+        (["--vendor", "nobody"], "--vendor nobody is none of Viva's vendors: give --stage, too."),
         (["--stage", "voice"], "allowed are vad, stt, turns, brain, tts, filter."),
         (["--stage", "tts", "--vendor", "whisper"], "the vendors of tts are elevenlabs"),
         (["--stage", "tts", "--vendor", "cartesia"], "not set: CARTESIA_API_KEY"),

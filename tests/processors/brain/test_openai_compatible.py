@@ -4,6 +4,8 @@ import dataclasses
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from loguru import logger
 
 from conversation.frames import Exchange, Usage
 from processors.brain.contract import MAX_DECISION_TOKENS, BrainError, Question, ToolStart
-from processors.brain.openai_compatible import Dialect, OpenAICompatibleBrain
+from processors.brain.openai_compatible import Dialect, Dialects, OpenAICompatibleBrain
 from simulators.model import Fault, Latency, Model, Reply
 from simulators.openai import OpenAISimulator
 from tests.conftest import with_instant_engines
@@ -360,6 +362,39 @@ async def test_a_probe_at_start_finds_the_form_in_which_a_model_makes_its_calls(
         assert [form_of(body) for body in local.bodies] == [
             "tools", "json_schema", "json_object", "text",
         ]  # fmt: skip
+
+
+@with_instant_engines
+async def test_what_a_probe_found_is_known_at_the_next_start(tmp_path: Path) -> None:
+    found = Dialects(tmp_path / "data" / "dialects.json")
+    async with answering_brain(FREE_TEXT, BY_SCHEMA, probes=True, found=found) as (brain, _):
+        await brain.warm()
+        address = brain._base_url
+    assert found.read(address, brain.model) == replace(Dialect(), form="schema")
+    assert found.read(f"{address}/", brain.model), "the same address"
+    assert found.read(address, "another") is None
+    assert (tmp_path / "data" / "dialects.json").stat().st_mode & 0o077 == 0
+    async with answering_brain(FREE_TEXT, BY_SCHEMA, found=found) as (other, _):
+        found.write(other._base_url, other.model, replace(Dialect(), form="object"))
+        await other.probe_anew()
+        assert other.dialect.form == "schema", "what was found before does not count"
+        assert found.read(other._base_url, other.model) == other.dialect
+
+
+@pytest.mark.parametrize(
+    "kept",
+    ["", "[]", "{", '{"a m": 3}', '{"a m": {"form": "tools"}}',
+     '{"a m": {"form": "song", "forces": true, "parallel": true, "counts": true, "limit": "x"}}',
+     '{"a m": {"form": [], "forces": 1, "parallel": true, "counts": true, "limit": "x"}}'],
+)  # fmt: skip
+def test_what_is_no_finding_counts_as_none(kept: str, tmp_path: Path) -> None:
+    (tmp_path / "dialects.json").write_text(kept)
+    found = Dialects(tmp_path / "dialects.json")
+    assert found.read("a", "m") is None
+    found.write("a", "m", Dialect(counts=False))
+    assert found.read("a", "m") == Dialect(counts=False)
+    (tmp_path / "file").write_text("")
+    Dialects(tmp_path / "file" / "dialects.json").write("a", "m", Dialect())
 
 
 @pytest.mark.parametrize(
