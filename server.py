@@ -18,6 +18,7 @@ from accounts.mail.mailer import Mailer
 from accounts.mail.outbox import Outbox
 from accounts.network import limited_network, root_path
 from accounts.report.reports import Reports
+from accounts.visitors import embedding_origins
 from conversation.records import CallListener, in_micros
 from knowledge.loading.document import Document
 from ledger.money.budget import Budget
@@ -198,6 +199,8 @@ class Server:
             caller=self.accounts.identify,
             loaded=lambda: self.loading.done,
             mailable=is_mailable,
+            embedding=embedding_origins(settings),
+            visitor_pass=self.accounts.visitors.issue,
         )
 
     @property

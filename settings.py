@@ -259,6 +259,11 @@ class ServerSettings(BaseSettings):
         description="Origins of other sites that may call by /rtvi, such as https://example.com, "
         "separated by commas; * for any.",
     )
+    embed_origins: str = Field(
+        "",
+        description="Origins of other sites whose pages may embed the call and whose visitors may "
+        "call without signing in, such as https://example.com, separated by commas.",
+    )
     drain_secs: float = Field(
         30.0,
         ge=0,

@@ -11,4 +11,5 @@ __all__ = [
     "network",
     "operator_key",
     "report",
+    "visitors",
 ]

@@ -15,6 +15,7 @@ from accounts.sign_in import cookies
 from accounts.sign_in.authenticator import Authenticator
 from accounts.sign_in.link_mail import LinkMail, SendMail
 from accounts.sign_in.pages import Pages, link_url
+from accounts.visitors import FIELD, Visitors, embedding_origins
 from conversation.records import CallerIdentity
 from ledger.store.database import Database
 from settings import Settings, SettingsError
@@ -65,6 +66,7 @@ class Accounts:
         self._sign_in = Authenticator(
             database, self._access, session_secs=settings.session_days * DAY_SECS, clock=clock
         )
+        self.visitors = Visitors(settings, self._key, clock=clock)
         told = tell if self._in_terminal else None
         self._mail = LinkMail(send, tell=told, delay=delay)
 
@@ -95,6 +97,9 @@ class Accounts:
         Raises:
             web.HTTPServiceUnavailable: The database cannot be read.
         """
+        if FIELD in request.query:  # whoever else they are: they call from another site's page
+            local = self._settings.auth != "off" or self._is_local(request)
+            return self.visitors.identify(request) if local else None
         if self._settings.auth == "off":
             return ANYBODY if self._is_local(request) else None
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
@@ -154,6 +159,7 @@ def check_settings(settings: Settings) -> None:
     """
     Access.from_settings(settings)
     trusted_networks(settings.trusted_proxies)
+    embedding_origins(settings)
     public = _public_host(settings.public_url)
     on_loopback = is_loopback_host(settings.host)
     if settings.auth == "off":

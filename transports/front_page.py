@@ -1,7 +1,8 @@
 """Serves the page that callers open, and the data it shows before a call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,12 @@ from transports.web_files import WebFile, WebFiles, as_file, respond
 
 WEB = Path(__file__).parents[1] / "web"
 
+_HOST = re.compile(r"[a-z0-9.:\[\]-]+", re.IGNORECASE | re.ASCII)
+_EMBEDDED = (
+    "default-src 'self'; connect-src {connect}; img-src 'self' data:; media-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
+)
+
 WhoAsks = Callable[[web.Request], Awaitable[CallerIdentity | None]]
 
 
@@ -32,6 +39,8 @@ class FrontPage:
         caller: Identifies the caller of a request; ``None`` if they must sign in first.
         loaded: Whether the models are loaded.
         mailable: Whether an answer can be mailed to a caller's address.
+        embedding: Origins of the sites whose pages may embed the call.
+        visitor_pass: Issues the pass by which a visitor of such a site calls.
     """
 
     def __init__(
@@ -43,6 +52,8 @@ class FrontPage:
         caller: WhoAsks,
         loaded: Callable[[], bool],
         mailable: Callable[[str], bool] = lambda _email: False,
+        embedding: Sequence[str] = (),
+        visitor_pass: Callable[[web.Request], str] = lambda _request: "",
     ) -> None:
         self._settings = settings
         self._document = document
@@ -50,6 +61,8 @@ class FrontPage:
         self._caller = caller
         self._loaded = loaded
         self._mailable = mailable
+        self._embedding = tuple(embedding)
+        self._visitor_pass = visitor_pass
         self._suggestions = list(suggestions(document))
         self._files = WebFiles(WEB)
 
@@ -59,6 +72,9 @@ class FrontPage:
         app.router.add_get("/about.json", self._about)
         app.router.add_get("/document.json", self._sections)
         self._files.setup(app)
+        if self._embedding:
+            app.router.add_get("/embed", self._embed)
+            app.router.add_get("/embed.js", self._embed_script)
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         caller = await self._caller(request)
@@ -67,7 +83,29 @@ class FrontPage:
         file = await asyncio.to_thread(self._rendered, self._told(caller))
         return respond(request, file, cache="private, no-cache")
 
-    def _rendered(self, about: Mapping[str, Any]) -> WebFile:
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        """The page for a frame on a page of another site."""
+        about = self._told(CallerIdentity())
+        visitor = self._visitor_pass(request)
+        file = await asyncio.to_thread(self._rendered, about, visitor=visitor)
+        response = respond(request, file, cache="no-store")
+        host = request.host
+        response.headers["Content-Security-Policy"] = _EMBEDDED.format(
+            connect=f"'self' ws://{host} wss://{host}" if _HOST.fullmatch(host) else "'self'",
+            ancestors=" ".join(self._embedding),
+        )
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response
+
+    async def _embed_script(self, request: web.Request) -> web.StreamResponse:
+        file = await asyncio.to_thread(self._files.read, "embed.js")
+        response = respond(request, file, cache="no-cache")
+        # A module of another origin is fetched by the rules of CORS.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response
+
+    def _rendered(self, about: Mapping[str, Any], *, visitor: str = "") -> WebFile:
         files = self._files
         page = render(
             files.read("call/index.html").content.decode(),
@@ -75,6 +113,7 @@ class FrontPage:
             self._document_told,
             version=files.version(),
             modules=files.modules("call/main.js"),
+            visitor=visitor,
         )
         return as_file(page.encode(), "text/html; charset=utf-8")
 

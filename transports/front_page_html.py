@@ -20,6 +20,7 @@ def render(
     *,
     version: str,
     modules: Sequence[str],
+    visitor: str = "",
 ) -> str:
     """Fill in the page.
 
@@ -29,6 +30,7 @@ def render(
         document: What ``document.json`` says.
         version: The version of the page's files.
         modules: Modules that the page needs, to be fetched at once.
+        visitor: The pass of a visitor of another site, in whose page this is embedded.
     """
     name = about["persona"]["name"]
     language = document["language"] or "en"
@@ -62,6 +64,10 @@ def render(
         f'  <script type="application/json" id="{id}">{_json(value)}</script>\n'
         for id, value in (("about-data", about), ("document-data", document))
     )
+    if visitor:
+        data += f'  <meta name="viva-visitor" content="{escape(visitor)}">\n'
+        data += '  <link rel="stylesheet" href="web/call/embed.css">\n'
+        page = page.replace("<body ", '<body class="embedded" ', 1)
     page = page.replace("</head>", f"{preloads}{data}</head>", 1)
     return re.sub(r'((?:href|src)=")web/', rf"\1web/@{version}/", page)
 

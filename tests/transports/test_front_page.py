@@ -34,6 +34,8 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         choose(settings),
         caller=caller,
         loaded=lambda: True,
+        embedding=["https://example.com"],
+        visitor_pass=lambda _request: "a-pass",
     )
     app = web.Application()
     page.setup(app)
@@ -67,6 +69,19 @@ async def test_the_document_is_in_the_page_and_its_files_are_kept(client: Client
     assert (other.status, other.headers["Cache-Control"]) == (200, "no-cache")
     for outside in ("/web/%2e%2e/server.py", "/web/@x/..%2f..%2fserver.py", "/web/no", "/web/call"):
         assert (await client.get(outside)).status == 404, outside
+
+
+async def test_a_site_that_is_listed_embeds_the_page(client: Client) -> None:
+    answer = await client.get("/embed", headers={"Accept-Encoding": "identity"})
+    html = await answer.text()
+    assert '<meta name="viva-visitor" content="a-pass">' in html
+    assert '<body class="embedded" ' in html
+    assert "jo@example.com" not in html, "nobody is signed in there"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.endswith("frame-ancestors https://example.com")
+    assert f"ws://{client.host}:{client.port}" in policy
+    script = await client.get("/embed.js")
+    assert script.headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_a_changed_file_is_another_version(tmp_path: Path) -> None:

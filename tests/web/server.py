@@ -33,6 +33,8 @@ from transports.browser.messages import (
     rtvi_message,
     server_message,
 )
+from transports.front_page_html import render
+from transports.web_files import WebFiles
 
 WEB = Path(__file__).parents[2] / "web"
 VOICE_RATE = 24_000
@@ -204,6 +206,8 @@ class PageServer:
         self.admission: Callable[[], Awaitable[Any]] = _at_once
         self.about: dict[str, Any] = ABOUT
         self.signed_out_with: list[str] = []
+        self._files = WebFiles(WEB)
+        self.visitors: list[str] = []
         self.feedback: list[tuple[str, str, Any]] = []
         self.takes_feedback = True
         self._loop = asyncio.new_event_loop()
@@ -222,6 +226,7 @@ class PageServer:
         self.about = ABOUT
         self.signed_out_with = []
         self.feedback = []
+        self.visitors = []
         self.takes_feedback = True
         self.calls = []
         self.failures = []
@@ -262,9 +267,11 @@ class PageServer:
                 web.get("/call", self._call),
                 web.route("*", "/check{rest:.*}", self._check),
                 web.route("*", "/calls/{call}/{what:.*}", self._feedback),
-                web.static("/web", WEB),
+                web.get("/embed", self._embed),
+                web.get("/embed.js", self._embed_script),
             ]
         )
+        self._files.setup(app)
         app.on_response_prepare.append(self._secure)
         runner = web.AppRunner(app, shutdown_timeout=0.5)
         await runner.setup()
@@ -281,6 +288,18 @@ class PageServer:
 
     async def _index(self, _request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "call" / "index.html")
+
+    async def _embed(self, _request: web.Request) -> web.Response:
+        template = self._files.read("call/index.html").content.decode()
+        known: dict[str, Any] = {"version": self._files.version(), "visitor": "a-pass"}
+        modules = self._files.modules("call/main.js")
+        html = render(template, self.about, DOCUMENT, modules=modules, **known)
+        return web.Response(text=html, content_type="text/html")
+
+    async def _embed_script(self, _request: web.Request) -> web.Response:
+        script = self._files.read("embed.js").content
+        headers = {"Access-Control-Allow-Origin": "*"}
+        return web.Response(body=script, content_type="text/javascript", headers=headers)
 
     async def _account(self, _request: web.Request) -> web.Response:
         return web.json_response(self.about["account"] | {"form": "a-token"})
@@ -314,6 +333,7 @@ class PageServer:
         return web.json_response(DOCUMENT)
 
     async def _call(self, request: web.Request) -> web.WebSocketResponse:
+        self.visitors.append(request.query.get("visitor", ""))
         if not self.accepts:
             raise web.HTTPServiceUnavailable
         if not self.signed_in:

@@ -3,6 +3,7 @@
 import { NOTE_AMPLITUDE, NOTES, verdictOf } from './check-verdict.js';
 import { Microphone } from './microphone.js';
 import { CAPTURE_RATE } from './protocol.js';
+import { asVisitor } from './visitor.js';
 import { remember, remembered } from './wishes.js';
 
 const REMEMBERED = 'check';
@@ -132,7 +133,7 @@ async function measure() {
 async function ask(path, options) {
   try {
     const signal = AbortSignal.timeout(RATE_SECS * 1000);
-    const answer = await fetch(path, { cache: 'no-store', signal, ...options });
+    const answer = await fetch(asVisitor(path), { cache: 'no-store', signal, ...options });
     return answer.ok ? answer : null;
   } catch {
     return null;

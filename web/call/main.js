@@ -25,6 +25,7 @@ import { Sentences } from './sentences.js';
 import { Suggestions } from './suggestions.js';
 import { Transcript } from './transcript.js';
 import { Trouble } from './trouble.js';
+import { asVisitor } from './visitor.js';
 import { VoiceLine } from './voice-line.js';
 import { VoiceMemory } from './voice-memory.js';
 import { wish } from './wishes.js';
@@ -119,7 +120,7 @@ async function press(types) {
     call.refuse(lacking);
     return;
   }
-  line = new Line(new URL('call', document.baseURI.replace(/^http/, 'ws')));
+  line = new Line(new URL(asVisitor('call'), document.baseURI.replace(/^http/, 'ws')));
   const own = line;
   const starting = () => own === line && call.starting;
   own.onevent = (event) => { if (own === line) take(event, own); };
@@ -449,7 +450,7 @@ addEventListener('click', (event) => {
 setInterval(() => { if (call.running || call.starting) show(); }, 500);
 
 async function tellAbout() {
-  const answer = await fetch('about.json');
+  const answer = await fetch(asVisitor('about.json'));
   if (answer.status === 401) {
     call.refuse(new Trouble('signed-out'));
     return;
@@ -496,7 +497,7 @@ const written = rendered('document-data');
 if (written) {
   setDocument(written);
 } else {
-  fetch('document.json').then((answer) => answer.json()).then(setDocument).catch(() => {
+  fetch(asVisitor('document.json')).then((answer) => answer.json()).then(setDocument).catch(() => {
     find('document-status').textContent = 'The document could not be loaded. Reload the page.';
   });
 }

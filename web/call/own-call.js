@@ -1,5 +1,7 @@
 /** What a caller says of their own call, beside the wire: while it goes on, and afterwards. */
 
+import { asVisitor } from './visitor.js';
+
 /** Viva did not take it; the message says why. */
 export class FeedbackError extends Error {}
 
@@ -29,7 +31,7 @@ export class OwnCall {
   async #send(method, what, body) {
     let answer;
     try {
-      answer = await fetch(`calls/${this.#id}/${what}`, {
+      answer = await fetch(asVisitor(`calls/${this.#id}/${what}`), {
         method,
         headers: body ? { 'Content-Type': 'application/json' } : {},
         body: body && JSON.stringify(body),
