@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from knowledge.check.meaning import implied, is_past
+from knowledge.check.order import reversed_order, unordered, wrong_end
 from knowledge.check.reading import AUXILIARIES, Clause, Reading, Word, is_all, read, read_cached
 from knowledge.check.records import BOUND, Record, Records, pairs, quote_key, records_of
-from knowledge.check.spelling import times_called
-from knowledge.claims import numbers
+from knowledge.check.spelling import spelled, times_called
+from knowledge.check.subject import dropped_limit, other_subject
+from knowledge.claims import MONTHS, numbers
 from knowledge.loading.section import Section
 from knowledge.words import PRONOUNS, normalize, spaced, stem, tokens
 
@@ -42,6 +44,7 @@ _ABSOLUTE = re.compile(
 _RESTRICTING = re.compile(
     r"\b(?:without|unless|except|but|only|if|on duty|apart from|other than)\b", re.IGNORECASE
 )
+_CIRCUMSTANCE = re.compile(r"(?:after|before|during|in case of) \w+", re.IGNORECASE)
 _ORDER = re.compile(r"\b(?:minute|hour|day|week|month|year)s? (before|after)\b", re.IGNORECASE)
 _EARLIER = re.compile(
     r"\b(?:before|prior|ahead|beforehand|advance|earlier|previous)", re.IGNORECASE
@@ -54,8 +57,12 @@ _BETWEEN = re.compile(
     r"\b(?:between|from)\s+(?:the )?([\w:]+)\s+(?:and|to|until|till)\s+(?:the )?([\w:]+)",
     re.IGNORECASE,
 )
+_LEANING = frozenset(
+    ("before", "after", "until", "since", "or", "nor")
+)  # clauses that deny nothing
 _SUBJECTS = frozenset(("she", "he", "they", "we", "you", "it", "i"))
 _SHE = frozenset(("she", "he", "i"))
+_ADDRESSED = frozenset(("you", "we"))
 _LINKING = frozenset(("of", "at", "from", "by", "in", "for", "to", "with"))
 _POLAR = re.compile(
     r"^\W*(?:(?P<yes>yes|yeah|yep|correct|that's right|that is right|indeed|exactly|absolutely|"
@@ -89,7 +96,19 @@ _REFUSING = frozenset(
 )
 _NARROWING = re.compile(r"\b(?:one of|among|some of|often|called|considered|known as)\b", re.I)
 _CAUSES = re.compile(r"\b(?:because|due to|owing to|thanks to|as a result of)\b", re.I)
-_CAUSED = re.compile(r"\b(?:because|due|since|so that|in order|for|as|to)\b", re.I)
+_CAUSED = re.compile(
+    r"\b(?:because|due|owing|thanks|since|so|in order|for|as|to|means?|result)\b", re.I
+)
+_EVERY = re.compile(r"\b(?:every|each)\b", re.I)
+_EVERY_OTHER = re.compile(r"\bevery (?:second|other|third|fourth|few|two|three)\b", re.I)
+_NAMED_MONTH = rf"(?:{'|'.join(name.capitalize() for name in MONTHS if len(name) > 3)}|May)"
+_DURING = re.compile(rf"\b(?:from|in|between|until) {_NAMED_MONTH}\b(?! \d)")
+_MONTHS_OR_SEASON = re.compile(
+    rf"\b{_NAMED_MONTH}\b|\b(?:spring|summer|autumn|fall|winter|season|months?|year|\d{{4}})\b"
+)
+_PART_OF = re.compile(
+    r"\b(?:for|the (?:first|last)) \w+ (day|week|month|hour|year)s? (?:in|of) (\w+)", re.I
+)
 _EXCEPTING = re.compile(r"\b(?:except|apart|but|besides|excluding|other than|unless)\b", re.I)
 _DENYING = re.compile(
     r"n't\b|-free\b|\b(?:not|no|never|none|nobody|nothing|without|cannot|free of|free from)\b",
@@ -294,7 +313,7 @@ class _Check:
             self._failed = "it has too many clauses to be checked"
             return None
         # best[n]: fewest records that support the first n clauses
-        best: list[tuple[list[Record], int] | None] = [([], 0)] + [None] * len(clauses)
+        best: list[tuple[list[Record], list[str]] | None] = [([], [])] + [None] * len(clauses)
         for end in range(1, len(clauses) + 1):
             for start in range(end):
                 before = best[start]
@@ -305,24 +324,33 @@ class _Check:
                     continue
                 record = self._stretch(reading, clauses, start, end)
                 if record is not None:
-                    best[end] = ([*before[0], record], start)
+                    best[end] = ([*before[0], record], [*before[1], clauses[start].opens])
         whole = best[-1]
         if whole is None:
             return None
-        found = whole[0]
-        if why := self._together(found):
+        found, opens = whole
+        if why := self._together(found, opens):
             self._failed = why
             return None
         return [record.line.number for record in found]
 
-    def _together(self, found: Sequence[Record]) -> str:
-        """Why the sentence may not join these records; empty if it may."""
-        if len({id(record) for record in found}) < 2:
-            return ""
+    def _together(self, found: Sequence[Record], opens: Sequence[str]) -> str:
+        """Why the sentence may not join these records; empty if it may.
+
+        Args:
+            found: The records of its stretches.
+            opens: The word that each of the stretches begins with.
+        """
         if _CAUSES.search(self._sentence) and not any(
             _CAUSED.search(record.reading.text) for record in found
         ):
             return "no record gives that as the reason"
+        if len({id(record) for record in found}) < 2:
+            return ""
+        for at, word in enumerate(opens):
+            other = found[at - 1] if at else found[1]
+            if other is not found[at] and unordered(word, other, found[at]):
+                return f"no record says {word!r}"
         return ""
 
     def _stretch(
@@ -432,10 +460,15 @@ class _Check:
     ) -> str:
         """How the record contradicts the words that it contains; empty if it does not."""
         bit = 1 << self._place(record)
-        flipped = sum(
-            bool(word.denied & record.direct) and not self._mask(word, strictly=True) & bit
+        said = frozenset(form for word in words for form in word.found)
+        denied = [
+            word.denied & record.direct - said
             for word in words
-        )
+            if word.denied & record.direct and not self._mask(word, strictly=True) & bit
+        ]
+        if not all(denied):
+            return "it is not what a record tells"
+        flipped = len(denied)
         denies = negative != bool(flipped % 2)
         if denies != record.negative and not (
             negative and record.only and _WITHOUT.search(self._sentence)
@@ -447,14 +480,44 @@ class _Check:
             _quantities(record, words, self._sentence)
             or _numbers(record, reading, words)
             or _bounds(record, self._sentence, words)
-            or _places(record, words, lambda word: bool(self._mask(word, strictly=True) & bit))
+            or _order(record, reading, words, clauses)
+            or self._other_topic(record, reading, words)
+            or _places(
+                record,
+                _of_the_same(reading, words),
+                lambda word: bool(self._mask(word, strictly=True) & bit),
+            )
             or _links(record, words)
             or _swapped(record, words)
             or _columns(record, _of_the_same(reading, words))
             or _only(record, self._sentence, reading.words)
             or _roles(record, reading, words, self._free)
+            or _exchanged(record, reading)
             or _possessors(record, words, self._free)
         )
+
+    def _other_topic(self, record: Record, reading: Reading, words: Sequence[Word]) -> str:
+        bit = 1 << self._place(record)
+
+        def own(word: Word) -> bool:
+            return bool(self._mask(word, strictly=True) & bit)
+
+        def known(word: Word) -> bool:
+            return bool(self._mask(word) & bit)
+
+        if subject := other_subject(record, reading, words, free=self._free, own=own, known=known):
+            return f"{_quoted(record)} is about {subject!r}"
+        theirs = [word for word in record.reading.words if word.verb]
+        said = frozenset(form for word in reading.words for form in _forms(word))
+        denied = frozenset(form for word in words for form in word.denied)
+        said |= denied
+        if theirs and not any(_forms(v) & said or implied(v.key) & said for v in theirs):
+            lent = [word for word in words if word.kind == "word" and not own(word)]
+            if any(not word.bland and not word.text[:1].isupper() for word in lent):
+                return f"{_quoted(record)} is about something else"
+        if limit := dropped_limit(record, reading):
+            return f"{_quoted(record)} says so only {limit!r}"
+        return ""
 
     def _nearest(self, part: str) -> str:
         words = self._claims(read(part).words)
@@ -484,7 +547,8 @@ def _polarities(clauses: Sequence[Clause]) -> list[bool]:
     for clause in clauses:
         finite = any(not verb.text.lower().endswith("ing") for verb in clause.verbs)
         alone = finite or clause.auxiliary or clause.negative
-        found.append(clause.denies if alone and not clause.conditional else None)
+        leans = clause.conditional or (not clause.negative and clause.opens in _LEANING)
+        found.append(clause.denies if alone and not leans else None)
     known = next((answer for answer in found if answer is not None), False)
     out: list[bool] = []
     for denies in found:
@@ -521,6 +585,25 @@ def _quoted(record: Record) -> str:
     return repr(record.reading.text)
 
 
+def _order(
+    record: Record, reading: Reading, words: Sequence[Word], clauses: Sequence[Clause]
+) -> str:
+    if placed := wrong_end(record, words):
+        return f"{_quoted(record)} does not say {placed!r}"
+    if reversed_order(record, reading):
+        return f"{_quoted(record)} has it the other way round"
+    for clause in clauses:
+        of_event = (
+            clause.opens in ("before", "after")
+            and clause.words
+            and not any(word.kind == "measure" for word in clause.words)
+        )
+        pronoun = re.search(rf"\b{clause.opens} (?:that|this|it)\b", reading.text, re.IGNORECASE)
+        if of_event and not pronoun and unordered(clause.opens, record):
+            return f"{_quoted(record)} does not say {clause.opens!r}"
+    return ""
+
+
 def _lacking(record: Record, words: Sequence[Word], sentence: str, *, denies: bool) -> str:
     if denies:
         return ""
@@ -539,11 +622,13 @@ def _quantities(record: Record, words: Sequence[Word], sentence: str) -> str:
     for at, word in enumerate(words):
         if word.kind != "quantity":
             continue
-        name = next(iter(word.found), "")
+        name = min(word.found, default="")
         same = [spot for spot, other in enumerate(theirs)
                 if other.kind == "quantity" and other.found & word.found]  # fmt: skip
         if is_all(word) and record.exception and not _EXCEPTING.search(sentence):
             return f"{_quoted(record)} has an exception"
+        if is_all(word) and same and (left := _narrower(record, same, words)):
+            return f"{_quoted(record)} says so only of {left!r}"
         if is_all(word) and same and (left := _restricted(record, same, words)):
             return f"{_quoted(record)} says so only of {left!r}"
         if name in ("q:first", "q:only", "q:most", "q:second") and same:
@@ -551,11 +636,20 @@ def _quantities(record: Record, words: Sequence[Word], sentence: str) -> str:
                 return f"{_quoted(record)} says less"
             near = _near(words, at, 2 if name == "q:only" else 1, back=name == "q:only")
             near = near or _near(words, at, 0, back=True)
-            if near and not any(
-                _forms(word) & _forms(other) or _alike(word, other)
-                for word in near
-                for spot in same
-                for other in _near(theirs, spot, 2, back=name in ("q:only", "q:first"))
+            adverbial = name == "q:only" and any(
+                of[spot + 1 : spot + 2] and of[spot + 1].verb
+                for of, spots in ((words, (at,)), (theirs, same))
+                for spot in spots
+            )
+            if (
+                near
+                and not adverbial
+                and not any(
+                    _forms(word) & _forms(other) or _alike(word, other)
+                    for word in near
+                    for spot in same
+                    for other in _near(theirs, spot, 2, back=name in ("q:only", "q:first"))
+                )
             ):
                 return f"{_quoted(record)} says {word.text!r} of something else"
     return ""
@@ -590,6 +684,19 @@ def _restricted(record: Record, places: Sequence[int], words: Sequence[Word]) ->
     return ""
 
 
+def _narrower(record: Record, places: Sequence[int], words: Sequence[Word]) -> str:
+    """The word that narrows "every" in a record, if the sentence lacks it: "every adult guest"."""
+    said = frozenset(form for word in words for form in _forms(word))
+    for place in places:
+        following = record.reading.words[place + 1 : place + 3]
+        if len(following) == 2 and following[0].kind == following[1].kind == "word":
+            first, second = following
+            beside = second.at == first.at + 1 and not (first.verb or second.verb)
+            if beside and _forms(second) & said and not _forms(first) & said:
+                return first.text
+    return ""
+
+
 def _implied_any(word: Word, said: frozenset[str]) -> bool:
     return bool(implied(word.key) & said)
 
@@ -616,7 +723,29 @@ def _numbers(record: Record, reading: Reading, words: Sequence[Word]) -> str:
             unknown = not told
             if elsewhere or unknown or any(BOUND in thing for thing in counted):
                 return f"{_quoted(record)} counts something else"
+    return _other_phrase(record, words)
+
+
+def _other_phrase(record: Record, words: Sequence[Word]) -> str:
+    """Whether a number stands for another of the same unit: "within" one and "of" another."""
+    theirs = _placed_numbers(record.reading.words)
+    if len(theirs) < 2:
+        return ""
+    for word, preposition, unit in _placed_numbers(words):
+        same = [p for w, p, u in theirs if w.found & word.found and u & unit]
+        others = [p for w, p, u in theirs if not w.found & word.found and u & unit]
+        if preposition and same and preposition not in same and preposition in others:
+            return f"{_quoted(record)} says {preposition!r} of another number"
     return ""
+
+
+def _placed_numbers(words: Sequence[Word]) -> list[tuple[Word, str, frozenset[str]]]:
+    """Numbers that count something, each with its preposition and what it counts."""
+    return [
+        (word, word.preposition, following.found)
+        for word, following in itertools.pairwise(words)
+        if word.kind == "measure" and following.kind == "word" and following.at == word.at + 1
+    ]
 
 
 def _afternoon(word: Word, text: str) -> tuple[str, ...]:
@@ -636,7 +765,8 @@ def _swapped(record: Record, words: Sequence[Word]) -> str:
         if word.found & other.found
     ]
     for (one, was), (two, became) in itertools.combinations(placed, 2):
-        apart = one.preposition != two.preposition and one is not two
+        apart = one.preposition != two.preposition and one.key != two.key
+        apart = apart and bool(one.preposition and two.preposition)
         if apart and (one.preposition, two.preposition) == (became, was):
             return f"{_quoted(record)} has {one.text!r} and {two.text!r} the other way round"
     return ""
@@ -658,16 +788,33 @@ def _columns(record: Record, words: Sequence[Word]) -> str:
         frozenset(f"#{number}" for number in numbers(cell)) | times_called(cell)
         for _, cell in cells
     ]
-    named: frozenset[int] = frozenset()
-    for word in sorted(words, key=lambda placed: placed.at):
-        called = word.found | {stem(word.key)}
-        at_head = frozenset(at for at, head in enumerate(heads) if head & called)
-        if word.kind != "measure" and at_head:
-            named = at_head
-        elif word.kind == "measure" and named:
-            columns = frozenset(at for at, of in enumerate(held) if of & word.found)
-            if columns and not columns & named:
-                return f"{_quoted(record)} has {word.text!r} in another column"
+    placed = sorted(words, key=lambda word: word.at)
+    there = {token.key for token in record.reading.tokens}
+    for head, _ in cells:
+        keys = frozenset(token.key for token in tokens(spelled(head)))
+        if keys and not keys & there and any(keys & {word.key} for word in placed):
+            return f"{_quoted(record)} says nothing of {head!r}"
+    named = [
+        (word, columns)
+        for word in placed
+        if word.kind != "measure"
+        and not word.verb
+        and (
+            columns := frozenset(
+                at for at, head in enumerate(heads) if head & (word.found | {stem(word.key)})
+            )
+        )
+    ]
+    for word in placed:
+        if word.kind != "measure":
+            continue
+        beside = [(w, columns) for w, columns in named if w.clause == word.clause] or named
+        before = [columns for w, columns in beside if w.at < word.at]
+        after = [columns for w, columns in beside if w.at > word.at and w.clause == word.clause]
+        meant = before[-1] if before else after[0] if after else None
+        columns = frozenset(at for at, of in enumerate(held) if of & word.found)
+        if meant is not None and columns and not columns & meant:
+            return f"{_quoted(record)} has {word.text!r} in another column"
     return ""
 
 
@@ -706,13 +853,38 @@ def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
     for match in _BETWEEN.finditer(sentence):
         if (match[2].lower(), match[1].lower()) in between:
             return f"{_quoted(record)} has it the other way round"
+    if _EVERY_OTHER.search(text) and _EVERY.search(sentence) and not _EVERY_OTHER.search(sentence):
+        return f"{_quoted(record)} does not say every one"
+    if _during(
+        record, frozenset(form for word in words for form in _forms(word))
+    ) and not _MONTHS_OR_SEASON.search(sentence):
+        return f"{_quoted(record)} says so only for a part of the year"
+    spoken = sentence.lower()
+    for part in _PART_OF.finditer(text):
+        if part[2].lower() in spoken and part[1].lower() not in spoken:
+            return f"{_quoted(record)} says {part[0]!r}"
     absolute = _ABSOLUTE.search(sentence)
-    restricting = _RESTRICTING.search(text)
+    restricting = _RESTRICTING.search(text) or _CIRCUMSTANCE.match(text)
     if not absolute or not restricting:
         return ""
     if _ABSOLUTE.search(text) or _RESTRICTING.search(sentence):
         return ""
     return f"{_quoted(record)} says so only {restricting[0]!r}"
+
+
+def _during(record: Record, said: frozenset[str]) -> bool:
+    """Whether the record says what the sentence does only from one month to another."""
+    if not _DURING.search(record.reading.text):
+        return False
+    months = {
+        word.clause
+        for word in record.reading.words
+        if any(form.startswith("m:") for form in word.found)
+    }
+    return any(
+        word.clause in months and word.kind == "word" and _forms(word) & said
+        for word in record.reading.words
+    )
 
 
 def _places(record: Record, words: Sequence[Word], own: Callable[[Word], bool]) -> str:
@@ -775,7 +947,11 @@ def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozen
                 return f"{_quoted(record)} has {min(swapped)!r} in another role"
             if mine.agents & his.others and mine.others & his.agents:
                 return f"{_quoted(record)} has it the other way round"
-            if his.agents and not mine.agents & his.agents and mine.person:
+            if (
+                his.agents
+                and not mine.agents & his.agents
+                and (mine.person or (his.passive and mine.addressed))
+            ):
                 return f"{_quoted(record)} says who did it"
             if (
                 mine.about
@@ -787,6 +963,49 @@ def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozen
     return ""
 
 
+def _exchanged(record: Record, reading: Reading) -> str:
+    """Whether the sentence's subject and another word have changed places around a shared word.
+
+    Unlike the roles of verbs, this needs no word to be known for a verb: "ferries have right of
+    way over small craft" and "the landlord needs your consent".
+    """
+    if record.line.cells:
+        return ""
+    for at, token in enumerate(reading.tokens):
+        if at == 0 or token.capital:
+            continue
+        for spot, other in enumerate(record.reading.tokens):
+            shared = spot and stem(token.key) == stem(other.key)
+            if shared and (swapped := _changed_places(reading, at, record.reading, spot)):
+                return f"{_quoted(record)} has {swapped!r} in another role"
+    return ""
+
+
+def _changed_places(mine: Reading, at: int, theirs: Reading, spot: int) -> str:
+    before, after = _around(mine, at)
+    was_before, was_after = _around(theirs, spot)
+    passive, was_passive = at in mine.passive, spot in theirs.passive
+    if passive == was_passive:
+        subject = (before & was_after) - was_before - after
+        return min(subject, default="") if (after & was_before) - before - was_after else ""
+    if was_passive:
+        return min(before & _reached(theirs, spot) - was_before, default="")
+    return ""
+
+
+def _around(reading: Reading, at: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Stems of the words before a token and after it, within its clause.
+
+    Those that follow a preposition are left out before it, and those that follow "by" after it.
+    """
+    clause = next((w.clause for w in reading.words if w.at >= at), None)
+    own = [word for word in reading.words if word.clause == clause and word.kind == "word"]
+    return (
+        frozenset(stem(word.key) for word in own if word.at < at and not word.preposition),
+        frozenset(stem(word.key) for word in own if word.at > at and word.preposition != "by"),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """The agents of a verb, its objects, and others named with it, as stems.
@@ -795,6 +1014,7 @@ class _Parts:
         person: Whether a pronoun or the document's subject is the agent.
         about: Whether the document's subject precedes the verb.
         passive: Whether the verb is in the passive voice.
+        addressed: Whether "you" or "we" is the agent.
     """
 
     agents: frozenset[str]
@@ -803,14 +1023,32 @@ class _Parts:
     person: bool
     about: bool
     passive: bool
+    addressed: bool
+
+
+def _reached(reading: Reading, verb: int) -> frozenset[str]:
+    """What follows a passive verb without "by": to whom a thing is given."""
+    found: set[str] = set()
+    for word in reading.words:
+        if word.at <= verb or word.kind != "word":
+            continue
+        if word.verb or word.preposition == "by":
+            break
+        found.add(stem(word.key))
+    return frozenset(found)
 
 
 def _surely(verb: Word, reading: Reading) -> bool:
     """Whether a word that may be a verb certainly is one here."""
+    before = reading.tokens[verb.at - 1].text.lower() if verb.at else ""
+    own = [word for word in reading.words if word.verb and word.clause == verb.clause]
+    if any(0 < word.at == verb.at - 1 for word in own):
+        return False  # need written consent
     if is_past(verb.text.lower()) or verb.at in reading.passive:
         return True
-    before = reading.tokens[verb.at - 1].text.lower() if verb.at else ""
-    return before in AUXILIARIES or before in PRONOUNS or before in ("to", "who", "we", "you")
+    if before in AUXILIARIES or before in PRONOUNS or before in ("to", "who", "we", "you", "then"):
+        return True
+    return own[0] is verb and before not in _PLACING and before not in _LINKING
 
 
 def _parts(words: Sequence[Word], verb: Word, reading: Reading, free: frozenset[str]) -> _Parts:
@@ -821,6 +1059,8 @@ def _parts(words: Sequence[Word], verb: Word, reading: Reading, free: frozenset[
     subjects = False
     for word in words:
         if word is verb or word.verb or word.kind != "word" or word.clause != verb.clause:
+            continue
+        if word.key == "free":
             continue
         name = stem(word.key)
         first, last = sorted((word.at, verb.at))
@@ -849,6 +1089,7 @@ def _parts(words: Sequence[Word], verb: Word, reading: Reading, free: frozenset[
         pronoun or own or (passive and reading.agent),
         about,
         passive,
+        not passive and not subjects and bool(_ADDRESSED & set(before[-4:])),
     )
 
 

@@ -107,6 +107,7 @@ _BLAND = frozenset(
     typical useful various
     shortly nearby around
     possible software instead specifically particularly mainly usually document
+    count drop manage buy drink eat wear throw place light hang last
  """)
     for form in forms(word)
 )
@@ -135,6 +136,14 @@ _WITH_BASE = frozenset(
     spaced("do does did don't doesn't didn't will would won't can could can't cannot may might "
            "must mustn't shall should shouldn't couldn't wouldn't")
 )  # fmt: skip
+_TIMES_OF = frozenset(
+    f"{unit}{ending}"
+    for unit in spaced("day week weekend weekday month year hour morning afternoon evening night "
+                       "time shift person head Monday Tuesday Wednesday Thursday Friday Saturday "
+                       "Sunday".lower())
+    for ending in ("", "s")
+)  # fmt: skip
+_WITH_TO = frozenset(spaced("have has had need needs ought going able allowed want wants"))
 _DETERMINERS = frozenset(spaced("the a an every each all her his their our its my your this that"))
 _EXCEPTING = frozenset(spaced("except apart besides excluding unless"))
 _BY_A_PRONOUN = re.compile(r"\bby (?:her|him|them|us|you|me)\b", re.IGNORECASE)
@@ -294,7 +303,8 @@ class _Reader:
         """Begin a clause at a pause or a conjunction; note its first word."""
         low, clause = self._lowered[at], self._clauses[-1]
         pause = bool(at and _PAUSE.search(gap))
-        conjunction = low in _CONJUNCTIONS
+        token = self._tokens[at]
+        conjunction = low in _CONJUNCTIONS and not (token.capital and not token.initial)
         if (pause or conjunction) and (clause.words or clause.opens):
             if clause.words:
                 clause = Clause(
@@ -323,6 +333,7 @@ class _Reader:
             or (low == "nothing" and clause.words)
         ):
             self._lacking = True
+            clause.negative = clause.negative or (low == "nothing" and not following)
         elif _negates(low, key, following):
             clause.negative = True
             clause.exception = clause.exception or key in _EXCEPTIONS
@@ -360,6 +371,11 @@ class _Reader:
             content = _word(token, self._keys[at], low)  # a green light means go
         if content is None:
             return 1
+        rated = self._next(at) in _TIMES_OF or (low == "each" and not self._next(at))
+        if is_all(content) and rated:
+            content.found |= {"q:each"}
+        if low in ("only", "just") and at and self._before(at) not in _DETERMINERS:
+            content.found |= {"q:only:cell"}
         content.verb = at in self._passive or (
             content.kind == "word"
             and not (token.capital and not token.initial)
@@ -417,9 +433,13 @@ class _Reader:
 
 
 def _after_auxiliary(lowered: Sequence[str], at: int) -> bool:
-    """Whether a base form follows "did", "may" or "must", with at most "not" between."""
-    before = [word for word in lowered[max(0, at - 2) : at] if word not in ("not", "never")]
-    return bool(before) and before[-1] in _WITH_BASE and not lowered[at].endswith("s")
+    """Whether a base form follows "did", "may" or "has to", with at most "not" between."""
+    if lowered[at].endswith("s"):
+        return False
+    before = [word for word in lowered[max(0, at - 3) : at] if word not in ("not", "never")]
+    if before[-1:] == ["to"]:
+        return bool(before[-2:-1]) and before[-2] in _WITH_TO
+    return bool(before) and before[-1] in _WITH_BASE
 
 
 def _is_dated(word: Word) -> bool:
@@ -496,7 +516,7 @@ def _content(token: Token, key: str, low: str) -> Word | None:
     named = token.capital and not token.initial
     if named and len(token.text) == 1 and token.text != "I" and token.text.isalpha():
         return Word(token.text, low, "measure", frozenset((f"#={low}",)))  # jetty A
-    empty = low in STOPWORDS or low in _PREPOSITIONS or low in _CONJUNCTIONS
+    empty = low in STOPWORDS or low in _PREPOSITIONS or (low in _CONJUNCTIONS and not named)
     if not key or empty or ((low in _FREE or key in _FREE) and not named):
         return None
     return _word(token, key, low)

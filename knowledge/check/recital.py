@@ -15,6 +15,9 @@ from knowledge.per_document import per_document
 from knowledge.records import records
 
 _NAMED = re.compile(r"^(?:There are ([\w-]+), namely|Under [^.]+? there are) (.+)\.$")
+_LIMITING = frozenset(
+    ("except", "unless", "but", "if", "only", "without", "apart", "until", "provided", "not")
+)
 _JOINING = frozenset(("and", "other"))
 
 
@@ -33,7 +36,7 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
     said = _flat(sentence)
     stated = _statements(document)
     if said.strip() and any(
-        said in text for section in cited for text in stated.get(section.id, ())
+        _stands_alone(said, text) for section in cited for text in stated.get(section.id, ())
     ):
         return True
     named = _NAMED.match(sentence)
@@ -46,12 +49,29 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
     return words <= {form for word in written for form in _flat(word).split()}
 
 
+def _stands_alone(said: str, text: str) -> bool:
+    """Whether words are a clause of a text that nothing beside it limits."""
+    if said not in _flat(text):
+        return False
+    pattern = r"(?: \|)* ".join(map(re.escape, said.split()))
+    found = re.search(rf"(?:^|\| |\band ){pattern}(?: \||$)", _marked(text))
+    if found is None:
+        return False
+    after = _marked(text)[found.end() :].split()
+    return not _LIMITING & set(after[:1])
+
+
+def _marked(text: str) -> str:
+    """A text's words in lower case, with a bar for each punctuation mark."""
+    return " ".join(re.findall(r"[^\W_]+|\|", re.sub(r"[.,;:!?\u2014](?!\d)", " | ", text.lower())))
+
+
 @per_document
 def _statements(document: Document) -> dict[str, tuple[str, ...]]:
-    """The statements of a document's records by section id, each reduced to its words."""
+    """The statements of a document's records by section id."""
     found: dict[str, list[str]] = {}
     for record in records(document):
-        found.setdefault(record.section.id, []).append(_flat(record.text))
+        found.setdefault(record.section.id, []).append(record.text)
     return {id: tuple(texts) for id, texts in found.items()}
 
 

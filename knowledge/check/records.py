@@ -17,6 +17,7 @@ from knowledge.check.reading import Reading, Word, is_superlative, read
 from knowledge.check.spelling import spelled, times_called
 from knowledge.claims import numbers
 from knowledge.loading.section import Line, Section
+from knowledge.moments import DAYS
 from knowledge.words import PRONOUNS, sentences, spaced, stem, token_keys, tokens
 
 _WORDS_OF_A_CLAUSE = 2
@@ -43,12 +44,17 @@ _CUTS = re.compile(
     |\s+(?=and\ """
     + _VERBS_AFTER_AND
     + r"""\b)
-    |\s+[-\u2013\u2014]\s+
+    |(?<!\d)\s+[-\u2013\u2014]\s+
     """,
     re.VERBOSE,
 )
 _MONEY = frozenset(spaced("pound pounds euro euros dollar dollars kroner krone cents francs"))
 _PAID = frozenset(stem(word) for word in spaced("cost price pay fee charge"))
+_SAYING_NO = re.compile(r"\b(?:no|not|none|never|nothing|closed|without)\b|^\W*$", re.IGNORECASE)
+_TELEPHONE = re.compile(r"\+?\d[\d ()/-]{6,}\d|\bextension \d+")
+_CALLED = frozenset(stem(word) for word in spaced("call ring phone telephone dial reach number"))
+_MAILBOX = re.compile(r"\S@\S+\.\w")
+_WRITTEN = frozenset(stem(word) for word in spaced("write mail email contact reach send address"))
 _PLACES = frozenset(spaced("in at on within near under behind"))
 _RELATIVE = frozenset(spaced("which who whom where that"))
 _APPOSITIVE = re.compile(r"(?:an?|the) \w+ that\b")
@@ -57,6 +63,7 @@ _PURPOSE = re.compile(r"\s+(to (?!the|an?|her|his|be|their)\w+ (?:at|in|with|for
 _CONDITION = re.compile(r"(?:if|when|unless|once)\b", re.IGNORECASE)
 _EACH = re.compile(
     r"\b(?:(?:a|per) (?:day|week|month|year|head|person|shift)|annual|monthly|weekly|daily|yearly|"
+    r"hourly|"
     r"(?:on|Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days)\b"
 )
 _DENYING = re.compile(r"(?:rather than|instead of)\b", re.IGNORECASE)
@@ -159,11 +166,13 @@ def records_of(section: Section, title: str) -> Records:
             quoted.setdefault(_key(line.text), line.number)
             continue
         starts = [_ENUMERATED.sub("", sentence) for sentence in _sentences(line.text)]
+        told = [*_answers(asked, starts), *(_cells(line) or starts)]
         lending = before_line if starts and _leans(starts[0]) else _Lent()
+        of_row = _named(line.cells[0][0]) if line.cells else frozenset[str]()
         if line.kind == "item" and line.depth:
             lending = _over(over, line.depth, lending)
         first: _Lent | None = None
-        for sentence in (*_answers(asked, starts), *starts):
+        for sentence in told:
             pieces = _clauses(sentence)
             whole: list[Record] = []
             for spot, piece in enumerate(pieces):
@@ -171,10 +180,12 @@ def records_of(section: Section, title: str) -> Records:
                 record = _record(line, piece, reading, pieces[spot + 1 :], len(found.records))
                 if whole and whole[-1].negative and not record.negative:
                     lending = replace(lending, all=lending.things)  # not its denied verb
-                context = headings | _borrowed(reading, piece, lending, new=spot == 0)
+                context = headings | of_row | _borrowed(reading, piece, lending, new=spot == 0)
                 bit = 1 << record.order
                 for name in _called(piece, reading):
                     own[name] |= bit
+                if line.cells:
+                    own["q:only:cell"] |= bit
                 for name in context:
                     lent[name] |= bit
                 for name in record.direct:
@@ -199,6 +210,22 @@ def records_of(section: Section, title: str) -> Records:
     return found
 
 
+def _cells(line: Line) -> list[str]:
+    """A row, with each cell that says no in a sentence of its own; empty for other lines."""
+    if not line.cells:
+        return []
+    (_, label), *cells = line.cells
+    denying = [at for at, (_, cell) in enumerate(cells) if _SAYING_NO.search(cell)]
+    if not denying:
+        return []
+    parts = [f"{head}: {cell}" for head, cell in cells]
+    kept = [part for at, part in enumerate(parts) if at not in denying and cells[at][1]]
+    return [
+        *(["; ".join([label, *kept])] if kept else []),
+        *(f"{label}; {parts[at]}" for at in denying),
+    ]
+
+
 def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
     """Names in the clauses of one sentence, each with another clause that may be read with it."""
     for record in whole:
@@ -206,7 +233,8 @@ def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
             last = max(record, other, key=lambda candidate: candidate.order)
             counted = last.reading.words[:1] and last.reading.words[0].kind == "measure"
             subject = counted or any(c.subject for c in last.reading.clauses)
-            apart = subject and _has_verb(last.reading)
+            free = any(token.key == "free" for token in last.reading.tokens)
+            apart = subject and (free or _has_verb(last.reading))
             if other is not record and other.negative == record.negative and not apart:
                 for name in _named(spelled(other.reading.text)):
                     if not name.startswith(("#", "q:", "m:", "c:")):
@@ -286,7 +314,11 @@ def _merged(pieces: Sequence[str]) -> list[str]:
     for piece in pieces:
         if out:
             here, there = read(out[-1]), read(piece)
-            dated = [any(w.kind == "measure" for w in part.words) for part in (here, there)]
+            dated = [
+                any(w.kind == "measure" for w in part.words)
+                or any(token.key == "free" for token in part.tokens)
+                for part in (here, there)
+            ]
             denied = [any(c.denies for c in part.clauses) for part in (here, there)]
             first = there.clauses[0] if there.clauses else None
             goes_on = first is not None and (
@@ -306,7 +338,7 @@ def _merged(pieces: Sequence[str]) -> list[str]:
 
 def _counts(reading: Reading) -> bool:
     return any(word.kind == "measure" for word in reading.words) or any(
-        token.key == "one" for token in reading.tokens
+        token.key in ("one", "free") for token in reading.tokens
     )
 
 
@@ -397,14 +429,20 @@ def _called(piece: str, reading: Reading) -> set[str]:
     if ("2" in measured and keys & {"week", "weeks"}) or _DAYS_OF_A_FORTNIGHT in measured:
         found |= {"fortnight"}
     if _EACH.search(piece):
-        found |= {"q:all", "q:all:time"}
+        found |= {"q:each", "q:all:time"}
     if "q:all" in found:
         found |= {"q:all:thing", "q:all:one", "q:all:time"}
     elif found & {"q:all:thing", "q:all:one"}:
         found |= {"q:all"}
     found |= times_called(spelled(piece))
     if keys & _MONEY:
-        found |= _PAID
+        found |= {*_PAID, "q:only:cell"}
+    if days := sum(day in keys for day in DAYS):
+        found |= {f"#{days}"} | ({"q:twice"} if days == 2 else set())
+    if _TELEPHONE.search(piece):
+        found |= _CALLED
+    if _MAILBOX.search(piece):
+        found |= _WRITTEN
     if "once" in keys:
         found |= {"q:first"}
     lowered = piece.lower()

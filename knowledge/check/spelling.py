@@ -9,8 +9,10 @@ from functools import lru_cache
 
 from knowledge.claims import MONTHS
 from knowledge.moments import DAYS
+from knowledge.words import stem
 
 _MONEY = {"£": " pound ", "€": " euro ", "$": " dollar ", "%": " percent "}
+_SUM = re.compile(r"([\u00a3\u20ac$])\s?(\d[\d.,]*(?<![.,]))")
 _UNITS = {
     "kg": "kilograms", "g": "grams", "mg": "milligrams", "km": "kilometres", "m": "metres",
     "cm": "centimetres", "mm": "millimetres", "l": "litres", "ml": "millilitres", "min": "minutes",
@@ -24,6 +26,12 @@ _DAYS = re.compile(
     rf"\b({_DAY})\.?(?:\s*[-\u2012-\u2015]\s*|\s+(?:to|until|till|through)\s+)({_DAY})\b"
 )
 _ONE_DAY = re.compile(r"\b(Mon|Tue|Tues|Wed|Weds|Thu|Thur|Thurs|Fri|Sat|Sun)\b\.?")
+_WEEKDAYS = re.compile(
+    r"\b(?:(?:every|each) weekday|(?:during )?(?:the )?week ?days)\b", re.IGNORECASE
+)
+_WEEKENDS = re.compile(
+    r"\b(?:(?:every|each|the) weekend|(?:during )?(?:the )?weekends)\b", re.IGNORECASE
+)
 _TIMES = re.compile(r"\b(\d{1,2}:\d{2})\s*[-\u2012-\u2015]\s*(\d{1,2}:\d{2})\b")
 _MONTH = "|".join(name.capitalize() for name in MONTHS)
 _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -34,6 +42,11 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:no|not) more than\b|\ba maximum of\b", "at most"),
         (r"\b(?:no|not) (?:less|fewer) than\b|\ba minimum of\b", "at least"),
         (r"\beach other\b", "one another"),
+        (r"\s*\u00b0\s?[cf]?\b|\s*\u00b0", " degrees"),
+        (r"\b(\d{1,2}) o'clock\b", r"\1:00"),
+        (r"\bbetween (\d{1,2}) and (?=\d{1,2}:\d\d)", r"between \1:00 and "),
+        (r"\b(\d+) (euro|pound|dollar)s? (\d\d)\b(?! (?:minute|hour|day))", r"\1.\3 \2"),
+        (r"\bone (euro|pound|dollar) (?=\d|[a-z]+ty\b)", r"1 \1 "),
         (r"\b(?:an hour and a half|one and a half hours)\b", "90 minutes"),
         (r"\b(?:a|one) quarter of an hour\b", "15 minutes"),
         (r"\bevery quarter of an hour\b", "every 15 minutes"),
@@ -56,12 +69,15 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 def spelled(text: str) -> str:
     """Normalize the spelling of a text."""
     text = _TIMES.sub(r"from \1 to \2", text)
+    text = _WEEKDAYS.sub("Monday to Friday", text)
+    text = _WEEKENDS.sub("Saturday to Sunday", text)
     text = _DAYS.sub(_span, text)
     text = _ONE_DAY.sub(lambda match: _day(match[1]), text)
     text = _UNIT.sub(lambda match: f"{match[1]} {_UNITS[match[2]]}", text)
     text = _UNIT_AFTER.sub("kilograms", text)
     for pattern, instead in _PLAIN:
         text = pattern.sub(instead, text)
+    text = _SUM.sub(lambda match: f"{match[2]}{_MONEY[match[1]]}", text)
     for sign, word in _MONEY.items():
         text = text.replace(sign, word)
     return text
@@ -79,6 +95,10 @@ def _span(match: re.Match[str]) -> str:
     return " ".join(day.capitalize() for day in DAYS[first : last + 1])
 
 
+def _stems_of(word: str) -> tuple[str, str]:
+    return word, stem(word)
+
+
 _NOON = re.compile(r"\bnoon\b", re.IGNORECASE)
 _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})\b")
 
@@ -89,7 +109,8 @@ def times_called(text: str) -> frozenset[str]:
     found: set[str] = set()
     for hour, minute in ((int(match[1]), int(match[2])) for match in _CLOCK.finditer(text)):
         found |= {f"#{hour}", f"#{(hour - 1) % 12 + 1}", "o'clock", "oclock"}
-        found |= {"morn" if hour < 12 else "afternoon" if hour < 18 else "even"}
+        found |= {*_stems_of("morning" if hour < 12 else "afternoon" if hour < 18 else "evening")}
+        found |= {*_stems_of("night")} if hour >= 21 or hour < 6 else set()
         found |= {"am"} if hour < 12 else {"pm"}
         found |= {f"#{minute}"} if minute else set()
         found |= {"noon", "midday"} if (hour, minute) == (12, 0) else set()

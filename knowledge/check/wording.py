@@ -9,9 +9,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from knowledge.check.meaning import implied
+from knowledge.check.spelling import spelled, times_called
 from knowledge.claims import extract_claims, numbers
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
@@ -22,13 +23,15 @@ from knowledge.words import PRONOUNS, STOPWORDS, spaced, stem, tokens
 MOST_WORDS = 40
 """Longest answer, in words: about fifteen seconds of speech."""
 # Tuned on the tuning half of evals/adversarial and the questions of evals/documents/develop.
-_LEAST_SAID = 0.3  # share of the sentence's weight that a statement must have
+_LEAST_SAID = 0.2  # share of the sentence's weight that a statement must have
 _LEAST_ASKED = 0.34  # share of the question's weight that a record must have
-_PLAINLY = 0.45  # share of the sentence's weight above which the question does not matter
+_PLAINLY = 0.35  # share of the sentence's weight above which the question does not matter
+_OF_QUESTION = 0.25  # weight of the question's words beside the sentence's
 _REST = 0.35  # share of the sentence's weight left that makes a second statement necessary
 _LEAST_REST = 0.5  # share of that weight, and number of words, that the second must have
 _LEAST_WORDS = 2
 _ABOVE = 0.5  # factor for words that only the titles above contain
+_ALIKE = 0.7  # factor for words that only mean the same
 _GENERIC = frozenset(
     stem(word)
     for word in spaced("""
@@ -76,18 +79,23 @@ def wording(
     asked = known.weighed(question)
     if not every or not said or not known.names(question) <= _all(every):
         return ()
-    best = max(every, key=lambda statement: statement.share(said) + 0.5 * statement.share(asked))
-    if best.own_share(said) < _LEAST_SAID:
+    best = max(
+        every,
+        key=lambda statement: statement.share(said) + _OF_QUESTION * statement.share(asked),
+    )
+    plainly = best.own_share(said) >= _PLAINLY
+    numbered = frozenset(f"#{number}" for number in numbers(question)) <= _all(every)
+    if best.own_share(said) < _LEAST_SAID or not (numbered or plainly):
         return ()
-    if asked and best.share(asked) < _LEAST_ASKED and best.own_share(said) < _PLAINLY:
+    if asked and best.share(asked) < _LEAST_ASKED and not plainly:
         return ()
     chosen = [best]
-    left = {word: weight for word, weight in said.items() if word not in best.words}
+    left = {word: weight for word, weight in said.items() if not best.tells(word)}
     rest = [statement for statement in every if statement is not best]
     if rest and sum(left.values()) > _REST * sum(said.values()):
         other = max(rest, key=lambda statement: statement.own_share(left))
         fits = best.length + other.length <= MOST_WORDS
-        enough = len(left.keys() & other.words) >= _LEAST_WORDS
+        enough = sum(map(other.tells, left)) >= _LEAST_WORDS
         if fits and enough and other.own_share(left) >= _LEAST_REST:
             chosen.append(other)
     chosen.sort(key=lambda statement: statement.at)
@@ -119,16 +127,23 @@ class _Said:
     def length(self) -> int:
         return len(self.statement.text.split())
 
+    def tells(self, word: str) -> float:
+        """How surely it contains a word: 1, less if it contains one of the same meaning, or 0."""
+        if word in self.words:
+            return 1.0
+        return _ALIKE if not self.words.isdisjoint(_implied_by(word)) else 0.0
+
     def own_share(self, wanted: dict[str, float]) -> float:
         whole = sum(wanted.values())
-        return sum(wanted[word] for word in wanted if word in self.words) / whole if whole else 0.0
+        found = sum(weight * self.tells(word) for word, weight in wanted.items())
+        return found / whole if whole else 0.0
 
     def share(self, wanted: dict[str, float]) -> float:
         whole = sum(wanted.values())
         if not whole:
             return 0.0
         above = sum(
-            wanted[word] for word in wanted if word not in self.words and word in self.above
+            weight for word, weight in wanted.items() if word in self.above and not self.tells(word)
         )
         return self.own_share(wanted) + _ABOVE * above / whole
 
@@ -156,9 +171,9 @@ class _Words:
         }
 
     def names(self, question: str) -> frozenset[str]:
-        """The names and numbers of a question, which an answer must contain."""
+        """The names of a question, which an answer must contain."""
         named = {stem(claim.value) for claim in extract_claims(question) if claim.kind == "name"}
-        return frozenset(named - self._about) | frozenset(f"#{n}" for n in numbers(question))
+        return frozenset(named - self._about - _GENERIC)
 
 
 @per_document
@@ -173,6 +188,7 @@ def read_ahead(document: Document) -> None:
 
 
 def _content(text: str) -> frozenset[str]:
+    text = spelled(text)
     found = {
         stem(token.key)
         for token in tokens(text)
@@ -181,8 +197,14 @@ def _content(text: str) -> frozenset[str]:
     return frozenset(found - _GENERIC) | frozenset(f"#{number}" for number in numbers(text))
 
 
+@lru_cache(maxsize=16384)
+def _implied_by(word: str) -> frozenset[str]:
+    return implied(word) - _GENERIC
+
+
 def _meant(text: str) -> frozenset[str]:
-    found = {f"#{number}" for number in numbers(text)}
+    text = spelled(text)
+    found = {f"#{number}" for number in numbers(text)} | times_called(text)
     for token in tokens(text):
         found.add(stem(token.key))
         found |= implied(token.key)

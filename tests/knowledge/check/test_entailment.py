@@ -21,6 +21,14 @@ TEXT = (
     "Her dissertation was supervised by Øystein Ore.",
     "Parcels arrive in March, the pie costs £9.25, and it can be made without gluten.",
     "The spray booth may be entered only with a mask.",
+    "The front door is locked at 21:00, and the shop is open on weekdays from 8:00 to 17:00.",
+    "Dogs need the landlord's consent in writing.",
+    "Ferries have right of way over small craft.",
+    "The deposit of three months' rent is paid back within six months.",
+    "The packaging bin is emptied every second Thursday.",
+    "Members of the Trust pay nothing.",
+    "A fire destroyed the east wing in 1689. After the fire it was rebuilt.",
+    "Overtime is agreed in advance, and towels can be hired for 2 €, lockers for 5 € a month.",
 )
 CITED = [
     Section(
@@ -54,6 +62,11 @@ def refused(sentence: str, question: str = "") -> str:
         "The pie costs nine pounds twenty-five.",
         "The pie can be made gluten-free.",
         "You can't enter the spray booth without a mask.",
+        "The front door gets locked at nine in the evening.",
+        "The shop is open from eight to five, Monday to Friday.",
+        "For a dog you need written consent from the landlord.",
+        "Trust members don't have to pay.",
+        "Lockers can be hired for five euros a month.",
     ],
 )
 def test_what_a_record_says_may_be_said_in_other_words(sentence: str) -> None:
@@ -84,6 +97,14 @@ def test_what_a_record_says_may_be_said_in_other_words(sentence: str) -> None:
         ("The spray booth may be entered without a mask.", "does not say there is none"),
         ("She earned her PhD because her father insisted.", "'father'"),
         ("It was so.", "cannot be looked up"),
+        ("The front door is locked until 21:00.", "'until 21'"),
+        ("The landlord needs your consent for dogs.", "another role"),
+        ("Small craft have right of way over ferries.", "another role"),
+        ("The deposit is paid back within three months.", "of another number"),
+        ("The packaging bin is emptied every Thursday.", "every one"),
+        ("Members of the Trust pay as well.", "the opposite"),
+        ("The east wing was rebuilt before the fire.", "no record"),
+        ("Towels can be hired for 5 euros a month.", "about 'lockers'"),
     ],
 )
 def test_what_no_record_says_is_refused_with_the_reason(sentence: str, why: str) -> None:
