@@ -22,8 +22,8 @@ READABLE = ("1", "2", "3", "4", FORMAT)
 
 In version 1, a sentence's shown text is its spoken text; before 3, nothing is said of what tools
 gave but to the brain, before 4, no repaired call of a brain is marked, and before 5, no page is
-away, a person could answer every question that was left, and nothing is said of how surely a
-question was heard.
+away or says its lead, a person could answer every question that was left, and nothing is said of
+how surely a question was heard.
 """
 
 CHUNK_NS = 1_000_000_000

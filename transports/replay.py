@@ -63,6 +63,7 @@ class ClientPlaybackProfile:
         finals: With ``repeated``, the samples of each interrupted epoch's final report.
         absences: When the page was away, in seconds of the call: since when it was silent, when
             that was noticed, and when it was back, infinity if it never was.
+        leads: When the page asked for which lead, both in seconds.
     """
 
     reports: bool = True
@@ -79,6 +80,7 @@ class ClientPlaybackProfile:
     repeated: Sequence[Sequence[tuple[float, int, int]]] = ()
     finals: Mapping[int, int] = field(default_factory=dict)
     absences: Sequence[tuple[float, float, float]] = ()
+    leads: Sequence[tuple[float, float]] = ()
 
 
 class ReplayedPage(Page):
@@ -208,9 +210,11 @@ class ReplayedPage(Page):
     # What it reports.
 
     def play(self) -> None:
-        """Start reporting playback, and being away as the recorded page was."""
+        """Start reporting playback, and do what the recorded page's network made it do."""
         if self.profile.absences:
             self._spawn(self._be_away())
+        if self.profile.leads:
+            self._spawn(self._ask_for_leads())
         if self.profile.reports and not self.profile.repeated:
             self._spawn(self._report_progress())
 
@@ -222,6 +226,12 @@ class ReplayedPage(Page):
                 return
             await asyncio.sleep(max(0.0, self._began + back - self._now()))
             self._note_back()
+
+    async def _ask_for_leads(self) -> None:
+        for at, secs in self.profile.leads:
+            if (wait := self._began + at - self._now()) > 0:
+                await asyncio.sleep(wait)
+            self.lead(secs)
 
     async def _repeat(self, reports: Sequence[tuple[float, int, int]]) -> None:
         began = self._now()

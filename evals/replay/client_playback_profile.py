@@ -69,6 +69,7 @@ class _Seen:
         self._bursts: list[_Burst] = []
         self._began: list[float] = []
         self._away: list[tuple[float, float, float]] = []
+        self._leads: list[tuple[float, float]] = []
         self._epoch = 0
         self._sent = 0
 
@@ -87,6 +88,8 @@ class _Seen:
             case "audible":
                 heard = _Audible(message.at, data["at"], data["epoch"], data["sample"])
                 self._heard.append(heard)
+            case "lead":
+                self._leads.append((message.at, data["secs"]))
             case "away":
                 self._away.append((message.at - data["quiet_secs"], message.at, inf))
             case "back" if self._away:
@@ -143,6 +146,7 @@ class _Seen:
             repeated=self._repeated() if self._is_irregular() else (),
             finals={final.epoch: final.samples for final in self._finals},
             absences=tuple(self._away),
+            leads=tuple(self._leads),
         )
 
     def _repeated(self) -> tuple[tuple[tuple[float, int, int], ...], ...]:

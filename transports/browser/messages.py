@@ -38,6 +38,9 @@ MAX_SAMPLES = 2**53 - 1
 """Greatest number of samples that a page may name: the greatest integer that JavaScript counts."""
 
 
+MIN_LEAD_SECS, MAX_LEAD_SECS = 0.2, 2.0
+"""Least and greatest lead of the voice that a page may ask for, in seconds."""
+
 MAX_TOKEN_CHARACTERS = 100
 """Maximum length of a call's id, and of a token that resumes it."""
 
@@ -383,6 +386,12 @@ class Resumed(Payload):
     )
 
 
+class Lead(Payload):
+    """How far ahead of what was played the voice is to be sent, for this page's network."""
+
+    secs: float = Field(ge=MIN_LEAD_SECS, le=MAX_LEAD_SECS, description="Maximum lead.")
+
+
 class Audible(Payload):
     """The first audible sample of an answer came out of the loudspeaker."""
 
@@ -396,7 +405,7 @@ class Audible(Payload):
 
 
 CLIENT_PAYLOADS: Mapping[
-    str, type[Playback | Hangup | ClockAsked | Audible | Typing | Talk | Resumed]
+    str, type[Playback | Hangup | ClockAsked | Audible | Typing | Talk | Resumed | Lead]
 ] = {
     "playback": Playback,
     "typing": Typing,
@@ -405,6 +414,7 @@ CLIENT_PAYLOADS: Mapping[
     "clock": ClockAsked,
     "audible": Audible,
     "resume": Resumed,
+    "lead": Lead,
 }
 
 
@@ -424,7 +434,7 @@ class ClientReady(BaseModel):
 
 
 ClientMessage = (
-    ClientReady | Playback | Hangup | ClockAsked | Audible | Typing | Talk | Typed | Resumed
+    ClientReady | Playback | Hangup | ClockAsked | Audible | Typing | Talk | Typed | Resumed | Lead
 )
 SERVER_PAYLOAD: TypeAdapter[Any] = TypeAdapter(ServerPayload)
 

@@ -22,6 +22,7 @@ from transports.browser.messages import (
     ClockAsked,
     End,
     Hangup,
+    Lead,
     MessageError,
     Payload,
     Playback,
@@ -93,7 +94,7 @@ class Page:
     """
 
     lead_secs = 0.4
-    """Maximum lead of the voice sent over the voice played."""
+    """Maximum lead of the voice sent over the voice played; a page may ask for another one."""
 
     bytes_per_sec = BYTES_PER_SEC
     bytes_at_once = BYTES_AT_ONCE
@@ -114,6 +115,7 @@ class Page:
         self._waiting: asyncio.Timeout | None = None
         self._faults = 0
         self._typed = 0  # questions
+        self._asks_for_lead = False
         self._stalled = False
         self._started = False
         self._resumption: Resumption | None = None  # once the page may resume its call
@@ -189,6 +191,8 @@ class Page:
                     if self._resumption is not None and heard.received is not None:
                         self._resumption.unreceived.acknowledge(heard.received)
                     await self.send(Clock(sent=heard.sent, now=time.monotonic()))
+                elif isinstance(heard, Lead):
+                    self.lead(heard.secs)
                 elif heard is not None:
                     self._typed += isinstance(heard, Typed)
                     self._note_said(heard)
@@ -230,6 +234,17 @@ class Page:
         if self._resumption is not None:
             message = self._noted(message, socket)
         return message
+
+    def lead(self, secs: float) -> None:
+        """Send the voice so far ahead, at most, from now on."""
+        self.lead_secs = secs
+        self._asks_for_lead = True
+        self.note_lead()
+
+    def note_lead(self) -> None:
+        """Tell the observer of the lead that the page has asked for, if it has."""
+        if self._asks_for_lead:
+            self.observer.page_said("lead", {"secs": self.lead_secs})
 
     # A page that may resume its call.
 

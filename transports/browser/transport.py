@@ -28,6 +28,7 @@ from transports.browser.messages import (
     ClientReady,
     Cost,
     Hangup,
+    Lead,
     Playback,
     Recorded,
     Resumed,
@@ -114,8 +115,8 @@ class BrowserInput(BaseInputTransport):
                         await self.push_frame(CallerHoldsFrame(held=message.on))
                     case Hangup():
                         self._ended("hangup")
-                    case ClientReady() | Resumed():
-                        pass  # the page refuses them in a call
+                    case ClientReady() | Resumed() | Lead():
+                        pass  # the page refuses them in a call, or sees to it
         except PageClosedError:
             self._ended("disconnected")
         except PageProtocolError:

@@ -118,6 +118,7 @@ class VoiceOutput(BaseOutputTransport):
         page.observer = conversation.observer
         page.absent = self._pause
         page.back = self._go_on
+        page.note_lead()  # it may have asked before the call began
         self._page = page
         self._conversation = conversation
         conversation.playback_is_reported = True

@@ -135,6 +135,9 @@ class RtviPage(Page):
         assert data is not None, "the serializer knows both kinds"
         await super()._send(data)
 
+    def lead(self, secs: float) -> None:
+        """Keep the lead: such a client cannot drop what it was sent."""
+
     # What the client sends.
 
     async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:

@@ -47,7 +47,9 @@ export class SoundCheck {
     this.#find('check-said').replaceChildren();
     let microphone = null;
     try {
-      microphone = new Microphone();
+      const context = new AudioContext({ latencyHint: 'interactive' });
+      context.resume();
+      microphone = new Microphone(context);
       const [sound, connection] = await Promise.all([this.#listen(microphone), measure()]);
       const kept = { at: Date.now() / 1000, ...verdictOf({ ...sound, ...connection }) };
       remember(REMEMBERED, JSON.stringify(kept));
@@ -56,6 +58,7 @@ export class SoundCheck {
       this.#say(`${error.message}. ${error.advice ?? ''}`);
     } finally {
       microphone?.close();
+      microphone?.context.close();
       this.#running = false;
       this.#find('check').disabled = false;
       this.#find('check').focus({ preventScroll: true });

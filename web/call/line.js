@@ -3,8 +3,10 @@
 import { Onsets } from './audible.js';
 import { Claim } from './claim.js';
 import { ServerClock } from './clock.js';
+import { Lead } from './lead.js';
 import { Microphone } from './microphone.js';
 import { Player } from './player.js';
+import { VOICE_RATE } from './protocol.js';
 import { Pulse } from './pulse.js';
 import { Socket } from './socket.js';
 import { Trouble } from './trouble.js';
@@ -61,6 +63,7 @@ export class Line {
   #socket = null;
   #clock = new ServerClock((sent) => this.#socket.clock(sent));
   #pulse = new Pulse((sent) => this.#socket.clock(sent), () => this.lose());
+  #lead = new Lead();
   #onsets = new Onsets();
   #claim = new Claim();
   #answered = () => {};
@@ -74,8 +77,11 @@ export class Line {
   /** Must be constructed while a press is handled. @param {URL} url Of the socket. */
   constructor(url) {
     this.#url = url;
-    this.player = new Player();
-    this.microphone = new Microphone();
+    // One for both, at the device's rate: Firefox takes the echo of no other away.
+    const context = new AudioContext({ latencyHint: 'interactive' });
+    context.resume();
+    this.player = new Player(context);
+    this.microphone = new Microphone(context);
   }
 
   /**
@@ -134,6 +140,7 @@ export class Line {
 
   /** Says that the page is ready: the call begins. @param {boolean} record As the caller agreed. */
   begin(record) {
+    this.player.gather(this.#lead.gathered(now()));
     this.#socket.ready(record);
     this.#ready = true;
   }
@@ -145,9 +152,8 @@ export class Line {
 
   /** Says that the caller is typing, at most every few seconds. */
   type() {
-    const now = performance.now() / 1000;
-    if (!this.#ready || now - this.#typedAt < TYPING_SECS) return;
-    this.#typedAt = now;
+    if (!this.#ready || now() - this.#typedAt < TYPING_SECS) return;
+    this.#typedAt = now();
     this.#socket.typing();
   }
 
@@ -169,7 +175,7 @@ export class Line {
   }
 
   resume() {
-    return Promise.all([this.player.resume(), this.microphone.resume()]);
+    return this.player.resume();
   }
 
   /** Says goodbye, and takes everything down as soon as Viva has answered it. */
@@ -250,8 +256,13 @@ export class Line {
         return;
       case 'clock':
         this.#clock.answer(event);
+        this.#lead.roundTrip(now() - event.sent, now());
+        this.#follow();
         return;
       case 'admitted':
+        this.#socket.clock(now());
+        this.#answered();
+        break;
       case 'end':
         this.#answered();
         break;
@@ -261,6 +272,7 @@ export class Line {
         this.#pulse.start();
         break;
       case 'sentence':
+        this.#lead.sentence();
         this.#onsets.sentence(event);
         break;
       case 'duck':
@@ -275,7 +287,17 @@ export class Line {
     this.onevent(event);
   }
 
+  /** Tells Viva and the player what the network asks for. */
+  #follow() {
+    const lead = this.#lead.change(now());
+    if (lead === null) return;
+    this.#socket.lead(lead);
+    if (this.#ready) this.player.gather(this.#lead.gathered(now()));
+  }
+
   #play(audio) {
+    this.#lead.audio(audio.samples.length / VOICE_RATE, now());
+    this.#follow();
     const onset = this.#onsets.audio(audio);
     if (onset !== null) this.player.watch(onset);
     this.onvoice(audio);
@@ -290,6 +312,10 @@ export class Line {
     this.audible = report;
     this.#socket.audible(report);
   }
+}
+
+function now() {
+  return performance.now() / 1000;
 }
 
 /** Resolves when the browser has found a network, or after so many seconds. */

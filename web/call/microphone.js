@@ -23,10 +23,9 @@ export class Microphone {
   #loaded = null;
   #closed = false;
 
-  /** Must be constructed while a press is handled. */
-  constructor() {
-    this.context = new AudioContext({ latencyHint: 'interactive' });
-    this.context.resume();
+  /** @param {AudioContext} context The call's. */
+  constructor(context) {
+    this.context = context;
   }
 
   /**
@@ -104,18 +103,12 @@ export class Microphone {
     this.#take(stream);
   }
 
-  resume() {
-    return this.context.resume();
-  }
-
-  async close() {
-    // At once: the browser may allow the microphone while the context is still closing.
+  close() {
+    // It may not have been allowed yet.
     this.#closed = true;
     stop(this.#stream);
     this.#node?.port.postMessage('close');
     this.#node?.disconnect();
-    await this.#loaded?.catch(() => {});
-    if (this.context.state !== 'closed') await this.context.close();
   }
 
   /** Digital silence, as of a microphone that is muted. */

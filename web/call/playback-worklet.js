@@ -18,6 +18,7 @@ class Playback extends AudioWorkletProcessor {
       if (data instanceof ArrayBuffer) this.#playout.write(new Int16Array(data));
       else if (data.watch !== undefined) this.#playout.watch(data.watch);
       else if (data.duck !== undefined) this.#playout.duck(data.duck);
+      else if (data.gather !== undefined) this.#playout.gather(data.gather);
       else if (data.flush) this.#playout.flush();
       else if (data.close) this.#closed = true;
     };

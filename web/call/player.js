@@ -1,8 +1,7 @@
 /**
- * The voice's way to the loudspeaker: an AudioContext at 24 kHz where the browser allows it, and
- * the playback worklet.
+ * The voice's way to the loudspeaker: the playback worklet in the call's AudioContext.
  *
- * To the worklet: an ArrayBuffer of s16le samples, `{watch}`, `{duck}`, `{flush}`, `{close}`. From
+ * To the worklet: an ArrayBuffer of s16le samples, `{watch}`, `{duck}`, `{gather}`, `{flush}`, `{close}`. From
  * it: `{kind: 'running'}` once; `{kind: 'progress', epoch, samples, level}` every 20 ms while there
  * is something to hear; `{kind: 'first' | 'tick' | 'empty' | 'final', epoch, samples, final}`, which
  * are the reports that docs/protocol.md asks for; `{kind: 'passed', epoch, sample, time}` for each
@@ -10,7 +9,6 @@
  */
 
 import { heardAt } from './audible.js';
-import { VOICE_RATE } from './protocol.js';
 import { Tap } from './tap.js';
 import { Trouble } from './trouble.js';
 import { addWorklet } from './worklets.js';
@@ -33,11 +31,10 @@ export class Player {
   #node = null;
   #loaded = null;
 
-  /** Must be constructed while a press is handled: browsers start audio nowhere else. */
-  constructor() {
-    this.context = voiceContext();
-    this.context.onstatechange = () => this.onstate(this.context.state);
-    this.context.resume();
+  /** @param {AudioContext} context The call's; it closes with the player. */
+  constructor(context) {
+    this.context = context;
+    context.onstatechange = () => this.onstate(context.state);
   }
 
   /** Resolves when the worklet runs on the device's clock. @param {string} [sinkId] */
@@ -72,6 +69,11 @@ export class Player {
   /** Asks when a sample of the newest epoch is heard; it must not have been written. */
   watch(sample) {
     this.#node.port.postMessage({ watch: sample });
+  }
+
+  /** How much voice to gather before an answer starts. */
+  gather(secs) {
+    this.#node.port.postMessage({ gather: secs });
   }
 
   duck(on) {
@@ -114,14 +116,5 @@ export class Player {
     this.context.onstatechange = null;
     await this.#loaded?.catch(() => {});
     if (this.context.state !== 'closed') await this.context.close();
-  }
-}
-
-function voiceContext() {
-  const latencyHint = 'interactive';
-  try {
-    return new AudioContext({ sampleRate: VOICE_RATE, latencyHint });
-  } catch {
-    return new AudioContext({ latencyHint });
   }
 }

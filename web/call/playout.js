@@ -10,9 +10,19 @@
 import { VOICE_RATE } from './protocol.js';
 import { Kernel } from './resampler.js';
 
-/** Ten seconds; Viva never runs more than 400 ms ahead. A power of two. */
+/** Ten seconds; Viva never runs more than two ahead, or what an absent page has missed. A power of two. */
 const RING = 1 << 18;
 const DUCK_GAIN = 10 ** (-18 / 20);
+
+/**
+ * Where the voice breaks off, its last period is repeated, and fades: 60 ms of silence in a vowel are
+ * heard as a click, and of an answer's end, which is silence, nothing is heard.
+ */
+const CONCEALED_SECS = 0.06;
+/** Periods of voices, in samples: 400 to 60 Hz. */
+const [SHORTEST, LONGEST] = [60, 400];
+/** The stretch that is compared, in samples: 20 ms. */
+const COMPARED = 480;
 
 export class Playout {
   /** How many flushes there have been. */
@@ -41,6 +51,8 @@ export class Playout {
   #residue = 0;
   #tail = new Float32Array(0);
   #tailAt = 0;
+  #concealment = new Float32Array(0);
+  #concealedAt = 0;
   #finals = [];
   #reports = [];
   #watched = [];
@@ -96,6 +108,11 @@ export class Playout {
     this.#watched.push(sample);
   }
 
+  /** How much voice to gather before the next answer starts. @param {number} secs */
+  gather(secs) {
+    this.#jitter = secs;
+  }
+
   /** Lowers the voice by 18 dB, or brings it back. @param {boolean} on */
   duck(on) {
     this.#target = on ? DUCK_GAIN : 1;
@@ -106,12 +123,14 @@ export class Playout {
    * silence, and the volume of what follows is whole again.
    */
   flush() {
-    if (this.#state === 'playing') {
+    const concealing = this.#concealedAt < this.#concealment.length;
+    if (this.#state === 'playing' || concealing) {
       this.#tail = new Float32Array(this.#rampFrames);
       this.#tailAt = 0;
       let sample = 0;
       for (let at = 0; at < this.#rampFrames; at += 1) {
-        if (this.#index < this.#written) sample = this.#next();
+        if (this.#state === 'playing' && this.#index < this.#written) sample = this.#next();
+        else if (concealing) sample = this.#concealed();
         else sample *= this.#decay;
         this.#tail[at] = sample * (1 - (at + 1) / this.#rampFrames);
       }
@@ -124,6 +143,7 @@ export class Playout {
     this.#index = 0;
     this.#phase = 0;
     this.#state = 'empty';
+    this.#concealment = new Float32Array(0);
     this.#gain = 1;
     this.#target = 1;
   }
@@ -166,11 +186,57 @@ export class Playout {
       const gathered = this.#written - this.#index >= this.#jitter * VOICE_RATE;
       if (gathered || this.#waited >= this.#jitter * this.#rate) this.#start();
     }
-    if (this.#state !== 'playing') return 0;
+    if (this.#state !== 'playing') return this.#concealed();
     if (this.#watched.length) this.#pass(this.#index);
-    const sample = this.#next();
+    const before = 1 - this.#fade;
+    const sample = this.#next() + (before ? before * this.#concealed() : 0);
     if (this.#index >= this.#written) this.#runEmpty(sample);
     return sample;
+  }
+
+  /** The next sample in place of voice that has not come, 0 once that has faded. */
+  #concealed() {
+    if (this.#concealedAt >= this.#concealment.length) return 0;
+    this.#concealedAt += 1;
+    return this.#concealment[this.#concealedAt - 1];
+  }
+
+  /** The last period of the voice again and again, fading, at the device's rate. */
+  #repeated(period) {
+    const length = period ? Math.round(CONCEALED_SECS * this.#rate) : 0;
+    const made = new Float32Array(length);
+    for (let at = 0; at < length; at += 1) {
+      const place = ((at + 1) * VOICE_RATE) / this.#rate - 1;
+      const whole = Math.floor(place);
+      const [one, next] = [whole, whole + 1].map((step) => {
+        const back = ((step % period) + period) % period;
+        return this.#ring[(this.#written - period + back) & (RING - 1)];
+      });
+      made[at] = (one + (place - whole) * (next - one)) * this.#gain * (1 - (at + 1) / length);
+    }
+    return made;
+  }
+
+  /** The period of the last of the voice, in samples; 0 if there is too little of it. */
+  #period() {
+    if (this.#written < LONGEST + COMPARED) return 0;
+    const past = new Float32Array(LONGEST + COMPARED);
+    for (let at = 0; at < past.length; at += 1) {
+      past[at] = this.#ring[(this.#written - past.length + at) & (RING - 1)];
+    }
+    let best = 0;
+    let period = 0;
+    for (let lag = SHORTEST; lag <= LONGEST; lag += 1) {
+      let product = 0;
+      let energy = 1e-9;
+      for (let at = LONGEST; at < past.length; at += 1) {
+        product += past[at] * past[at - lag];
+        energy += past[at - lag] ** 2;
+      }
+      const likeness = product / Math.sqrt(energy);
+      if (likeness > best) [best, period] = [likeness, lag];
+    }
+    return period;
   }
 
   #pass(index) {
@@ -186,13 +252,18 @@ export class Playout {
     this.#started = true;
   }
 
-  /** Nothing more to play: what follows the last sample decays from it instead of stepping. */
+  /** Nothing more to play: the voice goes on a little, or what follows its last sample decays from it. */
   #runEmpty(sample) {
     this.#index = this.#written;
     this.#phase = 0;
     this.#state = 'empty';
     this.#pass(this.#written - 1);
-    this.#residue = sample;
+    const period = this.#period();
+    this.#concealment = this.#repeated(period);
+    this.#concealedAt = 0;
+    // What differs a period ago would be a step.
+    const like = this.#ring[(this.#written - 1 - period) & (RING - 1)] * this.#gain;
+    this.#residue = period ? sample - like : sample;
     this.#started = false;
     this.#report('empty');
   }

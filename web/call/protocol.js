@@ -70,6 +70,11 @@ export class Wire {
     return this.#say('client-message', { t: 'clock', d: { sent, received } });
   }
 
+  /** How far ahead the voice is to be sent. @param {number} secs */
+  lead(secs) {
+    return this.#say('client-message', { t: 'lead', d: { secs } });
+  }
+
   /** @param {{epoch: number, sample: number, at: number}} report `at` in the server's clock. */
   audible({ epoch, sample, at }) {
     return this.#say('client-message', { t: 'audible', d: { epoch, sample, at } });

@@ -86,6 +86,10 @@ export class Socket {
     this.#send(this.#wire.clock(sent));
   }
 
+  lead(secs) {
+    this.#send(this.#wire.lead(secs));
+  }
+
   audible(report) {
     this.#send(this.#wire.audible(report));
   }
