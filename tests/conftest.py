@@ -111,12 +111,12 @@ ServerFactory = Callable[..., Any]
 
 @pytest.fixture
 def serving(engines: Engines, data_dir: Path) -> ServerFactory:
-    """A server in this process, with settings of the test's own."""
+    """A server in this process, with settings of the test's own; late, it refuses nobody."""
 
     @asynccontextmanager
     async def serve(**overrides: Any) -> AsyncIterator[tuple[Server, BaseTestServer]]:
         settings = engines.settings.model_copy(
-            update={"data_dir": data_dir, "auth": "off", **overrides}
+            update={"data_dir": data_dir, "auth": "off", "max_lag_secs": 60.0, **overrides}
         )
         ours = dataclasses.replace(engines, settings=settings)
         server = Server(settings, engines.document, engines.choices, engines=ours)

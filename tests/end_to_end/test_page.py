@@ -186,7 +186,7 @@ async def test_a_caller_without_a_browser(servers: Servers, engines: Any, tmp_pa
     status, out, _ = await asyncio.to_thread(viva_call, url, wav, "--out", str(heard))
     assert status == 0
     call = json.loads(out)
-    assert set(call) == {"turns", "ended"}
+    assert set(call) == {"call", "turns", "ended"}
     assert call["ended"] == "hangup"
     (turn,) = call["turns"]
     fields = (
