@@ -315,7 +315,7 @@ class PageServer:
     async def _feedback(self, request: web.Request) -> web.Response:
         """Note what a caller says of their call: how, of what, and what."""
         if not self.takes_feedback:
-            return web.json_response({"error": "It could not be kept."}, status=503)
+            return web.json_response({"error": "It could not be kept."}, status=401)
         said = await request.json() if request.can_read_body else None
         self.feedback.append((request.method, request.path, said))
         return web.Response(status=204)
