@@ -31,6 +31,7 @@ VALID: list[dict[str, Any]] = [
         "data": {"t": "resume", "d": {"call": "c-1", "token": "t", "received": 3}},
     },
     {"type": "client-message", "data": {"t": "talk", "d": {"on": True}}},
+    {"type": "client-message", "data": {"t": "lead", "d": {"secs": 0.6}}},
     {"type": "disconnect-bot", "data": {}},
     {"type": "send-text", "data": {"content": "typed", "options": {}}},
 ]

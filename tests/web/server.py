@@ -27,6 +27,7 @@ from transports.browser.messages import (
     ClockAsked,
     End,
     Hangup,
+    Lead,
     Playback,
     Sentence,
     parse_client_message,
@@ -58,7 +59,7 @@ class Peer:
         self.sent = 0
         self.audio = bytearray()
         self.audio_sizes: set[int] = set()
-        self.messages: list[ClientMessage] = []
+        self.messages: list[ClientMessage] = []  # without what the page asks of the network
         self.clock_ahead = 1000.0
         self.answers = True  # False: as if the network were gone
         self.times: list[float] = []
@@ -156,8 +157,9 @@ class Peer:
                 self.audio_sizes.add(len(message.data))
             elif message.type == WSMsgType.TEXT:
                 parsed = parse_client_message(message.data)
-                self.messages.append(parsed)
-                self.times.append(self.now)
+                if not isinstance(parsed, ClockAsked | Lead):
+                    self.messages.append(parsed)
+                    self.times.append(self.now)
                 if isinstance(parsed, ClockAsked) and self.answers:
                     await self.tell(Clock(sent=parsed.sent, now=self.now))
                 if isinstance(parsed, ClientReady) and running is None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
-from tests.web.conftest import until
+from tests.web.conftest import measure_lateness, until
 from tests.web.scene import greet
 from tests.web.server import VOICE_RATE, PageServer, Peer, tone
 from transports.browser.messages import End
@@ -214,6 +214,7 @@ def test_an_answer_is_reported_when_it_is_heard_in_the_servers_clock(
         await peer.tell(End(reason="hangup", message="Goodbye."))
 
     server.script = script
+    measure_lateness(page)
     page.get_by_role("button", name="Call Viva").click()
     until(page, "viva.state === 'ended'")
     peer = server.call
