@@ -314,8 +314,10 @@ class Played:
     async def on(cls, page: Page) -> Self:
         """All that was played and said so far."""
         tap = await page.evaluate(_PLAYED)
-        assert tap["rate"] == OUTPUT_RATE
-        samples = np.frombuffer(base64.b64decode(tap["samples"]), "<f4").astype(float)
+        at_device = np.frombuffer(base64.b64decode(tap["samples"]), "<f4").astype(float)
+        samples = soxr.resample(at_device, tap["rate"], OUTPUT_RATE)
+        for message in tap["messages"]:
+            message["samples"] = round(message["samples"] * OUTPUT_RATE / tap["rate"])
         sent = [np.frombuffer(base64.b64decode(epoch), "<i2") / 32768 for epoch in tap["sent"]]
         return cls(samples, sent, tap["messages"], tap["loud"])
 
