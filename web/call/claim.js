@@ -2,6 +2,9 @@
 
 const NAME = 'viva-call';
 
+/** Settles when this tab has given up what it claimed before, which takes the browser a moment. */
+let givenUp = Promise.resolve();
+
 export class Claim {
   #release = () => {};
 
@@ -14,10 +17,13 @@ export class Claim {
     if (!navigator.locks) return Promise.resolve(true);
     return new Promise((resolve) => {
       const held = new Promise((release) => { this.#release = release; });
-      navigator.locks.request(NAME, { ifAvailable: true }, (lock) => {
+      const claim = (lock) => {
         resolve(lock !== null);
         return lock ? held : undefined;
-      }).catch(() => resolve(true)); // a browser that refuses locks refuses nobody a call
+      };
+      givenUp = givenUp
+        .then(() => navigator.locks.request(NAME, { ifAvailable: true }, claim))
+        .catch(() => resolve(true)); // a browser that refuses locks refuses nobody a call
     });
   }
 

@@ -97,7 +97,7 @@ export class Line {
     player.onprogress = (progress) => this.onprogress(progress);
     player.onreport = (report) => {
       this.#report = report;
-      this.#socket.playback(report);
+      this.#socket?.playback(report); // a call can be taken back before it has one
       this.onreport(report);
     };
     player.onheard = (heard) => this.#heard(heard);
