@@ -93,7 +93,7 @@ if (Path(__file__).parent / "benchmarks").is_dir():
     from benchmarks import commands as benchmarks_commands
 
     app.add_typer(benchmarks_commands.app, name="bench")
-_terminal = Console(stderr=True, highlight=False)
+_terminal = Console(stderr=True, emoji=False, highlight=False)
 
 
 def _print_version(asked: bool) -> None:
@@ -425,7 +425,7 @@ def _print_call(heard: Any) -> None:
             turn.heard_text + (" …" if turn.interrupted else ""),
             latency,
         )
-    Console().print(table)
+    Console(emoji=False).print(table)
     typer.echo(f"ended: {heard.ended}")
 
 
@@ -451,7 +451,7 @@ def vendors(context: typer.Context) -> None:
             if choice is not None and choice.vendor is vendor:
                 status = f"chosen ({choice.why})"
             table.add_row(stage, vendor.name, vendor.kind, vendor.detail, status)
-    Console().print(table)
+    Console(emoji=False).print(table)
     if trouble:
         raise _fail(trouble)
     typer.echo(_prices_told(settings, choices))
@@ -509,7 +509,18 @@ def simulate(
     _run(run(document, port=port, lying=brain == "lying", listening=listening))
 
 
-@vendors_app.command("check")
+@vendors_app.command(
+    "check",
+    epilog="""\b
+Examples:
+  viva vendors check --stage tts --vendor cartesia
+  viva vendors check --vendor openai
+  viva vendors check --stage tts --vendor examples.openai_speech:VENDOR
+  viva vendors check --stage turns
+  viva vendors check --stage turns --vendor examples.push_to_talk:CHECKED
+  viva vendors check --stage filter --vendor examples.answer_limit:three_sentences
+  viva vendors check --live""",
+)
 def check_vendors(
     stage: Annotated[
         str,
@@ -534,7 +545,7 @@ def check_vendors(
     ] = False,
     yes: Annotated[bool, typer.Option(help="With --live: do not ask before it costs.")] = False,
 ) -> None:
-    r"""Check that stages do what their contracts say.
+    """Check that stages do what their contracts say.
 
     Without options: the embedded models, turn taking, and every vendor that is chosen, in a minute
     or two. With --stage, or --stage and --vendor, only those, in seconds; a vendor in a cloud takes
@@ -543,15 +554,6 @@ def check_vendors(
     Each line has a verdict. "passed" comes with what was measured; a failure "blocks", no call can
     be held, or "degrades", calls can be held and lack what the line says; "not applicable" has
     nothing to look at, and counts as neither.
-
-    \b
-    viva vendors check --stage tts --vendor cartesia
-    viva vendors check --vendor openai
-    viva vendors check --stage tts --vendor examples.openai_speech:VENDOR
-    viva vendors check --stage turns
-    viva vendors check --stage turns --vendor examples.push_to_talk:CHECKED
-    viva vendors check --stage filter --vendor examples.answer_limit:three_sentences
-    viva vendors check --live
 
     Exit status: 0 nothing failed, 1 a failure blocks, 3 failures only degrade, 2 nothing could be
     checked.
@@ -634,7 +636,7 @@ def _print_checks(results: "list[Result]") -> None:
         table.add_row(
             *map(escape, (result.stage, result.vendor, result.name)), verdict, escape(detail)
         )
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 @app.command("settings")

@@ -220,7 +220,7 @@ def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _day(at: float) -> str:
@@ -228,6 +228,6 @@ def _day(at: float) -> str:
 
 
 def _fail(message: str) -> typer.Exit:
-    terminal = Console(stderr=True, highlight=False)
+    terminal = Console(stderr=True, emoji=False, highlight=False)
     terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
     return typer.Exit(2)

@@ -65,7 +65,7 @@ def _show(name: str, result: dict[str, Any], *, as_json: bool) -> None:
     table = Table(*heading, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(emoji=False).print(table)
     typer.echo(f"{result['machine']}; load average {result['load_average'][0]}")
 
 
@@ -153,7 +153,7 @@ def soak(
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, emoji=False),
         transient=True,
     )
     task = bar.add_task("calling", total=1.0)
@@ -196,5 +196,5 @@ def everything(
     table = Table(*heading, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(emoji=False).print(table)
     typer.echo(f"Results are in {out}.")

@@ -279,7 +279,7 @@ def _settings() -> Settings:
 
 
 def _fail(message: str) -> typer.Exit:
-    terminal = Console(stderr=True, highlight=False)
+    terminal = Console(stderr=True, emoji=False, highlight=False)
     terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
     return typer.Exit(2)
 

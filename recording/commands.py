@@ -207,7 +207,7 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 def _fail(message: str) -> typer.Exit:
-    terminal = Console(stderr=True, highlight=False)
+    terminal = Console(stderr=True, emoji=False, highlight=False)
     terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
     return typer.Exit(2)
 
@@ -276,7 +276,7 @@ def _print_summary(recording: Recording) -> None:
         table.add_row(
             topic, str(len(messages)), _clock(messages[0].at), _clock(messages[-1].at), length
         )
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _list_messages(recording: Recording, *, as_json: bool) -> None:

@@ -185,6 +185,19 @@ def test_nothing_below_imports_the_server_or_the_command() -> None:
             assert not above & imported(module), module
 
 
+def test_what_is_printed_stands_as_it_is() -> None:
+    """A console of rich's takes ``:x:`` in a path or a document for the name of a picture."""
+    modules = [Path("cli.py"), *(file for name in LAYERS for file in Path(name).rglob("*.py"))]
+    taken = [
+        module
+        for module in modules
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Console"
+        if not any(keyword.arg == "emoji" for keyword in node.keywords)
+    ]
+    assert taken == []
+
+
 def test_settings_import_nothing_of_viva_but_what_vendors_declare() -> None:
     script = "import sys, settings; print(*sorted(sys.modules))"
     done = subprocess.run(

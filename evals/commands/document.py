@@ -15,7 +15,7 @@ checks = typer.Typer(
 )
 app.add_typer(checks, name="document")
 
-_console = Console(highlight=False)
+_console = Console(emoji=False, highlight=False)
 
 
 @checks.callback()
@@ -59,7 +59,7 @@ def _load(path: Path | None) -> "Document":
     try:
         return load(path)
     except DocumentError as error:
-        Console(stderr=True, highlight=False).print(
+        Console(stderr=True, emoji=False, highlight=False).print(
             f"viva: {error}", style="red", markup=False, soft_wrap=True
         )
         raise typer.Exit(2) from None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from evals.foreign.sound import Voices
     from evals.foreign.transcript import Passage
 
-_terminal = Console(stderr=True, highlight=False)
+_terminal = Console(stderr=True, emoji=False, highlight=False)
 
 
 def mount(recordings: typer.Typer) -> None:

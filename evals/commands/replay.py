@@ -132,7 +132,7 @@ def _run(batch: "Batch", workers: "Workers") -> None:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, emoji=False),
         transient=True,
     )
     task = bar.add_task("replaying", total=len(batch.jobs))
@@ -214,7 +214,9 @@ def _overrides(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(f"viva: {text}", markup=False, soft_wrap=True)
+    Console(stderr=True, emoji=False, highlight=False).print(
+        f"viva: {text}", markup=False, soft_wrap=True
+    )
 
 
 def _fail(text: str) -> typer.Exit:

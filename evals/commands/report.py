@@ -78,7 +78,7 @@ def check_installed() -> None:
         for module in ("evals.report.report_file", "evals.scoring.compare"):
             import_module(module)
     except ImportError as error:
-        Console(stderr=True, highlight=False).print(
+        Console(stderr=True, emoji=False, highlight=False).print(
             f"viva: {error.name} is not installed; scoring needs it: run `make install-dev`.",
             style="red",
             markup=False,
@@ -110,7 +110,7 @@ def written(
     from evals.report.report_file import write
     from evals.report.run import ReportError
 
-    terminal = Console(stderr=True, highlight=False)
+    terminal = Console(stderr=True, emoji=False, highlight=False)
     try:
         with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
             task = bar.add_task("reading calls", total=None)

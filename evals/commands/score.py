@@ -222,7 +222,7 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None) -> "Scores
     documents = _documents(knowledge)
     try:
         known = Truth.for_folder(folder, truth)
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Progress(console=Console(stderr=True, emoji=False), transient=True) as bar:
             reading = bar.add_task(f"reading {folder}", total=None)
 
             def progress(done: int, of: int) -> None:
@@ -259,7 +259,7 @@ def _judged(
         raise _fail(f"--criteria has {unknown[0]!r}; allowed: {', '.join(CRITERIA)}.")
 
     async def ask(judge: ModelJudge) -> Judgement:
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        with Progress(console=Console(stderr=True, emoji=False), transient=True) as bar:
             task = bar.add_task(f"asking {judge.name}", total=None)
 
             def progress(done: int, of: int) -> None:
@@ -376,11 +376,11 @@ def _print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None
     for row in rows:
         # Callers' words must not act as markup or terminal control sequences.
         table.add_row(*(Text("".join(c if c.isprintable() else " " for c in cell)) for cell in row))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _say(message: str) -> None:
-    terminal = Console(stderr=True, highlight=False)
+    terminal = Console(stderr=True, emoji=False, highlight=False)
     terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
 
 

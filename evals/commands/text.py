@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_console = Console(highlight=False)
-_terminal = Console(stderr=True, highlight=False)
+_console = Console(emoji=False, highlight=False)
+_terminal = Console(stderr=True, emoji=False, highlight=False)
 
 OfDocument = Annotated[
     Path | None,

@@ -13,7 +13,7 @@ truth = typer.Typer(
 )
 app.add_typer(truth, name="truth")
 
-_terminal = Console(stderr=True, highlight=False)
+_terminal = Console(stderr=True, emoji=False, highlight=False)
 
 
 @truth.callback()

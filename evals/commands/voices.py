@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_terminal = Console(stderr=True, highlight=False)
+_terminal = Console(stderr=True, emoji=False, highlight=False)
 
 
 @app.command(
@@ -111,7 +111,7 @@ def print_groups(groups: "Sequence[GroupResult]") -> None:
         said = f"{group.words} {group.counts}"
         counts = (str(group.recordings), said, rate, interval, group.dropped, group.invented)
         table.add_row(_plain(group.group), *map(str, counts))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _heard(voices: "Sequence[Voice]") -> "list[Heard]":
@@ -146,7 +146,7 @@ def _print_differences(heard: "Sequence[Heard]") -> None:
         if outcome.wrong or (outcome.text and not outcome.words):
             said = outcome.voice.text or " | ".join(outcome.voice.phrases)
             table.add_row(*map(_plain, (outcome.voice.file, said, outcome.text)))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _plain(text: str) -> Text:

@@ -57,7 +57,7 @@ def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
         )
     for row in rows:
         table.add_row(*(_shown(column.show(row)) for column in columns))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def format_dollars(micros: int) -> str:

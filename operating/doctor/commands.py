@@ -61,7 +61,7 @@ Examples:
         The exit status is 0 if nothing has to change, 1 if something has to, 2 if the settings
         cannot be read.
         """
-        terminal = Console(stderr=True, highlight=False)
+        terminal = Console(stderr=True, emoji=False, highlight=False)
         status = terminal.status("looking")
 
         def interrupted(*_: object) -> None:
@@ -86,7 +86,7 @@ Examples:
             # File names need not be UTF-8; escaped, they can always be written.
             typer.echo(json.dumps(said, indent=2))
         else:
-            console = Console(highlight=False)
+            console = Console(emoji=False, highlight=False)
             console.width = min(console.width, MOST_WIDTH)
             print_findings(findings, console)
         raise typer.Exit(code)
