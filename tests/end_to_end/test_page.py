@@ -51,6 +51,7 @@ SETTLED_SECS = 0.1
 """A message on its way to the worklet, a ramp of 30 ms, and the tap's own 20 ms."""
 
 
+@pytest.mark.thorough
 @no_chromium
 @pytest.mark.browser
 async def test_a_call_on_the_page_answered_interrupted_and_answered_again(
