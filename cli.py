@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
@@ -59,6 +58,7 @@ from pipeline.choice import Choice, choose, settle
 from pipeline.loading import FAILED, LoadingError
 from pipeline.vendors import STAGES, Stage, of_stage
 from recording import commands as recording_commands
+from terminal import errors, fail, output
 from version import viva_version
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ if (Path(__file__).parent / "benchmarks").is_dir():
     from benchmarks import commands as benchmarks_commands
 
     app.add_typer(benchmarks_commands.app, name="bench")
-_terminal = Console(stderr=True, emoji=False, highlight=False)
+_terminal = errors()
 
 
 def _print_version(asked: bool) -> None:
@@ -114,16 +114,11 @@ def _viva(
     pass
 
 
-def _fail(message: str) -> typer.Exit:
-    _terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)
-
-
 def _settings(**overrides: Any) -> Settings:
     try:
         return Settings.load(**overrides)
     except SettingsError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _greet(address: str, title: str, link: str) -> None:
@@ -159,7 +154,7 @@ def serve(
         choices = settle(choose(settings), settings)
         document = load(settings.knowledge)
     except (SettingsError, DocumentError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
     from ledger.money.prices import PriceError
     from ledger.store.database import DatabaseError
@@ -203,7 +198,7 @@ def serve(
             settings, document, choices, progress=progress, tell=tell, supervisor=supervisor
         )
     except (SettingsError, DatabaseError, PriceError, DeclarationError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     try:
         _serve_calls(server, listening)
     finally:
@@ -222,13 +217,13 @@ def _serve_calls(server: "Server", listening: Callable[[str, str], None]) -> Non
     try:
         _run(serve_until_stopped(server, listening=listening))
     except LoadingError as error:
-        refusal = _fail(str(error))
+        refusal = fail(str(error))
         if server.supervisor is not None:  # last, for it may end this process at once
             server.supervisor.send_status(failed=True)
         raise refusal from None
     except OSError as error:
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        raise _fail(f"{message}. Set PORT or HOST to another.") from None
+        raise fail(f"{message}. Set PORT or HOST to another.") from None
 
 
 def _supervise(settings: Settings) -> None:
@@ -237,7 +232,7 @@ def _supervise(settings: Settings) -> None:
     from operating.supervisor.workers import WorkerError, Workers, listen, supported
 
     if not supported():
-        raise _fail(
+        raise fail(
             f"WORKERS={settings.workers}: this system cannot pass connections to another "
             "process. Set WORKERS=1."
         )
@@ -263,7 +258,7 @@ def _supervise(settings: Settings) -> None:
         listeners, address = listen(settings.host, settings.port)
     except OSError as error:
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        raise _fail(f"{message}. Set PORT or HOST to another.") from None
+        raise fail(f"{message}. Set PORT or HOST to another.") from None
 
     async def supervise() -> None:
         await Workers(
@@ -332,12 +327,12 @@ def call(
     from transports.browser.messages import MAX_TYPED_CHARACTERS
 
     if not (wav or text):
-        raise _fail("Nothing to ask: give --wav FILE or --text QUESTION.")
+        raise fail("Nothing to ask: give --wav FILE or --text QUESTION.")
     if truth is not None and truth.exists():
-        raise _fail(f"{truth} is there already; --truth FILE writes another.")
+        raise fail(f"{truth} is there already; --truth FILE writes another.")
     for question in text or ():
         if not question.strip() or len(question) > MAX_TYPED_CHARACTERS:
-            raise _fail(
+            raise fail(
                 f"--text is {question[:60]!r}, of {len(question)} characters; allowed: "
                 f"1 to {MAX_TYPED_CHARACTERS}."
             )
@@ -348,7 +343,7 @@ def call(
         try:
             key = operator_key.read(settings.data_dir) or ""
         except SettingsError as error:
-            raise _fail(str(error)) from None
+            raise fail(str(error)) from None
 
     def progress(text: str) -> None:
         if _terminal.is_terminal:
@@ -369,7 +364,7 @@ def call(
     try:
         heard = _run(make_call())
     except (CallerError, WavError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     if out is not None:
         write_wav(out, heard.audio)
     if truth is not None:
@@ -394,7 +389,7 @@ def _write_truth(path: Path, heard: Any, wavs: list[Path]) -> None:
         try:
             words = beside.read_text("utf-8") if beside.exists() else turn.transcript
         except (OSError, UnicodeDecodeError) as error:
-            raise _fail(f"{beside} cannot be read: {error}.") from None
+            raise fail(f"{beside} cannot be read: {error}.") from None
         said.append(
             Played(
                 text=" ".join(words.split()),
@@ -407,7 +402,7 @@ def _write_truth(path: Path, heard: Any, wavs: list[Path]) -> None:
     try:
         path.write_text(played(heard.call, said), "utf-8")
     except OSError as error:
-        raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise fail(f"{path} cannot be written: {error.strerror or error}.") from None
     typer.echo(f"The truth of {len(said)} utterances is in {path}.", err=True)
 
 
@@ -425,7 +420,7 @@ def _print_call(heard: Any) -> None:
             turn.heard_text + (" …" if turn.interrupted else ""),
             latency,
         )
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
     typer.echo(f"ended: {heard.ended}")
 
 
@@ -451,9 +446,9 @@ def vendors(context: typer.Context) -> None:
             if choice is not None and choice.vendor is vendor:
                 status = f"chosen ({choice.why})"
             table.add_row(stage, vendor.name, vendor.kind, vendor.detail, status)
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
     if trouble:
-        raise _fail(trouble)
+        raise fail(trouble)
     typer.echo(_prices_told(settings, choices))
 
 
@@ -494,12 +489,12 @@ def simulate(
     from simulators.simulate import run
 
     if brain not in ("honest", "lying"):
-        raise _fail(f"--brain {brain}: it is honest or lying")
+        raise fail(f"--brain {brain}: it is honest or lying")
     settings = _settings()
     try:
         document = load(settings.knowledge)
     except DocumentError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
     def listening(environment: dict[str, str]) -> None:
         for name, value in environment.items():
@@ -573,7 +568,7 @@ def check_vendors(
         checks = chosen(settings, document, stage=stage, vendor=vendor, on_progress=show)
         results = suite.run(checks)
     except (SettingsError, DocumentError, SubjectError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     except KeyboardInterrupt:
         _terminal.print("viva: interrupted", style="red")
         # Do not wait for a model that is still loading, nor tear it down meanwhile.
@@ -603,7 +598,7 @@ def _check_live(settings: Settings, stage: str, vendor: str, *, yes: bool) -> in
         vendors = live.callable_live(to_call(settings, stage=stage, vendor=vendor))
         costs = live.most_cost(vendors, settings, document, Prices.for_settings(settings))
     except (SettingsError, DocumentError, SubjectError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     if not vendors:
         typer.echo("None of the chosen vendors is one in a cloud whose messages are known here.")
         return 2
@@ -636,7 +631,7 @@ def _print_checks(results: "list[Result]") -> None:
         table.add_row(
             *map(escape, (result.stage, result.vendor, result.name)), verdict, escape(detail)
         )
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
 
 
 @app.command("settings")

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session as Db
@@ -21,6 +20,7 @@ from accounts.sign_in.authenticator import REMEMBER_SECS
 from conversation.wording import counted
 from ledger.store.database import Database, DatabaseError, database_of
 from settings import Settings, SettingsError
+from terminal import fail, output
 
 app = typer.Typer(
     help="Who may sign in, and who is signed in.", no_args_is_help=True, rich_markup_mode=None
@@ -165,21 +165,21 @@ def _patterns(who: list[str]) -> list[str]:
     try:
         return [access.normalize_pattern(entry) for entry in who]
     except ValueError as error:
-        raise _fail(f"{error}.") from None
+        raise fail(f"{error}.") from None
 
 
 def _access(settings: Settings) -> Access:
     try:
         return Access.from_settings(settings)
     except SettingsError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _settings() -> Settings:
     try:
         return Settings.load()
     except SettingsError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 @contextmanager
@@ -188,12 +188,12 @@ def _database(settings: Settings) -> Iterator[Database]:
     try:
         database = Database.open(settings)
     except DatabaseError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     try:
         yield database
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise _fail(f"the database cannot be used: {cause}. Try again.") from None
+        raise fail(f"the database cannot be used: {cause}. Try again.") from None
     finally:
         database.close()
 
@@ -220,14 +220,8 @@ def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
 
 
 def _day(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _fail(message: str) -> typer.Exit:
-    terminal = Console(stderr=True, emoji=False, highlight=False)
-    terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)

@@ -9,9 +9,10 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from terminal import errors, output
 
 app = typer.Typer(
     help="How fast and how many, beside what people would use instead.",
@@ -65,7 +66,7 @@ def _show(name: str, result: dict[str, Any], *, as_json: bool) -> None:
     table = Table(*heading, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
     typer.echo(f"{result['machine']}; load average {result['load_average'][0]}")
 
 
@@ -153,7 +154,7 @@ def soak(
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True, emoji=False),
+        console=errors(),
         transient=True,
     )
     task = bar.add_task("calling", total=1.0)
@@ -196,5 +197,5 @@ def everything(
     table = Table(*heading, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
     typer.echo(f"Results are in {out}.")

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from ledger.log.listing import (
     Column,
@@ -21,6 +20,7 @@ from ledger.log.listing import (
     print_table,
 )
 from settings import Settings, SettingsError
+from terminal import fail
 
 if TYPE_CHECKING:
     from ledger.store.database import Database
@@ -210,7 +210,7 @@ def delete(
         try:
             erased = asdict(erase_caller(database, _settings().data_dir, caller))
         except OSError as error:
-            raise _fail(
+            raise fail(
                 f"{error.filename}: {error.strerror}. Some files may have been erased, but not the "
                 "calls; fix the file and erase again."
             ) from None
@@ -261,12 +261,12 @@ def _ledger() -> "Iterator[Database]":
     try:
         database = Database.open(_settings())
     except DatabaseError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     try:
         yield database
     except SQLAlchemyError as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
-        raise _fail(f"the database could not be used: {reason}. Try again.") from None
+        raise fail(f"the database could not be used: {reason}. Try again.") from None
     finally:
         database.close()
 
@@ -275,13 +275,7 @@ def _settings() -> Settings:
     try:
         return Settings.load()
     except SettingsError as error:
-        raise _fail(str(error)) from None
-
-
-def _fail(message: str) -> typer.Exit:
-    terminal = Console(stderr=True, emoji=False, highlight=False)
-    terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)
+        raise fail(str(error)) from None
 
 
 def _print(

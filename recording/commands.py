@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from recording.message import Message
 from recording.recording import Recording, RecordingError
 from recording.schemas import AUDIO_TOPICS, schema_name
 from recording.writer import create
+from terminal import fail, output
 
 app = typer.Typer(
     help="What is in a recorded call, and how to repair or redact it.",
@@ -187,7 +187,7 @@ def _read(file: Path) -> Recording:
     try:
         return Recording.load(file)
     except RecordingError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _target(file: Path, out: Path | None, *, in_place: bool, ending: str) -> Path:
@@ -201,15 +201,9 @@ def _writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _fail(
+        raise fail(
             f"{target} cannot be written: {error.strerror or error}. Choose another by --out."
         ) from None
-
-
-def _fail(message: str) -> typer.Exit:
-    terminal = Console(stderr=True, emoji=False, highlight=False)
-    terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)
 
 
 def _topics(recording: Recording) -> dict[str, list[Message]]:
@@ -276,7 +270,7 @@ def _print_summary(recording: Recording) -> None:
         table.add_row(
             topic, str(len(messages)), _clock(messages[0].at), _clock(messages[-1].at), length
         )
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
 
 
 def _list_messages(recording: Recording, *, as_json: bool) -> None:

@@ -187,7 +187,9 @@ def test_nothing_below_imports_the_server_or_the_command() -> None:
 
 def test_what_is_printed_stands_as_it_is() -> None:
     """A console of rich's takes ``:x:`` in a path or a document for the name of a picture."""
-    modules = [Path("cli.py"), *(file for name in LAYERS for file in Path(name).rglob("*.py"))]
+    folders = (*LAYERS, "benchmarks")
+    modules = [Path(name) for name in ("cli.py", "server.py", "terminal.py")]
+    modules += [file for name in folders for file in Path(name).rglob("*.py")]
     taken = [
         module
         for module in modules

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from terminal import fail, output
 
 if TYPE_CHECKING:
     from knowledge.loading.document import Document
@@ -15,7 +16,7 @@ checks = typer.Typer(
 )
 app.add_typer(checks, name="document")
 
-_console = Console(emoji=False, highlight=False)
+_console = output()
 
 
 @checks.callback()
@@ -59,7 +60,4 @@ def _load(path: Path | None) -> "Document":
     try:
         return load(path)
     except DocumentError as error:
-        Console(stderr=True, emoji=False, highlight=False).print(
-            f"viva: {error}", style="red", markup=False, soft_wrap=True
-        )
-        raise typer.Exit(2) from None
+        raise fail(str(error)) from None

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
+
+from terminal import errors, fail
 
 if TYPE_CHECKING:
     from evals.foreign.sound import Voices
     from evals.foreign.transcript import Passage
 
-_terminal = Console(stderr=True, emoji=False, highlight=False)
+_terminal = errors()
 
 
 def mount(recordings: typer.Typer) -> None:
@@ -91,24 +92,24 @@ def import_call(
 
     first = sound or caller
     if first is None:
-        raise _fail("name the call's sound, or its voices by --caller and --agent.")
+        raise fail("name the call's sound, or its voices by --caller and --agent.")
     if (sound is None) == (caller is None) or (agent is not None and caller is None):
-        raise _fail("give one sound of the call, or --caller and --agent, and not both.")
+        raise fail("give one sound of the call, or --caller and --agent, and not both.")
     if swapped and not stereo:
-        raise _fail("--swapped is for --stereo.")
+        raise fail("--swapped is for --stereo.")
     if stereo and caller is not None:
-        raise _fail("--stereo is for one file with both voices; leave out --caller and --agent.")
+        raise fail("--stereo is for one file with both voices; leave out --caller and --agent.")
     target = out or first.with_suffix(".mcap")
     if target.exists():
-        raise _fail(f"{target} is there already; --out FILE writes another.")
+        raise fail(f"{target} is there already; --out FILE writes another.")
     try:
         said = _passages(transcript, first, caller_name, agent_name)
         voices = _voices(first, agent, said, stereo=stereo, swapped=swapped)
         _write(target, voices, said, document)
     except (SoundError, TranscriptError, DocumentError, SettingsError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     except OSError as error:
-        raise _fail(f"{target} cannot be written: {error.strerror or error}.") from None
+        raise fail(f"{target} cannot be written: {error.strerror or error}.") from None
 
 
 _Sides = tuple[tuple["Passage", ...], tuple["Passage", ...]]
@@ -119,7 +120,7 @@ def _passages(path: Path | None, sound: Path, caller_name: str, agent_name: str)
 
     if path is None:
         if caller_name or agent_name:
-            raise _fail("--caller-name and --agent-name are names in a --transcript.")
+            raise fail("--caller-name and --agent-name are names in a --transcript.")
         return None
     passages = read(path, sound.stem)
     try:
@@ -169,7 +170,7 @@ def _write(target: Path, voices: "Voices", said: "_Sides | None", document: Path
         mine, others = worded(mine, said[0]), worded(others, said[1])
         heard = transcribed(heard, mine)
     if not mine:
-        raise _fail(
+        raise fail(
             "nobody speaks in the caller's sound. If the caller is the other voice, use --swapped "
             "or --caller-name."
         )
@@ -184,8 +185,3 @@ def _write(target: Path, voices: "Voices", said: "_Sides | None", document: Path
         f"{target}: {voices.secs:.1f} s, {len(turns) - 1} turns, {len(mine)} stretches of the "
         f"caller's speech and {len(others)} of the agent's, {cut} interruptions."
     )
-
-
-def _fail(text: str) -> typer.Exit:
-    _terminal.print(f"viva: {text}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)

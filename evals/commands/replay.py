@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from terminal import errors
 
 if TYPE_CHECKING:
     from evals.replay.batch import Batch, Outcome, Workers
@@ -132,7 +133,7 @@ def _run(batch: "Batch", workers: "Workers") -> None:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True, emoji=False),
+        console=errors(),
         transient=True,
     )
     task = bar.add_task("replaying", total=len(batch.jobs))
@@ -214,9 +215,7 @@ def _overrides(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True, emoji=False, highlight=False).print(
-        f"viva: {text}", markup=False, soft_wrap=True
-    )
+    errors().print(f"viva: {text}", markup=False, soft_wrap=True)
 
 
 def _fail(text: str) -> typer.Exit:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
+
+from terminal import errors, fail
 
 if TYPE_CHECKING:
     from evals.scoring.score import Scores
@@ -78,13 +79,9 @@ def check_installed() -> None:
         for module in ("evals.report.report_file", "evals.scoring.compare"):
             import_module(module)
     except ImportError as error:
-        Console(stderr=True, emoji=False, highlight=False).print(
-            f"viva: {error.name} is not installed; scoring needs it: run `make install-dev`.",
-            style="red",
-            markup=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(2) from None
+        raise fail(
+            f"{error.name} is not installed; scoring needs it: run `make install-dev`."
+        ) from None
 
 
 def written(
@@ -110,7 +107,7 @@ def written(
     from evals.report.report_file import write
     from evals.report.run import ReportError
 
-    terminal = Console(stderr=True, emoji=False, highlight=False)
+    terminal = errors()
     try:
         with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
             task = bar.add_task("reading calls", total=None)

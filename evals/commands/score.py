@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from evals.commands.report import Html, check_installed, written
+from terminal import errors, fail, output, print_error
 
 if TYPE_CHECKING:
     from evals.scoring.metrics.metric import Metric
@@ -101,11 +101,11 @@ def score(
     try:
         write_scores(plain, path)
     except OSError as error:
-        raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise fail(f"{path} cannot be written: {error.strerror or error}.") from None
     if html is not None:
         written([folder], html)
     for call in scores.run.unreadable:
-        _say(f"{call.file}: {call.error}")
+        print_error(f"{call.file}: {call.error}")
     if as_json:
         typer.echo(json.dumps(plain, indent=1, ensure_ascii=False))
         return
@@ -145,7 +145,7 @@ def compare(
         return
     for name, only in ((compared.a, compared.only_a), (compared.b, compared.only_b)):
         if only:
-            _say(f"only in {name}: {', '.join(only)}")
+            print_error(f"only in {name}: {', '.join(only)}")
     for line in describe(compared.changed):
         typer.echo(line)
     typer.echo(
@@ -179,7 +179,7 @@ def gate(
     try:
         findings = check(load_scores(folder / SCORES_FILE), load_rules(rules))
     except GateError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     broken = [finding for finding in findings if not finding.kept]
     if as_json:
         typer.echo(
@@ -211,7 +211,7 @@ def _with_targets(scores: dict[str, Any], rules: Path | None) -> dict[str, Any]:
     try:
         return with_targets(scores, load_rules(rules))
     except GateError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _scored(folder: Path, truth: Path | None, knowledge: Path | None) -> "Scores":
@@ -222,7 +222,7 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None) -> "Scores
     documents = _documents(knowledge)
     try:
         known = Truth.for_folder(folder, truth)
-        with Progress(console=Console(stderr=True, emoji=False), transient=True) as bar:
+        with Progress(console=errors(), transient=True) as bar:
             reading = bar.add_task(f"reading {folder}", total=None)
 
             def progress(done: int, of: int) -> None:
@@ -232,7 +232,7 @@ def _scored(folder: Path, truth: Path | None, knowledge: Path | None) -> "Scores
             bar.update(reading, description=f"scoring {folder}", total=None)
             scores = score_run(run, known, documents)
     except (RunError, TruthError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     return scores
 
 
@@ -256,10 +256,10 @@ def _judged(
 
     names = tuple(filter(None, (name.strip() for name in criteria.split(","))))
     if unknown := sorted(set(names) - set(CRITERIA)):
-        raise _fail(f"--criteria has {unknown[0]!r}; allowed: {', '.join(CRITERIA)}.")
+        raise fail(f"--criteria has {unknown[0]!r}; allowed: {', '.join(CRITERIA)}.")
 
     async def ask(judge: ModelJudge) -> Judgement:
-        with Progress(console=Console(stderr=True, emoji=False), transient=True) as bar:
+        with Progress(console=errors(), transient=True) as bar:
             task = bar.add_task(f"asking {judge.name}", total=None)
 
             def progress(done: int, of: int) -> None:
@@ -278,9 +278,9 @@ def _judged(
         known = write(judgement.rulings, verdicts, {})
         notes = [describe_cost(judge, settings), f"The verdicts are in {verdicts}."]
     except OSError as error:
-        raise _fail(f"{verdicts} cannot be written: {error.strerror or error}.") from None
+        raise fail(f"{verdicts} cannot be written: {error.strerror or error}.") from None
     except (JudgeError, SettingsError, PriceError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     if known:
         notes += map(describe_agreement, agreements(judgement.rulings, known))
     for metric in judgement.metrics:
@@ -297,7 +297,7 @@ def _documents(knowledge: Path | None) -> "list[Document]":
         named = knowledge or Settings.load().knowledge
         return [load(None)] if named is None else [load(named), load(None)]
     except (DocumentError, SettingsError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _print_scores(scores: Mapping[str, Any]) -> None:
@@ -376,14 +376,4 @@ def _print_table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None
     for row in rows:
         # Callers' words must not act as markup or terminal control sequences.
         table.add_row(*(Text("".join(c if c.isprintable() else " " for c in cell)) for cell in row))
-    Console(emoji=False).print(table)
-
-
-def _say(message: str) -> None:
-    terminal = Console(stderr=True, emoji=False, highlight=False)
-    terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
-
-
-def _fail(message: str) -> typer.Exit:
-    _say(message)
-    return typer.Exit(2)
+    output(highlight=True).print(table)

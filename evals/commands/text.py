@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from terminal import errors, fail, output, print_error
 
 if TYPE_CHECKING:
     from evals.judge.judge import ModelJudge
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_console = Console(emoji=False, highlight=False)
-_terminal = Console(stderr=True, emoji=False, highlight=False)
+_console = output()
+_terminal = errors()
 
 OfDocument = Annotated[
     Path | None,
@@ -153,22 +154,22 @@ def evaluate(
 
     names = tuple(filter(None, (name.strip() for name in criteria.split(","))))
     if unknown := sorted(set(names) - set(CRITERIA)):
-        raise _fail(f"--criteria has {unknown[0]!r}; allowed: {', '.join(CRITERIA)}.")
+        raise fail(f"--criteria has {unknown[0]!r}; allowed: {', '.join(CRITERIA)}.")
     if (names or labels or verdicts or judge_model) and not judge:
-        raise _fail("--criteria, --labels, --verdicts and --judge-model go with --judge.")
+        raise fail("--criteria, --labels, --verdicts and --judge-model go with --judge.")
     settings = _settings(brain)
     try:
         scenarios = [scenario for file in files for scenario in load(file)]
         asked = [scenario for scenario in scenarios if scenario.needs_judge]
         if asked and not judge and not skip_criteria:
-            raise _fail(
+            raise fail(
                 f"{len(asked)} questions have a criterion in words, such as {asked[0].name!r}: "
                 "--judge openai or --judge claude rules on it, --skip-criteria leaves it out."
             )
         known = read_labels(labels) if labels else {}
         ruling = judge_of(judge, settings, model=judge_model) if judge else None
     except (QuestionsError, JudgeError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     documents = _documents(scenarios, document or settings.knowledge)
     outcomes = _run(_hold(scenarios, documents, settings, ruling, names))
     notes = _notes(outcomes, settings, ruling, known, verdicts)
@@ -196,7 +197,7 @@ async def _hold(
     try:
         prices = Prices.for_settings(settings)
     except PriceError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     found: dict[int, Outcome] = {}
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -244,9 +245,9 @@ def _notes(
         try:
             known = write(rulings, verdicts, labels)
         except OSError as error:
-            raise _fail(f"{verdicts} cannot be written: {error.strerror or error}.") from None
+            raise fail(f"{verdicts} cannot be written: {error.strerror or error}.") from None
         except JudgeError as error:
-            raise _fail(str(error)) from None
+            raise fail(str(error)) from None
         notes.append(f"The verdicts are in {verdicts}.")
     if known:
         notes += map(describe_agreement, agreements(rulings, known))
@@ -266,7 +267,7 @@ def _write_reports(
             page.write(outcomes, html, notes)
     except OSError as error:
         where = error.filename or junit or html
-        raise _fail(f"{where} cannot be written: {error.strerror or error}.") from None
+        raise fail(f"{where} cannot be written: {error.strerror or error}.") from None
 
 
 def _print_outcomes(outcomes: "Sequence[Outcome]", notes: Sequence[str]) -> None:
@@ -304,7 +305,7 @@ def _settings(brain: str) -> "Settings":
         settings = Settings.load(brain=brain or None)
         choose_for("brain", settings)
     except SettingsError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     return settings
 
 
@@ -314,7 +315,7 @@ def _load(path: Path | None) -> "Document":
     try:
         return load(path)
     except DocumentError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _run(work: Any) -> Any:
@@ -327,22 +328,13 @@ def _run(work: Any) -> Any:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        _print_error("interrupted")
+        print_error("interrupted")
         raise typer.Exit(130) from None
     except (SettingsError, LoadingError, ValueError, NonconformanceError) as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
 
 
 def _print(text: str, style: str = "") -> None:
     """Print a line; what it holds is text, not markup or control sequences."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
     _console.print(shown, style=style or None, markup=False, soft_wrap=True)
-
-
-def _print_error(text: str) -> None:
-    _terminal.print(f"viva: {text}", style="red", markup=False, soft_wrap=True)
-
-
-def _fail(text: str) -> typer.Exit:
-    _print_error(text)
-    return typer.Exit(2)

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
+
+from terminal import errors, fail
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 truth = typer.Typer(
@@ -13,7 +14,7 @@ truth = typer.Typer(
 )
 app.add_typer(truth, name="truth")
 
-_terminal = Console(stderr=True, emoji=False, highlight=False)
+_terminal = errors()
 
 
 @truth.callback()
@@ -57,11 +58,11 @@ def draft(
         with path.open("x", encoding="utf-8") as file:
             file.write(draft_of(run.calls, verdicts))
     except RunError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     except FileExistsError:
-        raise _fail(f"{path} is there already; --out FILE writes another.") from None
+        raise fail(f"{path} is there already; --out FILE writes another.") from None
     except OSError as error:
-        raise _fail(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise fail(f"{path} cannot be written: {error.strerror or error}.") from None
     for call in run.unreadable:
         _terminal.print(f"viva: {call.file}: {call.error}", style="red", markup=False)
     typer.echo(f"A draft of {len(run.calls)} calls is in {path}.")
@@ -82,14 +83,9 @@ def _verdicts() -> dict[tuple[str, int], bool]:
         finally:
             database.close()
     except (SettingsError, DatabaseError, SQLAlchemyError) as error:
-        raise _fail(f"the ledger cannot be read: {error}") from None
+        raise fail(f"the ledger cannot be read: {error}") from None
     return {
         (turn["call"], turn["number"]): turn["was_right"]
         for turn in turns
         if turn["was_right"] is not None
     }
-
-
-def _fail(text: str) -> typer.Exit:
-    _terminal.print(f"viva: {text}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)

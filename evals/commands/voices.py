@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from terminal import errors, fail, output
 
 if TYPE_CHECKING:
     from evals.scoring.voices import GroupResult, Heard, Voice
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_terminal = Console(stderr=True, emoji=False, highlight=False)
+_terminal = errors()
 
 
 @app.command(
@@ -56,9 +57,9 @@ def evaluate_voices(
         voices = read_folder(folder)
         heard = _heard(voices)
     except VoicesError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     except ImportError as error:
-        raise _fail(
+        raise fail(
             f"{error.name} is not installed; scoring needs it: run `make install-dev`."
         ) from None
     groups, costs = by_group(heard), cost(heard)
@@ -111,7 +112,7 @@ def print_groups(groups: "Sequence[GroupResult]") -> None:
         said = f"{group.words} {group.counts}"
         counts = (str(group.recordings), said, rate, interval, group.dropped, group.invented)
         table.add_row(_plain(group.group), *map(str, counts))
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
 
 
 def _heard(voices: "Sequence[Voice]") -> "list[Heard]":
@@ -124,7 +125,7 @@ def _heard(voices: "Sequence[Voice]") -> "list[Heard]":
     try:
         context = Context(Settings.load(), load(None))
     except SettingsError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     columns = (TextColumn("{task.description}"), BarColumn())
     with Progress(
         *columns, MofNCompleteColumn(), TimeRemainingColumn(), console=_terminal, transient=True
@@ -146,14 +147,9 @@ def _print_differences(heard: "Sequence[Heard]") -> None:
         if outcome.wrong or (outcome.text and not outcome.words):
             said = outcome.voice.text or " | ".join(outcome.voice.phrases)
             table.add_row(*map(_plain, (outcome.voice.file, said, outcome.text)))
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
 
 
 def _plain(text: str) -> Text:
     """Text without markup and terminal control characters."""
     return Text("".join(c if c.isprintable() else " " for c in text))
-
-
-def _fail(message: str) -> typer.Exit:
-    _terminal.print(f"viva: {message}", style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ledger.log.cells import inert
+from terminal import output
 
 Row = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
         )
     for row in rows:
         table.add_row(*(_shown(column.show(row)) for column in columns))
-    Console(emoji=False).print(table)
+    output(highlight=True).print(table)
 
 
 def format_dollars(micros: int) -> str:

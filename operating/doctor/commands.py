@@ -18,6 +18,7 @@ from operating.doctor import configuration, machine, models
 from operating.doctor.finding import Finding, State
 from operating.doctor.measuring import Tell
 from settings import Settings
+from terminal import errors, output
 
 MOST_WIDTH = 120
 """Maximum width of the table, in columns."""
@@ -61,7 +62,7 @@ Examples:
         The exit status is 0 if nothing has to change, 1 if something has to, 2 if the settings
         cannot be read.
         """
-        terminal = Console(stderr=True, emoji=False, highlight=False)
+        terminal = errors()
         status = terminal.status("looking")
 
         def interrupted(*_: object) -> None:
@@ -86,7 +87,7 @@ Examples:
             # File names need not be UTF-8; escaped, they can always be written.
             typer.echo(json.dumps(said, indent=2))
         else:
-            console = Console(emoji=False, highlight=False)
+            console = output()
             console.width = min(console.width, MOST_WIDTH)
             print_findings(findings, console)
         raise typer.Exit(code)
