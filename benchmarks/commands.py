@@ -117,6 +117,18 @@ def start(
 
 
 @app.command()
+def embedded(calls: Steps = "1,2,4,8", seconds: Seconds = 60.0, as_json: AsJson = False) -> None:
+    """How many callers the embedded vendors answer within 1.2 s of the last word, at p95."""
+    result = module("embedded").measure(_numbers(calls), seconds)
+    _show("embedded", result, as_json=as_json)
+    if not as_json:
+        typer.echo(
+            f"Held: {result['held']} calls; by processor time alone, two cores have enough for "
+            f"{result['calls_by_cpu']:.1f}."
+        )
+
+
+@app.command()
 def vad(as_json: AsJson = False) -> None:
     """The cost of a window in the voice activity detector, by batch size."""
     _show("vad", module("vad").measure(), as_json=as_json)

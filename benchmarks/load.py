@@ -1,12 +1,14 @@
 """The callers of a comparison: many calls over real sockets, in a separate process.
 
     python -m benchmarks.load --system viva --port PORT --calls N --secs S [--barge-in] [--turns T]
+        [--all-questions]
 
 Each caller sends audio in messages of the same length as its system's own client, asks a recorded
 question, plays the answer to its end from a buffer of 60 ms, and asks the next question; in pauses
 it sends faint line noise. The calls are staggered over the time of a turn, so that they neither
 speak nor send in unison. The measurement begins when all of them are in their turns. With
-``--turns`` a caller hangs up after so many turns and calls again.
+``--turns`` a caller hangs up after so many turns and calls again. With ``--all-questions`` each
+asks other questions than the rest, of all that are recorded, so that no answer is known already.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 import uvloop
 
+from benchmarks.recordings import load
 from benchmarks.wires import WIRES, BenchWire
 from client.connection import connect
 from client.protocol import Audio, Event, Message
@@ -269,15 +272,22 @@ class BenchCaller:
             self._barging.setdefault(name, at - self._barge_at)
 
 
+def everything() -> list[str]:
+    """The names of all recorded questions that need no other before them."""
+    return [each.file for each in load(kinds=["question"]) if not each.after]
+
+
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     """Run all calls, from the first connection to the end of the measurement."""
     url = f"ws://127.0.0.1:{options.port}/call"
-    speech, tally, begin = [Speech.read(name) for name in QUESTIONS], Tally(), asyncio.Event()
+    names = everything() if options.all_questions else QUESTIONS
+    speech, tally, begin = [Speech.read(name) for name in names], Tally(), asyncio.Event()
     barge = Speech.read(BARGE)
 
     def caller(number: int) -> BenchCaller:
         wire = WIRES[options.system]()
-        return BenchCaller(number, wire, tally, speech, barge, turns=options.turns)
+        first = number * len(speech) // options.calls if options.all_questions else number
+        return BenchCaller(first, wire, tally, speech, barge, turns=options.turns)
 
     async def occupy(first: BenchCaller, number: int, delay: float) -> None:
         current = first
@@ -332,6 +342,7 @@ def main() -> None:
     parser.add_argument("--secs", type=float, required=True)
     parser.add_argument("--barge-in", action="store_true")
     parser.add_argument("--turns", type=int)
+    parser.add_argument("--all-questions", action="store_true")
     uvloop.run(run(parser.parse_args()))
 
 

@@ -20,6 +20,11 @@ SERVERS: Mapping[str, Sequence[str]] = {
     "pipecat": ["benchmarks.peers.pipecat_stock"],
     "livekit": ["benchmarks.peers.livekit_session"],
 }
+"""The systems of a comparison."""
+
+EMBEDDED = "viva-embedded"
+"""Viva with its embedded vendors, which has nothing to be compared with."""
+
 _NEEDS: Mapping[str, Sequence[str]] = {
     "viva": (),
     "viva-turn-model": (),
@@ -52,13 +57,14 @@ class Side(AbstractContextManager["Side"]):
     """One server process.
 
     Parameters:
-        name: A key of :data:`SERVERS`.
+        name: A key of :data:`SERVERS`, or :data:`EMBEDDED`.
         environment: Variables added to this process's environment.
     """
 
     def __init__(self, name: str, environment: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self._process = _start(["-m", *SERVERS[name]], environment or {})
+        server = SERVERS.get(name, ["benchmarks.viva_server", "--embedded"])
+        self._process = _start(["-m", *server], environment or {})
         self.port = int(_line(self._process)["port"])
 
     def __enter__(self) -> Self:
@@ -88,6 +94,7 @@ class Side(AbstractContextManager["Side"]):
         barge_in: bool = False,
         setup: bool = False,
         turns: int | None = None,
+        all_questions: bool = False,
     ) -> dict[str, Any]:
         """Run callers against the server, and return both sides' measurements in steady state.
 
@@ -97,10 +104,12 @@ class Side(AbstractContextManager["Side"]):
             barge_in: Whether the callers speak over the answers.
             setup: Whether the server's measurement begins with the first connection.
             turns: Turns after which a caller hangs up and calls again; ``None`` for never.
+            all_questions: Whether they ask all recorded questions instead of eight.
         """
         arguments = ["--system", self.name, "--port", str(self.port), "--calls", str(calls)]
         arguments += ["--secs", str(secs), *(["--barge-in"] if barge_in else [])]
         arguments += ["--turns", str(turns)] if turns is not None else []
+        arguments += ["--all-questions"] if all_questions else []
         if setup:
             self.mark()
         callers = _start(["-m", "benchmarks.load", *arguments], {})

@@ -1,6 +1,6 @@
-"""Viva's side of a comparison: the real server with scripted vendors.
+"""Viva's side of a comparison: the real server with scripted vendors, or with the embedded ones.
 
-python -m benchmarks.viva_server [--turn-model]
+python -m benchmarks.viva_server [--turn-model | --embedded]
 """
 
 import argparse
@@ -8,6 +8,7 @@ import asyncio
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from aiohttp import web
 from benchmarks.meter import Meter
 from benchmarks.scripted import MARKS, Marks, choices, note, voice
 from knowledge.loading.document import load
+from pipeline.choice import Choice, choose
+from pipeline.vendors import Stage
 from processors.turns.processor import TurnTaking
 from server import Server
 from settings import Settings
@@ -74,11 +77,14 @@ class _Accepted:
 _ACCEPTED = _Accepted()
 
 
-async def serve(folder: Path, *, turn_model: bool) -> None:
-    """Serve until stdin ends."""
+_EMBEDDED = {"stt": "whisper", "brain": "extractive", "tts": "hibari", "vad": "silero"}
+
+
+async def serve(folder: Path, chosen: Mapping[Stage, Choice] | None) -> None:
+    """Serve until stdin ends, with these vendors, or with the embedded ones."""
     meter = Meter("viva")
-    voice()
     settings = Settings.load(
+        **(_EMBEDDED if chosen is None else {}),
         port=0,
         auth="off",
         data_dir=folder,
@@ -90,7 +96,7 @@ async def serve(folder: Path, *, turn_model: bool) -> None:
         database_url="",
         record="off",
     )
-    server = Server(settings, load(None), choices(turn_model=turn_model))
+    server = Server(settings, load(None), chosen or choose(settings))
     watch(meter)
 
     @web.middleware
@@ -116,14 +122,22 @@ async def serve(folder: Path, *, turn_model: bool) -> None:
 def main() -> None:
     """Serve."""
     parser = argparse.ArgumentParser()
-    parser.add_argument(
+    vendors = parser.add_mutually_exclusive_group()
+    vendors.add_argument(
         "--turn-model",
         action="store_true",
         help="let smart-turn end turns instead of the recogniser",
     )
-    turn_model = parser.parse_args().turn_model
+    vendors.add_argument(
+        "--embedded", action="store_true", help="with the embedded vendors, none of them scripted"
+    )
+    options = parser.parse_args()
+    chosen = None
+    if not options.embedded:
+        voice()  # before calls need it
+        chosen = choices(turn_model=options.turn_model)
     with tempfile.TemporaryDirectory(prefix="viva-bench-") as folder:
-        uvloop.run(serve(Path(folder), turn_model=turn_model))
+        uvloop.run(serve(Path(folder), chosen))
 
 
 if __name__ == "__main__":

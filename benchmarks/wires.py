@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+from benchmarks.side import EMBEDDED
 from client.connection import Wire
 from client.protocol import Audio, ClientProtocol, Event, Message
 from client.wav import INPUT_RATE
@@ -134,6 +135,7 @@ class PlainWire(_OtherWire):
 WIRES: dict[str, Callable[[], BenchWire]] = {
     "viva": VivaWire,
     "viva-turn-model": VivaWire,
+    EMBEDDED: VivaWire,
     "pipecat": PipecatWire,
     "livekit": PlainWire,
 }

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import barge_in, budgets, density, grounded, start, turn, vad
+from benchmarks import barge_in, budgets, density, embedded, grounded, start, turn, vad
 from benchmarks.commands import app
 from benchmarks.meter import resident_mb
 from benchmarks.scripted import ANSWER, STAGES, Marks, tokens
@@ -74,6 +74,41 @@ def test_a_peer_answers_the_same_callers(name: str) -> None:
     row = density.once(name, 1, 13.0)
     assert row["turns_answered"] == row["turns_asked"] > 0
     assert row["chunks"] > 50
+
+
+@pytest.mark.parametrize(
+    ("heard", "held"),
+    [
+        ({}, True),
+        ({"latencies_ms": [600.0] * 18 + [1900.0] * 2}, False),
+        ({"turns_answered": 19}, False),
+        ({"lost_calls": 1}, False),
+        ({"turns_asked": 0, "turns_answered": 0, "latencies_ms": []}, False),
+    ],
+    ids=["in time", "two late of twenty", "one unanswered", "one lost", "nothing asked"],
+)
+def test_embedded_calls_are_held_if_nearly_all_answers_are_in_time(
+    heard: dict[str, Any], held: bool
+) -> None:
+    callers: dict[str, Any] = {"turns_asked": 20, "turns_answered": 20, "lost_calls": 0}
+    callers |= {"late_chunks": 0, "chunks": 900, "load_cpu_percent": 2.0}
+    callers |= {"latencies_ms": [600.0] * 20}
+    served = {"cpu_percent": 80.0, "secs": 30.0, "rss_mb": 1000.0}
+    row = embedded.summary(8, callers | heard, served) | {"load_average": 0.4}
+    assert row["held"] is held
+    assert row["cpu_percent_per_call"] == 10.0
+    assert row["cpu_secs_a_question"] == (1.2 if row["turns_asked"] else None)
+    assert embedded.table({"by_calls": [row]})[1][-1] == ("yes" if held else "no")
+
+
+@pytest.mark.thorough
+def test_the_embedded_vendors_answer_callers_over_real_sockets() -> None:
+    result = embedded.measure([2], 20.0)
+    (row,) = result["by_calls"]
+    assert row["turns_answered"] == row["turns_asked"] > 0
+    assert row["cpu_secs_a_question"] > 0
+    assert result["calls_by_cpu"] > 2
+    json.dumps(result)
 
 
 @pytest.mark.thorough
