@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -54,11 +55,11 @@ from evals.commands import voices as voices_commands
 from knowledge.loading.document import DocumentError, load
 from ledger import commands as ledger_commands
 from operating.doctor import commands as doctor_commands
-from pipeline.choice import Choice, choose, settle
+from pipeline.choice import Choice, choose, choose_for, settle
 from pipeline.loading import FAILED, LoadingError
 from pipeline.vendors import STAGES, Stage, of_stage
 from recording import commands as recording_commands
-from terminal import errors, fail, output
+from terminal import confirm, errors, fail, output, print_error, print_warning
 from version import viva_version
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ for _commands in (
     voices_commands,
 ):
     app.add_typer(_commands.app)
-doctor_commands.mount(app, checks=[accounts.check_settings], mail=mailer.Mailer.from_settings)
+doctor_commands.mount(app, checks=accounts.CHECKS, mail=mailer.Mailer.from_settings)
 # Tests and benchmarks are in the checkout only.
 sys.path.append(str(Path(__file__).parent))
 if (Path(__file__).parent / "benchmarks").is_dir():
@@ -146,7 +147,7 @@ def serve(
     context = WorkerContext.of_this_process()
     if context is None:
         for sentence in unknown_names():
-            _terminal.print(f"viva: {sentence}", style="yellow", markup=False, soft_wrap=True)
+            print_warning(sentence)
     if settings.workers > 1 and context is None:
         _supervise(settings)
         return
@@ -603,7 +604,7 @@ def _check_live(settings: Settings, stage: str, vendor: str, *, yes: bool) -> in
         typer.echo("None of the chosen vendors is one in a cloud whose messages are known here.")
         return 2
     typer.echo(live.in_dollars(costs))
-    if not yes and not typer.confirm("Call them?"):
+    if not yes and not confirm("Call them?"):
         return 2
     hears = any(called.stage == "stt" for called in vendors)
 
@@ -644,8 +645,27 @@ def show_settings(
         ),
     ] = False,
 ) -> None:
-    """Print every setting with its default and meaning, in the form of .env.example."""
-    typer.echo(current(_settings()) if in_force else example())
+    """Print every setting with its default and meaning, in the form of .env.example.
+
+    With --current, the exit status is 2 if viva serve would refuse a setting; each is named.
+    """
+    if not in_force:
+        typer.echo(example())
+        return
+    settings, error = Settings.load_valid()
+    typer.echo(current(settings, error))
+    refusals = str(error).splitlines() if error else []
+    checks: list[Callable[[Settings], object]] = [*accounts.CHECKS, mailer.Mailer.from_settings]
+    checks += [partial(choose_for, stage) for stage in STAGES]
+    for check in checks:
+        try:
+            check(settings)
+        except SettingsError as refusal:
+            refusals.append(str(refusal))
+    for text in refusals:
+        print_error(text)
+    if refusals:
+        raise typer.Exit(2)
 
 
 def _run(work: Any) -> Any:

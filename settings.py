@@ -329,6 +329,28 @@ class ServerSettings(BaseSettings):
             raise SettingsError("\n".join(lines), names=names)
         return settings
 
+    @classmethod
+    def load_valid(cls) -> tuple[Self, SettingsError | None]:
+        """The settings with the defaults of those that are invalid, and what is wrong with these.
+
+        If ``.env`` cannot be read, they are those of the environment alone, or all the defaults.
+        """
+        try:
+            return cls.load(), None
+        except SettingsError as error:
+            if error.names:
+                fields = (cls.field_named(name) for name in error.names)
+                return cls(**{name: cls.model_fields[name].get_default() for name in fields}), error
+            try:
+                return cls(_env_file=None), error  # type: ignore[call-arg]
+            except ValidationError:
+                return cls.model_construct(), error
+
+    @classmethod
+    def field_named(cls, name: str) -> str:
+        """The field that has a name, its own or an alias."""
+        return next(field for field in cls.model_fields if name in names_of(field, cls))
+
     def for_vendor(self, declared: type[Declared]) -> Declared:
         """Return these settings, typed by the class that a vendor's module declares.
 
@@ -409,13 +431,18 @@ def _left_empty(
         )
 
 
-def _sources() -> dict[str, dict[str, str]]:
-    """What is set where, by names in small letters; the first source that has one wins."""
+def _sources(*, env_file: bool = True) -> dict[str, dict[str, str]]:
+    """What is set where, by names in small letters; the first source that has one wins.
+
+    Args:
+        env_file: Whether ``.env`` can be read.
+    """
+    values = dotenv_values(ENV_FILE, encoding=ENV_ENCODING) if env_file else {}
     return {
         ENVIRONMENT: {name.lower(): value for name, value in os.environ.items()},
         str(ENV_FILE): {
             name.lower(): value
-            for name, value in dotenv_values(ENV_FILE, encoding=ENV_ENCODING).items()
+            for name, value in values.items()
             if value is not None  # a line with a name alone sets nothing
         },
     }
@@ -551,14 +578,24 @@ def may_be_recorded(field: FieldInfo) -> bool:
     return any(isinstance(mark, MayBeRecorded) for mark in field.metadata)
 
 
-def current(settings: ServerSettings) -> str:
-    """Every setting that is in force, and where it is set; keys and passwords are hidden."""
-    sources = _sources()
+def current(settings: ServerSettings, error: SettingsError | None = None) -> str:
+    """Every setting that is in force, and where it is set; keys and passwords are hidden.
+
+    Args:
+        settings: The settings.
+        error: What is wrong with those that are invalid, which are shown as they are set.
+    """
+    sources = _sources(env_file=error is None or bool(error.names))
+    invalid = {settings.field_named(name) for name in error.names} if error else set()
     lines = []
     for name, _ in _in_order(type(settings)):
         names = names_of(name, type(settings))
         where = next((at for at, set_ in sources.items() if set_.keys() & set(names)), "default")
-        lines.append(f"{name.upper()}={_shown(getattr(settings, name))}  ({where})")
+        value = getattr(settings, name)
+        if name in invalid:
+            value = next(sources[where][known] for known in names if known in sources[where])
+            where += ", invalid"
+        lines.append(f"{name.upper()}={_shown(value)}  ({where})")
     return "\n".join(lines)
 
 

@@ -84,9 +84,7 @@ class Access:
             SettingsError: One of them contains neither an address nor a domain.
         """
         return cls(
-            frozenset(_parts("ALLOW", settings.allow, normalize_pattern)),
-            tuple(_parts("ADMINS", settings.admins, _normalize_admin)),
-            Subaddressing.from_settings(settings),
+            read_allow(settings), read_admins(settings), Subaddressing.from_settings(settings)
         )
 
     def admits(self, db: Session, email: str) -> bool:
@@ -154,6 +152,24 @@ def delete_rule(db: Session, name: str) -> bool:
     if found is not None:
         db.delete(found)
     return found is not None
+
+
+def read_allow(settings: Settings) -> frozenset[str]:
+    """The addresses and domains of ``ALLOW``.
+
+    Raises:
+        SettingsError: An entry is neither.
+    """
+    return frozenset(_parts("ALLOW", settings.allow, normalize_pattern))
+
+
+def read_admins(settings: Settings) -> tuple[str, ...]:
+    """The addresses of ``ADMINS``.
+
+    Raises:
+        SettingsError: An entry is not an address.
+    """
+    return tuple(_parts("ADMINS", settings.admins, _normalize_admin))
 
 
 def _normalize_admin(text: str) -> str:

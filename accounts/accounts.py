@@ -9,12 +9,13 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
 from accounts import operator_key, secret
-from accounts.access import OPERATOR, Access
+from accounts.access import OPERATOR, Access, read_admins, read_allow
 from accounts.network import from_loopback, is_loopback_host, trusted_networks
 from accounts.sign_in import cookies
 from accounts.sign_in.authenticator import Authenticator
 from accounts.sign_in.link_mail import LinkMail, SendMail
 from accounts.sign_in.pages import Pages, link_url
+from accounts.subaddressing import Subaddressing
 from accounts.visitors import FIELD, Visitors, embedding_origins
 from conversation.records import CallerIdentity
 from ledger.store.database import Database
@@ -157,9 +158,12 @@ def check_settings(settings: Settings) -> None:
     Raises:
         SettingsError: They do not; the message says which setting to change, and how.
     """
-    Access.from_settings(settings)
-    trusted_networks(settings.trusted_proxies)
-    embedding_origins(settings)
+    for check in CHECKS:
+        check(settings)
+
+
+def _check_reach(settings: Settings) -> None:
+    """Check ``PUBLIC_URL``, and that others reach this server only if it knows its callers."""
     public = _public_host(settings.public_url)
     on_loopback = is_loopback_host(settings.host)
     if settings.auth == "off":
@@ -179,6 +183,17 @@ def check_settings(settings: Settings) -> None:
             f"HOST={settings.host} needs PUBLIC_URL: the address that callers open, such as "
             "https://viva.example.com. Sign-in links begin with it."
         )
+
+
+CHECKS: tuple[Callable[[Settings], object], ...] = (
+    read_allow,
+    read_admins,
+    Subaddressing.from_settings,
+    lambda settings: trusted_networks(settings.trusted_proxies),
+    embedding_origins,
+    _check_reach,
+)
+"""The checks of :func:`check_settings`, each of which raises :class:`SettingsError`."""
 
 
 def _public_host(url: str) -> str:

@@ -20,7 +20,7 @@ from accounts.sign_in.authenticator import REMEMBER_SECS
 from conversation.wording import counted
 from ledger.store.database import Database, DatabaseError, database_of
 from settings import Settings, SettingsError
-from terminal import fail, output
+from terminal import confirm, fail, output
 
 app = typer.Typer(
     help="Who may sign in, and who is signed in.", no_args_is_help=True, rich_markup_mode=None
@@ -56,13 +56,16 @@ def deny(who: Patterns, *, yes: Yes = False) -> None:
 def forget(who: Patterns, *, yes: Yes = False) -> None:
     """Delete the allow or deny rules for addresses or domains."""
     names = _patterns(who)
-    if not yes:
-        with _reading() as db:
-            rules = {rule.pattern: rule.allowed for rule in access.list_rules(db)}
-        told = {True: "a rule that allows it", False: "a rule that denies it", None: "no rule"}
-        _ask("Delete these rules?", [f"{name}: {told[rules.get(name)]}" for name in names])
-    with _writing() as db:
-        dropped = [name for name in names if access.delete_rule(db, name)]
+    with _reading() as db:
+        rules = {rule.pattern: rule.allowed for rule in access.list_rules(db)}
+    known = [name for name in names if name in rules]
+    if known and not yes:
+        told = {True: "a rule that allows it", False: "a rule that denies it"}
+        _ask("Delete these rules?", [f"{name}: {told[rules[name]]}" for name in known])
+    dropped = []
+    if known:
+        with _writing() as db:
+            dropped = [name for name in known if access.delete_rule(db, name)]
     for name in names:
         typer.echo(f"{name}: {'rule deleted' if name in dropped else 'no such rule'}")
 
@@ -141,7 +144,7 @@ def _ask(question: str, acted_on: list[str]) -> None:
     typer.echo(f"Database: {database_of(_settings())}", err=True)
     for line in acted_on:
         typer.echo(line, err=True)
-    if not typer.confirm(question, err=True):
+    if not confirm(question):
         typer.echo("Nothing was changed.", err=True)
         raise typer.Exit(1)
 

@@ -20,7 +20,7 @@ from ledger.log.listing import (
     print_table,
 )
 from settings import Settings, SettingsError
-from terminal import fail
+from terminal import confirm, fail
 
 if TYPE_CHECKING:
     from ledger.store.database import Database
@@ -204,7 +204,7 @@ def delete(
                 f"{caller} has {len(found)} calls with {sum(call['turns'] for call in found)} "
                 "turns. They will be erased, with everything else known of that caller."
             )
-            if not typer.confirm("Erase permanently?"):
+            if not confirm("Erase permanently?"):
                 typer.echo("Nothing was erased.")
                 raise typer.Exit(1)
         try:

@@ -1,10 +1,15 @@
 """Chooses the vendors of each stage by the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from pipeline.vendors import STAGES, Stage, Vendor, of_stage
 from settings import Settings, SettingsError
+
+_LEAST_LIKENESS = 0.7
+"""By difflib, of a name and what it is taken for: "eleven" is elevenlabs (0.75), and "siri" is not
+hibari (0.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,16 @@ def _named(stage: Stage, name: str, settings: Settings) -> Vendor:
             _check_fit(stage, vendor, settings)
             return vendor
     allowed = ", ".join(["auto", *(vendor.name for vendor in vendors)])
-    raise SettingsError(f"{stage.upper()}={name!r} is unknown; allowed: {allowed}.")
+    meant = meant_vendor(name, vendors)
+    guess = f"did you mean {meant}? Allowed" if meant else "allowed"
+    raise SettingsError(f"{stage.upper()}={name!r} is unknown; {guess}: {allowed}.")
+
+
+def meant_vendor(name: str, vendors: Iterable[Vendor]) -> str:
+    """The vendor's name that an unknown one probably means; empty if it is like none."""
+    names = [vendor.name for vendor in vendors]
+    near = get_close_matches(name.strip().lower(), names, n=1, cutoff=_LEAST_LIKENESS)
+    return near[0] if near else ""
 
 
 def _check_fit(stage: Stage, vendor: Vendor, settings: Settings) -> None:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import cli
 from settings import ENV_FILE, Settings, SettingsError, current, meant_by, unknown_names
 
 
@@ -141,3 +143,24 @@ def test_what_is_in_force_is_printed_with_where_it_is_set(monkeypatch: pytest.Mo
     assert "DATA_DIR=data  (default)" in lines
     assert len(lines) == len(Settings.model_fields)
     assert "secret" not in "".join(lines)
+
+
+def test_what_is_in_force_is_printed_beside_all_that_serve_would_refuse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ENV_FILE.write_text("PORT=seventy\nBARGE_IN=\nEMBED_ORIGINS=example.com/page\nMAX_CALLS=3\n")
+    monkeypatch.setenv("PUBLIC_URL", "viva.example.com")
+    monkeypatch.setenv("STT", "depgram")
+    printed = CliRunner().invoke(cli.app, ["settings", "--current"])
+    assert printed.exit_code == 2
+    lines = printed.stdout.splitlines()
+    assert {"PORT=seventy  (.env, invalid)", "BARGE_IN=  (.env, invalid)"} <= set(lines)
+    assert {"MAX_CALLS=3  (.env)", "EMBED_ORIGINS=example.com/page  (.env)"} <= set(lines)
+    assert len(lines) == len(Settings.model_fields)
+    named = [line.removeprefix("viva: ")[:10] for line in printed.stderr.splitlines()]
+    assert named == ["BARGE_IN='", "PORT='seve", "EMBED_ORIG", "PUBLIC_URL", "STT='depgr"]
+    ENV_FILE.write_bytes("MAIL_FROM=Jos\xe9".encode("latin-1"))
+    unread = CliRunner().invoke(cli.app, ["settings", "--current"])
+    assert "PORT=7860  (default)" in unread.stdout
+    assert "STT=depgram  (environment)" in unread.stdout
+    assert "viva: .env cannot be read: line 1 (MAIL_FROM) is not UTF-8 text" in unread.stderr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from terminal import errors
+from terminal import errors, fail, print_error
 
 if TYPE_CHECKING:
     from evals.replay.batch import Batch, Outcome, Workers
@@ -106,9 +106,9 @@ def replay(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _run(batch, workers)
     except ReplayError as error:
-        raise _fail(str(error)) from None
+        raise fail(str(error)) from None
     except KeyboardInterrupt:
-        _say(f"interrupted; {out} has the {len(batch.outcomes)} calls that were finished.")
+        print_error(f"interrupted; {out} has the {len(batch.outcomes)} calls that were finished.")
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(batch.as_dict(), indent=1, ensure_ascii=False))
@@ -141,7 +141,7 @@ def _run(batch: "Batch", workers: "Workers") -> None:
     def report(outcome: "Outcome") -> None:
         bar.advance(task)
         if outcome.error:
-            bar.console.print(f"viva: {outcome.error}", style="red", markup=False, soft_wrap=True)
+            print_error(outcome.error)
 
     with bar:
         batch.run(workers, report)
@@ -170,7 +170,7 @@ def _print(batch: "Batch") -> None:
     for stage, count in _missing(run["calls"]).items():
         what = {"brain": "answers", "tts": "texts"}.get(stage, "things")
         instead = {"brain": "handed to a person", "tts": "silent"}.get(stage, "left out")
-        _say(
+        print_error(
             f"{count} {what} are not in the recordings, and were {instead}; --{stage} VENDOR has "
             "them made."
         )
@@ -212,12 +212,3 @@ def _overrides(pairs: Iterable[str]) -> dict[str, str]:
             raise ReplayError(f"--set {pair!r}: write NAME=VALUE, such as VAD_STOP_SECS=0.4.")
         found[name.strip().lower()] = value.strip()
     return found
-
-
-def _say(text: str) -> None:
-    errors().print(f"viva: {text}", markup=False, soft_wrap=True)
-
-
-def _fail(text: str) -> typer.Exit:
-    _say(text)
-    return typer.Exit(2)

@@ -123,8 +123,7 @@ def written(
                 ),
             )
     except ReportError as error:
-        terminal.print(f"viva: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
+        raise fail(str(error)) from None
     size = out.stat().st_size / 1000
     weight = f"{size / 1000:.1f} MB" if size >= 1000 else f"{size:.0f} kB"
     typer.echo(f"The report is {out}, {weight}. Open it in a browser.", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from terminal import errors, fail
+from terminal import errors, fail, print_error
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 truth = typer.Typer(
@@ -64,7 +64,7 @@ def draft(
     except OSError as error:
         raise fail(f"{path} cannot be written: {error.strerror or error}.") from None
     for call in run.unreadable:
-        _terminal.print(f"viva: {call.file}: {call.error}", style="red", markup=False)
+        print_error(f"{call.file}: {call.error}")
     typer.echo(f"A draft of {len(run.calls)} calls is in {path}.")
 
 

@@ -19,7 +19,7 @@ from evals.conformance.suite import (
 )
 from evals.conformance.turns import TurnTaker
 from knowledge.loading.document import Document
-from pipeline.choice import Choice, choose, choose_for, settle
+from pipeline.choice import Choice, choose, choose_for, meant_vendor, settle
 from pipeline.engines import Engines, load_vendor
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor, of_stage
 from processors.turns.processor import TurnTaking
@@ -126,9 +126,13 @@ async def recorded_speech(settings: Settings, document: Document, on_progress: O
 def _stage_of(vendor: str) -> Stage:
     """The only stage that a vendor of this name does."""
     stages = [stage for stage in STAGES if any(known.name == vendor for known in of_stage(stage))]
+    if not stages and ":" not in vendor:
+        meant = meant_vendor(vendor, VENDORS)
+        guess = f"did you mean {meant}?" if meant else "`viva vendors` lists them."
+        raise SubjectError(f"--vendor {vendor} is none of Viva's vendors; {guess}")
     if len(stages) != 1:
-        does = f"does {' and '.join(stages)}" if stages else "is none of Viva's vendors"
-        raise SubjectError(f"--vendor {vendor} {does}: give --stage, too.")
+        does = f" does {' and '.join(stages)}" if stages else ""
+        raise SubjectError(f"--vendor {vendor}{does}: give --stage, too.")
     return stages[0]
 
 
@@ -157,7 +161,9 @@ def _choice(stage: Stage, name: str, settings: Settings) -> Choice:
         if vendor.name == name:
             return _named_choice(vendor, name, settings)
     names = ", ".join(vendor.name for vendor in of_stage(stage))
-    raise SubjectError(f"--vendor {name}: the vendors of {stage} are {names}.")
+    meant = meant_vendor(name, of_stage(stage))
+    guess = f"did you mean {meant}? The" if meant else "the"
+    raise SubjectError(f"--vendor {name}: {guess} vendors of {stage} are {names}.")
 
 
 def _named_choice(vendor: Vendor, name: str, settings: Settings) -> Choice:

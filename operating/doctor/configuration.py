@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dotenv.parser import parse_stream
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from knowledge.loading.document import Document, DocumentError, load
 from ledger.money.prices import PriceError, Prices, check_prices
@@ -62,34 +62,25 @@ def read_settings() -> tuple[Settings, list[Finding]]:
     # python-dotenv's own warnings about invalid lines are replaced by better ones below.
     logging.getLogger("dotenv.main").setLevel(logging.ERROR)
     findings = _env_file(ENV_FILE)
-    try:
-        settings = Settings.load()
-    except SettingsError as error:
-        settings, broken = _without(error)
-        return settings, [*broken, *findings]
+    settings, error = Settings.load_valid()
+    if error is not None:
+        return settings, [*_broken(error), *findings]
     if not findings:
         where = f"{ENV_FILE} and the environment" if ENV_FILE.is_file() else "the environment"
         findings.append(Finding(UNREADABLE, "values", "ok", f"read from {where}"))
     return settings, findings
 
 
-def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
-    """The settings without those that an error names, and a finding for each of them."""
+def _broken(error: SettingsError) -> list[Finding]:
+    """A finding for each setting that an error names, or one for the file that cannot be read."""
     if not error.names:
         remedy = f"Make {ENV_FILE} a readable text file; `viva settings` prints one."
-        findings = [Finding(UNREADABLE, str(ENV_FILE), "problem", str(error), remedy)]
-        try:
-            return Settings(_env_file=None), findings  # type: ignore[call-arg]
-        except ValidationError:  # the environment is invalid, too: report that first
-            return Settings.model_construct(), findings
-    fields = [
-        next(field for field in Settings.model_fields if name in names_of(field))
-        for name in error.names
-    ]
-    defaults = {field: Settings.model_fields[field].get_default() for field in fields}
+        return [Finding(UNREADABLE, str(ENV_FILE), "problem", str(error), remedy)]
     broken = []
-    for field, text in zip(fields, str(error).splitlines(), strict=True):
-        default = "empty" if defaults[field] is None else defaults[field]
+    for invalid, text in zip(error.names, str(error).splitlines(), strict=True):
+        field = Settings.field_named(invalid)
+        default = Settings.model_fields[field].get_default()
+        default = "empty" if default is None else default
         set_ones = {name.upper() for name in os.environ} & {
             alias.upper() for alias in names_of(field)
         }
@@ -97,7 +88,7 @@ def _without(error: SettingsError) -> tuple[Settings, list[Finding]]:
         name = min(set_ones, default=field.upper())
         remedy = f"Change {name} {where}, or remove it: its default is {default}."
         broken.append(Finding(UNREADABLE, name, "problem", text, remedy))
-    return Settings(**defaults), broken
+    return broken
 
 
 def _env_file(path: Path) -> list[Finding]:

@@ -109,14 +109,16 @@ def test_what_takes_something_away_says_from_whom_and_asks(database: Database) -
         return done.exit_code, done.stdout, done.stderr
 
     viva("allow", ADA)
+    assert answer("", "forget", "x@y") == (0, "x@y: no such rule\n", "")
     status, _, said = answer("n\n", "forget", ADA, "x@y")
     assert status == 1
     assert "Database: " in said
-    assert f"{ADA}: a rule that allows it\nx@y: no rule\nDelete these rules? [y/N]" in said
+    assert f"{ADA}: a rule that allows it\nDelete these rules? [y/N]" in said
     for command in ("deny", "revoke"):
         status, _, said = answer("", command, ADA)  # nobody is there to be asked
-        assert status == 1
+        assert status == 2
         assert f"{ADA}: 0 open sessions\n" in said
+        assert "Give --yes" in said
     assert (ADA, True, "rule") in listed()
     status, out, _ = answer("y\n", "deny", ADA)
     assert (status, out.splitlines()[-1]) == (0, f"{ADA}: may not sign in")

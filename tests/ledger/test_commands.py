@@ -233,6 +233,8 @@ def test_erasing_a_caller_asks_first(database: Database, tmp_path: Path) -> None
     assert refused.exit_code == 1
     assert "ada@example.com has 1 calls with 2 turns." in refused.stdout
     assert "Nothing was erased." in refused.stdout
+    unasked = viva("delete", "--caller", ADA.email, said="")
+    assert (unasked.exit_code, "Give --yes" in unasked.stderr) == (2, True)
     assert len(query.list_calls(database)) == 3
     done = viva("delete", "--caller", ADA.email, said="y\n")
     assert done.exit_code == 0

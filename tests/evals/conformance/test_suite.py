@@ -657,7 +657,10 @@ def test_what_a_failure_means_is_said_by_its_check(engines: Engines) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--vendor", "nobody"], "--vendor nobody is none of Viva's vendors: give --stage, too."),
+        (["--vendor", "nobody"], "nobody is none of Viva's vendors; `viva vendors` lists them."),
+        (["--vendor", "opnai"], "is none of Viva's vendors; did you mean openai?"),
+        (["--vendor", "examples.openai_speech:VENDOR"], "VENDOR: give --stage, too."),
+        (["--stage", "stt", "--vendor", "depgram"], "did you mean deepgram? The vendors of stt"),
         (["--stage", "voice"], "allowed are vad, stt, turns, brain, tts, filter."),
         (["--stage", "tts", "--vendor", "whisper"], "the vendors of tts are elevenlabs"),
         (["--stage", "tts", "--vendor", "cartesia"], "not set: CARTESIA_API_KEY"),

@@ -241,7 +241,10 @@ def test_a_recording_that_a_crash_cut_replays_as_far_as_it_goes(
         (Options(timing="late"), "--timing is 'late'; allowed: reactive, recorded"),  # type: ignore[arg-type]
         (Options(source="transcript", vendors={"stt": "whisper"}), "--stt .* Use --from audio"),
         (Options(source="decision", vendors={"brain": "extractive"}), "Use --from transcript"),
-        (Options(vendors={"tts": "hibiri"}), "TTS='hibiri' is unknown; allowed: auto"),
+        (
+            Options(vendors={"tts": "hibiri"}),
+            r"TTS='hibiri' is unknown; did you mean hibari\? Allowed: auto",
+        ),
         (Options(overrides={"vad_stop": "1"}), "--set VAD_STOP: there is no such setting"),
         (Options(overrides={"brain": "claude"}), "use --brain"),
         (Options(overrides={"vad_stop_secs": "-1"}), "VAD_STOP_SECS='-1'"),
