@@ -194,6 +194,8 @@ def serve(
     for choice in choices.values():
         for refusal in choice.refused:
             tell(f"{refusal} {choice.vendor.label} is used instead.")
+        for sentence in choice.unreached:
+            tell(f"{sentence} Calls that need it fail until it answers.")
     try:
         server = Server(
             settings, document, choices, progress=progress, tell=tell, supervisor=supervisor

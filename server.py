@@ -105,7 +105,7 @@ class Server:
         self.settings = settings
         self._choices = choices
         for choice in choices.values():
-            for sentence in choice.refused:
+            for sentence in (*choice.refused, *choice.unreached):
                 logger.warning(sentence)
         self._database = database = Database.open(settings)
         for sentence in make_private(settings.data_dir):

@@ -1,10 +1,11 @@
 """Chooses the vendors of each stage by the settings."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from pipeline.vendors import STAGES, Stage, Vendor, of_stage
+from processors.key_check import UnreachableError
 from settings import Settings, SettingsError
 
 _LEAST_LIKENESS = 0.7
@@ -21,12 +22,14 @@ class Choice:
         why: Why it was chosen, for people.
         reserves: Vendors that take over, in this order, when one fails for good.
         refused: Why those that would have been preferred could not be used, each a sentence.
+        unreached: Those among ``vendors`` that could not be asked at start, each a sentence.
     """
 
     vendor: Vendor
     why: str
     reserves: tuple[Vendor, ...] = ()
     refused: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
 
     @property
     def vendors(self) -> tuple[Vendor, ...]:
@@ -46,7 +49,8 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
 def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, Choice]:
     """Replace vendors that the account may not use: by those that ``auto`` tries next, or reserves.
 
-    Asks the vendors over the network, once, at start. May block for seconds.
+    Asks the vendors over the network, once, at start. May block for seconds. A vendor that cannot
+    be reached stays: it may be there when somebody calls.
 
     Args:
         choices: From :func:`choose`.
@@ -60,18 +64,14 @@ def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, C
         if settings_of(stage, settings) == "auto":
             settled[stage] = _settled(stage, choice, settings)
             continue
-        refused = {
-            vendor.name: why
-            for vendor in choice.vendors
-            if vendor.unavailable is not None and (why := vendor.unavailable(settings))
-        }
+        refused: dict[str, str] = {}
+        unreached: dict[str, str] = {}
+        for vendor in choice.vendors:
+            _ask(vendor, settings, refused, unreached)
         if left := [vendor for vendor in choice.vendors if vendor.name not in refused]:
-            told = tuple(
-                f"{vendor.label} cannot be used: {refused[vendor.name]}."
-                for vendor in choice.vendors
-                if vendor.name in refused
-            )
-            settled[stage] = Choice(left[0], choice.why, tuple(left[1:]), told)
+            told = _cannot_be_used(stage, refused)
+            silent = tuple(unreached.values())
+            settled[stage] = Choice(left[0], choice.why, tuple(left[1:]), told, silent)
         else:
             told = tuple(f"{stage.upper()}={name}: {why}." for name, why in refused.items())
             raise SettingsError(" ".join(told))
@@ -80,12 +80,35 @@ def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, C
 
 def _settled(stage: Stage, choice: Choice, settings: Settings) -> Choice:
     refused: dict[str, str] = {}
-    while choice.vendor.unavailable is not None:
-        if not (why := choice.vendor.unavailable(settings)):
-            break
-        refused[choice.vendor.label] = why
+    unreached: dict[str, str] = {}
+    while not _ask(choice.vendor, settings, refused, unreached):
         choice = _automatic(stage, settings, but=refused)
-    return choice
+    return replace(choice, unreached=tuple(unreached.values()))
+
+
+def _ask(
+    vendor: Vendor, settings: Settings, refused: dict[str, str], unreached: dict[str, str]
+) -> bool:
+    """Ask a vendor whether the account may use it, and note why not or that nobody answered."""
+    if vendor.unavailable is None:
+        return True
+    try:
+        why = vendor.unavailable(settings)
+    except UnreachableError as error:
+        unreached[vendor.name] = f"{vendor.label} cannot be reached: {error}."
+        return True
+    if why:
+        refused[vendor.name] = why
+    return not why
+
+
+def _cannot_be_used(stage: Stage, refused: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence for each refused vendor; ``refused`` has their names, with the reasons."""
+    return tuple(
+        f"{vendor.label} cannot be used: {refused[vendor.name]}."
+        for vendor in of_stage(stage)
+        if vendor.name in refused
+    )
 
 
 def settings_of(stage: Stage, settings: Settings) -> str:
@@ -138,16 +161,15 @@ def _check_fit(stage: Stage, vendor: Vendor, settings: Settings) -> None:
 
 
 def _automatic(stage: Stage, settings: Settings, *, but: Mapping[str, str] | None = None) -> Choice:
-    """Choose the first usable vendor; ``but`` has labels of refused ones, with their reasons."""
+    """Choose the first usable vendor; ``but`` has names of refused ones, with their reasons."""
     but = but or {}
     troubles = []
     for vendor in of_stage(stage):
-        if vendor.auto is None or vendor.label in but:
+        if vendor.auto is None or vendor.name in but:
             continue
         if not (trouble := vendor.missing(settings)):
             _check_fit(stage, vendor, settings)
             why = "auto: its key is set" if vendor.kind == "cloud" else "auto: embedded"
-            refused = tuple(f"{label} cannot be used: {said}." for label, said in but.items())
-            return Choice(vendor, why, refused=refused)
+            return Choice(vendor, why, refused=_cannot_be_used(stage, but))
         troubles.append(f"{vendor.name}: {trouble}")
     raise SettingsError(f"{stage.upper()}=auto finds nobody. {'; '.join(troubles)}.")

@@ -199,7 +199,8 @@ class Vendor:
         unfit: Why it cannot do its stage with these settings, in a sentence without a full stop;
             empty if it can. Viva then refuses to start instead of choosing another vendor.
         unavailable: Asks the service whether this account may use it. Returns the reason if not, in
-            a sentence; empty if it may, or if the service gave no answer. Asked at start.
+            a sentence; empty if it may. Raises :class:`processors.key_check.UnreachableError` if
+            nobody answers. Asked at start.
         address: For a vendor with a configurable address: the name of that setting, and the default
             address.
         prices: Its prices, dated; each is in force from its day on. Add new prices, never change

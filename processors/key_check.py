@@ -1,11 +1,49 @@
 """Asks a vendor, before a call does, whether it accepts a key: one request, which costs nothing."""
 
+import socket
+import ssl
 from collections.abc import Mapping
-
-import httpx2
+from urllib.parse import urlsplit
 
 TIMEOUT_SECS = 5.0
 """Time limit of the request; a vendor that is silent for so long gave no answer."""
+
+
+class UnreachableError(Exception):
+    """Nobody answered, which says nothing about the key; the message says what happened."""
+
+    @classmethod
+    def at(cls, url: str, error: BaseException) -> "UnreachableError":
+        """Describe an attempt to reach an address.
+
+        Args:
+            url: The address; only its scheme, host and port are told.
+            error: What the attempt ended with.
+        """
+        try:
+            parts = urlsplit(url)
+            where = f"{parts.scheme}://{parts.hostname}"
+            where += f":{parts.port}" if parts.port else ""
+        except ValueError:
+            where = "its address"
+        return cls(f"nobody answers at {where} ({_what_happened(error)})")
+
+
+def _what_happened(error: BaseException) -> str:
+    import httpx2
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, TimeoutError | httpx2.TimeoutException):
+            return f"no answer within {TIMEOUT_SECS:g} s"
+        if isinstance(seen, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(seen, socket.gaierror):
+            return "unknown host name"
+        if isinstance(seen, ssl.SSLError):
+            return f"no secure connection: {seen.reason or seen}"
+        seen = seen.__cause__ or seen.__context__
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def key_refusal(url: str, headers: Mapping[str, str], *, missing: str = "") -> str:
@@ -20,12 +58,17 @@ def key_refusal(url: str, headers: Mapping[str, str], *, missing: str = "") -> s
             status alone could be a proxy's.
 
     Returns:
-        Why the key cannot be used, without a full stop; empty if it can, or if nobody answered.
+        Why the key cannot be used, without a full stop; empty if it can.
+
+    Raises:
+        UnreachableError: Nobody answered.
     """
+    import httpx2  # here, since the vendors are chosen by commands that ask none
+
     try:
         response = httpx2.get(url, headers=dict(headers), timeout=TIMEOUT_SECS)
-    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError):
-        return ""
+    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+        raise UnreachableError.at(url, error) from None
     if response.status_code == 401:
         return "it refuses the key (HTTP 401)"
     if missing and response.status_code == 404 and "not_found_error" in response.text[:1000]:

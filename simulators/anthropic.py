@@ -3,6 +3,7 @@
 * Streaming: https://platform.claude.com/docs/en/build-with-claude/streaming
 * Errors: https://platform.claude.com/docs/en/api/errors
 * Caching: https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+* A model: https://platform.claude.com/docs/en/api/models/retrieve
 """
 
 import asyncio
@@ -69,7 +70,7 @@ class _Cached:
 
 
 class AnthropicSimulator(LanguageModelSimulator):
-    """Serves ``POST /v1/messages`` and ``/v1/messages/count_tokens`` while its context is open.
+    """Serves ``/v1/messages``, ``/v1/messages/count_tokens`` and ``/v1/models/{id}``.
 
     Parameters:
         model: The answers, their timing and the faults.
@@ -87,6 +88,7 @@ class AnthropicSimulator(LanguageModelSimulator):
         app = web.Application(client_max_size=32 * 1024**2)
         app.router.add_post("/v1/messages", self._messages)
         app.router.add_post("/v1/messages/count_tokens", self._count)
+        app.router.add_get("/v1/models/{model}", self._describe_model)
         self.url = await self.start(app, host=self._where[0], port=self._where[1])
         return self
 
@@ -102,6 +104,16 @@ class AnthropicSimulator(LanguageModelSimulator):
     def expire_cache(self) -> None:
         """Expire every cached prefix."""
         self._cache.clear()
+
+    async def _describe_model(self, request: web.Request) -> web.StreamResponse:
+        model = request.match_info["model"]
+        try:
+            self._authenticate(request)
+            family(model)
+        except RefusedError as refused:
+            return _refusal(None, refused)
+        described = {"type": "model", "id": model, "display_name": model.replace("-", " ").title()}
+        return web.json_response(described | {"created_at": "2026-10-07T00:00:00Z"})
 
     async def _count(self, request: web.Request) -> web.StreamResponse:
         received = await self.receive(request)
@@ -301,9 +313,10 @@ async def _event(stream: EventStream, kind: str, **rest: Any) -> None:
     await stream.send({"type": kind, **rest}, event=kind)
 
 
-def _refusal(received: Request, refused: RefusedError) -> web.Response:
-    received.ended = f"status {refused.status}"
-    received.sent.append((asyncio.get_running_loop().time(), received.ended))
+def _refusal(received: Request | None, refused: RefusedError) -> web.Response:
+    if received is not None:
+        received.ended = f"status {refused.status}"
+        received.sent.append((asyncio.get_running_loop().time(), received.ended))
     request_id = f"req_{secrets.token_hex(12)}"
     error = {"type": _KINDS.get(refused.status, "api_error"), "message": str(refused)}
     headers = {"request-id": request_id}

@@ -14,6 +14,8 @@ It serves the WebSocket ``GET /v1/listen`` (Nova); ``/v2/listen`` is Flux, in
 * refusals: https://developers.deepgram.com/docs/errors; a passing 429 also occurs below the plan's
   limit (https://github.com/deepgram/deepgram-python-sdk/issues/726)
 * closes: https://developers.deepgram.com/docs/stt-troubleshooting-websocket-data-and-net-errors
+* ``GET /v1/auth/token``, which tells whether a key is valid:
+  https://developers.deepgram.com/docs/authenticating
 """
 
 import asyncio
@@ -139,6 +141,7 @@ class DeepgramSimulator:
         app = web.Application()
         app.router.add_get("/v1/listen", self._listen)
         app.router.add_get("/v2/listen", self._listen)
+        app.router.add_get("/v1/auth/token", self._describe_key)
         listening = await self.listener.start(app, self._host, self._port)
         self._port = int(listening.rpartition(":")[2])
         return self
@@ -163,6 +166,15 @@ class DeepgramSimulator:
         """The faults that apply to the connection with this number."""
         return [fault for fault in self.faults if fault.connection in (None, connection)]
 
+    async def _describe_key(self, request: web.Request) -> web.Response:
+        if not self._accepts(request):
+            return _refuse(None, 401)
+        return web.json_response({"api_key_id": str(uuid.UUID(int=1)), "scopes": ["usage:write"]})
+
+    def _accepts(self, request: web.Request) -> bool:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() in ("token", "bearer") and key == self.api_key
+
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         number = len(self.requests)
         log = Request(
@@ -175,8 +187,7 @@ class DeepgramSimulator:
             },
         )
         self.requests.append(log)
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() not in ("token", "bearer") or key != self.api_key:
+        if not self._accepts(request):
             return _refuse(log, 401)
         flux = request.path == "/v2/listen"
         if flux and not self.flux:
@@ -349,11 +360,12 @@ class _NovaConnection(DeepgramConnection):
 
 
 def _refuse(
-    log: Request, status: int, message: str = "", *, retry_after: float | None = None
+    log: Request | None, status: int, message: str = "", *, retry_after: float | None = None
 ) -> web.Response:
     code, usual = _REFUSALS.get(status, ("ERROR", "An error occurred."))
     message = message or usual
-    log.status = status
+    if log is not None:
+        log.status = status
     headers = {"dg-request-id": str(uuid.uuid4()), "dg-error": message}
     if retry_after is not None:
         headers["retry-after"] = f"{retry_after:g}"

@@ -33,6 +33,7 @@ from models.checks import check_models
 from pipeline.choice import Choice
 from pipeline.engines import Engines, load_vendor
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
+from processors.key_check import UnreachableError
 from settings import Settings, including
 
 LOAD_SECS = 120.0
@@ -160,10 +161,27 @@ async def check(
     if "stt" in stages and "vad" not in stages:
         others = [*choices["vad"].vendors, *others]
     loaded: dict[str, Any] = {}
+    unreached = set()
     for vendor in vendors:
         if vendor.unavailable is not None:
             on_progress(f"{vendor.stage} {vendor.name}: account")
-            results.append(await _account(vendor, settings))
+            try:
+                results.append(await _account(vendor, settings))
+            except UnreachableError as error:
+                unreached.add(vendor.name)
+                results.append(
+                    Result(
+                        vendor.stage,
+                        vendor.name,
+                        "account",
+                        "blocks",
+                        f"{error}; nothing else of it was checked",
+                        "it cannot be reached",
+                    )
+                )
+    vendors = [vendor for vendor in vendors if vendor.name not in unreached]
+    if not vendors:
+        return results
     try:
         for vendor in (*vendors, *others):
             if vendor.name in loaded:
@@ -193,18 +211,23 @@ async def check(
 
 
 async def _account(vendor: Vendor, settings: Settings) -> Result:
-    """Ask a vendor whether this account may use it, as a server does at its start."""
+    """Ask a vendor whether this account may use it, as a server does at its start.
+
+    Raises:
+        UnreachableError: Nobody answered.
+    """
     unavailable = vendor.unavailable
     assert unavailable is not None
     with _clock_of(vendor):
         try:
             why = await in_thread(lambda: unavailable(settings))
+        except UnreachableError:
+            raise
         except Exception as error:
             why = _why(error, LOAD_SECS)
     if why:
         return Result(vendor.stage, vendor.name, "account", "blocks", why, "it may not be used")
-    may = "the account may use it, or it could not be asked"
-    return Result(vendor.stage, vendor.name, "account", "passed", may)
+    return Result(vendor.stage, vendor.name, "account", "passed", "the account may use it")
 
 
 async def check_installation(*, on_progress: OnProgress) -> list[Result]:

@@ -61,12 +61,15 @@ def unfit(settings: "Settings") -> str:
 
 def unavailable(settings: "Settings") -> str:
     """Ask ElevenLabs whether the account has the voice; blocks for up to seconds."""
-    from processors.tts.elevenlabs.voices import VoicesError, choose_voice
+    from processors.key_check import UnreachableError
+    from processors.tts.elevenlabs.voices import UnansweredError, VoicesError, choose_voice
 
     own = settings.for_vendor(ElevenLabsSettings)
     url = own.elevenlabs_base_url or URL
     try:
         choose_voice(secret(own.elevenlabs_api_key), url, own.elevenlabs_voice_id)
+    except UnansweredError as error:
+        raise UnreachableError(str(error)) from None
     except VoicesError as error:
         return str(error) if error.permanent else ""
     return ""

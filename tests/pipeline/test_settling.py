@@ -1,6 +1,7 @@
 """A key that a vendor refuses is met at start, and not by each caller."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from pipeline.choice import Choice, choose_for, settle
+from pipeline.choice import Choice, choose, choose_for, settle
 from pipeline.vendors import VENDORS, Stage
+from processors.key_check import UnreachableError
 from settings import Settings, SettingsError
 
 GOOD = "a-good-key"
@@ -83,15 +85,34 @@ def test_a_vendor_without_a_reserve_is_refused_with_the_setting_that_names_it(
     assert str(settled(stage, **keys)).startswith(why)
 
 
-def test_a_vendor_that_gives_no_answer_is_used_all_the_same() -> None:
-    keys = {f"{name}_api_key": "old" for name in ("deepgram", "anthropic", "brain")}
-    urls = {
-        f"{name}_base_url": "http://127.0.0.1:9/v1" for name in ("deepgram", "anthropic", "brain")
-    }
-    settings = Settings(_env_file=None, **keys, **urls)  # type: ignore[call-arg, arg-type]
-    asked = [
-        vendor.unavailable(settings)
-        for vendor in VENDORS
-        if vendor.unavailable is not None and vendor.name in ("deepgram", "claude", "openai")
-    ]
-    assert asked == ["", "", ""]
+def test_a_vendor_that_nobody_answers_for_is_kept_and_told_at_start() -> None:
+    nobody = "http://127.0.0.1:9"
+    names = ("deepgram", "anthropic", "brain", "elevenlabs")
+    keys = {f"{name}_api_key": "old" for name in names}
+    urls = {f"{name}_base_url": f"{nobody}/v1" for name in names}
+    settings = Settings(_env_file=None, **keys, **urls, stt="deepgram,whisper")  # type: ignore[call-arg, arg-type]
+    choices = settle(choose(settings), settings)
+    kept = {stage: choice.vendor.name for stage, choice in choices.items() if choice.unreached}
+    assert kept == {"stt": "deepgram", "brain": "claude", "tts": "elevenlabs"}
+    told = f"Deepgram Nova cannot be reached: nobody answers at {nobody} (connection refused)."
+    assert choices["stt"].unreached == (told,)
+    assert not choices["stt"].refused
+    assert [vendor.name for vendor in choices["stt"].reserves] == ["whisper"]
+    for vendor in VENDORS:
+        if vendor.name in ("openai", "deepgram-flux", "aura"):
+            assert vendor.unavailable is not None
+            with pytest.raises(UnreachableError, match="connection refused"):
+                vendor.unavailable(settings)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError(), "no answer within 5 s"),
+        (socket.gaierror(-2, "Name or service not known"), "unknown host name"),
+        (ValueError("bad port"), "ValueError: bad port"),
+    ],
+)
+def test_why_nobody_answers_is_said_without_the_key(error: Exception, said: str) -> None:
+    told = str(UnreachableError.at("https://user:secret@api.example.com:8443/v1?key=1", error))
+    assert told == f"nobody answers at https://api.example.com:8443 ({said})"

@@ -12,11 +12,13 @@ from deepgram.core import ApiError
 from loguru import logger
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from processors.key_check import UnreachableError
 from processors.stt.untranscribed_audio import UntranscribedAudio
 
 # At DEBUG, websockets logs every message it sends, and with them the caller's audio.
 logging.getLogger("websockets.client").setLevel(logging.INFO)
 
+DEFAULT_URL = "https://api.deepgram.com"
 SAMPLE_RATE = 16_000
 BYTES_A_SEC = 2 * SAMPLE_RATE
 MAX_KEYTERMS = 100
@@ -76,8 +78,11 @@ def flux_refusal(api_key: str, *, base_url: str, model: str) -> str:
     """Check by a handshake, which costs nothing, whether this account may use Flux. Blocks.
 
     Returns:
-        Deepgram's reason for refusing; empty if the account may use Flux, if Deepgram cannot be
-        reached, or if the key itself is refused.
+        Deepgram's reason for refusing; empty if the account may use Flux, or if the key itself is
+        refused.
+
+    Raises:
+        UnreachableError: Nobody answered.
     """
     client = DeepgramClient(api_key=api_key, **_environment(base_url))
     try:
@@ -88,8 +93,8 @@ def flux_refusal(api_key: str, *, base_url: str, model: str) -> str:
         status = (error.response if isinstance(error, InvalidStatus) else error).status_code or 0
         permanent = 400 <= status < 500 and status not in TRANSIENT_STATUSES and status != 401
         return _refusal(status, error) if permanent else ""
-    except (OSError, TimeoutError, WebSocketException):
-        return ""
+    except (OSError, TimeoutError, WebSocketException) as error:
+        raise UnreachableError.at(base_url or DEFAULT_URL, error) from None
 
 
 def keyterms_within_limit(terms: Iterable[str]) -> tuple[str, ...]:

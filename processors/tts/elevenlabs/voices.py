@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from processors.key_check import UnreachableError
 from processors.tts.elevenlabs.errors import refusal_of
 
 _TIMEOUT_SECS = 5.0
@@ -43,6 +44,10 @@ class VoicesError(Exception):
     def __init__(self, why: str, *, permanent: bool) -> None:
         super().__init__(why)
         self.permanent = permanent
+
+
+class UnansweredError(VoicesError):
+    """Nobody answered at the vendor's address."""
 
 
 class NotPermittedError(VoicesError):
@@ -104,9 +109,11 @@ def _get(api_key: str, url: str) -> Mapping[str, Any]:
         response = httpx2.get(url, headers={"xi-api-key": api_key}, timeout=_TIMEOUT_SECS)
         if response.status_code == 200:
             return dict(response.json())
-    except (httpx2.HTTPError, ValueError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
+        raise UnansweredError(str(UnreachableError.at(url, error)), permanent=False) from None
+    except ValueError as error:
         raise VoicesError(
-            f"its voices cannot be requested ({type(error).__name__})", permanent=False
+            f"its voices cannot be read ({type(error).__name__})", permanent=False
         ) from None
     refusal = refusal_of(response.text)
     why = f"HTTP {response.status_code} {refusal.code} {refusal.message}".strip()

@@ -702,6 +702,19 @@ def test_an_embedded_vendor_is_not_late_for_what_it_does_not_compute() -> None:
     assert conformance.run(kept_from_the_processor()) == []
 
 
+def test_a_vendor_that_cannot_be_reached_is_told_and_not_checked_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEEPGRAM_API_KEY", "any-key")
+    monkeypatch.setenv("DEEPGRAM_BASE_URL", "http://127.0.0.1:9")
+    command = ["vendors", "check", "--stage", "stt", "--vendor", "deepgram", "--json"]
+    printed = CliRunner().invoke(cli.app, command)
+    assert printed.exit_code == 1
+    (only,) = json.loads(printed.stdout)["checks"]
+    assert (only["name"], only["verdict"]) == ("account", "blocks")
+    assert only["detail"].startswith("nobody answers at http://127.0.0.1:9 (connection refused)")
+
+
 def test_turn_taking_alone_is_checked_in_no_time() -> None:
     printed = CliRunner().invoke(cli.app, ["vendors", "check", "--stage", "turns"])
     assert printed.exit_code == 0

@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
 )
 
 from evals.replay import virtual_time
+from processors.key_check import UnreachableError
 from processors.stt.deepgram.connection import create_client, flux_refusal
 from processors.stt.deepgram.flux import DeepgramFluxSTT
 from processors.vad.silero import SileroEngine
@@ -173,18 +174,19 @@ def test_a_refusal_is_for_good(silero: SileroEngine, code: int) -> None:
 def test_an_account_without_flux_is_told_so_at_start() -> None:
     async def main() -> None:
         async with DeepgramSimulator(flux=False) as simulator:
-            ask = ("k" * 8, simulator.url), (KEY, simulator.url), (KEY, "ws://127.0.0.1:9")
-            said = [
-                await asyncio.to_thread(flux_refusal, key, base_url=url, model="flux-general-en")
-                for key, url in ask
-            ]
-            assert "403" in said[1]
-            assert "does not have access to this model" in said[1]
-            assert said[0] == said[2] == "", "a wrong key is wrong for all, and nobody knows"
+
+            async def refusal(key: str, url: str = simulator.url) -> str:
+                return await asyncio.to_thread(
+                    flux_refusal, key, base_url=url, model="flux-general-en"
+                )
+
+            assert "403" in await refusal(KEY)
+            assert "does not have access to this model" in await refusal(KEY)
+            assert await refusal("k" * 8) == "", "a wrong key is wrong for all"
+            with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9 \(connection refused"):
+                await refusal(KEY, "ws://127.0.0.1:9")
             simulator.flux = True
-            assert not await asyncio.to_thread(
-                flux_refusal, KEY, base_url=simulator.url, model="flux-general-en"
-            )
+            assert not await refusal(KEY)
 
     asyncio.run(main())
 
