@@ -184,6 +184,21 @@ def soak(
         raise typer.Exit(1)
 
 
+@app.command()
+def flood(
+    calls: Annotated[int, typer.Option(min=1, help="Calls at once.")] = 5,
+    flooders: Annotated[int, typer.Option(min=1, help="Flooders beside them.")] = 10,
+    seconds: Seconds = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """What callers notice of others who send as much as they can."""
+    result = module("flood").measure(calls, flooders, seconds)
+    _show("flood", result, as_json=as_json)
+    if faults := module("flood").faults(result):
+        typer.echo("WRONG: " + "; ".join(faults), err=True)
+        raise typer.Exit(1)
+
+
 if find_spec("benchmarks.replay") is not None:
 
     @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

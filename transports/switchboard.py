@@ -245,14 +245,9 @@ class Switchboard:
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         await page_socket.prepare(request)
-        page = kind(
-            page_socket,
-            send_timeout_secs=self._settings.page_timeout_secs,
-            drop=transport.abort,
-        )
         allowance = Allowance(kind.bytes_per_sec, kind.bytes_at_once, time.monotonic)
-        ByteGuard(transport, allowance, page.flooded)
-        return page
+        guard = ByteGuard(transport, allowance)
+        return kind(page_socket, send_timeout_secs=self._settings.page_timeout_secs, guard=guard)
 
     async def _ready(self, page: Page) -> tuple[Engines, ClientReady]:
         """Wait for the engines and for the page."""

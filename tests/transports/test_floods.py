@@ -3,16 +3,19 @@
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from client.caller import Caller
 from tests.conftest import AUDIO, ServerFactory, in_virtual_time
 from transports.browser.page import BYTES_AT_ONCE, MESSAGES_AT_ONCE, MESSAGES_PER_SEC
-from transports.flood import Allowance
+from transports.flood import CLOSE_FRAME, SLICE_BYTES, Allowance, ByteGuard
 
 TEXT, BINARY, PING = 0x81, 0x82, 0x89
 FRAGMENT = 0x00
@@ -136,6 +139,80 @@ async def test_a_question_beside_floods_is_answered(serving: ServerFactory) -> N
         await floods
     assert [turn.decision for turn in heard.turns] == ["respond"]
     assert ended == ["protocol"] * len(FLOODS)
+
+
+class Connection(asyncio.Transport):
+    """A transport that notes what is written, and whether it is read."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._protocol: asyncio.BaseProtocol = protocol
+        self.written = b""
+        self.read = True
+        self.aborted = False
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
+    def pause_reading(self) -> None:
+        self.read = False
+
+    def resume_reading(self) -> None:
+        self.read = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Parser(asyncio.Protocol):
+    """Takes bytes, and calls something after each slice of them."""
+
+    def __init__(self) -> None:
+        self.slices: list[bytes] = []
+        self.after: Callable[[], None] = lambda: None
+
+    def data_received(self, data: bytes) -> None:
+        self.slices.append(data)
+        self.after()
+
+
+@given(st.lists(st.binary(max_size=3 * SLICE_BYTES), max_size=8), st.booleans())
+async def test_much_at_once_is_passed_on_in_slices_and_none_is_lost(
+    pieces: list[bytes], ends: bool
+) -> None:
+    connection = Connection(parser := Parser())
+    guard = ByteGuard(connection, Allowance(0, BYTES_AT_ONCE, time.monotonic))
+    for piece in pieces:
+        guard.data_received(piece)
+    if ends:
+        guard.eof_received()
+    else:
+        assert all(len(part) <= SLICE_BYTES for part in parser.slices)
+        while sum(map(len, parser.slices)) < sum(map(len, pieces)):
+            await asyncio.sleep(0)
+    assert b"".join(parser.slices) == b"".join(pieces)
+    assert connection.read
+
+
+@in_virtual_time
+async def test_a_client_that_floods_is_not_read_to_the_end() -> None:
+    connection = Connection(parser := Parser())
+    guard = ByteGuard(connection, Allowance(0, BYTES_AT_ONCE, time.monotonic))
+    parser.after = guard.deafen  # whoever counts messages has had enough
+    guard.data_received(bytes(BYTES_AT_ONCE))
+    await asyncio.sleep(0.1)
+    assert [len(part) for part in parser.slices] == [SLICE_BYTES]
+    assert not connection.read
+    await guard.hang_up(timeout_secs=2.0)
+    assert connection.written == CLOSE_FRAME
+    assert connection.aborted
+    assert len(parser.slices) == 1
 
 
 def test_an_allowance_is_used_up_at_once_and_comes_back_with_time() -> None:

@@ -36,7 +36,7 @@ from transports.browser.messages import (
     server_message,
 )
 from transports.browser.resumption import AWAY_SECS, RESUME_SECS, Resumption
-from transports.flood import Allowance
+from transports.flood import Allowance, ByteGuard
 
 MESSAGES_PER_SEC = 200.0
 """How many messages a client may send a second, pings among them: Viva's page sends 45, a client
@@ -90,7 +90,7 @@ class Page:
     Parameters:
         socket: A prepared WebSocket.
         send_timeout_secs: Maximum wait for the page to accept a message.
-        drop: Drops the connection of a page that does not answer.
+        guard: What limits the connection, and drops it when the page does not answer.
     """
 
     lead_secs = 0.4
@@ -104,11 +104,13 @@ class Page:
         socket: web.WebSocketResponse,
         *,
         send_timeout_secs: float = 5.0,
-        drop: Callable[[], None] = lambda: None,
+        guard: ByteGuard | None = None,
     ) -> None:
         self._socket = socket
         self._send_timeout_secs = send_timeout_secs
-        self._drop_connection = drop
+        self._guard = guard
+        if guard is not None:
+            guard.flooded = self.flooded
         self._received = 0
         self._allowance = Allowance(MESSAGES_PER_SEC, MESSAGES_AT_ONCE, time.monotonic)
         self._flood = ""
@@ -210,6 +212,8 @@ class Page:
     def _cut_off(self, flood: str) -> None:
         self._flood = self._flood or flood
         self._send_timeout_secs = min(self._send_timeout_secs, FLOOD_TIMEOUT_SECS)
+        if self._guard is not None:
+            self._guard.deafen()
 
     async def _next_message(self) -> WSMessage | None:
         """The next message, within what a page may send; ``None`` if there is none for now."""
@@ -276,7 +280,7 @@ class Page:
         self._drop_connection()
         self._released.set()
         self._socket, self._released, self._stalled = newcomer.socket, newcomer._released, False
-        self._drop_connection, newcomer._successor = newcomer._drop_connection, self
+        self._guard, newcomer._successor = newcomer._guard, self
         # If it goes again meanwhile, it may come back again.
         with contextlib.suppress(PageClosedError, PageStalledError):
             await self._catch_up(received)
@@ -449,6 +453,11 @@ class Page:
 
     async def close(self) -> None:
         """Close the socket; drop a page that does not answer."""
+        if self._flood and self._guard is not None:
+            # The socket would first read all that waits, in one go: a hundred thousand messages.
+            await self._guard.hang_up(self._send_timeout_secs)
+            self._released.set()
+            return
         try:
             async with asyncio.timeout(self._send_timeout_secs):
                 await self._socket.close()
@@ -457,6 +466,10 @@ class Page:
         except (ConnectionError, RuntimeError):
             pass
         self._released.set()
+
+    def _drop_connection(self) -> None:
+        if self._guard is not None:
+            self._guard.abort()
 
     def _note(self, message: BaseModel) -> None:
         """Report a message to the page to the observer: one of Viva's payloads, or of RTVI's."""

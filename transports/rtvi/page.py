@@ -9,7 +9,6 @@ estimates what has been played.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -39,6 +38,7 @@ from transports.browser.messages import (
     server_message,
 )
 from transports.browser.page import Page
+from transports.flood import ByteGuard
 from transports.resampler import Resampler
 from transports.rtvi.events import EventTranslator
 
@@ -65,7 +65,7 @@ class RtviPage(Page):
     Parameters:
         socket: A prepared WebSocket.
         send_timeout_secs: Maximum wait for the client to accept a message.
-        drop: Drops the connection of a client that does not answer.
+        guard: What limits the connection, and drops it when the client does not answer.
     """
 
     lead_secs = 0.2
@@ -77,9 +77,9 @@ class RtviPage(Page):
         socket: web.WebSocketResponse,
         *,
         send_timeout_secs: float = 5.0,
-        drop: Callable[[], None] = lambda: None,
+        guard: ByteGuard | None = None,
     ) -> None:
-        super().__init__(socket, send_timeout_secs=send_timeout_secs, drop=drop)
+        super().__init__(socket, send_timeout_secs=send_timeout_secs, guard=guard)
         self._serializer = ProtobufFrameSerializer()
         self._resampler = Resampler(INPUT_SAMPLE_RATE)
         self._translator = EventTranslator()
