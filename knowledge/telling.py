@@ -6,6 +6,7 @@ A sentence contains only the document's own words and words that claim nothing.
 import re
 from collections.abc import Sequence
 
+from knowledge.contacts import has_contact
 from knowledge.moments import DAYS
 from knowledge.words import spaced
 
@@ -25,7 +26,8 @@ _PRICES = re.compile(r"^[€£$¥]$|(?<=\()[€£$¥](?=\)$)")  # a column of pr
 _ASKING_HEAD = re.compile(
     r"^(?:how|what|which|when|where|who|meaning|value|notes?|remarks?|details?)\b", re.I
 )
-_NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "none.", "/", "…", "..."))
+_NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "/", "…", ".."))
+_NONE = frozenset(("none", "no", "nothing"))
 _TIMELIKE = re.compile(r"^\d{1,2}[:.]\d{2}(?:\s*(?:[-\u2013\u2014]|to)\s*\d{1,2}[:.]\d{2})?$")
 _MONEY = re.compile(
     r"^(?:from |about |up to )?(?:[€£$¥]\s?\d|\d[\d.,]*\s?(?:[€£$¥]|"
@@ -50,9 +52,6 @@ _DAY_SHORT = {day[:3].capitalize(): day.capitalize() for day in DAYS} | {
 }
 _DAY_WORD = re.compile(
     rf"\b({'|'.join(sorted(_DAY_SHORT, key=len, reverse=True))})\b\.?(?=$|[\s,;:/)\u2013\u2014-])"
-)
-_CONTACT = re.compile(
-    r"\S+@\S+|https?://\S+|\bwww\.\S+|\+?\d[\d\s()/.-]{6,}\d|\b\S+\.(?:com|org|net|example|io|dev)(?:/\S*)?"
 )
 
 
@@ -88,7 +87,7 @@ def _between_days(match: re.Match[str]) -> str:
 
 def without_contact(text: str) -> str:
     """Remove contact details from a text about a person."""
-    kept = [part for part in re.split(r"\s*[·•|]\s*", text) if not _CONTACT.search(part)]
+    kept = [part for part in re.split(r"\s*[·•|]\s*", text) if not has_contact(part)]
     return " · ".join(kept)
 
 
@@ -105,8 +104,13 @@ def sentence(text: str) -> str:
 
 
 def is_nothing(cell: str) -> bool:
-    """Whether a table's cell says that there is nothing, such as "none" or a dash."""
-    return cell.strip().rstrip(".").lower() in _NOTHING
+    """Whether a table's cell is empty or only marked as such, by a dash."""
+    return cell.strip().removesuffix(".").lower() in _NOTHING
+
+
+def is_none(cell: str) -> bool:
+    """Whether a table's cell is empty, or says that there is none."""
+    return is_nothing(cell) or cell.strip().rstrip(".").lower() in _NONE
 
 
 def is_clause(text: str) -> bool:

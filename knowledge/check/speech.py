@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from knowledge.contacts import SPOKEN_ADDRESS
 from knowledge.words import spaced
 
 MAX_SENTENCE_CHARS = 400
@@ -24,12 +25,6 @@ _PLAIN = frozenset(
     "\u00a0\u202f"
 )
 _LATIN = frozenset(map(chr, range(0xC0, 0x180))) - frozenset("\u00d7\u00f7\u0131\u0138\u017f")
-_ADDRESS = re.compile(
-    r"\w+://|\bwww\.|\b[\w-]+@|\b[\w-]{2,}\.(?:com|org|net|io|dev|app|info|biz|co|uk|de|eu|ai|gov|"
-    r"edu|example|me|xyz|ly|to)\b(?!\s+[a-z]\w*\s)|\b(?:https?|mailto|ftp)\b"
-    r"|\bdot (?:com|org|net)\b",
-    re.IGNORECASE,
-)
 _MARKUP = re.compile(
     r"</?[A-Za-z!?]|&(?:#\d+|#x[0-9a-f]+|[a-z]{2,8});|\]\(|```|\{\{|\}\}|\\[a-z]|<\||\|>|\[/?[A-Z]+\]",
     re.IGNORECASE,
@@ -95,7 +90,7 @@ def unspeakable(sentence: str, cited: Sequence[str], *, names: str, known: str) 
         return "length", f"{len(sentence)} characters in a sentence"
     if (sign := _sign(sentence, known)) and not any(sign in text for text in cited):
         return "speech", f"{unicodedata.name(sign, f'U+{ord(sign):04X}')} in {sentence!r}"
-    for pattern, what in ((_MARKUP, "markup"), (_ADDRESS, "an address")):
+    for pattern, what in ((_MARKUP, "markup"), (SPOKEN_ADDRESS, "an address")):
         for match in pattern.finditer(sentence):
             around = _word_around(sentence, match.start(), match.end())
             if not any(around in text for text in cited):

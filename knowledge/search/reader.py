@@ -8,13 +8,14 @@ weights :data:`GATE` turn the features into a probability; they were fitted on t
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from knowledge.ages import age_rules, as_aged
-from knowledge.claims import extract_claims, months, word_forms, years
+from knowledge.claims import extract_claims, months, numbers, word_forms, years
+from knowledge.contacts import EMAIL, TELEPHONE
 from knowledge.loading.document import Document
 from knowledge.moments import Moments, as_written, fits, in_season, moments, seasons
 from knowledge.records import Record, Statement, records
@@ -170,11 +171,7 @@ class Reader:
         if _WHO_HOLDS.match(query.text):
             return not self.index.named_stems(f"{statement.text} {record.about}")
         told = record.text
-        if _HOW_MANY_THERE_ARE.search(query.text) and _CONDITION.search(statement.text):
-            return not _NUMBER.search(_CONDITION.sub("", statement.text))
-        return any(
-            asks.search(query.text) and not holds.search(told) for asks, holds in _QUANTITIES
-        )
+        return any(asks.search(query.text) and not holds(told) for asks, holds in _QUANTITIES)
 
     def search(
         self,
@@ -281,13 +278,34 @@ _LENGTH = re.compile(
 )
 
 
-_QUANTITIES = (
-    (_HOW_LONG, _LENGTH),
+_HOW_MANY_THERE_ARE = re.compile(
+    r"\bhow many (?:\w+ ){1,3}?(?:are there|do you have|does it have|in all|in total)\b", re.I
+)
+_CONDITION = re.compile(r"\b(?:when|if|unless|once|whenever)\b[^,.;:]*", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"\b(?:no|none|once|twice|single|both|dozens?|half|each|every|any|all|un?limited|several|many|"
+    r"few|only|pair|couple|an?)\b",
+    re.IGNORECASE,
+)
+
+
+def _counts(text: str) -> bool:
+    return bool(numbers(text) or _AMOUNT.search(text))
+
+
+def _counts_what_there_is(text: str) -> bool:
+    """Whether a text counts; a number in a condition does not: "when 25 members are present"."""
+    rest = _CONDITION.sub("", text)
+    return any(claim.kind == "number" for claim in extract_claims(rest)) if rest != text else True
+
+
+_QUANTITIES: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
+    (_HOW_LONG, _LENGTH.search),
     (
         re.compile(r"\b(?:tele)?phone number|\bmobile number|\bnumber to (?:call|ring)\b", re.I),
-        re.compile(r"\+?\d[\d\s()/.-]{4,}\d"),
+        TELEPHONE.search,
     ),
-    (re.compile(r"\be-?mail address\b", re.IGNORECASE), re.compile(r"\S@\S|\bat \w+ dot\b")),
+    (re.compile(r"\be-?mail address\b", re.IGNORECASE), EMAIL.search),
     (
         re.compile(r"\bhow much (?:is|are|does|do|was|were|would|will)\b", re.IGNORECASE),
         re.compile(
@@ -295,7 +313,7 @@ _QUANTITIES = (
             r"chf|per cent|free|included?|includes|nothing|gratis|donation|price|costs?|fees?|rent|"
             r"charged?|pay|paid|half|double|third|quarter)\b",
             re.IGNORECASE,
-        ),
+        ).search,
     ),
     (
         re.compile(r"\bhow fast\b|\bwhat speed\b|\btop speed\b", re.IGNORECASE),
@@ -303,30 +321,15 @@ _QUANTITIES = (
             r"\d\s?(?:k?m/[hs]|kmh|mph|kn|[kmg]b(?:it)?/?s?|ms|s|min|h|hz)\b|\b(?:knots?|speed|"
             r"fast|quick(?:ly)?|slow(?:ly)?|walking|seconds?|minutes?|hours?|days?|weeks?)\b",
             re.IGNORECASE,
-        ),
+        ).search,
     ),
     (
         re.compile(r"\bhow (?:many|far|tall|high|deep|wide|heavy|old)\b(?! as)", re.IGNORECASE),
-        re.compile(
-            r"\d|\b(?:no|none|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|"
-            r"\w+ty|once|twice|single|both|dozens?|hundreds?|thousands?|millions?|half|each|every|"
-            r"any|all|un?limited|several|many|few|only|pair|couple|an?)\b",
-            re.IGNORECASE,
-        ),
+        _counts,
     ),
+    (_HOW_MANY_THERE_ARE, _counts_what_there_is),
 )
-"""Patterns of questions, each with a pattern that its answers must match."""
-
-
-_HOW_MANY_THERE_ARE = re.compile(
-    r"\bhow many (?:\w+ ){1,3}?(?:are there|do you have|does it have|in all|in total)\b", re.I
-)
-_NUMBER = re.compile(
-    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred)\b",
-    re.IGNORECASE,
-)
-_CONDITION = re.compile(r"\b(?:when|if|unless|once|whenever)\b[^,.;:]*", re.IGNORECASE)
-"""A number in a condition counts nothing: "a quorum when 25 members are present"."""
+"""Patterns of questions, each with what tells whether a text can answer them."""
 
 
 def _names_cell(record: Record, words: frozenset[str]) -> bool:
