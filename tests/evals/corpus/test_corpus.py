@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from client.handset import STEP, Microphone
 from client.wav import INPUT_RATE
 from evals.corpus import beds, scenario
-from evals.corpus.caller import STEP, Microphone
 from evals.corpus.make import make
 from evals.corpus.scenario import Bed, Scenario, ScenarioError
 from evals.replay import virtual_time
