@@ -44,6 +44,7 @@ from accounts import accounts, operator_key
 from accounts import commands as accounts_commands
 from accounts.mail import mailer
 from accounts.network import is_loopback_host
+from evals.commands import callers as callers_commands
 from evals.commands import document as document_commands
 from evals.commands import foreign as foreign_commands
 from evals.commands import replay as replay_commands
@@ -85,6 +86,7 @@ for _commands in (
     text_commands,
     truth_commands,
     voices_commands,
+    callers_commands,
 ):
     app.add_typer(_commands.app)
 doctor_commands.mount(app, checks=accounts.CHECKS, mail=mailer.Mailer.from_settings)

@@ -1,3 +1,3 @@
 """The other end of the wire: its protocol without I/O, callers without a browser, WAV files."""
 
-__all__ = ["caller", "connection", "handset", "loudspeaker", "protocol", "wav"]
+__all__ = ["caller", "connection", "handset", "protocol", "wav"]

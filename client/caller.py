@@ -5,8 +5,8 @@ interruption — and reports it, so that latencies are those of a caller's ears.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from client.connection import CHUNK_SECS, Connection, connect
+from client.connection import CHUNK_SECS, Connection, Wire, connect
 from client.loudspeaker import Loudspeaker
 from client.protocol import Audio, ClientProtocol, Event, Unusable
 from client.wav import INPUT_RATE, read_wav, speech_secs
@@ -87,6 +87,39 @@ class HeardCall:
         return {"call": self.call, "turns": turns, "ended": self.ended}
 
 
+@asynccontextmanager
+async def open_socket(
+    url: str, wire: Wire, take: Callable[[Event], None], *, key: str = ""
+) -> AsyncIterator[Connection]:
+    """Open a call, and close its socket at the end of the block.
+
+    Args:
+        url: The socket, ``ws://HOST:PORT/call``.
+        wire: The sans-I/O protocol.
+        take: Called with each event.
+        key: The server's operator key, if it needs one.
+
+    Raises:
+        CallerError: No server answers at the address, or it does not take the call.
+    """
+    headers = {"Authorization": f"Bearer {key}"} if key else None
+    async with AsyncExitStack() as stack:
+        try:
+            line = await stack.enter_async_context(connect(url, wire, take, headers=headers))
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status != HTTPStatus.UNAUTHORIZED:
+                raise CallerError(
+                    f"{url} answered with status {error.status}. Is it the address of a call, "
+                    "which ends in /call?"
+                ) from None
+            raise CallerError(f"{url} answers, and {_wanted(key)}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise CallerError(
+                f"nobody answers at {url} ({_why(error)}). Is `viva serve` running?"
+            ) from None
+        yield line
+
+
 class Caller:
     """Calls a server and speaks WAV files to it, or types to it, one a turn.
 
@@ -141,23 +174,7 @@ class Caller:
         """
         self._now = asyncio.get_running_loop().time
         self._began = self._now()
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else None
-        async with AsyncExitStack() as stack:
-            try:
-                line = await stack.enter_async_context(
-                    connect(self._url, self._protocol, self._take, headers=headers)
-                )
-            except aiohttp.WSServerHandshakeError as error:
-                if error.status != HTTPStatus.UNAUTHORIZED:
-                    raise CallerError(
-                        f"{self._url} answered with status {error.status}. Is it the address of a "
-                        "call, which ends in /call?"
-                    ) from None
-                raise CallerError(f"{self._url} answers, and {_wanted(self._key)}") from None
-            except (aiohttp.ClientError, OSError) as error:
-                raise CallerError(
-                    f"nobody answers at {self._url} ({_why(error)}). Is `viva serve` running?"
-                ) from None
+        async with open_socket(self._url, self._protocol, self._take, key=self._key) as line:
             line.tick(self._speak_and_listen)
             try:
                 await self._converse(line)

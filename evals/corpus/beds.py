@@ -29,7 +29,18 @@ def make(bed: Bed, speech: list[Samples], seed: int) -> Samples:
     """
     rng = np.random.default_rng(seed)
     noise = _line(rng) if bed.kind == "line" else _voices(rng, TALKERS[bed.kind])
-    level = _active_rms(speech) / 10 ** (bed.snr_db / 20)
+    return levelled(noise, speech, bed.snr_db)
+
+
+def levelled(noise: Samples, speech: list[Samples], snr_db: float) -> Samples:
+    """Bring noise to a level below speech.
+
+    Args:
+        noise: The noise, which is not silent.
+        speech: The speech.
+        snr_db: How far below, in dB.
+    """
+    level = _active_rms(speech) / 10 ** (snr_db / 20)
     return np.asarray(noise * (level / np.sqrt((noise**2).mean())), np.float32)
 
 

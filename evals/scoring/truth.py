@@ -81,6 +81,10 @@ class CallTruth:
         tags: What it is an example of.
         voice: The caller's voice.
         utterances: The utterances, in order.
+        goal: What the caller wanted of the call, in words.
+        reached: Facts that they have heard once it is reached; ``|`` separates forms of one fact.
+        wrong_idea: Something false that they believed and said.
+        corrected: Facts that its correction says; ``|`` likewise.
     """
 
     file: str
@@ -88,6 +92,10 @@ class CallTruth:
     tags: tuple[str, ...]
     voice: str
     utterances: tuple[Utterance, ...]
+    goal: str = ""
+    reached: tuple[str, ...] = ()
+    wrong_idea: str = ""
+    corrected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,10 @@ def _call(table: Mapping[str, Any], where: str) -> CallTruth:
         tags=fields.texts("tags"),
         voice=fields.text("voice", ""),
         utterances=utterances,
+        goal=fields.text("goal", "").strip(),
+        reached=fields.facts("reached"),
+        wrong_idea=fields.text("wrong_idea", "").strip(),
+        corrected=fields.facts("corrected"),
     )
     fields.no_more("utterance")
     return call

@@ -13,6 +13,7 @@ __all__ = [
     "decisions",
     "eva",
     "floor",
+    "goals",
     "grounding",
     "judge",
     "latency",

@@ -4,18 +4,34 @@ Optional, and never the only evidence: it is reported beside what code checks.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.judge.judge import AT_ONCE, CRITERIA, Criterion, Exchange, Judge, JudgeError, Verdict
 from evals.judge.verdicts import Ruling
 from evals.scoring.facts import TurnFacts
 from evals.scoring.matching import MatchedCall
+from evals.scoring.metrics import goals
 from evals.scoring.metrics.answers import Ruled
 from evals.scoring.metrics.metric import Metric, Sample, sample
 from knowledge.loading.document import Document
 
 PAGE = "judged"
+
+OF_CALLS: Mapping[str, str] = {
+    "goal": (
+        "The answer is the transcript of a whole call. It meets the criterion if by its end the "
+        "agent has given the caller what they called for, or has rightly put them right about it. "
+        "They called for this: {}. An answer that was only promised, or handed to a person, does "
+        "not meet it."
+    ),
+    "corrected": (
+        "The answer is the transcript of a whole call, whose caller wrongly believes this: {}. It "
+        "meets the criterion if the agent says what is true instead, and nowhere agrees with the "
+        "wrong idea."
+    ),
+}
+"""The criteria of whole calls, by name, with a place for what the caller wants or believes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +51,22 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One answer to judge by one criterion; ``own`` if the truth states it."""
+    """One answer to judge by one criterion; ``own`` if the truth states it.
+
+    Without a turn it is a whole call.
+    """
 
     call: MatchedCall
-    turn: TurnFacts
+    turn: TurnFacts | None
     exchange: Exchange
     criterion: Criterion
     own: bool
+
+    @property
+    def item(self) -> str:
+        """What is judged, as a line of ``verdicts.csv`` names it."""
+        name = self.call.facts.name
+        return name if self.turn is None else f"{name}#{self.turn.number}"
 
 
 async def measure(
@@ -53,7 +78,8 @@ async def measure(
 ) -> Judgement:
     """Judge the answers of a run by each criterion, and by what the truth expects of them.
 
-    An answer without a verdict is left out, and counted in the metric's note.
+    Calls whose truth has a goal, or a wrong idea, are judged as a whole, too. An answer without a
+    verdict is left out, and counted in the metric's note.
 
     Args:
         calls: The calls.
@@ -69,7 +95,10 @@ async def measure(
     cases = [
         case
         for call in calls
-        for case in _cases(call, by_hash.get(call.facts.document_hash), criteria)
+        for case in (
+            *_cases(call, by_hash.get(call.facts.document_hash), criteria),
+            *_whole(call),
+        )
     ]
     line, count = asyncio.Semaphore(AT_ONCE), 0
 
@@ -98,7 +127,8 @@ async def measure(
     if failed and not given:
         raise failed[0][1]
     metrics = []
-    for name in criteria:
+    wanted = {case.criterion.name for case in cases if case.turn is None}
+    for name in (*criteria, *(name for name in OF_CALLS if name in wanted)):
         samples = tuple(
             _sample(case, verdict)
             for case, verdict in given
@@ -114,11 +144,11 @@ async def measure(
         {
             (case.call.facts.name, case.turn.number): verdict.passed
             for case, verdict in given
-            if case.own
+            if case.own and case.turn is not None
         },
         tuple(
             Ruling(
-                f"{case.call.facts.name}#{case.turn.number}",
+                case.item,
                 case.criterion.name,
                 case.exchange.question,
                 case.exchange.answer,
@@ -150,6 +180,18 @@ def _cases(
                 yield _Case(call, turn, exchange, CRITERIA[name], own=False)
 
 
+def _whole(call: MatchedCall) -> Iterable[_Case]:
+    """A call as a whole, by what its caller wanted."""
+    truth = call.truth
+    if truth is None or not call.facts.turns:
+        return
+    exchange = Exchange("(a whole call)", goals.transcript(call))
+    for name, what in zip(OF_CALLS, (truth.goal, truth.wrong_idea), strict=True):
+        if what:
+            criterion = Criterion(name, OF_CALLS[name].format(what))
+            yield _Case(call, None, exchange, criterion, own=False)
+
+
 def _excerpts(turn: TurnFacts, document: Document | None) -> str:
     known = set(document.section_ids) if document is not None else set()
     texts = [document.section(id).text for id in turn.sections if id in known] if document else []
@@ -157,6 +199,8 @@ def _excerpts(turn: TurnFacts, document: Document | None) -> str:
 
 
 def _sample(case: _Case, verdict: Verdict) -> Sample:
+    if case.turn is None:
+        return sample(case.call, verdict.passed, note=str(verdict))
     heard = case.call.of_turn(case.turn.number)
     mine = heard is not None and heard.answer is case.turn
     return sample(

@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evals.scoring.matching import MatchedCall, match
 from evals.scoring.metrics import (
     answers,
     calibration,
     citations,
     cost,
     decisions,
+    goals,
     grounding,
     latency,
     words,
 )
 from evals.scoring.metrics.metric import Metric
-from evals.scoring.truth import Utterance
+from evals.scoring.truth import CallTruth, Utterance
 from knowledge.loading.document import load
 from tests.evals.scoring.recorded import Recorded, noise, question
 
@@ -340,3 +342,30 @@ def test_noise_alone_has_no_words_no_decision_and_no_citation() -> None:
     call = Recorded().ends(20.0).matched(cough)
     metrics = [*words.measure([call]), *decisions.measure([call]), *citations.measure([call])]
     assert all(metric.value is None for metric in metrics)
+
+
+# Goals.
+
+
+def test_a_goal_is_reached_once_all_of_its_facts_were_heard() -> None:
+    def wanting(name: str, *heard: str, **wanted: Any) -> MatchedCall:
+        call = answered(name).speaks(1.0, 3.0)
+        for at, text in enumerate(heard):
+            call.says(4.0 + 3 * at, text, 2.0, turn=1)
+        return match(call.facts, CallTruth(name, "", (), "", (), goal="Know", **wanted))
+
+    vassar, yale = "She studied at Vassar College.", "Her doctorate is from Yale."
+    measured = by_name(
+        goals.measure(
+            [
+                wanting("both.mcap", vassar, yale, reached=("Vassar", "Yale|New Haven")),
+                wanting("one.mcap", vassar, reached=("Vassar", "Yale|New Haven")),
+                wanting("put-right.mcap", yale, corrected=("Yale",)),
+                wanting("neither.mcap", yale),
+            ]
+        )
+    )
+    reached, corrected = measured["goals_reached"], measured["wrong_ideas_corrected"]
+    assert (reached.value, len(reached.samples)) == (0.5, 2)
+    assert reached.evidence[0].note == "Know: not heard: 'Yale|New Haven'"
+    assert (corrected.value, len(corrected.samples)) == (1.0, 1)

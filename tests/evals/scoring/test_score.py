@@ -14,9 +14,10 @@ from evals.commands.score import app
 from evals.judge.vendors import OpenAIJudge
 from evals.scoring.calls import Run, RunError
 from evals.scoring.gate import load_rules
+from evals.scoring.matching import match
 from evals.scoring.metrics.judge import measure
 from evals.scoring.score import Scores, score
-from evals.scoring.truth import KINDS, Truth
+from evals.scoring.truth import KINDS, CallTruth, Truth
 from knowledge.loading.document import load
 from simulators.model import Model, Reply
 from simulators.openai import OpenAISimulator
@@ -258,6 +259,20 @@ async def test_a_judge_sees_what_was_cited_asked_and_heard_and_its_verdict_is_be
     assert f"Answer: {ANSWER}" in asked
     (found,) = judgement.rulings
     assert (found.item, found.criterion) == ("0.mcap#1", "faithful")
+
+
+async def test_a_judge_rules_on_what_a_caller_wanted_by_the_whole_call() -> None:
+    truth = CallTruth("a.mcap", "", (), "", (), goal="Know her college", wrong_idea="It was Yale")
+    call = match(clean("a.mcap").facts, truth)
+    async with OpenAISimulator(Model(script=(ruling("pass"), ruling("fail")))) as vendor:
+        judge = OpenAIJudge(base_url=vendor.url, model="simulated")
+        judgement = await measure([call], [DOCUMENT], judge, [])
+        await judge.close()
+    assert [metric.name for metric in judgement.metrics] == ["judged_goal", "judged_corrected"]
+    assert {ruling.item for ruling in judgement.rulings} == {"a.mcap"}
+    bodies = [request.body["messages"][1]["content"] for request in vendor.requests]
+    assert all(f"Caller: {SAID}\nAgent: {ANSWER}" in body for body in bodies)
+    assert ["Know her college" in body for body in bodies] == [True, False]
 
 
 async def test_answers_without_a_verdict_are_left_out_and_counted() -> None:

@@ -1,0 +1,291 @@
+"""Simulated callers call a real server, and what they said and when is the truth of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from client.wav import INPUT_RATE, read_wav, speech_secs
+from evals.callers.batch import Batch, plan
+from evals.callers.caller import SimulatedCall, SimulatedCaller
+from evals.callers.lead import LeadError, ModelLead, PersonaModel, ScriptLead, Spoken, read_next
+from evals.callers.persona import Habit, Line, Patience, Persona, WrongIdea
+from evals.callers.site import Held, Planned, SiteError
+from evals.callers.truth import HEAD, truth_of
+from evals.callers.voice import Speech
+from evals.scoring.truth import Truth
+from pipeline.engines import Engines
+from recording.recording import Recording
+from server import Server
+from simulators.model import Fault, Model, Reply
+from simulators.openai import OpenAISimulator
+from tests.conftest import AUDIO, with_instant_engines
+
+WHERE, COMPUTER = "Where did she study mathematics?", "What was the first computer she used?"
+SOUNDS = {WHERE: "where-studied.wav", COMPUTER: "first-computer.wav", "Mm-hm.": "mm-hm.wav"}
+
+
+class Recorded:
+    """A voice that has been recorded; of what it has not, a second of a tone."""
+
+    async def speak(self, text: str) -> Speech:
+        tone = 3_000 * np.sin(2 * np.pi * 300 * np.arange(INPUT_RATE) / INPUT_RATE)
+        pcm = read_wav(AUDIO / SOUNDS[text]) if text in SOUNDS else tone.astype("<i2").tobytes()
+        return Speech(np.frombuffer(pcm, "<i2").astype(np.float32), speech_secs(pcm))
+
+
+def asks(*texts: str, **fields: Any) -> Persona:
+    script = tuple(Line(text, sections=("education",)) for text in texts)
+    return Persona("ada", "Ada", "Know where she studied", script=script, **fields)
+
+
+async def call(url: str, persona: Persona, seed: int = 1) -> SimulatedCall:
+    lead = ScriptLead(persona.script)
+    return await SimulatedCaller(url, persona, Recorded(), lead, seed=seed).hold()
+
+
+@pytest.mark.thorough
+@with_instant_engines
+async def test_a_caller_cuts_in_and_the_truth_says_what_and_when(
+    remembering: Engines, tmp_path: Path
+) -> None:
+    persona = asks(
+        WHERE,
+        COMPUTER,
+        interruptions=Habit(1.0, (1.5, 1.5)),
+        reached=("Yale",),
+    )
+    settings = remembering.settings.model_copy(
+        update={"data_dir": tmp_path, "auth": "off", "record": "all"}
+    )
+    ours = replace(remembering, settings=settings)
+    server = Server(settings, ours.document, ours.choices, engines=ours)
+    async with TestServer(server.app()) as listening:
+        url = str(listening.make_url("/call")).replace("http", "ws", 1)
+        went = await call(url, persona)
+    assert went.recorded
+    recording = Recording.load(tmp_path / "recordings" / f"{went.call}.mcap")
+    (tmp_path / "truth.toml").write_text(
+        HEAD + truth_of("ada-001.mcap", persona, went, began=recording.started_at)
+    )
+    truth = Truth.load(tmp_path / "truth.toml").calls["ada-001.mcap"]
+    assert (truth.goal, truth.reached) == ("Know where she studied", ("Yale",))
+    asked = [utterance for utterance in truth.utterances if utterance.takes_turn]
+    assert [utterance.text for utterance in asked] == [WHERE, COMPUTER]
+    assert (asked[1].kind, asked[1].over_agent) == ("bargein", True), went.spoken
+    assert asked[1].sections == ("education",)
+    heard = np.abs(np.frombuffer(recording.caller_audio(), "<i2").astype(np.int32))
+    for utterance in truth.utterances:
+        start, end = (round(at * INPUT_RATE) for at in (utterance.start, utterance.end))
+        faint = 0.08 * heard[start:end].max()
+        assert heard[start : start + 800].max() > faint, "it sounds from its start"
+        assert heard[start - 1600 : start - 320].max() < faint, "and not before"
+        assert heard[end + 480 : end + 1600].max() < faint, "nor behind its end"
+
+
+SILENT, TALKS_SECS = bytes(640), 4.0
+
+
+@asynccontextmanager
+async def agent(*, mute: bool = False) -> AsyncIterator[str]:
+    """A server that greets, and talks for some seconds once a caller has talked; or never."""
+
+    async def answer(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+
+        async def tell(kind: str, **data: Any) -> None:
+            message = {"label": "rtvi-ai", "type": kind, "data": data}
+            await socket.send_str(json.dumps(message))
+
+        async def talk(turn: int) -> None:
+            await tell("bot-started-speaking")
+            sentence = {"epoch": turn, "start": 0, "text": f"Answer {turn}.", "sections": []}
+            await tell("server-message", type="sentence", turn=turn, lines=[], **sentence)
+            for _ in range(round(TALKS_SECS / 0.1)):
+                await socket.send_bytes(bytes([0, 16]) * 2400)
+                await asyncio.sleep(0.1)
+            await tell("bot-stopped-speaking")
+
+        await tell("bot-ready", about={"call": "c-1"})
+        talking = asyncio.create_task(talk(0)) if not mute else None
+        turn = loud = silent = 0
+        async for message in socket:
+            if message.type is web.WSMsgType.TEXT and '"hangup"' in message.data:
+                break
+            if message.type is not web.WSMsgType.BINARY or talking is None:
+                continue
+            silent = silent + 1 if message.data == SILENT else 0
+            loud += not silent
+            if loud > 25 and silent == 1 and not talking.done():  # half a second over the agent
+                talking.cancel()
+                await tell("bot-interrupted")
+            if loud > 25 and silent == 25:
+                turn, loud = turn + 1, 0
+                talking = asyncio.create_task(talk(turn))
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/call", answer)
+    async with TestServer(app) as listening:
+        yield str(listening.make_url("/call")).replace("http", "ws", 1)
+
+
+@with_instant_engines
+async def test_a_caller_whom_nobody_answers_asks_twice_and_hangs_up() -> None:
+    persona = asks(WHERE, patience=Patience(3.0, ("Hello?",), times=2))
+    async with agent(mute=True) as url:
+        went = await call(url, persona)
+    assert went.gave_up
+    assert not went.recorded
+    assert [said.line.text for said in went.said] == ["Hello?", "Hello?"]
+    assert went.said[1].start - went.said[0].end == pytest.approx(3.0, abs=0.1)
+
+
+@with_instant_engines
+async def test_a_caller_listens_to_the_end_and_then_takes_their_time() -> None:
+    async with agent() as url:
+        went = await call(url, asks("Where?", "When?", reaction_secs=(1.0, 1.0)))
+    assert [said.kind for said in went.said] == ["question", "question"]
+    assert went.spoken[0] == Spoken(caller=False, text="Answer 0.")
+    assert went.spoken[-1] == Spoken(caller=False, text="Answer 2.")
+    first, second = went.said
+    # Half a second until the agent notices, its answer, and the caller's own second.
+    assert second.start - first.end == pytest.approx(0.5 + TALKS_SECS + 1.0, abs=0.2)
+    assert went.waits_secs == [pytest.approx(0.5, abs=0.2)] * 2
+
+
+@with_instant_engines
+async def test_a_caller_who_is_impatient_cuts_in_and_one_who_listens_says_so() -> None:
+    async with agent() as url:
+        cut = await call(url, asks("Where?", "When?", interruptions=Habit(1.0, (1.5, 1.5))))
+        nodded = await call(url, asks(WHERE, backchannels=Habit(1.0, (1.0, 1.0), ("Mm-hm.",))))
+    assert [(said.kind, said.over_agent) for said in cut.said] == [("bargein", True)] * 2
+    assert [(said.kind, said.over_agent) for said in nodded.said] == [
+        ("backchannel", True),
+        ("question", False),
+        ("backchannel", True),
+    ]
+
+
+# A model leads.
+
+
+async def led(*replies: Reply, **behaviour: Any) -> tuple[list[Any], OpenAISimulator]:
+    persona = Persona(
+        "ada", "A journalist", "Know where", manner="Curt", wrong_idea=WrongIdea("It was Harvard")
+    )
+    so_far = (Spoken(False, "Hello, I am an AI."), Spoken(True, "Hi."))
+    async with OpenAISimulator(Model(script=replies), **behaviour) as vendor:
+        model = PersonaModel(base_url=vendor.url, model="simulated")
+        lead = ModelLead(persona, model, seed=7)
+        try:
+            said = [await lead.next(so_far, cutting_in=True) for _ in range(len(replies))]
+        finally:
+            await model.close()
+    return said, vendor
+
+
+async def test_a_model_plays_a_persona_until_it_hangs_up() -> None:
+    said, vendor = await led(
+        Reply("speak", {"say": "Was it Harvard?", "hang_up": False}),
+        Reply("speak", {"say": "", "hang_up": True}),
+    )
+    assert said[0].line.text == "Was it Harvard?"
+    assert not said[0].hang_up
+    assert (said[1].line, said[1].hang_up) == (None, True)
+    body = vendor.requests[0].body
+    assert (body["temperature"], body["seed"]) == (0, 7)
+    told, *so_far, cut = body["messages"]
+    assert "It was Harvard" in told["content"]
+    assert "Your manner: Curt" in told["content"]
+    assert [message["role"] for message in so_far] == ["user", "assistant"]
+    assert "interrupt" in cut["content"]
+
+
+async def test_a_model_without_tools_is_asked_for_json_and_one_that_fails_is_told() -> None:
+    refusing = Model(
+        script=(Reply("", text='Sure: {"say": "Hello.", "hang_up": true}'),),
+        faults=(Fault("status", request=0, status=400), Fault("status", request=2, status=500)),
+    )
+    persona = Persona("ada", "A journalist", "Know where")
+    async with OpenAISimulator(refusing) as vendor:
+        model = PersonaModel(base_url=vendor.url, model="simulated")
+        lead = ModelLead(persona, model, seed=7)
+        said = await lead.next((), cutting_in=False)
+        await model.close()
+    assert said.line is not None
+    assert (said.line.text, said.line.kind, said.hang_up) == ("Hello.", "courtesy", True)
+    assert "tools" not in vendor.requests[1].body
+
+
+def test_what_a_model_says_is_read_from_whatever_it_replies() -> None:
+    spoken = read_next("Where did she study?").line
+    assert spoken is not None
+    assert spoken.text == "Where did she study?"
+    with pytest.raises(LeadError, match="the model says nothing"):
+        read_next('{"say": "…"}')
+
+
+# Many calls.
+
+
+class Exchange:
+    """Calls that are held as they are planned, the third of which never ends."""
+
+    def __init__(self) -> None:
+        self.most = self.now = 0
+
+    async def __aenter__(self) -> "Exchange":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+    async def hold(self, planned: Planned) -> Held:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(3600 if planned.number == 3 else 1)
+        self.now -= 1
+        truth = f'[[call]]\nfile = "{planned.file}"\n'
+        return Held(planned.file, "ada", planned.seed, truth=truth, recording=b"mcap")
+
+
+@with_instant_engines
+async def test_calls_that_are_finished_are_kept_when_the_others_are_interrupted(
+    tmp_path: Path,
+) -> None:
+    batch = Batch(plan([asks(WHERE)], 5, seed=3), tmp_path / "run", at_once=2, seed=3)
+    batch.open_folder()
+    line = Exchange()
+    held: list[Held] = []
+    running = asyncio.create_task(batch.run(line, lambda: None, held.append))
+    await asyncio.sleep(30)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert line.most == 2
+    names = [f"ada-00{number}.mcap" for number in (1, 2, 4, 5)]
+    assert sorted(path.name for path in (tmp_path / "run").glob("*.mcap")) == names
+    assert list(Truth.load(tmp_path / "run" / "truth.toml").calls) == names
+    told = json.loads((tmp_path / "run" / "callers.json").read_text())
+    assert [call["file"] for call in told["calls"]] == names
+    assert told["planned"] == 5
+    with pytest.raises(SiteError, match=r"has ada-001.mcap already; take another folder"):
+        batch.open_folder()
+
+
+def test_the_same_seed_plans_the_same_calls_and_no_two_callers_are_alike() -> None:
+    def seeds(seed: int) -> Sequence[int]:
+        return [planned.seed for planned in plan([asks(WHERE)], 50, seed)]
+
+    assert seeds(1) == seeds(1)
+    assert len({*seeds(1), *seeds(2)}) == 100
