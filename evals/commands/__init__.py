@@ -3,4 +3,4 @@
 They import what they need when they run: ``viva --help`` loads no numpy.
 """
 
-__all__ = ["document", "foreign", "replay", "report", "score", "text", "truth", "voices"]
+__all__ = ["callers", "document", "foreign", "replay", "report", "score", "text", "truth", "voices"]

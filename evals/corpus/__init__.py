@@ -4,4 +4,4 @@
 caller calls the real server in virtual time. ``make eval`` replays and scores them.
 """
 
-__all__: list[str] = []  # run with ``python -m``
+__all__ = ["beds", "scenario"]
