@@ -40,15 +40,15 @@ def allow(who: Patterns) -> None:
 
 
 @app.command()
-def deny(who: Patterns, *, yes: Yes = False) -> None:
+def deny(who: Patterns) -> None:
     """Deny addresses or domains, whatever else allows them, and end their sessions.
 
     An address stands for its mailbox: name@ and name+anything@ are one (see SUBADDRESSES).
-    A call in progress is not cut off.
+    A call in progress is not cut off. It does not ask, for it must not wait in an emergency;
+    forget takes it back.
     """
     names = _patterns(who)
-    if not yes:
-        _ask("Deny them, and end their sessions?", _sessions_of(names))
+    _tell_database(_sessions_of(names))
     _rule(names, allowed=False)
 
 
@@ -139,11 +139,15 @@ def _sessions_of(names: list[str]) -> list[str]:
     return [f"{name}: {counted(number, 'open session')}" for name, number in numbers.items()]
 
 
-def _ask(question: str, acted_on: list[str]) -> None:
-    """Say which database is changed and what in it, and ask; ends the command at a no."""
+def _tell_database(acted_on: list[str]) -> None:
     typer.echo(f"Database: {database_of(_settings())}", err=True)
     for line in acted_on:
         typer.echo(line, err=True)
+
+
+def _ask(question: str, acted_on: list[str]) -> None:
+    """Say which database is changed and what in it, and ask; ends the command at a no."""
+    _tell_database(acted_on)
     if not confirm(question):
         typer.echo("Nothing was changed.", err=True)
         raise typer.Exit(1)

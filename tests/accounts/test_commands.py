@@ -38,7 +38,7 @@ def test_rules_are_made_replaced_and_dropped() -> None:
     given = [("root@example.com", True, "ADMINS"), ("@example.com", True, "ALLOW")]
     assert listed() == given
     viva("allow", "Ada@Example.NET", "@example.org")
-    viva("deny", "--yes", GRACE)
+    viva("deny", GRACE)
     rules = [("@example.org", True, "rule"), ("ada@example.net", True, "rule")]
     assert listed() == [*given, *rules, (GRACE, False, "rule")]
     viva("allow", GRACE)
@@ -52,7 +52,7 @@ def test_rules_are_made_replaced_and_dropped() -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_it_is_said_that_a_denial_of_the_domain_wins() -> None:
-    assert viva("deny", "--yes", "@example.net").stdout == "@example.net: may not sign in\n"
+    assert viva("deny", "@example.net").stdout == "@example.net: may not sign in\n"
     said = viva("allow", "ada@example.net").stdout
     assert said == "ada@example.net: may not sign in as long as @example.net is denied\n"
 
@@ -114,11 +114,18 @@ def test_what_takes_something_away_says_from_whom_and_asks(database: Database) -
     assert status == 1
     assert "Database: " in said
     assert f"{ADA}: a rule that allows it\nDelete these rules? [y/N]" in said
-    for command in ("deny", "revoke"):
-        status, _, said = answer("", command, ADA)  # nobody is there to be asked
-        assert status == 2
-        assert f"{ADA}: 0 open sessions\n" in said
-        assert "Give --yes" in said
+    status, _, said = answer("", "revoke", ADA)  # nobody is there to be asked
+    assert status == 2
+    assert f"{ADA}: 0 open sessions\n" in said
+    assert "Give --yes" in said
     assert (ADA, True, "rule") in listed()
-    status, out, _ = answer("y\n", "deny", ADA)
-    assert (status, out.splitlines()[-1]) == (0, f"{ADA}: may not sign in")
+
+
+@pytest.mark.usefixtures("settings")
+def test_who_is_denied_is_denied_at_once(database: Database) -> None:
+    viva("allow", ADA)
+    done = CliRunner().invoke(app, ["deny", ADA], input="")
+    assert done.exit_code == 0
+    assert done.stdout == f"{ADA}: may not sign in\n"
+    assert "Database: " in done.stderr
+    assert f"{ADA}: 0 open sessions\n" in done.stderr
