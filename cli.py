@@ -2,16 +2,21 @@
 
 import telemetry  # noqa: F401 - before any library with telemetry  # isort: skip
 
+import sys
+from pathlib import Path
+
+# Tests and benchmarks are in the checkout only, and so is a module that is newer than the
+# installation.
+sys.path.append(str(Path(__file__).parent))  # isort: split
+
 import asyncio
 import dataclasses
 import io
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -90,8 +95,6 @@ for _commands in (
 ):
     app.add_typer(_commands.app)
 doctor_commands.mount(app, checks=accounts.CHECKS, mail=mailer.Mailer.from_settings)
-# Tests and benchmarks are in the checkout only.
-sys.path.append(str(Path(__file__).parent))
 if (Path(__file__).parent / "benchmarks").is_dir():
     from benchmarks import commands as benchmarks_commands
 

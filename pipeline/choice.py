@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from pipeline.vendors import STAGES, Stage, Vendor, of_stage
 from processors.key_check import UnreachableError
-from settings import Settings, SettingsError
+from server_settings import ServerSettings, SettingsError
 
 _LEAST_LIKENESS = 0.7
 """By difflib, of a name and what it is taken for: "eleven" is elevenlabs (0.75), and "siri" is not
@@ -37,7 +37,7 @@ class Choice:
         return (self.vendor, *self.reserves)
 
 
-def choose(settings: Settings) -> Mapping[Stage, Choice]:
+def choose(settings: ServerSettings) -> Mapping[Stage, Choice]:
     """Choose a vendor for every stage.
 
     Raises:
@@ -46,7 +46,7 @@ def choose(settings: Settings) -> Mapping[Stage, Choice]:
     return {stage: choose_for(stage, settings) for stage in STAGES}
 
 
-def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, Choice]:
+def settle(choices: Mapping[Stage, Choice], settings: ServerSettings) -> dict[Stage, Choice]:
     """Replace vendors that the account may not use: by those that ``auto`` tries next, or reserves.
 
     Asks the vendors over the network, once, at start. May block for seconds. A vendor that cannot
@@ -78,7 +78,7 @@ def settle(choices: Mapping[Stage, Choice], settings: Settings) -> dict[Stage, C
     return settled
 
 
-def _settled(stage: Stage, choice: Choice, settings: Settings) -> Choice:
+def _settled(stage: Stage, choice: Choice, settings: ServerSettings) -> Choice:
     refused: dict[str, str] = {}
     unreached: dict[str, str] = {}
     while not _ask(choice.vendor, settings, refused, unreached):
@@ -87,7 +87,7 @@ def _settled(stage: Stage, choice: Choice, settings: Settings) -> Choice:
 
 
 def _ask(
-    vendor: Vendor, settings: Settings, refused: dict[str, str], unreached: dict[str, str]
+    vendor: Vendor, settings: ServerSettings, refused: dict[str, str], unreached: dict[str, str]
 ) -> bool:
     """Ask a vendor whether the account may use it, and note why not or that nobody answered."""
     if vendor.unavailable is None:
@@ -111,12 +111,12 @@ def _cannot_be_used(stage: Stage, refused: Mapping[str, str]) -> tuple[str, ...]
     )
 
 
-def settings_of(stage: Stage, settings: Settings) -> str:
+def settings_of(stage: Stage, settings: ServerSettings) -> str:
     """Return a stage's setting: ``auto``, or names."""
     return str(getattr(settings, stage))
 
 
-def choose_for(stage: Stage, settings: Settings) -> Choice:
+def choose_for(stage: Stage, settings: ServerSettings) -> Choice:
     """Choose a vendor for one stage.
 
     Raises:
@@ -134,7 +134,7 @@ def choose_for(stage: Stage, settings: Settings) -> Choice:
     return Choice(vendors[0], f"{stage.upper()}={wanted}", tuple(vendors[1:]))
 
 
-def _named(stage: Stage, name: str, settings: Settings) -> Vendor:
+def _named(stage: Stage, name: str, settings: ServerSettings) -> Vendor:
     vendors = of_stage(stage)
     for vendor in vendors:
         if vendor.name == name:
@@ -155,12 +155,14 @@ def meant_vendor(name: str, vendors: Iterable[Vendor]) -> str:
     return near[0] if near else ""
 
 
-def _check_fit(stage: Stage, vendor: Vendor, settings: Settings) -> None:
+def _check_fit(stage: Stage, vendor: Vendor, settings: ServerSettings) -> None:
     if vendor.unfit is not None and (why := vendor.unfit(settings)):
         raise SettingsError(f"{stage.upper()}={vendor.name}: {why}.")
 
 
-def _automatic(stage: Stage, settings: Settings, *, but: Mapping[str, str] | None = None) -> Choice:
+def _automatic(
+    stage: Stage, settings: ServerSettings, *, but: Mapping[str, str] | None = None
+) -> Choice:
     """Choose the first usable vendor; ``but`` has names of refused ones, with their reasons."""
     but = but or {}
     troubles = []

@@ -31,7 +31,7 @@ from processors.tts.failover import TextToSpeechFailover
 from processors.tts.normalisation import Normalise, SpeechNormalisation, document_normaliser
 from processors.turns.state_machine import Ending
 from processors.vad.contract import VoiceActivityStage
-from settings import Settings
+from server_settings import ServerSettings
 
 MOST_CHARACTERS = 20_000
 """Longest text that a voice can have been given at once; answers have some 2,400 at most."""
@@ -92,7 +92,7 @@ class Engines:
         bounds: What requests to each brain can use, kept for all calls; filled here.
     """
 
-    settings: Settings
+    settings: ServerSettings
     document: Document
     choices: Mapping[Stage, Choice]
     loaded: Mapping[str, Any]
@@ -107,7 +107,7 @@ class Engines:
     @classmethod
     async def load(
         cls,
-        settings: Settings,
+        settings: ServerSettings,
         document: Document,
         choices: Mapping[Stage, Choice],
         progress: Progress,

@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from processors.declarations import DeclarationError
+from server_settings import RecordedText as RecordedText  # noqa: PLC0414 - for vendors
+from server_settings import ServerSettings
 
 if TYPE_CHECKING:
     from conversation.far_end import FarEnd
     from knowledge.loading.document import Document
     from processors.brain.tools import FunctionTool
-    from settings import Settings
 
 Stage = Literal["vad", "stt", "brain", "tts"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -29,15 +30,6 @@ _KINDS = ("embedded", "cloud")
 
 Progress = Callable[[str, float], None]
 """Called with the label of what is loading and the share that is done, 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class MayBeRecorded:
-    """Marks a text setting that holds no secret, address or path."""
-
-
-RecordedText = Annotated[str, MayBeRecorded()]
-"""Text that a recording may hold, such as a model's name; other text settings are left out."""
 
 
 class VendorSettings(BaseModel):
@@ -86,7 +78,7 @@ class Price:
     only_if: Mapping[str, str] = field(default_factory=dict)
     up_to_prompt_tokens: int = 0
 
-    def applies(self, settings: "Settings | None") -> bool:
+    def applies(self, settings: ServerSettings | None) -> bool:
         """Whether it applies with these settings; without settings, if it depends on none."""
         if settings is None:
             return not self.only_if
@@ -131,7 +123,7 @@ class Context:
         far_end: What the caller's loudspeaker plays, for voice activity; ``None`` if not known.
     """
 
-    settings: "Settings"
+    settings: ServerSettings
     document: "Document"
     turn_model: bool = True
     far_end: "FarEnd | None" = None
@@ -228,8 +220,8 @@ class Vendor:
     first_token_secs: float = 0.0
     caches_from: Callable[[str], int] | None = None
     token_ratio: Callable[[str], float] = _as_many
-    unfit: "Callable[[Settings], str] | None" = None
-    unavailable: "Callable[[Settings], str] | None" = None
+    unfit: Callable[[ServerSettings], str] | None = None
+    unavailable: Callable[[ServerSettings], str] | None = None
     address: tuple[str, str] = ("", "")
     prices: tuple[Price, ...] = ()
     unpriced: str = ""
@@ -277,7 +269,7 @@ class Vendor:
                         f"{known}."
                     )
 
-    def missing(self, settings: "Settings") -> str:
+    def missing(self, settings: ServerSettings) -> str:
         """Why it cannot be used with these settings, in a sentence; empty if it can."""
         unset = [name for name in self.required if not getattr(settings, name)]
         if unset:
@@ -285,7 +277,7 @@ class Vendor:
         absent = [module for module in self.modules if not _is_installed(module)]
         return f"not installed: {', '.join(absent)}; run `make install`" if absent else ""
 
-    def model_of(self, settings: "Settings") -> str:
+    def model_of(self, settings: ServerSettings) -> str:
         """The model that the settings choose; empty if unknown."""
         return str(getattr(settings, self.model_setting)) if self.model_setting else self.model
 
@@ -333,7 +325,7 @@ def openai_style(
             name=name,
         )
 
-    def unavailable(settings_: "Settings") -> str:
+    def unavailable(settings_: ServerSettings) -> str:
         from processors.key_check import key_refusal
 
         bearer = f"Bearer {secret(getattr(settings_.for_vendor(settings), key))}"

@@ -8,13 +8,13 @@ from typing import Any, Literal, get_args
 from pydantic import SecretStr
 
 from recording.mcap_file import FORMAT
-from settings import Settings, may_be_recorded
+from server_settings import ServerSettings, may_be_recorded
 from version import viva_version
 
 _LEFT_OUT = frozenset({"port"})
 
 
-def plain_settings(settings: Settings) -> dict[str, Any]:
+def plain_settings(settings: ServerSettings) -> dict[str, Any]:
     """The settings that shape a call, without secrets, addresses and paths."""
     fields = type(settings).model_fields
     return {
@@ -31,7 +31,7 @@ def metadata(
     started_at: float,
     document: str,
     document_hash: str,
-    settings: Settings,
+    settings: ServerSettings,
     vendors: Mapping[str, str],
     models: Mapping[str, str],
     source: Literal["call", "replay", "import"] = "call",

@@ -17,7 +17,7 @@ from conversation.records import CallRecord, TurnRecord
 from recording.frames import Contexts, kinds_of, of_history, raw_audio, to_message
 from recording.metadata import metadata
 from recording.writer import Recordings, RecordingSink
-from settings import Settings
+from server_settings import ServerSettings
 
 Consent = Literal["", "asked", "told"]
 
@@ -59,7 +59,7 @@ class Facts:
         follow_up: Who can answer a question that is left.
     """
 
-    settings: Settings
+    settings: ServerSettings
     vendors: Mapping[str, str]
     models: Mapping[str, str]
     ending: str

@@ -185,6 +185,14 @@ def test_nothing_below_imports_the_server_or_the_command() -> None:
             assert not above & imported(module), module
 
 
+def test_what_vendors_are_declared_for_knows_no_vendor() -> None:
+    """The settings read the vendors' files: these and what is below them cannot import them."""
+    for layer in ("pipeline", "recording", "processors", "conversation", "knowledge", "models"):
+        for module in Path(layer).rglob("*.py"):
+            assert "settings" not in imported(module), module
+    assert not {*LAYERS, "settings"} & imported(Path("server_settings.py"))
+
+
 def test_what_is_printed_stands_as_it_is() -> None:
     """A console of rich's takes ``:x:`` in a path or a document for the name of a picture."""
     folders = (*LAYERS, "benchmarks")

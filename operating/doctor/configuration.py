@@ -25,7 +25,6 @@ from settings import (
     SettingsError,
     known_names,
     meant_by,
-    names_of,
 )
 
 MAIL_SECS = 4.0
@@ -82,7 +81,7 @@ def _broken(error: SettingsError) -> list[Finding]:
         default = Settings.model_fields[field].get_default()
         default = "empty" if default is None else default
         set_ones = {name.upper() for name in os.environ} & {
-            alias.upper() for alias in names_of(field)
+            alias.upper() for alias in Settings.names_of(field)
         }
         where = "in the environment" if set_ones else f"in {ENV_FILE}"
         name = min(set_ones, default=field.upper())

@@ -2,14 +2,12 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
-
-if TYPE_CHECKING:
-    from settings import Settings
+from server_settings import ServerSettings
 
 UNFORCED = ("claude-sonnet-5-5", "claude-opus-5-5", "claude-fable-5-1")
 """Models that reject a forced tool call (HTTP 400), by prefix of their ids.
@@ -52,7 +50,7 @@ def load(context: Context, progress: Progress) -> Any:
     )
 
 
-def unfit(settings: "Settings") -> str:
+def unfit(settings: ServerSettings) -> str:
     """Why its model cannot decide turns; empty if it can."""
     model = settings.for_vendor(ClaudeSettings).claude_model
     if model.startswith(UNFORCED):
@@ -77,7 +75,7 @@ def token_ratio(model: str) -> float:
     return claude_models.token_ratio(model)
 
 
-def unavailable(settings: "Settings") -> str:
+def unavailable(settings: ServerSettings) -> str:
     """Ask Anthropic whether it accepts the key and has the model; blocks for up to seconds."""
     from processors.key_check import key_refusal
 

@@ -3,14 +3,12 @@
 import re
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
-
-if TYPE_CHECKING:
-    from settings import Settings
+from server_settings import ServerSettings
 
 URL = "https://api.deepgram.com"
 
@@ -57,7 +55,7 @@ def build(client: Any, context: Context) -> Any:
     )
 
 
-def unavailable(settings: "Settings") -> str:
+def unavailable(settings: ServerSettings) -> str:
     """Ask Deepgram whether it accepts the key; blocks for up to seconds."""
     from processors.key_check import key_refusal
 

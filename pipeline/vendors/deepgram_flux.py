@@ -2,16 +2,14 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from pipeline.vendor import Context, Price, RecordedText, Vendor, secret
 from pipeline.vendors.deepgram import DeepgramSettings, load
 from pipeline.vendors.deepgram import unavailable as key_refused
-
-if TYPE_CHECKING:
-    from settings import Settings
+from server_settings import ServerSettings
 
 
 class DeepgramFluxSettings(DeepgramSettings):
@@ -52,7 +50,7 @@ def build(client: Any, context: Context) -> Any:
     )
 
 
-def unavailable(settings: "Settings") -> str:
+def unavailable(settings: ServerSettings) -> str:
     """Ask Deepgram whether this account may use Flux; blocks for up to seconds."""
     if refused := key_refused(settings):
         return refused

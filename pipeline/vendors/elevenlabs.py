@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Price, Progress, RecordedText, Vendor, VendorSettings, secret
-
-if TYPE_CHECKING:
-    from settings import Settings
+from server_settings import ServerSettings
 
 URL = "https://api.elevenlabs.io"
 
@@ -48,7 +46,7 @@ class Loaded:
     client: Any = None
 
 
-def unfit(settings: "Settings") -> str:
+def unfit(settings: ServerSettings) -> str:
     """Why Viva cannot use its model; empty if it can."""
     model = settings.for_vendor(ElevenLabsSettings).elevenlabs_model
     if model.startswith(_OTHER_PROTOCOL):
@@ -59,7 +57,7 @@ def unfit(settings: "Settings") -> str:
     return ""
 
 
-def unavailable(settings: "Settings") -> str:
+def unavailable(settings: ServerSettings) -> str:
     """Ask ElevenLabs whether the account has the voice; blocks for up to seconds."""
     from processors.key_check import UnreachableError
     from processors.tts.elevenlabs.voices import UnansweredError, VoicesError, choose_voice

@@ -1,13 +1,11 @@
 """Any endpoint that speaks OpenAI's chat completions, such as one of your own."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, SecretStr
 
 from pipeline.vendor import Context, Progress, RecordedText, Vendor, VendorSettings, secret
-
-if TYPE_CHECKING:
-    from settings import Settings
+from server_settings import ServerSettings
 
 DIALECTS_FILE = "dialects.json"
 """In ``DATA_DIR``: how each model makes its calls, as was found out."""
@@ -48,7 +46,7 @@ def load(context: Context, _: Progress) -> Any:
     )
 
 
-def unavailable(settings: "Settings") -> str:
+def unavailable(settings: ServerSettings) -> str:
     """Ask the endpoint whether it accepts the key; blocks for up to seconds."""
     from processors.key_check import key_refusal
 
