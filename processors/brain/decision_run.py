@@ -16,6 +16,7 @@ from conversation.frames import Confidence, DecisionFrame, SentenceFrame, TurnFr
 from conversation.observer import CallObserver, Unobserved
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
+from knowledge.search.misheard import SPELL_IT, denied, in_full, in_full_before, question_back
 from processors.brain.contract import (
     ArgumentsDelta,
     Brain,
@@ -131,7 +132,9 @@ class DecisionRun:
         self._certain = asyncio.Event()  # Set once the turn is over: only then may tools run.
         if not turn.speculation:
             self._certain.set()
-        self._guardrails = Guardrails(document, turn.question, phrases)
+        self._document = document
+        self._question = in_full(turn.question, turn.history, document)
+        self._guardrails = Guardrails(document, self._question, phrases)
         self._started = time.monotonic()
         self._ttft_secs: float | None = None
         self._ttfs_secs: float | None = None
@@ -146,6 +149,7 @@ class DecisionRun:
         self._repaired: dict[str, None] = {}
         self._lines: set[int] = set()
         self._in_document_words = False
+        self._asked_back = ""  # What is asked instead of an answer that was not found.
         self._fault = ""
 
     @property
@@ -195,6 +199,9 @@ class DecisionRun:
     async def _decide(self) -> None:
         try:
             self._guardrails.check_question()
+            if denied(self._question, self.turn.history):
+                await self._ask_back(SPELL_IT)
+                return
             await self._ask()
         except RefusalError as refusal:
             await self._refuse(refusal)
@@ -300,7 +307,10 @@ class DecisionRun:
         loop = asyncio.get_running_loop()
         until = min(deadline, loop.time() + self._timeouts.first_token_timeout_secs)
         question = Question(
-            self.turn.question, self.turn.history, tuple(self._called), self._complaint
+            self._question,
+            in_full_before(self.turn.history, self._document),
+            tuple(self._called),
+            self._complaint,
         )
         events = reported(self._brain, question, self._observer)
         try:
@@ -377,13 +387,16 @@ class DecisionRun:
                     call.confidence = _LESS[call.confidence]
             case ReasonKnown(reason):
                 self._decision, self._reason = "escalate", self._guardrails.check_reason(reason)
+                self._asked_back = self._question_back(self._reason)
             case TextDelta(text):
                 for sentence in call.sentences.feed(text):
                     await self._let_through(call, plain_text(sentence))
             case TextEnd():
                 for sentence in call.sentences.close():
                     await self._let_through(call, plain_text(sentence))
-                if self._decision == "escalate" and not self._begun:
+                if self._asked_back:
+                    await self._ask_back(self._asked_back)
+                elif self._decision == "escalate" and not self._begun:
                     await self._say_fixed(self._guardrails.message("", self._reason))
                 elif not call.sections and not self._begun:
                     await self._say_fixed(self._guardrails.small_talk(""))
@@ -392,7 +405,7 @@ class DecisionRun:
                 call.text_ended = True
 
     async def _let_through(self, call: _Call, sentence: str) -> None:
-        if not sentence:
+        if not sentence or self._asked_back:
             return
         if self._decision == "escalate":
             await self._say_fixed(self._guardrails.message(sentence, self._reason))
@@ -434,6 +447,22 @@ class DecisionRun:
         if call.confidence == "low" and not self._begun:
             await self._say(self._phrases.hedge(self.turn.turn))
 
+    def _question_back(self, reason: str) -> str:
+        """What is asked where no answer was found, if a name may have been misheard.
+
+        What was typed, or transcribed by a recogniser that is never in doubt, was not.
+        """
+        unanswered = reason in ("unsupported", "unclear") and not self._begun
+        if not unanswered or self.turn.doubt <= 0:
+            return ""
+        return question_back(self._question, self.turn.history, self._document)
+
+    async def _ask_back(self, sentence: str) -> None:
+        """Ask the caller which name they said, instead of answering."""
+        self._decision, self._reason = "respond", ""
+        self._call.sections, self._call.confidence = (), "low"
+        await self._say(sentence)
+
     async def _say_fixed(self, sentences: tuple[str, ...]) -> None:
         for sentence in sentences:
             await self._say(sentence)
@@ -458,6 +487,9 @@ class DecisionRun:
             return  # The document's words were the answer; the rest of the brain's is dropped.
         if self._begun:
             await self._say(self._phrases.rest_uncertain)
+            return
+        if asked_back := self._question_back(refusal.reason):
+            await self._ask_back(asked_back)
             return
         if self._decision == "respond" or refusal.reason in ("sensitive", "fault"):
             self._reason = refusal.reason

@@ -22,6 +22,7 @@ from knowledge.check.totals import adds_up
 from knowledge.check.wording import Wording, wording
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
+from knowledge.search.misheard import questions_back
 from processors.brain.contract import Tool
 from processors.brain.fixed_sentences import fixed_sentences, split
 from processors.brain.prompt import CONFIDENCES, REASONS
@@ -146,6 +147,7 @@ def uncited_sentences(document: Document, phrases: Phrases) -> frozenset[str]:
         (
             *(phrase for phrase in said if isinstance(phrase, str)),
             *(topic.refusal for topic in document.sensitive if topic.refusal),
+            *questions_back(document),
         ),
     )
 

@@ -24,6 +24,7 @@ from models import moonshine
 from models.catalogue import whisper_files
 from models.moonshine_graphs import UnavailableError
 from processors.pool import Pool
+from processors.stt.dictation import as_written
 from processors.stt.hot_words import correct_names, spell_names
 from processors.stt.whisper.model import (
     MAX_SECS,
@@ -247,7 +248,8 @@ class WhisperEngine:
         run = self._final if final else self._interim
         heard = await asyncio.get_running_loop().run_in_executor(self.pool, run, samples, names)
         delay_secs = time.monotonic() - requested_at
-        return replace(heard, text=spell_names(heard.text, names), delay_secs=delay_secs)
+        text = as_written(spell_names(heard.text, names), names)
+        return replace(heard, text=text, delay_secs=delay_secs)
 
     def close(self) -> None:
         """Release the threads as they become idle; queued requests are cancelled."""

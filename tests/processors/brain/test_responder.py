@@ -369,6 +369,34 @@ async def test_a_brain_that_escalates_is_spoken_and_a_person_is_told() -> None:
 
 
 @with_instant_engines
+async def test_a_name_that_was_misheard_is_asked_back() -> None:
+    brain = ScriptedBrain(escalate("I don't know that."), respond(FIRST, sections=["work"]))
+    misheard = "What did she do at Inetek?"
+    async with chain(brain) as line:
+        await line.send(TurnFrame(turn=1, question=misheard, doubt=0.2))
+        asked = await line.until(DecisionFrame)
+        history = (Exchange(misheard, asked.text),)
+        await line.send(TurnFrame(turn=2, question="Yes.", history=history))
+        answered = await line.until(DecisionFrame, lambda frame: frame.turn == 2)
+        await line.send(TurnFrame(turn=3, question="No.", history=history))
+        denied = await line.until(DecisionFrame, lambda frame: frame.turn == 3)
+    assert asked.text == "Did you say Initech?"
+    assert (asked.decision, asked.sections, asked.confidence) == ("respond", (), "low")
+    assert asked.usage == SPENT
+    assert not any(isinstance(frame, EscalationFrame) for frame in line.ear.heard)
+    assert [question.text for question in brain.asked] == [misheard, "What did she do at Initech?"]
+    assert answered.text == FIRST
+    assert denied.text == "Could you spell the name for me?"
+
+
+@with_instant_engines
+async def test_what_was_typed_was_not_misheard() -> None:
+    async with chain(ScriptedBrain(escalate("I don't know that."))) as line:
+        decision = await line.ask("What did she do at Inetek?")
+    assert decision.text == PHRASES.unsupported
+
+
+@with_instant_engines
 async def test_a_sensitive_question_never_reaches_a_brain() -> None:
     brain = ScriptedBrain(respond(FIRST))
     async with chain(brain) as line:
