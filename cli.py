@@ -327,8 +327,8 @@ def call(
 ) -> None:
     """Call a running server with WAV files or typed questions, in real time.
 
-    The exit status is 0 if every turn was answered (or handed to a person), 1 if not, 2 if the call
-    could not be made.
+    The exit status is 0 if every turn was answered (or handed to a person), 1 if not, or if the
+    call was broken off, 2 if it could not be made.
     """
     from client.caller import Caller, CallerError
     from client.wav import WavError, write_wav
@@ -375,14 +375,17 @@ def call(
         raise fail(str(error)) from None
     if out is not None:
         write_wav(out, heard.audio)
-    if truth is not None:
-        _write_truth(truth, heard, wav or [])
     if as_json:
         typer.echo(json.dumps(heard.as_dict(), indent=2, ensure_ascii=False))
     else:
         _print_call(heard)
-    answered = all(turn.decision and turn.e2e_latency_ms is not None for turn in heard.turns)
-    raise typer.Exit(0 if answered else 1)
+    if truth is not None and not heard.recorded:
+        told = "the server records calls with RECORD=all, or RECORD=calls and --record"
+        print_error(f"{truth} is not written, for the call is not recorded: {told}.")
+        raise typer.Exit(1)
+    if truth is not None:
+        _write_truth(truth, heard, wav or [])
+    raise typer.Exit(0 if heard.succeeded else 1)
 
 
 def _write_truth(path: Path, heard: Any, wavs: list[Path]) -> None:

@@ -22,6 +22,9 @@ from client.wav import INPUT_RATE, read_wav, speech_secs
 CLOCK_QUESTIONS = 3
 """How often the server is asked for its time; the quickest answer counts."""
 
+BROKEN_OFF = ("fault", "protocol", "stalled", "shutdown")
+"""Reasons of ends that make a call a failure, even if all that was asked has been answered."""
+
 _CHUNK_BYTES = 2 * round(CHUNK_SECS * INPUT_RATE)
 
 
@@ -71,6 +74,7 @@ class HeardCall:
         turns: One a file, then one a typed question.
         call: The call's id; empty if it never began.
         ended: Why it ended.
+        recorded: Whether the server said that it records the call.
         audio: All audio played, PCM s16le, mono, 24 kHz.
         messages: Every text message received, with seconds since the start of the call.
     """
@@ -78,8 +82,15 @@ class HeardCall:
     turns: list[HeardTurn]
     call: str = ""
     ended: str = ""
+    recorded: bool = False
     audio: bytes = b""
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every turn was answered, or handed to a person, and nothing broke it off."""
+        answered = all(turn.decision and turn.e2e_latency_ms is not None for turn in self.turns)
+        return answered and self.ended not in BROKEN_OFF
 
     def as_dict(self) -> dict[str, Any]:
         """What ``viva call --json`` prints."""
@@ -292,6 +303,8 @@ class Caller:
                 self._player.flush()
             case "duck":
                 self._player.duck(data["on"])
+            case "recorded":
+                self._result.recorded = data["on"]
             case "sentence" if data["turn"]:
                 self._of_turn.setdefault(data["turn"], self._turn)
             case "decision":

@@ -176,6 +176,8 @@ def repair(
     if recording.whole:
         typer.echo(f"{file} is whole: there is nothing to repair.")
         return
+    if not recording.messages:
+        raise fail(f"{file} is {_cut(recording)}.")
     target = _target(file, out, in_place=in_place, ending="repaired")
     with _writing(target):
         finish(recording, target)
@@ -241,8 +243,18 @@ def _summary(recording: Recording) -> dict[str, Any]:
     }
 
 
+def _cut(recording: Recording) -> str:
+    """What is lost of a file without its end, and what repair can do."""
+    if not recording.messages:
+        return "cut before anything of the call was in it: there is nothing to repair"
+    return (
+        f"cut: what came after {_clock(recording.duration_secs)} is lost; `viva recording repair` "
+        "makes a whole file of the rest"
+    )
+
+
 def _print_summary(recording: Recording) -> None:
-    state = "whole" if recording.whole else "cut: `viva recording repair` finishes it"
+    state = "whole" if recording.whole else _cut(recording)
     vendors = ", ".join(f"{stage} {name}" for stage, name in sorted(recording.vendors.items()))
     facts = [
         ("call", recording.call),

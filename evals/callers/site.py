@@ -34,6 +34,12 @@ STOP_SECS = 20.0
 RECORDING_SECS = 15.0
 """Maximum time after a call until its recording is complete."""
 
+BUSY_SECS = 5.0
+"""How long a caller waits to call again when all lines are busy."""
+
+BUSY_CALLS = 24
+"""How often a caller calls until a line is free."""
+
 _LISTENING = re.compile(r"Open (http://[\w.:\[\]]+) ")
 
 
@@ -160,17 +166,14 @@ class Site:
     async def hold(self, planned: Planned) -> Held:
         """Make one call."""
         persona, seed = planned.persona, planned.seed
-        caller = SimulatedCaller(
-            self._url,
-            persona,
-            self._voices[persona.voice],
-            self._lead(persona, seed),
-            seed=seed,
-            key=self._target.key,
-        )
         held = Held(planned.file, persona.id, seed)
         try:
-            went = await caller.hold()
+            went = await self._call(persona, seed)
+            busy = 1
+            while went.ended == "capacity" and not went.call and busy < BUSY_CALLS:
+                await asyncio.sleep(BUSY_SECS)
+                went = await self._call(persona, seed)
+                busy += 1
         except (CallerError, LeadError, VoiceError) as error:
             return replace(held, error=str(error))
         held = replace(
@@ -191,6 +194,11 @@ class Site:
         if self._own_server:
             self._path(went).unlink()
         return replace(held, truth=truth, recording=content)
+
+    async def _call(self, persona: Persona, seed: int) -> SimulatedCall:
+        voice, lead = self._voices[persona.voice], self._lead(persona, seed)
+        key = self._target.key
+        return await SimulatedCaller(self._url, persona, voice, lead, seed=seed, key=key).hold()
 
     def _lead(self, persona: Persona, seed: int) -> Lead:
         if persona.script or self._model is None:
@@ -270,7 +278,8 @@ class OwnServer:
             "RECORD": "all",
             "DATA_DIR": str(Path(self._folder.name) / "data"),
             "DATABASE_URL": "",
-            "MAX_CALLS": str(self._target.at_once),
+            # A line is held for a moment after its call.
+            "MAX_CALLS": str(2 * self._target.at_once),
             "OPEN_CALLS_PER_CALLER": "0",
             "CALLS_PER_CALLER_PER_DAY": "0",
         }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from terminal import errors, fail
+from terminal import errors, fail, print_error
 
 if TYPE_CHECKING:
     from evals.foreign.sound import Voices
@@ -179,7 +179,10 @@ def _write(target: Path, voices: "Voices", said: "_Sides | None", document: Path
     call = ImportedCall(
         f"c-{secrets.token_hex(8)}", voices, heard, turns, document=known, vendors=listener.names
     )
-    rewrite(target, call.metadata(settings, time.time()), call.messages())
+    metadata = call.metadata(settings, time.time())
+    rewrite(target, metadata, call.messages(), trouble=voices.trouble)
+    if voices.trouble:
+        print_error(f"{voices.trouble} What is there was imported.")
     cut = sum(burst.cut for burst in bursts)
     typer.echo(
         f"{target}: {voices.secs:.1f} s, {len(turns) - 1} turns, {len(mine)} stretches of the "

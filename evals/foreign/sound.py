@@ -1,5 +1,6 @@
 """Reads the two voices of a call from sound files, at the rates of a recording."""
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import soxr
 from recording.recording import AGENT_RATE, CALLER_RATE
 
 Samples = npt.NDArray[np.int16]
+
+_RIFF = struct.Struct("<4sI4s")
+_CHUNK = struct.Struct("<4sI")
+_UNKNOWN = 0xFFFFFFFF
 
 LONGEST_SECS = 7200.0
 """Longest call: two hours take some 2 GB of memory."""
@@ -30,10 +35,12 @@ class Voices:
     Parameters:
         caller: 16-bit mono at 16 kHz.
         agent: 16-bit mono at 24 kHz; empty if the agent is not in the files.
+        trouble: What is missing of a file that was cut; empty if it is whole.
     """
 
     caller: Samples
     agent: Samples
+    trouble: str = ""
 
     @property
     def secs(self) -> float:
@@ -47,7 +54,7 @@ def two_channels(path: Path, *, caller_right: bool = False) -> Voices:
     Raises:
         SoundError: The file cannot be read, or has not two channels.
     """
-    channels, rate = _read(path)
+    channels, rate, trouble = _read(path)
     if channels.shape[1] != 2:
         raise SoundError(
             f"{path} has {_count(channels)}; --stereo needs two. A file with the caller alone "
@@ -55,7 +62,7 @@ def two_channels(path: Path, *, caller_right: bool = False) -> Voices:
         )
     left, right = (_mono(channels[:, side]) for side in (0, 1))
     caller, agent = (right, left) if caller_right else (left, right)
-    return Voices(_at(caller, rate, CALLER_RATE), _at(agent, rate, AGENT_RATE))
+    return Voices(_at(caller, rate, CALLER_RATE), _at(agent, rate, AGENT_RATE), trouble)
 
 
 def two_files(caller: Path, agent: Path | None) -> Voices:
@@ -65,18 +72,20 @@ def two_files(caller: Path, agent: Path | None) -> Voices:
         SoundError: A file cannot be read, or has more than one channel.
     """
     voices = []
+    troubles = []
     for path, rate in ((caller, CALLER_RATE), (agent, AGENT_RATE)):
         if path is None:
             voices.append(np.zeros(0, np.int16))
             continue
-        channels, found = _read(path)
+        channels, found, trouble = _read(path)
+        troubles.append(trouble)
         if channels.shape[1] != 1:
             raise SoundError(
                 f"{path} has {_count(channels)}, and one voice is wanted. If they are the caller "
                 "and the agent, use --stereo; otherwise mix them down first."
             )
         voices.append(_at(_mono(channels[:, 0]), found, rate))
-    return Voices(*voices)
+    return Voices(voices[0], voices[1], " ".join(filter(None, troubles)))
 
 
 def unmixed(
@@ -89,8 +98,9 @@ def unmixed(
     Raises:
         SoundError: The file cannot be read, or has more than one channel.
     """
-    whole = two_files(path, None).caller
-    return Voices(_only(whole, caller), soxr.resample(_only(whole, agent), CALLER_RATE, AGENT_RATE))
+    mixed = two_files(path, None)
+    agents = soxr.resample(_only(mixed.caller, agent), CALLER_RATE, AGENT_RATE)
+    return Voices(_only(mixed.caller, caller), agents, mixed.trouble)
 
 
 def _only(whole: Samples, when: list[tuple[float, float]]) -> Samples:
@@ -102,8 +112,8 @@ def _only(whole: Samples, when: list[tuple[float, float]]) -> Samples:
     return kept
 
 
-def _read(path: Path) -> tuple[npt.NDArray[np.float32], int]:
-    """Samples from -1 to 1, a column a channel, and their rate in Hz."""
+def _read(path: Path) -> tuple[npt.NDArray[np.float32], int, str]:
+    """Samples from -1 to 1, a column a channel, their rate in Hz, and what is missing of them."""
     try:
         with path.open("rb") as stream, soundfile.SoundFile(stream) as file:
             secs = file.frames / file.samplerate
@@ -114,6 +124,8 @@ def _read(path: Path) -> tuple[npt.NDArray[np.float32], int]:
                 )
             samples = file.read(dtype="float32", always_2d=True)
             rate = int(file.samplerate)
+            lacks = file.frames - len(samples)
+        lacks = lacks or _cut_frames(path)
     except OSError as error:
         raise SoundError(f"{path} cannot be read: {error.strerror or error}.") from None
     except soundfile.LibsndfileError as error:
@@ -125,7 +137,31 @@ def _read(path: Path) -> tuple[npt.NDArray[np.float32], int]:
         raise SoundError(f"{path} has no samples.")
     if not np.isfinite(samples).all():
         raise SoundError(f"{path} has samples that are no numbers. Export it again.")
-    return samples, rate
+    trouble = ""
+    if lacks > 0:
+        there = len(samples) / rate
+        trouble = f"{path.name} is cut: {there:.1f} s of {there + lacks / rate:.1f} s are there."
+    return samples, rate, trouble
+
+
+def _cut_frames(path: Path) -> int:
+    """How many frames a WAV file announces beyond its end; libsndfile does not say."""
+    with path.open("rb") as file:
+        head = file.read(_RIFF.size)
+        if len(head) < _RIFF.size or head[:4] != b"RIFF":
+            return 0
+        frame_bytes, size = 0, path.stat().st_size
+        while len(chunk := file.read(_CHUNK.size)) == _CHUNK.size:
+            id, length = _CHUNK.unpack(chunk)
+            if id == b"data":
+                # 0 and the greatest are what recorders write that do not know the length.
+                unknown = length in (0, _UNKNOWN) or not frame_bytes
+                return 0 if unknown else max(0, file.tell() + length - size) // frame_bytes
+            at = file.tell()
+            if id == b"fmt ":
+                frame_bytes = int.from_bytes(file.read(14)[12:], "little")
+            file.seek(at + length + length % 2)
+    return 0
 
 
 def _mono(channel: npt.NDArray[np.float32]) -> Samples:

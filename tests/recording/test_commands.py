@@ -4,6 +4,7 @@ import json
 import os
 import re
 import wave
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from conversation.frames import Exchange
 from recording.commands import app
 from recording.frames import of_history, raw_audio
-from recording.recording import Recording
+from recording.recording import Recording, RecordingError
 from recording.redaction import Masking
 from recording.writer import InlineWriter
 from tests.recording.call import START_NS, about, record, tone
@@ -168,13 +169,26 @@ def test_a_cut_file_is_repaired_and_a_whole_one_left_alone(call: Path) -> None:
     content = call.read_bytes()
     call.write_bytes(content[: len(content) * 2 // 3])
     cut = Recording.load(call)
-    assert "cut" in run("show", call)
+    assert "is lost; `viva recording repair` makes a whole file of the rest" in run("show", call)
     run("repair", call, "--in-place")
     repaired = Recording.load(call)
     assert repaired.whole
     assert repaired.trouble == "The recording was cut short, by a crash perhaps."
     assert (repaired.digest, repaired.metadata) == (cut.digest, cut.metadata)
     assert list(call.parent.iterdir()) == [call], "nothing is left beside it"
+
+
+def test_a_file_that_was_cut_before_its_call_began_is_not_said_to_be_repairable(call: Path) -> None:
+    content = call.read_bytes()
+    ends = range(0, len(content), 50)
+    for end in ends:  # to where it holds its metadata and no message
+        call.write_bytes(content[:end])
+        with suppress(RecordingError):
+            assert not Recording.load(call).messages
+            break
+    assert "there is nothing to repair" in run("show", call)
+    assert "there is nothing to repair" in run("repair", call, "--in-place", status=2)
+    assert call.read_bytes() == content[:end]
 
 
 def test_a_pipe_is_not_replaced_by_a_recording(call: Path, tmp_path: Path) -> None:

@@ -182,6 +182,20 @@ def test_any_rate_and_encoding_is_read(tmp_path: Path) -> None:
         assert other.caller[12000] == pytest.approx(-8192, rel=0.05)
 
 
+def test_sound_that_was_cut_is_told_and_what_is_there_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    soundfile.write(path, np.full((16_000, 2), 0.5), 8000, subtype="PCM_16")
+    assert two_channels(path).trouble == ""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - 8_000 * 4])
+    cut = two_channels(path)
+    assert cut.trouble == "call.wav is cut: 1.0 s of 2.0 s are there."
+    assert cut.secs == pytest.approx(1.0)
+    announced = whole.index(b"data") + 4
+    path.write_bytes(whole[:announced] + b"\xff\xff\xff\xff" + whole[announced + 4 :])
+    assert two_channels(path).trouble == "", "its recorder did not know the length"
+
+
 @pytest.mark.parametrize(("channels", "told"), [(1, "has one channel"), (3, "has 3 channels")])
 def test_what_is_not_two_channels_is_told(channels: int, told: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "call.wav", np.zeros((800, channels)), 8000)
