@@ -371,7 +371,7 @@ def _check_env_file() -> None:
     if not ENV_FILE.exists():
         return
     if not ENV_FILE.is_file():
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a file")
     content = ENV_FILE.read_bytes()
     if _is_utf16(content):
         raise SettingsError(
@@ -430,7 +430,7 @@ def _left_empty(
 
 
 def values_by_source(*, env_file: bool = True) -> dict[str, dict[str, str]]:
-    """What is set where, by names in small letters; the first source that has one wins.
+    """What each source sets, by lower-case names; the first source that has one wins.
 
     Args:
         env_file: Whether ``.env`` can be read.
@@ -458,11 +458,11 @@ class _BehindEnvironment(PydanticBaseSettingsSource):
         self._source = source
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """As the source gives it."""
+        """Return what the source has."""
         return self._source.get_field_value(field, field_name)
 
     def __call__(self) -> dict[str, Any]:
-        """The values, by name."""
+        """The values of ``.env`` that are in force, by name."""
         set_ = {name.lower() for name in os.environ}
         hidden: set[str] = set()
         for field in self.settings_cls.model_fields:

@@ -18,10 +18,10 @@ from conversation.records import CallerIdentity
 from settings import Settings, SettingsError
 
 PASS_SECS = 86_400.0
-"""How long a pass is good for."""
+"""How long a pass is valid."""
 
 FIELD = "visitor"
-"""The field of a request's query that a pass is in: a WebSocket can carry no header."""
+"""The query field that carries a pass, since a browser sends no header with a WebSocket."""
 
 
 def embedding_origins(settings: Settings) -> tuple[str, ...]:
@@ -67,12 +67,12 @@ class Visitors:
         self._welcome = bool(embedding_origins(settings))
 
     def issue(self, request: web.BaseRequest) -> str:
-        """A pass for the browser that makes a request."""
+        """Return a pass for the browser that makes a request."""
         until = str(round(self._clock() + PASS_SECS))
         return f"{until}.{self._signature(until, client_network(request, self._settings))}"
 
     def identify(self, request: web.BaseRequest) -> CallerIdentity | None:
-        """The visitor whose pass a request carries; ``None`` without a good one."""
+        """The visitor whose pass a request carries; ``None`` without a valid one."""
         until, _, signature = request.query.get(FIELD, "").partition(".")
         if not (self._welcome and until.isascii() and until.isdigit() and len(until) <= 12):
             return None

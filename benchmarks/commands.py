@@ -15,7 +15,7 @@ from rich.table import Table
 from terminal import errors, output
 
 app = typer.Typer(
-    help="How fast and how many, beside what people would use instead.",
+    help="Measure speed and capacity, beside other voice frameworks.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

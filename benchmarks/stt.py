@@ -93,7 +93,7 @@ class Player(FrameProcessor):
     """Plays a recording into the chain like a microphone, followed by silence."""
 
     def __init__(self, pcm: bytes) -> None:
-        """Take the recording."""
+        """Prepare the recording, with silence after it."""
         super().__init__(enable_direct_mode=True)
         self._pcm = pcm + bytes(2 * round(SILENCE_SECS * SAMPLE_RATE))
         self.began = 0.0
@@ -117,7 +117,7 @@ class Listener(FrameProcessor):
     """Notes when final transcripts arrive."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Create it without transcripts."""
         super().__init__(enable_direct_mode=True)
         self.finals: list[float] = []
 

@@ -15,6 +15,7 @@ HOP_SECS = 0.016
 """Time from one frame of levels to the next; a frame covers twice as much audio."""
 
 BANDS = 14
+"""Bands of the spectrum, equally wide in mel."""
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 150.0, 4_000.0
 """What loudspeakers of telephones play, too."""
 

@@ -28,8 +28,8 @@ FLOOR_TAKERS = frozenset(
 
 _PHRASES = re.compile(r"\b(?:i see|got it|of course|makes sense|go on|i know)\b", re.IGNORECASE)
 _WORD = re.compile(r"[a-zà-öø-ÿ]+(?:'[a-z]+)?|\d+", re.IGNORECASE)
-_MOST_BACKCHANNEL_WORDS = 3
-_CERTAIN_WORDS = 3
+_MOST_BACKCHANNEL_WORDS = 3  # "yeah, okay, right"
+_CERTAIN_WORDS = 3  # with so many that are no backchannel, a caller wants to speak
 _HESITATIONS = frozenset(["er", "erm", "uh", "uhm", "um", "umm"])
 
 

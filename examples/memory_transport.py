@@ -79,17 +79,17 @@ class MemoryConnection:
         return self.memory
 
     async def announce_recording(self, **_: Any) -> None:
-        """The caller knows."""
+        """Do nothing: this caller need not be told."""
 
     async def announce_start(self, *_: Any) -> None:
         """Note that the call has begun."""
         self.begun.set()
 
     async def announce_time_left(self, *_: Any) -> None:
-        """The caller has a clock."""
+        """Do nothing: nothing is shown to this caller."""
 
     async def announce_problem(self, *_: Any) -> None:
-        """The caller hears it."""
+        """Do nothing: nothing is shown to this caller."""
 
     async def finish(self, reason: str, _message: str) -> None:
         """Note why the call is over."""

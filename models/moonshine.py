@@ -26,7 +26,7 @@ TOKENIZER = Weights(
 )
 
 _RATE = 16_000
-_PEAK = 0.9
+_PEAK = 0.9  # of the samples, to which every recording is scaled
 _LAYERS = 8
 _HEADS = 8
 _HEAD_SIZE = 52
@@ -36,10 +36,10 @@ _SPECIAL = 3
 """Token ids below this are not text."""
 
 _TOKENS_A_SEC = 6.5  # the makers' bound; more is a loop
-_TOKENS_MORE = 6
+_TOKENS_MORE = 6  # for very short audio
 _LEAST_SECS = 0.2  # shorter audio is less than the encoder's first window and one frame
 _PUNCTUATION = re.compile(r"\W")
-_WORDS_A_SEC = 5.0
+_WORDS_A_SEC = 5.0  # what is said faster is looked at for a repetition
 _LEAST_CUT = 3
 """Words of a text whose repetition may lack the last."""
 _BYTE = re.compile(rb"<0x([0-9A-F]{2})>")

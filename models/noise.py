@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 Samples = npt.NDArray[np.float32]
 
-_SIZE = 512
+_SIZE = 512  # samples of a frame, 32 ms
 _HOP = 128
 _WINDOW = np.hanning(_SIZE + 1)[:-1].astype(np.float32)
 _SMOOTHED = 5  # frames
 _QUIET = 0.2
 _QUIET_TO_MEAN = 1.5
 """Mean power of noise to its power at :data:`_QUIET`, smoothed over :data:`_SMOOTHED` frames."""
-_MEMORY = 0.96
-_LEAST_GAIN = 0.1
+_MEMORY = 0.96  # share of the frame before in the estimate of clean speech (decision-directed)
+_LEAST_GAIN = 0.1  # -20 dB: silence between words is not made digital
 _KEPT = 0.5
 """Share of the sound as it was. Of 40 noisy recordings with 469 words Moonshine alone hears 20.7 %
 of the words wrong with it, 24.5 % without it, and 23.9 % as they are."""

@@ -20,8 +20,8 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 DRAIN_SECS = 0.25
 """Interval at which the queue is written."""
 
-_FLUSH_DRAINS = 4
-_AT_ONCE = 16
+_FLUSH_DRAINS = 4  # drains between two flushes: what a crash may lose, about a second
+_AT_ONCE = 16  # messages written before the event loop gets its turn
 _MESSAGE_BYTES = 300  # rough size of a message without audio
 
 Lost = Callable[[str], None]

@@ -36,9 +36,10 @@ from simulators.deepgram_recogniser import Script, Transcriber
 MODELS = frozenset({"flux-general-en", "flux-general-multi"})
 RATES = frozenset({8000, 16_000, 24_000, 44_100, 48_000})
 UPDATE_SECS = 0.25
+"""Interval of updates within a turn."""
 _FRAME_SECS = 0.01
-_WORD_GAP_SECS = 0.15
-_LEAST_SPEECH_SECS = 0.05
+_WORD_GAP_SECS = 0.15  # a longer silence is a pause, not one within a word
+_LEAST_SPEECH_SECS = 0.05  # a shorter sound is a click, and begins no turn
 _TRANSCRIBE_EVERY_SECS = 1.0  # an embedded recogniser shares the machine: no more often
 _TRANSCRIBE_AT_SILENCE_SECS = 0.12
 

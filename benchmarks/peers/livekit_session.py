@@ -62,12 +62,12 @@ class Recogniser(stt.STT[Any]):
         language: Any = None,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
     ) -> "_Hearing":
-        """One stream a call."""
+        """Open the call's only stream."""
         self.heard = _Hearing(stt=self, conn_options=conn_options)
         return self.heard
 
     def user_state(self, event: Any) -> None:
-        """Speech has started, or stopped."""
+        """Start or stop recognising as the caller's speech does."""
         if self.heard is not None:
             if event.new_state == "speaking":
                 self.heard.start()
@@ -159,18 +159,18 @@ class _Spoken(tts.ChunkedStream):
 
 
 class Microphone(io.AudioInput):
-    """What comes over the socket."""
+    """The audio received over the socket."""
 
     def __init__(self) -> None:
         super().__init__(label="socket")
         self._frames: aio.Chan[rtc.AudioFrame] = aio.Chan()
 
     def hear(self, pcm: bytes) -> None:
-        """Take a message."""
+        """Queue the audio of one message."""
         self._frames.send_nowait(rtc.AudioFrame(pcm, INPUT_RATE, 1, len(pcm) // 2))
 
     def close(self) -> None:
-        """No more will come."""
+        """End the stream."""
         self._frames.close()
 
     async def __anext__(self) -> rtc.AudioFrame:
@@ -178,7 +178,7 @@ class Microphone(io.AudioInput):
 
 
 class Loudspeaker(io.AudioOutput):
-    """What goes over the socket, at most 400 ms ahead of real time."""
+    """The audio sent over the socket, at most 400 ms ahead of real time."""
 
     def __init__(self, socket: web.WebSocketResponse) -> None:
         super().__init__(
@@ -203,7 +203,7 @@ class Loudspeaker(io.AudioOutput):
         self._changed.set()
 
     def flush(self) -> None:
-        """The answer is whole."""
+        """Note that the answer has no more audio."""
         super().flush()
         self._flushed = True
         self._changed.set()
@@ -217,7 +217,7 @@ class Loudspeaker(io.AudioOutput):
             self._finish(heard, interrupted=True)
 
     def close(self) -> None:
-        """Stop."""
+        """Stop sending."""
         self._pacing.cancel()
 
     def _finish(self, position: float, *, interrupted: bool) -> None:

@@ -20,9 +20,9 @@ from knowledge.claims import MONTHS, numbers
 from knowledge.loading.section import Section
 from knowledge.words import PRONOUNS, normalize, spaced, stem, tokens
 
-_MOST_CLAUSES = 14
-_FEW = 5
-_WORDS_A_TURN = 4
+_MOST_CLAUSES = 14  # that one sentence is read against; a limit on time, not on what is true
+_FEW = 5  # words of a sentence, all of which a record must tell; of longer ones a quarter
+_WORDS_A_TURN = 4  # for each word that only turns a phrase and that the record lacks
 _A_YEAR = len("#1934")
 _FROM = frozenset(("from", "since", "after"))
 _TO = frozenset(("to", "until", "till", "before"))

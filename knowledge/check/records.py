@@ -20,8 +20,8 @@ from knowledge.loading.section import Line, Section
 from knowledge.moments import DAYS
 from knowledge.words import PRONOUNS, sentences, spaced, stem, token_keys, tokens
 
-_WORDS_OF_A_CLAUSE = 2
-_NEXT_TO = 3
+_WORDS_OF_A_CLAUSE = 2  # at the beginning of a sentence; a shorter piece belongs to the next
+_NEXT_TO = 3  # most tokens from a number to the word that it counts
 BOUND = "-"
 _GOING_ON = frozenset(spaced("if then after otherwise once when"))
 _THEM = frozenset(spaced("it them its their"))
@@ -472,7 +472,7 @@ def _wider(word: Word) -> set[str]:
     }
 
 
-_LONG_ENOUGH = 5
+_LONG_ENOUGH = 5  # letters of a name that may be a country's, as of its people
 # Words for which WordNet has far too many substitutes.
 _SAYING_NOTHING = frozenset(spaced("go goes went gone going get gets got come comes came put set"))
 

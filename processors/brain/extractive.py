@@ -44,18 +44,19 @@ from processors.brain.fixed_sentences import NOT_TALKED_ABOUT, NOT_UNDERSTOOD, n
 from processors.brain.small_talk import courtesy, reply
 from processors.pool import Pool
 
+# All of these are on the scale of scores of knowledge.search.retrieval, and were chosen by hand.
 # Minimum score of an answer, without and with authors' questions on the document's lines: with
 # them, all passages score higher, also for questions that the document does not answer.
 _ANSWERS, _ANSWERS_ASKED = 0.5, 0.81
 _SURE, _FAIRLY_SURE = 0.23, 0.1  # above that
-_LISTED = -0.17
-_PERIOD = 0.2
+_LISTED = -0.17  # relative to it, for further items of a list that was asked for
+_PERIOD = 0.2  # what it is lower by for a question that only names a period
 _CLOSE = 0.06  # a second passage this close to the first is said too
 _IN_LIST = 0.45  # further items of a list that was asked for
 _MARGIN = 0.1  # a lead over the next section smaller than this costs confidence
 _MOST_WORDS = 40  # spoken in about fifteen seconds
 _FIRST_PIECE, _PIECE = 1, 6  # words a delta
-_WAITING_AT_MOST = 64
+_WAITING_AT_MOST = 64  # questions of all calls of a process
 
 _ANNOTATED = 0.5
 """Share of lines with an author's questions from which those questions alone are searched."""

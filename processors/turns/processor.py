@@ -65,6 +65,7 @@ _ECHO_LEAD_SECS = 1.0
 """How long before the onset of its echo a word may have been played, for reports of playback and
 networks are late. Who repeats a phrase of the voice's begins later than that."""
 _ECHO_MAX_SECS = 15.0
+"""Most of what was played that a transcript is compared with."""
 
 PHRASES: Mapping[str, str] = {
     "silence": "Are you still there? You can ask me another question.",

@@ -33,7 +33,7 @@ either, nor does a call that is catching up on buffered audio.
 # between words.
 _RESET_AFTER_WINDOWS = 62
 _RESET_SILENT_WINDOWS = 12
-_SILENCE_THRESHOLD = 0.1
+_SILENCE_THRESHOLD = 0.1  # probability of speech; well below any threshold for speech
 
 
 class SileroEngine:

@@ -101,7 +101,7 @@ def test_a_pipe_in_place_of_the_file_of_settings_is_not_waited_for() -> None:
     os.mkfifo(".env")
     settings, (found,) = configuration.read_settings()
     assert (found.name, found.state) == (".env", "problem")
-    assert found.detail == ".env cannot be read: it is no file."
+    assert found.detail == ".env cannot be read: it is not a file."
     assert settings.port == 7860
 
 

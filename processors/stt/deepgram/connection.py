@@ -23,10 +23,11 @@ SAMPLE_RATE = 16_000
 BYTES_A_SEC = 2 * SAMPLE_RATE
 MAX_KEYTERMS = 100
 MAX_KEYTERM_TOKENS = 500
+"""Most keyterms of a connection, and most tokens of all of them."""
 
 _MAX_MESSAGE = BYTES_A_SEC // 4  # Deepgram recommends messages of 20 to 250 ms
 _PRE_ROLL = BYTES_A_SEC // 2  # speech begins before voice activity detects it
-_STABLE_SECS = 5.0
+_STABLE_SECS = 5.0  # a connection that lasted so long has not failed at once
 # Deepgram strongly recommends messages of 80 ms for Flux.
 _FLUX_MESSAGE = BYTES_A_SEC * 80 // 1000
 

@@ -45,15 +45,15 @@ LEAD_SECS = 0.03
 TAIL_SECS = 0.14
 """Silence kept after a sentence; with the next one's lead, the pause between sentences."""
 
-_WINDOW = 240
-_SILENCE_RMS = 0.003
-_FADE = 120
-_ACTIVE_RMS = 0.112
-_KNEE, _CEILING = 0.7, 0.92
+_WINDOW = 240  # samples: 10 ms
+_SILENCE_RMS = 0.003  # -50 dBFS
+_FADE = 120  # samples: 5 ms, so that cut silence does not click
+_ACTIVE_RMS = 0.112  # level of speech without its pauses, -19 dBFS
+_KNEE, _CEILING = 0.7, 0.92  # samples above the knee are compressed to stay below the ceiling
 # Sizes of a sentence's slices, in network frames of 12.5 ms: the first holds the initial 0.3 s of
 # silence and 0.2 s of voice; later ones are longer, because each also computes its margins.
 _SLICES = (40, 80, 160)
-_MARGIN = 4
+_MARGIN = 4  # network frames on both sides
 # Warms up the lexicons, the network for unknown words and the session; the gain is measured on it.
 _CALIBRATION = "Hello, this is Viva. Ask me anything that the zyxomatic document answers."
 
