@@ -4,7 +4,6 @@ __all__ = [
     "answer",
     "clarification",
     "follow_up",
-    "misheard",
     "passage",
     "query",
     "reader",

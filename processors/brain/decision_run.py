@@ -16,7 +16,6 @@ from conversation.frames import Confidence, DecisionFrame, SentenceFrame, TurnFr
 from conversation.observer import CallObserver, Unobserved
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
-from knowledge.search.misheard import SPELL_IT, denied, in_full, in_full_before, question_back
 from processors.brain.contract import (
     ArgumentsDelta,
     Brain,
@@ -29,6 +28,7 @@ from processors.brain.contract import (
     UsageReport,
 )
 from processors.brain.guardrails import Guardrails, MalformedError, Phrases, RefusalError
+from processors.brain.misheard import SPELL_IT, denied, in_full, in_full_before, question_back
 from processors.brain.reported import reported
 from processors.brain.sentences import SentenceStream, plain_text
 from processors.brain.tool_call import (

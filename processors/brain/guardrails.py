@@ -22,9 +22,9 @@ from knowledge.check.totals import adds_up
 from knowledge.check.wording import Wording, wording
 from knowledge.loading.document import Document
 from knowledge.loading.section import Section
-from knowledge.search.misheard import questions_back
 from processors.brain.contract import Tool
 from processors.brain.fixed_sentences import fixed_sentences, split
+from processors.brain.misheard import questions_back
 from processors.brain.prompt import CONFIDENCES, REASONS
 from processors.brain.small_talk import courtesy, reply
 

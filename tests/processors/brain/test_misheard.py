@@ -4,7 +4,7 @@ import pytest
 
 from conversation.frames import Exchange
 from knowledge.loading.document import Document
-from knowledge.search.misheard import (
+from processors.brain.misheard import (
     SPELL_IT,
     Misheard,
     denied,
