@@ -8,6 +8,7 @@ __all__ = [
     "claims",
     "loading",
     "moments",
+    "per_document",
     "records",
     "search",
     "suggestions",
