@@ -99,6 +99,7 @@ async def test_a_follow_up_is_understood_from_the_turn_before(
     assert all(row["audio_seconds"] > 1 for row in rows), "each turn has the audio of its question"
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_any_document_can_be_called(
     engines: Engines, lighthouse: Path, data_dir: Path

@@ -146,6 +146,7 @@ async def test_any_openai_style_endpoint_can_decide(cloud: CloudFactory) -> None
     assert not simulators.anthropic.messages
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_stages_are_chosen_one_by_one(cloud: CloudFactory) -> None:
     async with cloud(stt="whisper", tts="hibari") as (simulators, listening):
@@ -156,6 +157,7 @@ async def test_stages_are_chosen_one_by_one(cloud: CloudFactory) -> None:
     assert not simulators.elevenlabs.requests
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_when_the_voice_fails_in_mid_call_the_embedded_one_goes_on(
     cloud: CloudFactory,
@@ -180,6 +182,7 @@ async def test_when_the_voice_fails_in_mid_call_the_embedded_one_goes_on(
     ]
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_one_request_for_the_whole_answer_speaks_it_too(cloud: CloudFactory) -> None:
     async with cloud(STUDIED, tts_mode="whole") as (_, listening):
@@ -224,6 +227,7 @@ async def test_what_a_call_used_and_cost_is_in_the_ledger_to_the_micro_dollar(
     ledger.close()
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_a_call_for_which_there_is_no_money_is_refused_before_the_microphone(
     cloud: CloudFactory,

@@ -94,17 +94,20 @@ STAGES = {
 
 
 def rows() -> Iterator[Any]:
-    """Every row, alone and with a reserve; of a vendor's with the same outcome one is enough.
+    """Every row, alone and with a reserve; of a stage's with the same outcome one is enough.
 
-    So is the row alone where the vendor itself goes on and the reserve is not asked, and one vendor
-    of a stage for a fault that passes or has no reserve, which the stage handles the same for each.
+    So is the row alone where the vendor itself goes on and the reserve is not asked. The vendors'
+    own tests tell their faults apart; what follows is the stage's.
     """
     seen = set()
     for row in ROWS:
         for reserve, name in ((False, "alone"), (True, "with a reserve")):
-            takes_over = reserve and row.name.endswith("for good")
-            vendor = row.vendor if takes_over else STAGES[row.vendor]
-            course = (vendor, reserve, row.reserved if reserve else row.alone, row.takes_over)
+            course = (
+                STAGES[row.vendor],
+                reserve,
+                row.reserved if reserve else row.alone,
+                row.takes_over,
+            )
             unasked = reserve and not row.takes_over
             marks = [pytest.mark.thorough] if course in seen or unasked else []
             seen.add(course)

@@ -173,6 +173,7 @@ async def test_a_caller_on_the_page_is_asked_and_their_answer_is_kept_to(tmp_pat
     assert end.data["reason"] == "hangup"
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_a_folder_that_cannot_be_written_ends_the_recording_and_not_the_call(
     serving: ServerFactory, tmp_path: Path

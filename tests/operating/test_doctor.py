@@ -672,6 +672,7 @@ def test_a_broken_setting_is_named_and_the_rest_still_looked_at() -> None:
     assert found["port"]["state"] == found["tables"]["state"] == "ok"
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_an_interrupt_ends_it_though_the_database_does_not_answer(tmp_path: Path) -> None:
     """Who asks a database that says nothing waits in a thread, which is not waited for."""

@@ -211,7 +211,8 @@ def test_nothing_of_an_old_answer_follows_bot_interrupted(
     assert_nothing_old_follows_an_interruption(call)
 
 
-@pytest.mark.parametrize("many", [10, pytest.param(40, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("many", [10, 40])
 @settings(max_examples=3)
 @given(data=st.data())
 def test_nor_in_any_of_many_calls_of_one_process(many: int, data: st.DataObject) -> None:

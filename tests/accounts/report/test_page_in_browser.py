@@ -36,7 +36,9 @@ def page() -> Iterator[Page]:
 
 @pytest.mark.parametrize("width", [600, 375, 320])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("words", ["usual", "long"])
+@pytest.mark.parametrize(
+    "words", [pytest.param("usual", marks=pytest.mark.thorough), "long"]
+)  # what is long does not fit sooner
 def test_everything_fits_and_can_be_read(
     page: Page, tmp_path: Path, width: int, scheme: str, words: str
 ) -> None:

@@ -132,7 +132,7 @@ def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
         ("brain", {"brain": "claude"}),
         ("brain", {"brain": "openai"}),
         ("tts", {"tts": "elevenlabs"}),
-        ("tts", {"tts": "elevenlabs", "tts_mode": "whole"}),
+        pytest.param("tts", {"tts": "elevenlabs", "tts_mode": "whole"}, marks=pytest.mark.thorough),
     ],
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
 )

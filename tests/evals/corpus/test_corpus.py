@@ -173,6 +173,7 @@ def test_a_call_is_made_as_its_script_says(remembering: Engines, tmp_path: Path)
     assert any(bargein.start < at < bargein.start + 2.0 for at in cut)
 
 
+@pytest.mark.thorough
 def test_a_line_into_an_answer_that_is_over_by_then_is_refused(
     remembering: Engines, tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ def test_recorded_timing_keeps_the_times_whatever_the_agent_does(
     assert all(shift["replayed"] == pytest.approx(shift["recorded"], abs=1e-6) for shift in shifts)
 
 
+@pytest.mark.thorough
 def test_another_recogniser_takes_its_own_time(calls: dict[str, Path], tmp_path: Path) -> None:
     options = Options(vendors={"stt": "whisper", "vad": "silero"})
     entry = replay(calls["clean"], tmp_path / "again.mcap", options)

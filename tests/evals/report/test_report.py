@@ -158,6 +158,7 @@ def test_a_damaged_recording_is_told_and_the_others_are_shown(tmp_path: Path) ->
     assert "Where did she study mathematics?" in told
 
 
+@pytest.mark.thorough
 def test_a_recording_that_is_gone_is_told(tmp_path: Path) -> None:
     run = made.run(tmp_path / "run")
     (run / "cough.mcap").unlink()
@@ -381,6 +382,7 @@ def test_links_of_a_comparison_lead_somewhere(pair: str) -> None:
     assert set(re.findall(r'href="#([^"]+)"', pair)) <= set(names)
 
 
+@pytest.mark.thorough
 def test_a_run_held_against_itself_has_not_changed(run: Path, tmp_path: Path) -> None:
     report_file.write([run, run], out := tmp_path / "same.html")
     page = out.read_text("utf-8")

@@ -314,6 +314,7 @@ assert compute_worst_case(*of(settings)).call > 0
 """
 
 
+@pytest.mark.thorough
 def test_it_needs_no_vendors_client(tmp_path: Path) -> None:
     # It is computed before anything is loaded: a client that cannot be imported would end the
     # start with a traceback here, not with the sentence that says what to do.

@@ -267,6 +267,7 @@ async def test_a_process_that_is_killed_loses_the_turn_in_flight_at_most(
     assert call.cost == sum(turn.cost for turn in turns_of(database))
 
 
+@pytest.mark.thorough
 @preferably("postgresql")
 async def test_killed_while_the_database_is_down_it_loses_no_more(
     database: Database,

@@ -118,7 +118,7 @@ class TestOtherDocuments:
                     "Who is the prime minister?": "",
                 },
             ),
-            (
+            pytest.param(
                 "resume.json",
                 {
                     "Where does Amara work?": "work/larkfield-bridges",
@@ -138,6 +138,7 @@ class TestOtherDocuments:
                     "What is her phone number?": "",
                     "What does she earn?": "",
                 },
+                marks=pytest.mark.thorough,
             ),
         ],
     )
