@@ -128,7 +128,8 @@ class TurnRecord:
         llm_ttft: End of turn → first token.
         llm_ttfs: End of turn → first checked sentence.
         tts_ttfb: First sentence → first audio of it.
-        e2e_latency: Speech end → first audible sample, as the page measured it.
+        e2e_latency: Speech end → first audible sample, as the page measured both: with what the
+            caller's network took.
         used: What its vendors were used for, including answers that were begun too early.
         wasted_tokens: The brain's tokens spent on answers that were begun too early.
         cost: By stage.

@@ -56,6 +56,7 @@ class Turn:
         withdrawn: The caller went on before a word of the answer was heard; the next turn
             contains this one.
         closed: No more of it will be heard.
+        late_secs: By how much later than it was spoken the question came.
     """
 
     number: int
@@ -72,11 +73,20 @@ class Turn:
     interrupted: bool = False
     withdrawn: bool = False
     closed: bool = False
+    late_secs: float = 0.0
 
     def delay(self, start: str, end: str) -> float | None:
         """Seconds between two of its times; ``None`` if one has not come."""
         begun, done = getattr(self, start), getattr(self, end)
         return None if begun is None or done is None else max(0.0, done - begun)
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds for which the caller waited for the answer, their network included."""
+        waited = self.delay("speech_end", "first_audible") or self.delay(
+            "speech_end", "first_played"
+        )
+        return None if waited is None else waited + self.late_secs
 
 
 @dataclass
@@ -131,6 +141,8 @@ class Conversation:
     """Who can answer a question that is left; the voice promises no more."""
     far_end: FarEnd | None = None
     """What the loudspeaker plays, if the transport reports that; set before its chain is built."""
+    lateness: Callable[[], float] = lambda: 0.0
+    """By how many seconds later than it is spoken the caller's voice comes now."""
     stale: int = field(default=0, init=False)
     """Number of the latest turn that was interrupted; 0 if none was."""
     _awaited: dict[int, list[Turn]] = field(default_factory=dict, init=False)
@@ -159,7 +171,12 @@ class Conversation:
     def begin_turn(self, question: str, speech_end: float, transcribed: float | None) -> Turn:
         """Start a turn: the caller has finished speaking."""
         turn = Turn(
-            len(self.turns) + 1, question, speech_end, transcribed=transcribed, ended=self.clock()
+            len(self.turns) + 1,
+            question,
+            speech_end,
+            transcribed=transcribed,
+            ended=self.clock(),
+            late_secs=self.lateness(),
         )
         self.turns.append(turn)
         return turn
@@ -437,8 +454,7 @@ class Conversation:
             llm_ttft=turn.delay("ended", "first_token"),
             llm_ttfs=turn.delay("ended", "first_sentence"),
             tts_ttfb=turn.delay("first_sentence", "first_audio"),
-            e2e_latency=turn.delay("speech_end", "first_audible")
-            or turn.delay("speech_end", "first_played"),
+            e2e_latency=turn.waited,
         )
 
     def _describe(self, metered: Metered, *, number: int, at: float) -> TurnRecord:

@@ -188,7 +188,7 @@ class Recorder:
         """Record a message from the page.
 
         Args:
-            kind: ``playback``, ``audible``, ``typing``, ``typed``, ``address`` or ``hangup``.
+            kind: As docs/recording.md lists them for ``/caller/page``.
             data: Its fields.
         """
         if self._file is not None:

@@ -64,6 +64,7 @@ class ClientPlaybackProfile:
         absences: When the page was away, in seconds of the call: since when it was silent, when
             that was noticed, and when it was back, infinity if it never was.
         leads: When the page asked for which lead, both in seconds.
+        lates: When the caller's voice came by how much late, both in seconds.
     """
 
     reports: bool = True
@@ -81,6 +82,7 @@ class ClientPlaybackProfile:
     finals: Mapping[int, int] = field(default_factory=dict)
     absences: Sequence[tuple[float, float, float]] = ()
     leads: Sequence[tuple[float, float]] = ()
+    lates: Sequence[tuple[float, float]] = ()
 
 
 class ReplayedPage(Page):
@@ -214,7 +216,9 @@ class ReplayedPage(Page):
         if self.profile.absences:
             self._spawn(self._be_away())
         if self.profile.leads:
-            self._spawn(self._ask_for_leads())
+            self._spawn(self._at_times(self.profile.leads, self.lead))
+        if self.profile.lates:
+            self._spawn(self._at_times(self.profile.lates, self.late))
         if self.profile.reports and not self.profile.repeated:
             self._spawn(self._report_progress())
 
@@ -227,11 +231,13 @@ class ReplayedPage(Page):
             await asyncio.sleep(max(0.0, self._began + back - self._now()))
             self._note_back()
 
-    async def _ask_for_leads(self) -> None:
-        for at, secs in self.profile.leads:
+    async def _at_times(
+        self, said: Sequence[tuple[float, float]], say: Callable[[float], None]
+    ) -> None:
+        for at, secs in said:
             if (wait := self._began + at - self._now()) > 0:
                 await asyncio.sleep(wait)
-            self.lead(secs)
+            say(secs)
 
     async def _repeat(self, reports: Sequence[tuple[float, int, int]]) -> None:
         began = self._now()

@@ -70,6 +70,7 @@ class _Seen:
         self._began: list[float] = []
         self._away: list[tuple[float, float, float]] = []
         self._leads: list[tuple[float, float]] = []
+        self._lates: list[tuple[float, float]] = []
         self._epoch = 0
         self._sent = 0
 
@@ -90,6 +91,8 @@ class _Seen:
                 self._heard.append(heard)
             case "lead":
                 self._leads.append((message.at, data["secs"]))
+            case "late":
+                self._lates.append((message.at, data["secs"]))
             case "away":
                 self._away.append((message.at - data["quiet_secs"], message.at, inf))
             case "back" if self._away:
@@ -147,6 +150,7 @@ class _Seen:
             finals={final.epoch: final.samples for final in self._finals},
             absences=tuple(self._away),
             leads=tuple(self._leads),
+            lates=tuple(self._lates),
         )
 
     def _repeated(self) -> tuple[tuple[tuple[float, int, int], ...], ...]:

@@ -21,8 +21,9 @@ SPOILT_VALUES += [json.dumps("x" * 20_000), json.dumps("\N{GRINNING FACE}" * 9)]
 
 VALID: list[dict[str, Any]] = [
     {"type": "client-ready", "data": {"version": "2.2.0", "about": {"library": "x"}}},
+    {"type": "client-ready", "data": {"version": "2.2.0", "about": {}, "voice": "opus"}},
     {"type": "client-message", "data": {"t": "playback", "d": {"epoch": 0, "samples": 480}}},
-    {"type": "client-message", "data": {"t": "clock", "d": {"sent": 1.5}}},
+    {"type": "client-message", "data": {"t": "clock", "d": {"sent": 1.5, "late": 0.25}}},
     {"type": "client-message", "data": {"t": "audible", "d": {"epoch": 0, "sample": 9, "at": 1.0}}},
     {"type": "client-message", "data": {"t": "hangup", "d": {}}},
     {"type": "client-message", "data": {"t": "typing", "d": {}}},

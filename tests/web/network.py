@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import threading
 import time
@@ -15,6 +16,9 @@ from typing import Any, Self
 READ_BYTES = 1460
 """A packet's worth: what is delayed and lost as one."""
 
+HEADER_BYTES = 40
+"""What a packet takes besides: TCP's header and IP's."""
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -25,12 +29,16 @@ class Quality:
         jitter_secs: By how much each way differs from half of that, at most.
         loss: Share of packets that are lost once.
         stall_secs: How long it takes until a lost packet has been sent again.
+        up_bits_per_sec: What it carries from the page; infinity for a fast one.
+        down_bits_per_sec: What it carries to it.
     """
 
     round_trip_secs: float = 0.0
     jitter_secs: float = 0.0
     loss: float = 0.0
     stall_secs: float = 0.25
+    up_bits_per_sec: float = math.inf
+    down_bits_per_sec: float = math.inf
 
 
 class Network:
@@ -48,6 +56,7 @@ class Network:
         self.there = True
         self._server_port = port
         self._random = random.Random(seed)
+        self._free = {True: 0.0, False: 0.0}
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -94,29 +103,42 @@ class Network:
             await asyncio.sleep(0.05)
         server, on = await asyncio.open_connection("127.0.0.1", self._server_port)
         alive = [True]
-        for reader, writer in ((page, on), (server, back)):
-            task = self._loop.create_task(self._carry(reader, writer, alive))
+        for reader, writer, up in ((page, on, True), (server, back, False)):
+            task = self._loop.create_task(self._carry(reader, writer, alive, up=up))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _carry(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, alive: list[bool]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        alive: list[bool],
+        *,
+        up: bool,
     ) -> None:
-        """Carry one direction, in order."""
+        """Carry one direction, in order; what is slow queues up, as at a bad router."""
         packets: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         delivering = self._loop.create_task(self._deliver(packets, writer, alive))
         try:
             while data := await reader.read(READ_BYTES):
                 if not self.there:
                     alive[0] = False
-                packets.put_nowait((time.monotonic() + self._delay(), data))
-            packets.put_nowait((time.monotonic() + self._delay(), b""))
+                packets.put_nowait((self._through(len(data), up=up) + self._delay(), data))
+            packets.put_nowait((self._through(0, up=up) + self._delay(), b""))
             await delivering
         except ConnectionError:
             packets.put_nowait((0.0, b""))
             await delivering
         finally:
             delivering.cancel()
+
+    def _through(self, size: int, *, up: bool) -> float:
+        """When a packet is through the slow part of the way, which all connections share."""
+        quality = self.quality
+        bits = 8 * (size + HEADER_BYTES)
+        rate = quality.up_bits_per_sec if up else quality.down_bits_per_sec
+        self._free[up] = max(self._free[up], time.monotonic()) + bits / rate
+        return self._free[up]
 
     def _delay(self) -> float:
         quality, chance = self.quality, self._random

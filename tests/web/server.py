@@ -350,7 +350,7 @@ class PageServer:
             await socket.close()
             return socket
         await self.admission()
-        await peer.tell(Admitted())
+        await peer.tell(Admitted(codecs=["pcm"]))
         if self.before_ready is not None:
             await self.before_ready(peer)
         try:

@@ -1,6 +1,6 @@
 """Sends a page everything besides the voice: captions, stages, decisions, turns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -113,6 +113,10 @@ class Announcer:
         if voicing:
             await self._send(rtvi.BotStoppedSpeakingMessage())
 
+    async def rest(self) -> None:
+        """Send what a codec holds back of the voice, which is complete."""
+        await self._reach(self._page.send_rest())
+
     async def stage(self, stage: StageName) -> None:
         """Tell the page which stage is at work."""
         turn = self._conversation.turn
@@ -182,13 +186,16 @@ class Announcer:
         )
 
     async def _send(self, message: BaseModel | bytes) -> None:
+        if isinstance(message, bytes):
+            await self._reach(self._page.send_audio(message))
+        elif isinstance(message, messages.Payload):
+            await self._reach(self._page.send(message))
+        else:
+            await self._reach(self._page.send_rtvi(message))
+
+    async def _reach(self, sending: Awaitable[None]) -> None:
         try:
-            if isinstance(message, bytes):
-                await self._page.send_audio(message)
-            elif isinstance(message, messages.Payload):
-                await self._page.send(message)
-            else:
-                await self._page.send_rtvi(message)
+            await sending
         except PageClosedError:
             self._ended("disconnected")
         except PageStalledError:

@@ -41,6 +41,15 @@ MAX_SAMPLES = 2**53 - 1
 MIN_LEAD_SECS, MAX_LEAD_SECS = 0.2, 2.0
 """Least and greatest lead of the voice that a page may ask for, in seconds."""
 
+MAX_LATE_SECS = 60.0
+"""By how much the caller's voice may come late at most, as a page says, in seconds."""
+
+Codec = Literal["pcm", "opus"]
+"""How audio comes: PCM as it is, or Opus."""
+
+CODECS: tuple[Codec, ...] = ("pcm", "opus")
+"""What Viva can send and understand."""
+
 MAX_TOKEN_CHARACTERS = 100
 """Maximum length of a call's id, and of a token that resumes it."""
 
@@ -164,7 +173,9 @@ class Turn(Payload):
     llm_ttft: float | None = Field(description="End of turn → brain's first token.")
     llm_ttfs: float | None = Field(description="End of turn → first checked sentence.")
     tts_ttfb: float | None = Field(description="First sentence → first audio of it.")
-    e2e_latency: float | None = Field(description="Speech end → first audible sample.")
+    e2e_latency: float | None = Field(
+        description="What the caller waited: speech end → first audible sample."
+    )
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int
@@ -220,6 +231,9 @@ class Admitted(Payload):
     """The call is admitted and its money is set aside: the microphone may be opened."""
 
     type: Literal["admitted"] = "admitted"
+    codecs: list[Codec] = Field(
+        default=list(CODECS), description="What the audio of both sides may come in."
+    )
 
 
 class Clock(Payload):
@@ -374,6 +388,13 @@ class ClockAsked(Payload):
         le=MAX_SAMPLES,
         description="How many messages have come behind the first `resume`.",
     )
+    late: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_LATE_SECS,
+        allow_inf_nan=False,
+        description="By how much later than it is spoken the caller's voice comes, in seconds.",
+    )
 
 
 class Resumed(Payload):
@@ -424,6 +445,8 @@ class ReadyData(rtvi.ClientReadyData):
     record: bool = Field(default=False, description="The caller agrees to be recorded.")
     address: bool = Field(default=False, description="The caller can leave an address here.")
     resume: bool = Field(default=False, description="The page can resume its call.")
+    microphone: Codec = Field(default="pcm", description="What the caller's voice comes in.")
+    voice: Codec = Field(default="pcm", description="What Viva's voice is to come in.")
 
 
 class ClientReady(BaseModel):

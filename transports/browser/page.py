@@ -20,6 +20,7 @@ from transports.browser.messages import (
     ClientReady,
     Clock,
     ClockAsked,
+    Codec,
     End,
     Hangup,
     Lead,
@@ -35,6 +36,7 @@ from transports.browser.messages import (
     rtvi_message,
     server_message,
 )
+from transports.browser.opus import OpusDecoder, OpusEncoder, OpusError, load
 from transports.browser.resumption import AWAY_SECS, RESUME_SECS, Resumption
 from transports.flood import Allowance, ByteGuard
 
@@ -62,6 +64,9 @@ FAULTS_IN_A_ROW = 3
 
 SILENCE_SECS = 0.1
 """Length of the silence that a call hears at a time while its page is away."""
+
+LATE_STEP_SECS = 0.05
+"""Least change of how late the caller's voice comes that counts."""
 
 BUSY_SECS = 3.0
 """Interval at which a call whose page is away is kept from asking whether anybody is there."""
@@ -96,6 +101,9 @@ class Page:
     lead_secs = 0.4
     """Maximum lead of the voice sent over the voice played; a page may ask for another one."""
 
+    late_secs = 0.0
+    """By how much later than it was spoken the caller's voice comes, as the page measures it."""
+
     bytes_per_sec = BYTES_PER_SEC
     bytes_at_once = BYTES_AT_ONCE
 
@@ -118,6 +126,8 @@ class Page:
         self._faults = 0
         self._typed = 0  # questions
         self._asks_for_lead = False
+        self._ear: OpusDecoder | None = None  # of a page that sends Opus
+        self._mouth: OpusEncoder | None = None  # of one that gets it
         self._stalled = False
         self._started = False
         self._resumption: Resumption | None = None  # once the page may resume its call
@@ -192,6 +202,8 @@ class Page:
                 if isinstance(heard, ClockAsked):
                     if self._resumption is not None and heard.received is not None:
                         self._resumption.unreceived.acknowledge(heard.received)
+                    if heard.late is not None:
+                        self.late(heard.late)
                     await self.send(Clock(sent=heard.sent, now=time.monotonic()))
                 elif isinstance(heard, Lead):
                     self.lead(heard.secs)
@@ -249,6 +261,23 @@ class Page:
         """Tell the observer of the lead that the page has asked for, if it has."""
         if self._asks_for_lead:
             self.observer.page_said("lead", {"secs": self.lead_secs})
+
+    def late(self, secs: float) -> None:
+        """Note by how much later than it was spoken the caller's voice comes now."""
+        if abs(secs - self.late_secs) >= LATE_STEP_SECS:
+            self.late_secs = secs
+            self.note_late()
+
+    def note_late(self) -> None:
+        """Tell the observer how late the caller's voice comes, once that is known."""
+        if self.late_secs:
+            self.observer.page_said("late", {"secs": self.late_secs})
+
+    def note_codecs(self) -> None:
+        """Tell the observer what both voices come in, unless it is PCM."""
+        if self._ear is not None or self._mouth is not None:
+            microphone, voice = (_codec(side) for side in (self._ear, self._mouth))
+            self.observer.page_said("codecs", {"microphone": microphone, "voice": voice})
 
     # A page that may resume its call.
 
@@ -380,13 +409,29 @@ class Page:
     async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:
         """Parse a message; ``None`` if it was handled here."""
         if message.type is WSMsgType.BINARY:
-            return _audio(message.data)
+            return self._decoded(message.data)
         heard = parse_client_message(message.data)
         if isinstance(heard, ClientReady):
             self._refuse_second_start()
         if isinstance(heard, Resumed) and self._started:
             raise MessageError("resume came in mid-call; it opens a socket of its own")
         return heard
+
+    def _decoded(self, data: bytes) -> bytes:
+        if self._ear is None:
+            return _pcm(data)
+        try:
+            return self._ear.decode(data)
+        except OpusError as error:
+            raise MessageError(str(error)) from None
+
+    async def _agree(self, ready: ClientReady) -> None:
+        """Take to what the page wants audio to come in."""
+        if "opus" not in (ready.data.microphone, ready.data.voice):
+            return
+        await asyncio.to_thread(load)
+        self._ear = OpusDecoder() if ready.data.microphone == "opus" else None
+        self._mouth = OpusEncoder() if ready.data.voice == "opus" else None
 
     def _refuse_second_start(self) -> None:
         if self._started:
@@ -400,7 +445,21 @@ class Page:
             PageStalledError: The page has not read within the timeout.
         """
         self.observer.sent(audio)
-        await self._send(audio)
+        await self._send_voice(audio if self._mouth is None else self._mouth.encode(audio))
+
+    async def send_rest(self) -> None:
+        """Send what a codec holds back of a whole voice; raises as ``send_audio``."""
+        if self._mouth is not None:
+            await self._send_voice(self._mouth.rest())
+
+    def drop_rest(self) -> None:
+        """Forget what a codec holds back: the voice was interrupted."""
+        if self._mouth is not None:
+            self._mouth.drop()
+
+    async def _send_voice(self, message: bytes) -> None:
+        if message:
+            await self._send(message)
 
     async def send(self, payload: BaseModel) -> None:
         """Send one of Viva's messages inside a ``server-message``; raises as ``send_audio``."""
@@ -426,6 +485,7 @@ class Page:
         while True:
             match await self.receive():
                 case ClientReady() as ready:
+                    await self._agree(ready)
                     self._started = True
                     return ready
                 case Hangup():
@@ -526,7 +586,11 @@ class Page:
             raise PageClosedError from None
 
 
-def _audio(data: bytes) -> bytes:
+def _codec(side: OpusDecoder | OpusEncoder | None) -> Codec:
+    return "pcm" if side is None else "opus"
+
+
+def _pcm(data: bytes) -> bytes:
     if not data:
         raise MessageError("audio message of 0 bytes; one sample, 2 bytes, at least")
     if len(data) > MAX_AUDIO_BYTES:

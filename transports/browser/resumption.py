@@ -1,7 +1,7 @@
 """Lets a page resume its call after a network failure: its token, and the messages it missed.
 
 No I/O. Messages to a page are numbered from 1, behind the first ``resume``; the page says how many
-it has received, every 2.5 s and when it comes back.
+it has received, every second and when it comes back.
 """
 
 import hmac
@@ -20,7 +20,7 @@ MAX_RESUMPTIONS = 20
 
 MAX_UNRECEIVED_BYTES = 512_000
 """Limit on the text and voice kept for a page: ten seconds of voice. A page acknowledges every
-2.5 s and is sent no voice while it is away. One that missed a dropped message cannot resume."""
+second and is sent no voice while it is away. One that missed a dropped message cannot resume."""
 
 
 class Unreceived:

@@ -118,7 +118,11 @@ class VoiceOutput(BaseOutputTransport):
         page.observer = conversation.observer
         page.absent = self._pause
         page.back = self._go_on
-        page.note_lead()  # it may have asked before the call began
+        # What it has said before the call began.
+        page.note_codecs()
+        page.note_lead()
+        page.note_late()
+        conversation.lateness = lambda: page.late_secs
         self._page = page
         self._conversation = conversation
         conversation.playback_is_reported = True
@@ -237,6 +241,7 @@ class VoiceOutput(BaseOutputTransport):
                     self._playback.word(item.text)
                 case _Stopped():
                     self._flowing = False
+                    await self._announcer.rest()
                 case _AnswerEnd():
                     await self._end_answer()
                 case _EndCall():
@@ -337,6 +342,7 @@ class VoiceOutput(BaseOutputTransport):
         self._flowing = False
         await self._resampler.reset()
         voicing, self._voicing, epoch = self._voicing, False, self._playback.epoch
+        self._page.drop_rest()
         self._far_end.stop(self._now())
         self._playback.interrupt(self._now())
         await self._announcer.interrupted(voicing=voicing)

@@ -138,6 +138,9 @@ class RtviPage(Page):
     def lead(self, secs: float) -> None:
         """Keep the lead: such a client cannot drop what it was sent."""
 
+    async def _agree(self, ready: ClientReady) -> None:
+        """Keep to PCM, which is what pipecat's frames carry."""
+
     # What the client sends.
 
     async def _understood(self, message: WSMessage) -> bytes | ClientMessage | None:

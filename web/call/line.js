@@ -5,11 +5,13 @@ import { Claim } from './claim.js';
 import { ServerClock } from './clock.js';
 import { Lead } from './lead.js';
 import { Microphone } from './microphone.js';
+import { MicrophoneEncoder, codecsOf } from './opus.js';
 import { Player } from './player.js';
 import { VOICE_RATE } from './protocol.js';
 import { Pulse } from './pulse.js';
 import { Socket } from './socket.js';
 import { Trouble } from './trouble.js';
+import { Uplink } from './uplink.js';
 
 /** How long one attempt to go on on another socket may take, and how long the next one waits. */
 const ATTEMPT_SECS = 4;
@@ -23,6 +25,13 @@ const ADMIT_SECS = 15;
 
 /** How often Viva is told that the caller goes on typing; it asks after 8 s of silence. */
 const TYPING_SECS = 3;
+
+/** A network that takes so long has no room for a report of playback every 100 ms. */
+const CROWDED_SECS = 0.25;
+const RARE_REPORT_SECS = 0.3;
+
+/** What is later is told as that. */
+const MOST_LATE_SECS = 60;
 
 /** A little more than the player's ramp to silence. */
 const RAMP_SECS = 0.08;
@@ -49,6 +58,9 @@ export class Line {
   /** Called with why the microphone is not heard, '' when it is again; see InputWatch. */
   oncause = () => {};
 
+  /** Called when the caller comes to be heard late, and when they no longer are. */
+  onslow = () => {};
+
   /** Called when the network is gone, and when the call goes on. */
   onlost = () => {};
   onback = () => {};
@@ -61,8 +73,11 @@ export class Line {
 
   #url;
   #socket = null;
-  #clock = new ServerClock((sent) => this.#socket.clock(sent));
-  #pulse = new Pulse((sent) => this.#socket.clock(sent), () => this.lose());
+  #clock = new ServerClock((sent) => this.#askClock(sent));
+  #pulse = new Pulse((sent) => this.#askClock(sent), () => this.lose());
+  #uplink = new Uplink((message) => this.#socket.audio(message), (sent) => this.#askClock(sent));
+  #encoder = new MicrophoneEncoder();
+  #codecs = null;
   #lead = new Lead();
   #onsets = new Onsets();
   #claim = new Claim();
@@ -70,8 +85,10 @@ export class Line {
   #playing = null;
   #ready = false;
   #lost = false;
+  #slow = false;
   #closed = false;
   #report = null;
+  #reportedAt = -Infinity;
   #typedAt = -Infinity;
 
   /** Must be constructed while a press is handled. @param {URL} url Of the socket. */
@@ -97,7 +114,7 @@ export class Line {
     player.onprogress = (progress) => this.onprogress(progress);
     player.onreport = (report) => {
       this.#report = report;
-      this.#socket?.playback(report); // a call can be taken back before it has one
+      if (this.#isDue(report)) this.#socket?.playback(report); // a call may be taken back without one
       this.onreport(report);
     };
     player.onheard = (heard) => this.#heard(heard);
@@ -132,16 +149,20 @@ export class Line {
     const { microphone } = this;
     microphone.oncause = (cause) => this.oncause(cause);
     microphone.onmessage = (message, level) => {
-      if (this.#ready && !this.#lost) this.#socket.audio(message);
+      if (this.#ready && !this.#lost) this.#say(message);
       this.onlevel(level);
     };
-    await Promise.all([microphone.open(microphoneId), this.#playing]);
+    this.#encoder.onpacket = (packet) => {
+      if (this.#ready && !this.#lost) this.#uplink.push(packet, now());
+    };
+    const open = [this.#codecs, microphone.open(microphoneId), this.#playing];
+    [this.#codecs] = await Promise.all(open);
   }
 
   /** Says that the page is ready: the call begins. @param {boolean} record As the caller agreed. */
   begin(record) {
     this.player.gather(this.#lead.gathered(now()));
-    this.#socket.ready(record);
+    this.#socket.ready(record, this.#codecs);
     this.#ready = true;
   }
 
@@ -168,10 +189,15 @@ export class Line {
     return { offset, roundTrip };
   }
 
+  /** By how many seconds later than it is spoken the caller's voice comes to Viva. */
+  get late() {
+    return this.#uplink.lateSecs(now());
+  }
+
   /** Counters: the epoch, samples received in it, and microphone messages sent and dropped. */
   get counters() {
-    const { epoch = 0, received = 0, sent = 0, dropped = 0 } = this.#socket ?? {};
-    return { epoch, received, sent, dropped };
+    const { epoch = 0, received = 0, sent = 0 } = this.#socket ?? {};
+    return { epoch, received, sent, dropped: this.#uplink.dropped };
   }
 
   resume() {
@@ -205,6 +231,7 @@ export class Line {
     this.#clock.stop();
     this.#pulse.stop();
     this.#socket?.close();
+    this.#encoder.close();
     this.#claim.release();
     this.microphone.close();
     this.player.flush();
@@ -225,6 +252,7 @@ export class Line {
 
   async #comeBack() {
     this.#lost = true;
+    this.#uplink.reset();
     this.#pulse.stop();
     this.onlost();
     const until = performance.now() + this.#socket.resumableSecs * 1000;
@@ -257,10 +285,12 @@ export class Line {
       case 'clock':
         this.#clock.answer(event);
         this.#lead.roundTrip(now() - event.sent, now());
+        this.#uplink.answered(event.sent, this.#lateness(event), now());
         this.#follow();
         return;
       case 'admitted':
         this.#socket.clock(now());
+        this.#codecs = codecsOf(event.codecs);
         this.#answered();
         break;
       case 'end':
@@ -285,6 +315,36 @@ export class Line {
       default:
     }
     this.onevent(event);
+  }
+
+  /** What the microphone heard, in what Viva was told it would come in. */
+  #say(message) {
+    if (this.#codecs.microphone === 'opus') this.#encoder.encode(message);
+    else this.#uplink.push(message, now());
+    const slow = this.#uplink.slow(now());
+    if (slow === this.#slow) return;
+    this.#slow = slow;
+    this.onslow(slow);
+  }
+
+  /** Whether a report is to be sent: where the caller is heard late, those in between give way. */
+  #isDue({ kind }) {
+    const rare = kind === 'tick' && this.#uplink.lateSecs(now()) > CROWDED_SECS;
+    if (rare && now() - this.#reportedAt < RARE_REPORT_SECS) return false;
+    this.#reportedAt = now();
+    return true;
+  }
+
+  #askClock(sent) {
+    const late = this.#uplink.lateSecs(now());
+    this.#uplink.asked(sent);
+    this.#socket.clock(sent, Math.min(MOST_LATE_SECS, Math.round(late * 1000) / 1000));
+  }
+
+  /** By how many seconds later than it was asked an answered question came; null if that is not known. */
+  #lateness({ sent, now: there }) {
+    const { offset } = this.#clock;
+    return offset === null ? null : Math.max(0, there - offset - sent);
   }
 
   /** Tells Viva and the player what the network asks for. */

@@ -63,6 +63,7 @@ let began = new Date();
 let title = '';
 let voiceName = 'Viva';
 let played = { epoch: 0, samples: 0 };
+let stopped = { epoch: -1, samples: 0 }; // where the last answer ended
 let muted = false;
 let awake = null;
 
@@ -71,7 +72,7 @@ let awake = null;
  * `samplesPlayed` counts the current epoch. `litLines` are the document's lines lit now, and
  * `sentencesLit` every sentence that has begun to be played, with the sample at which the page lit
  * it. `audible` is the last answer's first audible sample as it was reported, and `clock` how far the
- * server's clock is ahead. `recorded` is whether Viva records the call, null if it said nothing.
+ * server's clock is ahead; `late` is by how many seconds the caller is heard late. `recorded` is whether Viva records the call, null if it said nothing.
  * `turns` are the turns' records so far. `tap()` records what is handed to the loudspeaker from then on: it resolves to a Tap, whose
  * `samples()` is all of it so far at `sampleRate`. Called before the call starts, it waits for it.
  */
@@ -86,6 +87,7 @@ window.viva = Object.freeze({
   get samplesReceived() { return line?.counters.received ?? 0; },
   get messagesSent() { return line?.counters.sent ?? 0; },
   get messagesDropped() { return line?.counters.dropped ?? 0; },
+  get late() { return line?.late ?? 0; },
   get reports() { return counters.reports; },
   get audible() { return structuredClone(line?.audible ?? null); },
   get clock() { return line?.clock ?? null; },
@@ -163,8 +165,10 @@ function begin(own) {
   address.begin();
   again.stop();
   played = { epoch: 0, samples: 0 };
+  stopped = { epoch: -1, samples: 0 };
   Object.assign(counters, { reports: 0, sentencesLit: [] });
   page.notice = page.unheard = '';
+  page.slow = false;
   recording.begin();
   captions.clear();
   text.clear();
@@ -178,12 +182,19 @@ function begin(own) {
   own.onreport = (report) => {
     counters.reports += 1;
     if (report.epoch !== own.counters.epoch) return;
-    if (report.kind === 'first') call.heard();
+    // What plays on behind the end of an answer, which a busy page was late with, begins none.
+    const over = report.epoch === stopped.epoch && report.samples <= stopped.samples;
+    if (report.kind === 'first' && !over) call.heard();
     heard(report);
   };
   own.onvoice = (audio) => memory.add(audio);
   own.ondevice = (state) => device(state);
   own.oncause = (cause) => unheard(cause, own);
+  own.onslow = (slow) => {
+    if (own !== line) return;
+    page.slow = slow;
+    show();
+  };
   own.onlost = () => { if (own === line) call.lose(true); };
   own.onback = () => {
     if (own !== line) return;
@@ -214,6 +225,7 @@ function take(event, own) {
     played = { epoch: own.counters.epoch, samples: 0 };
     text.light([]);
   } else if (event.type === 'bot-stopped-speaking') {
+    stopped = { epoch: own.counters.epoch, samples: own.counters.received };
     sentences.end(own.counters.epoch, own.counters.received);
     transcript.end(own.counters.epoch, own.counters.received);
     heard(played);

@@ -35,6 +35,8 @@ const UNHEARD = {
   ],
 };
 
+const SLOW = 'Your connection is slow: Viva hears you late. Typing your question may be quicker.';
+
 const ENDINGS = {
   dropped: 'The line dropped',
   hangup: 'You hung up',
@@ -86,6 +88,9 @@ export class Page {
 
   /** What stands in the call's notice beside errors: that audio is paused, or a device lost. */
   notice = '';
+
+  /** Whether the network carries what the caller says too slowly. */
+  slow = false;
 
   /** Why the microphone is not heard, as InputWatch has it; '' if it is. */
   unheard = '';
@@ -194,7 +199,8 @@ export class Page {
     const fresh = this.#error && now - this.#errorAt < NOTICE_SECS;
     const [unheard = ''] = call.running ? UNHEARD[this.unheard] ?? [] : [];
     const reported = fresh ? `Viva reports: ${this.#error}` : '';
-    write(this.#find('notice'), this.notice || unheard || reported);
+    const slow = call.running && !call.lost && this.slow ? SLOW : '';
+    write(this.#find('notice'), this.notice || unheard || slow || reported);
     this.#find('choose').hidden = !unheard || this.unheard === 'withdrawn';
   }
 

@@ -22,6 +22,9 @@ export class Wire {
   /** Samples of this epoch that have arrived, at 24 kHz. */
   received = 0;
 
+  /** What Viva's voice comes in: `pcm` or `opus`. */
+  #voice = 'pcm';
+
   /** By what the call is resumed on another socket: `{token, secs}`, or null. */
   resumption = null;
 
@@ -32,7 +35,9 @@ export class Wire {
 
   /**
    * One message from Viva as an event `{type, …fields}`. A binary message is
-   * `{type: 'audio', epoch, start, samples: Int16Array}`; RTVI's `server-message` is unwrapped.
+   * `{type: 'audio', epoch, start, samples: Int16Array}`, or, of a voice that comes in Opus, with
+   * `packets: Uint8Array[], skipped, count` in place of the samples; RTVI's `server-message` is
+   * unwrapped.
    *
    * @param {string | ArrayBuffer} message
    * @throws {ProtocolError}
@@ -41,10 +46,14 @@ export class Wire {
     return typeof message === 'string' ? this.#text(message) : this.#audio(message);
   }
 
-  /** @param {boolean} record Whether the caller agrees to be recorded. */
-  clientReady(record) {
-    const about = { library: 'viva-web' };
-    return this.#say('client-ready', { version: VERSION, about, record, address: true, resume: true });
+  /**
+   * @param {boolean} record Whether the caller agrees to be recorded.
+   * @param {{microphone: string, voice: string}} codecs What both voices are to come in.
+   */
+  clientReady(record, codecs) {
+    this.#voice = codecs.voice;
+    const can = { record, address: true, resume: true, ...codecs };
+    return this.#say('client-ready', { version: VERSION, about: { library: 'viva-web' }, ...can });
   }
 
   /** The first message on a socket on which the call goes on. */
@@ -64,10 +73,15 @@ export class Wire {
     return this.#say('client-message', { t: 'playback', d: { epoch, samples, final } });
   }
 
-  /** Asks for the server's time. @param {number} sent The page's own, in seconds. */
-  clock(sent) {
+  /**
+   * Asks for the server's time.
+   *
+   * @param {number} sent The page's own, in seconds.
+   * @param {number} [late] By how many seconds later than it is spoken the caller's voice comes.
+   */
+  clock(sent, late) {
     const received = this.resumption ? this.#counted : undefined;
-    return this.#say('client-message', { t: 'clock', d: { sent, received } });
+    return this.#say('client-message', { t: 'clock', d: { sent, received, late } });
   }
 
   /** How far ahead the voice is to be sent. @param {number} secs */
@@ -112,14 +126,11 @@ export class Wire {
   }
 
   #audio(buffer) {
-    if (buffer.byteLength % 2) {
-      throw new ProtocolError(`audio of ${buffer.byteLength} bytes; samples have two`);
-    }
+    const audio = this.#voice === 'opus' ? opus(buffer) : pcm(buffer);
     this.#count();
-    const samples = new Int16Array(buffer);
     const start = this.received;
-    this.received += samples.length;
-    return { type: 'audio', epoch: this.epoch, start, samples };
+    this.received += audio.count ?? audio.samples.length;
+    return { type: 'audio', epoch: this.epoch, start, ...audio };
   }
 
   #text(text) {
@@ -148,5 +159,28 @@ export class Wire {
       this.received = 0;
     }
     return { ...data, type: message.type };
+  }
+}
+
+function pcm(buffer) {
+  if (buffer.byteLength % 2) {
+    throw new ProtocolError(`audio of ${buffer.byteLength} bytes; samples have two`);
+  }
+  return { samples: new Int16Array(buffer) };
+}
+
+function opus(buffer) {
+  const view = new DataView(buffer);
+  try {
+    const [count, skipped] = [view.getUint16(0, true), view.getUint16(2, true)];
+    const packets = [];
+    for (let at = 4; at < buffer.byteLength;) {
+      const length = view.getUint16(at, true);
+      packets.push(new Uint8Array(buffer, at + 2, length));
+      at += 2 + length;
+    }
+    return { packets, skipped, count };
+  } catch {
+    throw new ProtocolError(`audio of ${buffer.byteLength} bytes; its packets are not all there`);
   }
 }

@@ -3,7 +3,7 @@
  * leaves the socket open for minutes: so Viva is asked, and what answers nothing is gone.
  */
 
-const ASK_SECS = 2.5;
+const ASK_SECS = 1;
 const LOST_SECS = 7;
 
 export class Pulse {

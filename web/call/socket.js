@@ -3,29 +3,32 @@
  * another one: nothing that Viva said is missed, and no typed question is lost.
  */
 
+import { VoiceDecoder } from './opus.js';
 import { ProtocolError, Wire } from './protocol.js';
-
-/** Two seconds of audio that the network has not taken: what comes now is dropped. */
-const MOST_UNSENT_BYTES = 64_000;
 
 /** Closes a socket whose call goes on on another one. */
 const RESUMING = 4000;
 
 export class Socket {
-  /** Called with each event of the wire, in order. */
+  /** Called with each event of the wire, in order but for `clock`, which is not kept waiting. */
   onevent = () => {};
 
   /** Called once, when it is over or could not be opened: `{code, reason}`. */
   onclose = () => {};
 
-  /** Audio messages sent, and dropped because the network was behind. */
+  /** Audio messages sent. */
   sent = 0;
-  dropped = 0;
+
+  /** How many `bot-interrupted` were told of, and how many samples since. */
+  epoch = 0;
+  received = 0;
 
   #url;
   #socket;
   #wire = new Wire();
   #resumed = () => {};
+  #decoder = null;
+  #last = Promise.resolve(); // what came last, once it has been told
 
   /** @param {URL} url */
   constructor(url) {
@@ -64,26 +67,21 @@ export class Socket {
     });
   }
 
-  get epoch() {
-    return this.#wire.epoch;
-  }
-
-  /** Samples of this epoch that have arrived. */
-  get received() {
-    return this.#wire.received;
-  }
-
-  /** @param {boolean} record Whether the caller agrees to be recorded. */
-  ready(record) {
-    this.#send(this.#wire.clientReady(record));
+  /**
+   * @param {boolean} record Whether the caller agrees to be recorded.
+   * @param {{microphone: string, voice: string}} codecs What both voices are to come in.
+   */
+  ready(record, codecs) {
+    if (codecs.voice === 'opus') this.#decoder = new VoiceDecoder();
+    this.#send(this.#wire.clientReady(record, codecs));
   }
 
   playback(report) {
     this.#send(this.#wire.playback(report));
   }
 
-  clock(sent) {
-    this.#send(this.#wire.clock(sent));
+  clock(sent, late) {
+    this.#send(this.#wire.clock(sent, late));
   }
 
   lead(secs) {
@@ -110,18 +108,16 @@ export class Socket {
     this.#send(this.#wire.hangup());
   }
 
-  /** @param {ArrayBuffer} message s16le at 16 kHz. */
+  /** @param {ArrayBuffer} message s16le at 16 kHz, or a packet of Opus. */
   audio(message) {
-    if (this.#socket.bufferedAmount > MOST_UNSENT_BYTES) {
-      this.dropped += 1;
-      return;
-    }
     this.#send(message);
     this.sent += 1;
   }
 
   close() {
     this.#socket.close(1000);
+    this.#decoder?.close();
+    this.#decoder = null;
   }
 
   #open(url) {
@@ -135,7 +131,7 @@ export class Socket {
 
   #watch(socket) {
     socket.onclose = ({ code, reason }) => {
-      if (socket === this.#socket) this.onclose({ code, reason });
+      if (socket === this.#socket) this.#inOrder(() => this.onclose({ code, reason }));
     };
   }
 
@@ -143,11 +139,30 @@ export class Socket {
     try {
       const event = this.#wire.receive(data);
       if (event.type === 'resume') this.#resume(event);
-      else this.onevent(event);
+      else if (event.type === 'clock') this.onevent(event);
+      else if (event.packets) this.#decode(event);
+      else this.#inOrder(() => this.#tell(event));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.onevent({ type: 'error', error: `Viva sent ${error.message}`, fatal: false });
     }
+  }
+
+  /** Tells it behind what is still being decoded. */
+  #inOrder(tell) {
+    if (this.#decoder) this.#last = this.#last.then(tell).catch(reportError);
+    else tell();
+  }
+
+  #decode({ packets, skipped, count, ...audio }) {
+    const decoded = this.#decoder?.decode({ packets, skipped, count });
+    if (decoded) this.#inOrder(async () => this.#tell({ ...audio, samples: await decoded }));
+  }
+
+  #tell(event) {
+    if (event.type === 'audio') this.received = event.start + event.samples.length;
+    if (event.type === 'bot-interrupted') [this.epoch, this.received] = [this.epoch + 1, 0];
+    this.onevent(event);
   }
 
   #resume({ typed }) {

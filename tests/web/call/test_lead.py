@@ -79,7 +79,7 @@ LISTEN = """async ([[roundTrip, jitter, loss], adapts, voiceSecs, seeds]) => {
           follow(now);
         }
       }
-      if (now - asked >= (now < 1 ? 0.2 : 2.5)) {
+      if (now - asked >= (now < 1 ? 0.2 : 1)) {
         asked = now;
         up.send(now, { clock: now });
       }

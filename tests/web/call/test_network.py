@@ -9,6 +9,7 @@ import statistics
 import sys
 import tempfile
 import threading
+import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aiohttp import web
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from benchmarks.scripted import choices, voice
 from knowledge.loading.document import load
@@ -29,6 +30,8 @@ from tests.web.network import Network, Quality
 
 pytestmark = [pytest.mark.browser, pytest.mark.thorough]
 
+AUDIO = Path(__file__).parents[2] / "audio"
+FAKE = ("--use-fake-ui-for-media-stream",)
 VOICE_RATE = 24_000
 LOUD = 0.01
 QUIET_SECS = 0.02
@@ -192,6 +195,34 @@ def listen(page: Page, network: Network) -> Heard:
     )
 
 
+def question_then_silence(folder: Path) -> Path:
+    """What a microphone hears: 12 s of quiet, a question, and quiet again, over and over."""
+    quiet, question = bytes(2 * 16_000 * 12), (AUDIO / "where-studied.wav").read_bytes()[44:]
+    with wave.open(str(folder / "microphone.wav"), "wb") as sound:
+        sound.setparams((1, 2, 16_000, 0, "NONE", ""))
+        sound.writeframes(quiet + question + quiet)
+    return folder / "microphone.wav"
+
+
+def ask_aloud(page: Page, network: Network, slow: Quality) -> tuple[float, float]:
+    """Ask over a slow network; returns how late the caller was heard, half the time, and waited."""
+    page.goto(f"http://127.0.0.1:{network.port}/")
+    page.wait_for_selector("main section")
+    page.evaluate(
+        """() => {
+          window.lates = [];
+          setInterval(() => { if (viva.messagesSent) lates.push(viva.late); }, 100);
+        }"""
+    )
+    network.quality = slow
+    page.get_by_role("button", name="Call Viva").click()
+    until(page, "viva.turns.some((turn) => turn.e2e_latency)", secs=90)
+    lates, turns = page.evaluate("[lates, viva.turns]")
+    return statistics.median(lates), next(
+        turn["e2e_latency"] for turn in turns if turn["e2e_latency"]
+    )
+
+
 @contextmanager
 def over(browser: Browser, server: ScriptedServer, quality: Quality) -> Iterator[Any]:
     with Network(server.port, quality) as network:
@@ -241,14 +272,47 @@ def test_an_answer_goes_on_after_a_cut_of_ten_seconds(
         page.get_by_role("button", name="Hang up").click()
 
 
+def hearing(playwright: Playwright, folder: Path) -> Browser:
+    """A browser whose microphone hears :func:`question_then_silence`."""
+    heard = f"--use-file-for-fake-audio-capture={question_then_silence(folder)}"
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *FAKE, heard])
+
+
+def test_32_kbits_up_and_64_down_hold_a_call(
+    playwright_: Playwright, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    slow = Quality(0.1, up_bits_per_sec=32_000, down_bits_per_sec=64_000)
+    browser = hearing(playwright_, tmp_path)
+    with over(browser, scripted, Quality()) as (page, network):
+        late, waited = ask_aloud(page, network, slow)
+        dropped = page.evaluate("viva.messagesDropped")
+    browser.close()
+    assert dropped == 0
+    assert late < 0.4
+    assert waited < 3.0
+
+
+def test_without_opus_a_slow_network_says_so_and_what_the_caller_waited(
+    playwright_: Playwright, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    slow = Quality(0.1, up_bits_per_sec=200_000)
+    browser = hearing(playwright_, tmp_path)
+    with over(browser, scripted, Quality()) as (page, network):
+        page.add_init_script("delete globalThis.AudioEncoder")
+        late, waited = ask_aloud(page, network, slow)
+        expect(page.get_by_text("Your connection is slow")).to_be_visible()
+    browser.close()
+    assert 1.0 < late < 6.0, "late, but not later and later"
+    assert waited > 1.0, "the server alone takes less"
+
+
 def main() -> None:
     """Print the table."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(ScriptedServer(folder))
         playwright = stack.enter_context(sync_playwright())
-        fake = ["--use-fake-ui-for-media-stream"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS + fake)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *FAKE])
         say = sys.stdout.write
         say("| RTT, jitter in ms | silences | silence added | typed over it, silent after |\n")
         for name, quality in ROWS.items():

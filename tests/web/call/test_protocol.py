@@ -50,15 +50,17 @@ def test_the_server_understands_every_message_of_the_page(blank: Page) -> None:
           const { Wire } = await import('/web/call/protocol.js');
           const wire = new Wire();
           const report = { kind: 'tick', epoch: 3, samples: 4800, final: true };
-          return [wire.clientReady(true), wire.playback(report), wire.clock(12.345),
+          const codecs = { microphone: 'opus', voice: 'pcm' };
+          return [wire.clientReady(true, codecs), wire.playback(report), wire.clock(12.345, 0.25),
             wire.audible({ epoch: 3, sample: 5400, at: 90.25 }), wire.hangup()];
         }"""
     )
     ready, playback, clock, audible, hangup = (parse_client_message(text) for text in texts)
     assert isinstance(ready, ClientReady)
     assert ready.data.about.library == "viva-web"
+    assert (ready.data.microphone, ready.data.voice) == ("opus", "pcm")
     assert playback == Playback(epoch=3, samples=4800, final=True)
-    assert clock == ClockAsked(sent=12.345)
+    assert clock == ClockAsked(sent=12.345, late=0.25)
     assert audible == Audible(epoch=3, sample=5400, at=90.25)
     assert hangup == Hangup()
 
