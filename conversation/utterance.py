@@ -65,6 +65,16 @@ _STARTERS = _HESITATIONS | _set(
 )
 _PUNCTUATED = (".", "?", "!")
 
+# A number that somebody dictates has a name before it. One of fewer digits than a telephone's may
+# be a group of it; whoever says that much of a shorter one waits half a second longer.
+_DICTATED = _set(
+    "account card cell code digits extension fax id line mobile number pin phone postcode reference"
+    " telephone zip"
+)
+_DIGITS = _set("zero oh one two three four five six seven eight nine double triple")
+_WHOLE_NUMBER_DIGITS = 10
+_NAMED_WITHIN_WORDS = 3  # "my number would be"
+
 # What announces a question and lacks it.
 _ANNOUNCEMENT = re.compile(
     r"(?:(?:can|could|will|would) (?:you|i|we)(?: (?:just|maybe|perhaps|please))?"
@@ -114,9 +124,9 @@ def trails_off(text: str) -> bool:
 
     It ends with a word that needs another (an article, a conjunction, "I'd"); with a preposition,
     although no question word before it could be its object; with an auxiliary or a subject whose
-    verb is missing ("when was", "where did she"); or it only announces a question ("I would like to
-    know"). A question word at the end counts unless a mark follows it, for "Tell me why." and
-    "How many?" are whole.
+    verb is missing ("when was", "where did she"); it only announces a question ("I would like to
+    know"); or it ends in the first digits of a number that is dictated in groups. A question word
+    at the end counts unless a mark follows it, for "Tell me why." and "How many?" are whole.
     """
     text = text.strip().replace("\u2019", "'")
     words = _lower(text)
@@ -130,6 +140,8 @@ def trails_off(text: str) -> bool:
         return True
     words = [part for word in words[started:] for part in _IS.sub(r"\1 is", word).split()]
     marked = text.endswith(_PUNCTUATED)
+    if _dictates(text):
+        return True
     return bool(words) and (
         _lacks_object(words)
         or _lacks_verb(words, marked=marked)
@@ -142,6 +154,17 @@ def _asks_for_more(words: Sequence[str]) -> bool:
     degree = len(words) > 1 and words[-2] == "how" and words[-1] in _DEGREES
     after_preposition = len(words) > 1 and words[-2] in _PREPOSITIONS
     return degree or (words[-1] in _QUESTION_WORDS and not after_preposition)
+
+
+def _dictates(text: str) -> bool:
+    """Whether a text ends in digits, but too few for the number that it names."""
+    words = _words(text)
+    digits = 0
+    while words and (words[-1].isdecimal() or words[-1] in _DIGITS):
+        word = words.pop()
+        digits += len(word) if word.isdecimal() else 1
+    named = not _DICTATED.isdisjoint(words[-_NAMED_WITHIN_WORDS:])
+    return 1 < digits < _WHOLE_NUMBER_DIGITS and named
 
 
 def _lacks_object(words: Sequence[str]) -> bool:

@@ -500,6 +500,23 @@ def test_no_text_is_both_a_backchannel_and_a_wish_to_speak(text: str) -> None:
     trails_off(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "goes_on"),
+    [
+        ("Her number is 020.", True),
+        ("Her number is 020. Seven, nine, four, six,", True),
+        ("My phone number would be oh two oh", True),
+        ("Her number is 020 7946 0958.", False),
+        ("The account is double seven three,", True),
+        ("What happened in 1952?", False),
+        ("Who was number one?", False),
+        ("How many lines of code were there in 1952?", False),
+    ],
+)
+def test_a_number_that_is_dictated_in_groups_goes_on(text: str, goes_on: bool) -> None:
+    assert trails_off(text) is goes_on
+
+
 @pytest.mark.parametrize("guess", ["Er, um", "Ice", "Shui", "you guys", "Noted", ""])
 def test_a_guess_at_half_a_word_shows_nothing_yet(guess: str) -> None:
     assert not takes_floor(guess)
