@@ -21,6 +21,7 @@ from conversation.frames import SpeechPauseFrame
 from conversation.turns import INPUT_SAMPLE_RATE
 from evals.conformance.check import Check, VendorUnderTest, wait_for_refusal, word_error_rate
 from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness
+from evals.conformance.pauses import PAUSE_CHECKS
 
 SHORT = "Where did she study mathematics and physics?"
 OTHER = "Please tell me about the machines that she programmed."
@@ -266,6 +267,7 @@ STT_CHECKS: tuple[Check[VendorUnderTest], ...] = (
         failure="degrades",
         loses="noise is answered",
     ),
+    *PAUSE_CHECKS,
     Check(
         "reconnect",
         reconnect,

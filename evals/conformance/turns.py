@@ -429,7 +429,7 @@ class _ScriptedCall:
         self._said_at = 0.0
         stages = (
             taker.make(self.conversation),
-            _Answers(answer_after_secs),
+            Answers(answer_after_secs),
             TurnKeeper(self.conversation),
         )
         self.harness = StageHarness(*in_order(*stages))
@@ -516,7 +516,7 @@ class _ScriptedCall:
             raise NonconformanceError(f"a turn has two records: {numbers}")
 
 
-class _Answers(FrameProcessor):
+class Answers(FrameProcessor):
     """Answers each turn with two seconds of audio at real-time pace, unless interrupted.
 
     Parameters:

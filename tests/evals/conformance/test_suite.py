@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,6 +38,15 @@ from conversation.frames import SentenceFrame
 from evals.conformance import suite as conformance
 from evals.conformance.brain import COMPATIBILITY, PROMPTS, prompts
 from evals.conformance.check import VendorUnderTest
+from evals.conformance.pauses import (
+    CONTINUED,
+    HESITATION,
+    NUMBER,
+    PAUSE_CHECKS,
+    SENTENCE,
+    digit_error_rate,
+    spoken_in_pieces,
+)
 from evals.conformance.stt import LONG, OTHER, SHORT
 from evals.conformance.suite import (
     CHECKS,
@@ -73,25 +82,41 @@ def remembering(engines: Engines) -> Engines:
     return dataclasses.replace(engines, loaded=loaded)
 
 
-async def prompter(engines: Engines) -> Transcriber:
+async def prompter(engines: Engines, *, pauses: bool = False) -> Transcriber:
     """A transcriber for Deepgram's simulator that knows the suite's sentences by their audio."""
     subject = VendorUnderTest(engines.choices["stt"].vendor, engines)
     known = {text: await subject.synthesise(text) for text in (SHORT, OTHER, LONG)}
+    for pieces in (SENTENCE, HESITATION, NUMBER, CONTINUED) if pauses else ():
+        known |= zip(pieces, await spoken_in_pieces(subject, pieces), strict=True)
 
     async def hear(segment: bytes) -> str:
-        loudness = np.abs(np.frombuffer(segment, "<i2").astype(np.int32))
-        loudest = max(0, int(loudness.argmax()) - 80) * 2
-        for text, pcm in known.items():
-            if (at := pcm.find(segment[loudest : loudest + 320])) >= 0:
-                words = text.split()
-                begin, end = ((at - loudest + n) / len(pcm) for n in (0, len(segment)))
-                middles = [(n + 0.5) / len(words) for n in range(len(words))]
-                return " ".join(
-                    word for word, at in zip(words, middles, strict=True) if begin <= at < end
-                )
-        return ""
+        heard = sorted(
+            (at, text, len(pcm))
+            for text, pcm in known.items()
+            if (at := _place(pcm, segment)) is not None
+        )
+        found = []
+        for at, text, size in heard:
+            words = text.split()
+            middles = [at + size * (number + 0.5) / len(words) for number in range(len(words))]
+            found += [
+                word
+                for word, middle in zip(words, middles, strict=True)
+                if 0 <= middle < len(segment)
+            ]
+        return " ".join(found)
 
     return hear
+
+
+def _place(pcm: bytes, segment: bytes) -> int | None:
+    """Where audio begins in a segment of which it is a part, or which is a part of it."""
+    for part, whole, sign in ((pcm, segment, 1), (segment, pcm, -1)):
+        loudness = np.abs(np.frombuffer(part, "<i2").astype(np.int32))
+        loudest = max(0, int(loudness.argmax()) - 80) * 2
+        if (at := whole.find(part[loudest : loudest + 320])) >= 0:
+            return sign * (at - loudest)
+    return None
 
 
 def failures(results: list[Result]) -> dict[str, str]:
@@ -113,14 +138,47 @@ def suite(
     return failures(virtual_time.run(check_vendor(broken, on_it, names=names)))
 
 
+def test_a_question_is_cut_between_its_words_where_a_piece_ends() -> None:
+    class Speaker:
+        async def synthesise(self, text: str) -> bytes:
+            assert text == "one, two three, four"
+            word, comma = np.full(8000, 9000, "<i2"), np.zeros(2400, "<i2")
+            return np.concatenate([word, comma, word, word, comma, word]).tobytes()
+
+    async def cut() -> list[bytes]:
+        return await spoken_in_pieces(Speaker(), ["one,", "two three,", "four"])  # type: ignore[arg-type]
+
+    first, second, third = asyncio.run(cut())
+    assert 8000 < len(first) // 2 < 8000 + 2400
+    assert 26_400 < (len(first) + len(second)) // 2 < 26_400 + 2400
+    assert len(first) + len(second) + len(third) == 2 * 36_800
+
+
+def test_a_number_is_the_same_in_words_and_in_figures() -> None:
+    said = " ".join(NUMBER)
+    assert digit_error_rate(said, "Her number is 020 7946 0958.") == 0.0
+    assert digit_error_rate(said, "Her number is 0 2 oh seven, 946 0958.") == 0.0
+    assert digit_error_rate(said, "7946 0958") == pytest.approx(3 / 11)
+
+
+PAUSES = [check.name for check in PAUSE_CHECKS]
+THOROUGH = pytest.mark.thorough
+
+
+def without_pauses(stage: Stage) -> list[str]:
+    """The checks of a stage, without those for which seconds of speech are transcribed."""
+    return [check.name for check in CHECKS[stage] if check.name not in PAUSES]
+
+
 # Those that do their stage
 
 
 @pytest.mark.parametrize("stage", ["vad", "stt", "brain", "tts"])
 def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
-    results = virtual_time.run(check_vendor(engines.choices[stage].vendor, engines))
+    names = without_pauses(stage)
+    results = virtual_time.run(check_vendor(engines.choices[stage].vendor, engines, names=names))
     assert failures(results) == {}
-    assert [result.name for result in results] == [check.name for check in CHECKS[stage]]
+    assert [result.name for result in results] == names
     unapplied = {result.name for result in results if result.verdict == "not applicable"}
     assert unapplied <= {"reconnect", "bad key", COMPATIBILITY}
 
@@ -139,29 +197,7 @@ def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
 def test_the_cloud_vendors_pass_against_their_simulators(
     engines: Engines, stage: Stage, chosen: dict[str, Any], tmp_path: Path
 ) -> None:
-    async def play() -> list[Result]:
-        simulators = Simulators(
-            engines.document,
-            whisper=engines.loaded["whisper"],
-            hibari=engines.loaded["hibari"],
-            brain=engines.loaded["extractive"],
-        )
-        simulators.deepgram.transcriber = await prompter(engines)
-        async with simulators:
-            given: dict[str, Any] = {k.lower(): v for k, v in simulators.environment.items()}
-            given |= {"data_dir": tmp_path, **chosen}
-            settings = Settings(_env_file=None, **given)  # type: ignore[call-arg]
-            choices = choose(settings)
-            vendor = choices[stage].vendor
-            assert vendor.kind == "cloud"
-            context = Context(settings, engines.document)
-            loaded = await asyncio.to_thread(vendor.load, context, lambda _label, _share: None)
-            on_them = Engines(
-                settings, engines.document, choices, {**engines.loaded, vendor.name: loaded}
-            )
-            return await check_vendor(vendor, on_them)
-
-    results = virtual_time.run(play())
+    results = on_simulators(engines, stage, {**chosen, "data_dir": tmp_path})
     assert failures(results) == {}
     applied = [result for result in results if result.verdict != "not applicable"]
     assert {result.verdict for result in applied} == {"passed"}
@@ -176,6 +212,54 @@ def test_the_cloud_vendors_pass_against_their_simulators(
             line,
         )
         assert (tmp_path / "dialects.json").exists()
+
+
+@pytest.mark.thorough
+def test_the_embedded_recogniser_hears_callers_who_pause_to_the_end(engines: Engines) -> None:
+    vendor = engines.choices["stt"].vendor
+    results = virtual_time.run(check_vendor(vendor, engines, names=PAUSES))
+    assert failures(results) == {}
+    assert [result.name for result in results] == PAUSES
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("stt", ["deepgram", "deepgram-flux"])
+def test_deepgram_hears_callers_who_pause_to_the_end(
+    engines: Engines, stt: str, tmp_path: Path
+) -> None:
+    results = on_simulators(engines, "stt", {"stt": stt, "data_dir": tmp_path}, PAUSES)
+    assert failures(results) == {}
+    assert [result.name for result in results] == PAUSES
+
+
+def on_simulators(
+    engines: Engines, stage: Stage, chosen: dict[str, Any], names: Sequence[str] = ()
+) -> list[Result]:
+    """Check a vendor in a cloud on its simulator; by default without pauses."""
+
+    async def play() -> list[Result]:
+        simulators = Simulators(
+            engines.document,
+            whisper=engines.loaded["whisper"],
+            hibari=engines.loaded["hibari"],
+            brain=engines.loaded["extractive"],
+        )
+        simulators.deepgram.transcriber = await prompter(engines, pauses=bool(names))
+        async with simulators:
+            given: dict[str, Any] = {k.lower(): v for k, v in simulators.environment.items()}
+            given |= chosen
+            settings = Settings(_env_file=None, **given)  # type: ignore[call-arg]
+            choices = choose(settings)
+            vendor = choices[stage].vendor
+            assert vendor.kind == "cloud"
+            context = Context(settings, engines.document)
+            loaded = await asyncio.to_thread(vendor.load, context, lambda _label, _share: None)
+            on_them = Engines(
+                settings, engines.document, choices, {**engines.loaded, vendor.name: loaded}
+            )
+            return await check_vendor(vendor, on_them, names=names or without_pauses(stage))
+
+    return virtual_time.run(play())
 
 
 def test_twenty_prompts_are_made_of_any_document(engines: Engines, tmp_path: Any) -> None:
@@ -242,6 +326,20 @@ class Slow(WhisperSTT):
         await super().push_frame(frame, direction)
 
 
+class Halved(WhisperSTT):
+    """Forgets what was said before a pause."""
+
+    _pieces = 0
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, TranscriptionFrame) and frame.finalized:
+            self._pieces += 1
+            frame.text = "" if self._pieces == 1 else frame.text
+        await super().push_frame(frame, direction)
+
+
 class Hasty(WhisperSTT):
     """Proposes the end of the turn ahead of its words."""
 
@@ -263,6 +361,10 @@ class Hasty(WhisperSTT):
         (Taciturn, "interims", "no interim transcript"),
         (Taciturn, "two utterances", "the transcripts are not divided at the pause"),
         (Slow, "endpointing", "after the speech: over 2.0"),
+        *(
+            pytest.param(Halved, name, f"with pauses of {secs} s; asked was", marks=THOROUGH)
+            for name, secs in zip(PAUSES, (0.5, 0.8, 0.6, 1.2), strict=True)
+        ),
     ],
 )
 def test_a_recogniser_that_breaks_a_rule_is_caught(
