@@ -21,6 +21,11 @@ TRUTH_FILE = "truth.toml"
 class CallsFrom(Protocol):
     """Makes calls: a :class:`~evals.callers.site.Site`, or those of a cluster."""
 
+    @property
+    def nodes(self) -> int:
+        """The number of machines that calls are made from."""
+        ...
+
     async def hold(self, planned: Planned) -> Held:
         """Make one call."""
         ...
@@ -47,7 +52,7 @@ class Batch:
     Parameters:
         planned: The calls.
         out: Where recordings, truth and ``callers.json`` go.
-        at_once: The largest number of calls at the same time.
+        at_once: The largest number of calls at the same time, from each node.
         seed: The seed of all.
     """
 
@@ -98,7 +103,7 @@ class Batch:
                     on_held(held)
 
             async with asyncio.TaskGroup() as working:
-                for _ in range(min(self.at_once, len(self.planned))):
+                for _ in range(min(calls_from.nodes * self.at_once, len(self.planned))):
                     working.create_task(work())
 
     def _keep(self, held: Held) -> None:

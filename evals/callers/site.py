@@ -163,6 +163,11 @@ class Site:
     async def __aexit__(self, *error: object) -> None:
         await self._owned.aclose()
 
+    @property
+    def nodes(self) -> int:
+        """One: this process."""
+        return 1
+
     async def hold(self, planned: Planned) -> Held:
         """Make one call."""
         persona, seed = planned.persona, planned.seed

@@ -62,7 +62,8 @@ def simulate_callers(
         ),
     ] = None,
     at_once: Annotated[
-        int, typer.Option(min=1, max=MOST_AT_ONCE, help="Calls at the same time.")
+        int,
+        typer.Option(min=1, max=MOST_AT_ONCE, help="Calls at the same time; by Ray, on each node."),
     ] = 4,
     seed: Annotated[
         int, typer.Option(min=0, help="What chance is drawn by; the same gives the same callers.")
@@ -95,6 +96,14 @@ def simulate_callers(
             help="That server's operator key; read from DATA_DIR for a server on this machine.",
         ),
     ] = "",
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Call from all nodes of a Ray cluster, each with a server of its own unless --url "
+            "names one: the cluster's address, or local.",
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print what callers.json holds.")] = False,
 ) -> None:
     """Have simulated callers call, many at once, in real time, and record the calls.
@@ -107,7 +116,7 @@ def simulate_callers(
     """
     from evals.callers.batch import Batch, plan
     from evals.callers.persona import PersonaError, load_all
-    from evals.callers.site import Site, SiteError, Target
+    from evals.callers.site import SiteError, Target
     from evals.callers.voice import VoiceError, check_sounds
 
     try:
@@ -117,11 +126,12 @@ def simulate_callers(
         asked = Target(url, key, recordings, knowledge, model, at_once)
         target = _checked(asked, callers)
         batch = Batch(plan(callers, calls or len(callers), seed), out, at_once, seed)
+        site = _site(ray, target, callers)
         batch.open_folder()
     except (PersonaError, SiteError) as error:
         raise fail(str(error)) from None
     try:
-        _run(batch, Site(target, callers))
+        _run(batch, site)
     except (SiteError, VoiceError) as error:
         raise fail(str(error)) from None
     except KeyboardInterrupt:
@@ -163,6 +173,18 @@ def _checked(asked: "Target", callers: "Sequence[Persona]") -> "Target":
     except (SettingsError, DocumentError, LeadError) as error:
         raise SiteError(str(error)) from None
     return asked if url else replace(asked, key="")
+
+
+def _site(
+    ray: str, target: "Target", callers: "Sequence[Persona]"
+) -> "AbstractAsyncContextManager[CallsFrom]":
+    if ray:
+        from evals.callers.ray_sites import RaySites
+
+        return RaySites(ray, target, callers)
+    from evals.callers.site import Site
+
+    return Site(target, callers)
 
 
 def _run(batch: "Batch", site: "AbstractAsyncContextManager[CallsFrom]") -> None:

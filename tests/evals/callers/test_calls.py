@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,9 @@ from client.wav import INPUT_RATE, read_wav, speech_secs
 from evals.callers.batch import Batch, plan
 from evals.callers.caller import SimulatedCall, SimulatedCaller
 from evals.callers.lead import LeadError, ModelLead, PersonaModel, ScriptLead, Spoken, read_next
-from evals.callers.persona import Habit, Line, Patience, Persona, WrongIdea
-from evals.callers.site import Held, Planned, SiteError
+from evals.callers.persona import Background, Habit, Line, Patience, Persona, WrongIdea
+from evals.callers.ray_sites import Parcel, RaySites
+from evals.callers.site import Held, Planned, SiteError, Target
 from evals.callers.truth import HEAD, truth_of
 from evals.callers.voice import Speech
 from evals.scoring.truth import Truth
@@ -241,6 +244,8 @@ def test_what_a_model_says_is_read_from_whatever_it_replies() -> None:
 class Exchange:
     """Calls that are held as they are planned, the third of which never ends."""
 
+    nodes = 1
+
     def __init__(self) -> None:
         self.most = self.now = 0
 
@@ -289,3 +294,104 @@ def test_the_same_seed_plans_the_same_calls_and_no_two_callers_are_alike() -> No
 
     assert seeds(1) == seeds(1)
     assert len({*seeds(1), *seeds(2)}) == 100
+
+
+# On a cluster.
+
+
+class RayHere:
+    """Ray's names, with actors in this process; the node that is named loses its calls."""
+
+    class exceptions:  # noqa: N801 - as Ray has it
+        RayError = type("RayError", (Exception,), {})
+
+    class util:  # noqa: N801 - as Ray has it
+        class scheduling_strategies:  # noqa: N801 - as Ray has it
+            NodeAffinitySchedulingStrategy = staticmethod(lambda node_id, soft: node_id)
+
+    def __init__(self, loses: str) -> None:
+        self._loses = loses
+        self.over = False
+        self.held: list[tuple[str, int]] = []
+
+    def init(self, **_: Any) -> None:
+        pass
+
+    def shutdown(self) -> None:
+        self.over = True
+
+    def nodes(self) -> list[dict[str, Any]]:
+        kinds = (
+            ("a", 2.0, True),
+            ("b", 1.0, True),
+            ("no-processor", 0.0, True),
+            ("gone", 1, False),
+        )
+        return [
+            {"NodeID": name, "Resources": {"CPU": cpus} if cpus else {}, "Alive": alive}
+            for name, cpus, alive in kinds
+        ]
+
+    def remote(self, _site: Any) -> Any:
+        def on(scheduling_strategy: str, **_: Any) -> Any:
+            async def done(_given: Any = None) -> str:
+                return ""
+
+            async def hold(planned: Planned) -> Held:
+                await asyncio.sleep(1.0)
+                if scheduling_strategy == self._loses:
+                    raise self.exceptions.RayError("the node died")
+                self.held.append((scheduling_strategy, planned.number))
+                return Held(planned.file, "ada", planned.seed)
+
+            methods = {"open": done, "close": done, "hold": hold}
+            actor = SimpleNamespace(
+                **{name: SimpleNamespace(remote=work) for name, work in methods.items()}
+            )
+            return SimpleNamespace(remote=lambda _parcel: _Actor(actor))
+
+        return SimpleNamespace(options=on)
+
+
+class _Actor:
+    def __init__(self, methods: Any) -> None:
+        self.open, self.close, self.hold = methods.open, methods.close, methods.hold
+
+
+@pytest.mark.parametrize(("loses", "on"), [("", {"a", "b"}), ("a", {"b"}), ("b", {"a"})])
+@with_instant_engines
+async def test_nodes_share_the_calls_and_one_that_is_lost_loses_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, loses: str, on: set[str]
+) -> None:
+    ray = RayHere(loses)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    batch = Batch(plan([asks(WHERE)], 6, seed=1), tmp_path / "run", at_once=2, seed=1)
+    batch.open_folder()
+    sites = RaySites("local", Target(at_once=2), [asks(WHERE)])
+    await batch.run(sites, lambda: None, lambda _held: None)
+    assert batch.failed == []
+    assert sorted(number for _, number in ray.held) == [1, 2, 3, 4, 5, 6]
+    assert {node for node, _ in ray.held} == on
+    assert ray.over
+
+
+def test_a_parcel_has_the_files_that_a_node_lacks(tmp_path: Path) -> None:
+    cv, noise = tmp_path / "cv.md", tmp_path / "cafe.wav"
+    cv.write_text("# Ada")
+    noise.write_bytes(b"RIFF")
+    persona = asks(WHERE, background=Background("", noise, 15.0))
+    parcel = Parcel.of(Target(knowledge=cv), [persona])
+    node = tmp_path / "node"
+    node.mkdir()
+    target, personas = parcel.unpack(node)
+    assert target.knowledge is not None
+    assert target.knowledge.parent == node
+    assert target.knowledge.read_text() == "# Ada"
+    there = personas["ada"].background
+    assert there is not None
+    assert there.file is not None
+    assert there.file.parent == node
+    assert there.file.read_bytes() == b"RIFF"
+    cv.unlink()
+    with pytest.raises(SiteError, match=r"cv.md cannot be read: No such file"):
+        Parcel.of(Target(knowledge=cv), [persona])
