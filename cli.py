@@ -291,20 +291,33 @@ def _supervise(settings: Settings) -> None:
 def call(
     wav: Annotated[
         list[Path] | None,
-        typer.Option(help="What to say: a 16-bit WAV file per turn; may be repeated."),
+        typer.Option(
+            metavar="FILE", help="What to say: a 16-bit WAV file per turn; may be repeated."
+        ),
     ] = None,
     text: Annotated[
         list[str] | None,
-        typer.Option(help="What to type, after what is said: a turn each; may be repeated."),
+        typer.Option(
+            metavar="QUESTION",
+            help="What to type, after what is said: a turn each; may be repeated.",
+        ),
     ] = None,
-    url: Annotated[str, typer.Option(help="The server's WebSocket address.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Write what was heard to this WAV file.")] = None,
+    url: Annotated[
+        str,
+        typer.Option(metavar="URL", help="The server's WebSocket address, ws://HOST:PORT/call."),
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what was heard to this WAV file.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
     barge_in: Annotated[
         float | None,
-        typer.Option(help="Ask each further question this many seconds into the answer before."),
+        typer.Option(
+            metavar="SECS",
+            help="Ask each further question this many seconds into the answer before.",
+        ),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Consent to recording, where RECORD=calls asks.")
@@ -545,11 +558,14 @@ def check_vendors(
     live: Annotated[
         bool,
         typer.Option(
+            "--live",
             help="Instead: one small call to each chosen vendor in a cloud, which costs money, and "
-            "what it sends held against what its documents say."
+            "what it sends held against what its documents say.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option(help="With --live: do not ask before it costs.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --live: do not ask before it costs.")
+    ] = False,
 ) -> None:
     """Check that stages do what their contracts say.
 

@@ -3,6 +3,7 @@
 Paths and documents stand as they are: rich would take ``:x:`` for the name of a picture.
 """
 
+import os
 import sys
 from textwrap import fill
 
@@ -12,12 +13,25 @@ from rich.console import Console
 MOST_COLUMNS = 80
 """Width at which errors are wrapped, in a terminal that is at least as wide."""
 
+PIPED_COLUMNS = 10_000
+"""Width of what is no terminal: enough for a table of whole answers."""
+
 _errors = Console(stderr=True, emoji=False, highlight=False)
 
 
-def output(*, highlight: bool = False) -> Console:
-    """A console on stdout; with ``highlight``, numbers and paths are coloured."""
-    return Console(emoji=False, highlight=highlight)
+def output(*, highlight: bool = False, folded: bool = False) -> Console:
+    """A console on stdout.
+
+    In a file or pipe, a row of a table is one line, however long, unless ``COLUMNS`` is set.
+
+    Args:
+        highlight: Whether numbers and paths are coloured.
+        folded: Whether a file gets rows folded as a terminal does, for text that is read.
+    """
+    console = Console(emoji=False, highlight=highlight)
+    if not folded and not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED_COLUMNS
+    return console
 
 
 def errors() -> Console:

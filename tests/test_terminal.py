@@ -1,8 +1,9 @@
 """What commands print."""
 
 import pytest
+from rich.table import Table
 
-from terminal import print_error, wrap
+from terminal import output, print_error, wrap
 
 LONG = "EMBED_ORIGINS: 'example.com' is not the origin of a site; write it as https://example.com."
 PATH = "/srv/" + 100 * "x" + "/:x:/[red].md"
@@ -19,3 +20,13 @@ def test_an_error_is_wrapped_between_words_and_a_path_stays_whole() -> None:
 def test_what_goes_to_a_file_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
     print_error(f"{LONG} {PATH}")
     assert capsys.readouterr().err == f"viva: {LONG} {PATH}\n"
+
+
+def test_in_a_file_a_row_of_a_table_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    table = Table("question", "answer", box=None, pad_edge=False)
+    table.add_row("Where did she study?", LONG)
+    output().print(table)
+    assert f"Where did she study?  {LONG}" in capsys.readouterr().out.splitlines()

@@ -87,7 +87,7 @@ Examples:
             # File names need not be UTF-8; escaped, they can always be written.
             typer.echo(json.dumps(said, indent=2))
         else:
-            console = output()
+            console = output(folded=True)
             console.width = min(console.width, MOST_WIDTH)
             print_findings(findings, console)
         raise typer.Exit(code)
