@@ -23,6 +23,7 @@ from conversation.far_end import FarEnd
 from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
 from models.inference import SAMPLE_RATE
 from processors.audio import forward_audio
+from processors.vad.caller_level import CallerLevel
 from processors.vad.echo import EchoDetector
 from processors.vad.silero import WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.vad.smart_turn import MAX_SECS, SmartTurnEngine
@@ -182,7 +183,8 @@ class VoiceActivity(FrameProcessor):
 
     There is no volume threshold: speech is detected in digital silence and in noise alike. If what
     the loudspeaker plays is known, its echo is no speech: the start is held back while all that the
-    microphone hears is the voice.
+    microphone hears is the voice, or, over the voice and in pauses of the caller, somebody softer
+    than they are.
     """
 
     def __init__(
@@ -234,7 +236,9 @@ class VoiceActivity(FrameProcessor):
         self._audio_idle_secs = audio_idle_secs
         self._watch: asyncio.Task[Any] | None = None
         self._echo = EchoDetector(far_end) if far_end else None
+        self._level = CallerLevel(far_end) if far_end else None
         self._held: int | None = None  # windows since a start that is held back
+        self._far = False  # it is held back because it is too soft for the caller
         self._turn_model = turn_model
         self._turn_audio = TurnAudio()
         self._stopped: asyncio.Future[float] | None = None
@@ -289,6 +293,8 @@ class VoiceActivity(FrameProcessor):
             filled = self._filled = 0
             detector = self._detector
             probability = await self._stream.speech_probability(window, urgent=detector.undecided)
+            if self._level:
+                self._level.take(window, probability)
             for event in detector.feed(probability):
                 await self._hear(event)
             if self._held is not None:
@@ -298,19 +304,23 @@ class VoiceActivity(FrameProcessor):
             np.multiply(samples, _SCALE, out=window[filled : self._filled])
 
     async def _hear(self, event: SpeechEvent) -> None:
-        """Handle an event, unless what is heard is an echo."""
-        if event is SpeechEvent.STARTED and self._echo and self._echo.is_echo():
+        """Handle an event, unless what is heard is an echo, or somebody far away."""
+        if event is SpeechEvent.STARTED and self._is_nobody():
             self._held = 0
         elif self._held is None:
             await self._handle(event)
         elif event is SpeechEvent.STOPPED:
             self._held = None
 
+    def _is_nobody(self) -> bool:
+        self._far = bool(self._level and self._level.is_far())
+        return self._far or bool(self._echo and self._echo.is_echo())
+
     async def _hold(self, windows: int) -> None:
         """Hold the start back, until somebody else is heard."""
         self._held = windows
-        due = windows % _ECHO_WINDOWS == 0 and not self._detector.undecided
-        if due and self._echo and not self._echo.is_echo():
+        due = self._far or windows % _ECHO_WINDOWS == 0
+        if due and not self._detector.undecided and not self._is_nobody():
             self._held = None
             await self._handle(SpeechEvent.STARTED, late_secs=windows * WINDOW_SECS)
 
@@ -320,6 +330,8 @@ class VoiceActivity(FrameProcessor):
             case SpeechEvent.STARTED:
                 await self._cancel_prediction()
                 self._turn_audio.start()
+                if self._level:
+                    self._level.start()
                 self._watch = self._watch or self.create_task(self._watch_audio(), "audio")
                 start_secs = detector.start_secs + min(late_secs, _MOST_LATE_SECS)
                 await self.push_frame(VADUserStartedSpeakingFrame(start_secs=start_secs))
@@ -334,6 +346,8 @@ class VoiceActivity(FrameProcessor):
                 await self._cancel_prediction()
             case SpeechEvent.STOPPED:
                 self._turn_audio.stop()
+                if self._level:
+                    self._level.stop()
                 await self.push_frame(VADUserStoppedSpeakingFrame(stop_secs=detector.stop_secs))
                 if self._stopped and not self._stopped.done():
                     self._stopped.set_result(time.monotonic())
