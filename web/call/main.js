@@ -65,6 +65,7 @@ let voiceName = 'Viva';
 let played = { epoch: 0, samples: 0 };
 let stopped = { epoch: -1, samples: 0 }; // where the last answer ended
 let muted = false;
+let volume = 1; // of the voice, as the caller wishes it
 let awake = null;
 
 /**
@@ -124,6 +125,7 @@ async function press(types) {
   }
   line = new Line(new URL(asVisitor('call'), document.baseURI.replace(/^http/, 'ws')));
   const own = line;
+  own.player.volume = volume;
   const starting = () => own === line && call.starting;
   own.onevent = (event) => { if (own === line) take(event, own); };
   own.onclose = () => {
@@ -431,7 +433,7 @@ captions.onright = async (entry, right) => {
   }
 };
 captions.onagain = ({ said }) => {
-  const playing = again.play(memory.of(said), 1, () => {});
+  const playing = again.play(memory.of(said), volume, () => {});
   find('after-said').textContent = playing ? '' : 'This answer is no longer kept.';
 };
 check.devices = () => devices.chosen;
@@ -442,6 +444,10 @@ suggestions.onask = (question) => {
 keepsake.transcript = () => ({
   entries: transcript.entries,
   about: { title, voice: voiceName, at: began, titleOf: (id) => text.title(id) },
+});
+wish(find('voice-volume'), (share) => {
+  volume = Number(share);
+  if (line) line.player.volume = volume;
 });
 wish(find('caption-size'), (percent) => {
   document.documentElement.style.setProperty('--captions', `${percent}%`);

@@ -15,6 +15,9 @@ import { addWorklet } from './worklets.js';
 
 const START_SECS = 5;
 
+/** A change of volume that takes so long is no click. */
+const VOLUME_SECS = 0.02;
+
 export class Player {
   /** Called with each report for the wire. */
   onreport = () => {};
@@ -30,10 +33,13 @@ export class Player {
 
   #node = null;
   #loaded = null;
+  #loudness;
 
   /** @param {AudioContext} context The call's; it closes with the player. */
   constructor(context) {
     this.context = context;
+    this.#loudness = new GainNode(context);
+    this.#loudness.connect(context.destination);
     context.onstatechange = () => this.onstate(context.state);
   }
 
@@ -57,8 +63,13 @@ export class Player {
         else this.onreport(data);
       };
     });
-    node.connect(context.destination);
+    node.connect(this.#loudness);
     await running;
+  }
+
+  /** How loud the caller wishes the voice to be. @param {number} share Of its own loudness, 0 to 1. */
+  set volume(share) {
+    this.#loudness.gain.setTargetAtTime(share, this.context.currentTime, VOLUME_SECS);
   }
 
   /** Plays s16 samples at 24 kHz; the buffer moves to the worklet. @param {Int16Array} samples */
@@ -99,7 +110,7 @@ export class Player {
 
   /** Records what is handed to the device from now on. @returns {Promise<Tap>} */
   tap() {
-    return Tap.on(this.context, this.#node);
+    return Tap.on(this.context, this.#loudness);
   }
 
   #passed({ epoch, sample, time }) {

@@ -48,7 +48,9 @@ def tap(page: Page) -> None:
     page.evaluate("() => { viva.tap().then((tap) => { window.tapped = tap; }); }")
 
 
-def test_every_sample_sent_is_played_and_reported(server: PageServer, page: Page) -> None:
+def test_every_sample_sent_is_played_at_the_volume_wished_for_and_reported(
+    server: PageServer, page: Page
+) -> None:
     async def script(peer: Peer) -> None:
         await peer.tell(Cap(limit_secs=120.0, left_secs=120.0))
         await peer.say("Hello.", tone(1.0))
@@ -59,6 +61,13 @@ def test_every_sample_sent_is_played_and_reported(server: PageServer, page: Page
 
     server.script = script
     tap(page)
+    page.evaluate(
+        """() => {
+          const volume = document.getElementById('voice-volume');
+          volume.value = '0.5';
+          volume.dispatchEvent(new Event('input'));
+        }"""
+    )
     place_call(page)
     ended(page)
     sent = round(1.503 * VOICE_RATE)
@@ -74,6 +83,7 @@ def test_every_sample_sent_is_played_and_reported(server: PageServer, page: Page
     secs = (loud[-1] - loud[0]) / rate
     assert secs == pytest.approx(sent / VOICE_RATE + CONCEALED_SECS, abs=0.0125)
     middle = heard[loud[0] + round(0.1 * rate) : loud[0] + round(0.9 * rate)]
+    assert np.max(np.abs(middle)) == pytest.approx(0.5 * 0.5, rel=0.01)
     at = 2 * np.pi * 500 * np.arange(len(middle)) / rate
     basis = np.stack([np.sin(at), np.cos(at)], axis=1)
     rest = middle - basis @ np.linalg.lstsq(basis, middle, rcond=None)[0]
