@@ -31,13 +31,18 @@ from settings import Settings
 SHARES: dict[str, list[float]] = defaultdict(list)
 """What each vendor told of its loading, the share done, by its name."""
 _run: list[Path] = []
-"""The folder of this run of pytest, once it is known."""
+"""The folder of this run, once it is known."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp()
-    _run.append(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+    run_in(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+def run_in(folder: Path) -> None:
+    """Keep what a run shares in a folder: pytest's own, or that of a command."""
+    _run.append(folder)
 
 
 def vectors() -> Path:

@@ -14,9 +14,15 @@ from PIL import Image
 from playwright.async_api import Page
 
 from tests.end_to_end.running import Viva, chromium, microphone, opened, until
+from tests.engines import run_in
 
 SCREENS = Path(__file__).parents[2] / "docs" / "screens"
-SIZES = {1440: (1440, 900), 1280: (1280, 800), 390: (390, 844)}
+SIZES = {
+    "1440": (1440, 900),
+    "1280": (1280, 800),
+    "390": (390, 844),
+    "844x390": (844, 390),
+}
 COLOURS = 128
 ADMIN = "ada@example.com"
 
@@ -24,13 +30,19 @@ ADMIN = "ada@example.com"
 async def main() -> None:
     """Take every picture anew."""
     SCREENS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as run:
+        run_in(Path(run))
+        await _photograph()
+
+
+async def _photograph() -> None:
     with tempfile.TemporaryDirectory() as folder, Viva(DATA_DIR=folder, ADMINS=ADMIN) as viva:
         viva.loaded()
         speech = microphone(
             Path(folder) / "speech.wav", 7.0, "where-studied.wav", 2.0, "first-compiler.wav"
         )
-        for width in SIZES:
-            await _photograph_call(viva, speech, width)
+        for size in SIZES:
+            await _photograph_call(viva, speech, size)
         await _photograph_log(viva, speech)
         await _photograph_report(Path(folder) / "outbox", speech)
     with Viva(AUTH="link") as viva, tempfile.TemporaryDirectory() as folder:
@@ -41,26 +53,26 @@ async def main() -> None:
             await _shoot(page, "sign-in-1280")
 
 
-async def _photograph_call(viva: Viva, speech: Path, width: int) -> None:
+async def _photograph_call(viva: Viva, speech: Path, size: str) -> None:
     """A landing page, a second answer in the middle, and the end of the call."""
-    wide, high = SIZES[width]
+    wide, high = SIZES[size]
     async with chromium(speech) as browser:
         page = await opened(browser, viva.url, viewport={"width": wide, "height": high})
-        await _shoot(page, f"landing-{width}")
+        await _shoot(page, f"landing-{size}")
         await page.get_by_role("button", name="Call Viva").click()
         await until(page, "viva.sentencesLit.some((line) => line.turn === 2)", secs=45)
         await page.wait_for_timeout(1500)
-        await _shoot(page, f"call-{width}")
+        await _shoot(page, f"call-{size}")
         await until(page, "viva.transcript.some((entry) => entry.turn === 2 && entry.record)")
         await page.get_by_role("button", name="Hang up").click()
         await until(page, "viva.state === 'ended'")
         await page.wait_for_timeout(600)
-        await _shoot(page, f"ended-{width}")
+        await _shoot(page, f"ended-{size}")
 
 
 async def _photograph_log(viva: Viva, speech: Path) -> None:
     """The log of those calls, and one of them."""
-    wide, high = SIZES[1280]
+    wide, high = SIZES["1280"]
     async with chromium(speech) as browser:
         page = await browser.new_page(viewport={"width": wide, "height": high})
         await page.goto(f"{viva.url}/calls")

@@ -48,7 +48,7 @@ async def main(run: Path, other: Path) -> None:
 
 async def _shoot(browser: Browser, file: Path, shot: Shot) -> None:
     name, element, width = shot
-    wide, high = SIZES[width]
+    wide, high = SIZES[str(width)]
     page = await browser.new_page(viewport={"width": wide, "height": high})
     await page.goto(file.as_uri())
     await _show(page, element)
