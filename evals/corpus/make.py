@@ -142,7 +142,7 @@ def _utterance(said: Said, at: float, snr_db: float | None) -> list[str]:
     return lines
 
 
-def _write_truth(path: Path, made: dict[str, str], order: Sequence[str]) -> None:
+def write_truth(path: Path, made: dict[str, str], order: Sequence[str]) -> None:
     """Write the truth of the calls made; keep that of the others."""
     kept: dict[str, str] = {}
     if path.exists():
@@ -179,7 +179,7 @@ def main() -> None:
         )
     except ScenarioError as error:
         sys.exit(f"viva corpus: {error}")
-    _write_truth(options.out / TRUTH, made, order)
+    write_truth(options.out / TRUTH, made, order)
 
 
 if __name__ == "__main__":
