@@ -125,10 +125,10 @@ def turns(
         Column("at (UTC)", lambda turn: format_minute(turn["at"])),
         Column("call", lambda turn: turn["call"]),
         Column("turn", lambda turn: str(turn["number"]), number=True),
-        Column("question", lambda turn: turn["question"]),
+        Column("question", lambda turn: turn["question"], prose=True),
         Column("decision", lambda turn: turn["decision"] or "none"),
         Column("why", lambda turn: turn["reason"] or turn["confidence"] or ""),
-        Column("sections", lambda turn: " ".join(turn["sections"])),
+        Column("sections", lambda turn: " ".join(turn["sections"]), prose=True),
         Column("latency", _latency, number=True),
         Column("cost", lambda turn: format_dollars(turn["cost"]), number=True),
     ]

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
+from rich.cells import cell_len
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +18,9 @@ from ledger.log.cells import inert
 from terminal import output
 
 Row = Mapping[str, Any]
+
+PROSE_COLUMNS = 20
+"""Width below which what a caller said is not readable within its row."""
 
 TIMES = ("at", "started_at", "ended_at")
 """Columns in Unix seconds, which JSON and CSV give as ISO 8601 UTC."""
@@ -29,11 +34,13 @@ class Column:
         heading: Its heading.
         show: Renders a row's cell.
         number: Whether to align right.
+        prose: Whether it may be shortened, where the terminal is too narrow for all of it.
     """
 
     heading: str
     show: Callable[[Row], str]
     number: bool = False
+    prose: bool = False
 
 
 def print_json(rows: Sequence[Row], columns: Sequence[str]) -> None:
@@ -49,15 +56,56 @@ def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def print_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
-    """Print a table as wide as the terminal."""
-    table = Table(box=None, pad_edge=False)
+    """Print a table as wide as the terminal.
+
+    Only prose is shortened; where too little would be left of it, it stands below its row.
+    """
+    console = output(highlight=True)
+    cells = [[_shown(column.show(row)) for column in columns] for row in rows]
+    widths = [
+        max(cell_len(column.heading), *(row[number].cell_len for row in cells))
+        for number, column in enumerate(columns)
+    ]
+    kept = [number for number, column in enumerate(columns) if not column.prose]
+    prose = [number for number, column in enumerate(columns) if column.prose]
+    left = console.width - sum(widths[number] + 1 for number in kept)
+    if prose and left < PROSE_COLUMNS * len(prose):
+        _print_prose_below(console, columns, cells, widths)
+        return
+    gap = 2 if sum(widths) + 2 * len(widths) <= console.width else 1
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for column in columns:
         table.add_column(
-            column.heading, justify="right" if column.number else "left", overflow="fold"
+            column.heading,
+            justify="right" if column.number else "left",
+            overflow="ellipsis" if column.prose else "fold",
+            no_wrap=column.prose or left >= 0,
         )
-    for row in rows:
-        table.add_row(*(_shown(column.show(row)) for column in columns))
-    output(highlight=True).print(table)
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _print_prose_below(
+    console: Console,
+    columns: Sequence[Column],
+    cells: Sequence[Sequence[Text]],
+    widths: Sequence[int],
+) -> None:
+    """Print rows of two lines: what must not be shortened, and the prose."""
+    headings = [Text(column.heading, style="bold") for column in columns]
+    for row in [headings, *cells]:
+        line, prose = Text(), Text("  ")
+        for column, cell, width in zip(columns, row, widths, strict=True):
+            if column.prose:
+                prose += cell + Text("  ")
+                continue
+            padded = cell.copy()
+            padded.align("right" if column.number else "left", width)
+            line += padded + Text(" ")
+        for part in (line, prose):
+            part.rstrip()
+            console.print(part, no_wrap=True, overflow="ellipsis")
 
 
 def format_dollars(micros: int) -> str:

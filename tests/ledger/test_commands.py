@@ -104,6 +104,21 @@ def test_turns_are_shown_and_what_was_said_is_only_text() -> None:
 
 
 @pytest.mark.usefixtures("a_few_calls")
+def test_a_narrow_terminal_breaks_no_id_and_shows_questions_below(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    assert viva("turns", "--call", "c-2").stdout.splitlines() == [
+        "at (UTC)         call turn decision why           latency      cost",
+        "  question  sections",
+        "2026-11-24 12:00 c-2     1 respond  high          1100 ms $0.000060",
+        "  Is [red]it [2J?  education",
+        "2026-11-24 12:00 c-2     2 escalate not in the CV         $0.000600",
+        "  Where did she study?  education",
+    ]
+
+
+@pytest.mark.usefixtures("a_few_calls")
 def test_the_money_of_days_is_shown_with_its_sum() -> None:
     shown = cells("spend")
     assert [row[0] for row in shown] == ["day (UTC)", "2026-11-23", "2026-11-24", "total"]
