@@ -224,6 +224,20 @@ def test_the_budgets_say_what_was_not_measured() -> None:
     assert rows["replay, times real time a core"] == [">= 100", "not measured"]
 
 
+def test_systems_are_compared_with_as_many_calls_in_both() -> None:
+    def swept(**percent: float) -> dict[str, Any]:
+        rows = [
+            {"calls": int(calls[1:]), "cpu_percent_per_call": {"median": value}}
+            for calls, value in percent.items()
+        ]
+        return {"sweep": rows}
+
+    costs = {"viva": swept(_8=1.0, _32=0.5), "viva-turn-model": swept(_8=3.0)}
+    rows = {row[0]: row[2:4] for row in budgets._times_less(costs)}
+    assert rows["CPU of a call, both with 8"] == ["", "3.0 times Viva's"]
+    assert rows["CPU of a call, both with 32"] == ["", "not measured"]
+
+
 @pytest.mark.thorough
 def test_results_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
