@@ -38,6 +38,8 @@ _FRAGMENT = 3  # sentences of up to so many words are joined to the next
 _RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
 
 
+_ASKING_LABELS = frozenset(("when", "where", "who", "what", "how", "why"))
+
 _OF_SOMEBODY = tuple(
     (re.compile(rf"\b(?:{pattern})", re.IGNORECASE), said)
     for pattern, said in (
@@ -154,6 +156,7 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._titles = {section.id: section.title for section in document.sections}
+        self._listed = {fluent(title).lower() for title in self._titles.values()}
         self._json = document.name.lower().endswith(".json")
         self._at = 0
         self._group = 0
@@ -171,6 +174,7 @@ class _Reader:
     def _section(self, section: Section) -> Iterator[Record]:
         path = self._path(section)
         lines = [line for line in section.lines if line.kind != "heading"]
+        lines = self._without_contents(lines)
         spot = 0
         lead: Line | None = None
         while spot < len(lines):
@@ -197,8 +201,17 @@ class _Reader:
                 above = (*path, lead.text.rstrip(": ")) if lead and line.code else path
                 yield from self._text(section, above, line, first=spot == 0)
                 before_code = after is not None and after.code
-                lead = line if (before_list or before_code) and _announces(line.text) else None
+                if not (line.code and before_code):  # else what announced the code announces more
+                    announces = (before_list or before_code) and _announces(line.text)
+                    lead = line if announces and not line.code else None
                 spot += 1
+
+    def _without_contents(self, lines: list[Line]) -> list[Line]:
+        """Leave out a table of contents: a list of nothing but the document's own titles."""
+        items = [line for line in lines if line.kind == "item" and not line.cells]
+        if len(items) > 1 and all(fluent(line.text).lower() in self._listed for line in items):
+            return [line for line in lines if line not in items]
+        return lines
 
     def _make(
         self,
@@ -303,6 +316,8 @@ class _Reader:
         if self._document.about_person:
             text = without_contact(text)
         label = labelled(text)
+        if label and label[0].lower() in _ASKING_LABELS:
+            path, text = (*path, label[0]), label[1]
         quoted = re.match(r"[\"\u201c]([^\"\u201d]+)[\"\u201d]", text)
         about = quoted[1] if quoted else label[0] if label else re.split(r",\s", text)[0]
         if announced and not is_clause(text):

@@ -18,6 +18,9 @@ _VERB_HEADS = frozenset(
     spaced("takes costs needs includes contains means lasts requires covers does gets has serves")
 )
 _MOMENT_HEADS = frozenset(spaced("starts begins opens closes ends finishes leaves arrives departs"))
+_DOING_HEADS = frozenset(
+    ("what it does", "does", "description", "purpose", "function", "effect", "meaning", "action")
+)
 _ADVERB_HEAD = re.compile(
     r"^(?:on-?line|off-?line|(?:at|by|in|on|with|without) [a-z]+(?: \w+)?)$", re.I
 )
@@ -28,7 +31,15 @@ _ASKING_HEAD = re.compile(
 )
 _NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "/", "…", ".."))
 _NONE = frozenset(("none", "no", "nothing"))
-_TIMELIKE = re.compile(r"^\d{1,2}[:.]\d{2}(?:\s*(?:[-\u2013\u2014]|to)\s*\d{1,2}[:.]\d{2})?$")
+_HOUR = r"\d{1,2}(?:[:.]\d{2}(?:\s?[ap]\.?m\b\.?)?|\s?[ap]\.?m\b\.?)"
+_TIMELIKE = re.compile(rf"^{_HOUR}(?:\s*(?:[-\u2013\u2014]|to)\s*{_HOUR})?$", re.IGNORECASE)
+_PLACED = re.compile(  # labels that tell when, where or how: "By train: S4 to Unterbach"
+    r"^(?:by|at|on|in|from|to|until|till|after|before|during|for|with|without|between|since)\s",
+    re.I,
+)
+_DOES = re.compile(
+    r"^[a-z]{2,}[^su\W]s\s+(?:the|an?|all|what|whether|how|your|its|every|each|no)\b"
+)
 _MONEY = re.compile(
     r"^(?:from |about |up to )?(?:[€£$¥]\s?\d|\d[\d.,]*\s?(?:[€£$¥]|"
     r"(?:euros?|pounds?|dollars?|kroner|cents?|francs?|eur|usd|gbp)\b))",
@@ -55,14 +66,22 @@ _DAY_WORD = re.compile(
 )
 
 
+_LETTERED = re.compile(r"(?<!\w)\(?a\)\s.*(?<!\w)\(?b\)\s", re.DOTALL)
+"""Alternatives with letters: "Stopping is forbidden: a) on bends, b) on cycle tracks"."""
+
+
 def fluent(text: str) -> str:
     """Rewrite ranges, bullets, brackets and options as words."""
+    if _LETTERED.search(text):
+        text = re.sub(
+            r"[:,;]?\s*(?<!\w)\(?([a-h])\)\s+", lambda m: " " if m[1] == "a" else ", ", text
+        )
     text = re.sub(r"(?<=\d)\s*[\u2013\u2014]\s*(?=\d)|(?<=\d)-(?=\d{1,2}:\d\d)", " to ", text)
     text = re.sub(
         r"\b([A-Z][a-z]{2,8}\.?)\s?[\u2013\u2014-]\s?([A-Z][a-z]{2,8})\b", _between_days, text
     )
     text = _DAY_WORD.sub(lambda match: _DAY_SHORT[match[1]], text)
-    text = re.sub(r"^\s*\(\d+\)\s+", "", text)
+    text = re.sub(r"^\s*(?:\(\d+\)|\u00a7\s?\d+[a-z]?\.?|\d{1,3}[a-z]?\.(?=\s+[A-Z]))\s+", "", text)
     text = re.sub(
         r"(?<=\d)\s*[\u2013\u2014-]\s*(?=(?:present|now|today|current|(?:[A-Z][a-z]+ )?\d{4})\b)",
         " to ",
@@ -142,8 +161,13 @@ def item(text: str) -> str:
     if found is None:
         return sentence(text)
     label, value = found
-    if is_clause(label) or len(value.split()) > 24:
-        return sentence(f"{label}, {value}")
+    if _TIMELIKE.match(label) and not re.match(r"\d", value):
+        on = "from" if re.search("[\u2013\u2014-]|\\bto\\b", label) else "at"
+        return sentence(f"{on} {label}, {_lower(value)}")
+    if is_clause(label) or len(value.split()) > 24 or _PLACED.match(label):
+        return sentence(
+            f"{label}, {_lower(value)}" if _PLACED.match(label) else f"{label}, {value}"
+        )
     value = value.rstrip(".")
     if value.lower() in ("yes", "no", "not yet"):
         return sentence(f"For {label}, the answer is {value}")
@@ -237,6 +261,8 @@ def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:
         return f"with {cell}"
     if after_verb and name in _WHERE_HEADS:
         return f"in {cell}" if not re.match(r"(?:in|on|at|by|bus|online)\b", cell, re.I) else cell
+    if name in _DOING_HEADS and _DOES.match(cell):
+        return f"it {cell}"
     if name in ("meaning", "description", "effect"):
         return f"it means {_lower(cell)}"
     if (sign := _PRICES.search(head)) and re.match(r"\d", cell):

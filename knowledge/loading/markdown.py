@@ -290,6 +290,11 @@ class _Reader:
             if kind == "item":
                 text = _marked(text)
             self._fresh_item = False
+            if kind == "text" and len(parts := _labelled_lines(token)) > 1:
+                for below, part in parts:
+                    text, questions = _inline(part)
+                    yield _block(number + below, text, "item", depth=self._items + 1), questions
+                return
             yield _block(number, text, kind, depth=self._items), questions
 
     def _table(self, token: Token, number: int) -> Iterator[tuple[_Block | None, list[str]]]:
@@ -353,10 +358,54 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
+_LABELLED = re.compile(r"[A-Z][\w&/' -]{1,24}:(?:\s+\S|$)")
+
+
+def _labelled_lines(token: Token) -> list[tuple[int, Token]]:
+    """Split a paragraph of which several lines have labels: "**When:** …", "Where: …".
+
+    Returns:
+        Each labelled line with the lines after it, as a paragraph of its own, and how many lines
+        it is below the first; empty if this is no such paragraph.
+    """
+    lines: list[list[Token]] = [[]]
+    for child in token.children or ():
+        if child.type in ("softbreak", "hardbreak"):
+            lines.append([])
+        else:
+            lines[-1].append(child)
+    labelled = [
+        _LABELLED.match("".join(child.content for child in line).lstrip()) is not None
+        and len(lines) > 1
+        for line in lines
+    ]
+    bold = [is_ and _opens_bold(line) for is_, line in zip(labelled, lines, strict=True)]
+    if not (labelled[0] and (all(labelled) or sum(bold) > 1)):
+        return []
+    begins = labelled if all(labelled) else bold
+    found: list[tuple[int, Token]] = []
+    for below, (line, new) in enumerate(zip(lines, begins, strict=True)):
+        if new or not found:
+            found.append((below, Token("inline", "", 0, children=list(line))))
+        else:
+            before = found[-1][1]
+            before.children = [*(before.children or ()), Token("softbreak", "br", 0), *line]
+    return found
+
+
+def _opens_bold(line: Sequence[Token]) -> bool:
+    return next((child.type for child in line if child.type != "text" or child.content), "") in (
+        "strong_open",
+        "em_open",
+    )
+
+
 def _block(
     number: int, text: str, kind: LineKind, *, depth: int = 0, code: bool = False
 ) -> _Block | None:
     text = _flat(_ALERT.sub("", text))
+    if not code:
+        text = _flat(_SHORTCODE.sub("", text))
     if not any(c.isalnum() for c in text):
         return None
     return _Block(number, text, kind, depth=depth, code=code)
@@ -373,6 +422,8 @@ def _row_block(number: int, header: Sequence[str], cells: Sequence[str]) -> _Blo
 
 
 _ALERT = re.compile(r"^\s*\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]\s*", re.IGNORECASE)
+_SHORTCODE = re.compile(r"(?<![\w:]):[a-z][a-z0-9_+-]*:(?![\w:])")
+"""A picture by its name, as in ":zap: Fast"."""
 _STRUCK = ("s", "del", "strike")
 _TASK = re.compile(r"^\s*\[([ xX])\]\s+")
 _MARKS = (
@@ -380,6 +431,7 @@ _MARKS = (
         "yes",
         re.compile(
             r"^\s*[\u2705\u2714\u2611\u2713]\ufe0f?\s*|\s*[\u2705\u2714\u2611\u2713]\ufe0f?\s*$"
+            r"|^\s*:(?:white_check_mark|heavy_check_mark|ballot_box_with_check):\s*"
         ),
     ),
     (
@@ -387,6 +439,7 @@ _MARKS = (
         re.compile(
             r"^\s*[\u274c\u2717\u2718\u2716\U0001f6ab]\ufe0f?\s*"
             r"|\s*[\u274c\u2717\u2718\u2716\U0001f6ab]\ufe0f?\s*$"
+            r"|^\s*:(?:x|no_entry|no_entry_sign|negative_squared_cross_mark):\s*"
         ),
     ),
     ("not yet", re.compile(r"^\s*[\U0001f6a7\u23f3\U0001f51c]\ufe0f?\s*")),
@@ -400,6 +453,8 @@ def _marked(text: str) -> str:
     for word, mark in _MARKS:
         if mark.search(text):
             rest = mark.sub("", text, count=1).strip()
+            if word == "no" and re.match(r"(?:no|not|never|without)\b", rest, re.IGNORECASE):
+                return rest
             return f"{rest.rstrip('.')}: {word}" if rest else word
     return text
 
@@ -467,6 +522,10 @@ _BLOCK_TAGS = frozenset(
 )
 
 
+_SUMMARY_LEVEL = 6
+"""The heading level of a <summary>: below any heading that it can stand under."""
+
+
 class _Html(HTMLParser):
     """Parses HTML within Markdown into headings, items, rows and paragraphs.
 
@@ -532,15 +591,17 @@ class _Html(HTMLParser):
             self._text += " "
         elif tag in _BLOCK_TAGS and self._cells is None:
             self._flush()
+            if tag == "summary":
+                self._heading = _SUMMARY_LEVEL
         if tag == "table":
             self._header = []
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("script", "style", *_STRUCK):
             self._hidden = max(0, self._hidden - 1)
-        elif re.fullmatch("h[1-6]", tag):
+        elif re.fullmatch("h[1-6]", tag) or (tag == "summary" and self._heading):
             self._found.append(
-                _Block(self._at(), _flat(self._text), "heading", self._heading or int(tag[1]))
+                _Block(self._at(), _flat(self._text), "heading", self._heading or int(tag[1:]))
             )
             self._text, self._heading = "", 0
         elif tag in ("ul", "ol"):

@@ -95,3 +95,55 @@ def test_a_cv_is_told_without_how_to_reach_somebody(tmp_path: Path) -> None:
     )
     texts = [record.text for record in records(load(path))]
     assert texts[:2] == ["Smith, Oslo.", "Smith, Acme, 2019 to present."]
+
+
+def test_lines_with_labels_are_told_one_by_one(tmp_path: Path) -> None:
+    invitation = (
+        "**When:** Saturday, 11 July, from 3 pm\n**Where:** The Old Mill, Mill Lane 2\n"
+        "and its yard\n**Dress:** a jumper, it gets cool\n"
+    )
+    found = read(tmp_path, invitation)
+
+    assert [record.path for record in found] == [("When",), ("Where",), ()]
+    assert [record.text for record in found[:2]] == [
+        "Saturday, 11 July, from 3 pm.",
+        "The Old Mill, Mill Lane 2 and its yard.",
+    ]
+
+
+def test_a_line_that_only_begins_with_a_label_stays_in_its_paragraph(tmp_path: Path) -> None:
+    assert len(read(tmp_path, "Our aim: bread for all,\nevery day of the week.\n")) == 1
+
+
+def test_items_with_times_and_ways_are_told_as_people_say_them(tmp_path: Path) -> None:
+    assert said(tmp_path, "* 6 pm \u2013 Buffet\n* By train: S4 to Unterbach\n") == [
+        "At 6 pm, buffet.",
+        "By train, S4 to Unterbach.",
+    ]
+
+
+def test_lettered_alternatives_are_told_without_their_letters(tmp_path: Path) -> None:
+    rule = "1. Stopping is forbidden:\n   a) on bends;\n   b) on cycle tracks.\n"
+    assert said(tmp_path, rule) == ["Stopping is forbidden on bends, on cycle tracks."]
+
+
+def test_rules_are_told_without_their_numbers(tmp_path: Path) -> None:
+    assert said(tmp_path, "**12.** You MUST carry a light.\n") == ["You MUST carry a light."]
+
+
+def test_a_readme_is_told_without_pictures_and_contents(tmp_path: Path) -> None:
+    readme = (
+        "- [Install](#install)\n- [FAQ](#faq)\n\n## Install\n\n- :zap: It is fast\n"
+        "- :x: No telemetry\n\n## FAQ\n\n| Command | What it does |\n|---|---|\n"
+        "| shop serve | starts the server |\n\n<details>\n<summary>Does it bake?</summary>\n\n"
+        "It does not.\n</details>\n"
+    )
+    found = read(tmp_path, readme)
+
+    assert [record.text for record in found] == [
+        "It is fast.",
+        "No telemetry.",
+        "For shop serve, it starts the server.",
+        "It does not.",
+    ]
+    assert found[-1].path[-1] == "Does it bake?"
