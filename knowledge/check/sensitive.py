@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from knowledge.loading.document import Document
 from knowledge.loading.section import SensitiveTopic
+from knowledge.per_document import per_document
 from knowledge.words import spaced, stem, tokens
 
 _POSSESSIVES = frozenset(spaced("her his their your hers theirs yours"))
@@ -27,7 +28,19 @@ def topic_of(text: str, document: Document) -> SensitiveTopic | None:
         text: A caller's question, or a sentence that a brain is about to say.
         document: The document; its front matter lists the topics.
     """
-    written = tuple((token.key, token.text.lower()) for token in tokens(_about_others(text)))
+    said = _about_others(text)
+    topic = _first_topic(said, document)
+    if topic is not None and topic.name.lower() in _IN_NAMES:
+        return _first_topic(_without_names(said, document), document)
+    return topic
+
+
+_IN_NAMES = frozenset(("health",))
+"""Topics that the names of employers are full of. Those of beliefs tell something: a party."""
+
+
+def _first_topic(text: str, document: Document) -> SensitiveTopic | None:
+    written = tuple((token.key, token.text.lower()) for token in tokens(text))
     phrases = _phrases(document.sensitive, document.title)
     found = len(document.sensitive)
     for at, word in enumerate(written):
@@ -35,6 +48,34 @@ def topic_of(text: str, document: Document) -> SensitiveTopic | None:
             if topic < found and _matches(pattern, written[at:], phrases.names):
                 found = topic
     return document.sensitive[found] if found < len(document.sensitive) else None
+
+
+_NAMED = re.compile(
+    r"(?<=[\w,] )[A-Z][\w&-]+(?:(?: (?:of|for|and|the|de|du|von|für))* [A-Z][\w&-]+)+"
+)
+
+
+def _without_names(text: str, document: Document) -> str:
+    """Remove the document's names of several words, such as an employer's.
+
+    "She works at Pulsar Medical Devices" is not about her health. The first word of a sentence
+    stays, since its capital means nothing: "Married Anna Smith".
+    """
+
+    def unnamed(match: re.Match[str]) -> str:
+        words = {token.key for token in tokens(match[0])}
+        return match[0] if words & subject or match[0] not in known else "it"
+
+    if not _NAMED.search(text):
+        return text
+    subject = {token.key for token in tokens(document.title)}
+    known = _written(document)
+    return _NAMED.sub(unnamed, text)
+
+
+@per_document
+def _written(document: Document) -> str:
+    return "\n".join(line.text for section in document.sections for line in section.lines)
 
 
 # Relatives of the caller, who are not the document's subject.

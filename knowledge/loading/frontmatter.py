@@ -52,13 +52,15 @@ where * she live; where she live; number * call; call she on; speak to she direc
 whereabouts; how do i reach; how can i reach; her home; her linkedin; linkedin; her twitter
 """
 _HEALTH = """
-her health; health problem; health condition; health issue; in good health; in poor health;
-medical; illness; disease; disability; disabled; sick; sick leave; was she ill; is she ill; she
-ever ill; been ill; she * ill; seriously ill; get sick; her illness; fall ill; fell ill;
-medication; diagnos*; depress*; alcohol*; drinking problem; drink problem; mental health; cause
-of death; how did she die; what did she die of; die from; pregnan*; her weight; surgery; doctor's
-note; smoke; vaccin*; therap*; she suffer; suffer from; how heavy; how much did she weigh; her
-condition; hospital; she healthy; her disability; cancer; heart attack; her eyesight; handicap*
+her health; health problem; health condition; health issue; in good health; in poor health; her
+medical; medical condition; medical history; medical problem; medical issue; medical leave; medical
+record; medical reason; medical certificate; medical exam*; illness; disease; disability; disabled;
+sick; sick leave; was she ill; is she ill; she ever ill; been ill; she * ill; seriously ill; get
+sick; her illness; fall ill; fell ill; medication; diagnos*; depress*; alcohol*; drinking problem;
+drink problem; mental health; cause of death; how did she die; what did she die of; die from;
+pregnan*; her weight; surgery; doctor's note; smoke; vaccin*; therap*; she suffer; suffer from; how
+heavy; how much did she weigh; her condition; hospital; she healthy; her disability; cancer; heart
+attack; her eyesight; handicap*
 """
 _AGE = """
 how old; her age; what age; which age; her birthday; years old; too old; too young; how many

@@ -1,5 +1,6 @@
 """What is refused, and what only sounds like it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,15 @@ def test_a_cv_in_a_language_without_lists_is_warned_of(tmp_path: Path) -> None:
     )
     (warning,) = load(path).skipped
     assert "sensitive topics are known in en, de, fr, es" in warning
+
+
+def test_an_employers_name_is_nobodys_health(tmp_path: Path) -> None:
+    path = tmp_path / "resume.json"
+    work = {"company": "Cancer Hospital Lund", "position": "Nurse", "startDate": "2019"}
+    path.write_text(json.dumps({"basics": {"name": "Ada Berg"}, "work": [work]}))
+    nurse = load(path)
+
+    assert topic_of("She works at the Cancer Hospital Lund.", nurse) is None
+    assert topic_of("Was she in hospital for cancer?", nurse) is not None
+    assert topic_of("Does she have a medical condition?", nurse) is not None
+    assert topic_of("Has she certified a medical device?", nurse) is None
