@@ -94,6 +94,11 @@ class Moments:
     dates: frozenset[Date]
     times: frozenset[int]
 
+    @property
+    def any(self) -> bool:
+        """Whether it mentions one at all."""
+        return bool(self.days or self.dates or self.times)
+
 
 def moments(text: str) -> Moments:
     """Extract the days, dates and times of a text."""

@@ -225,14 +225,14 @@ def _list(reader: Reader, flat: str) -> Said | None:
 
 def _under_heading(reader: Reader, query: Query, findings: Sequence[Finding]) -> Said | None:
     """The list under a heading that is the question itself: "What should I bring?"."""
-    if not findings or findings[0].record.kind != "item":
+    if not findings or findings[0].record.kind != "item" or "cost" in query.text.lower():
         return None
     record = findings[0].record
     heading = record.path[-1] if record.path else record.section.title
     title = set(content_stems(heading))
     asked = set(content_stems(query.text))
     of = _groups(reader).get(record.group, [])
-    if not title or not title <= asked or len(of) < 2:
+    if not title or not title <= asked or len(of) < 2 or heading == reader.document.title:
         return None
     if any((asked - title - GENERIC) & record.says for record in of):
         return None  # the question is about one of them

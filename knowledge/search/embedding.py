@@ -18,6 +18,7 @@ Vectors = npt.NDArray[np.float32]
 
 DIMENSIONS = 384
 _BATCH = 32
+_ONE_WORD = 3  # tokens: the word, between those that open and close every text
 
 
 class MiniLM:
@@ -41,6 +42,10 @@ class MiniLM:
                 ids = np.array([encoded[at] for at in batch], dtype=np.int64)
                 vectors[batch] = minilm_vectors(self._session, ids)
         return vectors
+
+    def is_common(self, word: str) -> bool:
+        """Whether a word is one of the some 30,000 words and pieces of words of the model."""
+        return len(self._tokenizer.encode(word).ids) == _ONE_WORD
 
 
 @lru_cache(maxsize=1)

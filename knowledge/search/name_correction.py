@@ -1,7 +1,7 @@
 """Corrects misheard names to the document's spelling."""
 
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 from itertools import pairwise
 
 from rapidfuzz.distance import JaroWinkler
@@ -22,11 +22,19 @@ class NameCorrection:
         names: Its names, one word each.
         known: Keys and stems of all its words, none of which is a misheard name.
         words: Its words as written, for the hyphenated ones among them.
+        is_common: Whether a word is a common one: "money" is not "Monkeys" misheard.
     """
 
-    def __init__(self, names: Iterable[str], known: Set[str], words: Iterable[Token]) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        known: Set[str],
+        words: Iterable[Token],
+        is_common: Callable[[str], bool],
+    ) -> None:
         self._names = {normalize(name): name for name in names if len(normalize(name)) >= _SHORTEST}
         self._known = known
+        self._is_common = is_common
         words = tuple(words)
         self._joined = {token.key: token.text for token in words if len(token_keys(token)) > 1}
         # Adjacent words that a recogniser may write as one; that word is not a misheard name.
@@ -82,6 +90,8 @@ class NameCorrection:
             if one.capital:
                 return f"{one.text} {other.text}"
         if len(token.key) < _SHORTEST or token.key in STOPWORDS or self._knows(token):
+            return None
+        if not token.capital and self._is_common(token.key):
             return None
         best: tuple[float, str] | None = None
         for name, written in self._names.items():

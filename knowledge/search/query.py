@@ -209,6 +209,23 @@ def in_other_words(text: str) -> str:
     )
 
 
+_MUST_NOT = re.compile(
+    r"\b(?:must|may|can|should) (?:i|we|you|one) not\b"
+    r"|\b(?:mustn|can|shouldn)['\u2019]?t (?:i|we|you)\b"
+    r"|\b(?:am i|are we|are you) not (?:allowed|permitted) to\b",
+    re.IGNORECASE,
+)
+_OPEN = re.compile(r"\W*(?:and |so )?(?:when|where|what|which|how|why)\b", re.IGNORECASE)
+
+
+def as_ruled(text: str) -> str:
+    """Ask in the words of rules for what is forbidden.
+
+    "When must I not overtake?" is "When is it forbidden to overtake?".
+    """
+    return _MUST_NOT.sub("is it forbidden to", text) if _OPEN.match(text) else text
+
+
 _FRAGMENT = re.compile(
     r"^\W*(?:(?:and|but|or|so|then|okay)\W+)*(?:(?:what|how) about\s+)?"
     r"((in|on|at|with|without|for|to|from|by|under|as)\b(?!.*\b(?:wh\w+|how|is|are|do|does|can)\b).*)$",
@@ -223,7 +240,7 @@ def is_fragment(text: str) -> bool:
 
 
 def resumed(before: str, text: str) -> str:
-    """Put a fragment into the previous question, in place of its counterpart; empty if it has none.
+    """Put a fragment into the previous question, in place of its counterpart, or at its end.
 
     "How fast may I drive in town?", "And in the harbour?" is "How fast may I drive in the
     harbour?".
@@ -232,7 +249,9 @@ def resumed(before: str, text: str) -> str:
     if not fragment:
         return ""
     spots = [match.start() for match in re.finditer(rf"\b{fragment[2]}\b", before, re.IGNORECASE)]
-    return f"{before[: spots[-1]]}{fragment[1]}" if spots and spots[-1] else ""
+    if spots and spots[-1]:
+        return f"{before[: spots[-1]]}{fragment[1]}"
+    return f"{before.rstrip(' ?.!')} {fragment[1]}" if _ASKS.match(before) else ""
 
 
 def overlaps(spoken_of: tuple[int, ...], interval: Interval) -> bool:

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from knowledge.ages import age_rules, as_aged
-from knowledge.claims import extract_claims, months, numbers, word_forms, years
+from knowledge.claims import MONTHS, extract_claims, months, numbers, word_forms, years
 from knowledge.contacts import EMAIL, TELEPHONE
 from knowledge.loading.document import Document
-from knowledge.moments import Moments, as_written, fits, in_season, moments, seasons
+from knowledge.moments import DAYS, Moments, as_written, fits, in_season, moments, seasons
 from knowledge.records import Record, Statement, records
 from knowledge.search.cross_encoder import CrossEncoder, cross_encoder
 from knowledge.search.passage import Passage
-from knowledge.search.query import Query, mentioned
+from knowledge.search.query import GENERIC, Query, as_ruled, mentioned
 from knowledge.search.retrieval import Hit, Index
 from knowledge.search.vector_cache import VectorCache
 from knowledge.telling import is_nothing
@@ -34,6 +34,9 @@ _READ = 0.06  # weight of its logit
 _WHEN = 0.35  # bonus for the day, date or time asked for, penalty for another
 _CELL = 0.2  # bonus for a row whose label and one of whose columns the question names
 _OF_TOPIC = 0.12  # bonus for the sections that the previous turn was answered from
+_LACKS = 0.5  # penalty for a statement that cannot answer, as Features.lacks
+_WHOLE = 6  # words: shorter statements are rated only together with the titles above
+_FRESH = 0.15  # bonus for the words that a follow-up adds: "And for taxi drivers?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +161,35 @@ class Reader:
         """A statement after the titles above it, which name its topic."""
         record, statement = self.told[at]
         opening = record.of_somebody if self.document.about_person else ""
-        return f"{opening} {record.context}: {statement.text}".strip()
+        context = record.context if record.section.level > 1 else self._titled(record)
+        return f"{opening} {context}: {statement.text}".strip()
+
+    def _titled(self, record: Record) -> str:
+        """The context of a record before the first heading below the title."""
+        return ", ".join(part for part in (self.document.title, record.context) if part)
 
     def _plain(self, at: int, score: float) -> Finding:
         record, statement = self.told[at]
         sure = Features(meaning=0.7, shared=1.0, read=8.0, fit=0.1, when=0.0, alien=0.0, lead=0.2)
         return Finding(record, statement, score, sure)
+
+    def _asks_what_is_missing(self, query: Query) -> bool:
+        """Whether a question is about what the document has no word for.
+
+        By a name in a question to answer by yes or no ("Does it run on Haiku?"), or by what is
+        asked for: "What's the toll?", "Who is the minister?", "Is there a restaurant?".
+        """
+        named = query.polar and not moments(query.text).any
+        if named and self.index.unknown_names(query.text):
+            return True
+        if there := _IS_THERE.match(query.text):
+            return self.index.is_alien(tokens(there[1])[-1].text)
+        asked = _ASKED_FOR.match(query.text)
+        if asked is None:
+            return False
+        words = [token.key for token in tokens(asked[1])]
+        head = words[-1] if words else ""
+        return bool(head) and not (self.index.knows(head) or stem(head) in GENERIC)
 
     def _lacks(self, record: Record, statement: Statement, query: Query) -> bool:
         if _empty(record, query.text):
@@ -171,6 +197,9 @@ class Reader:
         if _WHO_HOLDS.match(query.text):
             return not self.index.named_stems(f"{statement.text} {record.about}")
         told = record.text
+        counted = _HOW_MANY_THERE_ARE.search(query.text)
+        if counted and not _counts_them(record, counted[1]):
+            return True
         return any(asks.search(query.text) and not holds(told) for asks, holds in _QUANTITIES)
 
     def search(
@@ -192,7 +221,7 @@ class Reader:
         text = as_aged(f"{topic} {query.text}".strip(), self._age_rules)
         asked = when if when is not None else moments(query.text)
         index = self.index
-        read = in_season(as_written(text, self._times), self._seasons)
+        read = as_ruled(in_season(as_written(text, self._times), self._seasons))
         meaning, shared, fit = index.similarity(read), index.shared(text), index.fit(query)
         timely = np.array(
             [fits(asked, record.moments) for record, _ in self.told], dtype=np.float32
@@ -209,11 +238,18 @@ class Reader:
         cell = np.array([_names_cell(record, words) for record, _ in self.told], dtype=np.float32)
         base = meaning + 0.3 * shared + fit + _WHEN * timely - 0.25 * (1 - share)
         base += _OF_TOPIC * near + _CELL * cell
+        if fresh := index.content(query.text) if sections else frozenset():
+            base += _FRESH * np.array(
+                [len(fresh & record.says) / len(fresh) for record, _ in self.told], dtype=np.float32
+            )
         best = np.argsort(-base, kind="stable")[:_CANDIDATES]
         said = [self.told[at][1].text for at in best]
         placed = [self._placed(int(at)) for at in best]
+        alone = np.array(
+            [-12.0 if len(text.split()) < _WHOLE else 12.0 for text in said], dtype=np.float32
+        )
         logits = np.maximum(
-            self._model.scores(read, said),
+            np.minimum(self._model.scores(read, said), alone),
             np.concatenate(
                 [
                     self._model.scores(read, placed[:_IN_CONTEXT]),
@@ -222,7 +258,9 @@ class Reader:
             ),
         )
         alien = index.alien(text)
-        scores = base[best] + _READ * logits
+        missing = self._asks_what_is_missing(query)
+        lacks = [self._lacks(*self.told[int(at)], query) for at in best]
+        scores = base[best] + _READ * logits - _LACKS * np.array(lacks, dtype=np.float32)
         found: dict[int, Finding] = {}
         order = sorted(range(len(best)), key=lambda spot: -scores[spot])
         for spot in order:
@@ -241,7 +279,7 @@ class Reader:
                     fit=float(fit[at]),
                     when=float(timely[at]),
                     alien=alien,
-                    lacks=self._lacks(record, statement, query),
+                    lacks=missing or lacks[spot],
                     polar=query.polar,
                 ),
             )
@@ -269,6 +307,17 @@ _WHO_HOLDS = re.compile(
     r"^\W*(?:(?:and|so)\W+)?who(?:'s|\u2019s| is| are)\s+(?:the|your)\b(?!.*\bfor\W*$)",
     re.IGNORECASE,
 )
+_ASKED_FOR = re.compile(
+    r"^\W*(?:(?:and|so)\W+)?(?:how much|what|who)(?:['\u2019]s| is| are) (?:the|your) "
+    r"((?!(?:price|cost|fee|charge|licen[cs]e)s?\b)[a-z]+(?: [a-z]+)?)"
+    r"(?= (?:for|of|on|in|at|to)\b|\W*$)",
+    re.IGNORECASE,
+)
+_IS_THERE = re.compile(
+    r"^\W*(?:(?:and|so)\W+)?(?:(?:is|are) there|do you (?:have|sell|offer|serve|accept|take)) "
+    r"(?:an?|any)\s+([a-z-]+(?: [a-z-]+)?)(?= (?:for|of|on|in|at|to|with|near|from|by)\b|\W*$)",
+    re.IGNORECASE,
+)
 _HOW_LONG = re.compile(r"\bhow long\b(?! (?:is|was|are|were) )", re.IGNORECASE)
 _LENGTH = re.compile(
     r"\b(?:seconds?|minutes?|hours?|days?|nights?|weeks?|weekend|months?|years?|decades?|seasons?|"
@@ -279,8 +328,11 @@ _LENGTH = re.compile(
 
 
 _HOW_MANY_THERE_ARE = re.compile(
-    r"\bhow many (?:\w+ ){1,3}?(?:are there|do you have|does it have|in all|in total)\b", re.I
+    r"\bhow many (?:\w+ )??(\w+) (?:are there|do (?:you|they|we) have|does (?:\w+ ){1,3}have|"
+    r"in all|in total)\b",
+    re.IGNORECASE,
 )
+_BESIDE = 3  # words from a number to what it counts: "80 free parking places"
 _CONDITION = re.compile(r"\b(?:when|if|unless|once|whenever)\b[^,.;:]*", re.IGNORECASE)
 _AMOUNT = re.compile(
     r"\b(?:no|none|once|twice|single|both|dozens?|half|each|every|any|all|un?limited|several|many|"
@@ -293,10 +345,27 @@ def _counts(text: str) -> bool:
     return bool(numbers(text) or _AMOUNT.search(text))
 
 
-def _counts_what_there_is(text: str) -> bool:
-    """Whether a text counts; a number in a condition does not: "when 25 members are present"."""
-    rest = _CONDITION.sub("", text)
-    return any(claim.kind == "number" for claim in extract_claims(rest)) if rest != text else True
+def _counts_them(record: Record, what: str) -> bool:
+    """Whether a record says how many there are of something: a number stands beside its name.
+
+    A number in a condition counts nothing: "a quorum when 25 members are present".
+    """
+    noun = stem(what.lower())
+    if any(stem(token.key) == noun for head, _ in record.cells for token in tokens(head)):
+        return True
+    words = tokens(_CONDITION.sub("", record.text))
+    counted = [at for at, token in enumerate(words) if numbers(token.text)]
+    named = [at for at, token in enumerate(words) if stem(token.key) == noun]
+    return any(
+        0 < at - spot <= _BESIDE
+        and not {token.key for token in words[spot:at]} & {"of", "each", "every", "per", "a", "an"}
+        for at in named
+        for spot in counted
+    ) or any(
+        words[at + 1].key in ("is", "are") and at + 2 in counted
+        for at in named
+        if at + 2 < len(words)
+    )
 
 
 _QUANTITIES: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
@@ -307,11 +376,15 @@ _QUANTITIES: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     ),
     (re.compile(r"\be-?mail address\b", re.IGNORECASE), EMAIL.search),
     (
-        re.compile(r"\bhow much (?:is|are|does|do|was|were|would|will)\b", re.IGNORECASE),
+        re.compile(
+            r"\bhow much (?:is|are|does|do|was|were|would|will)\b"
+            r"|\bwhat (?:do|does|did|would|will) .*\b(?:costs?|charge)\b",
+            re.IGNORECASE,
+        ),
         re.compile(
             r"[€£$¥%]|\b\d+[.,]\d\d\b|\b(?:euros?|pounds?|dollars?|francs?|kroner|cents?|eur|usd|gbp|"
-            r"chf|per cent|free|included?|includes|nothing|gratis|donation|price|costs?|fees?|rent|"
-            r"charged?|pay|paid|half|double|third|quarter)\b",
+            r"chf|crowns?|per cent|free|included?|includes|(?:costs?|pays?|for) nothing|gratis|"
+            r"donation|price|costs?|fees?|rent|charged?|pay|paid|half|double|third|quarter|fines?|tokens?)\b",
             re.IGNORECASE,
         ).search,
     ),
@@ -327,7 +400,40 @@ _QUANTITIES: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
         re.compile(r"\bhow (?:many|far|tall|high|deep|wide|heavy|old)\b(?! as)", re.IGNORECASE),
         _counts,
     ),
-    (_HOW_MANY_THERE_ARE, _counts_what_there_is),
+    (
+        re.compile(r"\bhow (?:tall|high|deep|wide) (?:is|are|was)\b", re.IGNORECASE),
+        re.compile(
+            r"\d\s?(?:m|cm|mm|km|ft|metres?|meters?|feet|foot|centimet\w+|kilomet\w+|miles?|inch(?:es)?|"
+            r"stor(?:eys?|ies)|floors?)\b(?!/)",
+            re.IGNORECASE,
+        ).search,
+    ),
+    (
+        re.compile(
+            r"\bwhere (?:can|do|could|should) (?:i|we|you|one) (?:buy|hire|rent|get)\b", re.I
+        ),
+        re.compile(
+            r"\b(?:sold|sells?|buy|bought|shops?|stores?|hired?|hires|rent(?:al|als|ed|s)?|available|"
+            r"counter|office|desk|kiosk|station|online|website|collect(?:ed)?|pick(?:ed)? up|"
+            r"(?:from|at) (?:the|our|any|every|all|an?))\b",
+            re.IGNORECASE,
+        ).search,
+    ),
+    (
+        re.compile(
+            r"^\W*(?:(?:and|so)\W+)?when(?:['\u2019]s| is| are| was| were| do| does| did| will)\b",
+            re.I,
+        ),
+        re.compile(
+            r"\d[:.]\d\d\b|\d\s?[ap]\.?m\b|\b(?:1\d|20)\d\d\b|\bat \d|"
+            rf"\b(?:(?:{'|'.join(DAYS)})s?|{'|'.join(MONTHS)}|noon|midnight|sunset|sunrise|dawn|dusk|"
+            r"mornings?|evenings?|afternoons?|nights?|daily|weekly|monthly|yearly|annually|hours?|"
+            r"days?|weeks?|weekends?|months?|years?|quarters?|seasons?|spring|summer|autumn|winter|"
+            r"easter|christmas|when|whenever|if|unless|before|after|until|till|by|once|soon|now|"
+            r"today|tomorrow|always|never|while|during|since|as|in \w+ weather|open|closed)\b",
+            re.IGNORECASE,
+        ).search,
+    ),
 )
 """Patterns of questions, each with what tells whether a text can answer them."""
 
@@ -353,6 +459,8 @@ def _passage(record: Record, statement: Statement, at: int) -> Passage:
     title = record.section.title
     if title.endswith("?") and line.number <= record.section.lines[0].number + 3:
         questions = (*questions, title)
+    if record.path and (label := record.path[-1].lower()) in ("when", "where", "who", "what"):
+        questions = (*questions, f"{label} is it?")
     text = statement.text
     return Passage(
         at=at,

@@ -14,7 +14,7 @@ questions, which were never tuned on, it was 94 %. All are relative to a cosine 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -107,7 +107,9 @@ class Index:
         vectors = vectors or VectorCache()
         self._vector = lru_cache(maxsize=_KEPT)(lambda text: self._model.embed([text])[0])
         self.passages = tuple(passages(document) if found_in is None else found_in)
-        self._subject = frozenset(token.key for token in tokens(document.title) if token.capital)
+        title = tokens(document.title)
+        small = len(title) == 1  # a tool's name: "larder"
+        self._subject = frozenset(token.key for token in title if token.capital or small)
         self._pronoun = _pronoun(document)
         says = [self._about(passage.text) for passage in self.passages]
         titles = [passage.section.title for passage in self.passages]
@@ -145,7 +147,7 @@ class Index:
         known = [] if self._long else sorted({token.text.lower() for token in words})
         self._words = vectors.embed(known)
         names = {word for name in document.proper_nouns() for word in name.split()}
-        self._name_correction = NameCorrection(names, self._known, words)
+        self._name_correction = NameCorrection(names, self._known, words, self._model.is_common)
         lower = {token.key for token in tokens(text) if not token.capital}
         self._only_names = frozenset(normalize(name) for name in names) - lower - self._subject
 
@@ -162,6 +164,43 @@ class Index:
     def alien(self, text: str) -> float:
         """Penalty for names and words of the question that the document does not contain."""
         return self._alien(text)
+
+    def unknown_names(self, text: str) -> frozenset[str]:
+        """Keys of the names in a question that the document does not contain."""
+        return frozenset(
+            claim.value
+            for claim in extract_claims(text)
+            if claim.kind == "name"
+            and claim.value not in _COMMON_CAPITALS
+            and claim.value not in self._known
+            and not all(self.knows(half) for half in _halves(claim.text))
+        )
+
+    def knows(self, word: str) -> bool:
+        """Whether the document contains a word, by its key, in any form."""
+        return word in self._known or stem(word) in self._known
+
+    def is_alien(self, word: str) -> bool:
+        """Whether the document has neither a word nor one that is like it."""
+        others = self._unheard(word, frozenset())
+        return bool(others) and bool((self._likeness(others) < _AKIN).all())
+
+    def _unheard(self, text: str, names: Set[str]) -> list[str]:
+        """The words of a question that the document lacks, but for names and generic words."""
+        return [
+            token.text.lower()
+            for token in tokens(text)
+            if not (_is_plain(token) or self._knows(token) or token.key in names)
+            and stem(token.key) not in GENERIC
+            and not token.key.isdigit()
+        ]
+
+    def _likeness(self, words: Sequence[str]) -> Scores:
+        """For each word, its cosine similarity to the likest of the document's words."""
+        if not words or not len(self._words):
+            return np.ones(len(words), dtype=np.float32)
+        best: Scores = (self._model.embed(words) @ self._words.T).max(axis=1)
+        return best
 
     def shared(self, text: str) -> Scores:
         """For each passage, its share of the question's weight in rare words."""
@@ -289,30 +328,11 @@ class Index:
 
     def _alien(self, text: str) -> float:
         """Penalty for names and words of the question that the document does not contain."""
-        named = [
-            claim
-            for claim in extract_claims(text)
-            if claim.kind == "name" and claim.value not in _COMMON_CAPITALS
-        ]
-        alien = {
-            claim.value
-            for claim in named
-            if not all(
-                half in self._known or stem(half) in self._known for half in _halves(claim.text)
-            )
-            and claim.value not in self._known
-        }
+        alien = self.unknown_names(text)
         cost = _ALIEN_NAME * len(alien)
-        others = [
-            token.text.lower()
-            for token in tokens(text)
-            if not (_is_plain(token) or self._knows(token) or token.key in alien)
-            and stem(token.key) not in GENERIC
-            and not token.key.isdigit()
-        ]
-        if others and len(self._words):
-            likeness = (self._model.embed(others) @ self._words.T).max(axis=1)
-            cost += min(_ALIEN_WORDS_AT_MOST, _ALIEN_WORD * float((likeness < _AKIN).sum()))
+        others = self._unheard(text, alien)
+        likeness = self._likeness(others)
+        cost += min(_ALIEN_WORDS_AT_MOST, _ALIEN_WORD * float((likeness < _AKIN).sum()))
         cost += _ALIEN_OPINION * any(stem(word) in _OPINIONS for word in others)
         if mentioned(text) - self._known - {"1"}:
             cost += _ALIEN_NAME

