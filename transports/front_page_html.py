@@ -57,6 +57,7 @@ def render(
         count=1,
         flags=re.DOTALL,
     )
+    page = _shown(page, about)
     preloads = "".join(
         f'  <link rel="modulepreload" href="web/{escape(module)}">\n' for module in modules
     )
@@ -70,6 +71,33 @@ def render(
         page = page.replace("<body ", '<body class="embedded" ', 1)
     page = page.replace("</head>", f"{preloads}{data}</head>", 1)
     return re.sub(r'((?:href|src)=")web/', rf"\1web/@{version}/", page)
+
+
+def _shown(page: str, about: Mapping[str, Any]) -> str:
+    """Show what stands above or among the rest, which would move when a script showed it later."""
+    account, suggestions = about.get("account") or {}, about.get("suggestions") or []
+    signed_in = account.get("auth") == "link" and bool(account.get("email"))
+    changes = []
+    if signed_in or account.get("admin"):
+        changes.append(('id="account" hidden>', 'id="account">'))
+    if not account.get("admin"):
+        changes.append(('id="calls" href', 'id="calls" hidden href'))
+    if signed_in:
+        changes.append(('<span id="email">', f'<span id="email">{escape(account["email"])}'))
+    if suggestions:
+        items = "".join(
+            f'<li><button type="button">{escape(question)}</button></li>'
+            for question in suggestions
+        )
+        titled = 'aria-labelledby="suggestions-title"'
+        changes.append((f"{titled} hidden>", f"{titled}>"))
+        changes.append(
+            ('<ul id="suggested" role="list">', f'<ul id="suggested" role="list">{items}')
+        )
+    for before, after in changes:
+        assert page.count(before) == 1, f"{before} is not in the page once"
+        page = page.replace(before, after)
+    return page
 
 
 def _json(value: Mapping[str, Any]) -> str:

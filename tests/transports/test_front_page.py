@@ -71,6 +71,24 @@ async def test_the_document_is_in_the_page_and_its_files_are_kept(client: Client
         assert (await client.get(outside)).status == 404, outside
 
 
+async def test_what_a_script_would_move_is_in_its_place_from_the_start(client: Client) -> None:
+    answer = await client.get("/", headers={"X-In": "yes", "Accept-Encoding": "identity"})
+    html = await answer.text()
+    assert 'id="account">\n' in html
+    assert '<span id="email">jo@example.com</span>' in html
+    assert 'id="calls" hidden href' in html, "they are no admin"
+    (about,) = re.findall(r'id="about-data">(.*?)</script>', html)
+    suggested = "".join(
+        f'<li><button type="button">{question}</button></li>'
+        for question in json.loads(about)["suggestions"]
+    )
+    assert suggested
+    assert f'<ul id="suggested" role="list">{suggested}</ul>' in html
+    assert 'aria-labelledby="suggestions-title">' in html
+    embedded = await client.get("/embed", headers={"Accept-Encoding": "identity"})
+    assert 'id="account" hidden>' in await embedded.text(), "nobody is signed in there"
+
+
 async def test_a_site_that_is_listed_embeds_the_page(client: Client) -> None:
     answer = await client.get("/embed", headers={"Accept-Encoding": "identity"})
     html = await answer.text()
