@@ -33,7 +33,13 @@ struck; swear swore sworn; sweep swept; swim swam swum; take took taken; teach t
 torn; tell told; think thought; throw threw thrown; understand understood; wake woke woken; wear
 wore worn; win won winning; withdraw withdrew withdrawn; write wrote written; man men; woman women;
 child children; person people persons; foot feet; mouse mice; life lives; wife wives; leaf leaves;
-half halves
+half halves; rebuild rebuilt; rewrite rewrote rewritten; undertake undertook undertaken; overtake
+overtook overtaken; oversee oversaw overseen; foresee foresaw foreseen; mislead misled; undergo
+underwent undergone; overcome overcame; uphold upheld; withhold withheld; mistake mistook mistaken;
+retake retook retaken; repay repaid; rerun reran; undo undid undone; sow sown; sew sewn; weave wove
+woven; slide slid; spin spun; kneel knelt; light lit; lean leant; spell spelt; spill spilt; mow
+mown; prove proven; breed bred; creep crept; cling clung; sting stung; swing swung; spring sprang
+sprung; shrink shrank shrunk; hit hitting; fit fitting; reset resetting; unwind unwound
 """
 _BASES = {
     form: base

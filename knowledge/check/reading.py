@@ -84,9 +84,9 @@ _BLAND = frozenset(
     form
     for word in spaced("""
     bring find carry draw move put keep run show turn need want try help look meet
-    become serve spend take give work stay appear remain involve relate concern cover apply provide
+    become serve spend take give work stay appear remain involve concern cover apply provide
     offer include contain describe mean refer consist belong name follow reach
-    number kind type form area field side place point case fact detail example amount level
+    kind type form area field side place point case fact detail example amount level
     role job task career industry period moment title subject topic list product service
     system project activity process method result event occasion member group team
     general special particular usual regular available
@@ -94,7 +94,7 @@ _BLAND = frozenset(
     officially formally personally
     addition aspect background basis course design development direction duration entry
     experience expertise feature focus function interest life location matter measure nature
-    option order origin past plan position presence purpose range  relation result
+    option order origin past plan position presence purpose range result
     rule situation skill sort step story structure style support table
     term trip use value variety version view visit world
     approach arrange choose contact enjoy enter expect explore learn like listen note
@@ -107,8 +107,30 @@ _BLAND = frozenset(
     typical useful various
     shortly nearby around
     possible software instead specifically particularly mainly usually document
-    count drop manage buy drink eat wear throw place light hang last
+    count drop manage buy drink throw place light hang last
+    goes gone spend hand reach start begin share occur happen last gain obtain achieve undertake
+    conduct perform continue involve pursue pick feature boast situate locate focus specialise
+    specialize handle cater ensure enable allow consider possess acquire collect pass head
+    welcome deal touch face sit lie wait lay post accept agree
  """)
+    for form in forms(word)
+)
+# Verbs that say how rather than what; a long sentence may have one that no record has.
+_CONCRETE = frozenset(
+    form
+    for word in spaced("""
+    tie moor fasten train practise exercise remove show display swim bathe manage light bake cook
+    prepare fly drive ride cycle walk park store stow wash clean dry switch turn push pull press
+    click type log sign book reserve phone ring email mail send post ask answer reply check test
+    welcome greet invite guide assist host deliver ship transport load unload fill empty pack
+    unpack wrap open shut close lock unlock measure weigh count mark label list print copy scan
+    save install download upload execute launch configure connect link join combine mix add attach
+    separate split divide arrange organise organize coordinate schedule plan supply equip furnish
+    fit house accommodate sleep rest stop pause resume renew extend last span cover total amount
+    equal number range vary differ depend apply concern regard relate address tackle discuss
+    present introduce summarise summarize outline describe explain mention note state specify
+    highlight emphasise emphasize indicate point train experience undergo encounter
+    """)
     for form in forms(word)
 )
 _COPULAS = frozenset(spaced("is was are were be been being am 's 're isn't wasn't aren't weren't"))
@@ -147,6 +169,7 @@ _WITH_TO = frozenset(spaced("have has had need needs ought going able allowed wa
 _DETERMINERS = frozenset(spaced("the a an every each all her his their our its my your this that"))
 _EXCEPTING = frozenset(spaced("except apart besides excluding unless"))
 _BY_A_PRONOUN = re.compile(r"\bby (?:her|him|them|us|you|me)\b", re.IGNORECASE)
+_ANYBODY = frozenset(spaced("others one everyone everybody anyone anybody someone somebody nobody"))
 _PERSONS = frozenset(spaced("she he her him i me we us you they them"))
 
 
@@ -167,6 +190,7 @@ class Word:
         at: Index of its token.
         possessive: Whether it has a possessive ending.
         bland: Whether it claims so little that one such word needs no support.
+        concrete: Whether one such word needs no support in a long sentence.
         without: Whether it follows "without" or precedes "-free".
     """
 
@@ -182,6 +206,7 @@ class Word:
     at: int = 0
     possessive: bool = False
     bland: bool = False
+    concrete: bool = False
     without: bool = False
 
 
@@ -199,6 +224,7 @@ class Clause:
         auxiliary: Whether it has a verb that claims nothing, such as ``is``.
         appositive: Whether it only explains the word before it.
         complement: Whether it completes the clause before it: "means that", "says where".
+        linked_at: Token index of its first auxiliary or copula.
     """
 
     words: list[Word] = field(default_factory=list)
@@ -210,6 +236,7 @@ class Clause:
     auxiliary: bool = False
     appositive: bool = False
     complement: bool = False
+    linked_at: int = -1
 
     @property
     def denies(self) -> bool:
@@ -328,7 +355,7 @@ class _Reader:
         following = self._next(at)
         if (
             low == "without"
-            or (low == "free" and following in ("of", "from"))
+            or (low == "free" and following in ("of", "from") and at + 2 not in self._measures)
             or (low == "no" and self._before(at) in _PREPOSITIONS)
             or (low == "nothing" and clause.words)
         ):
@@ -343,12 +370,15 @@ class _Reader:
             clause.exception = clause.negative = True
         if low in AUXILIARIES:
             self._auxiliary = clause.auxiliary = True
+            clause.linked_at = at if clause.linked_at < 0 else clause.linked_at
+            if low.split("'")[0] in _PERSONS and not clause.verbs:
+                clause.subject = True  # you'll find it
             self._preposition = ""
         elif low in _PREPOSITIONS:
             self._preposition, self._filled = low, False
         elif low in _DETERMINERS and self._filled:
             self._preposition = ""  # Its phrase has ended.
-        elif low in PRONOUNS or low in _PERSONS:
+        elif low in PRONOUNS or low in _PERSONS or low in _ANYBODY:
             clause.subject = clause.subject or not clause.verbs
 
     def _take(self, at: int) -> int:
@@ -369,6 +399,7 @@ class _Reader:
         content = _content(token, self._keys[at], low)
         if content is None and low in _TELLING_LAST and at == len(self._tokens) - 1:
             content = _word(token, self._keys[at], low)  # a green light means go
+            content.bland = False
         if content is None:
             return 1
         rated = self._next(at) in _TIMES_OF or (low == "each" and not self._next(at))
@@ -397,6 +428,8 @@ class _Reader:
     def _may_be_verb(self, at: int) -> bool:
         """Whether a word that is mostly a verb may be one at its position."""
         low, before = self._lowered[at], self._before(at)
+        if low in ("cost", "costs") and at + 1 in self._measures:
+            return True
         if not is_verb(low):
             return False
         if before not in ("that", "this") and before in _DETERMINERS | {"some", "no"}:
@@ -477,13 +510,16 @@ def _negates(low: str, key: str, after: str) -> bool:
         return True
     if low.endswith("n't") or key in NEGATIONS or low.split("'", maxsplit=1)[0] in NEGATIONS:
         return True
-    return bool(forms(low) & _VERBS_OF_REFUSAL)
+    return not low.endswith(_OF_NOUNS) and bool(forms(low) & _VERBS_OF_REFUSAL)
 
 
 _VERBS_OF_REFUSAL = frozenset(
     stem(word)
     for word in spaced("refuse reject decline deny lack fail forbid prohibit ban exclude")
 )
+
+
+_OF_NOUNS = ("al", "als", "ion", "ions", "ure", "ures")  # a refusal denies nothing
 
 
 def _measure(claim: Claim, preposition: str, at: int) -> Word:
@@ -546,6 +582,7 @@ def _word(token: Token, key: str, low: str) -> Word:
         opposites(key),
         possessive=possessive,
         bland=bool(forms(low) & _BLAND) and not token.capital,
+        concrete=bool(forms(low) & _CONCRETE) and not token.capital,
     )
 
 
@@ -554,7 +591,7 @@ def _join(clauses: list[Clause]) -> None:
     for clause in clauses[1:]:
         only = all(word.kind != "word" for word in clause.words)
         clause.joined = (
-            only
+            (only and not (clause.subject and clause.auxiliary))
             or clause.complement
             or (clause.opens in _PREPOSITIONS and clause.opens not in _CONJUNCTIONS)
             or (

@@ -66,6 +66,18 @@ _EACH = re.compile(
     r"hourly|"
     r"(?:on|Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days)\b"
 )
+_LOWER_BOUND = re.compile(
+    r"\b(?:from|over|above|minimum|or (?:more|later|older|newer|above|over)|at least|"
+    r"more than|longer than|older than|starting at|and (?:later|over|above|up))\b",
+    re.IGNORECASE,
+)
+_UPPER_BOUND = re.compile(
+    r"\b(?:up to|under|below|within|maximum|or (?:less|fewer|earlier|younger|under)|at most|"
+    r"less than|no longer than|limit(?:ed)?)\b",
+    re.IGNORECASE,
+)
+_LEAST = frozenset(("minimum", stem("minimum")))
+_MOST = frozenset(("maximum", stem("maximum")))
 _DENYING = re.compile(r"(?:rather than|instead of)\b", re.IGNORECASE)
 _HEDGED = re.compile(r"\b(?:one of the|among the|often called|so-called|sometimes called)\b")
 _ENUMERATED = re.compile(r"^\(\w{1,2}\)\s+")
@@ -166,7 +178,7 @@ def records_of(section: Section, title: str) -> Records:
             quoted.setdefault(_key(line.text), line.number)
             continue
         starts = [_ENUMERATED.sub("", sentence) for sentence in _sentences(line.text)]
-        told = [*_answers(asked, starts), *(_cells(line) or starts)]
+        told = [*_answers(asked, starts), *(_cells(line) or _fragments(line, starts))]
         lending = before_line if starts and _leans(starts[0]) else _Lent()
         of_row = _named(line.cells[0][0]) if line.cells else frozenset[str]()
         if line.kind == "item" and line.depth:
@@ -208,6 +220,24 @@ def records_of(section: Section, title: str) -> Records:
     found.beside = dict(beside)
     found.quoted = quoted
     return found
+
+
+def _fragments(line: Line, starts: Sequence[str]) -> list[str]:
+    """The sentences of a line; in an item, those without a verb go with the one before.
+
+    "Two rolls, jam and a coffee. 6.50 euros." tells of one thing.
+    """
+    if line.kind != "item":
+        return list(starts)
+    told: list[str] = []
+    verbless = False
+    for sentence in starts:
+        before, verbless = verbless, not _has_verb(read(sentence))
+        if told and before and verbless:
+            told[-1] = f"{told[-1].rstrip('.')}, {sentence}"
+        else:
+            told.append(sentence)
+    return told
 
 
 def _cells(line: Line) -> list[str]:
@@ -314,11 +344,7 @@ def _merged(pieces: Sequence[str]) -> list[str]:
     for piece in pieces:
         if out:
             here, there = read(out[-1]), read(piece)
-            dated = [
-                any(w.kind == "measure" for w in part.words)
-                or any(token.key == "free" for token in part.tokens)
-                for part in (here, there)
-            ]
+            dated = all(map(_counts, (here, there))) and any(map(_dates, (here, there)))
             denied = [any(c.denies for c in part.clauses) for part in (here, there)]
             first = there.clauses[0] if there.clauses else None
             goes_on = first is not None and (
@@ -329,11 +355,19 @@ def _merged(pieces: Sequence[str]) -> list[str]:
             )
             bound = bool(_DENYING.match(piece)) or _CONDITION.match(out[-1]) is not None
             bound = bound or bool(_opens(piece) & _EXCEPTING)
-            if goes_on and not all(dated) and denied[0] == denied[1] and not bound:
+            if goes_on and not dated and denied[0] == denied[1] and not bound:
                 out[-1] = f"{out[-1]}, {piece}"
                 continue
         out.append(piece)
     return out
+
+
+def _dates(reading: Reading) -> bool:
+    """Whether a number of a clause counts nothing, so that another clause may not have it."""
+    counted = {number for number, _ in pairs(reading)}
+    return any(
+        word.kind == "measure" and not word.found & counted for word in reading.words
+    ) or any(token.key == "free" for token in reading.tokens)
 
 
 def _counts(reading: Reading) -> bool:
@@ -354,6 +388,7 @@ def _parallel(piece: str) -> list[str]:
             and (there.words[0].kind == "word" or (len(there.words) > 1 and there.words[1].verb))
             and not there.words[0].preposition
             and any(word.kind == "word" and word.key not in _MONEY for word in there.words)
+            and ". " not in part
             and not re.match(r"(?:an?|the) ", part)
         ):
             out.append(part)
@@ -445,6 +480,10 @@ def _called(piece: str, reading: Reading) -> set[str]:
         found |= _WRITTEN
     if "once" in keys:
         found |= {"q:first"}
+    if _LOWER_BOUND.search(piece):
+        found |= _LEAST
+    if _UPPER_BOUND.search(piece):
+        found |= _MOST
     lowered = piece.lower()
     for phrase, minutes in (("half past", "30"), ("quarter past", "15"), ("quarter to", "45")):
         if phrase in lowered:
@@ -535,7 +574,7 @@ def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> fro
         if conjunction and not subject:
             return lending.subject
         return frozenset() if conjunction and not _pronoun_second(piece) else lending.things
-    return frozenset()
+    return frozenset() if new else lending.subject
 
 
 def _pronoun_second(piece: str) -> bool:

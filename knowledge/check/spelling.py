@@ -34,13 +34,31 @@ _WEEKENDS = re.compile(
 )
 _TIMES = re.compile(r"\b(\d{1,2}:\d{2})\s*[-\u2012-\u2015]\s*(\d{1,2}:\d{2})\b")
 _MONTH = "|".join(name.capitalize() for name in MONTHS)
+_SHORT_MONTH = "April|June|September|November"
+_LONG_MONTH = "January|March|May|July|August|October|December"
 _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
         (r"\bfree of (?:charge|cost)\b|\bfor (?:free|nothing)\b", "free"),
         (r"\bat no (?:extra )?(?:cost|charge)\b", "free"),
-        (r"\b(?:no|not) more than\b|\ba maximum of\b", "at most"),
-        (r"\b(?:no|not) (?:less|fewer) than\b|\ba minimum of\b", "at least"),
+        (r"\bunder-(?=[a-z]+teens?\b|eights?\b)([a-z]+?)s?\b", r"under \1"),
+        (r"\b(?:no|not|never|n't(?: be)?|cannot(?: be)?) (?:more|longer|older|bigger|later|higher|"
+         r"heavier) than\b|\ba maximum of\b|\bas (?:many|much|long|late) as (?=\d|[a-z]+ "
+         r"(?:days?|weeks?|months?|years?|hours?|minutes?))", "at most"),
+        (r"\b(?:can't|cannot|can not|may not|must not|mustn't|not allowed to)((?: \w+){1,3}) "
+         r"(?:for )?(?:more|longer|later|older|higher) than\b", r"\1 at most"),
+        (r"\b(?:no|not) (?:less|fewer|younger|shorter|earlier) than\b|\ba minimum of\b",
+         "at least"),
+        (r"\b([\w-]+)(?: years(?: old)?)? (?:or|and) (?:older|over|above|up|upwards)\b",
+         r"at least \1"),
+        (r"\b(?:older|longer|heavier|bigger|higher) than (?=\d|[a-z]+\b)", "over "),
+        (r"\b(?:younger|shorter|lighter|smaller|lower) than (?=\d|[a-z]+\b)", "under "),
+        (r"\baged (?=at least|at most|over|under|\d)", ""),
+        (r"\bnew year's day\b", "1 January"),
+        (r"\bnew year's eve\b", "31 December"),
+        (r"\bchristmas eve\b", "24 December"),
+        (r"\bchristmas day\b", "25 December"),
+        (r"\bboxing day\b", "26 December"),
         (r"\beach other\b", "one another"),
         (r"\s*\u00b0\s?[cf]?\b|\s*\u00b0", " degrees"),
         (r"\b(\d{1,2}) o'clock\b", r"\1:00"),
@@ -52,6 +70,12 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bevery quarter of an hour\b", "every 15 minutes"),
         (r"\bthree quarters of an hour\b", "45 minutes"),
         (r"\bhalf an hour\b", "30 minutes"),
+        (r"\b(?:one|1)[ -]hour\b", "60 minutes"),
+        (rf"\b(?:the )?end of (?={_LONG_MONTH})", "31 "),
+        (rf"\b(?:the )?end of (?={_SHORT_MONTH})", "30 "),
+        (r"\b(?:as|so) long as(?= (?:you|it|they|he|she|we|the|your|some|every|any|no)\b|"
+         r" (?:some|every|any)(?:body|one))", "if"),
+        (r"\b(?:provided(?: that)?|on condition that)\b", "if"),
         (r"\b(every|each) half(?: an)? hour\b", r"\1 30 minutes"),
         (r"\bhalf a year\b", "6 months"),
         (r"\ba decade\b", "10 years"),

@@ -106,7 +106,7 @@ def _subject(reading: Reading) -> list[Word]:
         if start <= word.at < end
         and word.kind == "word"
         and not word.preposition
-        and not word.bland
+        and (not word.bland or not word.verb)
     ]
 
 

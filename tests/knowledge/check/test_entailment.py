@@ -28,6 +28,10 @@ TEXT = (
     "The packaging bin is emptied every second Thursday.",
     "Members of the Trust pay nothing.",
     "A fire destroyed the east wing in 1689. After the fire it was rebuilt.",
+    "A refusal need not be justified, while an application must be signed.",
+    "The works council has five members, and its chair is Marta Lind.",
+    "Entry is for persons of at least 16 years, and closed on 1 January.",
+    "Two rolls, jam and a coffee. €6.50.",
     "Overtime is agreed in advance, and towels can be hired for 2 €, lockers for 5 € a month.",
 )
 CITED = [
@@ -67,6 +71,13 @@ def refused(sentence: str, question: str = "") -> str:
         "For a dog you need written consent from the landlord.",
         "Trust members don't have to pay.",
         "Lockers can be hired for five euros a month.",
+        "You don't have to justify a refusal.",
+        "An application has to be signed.",
+        "Marta Lind chairs the works council, which has five members.",
+        "Entry is for persons aged 16 or older.",
+        "Entry is closed on New Year's Day.",
+        "You get two rolls with jam and a coffee for six euros fifty.",
+        "You'll find the shop open on weekdays from eight, and Dogs are welcome in the bar.",
     ],
 )
 def test_what_a_record_says_may_be_said_in_other_words(sentence: str) -> None:
@@ -104,6 +115,9 @@ def test_what_a_record_says_may_be_said_in_other_words(sentence: str) -> None:
         ("The packaging bin is emptied every Thursday.", "every one"),
         ("Members of the Trust pay as well.", "the opposite"),
         ("The east wing was rebuilt before the fire.", "no record"),
+        ("A refusal must be justified.", "the opposite"),
+        ("An application need not be signed.", "the opposite"),
+        ("Entry is for persons of at most 16 years.", "the opposite"),
         ("Towels can be hired for 5 euros a month.", "about 'lockers'"),
     ],
 )
