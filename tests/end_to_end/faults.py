@@ -140,12 +140,13 @@ _DROPS: tuple[tuple[Any, str], ...] = (
 
 def _models(vendor: Vendor, *, brief: bool = False) -> Iterator[Row]:
     fault = ModelFault
+    first = 1 if vendor == "openai" else 0  # before it, such an endpoint is asked what it can do
     handed = {"alone": (HANDED_OVER, ANSWERED), "takes_over": True}
     ended = {"alone": (HANDED_OVER, HANDED_OVER), "takes_over": True}
     yield _brain(
         vendor, "401, key refused", "thinking", "for good", fault("status", status=401), **ended
     )
-    later = fault("status", status=429, retry_after="1", request=0)
+    later = fault("status", status=429, retry_after="1", request=first)
     # The second that is asked for comes on top of what judges the turn to be over.
     yield _brain(
         vendor, "429, retry after 1 s", "thinking", "once", later, takes_over=True, within_secs=2.5
@@ -158,9 +159,11 @@ def _models(vendor: Vendor, *, brief: bool = False) -> Iterator[Row]:
         yield _brain(vendor, "429, retry after 30 s", "thinking", "a while", later, **handed)
         busy = fault("status", status=529)
         yield _brain(vendor, "529, overloaded", "thinking", "a while", busy, **handed)
-        yield _brain(vendor, "500", "thinking", "once", fault("status", request=0), takes_over=True)
+        yield _brain(
+            vendor, "500", "thinking", "once", fault("status", request=first), takes_over=True
+        )
         for status, words in ((408, "too slow"), (425, "too early"), (529, "overloaded")):
-            passing = fault("status", request=0, status=status)
+            passing = fault("status", request=first, status=status)
             what = f"{status}, {words}"
             yield _brain(vendor, what, "thinking", "once", passing, takes_over=True)
     breaks: tuple[tuple[Any, str], ...] = (
@@ -170,7 +173,7 @@ def _models(vendor: Vendor, *, brief: bool = False) -> Iterator[Row]:
         ("garbage", "sends garbage"),
     )
     for kind, what in breaks[: 1 if brief else None]:
-        yield _brain(vendor, what, "thinking", "once", fault(kind, request=0), takes_over=True)
+        yield _brain(vendor, what, "thinking", "once", fault(kind, request=first), takes_over=True)
         yield _brain(vendor, what, "thinking", "a while", fault(kind), **handed)
         rest = fault(kind, after_chars=_IN_THE_ANSWER)
         partly = {"alone": (PARTLY, ANSWERED), "reserved": (PARTLY, ANSWERED)}
@@ -180,7 +183,7 @@ def _models(vendor: Vendor, *, brief: bool = False) -> Iterator[Row]:
         "goes silent",
         "thinking",
         "once",
-        fault("stall", request=0),
+        fault("stall", request=first),
         takes_over=True,
         within_secs=4.5,  # 3 s of them for the first token; 4.07 s were measured
     )
