@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from client.caller import Caller, HeardCall, HeardTurn
+from client.caller import Caller, CallerError, HeardCall, HeardTurn
+from tests.conftest import AUDIO
 
 
 def called(monkeypatch: pytest.MonkeyPatch, heard: HeardCall, *options: str) -> tuple[int, str]:
@@ -40,3 +41,8 @@ def test_only_a_call_that_is_recorded_has_a_truth(
     assert path.exists() == recorded
     assert status == (0 if recorded else 1)
     assert ("is not recorded: the server records calls with RECORD=all" in told) != recorded
+
+
+async def test_a_caller_to_whom_nobody_answers_is_told_what_to_do() -> None:
+    with pytest.raises(CallerError, match=r"nobody answers at ws://127\.0\.0\.1:9/call .* running"):
+        await Caller("ws://127.0.0.1:9/call", [AUDIO / "where-studied.wav"]).call()

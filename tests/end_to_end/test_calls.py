@@ -86,6 +86,7 @@ async def _recognised(engines: Any, audio: bytes) -> str:
     return str(transcript.text).lower()
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_a_follow_up_is_understood_from_the_turn_before(
     serving: ServerFactory, tmp_path: Path
@@ -149,6 +150,7 @@ async def test_what_the_document_does_not_say_is_handed_to_a_human(
     assert waiting[0]["reason"] == "sensitive"
 
 
+@pytest.mark.thorough
 @in_virtual_time
 async def test_speaking_over_the_answer_stops_it_and_is_answered(serving: ServerFactory) -> None:
     async with serving() as (_, listening):

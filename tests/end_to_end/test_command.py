@@ -2,10 +2,13 @@
 
 import signal
 
+import pytest
+
 from tests.conftest import AUDIO
 from tests.end_to_end.running import Viva, viva_call
 
 
+@pytest.mark.thorough
 def test_a_caller_to_whom_nobody_answers_is_told_what_to_do() -> None:
     status, out, error = viva_call("ws://127.0.0.1:9/call", AUDIO / "where-studied.wav")
     assert status == 2

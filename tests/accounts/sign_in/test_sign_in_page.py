@@ -78,6 +78,7 @@ async def test_a_caller_signs_in_and_out_by_keyboard(
         assert troubles == []
 
 
+@pytest.mark.thorough
 async def test_in_another_browser_the_button_says_where_the_link_belongs(
     open_house: OpenHouse, browser: Browser
 ) -> None:

@@ -509,6 +509,7 @@ def current(page: Page) -> str | None:
     return found.get_attribute("id") if found.count() else None
 
 
+@pytest.mark.thorough
 @pytest.mark.real_time
 def test_the_turn_is_marked_as_its_recording_plays(visit: Visit) -> None:
     page = visit(f"calls/{RECORDED}")
