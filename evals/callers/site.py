@@ -17,10 +17,11 @@ import aiohttp
 
 from client.caller import CallerError
 from evals.callers.caller import SimulatedCall, SimulatedCaller
-from evals.callers.lead import Lead, LeadError, ModelLead, PersonaModel, ScriptLead
+from evals.callers.lead import Lead, LeadError, ModelLead, ScriptLead, persona_model
 from evals.callers.persona import Persona, VoiceChoice
 from evals.callers.truth import truth_of
 from evals.callers.voice import CallerVoice, VoiceError
+from evals.forced_call import ForcedCallModel
 from knowledge.loading.document import load
 from recording.recording import Recording, RecordingError
 from settings import Settings
@@ -138,7 +139,7 @@ class Site:
         self._target = target
         self._personas = personas
         self._voices: dict[VoiceChoice, CallerVoice] = {}
-        self._model: PersonaModel | None = None
+        self._model: ForcedCallModel | None = None
         self._url = target.url
         self._recordings = target.recordings
         self._owned = AsyncExitStack()
@@ -155,7 +156,7 @@ class Site:
                 voice = self._voices[choice] = await CallerVoice.load(choice, document)
                 stack.push_async_callback(voice.close)
             if any(persona.leader == "model" for persona in self._personas):
-                self._model = PersonaModel.of(settings, self._target.model)
+                self._model = persona_model(settings, self._target.model)
                 stack.push_async_callback(self._model.close)
             self._owned = stack.pop_all()
         return self

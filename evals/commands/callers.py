@@ -149,7 +149,7 @@ def _checked(asked: "Target", callers: "Sequence[Persona]") -> "Target":
     """What is called, complete, once it is known that it can be."""
     from accounts import operator_key
     from accounts.network import is_loopback_host
-    from evals.callers.lead import LeadError, PersonaModel
+    from evals.callers.lead import LeadError, persona_model
     from evals.callers.site import SiteError
     from knowledge.loading.document import DocumentError, load
     from settings import Settings, SettingsError
@@ -163,7 +163,7 @@ def _checked(asked: "Target", callers: "Sequence[Persona]") -> "Target":
         settings = Settings.load()
         load(asked.knowledge or settings.knowledge)
         if any(persona.leader == "model" for persona in callers):
-            PersonaModel.of(settings, asked.model)
+            persona_model(settings, asked.model)
         if url and is_loopback_host(urlsplit(url).netloc):
             return replace(
                 asked,

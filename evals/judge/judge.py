@@ -4,7 +4,6 @@ Each verdict is forced, pass or fail, and must quote the answer or the excerpts.
 is not there, the judge is asked once more, and then there is no verdict.
 """
 
-import json
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from conversation.records import Used
+from evals.forced_call import Tool
 
 AT_ONCE = 4
 """Verdicts that are asked for at the same time."""
@@ -25,21 +25,24 @@ ATTEMPTS = 2
 MAX_VERDICT_TOKENS = 512
 """Longest reply of a judge."""
 
-TOOL = "verdict"
-TOOL_DESCRIPTION = "Give the verdict on the answer."
-TOOL_PARAMETERS: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "evidence": {
-            "type": "string",
-            "description": "The words that decide it, copied from the answer or the excerpts.",
+TOOL = Tool(
+    "verdict",
+    "Give the verdict on the answer.",
+    {
+        "type": "object",
+        "properties": {
+            "evidence": {
+                "type": "string",
+                "description": "The words that decide it, copied from the answer or the excerpts.",
+            },
+            "why": {"type": "string", "description": "The reason, in one sentence."},
+            "verdict": {"type": "string", "enum": ["pass", "fail"]},
         },
-        "why": {"type": "string", "description": "The reason, in one sentence."},
-        "verdict": {"type": "string", "enum": ["pass", "fail"]},
+        "required": ["evidence", "why", "verdict"],
+        "additionalProperties": False,
     },
-    "required": ["evidence", "why", "verdict"],
-    "additionalProperties": False,
-}
+)
+"""What a judge is made to call."""
 
 INSTRUCTION = (
     "You judge what a voice agent answered to a caller's question about a document. You are given "
@@ -179,7 +182,7 @@ class ModelJudge:
 
     @abstractmethod
     async def _reply(self, asked: str) -> Mapping[str, Any] | str:
-        """The arguments of the model's call, or its text if it made none.
+        """The arguments of the model's call, or its text if it has none.
 
         Raises:
             JudgeError: The vendor failed.
@@ -196,11 +199,12 @@ def _verdict(given: Mapping[str, Any] | str, exchange: Exchange) -> Verdict:
     Raises:
         ValueError: There is none, or its evidence is not in what was judged.
     """
-    fields = _object_in(given) if isinstance(given, str) else given
-    ruled = fields.get("verdict")
+    if isinstance(given, str):
+        raise ValueError(f"no verdict in {given[:80]!r}")
+    ruled = given.get("verdict")
     if ruled not in ("pass", "fail"):
         raise ValueError(f"verdict is {ruled!r}; it must be pass or fail")
-    evidence, why = str(fields.get("evidence") or ""), str(fields.get("why") or "")
+    evidence, why = str(given.get("evidence") or ""), str(given.get("why") or "")
     given_words = [_words(text) for text in (exchange.answer, exchange.excerpts)]
     parts = [part for part in map(_words, re.split(r"\.\.\.|…", evidence)) if part.strip()]
     if not parts or not all(any(part in words for words in given_words) for part in parts):
@@ -208,21 +212,6 @@ def _verdict(given: Mapping[str, Any] | str, exchange: Exchange) -> Verdict:
             f"evidence is {evidence[:80]!r}, which is neither in the answer nor in the excerpts"
         )
     return Verdict(ruled == "pass", evidence, why)
-
-
-def _object_in(text: str) -> Mapping[str, Any]:
-    """The JSON object in a text, which may stand in a code fence or after a thought.
-
-    Raises:
-        ValueError: There is none.
-    """
-    for found in reversed(re.findall(r"\{[^{}]*\}", text)):
-        try:
-            fields: Mapping[str, Any] = json.loads(found)
-        except ValueError:
-            continue
-        return fields
-    raise ValueError(f"no verdict in {text[:80]!r}")
 
 
 def _words(text: str) -> str:

@@ -1,30 +1,22 @@
 """The judges: Claude, and any model behind an OpenAI-compatible endpoint."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from conversation.records import Used
+from evals.forced_call import ForcedCallError, ForcedCallModel, described_by
 from evals.judge.judge import (
     INSTRUCTION,
     MAX_VERDICT_TOKENS,
     TIMEOUT_SECS,
     TOOL,
-    TOOL_DESCRIPTION,
-    TOOL_PARAMETERS,
     JudgeError,
     ModelJudge,
 )
 from ledger.money.prices import Prices
 from pipeline.vendor import secret
 from pipeline.vendors.claude import UNFORCED, ClaudeSettings
-from pipeline.vendors.openai import OpenAISettings
 from settings import Settings
-
-WITHOUT_TOOLS = (
-    "There is no tool: reply with one JSON object instead, with the fields evidence, why and "
-    "verdict."
-)
 
 JUDGES = ("openai", "claude")
 """The vendors that judge."""
@@ -34,69 +26,24 @@ class OpenAIJudge(ModelJudge):
     """A model behind any OpenAI-compatible endpoint.
 
     Parameters:
-        base_url: The endpoint.
-        model: The model.
-        api_key: The endpoint's key, where it wants one.
+        model: The model, made to call :data:`~evals.judge.judge.TOOL`.
     """
 
-    def __init__(self, *, base_url: str, model: str, api_key: str = "") -> None:
-        import openai
-
-        super().__init__("openai", model)
-        self._errors, self._refusals = openai.OpenAIError, openai.APIStatusError
-        self._forces = True  # until the endpoint refuses a forced call
-        self._headers = {} if api_key else {"Authorization": openai.Omit()}
-        self._client = openai.AsyncOpenAI(
-            # Never None: the SDK would take OpenAI's own key from the environment, for anyone.
-            api_key=api_key or "none",
-            base_url=base_url,
-            timeout=TIMEOUT_SECS,
-        )
+    def __init__(self, model: ForcedCallModel) -> None:
+        super().__init__("openai", model.name)
+        self._model = model
 
     async def _reply(self, asked: str) -> Mapping[str, Any] | str:
         try:
-            completion = await self._complete(asked)
-        except self._refusals as error:
-            if not self._forces or error.status_code not in (400, 422):
-                raise JudgeError(f"{self.name}: {' '.join(str(error).split())}") from None
-            self._forces = False
-            return await self._reply(asked)
-        except self._errors as error:
-            raise JudgeError(f"{self.name}: {' '.join(str(error).split())}") from None
-        usage = completion.usage
-        if usage is not None:
-            self.used += Used(
-                input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens
-            )
-        if not completion.choices:
-            return ""
-        message = completion.choices[0].message
-        for call in message.tool_calls or ():
-            if call.type == "function":
-                return _arguments(call.function.arguments)
-        return message.content or ""
-
-    async def _complete(self, asked: str) -> Any:
-        """Ask for a forced call; of an endpoint that has refused one, for a JSON object."""
-        function = {
-            "name": TOOL, "description": TOOL_DESCRIPTION, "parameters": TOOL_PARAMETERS,
-        }  # fmt: skip
-        forced: dict[str, Any] = {
-            "tools": [{"type": "function", "function": function}],
-            "tool_choice": {"type": "function", "function": {"name": TOOL}},
-            "temperature": 0,
-        }
-        told = INSTRUCTION if self._forces else f"{INSTRUCTION} {WITHOUT_TOOLS}"
-        return await self._client.chat.completions.create(
-            model=self.name,
-            messages=[{"role": "system", "content": told}, {"role": "user", "content": asked}],
-            extra_headers=self._headers,
-            **(forced if self._forces else {}),
-        )
+            given = await self._model.call(INSTRUCTION, [{"role": "user", "content": asked}])
+        except ForcedCallError as error:
+            raise JudgeError(str(error)) from None
+        self.used += given.used
+        return given.text if given.fields is None else given.fields
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._client.close()
+        await self._model.close()
 
 
 class ClaudeJudge(ModelJudge):
@@ -119,7 +66,7 @@ class ClaudeJudge(ModelJudge):
 
     async def _reply(self, asked: str) -> Mapping[str, Any] | str:
         tool: Any = {
-            "name": TOOL, "description": TOOL_DESCRIPTION, "input_schema": TOOL_PARAMETERS,
+            "name": TOOL.name, "description": TOOL.description, "input_schema": TOOL.parameters,
         }  # fmt: skip
         try:
             message = await self._client.messages.create(
@@ -128,7 +75,7 @@ class ClaudeJudge(ModelJudge):
                 system=INSTRUCTION,
                 messages=[{"role": "user", "content": asked}],
                 tools=[tool],
-                tool_choice={"type": "tool", "name": TOOL, "disable_parallel_tool_use": True},
+                tool_choice={"type": "tool", "name": TOOL.name, "disable_parallel_tool_use": True},
             )
         except self._errors as error:
             raise JudgeError(f"{self.name}: {' '.join(str(error).split())}") from None
@@ -156,17 +103,21 @@ def judge_of(vendor: str, settings: Settings, *, model: str = "") -> ModelJudge:
         JudgeError: The vendor is unknown, or what it needs is missing.
     """
     if vendor == "openai":
-        own = settings.for_vendor(OpenAISettings)
-        model = model or own.brain_model
-        if not own.brain_base_url or not model:
-            missing = "BRAIN_MODEL" if own.brain_base_url else "BRAIN_BASE_URL"
+        try:
+            return OpenAIJudge(
+                described_by(
+                    settings,
+                    TOOL,
+                    model=model,
+                    max_tokens=MAX_VERDICT_TOKENS,
+                    timeout_secs=TIMEOUT_SECS,
+                )
+            )
+        except ForcedCallError as missing:
             raise JudgeError(
                 f"{missing} is not set; --judge openai needs BRAIN_BASE_URL (an OpenAI-compatible "
                 "endpoint) and BRAIN_MODEL."
-            )
-        return OpenAIJudge(
-            base_url=own.brain_base_url, model=model, api_key=secret(own.brain_api_key)
-        )
+            ) from None
     if vendor == "claude":
         claude = settings.for_vendor(ClaudeSettings)
         model = model or claude.claude_model
@@ -199,12 +150,3 @@ def describe_cost(judge: ModelJudge, settings: Settings) -> str:
         return f"The judge, {judge.name}: {tokens}; its price is not known here."
     dollars = prices.cost(judge.vendor, judge.name, used) / 1_000_000
     return f"The judge, {judge.name}: {tokens}, ${dollars:.4f}."
-
-
-def _arguments(plain: str) -> Mapping[str, Any] | str:
-    """The arguments of a call; the text as it is, if it is no JSON object."""
-    try:
-        fields = json.loads(plain)
-    except ValueError:
-        return plain
-    return fields if isinstance(fields, dict) else plain

@@ -13,6 +13,7 @@ __all__ = [
     "fixed_sentences",
     "follow_up",
     "guardrails",
+    "lenient_json",
     "openai_compatible",
     "prompt",
     "repair",
@@ -21,4 +22,5 @@ __all__ = [
     "tool_call",
     "tools",
     "vendor_fault",
+    "written_call",
 ]

@@ -76,6 +76,15 @@ class Dialect:
     limit: str = "max_tokens"
     form: Form = "tools"
 
+    def after(self, error: openai.APIStatusError) -> "Dialect | None":
+        """The dialect to try after an endpoint's refusal; ``None`` if it was of something else."""
+        said = str(error)
+        if _is_page(error) or (error.status_code == 404 and "model" in said.lower()):
+            return None  # There is no such model.
+        if error.status_code == 500 and _ABOUT_FORM.search(said.lower()):
+            return self.plainer
+        return self.without(said) if error.status_code in _REJECTED else None
+
     def without(self, complaint: str) -> "Dialect | None":
         """The dialect to try after an error message; ``None`` if nothing is left to omit."""
         said = complaint.lower()
@@ -376,7 +385,8 @@ class OpenAICompatibleBrain:
                     **by_tools,
                 )
             except (openai.APIError, httpx2.HTTPError) as error:
-                next_one = self._next_dialect(dialect, error)
+                status = error if isinstance(error, openai.APIStatusError) else None
+                next_one = dialect.after(status) if status is not None else None
                 if next_one is None:
                     raise self._fault(error) from None
                 dialect = next_one
@@ -386,16 +396,6 @@ class OpenAICompatibleBrain:
             else:
                 self._second = dialect
             return stream, dialect
-
-    def _next_dialect(self, dialect: Dialect, error: Exception) -> Dialect | None:
-        if not isinstance(error, openai.APIStatusError) or _is_page(error):
-            return None
-        said = str(error)
-        if error.status_code == 404 and "model" in said.lower():
-            return None  # There is no such model.
-        if error.status_code == 500 and _ABOUT_FORM.search(said.lower()):
-            return dialect.plainer
-        return dialect.without(said) if error.status_code in _REJECTED else None
 
     def _messages(self, question: Question, dialect: Dialect) -> list[dict[str, Any]]:
         by_tools = dialect.form == "tools"

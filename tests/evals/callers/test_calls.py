@@ -16,18 +16,21 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from client.wav import INPUT_RATE, read_wav, speech_secs
+from conversation.records import Used
 from evals.callers.batch import Batch, plan
 from evals.callers.caller import SimulatedCall, SimulatedCaller
-from evals.callers.lead import LeadError, ModelLead, PersonaModel, ScriptLead, Spoken, read_next
+from evals.callers.lead import LeadError, ModelLead, ScriptLead, Spoken, next_of, persona_model
 from evals.callers.persona import Background, Habit, Line, Patience, Persona, WrongIdea
 from evals.callers.ray_sites import Parcel, RaySites
 from evals.callers.site import Held, Planned, SiteError, Target
 from evals.callers.truth import HEAD, truth_of
 from evals.callers.voice import Speech
+from evals.forced_call import Given
 from evals.scoring.truth import Truth
 from pipeline.engines import Engines
 from recording.recording import Recording
 from server import Server
+from settings import Settings
 from simulators.model import Fault, Model, Reply
 from simulators.openai import OpenAISimulator
 from tests.conftest import AUDIO, with_instant_engines
@@ -182,13 +185,18 @@ async def test_a_caller_who_is_impatient_cuts_in_and_one_who_listens_says_so() -
 # A model leads.
 
 
+def at(vendor: OpenAISimulator) -> Settings:
+    endpoint = {"brain_base_url": vendor.url, "brain_model": "simulated"}
+    return Settings(_env_file=None, **endpoint)  # type: ignore[call-arg, arg-type]
+
+
 async def led(*replies: Reply, **behaviour: Any) -> tuple[list[Any], OpenAISimulator]:
     persona = Persona(
         "ada", "A journalist", "Know where", manner="Curt", wrong_idea=WrongIdea("It was Harvard")
     )
     so_far = (Spoken(False, "Hello, I am an AI."), Spoken(True, "Hi."))
     async with OpenAISimulator(Model(script=replies), **behaviour) as vendor:
-        model = PersonaModel(base_url=vendor.url, model="simulated")
+        model = persona_model(at(vendor))
         lead = ModelLead(persona, model, seed=7)
         try:
             said = [await lead.next(so_far, cutting_in=True) for _ in range(len(replies))]
@@ -214,28 +222,26 @@ async def test_a_model_plays_a_persona_until_it_hangs_up() -> None:
     assert "interrupt" in cut["content"]
 
 
-async def test_a_model_without_tools_is_asked_for_json_and_one_that_fails_is_told() -> None:
-    refusing = Model(
-        script=(Reply("", text='Sure: {"say": "Hello.", "hang_up": true}'),),
-        faults=(Fault("status", request=0, status=400), Fault("status", request=2, status=500)),
-    )
-    persona = Persona("ada", "A journalist", "Know where")
-    async with OpenAISimulator(refusing) as vendor:
-        model = PersonaModel(base_url=vendor.url, model="simulated")
-        lead = ModelLead(persona, model, seed=7)
-        said = await lead.next((), cutting_in=False)
+async def test_a_model_that_fails_or_is_not_set_is_told() -> None:
+    async with OpenAISimulator(Model(faults=(Fault("status", status=401),))) as vendor:
+        model = persona_model(at(vendor))
+        lead = ModelLead(Persona("ada", "A journalist", "Know where"), model, seed=7)
+        with pytest.raises(LeadError, match="simulated: Error code: 401"):
+            await lead.next((), cutting_in=False)
         await model.close()
-    assert said.line is not None
-    assert (said.line.text, said.line.kind, said.hang_up) == ("Hello.", "courtesy", True)
-    assert "tools" not in vendor.requests[1].body
+    with pytest.raises(LeadError, match="BRAIN_BASE_URL is not set; a persona without"):
+        persona_model(Settings(_env_file=None), "qwen3")  # type: ignore[call-arg]
 
 
-def test_what_a_model_says_is_read_from_whatever_it_replies() -> None:
-    spoken = read_next("Where did she study?").line
+def test_words_without_a_call_are_said_and_nothing_is_an_error() -> None:
+    spoken = next_of(Given(None, "Where did she  study?", Used())).line
     assert spoken is not None
     assert spoken.text == "Where did she study?"
+    said = next_of(Given({"say": "Hello.", "hang_up": True}, "", Used()))
+    assert said.line is not None
+    assert (said.line.kind, said.hang_up) == ("courtesy", True)
     with pytest.raises(LeadError, match="the model says nothing"):
-        read_next('{"say": "…"}')
+        next_of(Given({"say": "…"}, "", Used()))
 
 
 # Many calls.

@@ -7,12 +7,13 @@ import pytest
 
 from evals.judge.agreement import agreement, describe_agreement
 from evals.judge.judge import CRITERIA, Exchange, JudgeError, Verdict
-from evals.judge.vendors import ClaudeJudge, OpenAIJudge, describe_cost, judge_of
+from evals.judge.vendors import ClaudeJudge, describe_cost, judge_of
 from evals.judge.verdicts import Ruling, agreements, labels, write
 from settings import Settings
 from simulators.anthropic import AnthropicSimulator
 from simulators.model import Fault, Model, Reply
 from simulators.openai import OpenAISimulator
+from tests.evals.judge.simulated import openai_judge
 
 EXCHANGE = Exchange(
     "Where did she study?",
@@ -28,7 +29,7 @@ def ruling(verdict: str = "pass", evidence: str = "University of Porto") -> Repl
 
 async def by_openai(*replies: Reply, **behaviour: Any) -> tuple[Verdict, OpenAISimulator]:
     async with OpenAISimulator(Model(script=replies), **behaviour) as vendor:
-        judge = OpenAIJudge(base_url=vendor.url, model="simulated")
+        judge = openai_judge(vendor)
         try:
             return await judge.verdict(FAITHFUL, EXCHANGE), vendor
         finally:
@@ -39,7 +40,8 @@ async def test_a_verdict_is_forced_and_quotes_what_was_judged() -> None:
     verdict, vendor = await by_openai(ruling("fail", "mathematics … 2009"))
     assert verdict == Verdict(False, "mathematics … 2009", "It says so.")
     body = vendor.requests[0].body
-    assert body["tool_choice"] == {"type": "function", "function": {"name": "verdict"}}
+    assert body["tool_choice"] == "required"
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["verdict"]
     assert FAITHFUL.rule in body["messages"][1]["content"]
 
 
@@ -57,22 +59,10 @@ async def test_no_verdict_is_an_error_after_two_attempts(reply: Reply) -> None:
         await by_openai(reply)
 
 
-async def test_an_endpoint_without_forced_calls_is_asked_for_json() -> None:
-    text = '```json\n{"evidence": "Porto", "why": "So.", "verdict": "pass"}\n```'
-    async with OpenAISimulator(
-        Model(script=(Reply("", text=text),), faults=(Fault("status", request=0, status=400),))
-    ) as vendor:
-        judge = OpenAIJudge(base_url=vendor.url, model="simulated")
-        verdict = await judge.verdict(FAITHFUL, EXCHANGE)
-        await judge.close()
-    assert verdict == Verdict(True, "Porto", "So.")
-    assert "tools" not in vendor.requests[1].body
-
-
 async def test_a_judge_that_refuses_the_key_is_an_error() -> None:
     fault = Fault("status", status=401)
     async with OpenAISimulator(Model(faults=(fault,))) as vendor:
-        judge = OpenAIJudge(base_url=vendor.url, model="simulated")
+        judge = openai_judge(vendor)
         with pytest.raises(JudgeError, match="simulated: Error code: 401"):
             await judge.verdict(FAITHFUL, EXCHANGE)
         await judge.close()

@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from evals.commands.score import app
-from evals.judge.vendors import OpenAIJudge
 from evals.scoring.calls import Run, RunError
 from evals.scoring.gate import load_rules
 from evals.scoring.matching import match
@@ -21,6 +20,7 @@ from evals.scoring.truth import KINDS, CallTruth, Truth
 from knowledge.loading.document import load
 from simulators.model import Model, Reply
 from simulators.openai import OpenAISimulator
+from tests.evals.judge.simulated import openai_judge
 from tests.evals.scoring.recorded import Recorded
 
 DOCUMENT = load()
@@ -240,7 +240,7 @@ def run_of(*calls: Recorded) -> Scores:
 async def judged(*replies: Reply, calls: int = 1) -> Any:
     held = [clean(f"{number}.mcap") for number in range(calls)]
     async with OpenAISimulator(Model(script=replies)) as vendor:
-        judge = OpenAIJudge(base_url=vendor.url, model="simulated")
+        judge = openai_judge(vendor)
         try:
             run = run_of(*held).calls
             return await measure(run, [DOCUMENT], judge, ["faithful"]), vendor
@@ -265,7 +265,7 @@ async def test_a_judge_rules_on_what_a_caller_wanted_by_the_whole_call() -> None
     truth = CallTruth("a.mcap", "", (), "", (), goal="Know her college", wrong_idea="It was Yale")
     call = match(clean("a.mcap").facts, truth)
     async with OpenAISimulator(Model(script=(ruling("pass"), ruling("fail")))) as vendor:
-        judge = OpenAIJudge(base_url=vendor.url, model="simulated")
+        judge = openai_judge(vendor)
         judgement = await measure([call], [DOCUMENT], judge, [])
         await judge.close()
     assert [metric.name for metric in judgement.metrics] == ["judged_goal", "judged_corrected"]
