@@ -6,6 +6,7 @@ llama.cpp and LM Studio, and the models' own templates.
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -263,11 +264,12 @@ class RawEndpoint:
             return web.Response(text=text, status=way.status, content_type=way.kind)
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
-        for delta, finish in deltas(way):
-            choice = {"index": 0, "delta": delta, "finish_reason": finish}
-            chunk = {"id": "1", "object": "chat.completion.chunk", "choices": [choice]}
-            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
-        await response.write(b"data: [DONE]\n\n")
+        with suppress(ConnectionError):  # It has read enough.
+            for delta, finish in deltas(way):
+                choice = {"index": 0, "delta": delta, "finish_reason": finish}
+                chunk = {"id": "1", "object": "chat.completion.chunk", "choices": [choice]}
+                await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            await response.write(b"data: [DONE]\n\n")
         return response
 
 
