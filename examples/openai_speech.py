@@ -42,6 +42,7 @@ VENDOR = Vendor(
     detail="a voice behind an endpoint that speaks OpenAI's audio API",
     settings=SpeechSettings,
     required=("speech_url",),
+    address=("speech_url", ""),
     build=build,
     model=MODEL,
     unpriced="it depends on whose endpoint it is",

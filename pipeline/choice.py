@@ -90,10 +90,8 @@ def _ask(
     vendor: Vendor, settings: ServerSettings, refused: dict[str, str], unreached: dict[str, str]
 ) -> bool:
     """Ask a vendor whether the account may use it, and note why not or that nobody answered."""
-    if vendor.unavailable is None:
-        return True
     try:
-        why = vendor.unavailable(settings)
+        why = vendor.refusal(settings)
     except UnreachableError as error:
         unreached[vendor.name] = f"{vendor.label} cannot be reached: {error}."
         return True

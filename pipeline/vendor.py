@@ -194,7 +194,7 @@ class Vendor:
             a sentence; empty if it may. Raises :class:`processors.key_check.UnreachableError` if
             nobody answers. Asked at start.
         address: For a vendor with a configurable address: the name of that setting, and the default
-            address.
+            address. Without ``unavailable``, whether somebody answers there is tried at start.
         prices: Its prices, dated; each is in force from its day on. Add new prices, never change
             old ones.
         unpriced: The reason, if it has no price here.
@@ -261,13 +261,39 @@ class Vendor:
                     ".env.example: Field(…, description=…)."
                 )
         known = ", ".join(own.model_fields) or "nothing"
-        for of, names in (("required", self.required), ("model_setting", (self.model_setting,))):
+        for of, names in (
+            ("required", self.required),
+            ("model_setting", (self.model_setting,)),
+            ("address", self.address[:1]),
+        ):
             for name in filter(None, names):
                 if name not in own.model_fields:
                     raise DeclarationError(
                         f"{of} has {name!r}, which {own.__name__} does not declare; it declares "
                         f"{known}."
                     )
+
+    def address_in(self, settings: ServerSettings) -> str:
+        """Its address with these settings; empty if it has none that can be configured."""
+        setting, default = self.address
+        return (setting and str(getattr(settings, setting))) or default
+
+    def refusal(self, settings: ServerSettings) -> str:
+        """Ask the service whether it can be used with these settings. Blocks for seconds at most.
+
+        Returns:
+            Why not, in a sentence without a full stop; empty if it can, as far as is known.
+
+        Raises:
+            processors.key_check.UnreachableError: Nobody answers.
+        """
+        from processors.key_check import check_reachable
+
+        if self.unavailable is not None:
+            return self.unavailable(settings)
+        if url := self.address_in(settings):
+            check_reachable(url)
+        return ""
 
     def missing(self, settings: ServerSettings) -> str:
         """Why it cannot be used with these settings, in a sentence; empty if it can."""

@@ -1,4 +1,4 @@
-"""Asks a vendor, before a call does, whether it accepts a key: one request, which costs nothing."""
+"""Asks a vendor, before a call does, whether it is there and accepts a key; that costs nothing."""
 
 import socket
 import ssl
@@ -44,6 +44,23 @@ def _what_happened(error: BaseException) -> str:
             return f"no secure connection: {seen.reason or seen}"
         seen = seen.__cause__ or seen.__context__
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def check_reachable(url: str) -> None:
+    """Open a connection to an address, and close it. Blocks.
+
+    Args:
+        url: The address; without a port, its scheme's.
+
+    Raises:
+        UnreachableError: Nobody answered.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (80 if parts.scheme in ("http", "ws") else 443)
+        socket.create_connection((parts.hostname or "", port), TIMEOUT_SECS).close()
+    except (OSError, ValueError) as error:
+        raise UnreachableError.at(url, error) from None
 
 
 def key_refusal(url: str, headers: Mapping[str, str], *, missing: str = "") -> str:

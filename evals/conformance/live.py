@@ -147,8 +147,8 @@ async def call(
     vendor: Vendor, settings: Settings, document: Document, *, speech: bytes
 ) -> LiveCall:
     """Call one vendor once."""
-    setting, default = vendor.address
-    address = urlsplit(str(getattr(settings, setting)) or default)
+    setting, _ = vendor.address
+    address = urlsplit(vendor.address_in(settings))
     outcome, problem = "", ""
     async with Wiretap(f"{address.scheme}://{address.netloc}") as tap:
         tapped = settings.model_copy(update={setting: tap.url + address.path})

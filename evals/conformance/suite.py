@@ -163,7 +163,7 @@ async def check(
     loaded: dict[str, Any] = {}
     unreached = set()
     for vendor in vendors:
-        if vendor.unavailable is not None:
+        if vendor.unavailable is not None or vendor.address_in(settings):
             on_progress(f"{vendor.stage} {vendor.name}: account")
             try:
                 results.append(await _account(vendor, settings))
@@ -216,18 +216,17 @@ async def _account(vendor: Vendor, settings: Settings) -> Result:
     Raises:
         UnreachableError: Nobody answered.
     """
-    unavailable = vendor.unavailable
-    assert unavailable is not None
     with _clock_of(vendor):
         try:
-            why = await in_thread(lambda: unavailable(settings))
+            why = await in_thread(lambda: vendor.refusal(settings))
         except UnreachableError:
             raise
         except Exception as error:
             why = _why(error, LOAD_SECS)
     if why:
         return Result(vendor.stage, vendor.name, "account", "blocks", why, "it may not be used")
-    return Result(vendor.stage, vendor.name, "account", "passed", "the account may use it")
+    found = "the account may use it" if vendor.unavailable else "somebody answers at its address"
+    return Result(vendor.stage, vendor.name, "account", "passed", found)
 
 
 async def check_installation(*, on_progress: OnProgress) -> list[Result]:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import Field
 
 from pipeline.choice import Choice, choose, choose_for, settle
-from pipeline.vendors import VENDORS, Stage
+from pipeline.vendor import VendorSettings
+from pipeline.vendors import VENDORS, Stage, Vendor
 from processors.key_check import UnreachableError
-from settings import Settings, SettingsError
+from settings import Settings, SettingsError, including
 
 GOOD = "a-good-key"
 NOT_THERE = {"type": "error", "error": {"type": "not_found_error", "message": "model: x"}}
@@ -103,6 +105,28 @@ def test_a_vendor_that_nobody_answers_for_is_kept_and_told_at_start() -> None:
             assert vendor.unavailable is not None
             with pytest.raises(UnreachableError, match="connection refused"):
                 vendor.unavailable(settings)
+
+
+def test_of_a_vendor_that_cannot_be_asked_the_address_is_tried() -> None:
+    class Own(VendorSettings):
+        own_url: str = Field("http://127.0.0.1:9/v1", description="Its address.")
+
+    vendor = Vendor(
+        stage="tts",
+        name="own",
+        label="Own voice",
+        kind="cloud",
+        detail="a voice",
+        settings=Own,
+        address=("own_url", ""),
+        build=lambda *_: None,
+    )
+    settings = including([Own]).load()
+    with pytest.raises(UnreachableError, match=r"nobody answers at http://127\.0\.0\.1:9 \(conn"):
+        vendor.refusal(settings)
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        url = f"ws://127.0.0.1:{somebody.getsockname()[1]}"
+        assert vendor.refusal(settings.model_copy(update={"own_url": url})) == ""
 
 
 @pytest.mark.parametrize(

@@ -804,12 +804,19 @@ def test_an_embedded_vendor_is_not_late_for_what_it_does_not_compute() -> None:
     assert conformance.run(kept_from_the_processor()) == []
 
 
+@pytest.mark.parametrize(
+    ("stage", "vendor", "address"),
+    [
+        ("stt", "deepgram", "DEEPGRAM_BASE_URL"),
+        ("tts", "examples.openai_speech:VENDOR", "SPEECH_URL"),
+    ],
+)
 def test_a_vendor_that_cannot_be_reached_is_told_and_not_checked_further(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, stage: str, vendor: str, address: str
 ) -> None:
     monkeypatch.setenv("DEEPGRAM_API_KEY", "any-key")
-    monkeypatch.setenv("DEEPGRAM_BASE_URL", "http://127.0.0.1:9")
-    command = ["vendors", "check", "--stage", "stt", "--vendor", "deepgram", "--json"]
+    monkeypatch.setenv(address, "http://127.0.0.1:9")
+    command = ["vendors", "check", "--stage", stage, "--vendor", vendor, "--json"]
     printed = CliRunner().invoke(cli.app, command)
     assert printed.exit_code == 1
     (only,) = json.loads(printed.stdout)["checks"]
