@@ -28,6 +28,7 @@ JITTER_SECS = 0.05
 """Tolerance between the end of a turn and the end of its speech."""
 
 STAGES = (("stt", "hearing"), ("brain", "deciding"), ("tts", "speaking"))
+"""The stages whose vendors are named, and what the page calls them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,37 @@ from evals.report.plots import Scale, picture
 from evals.report.waveform import cut, loudest, outline
 
 ROW_SECS = 20.0
-WIDTH = 1140
+"""Seconds of the call in one row: a question and its answer mostly stand in one."""
+
+WIDTH, HEIGHT = 1140, 214
+"""Size of a row, in pixels: the page's column is as wide."""
+
 COLUMN = 2
 """Width of a column of the waveform, in pixels."""
 
+# From the top of a row to each of its parts, in pixels: the caller's above the axis, the agent's
+# below it, the captions outermost.
 CALLER_TEXT, CALLER_BAR, CALLER_WAVE = 14, 36, 64
 AXIS = 95
 AGENT_WAVE, AGENT_BAR, AGENT_TEXT = 132, 158, 180
+
 WAVE = 20
-HEIGHT = 214
+"""Height of the loudest sample above the middle of its waveform, in pixels."""
+
 LINE = 15
+"""Height of a caption's line, in pixels."""
+
 LETTER = 6.0
 """Approximate width of a caption's letter, in pixels."""
 
 MOST_LINES = {"caller": 2, "agent": 3}
+"""Lines of a caption for which a row has room; the rest of the text is cut."""
+
 SHORTEST_CAPTION = 44
+"""Width in pixels below which a segment has no caption: seven letters."""
+
 CLOSEST_LABELS = 24
+"""Minimum distance between the labels of two marks, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ SIDE_SECS, LEAST_SIDE_SECS, SIDE_WIDTH = 10.0, 6.0, 540
 """Seconds per row, minimum seconds, and width in pixels of a time line on half the page."""
 
 ONLY = ("only", "Turns of only one run", ())
+"""The group of turns that the other run does not have."""
 
 GROUPS = (
     ("decided", "Different decision", ("decision", "reason", "sections", "confidence")),

@@ -12,14 +12,20 @@ from markupsafe import Markup
 
 from evals.scoring.statistics import quantile
 
-WIDTH = 340
-HEIGHT = 176
+WIDTH, HEIGHT = 340, 176
+"""Size of a plot, in pixels: three stand side by side on the page."""
+
 LEFT, RIGHT, TOP, BOTTOM = 40, 332, 10, 150
+"""The area within the axes, in pixels of the plot."""
+
 MOST_TICKS = 6
+"""Maximum number of ticks on an axis, so that their figures do not touch."""
+
 MARKED = (0.5, 0.95, 0.99)
 """The percentiles marked on a distribution."""
 
 STRIP_WIDTH, STRIP_HEIGHT = 200, 22
+"""Size of a difference's strip in its table row, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,10 @@ from typing import Any
 from recording.recording import Recording, RecordingError
 
 SCORES = "scores.json"
+"""The file that ``viva score`` writes into a run's folder."""
+
 RUN = "run.json"
+"""The file that ``viva replay`` writes into it: what was run, and how."""
 
 
 class ReportError(ValueError):

@@ -23,8 +23,10 @@ KIND_LABELS = {
     "noise": "noise",
     "background": "other people",
 }
+"""The editor's labels of the kinds of utterances."""
 
 DECISION_LABELS = {"": "either", "respond": "an answer", "escalate": "a person"}
+"""The editor's labels of the decisions that are right; empty where both are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,17 @@ DELAYS = (
 """A turn's delays: the field of its record, and the event at the delay's end."""
 
 WIDTH, ROW, LEFT, RIGHT = 400, 20, 98, 336
+"""A turn's chart, in pixels: its width, the height of a step, and where the bars begin and end; the
+steps' names stand before them, their times behind."""
+
 PROFILE_WIDTH, PROFILE_HEIGHT, MOST_ROW = 1000, 420, 9
+"""The chart of all turns, in pixels: its width, maximum height, and maximum height of a turn."""
+
 LEAST_PARTED = 4
 """Minimum line height for gaps between lines; between thinner lines gaps would look grey."""
 
 MOST_TICKS = 5
+"""Maximum number of ticks on a turn's time axis."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from conversation.wording import NONE, REASONS
 BOUND = "\N{NO-BREAK SPACE}"
 """Keeps a figure and its unit on one line."""
 
-_LEAST_P = 0.001
+_LEAST_P = 0.001  # a smaller p is shown as less than this
 
+# What parts of metrics' names are called in their titles.
 _ABBREVIATIONS = {
     "wer": "word error rate",
     "cer": "character error rate",
