@@ -4,6 +4,7 @@ Vectors of documents are computed once a run of pytest: its workers, and the ser
 start, keep them in one folder.
 """
 
+import fcntl
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -68,7 +69,10 @@ def context() -> Context:
 def loaded(name: str) -> Any:
     """What an embedded vendor's ``load`` gives."""
     vendor = next(vendor for vendor in VENDORS if vendor.name == name)
-    return vendor.load(context(), lambda _what, share: SHARES[name].append(share))
+    with (vectors().parent / "loading").open("w") as loading:
+        # One process computes the vectors; those that begin at the same time find them.
+        fcntl.flock(loading, fcntl.LOCK_EX)
+        return vendor.load(context(), lambda _what, share: SHARES[name].append(share))
 
 
 @pytest.fixture(scope="session")

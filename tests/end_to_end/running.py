@@ -114,10 +114,11 @@ class Viva:
     """``viva serve`` in a session of its own, from a free port to its last process.
 
     Parameters:
+        under: A command that runs it, such as a tracer.
         settings: The environment's settings, by their names.
     """
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *under: str, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "KNOWLEDGE"}
         self._data = tempfile.TemporaryDirectory(prefix="viva-")
         own = {"PORT": "0", "AUTH": "off", "DATA_DIR": self._data.name}
@@ -125,7 +126,7 @@ class Viva:
             share_vectors(Path({**own, **settings}["DATA_DIR"]))
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self.process = subprocess.Popen(
-            [VIVA, "serve"],
+            [*under, VIVA, "serve"],
             env={**environment, **own, **settings},
             stdout=subprocess.PIPE,
             stderr=self._said,

@@ -106,7 +106,7 @@ def rows() -> Iterator[Any]:
                 STAGES[row.vendor],
                 reserve,
                 row.reserved if reserve else row.alone,
-                row.takes_over,
+                reserve and row.takes_over,
             )
             unasked = reserve and not row.takes_over
             marks = [pytest.mark.thorough] if course in seen or unasked else []

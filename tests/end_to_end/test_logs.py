@@ -52,7 +52,11 @@ def log() -> Iterator[list[str]]:
     "overrides",
     [
         pytest.param({}, id="all is well"),
-        pytest.param({"brain": "openai", "tts_mode": "whole"}, id="the other ways"),
+        pytest.param(
+            {"brain": "openai", "tts_mode": "whole"},
+            id="the other ways",
+            marks=pytest.mark.thorough,
+        ),
         *(
             pytest.param(
                 {key: f"wrong-{value}"},

@@ -1,13 +1,11 @@
 """Calls to a server in a process of its own, on the real engines: in Chromium, and without it."""
 
 import asyncio
-import json
 import logging
 import os
 import re
 import signal
 import urllib.request
-import wave
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +33,6 @@ from tests.end_to_end.running import (
     recognised,
     spoken,
     until,
-    viva_call,
 )
 
 no_chromium = pytest.mark.skipif(
@@ -178,36 +175,6 @@ def _in_order(words: list[str], *expected: str) -> bool:
     """Whether these words come in this order, whatever is between them."""
     rest = iter(words)
     return all(word in rest for word in expected)
-
-
-async def test_a_caller_without_a_browser(servers: Servers, engines: Any, tmp_path: Path) -> None:
-    heard = tmp_path / "heard.wav"
-    wav = AUDIO / "where-studied.wav"
-    url = servers("").socket_url
-    status, out, _ = await asyncio.to_thread(viva_call, url, wav, "--out", str(heard))
-    assert status == 0
-    call = json.loads(out)
-    assert set(call) == {"call", "turns", "ended"}
-    assert call["ended"] == "hangup"
-    (turn,) = call["turns"]
-    fields = (
-        "said transcript decision confidence sections answer e2e_latency_ms interrupted heard_text"
-    )
-    assert set(turn) >= set(fields.split())
-    assert turn["said"] == "where-studied.wav"
-    assert turn["transcript"] == "Where did she study mathematics?"
-    assert turn["decision"] == "respond"
-    assert turn["confidence"] in ("high", "medium", "low")
-    assert turn["sections"] == ["education"]
-    assert turn["heard_text"] == turn["answer"]
-    assert 0 < turn["e2e_latency_ms"] < 5000
-    assert turn["interrupted"] is False
-    with wave.open(str(heard)) as file:
-        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (24_000, 1, 2)
-        audio = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
-    said = await recognised(engines, audio[-10 * OUTPUT_RATE :], OUTPUT_RATE)
-    assert "yale" in said
-    assert "mathematics" in said
 
 
 @no_chromium

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from conversation.records import CallerIdentity, StageCost
 from ledger.commands import app, parse_time
 from ledger.log import query
 from ledger.store.database import Database
+from tests.databases import of_engine
 from tests.ledger.records import (
     ADA,
     DAY_SECS,
@@ -26,6 +28,12 @@ from tests.ledger.records import (
     a_turn,
     keep,
 )
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of the test's own: what is read of it is tested on both engines elsewhere."""
+    yield from of_engine(request)
 
 
 @pytest.fixture(autouse=True)

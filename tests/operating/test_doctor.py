@@ -694,6 +694,7 @@ def test_an_interrupt_ends_it_though_the_database_does_not_answer(tmp_path: Path
     assert complained.strip() == "viva: interrupted"
 
 
+@pytest.mark.thorough
 def test_the_whole_command_in_a_terminal_that_knows_only_ascii(tmp_path: Path) -> None:
     terminal = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
     with listening() as port:

@@ -173,7 +173,7 @@ def without_pauses(stage: Stage) -> list[str]:
 # Those that do their stage
 
 
-@pytest.mark.parametrize("stage", ["vad", "stt", "brain", "tts"])
+@pytest.mark.parametrize("stage", ["vad", pytest.param("stt", marks=THOROUGH), "brain", "tts"])
 def test_the_embedded_engines_pass(engines: Engines, stage: Stage) -> None:
     names = without_pauses(stage)
     results = virtual_time.run(check_vendor(engines.choices[stage].vendor, engines, names=names))

@@ -44,6 +44,7 @@ def test_landing_says_what_it_is(page: Page) -> None:
     expect(page.get_by_text("A call lasts up to two minutes")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_every_control_and_region_has_a_name(server: PageServer, page: Page) -> None:
     server.script = hold
     landing = page.locator("body").aria_snapshot()
@@ -141,6 +142,7 @@ def test_a_dropped_line_says_so_and_offers_another(server: PageServer, page: Pag
     expect(page.get_by_role("list", name="What was said").get_by_role("listitem")).to_have_count(1)
 
 
+@pytest.mark.thorough
 def test_no_answer(server: PageServer, page: Page) -> None:
     server.accepts = False
     page.get_by_role("button", name="Call Viva").click()
@@ -191,10 +193,10 @@ def test_a_refused_microphone_is_explained(server: PageServer, refusing: Page) -
     ("error", "told"),
     [
         ("NotFoundError", "No microphone was found"),
-        ("NotAllowedError", "The microphone was refused"),
         *(
             pytest.param(*case, marks=pytest.mark.thorough)
             for case in (
+                ("NotAllowedError", "The microphone was refused"),
                 ("NotReadableError", "The microphone is in use"),
                 ("TypeError", "The microphone could not be opened"),
             )

@@ -62,7 +62,12 @@ def test_the_microphone_is_opened_once_a_line_is_free(server: PageServer, page: 
     ("reason", "title", "message"),
     [
         ("capacity", "All lines are busy", "Please try again in a minute."),
-        ("budget", "No more calls today", "Today's money for calls is used up."),
+        pytest.param(
+            "budget",
+            "No more calls today",
+            "Today's money for calls is used up.",
+            marks=pytest.mark.thorough,
+        ),
         pytest.param(
             "daily_calls",
             "No more calls today",
@@ -179,6 +184,7 @@ def test_who_is_signed_in_stands_above_with_the_way_out(server: PageServer, page
     assert server.signed_out_with == ["a-token"]
 
 
+@pytest.mark.thorough
 def test_a_caller_who_is_no_admin_sees_no_log(server: PageServer, page: Page) -> None:
     server.about = CLOUD | {"account": {"email": "bo@example.com", "admin": False, "auth": "link"}}
     page.goto(server.url)

@@ -221,6 +221,7 @@ def test_a_failed_check_and_an_unheard_answer_are_told(server: PageServer, cloud
     expect(cloud.locator("#times")).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_an_answer_in_the_documents_words_is_told(server: PageServer, cloud: Page) -> None:
     async def script(peer: Peer) -> None:
         failed = DecisionCheck(name="support", passed=False, detail="'1953' in the answer")
@@ -298,6 +299,7 @@ def test_it_draws_at_most_once_a_frame_and_only_what_has_changed(
     assert cloud.evaluate("table === document.querySelector('.waterfall')")
 
 
+@pytest.mark.thorough
 def test_it_speaks_to_nobody_who_has_not_asked(cloud: Page) -> None:
     """A screen reader reads of the instruments what it goes to."""
     live = cloud.locator("#instruments").evaluate(

@@ -87,6 +87,7 @@ def test_where_every_call_is_recorded_it_is_said_before_it(server: PageServer, p
     assert agreed(server, page)
 
 
+@pytest.mark.thorough
 def test_where_no_call_is_recorded_nothing_is_said_of_it(server: PageServer, page: Page) -> None:
     visit(server, page, "off")
     server.script = not_recorded
