@@ -94,7 +94,7 @@ build/promtool:
 		echo "no promtool: the test of metrics by Prometheus is skipped (apt-get install prometheus)"
 
 test: install-dev browser axe database tracer ## run the tests
-	@$(BIN)/python -m pytest -rs --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not thorough"
+	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
 test-thorough: install-dev browser axe database tracer promtool nginx ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
