@@ -44,6 +44,7 @@ from operating.health import Health
 from operating.lag import EventLoopLag
 from operating.metrics import Metrics
 from operating.stop import Stop
+from operating.supervisor.handover import Handover
 from operating.supervisor.peer_metrics import PeerMetrics
 from operating.supervisor.supervisor_client import SupervisorClient
 from operating.traces import Traces
@@ -161,6 +162,7 @@ class Server:
         self.stop_now = asyncio.Event()
         self.supervisor = supervisor
         self.peers = PeerMetrics(supervisor.context) if supervisor else None
+        self.handover = Handover(supervisor.context) if supervisor else None
         listeners: list[CallListener] = [
             self._writer,
             self._settlement,
@@ -191,6 +193,8 @@ class Server:
             room=lambda: self._capacity.room,
             broken=lambda: self._breaker.refuses,
             recordings=self._recordings,
+            place=str(supervisor.context.number) if supervisor else "0",
+            hand_over=self.handover.hand_over if self.handover else None,
         )
         self._front_page = FrontPage(
             settings,
@@ -376,6 +380,8 @@ async def serve(server: Server, *, listening: Callable[[str, str], None]) -> Non
     finally:
         if server.supervisor is not None:
             await server.supervisor.close()
+        if server.handover is not None:
+            server.handover.close()
         await runner.cleanup()
 
 
@@ -398,6 +404,11 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
         state=lambda: server.state,
         gone=lambda: stop.request(patient=False),
         guard=server.connections.guard,
+    )
+    assert server.handover is not None
+    web_server, guard = runner.server, server.connections.guard
+    server.handover.listen(
+        lambda connection, request: supervisor.open(guard(web_server()), connection, request)
     )
     return address, link
 

@@ -83,6 +83,7 @@ class ClientProtocol:
         received: Samples of the voice received in this epoch.
         server_ahead_secs: As above, by the quickest answer so far.
         token: By what the call is resumed on another socket; empty if it cannot be.
+        place: What that socket's address says behind ``resume=``.
     """
 
     def __init__(self, *, server_ahead_secs: float | None = None) -> None:
@@ -94,6 +95,7 @@ class ClientProtocol:
         self._quickest_secs = math.inf
         self._asked: set[float] = set()
         self.token = ""
+        self.place = ""
         self._number = 0
         self._counted = 0  # messages received behind the first `resume`
         self._typed: list[str] = []
@@ -246,7 +248,7 @@ class ClientProtocol:
                     self.server_ahead_secs = data["now"] - (data["sent"] + now) / 2
             case "resume":
                 lost = self._typed[data["typed"] :] if self.token else []
-                self.token = data["token"]
+                self.token, self.place = data["token"], data["place"]
                 for text in lost:
                     self._say("send-text", {"content": text})
             case "end":

@@ -98,6 +98,9 @@ class Switchboard:
         room: Whether the process has capacity for another call.
         broken: Whether a call would only fail, as those before it.
         recordings: Writes recordings, if ``RECORD`` asks for them.
+        place: This process's name among those that share the port.
+        hand_over: Hands the connection of a request over to the process of a name; returns
+            whether it was.
     """
 
     def __init__(
@@ -111,6 +114,8 @@ class Switchboard:
         room: Callable[[], bool] = lambda: True,
         broken: Callable[[], bool] = lambda: False,
         recordings: Recordings | None = None,
+        place: str = "0",
+        hand_over: Callable[[web.Request, str], bool] | None = None,
     ) -> None:
         self.calls: set[Call] = set()
         self.draining = False
@@ -122,6 +127,8 @@ class Switchboard:
         self._room = room
         self.broken = broken
         self._recordings = recordings
+        self._place = place
+        self._hand_over = hand_over
         self._of_caller: Counter[str] = Counter()  # open sockets by caller
         self._resuming: Counter[str] = Counter()  # those on which a page wants to come back
         self._pages: dict[str, tuple[str, Page]] = {}  # by call: the caller's key, and the page
@@ -201,6 +208,9 @@ class Switchboard:
 
     async def _resume(self, request: web.Request) -> web.StreamResponse:
         """Let a page come back to its call, of which its network was gone."""
+        place = request.query["resume"]
+        if self._hand_over is not None and self._hand_over(request, place):
+            return web.Response()  # which is not sent: another process answers
         caller = await self.admissions.identify(request)
         if self._resumes_too_many(caller):
             raise web.HTTPTooManyRequests(text="too many pages come back to calls at once")
@@ -284,7 +294,7 @@ class Switchboard:
             terms = replace(terms, follow_up="nobody")
         choices = engines.choices
         vendors = {name: choices[stage].vendor.name for name, stage in _STAGE_NAMES.items()}
-        resumption = Resumption() if ready.data.resume and type(page) is Page else None
+        resumption = Resumption(self._place) if ready.data.resume and type(page) is Page else None
         call = Call(
             BrowserConnection(page, ready, stage_vendors=vendors, resumption=resumption),
             engines,

@@ -38,7 +38,7 @@ class WorkerContext:
         workers: Number of workers.
         channel: File descriptor of the socket for connections and status updates.
         address: The address that callers open.
-        folder: Directory of the workers' metrics sockets.
+        folder: Directory of the workers' sockets for each other.
         first: Whether it is the very first worker, which greets the operator.
     """
 
@@ -62,6 +62,10 @@ class WorkerContext:
     def metrics_socket(self, number: int) -> Path:
         """A worker's metrics socket."""
         return Path(self.folder) / f"{number}.sock"
+
+    def handover_socket(self, number: int) -> Path:
+        """The socket on which a worker is handed connections by the others."""
+        return Path(self.folder) / f"{number}.handover"
 
 
 class SupervisorClient:
@@ -99,7 +103,7 @@ class SupervisorClient:
         *,
         state: Callable[[], Mapping[str, Any]],
         gone: Callable[[], None],
-        guard: Callable[[web.RequestHandler], asyncio.BaseProtocol] = lambda handler: handler,
+        guard: Callable[[web.RequestHandler], asyncio.Protocol] = lambda handler: handler,
     ) -> None:
         """Start to receive connections.
 
@@ -129,22 +133,32 @@ class SupervisorClient:
     def _take(
         self,
         server: web.Server,
-        guard: Callable[[web.RequestHandler], asyncio.BaseProtocol],
+        guard: Callable[[web.RequestHandler], asyncio.Protocol],
     ) -> None:
         _, descriptors, _, _ = socket.recv_fds(self._channel, 1, 1)
         for descriptor in descriptors:
-            connection = socket.socket(fileno=descriptor)
-            connection.setblocking(False)
             protocol = server()
-            loop = asyncio.get_running_loop()
-            opening = loop.create_task(_open(guard(protocol), connection))
             self._unasked.add(protocol)
-            loop.call_later(FIRST_REQUEST_SECS, self._asked, protocol)
-            self._opening.add(opening)
-            opening.add_done_callback(self._opened)
+            asyncio.get_running_loop().call_later(FIRST_REQUEST_SECS, self._asked, protocol)
+            self.open(guard(protocol), socket.socket(fileno=descriptor))
         if not descriptors and self._read:  # the supervisor has died; _watch handles that
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._read = False
+
+    def open(
+        self, protocol: asyncio.Protocol, connection: socket.socket, received: bytes = b""
+    ) -> None:
+        """Serve a connection.
+
+        Args:
+            protocol: Serves it.
+            connection: Its socket.
+            received: What has come on it already.
+        """
+        connection.setblocking(False)
+        opening = asyncio.get_running_loop().create_task(_open(protocol, connection, received))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opened)
 
     def _asked(self, protocol: object) -> None:
         if protocol in self._unasked:
@@ -176,6 +190,8 @@ class SupervisorClient:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def _open(protocol: asyncio.BaseProtocol, connection: socket.socket) -> None:
+async def _open(protocol: asyncio.Protocol, connection: socket.socket, received: bytes) -> None:
     loop = asyncio.get_running_loop()
-    await loop.connect_accepted_socket(lambda: protocol, connection)
+    transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection)
+    if received and not transport.is_closing():  # nothing else has been read by now
+        protocol.data_received(received)

@@ -1,7 +1,6 @@
 """A page whose network was gone comes back to its call, on another socket."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,18 +8,18 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from client.protocol import Audio, ClientProtocol, Message
 from conversation.turns import OUTPUT_SAMPLE_RATE
 from knowledge.loading.document import load
 from server import Server
 from settings import Settings
 from tests.chain import ScriptedCall, ScriptedSocket
 from tests.conftest import with_instant_engines
+from tests.transports.resuming import ResumingCaller
 from tests.transports.test_barge_in import tell
 from transports.browser.messages import Resumed
 from transports.browser.page import Page
@@ -203,50 +202,20 @@ async def listening(folder: Any) -> AsyncIterator[tuple[Server, URL]]:
 @pytest.mark.thorough
 @with_instant_engines
 async def test_a_call_goes_on_over_another_connection(data_dir: Any) -> None:
-    wire = ClientProtocol()
-    kinds: list[str] = []
-    voice = bytearray()
-
-    async def converse(socket: aiohttp.ClientWebSocketResponse) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                message = await socket.receive(timeout=0.02)
-                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    return
-                wire.receive(message.data, 0.0)
-            for event in wire.events_received():
-                if isinstance(event, Audio):
-                    voice.extend(event.pcm)
-                elif isinstance(event, Message):
-                    kinds.append(event.kind)
-            wire.played(wire.received, 0.0, playing=False)
-            wire.speak(bytes(640))
-            for said in wire.data_to_send():
-                await (socket.send_str(said) if isinstance(said, str) else socket.send_bytes(said))
-
-    async def until(kind: str) -> None:
-        async with asyncio.timeout(30):
-            while kind not in kinds:
-                await asyncio.sleep(0.01)
-        kinds.clear()
-
     async with listening(data_dir) as (server, url), aiohttp.ClientSession() as session:
-        socket = await session.ws_connect(url)
-        talking = asyncio.create_task(converse(socket))
-        wire.ready("visitor", resume=True)
-        await until("bot-stopped-speaking")
+        caller = ResumingCaller(url, session)
+        wire = caller.wire
+        await caller.call()
         wire.type(QUESTION)
-        await until("bot-started-speaking")
+        await caller.until("bot-started-speaking")
         (call,) = server.calls
         for _ in range(2):
-            talking.cancel()
+            caller.lose()
             await asyncio.sleep(10.0)
             assert server.calls == {call}
-            socket = await session.ws_connect(url.update_query(resume="1"))
-            wire.resume()
-            talking = asyncio.create_task(converse(socket))
-        await until("turn")
-        assert wire.received == len(voice) // 2, "each sample came once"
+            await caller.come_back()
+        await caller.until("turn")
+        assert wire.received == caller.samples, "each sample came once"
         async with session.ws_connect(url.update_query(resume="1")) as other:
             stolen = {"call": wire.call, "token": wire.token[::-1], "received": 0}
             await other.send_json(
@@ -260,9 +229,9 @@ async def test_a_call_goes_on_over_another_connection(data_dir: Any) -> None:
             told = json.loads((await other.receive()).data)["data"]
             assert (told["type"], told["reason"]) == ("end", "lost")
         wire.hang_up()
-        await until("end")
+        await caller.until("end")
         assert server.state["calls"] == 0
-        talking.cancel()
+        caller.lose()
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 30)), max_size=12))

@@ -284,6 +284,7 @@ class Resume(Payload):
 
     type: Literal["resume"] = "resume"
     token: str = Field(description="Works once; another comes with each socket.")
+    place: str = Field(description="What the socket's address says behind `resume=`.")
     secs: float = Field(description="How long the call is held for a page that is gone.")
     typed: int = Field(description="How many typed questions have come.")
 

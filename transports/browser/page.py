@@ -332,8 +332,13 @@ class Page:
             self._catching_up = False
 
     def _offer(self, resumption: Resumption) -> str:
-        token = resumption.renew()
-        return server_message(Resume(token=token, secs=RESUME_SECS, typed=self._typed))
+        message = Resume(
+            token=resumption.renew(),
+            place=resumption.place,
+            secs=RESUME_SECS,
+            typed=self._typed,
+        )
+        return server_message(message)
 
     def _patience(self) -> float | None:
         """How long to wait for the next message, in seconds."""

@@ -68,18 +68,18 @@ class Resumption:
     """One call's right to be resumed, by whoever has its token.
 
     Parameters:
-        place: Prefix of the token that says where the call is; empty in a single process.
+        place: Which of the processes that share a port has the call.
     """
 
-    def __init__(self, place: str = "") -> None:
+    def __init__(self, place: str = "0") -> None:
         self.unreceived = Unreceived()
-        self._place = place
+        self.place = place
         self._times = 0
         self._token = ""
 
     def renew(self) -> str:
         """A new token; the one before is void."""
-        self._token = f"{self._place}{secrets.token_urlsafe(32)}"
+        self._token = secrets.token_urlsafe(32)
         return self._token
 
     def resume(self, token: str, received: int) -> bool:

@@ -25,7 +25,7 @@ export class Wire {
   /** What Viva's voice comes in: `pcm` or `opus`. */
   #voice = 'pcm';
 
-  /** By what the call is resumed on another socket: `{token, secs}`, or null. */
+  /** By what the call is resumed on another socket: `{token, place, secs}`, or null. */
   resumption = null;
 
   #messages = 0;
@@ -145,7 +145,7 @@ export class Wire {
     }
     const data = message.data ?? {};
     if (data.type === 'resume' && message.type === 'server-message') {
-      this.resumption = { token: data.token, secs: data.secs };
+      this.resumption = { token: data.token, place: data.place, secs: data.secs };
       return data;
     }
     this.#count();

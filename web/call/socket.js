@@ -50,7 +50,7 @@ export class Socket {
   resume(secs) {
     this.#socket.close(RESUMING);
     const url = new URL(this.#url);
-    url.searchParams.set('resume', '1');
+    url.searchParams.set('resume', this.#wire.resumption.place);
     const socket = this.#open(url);
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, secs * 1000, false);

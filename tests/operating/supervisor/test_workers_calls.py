@@ -1,9 +1,17 @@
 """Calls over two workers that share a database, its money, and a port."""
 
+import asyncio
+import signal
+
+import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
 from tests.databases import preferably
-from tests.operating.many_calls import play
+from tests.end_to_end.running import Viva
+from tests.operating.many_calls import play, simulated_clouds
+from tests.transports.resuming import ResumingCaller
 
 
 @pytest.mark.thorough
@@ -15,3 +23,45 @@ async def test_calls_are_spread_the_cap_holds_and_a_dead_worker_takes_only_its_o
     outcome = await play(4, database_url=database_url, workers=2, beyond=1)
     assert outcome.faults() == []
     assert outcome.written["hangup"] == outcome.went_on + 1
+
+
+@pytest.mark.thorough
+@pytest.mark.real_time
+async def test_an_answer_goes_on_whichever_worker_the_page_comes_back_to() -> None:
+    """The supervisor gives a new connection to the worker without a call: always the other one."""
+
+    async def taken(session: aiohttp.ClientSession) -> dict[str, float]:
+        async with session.get(f"{viva.url}/metrics") as answer:
+            return {
+                sample.labels["worker"]: sample.value
+                for family in text_string_to_metric_families(await answer.text())
+                for sample in family.samples
+                if sample.name == "viva_calls_open"
+            }
+
+    async with simulated_clouds() as clouds, aiohttp.ClientSession() as session:
+        viva = await asyncio.to_thread(lambda: Viva(**clouds, WORKERS="2"))
+        try:
+            async with asyncio.timeout(120):
+                while "loaded in all 2 workers" not in viva.stderr:
+                    await asyncio.sleep(0.1)
+            caller = ResumingCaller(URL(viva.socket_url), session)
+            await caller.call()
+            before = await taken(session)
+            caller.wire.type("Where did she study?")
+            await caller.until("bot-started-speaking")
+            caller.lose()
+            await asyncio.sleep(10.0)
+            heard = caller.samples
+            await caller.come_back()
+            await caller.until("turn")
+            assert caller.samples > heard, "the answer went on"
+            assert caller.wire.received == caller.samples, "each sample came once"
+            assert await taken(session) == before
+            assert sorted(before.values()) == [0.0, 1.0]
+            caller.wire.hang_up()
+            await caller.until("end")
+            caller.lose()
+            assert await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=60.0) == 0
+        finally:
+            viva.kill()
