@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser axe database tracer promtool nginx test test-thorough eval bench lint format lock audit sbom clean
+.PHONY: help run install install-dev install-bench browser axe lighthouse database tracer promtool nginx test test-thorough eval bench lint format lock audit sbom clean
 
 # Where the environment forbids compiled modules, every worker and server would compile all its
 # imports anew: half of a start.
@@ -65,6 +65,13 @@ tests/web/node_modules: tests/web/package-lock.json
 		echo "no axe-core: its tests are skipped (apt-get install npm)"
 	@touch -c $@
 
+lighthouse: tests/web/lighthouse/node_modules ## install Lighthouse, which the page is measured by, where that is possible
+
+tests/web/lighthouse/node_modules: tests/web/lighthouse/package-lock.json
+	@npm ci --prefix tests/web/lighthouse --silent --no-audit --no-fund || \
+		echo "no Lighthouse: its tests are skipped (apt-get install npm)"
+	@touch -c $@
+
 database: ## install Debian's PostgreSQL, where that is possible
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
 		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; } || \
@@ -96,7 +103,7 @@ build/promtool:
 test: install-dev browser axe database tracer ## run the tests
 	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
-test-thorough: install-dev browser axe database tracer promtool nginx ## and those that take long: properties at depth, sound in real time
+test-thorough: install-dev browser axe lighthouse database tracer promtool nginx ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.

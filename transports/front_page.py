@@ -108,11 +108,10 @@ class FrontPage:
     def _rendered(self, about: Mapping[str, Any], *, visitor: str = "") -> WebFile:
         files = self._files
         page = render(
-            files.read("call/index.html").content.decode(),
+            files.page("call/index.html"),
             about,
             self._document_told,
             version=files.version(),
-            modules=files.modules("call/main.js"),
             visitor=visitor,
         )
         return as_file(page.encode(), "text/html; charset=utf-8")

@@ -19,17 +19,15 @@ def render(
     document: Mapping[str, Any],
     *,
     version: str,
-    modules: Sequence[str],
     visitor: str = "",
 ) -> str:
     """Fill in the page.
 
     Args:
-        template: ``web/call/index.html``.
+        template: ``web/call/index.html``, as it is to be loaded.
         about: What ``about.json`` says.
         document: What ``document.json`` says.
         version: The version of the page's files.
-        modules: Modules that the page needs, to be fetched at once.
         visitor: The pass of a visitor of another site, in whose page this is embedded.
     """
     name = about["persona"]["name"]
@@ -58,9 +56,6 @@ def render(
         flags=re.DOTALL,
     )
     page = _shown(page, about)
-    preloads = "".join(
-        f'  <link rel="modulepreload" href="web/{escape(module)}">\n' for module in modules
-    )
     data = "".join(
         f'  <script type="application/json" id="{id}">{_json(value)}</script>\n'
         for id, value in (("about-data", about), ("document-data", document))
@@ -69,7 +64,7 @@ def render(
         data += f'  <meta name="viva-visitor" content="{escape(visitor)}">\n'
         data += '  <link rel="stylesheet" href="web/call/embed.css">\n'
         page = page.replace("<body ", '<body class="embedded" ', 1)
-    page = page.replace("</head>", f"{preloads}{data}</head>", 1)
+    page = page.replace("</head>", f"{data}</head>", 1)
     return re.sub(r'((?:href|src)=")web/', rf"\1web/@{version}/", page)
 
 

@@ -2,6 +2,8 @@
 
 A page refers to ``/web/@VERSION/…``, where the version is of all files: such an address never means
 another content, so that browsers keep it without asking. ``/web/…`` is asked for each time.
+``NAME.bundle.js`` and ``NAME.bundle.css`` are the modules and the stylesheets of ``NAME.html``,
+joined.
 """
 
 import asyncio
@@ -14,6 +16,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from transports.web_bundle import join_modules, join_stylesheets
+
 FOREVER = "public, max-age=31536000, immutable"
 """How long a browser keeps a file of a version."""
 
@@ -21,7 +25,8 @@ MIN_COMPRESSED_BYTES = 512
 """Smaller files are not worth it."""
 
 _COMPRESSED = ("text/", "application/javascript", "image/svg+xml")
-_IMPORT = re.compile(r"""^(?:import|export)\b[^;]*?["'](\.{1,2}/[^"']+)["'];?$""", re.MULTILINE)
+_STYLESHEET = re.compile(r'<link rel="stylesheet" href="(?:\.\./)?web/([^"]+)">')
+_MODULE = re.compile(r'<script type="module" src="(?:\.\./)?web/([^"]+)"></script>')
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
 
 
@@ -52,6 +57,7 @@ class WebFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[str, tuple[tuple[int, int], WebFile]] = {}
+        self._bundles: dict[tuple[str, str], tuple[str, WebFile]] = {}
 
     def setup(self, app: web.Application) -> None:
         """Add the routes."""
@@ -73,6 +79,9 @@ class WebFiles:
         Raises:
             FileNotFoundError: There is no such file below the folder.
         """
+        stem, bundle, kind = name.partition(".bundle.")
+        if bundle and kind in ("css", "js"):
+            return self._bundle(stem, kind)
         path = (self._folder / name).resolve()
         if not path.is_relative_to(self._folder.resolve()) or not path.is_file():
             raise FileNotFoundError(name)
@@ -84,20 +93,39 @@ class WebFiles:
         self._files[name] = (stat.st_mtime_ns, stat.st_size), file
         return file
 
-    def modules(self, name: str) -> list[str]:
-        """The modules that a module imports, with theirs, in the order in which they are met.
+    def page(self, name: str) -> str:
+        """A page that loads its modules and stylesheets as bundles. Blocks.
 
-        Blocks.
+        Args:
+            name: Its path, ``FOLDER/NAME.html``.
+
+        Raises:
+            FileNotFoundError: There is no such file below the folder.
         """
-        found = [name]
-        for module in found:
-            folder = module.rpartition("/")[0]
-            for target in _IMPORT.findall(self.read(module).content.decode()):
-                path = (self._folder / folder / target).resolve()
-                imported = path.relative_to(self._folder.resolve()).as_posix()
-                if imported not in found:
-                    found.append(imported)
-        return found[1:]
+        html, stem = self._text(name), name.removesuffix(".html")
+        for pattern, kind in ((_STYLESHEET, "css"), (_MODULE, "js")):
+            first, *others = pattern.finditer(html)
+            for other in others:
+                html = html.replace(f"  {other[0]}\n", "")
+            html = html.replace(first[0], first[0].replace(first[1], f"{stem}.bundle.{kind}"))
+        return html
+
+    def _bundle(self, stem: str, kind: str) -> WebFile:
+        version = self.version()
+        known = self._bundles.get((stem, kind))
+        if known is not None and known[0] == version:
+            return known[1]
+        html = self._text(f"{stem}.html")
+        if kind == "css":
+            content = join_stylesheets(_STYLESHEET.findall(html), self._text)
+        else:
+            content = "".join(join_modules(entry, self._text) for entry in _MODULE.findall(html))
+        file = as_file(content.encode(), _kind(f"{stem}.bundle.{kind}"))
+        self._bundles[stem, kind] = version, file
+        return file
+
+    def _text(self, name: str) -> str:
+        return self.read(name).content.decode()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -130,8 +158,10 @@ def as_file(content: bytes, kind: str) -> WebFile:
 
 
 def _file(path: Path) -> WebFile:
-    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return as_file(path.read_bytes(), _kind(path.name))
+
+
+def _kind(name: str) -> str:
+    kind = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0]
     kind = kind or "application/octet-stream"
-    if kind.startswith("text/"):
-        kind += "; charset=utf-8"
-    return as_file(path.read_bytes(), kind)
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind

@@ -14,7 +14,7 @@ from conversation.records import CallerIdentity
 from knowledge.loading.document import load
 from pipeline.choice import choose
 from settings import Settings
-from transports.front_page import WEB, FrontPage
+from transports.front_page import FrontPage
 from transports.web_files import FOREVER, WebFiles
 
 Client = TestClient[web.Request, web.Application]
@@ -56,13 +56,13 @@ async def test_the_document_is_in_the_page_and_its_files_are_kept(client: Client
     (about,) = re.findall(r'id="about-data">(.*?)</script>', html)
     assert json.loads(about)["title"] == TITLE
     files = set(re.findall(r'(?:href|src)="(web/[^"]+)"', html))
-    assert any(name.endswith("call/player.js") for name in files), "what modules import, too"
+    kinds = sorted(name.rpartition("/")[2] for name in files)
+    assert kinds == ["early.js", "icon.svg", "index.bundle.css", "index.bundle.js"]
     for name in files:
         file = await client.get(f"/{name}", headers={"Accept-Encoding": "gzip"})
         body = await file.read()
         assert (file.status, file.headers["Cache-Control"]) == (200, FOREVER), name
-        source = (WEB / name.partition("/")[2].partition("/")[2]).read_bytes()
-        assert len(body) <= max(len(source), 512), name
+        assert len(body) <= 70_000, name
     again = await client.get(f"/{name}", headers={"If-None-Match": file.headers["ETag"]})
     assert again.status == 304
     other = await client.get("/web/@0123/call/main.js")
@@ -104,10 +104,24 @@ async def test_a_site_that_is_listed_embeds_the_page(client: Client) -> None:
 
 def test_a_changed_file_is_another_version(tmp_path: Path) -> None:
     (tmp_path / "main.js").write_text("import { a } from './a.js';\n")
-    (tmp_path / "a.js").write_text("export { b } from './b.js';\nexport const a = 1;\n")
+    (tmp_path / "a.js").write_text("import { b } from './b.js';\nexport const a = b;\n")
     (tmp_path / "b.js").write_text("export const b = 1;\n")
+    page = '<link rel="stylesheet" href="web/a.css">\n  <link rel="stylesheet" href="web/b.css">\n'
+    module = '<script type="module" src="web/main.js"></script>\n'
+    (tmp_path / "page.html").write_text(f"  {page}  {module}")
+    (tmp_path / "a.css").write_text("a { color: red }")
+    (tmp_path / "b.css").write_text("b { color: red }")
     files = WebFiles(tmp_path)
     before = files.version()
-    assert files.modules("main.js") == ["a.js", "b.js"]
+    assert files.page("page.html") == (
+        '  <link rel="stylesheet" href="web/page.bundle.css">\n'
+        '  <script type="module" src="web/page.bundle.js"></script>\n'
+    )
+    styles = files.read("page.bundle.css").content.decode()
+    assert styles == "/* a.css */\na { color: red }\n/* b.css */\nb { color: red }\n"
+    assert "const b = 1;" in files.read("page.bundle.js").content.decode()
     (tmp_path / "b.js").write_text("export const b = 22;\n")
     assert files.version() != before
+    assert "const b = 22;" in files.read("page.bundle.js").content.decode()
+    with pytest.raises(FileNotFoundError):
+        files.read("other.bundle.js")

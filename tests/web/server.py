@@ -292,10 +292,9 @@ class PageServer:
         return web.FileResponse(WEB / "call" / "index.html")
 
     async def _embed(self, _request: web.Request) -> web.Response:
-        template = self._files.read("call/index.html").content.decode()
+        template = self._files.page("call/index.html")
         known: dict[str, Any] = {"version": self._files.version(), "visitor": "a-pass"}
-        modules = self._files.modules("call/main.js")
-        html = render(template, self.about, DOCUMENT, modules=modules, **known)
+        html = render(template, self.about, DOCUMENT, **known)
         return web.Response(text=html, content_type="text/html")
 
     async def _embed_script(self, _request: web.Request) -> web.Response:

@@ -40,6 +40,6 @@ def test_the_server_writes_the_document_as_the_page_does(blank: Page) -> None:
     }
     told = DOCUMENT | {"sections": [*DOCUMENT["sections"], odd]}
     template = (WEB / "call" / "index.html").read_text("utf-8")
-    html = render(template, ABOUT, told, version="v", modules=[])
+    html = render(template, ABOUT, told, version="v")
     rendered, made = blank.evaluate(BOTH, [html, told])
     assert rendered == made

@@ -1,0 +1,106 @@
+"""Google's Lighthouse on the served pages: at least 95 of 100 in each of its categories.
+
+Its times are simulated from what the page loads and computes, for a telephone on 1.6 Mbit/s with a
+round trip of 150 ms, and a processor a quarter as fast as this one's.
+``python -m tests.web.test_lighthouse`` prints what it says of each page.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.call.test_network import ScriptedServer
+from tests.web.conftest import CHROMIUM
+
+pytestmark = [pytest.mark.browser, pytest.mark.thorough]
+
+SCRIPT = Path(__file__).parent / "lighthouse/node_modules/lighthouse/cli/index.js"
+CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
+LEAST = 0.95
+MOST_SHIFT = 0.05
+USABLE_MS = 1500.0
+"""From the first paint until the page obeys: 1.6 Mbit/s and a processor a quarter as fast."""
+PAGES = {"page": "", "call log": "calls"}
+FORMS = {"telephone": (), "desk": ("--preset=desktop",)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What Lighthouse says of a page.
+
+    Parameters:
+        scores: Of each category, 0 to 1.
+        shift: The layout shift, in sum.
+        usable_ms: From the first paint until the page is interactive.
+        failed: Audits that failed, in words.
+    """
+
+    scores: dict[str, float]
+    shift: float
+    usable_ms: float
+    failed: list[str]
+
+
+def examine(url: str, *options: str) -> Verdict:
+    """Have Lighthouse examine a page."""
+    command = ["node", str(SCRIPT), url, "--quiet", "--output=json", *options]
+    command += [f"--only-categories={','.join(CATEGORIES)}", "--no-enable-error-reporting"]
+    command += ["--chrome-flags=--headless=new --no-sandbox --disable-background-networking"]
+    environment = {**os.environ, "CHROME_PATH": CHROMIUM or ""}
+    told: dict[str, Any] = json.loads(
+        subprocess.check_output(command, env=environment, text=True, timeout=240)
+    )
+    audits = told["audits"]
+    failed = [
+        f"{audit['id']}: {audit.get('displayValue') or audit['title']}"
+        for audit in audits.values()
+        if audit["score"] is not None and audit["score"] < 0.9
+    ]
+    paint, usable = (
+        audits[name]["numericValue"] for name in ("first-contentful-paint", "interactive")
+    )
+    return Verdict(
+        {name: told["categories"][name]["score"] for name in CATEGORIES},
+        audits["cumulative-layout-shift"]["numericValue"],
+        usable - paint,
+        failed,
+    )
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if CHROMIUM is None or not SCRIPT.exists():
+        pytest.skip("Lighthouse or Chromium is missing: make lighthouse browser, which need npm")
+    with ScriptedServer(tmp_path_factory.mktemp("data")) as served:
+        yield f"http://127.0.0.1:{served.port}/"
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_is_quick_accessible_and_sound(url: str, page: str, form: str) -> None:
+    verdict = examine(f"{url}{PAGES[page]}", *FORMS[form])
+    poor = {name: score for name, score in verdict.scores.items() if score < LEAST}
+    assert poor == {}, verdict
+    assert verdict.shift <= MOST_SHIFT, verdict
+    assert verdict.usable_ms <= USABLE_MS, verdict
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, ScriptedServer(Path(folder)) as served:
+        for page, path in PAGES.items():
+            for form, options in FORMS.items():
+                verdict = examine(f"http://127.0.0.1:{served.port}/{path}", *options)
+                print(page, form, verdict, file=sys.stdout, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
