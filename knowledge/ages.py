@@ -47,7 +47,7 @@ _KIN = re.compile(
     r"grand\w+|friend|man|woman|person)\b",
     re.IGNORECASE,
 )
-_ADULT, _OLDEST = 18, 120
+_ADULT, _OLDEST = 18, 120  # years: from which somebody is no child, and to which numbers are ages
 
 
 @dataclass(frozen=True, slots=True)

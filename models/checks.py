@@ -53,6 +53,7 @@ SMART_TURN_TOLERANCE = 0.2
 """For a probability. On 12 recordings, exact int8 differed by at most 0.10 from the same graph in
 float arithmetic, saturating int8 by up to 0.78."""
 MINILM_MIN_COSINE = 0.999
+"""Of a vector with the reference's."""
 RERANKER_TOLERANCE = 0.5
 """For a logit, which ranges from about -11 to 11. Signed int8 without VNNI can saturate."""
 HIBARI_MIN_CORRELATION = 0.998

@@ -56,7 +56,7 @@ _ABOVE_QUIET = 3.0
 _NOISY = 0.2
 _MARGIN_SECS = 0.15
 
-_BEAMS = 3
+_BEAMS = 3  # of the second decoding; the likelier of the two is taken
 _NOISE_SHARE = 0.05
 """Share of noise from which it is reduced: of recordings without noise few have more, and there it
 gained nothing."""

@@ -41,7 +41,7 @@ ENVIRONMENT = Path(sys.prefix) / "share" / "viva"
 
 _FORMAT = 1
 _DIGEST_BYTES = 32
-_MAKING_SECS = 180
+_MAKING_SECS = 180  # longest time for which the process that makes them is waited for
 _SIGN = 128  # from int8 to uint8
 _GRAPH = 5  # onnx.AttributeProto.GRAPH, which is not imported for reading
 _FLOAT = 1  # onnx.TensorProto.FLOAT

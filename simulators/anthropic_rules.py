@@ -64,9 +64,17 @@ STRICT_KEYWORDS = frozenset(
 (https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations)."""
 
 TTL_SECS = {"5m": 300.0, "1h": 3600.0}
+"""How long a cached prefix lasts, by ``ttl``."""
+
 TOOL_PROMPT_TOKENS = 313
+"""Tokens of the system prompt that a request with tools brings with it."""
+
 THOUGHT_TOKENS = 60
+"""Output tokens of the simulator's thinking, where a request allows it; any number is possible."""
+
 MORE_TOKENS = 1.3
+"""Tokens that newer models make of a text, relative to older ones."""
+
 _FIELDS = frozenset(
     {
         "model", "max_tokens", "messages", "system", "tools", "tool_choice", "stream",

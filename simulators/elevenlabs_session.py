@@ -13,6 +13,8 @@ from simulators.elevenlabs_wire import CloseSocket, Fault, Request, alignment
 RATE = 24_000
 MAX_CONTEXTS = 5
 SCHEDULE = (120, 160, 250, 290)
+"""Characters that the service waits for before each generation: the documents' default of
+``chunk_length_schedule``."""
 FORMATS = frozenset({"pcm_24000"})  # The simulator has more.
 
 

@@ -11,7 +11,7 @@ _PIECE = re.compile(rf"{LATIN}+|\d+|.")
 _SIGN = r"[A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"
 """Pattern of a character in names of hosts and mailboxes, besides hyphens and points."""
 _VOWEL = re.compile(r"[aeiouyàâäéèêëîïôöùûü]", re.IGNORECASE)
-_LEAST_DIGITS = 7
+_LEAST_DIGITS = 7  # of a telephone number; shorter ones are read as numbers
 _SPELT_LABELS = frozenset("html htm xml php css pdf csv tsv sql ssh www svg png".split())
 
 _DOMAINS: Final = (

@@ -12,8 +12,8 @@ _VOWEL = re.compile("[AEIOUYÄÖÜaeiouyäöü]")
 _SHOUTED = re.compile(r"\b(?=[A-ZÄÖÜ]*[AEIOUÄÖÜ])[A-ZÄÖÜ]{4,}\b")
 _MOST_SHOUTED = 2
 """With more words in capitals, capitals mean nothing."""
-_LONGEST_SPELT = 5
-_SHORTEST_SAID = 4
+_LONGEST_SPELT = 5  # letters without a vowel: longer ones are names of things that are said
+_SHORTEST_SAID = 4  # letters: shorter words in capitals are spelt, as in "USA"
 
 FOREIGN = (
     r"[\u0370-\u1dff\u1f00-\u1fff\u2c00-\u2c5f\u2c80-\u2dff\u3005-\u3007\u3040-\ua71f\ua800-\uab2f"

@@ -17,7 +17,7 @@ LETTER = r"[^\W\d_\u00aa\u00b5\u00ba\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u209f
 LATIN = r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]"
 """Pattern of a letter that a voice of these languages can pronounce."""
 
-_NEAR = 80
+_NEAR = 80  # characters before a match that say how it is read
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,10 @@ class Result:
 
 
 NOTHING_CHECKED = 2
+"""Exit status if no check was applicable."""
+
 DEGRADED = 3
+"""Exit status if calls work, with something missing."""
 
 
 def status(results: Sequence[Result]) -> int:

@@ -43,6 +43,8 @@ FAR_DB = (15.0, 20.0)
 """How much softer than the caller somebody behind them is, in turn."""
 
 BRIEF_SECS = 0.6
+"""Longest sound that counts as a backchannel in a recording of a meeting."""
+
 APART_SECS = 0.05
 """The least silence around what counts as said alone."""
 

@@ -38,6 +38,8 @@ OVERLAP_SECS = 0.3
 """Shorter overlaps are the end of one turn and the beginning of the next."""
 
 EDGE_SECS = 0.1
+"""Sent before and after a voice, whose edges voice activity hears late and early."""
+
 CUT_SECS = 0.15
 """The last of an interrupted voice is dropped, as by a page: so a turn counts as interrupted."""
 

@@ -14,7 +14,7 @@ from evals.replay.recorded_call import Options, ReplayError, replay
 from recording.recording import RecordingError
 from settings import SettingsError
 
-_STOP_SECS = 2.0
+_STOP_SECS = 2.0  # for which a process that was told to end is waited for
 
 
 class Processes:

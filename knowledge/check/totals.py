@@ -9,6 +9,7 @@ from knowledge.amounts import Amount, amounts
 from knowledge.claims import numbers
 
 _TOTAL = re.compile(r"^Together that makes (.+)\.$")
+# Beyond these, so many sums are possible that one of them fits by chance.
 _MOST_SENTENCES, _MOST_AMOUNTS, _MOST_TIMES = 4, 6, 20
 
 

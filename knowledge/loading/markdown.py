@@ -64,7 +64,7 @@ _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 _PARSER.core.ruler.before("inline", "check_blocks", _check_blocks)
 _ASKED = re.compile(r"<!--\s*asked:(.*?)-->", re.DOTALL | re.IGNORECASE)
 _SPOKEN_CODE_LINES = 2  # of longer blocks only commands and settings make sense aloud
-_SPOKEN_COMMANDS, _SPOKEN_COMMAND_WORDS = 12, 12
+_SPOKEN_COMMANDS, _SPOKEN_COMMAND_WORDS = 12, 12  # of a block; words of a command
 _SHELLS = frozenset(("sh", "bash", "zsh", "shell", "console", "terminal"))
 _SETTINGS = frozenset(("ini", "toml", "yaml", "yml", "env", "dotenv", "properties", "conf"))
 

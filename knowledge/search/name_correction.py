@@ -10,7 +10,7 @@ from knowledge.words import STOPWORDS, Token, normalize, stem, token_keys, token
 
 _SURELY_MISHEARD, _PERHAPS_MISHEARD = 0.93, 0.84  # Jaro-Winkler similarity
 _SHORTEST = 4  # letters: shorter words are too similar to each other
-_SHORTEST_JOINED = 6
+_SHORTEST_JOINED = 6  # letters of two words that are tried as one name
 _SPELLED = re.compile(r"\b[A-Za-z](?:[\s.]+[A-Za-z]\b)+")
 _DIGITS = {"zero": "0", "oh": "0", "naught": "0", "one": "1", "two": "2"}
 

@@ -23,7 +23,7 @@ Want = Literal[
 
 Interval = tuple[int, int]
 
-_EARLIEST, _LATEST = 0, 9999
+_EARLIEST, _LATEST = 0, 9999  # years, of an interval that is open
 
 _WANTS: tuple[tuple[Want, str], ...] = (
     ("duration", r"how long (?!is|was the|are)|how many (years|months|decades|weeks|days)"),
@@ -231,7 +231,7 @@ _FRAGMENT = re.compile(
     r"((in|on|at|with|without|for|to|from|by|under|as)\b(?!.*\b(?:wh\w+|how|is|are|do|does|can)\b).*)$",
     re.IGNORECASE,
 )
-_FRAGMENT_WORDS = 6
+_FRAGMENT_WORDS = 6  # a longer question has a topic of its own
 
 
 def is_fragment(text: str) -> bool:

@@ -43,7 +43,7 @@ Scores = npt.NDArray[np.float32]
 
 _K1, _B = 1.2, 0.5  # BM25: the usual saturation; less length normalization, as lengths vary little
 _MOST_EMBEDDED = 500  # passages: with more, only those shortlisted for a question are embedded
-_SHORTLIST = 24
+_SHORTLIST = 24  # passages of a long document that are embedded for a question
 _BY_TITLE = 0.3  # weight of a title's similarity in the shortlist, relative to BM25
 _KEPT = 256  # question vectors cached: an interim transcript is searched again as it grows
 _RARE_WORDS = 0.3  # weight of BM25

@@ -31,7 +31,7 @@ _NOT_NAMED = frozenset(
         ),
     )
 )
-_MOST_WORDS, _MOST_PARTS, _MOST_TIMES = 48, 3, 20
+_MOST_WORDS, _MOST_PARTS, _MOST_TIMES = 48, 3, 20  # of the question; of what is added; of a part
 _ALIKE = 0.93  # Jaro-Winkler: chocolate, chocolat
 _HELD = 0.4  # least share of a part's words that a statement must have
 _MEANT = 0.5  # cosine above which the words do not matter

@@ -18,7 +18,7 @@ TURN_COLUMNS = tuple(Turn.model_fields)
 SPEND_COLUMNS = ("day", "calls", "turns", "stt_cost", "brain_cost", "tts_cost", "spent", "held")
 """Columns of :func:`daily_spend`."""
 
-_MOMENT_SECS = 0.001
+_MOMENT_SECS = 0.001  # a day that ends at midnight does not include the next
 
 
 def list_calls(

@@ -33,7 +33,7 @@ KEEP_ALIVE_SECS = 15.0
 MOST_SPENT = 10**15
 """No call costs this many micro-dollars (a billion dollars); a day's sum of such costs fits."""
 
-_REMEMBERED = timedelta(days=2)
+_REMEMBERED = timedelta(days=2)  # what calls have been settled at: none lasts so long
 _DAY = "%Y-%m-%d"
 
 

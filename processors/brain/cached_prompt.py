@@ -31,7 +31,7 @@ MAX_EXCHANGES = 24
 """Maximum earlier turns in a request, the latest ones."""
 
 _YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
-_MOST_NAMES = 60
+_MOST_NAMES = 60  # of the document, told so that misheard ones are recognised
 _NOTHING_HEARD = "[The caller interrupted before hearing any of the answer.]"
 
 _COMPLAINT = (

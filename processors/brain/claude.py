@@ -77,8 +77,8 @@ _LASTING_CODES = frozenset(
 _SPENT = "usage limits"
 """Found in the message of a 400 when the organisation's own spending limit is reached."""
 _TTL_SECS: Mapping[Ttl, float] = {"5m": 300.0, "1h": 3600.0}
-_CONNECTIONS = 256
-_COUNT_TIMEOUT_SECS = 5.0
+_CONNECTIONS = 256  # one a call that decides; more calls than a process holds
+_COUNT_TIMEOUT_SECS = 5.0  # of counting the prefix, at the start
 
 
 class ClaudeBrain:

@@ -29,7 +29,7 @@ about as Øystein, and "Bustin" as Boston.
 """
 _MOST_LONGER = 1
 """How many more sounds one may have."""
-_LEAST_LETTERS = 4
+_LEAST_LETTERS = 4  # of a name that may be misheard
 _SHORT = 3
 """Most words of a question in which a capital at its start may be that of a name."""
 

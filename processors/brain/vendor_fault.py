@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from processors.brain.contract import BrainError
 
 _TEMPORARY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_MOST_CHARS = 200
+_MOST_CHARS = 200  # of a vendor's own message, in the log
 # Lasting errors inside a stream, by the vendor's name: its HTTP status is 200.
 _LASTING_KINDS = frozenset(
     {

@@ -35,7 +35,7 @@ _PARAMETER = re.compile(
     re.DOTALL,
 )
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_MOST_WRAPPERS = 4
+_MOST_WRAPPERS = 4  # objects around a call's arguments, such as {"function": {"arguments": …}}
 _OWN = ("respond", "escalate")
 
 IN_TEXT, IN_TAGS, IN_FENCE, IN_PYTHON = "text", "tags", "fence", "python"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-_LEAST_DIGITS = 3
-_LEAST_LETTERS = 3
+_LEAST_DIGITS = 3  # said one by one, that are a dictated number
+_LEAST_LETTERS = 3  # said one by one, that are a word spelt
 
 _UNITS = {
     word: str(digit)

@@ -14,7 +14,7 @@ MAX_WORDS = 3
 """Maximum words of the plain transcript that one name may replace."""
 SIMILAR = 0.75
 """Minimum ``SequenceMatcher.ratio`` of a hinted stretch and a name's spelling, 0 to 1."""
-_MIN_LETTERS = 4
+_MIN_LETTERS = 4  # shorter stretches resemble too much else
 _WORD = re.compile(r"\S+")
 _DISTINCTIVE = re.compile(r"\w\S*[-A-Z0-9]\S*")
 _END = re.compile(r"('s)?[.,!?;:]*$")

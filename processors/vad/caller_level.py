@@ -21,10 +21,10 @@ _LEVEL_WINDOWS = 5
 _SPEECH = 0.5
 _LEAST_SECS = 0.5
 """Least speech from which the caller's level is known."""
-_STRETCHES = 6
+_STRETCHES = 6  # latest stretches of speech whose median is the caller's level
 _OPEN_SECS = 1.5
 """How long after the caller's last speech their turn may still go on."""
-_PLAYED_SECS = 0.3
+_PLAYED_SECS = 0.3  # after the voice, in which what comes in may be its echo
 _SILENCE = 1e-12
 
 

@@ -26,7 +26,7 @@ _ABOVE_NOISE_DB = 3.0
 _NOISE_SECS = 2.0
 _LEAST_SECS = 0.2
 """Least audio that is compared, at the beginning of a call."""
-_SMOOTHED = 5
+_SMOOTHED = 5  # frames over which the noise of a band is averaged
 
 
 class EchoDetector:

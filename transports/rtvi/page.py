@@ -55,8 +55,8 @@ BYTES_AT_ONCE = 1_280_000
 REPORT_SECS = 0.1
 """Maximum length of voice played between two estimates of playback."""
 
-_DUCKED = 10 ** (-18 / 20)
-_RAMP_SAMPLES = round(0.03 * OUTPUT_SAMPLE_RATE)
+_DUCKED = 10 ** (-18 / 20)  # -18 dB, as on the page
+_RAMP_SAMPLES = round(0.03 * OUTPUT_SAMPLE_RATE)  # 30 ms, as on the page: no click
 
 
 class RtviPage(Page):

@@ -9,6 +9,7 @@ from evals.scoring.metrics.metric import Metric, Sample, gathered, rate, sample,
 PAGE = "barge-in"
 
 STOP_TARGET_SECS = 0.42
+"""Time from the caller's onset to the end of the agent's voice that the design allows."""
 
 CAUSE_SECS = 2.0
 """An utterance can cause an interruption up to this time after its end."""

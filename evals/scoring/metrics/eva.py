@@ -15,6 +15,8 @@ from evals.scoring.metrics.metric import Metric, Sample, gathered, sample, secon
 
 PAGE = "eva-turn-taking"
 
+# The score's published bounds: by its latency, an ordinary turn scores 1 between the sweet ones and
+# 0 beyond the hard ones; talk over the other falls to 0 at its own.
 HARD_EARLY_SECS = -0.5
 SWEET_FROM_SECS = 0.5
 SWEET_UNTIL_SECS = 2.0

@@ -13,6 +13,7 @@ PAGE = "takeover"
 
 PAUSE_TARGET = 0.12
 SMOOTH_TARGET = 0.99
+"""The rates that the project aims at: at most of pauses, at least of ends of turns."""
 
 
 def measure(calls: Sequence[MatchedCall]) -> list[Metric]:

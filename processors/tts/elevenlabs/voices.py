@@ -14,7 +14,7 @@ from processors.key_check import UnreachableError
 from processors.tts.elevenlabs.errors import refusal_of
 
 _TIMEOUT_SECS = 5.0
-_MAX_NAMED = 8
+_MAX_NAMED = 8  # of the account's voices, in a message
 _EXPIRING_CATEGORY = "premade"
 
 
