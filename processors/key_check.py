@@ -25,7 +25,9 @@ class UnreachableError(Exception):
             where = f"{parts.scheme}://{parts.hostname}"
             where += f":{parts.port}" if parts.port else ""
         except ValueError:
-            where = "its address"
+            parts = None
+        if parts is None or not (parts.scheme and parts.hostname):
+            return cls("its address is no URL, such as https://api.example.com/v1")
         return cls(f"nobody answers at {where} ({_what_happened(error)})")
 
 

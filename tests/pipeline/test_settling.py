@@ -13,7 +13,7 @@ from pydantic import Field
 from pipeline.choice import Choice, choose, choose_for, settle
 from pipeline.vendor import VendorSettings
 from pipeline.vendors import VENDORS, Stage, Vendor
-from processors.key_check import UnreachableError
+from processors.key_check import UnreachableError, check_reachable
 from settings import Settings, SettingsError, including
 
 GOOD = "a-good-key"
@@ -134,9 +134,15 @@ def test_of_a_vendor_that_cannot_be_asked_the_address_is_tried() -> None:
     [
         (TimeoutError(), "no answer within 5 s"),
         (socket.gaierror(-2, "Name or service not known"), "unknown host name"),
-        (ValueError("bad port"), "ValueError: bad port"),
+        (OSError("odd"), "OSError: odd"),
     ],
 )
 def test_why_nobody_answers_is_said_without_the_key(error: Exception, said: str) -> None:
     told = str(UnreachableError.at("https://user:secret@api.example.com:8443/v1?key=1", error))
     assert told == f"nobody answers at https://api.example.com:8443 ({said})"
+
+
+@pytest.mark.parametrize("url", ["api.example.com", "http://", "https://api.example.com:99999/v1"])
+def test_an_address_that_is_none_is_told_as_such(url: str) -> None:
+    with pytest.raises(UnreachableError, match="no URL, such as https://api.example.com/v1"):
+        check_reachable(url)
