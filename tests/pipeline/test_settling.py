@@ -144,5 +144,5 @@ def test_why_nobody_answers_is_said_without_the_key(error: Exception, said: str)
 
 @pytest.mark.parametrize("url", ["api.example.com", "http://", "https://api.example.com:99999/v1"])
 def test_an_address_that_is_none_is_told_as_such(url: str) -> None:
-    with pytest.raises(UnreachableError, match="no URL, such as https://api.example.com/v1"):
+    with pytest.raises(UnreachableError, match=r"no URL, such as https://api\.example\.com/v1"):
         check_reachable(url)
