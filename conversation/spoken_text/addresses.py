@@ -12,7 +12,9 @@ _SIGN = r"[A-Za-z0-9_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f]"
 """Pattern of a character in names of hosts and mailboxes, besides hyphens and points."""
 _VOWEL = re.compile(r"[aeiouyàâäéèêëîïôöùûü]", re.IGNORECASE)
 _LEAST_DIGITS = 7  # of a telephone number; shorter ones are read as numbers
-_SPELT_LABELS = frozenset("html htm xml php css pdf csv tsv sql ssh www svg png".split())
+_OPENING = re.compile(r"(?:0\d|1\d|2[0-4])[0-5]\d[\u2011-](?:0\d|1\d|2[0-4])[0-5]\d")
+"""0830-1230: times of day, and seldom a telephone number."""
+_SPELT_LABELS = frozenset("html htm xml php css pdf csv tsv sql ssh www svg png etc".split())
 
 _DOMAINS: Final = (
     "com|org|net|edu|gov|mil|int|info|biz|io|dev|app|ai|eu|uk|de|at|ch|li|fr|it|es|nl|be|se|no|dk"
@@ -77,7 +79,7 @@ def _without_end(address: str) -> str:
 
 
 def _email(match: re.Match[str], place: Place) -> Said:
-    return Said(say_address(match[0], place.language))
+    return Said(say_address(match["address"], place.language))
 
 
 def _url(match: re.Match[str], place: Place) -> Said | None:
@@ -116,6 +118,8 @@ def _phone(match: re.Match[str], place: Place) -> Said | None:
     written = match[0]
     if _digits(written) < _LEAST_DIGITS:
         return None
+    if _OPENING.fullmatch(written) and not place.language.phone_cue.search(place.before):
+        return None
     return Said(_dial(written, place.language))
 
 
@@ -128,14 +132,43 @@ def _dialled(match: re.Match[str], place: Place) -> Said | None:
     return Said(_dial(written, place.language))
 
 
+def _vanity(match: re.Match[str], place: Place) -> Said:
+    """1-800-FLOWERS: the word is easier to remember than its digits."""
+    word = match["word"].replace("-", " ").lower()
+    return Said(f"{_dial(match['digits'], place.language)}, {word}")
+
+
+def _dotted_name(match: re.Match[str], place: Place) -> Said:
+    """ASP.NET."""
+    language = place.language
+    first = language.spell(match["first"])
+    return Said(f"{first} {language.dot} {_label(match['last'], language, last=True)}")
+
+
+def _path(match: re.Match[str], place: Place) -> Said | None:
+    written = _without_end(match[0])
+    shown = written.rstrip("/") or written
+    return Said(say_address(shown, place.language), "other", match.start() + len(written))
+
+
+def _dot_word(match: re.Match[str], place: Place) -> Said:
+    """.NET, .com, .gitignore."""
+    return Said(say_address(match[0], place.language))
+
+
 _ADDRESSES = [
-    rule(rf"(?:{_SIGN}|[.+%-])+@(?:{_SIGN}|-)+(?:\.(?:{_SIGN}|-)+)+", _email),
-    rule(r"(?:(?:https?|ftp|sftp|ssh|wss?)://|www\.)[^\s<>\"]+", _url, ignore_case=True),
+    rule(
+        rf"(?:mailto:)?(?P<address>(?:{_SIGN}|[.+%-])+@(?:{_SIGN}|-)+(?:\.(?:{_SIGN}|-)+)+)", _email
+    ),
+    rule(r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>\"]+", _url, ignore_case=True),
     rule(rf"(?:(?:{_SIGN}|-)+\.)+(?:{_DOMAINS})(?![\w-])(?::\d+)?(?:[/?#][^\s<>\"]*)?", _url),
 ]
 _INTERNATIONAL = [
     rule(r"\+\d{1,3}(?:[ ./()\u2011-]{0,3}\d+)+(?![\w:])", _phone),
-    rule(r"\(0?\d{2,5}\)[ /-]?\d{2,}(?:[ ./\u2011-]\d+)*(?!\w)", _phone),
+    rule(
+        r"\((?:\+\d{1,3}|0?\d{2,5})\)[ /-]?\d{1,}(?:[ ./()\u2011-]{1,3}\d+)*(?!\w)",
+        _phone,
+    ),
 ]
 
 
@@ -150,6 +183,8 @@ def word_rules() -> list[Rule]:
         ),
         rule(r"localhost(?::\d+)?(?:/[^\s<>\"]*)?", _url),
         rule(r"[A-Za-z][A-Za-z0-9_-]+(?:\.[a-z][a-z0-9_-]*)+(?!\w)", _url),
+        rule(r"(?P<first>[A-Z]{2,})\.(?P<last>[A-Z]{3,})(?![\w.])", _dotted_name),
+        rule(r"[A-Za-z]:\\[^\s<>\"|?*]*", _path),
     ]
 
 
@@ -162,6 +197,11 @@ def digit_rules() -> list[Rule]:
         rule(r"0\d{1,5}[ /-]\d{2,}(?:[ ./\u2011-]\d{1,})*(?![\w:/%])", _phone),
         rule(r"(?:1[ .-])?\d{3}[.\u2011-]\d{3}[.\u2011-]\d{4}(?!\w)", _phone),
         rule(r"1-8\d\d-\d{3}-\d{4}(?!\w)", _phone),
+        rule(
+            r"(?P<digits>(?:1[ -])?[89]\d\d|0[38]\d\d)[ -]"
+            r"(?P<word>(?=[A-Z-]{4})[A-Z]+(?:-[A-Z]+)*)(?!\w)",
+            _vanity,
+        ),
         rule(r"555-\d{4}(?!\w)|\d{3}-0\d{3}(?!\w)", _phone),
         rule(r"0\d{8,13}(?!\w)", _phone),
         rule(rf"\d{{2,6}}(?:{group}\d{{2,}})*(?:-\d)?(?![\w:%€£$°])(?![.,]\d)", _dialled),
@@ -172,6 +212,8 @@ def sign_rules() -> list[Rule]:
     """Rules for what begins with a sign."""
     return [
         *_INTERNATIONAL,
+        rule(r"(?<![\w/)\]])(?:~/|/(?=[a-z_][\w.-]*/))[^\s<>\",;]*", _path),
+        rule(r"(?<![\w./)])\.(?:[a-z][\w-]*|[A-Z]{2,}\d*)(?:\.[a-z]\w*)*(?!\w)", _dot_word),
         rule(r"@[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9_]", _handle),
         rule(rf"#[A-Za-z]{_SIGN}+", _tag),
     ]

@@ -17,6 +17,10 @@ NUMBER = (
 
 DASH = r"\s?[-\u2010-\u2015−]\s?"
 _MINUS = r"(?P<minus>(?<![\w)\]%°€£$.,])[-−\u2013])?"
+_MINUS_APART = (
+    r"(?P<minus>(?<![\w)\]%°€£$.,])[-−\u2013](?:(?<![\d)]\s[-−\u2013])\s(?=\d+(?:[.,]\d+)?\s?°))?)?"
+)
+"""A minus that may stand apart, before a temperature only: – 18 °C."""
 _END = r"(?![^\W_])"
 
 _CODES = {
@@ -27,13 +31,18 @@ _POINT_IS_DECIMAL = frozenset(
     "$ US$ A$ AU$ C$ CA$ NZ$ HK$ S$ £ ¥ ₹ USD GBP AUD CAD JPY INR Rs".split()
 )
 """Money of countries in which nobody groups digits by points."""
-_ATTACHED = frozenset(["K", "s", "t", "J", "N", "min", "Min"])
+_ATTACHED = frozenset(["K", "s", "t", "J", "N"])
 """Units that mean something else without a space: 4K, the 90s."""
 _PLAIN_MAGNITUDES = frozenset(
     "k K M bn tn million millions billion billions trillion thousand mio Mio mln mn Mrd Tsd "
     "Million Millionen Milliarde Milliarden tausend".split()
 )
 """Magnitudes of what is no money: 12m are metres, 3b is a code."""
+_DOT = r"(?:(?<=[A-Za-z])\.(?=\s+[a-zäöü(€£$])|(?<=hr|ft|lb|rs)\.(?=\s\d))?"
+"""The full stop of an abbreviation, where the sentence goes on."""
+_SIZE_DOT = r"(?:(?<=Mio|Mrd|Tsd)\.|\.(?=\s+[a-zäöü(€£$]))?"
+_JOINED = r"(?:\s?|-(?=[A-Za-z]{4}))"
+"""What stands between a number and its magnitude: $40m, $40 million, a $40-million budget."""
 _MOST_DIGITS = 9
 """More of them, without any sign between them, are no amount."""
 
@@ -95,17 +104,18 @@ def _money_rules(language: Language) -> list[Rule]:
     known = {*language.currencies, *_CODES}
     sign = one_of(known)
     size = one_of(language.magnitudes)
-    sized = rf"(?:\s?(?P<size>{size})\.?{_END})?"
+    sized = rf"(?:{_JOINED}(?P<size>{size}){_END}{_SIZE_DOT})?"
     each = (
-        r"(?:(?:/| / (?=month|year|week|day|night|hour|person|head|kg|l\b|Monat|Jahr|Tag|Person))"
-        r"(?P<each>[^\W\d_]+[²³]?))?"
+        rf"(?:\s?(?P<rate>{one_of(language.rates)})(?![\w/]){_DOT}|"
+        r"(?:/| / (?=month|year|week|day|night|hour|person|head|kg|l\b|Monat|Jahr|Tag|Person))"
+        r"(?P<each>[^\W\d_]+[²³]?)(?:/(?P<each2>[^\W\d_]+))?" + _DOT + r")?"
     )
     return [
         rule(
             rf"{_MINUS}(?<![^\W\d_])(?P<sign>{sign})\s?(?P<minus2>[-−])?(?P<number>{NUMBER})"
             rf"(?:[.,][-\u2013\u2014]{{1,2}})?{sized}"
             rf"(?:{DASH}(?:(?P<sign2>{sign})\s?)?(?P<number2>{NUMBER})"
-            rf"(?:\s?(?P<size2>{size})\.?{_END})?)?{each}",
+            rf"(?:{_JOINED}(?P<size2>{size}){_END}{_SIZE_DOT})?)?{each}",
             _money,
         ),
         rule(
@@ -113,7 +123,7 @@ def _money_rules(language: Language) -> list[Rule]:
             rf"\s?(?P<sign>{sign}){_END}{each}",
             _money,
         ),
-        rule(rf"(?P<number>\d{{1,2}})p{_END}", _pence),
+        rule(rf"(?P<number>1?\d{{1,2}})p{_END}(?:/(?P<each>[^\W\d_]+))?", _pence),
     ]
 
 
@@ -121,8 +131,10 @@ def _pence(match: re.Match[str], place: Place) -> Said | None:
     if not place.language.code.startswith("en"):
         return None
     count = int(match["number"])
-    one = count == 1 or _describes(place, match.end())
-    return Said(f"{place.language.cardinal(count)} {'penny' if one else 'pence'}", "money")
+    words = f"{place.language.cardinal(count)} {'penny' if count == 1 else 'pence'}"
+    if match["each"]:
+        words += f" {place.language.per} {_each(match['each'], place.language)}"
+    return Said(words, "money")
 
 
 def _money(match: re.Match[str], place: Place) -> Said | None:
@@ -149,8 +161,11 @@ def _money(match: re.Match[str], place: Place) -> Said | None:
         words = _amount(currency, *number, match["size"], language, one=one)
     if match["minus"] or found.get("minus2"):
         words = f"{language.minus} {words}"
-    if match["each"]:
-        words += f" {language.per} {_each(match['each'], language)}"
+    if match["rate"]:
+        words += f" {language.rates[match['rate']]}"
+    for part in (match["each"], match["each2"]):
+        if part:
+            words += f" {language.per} {_each(part, language)}"
     return Said(words, "money")
 
 
@@ -199,19 +214,27 @@ def _measure_rules(language: Language) -> list[Rule]:
     return [
         rule(
             r"(?P<feet>\d{1,3})\s?(?:ft\.?|['’′])\s?(?P<inches>\d{1,2})"
-            r"(?:\s?(?:in\b|inch\b|inches\b|[\"”″]|''))?(?!\w)",
+            rf"(?:\s?(?:in\b{_DOT}|inch\b|inches\b|[\"”″]|''))?(?!\w)",
             _feet,
         ),
         rule(rf"(?P<number>{NUMBER})\s?[\"”″](?!\w)", _inches),
         rule(
-            rf"{_MINUS}(?P<number>{NUMBER})(?:\s(?P<size>{size}))?"
-            rf"(?:[\s-]?(?!{apart}{_END})|\s)(?P<unit>{unit}){_END}"
+            rf"(?P<number>{NUMBER})[\s-]?(?:in\.(?=\s[a-z])"
+            r"|in(?=\s(?:wide|long|deep|tall|high|thick|across|x|by)\b|\s?[x×]\s?\d))",
+            _inches,
+        )
+        if language.code != "de"
+        else rule(rf"(?P<number>{NUMBER})[\s-]?Zoll\b", _inches),
+        rule(
+            rf"{_MINUS_APART}(?P<number>{NUMBER})(?:[\s-](?P<size>{size}))?"
+            rf"(?:(?P<hyphen>-)|\s|(?!{apart}{_END}))(?P<unit>{unit}){_END}{_DOT}"
             rf"(?:\s?/\s?(?P<count>\d+)?\s?(?P<each>{unit}|day|week|month|year|night|person"
-            rf"|Tag|Woche|Monat|Jahr|Person){_END}(?:\s?/\s?(?P<each2>[^\W\d_]+))?)?",
+            rf"|Tag|Woche|Monat|Jahr|Person|[a-z]{{2,}}[a-rt-z]){_END}(?:\s?/\s?(?P<each2>[^\W\d_]+))?)?",
             _measure,
         ),
         rule(
-            rf"(?P<number>\d+[.,]\d+)(?P<unit>s){_END}(?P<size>)(?P<count>)(?P<each>)(?P<minus>)",
+            rf"(?P<number>\d+[.,]\d+|\d+)(?P<unit>s){_END}"
+            r"(?P<size>)(?P<count>)(?P<each>)(?P<minus>)(?P<hyphen>)",
             _measure,
         ),
     ]
@@ -220,7 +243,8 @@ def _measure_rules(language: Language) -> list[Rule]:
 def _measure(match: re.Match[str], place: Place) -> Said:
     language = place.language
     number = parse(match["number"], language)
-    one = number == (1, "") or _describes(place, match.end())
+    describes = match["hyphen"] and language.noun.match(place.text, match.end())
+    one = number == (1, "") or bool(describes) or _describes(place, match.end())
     words = say_number(*number, language, counted=True)
     if match["size"]:
         words += f" {_size(match['size'], number, language)}"
@@ -247,9 +271,27 @@ def _feet(match: re.Match[str], place: Place) -> Said:
     )
 
 
+def _angle(match: re.Match[str], place: Place) -> Said | None:
+    """52° 31' 12" N: degrees, minutes and seconds of an arc."""
+    language = place.language
+    if not (match["minutes"] or match["side"]):
+        return None
+    words = []
+    for part, (one, several) in zip(
+        ("degrees", "minutes", "seconds"), language.angles, strict=True
+    ):
+        if match[part]:
+            number = parse(match[part], language)
+            words += [say_number(*number, language), one if number == (1, "") else several]
+    if match["side"]:
+        words.append(language.sides.get(match["side"], match["side"]))
+    return Said(" ".join(words), "number")
+
+
 def _inches(match: re.Match[str], place: Place) -> Said | None:
     if match[0].endswith(('"', "”")):
-        opened = place.text.count('"', 0, place.start) % 2 or place.text.count("“", 0, place.start)
+        quotes = len(re.findall(r'(?<!\d)"', place.text[: place.start]))
+        opened = quotes % 2 or place.text.count("“", 0, place.start)
         if opened:
             return None
     number = parse(match["number"], place.language)
@@ -295,23 +337,74 @@ def _mixed(match: re.Match[str], place: Place) -> Said | None:
     language = place.language
     if not match["whole"] and not match["unit"]:
         return None
+    if match["unit"] in _RATED and not match["whole"]:
+        first, last = map(language.cardinal, part)
+        return Said(f"{first} {last} {language.units[match['unit']][1]}", "number")
     return Said(_measured(match["whole"], Fraction(*part), match["unit"], language), "number")
 
 
 def _slashed(match: re.Match[str], place: Place) -> Said | None:
+    """A mark (9/10), a part of a whole (2/3), or two numbers (50/50)."""
     language = place.language
     over, under = match["over"], parse(match["under"], language)[0]
-    if (
-        not over.isdigit()
-        or not match["under"].isdigit()
-        or re.search(r"\b[Rr]at(?:ed|ing)\W+$", place.before)
-    ):
+    whole = over.isdigit() and match["under"].isdigit()
+    count = int(over) if whole else 0
+    rest = place.text[match.end() :]
+    of = re.match(r"\s(?:of|der|des|aller)\b", rest)
+    mark = 1 < count < under and under in _MARKS and not of
+    mark = mark or bool(re.match(r"\s(?:stars?|Sterne?)\b", rest))
+    if not whole or mark or language.mark_cue.search(place.before):
         first = say_number(*parse(over, language), language)
         return Said(f"{first} {language.out_of} {language.cardinal(under)}", "number")
-    count = int(over)
     if 0 < count < under and (count, under) != (9, 11):
-        return Said(language.fraction(count, under), "number")
+        return Said(_after_article(language.fraction(count, under), place), "number")
     return Said(f"{language.cardinal(count)} {language.cardinal(under)}", "number")
+
+
+def _after_article(fraction: str, place: Place) -> str:
+    """A quarter-inch screw, where the article is there already."""
+    if place.language.article.search(place.before):
+        return re.sub(r"^an? ", "", fraction)
+    return fraction
+
+
+def _divided(match: re.Match[str], place: Place) -> Said:
+    """6 / 2 = 3: what is written before "=" is a sum."""
+    language = place.language
+    signs = {"/": "÷", "x": "×", "*": "×", "×": "×"}
+    words = language.signs[signs[match["sign"]]]
+    return Said(f"{say_number(*parse(match['number'], language), language)} {words}", "number")
+
+
+def _strokes(match: re.Match[str], place: Place) -> Said:
+    """24/7/365: numbers with strokes between them that are no date."""
+    return Said(" ".join(place.language.cardinal(int(n)) for n in match[0].split("/")), "number")
+
+
+def _exponent(match: re.Match[str], place: Place) -> Said:
+    """1.5e6: a number as a computer writes it."""
+    language = place.language
+    words = say_number(*parse(match["number"], language), language)
+    minus = f"{language.minus} " if match["sign"] in {"-", "−"} else ""
+    power = f"{language.power} {minus}{language.cardinal(int(match['power']))}"
+    return Said(
+        f"{_minus(match, place)}{words} {language.times} {language.cardinal(10)} {power}", "number"
+    )
+
+
+def _many(match: re.Match[str], place: Place) -> Said | None:
+    """100s of people, 1,000s of books."""
+    language = place.language
+    number, _ = parse(match["number"], language)
+    for size in (10**6, 1000, 100, 10):
+        count, rest = divmod(number, size)
+        if count in {1, 10, 100} and not rest:
+            words = language.plural(language.cardinal(size).removeprefix("one "))
+            if count > 1:
+                tens = language.plural(language.cardinal(count).removeprefix("one "))
+                words = f"{tens} of {words}"
+            return Said(words)
+    return None
 
 
 def _times(match: re.Match[str], place: Place) -> Said:
@@ -333,15 +426,29 @@ def _pressure(match: re.Match[str], place: Place) -> Said:
 
 
 def _ratio(match: re.Match[str], place: Place) -> Said:
-    first, second = (place.language.cardinal(int(match[side])) for side in ("first", "second"))
-    return Said(f"{first} {place.language.ratio} {second}", "number")
+    language = place.language
+    first, second = (
+        language.cardinal(parse(match[side], language)[0]) for side in ("first", "second")
+    )
+    degree = match[0] in {"2:1", "2:2"} and re.search(r"\b[Aa]\s$", place.before)
+    if degree or language.verse_cue.search(place.before):
+        return Said(f"{first} {second}", "number")
+    return Said(f"{first} {language.ratio} {second}", "number")
 
 
 def _score(match: re.Match[str], place: Place) -> Said | None:
-    if not place.language.score_cue.search(place.before):
-        return None
-    first, second = (place.language.cardinal(int(match[side])) for side in ("first", "second"))
+    language = place.language
+    if not language.score_cue.search(place.before):
+        # "A 50-50 chance", and neither a range nor a score.
+        same = match["first"] == match["second"]
+        if not same:
+            return None
+    first, second = (_score_word(match[side], language) for side in ("first", "second"))
     return Said(f"{first} {second}", "number")
+
+
+def _score_word(goals: str, language: Language) -> str:
+    return language.cardinal(int(goals)) if int(goals) else language.nil
 
 
 def _power(match: re.Match[str], place: Place) -> Said:
@@ -368,6 +475,15 @@ def _groups(match: re.Match[str], place: Place) -> Said:
     return Said(", ".join(place.language.digits(group) for group in groups))
 
 
+def _model(match: re.Match[str], place: Place) -> Said | None:
+    """A Boeing 737-800: neither a range nor a number of things."""
+    if not re.search(r"\b(?:Boeing|Airbus|[Mm]odel|[Tt]ype|[Ss]eries|[Pp]art)\s$", place.before):
+        return None
+    language, last = place.language, match["last"]
+    end = language.cardinal(int(last)) if last.endswith("00") else language.digits(last)
+    return Said(f"{language.digits(match['first'])}, {end}")
+
+
 def _version(match: re.Match[str], place: Place) -> Said:
     language = place.language
     groups = match["version"].split(".")
@@ -380,6 +496,10 @@ def _version(match: re.Match[str], place: Place) -> Said:
 def _number(match: re.Match[str], place: Place) -> Said:
     language, written = place.language, match["number"]
     minus = _minus(match, place)
+    if re.fullmatch(r"\d{1,3}\.[1-9]\d", written) and language.version_cue.search(place.before):
+        major, minor = written.split(".")
+        point = language.point if language.code != "de" else language.dot
+        return Said(f"{language.cardinal(int(major))} {point} {language.cardinal(int(minor))}")
     if written.isdigit():
         coded = language.code_cue.search(place.before) and len(written) > 2
         after_letters = bool(re.search(r"[A-Z]-$", place.before)) and len(written) > 2
@@ -398,6 +518,23 @@ def _number(match: re.Match[str], place: Place) -> Said:
     return Said(minus + say_number(*number, language, counted=counted), "number")
 
 
+def _stars(match: re.Match[str], place: Place) -> Said:
+    """★★★★☆: four out of five stars."""
+    language = place.language
+    full, all_of_them = sum(sign in "★⭐" for sign in match[0]), len(match[0])
+    words = language.counted_number(full)
+    if full < all_of_them:
+        words += f" {language.out_of} {language.cardinal(all_of_them)}"
+    return Said(f"{words} {language.stars[all_of_them != 1]}", "number")
+
+
+def _rate_alone(match: re.Match[str], place: Place) -> Said:
+    """A speed in km/h: a unit with another under it, and no number."""
+    language = place.language
+    many, one = language.units[match["unit"]][1], language.units[match["each"]][0]
+    return Said(f"{many} {language.per} {one}")
+
+
 def _unit_alone(match: re.Match[str], place: Place) -> Said | None:
     """A unit without a number, after "per"."""
     if not place.before.endswith(f" {place.language.per} "):
@@ -408,12 +545,33 @@ def _unit_alone(match: re.Match[str], place: Place) -> Said | None:
 def word_rules(language: Language) -> list[Rule]:
     """Rules for what begins with a letter: a currency, a unit."""
     units = one_of(unit for unit in language.units if unit[0].isalpha() and len(unit) > 1)
-    return [_money_rules(language)[0], rule(rf"(?P<unit>{units}){_END}", _unit_alone)]
+    over = one_of(_OVER & set(language.units))
+    under = one_of(_UNDER & set(language.units))
+    return [
+        _money_rules(language)[0],
+        rule(rf"(?P<unit>{over})/(?P<each>{under})(?![\w/²³])", _rate_alone),
+        rule(rf"(?P<unit>{units}){_END}", _unit_alone),
+    ]
+
+
+_OVER = frozenset("km m mi kg g mg µg W kWh l ml Mbit Gbit kbit MB GB kB kJ kcal".split())
+_UNDER = frozenset("h s min l kg m² m³ km² dl ml km".split())
+
+
+def sign_rules() -> list[Rule]:
+    """Rules for what begins with a sign."""
+    return [rule("[★⭐☆]{2,}", _stars)]
 
 
 def plain_rules() -> list[Rule]:
     """The rule for a number of which no other rule has said what it is."""
     return [rule(rf"{_MINUS}(?P<number>{NUMBER})(?!\w)", _number)]
+
+
+_RATED = frozenset("V kV Hz kHz MHz GHz GB MB TB W kW A dB px fps Mbit Gbit Mbps Gbps rpm".split())
+"""Units of which 50/60 are two values, and no part of one."""
+_MARKS = frozenset([10, 20, 50, 100])
+"""Out of which marks are given: 9/10 is a mark, 9/16 a part."""
 
 
 def digit_rules(language: Language) -> list[Rule]:
@@ -431,7 +589,20 @@ def digit_rules(language: Language) -> list[Rule]:
             r"(?!\d{1,3}(?:\.\d{3})+(?!\d))(?P<version>\d{1,2}\.\d{1,2}\.\d{1,2}|\d\.\d+\.\d+)(?![\d.,]*\d)",
             _version,
         ),
+        rule(r"(?P<first>\d{3})-(?P<last>\d{3})(?![\w-])", _model),
         rule(r"\d{1,5}(?:-\d{1,7}){3,}(?:-[\dX])?(?!\w)|\d{2}-\d{2}-\d{2}(?![\w-])", _groups),
+        rule(
+            rf"{_MINUS}(?P<number>\d+(?:[.,]\d+)?)[eE](?P<sign>[+−-]?)(?P<power>\d{{1,3}})(?!\w)",
+            _exponent,
+        ),
+        rule(rf"(?P<number>{NUMBER})s(?=\sof\b)", _many)
+        if language.code != "de"
+        else rule("(?!)", _many),
+        rule(r"(?!9/11\b)\d{1,3}(?:/\d{1,3}){2,}(?![\w/])", _strokes),
+        rule(
+            rf"(?P<number>{NUMBER})\s?(?P<sign>[x×*/])(?=\s?\d+(?:[.,]\d+)?\s?=|\s?10[\^⁻⁰¹²³⁴⁵⁶⁷⁸⁹])",
+            _divided,
+        ),
         rule(rf"(?P<number>(?!0[x×]){NUMBER})\s?[x×]\s?(?=\d)", _by),
         rule(
             rf"(?P<number>{NUMBER})\s?[x×](?:/(?P<each>{LATIN}+)|(?!\w))(?!\s?\d)",
@@ -449,14 +620,20 @@ def digit_rules(language: Language) -> list[Rule]:
             rf"(?:\s?(?P<unit>{one_of(language.units)}){_END})?",
             _mixed,
         ),
+        rule(
+            r"(?P<degrees>\d{1,3}(?:[.,]\d+)?)\s?°"
+            r"(?:\s?(?P<minutes>\d{1,2}(?:[.,]\d+)?)\s?['’′](?:\s?(?P<seconds>\d{1,2}(?:[.,]\d+)?)\s?[\"”″])?)?"
+            r"(?:\s?(?P<side>[NSEWO])\b)?",
+            _angle,
+        ),
         *_measure_rules(language),
         rule(r"(?P<first>\d{2,3})/(?P<second>\d{2,3})\s?(?P<unit>mmHg)(?!\w)", _pressure),
         ranks,
         rule(r"(?P<over>\d{1,3}(?:[.,]\d+)?)/(?P<under>\d{1,3}(?:[.,]\d+)?)(?![\w/])", _slashed),
-        rule(r"(?P<first>\d+):(?P<second>\d+)(?![\w:])", _ratio),
+        rule(rf"(?P<first>\d+):(?P<second>{NUMBER})(?![\w:])", _ratio),
         rule(rf"(?P<first>\d{{1,3}}){DASH}(?P<second>\d{{1,3}})(?![\w.,]*\d)", _score),
         rule(
-            rf"{_MINUS}(?P<number>{NUMBER})(?P<space>\s?)(?P<size>{size})\.?{_END}",
+            rf"{_MINUS}(?P<number>{NUMBER})(?P<space>{_JOINED})(?P<size>{size}){_END}{_SIZE_DOT}",
             _sized,
         ),
     ]

@@ -19,6 +19,13 @@ _MONTHS = (
 _ABBREVIATED_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
+VERSIONED = (
+    r"versions?|release|python|java|ruby|php|perl|go|node|node\.js|django|rails|ios|ipados|macos"
+    r"|android|ubuntu|debian|fedora|windows|linux|kernel|postgres|postgresql|mysql|sqlite|kubernetes"
+    r"|chrome|firefox|safari|blender|gcc|clang|cuda|pytorch|tensorflow|numpy|pandas|typescript|kotlin"
+    r"|swift|rust|\.net"
+)
+"""Pattern of what has versions."""
 _WITH_STOP = frozenset("No no p b c d Art art Sec para Pt est Est".split())
 """Abbreviations before a number that are words or letters without a full stop."""
 
@@ -54,11 +61,33 @@ class English(Language):
             "hPa hectopascal; MPa megapascal; Ω ohm; kΩ kilohm; dB decibel; MP megapixel;"
             "px pixel; h hour; hr hour; hrs hour; min minute; mins minute; s second; sec second;"
             "secs second; ms millisecond; µs microsecond; ns nanosecond; yr year; yrs year;"
-            "wk week; wks week; mos month; K kelvin; lm lumen; mol mole; pcs piece; ° degree"
+            "wk week; wks week; mos month; mo month; K kelvin; lm lumen; mol mole; pcs piece; ° degree"
         ),
         "ft": ("foot", "feet"),
-        "sq ft": ("square foot", "square feet"),
-        "sq m": ("square metre", "square metres"),
+        **{
+            f"{word}{gap}{short}": (f"{kind} {one}", f"{kind} {several}")
+            for word, gap, kind in (
+                ("sq", " ", "square"),
+                ("sq.", " ", "square"),
+                ("sq.", "", "square"),
+                ("cu", " ", "cubic"),
+                ("cu.", " ", "cubic"),
+                ("cu.", "", "cubic"),
+            )
+            for short, one, several in (
+                ("ft", "foot", "feet"),
+                ("in", "inch", "inches"),
+                ("yd", "yard", "yards"),
+                ("mi", "mile", "miles"),
+                ("m", "metre", "metres"),
+                ("cm", "centimetre", "centimetres"),
+                ("km", "kilometre", "kilometres"),
+            )
+        },
+        "fl oz": ("fluid ounce", "fluid ounces"),
+        "fl. oz": ("fluid ounce", "fluid ounces"),
+        "pax": ("person", "people"),
+        "pers": ("person", "people"),
         "ft²": ("square foot", "square feet"),
         "°C": ("degree Celsius", "degrees Celsius"),
         "° C": ("degree Celsius", "degrees Celsius"),
@@ -91,6 +120,8 @@ class English(Language):
         "mbps": ("megabit per second", "megabits per second"),
         "gbps": ("gigabit per second", "gigabits per second"),
         "hp": ("horsepower", "horsepower"),
+        "★": ("star", "stars"),
+        "⭐": ("star", "stars"),
         "%": ("percent", "percent"),
         "‰": ("per mille", "per mille"),
     }
@@ -145,6 +176,18 @@ class English(Language):
         "crore": ("crore", "crore"),
         **dict.fromkeys(("tn", "trn", "T", "trillion"), ("trillion", "trillion")),
     }
+    rates: ClassVar = {
+        **dict.fromkeys(("pcm", "p.c.m"), "per calendar month"),
+        **dict.fromkeys(("pw", "p/w", "p.w"), "per week"),
+        **dict.fromkeys(("pm", "p/m", "p.m"), "per month"),
+        **dict.fromkeys(("pa", "p/a", "p.a"), "per annum"),
+        **dict.fromkeys(("pp", "p/p", "p.p"), "per person"),
+        **dict.fromkeys(("ph", "p/h", "p.h"), "per hour"),
+        **dict.fromkeys(("pn", "p/n", "p.n"), "per night"),
+        **dict.fromkeys(("pd", "p/d"), "per day"),
+        "pppn": "per person per night", "ppn": "per person per night", "pppw": "per person per week",
+        "ea": "each",
+    }  # fmt: skip
     months: ClassVar = {
         **{name: number for number, name in enumerate(_MONTHS, 1)},
         **{name: number for number, name in enumerate(_ABBREVIATED_MONTHS, 1)},
@@ -172,11 +215,13 @@ class English(Language):
                 "Lt": "Lieutenant", "Capt": "Captain", "Cpt": "Captain", "Cmdr": "Commander",
                 "Adm": "Admiral", "Univ": "University", "tel": "telephone", "Tel": "Telephone",
                 "yr": "year", "yrs": "years", "mths": "months", "mth": "month", "hrs": "hours", "mins": "minutes", "w/": "with", "p.a": "per annum", "YoY": "year on year",
+                "w/c": "week commencing", "w/b": "week beginning", "w/e": "week ending",
+                "y/o": "year old", "b/c": "because", "p/t": "part time", "f/t": "full time",
                 "WWI": "World War One", "WWII": "World War Two",
                 "n/a": "not applicable", "N/A": "not applicable", "b/w": "black and white",
                 "Jr": "Junior", "Sr": "Senior", "Bros": "Brothers", "Hwy": "Highway",
                 "Pte": "Private", "St": "Saint", "Dr": "Doctor", "Mt": "Mount", "Ft": "Fort",
-                "Messrs": "Messieurs", "qty": "quantity", "Qty": "Quantity", "Intl": "International",
+                "Messrs": "Messieurs", "Ms": "Ms", "plc": "P L C", "Esq": "Esquire", "qty": "quantity", "Qty": "Quantity", "Intl": "International",
             }.items()
         },
         **{
@@ -192,10 +237,11 @@ class English(Language):
                 "feat": "featuring", "mo": "months", "wk": "week", "trans": "translated",
                 "orig": "originally", "misc": "miscellaneous",
                 "opp": "opposite", "inst": "institute", "Inst": "Institute", "Mfg": "Manufacturing",
-                "Jan": "January", "Feb": "February", "Aug": "August", "Sept": "September",
+                "Jan": "January", "Feb": "February", "Mar": "March", "Apr": "April", "Jun": "June", "Jul": "July", "Aug": "August", "Sept": "September",
                 "Oct": "October", "Nov": "November", "Dec": "December",
             }.items()
         },
+        "v": Abbreviation("versus", before="capital"),
         **{
             short: Abbreviation(words, dot=short in _WITH_STOP, before="digit")
             for short, words in {
@@ -229,7 +275,8 @@ class English(Language):
     spelt: ClassVar = frozenset(
         "USA UCLA USSR IEEE API CEO CIO COO CFO FAQ IBM CIA FBI AI UI UX ETA IOU OECD RSVP UEFI IOS "
         "ACLU NAACP OEM IPO IPA ISBN ISO IEC AES UDP EOS EULA EEA EMEA OKR SEO AGM AOB "
-        "ECG EEG IVF HIV DIY DOB ICU UAE IATA ICAO UCL LSE BBC ABC AAA AA BSc MSc PhD BEd MEd pH".split()
+        "ECG EEG IVF HIV DIY DOB ICU UAE IATA ICAO UCL LSE BBC ABC AAA AA BSc MSc PhD BEd MEd DPhil "
+        "MPhil LLB LLM GmbH pH".split()
     )
     pronounced: ClassVar = frozenset(
         "NASA NATO UNESCO UNICEF OPEC ASEAN AIDS COBOL ALGOL UNIVAC ENIAC FORTRAN BASIC LISP LASER "
@@ -247,10 +294,12 @@ class English(Language):
         "DEVANAGARI": "Devanagari", "THAI": "Thai", "BOPOMOFO": "Chinese",
     }  # fmt: skip
     phone_cue = ends_with(
-        r"(?:number(?:['’]s|\s+is)|call|ring|phone|tel|telephone|dial|fax|mobile|cell|hotline|helpline|text|sms|whatsapp)"
+        r"(?:number(?:['’]s|\s+is)|call|ring|phone|tel|telephone|dial|fax|mobile|cell|hotline|helpline"
+        r"|text|sms|whatsapp|extension|ext|freephone|landline|switchboard|voicemail|emergency"
+        r"|emergencies)"
         r"(?:\s+(?:us|me|him|her|them|is|it|on|at|to|number|no|the|a|our|line|office|reception|desk"
-        r"|emergency|workshop|[A-Z][a-z]+)){0,4}"
-        r"(?:\s+(?:\+?[\d ()/-]{2,20})\s*(?:or|and|,))?"
+        r"|emergency|workshop|[A-Z][a-z]+|HELP|STOP)){0,4}"
+        r"(?:\s+(?:\+?[\d ()/-]{2,20}?),?\s*(?:or|and|,)){0,3}"
     )
     code_cue = ends_with(
         r"(?:code|pin|isbn|iban|issn|account|sort code|order|invoice|ticket|booking|reference|ref"
@@ -271,7 +320,8 @@ class English(Language):
     roman_cue = ends_with(
         "chapter|part|act|book|volume|vol|war|type|phase|stage|class|title|article|section|level"
         "|grade|mark|mk|apollo|tier|category|annex|appendix|table|figure|scene|schedule|group"
-        "|division|round|episode|season|module|unit|step|bowl|§"
+        "|division|round|episode|season|module|unit|step|bowl|§|chapters|parts|acts|books|volumes"
+        "|vols|wars|types|phases|stages|classes|titles|articles|sections|levels|grades|tables|scenes"
     )
     regnal_cue = re.compile(
         r"\b(?:Henry|Louis|Elizabeth|George|Charles|James|William|Edward|Richard|Philip|Felipe"
@@ -280,6 +330,21 @@ class English(Language):
         r"|Leopold|Albert|Christian|Gustav|Olaf|Harald|Margrethe|Juan|Carlos|Pope|Franz|Joseph"
         r"|Ferdinand|Ludwig|Innocent|Gregory|Clement|Urban|Darius|Xerxes|Cleopatra|Ptolemy"
         r"|Edmund|Robert|Malcolm|David|Haakon|Umberto|Emmanuel|Maximilian|Rudolf|Selim|Murad)\s$"
+    )
+    version_cue = ends_with(VERSIONED)
+    verse_cue = re.compile(
+        r"\b(?:Genesis|Exodus|Leviticus|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra"
+        r"|Nehemiah|Esther|Job|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Ezekiel|Daniel|Hosea"
+        r"|Joel|Amos|Jonah|Micah|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Galatians"
+        r"|Ephesians|Philippians|Colossians|Thessalonians|Timothy|Titus|Hebrews|James|Peter|Jude"
+        r"|Revelation)\s$"
+    )
+    titled = re.compile(
+        r"\b(?:King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Prince|Duke|Sultan|Saint|St)\.?"
+        r"(?:\s[A-Z]\w+){1,2}\s$"
+    )
+    ranked = re.compile(
+        r"(?P<th>(?:th|st|nd|rd)?)[\s-](?:[Cc]entury|[Cc]enturies|Dynasty|Olympi\w+|Congress|Legion|Corps|edition)\b"
     )
     counted = re.compile(
         r"\s(?:[a-z]+(?:al|ed|ing|ic|ive|ful|ous|ary|er|ew|ong)\s)?(?!(?:is|was|has|as|its|this|plus|versus|does|"
@@ -291,26 +356,43 @@ class English(Language):
         r"|ended|result)\b[^.!?\d]{0,40}$",
         re.IGNORECASE,
     )
+    mark_cue = re.compile(
+        r"\b(?:rat(?:ed|es|ing)|scor(?:e|ed|es|ing)|marks?|marked|grade|graded|got|gets|gave|gpa)\b"
+        r"[^.!?\d]{0,30}$",
+        re.IGNORECASE,
+    )
     noun = re.compile(
         r"[\s-](?!(?:of|in|a|an|the|per|for|and|or|is|are|was|were|from|to|at|on|by|with|if|as|each"
         r"|every|when|but|plus|minus|long|tall|wide|high|deep|away|off|more|less|ago|today)\b)[a-z]{2,}"
     )
     article = re.compile(r"\b(?:an?|another|every|one)\s+$", re.IGNORECASE)
-    clock_cue = re.compile(
-        r"\b(?:leaves?|departs?|arrives?|starts?|begins?|opens?|closes?|ends?|served|doors|shuts?"
-        r"|finish(?:es)?|meets?|breakfast|lunch|dinner|train|bus|flight|ferry)\b[^.;:]{0,30}"
-        r"\b(?:at|until|till)\s$",
+    clock_cue_words = (
+        r"\b(?:leaves?|departs?|departures?|arrives?|arrivals?|starts?|begins?|opens?|open|closes?"
+        r"|closed|closing|opening|ends?|served|serves?|doors|shuts?|finish(?:es)?|meets?|meeting"
+        r"|breakfast|brunch|lunch|dinner|supper|tea|train|bus|coach|flight|ferry|runs?|class(?:es)?"
+        r"|lessons?|lectures?|talks?|sessions?|sails?|boards?|boarding|check-?in|check-?out|hours"
+        r"|daily|every\sday|weekdays|weekends|appointments?|mass|service|show|film|tour|concert"
+        r"|registration|today|tomorrow|tonight|last\sorders)\b"
+    )
+    from_or_at = r"(?:at|from|between|until|till|by|before|after)"
+    clock_cue = re.compile(rf"{clock_cue_words}[^.;:]{{0,30}}\b{from_or_at}\s$", re.IGNORECASE)
+    day_cue = re.compile(
+        r"(?:\b(?:on|by|until|till|from|since|before|after|due|dated|(?:Mon|Tues|Wednes|Thurs|Fri|Satur"
+        r"|Sun)day,?)|\b(?:on|from|between|by)\s\d{1,2}[./]\d{1,2}\.?\s(?:and|or|to|until))\s$",
         re.IGNORECASE,
     )
-    day_cue = re.compile(r"\b[Oo]n\s$")
     until_now = re.compile(r"(?:present|today|now|date|current|ongoing)\b", re.IGNORECASE)
 
     point, minus, plus, to, and_ = "point", "minus", "plus", "to", "and"
     per, by, times, ratio, out_of = "per", "by", "times", "to", "out of"
-    over = "over"
+    over, nil, noughties, full_hours = "over", "nil", "noughties", "hundred hours"
     percent, power, squared, cubed = "percent", "to the power of", "squared", "cubed"
     at, dot, slash, hyphen, underscore = "at", "dot", "slash", "dash", "underscore"
     number = "number"
+    stars: ClassVar = ("star", "stars")
+    noon = "noon|midday|midnight|late|close"
+    angles: ClassVar = (("degree", "degrees"), ("minute", "minutes"), ("second", "seconds"))
+    sides: ClassVar = {"N": "north", "S": "south", "E": "east", "W": "west"}
     feet: ClassVar = ("foot", "feet")
     inches: ClassVar = ("inch", "inches")
     foreign_word, foreign_text = "a word in {script} script", "text in {script} script"
@@ -325,7 +407,12 @@ class English(Language):
         if parts == 2:
             return "a half" if after_whole else "half"
         one = "quarter" if parts == 4 else numbers.english_ordinal(parts)
-        return f"a {one}" if count == 1 else f"{self.cardinal(count)} {numbers.english_plural(one)}"
+        article = "an" if one[0] in "aeio" and not one.startswith("one") else "a"
+        return (
+            f"{article} {one}"
+            if count == 1
+            else f"{self.cardinal(count)} {numbers.english_plural(one)}"
+        )
 
     def part_of(self, fraction: str, unit: str) -> str:
         article = "an" if unit[0] in "aeio" and unit[:4] != "euro" else "a"

@@ -5,7 +5,7 @@ import re
 from typing import ClassVar
 
 from conversation.spoken_text import numbers
-from conversation.spoken_text.english import ends_with
+from conversation.spoken_text.english import VERSIONED, ends_with
 from conversation.spoken_text.language import Abbreviation, Currency, Form, Language
 
 _MONTHS = (
@@ -68,6 +68,12 @@ class German(Language):
         **dict.fromkeys(("Mio", "Million", "Millionen"), ("Million", "Millionen")),
         **dict.fromkeys(("Mrd", "Milliarde", "Milliarden"), ("Milliarde", "Milliarden")),
     }
+    rates: ClassVar = {
+        **dict.fromkeys(("p.P", "p. P"), "pro Person"),
+        **dict.fromkeys(("p.M", "p. M", "mtl"), "im Monat"),
+        **dict.fromkeys(("p.a", "p. a"), "im Jahr"),
+        **dict.fromkeys(("p.T", "p. T"), "pro Tag"),
+    }  # fmt: skip
     months: ClassVar = {
         **{name: number for number, name in enumerate(_MONTHS, 1)},
         **{name[:3]: number for number, name in enumerate(_MONTHS, 1)},
@@ -148,6 +154,12 @@ class German(Language):
         r"\b(?:Wilhelm|Friedrich|Ludwig|Heinrich|Karl|Otto|Elisabeth|Georg|Papst|Paul|Johannes"
         r"|Benedikt|Katharina|Napoleon|Franz|Joseph|Maximilian|Rudolf|Philipp|Alexander)\s$"
     )
+    version_cue = ends_with(VERSIONED)
+    verse_cue = re.compile(r"\b(?:Mose|Psalm|Matthäus|Markus|Lukas|Johannes|Römer|Korinther)\s$")
+    titled = re.compile(
+        r"\b(?:König|Königin|Papst|Kaiser|Kaiserin|Zar|Prinz)(?:\s[A-Z]\w+){1,2}\s$"
+    )
+    ranked = re.compile(r"(?P<th>\.)\s(?:Jahrhundert|Olympi\w+)\b")
     counted = re.compile(
         r"\s(?:Einwohner|Mitarbeiter|Menschen|Personen|Gäste|Besucher|Kunden|Stück|Seiten|Meter"
         r"|Kilometer|Mal|Exemplare|Euro|Zimmer|Plätze)"
@@ -155,18 +167,25 @@ class German(Language):
     score_cue = re.compile(
         r"\b(?:gewann|gewannen|verlor|verloren|siegte|Ergebnis)\b[^.!?\d]{0,40}$"
     )
+    mark_cue = re.compile(r"\b(?:bewertet|Bewertung|Note|Punkte|erreichte)\b[^.!?\d]{0,30}$")
     noun = re.compile(r"(?!)")
     article = re.compile(r"\b(?:ein|eine|einen|einem|eines|einer)\s+$", re.IGNORECASE)
+    clock_cue_words = r"(?!)"
+    from_or_at = r"(?:um|ab|von|bis|vor|nach)"
     clock_cue = re.compile(r"(?!)")
-    day_cue = re.compile(r"(?!)")
+    day_cue = re.compile(r"\b(?:am|vom|bis|zum|ab|seit|dem|den|und|oder)\s$", re.IGNORECASE)
     until_now = re.compile(r"(?:heute|jetzt)\b", re.IGNORECASE)
 
     point, minus, plus, to, and_ = "Komma", "minus", "plus", "bis", "und"
     per, by, times, ratio, out_of = "pro", "mal", "mal", "zu", "von"
-    over = "zu"
+    over, nil, noughties, full_hours = "zu", "null", "Nullerjahre", "Uhr"
     percent, power, squared, cubed = "Prozent", "hoch", "hoch zwei", "hoch drei"
     at, dot, slash, hyphen, underscore = "at", "Punkt", "Schrägstrich", "Bindestrich", "Unterstrich"
     number = "Nummer"
+    stars: ClassVar = ("Stern", "Sterne")
+    noon = "Mitternacht|mittags|mitternachts"
+    angles: ClassVar = (("Grad", "Grad"), ("Minute", "Minuten"), ("Sekunde", "Sekunden"))
+    sides: ClassVar = {"N": "Nord", "S": "Süd", "O": "Ost", "E": "Ost", "W": "West"}
     feet: ClassVar = ("Fuß", "Fuß")
     inches: ClassVar = ("Zoll", "Zoll")
     foreign_word, foreign_text = "ein Wort in {script} Schrift", "Text in {script} Schrift"

@@ -51,6 +51,8 @@ class Language(ABC):
     units: ClassVar[Mapping[str, Form]]
     currencies: ClassVar[Mapping[str, Currency]]
     """By sign and by code: "€", "EUR"."""
+    rates: ClassVar[Mapping[str, str]]
+    """What stands behind money: "pcm", "per calendar month"."""
     magnitudes: ClassVar[Mapping[str, Form]]
     """By what is written behind a number: "k", "bn"."""
     months: ClassVar[Mapping[str, int]]
@@ -78,16 +80,30 @@ class Language(ABC):
     """Ends with a word after which a Roman numeral counts: "Chapter"."""
     regnal_cue: ClassVar[re.Pattern[str]]
     """Ends with the name of a king, a queen or a pope."""
+    verse_cue: ClassVar[re.Pattern[str]]
+    """Ends with a book of the Bible, after which 3:16 is a chapter and a verse."""
+    version_cue: ClassVar[re.Pattern[str]]
+    """Ends with a word after which 3.11 is a version: "Python"."""
+    titled: ClassVar[re.Pattern[str]]
+    """Ends with a title and a name: "King James"."""
+    ranked: ClassVar[re.Pattern[str]]
+    """Begins with what a Roman numeral counts as a rank: " century"; group ``th`` is its ending."""
     counted: ClassVar[re.Pattern[str]]
     """Begins with a space and a word that is counted: " customers"."""
     score_cue: ClassVar[re.Pattern[str]]
     """Ends with a word after which 3–1 is a score."""
+    mark_cue: ClassVar[re.Pattern[str]]
+    """Ends with a word after which 4/5 is a mark: "rated"."""
     noun: ClassVar[re.Pattern[str]]
     """Begins with a space and a word that an amount may describe: "a £5 note"."""
     article: ClassVar[re.Pattern[str]]
     """Ends with an article that goes with one thing: "a"."""
     clock_cue: ClassVar[re.Pattern[str]]
     """Ends with words after which 7.45 is a time: "leaves at"."""
+    clock_cue_words: ClassVar[str]
+    """Pattern of what happens at a time of day: "leaves"."""
+    from_or_at: ClassVar[str]
+    """Pattern of what stands before a time of day: "at"."""
     day_cue: ClassVar[re.Pattern[str]]
     """Ends with a word after which 5/6 is a day: "on"."""
     until_now: ClassVar[re.Pattern[str]]
@@ -104,6 +120,12 @@ class Language(ABC):
     times: ClassVar[str]
     ratio: ClassVar[str]
     out_of: ClassVar[str]
+    nil: ClassVar[str]
+    """No goals."""
+    noughties: ClassVar[str]
+    """The years from 2000 to 2009."""
+    full_hours: ClassVar[str]
+    """After an hour of four figures: "fifteen hundred hours"."""
     percent: ClassVar[str]
     over: ClassVar[str]
     power: ClassVar[str]
@@ -115,6 +137,13 @@ class Language(ABC):
     hyphen: ClassVar[str]
     underscore: ClassVar[str]
     number: ClassVar[str]
+    stars: ClassVar[Form]
+    noon: ClassVar[str]
+    """Pattern of words that end a stretch of the day: "noon"."""
+    angles: ClassVar[tuple[Form, Form, Form]]
+    """Degrees, minutes and seconds of an arc."""
+    sides: ClassVar[Mapping[str, str]]
+    """North, south, east and west by their letters."""
     feet: ClassVar[Form]
     inches: ClassVar[Form]
     foreign_word: ClassVar[str]

@@ -12,6 +12,7 @@ from conversation.spoken_text.amounts import DASH
 from conversation.spoken_text.english import AmericanEnglish, English
 from conversation.spoken_text.german import German
 from conversation.spoken_text.language import Language
+from conversation.spoken_text.numbers import to_roman
 from conversation.spoken_text.rule import LATIN, LETTER, Kind, Place, Rule, name_of, one_of
 from conversation.spoken_text.spoken import Span, SpokenText
 
@@ -20,7 +21,8 @@ _LANGUAGES: dict[str, type[Language]] = {"en": English, "en-us": AmericanEnglish
 _CANDIDATE = re.compile(
     rf"(?P<word>{LATIN}(?:{LATIN}|[\u0300-\u036f])*|{LETTER})|(?P<digit>\d)"
     r"|(?P<sign>[^\s\w.,;:!?\"'()\[\]{}\u2010-\u2015\u2018-\u201f\u2026\u00ab\u00bb\u2039\u203a\u00b7\u2022-]"
-    r"|[_\u00aa\u00b5\u00ba½²³¹¼¾\u2070-\u209f\u2150-\u218f]|[-\u2013](?=[\d€£$.])|['’](?=\d\d)|\((?=\d)|\.(?=\d)"
+    r"|[_\u00aa\u00b5\u00ba½²³¹¼¾\u2070-\u209f\u2150-\u218f]|[-\u2013](?=\s?[\d€£$.])|(?<!\S)-(?=[a-zA-Z](?:[\s,.;]|$)|-[a-z])|['’](?=\d\d)|\((?=\+?\d)|\.(?=\d)"
+    r"|(?<![\w.)\]])\.(?=[A-Za-z])"
     r"|->|[!]=)"
 )
 _LATIN = re.compile(LATIN)
@@ -83,6 +85,12 @@ class Normaliser:
         return pieces
 
 
+_OTHERS_KNOWN = frozenset(
+    ["localhost", "www", "http", "https", "mailto", *(to_roman(n).lower() for n in range(2, 40))]
+)
+"""Words in no table of a language's that may need a rule."""
+
+
 class _Rules(NamedTuple):
     language: Language
     word: Sequence[Rule]
@@ -119,6 +127,8 @@ def _rules_of(code: str) -> _Rules | None:
         sign=[
             *addresses.sign_rules(),
             *times.sign_rules(),
+            *amounts.sign_rules(),
+            *letters.sign_rules(language),
             *amounts.digit_rules(language),
             *amounts.plain_rules(),
         ],
@@ -130,7 +140,7 @@ def _rules_of(code: str) -> _Rules | None:
                 *language.units,
             )
             if word[0].islower()
-        ) | {"localhost", "www", "http", "https"},
+        ) | _OTHERS_KNOWN,
     )  # fmt: skip
 
 
@@ -228,7 +238,9 @@ def _ranges(shown: str, pieces: list[_Piece], language: Language) -> list[_Piece
             continue
         if after is None or after.kind == "other":
             until = re.compile(rf"{DASH}(?={language.until_now.pattern})", re.IGNORECASE)
-            if piece.kind in {"date", "year"} and (match := until.match(shown, piece.end)):
+            if piece.kind == "time":
+                until = re.compile(rf"{DASH}(?=(?:{language.noon})\b)", re.IGNORECASE)
+            if piece.kind in {"date", "year", "time"} and (match := until.match(shown, piece.end)):
                 found.append(_Piece(piece.end, match.end(), language.to))
             continue
         between = shown[piece.end : after.start]
@@ -276,7 +288,7 @@ def _assemble(shown: str, pieces: Sequence[_Piece]) -> SpokenText:
         if last and (last.isalnum() or last in ".'’,;:") and words:
             words = f" {words}"
         after = shown[piece.end : piece.end + 1]
-        if after and (after.isalnum()):
+        if after and (after.isalnum() or after == "(") and (words or not last.isspace()):
             words = f"{words} "
         parts.append(words)
         spans.append(Span((length, length + len(words)), (piece.start, piece.end)))

@@ -132,15 +132,22 @@ def german_year(year: int) -> str:
     return f"{_GERMAN_ONES[century]}hundert" + (german(rest) if rest else "")
 
 
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+
+
 def roman(numeral: str) -> int:
-    """The number of a Roman numeral made of I, V and X; 0 for what is none."""
-    total, values = 0, [{"I": 1, "V": 5, "X": 10}.get(letter, 0) for letter in numeral]
+    """The number of a Roman numeral; 0 for what is none."""
+    total, values = 0, [_ROMAN.get(letter, 0) for letter in numeral]
     for value, after in zip(values, [*values[1:], 0], strict=True):
         total += -value if value < after else value
     return total if total > 0 and to_roman(total) == numeral else 0
 
 
 def to_roman(number: int) -> str:
-    """A number below 40 in Roman numerals."""
-    ones = ["", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX"]
-    return "X" * (number // 10) + ones[number % 10]
+    """A number below 4,000 in Roman numerals."""
+    written = "M" * (number // 1000)
+    for one, five, ten, size in (("C", "D", "M", 100), ("X", "L", "C", 10), ("I", "V", "X", 1)):
+        digit = number // size % 10
+        written += ("", one, one * 2, one * 3, one + five, five, five + one, five + one * 2,
+                    five + one * 3, one + ten)[digit]  # fmt: skip
+    return written

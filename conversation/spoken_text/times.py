@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - signs that look like others are meant.
+# ruff: noqa: RUF001, RUF002 - signs that look like others are meant.
 """Dates, years, days of the week and times of day."""
 
 import re
@@ -90,6 +90,43 @@ def _dated(match: re.Match[str], place: Place, words: str) -> Said:
     return Said(words, "date", end - 1 if match[0][-1] == "." and end == len(place.text) else end)
 
 
+def _point_day(match: re.Match[str], place: Place) -> Said | None:
+    """24.12., as on the Continent: a day by what stands before it, or by what follows."""
+    language = place.language
+    day, month = int(match["first"]), int(match["second"])
+    rest = place.text[match.end() :]
+    goes_on = re.match(rf"(?:{DASH}\d|\s[a-zäöü(])", rest)
+    if not (goes_on or language.day_cue.search(place.before)):
+        return None
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return None
+    words = language.day(day, month, place.before, month_first=False)
+    return Said(words, "date", match.end() - (0 if rest.strip("\"'”’) ") else 1))
+
+
+def _last_day(match: re.Match[str], place: Place) -> Said | None:
+    """The second day of December 25–26."""
+    month = one_of(place.language.months)
+    first = rf"\b{month}\.?\s\d{{1,2}}{_RANK}{DASH}$"
+    if not 1 <= int(match["day"]) <= 31 or not re.search(first, place.before):
+        return None
+    return Said(place.language.day(int(match["day"]), 0, place.before, month_first=False), "date")
+
+
+def _day_of_week(match: re.Match[str], place: Place) -> Said | None:
+    """Sat 5 or Sun 6 July: a number after a weekday, where a month follows."""
+    language = place.language
+    day, month = one_of(language.weekdays), one_of(language.months)
+    if not re.search(rf"\b{day}[.,]?\s(?:the\s)?$", place.before):
+        return None
+    link = r"(?:,|&|\s(?:and|or|to|und|bis|oder)|\s?[-\u2013])"
+    if not re.match(
+        rf"{link}[^.!?\d]{{1,15}}\d{{1,2}}{_RANK}\.?\s(?:of\s)?{month}", place.text[match.end() :]
+    ):
+        return None
+    return _first_day(match, place)
+
+
 def _first_day(match: re.Match[str], place: Place) -> Said | None:
     day = int(match["day"])
     if not 1 <= day <= 31:
@@ -125,7 +162,8 @@ def _decade(match: re.Match[str], place: Place) -> Said | None:
         r"\b(?:the|in|his|her|their|my|our|early|mid|late|under|over|and|to|of|die|den|der)[\s-]+$"
     )
     if match["short"] or re.search(cue, place.before, re.IGNORECASE):
-        return Said(language.plural(language.cardinal(number)), "year")
+        words = language.noughties if not number else language.plural(language.cardinal(number))
+        return Said(words, "year")
     return None
 
 
@@ -138,6 +176,15 @@ def _season(match: re.Match[str], place: Place) -> Said | None:
     if end <= int(year[2:]) and 1 <= end <= 12 and match["dash"] == "-":
         return Said(f"{language.month(end)} {language.year(int(year))}", "date")
     return Said(f"{language.year(int(year))} {language.to} {language.cardinal(end)}", "year")
+
+
+def _two_years(match: re.Match[str], place: Place) -> Said | None:
+    """The winter of 1999/2000."""
+    first, last = int(match["year"]), int(match["end"])
+    if last != first + 1:
+        return None
+    language = place.language
+    return Said(f"{language.year(first)} {language.to} {language.year(last)}", "year")
 
 
 def _four_digits(match: re.Match[str], place: Place) -> Said | None:
@@ -168,14 +215,54 @@ def _clock(match: re.Match[str], place: Place) -> Said | None:
 
 def _plain_clock(match: re.Match[str], place: Place) -> Said | None:
     hour, minute = int(match["hour"]), int(match["minute"])
+    if place.language.verse_cue.search(place.before):
+        return None
     if hour > 24 or minute > 59:
         return None
     return Said(place.language.clock(hour, minute, ""), "time")
 
 
+def _french_clock(match: re.Match[str], place: Place) -> Said | None:
+    """It starts at 14h30; but it takes 2h30."""
+    language = place.language
+    at = re.search(rf"(?:\b{language.from_or_at}\s|{DASH})$", place.before, re.IGNORECASE)
+    return _plain_clock(match, place) if at else None
+
+
 def _dotted_clock(match: re.Match[str], place: Place) -> Said | None:
-    """A time by what stands before it: "the train leaves at 7.45"."""
-    return _plain_clock(match, place) if place.language.clock_cue.search(place.before) else None
+    """A time by what stands before it: "the train leaves at 7.45", "on 2 June at 9.30"."""
+    language, before = place.language, place.before
+    if language.clock_cue.search(before):
+        return _plain_clock(match, place)
+    dated = re.search(rf"\b{one_of([*language.months, *language.weekdays])}\b", before)
+    if not dated and not re.search(language.clock_cue_words, before, re.IGNORECASE):
+        return None
+    at = dated and re.search(rf"\b{language.from_or_at}\s$", before, re.IGNORECASE)
+    last = re.search(rf"\d\.[0-5]\d(?:{DASH}|\s(?:to|and|until|bis|und)\s)$", before)
+    first = re.match(rf"{DASH}\d{{1,2}}\.[0-5]\d(?![\d%]|\s?[%€£$])", place.text[match.end() :])
+    return _plain_clock(match, place) if at or last or first else None
+
+
+def _four_figures(match: re.Match[str], place: Place) -> Said | None:
+    """0900–1700, 1500 hrs: the time of day as soldiers and timetables write it."""
+    language = place.language
+    hour, minute = int(match["hour"]), int(match["minute"])
+    hours = match["hours"]
+    attached = hours == "h"
+    ends = rf"(?:\b{language.from_or_at}\s|{DASH})$"
+    padded = match["hour"][0] == "0"
+    ranged = re.match(rf"{DASH}(?:[01]\d|2[0-4])[0-5]\d(?!\d)", place.text[match.end() :])
+    after = re.search(rf"(?<!\d)(?:0\d|1\d|2[0-4])[0-5]\d{DASH}$", place.before)
+    cue = re.search(ends, place.before, re.IGNORECASE)
+    since = re.search(rf"(?<!\d)0\d[0-5]\d{DASH}$", place.before)
+    if not (
+        (hours and (cue or padded or after or attached)) or (padded and (ranged or cue)) or since
+    ):
+        return None
+    words = language.clock(hour, minute, "")
+    if hours and not minute and hour:
+        words = f"{language.cardinal(hour)} {language.full_hours}"
+    return Said(words, "time")
 
 
 def _day_slash_month(match: re.Match[str], place: Place) -> Said | None:
@@ -203,12 +290,22 @@ def _time_rules(language: Language) -> list[Rule]:
     return [
         rule(r"(?P<h>\d{1,3}):(?P<m>[0-5]\d):(?P<s>[0-5]\d)(?![\w:])", _duration),
         rule(r"(?P<m>\d{1,3}):(?P<s>[0-5]\d)\s?(?:min|minutes|Minuten)\b\.?", _duration),
-        rule(r"(?P<h>\d{1,2})\s?h\s?(?P<m>[0-5]\d)(?:\s?min\b)?(?!\w)", _duration),
+        rule(r"(?P<hour>[01]?\d|2[0-4])h(?P<minute>[0-5]\d)(?!\w)", _french_clock),
+        rule(
+            r"(?P<h>\d{1,2})\s?h\s?(?P<m>[0-5]?\d)(?:\s?(?:min|m)\b)?"
+            r"(?:\s?(?P<s>[0-5]?\d)\s?s\b)?(?![\w.,]*\d)(?!\w)",
+            _duration,
+        ),
+        rule(r"(?P<m>\d{1,2})\s?m(?:in)?\s?(?P<s>[0-5]?\d)\s?s(?!\w)", _duration),
         rule(rf"{hour}(?:[:.](?P<minute>[0-5]\d))?\s?{half}", _clock)
         if language.code != "de"
         else rule(rf"{hour}(?:[:.](?P<minute>[0-5]\d))?\s?Uhr\b(?P<half>)", _clock),
-        rule(rf"{hour}:(?P<minute>[0-5]\d)(?:\s?h(?:rs)?)?(?![\w:])", _plain_clock),
+        rule(rf"{hour}:(?P<minute>[0-5]\d)(?:\s?h(?:rs)?)?(?![\w:]|,\d)", _plain_clock),
         rule(rf"{hour}\.(?P<minute>[0-5]\d)(?![\w%]|[.,]\d|\s?[%€£$])", _dotted_clock),
+        rule(
+            r"(?P<hour>[01]\d|2[0-4])(?P<minute>[0-5]\d)(?P<hours>\s?(?:h|hrs?|hours|Uhr)\b)?(?!\w)",
+            _four_figures,
+        ),
     ]
 
 
@@ -234,11 +331,14 @@ def digit_rules(language: Language) -> list[Rule]:
             r"(?P<first>\d{1,2})\.\s?(?P<second>\d{1,2})\.\s?(?P<year>\d{4}|\d\d)(?![\w]|[.-]\d)",
             lambda match, place: (
                 _numeric(match, place)
-                if len(match["year"]) == 4 or place.language.code == "de"
+                if len(match["year"]) == 4
+                or place.language.code == "de"
+                or re.fullmatch(r"\d\d\.\d\d\.\d\d", match[0])
                 else None
             ),
         ),
         rule(r"(?P<first>\d{1,2})/(?P<second>\d{1,2})(?![\w/]|[.,]\d)", _day_slash_month),
+        rule(r"(?P<first>\d{1,2})\.\s?(?P<second>\d{1,2})\.(?![\w.])", _point_day),
         rule(
             r"(?P<first>\d{1,2})-(?P<second>\d{1,2})-(?P<year>\d{4})(?![\w-])",
             _numeric,
@@ -247,18 +347,38 @@ def digit_rules(language: Language) -> list[Rule]:
             rf"(?P<day>\d{{1,2}}){rank}\s{of}(?P<month>{month})(?!\w)\.?(?:,?\s{_YEAR})?",
             _day_of_month,
         ),
+        rule(rf"(?P<day>\d{{1,2}})\.\s(?P<month>{month})\s{_YEAR}", _day_of_month),
         rule(
             rf"(?P<day>\d{{1,2}}){rank}(?={DASH}\d{{1,2}}{date})"
             rf"|(?P<day2>\d{{1,2}}){rank}(?=(?:,|\s(?:and|or|to|und|bis))\s\d{{1,2}}{date})",
             lambda match, place: _first_day(match, place) if match["day"] else None,
         ),
+        rule(rf"(?P<day>\d{{1,2}}){_RANK}(?![\w:/]|[.,]\d)", _last_day),
+        rule(rf"(?P<day>\d{{1,2}}){rank}(?![\w:/%]|[.,]\d)", _day_of_week),
         rule(r"(?P<month>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _numbered_month),
+        rule(r"(?P<month>0[1-9]|1[0-2])-(?P<year>(?:19|20)\d\d)(?![\w-])", _numbered_month),
         rule(r"(?P<year>\d{4})(?P<dash>[-/\u2013])(?P<end>\d\d)(?![\w/-])", _season),
+        rule(r"(?P<year>(?:1[1-9]|20)\d\d)/(?P<end>(?:1[1-9]|20)\d\d)(?![\w/-])", _two_years),
         rule(r"(?P<number>\d{4}|\d{1,2})(?P<short>)['’]?s(?!\w)", _decade)
         if language.code != "de"
         else rule(r"(?P<number>\d{4}|\d0)er(?P<short>)(?!\w)", _decade),
         *_time_rules(language),
     ]
+
+
+def _until(match: re.Match[str], place: Place) -> Said | None:
+    """Noon–1pm."""
+    noon = re.search(rf"\b(?:{place.language.noon})\s?$", place.before, re.IGNORECASE)
+    return Said(place.language.to) if noon else None
+
+
+def _zone(match: re.Match[str], place: Place) -> Said:
+    """UTC+02:00."""
+    language = place.language
+    sign = language.plus if match["sign"] == "+" else language.minus
+    words = f"{language.spell(match['zone'])} {sign} {language.cardinal(int(match['hours']))}"
+    minutes = int(match["minutes"] or 0)
+    return Said(f"{words} {language.cardinal(minutes)}" if minutes else words)
 
 
 def year_rules() -> list[Rule]:
@@ -269,7 +389,8 @@ def year_rules() -> list[Rule]:
 def sign_rules() -> list[Rule]:
     """Rules for what begins with an apostrophe: the '80s."""
     return [
-        rule(r"(?P<short>['’])(?P<number>\d0)s(?!\w)", _decade),
+        rule(r"(?P<short>['’])(?P<number>\d0)['’]?s(?!\w)", _decade),
+        rule(r"[-\u2013]\s?(?=\d)", _until),
         rule(
             r"['’](?P<year>\d\d)(?!\w)",
             lambda match, place: Said(place.language.cardinal(int(match["year"])), "year"),
@@ -284,6 +405,10 @@ def word_rules(language: Language) -> list[Rule]:
     certain = [name for name in language.weekdays if len(name) > 2 and name not in _AMBIGUOUS_DAYS]
     short = one_of(name for name in language.months if len(name) <= 4 and name not in _WHOLE_MONTHS)
     rules = [
+        rule(
+            r"(?P<zone>UTC|GMT|CET|EST|PST)\s?(?P<sign>[+−-])(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?(?!\w)",
+            _zone,
+        ),
         rule(
             rf"(?P<month>{month})\.?\s(?P<day>\d{{1,2}}){_RANK}(?![\d:%]|[.,]\d|\s?[-\u2013]\d\d\d)"
             rf"(?:,?\s{_YEAR})?",

@@ -58,6 +58,9 @@ def test_german_years_are_those_of_num2words(year: int) -> None:
     assert numbers.german_year(year) == re.sub("^(ein)(?=tausend)", "ein", said)
 
 
-@pytest.mark.parametrize(("numeral", "number"), [("IV", 4), ("XIV", 14), ("IIII", 0), ("VX", 0)])
+@pytest.mark.parametrize(
+    ("numeral", "number"),
+    [("IV", 4), ("XIV", 14), ("LVIII", 58), ("MCMXC", 1990), ("IIII", 0), ("VX", 0), ("CIVIL", 0)],
+)
 def test_a_roman_numeral_is_a_number_and_other_letters_are_none(numeral: str, number: int) -> None:
     assert numbers.roman(numeral) == number
