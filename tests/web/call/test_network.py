@@ -52,10 +52,16 @@ ROWS = {
 
 
 class ScriptedServer:
-    """A server in a thread of its own."""
+    """A server in a thread of its own.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters:
+        folder: For its data.
+        auth: As ``AUTH``.
+    """
+
+    def __init__(self, folder: Path, *, auth: str = "off") -> None:
         self._folder = folder
+        self._auth = auth
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.port = 0
@@ -74,7 +80,7 @@ class ScriptedServer:
 
     async def _start(self) -> None:
         settings = Settings.load(
-            auth="off",
+            auth=self._auth,
             data_dir=self._folder,
             database_url="",
             record="off",
