@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser axe lighthouse database tracer promtool nginx test test-thorough eval bench lint format lock audit sbom clean
+.PHONY: help run install install-dev install-bench browser firefox axe lighthouse database tracer promtool nginx test test-thorough eval bench lint format lock audit sbom clean
 
 # Where the environment forbids compiled modules, every worker and server would compile all its
 # imports anew: half of a start.
@@ -58,6 +58,12 @@ browser: ## install Debian's Chromium, where that is possible
 		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq chromium >/dev/null; } 2>/dev/null || \
 		echo "no Chromium: the tests of the page are skipped (apt-get install chromium)"
 
+firefox: ## install Debian's Firefox and PulseAudio, where that is possible
+	@{ command -v firefox-esr && command -v pactl; } >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq firefox-esr pulseaudio pulseaudio-utils >/dev/null; } || \
+		{ sudo -n apt-get update -qq && sudo -n apt-get install -y -qq firefox-esr pulseaudio pulseaudio-utils >/dev/null; } 2>/dev/null || \
+		echo "no Firefox or PulseAudio: their tests are skipped (apt-get install firefox-esr pulseaudio pulseaudio-utils)"
+
 axe: tests/web/node_modules ## install axe-core, which the page is checked by, where that is possible
 
 tests/web/node_modules: tests/web/package-lock.json
@@ -103,7 +109,7 @@ build/promtool:
 test: install-dev browser axe database tracer ## run the tests
 	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
-test-thorough: install-dev browser axe lighthouse database tracer promtool nginx ## and those that take long: properties at depth, sound in real time
+test-thorough: install-dev browser firefox axe lighthouse database tracer promtool nginx ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.

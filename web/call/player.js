@@ -15,6 +15,13 @@ import { addWorklet } from './worklets.js';
 
 const START_SECS = 5;
 
+/**
+ * Firefox asks its sound server for the device's latency while it holds a lock that the server's
+ * next callback needs. With PulseAudio both wait for each other, and the page stands still for 20 s.
+ * There, a sample counts as heard when it is rendered.
+ */
+const MAY_HANG = navigator.userAgent.includes('Firefox/');
+
 /** A change of volume that takes so long is no click. */
 const VOLUME_SECS = 0.02;
 
@@ -115,10 +122,12 @@ export class Player {
 
   #passed({ epoch, sample, time }) {
     const { context } = this;
-    const { currentTime, outputLatency } = context;
-    const stamp = context.getOutputTimestamp?.() ?? null;
-    const at = heardAt(time, { now: performance.now() / 1000, currentTime, outputLatency, stamp });
-    this.onheard({ epoch, sample, at });
+    const device = { now: performance.now() / 1000, currentTime: context.currentTime };
+    if (!MAY_HANG) {
+      device.outputLatency = context.outputLatency;
+      device.stamp = context.getOutputTimestamp?.() ?? null;
+    }
+    this.onheard({ epoch, sample, at: heardAt(time, device) });
   }
 
   async close() {
