@@ -33,6 +33,7 @@ $(UV):
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@$(BIN)/python -m models.moonshine_graphs
+	@$(BIN)/python -m models.silero_graph
 	@touch $@
 
 # What is imported is compiled here, once: each of the processes that test would do it anew at the

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.scripted import AUDIO
 from benchmarks.side import machine, spread
 from client.wav import read_wav
-from processors.vad.silero import WINDOW_SAMPLES, SileroEngine
+from processors.vad.silero import WINDOW_SAMPLES, SileroEngine, SileroStream
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
@@ -29,15 +29,13 @@ def measure(
     rows = []
     for size in batches:
         streams = [engine.stream() for _ in range(size)]
-        engine._infer(streams)  # the first run of a size prepares the session
+        _infer(engine, streams, pieces[0])  # the first run of a size prepares the session
         rounds = max(1, windows // size)
         runs = []
         for _ in range(repeat):
             begun = time.perf_counter()
             for number in range(rounds):
-                for stream in streams:
-                    stream.memory.window[:] = pieces[number % count]
-                engine._infer(streams)
+                _infer(engine, streams, pieces[number % count])
             runs.append((time.perf_counter() - begun) / rounds / size * 1e6)
         rows.append({"batch": size, "us_per_window": spread(runs)})
     return {
@@ -46,6 +44,12 @@ def measure(
         "viva": {"by_batch": rows},
         "pipecat": {"us_per_window": spread([_pipecat(pieces, windows) for _ in range(repeat)])},
     }
+
+
+def _infer(engine: SileroEngine, streams: Sequence[SileroStream], window: Any) -> None:
+    for stream in streams:
+        stream.add(window)
+    engine.infer()
 
 
 def _pipecat(pieces: Any, windows: int) -> float:

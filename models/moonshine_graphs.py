@@ -10,7 +10,6 @@ and writes to the environment's ``share/viva``. A server that does not find the 
 in a process of its own, for making them takes 700 MB.
 """
 
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from models.replacement import replace
+from models import graph_files
+from models.graph_files import ENVIRONMENT
 from models.weights import Weights, WeightsError
 
 ENCODER = Weights(
@@ -36,11 +36,7 @@ DECODER = Weights(
     "moonshine_cpp/models/base-en/decoder_model_merged.ort",
     "370e0c1f161d68dc1c2264c1a82024fb123380da3b73f47f05531d1e8d3308c3",
 )
-ENVIRONMENT = Path(sys.prefix) / "share" / "viva"
-"""Where an installation keeps them."""
-
 _FORMAT = 1
-_DIGEST_BYTES = 32
 _MAKING_SECS = 180  # longest time for which the process that makes them is waited for
 _SIGN = 128  # from int8 to uint8
 _GRAPH = 5  # onnx.AttributeProto.GRAPH, which is not imported for reading
@@ -116,36 +112,18 @@ def make(folder: Path) -> None:
         OSError: The folder cannot be written.
         WeightsError: The package is missing or its files are others.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for source in (ENCODER, DECODER):
-        graph = _optimised(_in_integers(_as_onnx(source.read())))
-        path = _path(folder, source)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(hashlib.sha256(graph).digest() + graph)
-        Path(file.name).chmod(0o644)
-        replace(Path(file.name), path)  # two who make them at once write the same
-
-
-def _path(folder: Path, source: Weights) -> Path:
-    """A graph's file; what it was made of, and by what, is in its name."""
-    made_by = f"{source.sha256} {_FORMAT} {onnxruntime.__version__}"
-    key = hashlib.sha256(made_by.encode()).hexdigest()[:12]
-    return folder / f"{Path(source.path).stem}-{key}.onnx"
+        graph_files.write(_path(folder, source), _optimised(_in_integers(_as_onnx(source.read()))))
 
 
 def _read(folder: Path) -> Graphs | None:
     """The graphs of a folder, if they are there and whole."""
-    found = []
-    for source in (ENCODER, DECODER):
-        try:
-            raw = _path(folder, source).read_bytes()
-        except OSError:
-            return None
-        digest, graph = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
-        if hashlib.sha256(graph).digest() != digest:
-            return None
-        found.append(graph)
-    return Graphs(*found)
+    encoder, decoder = (graph_files.read(_path(folder, source)) for source in (ENCODER, DECODER))
+    return Graphs(encoder, decoder) if encoder and decoder else None
+
+
+def _path(folder: Path, source: Weights) -> Path:
+    return graph_files.path(folder, source, made_as=_FORMAT)
 
 
 def _session(model: bytes, level: Any, out: Path) -> None:

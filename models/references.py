@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from models import catalogue, checks
+from models import catalogue, checks, silero_graph
 from models.inference import smart_turn_probability
 from models.moonshine import Moonshine, vocabulary
 from models.sessions import EXACT_INT8
@@ -26,7 +26,7 @@ from models.sessions import EXACT_INT8
 def main() -> None:
     """Create all references and write the file."""
     outputs: dict[str, Any] = {}
-    silero = _plain(catalogue.SILERO.read())
+    silero = _plain(silero_graph.make())
     smart_turn = _plain(catalogue.SMART_TURN.read())
     for name in checks.CLIPS:
         samples = checks.clip(name)

@@ -252,7 +252,7 @@ class _Measuring:
 
         async def hear() -> None:
             for window in windows.reshape(-1, WINDOW_SAMPLES):
-                await stream.speech_probability(window, urgent=True)
+                await stream.speech_probability(window)
 
         await self._take(vad, hear, 2)
         number = len(windows) // WINDOW_SAMPLES

@@ -37,22 +37,31 @@ class CallerLevel:
 
     def __init__(self, far_end: FarEnd) -> None:
         self._far_end = far_end
-        self._now: deque[float] = deque(maxlen=_LEVEL_WINDOWS)
+        # Power, and whether the voice was playing.
+        self._now: deque[tuple[float, bool]] = deque(maxlen=_LEVEL_WINDOWS)
         self._levels: deque[float] = deque(maxlen=_STRETCHES)
         self._speaking = False
         self._alone = True  # nothing was played during the present speech
         self._speech: list[float] = []
         self._silent_windows = 0
 
-    def take(self, window: npt.NDArray[np.float32], probability: float) -> None:
-        """Take the next window, and its probability of speech."""
-        power = float(np.dot(window, window)) / len(window)
-        self._now.append(power)
+    def take(self, window: npt.NDArray[np.float32]) -> None:
+        """Take the next window; its probability of speech may follow later."""
+        self._now.append((float(np.dot(window, window)) / len(window), self._playing()))
+
+    def judge(self, probability: float, later: int = 0) -> None:
+        """Take a window's probability of speech.
+
+        Args:
+            probability: 0 to 1.
+            later: How many windows were taken after it, at most 4.
+        """
+        power, playing = self._now[-1 - later]
         if not self._speaking:
             self._silent_windows += 1
         elif probability >= _SPEECH:
             self._speech.append(power)
-            self._alone = self._alone and not self._playing()
+            self._alone = self._alone and not playing
 
     def start(self) -> None:
         """The caller has started to speak."""
@@ -78,11 +87,11 @@ class CallerLevel:
             return False
         # Of an even number the louder one: the softer half may be somebody else.
         caller = sorted(self._levels)[len(self._levels) // 2]
-        return _decibels(self._now) < caller - _SOFTER_DB
+        return _decibels([power for power, _ in self._now]) < caller - _SOFTER_DB
 
     def _playing(self) -> bool:
         return self._far_end.heard_since(self._far_end.clock() - _PLAYED_SECS)
 
 
-def _decibels(powers: "deque[float] | list[float]") -> float:
+def _decibels(powers: list[float]) -> float:
     return float(10 * np.log10(sum(powers) / len(powers) + _SILENCE))

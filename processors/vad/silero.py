@@ -1,11 +1,12 @@
 """Speech probability by the silero model: one session per process, calls batched together.
 
-Each call holds a :class:`SileroStream`. Windows that arrive within a few milliseconds of each other
-are inferred in one batch, on the event loop itself: handing a window to a thread costs more than
-inferring it.
+Each call holds a :class:`SileroStream`, and gives it its windows. They wait until one call needs to
+know; then those of all calls are inferred, on the event loop itself: handing a window to a thread
+costs more than inferring it.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,19 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from models.catalogue import silero_session
-from models.inference import SAMPLE_RATE, SILERO_WINDOW, SileroMemory
+from models.inference import MOST_WINDOWS, SAMPLE_RATE, SILERO_WINDOW, SileroMemory
 
 Samples = npt.NDArray[np.float32]
 
 WINDOW_SAMPLES = SILERO_WINDOW
 WINDOW_SECS = WINDOW_SAMPLES / SAMPLE_RATE
-
-GATHER_SECS = 0.016
-"""Minimum time between two batches: a window that arrives sooner waits to share the next one.
-
-Half the 32 ms between a call's own windows, so a lone call never waits. Urgent windows do not wait
-either, nor does a call that is catching up on buffered audio.
-"""
 
 # Noise and music leave the model's recurrent state slow to detect the speech that follows
 # (pipecat's SileroVADAnalyzer resets it for the same reason). So it is reset about every two
@@ -46,8 +40,9 @@ class SileroEngine:
         """Wrap a loaded session; use :meth:`load` instead."""
         self._session = session
         self._max_batch = max_batch
-        self._open: _Batch | None = None
-        self._flushed_at = float("-inf")
+        self._waiting: dict[SileroStream, None] = {}
+        self._windows = 0
+        self._due: _Due | None = None
 
     @classmethod
     def load(cls, *, threads: int = 1, max_batch: int = 64) -> Self:
@@ -65,52 +60,86 @@ class SileroEngine:
             if value < 1:
                 raise ValueError(f"{name} is {value}: it must be at least 1")
         engine = cls(session=silero_session(threads=threads), max_batch=max_batch)
+        silence = np.zeros(WINDOW_SAMPLES, np.float32)
         for size in (1, 2):
-            engine._infer([engine.stream() for _ in range(size)])
+            streams = [engine.stream() for _ in range(size)]
+            for stream in streams:
+                stream.add(silence)
+            engine.infer()
         return engine
 
     def stream(self) -> "SileroStream":
         """Create the stream of one call."""
         return SileroStream(self)
 
-    def _submit(self, stream: "SileroStream", *, urgent: bool) -> asyncio.Future[float]:
+    def add(self, stream: "SileroStream") -> None:
+        """Note a stream's further window. Called by the stream."""
+        self._waiting[stream] = None
+        self._windows += 1
+
+    @property
+    def full(self) -> bool:
+        """Whether as many windows wait as are inferred at once."""
+        return self._windows >= self._max_batch
+
+    async def inferred(self) -> None:
+        """Infer all windows that wait, once what is runnable now has added its own.
+
+        Raises:
+            Exception: Of the inference; its windows are dropped.
+        """
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        batch = self._open
-        if batch is None or batch.loop is not loop or len(batch.waiting) >= self._max_batch:
-            batch = self._open = _Batch(loop)
-            # Capped: the last batch may have run on another loop, whose clock differs.
-            wait = min(self._flushed_at + GATHER_SECS - now, GATHER_SECS)
-            loop.call_later(max(0.0, wait), self._flush, batch)
-        catching_up = now - stream.submitted_at < GATHER_SECS
-        if urgent or catching_up:
-            loop.call_soon(self._flush, batch)
-        stream.submitted_at = now
-        future: asyncio.Future[float] = loop.create_future()
-        batch.waiting.append((stream, future))
-        return future
+        due = self._due
+        if due is None or due.loop is not loop:
+            due = self._due = _Due(loop)
+            loop.call_soon(self._infer_due, due)
+        future = loop.create_future()
+        due.asked.append(future)
+        await future
 
-    def _flush(self, batch: "_Batch") -> None:
-        if self._open is batch:
-            self._open = None
-        waiting = [(stream, future) for stream, future in batch.waiting if not future.done()]
-        if not waiting:
-            return
-        self._flushed_at = batch.loop.time()
+    def _infer_due(self, due: "_Due") -> None:
+        if self._due is due:
+            self._due = None
+        fault: Exception | None = None
         try:
-            probabilities = self._infer([stream for stream, _ in waiting])
+            self.infer()
         except Exception as error:  # any failure must reach those awaiting the batch
-            for _, future in waiting:
-                future.set_exception(error)
-            return
-        for (_, future), probability in zip(waiting, probabilities, strict=True):
-            future.set_result(probability)
+            fault = error
+        for future in due.asked:
+            if future.done():
+                continue
+            if fault is None:
+                future.set_result(None)
+            else:
+                future.set_exception(fault)
 
-    def _infer(self, streams: list["SileroStream"]) -> list[float]:
-        probabilities = SileroMemory.infer(self._session, [stream.memory for stream in streams])
-        for stream, probability in zip(streams, probabilities, strict=True):
-            stream.reset_if_due(probability)
-        return probabilities
+    def infer(self) -> None:
+        """Infer all windows that wait.
+
+        Raises:
+            Exception: Of the inference; its windows are dropped.
+        """
+        streams, self._waiting, self._windows = list(self._waiting), {}, 0
+        try:
+            while streams:
+                alike: dict[int, list[SileroStream]] = {}
+                for stream in streams:
+                    alike.setdefault(stream.steps, []).append(stream)
+                for steps, group in alike.items():
+                    self._infer(group, steps)
+                streams = [stream for stream in streams if stream.memory.waiting]
+        except BaseException:
+            for stream in streams:
+                stream.memory.drop()
+            raise
+
+    def _infer(self, streams: "list[SileroStream]", steps: int) -> None:
+        size = max(1, self._max_batch // steps)
+        for begin in range(0, len(streams), size):
+            batch = streams[begin : begin + size]
+            found = SileroMemory.infer(self._session, [stream.memory for stream in batch], steps)
+            for stream, probabilities in zip(batch, found, strict=True):
+                stream.note(probabilities)
 
 
 class SileroStream:
@@ -119,49 +148,84 @@ class SileroStream:
     def __init__(self, engine: SileroEngine) -> None:
         """Start with an empty state; use :meth:`SileroEngine.stream` instead."""
         self._engine = engine
-        self._busy = False
-        self.submitted_at = float("-inf")
         self.memory = SileroMemory()
+        self._known: list[float] = []
         self._windows_since_reset = 0
         self._silent_windows = 0
 
-    async def speech_probability(self, window: Samples, *, urgent: bool = False) -> float:
-        """Return the probability that the stream's next window contains speech.
+    @property
+    def waiting(self) -> int:
+        """Number of windows that wait for inference."""
+        return self.memory.waiting
 
-        A window cancelled before its inference leaves the state unchanged.
+    @property
+    def must_infer(self) -> bool:
+        """Whether windows must be inferred before another one is added."""
+        return self.memory.waiting >= MOST_WINDOWS or self._engine.full
+
+    @property
+    def steps(self) -> int:
+        """How many of the windows that wait may be inferred at once: none behind a reset."""
+        due = max(
+            _RESET_AFTER_WINDOWS - self._windows_since_reset,
+            _RESET_SILENT_WINDOWS - self._silent_windows,
+            1,
+        )
+        return min(self.memory.waiting, due)
+
+    def add(self, window: Samples) -> None:
+        """Add the stream's next window.
 
         Args:
             window: 512 samples (32 ms at 16 kHz), float32 in -1 to 1.
-            urgent: Infer now instead of waiting for other calls' windows.
-
-        Returns:
-            The probability, 0 to 1.
 
         Raises:
             ValueError: The window does not have 512 samples.
-            RuntimeError: The previous window is still being inferred.
+            RuntimeError: As many windows wait as may.
         """
         if window.shape != (WINDOW_SAMPLES,):
             raise ValueError(f"window has shape {window.shape}: it must be ({WINDOW_SAMPLES},)")
-        if self._busy:
-            raise RuntimeError("the previous window is still being inferred")
-        self.memory.window[:] = window
-        self._busy = True
-        try:
-            return await self._engine._submit(self, urgent=urgent)
-        finally:
-            self._busy = False
+        if self.memory.waiting >= MOST_WINDOWS:
+            raise RuntimeError(f"{MOST_WINDOWS} windows wait: they must be inferred first")
+        self.memory.add(window)
+        self._engine.add(self)
+
+    def known(self) -> list[float]:
+        """Take the probabilities of speech, 0 to 1, in the windows inferred since the last time."""
+        known, self._known = self._known, []
+        return known
+
+    async def inferred(self) -> list[float]:
+        """Infer the windows that wait, and take the probabilities of all that are known.
+
+        Raises:
+            Exception: Of the inference; the windows that waited are dropped.
+        """
+        if self.memory.waiting:
+            await self._engine.inferred()
+        return self.known()
+
+    async def speech_probability(self, window: Samples) -> float:
+        """Add a window, and take the probability that it contains speech.
+
+        Raises:
+            ValueError: The window does not have 512 samples.
+        """
+        self.add(window)
+        return (await self.inferred())[-1]
 
     def reset(self) -> None:
         """Clear the recurrent state."""
         self.memory.clear()
         self._windows_since_reset = self._silent_windows = 0
 
-    def reset_if_due(self, probability: float) -> None:
-        """Count an inferred window, and reset after prolonged silence. Called by the engine."""
-        self._windows_since_reset += 1
-        silent = probability < _SILENCE_THRESHOLD
-        self._silent_windows = self._silent_windows + 1 if silent else 0
+    def note(self, probabilities: Sequence[float]) -> None:
+        """Note the probabilities of further windows. Called by the engine."""
+        self._known += probabilities
+        for probability in probabilities:
+            self._windows_since_reset += 1
+            silent = probability < _SILENCE_THRESHOLD
+            self._silent_windows = self._silent_windows + 1 if silent else 0
         if (
             self._windows_since_reset >= _RESET_AFTER_WINDOWS
             and self._silent_windows >= _RESET_SILENT_WINDOWS
@@ -170,6 +234,8 @@ class SileroStream:
 
 
 @dataclass(slots=True)
-class _Batch:
+class _Due:
+    """An inference that is about to be made, and those who wait for it."""
+
     loop: asyncio.AbstractEventLoop
-    waiting: list[tuple[SileroStream, asyncio.Future[float]]] = field(default_factory=list)
+    asked: list[asyncio.Future[None]] = field(default_factory=list)

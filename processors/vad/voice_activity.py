@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -125,6 +126,13 @@ class SpeechDetector:
     def undecided(self) -> bool:
         """Whether a change may be under way, which the next windows decide."""
         return self._run > 0
+
+    @property
+    def least_windows(self) -> int:
+        """How many windows the next event takes at least, so that one fewer may wait."""
+        if self._run:
+            return 1
+        return self._pause_windows if self.speaking else self._start_windows
 
     def feed(self, probability: float) -> tuple[SpeechEvent, ...]:
         """Process the next window.
@@ -291,17 +299,30 @@ class VoiceActivity(FrameProcessor):
             np.multiply(samples[:room], _SCALE, out=window[filled:])
             samples = samples[room:]
             filled = self._filled = 0
-            detector = self._detector
-            probability = await self._stream.speech_probability(window, urgent=detector.undecided)
-            if self._level:
-                self._level.take(window, probability)
-            for event in detector.feed(probability):
-                await self._hear(event)
-            if self._held is not None:
-                await self._hold(self._held + 1)
+            await self._take_window(window)
         if len(samples):
             self._filled = filled + len(samples)
             np.multiply(samples, _SCALE, out=window[filled : self._filled])
+
+    async def _take_window(self, window: npt.NDArray[np.float32]) -> None:
+        """Take a window; what it decides is known at once, and otherwise it may wait."""
+        stream = self._stream
+        await self._feed(stream.known())
+        if self._level:
+            self._level.take(window)
+        stream.add(window)
+        decides = self._held is not None or stream.waiting >= self._detector.least_windows
+        if decides or stream.must_infer:
+            await self._feed(await stream.inferred())
+
+    async def _feed(self, probabilities: Sequence[float]) -> None:
+        for later, probability in zip(range(len(probabilities))[::-1], probabilities, strict=True):
+            if self._level:
+                self._level.judge(probability, later)
+            for event in self._detector.feed(probability):
+                await self._hear(event)
+            if self._held is not None:
+                await self._hold(self._held + 1)
 
     async def _hear(self, event: SpeechEvent) -> None:
         """Handle an event, unless what is heard is an echo, or somebody far away."""
@@ -376,6 +397,7 @@ class VoiceActivity(FrameProcessor):
             pieces = self._pieces
             await asyncio.sleep(self._audio_idle_secs)
             if self._pieces == pieces:
+                await self._feed(await self._stream.inferred())
                 for event in self._detector.stop():
                     await self._hear(event)
         self._watch = None

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from models import catalogue, checks
+from models import catalogue, checks, graph_files, silero_graph
 from models.checks import check_models
 from models.processor import features
 from models.sessions import is_exact, open_session
@@ -92,6 +92,24 @@ def test_a_session_multiplies_without_saturating() -> None:
     session = open_session(product_model(right))
     assert is_exact(session)
     assert (session.run(None, {"left": left})[0] == exact).all()
+
+
+def test_a_graph_made_of_the_makers_file_gives_what_theirs_gives(tmp_path: Path) -> None:
+    made = silero_graph.graph(tmp_path)
+    graph_files.write(tmp_path / "kept" / "graph.onnx", made)
+    assert graph_files.read(tmp_path / "kept" / "graph.onnx") == made
+    (tmp_path / "kept" / "graph.onnx").write_bytes(made)
+    assert graph_files.read(tmp_path / "kept" / "graph.onnx") is None
+    theirs, ours = open_session(silero_graph.SOURCE.read()), open_session(made)
+    rng = np.random.default_rng(1)
+    windows = rng.normal(0, 0.1, (3, 2, silero_graph.ROW)).astype(np.float32)
+    state = np.zeros((2, 2, silero_graph.HIDDEN), np.float32)
+    probabilities, after = ours.run(None, {"input": windows, "state": state})
+    for window, expected in zip(windows, probabilities, strict=True):
+        inputs = {"input": window, "state": state, "sr": np.array(16_000, np.int64)}
+        given, state = theirs.run(None, inputs)
+        assert given[:, 0] == pytest.approx(expected, abs=1e-5)
+    assert after == pytest.approx(state, abs=1e-4)
 
 
 def test_a_session_takes_no_more_threads_than_it_is_given() -> None:

@@ -22,7 +22,8 @@ class Call:
             if voice:
                 self.far_end.play(bytes(2 * round(24_000 * WINDOW_SECS)), self.secs)
             self.secs += WINDOW_SECS
-            self.level.take(window, 0.9 if dbfs > -70 else 0.0)
+            self.level.take(window)
+            self.level.judge(0.9 if dbfs > -70 else 0.0)
         return self.level.is_far()
 
     def say(self, dbfs: float, secs: float = 1.0, *, voice: bool = False) -> None:

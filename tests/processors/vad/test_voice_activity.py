@@ -5,6 +5,7 @@ import random
 import tomllib
 import wave
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,10 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from conversation.far_end import FarEnd
 from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
-from evals.replay import virtual_time
 from models.catalogue import silero_session
 from models.checks import SMART_TURN_TOLERANCE
 from processors.vad.echo import EchoDetector
-from processors.vad.silero import GATHER_SECS, WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
+from processors.vad.silero import WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.vad.smart_turn import SmartTurnEngine
 from processors.vad.voice_activity import SpeechDetector, SpeechEvent, TurnAudio, VoiceActivity
 from tests.conftest import with_instant_engines
@@ -156,13 +156,17 @@ async def test_calls_inferred_together_hear_what_each_would_hear_alone(
         for name in names
     ]
 
-    async def hear(samples: np.ndarray[Any, np.dtype[np.float32]]) -> list[float]:
-        stream = silero.stream()
-        ends = range(WINDOW_SAMPLES, min(len(samples), 40_000), WINDOW_SAMPLES)
-        return [await stream.speech_probability(samples[e - WINDOW_SAMPLES : e]) for e in ends]
+    async def hear(samples: np.ndarray[Any, np.dtype[np.float32]], together: int) -> list[float]:
+        stream, found = silero.stream(), []
+        for end in range(WINDOW_SAMPLES, min(len(samples), 40_000), WINDOW_SAMPLES):
+            stream.add(samples[end - WINDOW_SAMPLES : end])
+            if stream.waiting == together:
+                found += await stream.inferred()
+        return found + await stream.inferred()
 
-    alone = [await hear(samples) for samples in calls]
-    together = await asyncio.gather(*(hear(samples) for samples in calls))
+    alone = [await hear(samples, 1) for samples in calls]
+    # In some, the memory is reset between windows that are inferred at once.
+    together = await asyncio.gather(*(hear(samples, 3) for samples in calls))
     for one, other in zip(alone, together, strict=True):
         assert np.allclose(one, other, atol=1e-3)
     assert max(alone[0]) > 0.9
@@ -178,12 +182,13 @@ class Session:
         self._model = model
 
     def run(self, _: None, inputs: dict[str, Any]) -> Any:
-        self.batches.append(len(inputs["input"]))
+        windows, callers, _ = inputs["input"].shape
+        self.batches.append(windows * callers)
         if self.fault is not None:
             raise self.fault
         if self._model is not None:
             return self._model.run(None, inputs)
-        return np.full((len(inputs["input"]), 1), 0.5, np.float32), inputs["state"]
+        return np.full((windows, callers), 0.5, np.float32), inputs["state"]
 
 
 @with_instant_engines
@@ -195,85 +200,97 @@ async def test_a_batch_is_bounded_and_one_call_cannot_hold_up_the_others() -> No
     await asyncio.sleep(0)
     tasks[0].cancel()
     done = await asyncio.gather(*tasks, return_exceptions=True)
-    assert session.batches == [3, 4, 2]
+    assert session.batches == [4, 4, 2]
     assert isinstance(done[0], asyncio.CancelledError)
     assert all(isinstance(p, float) for p in done[1:])
 
 
-@given(st.lists(st.floats(0.0, WINDOW_SECS), min_size=1, max_size=12))
-def test_calls_share_batches_and_none_waits_longer_than_it_must(offsets: list[float]) -> None:
-    """Each call's windows come 32 ms apart, and those of the calls at any distance."""
+class Told(VoiceActivity):
+    """Notes what it hears of its audio, and after how many windows."""
+
+    def __init__(self, engine: SileroEngine, **settings: Any) -> None:
+        super().__init__(engine=engine, **settings)
+        self.windows = 0
+        self.told: list[tuple[int, SpeechEvent]] = []
+
+    async def take_window(self, probability: float) -> None:
+        self.windows += 1
+        await self._take_window(np.full(WINDOW_SAMPLES, probability, np.float32))
+
+    async def _handle(self, event: SpeechEvent, *, late_secs: float = 0.0) -> None:
+        self.told.append((self.windows, event))
+
+
+class Spoken:
+    """A session of Silero's in which the loudness of a window is its probability."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def run(self, _: None, inputs: dict[str, Any]) -> Any:
+        probability = inputs["input"][:, :, -1]
+        self.batches.append(probability.size)
+        return probability, inputs["state"]
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0.0, 0.34, 0.36, 0.49, 0.51, 0.9]), max_size=40),
+        min_size=1,
+        max_size=3,
+    ),
+    windows,
+    windows,
+    st.integers(0, 7),
+)
+def test_what_waits_for_company_is_told_no_later(
+    calls: list[list[float]], start: int, pause: int, more: int
+) -> None:
+    secs = {
+        "start_secs": start * WINDOW_SECS,
+        "pause_secs": pause * WINDOW_SECS,
+        "stop_secs": (pause + more) * WINDOW_SECS,
+    }
+    engine = SileroEngine(session=Spoken(), max_batch=7)
+
+    async def hear() -> list[Told]:
+        told = [Told(engine, **secs) for _ in calls]
+        for moment in zip_longest(*calls):
+            for call, probability in zip(told, moment, strict=True):
+                if probability is not None:
+                    await call.take_window(probability)
+        return told
+
+    for call, fed in zip(asyncio.run(hear()), calls, strict=True):
+        detector = SpeechDetector(**secs)
+        heard = (
+            (number, event)
+            for number, probability in enumerate(fed, start=1)
+            for event in detector.feed(probability)
+        )
+        assert call.told == list(heard)
+
+
+async def test_calls_in_which_nothing_changes_share_their_inferences() -> None:
+    session = Spoken()
+    engine = SileroEngine(session=session)
+    calls = [Told(engine) for _ in range(8)]
+    for _ in range(30):
+        for call in calls:
+            await call.take_window(0.0)
+    assert sum(session.batches) >= 8 * 28
+    assert len(session.batches) <= 30
+
+
+async def test_a_window_that_decides_something_takes_those_that_wait_along() -> None:
     session = Session()
     engine = SileroEngine(session=session)
+    first, second = engine.stream(), engine.stream()
     window = np.zeros(WINDOW_SAMPLES, np.float32)
-
-    async def call(offset: float) -> float:
-        loop = asyncio.get_running_loop()
-        began, stream, longest = loop.time() + offset, engine.stream(), 0.0
-        for number in range(20):
-            await asyncio.sleep(began + number * WINDOW_SECS - loop.time())
-            asked = loop.time()
-            await stream.speech_probability(window)
-            longest = max(longest, loop.time() - asked)
-        return longest
-
-    async def calls() -> list[float]:
-        return await asyncio.gather(*map(call, offsets))
-
-    longest = virtual_time.run(calls())
-    assert sum(session.batches) == 20 * len(offsets)
-    if len(offsets) == 1:
-        assert longest == [0.0]
-    assert max(longest) <= GATHER_SECS + 1e-6
-    assert len(session.batches) <= 21 * WINDOW_SECS / GATHER_SECS + 1
-
-
-def test_a_window_that_decides_something_takes_those_that_wait_along() -> None:
-    session = Session()
-    engine = SileroEngine(session=session)
-    window = np.zeros(WINDOW_SAMPLES, np.float32)
-
-    async def three_calls() -> float:
-        await engine.stream().speech_probability(window)
-        waiting = asyncio.create_task(engine.stream().speech_probability(window))
-        await asyncio.sleep(0.001)
-        began = asyncio.get_running_loop().time()
-        await engine.stream().speech_probability(window, urgent=True)
-        await waiting
-        return asyncio.get_running_loop().time() - began
-
-    assert virtual_time.run(three_calls()) == 0.0
-    assert session.batches == [1, 2]
-
-
-def test_a_caller_who_is_behind_waits_for_nobody() -> None:
-    engine = SileroEngine(session=Session())
-
-    async def catch_up() -> float:
-        stream, began = engine.stream(), asyncio.get_running_loop().time()
-        for _ in range(100):
-            await stream.speech_probability(np.zeros(WINDOW_SAMPLES, np.float32))
-        return asyncio.get_running_loop().time() - began
-
-    # The second window cannot be told from one of another call yet.
-    assert virtual_time.run(catch_up()) <= GATHER_SECS + 1e-6
-
-
-@with_instant_engines
-async def test_a_cancelled_window_leaves_no_trace(silero: SileroEngine) -> None:
-    samples = np.frombuffer(recording("where-studied.wav"), "<i2").astype(np.float32) / np.float32(
-        32_768
-    )
-    spoken = [samples[i : i + WINDOW_SAMPLES] for i in range(4_096, 16_384, WINDOW_SAMPLES)]
-    clean, torn = silero.stream(), silero.stream()
-    for window in spoken:
-        lost = asyncio.create_task(torn.speech_probability(window[::-1].copy()))
-        await asyncio.sleep(0)
-        lost.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await lost
-        one = await clean.speech_probability(window)
-        assert await torn.speech_probability(window) == pytest.approx(one, abs=1e-4)
+    first.add(window)
+    assert await second.speech_probability(window) == 0.5
+    assert session.batches == [2]
+    assert first.known() == [0.5]
 
 
 @with_instant_engines
@@ -288,6 +305,10 @@ async def test_a_failed_inference_is_told_to_whoever_waits() -> None:
     assert await stream.speech_probability(window) == 0.5
     with pytest.raises(ValueError, match=r"shape \(5,\)"):
         await stream.speech_probability(window[:5])
+    for _ in range(3):
+        stream.add(window)
+    with pytest.raises(RuntimeError, match="3 windows wait"):
+        stream.add(window)
 
 
 def test_one_engine_serves_one_event_loop_after_another(silero: SileroEngine) -> None:
