@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -76,10 +76,6 @@ def calls(
     """
     from ledger.log import query
 
-    with _ledger() as database:
-        rows = query.list_calls(
-            database, since=parse_time(since), until=parse_time(until), caller=caller
-        )
     columns = [
         Column("began (UTC)", lambda call: format_minute(call["started_at"])),
         Column("call", lambda call: call["id"]),
@@ -89,7 +85,11 @@ def calls(
         Column("cost", lambda call: format_dollars(call["cost"]), number=True),
         Column("ended", lambda call: call["why"] or "in progress"),
     ]
-    _print(rows, query.CALL_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
+    with _ledger() as database:
+        rows = query.each_call(
+            database, since=parse_time(since), until=parse_time(until), caller=caller
+        )
+        _print(rows, query.CALL_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
 
 
 @app.command(
@@ -113,14 +113,6 @@ def turns(
     """
     from ledger.log import query
 
-    with _ledger() as database:
-        rows = query.list_turns(
-            database,
-            since=parse_time(since),
-            until=parse_time(until),
-            caller=caller,
-            call=call.strip(),
-        )
     columns = [
         Column("at (UTC)", lambda turn: format_minute(turn["at"])),
         Column("call", lambda turn: turn["call"]),
@@ -132,7 +124,15 @@ def turns(
         Column("latency", _latency, number=True),
         Column("cost", lambda turn: format_dollars(turn["cost"]), number=True),
     ]
-    _print(rows, query.TURN_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
+    with _ledger() as database:
+        rows = query.each_turn(
+            database,
+            since=parse_time(since),
+            until=parse_time(until),
+            caller=caller,
+            call=call.strip(),
+        )
+        _print(rows, query.TURN_COLUMNS, columns, as_json=as_json, as_csv=as_csv)
 
 
 @app.command(
@@ -279,7 +279,7 @@ def _settings() -> Settings:
 
 
 def _print(
-    rows: list[dict[str, object]],
+    rows: Iterable[Row],
     names: tuple[str, ...],
     columns: list[Column],
     *,
@@ -292,8 +292,8 @@ def _print(
         print_json(rows, names)
     elif as_csv:
         print_csv(rows, names)
-    elif rows:
-        print_table(rows, columns)
+    elif listed := list(rows):
+        print_table(listed, columns)
     else:
         typer.echo("No matching records.")
 

@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -43,12 +43,17 @@ class Column:
     prose: bool = False
 
 
-def print_json(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Print a list of objects with the columns as keys."""
-    typer.echo(json.dumps(_plain(rows, columns), indent=2, ensure_ascii=False))
+def print_json(rows: Iterable[Row], columns: Sequence[str]) -> None:
+    """Print a list of objects with the columns as keys, each as it comes."""
+    before = "["
+    for row in _plain(rows, columns):
+        text = json.dumps(row, indent=2, ensure_ascii=False)
+        typer.echo(f"{before}\n  " + text.replace("\n", "\n  "), nl=False)
+        before = ","
+    typer.echo("[]" if before == "[" else "\n]")
 
 
-def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
+def print_csv(rows: Iterable[Row], columns: Sequence[str]) -> None:
     """Print a header and one line per row; lists become JSON in their cell, formulas text."""
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(columns)
@@ -118,10 +123,9 @@ def format_minute(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
 
 
-def _plain(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
-    return [
-        {name: _iso(row[name]) if name in TIMES else row[name] for name in columns} for row in rows
-    ]
+def _plain(rows: Iterable[Row], columns: Sequence[str]) -> Iterator[Row]:
+    for row in rows:
+        yield {name: _iso(row[name]) if name in TIMES else row[name] for name in columns}
 
 
 def _iso(seconds: float | None) -> str | None:

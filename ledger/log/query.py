@@ -1,5 +1,6 @@
 """Queries on the ledger: calls, turns, and daily spend, oldest first."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_
@@ -20,6 +21,9 @@ SPEND_COLUMNS = ("day", "calls", "turns", "stt_cost", "brain_cost", "tts_cost", 
 
 _MOMENT_SECS = 0.001  # a day that ends at midnight does not include the next
 
+_ROWS_AT_ONCE = 1_000
+"""Rows in memory while a listing is read: a year of calls does not fit."""
+
 
 def list_calls(
     database: Database,
@@ -39,13 +43,23 @@ def list_calls(
     Returns:
         Each call's columns; times in Unix seconds, money in micro-dollars.
     """
+    return list(each_call(database, since=since, until=until, caller=caller))
+
+
+def each_call(
+    database: Database,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    caller: str = "",
+) -> Iterator[dict[str, Any]]:
+    """Read calls one after another, as :func:`list_calls` lists them."""
     query = (
         select(Call)
         .where(*_within(Call.started_at, since, until), *of_caller(caller))
         .order_by(col(Call.started_at), col(Call.id))
     )
-    with database.reading() as session:
-        return [_row(call, CALL_COLUMNS) for call in session.exec(query)]
+    yield from _each(database, query, Call, CALL_COLUMNS)
 
 
 def list_turns(
@@ -68,6 +82,18 @@ def list_turns(
     Returns:
         Each turn's columns; times in Unix seconds, delays in seconds, money in micro-dollars.
     """
+    return list(each_turn(database, since=since, until=until, caller=caller, call=call))
+
+
+def each_turn(
+    database: Database,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    caller: str = "",
+    call: str = "",
+) -> Iterator[dict[str, Any]]:
+    """Read turns one after another, as :func:`list_turns` lists them."""
     query = (
         select(Turn)
         .join(Call, col(Turn.call) == col(Call.id))
@@ -76,8 +102,7 @@ def list_turns(
     )
     if call:
         query = query.where(col(Turn.call) == call)
-    with database.reading() as session:
-        return [_row(turn, TURN_COLUMNS) for turn in session.exec(query)]
+    yield from _each(database, query, Turn, TURN_COLUMNS)
 
 
 def daily_spend(
@@ -142,8 +167,13 @@ def spellings(caller: str) -> tuple[str, ...]:
     return (caller.strip(), caller.strip().lower())
 
 
-def _row(found: Call | Turn, columns: tuple[str, ...]) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in columns}
+def _each(
+    database: Database, query: Any, table: type[Call | Turn], columns: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    query = query.with_only_columns(*(col(getattr(table, name)) for name in columns))
+    with database.reading() as session:
+        for row in session.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
+            yield dict(zip(columns, row, strict=True))
 
 
 def _within(column: Any, since: float | None, until: float | None) -> list[ColumnElement[bool]]:
