@@ -26,7 +26,9 @@ Steps = Annotated[str, typer.Option("--calls", help="Numbers of calls, with comm
 Systems = Annotated[
     str,
     typer.Option(
-        "--systems", help="viva, viva-turn-model, pipecat, livekit; empty: all installed."
+        "--systems",
+        help="viva, viva-turn-model, pipecat, pipecat-lean, livekit, livekit-vad; "
+        "empty: all installed.",
     ),
 ]
 

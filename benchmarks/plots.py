@@ -21,13 +21,17 @@ COLOURS: Mapping[str, str] = {
     "viva": "#1f8f6b",
     "viva-turn-model": "#7cc4a9",
     "livekit": "#3b7dd8",
+    "livekit-vad": "#8fb4ea",
     "pipecat": "#d2692e",
+    "pipecat-lean": "#e6a57f",
 }
 NAMES: Mapping[str, str] = {
     "viva": "Viva",
     "viva-turn-model": "Viva with its turn model",
     "livekit": "LiveKit Agents, no room",
+    "livekit-vad": "… without its turn detector",
     "pipecat": "stock pipecat",
+    "pipecat-lean": "… at its cheapest",
 }
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

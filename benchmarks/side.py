@@ -18,7 +18,9 @@ SERVERS: Mapping[str, Sequence[str]] = {
     "viva": ["benchmarks.viva_server"],
     "viva-turn-model": ["benchmarks.viva_server", "--turn-model"],
     "pipecat": ["benchmarks.peers.pipecat_stock"],
+    "pipecat-lean": ["benchmarks.peers.pipecat_stock", "--lean"],
     "livekit": ["benchmarks.peers.livekit_session"],
+    "livekit-vad": ["benchmarks.peers.livekit_session", "--vad"],
 }
 """The systems of a comparison."""
 
@@ -29,7 +31,9 @@ _NEEDS: Mapping[str, Sequence[str]] = {
     "viva": (),
     "viva-turn-model": (),
     "pipecat": ("fastapi", "uvicorn"),
-    "livekit": ("livekit.agents", "livekit.plugins.silero"),
+    "pipecat-lean": ("fastapi", "uvicorn"),
+    "livekit": ("livekit.agents",),
+    "livekit-vad": ("livekit.agents",),
 }
 _PACKAGES = (
     *("viva-voice", "pipecat-ai", "livekit-agents", "aiohttp", "uvloop", "fastapi", "uvicorn"),

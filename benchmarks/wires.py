@@ -137,5 +137,7 @@ WIRES: dict[str, Callable[[], BenchWire]] = {
     "viva-turn-model": VivaWire,
     EMBEDDED: VivaWire,
     "pipecat": PipecatWire,
+    "pipecat-lean": PipecatWire,
     "livekit": PlainWire,
+    "livekit-vad": PlainWire,
 }

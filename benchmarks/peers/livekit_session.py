@@ -1,12 +1,18 @@
-"""LiveKit Agents without a room: its session and its defaults, between two ends of a plain socket.
+"""LiveKit Agents without a room: its session, between two ends of a plain socket.
 
-    python -m benchmarks.peers.livekit_session
+    python -m benchmarks.peers.livekit_session [--vad]
+
+By default the session has its defaults: its own silero, and its turn detector, which it runs in the
+process itself where LiveKit does not host it
+(https://docs.livekit.io/agents/build/turns/turn-detector/). With ``--vad`` its voice activity alone
+ends turns: the cheapest of the ways that need no recogniser that does.
 
 A room, its media server and its codec are not part of the work here, nor is the process a call that
 its own server starts: what is measured is its ``AgentSession`` alone, all calls in one process. The
 socket is aiohttp's, as Viva's is; audio is sent as Viva sends it, at most 400 ms ahead.
 """
 
+import argparse
 import asyncio
 import logging
 import os
@@ -263,7 +269,7 @@ class Loudspeaker(io.AudioOutput):
         self._sent += secs
 
 
-async def hold(request: web.Request, meter: Meter) -> web.WebSocketResponse:
+async def hold(request: web.Request, meter: Meter, *, turn_detector: bool) -> web.WebSocketResponse:
     """Hold one call."""
     accepted = time.monotonic()
     marks = Marks()
@@ -273,7 +279,11 @@ async def hold(request: web.Request, meter: Meter) -> web.WebSocketResponse:
     await socket.prepare(request)
     recogniser = Recogniser()
     session: AgentSession[None] = AgentSession(
-        stt=recogniser, llm=Model(), tts=Voice(), user_away_timeout=None
+        stt=recogniser,
+        llm=Model(),
+        tts=Voice(),
+        user_away_timeout=None,
+        turn_handling={} if turn_detector else {"turn_detection": "vad"},
     )
     session.on("user_state_changed", recogniser.user_state)
     microphone, loudspeaker = Microphone(), Loudspeaker(socket)
@@ -292,15 +302,15 @@ async def hold(request: web.Request, meter: Meter) -> web.WebSocketResponse:
     return socket
 
 
-async def serve() -> None:
+async def serve(*, turn_detector: bool) -> None:
     """Serve until stdin ends."""
     logging.disable(logging.CRITICAL)
-    meter = Meter("livekit")
+    meter = Meter("livekit" if turn_detector else "livekit-vad")
     voice()
     app = web.Application()
 
     async def call(request: web.Request) -> web.WebSocketResponse:
-        return await hold(request, meter)
+        return await hold(request, meter, turn_detector=turn_detector)
 
     app.router.add_get("/call", call)
     runner = web.AppRunner(app, access_log=None)
@@ -313,7 +323,9 @@ async def serve() -> None:
 
 def main() -> None:
     """Serve."""
-    uvloop.run(serve())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--vad", action="store_true", help="without its turn detector")
+    uvloop.run(serve(turn_detector=not parser.parse_args().vad))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
 """Stock pipecat: its FastAPI WebSocket, its voice activity and turn model, its defaults.
 
-    python -m benchmarks.peers.pipecat_stock
+    python -m benchmarks.peers.pipecat_stock [--lean]
+
+``--lean`` takes the cheapest settings that its documentation names: turns end by a time of silence
+instead of smart-turn, and neither metrics, RTVI messages, turn tracking nor the watch for idle
+pipelines (https://docs.pipecat.ai/api-reference/server: utilities/turn-management and
+pipeline/pipeline-worker).
 
 All calls share one process, which is the best case for it; its logging is off, as Viva's is.
 """
 
+import argparse
 import os
 import time
 from typing import Any
@@ -29,6 +35,8 @@ from pipecat.transports.websocket.fastapi import (
     FastAPIWebsocketParams,
     FastAPIWebsocketTransport,
 )
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
 from benchmarks.meter import Meter
@@ -43,8 +51,15 @@ from benchmarks.scripted import (
 )
 from client.wav import INPUT_RATE, OUTPUT_RATE
 
+_LEAN: dict[str, Any] = {
+    "enable_rtvi": False,
+    "enable_turn_tracking": False,
+    "check_dangling_tasks": False,
+    "idle_timeout_secs": None,
+}
 
-async def hold(socket: WebSocket, meter: Meter) -> None:
+
+async def hold(socket: WebSocket, meter: Meter, *, lean: bool) -> None:
     """Hold one call, as pipecat's own examples do."""
     accepted = time.monotonic()
     marks = Marks()
@@ -58,7 +73,13 @@ async def hold(socket: WebSocket, meter: Meter) -> None:
         ),
     )
     aggregators = LLMContextAggregatorPair(
-        LLMContext(), user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
+        LLMContext(),
+        user_params=LLMUserAggregatorParams(
+            vad_analyzer=SileroVADAnalyzer(),
+            user_turn_strategies=UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy()])
+            if lean
+            else None,
+        ),
     )
     worker = PipelineWorker(
         Pipeline(
@@ -75,9 +96,10 @@ async def hold(socket: WebSocket, meter: Meter) -> None:
         params=PipelineParams(
             audio_in_sample_rate=INPUT_RATE,
             audio_out_sample_rate=OUTPUT_RATE,
-            enable_metrics=True,
-            enable_usage_metrics=True,
+            enable_metrics=not lean,
+            enable_usage_metrics=not lean,
         ),
+        **(_LEAN if lean else {}),
     )
 
     @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
@@ -104,16 +126,16 @@ def watch() -> None:
     FastAPIWebsocketOutputTransport.write_audio_frame = write_noted  # type: ignore[method-assign]
 
 
-async def serve() -> None:
+async def serve(*, lean: bool) -> None:
     """Serve until stdin ends."""
-    meter = Meter("pipecat")
+    meter = Meter("pipecat-lean" if lean else "pipecat")
     voice()
     watch()
     app = FastAPI()
 
     @app.websocket("/call")
     async def call(socket: WebSocket) -> None:
-        await hold(socket, meter)
+        await hold(socket, meter, lean=lean)
 
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
@@ -127,7 +149,9 @@ async def serve() -> None:
 
 def main() -> None:
     """Serve."""
-    uvloop.run(serve())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lean", action="store_true", help="with its cheapest settings")
+    uvloop.run(serve(lean=parser.parse_args().lean))
 
 
 if __name__ == "__main__":
