@@ -47,7 +47,7 @@ Form = Literal["tools", "schema", "object", "text"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 PROBE_SECS = 90.0
-"""Longest wait for a probe: a local server may have to load the model first."""
+"""Longest wait for a probe: a local server may have to load the model, and read the document."""
 
 _CONNECTIONS = 256
 _REJECTED = (400, 404, 422, 501)  # Statuses with which endpoints reject unknown parameters.
@@ -227,6 +227,7 @@ class OpenAICompatibleBrain:
         self._complaints: deque[bool] = deque(maxlen=_REMEMBERED_TURNS)
         self._second: Dialect | None = None  # What took the last second attempt.
         self._max_tokens = max_tokens
+        self._stall_secs, self._connect_secs = stall_timeout_secs, connect_timeout_secs
         self._system = prompt(document, registered)
         self._as_text = f"{self._system}\n{call_as_text(document, registered)}"
         self._schema = call_schema(document, registered)
@@ -296,7 +297,7 @@ class OpenAICompatibleBrain:
         used = Usage()
         while dialect is not None:
             self.dialect, call, reported = dialect, _ProbedCall(), Usage()
-            async for event in self.decide(question):
+            async for event in self._decide(question, stall_secs=PROBE_SECS):
                 call.take(event)
                 reported = event.usage if isinstance(event, UsageReport) else reported
             used += reported
@@ -311,7 +312,7 @@ class OpenAICompatibleBrain:
         logger.warning("{}: {} makes no call, in whatever form it is asked", self.name, self.model)
         return used
 
-    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+    def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
         """Stream one tool call that answers the question.
 
         Output tokens are estimated from the text received until the endpoint reports its count.
@@ -319,8 +320,13 @@ class OpenAICompatibleBrain:
         Raises:
             BrainError: The vendor failed, refused, or cut the decision short.
         """
+        return self._decide(question, stall_secs=self._stall_secs)
+
+    async def _decide(
+        self, question: Question, *, stall_secs: float
+    ) -> AsyncGenerator[BrainEvent, None]:
         dialect = self._dialect_for(question)
-        stream, dialect = await self._ask(question, dialect)
+        stream, dialect = await self._ask(question, dialect, stall_secs)
         reply = ModelReply(self._document, self._registered, in_text=dialect.form != "tools")
         try:
             kind = stream.response.headers.get("content-type", "")
@@ -366,7 +372,7 @@ class OpenAICompatibleBrain:
             self._found.write(self._base_url, self.model, self.dialect)
 
     async def _ask(
-        self, question: Question, dialect: Dialect
+        self, question: Question, dialect: Dialect, stall_secs: float
     ) -> tuple[openai.AsyncStream[ChatCompletionChunk], Dialect]:
         """Open the stream, omitting one after another the parameters that the endpoint rejects."""
         usual = dialect == self.dialect
@@ -382,6 +388,7 @@ class OpenAICompatibleBrain:
                     stream=True,
                     extra_body=self._optional(dialect),
                     extra_headers=self._headers,
+                    timeout=openai.Timeout(stall_secs, connect=self._connect_secs),
                     **by_tools,
                 )
             except (openai.APIError, httpx2.HTTPError) as error:

@@ -365,6 +365,17 @@ async def test_a_probe_at_start_finds_the_form_in_which_a_model_makes_its_calls(
 
 
 @with_instant_engines
+async def test_a_probe_waits_for_a_model_that_has_to_read_the_document_first() -> None:
+    slow = Model(script=(RIGHT,), first_token=Latency(60.0))
+    async with OpenAISimulator(slow) as vendor:
+        brain = OpenAICompatibleBrain(DOCUMENT, base_url=vendor.url, model="simulated", probes=True)
+        assert (await brain.warm()).output_tokens > 0
+        with pytest.raises(BrainError, match="openai did not answer in time"):
+            await events(brain)
+        await brain.close()
+
+
+@with_instant_engines
 async def test_what_a_probe_found_is_known_at_the_next_start(tmp_path: Path) -> None:
     found = Dialects(tmp_path / "data" / "dialects.json")
     async with answering_brain(FREE_TEXT, BY_SCHEMA, probes=True, found=found) as (brain, _):
