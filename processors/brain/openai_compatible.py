@@ -182,6 +182,10 @@ def _key(base_url: str, model: str) -> str:
     return f"{base_url.rstrip('/')} {model}"
 
 
+class _CutError(BrainError):
+    """The model was stopped within its reply."""
+
+
 class OpenAICompatibleBrain:
     """Decides turns with a model behind chat completions. Serves all calls of a process.
 
@@ -297,9 +301,12 @@ class OpenAICompatibleBrain:
         used = Usage()
         while dialect is not None:
             self.dialect, call, reported = dialect, _ProbedCall(), Usage()
-            async for event in self._decide(question, stall_secs=PROBE_SECS):
-                call.take(event)
-                reported = event.usage if isinstance(event, UsageReport) else reported
+            try:
+                async for event in self._decide(question, stall_secs=PROBE_SECS):
+                    call.take(event)
+                    reported = event.usage if isinstance(event, UsageReport) else reported
+            except _CutError:
+                pass  # In another form it may come to an end.
             used += reported
             if call.whole:
                 logger.info(
@@ -479,7 +486,7 @@ class OpenAICompatibleBrain:
                     yield event
                 finished = str(_of(choice, "finish_reason") or finished)
         if finished in ("length", "content_filter"):
-            raise BrainError(f"{self.name} stopped before its decision was complete: {finished}")
+            raise _CutError(f"{self.name} stopped before its decision was complete: {finished}")
         if not finished:
             if not reply.whole:
                 raise BrainError(f"{self.name}'s stream ended before its message did")

@@ -352,6 +352,10 @@ async def test_a_probe_at_start_finds_the_form_in_which_a_model_makes_its_calls(
         assert await brain.warm() == Usage(), "once is enough"
         assert (await decide(brain)).words == [FIRST, SECOND]
         assert form_of(local.bodies[-1]) == "json_schema"
+    rambles = Way("a text without an end", "She studied at " * 20, finish="length")
+    async with answering_brain(rambles, BY_SCHEMA, probes=True) as (brain, _):
+        await brain.warm()
+        assert brain.dialect.form == "schema"
     async with answering_brain(AS_ASKED, probes=True) as (brain, local):
         await brain.warm()
         assert brain.dialect == Dialect()
