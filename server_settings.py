@@ -288,8 +288,9 @@ class ServerSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then variables, then what of ``.env`` no variable hides."""
-        behind = _BehindEnvironment(settings_cls, dotenv_settings)
-        return init_settings, env_settings, behind, file_secret_settings
+        environment = _Stripped(settings_cls, env_settings)
+        behind = _Stripped(settings_cls, _BehindEnvironment(settings_cls, dotenv_settings))
+        return init_settings, environment, behind, file_secret_settings
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -430,20 +431,43 @@ def _left_empty(
 
 
 def values_by_source(*, env_file: bool = True) -> dict[str, dict[str, str]]:
-    """What each source sets, by lower-case names; the first source that has one wins.
+    """What each source sets, by lower-case names, without white space around the values.
+
+    The first source that has one wins.
 
     Args:
         env_file: Whether ``.env`` can be read.
     """
     values = dotenv_values(ENV_FILE, encoding=ENV_ENCODING) if env_file else {}
     return {
-        ENVIRONMENT: {name.lower(): value for name, value in os.environ.items()},
+        ENVIRONMENT: {name.lower(): value.strip() for name, value in os.environ.items()},
         str(ENV_FILE): {
-            name.lower(): value
+            name.lower(): value.strip()
             for name, value in values.items()
             if value is not None  # a line with a name alone sets nothing
         },
     }
+
+
+class _Stripped(PydanticBaseSettingsSource):
+    """The values of a source without the white space around them, as of a value that was pasted.
+
+    A value of nothing else is none, as an empty one is.
+    """
+
+    def __init__(self, settings: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return what the source has."""
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """The values, by name."""
+        values = self._source().items()
+        stripped = {name: v.strip() if isinstance(v, str) else v for name, v in values}
+        return {name: value for name, value in stripped.items() if value != ""}
 
 
 class _BehindEnvironment(PydanticBaseSettingsSource):

@@ -6,6 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
+from pipeline.vendor import secret
+from pipeline.vendors.claude import ClaudeSettings
+from pipeline.vendors.deepgram import DeepgramSettings
 from settings import ENV_FILE, Settings, SettingsError, current, meant_by, unknown_names
 
 
@@ -101,6 +104,24 @@ def test_an_empty_line_is_named_as_it_is_written() -> None:
     ENV_FILE.write_text("DRAIN_S=\n")
     with pytest.raises(SettingsError, match=r"^DRAIN_S='': give it a value, .* default, 30\.0\.$"):
         Settings.load()
+
+
+def test_white_space_around_a_value_is_none_of_it_and_alone_it_is_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLAUDE_MODEL", " claude-haiku-4-5\t")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key\r\n")
+    monkeypatch.setenv("PORT", " 7000 ")
+    ENV_FILE.write_text('BARGE_IN=" instant "\nDEEPGRAM_MODEL="  "\n')
+    with pytest.raises(SettingsError, match="DEEPGRAM_MODEL='': give it a value"):
+        Settings.load()
+    monkeypatch.setenv("DEEPGRAM_MODEL", "nova-3 ")
+    settings = Settings.load()
+    claude = settings.for_vendor(ClaudeSettings)
+    assert claude.claude_model == "claude-haiku-4-5"
+    assert secret(claude.anthropic_api_key) == "key"
+    assert (settings.port, settings.barge_in) == (7000, "instant")
+    assert settings.for_vendor(DeepgramSettings).deepgram_model == "nova-3"
 
 
 def test_what_may_be_empty_or_is_given_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
