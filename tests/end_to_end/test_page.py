@@ -180,6 +180,74 @@ def _in_order(words: list[str], *expected: str) -> bool:
 @no_chromium
 @pytest.mark.browser
 @pytest.mark.thorough
+async def test_a_caller_is_heard_while_they_hold_the_space_bar_or_the_button(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """A pause that would end a turn does not, and what is said meanwhile to others is not heard."""
+    speech = microphone(
+        tmp_path / "speech.wav",
+        *(9.0, "where-studied.wav", 2.5, "first-compiler.wav"),
+        *(14.0, "salary.wav", 6.0, "what-degrees.wav", 20.0),
+    )
+    async with chromium(speech) as browser:
+        page = await opened(browser, servers("").url, viewport={"width": 1280, "height": 800})
+        await page.get_by_label("Hold Space or a button to talk, where others").check()
+        await page.get_by_role("button", name="Call Viva").click()
+        await until(page, "microphones.length === 1")
+        began = asyncio.get_running_loop().time()
+
+        async def reach(secs: float) -> None:
+            await asyncio.sleep(began + secs - asyncio.get_running_loop().time())
+
+        button = page.get_by_role("button", name="Hold to talk")
+        held = page.get_by_role("button", name="You are heard")
+        await until(page, "viva.state === 'listening'")
+        await reach(8.0)
+        await page.keyboard.down(" ")
+        await expect(held).to_be_visible()
+        await reach(16.5)
+        assert await page.evaluate("viva.turns.length") == 0, "they have not let go"
+        await page.keyboard.up(" ")
+        await expect(button).to_be_visible()
+        await until(page, "viva.turns.length === 1")
+        await reach(35.5)
+        assert await page.evaluate("viva.state") == "listening"
+        await button.hover()
+        await page.mouse.down()
+        await reach(41.0)
+        await page.mouse.up()
+        await until(page, "viva.turns.length === 2")
+        turns = await page.evaluate("viva.turns")
+        await page.get_by_role("button", name="Hang up").click()
+        await until(page, "viva.state === 'ended'")
+    first, second = (turn["question"] for turn in turns)
+    assert "study mathematics" in first
+    assert "compiler" in first
+    assert "degrees" in second
+    assert not any("salary" in turn["question"].lower() for turn in turns)
+
+
+@no_chromium
+@pytest.mark.browser
+@pytest.mark.thorough
+async def test_holding_is_offered_where_others_are_heard(servers: Servers, tmp_path: Path) -> None:
+    """Three times the voice is lowered for somebody who then asks nothing."""
+    cough = ("cough.wav", 1.8)
+    speech = microphone(tmp_path / "speech.wav", 3.0, *(cough * 8), 20.0)
+    async with chromium(speech) as browser:
+        page = await opened(browser, servers("").url, viewport={"width": 1280, "height": 800})
+        await page.get_by_role("button", name="Call Viva").click()
+        offer = page.get_by_text("Another voice or an echo disturbs the call.")
+        await expect(offer).to_be_visible()
+        await page.get_by_role("button", name="Hold a button to talk").click()
+        await expect(page.get_by_role("button", name="Hold to talk")).to_be_focused()
+        await page.get_by_role("button", name="Hang up").click()
+        await until(page, "viva.state === 'ended'")
+
+
+@no_chromium
+@pytest.mark.browser
+@pytest.mark.thorough
 async def test_a_server_that_is_stopped_says_so_and_leaves_nothing(
     servers: Servers, lighthouse: Path, engines: Any, tmp_path: Path
 ) -> None:

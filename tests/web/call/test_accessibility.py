@@ -28,7 +28,7 @@ CONTROLS = ("mute", "hangup")
 LOG_PIXELS = 60
 """Two lines of what was said."""
 
-_SHOWN = """(id) => {
+SHOWN = """(id) => {
   const element = document.getElementById(id);
   const { top, bottom, left, right } = element.getBoundingClientRect();
   const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
@@ -46,7 +46,7 @@ _SMALL = """() => [...document.querySelectorAll('button, select, summary, input'
 
 def in_reach(page: Page) -> list[str]:
     """What of a running call is covered, cut off or too small to be hit or read."""
-    missed = [f"{id} is covered" for id in CONTROLS if not page.evaluate(_SHOWN, id)]
+    missed = [f"{id} is covered" for id in CONTROLS if not page.evaluate(SHOWN, id)]
     height = page.locator("#log").evaluate("(log) => log.clientHeight")
     if height < LOG_PIXELS:
         missed.append(f"{height} px for what was said")

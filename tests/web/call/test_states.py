@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.web.axe import violations
+from tests.web.call.test_accessibility import SHOWN
 from tests.web.server import PageServer
 from tests.web.states import SIZES, STATES, reached
 
@@ -22,6 +23,9 @@ def test_no_state_breaks_a_rule(server: PageServer, tab: Page, name: str) -> Non
                 )
                 tab.wait_for_timeout(100)
                 found += [f"{size}, {scheme}: {violation}" for violation in violations(tab)]
+            for control in ("talk", "mute", "hangup"):
+                if tab.locator(f"#{control}").is_visible() and not tab.evaluate(SHOWN, control):
+                    found.append(f"{size}: {control} is covered")
             wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
             found += [f"{size}: {wide} px too wide"] if wide > 0 else []
     assert found == []
