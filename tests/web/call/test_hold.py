@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 DISTURBED = """async (events) => {
   const { Disturbance } = await import('/web/call/disturbance.js');
   const disturbance = new Disturbance();
-  return events.map(([type, on, at]) => disturbance.receive({ type, on }, at));
+  return events.map(([type, on, at, text]) => disturbance.receive({ type, on, text }, at));
 }"""
 
 
@@ -29,6 +29,13 @@ def test_noise_that_is_no_turn_disturbs_a_call(blank: Page) -> None:
     assert blank.evaluate(DISTURBED, seldom) == [False] * 4
     answered = [*noise[:4], ("decision", None, 15), *noise[4:]]
     assert blank.evaluate(DISTURBED, answered) == [False] * 7, "it interrupts all the same"
+    begins, ends = "user-started-speaking", "user-stopped-speaking"
+    coughs = [(kind, None, at) for at in (1, 4, 7, 10) for kind in (begins, ends)]
+    assert blank.evaluate(DISTURBED, coughs) == [False] * 6 + [True] * 2
+    words = [
+        (kind, None, at, "yes") for at in (1, 4, 7, 10) for kind in (begins, "user-transcription")
+    ]
+    assert blank.evaluate(DISTURBED, words) == [False] * 8, "a caller who pauses disturbs nobody"
 
 
 @pytest.mark.thorough
