@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import urllib.request
 from collections.abc import Callable
 from itertools import pairwise
@@ -21,8 +22,10 @@ from client.wav import OUTPUT_RATE
 from tests.conftest import AUDIO
 from tests.end_to_end.conftest import Servers
 from tests.end_to_end.running import (
+    CALL_SECS,
     CHROMIUM,
     LOAD_SECS,
+    VIVA,
     Played,
     Samples,
     Viva,
@@ -181,16 +184,40 @@ def _in_order(words: list[str], *expected: str) -> bool:
 @pytest.mark.browser
 @pytest.mark.thorough
 async def test_a_caller_is_heard_while_they_hold_the_space_bar_or_the_button(
-    servers: Servers, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    """A pause that would end a turn does not, and what is said meanwhile to others is not heard."""
+    """A pause that would end a turn does not, and what is said meanwhile to others is not heard.
+
+    The recorded call is replayed with the button.
+    """
     speech = microphone(
         tmp_path / "speech.wav",
         *(9.0, "where-studied.wav", 2.5, "first-compiler.wav"),
         *(14.0, "salary.wav", 6.0, "what-degrees.wav", 20.0),
     )
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with Viva(RECORD="all", DATA_DIR=str(folder)) as viva:
+        turns = await _hold(viva.loaded(), speech)
+    first, second = (turn["question"] for turn in turns)
+    assert "study mathematics" in first
+    assert "compiler" in first
+    assert "degrees" in second
+    assert not any("salary" in turn["question"].lower() for turn in turns)
+    (recorded,) = folder.glob("recordings/*.mcap")
+    assert "as recorded" in await asyncio.to_thread(_replayed, recorded, tmp_path / "again")
+
+
+def _replayed(recorded: Path, out: Path) -> str:
+    """What ``viva replay`` says."""
+    command = [str(VIVA), "replay", str(recorded), "--out", str(out)]
+    return subprocess.check_output(command, text=True, timeout=CALL_SECS)
+
+
+async def _hold(viva: Viva, speech: Path) -> list[dict[str, Any]]:
+    """The turns of a caller who holds the space bar, and then the button."""
     async with chromium(speech) as browser:
-        page = await opened(browser, servers("").url, viewport={"width": 1280, "height": 800})
+        page = await opened(browser, viva.url, viewport={"width": 1280, "height": 800})
         await page.get_by_label("Hold Space or a button to talk, where others").check()
         await page.get_by_role("button", name="Call Viva").click()
         await until(page, "microphones.length === 1")
@@ -217,14 +244,10 @@ async def test_a_caller_is_heard_while_they_hold_the_space_bar_or_the_button(
         await reach(41.0)
         await page.mouse.up()
         await until(page, "viva.turns.length === 2")
-        turns = await page.evaluate("viva.turns")
+        turns: list[dict[str, Any]] = await page.evaluate("viva.turns")
         await page.get_by_role("button", name="Hang up").click()
         await until(page, "viva.state === 'ended'")
-    first, second = (turn["question"] for turn in turns)
-    assert "study mathematics" in first
-    assert "compiler" in first
-    assert "degrees" in second
-    assert not any("salary" in turn["question"].lower() for turn in turns)
+    return turns
 
 
 @no_chromium

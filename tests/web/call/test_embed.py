@@ -1,6 +1,6 @@
 """The call in a frame on a page of another origin, whose policy forbids all but Viva."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -29,22 +29,24 @@ async def one_answer(peer: Peer) -> None:
 
 
 @contextmanager
-def site(viva: str) -> Iterator[str]:
+def site(viva: Callable[[], str]) -> Iterator[str]:
     """A page of another origin, whose policy allows Viva's script and frame, and nothing else."""
-    policy = f"default-src 'none'; script-src {viva}; frame-src {viva}; img-src data:"
-    body = (
-        '<!doctype html><html lang="en"><title>A site</title><link rel="icon" href="data:,">'
-        f'<main><h1>A site</h1><script type="module" src="{viva}/embed.js"></script>'
-        '<viva-call label="Ask about Grace Hopper"></viva-call></main>'
-    )
+
+    def body() -> str:
+        return (
+            '<!doctype html><html lang="en"><title>A site</title><link rel="icon" href="data:,">'
+            f'<main><h1>A site</h1><script type="module" src="{viva()}/embed.js"></script>'
+            '<viva-call label="Ask about Grace Hopper"></viva-call></main>'
+        )
 
     class Site(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Security-Policy", policy)
+            allowed = f"script-src {viva()}; frame-src {viva()}; img-src data:"
+            self.send_header("Content-Security-Policy", f"default-src 'none'; {allowed}")
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(body().encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
@@ -58,7 +60,7 @@ def site(viva: str) -> Iterator[str]:
 @pytest.mark.thorough
 def test_a_call_on_another_sites_page(server: PageServer, tab: Page) -> None:
     server.script = one_answer
-    with site(server.url.rstrip("/")) as address, heeded(tab) as complaints:
+    with site(lambda: server.url.rstrip("/")) as address, heeded(tab) as complaints:
         tab.goto(address)
         frame = tab.frame_locator('iframe[title="Ask about Grace Hopper"]')
         frame.get_by_role("button", name="Call Viva").click()
