@@ -47,6 +47,9 @@ GREETING_SECS = 7.0
 """The caller's silence while a call is set up and they are greeted."""
 
 WINDOW = OUTPUT_RATE // 2
+LOWERED_SECS = 0.35
+"""For so long the voice is lowered at least, unless it is cut before."""
+
 SETTLED_SECS = 0.1
 """A message on its way to the worklet, a ramp of 30 ms, and the tap's own 20 ms."""
 
@@ -140,7 +143,7 @@ def _is_ducked_then_silent(call: Played) -> None:
     before = call.samples[duck - WINDOW : duck]
     at, fit = _found_in(call.sent[0], before)
     assert fit > 0.999, "up to the duck the answer is played as it was sent"
-    lowered = call.samples[settled:cut]
+    lowered = call.samples[settled : min(cut, duck + round(LOWERED_SECS * OUTPUT_RATE))]
     sent = call.sent[0][at + settled - (duck - WINDOW) :][: len(lowered)]
     gain = 20 * np.log10(lowered @ sent / (sent @ sent))
     assert gain == pytest.approx(-18, abs=0.5)

@@ -15,6 +15,12 @@ const RING = 1 << 18;
 const DUCK_GAIN = 10 ** (-18 / 20);
 
 /**
+ * For how long the voice is lowered at most. Of 25 interruptions of the corpus, 18 stop it by then and
+ * all but one 0.14 s later; of 25 coughs and "mm-hm", all but one lowered it for longer, 1.05 s at most.
+ */
+const DUCKED_SECS = 0.4;
+
+/**
  * Where the voice breaks off, its last period is repeated, and fades: 60 ms of silence in a vowel are
  * heard as a click, and of an answer's end, which is silence, nothing is heard.
  */
@@ -43,6 +49,7 @@ export class Playout {
   #sinceReport = 0;
   #gain = 1;
   #target = 1;
+  #ducked = 0; // frames for which the voice stays lowered
   #rampFrames;
   #reportFrames;
   #decay;
@@ -113,9 +120,10 @@ export class Playout {
     this.#jitter = secs;
   }
 
-  /** Lowers the voice by 18 dB, or brings it back. @param {boolean} on */
+  /** Lowers the voice by 18 dB for a while, or brings it back. @param {boolean} on */
   duck(on) {
     this.#target = on ? DUCK_GAIN : 1;
+    this.#ducked = on ? Math.round(DUCKED_SECS * this.#rate) - this.#rampFrames : 0;
   }
 
   /**
@@ -297,6 +305,10 @@ export class Playout {
     this.#phase %= up;
     this.#fade = Math.min(1, this.#fade + 1 / (0.003 * this.#rate));
     const step = (1 - DUCK_GAIN) / this.#rampFrames;
+    if (this.#target < 1) {
+      this.#ducked -= 1;
+      if (this.#ducked <= 0) this.#target = 1;
+    }
     const apart = this.#target - this.#gain;
     this.#gain += Math.max(-step, Math.min(step, apart));
     return value * this.#gain * this.#fade;

@@ -116,7 +116,7 @@ def test_duck_interruption_and_a_new_epoch(server: PageServer, page: Page) -> No
         speaking = asyncio.create_task(peer.say("A long answer.", tone(5.0), turn=1))
         await asyncio.sleep(0.6)
         await peer.tell(Duck(on=True))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # or longer, on a busy machine
         speaking.cancel()
         await peer.interrupt()
         await peer.until(lambda: any(report.final for report in peer.playbacks))
@@ -143,9 +143,12 @@ def test_duck_interruption_and_a_new_epoch(server: PageServer, page: Page) -> No
     concealed_secs = CONCEALED_SECS * len(silences)
     assert sent_secs - 0.0025 <= played_secs <= sent_secs + 0.0025 + concealed_secs
     assert len(second) / rate == pytest.approx(0.4 + CONCEALED_SECS, abs=0.0125)
-    low = first[-round(0.13 * rate) : -round(0.03 * rate)]
-    fall = 20 * np.log10(np.sqrt(2 * np.mean(low**2)) / 0.5)
-    assert fall == pytest.approx(-18, abs=0.5)
+    size = round(0.02 * rate)  # ten periods of the tone
+    pieces = first[: len(first) // size * size].reshape(-1, size)
+    falls = 20 * np.log10(np.sqrt(2 * np.mean(pieces**2, axis=1)) / 0.5 + 1e-9)
+    lowered = falls[(falls > -24) & (falls < -12)]
+    assert 0.1 <= len(lowered) * 0.02 <= 0.42, "as long as it takes, and 0.4 s at most"
+    assert np.median(lowered) == pytest.approx(-18, abs=0.5)
     whole = second[round(0.01 * rate) : round(0.39 * rate)]
     assert np.sqrt(2 * np.mean(whole**2)) == pytest.approx(0.5, rel=0.02)
     steepest = 0.5 * 2 * np.pi * 500 / rate  # of the tone, from one sample to the next

@@ -88,6 +88,16 @@ def test_duck_is_18_db_in_30_ms_and_back(blank: Page) -> None:
     assert np.max(np.abs(np.diff(output))) < 1.02 * STEEPEST
 
 
+def test_who_only_hums_lowers_the_voice_for_0_4_s(blank: Page) -> None:
+    steps = [("write", 48_000), ("render", 75), ("duck", 1), ("render", 225)]
+    output, _ = played(blank, 24_000, steps)
+    pieces = output[4800 : len(output) // 480 * 480].reshape(-1, 480)
+    levels = np.sqrt(np.mean(pieces**2, axis=1))
+    lowered = levels < 0.99 * levels[0]
+    assert 0.36 <= np.sum(lowered) * 480 / 24_000 <= 0.42
+    assert not lowered[-20:].any()
+
+
 def test_flush_is_silent_after_30_ms_and_counts_from_nothing(blank: Page) -> None:
     steps = [("write", 24_000), ("render", 60), ("flush", 0), ("write", 4800), ("render", 50)]
     output, reports = played(blank, 24_000, steps)
