@@ -23,6 +23,9 @@ T = TypeVar("T")
 START = 1_000_000_000.0
 """Default time of every clock at the start of virtual time, in seconds."""
 
+RESOLUTION_SECS = 1e-6
+"""Timers that are due within it are due at the same time."""
+
 _real_clock = time.perf_counter  # bound before it is patched
 CPU_CLOCK = time.process_time
 """Processor time of this process, in seconds; other work on the machine does not count."""
@@ -85,7 +88,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._threads: ThreadPoolExecutor | None = None
         super().__init__(_NoWaitSelector(self))
         # A float of a billion seconds cannot show the nanosecond that asyncio adds to its clock.
-        self._clock_resolution = 1e-6
+        self._clock_resolution = RESOLUTION_SECS
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -106,6 +109,23 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             if self._in_real_time == 1:
                 self._virtual = self.time()
             self._in_real_time -= 1
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Schedule a call; however short the delay, the clock has moved by then.
+
+        Whoever waits for a moment by sleeping for what is left of the time would wait for ever if
+        it had not.
+        """
+        if delay > 0:
+            delay = max(delay, 2 * RESOLUTION_SECS)
+        handle: asyncio.TimerHandle = super().call_later(delay, callback, *args, context=context)
+        return handle
 
     async def subprocess_exec(
         self, protocol_factory: Callable[[], Any], *args: Any, **kwargs: Any

@@ -45,6 +45,9 @@ QUEUE_SECS = 60.0
 HEARD_TIMEOUT_SECS = 0.5
 """Maximum wait for the page's final playback report on an interrupted answer."""
 
+_MOMENT_SECS = 1e-6
+"""What is left of a wait by rounding: a clock may not show that it passes."""
+
 _BYTES_PER_SEC = OUTPUT_SAMPLE_RATE * 2
 
 
@@ -257,7 +260,7 @@ class VoiceOutput(BaseOutputTransport):
             wait = None
             if self._voicing and not self._flowing:
                 wait = self._playback.remaining_secs(self._now())
-                if wait <= 0:
+                if wait < _MOMENT_SECS:
                     await self._voice_stopped()
                     continue
             with suppress(TimeoutError):
@@ -275,7 +278,7 @@ class VoiceOutput(BaseOutputTransport):
         for at in range(0, len(audio), step):
             chunk = audio[at : at + step]
             length = len(chunk) / _BYTES_PER_SEC
-            while (ahead := self._ahead_secs(length)) > 0 or self._page.away:
+            while (ahead := self._ahead_secs(length)) > _MOMENT_SECS or self._page.away:
                 await asyncio.sleep(max(0.0, ahead))
                 await self._page.present()
                 if epoch != self._playback.epoch:

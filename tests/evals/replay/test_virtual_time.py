@@ -46,6 +46,20 @@ def test_an_hour_of_timers_takes_no_time_and_every_clock_shows_it() -> None:
     assert shown == pytest.approx([START + 3_600] * 4)
 
 
+def test_whoever_sleeps_for_the_rest_of_a_time_gets_there() -> None:
+    async def main() -> float:
+        loop = virtual_loop()
+        for rest in (3e-7, 1e-6):  # less than a float of a billion seconds, or the loop, can tell
+            due = loop.time() + rest
+            while (left := due - loop.time()) > 0:
+                await asyncio.sleep(left)
+        began = loop.time()
+        await asyncio.sleep(1e-16)
+        return loop.time() - began
+
+    assert 0 < virtual_time.run(main()) < 1e-5
+
+
 def test_a_thread_freezes_the_clock() -> None:
     async def main() -> tuple[str, float]:
         timer = asyncio.create_task(asyncio.sleep(0.001))
