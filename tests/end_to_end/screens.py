@@ -36,10 +36,11 @@ async def main() -> None:
 
 
 async def _photograph() -> None:
-    with tempfile.TemporaryDirectory() as folder, Viva(DATA_DIR=folder, ADMINS=ADMIN) as viva:
+    patient = {"ADMINS": ADMIN, "SILENCE_PROMPT_SECS": "600"}
+    with tempfile.TemporaryDirectory() as folder, Viva(DATA_DIR=folder, **patient) as viva:
         viva.loaded()
         speech = microphone(
-            Path(folder) / "speech.wav", 7.0, "where-studied.wav", 2.0, "first-compiler.wav"
+            Path(folder) / "speech.wav", 12.0, "where-studied.wav", 14.0, "first-compiler.wav"
         )
         for size in SIZES:
             await _photograph_call(viva, speech, size)
@@ -60,7 +61,7 @@ async def _photograph_call(viva: Viva, speech: Path, size: str) -> None:
         page = await opened(browser, viva.url, viewport={"width": wide, "height": high})
         await _shoot(page, f"landing-{size}")
         await page.get_by_role("button", name="Call Viva").click()
-        await until(page, "viva.sentencesLit.some((line) => line.turn === 2)", secs=45)
+        await until(page, "viva.sentencesLit.some((line) => line.turn === 2)", secs=90)
         await page.wait_for_timeout(1500)
         await _shoot(page, f"call-{size}")
         await until(page, "viva.transcript.some((entry) => entry.turn === 2 && entry.record)")
