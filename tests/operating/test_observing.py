@@ -7,14 +7,19 @@ import shutil
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from conversation.frames import Check
 from conversation.records import StageCost
@@ -131,6 +136,60 @@ def test_the_panels_of_the_board_lie_side_by_side_and_say_what_they_show() -> No
             sources = [target["datasource"]["uid"] for target in panel["targets"]]
             assert {panel["datasource"]["uid"], *sources} == {f"${{{source['name']}}}"}
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+@cache
+def typed(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+def mistyped(part: Any, at: str) -> Iterator[str]:
+    """What is of another type in a part of a board than Grafana's schema has."""
+    for name, hint in get_type_hints(type(part)).items():
+        value, place = getattr(part, name), f"{at}.{name}"
+        parts = [each for each in (value if isinstance(value, list) else [value]) if is_part(each)]
+        for number, each in enumerate(parts):
+            yield from mistyped(each, f"{place}.{number}")
+        if not parts:
+            try:
+                typed(hint).validate_json(json.dumps(value), strict=True)
+            except ValidationError as error:
+                yield f"{place} is {value!r}: {error.errors()[0]['msg']}"
+
+
+def is_part(value: Any) -> bool:
+    return hasattr(value, "from_json")
+
+
+def lost(given: Any, kept: Any, at: str) -> Iterator[str]:
+    """What of a board is not, or is otherwise, in what was made of it."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for name, value in given.items():
+            yield from lost(value, kept.get(name), f"{at}.{name}")
+    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        for number, (one, other) in enumerate(zip(given, kept, strict=True)):
+            yield from lost(one, other, f"{at}.{number}")
+    elif given != kept:
+        yield f"{at}: {given!r} became {kept!r}"
+
+
+def imported(board: Any) -> list[str]:
+    """What Grafana's own models of a board, its panels and its queries do not take of one."""
+    register_default_plugins()
+    taken = Dashboard.from_json(board)
+    kept = json.loads(JSONEncoder().encode(taken))
+    return [*lost(board, kept, "board"), *mistyped(taken, "board")]
+
+
+def test_grafana_imports_the_board_and_loses_nothing_of_it() -> None:
+    board = json.loads(BOARD.read_text("utf-8"))
+    assert imported(board) == []
+    board["panels"][1]["targets"][0]["query"] = "up"  # a query of Prometheus has an "expr"
+    board["schemaVersion"] = "39"
+    assert imported(board) == [
+        "board.panels.1.targets.0.query: 'up' became None",
+        "board.schema_version is '39': Input should be a valid integer",
+    ]
 
 
 async def test_alerts_and_board_ask_for_metrics_and_values_that_there_are() -> None:
