@@ -122,7 +122,7 @@ eval: install-dev ## hold the corpus's calls again, score them, fail where they 
 	@$(BIN)/python -m evals.adversarial --gate
 
 # On a machine with nothing else to do: every figure is one of time.
-bench: install-bench ## measure everything beside its peers, within 15 minutes on two idle cores
+bench: install-bench ## measure everything beside its peers, within 20 minutes on two idle cores
 	@$(BIN)/viva bench all
 
 lint: install-dev ## check format, style, types and the rules between the layers

@@ -201,6 +201,30 @@ def flood(
         raise typer.Exit(1)
 
 
+@app.command()
+def growth(
+    only: Annotated[
+        str,
+        typer.Option(help="calls, workers, document, call, ledger, recordings; empty: all."),
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the result there, as growth.json.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How cost grows with calls, workers, document, length of a call, ledger and recordings."""
+    axes = module("growth").AXES
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    for name in names:
+        if name not in axes:
+            raise typer.BadParameter(f"{name!r} does not grow here; allowed: {', '.join(axes)}")
+    result = module("growth").measure(names)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "growth.json").write_text(json.dumps(result, indent=2) + "\n")
+    _show("growth", result, as_json=as_json)
+
+
 if find_spec("benchmarks.replay") is not None:
 
     @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -217,9 +241,9 @@ def everything(
     out: Annotated[Path, typer.Option(help="Where each result is written, as JSON.")] = Path(
         "build/bench"
     ),
-    seconds: Annotated[float, typer.Option(help="Steady time of each measurement.")] = 15.0,
+    seconds: Annotated[float, typer.Option(help="Steady time of each measurement.")] = 8.0,
 ) -> None:
-    """All benchmarks with modest sizes, compared with the budgets: about 15 minutes."""
+    """All benchmarks with modest sizes, compared with the budgets: about 20 minutes."""
     budgets = module("budgets")
     results = budgets.measure(out, seconds)
     heading, *rows = budgets.table(results)

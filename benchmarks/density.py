@@ -3,9 +3,10 @@
     viva bench density [--calls N] [--seconds S] [--repeat R] [--json]
 
 Every system answers real recorded speech over real sockets, with the same scripted vendors (see
-:mod:`benchmarks.scripted`) and its callers in a separate process. Each measurement takes a fresh
-server in its steady state; the systems alternate. Without ``--calls``, the number of calls grows
-until the event loop lags by more than 20 ms at p99.
+:mod:`benchmarks.scripted`) and its callers in a separate process. In each round, every system gets
+a fresh server and one number of calls after the other, each measured in its steady state; the
+systems alternate. Without ``--calls``, the number of calls grows until the event loop lags by more
+than 20 ms at p99.
 
 CPU is that of the server process with all its threads, as a percentage of one core. Memory per
 further call is the RAM of N calls minus that of one, divided by N - 1. A chunk is late if the
@@ -27,7 +28,11 @@ MAX_LAG_MS = 20.0
 def once(name: str, calls: int, secs: float) -> dict[str, Any]:
     """Measure a fresh server once."""
     with Side(name) as side:
-        result = side.load(calls, secs)
+        return _held(side, calls, secs)
+
+
+def _held(side: Side, calls: int, secs: float) -> dict[str, Any]:
+    result = side.load(calls, secs)
     heard, served = result["heard"], result["served"]
     latencies = heard["latencies_ms"]
     return {
@@ -71,12 +76,12 @@ def measure(
     sweep: Sequence[int] = SWEEP,
     always: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Measure all systems, alternating.
+    """Measure all systems, alternating; in each round, a server gets each number of calls.
 
     Args:
         calls: Concurrent calls, in addition to a single call; ``None`` for increasing numbers.
         secs: Duration of each measurement.
-        repeat: Measurements per number of calls.
+        repeat: Rounds; how many measurements each number of calls gets.
         systems: Their names; all that are installed by default.
         sweep: The increasing numbers of calls.
         always: Systems that get every number, even if they lag.
@@ -87,26 +92,23 @@ def measure(
     """
     steps = sweep if calls is None else sorted({1, calls})
     runs: dict[str, dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    going = sides(systems) if systems else sides()
-    names = list(going)
+    names = sides(systems) if systems else sides()
     failed: dict[str, str] = {}
-    for step in steps:
-        for turn in range(repeat):
-            # Reverse the order each time, so that no system is always first.
-            for name in going if turn % 2 == 0 else going[::-1]:
-                print(f"density: {name}, {step} calls", file=sys.stderr, flush=True)
-                try:
-                    runs[name][step].append(once(name, step, secs))
-                except SideError as error:
-                    failed.setdefault(name, f"{step} calls could not be held: {error}")
-        going = [name for name in going if name not in failed]
-        if calls is None:
-            going = [
-                name
-                for name in going
-                if name in always
-                or quantile([run["loop_lag_ms_p99"] for run in runs[name][step]], 0.5) <= MAX_LAG_MS
-            ]
+    for turn in range(repeat):
+        # Reverse the order each time, so that no system is always first.
+        for name in names if turn % 2 == 0 else names[::-1]:
+            step = steps[0]
+            try:
+                with Side(name) as side:
+                    for step in steps:
+                        print(f"density: {name}, {step} calls", file=sys.stderr, flush=True)
+                        run = _held(side, step, secs)
+                        runs[name][step].append(run)
+                        late = run["loop_lag_ms_p99"] > MAX_LAG_MS
+                        if calls is None and late and name not in always:
+                            break
+            except SideError as error:
+                failed.setdefault(name, f"{step} calls could not be held: {error}")
     result: dict[str, Any] = {"benchmark": "density", **machine(), "seconds": secs}
     for name in names:
         rows = [

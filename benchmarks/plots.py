@@ -87,6 +87,22 @@ def own_time(result: Mapping[str, Any]) -> Any:
     return figure
 
 
+def growth(axis: Mapping[str, Any]) -> Any:
+    """Plot how each figure grows along one axis, as a multiple of its first value."""
+    size, *names = axis["rows"][0]
+    figure, axes = plt.subplots()
+    sizes = [row[size] for row in axis["rows"]]
+    for name in names:
+        first = axis["rows"][0][name]
+        if first > 0:
+            label = f"{name.replace('_', ' ')}: {axis['grows'][name]}"
+            axes.plot(sizes, [row[name] / first for row in axis["rows"]], "o-", label=label)
+    axes.plot(sizes, [each / sizes[0] for each in sizes], ":", color=INK, label="the work itself")
+    axes.set(xlabel=size, ylabel=f"times that at {sizes[0]:,}", xscale="log", yscale="log")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def main() -> None:
     """Draw the plots for which there are results."""
     parser = argparse.ArgumentParser()
@@ -98,11 +114,11 @@ def main() -> None:
     drawings: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
         "cpu": (
             "density",
-            lambda results: by_calls(results, "cpu_percent_per_call", "% of a core per call", 1.5),
+            lambda results: by_calls(results, "cpu_percent_per_call", "% of a core per call", 0.8),
         ),
         "memory": (
             "density",
-            lambda results: by_calls(results, "mb_per_call", "MB per further call", 0.7),
+            lambda results: by_calls(results, "mb_per_call", "MB per further call", 0.4),
         ),
         "lag": (
             "density",
@@ -115,10 +131,17 @@ def main() -> None:
     for name, (benchmark, draw) in drawings.items():
         path = options.results / f"{benchmark}.json"
         if path.exists():
-            figure = draw(json.loads(path.read_text()))
-            figure.tight_layout()
-            figure.savefig(options.out / f"{name}.svg", transparent=True, metadata={"Date": None})
-            plt.close(figure)
+            _save(draw(json.loads(path.read_text())), options.out / f"{name}.svg")
+    grown = options.results / "growth.json"
+    for name, axis in json.loads(grown.read_text()).items() if grown.exists() else ():
+        if isinstance(axis, dict) and "grows" in axis:
+            _save(growth(axis), options.out / f"growth-{name}.svg")
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path, transparent=True, metadata={"Date": None})
+    plt.close(figure)
 
 
 if __name__ == "__main__":

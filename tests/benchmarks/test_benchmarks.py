@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import barge_in, budgets, density, embedded, grounded, start, turn, vad
+from benchmarks import barge_in, budgets, density, embedded, grounded, growth, start, turn, vad
 from benchmarks.commands import app
 from benchmarks.meter import resident_mb
 from benchmarks.scripted import ANSWER, STAGES, Marks, tokens
@@ -217,11 +217,29 @@ def test_the_budgets_say_what_was_not_measured() -> None:
         "start": {"viva": {"warm_ms": tail}},
     }
     rows = {row[0]: row[1:3] for row in budgets.table(results)}
-    assert rows["CPU of one core per call"] == ["<= 1.5 % at 32", "1.40 % at 32"]
-    assert rows["own time in a turn, p50 / p99"] == ["3 / 15 ms at 20", "1.2 / 9.5 at 20"]
+    assert rows["CPU of one core per call"] == ["<= 0.8 % at 32", "1.40 % at 32"]
+    assert rows["CPU of one core, a call alone"] == ["<= 2 %", "not measured"]
+    assert rows["own time in a turn, p50 / p99"] == ["2 / 6 ms at 20", "1.2 / 9.5 at 20"]
     assert rows["barge-in: duck, p50 / p99"] == ["<= 100 ms", "not measured"]
     assert rows["late audio chunks"] == ["0", "0 of 900 at 32"]
-    assert rows["replay, times real time a core"] == [">= 100", "not measured"]
+    assert rows["replay, times real time a core"] == [">= 300", "not measured"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ((200.0, 201.0, 203.0), "constant"),
+        ((5.0, 50.0, 500.0), "as the work (e = 1.04)"),
+        ((100.0, 104.0, 140.0), "as the work (e = 1.00)"),
+        ((100.0, 150.0, 152.0), "constant from 10 on"),
+        ((1.0, 3.0, 7.0), "slower than the work (e = 0.48)"),
+        ((1.0, 20.0, 2_000.0), "faster than the work (e = 2.02)"),
+    ],
+)
+def test_growth_is_told_in_words(figures: tuple[float, ...], words: str) -> None:
+    assert growth.in_words(list(zip((1, 10, 100), figures, strict=True))) == words
+    rows = [{"calls": size, "cpu": cpu} for size, cpu in zip((1, 10, 100), figures, strict=True)]
+    assert growth.grows(rows) == {"cpu": words}
 
 
 def test_systems_are_compared_with_as_many_calls_in_both() -> None:
