@@ -206,7 +206,7 @@ SIGN_IN: dict[str, dict[str, object]] = {
 @pytest.mark.thorough
 @pytest.mark.parametrize("template", SIGN_IN)
 def test_signing_in_breaks_no_rule(server: PageServer, tab: Page, template: str) -> None:
-    html = render(template, **SIGN_IN[template])
+    html = render(template, root="", **SIGN_IN[template])
     place = f"{server.url}rendered"
     tab.route(place, lambda route: route.fulfill(body=html, content_type="text/html"))
     for token in ("", "#token"):
