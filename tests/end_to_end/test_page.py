@@ -239,14 +239,14 @@ async def _hold(viva: Viva, speech: Path) -> list[dict[str, Any]]:
         assert await page.evaluate("viva.turns.length") == 0, "they have not let go"
         await page.keyboard.up(" ")
         await expect(button).to_be_visible()
-        await until(page, "viva.turns.length === 1")
+        await until(page, "viva.turns.length === 1 && viva.state === 'listening'")
         await reach(35.5)
         assert await page.evaluate("viva.state") == "listening"
         await button.hover()
         await page.mouse.down()
         await reach(41.0)
         await page.mouse.up()
-        await until(page, "viva.turns.length === 2")
+        await until(page, "viva.turns.length === 2 && viva.state === 'listening'")
         turns: list[dict[str, Any]] = await page.evaluate("viva.turns")
         await page.get_by_role("button", name="Hang up").click()
         await until(page, "viva.state === 'ended'")
