@@ -24,6 +24,7 @@ from typing import Any
 from evals.adversarial.calls import spoken_over_calls
 from evals.adversarial.statements import HALVES, Statement, document, statements
 from knowledge.check.sensitive import topic_of
+from knowledge.check.spelling import spelled, times_called
 from knowledge.check.support import precompute, unsupported_claims
 from knowledge.claims import extract_claims, numbers, word_forms
 from knowledge.loading.section import Section
@@ -61,13 +62,22 @@ class Outcome:
 
     @property
     def answered(self) -> bool:
-        """Whether callers hear all its numbers and names, in its words or in the document's."""
+        """Whether callers hear all its numbers and names, in its words or in the document's.
+
+        A number may have another form there, as "13:30" for half past one; "one" is mostly none.
+        """
         if self.now or not self.said_instead:
             return self.now
         said = word_forms(self.said_instead)
         names = {c.value for c in extract_claims(self.statement.sentence) if c.kind == "name"}
-        told = numbers(self.statement.sentence) <= numbers(self.said_instead)
+        told = numbers(spelled(self.statement.sentence)) - {"1"} <= _numbers(self.said_instead)
         return told and all(name in said for name in names)
+
+
+def _numbers(text: str) -> set[str]:
+    """The numbers of a text; times of day by all their names, as callers hear them."""
+    text = spelled(text)
+    return {*numbers(text), *(form[1:] for form in times_called(text) if form.startswith("#"))}
 
 
 def judged(statement: Statement) -> Outcome:

@@ -11,12 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from knowledge.check.meaning import implied, is_past
-from knowledge.check.modality import other_modality
-from knowledge.check.order import reversed_order, unordered, wrong_end
+from knowledge.check.modality import obliges_nobody, other_modality
+from knowledge.check.order import reversed_order, same_order, unordered, wrong_end
 from knowledge.check.reading import AUXILIARIES, Clause, Reading, Word, is_all, read, read_cached
-from knowledge.check.records import BOUND, Record, Records, pairs, quote_key, records_of
+from knowledge.check.records import (
+    BOUND,
+    Record,
+    Records,
+    months_of,
+    pairs,
+    quote_key,
+    records_of,
+)
 from knowledge.check.spelling import spelled, times_called
-from knowledge.check.subject import dropped_limit, other_subject
+from knowledge.check.subject import dropped_limit, has_subject, other_subject
 from knowledge.claims import MONTHS, numbers
 from knowledge.loading.section import Section
 from knowledge.words import PRONOUNS, normalize, spaced, stem, tokens
@@ -53,6 +61,9 @@ _RESTRICTING = re.compile(
 )
 _CIRCUMSTANCE = re.compile(r"(?:after|before|during|in case of) \w+", re.IGNORECASE)
 _ORDER = re.compile(r"\b(?:minute|hour|day|week|month|year)s? (before|after)\b", re.IGNORECASE)
+_WE = re.compile(r"\b(?:we|you|she|he|they|i)\b", re.IGNORECASE)
+_AT_FIRST = re.compile(r"\bfirst\W*$", re.IGNORECASE)
+_ORDERED = frozenset(spaced("tell ask inform let call ring contact give send show help"))
 _EARLIER = re.compile(
     r"\b(?:before|prior|ahead|beforehand|advance|earlier|previous)", re.IGNORECASE
 )
@@ -60,6 +71,9 @@ _LATER = re.compile(r"\b(?:after|later|following|since|from|next|then|once)", re
 _ONLY = re.compile(
     r"\b(?:only|just|solely|exclusively|unless|except|nobody|nothing|no)\b|n't\b", re.I
 )
+_UP_TO_A_MOST = re.compile(r"\b(?:at most|up to(?: a)?(?: maximum of| at most)?) \d[\d.,]*", re.I)
+_LIMITING = re.compile(r"\b(?:limit|ceiling|cap|capped|never|most|until|up)\b", re.I)
+_AND_ANOTHER = re.compile(r"\b(?:and|or)\b.{,40}\bonly\b", re.I)
 _BETWEEN = re.compile(
     r"\b(?:between|from)\s+(?:the )?([\w:]+)\s+(?:and|to|until|till)\s+(?:the )?([\w:]+)",
     re.IGNORECASE,
@@ -73,7 +87,7 @@ _ADDRESSED = frozenset(("you", "we"))
 _LINKING = frozenset(("of", "at", "from", "by", "in", "for", "to", "with"))
 _POLAR = re.compile(
     r"^\W*(?:(?P<yes>yes|yeah|yep|correct|that's right|that is right|indeed|exactly|absolutely|"
-    r"of course|certainly|definitely)|(?P<no>no|nope))\b[\s,.;:!\u2014-]*",
+    r"of course|certainly|definitely)|(?P<no>nope|no(?=\s*(?:[^\w\s]|$))))\b[\s,.;:!\u2014-]*",
     re.IGNORECASE,
 )
 _ABSENCE = re.compile(
@@ -173,6 +187,7 @@ class _Check:
             form for token in tokens(free) for form in (token.key, stem(token.key))
         )
         self._records: list[Record] = [record for source in sources for record in source.records]
+        self._places = {id(record): at for at, record in enumerate(self._records)}
         self._missing: list[str] = []
         self._masks: dict[tuple[int, bool, bool], int] = {}
         self._keep: list[Word] = []  # keeps them alive, since they are identified by id()
@@ -233,7 +248,7 @@ class _Check:
         verdict = self._statement(rest)
         if verdict.refused:
             return verdict
-        unknown = [word for word in claims if not self._mask(word)]
+        unknown = [w for w in claims if not (self._mask(w) or self._is_within_a_span(w))]
         if yes:
             named = [word for word in unknown if word.kind != "word" or _is_name(asked, word)]
             if named or len(unknown) * 2 > len(claims):
@@ -244,6 +259,13 @@ class _Check:
             if positive is not None:
                 return Verdict(refused="no to what a record says")
         return verdict
+
+    def _is_within_a_span(self, word: Word) -> bool:
+        """Whether a month lies within a span of months of a record: July, from April to October."""
+        wanted = {int(form[2:]) for form in word.found if form.startswith("m:")}
+        return bool(wanted) and any(
+            wanted <= set(months_of(record.reading)) for record in self._records
+        )
 
     # -- what the document does not say --------------------------------------------------------
 
@@ -482,7 +504,7 @@ class _Check:
             mask ^= low
 
     def _place(self, record: Record) -> int:
-        return next(at for at, known in enumerate(self._records) if known is record)
+        return self._places[id(record)]
 
     def _differs(
         self,
@@ -505,13 +527,20 @@ class _Check:
             return "it is not what a record tells"
         flipped = len(denied)
         denies = negative != bool(flipped % 2)
-        if denies != record.negative and not (
+        if denies and not record.negative and _says_none(record, reading, clauses):
+            denies = False
+        elif denies != record.negative and not (
             negative and record.only and _WITHOUT.search(self._sentence)
         ):
             return f"{_quoted(record)} says the opposite"
         modal = other_modality(_text_of(reading, clauses), record.reading.text)
         if modal and not record.only:
             return f"{_quoted(record)} says {modal!r}"
+        verbs = [word for word in record.reading.words if word.verb]
+        orders = not has_subject(record.reading) and not _WE.search(record.reading.text)
+        orders = orders or not verbs or ": " in record.reading.text
+        if obliges_nobody(_text_of(reading, clauses), record.reading.text, orders=orders):
+            return f"{_quoted(record)} obliges nobody"
         if why := _lacking(record, words, self._sentence, denies=denies):
             return why
         return (
@@ -531,6 +560,10 @@ class _Check:
             or _only(record, self._sentence, reading.words)
             or _roles(record, reading, words, self._free)
             or _exchanged(record, reading)
+            or _handed_over(record, words)
+            or _other_agent(record, reading, words)
+            or _ordered(record, reading)
+            or _bound_left_out(record, words, self._sentence)
             or _possessors(record, words, self._free)
         )
 
@@ -545,7 +578,11 @@ class _Check:
 
         if subject := other_subject(record, reading, words, free=self._free, own=own, known=known):
             return f"{_quoted(record)} is about {subject!r}"
-        theirs = [word for word in record.reading.words if word.verb]
+        theirs = [
+            word
+            for word in record.reading.words
+            if word.verb and not self._may_be_another(word, record, words)
+        ]
         said = frozenset(form for word in reading.words for form in _forms(word))
         denied = frozenset(form for word in words for form in word.denied)
         said |= denied
@@ -556,6 +593,16 @@ class _Check:
         if limit := dropped_limit(record, reading):
             return f"{_quoted(record)} says so only {limit!r}"
         return ""
+
+    def _may_be_another(self, verb: Word, record: Record, words: Sequence[Word]) -> bool:
+        """Whether a verb of a record may stand for another, or is a noun: "sea rescue society"."""
+        beside = {word.at: word for word in record.reading.words if word.clause == verb.clause}
+        before, after = beside.get(verb.at - 1), beside.get(verb.at + 1)
+        among = before is not None and after is not None and after.kind == "word"
+        if before is not None and after is not None and among and not is_past(verb.text.lower()):
+            return not (before.verb or after.verb or after.preposition != verb.preposition)
+        told = all(self._mask(word) for word in words if word.verb)
+        return verb.bland and told and not has_subject(record.reading)  # "Served until noon"
 
     def _nearest(self, part: str) -> str:
         words = self._claims(read(part).words)
@@ -630,6 +677,9 @@ def _order(
         return f"{_quoted(record)} does not say {placed!r}"
     if reversed_order(record, reading):
         return f"{_quoted(record)} has it the other way round"
+    later = any(clause.opens in ("when", "after", "once") for clause in clauses)
+    if later and _AT_FIRST.search(record.reading.text) and not _AT_FIRST.search(reading.text):
+        return f"{_quoted(record)} says 'first'"
     for clause in clauses:
         of_event = (
             clause.opens in ("before", "after")
@@ -637,7 +687,8 @@ def _order(
             and not any(word.kind == "measure" for word in clause.words)
         )
         pronoun = re.search(rf"\b{clause.opens} (?:that|this|it)\b", reading.text, re.IGNORECASE)
-        if of_event and not pronoun and unordered(clause.opens, record):
+        ordered = not unordered(clause.opens, record) or same_order(record, reading)
+        if of_event and not pronoun and not ordered:
             return f"{_quoted(record)} does not say {clause.opens!r}"
     return ""
 
@@ -665,6 +716,34 @@ def _lacking(record: Record, words: Sequence[Word], sentence: str, *, denies: bo
     if lacking and not lacks and not record.negative:
         return f"{_quoted(record)} does not say there is none"
     return ""
+
+
+def _says_none(record: Record, reading: Reading, clauses: Sequence[Clause]) -> bool:
+    """Whether what a sentence denies is what the record says is absent: "has no gluten"."""
+    denied = [
+        word
+        for clause in clauses
+        for word in clause.words
+        if clause.negative and word.at > _first_denial(reading, clause) and not word.bland
+    ]
+    return bool(denied) and all(_forms(word) & record.lacking for word in denied)
+
+
+def _first_denial(reading: Reading, clause: Clause) -> int:
+    """Where a clause begins to deny, as an index of a token."""
+    first = min((word.at for word in clause.words), default=0)
+    last = max((word.at for word in clause.words), default=0)
+    before = [word.at for word in reading.words if word.at < first]
+    start = max(before) + 1 if before else 0
+    return next(
+        (
+            at
+            for at in range(start, last + 1)
+            if _DENYING.fullmatch(reading.tokens[at].text)
+            or reading.tokens[at].text.endswith("n't")
+        ),
+        last,
+    )
 
 
 def _quantities(record: Record, words: Sequence[Word], sentence: str) -> str:
@@ -715,7 +794,8 @@ def _alike(word: Word, other: Word) -> bool:
 
 def _near(words: Sequence[Word], at: int, count: int, *, back: bool) -> list[Word]:
     near = list(words[at + 1 : at + 1 + count])
-    return near + list(words[max(0, at - 1) : at]) if back else near
+    before = [word for word in words[max(0, at - 1) : at] if word.at == words[at].at - 1]
+    return near + before if back else near
 
 
 def _restricted(record: Record, places: Sequence[int], words: Sequence[Word]) -> str:
@@ -878,15 +958,16 @@ def _only(record: Record, sentence: str, words: Sequence[Word]) -> str:
         if word.kind == "quantity" and "q:only" in word.found:
             beside = [other for other in theirs[max(0, at - 2) : at] if other.kind == "word"]
             beside = beside or [other for other in theirs[at + 1 : at + 3] if other.kind == "word"]
-            for other in beside:
-                if not (_forms(other) & said or _implied_any(other, said)):
-                    return f"{_quoted(record)} says so only of {other.text!r}"
+            left = [o for o in beside if not (_forms(o) & said or _implied_any(o, said))]
+            if left and (len(left) == len(beside) or not _AND_ANOTHER.search(record.reading.text)):
+                return f"{_quoted(record)} says so only of {left[0].text!r}"
     return ""
 
 
 def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
     """Whether a bound, a span or a condition is reversed or omitted."""
     text = record.reading.text
+    sentence = spelled(sentence)
     said = {form for word in words if word.kind == "measure" for form in word.found}
     theirs = {form for word in record.reading.words if word.kind == "measure"
               for form in word.found}  # fmt: skip
@@ -922,6 +1003,26 @@ def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
     return f"{_quoted(record)} says so only {restricting[0]!r}"
 
 
+def _bound_left_out(record: Record, words: Sequence[Word], sentence: str) -> str:
+    """Whether the sentence tells the limit of something as the thing itself."""
+    if _AT_MOST.search(sentence) or _LIMITING.search(sentence):
+        return ""
+    there = [word for word in record.reading.words if word.kind == "measure"]
+    said = {form for word in words if word.kind == "measure" for form in word.found}
+    for limit in _UP_TO_A_MOST.finditer(record.reading.text):
+        inside = [w for w in there if limit.start() < record.reading.tokens[w.at].start
+                  <= limit.end()]  # fmt: skip
+        outside = [w for w in there if w not in inside]
+        twice = limit[0].lower().startswith("up to") and not limit[0][6:7].isdigit()
+        if (
+            any(w.found & said for w in inside)
+            and (outside or twice)
+            and not any(w.found & said for w in outside)
+        ):
+            return f"{_quoted(record)} says {limit[0]!r}"
+    return ""
+
+
 def _during(record: Record, said: frozenset[str]) -> bool:
     """Whether the record says what the sentence does only from one month to another."""
     if not _DURING.search(record.reading.text):
@@ -940,14 +1041,14 @@ def _during(record: Record, said: frozenset[str]) -> bool:
 def _places(record: Record, words: Sequence[Word], own: Callable[[Word], bool]) -> str:
     """Whether the record names a place other than one that is only read into it."""
     for word in words:
-        if word.kind != "word" or word.preposition not in _PLACING or own(word):
+        if word.kind != "word" or word.preposition not in _PLACING or own(word) or word.verb:
             continue
         if any(own(other) for other in words if other.preposition == word.preposition):
             continue
         there = [
             other
             for other in record.reading.words
-            if other.kind == "word" and other.preposition == word.preposition
+            if other.kind == "word" and other.preposition == word.preposition and not other.verb
         ]
         if there and not any(
             _forms(word) & _forms(other) or _alike(word, other) for other in there
@@ -993,6 +1094,8 @@ def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozen
                 _parts(words, verb, reading, free),
                 _parts(theirs.words, other, theirs, free),
             )
+            if other.at == 0 and is_past(other.text.lower()) and mine.agents and not mine.passive:
+                return f"{_quoted(record)} does not say that {min(mine.agents)!r} did it"
             if swapped := mine.agents & his.patients or mine.patients & his.agents:
                 return f"{_quoted(record)} has {min(swapped)!r} in another role"
             if mine.agents & his.others and mine.others & his.agents:
@@ -1011,6 +1114,58 @@ def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozen
             ):
                 return f"{_quoted(record)} says who does it, and to whom"
     return ""
+
+
+def _handed_over(record: Record, words: Sequence[Word]) -> str:
+    """Whether a thing comes from somebody who got it: "took it over from"."""
+    theirs = record.reading.words
+    if not any(word.preposition == "from" for word in theirs):
+        return ""
+    first_verb = min((word.at for word in theirs if word.verb), default=0)
+    for word in words:
+        if word.preposition != "from" or not word.text[:1].isupper() or word.kind != "word":
+            continue
+        same = [other for other in theirs if other.found & word.found]
+        if same and all(other.at < first_verb and not other.preposition for other in same):
+            return f"{_quoted(record)} has {word.text!r} in another role"
+    return ""
+
+
+def _ordered(record: Record, reading: Reading) -> str:
+    """Whether somebody does what the record tells the caller to do to them: "Tell a volunteer"."""
+    order = record.reading.tokens[:1]
+    if not order or order[0].text.lower() not in _ORDERED or not record.reading.words:
+        return ""
+    told = next((word for word in record.reading.words if word.at), None)
+    first = reading.words[0] if reading.words else None
+    does = [token.text.lower() for token in reading.tokens if token.text.lower() in _ORDERED]
+    if told is None or first is None or first.preposition or not does:
+        return ""
+    said = [token.text.lower() for token in reading.tokens[: first.at]]
+    if set(said) & (_ORDERED | _SUBJECTS) or not first.found & told.found:
+        return ""
+    return f"{_quoted(record)} has {first.text!r} in another role"
+
+
+def _other_agent(record: Record, reading: Reading, words: Sequence[Word]) -> str:
+    """Whether somebody else does what a record calls its agent by: "its founder, Harold Finch"."""
+    theirs = record.reading.words
+    for verb in words:
+        if not verb.verb or verb.at in reading.passive:
+            continue
+        named = [w for w in words if w.at < verb.at and w.clause == verb.clause and _named(w)]
+        if not named:
+            continue
+        for at, word in enumerate(theirs):
+            agent = word.key.endswith(("er", "or")) and not word.verb and _alike(verb, word)
+            called = list(itertools.takewhile(_named, theirs[at + 1 : at + 4])) if agent else []
+            if called and not any(w.found & c.found for w in named for c in called):
+                return f"{_quoted(record)} says that {called[-1].text!r} did it"
+    return ""
+
+
+def _named(word: Word) -> bool:
+    return word.kind == "word" and word.text[:1].isupper()
 
 
 def _exchanged(record: Record, reading: Reading) -> str:

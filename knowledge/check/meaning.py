@@ -56,6 +56,9 @@ _ENDINGS = (
 )  # fmt: skip
 
 
+_SHORT_WITH_UN = 5  # letters: "under" and "unit" deny nothing
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
     """Both sources combined.
@@ -173,8 +176,14 @@ def forms(word: str) -> frozenset[str]:
 @lru_cache(maxsize=16384)
 def opposites(word: str) -> frozenset[str]:
     """Stems of the words that deny a lower-case word."""
-    table = _table().opposites
-    return frozenset(stem(other) for base in bases(word) for other in table.get(base, ()))
+    table = _table()
+    found = {stem(other) for base in bases(word) for other in table.opposites.get(base, ())}
+    for form in (word, *bases(word)):
+        if form.startswith("un") and len(form) > _SHORT_WITH_UN:
+            found |= {stem(base) for base in bases(form[2:]) if base in table.known}
+        elif f"un{form}" in table.known or is_past(form):
+            found.add(stem(f"un{form}"))
+    return frozenset(found)
 
 
 @lru_cache(maxsize=16384)

@@ -48,6 +48,35 @@ def modalities(text: str) -> frozenset[Modality]:
     return frozenset(found)
 
 
+_DEMANDING = re.compile(
+    r"\b(?:please|requir\w+|due|only|ask|asks|asked|should|shall|necessary|need|needs|needed|minimum|"
+    r"at least|least|if|unless|until|before|after|by|in advance|prior|(?:is|are|be) to|expected|"
+    r"fee|charge|costs?|allowed|permitted|not|no|never|without|from|over|under|above|below|condition|"
+    r"duty|obligation|law|makes?|rule|deadline|each|every|all|always)\b|n't\b",
+    re.IGNORECASE,
+)
+_MUST = re.compile(
+    r"(?<!not )(?<!n't )\b(?:must|ha(?:ve|s) to|ha(?:ve|s) got to)\b(?! (?:not|been)\b)",
+    re.IGNORECASE,
+)
+
+
+def obliges_nobody(sentence: str, record: str, *, orders: bool) -> bool:
+    """Whether a sentence obliges somebody to what its record only tells.
+
+    Args:
+        sentence: The sentence.
+        record: The text of the record.
+        orders: Whether the record is an order: "Bring a towel".
+    """
+    return (
+        _MUST.search(sentence) is not None
+        and not orders
+        and not modalities(record) & {"must", "must not"}
+        and _DEMANDING.search(record) is None
+    )
+
+
 def other_modality(sentence: str, record: str) -> str:
     """What the record obliges or permits where the sentence contradicts it; empty if it agrees.
 

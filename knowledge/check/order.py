@@ -124,6 +124,14 @@ def reversed_order(record: Record, reading: Reading) -> bool:
     )
 
 
+def same_order(record: Record, reading: Reading) -> bool:
+    """Whether the sentence says in other words what comes first: "after" in place of "before"."""
+    mine, theirs = _earlier_and_later(reading.text), _earlier_and_later(record.reading.text)
+    if mine is None or theirs is None:
+        return False
+    return bool(mine[0] & theirs[0]) and bool(mine[1] & theirs[1])
+
+
 def _earlier_and_later(text: str) -> tuple[frozenset[str], frozenset[str]] | None:
     """The stems of what comes first and of what comes second by a text's one connector."""
     connectors = list(_CONNECTOR.finditer(text))

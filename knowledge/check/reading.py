@@ -20,7 +20,7 @@ _QUANTITIES = {
         "only": "only sole solely exclusively singlehandedly",
         "alone": "alone",
         "second": "second secondly",
-        "all": "all every each entire whole fully everywhere completely entirely",
+        "all": "all every each entire whole everywhere completely entirely",
         "all:thing": "everything",
         "all:one": "everyone everybody",
         "all:time": "always daily",
@@ -79,6 +79,7 @@ _FREE = STOPWORDS | frozenset(
     ms mr mrs dr
     """)
 )  # fmt: skip
+_DOCUMENTS = frozenset(spaced("cv cvs resume résumé"))  # also in capitals
 # Words that need no support if a sentence has only one of them: they only vary the phrase.
 _BLAND = frozenset(
     form
@@ -106,7 +107,7 @@ _BLAND = frozenset(
     proper recent related relevant responsible short standard suitable
     typical useful various
     shortly nearby around
-    possible software instead specifically particularly mainly usually document
+    possible software instead fully specifically particularly mainly usually document
     count drop manage buy drink throw place light hang last
     goes gone spend hand reach start begin share occur happen last gain obtain achieve undertake
     conduct perform continue involve pursue pick feature boast situate locate focus specialise
@@ -151,6 +152,7 @@ _CONJUNCTIONS = frozenset(
 )  # fmt: skip
 _CONDITIONS = frozenset(("if", "when", "once", "unless"))
 _PAUSE = re.compile(r"[,;:()\u2014]|\s-\s|[.!?]\s")
+_SAYING = frozenset(spaced("we you they i she he"))
 _TELLING_LAST = frozenset(spaced("go come use"))
 _COMPLEMENTS = frozenset(spaced("that what where how why whether"))
 _BOTH = frozenset(spaced("cut put set read run come become shut"))  # participles and base forms
@@ -361,7 +363,7 @@ class _Reader:
         ):
             self._lacking = True
             clause.negative = clause.negative or (low == "nothing" and not following)
-        elif _negates(low, key, following):
+        elif _negates(low, key, following) and not self._is_named(low):
             clause.negative = True
             clause.exception = clause.exception or key in _EXCEPTIONS
         if (low, following) in (("instead", "of"), ("rather", "than")):
@@ -381,6 +383,15 @@ class _Reader:
         elif low in PRONOUNS or low in _PERSONS or low in _ANYBODY:
             clause.subject = clause.subject or not clause.verbs
 
+    def _is_named(self, low: str) -> bool:
+        """Whether a word of refusal stands in a phrase, and so is a noun: "on trawling bans"."""
+        return (
+            bool(self._preposition)
+            and not is_past(low)
+            and low not in NEGATIONS
+            and bool(forms(low) & _VERBS_OF_REFUSAL)
+        )
+
     def _take(self, at: int) -> int:
         """Add the claim of the word or words at a position; return how many words it takes."""
         token, low, clause = self._tokens[at], self._lowered[at], self._clauses[-1]
@@ -397,6 +408,8 @@ class _Reader:
                 self._add(word, at)
             return taken
         content = _content(token, self._keys[at], low)
+        if low == "last" and at and self._before(at) not in _DETERMINERS:
+            content = _word(token, self._keys[at], low)  # loans last a week
         if content is None and low in _TELLING_LAST and at == len(self._tokens) - 1:
             content = _word(token, self._keys[at], low)  # a green light means go
             content.bland = False
@@ -430,12 +443,16 @@ class _Reader:
         low, before = self._lowered[at], self._before(at)
         if low in ("cost", "costs") and at + 1 in self._measures:
             return True
+        if before in _SAYING and not low.endswith("ly"):
+            return True  # we close at five
         if not is_verb(low):
             return False
         if before not in ("that", "this") and before in _DETERMINERS | {"some", "no"}:
             return False
         if is_past(low) or not low.endswith("s"):
             return True
+        if not at and (self._next(at) in _DETERMINERS or self._next(at) == "on"):
+            return True  # "Leads the team", an entry of a CV
         return bool(at) and at - 1 not in self._measures and before not in _PREPOSITIONS
 
     def _goes_on_dated(self, at: int) -> bool:
@@ -553,7 +570,7 @@ def _content(token: Token, key: str, low: str) -> Word | None:
     if named and len(token.text) == 1 and token.text != "I" and token.text.isalpha():
         return Word(token.text, low, "measure", frozenset((f"#={low}",)))  # jetty A
     empty = low in STOPWORDS or low in _PREPOSITIONS or (low in _CONJUNCTIONS and not named)
-    if not key or empty or ((low in _FREE or key in _FREE) and not named):
+    if not key or empty or low in _DOCUMENTS or ((low in _FREE or key in _FREE) and not named):
         return None
     return _word(token, key, low)
 

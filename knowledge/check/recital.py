@@ -36,7 +36,9 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
     said = _flat(sentence)
     stated = _statements(document)
     if said.strip() and any(
-        _stands_alone(said, text) for section in cited for text in stated.get(section.id, ())
+        said in flat and _stands_alone(said, text)
+        for section in cited
+        for flat, text in stated.get(section.id, ())
     ):
         return True
     named = _NAMED.match(sentence)
@@ -51,8 +53,6 @@ def recites(sentence: str, cited: Sequence[Section], document: Document, questio
 
 def _stands_alone(said: str, text: str) -> bool:
     """Whether words are a clause of a text that nothing beside it limits."""
-    if said not in _flat(text):
-        return False
     pattern = r"(?: \|)* ".join(map(re.escape, said.split()))
     found = re.search(rf"(?:^|\| |\band ){pattern}(?: \||$)", _marked(text))
     if found is None:
@@ -67,11 +67,11 @@ def _marked(text: str) -> str:
 
 
 @per_document
-def _statements(document: Document) -> dict[str, tuple[str, ...]]:
-    """The statements of a document's records by section id."""
-    found: dict[str, list[str]] = {}
+def _statements(document: Document) -> dict[str, tuple[tuple[str, str], ...]]:
+    """The texts of a document's records by section id, each after its words alone."""
+    found: dict[str, list[tuple[str, str]]] = {}
     for record in records(document):
-        found.setdefault(record.section.id, []).append(record.text)
+        found.setdefault(record.section.id, []).append((_flat(record.text), record.text))
     return {id: tuple(texts) for id, texts in found.items()}
 
 

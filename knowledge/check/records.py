@@ -7,12 +7,13 @@ words; the headings above it, and the clause before if it depends on that, only 
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from knowledge.abbreviations import DEMONYM_ENDINGS, SAME_CLAIM, acronyms
-from knowledge.check.meaning import implied, is_past, phrases
+from knowledge.check.headings import heading_verbs, not_meant
+from knowledge.check.meaning import bases, implied, is_past, phrases
 from knowledge.check.reading import Reading, Word, is_superlative, read
 from knowledge.check.spelling import spelled, times_called
 from knowledge.claims import numbers
@@ -21,6 +22,7 @@ from knowledge.moments import DAYS
 from knowledge.words import PRONOUNS, sentences, spaced, stem, token_keys, tokens
 
 _WORDS_OF_A_CLAUSE = 2  # at the beginning of a sentence; a shorter piece belongs to the next
+_LEAST_EXPLAINING = 3  # words of a clause behind a colon
 _NEXT_TO = 3  # most tokens from a number to the word that it counts
 BOUND = "-"
 _GOING_ON = frozenset(spaced("if then after otherwise once when"))
@@ -48,6 +50,14 @@ _CUTS = re.compile(
     """,
     re.VERBOSE,
 )
+_SEASONS = {
+    "spring": frozenset((3, 4, 5)),
+    "summer": frozenset((6, 7, 8)),
+    "autumn fall": frozenset((9, 10, 11)),
+    "winter": frozenset((12, 1, 2)),
+}
+_SPANS_OF_TIME = frozenset(spaced("year years times"))
+_LONGEST_SEASON = 7  # months: "from April to October" is a summer's season, a year is none
 _MONEY = frozenset(spaced("pound pounds euro euros dollar dollars kroner krone cents francs"))
 _PAID = frozenset(stem(word) for word in spaced("cost price pay fee charge"))
 _SAYING_NO = re.compile(r"\b(?:no|not|none|never|nothing|closed|without)\b|^\W*$", re.IGNORECASE)
@@ -62,10 +72,15 @@ _EXCEPTING = frozenset(spaced("except unless apart"))
 _PURPOSE = re.compile(r"\s+(to (?!the|an?|her|his|be|their)\w+ (?:at|in|with|for|as|on|the)\b)")
 _CONDITION = re.compile(r"(?:if|when|unless|once)\b", re.IGNORECASE)
 _EACH = re.compile(
-    r"\b(?:(?:a|per) (?:day|week|month|year|head|person|shift)|annual|monthly|weekly|daily|yearly|"
+    r"\b(?:per \w+|a (?:day|week|month|year|head|person|shift)|annual|monthly|weekly|daily|yearly|"
     r"hourly|"
     r"(?:on|Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days)\b"
 )
+_SPAN = re.compile(
+    r"\b([12]\d{3}) ?(?:to|until|-|\u2013|\u2014) ?([12]\d{3}|today|now|present|date)\b",
+    re.IGNORECASE,
+)
+_WORKED = frozenset(stem(word) for word in spaced("work employ serve spend"))
 _LOWER_BOUND = re.compile(
     r"\b(?:from|over|above|minimum|or (?:more|later|older|newer|above|over)|at least|"
     r"more than|longer than|older than|starting at|and (?:later|over|above|up))\b",
@@ -82,6 +97,9 @@ _DENYING = re.compile(r"(?:rather than|instead of)\b", re.IGNORECASE)
 _HEDGED = re.compile(r"\b(?:one of the|among the|often called|so-called|sometimes called)\b")
 _ENUMERATED = re.compile(r"^\(\w{1,2}\)\s+")
 _ANSWERED = re.compile(r"^(yes|no)\b[\s,.;:!-]*", re.IGNORECASE)
+_YES_OR_NO = re.compile(r"^(?:yes|no)\s*[,.;:!]\s*", re.IGNORECASE)
+_NOTED = re.compile(r"[^(),]+ \([^()]+\)\.?")
+_IN_BRACKETS = re.compile(r"\s*\([^()]*\)")
 _QUESTION = re.compile(r"\?\s*$")
 _DAYS_OF_A_WEEK, _DAYS_OF_A_FORTNIGHT = "7", "14"
 
@@ -162,24 +180,27 @@ def records_of(section: Section, title: str) -> Records:
         section: The section.
         title: The document's title, the topic of every record.
     """
-    found = Records()
-    own: defaultdict[str, int] = defaultdict(int)
-    lent: defaultdict[str, int] = defaultdict(int)
-    beside: defaultdict[str, int] = defaultdict(int)
-    direct: defaultdict[str, int] = defaultdict(int)
+    found = _Collected()
+    first_person = False
     quoted: dict[str, int] = {}
     above = f"{title} {section.id.replace('/', ' . ').replace('-', ' ')} {section.title}"
     headings = _named(above) | acronyms(above)
+    entries = heading_verbs(section.id)
     before_line = _Lent()
     over: dict[int, _Lent] = {}  # The context of nested items, by the depth of the item above.
     asked = section.title if _QUESTION.search(section.title) else ""
     for line in section.lines:
         if line.kind == "heading":
             quoted.setdefault(_key(line.text), line.number)
+            if numbers(line.text) and not _QUESTION.search(line.text):
+                record = _record(line, line.text, read(line.text), (), len(found.records))
+                own = _called(line.text, record.reading) | _years(line.text)
+                found.add(record, own=own, lent=headings)
             continue
         starts = [_ENUMERATED.sub("", sentence) for sentence in _sentences(line.text)]
-        told = [*_answers(asked, starts), *(_cells(line) or _fragments(line, starts))]
-        lending = before_line if starts and _leans(starts[0]) else _Lent()
+        told = [*_answers(asked, starts), *(_cells(line) or _fragments(line, _unanswered(starts)))]
+        stands_in = line.kind == "item" and bool(starts) and bool(_keys(starts[0]) & _THEM)
+        lending = before_line if starts and (stands_in or _leans(starts[0])) else _Lent()
         of_row = _named(line.cells[0][0]) if line.cells else frozenset[str]()
         if line.kind == "item" and line.depth:
             lending = _over(over, line.depth, lending)
@@ -193,21 +214,16 @@ def records_of(section: Section, title: str) -> Records:
                 if whole and whole[-1].negative and not record.negative:
                     lending = replace(lending, all=lending.things)  # not its denied verb
                 context = headings | of_row | _borrowed(reading, piece, lending, new=spot == 0)
-                bit = 1 << record.order
-                for name in _called(piece, reading):
-                    own[name] |= bit
-                if line.cells:
-                    own["q:only:cell"] |= bit
-                for name in context:
-                    lent[name] |= bit
-                for name in record.direct:
-                    direct[name] |= bit
-                found.records.append(record)
+                if not line.cells and not _has_verb(read(_IN_BRACKETS.sub("", piece))):
+                    context |= entries(piece, line.text)
+                    context -= not_meant(line.text)
+                own = _called(piece, reading) | ({"q:only:cell"} if line.cells else set())
+                found.add(record, own=own, lent=context)
                 whole.append(record)
                 lending = _lends(piece, reading, lending)
                 first = first or lending
             for name, bits in _beside(whole):
-                beside[name] |= bits
+                found.beside[name] |= bits
         before_line = lending
         if line.kind == "item" and first is not None:
             over[line.depth] = first
@@ -215,11 +231,34 @@ def records_of(section: Section, title: str) -> Records:
             for end in range(start + 1, len(starts) + 1):
                 quoted.setdefault(_key(" ".join(starts[start:end])), line.number)
         quoted.setdefault(_key(line.text), line.number)
-        found.first_person |= bool({"i", "my", "me"} & _opens(line.text, 40))
-    found.own, found.lent, found.direct = dict(own), dict(lent), dict(direct)
-    found.beside = dict(beside)
-    found.quoted = quoted
-    return found
+        first_person |= bool({"i", "my", "me"} & _opens(line.text, 40))
+    return Records(
+        found.records,
+        dict(found.own),
+        dict(found.lent),
+        dict(found.beside),
+        dict(found.direct),
+        quoted,
+        first_person,
+    )
+
+
+class _Collected:
+    """The records of a section so far, by their names; see :class:`Records`."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.own: defaultdict[str, int] = defaultdict(int)
+        self.lent: defaultdict[str, int] = defaultdict(int)
+        self.beside: defaultdict[str, int] = defaultdict(int)
+        self.direct: defaultdict[str, int] = defaultdict(int)
+
+    def add(self, record: Record, *, own: Iterable[str], lent: Iterable[str]) -> None:
+        bit = 1 << record.order
+        for of, names in ((self.own, own), (self.lent, lent), (self.direct, record.direct)):
+            for name in names:
+                of[name] |= bit
+        self.records.append(record)
 
 
 def _fragments(line: Line, starts: Sequence[str]) -> list[str]:
@@ -265,6 +304,7 @@ def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
             subject = counted or any(c.subject for c in last.reading.clauses)
             free = any(token.key == "free" for token in last.reading.tokens)
             apart = subject and (free or _has_verb(last.reading))
+            apart = apart or record.line.text.count("(") > 1  # English (fluent), German (good)
             if other is not record and other.negative == record.negative and not apart:
                 for name in _named(spelled(other.reading.text)):
                     if not name.startswith(("#", "q:", "m:", "c:")):
@@ -294,6 +334,14 @@ def _answers(asked: str, said: Sequence[str]) -> list[str]:
     return [f"{plain} {said[0][answered.end() :]}".strip()]
 
 
+def _unanswered(said: Sequence[str]) -> list[str]:
+    """The sentences of a line without the yes or no that it opens with, which denies none of it."""
+    if not said:
+        return []
+    rest = _YES_OR_NO.sub("", said[0])
+    return [rest, *said[1:]] if any(map(str.isalnum, rest)) else list(said[1:])
+
+
 def quote_key(text: str) -> str:
     """The key of a quotation: its words in lower case, without punctuation."""
     return _key(text)
@@ -318,6 +366,7 @@ def _clauses(sentence: str) -> list[str]:
         at = match.end()
     pieces.append(sentence[at:])
     pieces = [part for piece in pieces for part in _conditions(piece)]
+    pieces = [part for piece in pieces for part in _explained(piece)]
     pieces = _merged([part for piece in pieces for part in _refusals(piece)])
     pieces = [part for piece in pieces for part in _parallel(piece)]
     return [piece.strip() for piece in pieces if any(map(str.isalnum, piece))]
@@ -329,6 +378,15 @@ def _conditions(piece: str) -> list[str]:
         before, comma, after = piece.partition(", ")
         return [before, after] if comma else [piece]
     return [piece]
+
+
+def _explained(piece: str) -> list[str]:
+    """Split what is denied from what its colon introduces: "No prams here: leave them outside"."""
+    before, colon, after = piece.partition(": ")
+    few = len(after.split()) < _LEAST_EXPLAINING
+    if not colon or few or bool(_SAYING_NO.search(before)) == bool(_SAYING_NO.search(after)):
+        return [piece]
+    return [before, after] if _has_verb(read(before)) and _has_verb(read(after)) else [piece]
 
 
 def _refusals(piece: str) -> list[str]:
@@ -382,7 +440,9 @@ def _parallel(piece: str) -> list[str]:
     out = parts[:1]
     for part in parts[1:]:
         here, there = read(out[-1]), read(part)
-        if (
+        if out[-1].endswith(")") and part.endswith((")", ").")):
+            out.append(part)  # English (native), German (a little)
+        elif (
             _counts(here)
             and _counts(there)
             and (there.words[0].kind == "word" or (len(there.words) > 1 and there.words[1].verb))
@@ -414,7 +474,9 @@ def _record(
         exception=after.startswith(("except", "unless", "but not"))
         or any(clause.exception for clause in reading.clauses),
         direct=frozenset(direct),
-        lacking=frozenset(form for word in reading.words if word.without for form in word.found),
+        lacking=frozenset(
+            form for word in reading.words if word.without for form in word.found.union(*word.needs)
+        ),
         pairs=tuple(pairs(reading)),
         order=order,
     )
@@ -428,18 +490,53 @@ def pairs(reading: Reading) -> Iterator[tuple[str, frozenset[str]]]:
         if before in ("a", "an", "one") and word.kind == "word" and not word.verb:
             yield "#1", word.found
     for word, following in itertools.pairwise(words):
+        after = reading.tokens[word.at + 1].key if word.at + 1 < len(reading.tokens) else ""
         if (
             word.kind == "measure"
+            and after not in _SPANS_OF_TIME  # fifteen years of field work
             and following.kind == "word"
             and word.clause == following.clause
-            and not (following.verb and is_past(following.text.lower()))
+            and not (following.verb and not following.text.lower().endswith("ing"))
             and following.at - word.at <= _NEXT_TO
         ):
+            thing = following.found
+            if not following.verb and (head := _head_of(words, following)) is not None:
+                thing |= head.found  # two hotel nights: nights, too
             for found in word.found:
-                yield found, following.found
+                yield found, thing
         if word.kind == "measure" and "-" in word.text:  # a two-hour course
             for found in word.found:
                 yield found, frozenset((BOUND, *word.text.lower().split("-")))
+
+
+def _weeks(measured: set[str], keys: set[str]) -> set[str]:
+    """A week as days and a fortnight as weeks, and the reverse."""
+    found: set[str] = set()
+    if _DAYS_OF_A_WEEK in measured and keys & {"day", "days"}:
+        found |= {"week", "weekli"}
+    if keys & {"week"}:
+        found |= {f"#{_DAYS_OF_A_WEEK}", "day"}
+    if keys & {"fortnight"}:
+        found |= {"#2", f"#{_DAYS_OF_A_FORTNIGHT}", "week", "day"}
+    if ("2" in measured and keys & {"week", "weeks"}) or _DAYS_OF_A_FORTNIGHT in measured:
+        found |= {"fortnight"}
+    return found
+
+
+def _head_of(words: Sequence[Word], word: Word) -> Word | None:
+    """The word that a noun stands right before, if both name one thing."""
+    return next(
+        (
+            other
+            for other in words
+            if other.at == word.at + 1
+            and other.kind == "word"
+            and other.clause == word.clause
+            and other.preposition == word.preposition
+            and not other.verb
+        ),
+        None,
+    )
 
 
 def _called(piece: str, reading: Reading) -> set[str]:
@@ -455,14 +552,7 @@ def _called(piece: str, reading: Reading) -> set[str]:
     found.update(f"#{number}" for number in numbers(spelled(piece)))
     measured = {word.key for word in reading.words if word.kind == "measure"}
     keys = {token.key for token in reading.tokens}
-    if _DAYS_OF_A_WEEK in measured and keys & {"day", "days"}:
-        found |= {"week", "weekli"}
-    if keys & {"week"}:
-        found |= {f"#{_DAYS_OF_A_WEEK}", "day"}
-    if keys & {"fortnight"}:
-        found |= {"#2", f"#{_DAYS_OF_A_FORTNIGHT}", "week", "day"}
-    if ("2" in measured and keys & {"week", "weeks"}) or _DAYS_OF_A_FORTNIGHT in measured:
-        found |= {"fortnight"}
+    found |= _weeks(measured, keys)
     if _EACH.search(piece):
         found |= {"q:each", "q:all:time"}
     if "q:all" in found:
@@ -478,6 +568,7 @@ def _called(piece: str, reading: Reading) -> set[str]:
         found |= _CALLED
     if _MAILBOX.search(piece):
         found |= _WRITTEN
+    found |= _seasons(reading)
     if "once" in keys:
         found |= {"q:first"}
     if _LOWER_BOUND.search(piece):
@@ -496,6 +587,44 @@ def _called(piece: str, reading: Reading) -> set[str]:
         found |= {"#2"}
     if keys & {"one", "once"}:
         found |= {"singl", "#1"}
+    for token in reading.tokens:
+        if is_superlative(low := token.text.lower()):
+            found.update(stem(base) for base in bases(low)[1:])  # the largest reef is large
+    return found
+
+
+def months_of(reading: Reading) -> list[int]:
+    """The months of a clause, 1 to 12, those within a span included."""
+    named = [int(form[2:]) for word in reading.words for form in word.found if form[:2] == "m:"]
+    if len(named) == 2 and {"to", "until", "till"} & {token.key for token in reading.tokens}:
+        first, last = named
+        return [(first + after - 1) % 12 + 1 for after in range((last - first) % 12 + 1)]
+    return named
+
+
+def _seasons(reading: Reading) -> set[str]:
+    """The seasons of the months of a clause, and Christmas."""
+    named = months_of(reading)
+    if not named or len(named) > _LONGEST_SEASON:
+        return set()
+    found = {
+        stem(name)
+        for names, months in _SEASONS.items()
+        for name in names.split()
+        if months <= set(named) or (len(named) == 1 and named[0] in months)
+    }
+    days = {word.key for word in reading.words if word.kind == "measure"}
+    return found | ({stem("christmas")} if 12 in named and days & {"24", "25", "26"} else set())
+
+
+def _years(heading: str) -> set[str]:
+    """How long a span of years in a heading is, and what began and ended there."""
+    span = _SPAN.search(heading)
+    if span is None:
+        return set()
+    found = {*_WORKED, *implied("join"), *implied("begin"), *implied("start")}
+    if span[2].isdigit():
+        found |= {f"#{int(span[2]) - int(span[1])}", "year", *implied("leave")}
     return found
 
 
@@ -516,6 +645,10 @@ _LONG_ENOUGH = 5  # letters of a name that may be a country's, as of its people
 _SAYING_NOTHING = frozenset(spaced("go goes went gone going get gets got come comes came put set"))
 
 
+_COMING = frozenset(spaced("come comes came coming"))
+_ARRIVING = frozenset(("arriv",))
+
+
 @lru_cache(maxsize=16384)
 def _named(text: str) -> frozenset[str]:
     """All names of the words of a text: keys, stems, and what they may become."""
@@ -528,6 +661,8 @@ def _named(text: str) -> frozenset[str]:
             found.add(stem(part))
             if part not in _SAYING_NOTHING and not is_superlative(token.text.lower()):
                 found |= implied(part)
+            elif part in _COMING:
+                found |= _ARRIVING
         if len(token.key) >= _LONG_ENOUGH and token.capital:
             found.update(token.key + ending for ending in DEMONYM_ENDINGS)
             found.update(stem(token.key + ending) for ending in DEMONYM_ENDINGS)
@@ -549,6 +684,10 @@ def _opens(text: str, count: int = 1) -> set[str]:
     return {token.key for token in tokens(text)[:count]}
 
 
+def _keys(text: str) -> set[str]:
+    return {token.key for token in tokens(text)}
+
+
 def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> frozenset[str]:
     """The part of the previous clause's context that applies to a clause.
 
@@ -556,14 +695,16 @@ def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> fro
     subject gets its subject; a clause with a subject of its own gets nothing.
     """
     opens = _opens(piece)
-    if not _has_verb(reading):
+    if not new and _NOTED.fullmatch(piece):
+        return frozenset()  # English (fluent), German (good)
+    if not _has_verb(reading) or (not new and _is_participle(reading)):
         return lending.all
+    if _THEM & _keys(piece):
+        return lending.things
     if new and opens & _PERSONS:
         return lending.subject
     if opens & _RELATIVE or (not new and _APPOSITIVE.match(piece)):
         return lending.all
-    if not new and _THEM & {token.key for token in tokens(piece)}:
-        return lending.things
     if new and opens & _GOING_ON:
         return lending.subject
     if _opens(piece, 2) & {"is", "are", "was", "were"} and "there" in opens:
@@ -575,6 +716,12 @@ def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> fro
             return lending.subject
         return frozenset() if conjunction and not _pronoun_second(piece) else lending.things
     return frozenset() if new else lending.subject
+
+
+def _is_participle(reading: Reading) -> bool:
+    """Whether a clause begins with a participle: "…, 2018, translated into seven languages"."""
+    first = reading.tokens[0].text.lower() if reading.tokens else ""
+    return is_past(first) and not any(clause.subject for clause in reading.clauses[:1])
 
 
 def _pronoun_second(piece: str) -> bool:
@@ -608,4 +755,4 @@ def _lends(piece: str, reading: Reading, before: _Lent) -> _Lent:
     return _Lent(all_, frozenset(things), frozenset(subject or before.subject))
 
 
-__all__ = ["Record", "Records", "pairs", "quote_key", "records_of"]
+__all__ = ["Record", "Records", "months_of", "pairs", "quote_key", "records_of"]

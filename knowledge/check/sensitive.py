@@ -83,6 +83,7 @@ _MY_OWN = re.compile(r"\b(?:my|our)(?: own)? [\w'-]+", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?<=[.!?;])\s+|,\s+(?=(?:so|and|but|then|can|could|what|where|when|who|how|tell)\b)"
 )
+_MOTHER_TONGUE = re.compile(r"\bmother(?: |-)tongue\b", re.IGNORECASE)
 _ABOUT_ME = re.compile(
     r"^\W*(?:(?:well|so|and|but|because|since|as|um+|uh+|hello|hi)\W+)*(?:i|i'm|i've|i'd|we|we're|we've|someone)\b",
     re.IGNORECASE,
@@ -100,6 +101,7 @@ def _about_others(text: str) -> str:
     about a marriage.
     """
     text = _MY_OWN.sub("someone", text.replace("\u2019", "'"))
+    text = _MOTHER_TONGUE.sub("first language", text)
     clauses = _CLAUSE.split(text)
     kept = [
         clause

@@ -33,9 +33,14 @@ _WEEKENDS = re.compile(
     r"\b(?:(?:every|each|the) weekend|(?:during )?(?:the )?weekends)\b", re.IGNORECASE
 )
 _TIMES = re.compile(r"\b(\d{1,2}:\d{2})\s*[-\u2012-\u2015]\s*(\d{1,2}:\d{2})\b")
+_HALF_DAYS = re.compile(r"\b(1[0-2]|[1-9])(?:[:.]([0-5]\d))?\s?([ap])\.?m\b\.?", re.IGNORECASE)
 _MONTH = "|".join(name.capitalize() for name in MONTHS)
 _SHORT_MONTH = "April|June|September|November"
 _LONG_MONTH = "January|March|May|July|August|October|December"
+_NUMBER_WORD = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|"
+    "sixty|seventy|eighty|ninety|hundred"
+)
 _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
@@ -43,14 +48,20 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bat no (?:extra )?(?:cost|charge)\b", "free"),
         (r"\bunder-(?=[a-z]+teens?\b|eights?\b)([a-z]+?)s?\b", r"under \1"),
         (r"\b(?:no|not|never|n't(?: be)?|cannot(?: be)?) (?:more|longer|older|bigger|later|higher|"
-         r"heavier) than\b|\ba maximum of\b|\bas (?:many|much|long|late) as (?=\d|[a-z]+ "
-         r"(?:days?|weeks?|months?|years?|hours?|minutes?))", "at most"),
+         r"heavier) than\b|\ba maximum of\b|\bas (?:many|much|long|late) as(?= (?:\d|[a-z]+ "
+         rf"(?:days?|weeks?|months?|years?|hours?|minutes?)|(?:{_NUMBER_WORD})\b))", "at most"),
         (r"\b(?:can't|cannot|can not|may not|must not|mustn't|not allowed to)((?: \w+){1,3}) "
          r"(?:for )?(?:more|longer|later|older|higher) than\b", r"\1 at most"),
         (r"\b(?:no|not) (?:less|fewer|younger|shorter|earlier) than\b|\ba minimum of\b",
          "at least"),
-        (r"\b([\w-]+)(?: years(?: old)?)? (?:or|and) (?:older|over|above|up|upwards)\b",
+        (r"\b([\w-]+)(?: years(?: old)?)? (?:or|and) (?:older|over|above|up(?! to)|upwards)\b",
          r"at least \1"),
+        (r"(?<![\w.])(\d[\w.]*)(?: (days?|weeks?|months?|years?|hours?|minutes?|people))? "
+         r"(?:or|and) (?:newer|later|more|longer|higher|greater)\b", r"at least \1 \2"),
+        (r"\bfrom version (\d[\w.]*) (?:on|onwards?|upwards?)\b", r"version at least \1"),
+        (r"\bnumber (?=\d)", ""),
+        (r"\bzero\b", "0"),
+        (r"\b(?:is|are|was|were)(?: not|n't) the same\b", "differ"),
         (r"\b(?:older|longer|heavier|bigger|higher) than (?=\d|[a-z]+\b)", "over "),
         (r"\b(?:younger|shorter|lighter|smaller|lower) than (?=\d|[a-z]+\b)", "under "),
         (r"\baged (?=at least|at most|over|under|\d)", ""),
@@ -66,11 +77,20 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(\d+) (euro|pound|dollar)s? (\d\d)\b(?! (?:minute|hour|day))", r"\1.\3 \2"),
         (r"\bone (euro|pound|dollar) (?=\d|[a-z]+ty\b)", r"1 \1 "),
         (r"\b(?:an hour and a half|one and a half hours)\b", "90 minutes"),
+        (r"\b(?:around the clock|round the clock|day and night|24/7|24 hours a day|"
+         r"twenty-four hours a day)\b", "24 hours daily"),
+        (r"\b(took|take|takes|taken|taking|bring|brings|brought|hand|hands|handed|pick|picks|"
+         r"picked|put|puts|turn|turns|turned|give|gives|gave|get|gets|got|pass|passes|passed|call|"
+         r"calls|called|set|sets|send|sends|sent) (it|them|him|her|this|that) "
+         r"(over|up|out|off|down|back|on|away|in)\b", r"\1 \3 \2"),
         (r"\b(?:a|one) quarter of an hour\b", "15 minutes"),
         (r"\bevery quarter of an hour\b", "every 15 minutes"),
         (r"\bthree quarters of an hour\b", "45 minutes"),
         (r"\bhalf an hour\b", "30 minutes"),
         (r"\b(?:one|1)[ -]hour\b", "60 minutes"),
+        (r"\b(\d+) and a half\b", r"\1.5"),
+        *((rf"\b{word} and a half\b", f"{value}.5") for value, word in enumerate(
+            ("two", "three", "four", "five", "six", "seven", "eight", "nine"), start=2)),
         (rf"\b(?:the )?end of (?={_LONG_MONTH})", "31 "),
         (rf"\b(?:the )?end of (?={_SHORT_MONTH})", "30 "),
         (r"\b(?:as|so) long as(?= (?:you|it|they|he|she|we|the|your|some|every|any|no)\b|"
@@ -92,6 +112,7 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 @lru_cache(maxsize=16384)
 def spelled(text: str) -> str:
     """Normalize the spelling of a text."""
+    text = _HALF_DAYS.sub(_clock, text)
     text = _TIMES.sub(r"from \1 to \2", text)
     text = _WEEKDAYS.sub("Monday to Friday", text)
     text = _WEEKENDS.sub("Saturday to Sunday", text)
@@ -105,6 +126,12 @@ def spelled(text: str) -> str:
     for sign, word in _MONEY.items():
         text = text.replace(sign, word)
     return text
+
+
+def _clock(match: re.Match[str]) -> str:
+    """A time of twelve hours as one of twenty-four: "4 pm" is 16:00."""
+    hour = int(match[1]) % 12 + 12 * (match[3].lower() == "p")
+    return f"{hour}:{match[2] or '00'}"
 
 
 def _day(written: str) -> str:

@@ -18,6 +18,7 @@ _STANDING_IN = PRONOUNS - frozenset(("his", "their", "there"))
 _GRANTING = re.compile(
     r"\b(?:may|can|could|allowed|permitted|welcome|free|accepted|possible|fine)\b", re.IGNORECASE
 )
+_NO_OTHER = re.compile(r"\b(?:no other|nothing else|nobody else|only|just)\b", re.IGNORECASE)
 _LIMIT = re.compile(
     r"(?:\b(?:if|unless|only|with|without|outside|except|provided|when|on request|until|up to|"
     r"at most)\b|^after\b)(?:\W+\w+){1,4}",
@@ -110,12 +111,19 @@ def _subject(reading: Reading) -> list[Word]:
     ]
 
 
+def has_subject(reading: Reading) -> bool:
+    """Whether a clause names who or what it is about."""
+    return bool(_subject(reading))
+
+
 def dropped_limit(record: Record, reading: Reading) -> str:
     """The limit of a permission that the sentence grants without it; empty if there is none."""
     if record.negative or not _GRANTING.search(reading.text):
         return ""
     said = frozenset(form for word in reading.words for form in _forms(word))
     for limit in _LIMIT.finditer(record.reading.text):
+        if limit[0].lower().startswith("only") and _NO_OTHER.search(reading.text):
+            continue
         inside = [
             word
             for word in record.reading.words

@@ -57,6 +57,10 @@ class Section:
     lines: tuple[Line, ...]
     questions: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """What tells sections of a document apart; all lines would take longer than a check."""
+        return hash((self.id, self.title, len(self.lines)))
+
     @property
     def text(self) -> str:
         """The heading and all lines, separated by newlines."""

@@ -33,6 +33,14 @@ TEXT = (
     "Entry is for persons of at least 16 years, and closed on 1 January.",
     "Two rolls, jam and a coffee. €6.50.",
     "Overtime is agreed in advance, and towels can be hired for 2 €, lockers for 5 € a month.",
+    "Advises the ministry of fisheries on trawling bans.",
+    "Priya Raman has led the practice since 2015, when she took it over from its founder, Harold "
+    "Finch.",
+    "We accept cards and cash.",
+    "Music may be played for two hours a day outside quiet hours.",
+    "English (fluent), Spanish (beginner).",
+    "Bring your pet there only after you have called.",
+    "Tell a volunteer about any theft.",
 )
 CITED = [
     Section(
@@ -77,6 +85,10 @@ def refused(sentence: str, question: str = "") -> str:
         "Entry is for persons aged 16 or older.",
         "Entry is closed on New Year's Day.",
         "You get two rolls with jam and a coffee for six euros fifty.",
+        "According to her CV, she gives advice to the ministry of fisheries on bans on trawling.",
+        "Priya Raman took over from Harold Finch in 2015.",
+        "Please call before you bring your pet.",
+        "She speaks fluent English and some Spanish.",
         "You'll find the shop open on weekdays from eight, and Dogs are welcome in the bar.",
     ],
 )
@@ -114,11 +126,18 @@ def test_what_a_record_says_may_be_said_in_other_words(sentence: str) -> None:
         ("The deposit is paid back within three months.", "of another number"),
         ("The packaging bin is emptied every Thursday.", "every one"),
         ("Members of the Trust pay as well.", "the opposite"),
-        ("The east wing was rebuilt before the fire.", "no record"),
+        ("The east wing was rebuilt before the fire.", "other end"),
         ("A refusal must be justified.", "the opposite"),
         ("An application need not be signed.", "the opposite"),
         ("Entry is for persons of at most 16 years.", "the opposite"),
         ("Towels can be hired for 5 euros a month.", "about 'lockers'"),
+        ("The ministry of fisheries advises her on trawling bans.", "another role"),
+        ("She does not advise the ministry of fisheries.", "the opposite"),
+        ("Harold Finch took the practice over from Priya Raman.", "another role"),
+        ("Priya Raman founded the practice.", "did it"),
+        ("You must pay by card or cash.", "obliges nobody"),
+        ("She is fluent in Spanish.", "no record"),
+        ("Volunteers tell you about any theft.", "another role"),
     ],
 )
 def test_what_no_record_says_is_refused_with_the_reason(sentence: str, why: str) -> None:
@@ -143,6 +162,30 @@ def test_what_no_record_says_is_refused_with_the_reason(sentence: str, why: str)
 )
 def test_a_question_supports_only_what_is_said_of_it(question: str, answer: str, may: bool) -> None:
     assert (refused(answer, question) == "") is may
+
+
+ENTRIES = {
+    "education": ("MSc in biology, University of Bergen, 2008.", "Exchange year, Kiel, 2005."),
+    "awards": ("Historic Structures Prize, 2021.", "Runner-up, Young Engineer of the Year, 2014."),
+}
+
+
+@pytest.mark.parametrize(
+    ("heading", "sentence", "may"),
+    [
+        ("education", "She graduated from the University of Bergen in 2008.", True),
+        ("education", "She graduated from Kiel in 2005.", False),
+        ("education", "She failed her MSc in biology.", False),
+        ("awards", "She won the Historic Structures Prize in 2021.", True),
+        ("awards", "She won Young Engineer of the Year in 2014.", False),
+    ],
+)
+def test_an_entry_of_a_cv_says_what_its_heading_means(
+    heading: str, sentence: str, may: bool
+) -> None:
+    lines = (Line(at, text, "item", heading, depth=1) for at, text in enumerate(ENTRIES[heading]))
+    section = Section(heading, heading.capitalize(), 2, tuple(lines))
+    assert (entailed(sentence, [section], title="Ingrid Solheim").refused == "") is may
 
 
 def test_the_lines_that_a_sentence_rests_on_are_named() -> None:
