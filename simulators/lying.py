@@ -101,6 +101,23 @@ LIES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a model said.
+
+    Parameters:
+        kind: The kind of lie.
+        text: Its words.
+        question: What it was asked.
+        honest: What an honest model says.
+    """
+
+    kind: str
+    text: str
+    question: str
+    honest: str
+
+
 @dataclass
 class LyingBrain:
     """Spoils what an honest brain decides, in one way after another.
@@ -109,13 +126,13 @@ class LyingBrain:
         honest: Decides what is spoiled.
         document: What it is asked about.
         lies: The ways, taken in turn.
-        told: The lies so far, each with its kind.
+        told: The lies so far.
     """
 
     honest: Brain
     document: Document
     lies: tuple[Lie, ...] = LIES
-    told: list[tuple[str, str]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -130,8 +147,9 @@ class LyingBrain:
                 source += event.json
         found: dict[str, Any] = json.loads(source)
         lie = self.lies[len(self.told) % len(self.lies)]
-        text = lie.spoil(str(found.get("answer", "There is nothing about it.")), question.text)
-        self.told.append((lie.kind, text))
+        honest = str(found.get("answer", "There is nothing about it."))
+        text = lie.spoil(honest, question.text)
+        self.told.append(Told(lie.kind, text, question.text, honest))
         cited = found.get("sections") or [self.document.section_ids[0]]
         if lie.escalates:
             yield ToolStart("escalate")

@@ -246,10 +246,12 @@ class OwnServer:
 
     Parameters:
         target: What it answers from, and how many calls at once.
+        settings: Environment variables that replace those of this process.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, settings: Mapping[str, str] | None = None) -> None:
         self._target = target
+        self._settings = settings or {}
         self._folder = tempfile.TemporaryDirectory(prefix="viva-callers-")
         self._process: asyncio.subprocess.Process | None = None
         self._log = Path(self._folder.name) / "server.log"
@@ -291,7 +293,7 @@ class OwnServer:
         }
         if self._target.knowledge is not None:
             own["KNOWLEDGE"] = str(self._target.knowledge.resolve())
-        return {**os.environ, **own}
+        return {**os.environ, **own, **self._settings}
 
     async def _start(self) -> None:
         viva = shutil.which("viva", path=str(Path(sys.executable).parent)) or "viva"

@@ -70,18 +70,18 @@ async def test_whatever_a_model_says_only_the_document_is_heard(vendor: Endpoint
     lying = LyingBrain(Quoting("education", HONEST), DOCUMENT)
     async with vendor(lying) as brain:
         heard = [await decided(brain) for _ in LIES]
-    assert [kind for kind, _ in lying.told] == [lie.kind for lie in LIES]
+    assert [told.kind for told in lying.told] == [lie.kind for lie in LIES]
     phrases = Phrases()
     fixed = fixed_sentences(DOCUMENT.title, DOCUMENT.persona.name, ())
     said = (*fixed, phrases.rest_uncertain, phrases.unsupported, phrases.sensitive)
     sensitive = [topic.refusal for topic in DOCUMENT.sensitive]
     education = (DOCUMENT.section("education"),)
-    for (kind, lie), decision in zip(lying.told, heard, strict=True):
+    for told, decision in zip(lying.told, heard, strict=True):
         rest = decision.text
         for known in (*said, *sensitive):
             rest = rest.replace(known, "") if known else rest
         rest = rest.strip()
-        assert not rest or recites(rest, education, DOCUMENT, QUESTION), (kind, lie, decision.text)
+        assert not rest or recites(rest, education, DOCUMENT, QUESTION), (told, decision.text)
 
 
 @with_instant_engines
