@@ -5,6 +5,7 @@ __all__ = [
     "elevenlabs",
     "grammar",
     "listener",
+    "lying",
     "model",
     "openai",
     "simulate",

@@ -3,4 +3,4 @@
 Each call becomes a recording with its ground truth, to be scored like any other.
 """
 
-__all__ = ["batch", "lead", "persona", "ray_sites", "site", "voice"]
+__all__ = ["batch", "caller", "lead", "persona", "ray_sites", "site", "voice"]
