@@ -70,10 +70,15 @@ class Wiretap:
         self._listener = Listener(shutdown_timeout=0.2, access_log=None)
         self.exchanges: list[Exchange] = []
         self.url = ""
+        self._refusals: dict[asyncio.Task[Any] | None, bytes] = {}
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECS)
-        self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=True)
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(self._read_refusal)
+        self._session = aiohttp.ClientSession(
+            timeout=timeout, auto_decompress=True, trace_configs=[trace]
+        )
         app = web.Application(client_max_size=_MAX_MESSAGE)
         app.router.add_route("*", "/{path:.*}", self._pass_on)
         self.url = f"http://{await self._listener.start(app)}"
@@ -119,6 +124,13 @@ class Wiretap:
 
     # WebSocket.
 
+    async def _read_refusal(
+        self, _: aiohttp.ClientSession, __: object, ended: aiohttp.TraceRequestEndParams
+    ) -> None:
+        """Keep the body of a refused handshake, which aiohttp's error lacks."""
+        if "upgrade" in ended.headers and ended.response.status != 101:
+            self._refusals[asyncio.current_task()] = await ended.response.read()
+
     async def _pass_socket(self, request: web.Request, exchange: Exchange) -> web.StreamResponse:
         try:
             vendor = await self._session.ws_connect(
@@ -129,7 +141,13 @@ class Wiretap:
             )
         except aiohttp.WSServerHandshakeError as refused:
             exchange.status = refused.status
-            return web.Response(status=refused.status)
+            body = self._refusals.pop(asyncio.current_task(), b"")
+            told: dict[str, str] = {}
+            if refused.headers is not None:
+                told = {name.lower(): value for name, value in refused.headers.items()}
+            for text in _texts(body, told.get("content-type", "").partition(";")[0]):
+                exchange.record(text)
+            return web.Response(status=refused.status, headers=_forwarded(told), body=body)
         except (aiohttp.ClientError, TimeoutError):
             return web.Response(status=502)
         exchange.status = 101

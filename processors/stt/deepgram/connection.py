@@ -433,7 +433,7 @@ def _retry_after(error: Exception) -> float:
 
 
 def _refusal(status: int, error: Exception) -> str:
-    why = str(_response_headers(error).get("dg-error", ""))[:200]
+    why = str(_response_headers(error).get("dg-error", ""))[:200].rstrip(".")
     return f"Deepgram refused the connection with {status}{': ' if why else ''}{why}"
 
 

@@ -14,6 +14,7 @@ from ledger.money.prices import Prices
 from pipeline.choice import choose
 from pipeline.vendors import VENDORS, Vendor
 from settings import Settings
+from simulators import anthropic, deepgram, deepgram_flux
 from simulators.anthropic import AnthropicSimulator
 from simulators.deepgram import DeepgramSimulator
 from simulators.elevenlabs import ElevenLabsSimulator, Fault
@@ -121,6 +122,92 @@ async def test_a_vendor_that_refuses_is_told_with_what_it_said() -> None:
     assert live.status([call]) == 1
     assert call.differences == (), "a refusal is documented, too"
     assert call.exchanges[0].close_code == 1008
+
+
+@pytest.mark.parametrize("name", ["deepgram", "deepgram-flux"])
+@in_virtual_time
+async def test_a_refused_handshake_is_told_with_the_vendors_reason(name: str) -> None:
+    refused = deepgram.Fault("status", code=403)
+    async with DeepgramSimulator(["Hello."], api_key=KEY, faults=[refused]) as simulator:
+        call = await called(name, simulator.url, "deepgram_base_url")
+    assert "403" in call.problem
+    assert "INSUFFICIENT_PERMISSIONS" in str(call.exchanges[0].received), "the body is kept"
+    assert call.exchanges[0].received[0]["err_msg"].rstrip(".") in call.problem
+    assert call.differences == (), "it is documented"
+
+
+@pytest.mark.parametrize(
+    ("name", "connection", "more", "found"),
+    [
+        (
+            "deepgram",
+            deepgram._NovaConnection,
+            {"sentiment": "calm", "channel_index": "0"},
+            {
+                "Thought": "no such message is documented",
+                "Results.sentiment": "this field is not documented",
+                "Results.channel_index": "str instead of a list",
+            },
+        ),
+        (
+            "deepgram-flux",
+            deepgram_flux.FluxConnection,
+            {"mood": 1},
+            {
+                "Thought": "no such message is documented",
+                "TurnInfo.mood": "this field is not documented",
+            },
+        ),
+    ],
+)
+@in_virtual_time
+async def test_what_a_recogniser_sends_otherwise_is_told(
+    name: str,
+    connection: Any,
+    more: dict[str, Any],
+    found: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    message_of = connection._message
+
+    async def message(self: Any, event: Any) -> dict[str, Any]:
+        sent: dict[str, Any] = await message_of(self, event)
+        if sent["type"] in ("Results", "TurnInfo"):
+            await self._socket.send_str(json.dumps({"type": "Thought", "text": "hm"}))
+            sent = sent | more
+        return sent
+
+    monkeypatch.setattr(connection, "_message", message)
+    async with DeepgramSimulator(["Hello there."], api_key=KEY) as simulator:
+        call = await called(name, simulator.url, "deepgram_base_url")
+    assert call.outcome == "heard 'Hello there.'", "they do no harm"
+    assert {difference.where: difference.what for difference, _ in call.differences} == found
+    assert live.status([call]) == 3
+
+
+@in_virtual_time
+async def test_an_event_that_claude_does_not_document_is_told_and_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = anthropic._event
+
+    async def event(stream: Any, kind: str, **rest: Any) -> None:
+        if kind == "content_block_stop":
+            await write(stream, "content_block_weighed", index=0)
+        if kind == "message_stop":
+            rest["verdict"] = "fine"
+        await write(stream, kind, **rest)
+
+    monkeypatch.setattr(anthropic, "_event", event)
+    async with AnthropicSimulator(Model(script=(RIGHT,), api_key=KEY)) as simulator:
+        call = await called("claude", simulator.url, "anthropic_base_url")
+    assert call.outcome == "called respond"
+    told = {difference.where: difference.what for difference, _ in call.differences}
+    assert told == {
+        "content_block_weighed": "no such message is documented",
+        "message_stop.verdict": "this field is not documented",
+    }
+    assert live.status([call]) == 3
 
 
 def test_what_it_may_cost_is_told_before_and_is_small() -> None:
