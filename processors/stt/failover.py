@@ -60,6 +60,7 @@ class SpeechToTextFailover(StageFailover):
         self._started: VADUserStartedSpeakingFrame | None = None
         self._stopped: VADUserStoppedSpeakingFrame | None = None
         self._stopped_at = 0.0
+        self._finalized_at = float("-inf")  # of speech that voice activity still heard
         self._error: ErrorFrame | None = None  # reported since the last transcript
         self._deadline: asyncio.Task[None] | None = None
 
@@ -79,6 +80,8 @@ class SpeechToTextFailover(StageFailover):
                 if self._stopped is not None and _now() - self._stopped_at >= self._forget_secs:
                     self._trim(self._pre_roll_secs)
                 self._started, self._stopped = frame, None
+            case VADUserStoppedSpeakingFrame() if self._was_finalized:
+                self._forget_speech()
             case VADUserStoppedSpeakingFrame():
                 self._stopped, self._stopped_at = frame, _now()
                 self._set_deadline()
@@ -104,14 +107,29 @@ class SpeechToTextFailover(StageFailover):
             case TranscriptionFrame():
                 self._error = None
                 if self._stopped is not None:
-                    self._started = self._stopped = None
+                    self._forget_speech()
+                elif frame.finalized and self._ends_turns[self._serving]:
+                    self._finalized_at = _now()
                     self._trim(self._pre_roll_secs)
             case InterimTranscriptionFrame():
                 self._error = None
+                self._finalized_at = float("-inf")
             case ErrorFrame() if frame.processor is self._serving:
                 self._error = frame
                 self._set_deadline()
         await super().push_frame(frame, direction)
+
+    @property
+    def _was_finalized(self) -> bool:
+        """Whether a recogniser that ends turns has ended this one before voice activity did.
+
+        What is said after its end is kept by another start or other words, or by its length.
+        """
+        return _now() - self._finalized_at <= self._pre_roll_secs
+
+    def _forget_speech(self) -> None:
+        self._started = self._stopped = None
+        self._trim(self._pre_roll_secs)
 
     def _set_deadline(self) -> None:
         idle = self._deadline is None or self._deadline.done()

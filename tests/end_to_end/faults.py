@@ -20,7 +20,8 @@ END = "<!-- /faults -->"
 
 When = Literal["connecting", "the caller speaks", "thinking", "before the voice", "in the answer"]
 Lasts = Literal["once", "a while", "for good"]
-Vendor = Literal["deepgram", "claude", "openai", "elevenlabs", "elevenlabs, whole"]
+Vendor = Literal["deepgram", "deepgram-flux", "claude", "openai", "elevenlabs", "elevenlabs, whole"]
+RECOGNISERS: tuple[Vendor, ...] = ("deepgram", "deepgram-flux")
 
 
 class Outcome(Enum):
@@ -128,6 +129,32 @@ def _deepgram() -> Iterator[Row]:
     for kind, what in _DROPS:
         yield _stt(what, "in the answer", "once", fault(kind, connection=0))
     yield _stt("goes silent", "in the answer", "once", fault("stall", connection=0))
+
+
+def _flux() -> Iterator[Row]:
+    """What is its own: handshakes and turns; the connection is the same as Nova's."""
+
+    def flux(what: str, when: When, lasts: Lasts, *faults: deepgram.Fault, **rest: Any) -> Row:
+        return Row(vendor="deepgram-flux", what=what, when=when, lasts=lasts, faults=faults, **rest)
+
+    fault = deepgram.Fault
+    ended = {"alone": (ENDED, ENDED), "takes_over": True}
+    lost = {"alone": (APOLOGISED, ANSWERED), "takes_over": True, "within_secs": 4.0}
+    for status, words in ((401, "key refused"), (403, "not allowed")):
+        refused = fault("status", code=status)
+        yield flux(f"{status}, {words}", "connecting", "for good", refused, **ended)
+    passing = fault("status", code=429, connection=0)
+    yield flux("429, too many", "connecting", "once", passing)
+    yield flux("429, too many", "connecting", "a while", fault("status", code=429), **lost)
+    yield flux("500", "connecting", "once", fault("status", code=500, connection=0))
+    speaking: When = "the caller speaks"
+    for kind, what in _DROPS:
+        yield flux(what, speaking, "once", fault(kind, at_secs=0.9, connection=0))
+    drop = fault("drop", at_secs=0.9, connection=0)
+    yield flux(
+        "connection drops, then 500", speaking, "a while", drop, fault("status", code=500), **lost
+    )
+    yield flux("connection drops", "in the answer", "once", fault("drop", connection=0))
 
 
 _DROPS: tuple[tuple[Any, str], ...] = (
@@ -266,6 +293,7 @@ def _elevenlabs() -> Iterator[Row]:
 
 ROWS: tuple[Row, ...] = (
     *_deepgram(),
+    *_flux(),
     *_models("claude"),
     *_models("openai", brief=True),
     *_elevenlabs(),
@@ -273,6 +301,7 @@ ROWS: tuple[Row, ...] = (
 
 _TITLES: dict[Vendor, str] = {
     "deepgram": "Deepgram (reserve: `STT=deepgram,whisper`)",
+    "deepgram-flux": "Deepgram's Flux (reserve: `STT=deepgram-flux,whisper`)",
     "claude": "Claude (reserve: `BRAIN=claude,extractive`)",
     "openai": "An OpenAI-compatible endpoint (reserve: `BRAIN=openai,extractive`)",
     "elevenlabs": "ElevenLabs (reserve: `TTS=elevenlabs,hibari`)",

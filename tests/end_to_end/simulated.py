@@ -27,7 +27,7 @@ from simulators.elevenlabs import RATE, ElevenLabsSimulator
 from simulators.model import Latency, Model
 from simulators.openai import OpenAISimulator
 from tests.conftest import AUDIO
-from tests.end_to_end.faults import Row
+from tests.end_to_end.faults import RECOGNISERS, Row
 
 QUESTIONS = (
     ("where-studied.wav", "Where did she study mathematics?", 1.1),
@@ -130,6 +130,8 @@ class Stack:
         vendor = row.vendor.partition(",")[0] if row else ""
         if vendor == "openai":
             self._stages["brain"] = "openai"
+        if vendor in RECOGNISERS:
+            self._stages["stt"] = vendor
         if reserve:
             (stage,) = [stage for stage, name in self._stages.items() if name == vendor]
             self._stages[stage] += f",{RESERVES[stage]}"
@@ -238,12 +240,12 @@ class Stack:
         if row is None:
             return
         if self._asking == 1 and row.lasts != "for good":
-            if row.vendor == "deepgram" and any(fault.kind == "stall" for fault in row.faults):
+            if row.vendor in RECOGNISERS and any(fault.kind == "stall" for fault in row.faults):
                 self._waiting.add(asyncio.create_task(self._mend_in_the_question()))
             else:
                 self._mend()
         elif self._asking == 0 and row.when != "connecting" and row.vendor not in MODELS:
-            if row.vendor == "deepgram" and row.when == "in the answer":
+            if row.vendor in RECOGNISERS and row.when == "in the answer":
                 self._waiting.add(asyncio.create_task(self._strike_in_the_answer(row)))
             else:
                 self._strike(row)
@@ -256,7 +258,7 @@ class Stack:
         self._strike(row)
 
     def _strike(self, row: Row) -> None:
-        if row.vendor == "deepgram":
+        if row.vendor in RECOGNISERS:
             for fault in row.faults:
                 heard_secs = 0.0
                 if fault.kind != "status" and fault.connection is not None:

@@ -86,6 +86,7 @@ async def hold(
 
 STAGES = {
     "deepgram": "stt",
+    "deepgram-flux": "stt",
     "claude": "brain",
     "openai": "brain",
     "elevenlabs": "tts",

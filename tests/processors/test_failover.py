@@ -19,7 +19,7 @@ from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import STTService
 from pipecat.tests.utils import SleepFrame, run_test
 
-from conversation.frames import FailoverFrame
+from conversation.frames import FailoverFrame, SpeechPauseFrame
 from evals.replay import virtual_time
 from processors.stt.failover import SpeechToTextFailover
 from tests.chain import ScriptedCall, samples_of
@@ -110,3 +110,37 @@ async def test_speech_that_the_first_recogniser_lost_is_heard_again_by_the_secon
     assert (notice.failed, notice.vendor, notice.ends_turns) == ("deepgram", "whisper", False)
     (transcript,) = [frame for frame in down if isinstance(frame, TranscriptionFrame)]
     assert transcript.text == "1.0 seconds", "all of the speech, and none of it twice"
+
+
+class QuickRecogniser(ScriptedRecogniser):
+    """Ends the turn before voice activity notices, and loses its connection afterwards."""
+
+    async def process_frame(self, frame: Frame, direction: Any) -> None:
+        await STTService.process_frame(self, frame, direction)
+        if isinstance(frame, VADUserStartedSpeakingFrame):
+            await self.push_frame(TranscriptionFrame("Where?", "caller", "", finalized=True))
+        elif isinstance(frame, SpeechPauseFrame):
+            await self.push_error("the connection was lost")
+
+
+@with_instant_engines
+async def test_a_turn_that_was_over_before_its_silence_is_not_heard_again() -> None:
+    frames: list[Frame] = [
+        VADUserStartedSpeakingFrame(start_secs=0.096),
+        SleepFrame(0.02),
+        InputAudioRawFrame(bytes(640), 16_000, 1),
+        VADUserStoppedSpeakingFrame(stop_secs=0.2),
+        SpeechPauseFrame(pause_secs=0.5),
+        SleepFrame(0.1),
+        EndFrame(),
+    ]
+    switcher = SpeechToTextFailover(
+        [QuickRecogniser(), ScriptedRecogniser()],
+        names=["deepgram-flux", "whisper"],
+        ends_turns=[True, False],
+        patience_secs=0.02,
+    )
+    down, _ = await run_test(switcher, frames_to_send=frames, send_end_frame=False)
+    assert not [frame for frame in down if isinstance(frame, FailoverFrame)]
+    texts = [frame.text for frame in down if isinstance(frame, TranscriptionFrame)]
+    assert texts == ["Where?"], "once"

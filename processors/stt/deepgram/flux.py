@@ -9,6 +9,7 @@ Messages: https://developers.deepgram.com/docs/flux/state and
 https://developers.deepgram.com/docs/flux/configuration.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,13 +26,19 @@ from pipecat.frames.frames import (
 )
 from pipecat.utils.time import time_now_iso8601
 
-from processors.stt.deepgram.connection import SAMPLE_RATE, ConnectionTimes, keyterms_within_limit
-from processors.stt.deepgram.session import DeepgramService, bytes_of
+from processors.stt.deepgram.connection import (
+    SAMPLE_RATE,
+    ConnectionTimes,
+    Lost,
+    keyterms_within_limit,
+)
+from processors.stt.deepgram.session import DeepgramService, bytes_of, now
 
 MULTILINGUAL = "flux-general-multi"
 
 # Flux has given the last word of some audio by the time it has processed this much more.
 _SETTLED = bytes_of(0.3)
+_LOOK_SECS = 0.1  # how often a lost turn's silence is looked at
 
 
 class DeepgramFluxSTT(DeepgramService):
@@ -44,7 +51,7 @@ class DeepgramFluxSTT(DeepgramService):
       ``EagerEndOfTurnCancelFrame`` when the caller continues instead (``TurnResumed``);
     * at ``EndOfTurn``, a ``TranscriptionFrame`` and a ``ProposedUserStoppedSpeakingFrame``;
     * an empty ``TranscriptionFrame`` for speech that voice activity detected and Flux has no words
-      for.
+      for, or whose connection was lost after its first words.
     """
 
     def __init__(
@@ -110,9 +117,13 @@ class DeepgramFluxSTT(DeepgramService):
             times=times or ConnectionTimes(),
             name=name,
         )
+        self._forget_secs = (times or ConnectionTimes()).forget
         self._vad_speaking = False
         self._awaiting = False  # whether speech has ended without any words
         self._speech_ended = 0  # position in the audio, in bytes
+        self._speech_ended_at = 0.0  # on the event loop's clock
+        self._lost_turn: asyncio.Task[None] | None = None
+        self._dropped = False  # whether a turn's words were given up
         self._turn_ended = 0  # position in the audio, in bytes
         self._turn = ""  # words of the turn so far
         self._predicted = False  # whether the end of this turn was predicted
@@ -121,11 +132,15 @@ class DeepgramFluxSTT(DeepgramService):
         match frame:
             case VADUserStartedSpeakingFrame():
                 self._vad_speaking = True
-                self._awaiting = False
+                unheard = self._dropped or self._awaiting
+                if unheard and now() - self._speech_ended_at >= self._forget_secs:
+                    self._connection.discard_audio()
+                self._awaiting = self._dropped = False
                 self._connection.expect_words(True)
             case VADUserStoppedSpeakingFrame():
                 self._vad_speaking = False
                 self._speech_ended = self._connection.untranscribed.end
+                self._speech_ended_at = now()
                 over = self._turn_ended >= self._speech_ended - _SETTLED
                 self._awaiting = not (over or self._turn)
                 self._connection.expect_words(not over)
@@ -143,9 +158,37 @@ class DeepgramFluxSTT(DeepgramService):
                 logger.warning(f"{self}: Deepgram warns: {event.code}: {event.description}")
 
     async def _on_connected(self) -> None:
+        await self._end_lost_turn()
         self._turn = ""
         await self._cancel_prediction()
         await super()._on_connected()
+
+    async def _on_lost(self, lost: Lost) -> None:
+        await super()._on_lost(lost)
+        if self._turn and self._lost_turn is None:
+            self._lost_turn = self.create_task(self._drop_turn(), "lost turn")
+
+    async def cleanup(self) -> None:
+        """Disconnect and cancel the processor's tasks."""
+        await super().cleanup()
+        await self._end_lost_turn()
+
+    async def _end_lost_turn(self) -> None:
+        task, self._lost_turn = self._lost_turn, None
+        if task is not None:
+            await self.cancel_task(task)
+
+    async def _drop_turn(self) -> None:
+        """Give up the words of a turn while the connection is lost: they are only its beginning.
+
+        The caller is told that they were not understood, and what they say next is heard alone.
+        """
+        while self._vad_speaking or now() - self._speech_ended_at < self._forget_secs:
+            await asyncio.sleep(_LOOK_SECS)
+        self._turn = ""
+        self._dropped = True
+        await self._cancel_prediction()
+        await self._push_final("", finalized=True, result=None)
 
     async def _turn_info(self, message: ListenV2TurnInfo) -> None:
         text = message.transcript.strip()

@@ -150,6 +150,20 @@ def test_no_word_is_lost_when_the_connection_is(silero: SileroEngine, fault: Fau
     assert call.stt.is_usable
 
 
+def test_a_beginning_is_given_up_where_the_connection_stays_lost(silero: SileroEngine) -> None:
+    async def story(call: Call, _: DeepgramSimulator) -> None:
+        await call.say(silence(0.5), recording("where-studied"), silence(4))
+
+    lost = [Fault("status", connection=number, code=500) for number in range(1, 20)]
+    lost.append(Fault("drop", at_secs=1.2, connection=0))
+    call, simulator = told(silero, story, [said("where-studied", QUESTION)], faults=lost)
+    assert turns(simulator) == ["StartOfTurn"]
+    assert call.finals() == [""], "its first words are no question"
+    (stopped,) = call.down(VADUserStoppedSpeakingFrame)
+    (given_up,) = call.down(TranscriptionFrame)
+    assert given_up[0] - stopped[0] == pytest.approx(3.0, abs=0.2)
+
+
 def test_a_line_that_is_given_no_audio_is_kept_open_and_knows_its_place(
     silero: SileroEngine,
 ) -> None:
