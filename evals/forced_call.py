@@ -6,14 +6,17 @@ same as JSON.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from conversation.records import Used
 from pipeline.vendor import secret
-from pipeline.vendors.openai import OpenAISettings
+from pipeline.vendors.openai import DIALECTS_FILE, OpenAISettings
 from processors.brain import lenient_json, written_call
 from settings import Settings
+
+if TYPE_CHECKING:
+    from processors.brain.openai_compatible import Dialect
 
 _INVALID = (400, 422)  # statuses of a request that an endpoint cannot take
 _MOST_OBJECTS = 16  # that a text is searched for, from its start
@@ -95,6 +98,7 @@ class ForcedCallModel:
         api_key: The endpoint's key, where it wants one.
         max_tokens: Longest reply, in tokens.
         timeout_secs: Longest wait for a reply.
+        dialect: What was found out about the model before.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class ForcedCallModel:
         api_key: str = "",
         max_tokens: int,
         timeout_secs: float,
+        dialect: "Dialect | None" = None,
     ) -> None:
         import openai
 
@@ -114,7 +119,7 @@ class ForcedCallModel:
         self.name = model
         self._tool = tool
         self._max_tokens = max_tokens
-        self._dialect = Dialect(counts=False)  # Nothing is streamed.
+        self._dialect = replace(dialect or Dialect(), counts=False)  # Nothing is streamed.
         self._steady = True  # Until the endpoint refuses a temperature or a seed.
         self._errors, self._refusals = openai.OpenAIError, openai.APIStatusError
         self._headers = {} if api_key else {"Authorization": openai.Omit()}
@@ -219,7 +224,7 @@ class ForcedCallModel:
 def described_by(
     settings: Settings, tool: Tool, *, model: str, max_tokens: int, timeout_secs: float
 ) -> ForcedCallModel:
-    """The model that the settings of ``BRAIN=openai`` describe.
+    """The model that the settings of ``BRAIN=openai`` describe, asked as its probe found.
 
     Args:
         settings: The endpoint's address, key and model.
@@ -235,8 +240,12 @@ def described_by(
     model = model or own.brain_model
     if not own.brain_base_url or not model:
         raise ForcedCallError("BRAIN_MODEL" if own.brain_base_url else "BRAIN_BASE_URL")
+    from processors.brain.openai_compatible import Dialects
+
+    found = Dialects(settings.data_dir / DIALECTS_FILE).read(own.brain_base_url, model)
     return ForcedCallModel(
         tool,
+        dialect=found,
         base_url=own.brain_base_url,
         model=model,
         api_key=secret(own.brain_api_key),

@@ -1,10 +1,15 @@
 """A model is made to call a tool, whatever its endpoint refuses and however it writes the call."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from evals.forced_call import ForcedCallError, ForcedCallModel, Given, Tool
+from evals.forced_call import ForcedCallError, ForcedCallModel, Given, Tool, described_by
+from pipeline.vendors.openai import DIALECTS_FILE
+from processors.brain.openai_compatible import Dialect, Dialects
+from settings import Settings
 from simulators.model import Fault, Model, Reply
 from simulators.openai import OpenAISimulator
 
@@ -73,6 +78,19 @@ async def test_a_model_that_answers_in_words_is_asked_by_a_schema_the_next_time(
     body = vendor.requests[1].body
     assert body["response_format"]["json_schema"]["schema"] == SPEAK.parameters
     assert body["messages"][0]["content"].endswith("with the fields say and hang_up.")
+
+
+async def test_a_model_whose_form_the_brain_s_probe_found_is_asked_in_it(tmp_path: Path) -> None:
+    async with OpenAISimulator(Model(script=(Reply("", text=WRITTEN),))) as vendor:
+        found = replace(Dialect(), form="schema")
+        Dialects(tmp_path / DIALECTS_FILE).write(vendor.url, "simulated", found)
+        endpoint = {"brain_base_url": vendor.url, "brain_model": "simulated", "data_dir": tmp_path}
+        settings = Settings(_env_file=None, **endpoint)  # type: ignore[call-arg, arg-type]
+        model = described_by(settings, SPEAK, model="", max_tokens=64, timeout_secs=5.0)
+        assert (await model.call("You call.", [])).fields == HELLO
+        await model.close()
+    (asked,) = vendor.requests
+    assert asked.body["response_format"]["type"] == "json_schema"
 
 
 async def test_an_endpoint_that_refuses_the_key_is_told() -> None:
