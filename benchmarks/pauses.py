@@ -96,6 +96,13 @@ _QUIET = 0.02  # relative to the loudest sample
 _NOISE_SECS = 0.05
 _SHORT_WORDS = 2  # of an answer, one of them perhaps half heard
 _RUN_FRAMES = 3  # frames in a row that are speech, not a click
+_BUDGET = (
+    "words and verdict",
+    "first token",
+    "first checked sentence",
+    "voice",
+    "played",
+)
 _SAME = 0.8  # share of the words that a real recogniser must get
 
 
@@ -123,6 +130,7 @@ class Found:
     twice: list[str] = field(default_factory=list)
     misheard: list[str] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
+    by_decision: dict[str, list[float]] = field(default_factory=dict)
     stages_ms: list[dict[str, float]] = field(default_factory=list)
     stops_ms: list[float] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
@@ -231,6 +239,60 @@ class _Earned(Speculation):
         return self.wasted_tokens / max(1, self.used_tokens - _TURNS_BEFORE * _TOKENS_A_TURN)
 
 
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """A call, and what the vendors were asked in it.
+
+    Parameters:
+        heard: What the caller heard.
+        begun: When each question began, from the start of the call.
+        started: That start, on the event loop's clock.
+        simulators: The vendors, with their logs.
+    """
+
+    heard: HeardCall
+    begun: list[float]
+    started: float
+    simulators: Simulators
+
+    def budget(self, begun: float, words_end: float, latency_ms: float) -> dict[str, float] | None:
+        """The parts of a turn in ms, in order, from its last word to its first sound.
+
+        ``None`` if no model was asked: the question was refused before.
+
+        Args:
+            begun: When the question began, from the start of the call.
+            words_end: The end of its last word.
+            latency_ms: From there to the first sound.
+        """
+        begin = self.started + words_end
+        heard = begin + latency_ms / 1000
+        requests = [
+            request
+            for request in self.simulators.anthropic.requests
+            if self.started + begun < request.at < heard and request.ended == "finished"
+        ]
+        if not requests:
+            return None
+        asked = requests[-1]
+        token = asked.when("content_block_start")
+        voices = self.simulators.elevenlabs.requests
+        said = min(
+            at
+            for voice in voices
+            for at, message in voice.messages
+            if at >= token and message.get("text", "").strip()
+        )
+        sound = min(
+            at for voice in voices for at, reply in voice.replies if at >= said and "audio" in reply
+        )
+        at = dict(zip(_BUDGET, (asked.at, token, said, sound, heard), strict=True))
+        ends = [begin, *at.values()]
+        return {
+            part: 1000 * (end - start) for part, start, end in zip(at, ends, ends[1:], strict=False)
+        }
+
+
 class Bench:
     """One recogniser, its calls and its findings.
 
@@ -249,14 +311,15 @@ class Bench:
         first_token_secs: float = FIRST_TOKEN_SECS,
     ) -> None:
         self.found = Found()
-        self._vendors: dict[str, Any] = _EMBEDDED if recogniser == EMBEDDED else {"stt": recogniser}
+        self.embedded = recogniser == EMBEDDED
+        self._vendors: dict[str, Any] = _EMBEDDED if self.embedded else {"stt": recogniser}
         self._embedded = embedded
         self._settings = settings
         self._first_token_secs = first_token_secs
         self.speculation = _Earned(max_wasted_share=embedded.settings.preemptive_waste)
 
-    async def call(self, asked: Sequence[Asked], **caller: Any) -> tuple[HeardCall, list[float]]:
-        """Ask questions in one call; returns when each began, on the call's clock."""
+    async def call(self, asked: Sequence[Asked], **caller: Any) -> _Called:
+        """Ask questions in one call."""
         rms = max(_speech_rms(question.pcm) for question in asked)
         said = [
             Utterance(question.text, speech_secs=speech_secs(question.pcm, rms=rms), pauses=True)
@@ -304,7 +367,7 @@ class Bench:
                     ),
                     **caller,
                 ).call()
-        return heard, [at + GAP_SECS for at in begun]
+        return _Called(heard, [at + GAP_SECS for at in begun], started, simulators)
 
     async def _engines(self, settings: Settings, choices: Mapping[Stage, Choice]) -> Engines:
         """The vendors' clients for these simulators, with the models already loaded."""
@@ -324,7 +387,8 @@ class Bench:
 
     async def ask(self, asked: Sequence[Asked]) -> None:
         """Ask questions in one call and note how each was heard."""
-        heard, begun = await self.call(asked)
+        called = await self.call(asked)
+        heard, begun = called.heard, called.begun
         for number, question in enumerate(asked):
             until = begun[number + 1] if number + 1 < len(begun) else float("inf")
             asked_for = [
@@ -350,11 +414,19 @@ class Bench:
             latency = heard.turns[number].e2e_latency_ms
             if latency is not None and outcome == "whole":
                 self.found.latencies_ms.append(latency)
-                self.found.stages_ms.append(_stages(latency, heard.turns[number].stages_ms))
+                decision = heard.turns[number].decision or "none"
+                self.found.by_decision.setdefault(decision, []).append(latency)
+                if self.embedded:
+                    self.found.stages_ms.append(_stages(latency, heard.turns[number].stages_ms))
+                else:
+                    spoken = begun[number] + speech_end_secs(question.pcm)
+                    if budget := called.budget(begun[number], spoken, latency):
+                        self.found.stages_ms.append(budget)
 
     async def speak_over(self, question: Asked, over: Asked, *, stops: bool) -> None:
         """Speak over the answer to a question."""
-        heard, begun = await self.call([question, over], barge_in_secs=BARGE_IN_SECS)
+        called = await self.call([question, over], barge_in_secs=BARGE_IN_SECS)
+        heard, begun = called.heard, called.begun
         if len(begun) < 2:
             self.found.missed.append(over.name)
             return
@@ -513,6 +585,9 @@ def _row(bench: Bench, questions: int, backchannels: int) -> dict[str, Any]:
         "last_word_to_audio_ms_p95": round(quantile(found.latencies_ms, 0.95), 1)
         if found.latencies_ms
         else None,
+        "last_word_to_audio_ms_p50_by_decision": {
+            decision: _p50(latencies) for decision, latencies in sorted(found.by_decision.items())
+        },
         "barge_ins": len(found.stops_ms),
         "barge_in_to_stop_ms_p50": _p50(found.stops_ms),
         "barge_ins_missed": found.missed,
@@ -587,15 +662,22 @@ def main() -> None:
 
 def _print(name: str, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> None:
     print(f"\n{name:<30}{'before':>24}{'after':>24}" if before else f"\n{name}")
-    flat, then = (
-        {**result, **result.get("where_the_time_goes_ms_p50", {})} for result in (row, before or {})
-    )
+    flat, then = ({**result, **_inner(result)} for result in (row, before or {}))
     for what, value in flat.items():
         if isinstance(value, dict):
             print(f"  {what}")
             continue
         figures = [then.get(what, ""), value] if before else [value]
         print(f"  {what:<28}" + "".join(f"{_figure(figure):>24}" for figure in figures))
+
+
+def _inner(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for inner in result.values()
+        if isinstance(inner, dict)
+        for name, value in inner.items()
+    }
 
 
 def _figure(value: Any) -> str:

@@ -208,10 +208,11 @@ class ElevenLabsSimulator:
         await asyncio.sleep(self.draw(self._first_audio if first else self._next_audio))
 
     async def chunks(self, pcm: bytes) -> AsyncIterator[bytes]:
-        """The audio in chunks, at the pace at which it is made."""
+        """The audio in chunks, at the pace at which it is made; the first one is there."""
         for at in range(0, len(pcm), self._chunk):
             chunk = pcm[at : at + self._chunk]
-            await asyncio.sleep(len(chunk) / 2 / RATE * self._realtime_factor)
+            if at:
+                await asyncio.sleep(len(chunk) / 2 / RATE * self._realtime_factor)
             yield chunk
 
     # HTTP.

@@ -5,11 +5,19 @@ ElevenLabs' the embedded voice. Their latencies are the vendors' published media
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from knowledge.loading.document import Document
-from processors.brain.contract import Brain
+from processors.brain.contract import (
+    ArgumentsDelta,
+    Brain,
+    BrainEvent,
+    Question,
+    ToolStart,
+    events_of,
+)
 from processors.brain.extractive import ExtractiveBrain
 from processors.stt.whisper.engine import WhisperEngine
 from processors.tts.hibari.engine import HibariEngine
@@ -23,10 +31,12 @@ from simulators.openai import OpenAISimulator
 
 KEY = "simulated-key"
 
-STT_SECS = 0.1
-"""With 150 ms of endpointing: 250 ms from the end of speech to Nova's final transcript.
+STT_SECS = 0.047
+"""From the audio, or a ``Finalize``, to Nova's words.
 
-Published: a median of 247 ms (https://github.com/pipecat-ai/stt-benchmark).
+Published: a median of 247 ms from the end of speech to the last final words, with a ``Finalize``
+200 ms after that end (https://github.com/pipecat-ai/stt-benchmark, docs/measuring-ttfs.md). The
+words of an endpoint are assumed to take as long.
 """
 
 FLUX_SECS = 0.04
@@ -36,19 +46,49 @@ Published: a median of about 260 ms (https://developers.deepgram.com/docs/flux/n
 """
 
 FIRST_TOKEN_SECS = 0.64
-"""Between the published medians of ``claude-haiku-4-5``.
+"""The published median of ``claude-haiku-4-5`` in conversations of 30 turns with tools.
 
-732 ms in conversations of 30 turns (https://github.com/kwindla/aiewf-eval); 480 ms by Artificial
+637 ms (https://github.com/kwindla/aiewf-eval, table of August 2026). Others: 597 ms
+(https://www.kunalganglani.com/blog/llm-api-latency-benchmarks-2026), and 480 ms by Artificial
 Analysis, as https://shadabchow.com/blogs/ai-models/claude-4-5-haiku-reasoning quotes it. None was
 found for ``claude-haiku-5-5``.
 """
 
-TOKENS_PER_SEC = 150.0
+TOKENS_PER_SEC = 110.0
+"""Between the published 97 and 112 of ``claude-haiku-4-5``.
+
+https://lmspeed.net/compare/model/claude-haiku-4-5-vs-claude-sonnet-4-6 and the same page against
+``claude-sonnet-4``. None was found for ``claude-haiku-5-5``.
+"""
 
 FIRST_AUDIO_SECS = 0.09
 """75 ms of inference and the network (https://elevenlabs.io/docs/api-reference/reducing-latency)."""
 
 LEADING_SILENCE_SECS = 0.15
+
+
+class _AsPrompted:
+    """A brain that leaves an escalation's message empty, as the prompt asks of a model."""
+
+    def __init__(self, brain: Brain) -> None:
+        self._brain = brain
+
+    @property
+    def name(self) -> str:
+        """The brain's."""
+        return self._brain.name
+
+    async def decide(self, question: Question) -> AsyncIterator[BrainEvent]:
+        """Stream what the brain decides."""
+        escalates, arguments = False, ""
+        async for event in events_of(self._brain, question):
+            if isinstance(event, ArgumentsDelta) and escalates:
+                arguments += event.json
+                continue
+            escalates = escalates or (isinstance(event, ToolStart) and event.name == "escalate")
+            yield event
+        if escalates:
+            yield ArgumentsDelta(json.dumps({**json.loads(arguments), "message": ""}))
 
 
 class Simulators:
@@ -76,9 +116,11 @@ class Simulators:
         async def hear(audio: bytes) -> object:
             return await whisper.transcribe(audio, hotwords=document.proper_nouns(), final=True)
 
+        prompted = brain if isinstance(brain, LyingBrain) else _AsPrompted(brain)
+
         def model() -> Model:
             return Model(
-                brain=brain,
+                brain=prompted,
                 first_token=Latency(FIRST_TOKEN_SECS),
                 tokens_per_sec=TOKENS_PER_SEC,
                 api_key=KEY,
