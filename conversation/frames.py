@@ -120,6 +120,17 @@ class SpeechPauseFrame(SystemFrame):
 
 
 @dataclass
+class PauseVerdictFrame(SystemFrame):
+    """The turn model's verdict on a pause, before the caller counts as having stopped.
+
+    Parameters:
+        probability: Probability that the caller has finished their turn, 0 to 1.
+    """
+
+    probability: float = 0.0
+
+
+@dataclass
 class EndOfTurnFrame(SystemFrame):
     """The turn model's verdict on the speech that has just stopped.
 

@@ -72,8 +72,11 @@ _DICTATED = _set(
     " telephone zip"
 )
 _DIGITS = _set("zero oh one two three four five six seven eight nine double triple")
+_BETWEEN_GROUPS = _HESITATIONS | _set("and comma dash dot hyphen next space then")
 _WHOLE_NUMBER_DIGITS = 10
+_WHOLE_CARD_DIGITS = 16
 _NAMED_WITHIN_WORDS = 3  # "my number would be"
+_UNNAMED = _set("he her his is it its my our s she so that the this yes yeah")  # "it's 020"
 
 # What announces a question and lacks it.
 _ANNOUNCEMENT = re.compile(
@@ -157,14 +160,29 @@ def _asks_for_more(words: Sequence[str]) -> bool:
 
 
 def _dictates(text: str) -> bool:
-    """Whether a text ends in digits, but too few for the number that it names."""
+    """Whether a text ends in digits, but too few for the number that is dictated in groups.
+
+    A number is dictated if it has a name ("my number is 020"), or if nothing else is said and it
+    begins with a zero, or has several groups already.
+    """
     words = _words(text)
-    digits = 0
-    while words and (words[-1].isdecimal() or words[-1] in _DIGITS):
+    groups: list[str] = []
+    while words and (_is_digits(words[-1]) or words[-1] in _BETWEEN_GROUPS):
         word = words.pop()
-        digits += len(word) if word.isdecimal() else 1
-    named = not _DICTATED.isdisjoint(words[-_NAMED_WITHIN_WORDS:])
-    return 1 < digits < _WHOLE_NUMBER_DIGITS and named
+        if _is_digits(word):
+            groups.append(word)
+    digits = sum(len(group) if group.isdecimal() else 1 for group in groups)
+    name = words[-_NAMED_WITHIN_WORDS:]
+    whole = _WHOLE_CARD_DIGITS if "card" in name else _WHOLE_NUMBER_DIGITS
+    if not 1 < digits < whole:
+        return False
+    first = groups[-1]
+    several = len(groups) > 1 or first[0] == "0" or first in ("zero", "oh")
+    return not _DICTATED.isdisjoint(name) or (several and _UNNAMED.issuperset(words))
+
+
+def _is_digits(word: str) -> bool:
+    return word.isdecimal() or word in _DIGITS
 
 
 def _lacks_object(words: Sequence[str]) -> bool:

@@ -28,6 +28,7 @@ from conversation.frames import (
     CallerTypingFrame,
     EndCallFrame,
     EndOfTurnFrame,
+    PauseVerdictFrame,
     SpeechPauseFrame,
     TurnFrame,
 )
@@ -87,7 +88,7 @@ class PushToTalk(FrameProcessor):
             case InputTextRawFrame():
                 if not self._over:
                     await self._type(frame.text)
-            case SpeechPauseFrame() | EndOfTurnFrame() | CallerTypingFrame():
+            case SpeechPauseFrame() | PauseVerdictFrame() | EndOfTurnFrame() | CallerTypingFrame():
                 pass
             case EndCallFrame():
                 self._over = True

@@ -58,7 +58,7 @@ def build(transport: Transport, conversation: Conversation, engines: Engines) ->
         instant=settings.barge_in == "instant",
         ending=engines.ending,
         preemptive=engines.preemptive,
-        only_predicted=engines.predicts_ends,
+        early_answers=engines.early_answers,
         has_turn_model=engines.needs_turn_model,
     )
     normalisation: FilterStage = engines.speech_normalisation()

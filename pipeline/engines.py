@@ -29,7 +29,7 @@ from processors.stt.failover import SpeechToTextFailover
 from processors.tts.contract import TextToSpeechStage
 from processors.tts.failover import TextToSpeechFailover
 from processors.tts.normalisation import Normalise, SpeechNormalisation, document_normaliser
-from processors.turns.state_machine import Ending
+from processors.turns.state_machine import EarlyAnswers, Ending
 from processors.vad.contract import VoiceActivityStage
 from server_settings import ServerSettings
 
@@ -228,14 +228,15 @@ class Engines:
         return self.settings.preemptive == "on"
 
     @property
-    def predicts_ends(self) -> bool:
-        """Whether early answers wait until the recogniser predicts the end of the turn."""
-        return self.choices["stt"].vendor.early_answers == "predicted"
+    def early_answers(self) -> EarlyAnswers:
+        """When answers start early, if they do."""
+        moment = self.choices["stt"].vendor.early_answers
+        return "pauses" if moment == "never" else moment
 
     @property
     def slow_interims(self) -> bool:
         """Whether interim transcripts are too rare to recognise an interruption by its words."""
-        return self.choices["stt"].vendor.early_answers == "never"
+        return self.choices["stt"].vendor.early_answers in ("judged", "never")
 
     @property
     def needs_turn_model(self) -> bool:

@@ -176,8 +176,9 @@ class Vendor:
             is needed.
         early_answers: For a recogniser: when an answer may start early, to be spoken only if the
             turn is over. ``pauses``: when the caller pauses, from the interim transcript;
-            ``predicted``: when the recogniser predicts the end of the turn; ``never``: its interim
-            transcripts are too rare to gain anything.
+            ``predicted``: when the recogniser predicts the end of the turn; ``judged``: when the
+            turn model takes a pause for the end, and the words before it are final, for recognisers
+            whose interim transcripts are rare; ``never``: nor would that gain anything.
         auto: Its rank in its stage when the setting is ``auto``, the lowest tried first; ``None``
             if it is used by name only.
         model: Its model if it has only one; empty if unknown.
@@ -213,7 +214,7 @@ class Vendor:
     load: Callable[[Context, Progress], Any] = _nothing_is_shared
     build: Callable[[Any, Context], Any] = _the_same_for_all
     ends_turns: bool = False
-    early_answers: Literal["pauses", "predicted", "never"] = "pauses"
+    early_answers: Literal["pauses", "predicted", "judged", "never"] = "pauses"
     auto: int | None = None
     model: str = ""
     model_setting: str = ""

@@ -29,6 +29,7 @@ from conversation.frames import (
     EndCallFrame,
     EndOfTurnFrame,
     FailoverFrame,
+    PauseVerdictFrame,
     SpeechPauseFrame,
     TranscribeNowFrame,
     TurnFrame,
@@ -40,6 +41,7 @@ from processors.contract import ChainStage
 TAKES: tuple[type[Frame], ...] = (
     VADUserStartedSpeakingFrame,
     SpeechPauseFrame,
+    PauseVerdictFrame,
     VADUserStoppedSpeakingFrame,
     EndOfTurnFrame,
     InterimTranscriptionFrame,

@@ -37,6 +37,7 @@ from conversation.frames import (
     EndCallFrame,
     EndOfTurnFrame,
     FailoverFrame,
+    PauseVerdictFrame,
     SpeechPauseFrame,
     TranscribeNowFrame,
     TurnFrame,
@@ -57,7 +58,12 @@ from processors.turns.actions import (
     TranscribeNow,
     Unduck,
 )
-from processors.turns.state_machine import Ending, TurnStateMachine, TurnTakingTimes
+from processors.turns.state_machine import (
+    EarlyAnswers,
+    Ending,
+    TurnStateMachine,
+    TurnTakingTimes,
+)
 
 _Event = Callable[..., list[Action]]
 
@@ -91,7 +97,7 @@ class TurnTaking(FrameProcessor):
         instant: Stop the voice at the onset of speech, without ducking first.
         ending: What ends the caller's turn.
         preemptive: Start answers early, before it is certain that the turn is over.
-        only_predicted: Start them early only when the recogniser predicts the end of the turn.
+        early_answers: When.
         has_turn_model: Whether a turn model judges each stop of speech. After a failover to a
             recogniser that does not end turns, the model ends them. By default, whether ``ending``
             is "model".
@@ -106,7 +112,7 @@ class TurnTaking(FrameProcessor):
         instant: bool = False,
         ending: Ending = "model",
         preemptive: bool = False,
-        only_predicted: bool = False,
+        early_answers: EarlyAnswers = "pauses",
         has_turn_model: bool | None = None,
         phrases: Mapping[str, str] = PHRASES,
     ) -> None:
@@ -118,7 +124,7 @@ class TurnTaking(FrameProcessor):
             instant=instant,
             ending=ending,
             preemptive=preemptive,
-            only_predicted=only_predicted,
+            early_answers=early_answers,
         )
         has_turn_model = ending == "model" if has_turn_model is None else has_turn_model
         self._without_recogniser: Ending = "model" if has_turn_model else "transcript"
@@ -155,6 +161,8 @@ class TurnTaking(FrameProcessor):
                 await self._final_transcript(frame)
             case InputTextRawFrame() | CallerTypingFrame() | CallerHoldsFrame():
                 await self._done_by_hand(frame)
+            case PauseVerdictFrame():
+                await self._move(self._machine.pause_judged, frame.probability)
             case EndOfTurnFrame():
                 await self._move(self._machine.end_of_turn, frame.probability)
             case BotStartedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
@@ -193,12 +201,12 @@ class TurnTaking(FrameProcessor):
     def _change_recogniser(self, frame: FailoverFrame) -> None:
         """Let turns end as they do with the recogniser that takes over.
 
-        If it does not end turns, the turn model does, or else its transcripts. Only the first
-        recogniser predicts ends.
+        If it does not end turns, the turn model does, or else its transcripts. When early answers
+        begin is known of the first recogniser only.
         """
         ending: Ending = "recogniser" if frame.ends_turns else self._without_recogniser
         self._machine.ending = ending
-        self._machine.only_predicted = False
+        self._machine.early_answers = "pauses"
 
     async def _done_by_hand(
         self, frame: InputTextRawFrame | CallerTypingFrame | CallerHoldsFrame

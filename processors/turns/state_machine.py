@@ -6,6 +6,7 @@ their times, and returns actions. It never waits and reads no clock:
 rule can be tested and replayed without waiting. All times are in seconds, on any one clock.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -29,8 +30,25 @@ from processors.turns.actions import (
 Ending = Literal["model", "transcript", "recogniser"]
 """What ends a turn: the turn model's probability, the transcript, or the recogniser's proposal."""
 
+EarlyAnswers = Literal["pauses", "predicted", "judged"]
+"""When an answer is begun early, as in :class:`pipeline.vendor.Vendor`.
+
+* ``pauses``: at a pause, and after a complete sentence
+* ``predicted``: after a complete sentence, when the recogniser predicts the end of the turn
+* ``judged``: at a pause, once its words are final and the turn model takes it for the end
+"""
+
+_MOMENTS: Mapping[EarlyAnswers, tuple[EarlyAnswers, ...]] = {
+    "pauses": ("pauses", "predicted"),
+    "predicted": ("predicted",),
+    "judged": ("judged",),
+}
+
 _ECHO_SECS = 0.3
 """How long after the end of the voice its echo may be taken for the onset of speech."""
+
+_FINISHED = 0.5
+"""The turn model's probability from which a turn is over: the model's own threshold."""
 
 _REACTION_SECS = 0.2
 """Nobody reacts to what they hear sooner than this."""
@@ -100,9 +118,8 @@ class TurnStateMachine:
         times: Timeouts and waits.
         instant: Stop the voice at the onset of speech, without ducking first.
         ending: What ends the caller's turn.
-        preemptive: Speculate at a pause, and after a complete sentence.
-        only_predicted: Speculate only when the recogniser predicts the end of the turn, and only
-            after a complete sentence: it predicts an end in pauses, too.
+        preemptive: Speculate.
+        early_answers: When.
     """
 
     def __init__(
@@ -112,10 +129,10 @@ class TurnStateMachine:
         instant: bool = False,
         ending: Ending = "model",
         preemptive: bool = False,
-        only_predicted: bool = False,
+        early_answers: EarlyAnswers = "pauses",
     ) -> None:
         self._times = times or TurnTakingTimes()
-        self.only_predicted = only_predicted
+        self.early_answers = early_answers
         self._instant = instant
         self.ending = ending
         self._preemptive = preemptive
@@ -132,6 +149,7 @@ class TurnStateMachine:
         self._speculated = ""  # the question of the answer started early
         self._requested_at: float | None = None  # the words of speech over the agent
         self._finished: float | None = None  # the turn model's probability
+        self._pause_ends = False  # the turn model takes the present pause for the end of the turn
         self._begun = False  # BeginTurn was returned
         self._answering = ""  # the question being answered, until its answer has been heard
         self._heard_at: float | None = None  # when some of that answer was first heard
@@ -165,7 +183,7 @@ class TurnStateMachine:
         self._prompted = False
         was = self.caller
         self.caller = CallerState.SPEAKING
-        self._paused = self._released = False
+        self._paused = self._pause_ends = self._released = False
         self._finished = None
         self._interim = ""
         self._echo = self._superseded = False
@@ -189,8 +207,14 @@ class TurnStateMachine:
     def speech_paused(self, now: float, pause_secs: float = 0.0) -> list[Action]:
         """The caller has paused; ``pause_secs`` is the silence so far."""
         self._paused = self.caller is CallerState.SPEAKING
+        self._pause_ends = False
         self._speech_end = now - pause_secs
-        return self._speculate_unpredicted()
+        return self._speculate_at("pauses")
+
+    def pause_judged(self, now: float, probability: float) -> list[Action]:
+        """The turn model has judged the pause, before the caller counts as having stopped."""
+        self._pause_ends = self._paused and probability >= _FINISHED
+        return self._speculate_at("judged")
 
     def speech_stopped(self, now: float, *, speech_end: float | None = None) -> list[Action]:
         """The caller has stopped speaking, at ``speech_end`` if that is earlier than now."""
@@ -226,7 +250,8 @@ class TurnStateMachine:
             actions += self._interrupt()
         # A hum that turns out to be a cough needs no answer.
         self._captioned = self._captioned or not is_backchannel(text)
-        return [*actions, self._caption(final=False), *self._speculate_unpredicted()]
+        more = [*self._cancel_overtaken(), *self._speculate_at("pauses")]
+        return [*actions, self._caption(final=False), *more]
 
     def final_transcript(self, now: float, text: str, echo: bool = False) -> list[Action]:
         """The transcript of the ended speech has arrived; empty if it had no words.
@@ -258,15 +283,16 @@ class TurnStateMachine:
             if not self._begun:  # the transcript arrived after its timeout
                 actions += self._begin_turn()
             actions.append(self._caption(final=False))
+            actions += self._cancel_overtaken()
         if self.caller is CallerState.SPEAKING:
-            return actions
+            return [*actions, *self._speculate_at("judged")]
         if not self._texts and self._holding:
             self.caller = CallerState.SILENT
             return actions
         if not self._texts:
             return [*actions, *self._drop_turn(now)]
         self.caller = CallerState.PAUSING
-        return [*actions, *(self._end_if_due(now) or self._speculate_unpredicted())]
+        return [*actions, *(self._end_if_due(now) or self._speculate_at("pauses"))]
 
     def end_of_turn(self, now: float, probability: float) -> list[Action]:
         """The turn model has judged the ended speech; ``probability`` is 0 to 1."""
@@ -280,13 +306,16 @@ class TurnStateMachine:
         if self.caller not in (CallerState.SPEAKING, CallerState.PENDING):
             return actions
         self._paused = True
-        return [*actions, *self._speculate()]
+        return [*actions, *self._speculate_at("predicted")]
 
     def end_prediction_cancelled(self, now: float) -> list[Action]:
-        """The recogniser's prediction was wrong: the caller continues."""
+        """The recogniser's prediction was wrong: the caller continues.
+
+        An early answer is thrown away by their next words, not by a last syllable of those that it
+        answers.
+        """
         self._paused = self._paused and self.caller is not CallerState.SPEAKING
-        speculated, self._speculated = self._speculated, ""
-        return [CancelSpeculation()] if speculated and not self._closed else []
+        return []
 
     def end_proposed(self, now: float) -> list[Action]:
         """The recogniser proposes that the turn is over."""
@@ -482,21 +511,38 @@ class TurnStateMachine:
     def _caption(self, *, final: bool) -> Caption:
         return Caption(" ".join([*self._texts, *filter(None, [self._interim])]), final)
 
-    def _speculate_unpredicted(self) -> list[Action]:
-        return [] if self.only_predicted else self._speculate()
-
-    def _speculate(self) -> list[Action]:
+    def _speculate_at(self, moment: EarlyAnswers) -> list[Action]:
+        """Begin an answer early, at a moment of its kind, if the turn is likely to be over."""
+        if not self._preemptive or moment not in _MOMENTS[self.early_answers]:
+            return []
         question = self._caption(final=False).text
         idle = self.agent is AgentState.QUIET and not self._overlap and not self._closed
-        # After a complete sentence, speculate even while its last word is still being said.
-        likely = question.endswith(_SENTENCE_ENDS) and not trails_off(question)
-        if not self.only_predicted:
-            likely = likely or self._paused
-        wanted = self._preemptive and likely and idle and question
-        if not wanted or same_words(question, self._speculated):
+        if not idle or not question or same_words(question, self._speculated):
+            return []
+        if not self._is_likely_whole(question):
             return []
         self._speculated = question
         return [Speculate(question, self._continued)]
+
+    def _is_likely_whole(self, question: str) -> bool:
+        # After a complete sentence, speculate even while its last word is still being said.
+        complete = question.endswith(_SENTENCE_ENDS) and not trails_off(question)
+        match self.early_answers:
+            case "pauses":
+                return complete or self._paused
+            case "predicted":
+                return complete
+            case "judged":
+                return self._pause_ends and not self._interim and not trails_off(question)
+
+    def _cancel_overtaken(self) -> list[Action]:
+        """Throw away an early answer to fewer words than there are by now."""
+        if self.early_answers == "pauses" or not self._speculated:
+            return []  # the next guess replaces it
+        if same_words(self._caption(final=False).text, self._speculated):
+            return []
+        self._speculated = ""
+        return [CancelSpeculation()]
 
     def _interrupt(self) -> list[Action]:
         """Give the caller the floor, and stop the agent if it has it."""
@@ -558,7 +604,7 @@ class TurnStateMachine:
             return self._speech_end + times.unfinished
         if self._finished is None:
             return self._transcribed + times.turn_model
-        if self._finished >= 0.5:
+        if self._finished >= _FINISHED:
             return self._transcribed
         return self._speech_end + times.unfinished
 

@@ -10,7 +10,7 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
+from conversation.frames import EndOfTurnFrame, PauseVerdictFrame, SpeechPauseFrame
 from processors.contract import ChainStage
 
 TAKES: tuple[type[Frame], ...] = (InputAudioRawFrame, UserStoppedSpeakingFrame)
@@ -19,6 +19,7 @@ TAKES: tuple[type[Frame], ...] = (InputAudioRawFrame, UserStoppedSpeakingFrame)
 GIVES: tuple[type[Frame], ...] = (
     VADUserStartedSpeakingFrame,
     SpeechPauseFrame,
+    PauseVerdictFrame,
     VADUserStoppedSpeakingFrame,
     EndOfTurnFrame,
 )
@@ -31,7 +32,8 @@ class VoiceActivityStage(ChainStage, Protocol):
     * ``VADUserStartedSpeakingFrame`` and ``VADUserStoppedSpeakingFrame`` alternate; their
       ``start_secs`` and ``stop_secs`` are how long before the frame speech began and ended.
     * A pause gives at most one ``SpeechPauseFrame``, ahead of the stop.
-    * With a turn model, one ``EndOfTurnFrame`` follows each stop, unless speech resumes first.
+    * With a turn model, one ``EndOfTurnFrame`` follows each stop, unless speech resumes first. A
+      ``PauseVerdictFrame`` tells the same verdict between the pause and the stop, if it is there.
     * Models are shared by all calls of the process. When audio stops, so does speech.
     * It sends no interruptions: those are turn taking's decision.
     """

@@ -21,7 +21,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.far_end import FarEnd
-from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
+from conversation.frames import EndOfTurnFrame, PauseVerdictFrame, SpeechPauseFrame
 from models.inference import SAMPLE_RATE
 from processors.audio import forward_audio
 from processors.vad.caller_level import CallerLevel
@@ -186,8 +186,8 @@ class VoiceActivity(FrameProcessor):
     Forwards every frame at once; the frames it causes follow it downstream:
     ``VADUserStartedSpeakingFrame``, one ``SpeechPauseFrame`` per pause,
     ``VADUserStoppedSpeakingFrame``, and with a turn model an ``EndOfTurnFrame`` after the stop. The
-    turn model starts at the pause, so its result is usually ready by the stop; if the caller
-    resumes, the result is discarded.
+    turn model starts at the pause, so its result is usually ready by the stop, and then precedes it
+    as a ``PauseVerdictFrame``; if the caller resumes, the result is discarded.
 
     There is no volume threshold: speech is detected in digital silence and in noise alike. If what
     the loudspeaker plays is known, its echo is no speech: the start is held back while all that the
@@ -382,6 +382,8 @@ class VoiceActivity(FrameProcessor):
             await self.push_error(f"the turn model failed: {error}", exception=error)
             return
         predicted_at = time.monotonic()
+        if not stopped.done():
+            await self.push_frame(PauseVerdictFrame(probability=probability))
         stopped_at = await stopped
         await self.push_frame(
             EndOfTurnFrame(probability=probability, delay_secs=max(0.0, predicted_at - stopped_at))

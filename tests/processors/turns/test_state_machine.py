@@ -505,6 +505,14 @@ def test_no_text_is_both_a_backchannel_and_a_wish_to_speak(text: str) -> None:
     [
         ("Her number is 020.", True),
         ("Her number is 020. Seven, nine, four, six,", True),
+        ("Her number is 020 and then 7946.", True),
+        ("Her number is 020, then 7946, and 0958.", False),
+        ("It's 020.", True),
+        ("020. 7946.", True),
+        ("1943.", False),
+        ("In 1943 and 1944.", False),
+        ("My card is 4929 1234 5678.", True),
+        ("My card is 4929 1234 5678 9012.", False),
         ("My phone number would be oh two oh", True),
         ("Her number is 020 7946 0958.", False),
         ("The account is double seven three,", True),
@@ -676,7 +684,7 @@ def test_a_sign_of_listening_stays_one_though_it_was_asked_for_in_pieces() -> No
 
 def predicting() -> TurnStateMachine:
     """A floor whose recogniser ends turns, and says beforehand that it will."""
-    floor = TurnStateMachine(ending="recogniser", preemptive=True, only_predicted=True)
+    floor = TurnStateMachine(ending="recogniser", preemptive=True, early_answers="predicted")
     floor.start_silence(0.0)
     floor.speech_started(1.0)
     assert Speculate not in kinds(floor.interim_transcript(1.5, "Where did she study?"))
@@ -695,10 +703,68 @@ def test_an_answer_is_begun_when_the_end_is_predicted_and_the_turn_ends_when_it_
 def test_an_answer_begun_in_vain_is_thrown_away_and_the_turn_goes_on() -> None:
     floor = predicting()
     floor.end_predicted(2.0, "Where did she study?")
-    assert floor.end_prediction_cancelled(2.3) == [CancelSpeculation()]
-    assert floor.end_prediction_cancelled(2.4) == [], "once"
-    floor.interim_transcript(2.5, "Where did she study mathematics?")
+    floor.end_prediction_cancelled(2.3)
+    went_on = floor.interim_transcript(2.5, "Where did she study mathematics?")
+    assert kinds(went_on) == [Caption, CancelSpeculation]
+    assert kinds(floor.interim_transcript(2.6, "Where did she study mathematics? I")) == [Caption]
     assert Speculate in kinds(floor.end_predicted(2.8, "Where did she study mathematics?"))
+
+
+def test_a_last_syllable_after_the_predicted_end_throws_no_answer_away() -> None:
+    floor = predicting()
+    floor.end_predicted(2.0, "Where did she study?")
+    assert floor.end_prediction_cancelled(2.1) == []
+    assert kinds(floor.end_predicted(2.2, "Where did she study?")) == [Caption], "begun already"
+    floor.speech_stopped(2.3)
+    assert kinds(floor.final_transcript(2.4, "Where did she study?")) == [Caption]
+    assert question_of(floor.end_proposed(2.4)) == "Where did she study?"
+
+
+def judging() -> TurnStateMachine:
+    """A floor with a turn model and a recogniser whose final words come within a pause."""
+    floor = TurnStateMachine(preemptive=True, early_answers="judged")
+    floor.start_silence(0.0)
+    floor.speech_started(1.0)
+    assert Speculate not in kinds(floor.interim_transcript(1.9, "Where did she study?"))
+    assert floor.speech_paused(2.0, 0.1) == [], "its guess may lack the last words"
+    return floor
+
+
+@pytest.mark.parametrize("words_first", [True, False])
+def test_an_answer_is_begun_once_the_pause_ends_the_turn_and_its_words_are_final(
+    words_first: bool,
+) -> None:
+    floor = judging()
+    if words_first:
+        assert kinds(floor.final_transcript(2.01, "Where did she study?")) == [Caption]
+        begun = floor.pause_judged(2.03, 0.9)
+    else:
+        assert floor.pause_judged(2.01, 0.9) == []
+        begun = floor.final_transcript(2.03, "Where did she study?")
+    assert begun[-1] == Speculate("Where did she study?", continued=False)
+    floor.speech_stopped(2.1)
+    floor.end_of_turn(2.1, 0.9)
+    assert question_of(floor.final_transcript(2.1, "")) == "Where did she study?"
+
+
+@pytest.mark.parametrize(
+    ("said", "probability"), [("Where did she study?", 0.4), ("Her number is 020.", 0.9)]
+)
+def test_no_answer_is_begun_in_a_pause_that_ends_nothing(said: str, probability: float) -> None:
+    floor = judging()
+    assert floor.pause_judged(2.01, probability) == []
+    assert kinds(floor.final_transcript(2.03, said)) == [Caption]
+
+
+def test_who_goes_on_after_the_pause_throws_the_answer_away() -> None:
+    floor = judging()
+    floor.pause_judged(2.01, 0.9)
+    floor.final_transcript(2.03, "Where did she study?")
+    assert CancelSpeculation in kinds(floor.interim_transcript(2.5, "In"))
+    floor.speech_paused(2.8, 0.1)
+    assert kinds(floor.final_transcript(2.9, "In America?")) == [Caption], "not judged yet"
+    (again,) = floor.pause_judged(2.95, 0.9)
+    assert again == Speculate("Where did she study? In America?", continued=False)
 
 
 def test_a_turn_that_the_recogniser_keeps_open_is_not_given_up_and_its_words_never_are() -> None:
@@ -710,7 +776,7 @@ def test_a_turn_that_the_recogniser_keeps_open_is_not_given_up_and_its_words_nev
 
 @pytest.mark.parametrize("said", ["Where did she study", "She studied at...", "Where did she"])
 def test_no_answer_is_begun_to_half_a_sentence_though_its_end_is_predicted(said: str) -> None:
-    floor = TurnStateMachine(ending="recogniser", preemptive=True, only_predicted=True)
+    floor = TurnStateMachine(ending="recogniser", preemptive=True, early_answers="predicted")
     floor.start_silence(0.0)
     floor.speech_started(1.0)
     assert Speculate not in kinds(floor.end_predicted(2.0, said))
