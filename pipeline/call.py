@@ -356,6 +356,7 @@ class Call:
             models=conversation.meter.models,
             ending=engines.ending,
             preemptive=engines.preemptive,
+            by_clause=engines.by_clause,
             follow_up=conversation.follow_up,
         )
         return Recorder(target, facts, clock=conversation.clock, lost=self._not_recorded)

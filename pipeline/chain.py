@@ -100,6 +100,7 @@ def decision_stages(conversation: Conversation, engines: Engines) -> list[ChainS
         first_token_timeout_secs=engines.first_token_timeout_secs,
         decision_timeout_secs=settings.decision_timeout_secs,
         speculation=engines.speculation,
+        by_clause=engines.by_clause,
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
     decision_keeper = DecisionKeeper()

@@ -89,6 +89,7 @@ class Engines:
         tools: What a brain may call before it decides.
         normalise: Returns the text to speak for a shown text; by default, figures and symbols
             become words.
+        said_by_clause: :attr:`by_clause`, where it does not depend on the brain: in a replay.
         bounds: What requests to each brain can use, kept for all calls; filled here.
     """
 
@@ -100,6 +101,7 @@ class Engines:
     speculation: Speculation = field(default_factory=Speculation)
     tools: tuple[FunctionTool, ...] = field(default_factory=registered)
     normalise: Normalise | None = None
+    said_by_clause: bool | None = None
     bounds: dict[tuple[str, str, str], Bounds] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -226,6 +228,16 @@ class Engines:
             gains = self.choices["stt"].vendor.early_answers != "never"
             return gains and self.choices["brain"].vendor.kind == "cloud"
         return self.settings.preemptive == "on"
+
+    @property
+    def by_clause(self) -> bool:
+        """Whether an answer's first clauses are said ahead of their sentence.
+
+        A brain of this process has its sentences whole at once.
+        """
+        if self.said_by_clause is not None:
+            return self.said_by_clause
+        return self.choices["brain"].vendor.kind == "cloud"
 
     @property
     def early_answers(self) -> EarlyAnswers:

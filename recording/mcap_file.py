@@ -14,16 +14,17 @@ METADATA = "viva"
 TROUBLE = "viva.trouble"
 """Name of the metadata record that says why a recording ended before its call."""
 
-FORMAT = "6"
+FORMAT = "7"
 """Version of the format; readers refuse versions that they do not know."""
 
-READABLE = ("1", "2", "3", "4", "5", FORMAT)
+READABLE = ("1", "2", "3", "4", "5", "6", FORMAT)
 """Versions that can be read.
 
 In version 1, a sentence's shown text is its spoken text; before 3, nothing is said of what tools
 gave but to the brain, before 4, no repaired call of a brain is marked, before 5, no page is away or
 says its lead, a person could answer every question that was left, and nothing is said of how surely
-a question was heard, and before 6, all audio came as PCM, and the caller's at once.
+a question was heard, before 6, all audio came as PCM, and the caller's at once, and before 7, no
+answer was said by the clause.
 """
 
 CHUNK_NS = 1_000_000_000

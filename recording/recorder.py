@@ -56,6 +56,7 @@ class Facts:
         models: Model of each vendor, by its name.
         ending: What ends the caller's turn.
         preemptive: Whether answers are begun before the end of the turn is certain.
+        by_clause: Whether an answer's first clauses are said ahead of their sentence.
         follow_up: Who can answer a question that is left.
     """
 
@@ -64,6 +65,7 @@ class Facts:
     models: Mapping[str, str]
     ending: str
     preemptive: bool
+    by_clause: bool = False
     follow_up: str = "person"
 
 
@@ -139,6 +141,7 @@ class Recorder:
                 "preemptive": facts.preemptive,
                 "limit_secs": facts.settings.call_secs,
             }
+            | ({"by_clause": True} if facts.by_clause else {})
             | ({"follow_up": facts.follow_up} if facts.follow_up != "person" else {}),
         )
 

@@ -189,7 +189,7 @@ TOPICS: Mapping[str, Schema] = {
     "/tts/ErrorFrame": _ERROR,
     "/tts/TTSUsage": _object(characters=_WHOLE),
     "/call/Begin": _object(
-        optional=("follow_up",),
+        optional=("by_clause", "follow_up"),
         call=_TEXT,
         document=_TEXT,
         document_hash=_TEXT,
@@ -197,6 +197,7 @@ TOPICS: Mapping[str, Schema] = {
         models=_NAMES,
         ending={"type": "string", "enum": ["model", "transcript", "recogniser"]},
         preemptive=_TRUTH,
+        by_clause=_TRUTH,
         limit_secs=_NUMBER,
         follow_up={"type": "string", "enum": ["address", "nobody"]},
     ),

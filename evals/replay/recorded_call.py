@@ -340,6 +340,9 @@ class _Session:
             speculation=speculation,
             tools=tools,
             normalise=None if "tts" in self.rerun else Takes.from_recording(self._recording).say,
+            said_by_clause=None
+            if "brain" in self.rerun
+            else self._begin.data.get("by_clause", False),
         )
 
     def _replayed(self, stage: Stage, caller: ReplayedCaller) -> Vendor:

@@ -92,6 +92,8 @@ class _Call:
     sections: tuple[Section, ...] = ()
     confidence: Confidence | None = None
     text_ended: bool = False
+    beginning: str = ""  # The clauses that were said ahead of their sentence.
+    beginning_tried: int = 0  # Their length, whether said or refused.
     usage: Usage = field(default_factory=Usage)
 
 
@@ -107,6 +109,8 @@ class DecisionRun:
         say: Receives each sentence to be spoken, in order.
         tools: Tools that the brain may call before it decides.
         observer: Notified of the brain's requests and events.
+        by_clause: Say the first clauses of an answer that pass the guardrails by themselves, while
+            the rest of their sentence is still being written.
     """
 
     def __init__(
@@ -120,8 +124,10 @@ class DecisionRun:
         say: Callable[[SentenceFrame], Awaitable[None]],
         tools: Sequence[FunctionTool] = (),
         observer: CallObserver | None = None,
+        by_clause: bool = False,
     ) -> None:
         self.turn = turn
+        self._by_clause = by_clause
         self._brain = brain
         self._phrases = phrases
         self._timeouts = timeouts
@@ -391,6 +397,8 @@ class DecisionRun:
             case TextDelta(text):
                 for sentence in call.sentences.feed(text):
                     await self._let_through(call, plain_text(sentence))
+                if self._by_clause:
+                    await self._begin_sentence(call)
             case TextEnd():
                 for sentence in call.sentences.close():
                     await self._let_through(call, plain_text(sentence))
@@ -419,18 +427,36 @@ class DecisionRun:
             await self._say_in_document_words(call, sentence)
             raise
         await self._hedge(call)
+        beginning, call.beginning = call.beginning, ""
+        await self._say_supported(sentence[len(beginning) :].lstrip(), supported)
+
+    async def _begin_sentence(self, call: _Call) -> None:
+        """Say the first clauses of an answer, if they may be spoken without the rest."""
+        if self._begun or self._decision != "respond" or call.confidence in (None, "low"):
+            return
+        written = call.sentences.begun(call.beginning_tried)
+        clause = plain_text(written)
+        if not clause or not call.sections or self._asked_back:
+            return
+        call.beginning_tried = len(written)
+        supported = self._guardrails.check_beginning(clause, call.sections)
+        if supported is not None:
+            call.beginning = clause
+            await self._say_supported(clause, supported)
+
+    async def _say_supported(self, text: str, supported: tuple[int, ...]) -> None:
         rests_on = tuple(
             section.id
-            for section in call.sections
+            for section in self._call.sections
             if any(line.number in supported for line in section.lines)
         )
         lines = tuple(line for line in supported if line)
         self._lines.update(lines)
-        await self._say(sentence, rests_on, lines)
+        await self._say(text, rests_on, lines)
 
     async def _say_in_document_words(self, call: _Call, sentence: str) -> None:
         """Answer in the document's own words if the brain's could not be confirmed."""
-        if self._begun:
+        if self._begun and not call.beginning:
             return
         found = self._guardrails.document_words(sentence, call.sections)
         if not found:

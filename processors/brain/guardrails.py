@@ -35,6 +35,7 @@ _PROMISE = re.compile(
     re.IGNORECASE,
 )
 _ELSE = "You can ask me something else."
+_JOINTS = " ,;:-\u2013\u2014"
 
 
 def promises(sentence: str) -> bool:
@@ -291,6 +292,22 @@ class Guardrails:
         self.record("support")
         self._passed.append(sentence)
         return supporting_lines(sentence, cited) or verdict.lines
+
+    def check_beginning(self, clause: str, cited: tuple[Section, ...]) -> tuple[int, ...] | None:
+        """Check the first clauses of a sentence as if they were all of it.
+
+        Nothing is noted of it: the whole sentence is checked in its turn.
+
+        Returns:
+            The lines that support it, as in :meth:`check_answer`; ``None`` if it may not be spoken.
+        """
+        checks, passed = dict(self._checks), list(self._passed)
+        try:
+            return self.check_answer(f"{clause.rstrip(_JOINTS)}.", cited)
+        except RefusalError:
+            return None
+        finally:
+            self._checks, self._passed = checks, passed
 
     def document_words(self, sentence: str, cited: tuple[Section, ...]) -> tuple[Wording, ...]:
         """The document's own words in place of a sentence refused only for lack of support.

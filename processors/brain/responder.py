@@ -92,6 +92,7 @@ class GroundedResponder(FrameProcessor):
         trailing_timeout_secs: Timeout of what follows the last word (the usage).
         abort_timeout_secs: Timeout of an aborted brain's end.
         speculation: Budget of early answers; without budget, a speculative turn is ignored.
+        by_clause: As in :class:`processors.brain.decision_run.DecisionRun`.
         on_aborted: Called when a turn is aborted, with its usage so far.
     """
 
@@ -108,6 +109,7 @@ class GroundedResponder(FrameProcessor):
         trailing_timeout_secs: float = 1.0,
         abort_timeout_secs: float = 1.0,
         speculation: Speculation | None = None,
+        by_clause: bool = False,
         on_aborted: Callable[[Aborted], None] | None = None,
     ) -> None:
         super().__init__()
@@ -124,6 +126,7 @@ class GroundedResponder(FrameProcessor):
             abort_timeout_secs=abort_timeout_secs,
         )
         self._speculation = speculation or Speculation()
+        self._by_clause = by_clause
         self._on_aborted = on_aborted
         self._held: list[Frame] | None = None  # Frames of a speculative turn.
         self._speculating = False  # Whether the turn being decided is not confirmed yet.
@@ -216,6 +219,7 @@ class GroundedResponder(FrameProcessor):
             say=push_sentence,
             tools=self._tools,
             observer=self._conversation.observer,
+            by_clause=self._by_clause,
         )
         self._deciding = decision_run
         self._task = self.create_task(self._run(decision_run, replaced=replaced), f"{self}::turn")

@@ -18,10 +18,23 @@ _OPENED = re.compile(
 )  # An opening quote or bracket that the tokenizer adds to the previous sentence.
 _CLAUSE = re.compile(r"[,;:](?=\s)|\s[-\u2013\u2014](?=\s)|\u2014")
 _SHORTEST_CLAUSE = 40
+_FIRST_CLAUSE = 20  # Shortest clause that is spoken ahead of its sentence, in characters.
+_WORD = re.compile(r"\s*([\w'\u2019]+)(?=[^\w'\u2019])")
+# Words that may take back, limit or compare what stands before them: no clause ends there.
+_LIMITS = frozenset(
+    word
+    for line in (
+        "after albeit although as because before but except for however if in instead like nor",
+        "not of on only or otherwise provided rather since than that though to unless unlike",
+        "until when whenever where whereas while with within without yet",
+    )
+    for word in line.split()
+)
 _LOOKAHEAD = 16  # Characters between a full stop and the word that confirms the end.
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _LINE_MARKER = re.compile(r"^\s*(?:#{1,6}|[-*+•>]|\d{1,2}[.)])\s+(?=\S)")
+_MARKDOWN = re.compile(r"[\[\]*`#_]")
 _EMPHASIS = re.compile(r"[*`]+|(?<!\w)[_#]+|_+(?!\w)")
 
 
@@ -51,6 +64,26 @@ class SentenceStream:
         """End the text, and return the remaining sentences, stripped."""
         line, self._pending = self._pending, ""
         return self._split(line)
+
+    def begun(self, beyond: int = 0) -> str:
+        """Return the first clauses of the sentence that is arriving; empty if none is whole.
+
+        A clause ends at a comma, colon, semicolon or dash that the next word follows, unless that
+        word may limit what was said, or is a number, as in a date. In brackets and quotations none
+        ends, nor after Markdown.
+
+        Args:
+            beyond: Only what is longer than so many characters.
+        """
+        for mark in _CLAUSE.finditer(self._pending, max(beyond, _FIRST_CLAUSE)):
+            clause, rest = self._pending[: mark.end()], self._pending[mark.end() :]
+            following = _WORD.match(rest)
+            if following is None:
+                return ""
+            goes_on = following[1][0].isalpha() and following[1].casefold() not in _LIMITS
+            if goes_on and not _is_open(clause) and not _MARKDOWN.search(clause):
+                return clause.strip()
+        return ""
 
     def _split(self, line: str) -> list[str]:
         sentences = []

@@ -64,6 +64,7 @@ async def decide(
     *,
     first_token_timeout_secs: float = 1.0,
     decision_timeout_secs: float = 4.0,
+    by_clause: bool = False,
 ) -> Turn:
     """Let a brain decide a turn."""
     loop = asyncio.get_running_loop()
@@ -84,6 +85,7 @@ async def decide(
             abort_timeout_secs=0.5,
         ),
         say=say,
+        by_clause=by_clause,
     )
     begun = time.monotonic()
     decision = await decision_run.decide()
