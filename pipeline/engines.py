@@ -225,7 +225,7 @@ class Engines:
     def preemptive(self) -> bool:
         """Whether answers start early, before it is certain that the caller has finished."""
         if self.settings.preemptive == "auto":
-            gains = self.choices["stt"].vendor.early_answers != "never"
+            gains = self.choices["stt"].vendor.early_answers in ("pauses", "predicted")
             return gains and self.choices["brain"].vendor.kind == "cloud"
         return self.settings.preemptive == "on"
 

@@ -178,7 +178,8 @@ class Vendor:
             turn is over. ``pauses``: when the caller pauses, from the interim transcript;
             ``predicted``: when the recogniser predicts the end of the turn; ``judged``: when the
             turn model takes a pause for the end, and the words before it are final, for recognisers
-            whose interim transcripts are rare; ``never``: nor would that gain anything.
+            whose interim transcripts are rare, if ``PREEMPTIVE`` is ``on``; ``never``: nor would
+            that gain anything.
         auto: Its rank in its stage when the setting is ``auto``, the lowest tried first; ``None``
             if it is used by name only.
         model: Its model if it has only one; empty if unknown.
