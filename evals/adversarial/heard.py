@@ -96,11 +96,11 @@ class Witness:
     fixed: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        phrases = Phrases()
-        spoken = (*phrases.hedges, *PHRASES.values(), self.document.persona.greeting)
-        self.fixed = uncited_sentences(self.document, phrases) | {
-            sentence for text in spoken for sentence in split(text)
-        }
+        both = Phrases(), Phrases.without_follow_up()
+        spoken = (*both[0].hedges, *PHRASES.values(), self.document.persona.greeting)
+        self.fixed = frozenset(sentence for text in spoken for sentence in split(text)).union(
+            *(uncited_sentences(self.document, phrases) for phrases in both)
+        )
 
     def parts(self, heard: Heard) -> list[tuple[str, Origin]]:
         """The sentences of an answer, each with where it comes from.
