@@ -652,7 +652,7 @@ def main() -> None:
         )
         # Time spent on behalf of the simulators does not count.
         counted = name == EMBEDDED
-        rows |= virtual_time.run(row, counted=counted, counted_by=virtual_time.CPU_CLOCK)
+        rows |= virtual_time.run(row, counted=counted, counted_by=virtual_time.cpu_clock)
     if options.json:
         print(json.dumps(rows, indent=2))
         return

@@ -175,7 +175,7 @@ def main() -> None:
         made = virtual_time.run(
             _make_with_embedded(chosen, options.out),
             counted=True,
-            counted_by=virtual_time.CPU_CLOCK,
+            counted_by=virtual_time.cpu_clock,
         )
     except ScenarioError as error:
         sys.exit(f"viva corpus: {error}")

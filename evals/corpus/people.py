@@ -59,11 +59,11 @@ def scenarios(folder: Path) -> list[Scenario]:
     callers = [voice for voice in voices if voice.text]
     if not callers:
         raise VoicesError(f"{folder} has no recording with a text, so nobody to call.")
-    brief = list(_brief(folder / "dialogue"))
+    said_briefly = list(brief(folder / "dialogue"))
     calls = [
         _call(f"{number:03}", voice, number, voices) for number, voice in enumerate(callers, 1)
     ]
-    for number, samples in enumerate(brief, 1):
+    for number, samples in enumerate(said_briefly, 1):
         voice = callers[number % len(callers)]
         over = _line("meeting", "into", "backchannel", "", samples)
         calls.append(_scenario(f"brief-{number:03}", voice, (_asks(voice), over), "backchannel"))
@@ -99,7 +99,7 @@ def _samples(pcm: bytes) -> Samples:
     return np.frombuffer(pcm, "<i2").astype(np.float32)
 
 
-def _brief(folder: Path) -> Iterator[Samples]:
+def brief(folder: Path) -> Iterator[Samples]:
     """What is said alone and briefly in a folder of meetings with labels.
 
     Raises:
@@ -171,7 +171,7 @@ def main() -> None:
         made = virtual_time.run(
             hold(calls, options.out),
             counted=True,
-            counted_by=virtual_time.CPU_CLOCK,
+            counted_by=virtual_time.cpu_clock,
         )
     except (VoicesError, OSError) as error:
         sys.exit(f"people: {error}")

@@ -26,11 +26,32 @@ START = 1_000_000_000.0
 RESOLUTION_SECS = 1e-6
 """Timers that are due within it are due at the same time."""
 
-_real_clock = time.perf_counter  # bound before it is patched
-CPU_CLOCK = time.process_time
-"""Processor time of this process, in seconds; other work on the machine does not count."""
-
+_real_clock, _process_time = time.perf_counter, time.process_time  # bound before patching
 _worker = threading.local()
+
+_clocks: dict[int, int] = {}  # of the threads of loops and of their work, by their identifiers
+_used: dict[int, float] = {}  # what each of them has used so far, for when it has ended
+
+
+def cpu_clock() -> float:
+    """Processor time of a job, in seconds; other work on the machine does not count.
+
+    That is this thread's, and that of threads which libraries keep for themselves. What the loop
+    and other jobs use meanwhile is theirs.
+    """
+    others = 0.0
+    for thread, clock in tuple(_clocks.items()):
+        if thread != threading.get_ident():
+            with suppress(OSError):  # the thread has ended
+                _used[thread] = time.clock_gettime(clock)
+            others += _used.get(thread, 0.0)
+    return _process_time() - others
+
+
+def _know_thread() -> None:
+    if hasattr(time, "pthread_getcpuclockid"):  # not on macOS, where everybody's time counts
+        thread = threading.get_ident()
+        _clocks[thread] = time.pthread_getcpuclockid(thread)
 
 
 @dataclass(slots=True)
@@ -40,15 +61,31 @@ class _Job:
     loop: "VirtualTimeLoop"
     submitted: float
     clock: Callable[[], float]
-    began: float
+    began: float | None = None
+    ended: float | None = None
     calls: deque[tuple[float, asyncio.Handle, contextvars.Context, Callable[[], Any]]] = field(
         default_factory=deque
     )
     done: bool = False
 
+    def begin(self) -> None:
+        """Begin in this thread, behind what it did before."""
+        _know_thread()
+        loop, free_at = getattr(_worker, "free", (None, 0.0))
+        if loop is self.loop:
+            self.submitted = max(self.submitted, free_at)
+        self.began = self.clock()
+
     def now(self) -> float:
-        """The virtual time, had the clock run on since the work was submitted."""
-        return self.submitted + self.clock() - self.began
+        """The virtual time, had the clock run on while this thread did the work."""
+        if self.ended is not None:
+            return self.ended
+        return self.submitted + (0.0 if self.began is None else self.clock() - self.began)
+
+    def end(self) -> None:
+        """End in the thread that it began in."""
+        self.ended = self.now()
+        _worker.free = self.loop, self.ended
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -165,7 +202,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
                 self.set_default_executor(self._threads)
             executor = self._threads
-        job = _Job(self, self.time(), self._counted_by, self._counted_by())
+        _know_thread()
+        job = _Job(self, self.time(), self._counted_by)
         answer: asyncio.Future[T] = self.create_future()
         self._jobs.append(job)
         try:
@@ -277,9 +315,11 @@ class _NoWaitSelector(selectors.DefaultSelector):
 
 def _work(job: _Job, func: Callable[..., T], args: tuple[Any, ...]) -> T:
     _worker.job = job
+    job.begin()
     try:
         return func(*args)
     finally:
+        job.end()
         _worker.job = None
 
 
@@ -329,7 +369,7 @@ def run(
         main: The coroutine.
         start: The time of every clock at its start, in seconds.
         counted: Whether work in threads takes the time that it really took, instead of none.
-        counted_by: The clock that measures that; :data:`CPU_CLOCK` on a busy machine.
+        counted_by: The clock that measures that; :func:`cpu_clock` on a busy machine.
     """
     loop = VirtualTimeLoop(start=start, counted=counted, counted_by=counted_by)
     with virtual_clocks(loop), asyncio.Runner(loop_factory=lambda: loop) as runner:

@@ -98,7 +98,7 @@ class OddProtocol(ClientProtocol):
 def hold(plans: Sequence[Plan], folder: Path, engines: Engines) -> list[Path]:
     """Hold calls one after another; their recordings."""
     return virtual_time.run(
-        _hold(plans, folder, engines), counted=True, counted_by=virtual_time.CPU_CLOCK
+        _hold(plans, folder, engines), counted=True, counted_by=virtual_time.cpu_clock
     )
 
 

@@ -153,6 +153,26 @@ def test_counted_threads_that_work_at_once_each_take_their_own_time() -> None:
     assert (at, later) == pytest.approx((0.05, 0.15), abs=1e-5)
 
 
+def test_counted_work_waits_for_the_work_before_it_in_its_thread() -> None:
+    clock_of_work = OwnTime()
+
+    def take(secs: float) -> None:
+        clock_of_work.now += secs
+
+    async def main() -> tuple[float, float]:
+        with ThreadPoolExecutor(1) as one:
+
+            async def ask(secs: float) -> float:
+                await virtual_loop().run_in_executor(one, take, secs)
+                return time.time() - START
+
+            return await asyncio.gather(ask(0.2), ask(0.05))
+
+    arrived = virtual_time.run(main(), counted=True, counted_by=clock_of_work)
+
+    assert arrived == pytest.approx([0.2, 0.25], abs=1e-5)
+
+
 @pytest.mark.parametrize("counted", [False, True])
 def test_a_threads_fault_is_the_askers(counted: bool) -> None:
     def fail() -> None:
@@ -227,7 +247,30 @@ def test_work_can_be_counted_by_what_it_computes_and_not_by_what_it_waits_for() 
         return loop.time() - began
 
     assert virtual_time.run(took(), counted=True) >= 0.3
-    assert virtual_time.run(took(), counted=True, counted_by=virtual_time.CPU_CLOCK) < 0.2
+    assert virtual_time.run(took(), counted=True, counted_by=virtual_time.cpu_clock) < 0.2
+
+
+def test_what_others_compute_meanwhile_is_theirs() -> None:
+    at_work = threading.Barrier(2)
+
+    def compute(secs: float) -> None:
+        at_work.wait(60)
+        until = time.thread_time() + secs
+        while time.thread_time() < until:
+            pass
+        at_work.wait(60)
+
+    async def took(secs: float) -> float:
+        began = time.time()
+        await asyncio.to_thread(compute, secs)
+        return time.time() - began
+
+    async def both() -> tuple[float, float]:
+        return await asyncio.gather(took(0.03), took(0.01))
+
+    slow, fast = virtual_time.run(both(), counted=True, counted_by=virtual_time.cpu_clock)
+    assert 0.03 <= slow < 0.04
+    assert 0.01 <= fast < 0.02
 
 
 @pytest.mark.parametrize("counted", [False, True])
