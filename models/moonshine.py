@@ -62,6 +62,8 @@ _NOISE_SHARE = 0.05
 gained nothing."""
 
 Samples = npt.NDArray[np.float32]
+_Past = dict[str, npt.NDArray[np.float32]]
+"""The decoder's keys and values, [texts, heads, tokens, 52], by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Decoding:
         avg_logprob: Mean log probability of the tokens, the end among them.
         complete: Whether the decoder ended by itself, and not because of its bound.
         speech_secs: Length of the audio from the first loud moment to the last.
+        tokens: The text's tokens, which a decoding of the same speech and more may begin with.
         encoded: The encoder's output, for decoding again; ``None`` if nothing was decoded.
         audio: What was encoded: [1, samples], trimmed, with its peak at 0.9.
     """
@@ -81,6 +84,7 @@ class Decoding:
     avg_logprob: float
     complete: bool
     speech_secs: float = 0.0
+    tokens: tuple[int, ...] = field(default=(), repr=False, compare=False)
     encoded: Any = field(default=None, repr=False, compare=False)
     audio: Any = field(default=None, repr=False, compare=False)
 
@@ -114,6 +118,11 @@ class _Beam:
 
     tokens: list[int]
     logprob: float
+
+    @property
+    def mean(self) -> float:
+        """Mean log probability of its tokens."""
+        return self.logprob / len(self.tokens)
 
 
 class Moonshine:
@@ -150,11 +159,14 @@ class Moonshine:
             vocabulary(TOKENIZER.read()),
         )
 
-    def decode(self, samples: Samples) -> Decoding:
+    def decode(self, samples: Samples, *, draft: Sequence[int] = ()) -> Decoding:
         """Decode some audio greedily.
 
         Args:
             samples: 16 kHz mono in -1 to 1; silence around the speech is trimmed.
+            draft: Tokens that the text may begin with, such as those of an earlier decoding of the
+                beginning of the audio. They save time where they are right, and change nothing
+                where they are not.
         """
         begin, end = _speech(samples)
         margin = round(_MARGIN_SECS * _RATE)
@@ -165,8 +177,8 @@ class Moonshine:
             return Decoding("", 0.0, True, speech_secs)
         audio = (trimmed * np.float32(_PEAK / peak))[np.newaxis]
         encoded = self._encoder.run(None, {"input_values": audio})[0]
-        first = Decoding("", 0.0, True, speech_secs, encoded, audio)
-        return self._decode(first, encoded, beams=1)
+        first = Decoding("", 0.0, True, speech_secs, (), encoded, audio)
+        return self._greedy(first, encoded, draft)
 
     def decode_again(self, first: Decoding) -> Decoding:
         """Decode audio of which the first decoding is not sure; takes about twice as long.
@@ -180,74 +192,119 @@ class Moonshine:
         """
         if first.encoded is None:
             return first
-        found = [first, self._decode(first, first.encoded, beams=_BEAMS)]
+        found = [first, self._search(first, first.encoded)]
         if noise_share(first.audio[0]) >= _NOISE_SHARE:
             quieter = reduced(first.audio[0])
             quieter *= np.float32(_PEAK / np.abs(quieter).max())
             encoded = self._encoder.run(None, {"input_values": quieter[np.newaxis]})[0]
-            found.append(self._decode(first, encoded, beams=1))
+            found.append(self._greedy(first, encoded, first.tokens))
         return max(found, key=lambda one: (bool(one.text and one.complete), one.avg_logprob))
 
-    def _decode(self, of: Decoding, encoded: Any, *, beams: int) -> Decoding:
-        """Decode the encoder's output up to the end or the bound by beam search.
+    def _greedy(self, of: Decoding, encoded: Any, draft: Sequence[int]) -> Decoding:
+        """Decode the encoder's output up to the end or the bound, token by token.
 
         Args:
             of: A decoding of the same audio, whose text is replaced.
             encoded: The encoder's output.
-            beams: Number of texts that are followed; 1 is greedy.
+            draft: Tokens that are checked all at once.
+        """
+        bound = _bound(of)
+        logprobs, past = self._step([[_BEGIN]], encoded, _nothing(), first=True)
+        tokens: list[int] = []
+        total = 0.0
+        if draft := draft[: bound - 1]:
+            # A pass over all of it takes as long as some three tokens one after another.
+            checked, longer = self._step([draft], encoded, past)
+            logprobs = np.concatenate([logprobs, checked], axis=1)
+            best = logprobs[0].argmax(axis=1)
+            while len(tokens) < len(draft) and draft[len(tokens)] == best[len(tokens)]:
+                total += float(logprobs[0, len(tokens), best[len(tokens)]])
+                tokens.append(draft[len(tokens)])
+            past = _shortened(longer, 1 + len(tokens))
+            logprobs = logprobs[:, len(tokens)]
+        else:
+            logprobs = logprobs[:, -1]
+        while True:
+            token = int(logprobs[0].argmax())
+            tokens.append(token)
+            total += float(logprobs[0, token])
+            if token == _END or len(tokens) == bound:
+                break
+            each, past = self._step([[token]], encoded, past)
+            logprobs = each[:, -1]
+        return self._decoding(of, _Beam(tokens, total))
+
+    def _search(self, of: Decoding, encoded: Any) -> Decoding:
+        """Decode the encoder's output by beam search; arguments are those of :meth:`_greedy`.
 
         Returns:
             The text with the highest mean log probability.
         """
-        bound = int(_TOKENS_A_SEC * of.audio.shape[1] / _RATE) + _TOKENS_MORE
-        nothing = np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32)
-        past = {
-            f"past_key_values.{layer}.{side}.{kind}": nothing
-            for layer in range(_LAYERS)
-            for side in ("decoder", "encoder")
-            for kind in ("key", "value")
-        }
         going: list[_Beam] = [_Beam([], 0.0)]
         ended: list[_Beam] = []
-        for length in range(1, bound + 1):
+        past = _nothing()
+        for length in range(1, _bound(of) + 1):
             last = [[beam.tokens[-1] if beam.tokens else _BEGIN] for beam in going]
-            feeds = {
-                "input_ids": np.array(last, np.int64),
-                "encoder_hidden_states": np.repeat(encoded, len(going), axis=0),
-                "use_cache_branch": np.array([length > 1]),
-                **past,
-            }
-            output = self._decoder.run(None, feeds)
-            # What was made of the encoder's output is made once.
-            past |= {
-                name: value
-                for name, value in zip(self._outputs[1:], output[1:], strict=True)
-                if length == 1 or ".decoder." in name
-            }
-            logits = output[0][:, -1]
-            peaks = logits.max(axis=1, keepdims=True)
-            logprobs = logits - peaks - np.log(np.exp(logits - peaks).sum(axis=1, keepdims=True))
+            repeated = np.repeat(encoded, len(going), axis=0)
+            each, past = self._step(last, repeated, past, first=length == 1)
+            logprobs = each[:, -1]
             longer = [
                 (row, _Beam([*beam.tokens, int(token)], beam.logprob + float(row_of[token])))
                 for row, (beam, row_of) in enumerate(zip(going, logprobs, strict=True))
-                for token in _best(row_of, beams)
+                for token in np.argpartition(row_of, -_BEAMS)[-_BEAMS:]
             ]
             longer.sort(key=lambda item: -item[1].logprob)
-            best = longer[:beams]
+            best = longer[:_BEAMS]
             ended += [beam for _, beam in best if beam.tokens[-1] == _END]
             kept = [(row, beam) for row, beam in best if beam.tokens[-1] != _END]
             going = [beam for _, beam in kept]
-            if not kept or len(ended) >= beams:
+            if not kept or len(ended) >= _BEAMS:
                 break
             rows = [row for row, _ in kept]
-            if rows != list(range(len(logits))):
+            if rows != list(range(len(logprobs))):
                 past = {name: value[rows] for name, value in past.items()}
-        likeliest = max(ended or going, key=lambda beam: beam.logprob / len(beam.tokens))
+        return self._decoding(of, max(ended or going, key=lambda beam: beam.mean))
+
+    def _step(
+        self, tokens: Sequence[Sequence[int]], encoded: Any, past: _Past, *, first: bool = False
+    ) -> tuple[npt.NDArray[np.float32], _Past]:
+        """Decode further tokens of each text.
+
+        Args:
+            tokens: As many of each text.
+            encoded: The encoder's output, for each text.
+            past: What the decoder keeps of the tokens before, as it was returned for them.
+            first: Whether there are none before.
+
+        Returns:
+            The log probabilities of what follows each token, [texts, tokens, vocabulary], and what
+            the decoder keeps.
+        """
+        feeds = {
+            "input_ids": np.array(tokens, np.int64),
+            "encoder_hidden_states": encoded,
+            "use_cache_branch": np.array([not first]),
+            **past,
+        }
+        logits, *present = self._decoder.run(None, feeds)
+        # What was made of the encoder's output is made once.
+        kept = past | {
+            name: value
+            for name, value in zip(self._outputs[1:], present, strict=True)
+            if first or ".decoder." in name
+        }
+        peaks = logits.max(axis=-1, keepdims=True)
+        logits -= peaks + np.log(np.exp(logits - peaks).sum(axis=-1, keepdims=True))
+        return logits, kept
+
+    def _decoding(self, of: Decoding, beam: _Beam) -> Decoding:
+        ended = beam.tokens[-1] == _END
         return replace(
             of,
-            text=said_once(self._text(likeliest.tokens), of.speech_secs),
-            avg_logprob=likeliest.logprob / len(likeliest.tokens),
-            complete=bool(ended),
+            text=said_once(self._text(beam.tokens), of.speech_secs),
+            avg_logprob=beam.mean,
+            complete=ended,
+            tokens=tuple(beam.tokens[:-1] if ended else beam.tokens),
         )
 
     def _text(self, tokens: Sequence[int]) -> str:
@@ -272,11 +329,27 @@ def vocabulary(raw: bytes) -> list[bytes]:
     return tokens
 
 
-def _best(logprobs: npt.NDArray[np.float32], count: int) -> list[int]:
-    """The most probable tokens."""
-    if count == 1:
-        return [int(logprobs.argmax())]
-    return [int(token) for token in np.argpartition(logprobs, -count)[-count:]]
+def _bound(of: Decoding) -> int:
+    """The most tokens that a text of some audio may have, its end among them."""
+    return int(_TOKENS_A_SEC * of.audio.shape[1] / _RATE) + _TOKENS_MORE
+
+
+def _nothing() -> _Past:
+    """What the decoder keeps before the first token."""
+    empty = np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32)
+    return {
+        f"past_key_values.{layer}.{side}.{kind}": empty
+        for layer in range(_LAYERS)
+        for side in ("decoder", "encoder")
+        for kind in ("key", "value")
+    }
+
+
+def _shortened(past: _Past, length: int) -> _Past:
+    """What the decoder kept of the first tokens."""
+    return {
+        name: value[:, :, :length] if ".decoder." in name else value for name, value in past.items()
+    }
 
 
 def _speech(samples: Samples) -> tuple[int, int]:

@@ -25,7 +25,12 @@ class Remembering:
         return abs(asyncio.get_running_loop().time() - self._guessed) >= 1.0
 
     async def transcribe(
-        self, pcm: bytes, *, hotwords: Sequence[str] = (), final: bool = True
+        self,
+        pcm: bytes,
+        *,
+        hotwords: Sequence[str] = (),
+        final: bool = True,
+        beginning: Transcript | None = None,
     ) -> Transcript:
         if not final:
             self._guessed = asyncio.get_running_loop().time()

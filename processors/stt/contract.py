@@ -3,6 +3,8 @@
 from typing import Protocol
 
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
     Frame,
@@ -23,7 +25,10 @@ TAKES: tuple[type[Frame], ...] = (
     SpeechPauseFrame,
     VADUserStoppedSpeakingFrame,
     TranscribeNowFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
 )
+"""The last three come from downstream."""
 
 GIVES: tuple[type[Frame], ...] = (
     InterimTranscriptionFrame,
@@ -49,7 +54,8 @@ class SpeechToTextStage(ChainStage, Protocol):
     * A vendor that predicts the end (``Vendor.early_answers``) pushes ``EagerTranscriptionFrame``
       with all words of the turn, and ``EagerEndOfTurnCancelFrame`` if the caller continues.
     * May answer ``TranscribeNowFrame``, which comes from downstream while the caller speaks, with
-      words, final or not.
+      words, final or not. ``BotStartedSpeakingFrame`` and ``BotStoppedSpeakingFrame``, from there,
+      too, say when the caller speaks over the voice, so that a few words decide who has the floor.
     * Reconnects when a connection drops. A permanent error, such as a refused key or an
       unreachable vendor, makes the stage unusable within seconds; its reserve takes over
       (``FailoverFrame``) and transcribes again what was not transcribed.

@@ -14,6 +14,8 @@ MAX_WORDS = 3
 """Maximum words of the plain transcript that one name may replace."""
 SIMILAR = 0.75
 """Minimum ``SequenceMatcher.ratio`` of a hinted stretch and a name's spelling, 0 to 1."""
+_RESEMBLES = 0.6
+"""The same between a stretch of a transcript and a name that may have been said there."""
 _MIN_LETTERS = 4  # shorter stretches resemble too much else
 _WORD = re.compile(r"\S+")
 _DISTINCTIVE = re.compile(r"\w\S*[-A-Z0-9]\S*")
@@ -42,6 +44,18 @@ def correct_names(plain: str, hinted: str, names: Sequence[str]) -> str:
         else:
             words += left[i:j]
     return " ".join(words)
+
+
+def may_mean_names(text: str, names: Sequence[str]) -> bool:
+    """Whether some words of a transcript are like a name of the document, and no such name."""
+    exact, _ = _spellings(tuple(names))
+    words = _WORD.findall(text)
+    runs = (
+        _run(words[at : at + size])
+        for at in range(len(words))
+        for size in range(1, min(MAX_WORDS, len(words) - at) + 1)
+    )
+    return any(run not in exact and _nearest(run, exact, _RESEMBLES) for run in runs)
 
 
 def spell_names(text: str, names: Sequence[str]) -> str:
@@ -105,13 +119,13 @@ def _punctuated(name: str, words: Sequence[str]) -> str:
     return name + (end.group() if end else "")
 
 
-def _nearest(run: str, spellings: dict[str, str]) -> str | None:
-    """Return the name whose spelling is most similar, if any reaches :data:`SIMILAR`."""
+def _nearest(run: str, spellings: dict[str, str], least: float = SIMILAR) -> str | None:
+    """Return the name whose spelling is most similar, if any is similar enough."""
     if len(run) < _MIN_LETTERS:
         return None
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(run)
-    best, found = SIMILAR, None
+    best, found = least, None
     for spelling, name in spellings.items():
         matcher.set_seq1(spelling)
         if matcher.real_quick_ratio() >= best and (ratio := matcher.ratio()) >= best:

@@ -93,6 +93,7 @@ class TurnTakingStage(ChainStage, Protocol):
       go, and not before.
     * Tells page and voice activity who speaks: ``UserStartedSpeakingFrame``,
       ``UserStoppedSpeakingFrame`` in both directions, ``CallerTextFrame``.
+    * Passes on, upstream, when the voice starts and stops to speak.
     * Consumes the frames of voice activity, the transcripts and typed questions: passed on, one
       would be spoken.
     * On ``EndCallFrame``, pushes its last words as a ``TTSSpeakFrame``, then the frame itself, and

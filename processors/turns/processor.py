@@ -165,12 +165,10 @@ class TurnTaking(FrameProcessor):
                 await self._move(self._machine.pause_judged, frame.probability)
             case EndOfTurnFrame():
                 await self._move(self._machine.end_of_turn, frame.probability)
-            case BotStartedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
-                await self._move(self._machine.voice_started)
-            case BotSpeakingFrame() if direction is FrameDirection.UPSTREAM:
-                await self._move(self._machine.voice_heard)
-            case BotStoppedSpeakingFrame() if direction is FrameDirection.UPSTREAM:
-                await self._move(self._machine.voice_stopped)
+            case BotStartedSpeakingFrame() | BotSpeakingFrame() | BotStoppedSpeakingFrame() if (
+                direction is FrameDirection.UPSTREAM
+            ):
+                await self._hear_voice(frame)
             case MetricsFrame() if any(
                 isinstance(data, STTUsageMetricsData) for data in frame.data
             ):
@@ -207,6 +205,20 @@ class TurnTaking(FrameProcessor):
         ending: Ending = "recogniser" if frame.ends_turns else self._without_recogniser
         self._machine.ending = ending
         self._machine.early_answers = "pauses"
+
+    async def _hear_voice(
+        self, frame: BotStartedSpeakingFrame | BotSpeakingFrame | BotStoppedSpeakingFrame
+    ) -> None:
+        """Act on what the voice does, and tell the stages before when it starts and stops."""
+        match frame:
+            case BotSpeakingFrame():
+                await self._move(self._machine.voice_heard)
+                return
+            case BotStartedSpeakingFrame():
+                await self._move(self._machine.voice_started)
+            case BotStoppedSpeakingFrame():
+                await self._move(self._machine.voice_stopped)
+        await self.push_frame(frame, FrameDirection.UPSTREAM)
 
     async def _done_by_hand(
         self, frame: InputTextRawFrame | CallerTypingFrame | CallerHoldsFrame

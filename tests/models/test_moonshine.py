@@ -75,6 +75,34 @@ def test_silence_and_half_a_word_have_no_text(model: Moonshine) -> None:
     assert model.decode(np.full(1_000, 0.5, np.float32)).text == ""
 
 
+def test_a_draft_saves_time_where_it_is_right_and_changes_nothing(model: Moonshine) -> None:
+    runs: list[list[int]] = []
+    decoder = model._decoder
+
+    class Counted:
+        get_outputs = decoder.get_outputs
+
+        @staticmethod
+        def run(_: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            runs.append(feeds["input_ids"][0].tolist())
+            found: list[np.ndarray] = decoder.run(None, feeds)
+            return found
+
+    whole = model.decode(WHAT_ABOUT_YALE)
+    counted = Moonshine(model._encoder, Counted, model._vocabulary)
+    *most, last = whole.tokens
+    for draft, expected in (
+        (whole.tokens, [[1], list(whole.tokens)]),
+        (most, [[1], most, [last]]),
+        ([*most, last + 1, last], [[1], [*most, last + 1, last], [last]]),
+    ):
+        runs.clear()
+        again = counted.decode(WHAT_ABOUT_YALE, draft=draft)
+        assert (again.text, again.tokens) == (whole.text, whole.tokens)
+        assert again.avg_logprob == pytest.approx(whole.avg_logprob, abs=0.05)
+        assert runs == expected
+
+
 @pytest.mark.parametrize(
     ("text", "secs", "once"),
     [

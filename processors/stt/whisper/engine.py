@@ -2,8 +2,8 @@
 
 Moonshine decodes first, where its package exists: it takes less than half of Whisper's time, makes
 fewer errors, and gives no text for noise. What it is not sure of it decodes again, in two other
-ways, and so does Whisper, which corrects names, hears single words better, and is the only one
-elsewhere.
+ways. Whisper decodes what remains doubtful, corrects names, hears single words better, and is the
+only one elsewhere.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -25,7 +25,7 @@ from models.catalogue import whisper_files
 from models.moonshine_graphs import UnavailableError
 from processors.pool import Pool
 from processors.stt.dictation import as_written
-from processors.stt.hot_words import correct_names, spell_names
+from processors.stt.hot_words import correct_names, may_mean_names, spell_names
 from processors.stt.whisper.model import (
     MAX_SECS,
     SAMPLE_RATE,
@@ -71,6 +71,7 @@ _WORD_WINDOW_SECS = 12.0
 # Shares of texts without a wrong word among 99 recordings of people: of 41 that Moonshine was sure
 # of, 34; of 56 where both models agreed, 48; of 43 where they did not, 8.
 _SURE_CONFIDENCE = 0.8
+_FAIRLY_SURE_CONFIDENCE = 0.5  # five of ten with a log probability between the two thresholds
 _AGREED_CONFIDENCE = 0.85
 _DISAGREED_CONFIDENCE = 0.2
 # Of eight recordings of people that only Whisper gave a text for, five.
@@ -98,8 +99,8 @@ class SpeechDecoder(Protocol):
 class EnglishDecoder(Protocol):
     """Decodes audio as long as it is: :class:`~models.moonshine.Moonshine`."""
 
-    def decode(self, samples: Samples) -> moonshine.Decoding:
-        """Decode some audio."""
+    def decode(self, samples: Samples, *, draft: Sequence[int] = ()) -> moonshine.Decoding:
+        """Decode some audio, whose text may begin with the draft's tokens."""
         ...
 
     def decode_again(self, first: moonshine.Decoding) -> moonshine.Decoding:
@@ -120,6 +121,8 @@ class Transcript:
         fell_back: Whether Whisper decoded the audio again in a longer window.
         confidence: Probability that no word is wrong, from the models' agreement and their tokens;
             1 where nothing is known.
+        tokens: What the model that is asked first has heard, for transcribing the same speech and
+            more.
     """
 
     text: str = ""
@@ -128,6 +131,7 @@ class Transcript:
     delay_secs: float = 0.0
     fell_back: bool = False
     confidence: float = 1.0
+    tokens: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
 
 class WhisperEngine:
@@ -212,15 +216,21 @@ class WhisperEngine:
         return self.pool.pending
 
     async def transcribe(
-        self, pcm: bytes | Samples, *, hotwords: Sequence[str] = (), final: bool = True
+        self,
+        pcm: bytes | Samples,
+        *,
+        hotwords: Sequence[str] = (),
+        final: bool = True,
+        beginning: Transcript | None = None,
     ) -> Transcript:
         """Transcribe some audio.
 
         The text is Moonshine's if its tokens are certain. If they are less than that, it decodes
-        the audio in other ways, and Whisper decodes it, too: names are corrected by a decoding with
-        ``hotwords`` as a hint, and whether the two agree is in ``confidence``. If even the most
-        probable of Moonshine's decodings is doubtful, the text is Whisper's if that is more
-        probable. The text of a single word, unless it is a backchannel, is Whisper's.
+        the audio in other ways. If even the most probable of its decodings is doubtful, or has
+        words like a name, Whisper decodes the audio, too: names are corrected by a decoding with
+        ``hotwords`` as a hint, whether the two agree is in ``confidence``, and the text of a
+        doubtful one is Whisper's if that is more probable. The text of a single word, unless it is
+        a backchannel, is Whisper's.
 
         The text is Whisper's, too, if Moonshine's is empty, repetitive or longer than its limit.
         Whisper then decodes again in a longer window if its first decoding is empty, improbable,
@@ -236,6 +246,8 @@ class WhisperEngine:
             hotwords: Names that callers may say, the most useful first.
             final: ``False`` for an interim transcription, which is decoded once, is empty if its
                 tokens are improbable, and is never queued: check :attr:`spare` first.
+            beginning: The transcript of the beginning of the same audio, if there is one, with
+                which this takes less time.
 
         Raises:
             EngineBusyError: The queue is full, or no worker is free for an interim transcription.
@@ -245,8 +257,10 @@ class WhisperEngine:
             raise EngineBusyError(f"{self.pending} utterances are being transcribed or waiting")
         samples, names = _samples(pcm), tuple(hotwords)
         requested_at = time.monotonic()
-        run = self._final if final else self._interim
-        heard = await asyncio.get_running_loop().run_in_executor(self.pool, run, samples, names)
+        draft = beginning.tokens if beginning else ()
+        heard = await asyncio.get_running_loop().run_in_executor(
+            self.pool, self._hear, samples, names, draft, final
+        )
         delay_secs = time.monotonic() - requested_at
         text = as_written(spell_names(heard.text, names), names)
         return replace(heard, text=text, delay_secs=delay_secs)
@@ -255,13 +269,30 @@ class WhisperEngine:
         """Release the threads as they become idle; queued requests are cancelled."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
-    def _final(self, samples: Samples, names: tuple[str, ...]) -> Transcript:
+    def _hear(
+        self, samples: Samples, names: tuple[str, ...], draft: tuple[int, ...], final: bool
+    ) -> Transcript:
         normalised, peak = _normalised(samples)
         if peak < _SILENCE_PEAK:
             return _SILENCE
         if self._first is None:
-            return self._by_whisper(normalised, names)
-        first = self._first.decode(samples)
+            return self._by_whisper(normalised, names) if final else self._interim(normalised)
+        first = self._first.decode(samples, draft=draft)
+        if final:
+            heard = self._final(self._first, first, normalised, names)
+        elif _usable(first, _MOONSHINE_INTERIM_DOUBT):
+            heard = Transcript(first.text, avg_logprob=first.avg_logprob)
+        else:
+            heard = self._interim(normalised)
+        return replace(heard, tokens=first.tokens)
+
+    def _final(
+        self,
+        decoder: EnglishDecoder,
+        first: moonshine.Decoding,
+        normalised: Samples,
+        names: tuple[str, ...],
+    ) -> Transcript:
         if first.text and first.speech_secs < _WORD_SECS and not is_backchannel(first.text):
             decoding = self._decoder.decode(normalised, _WORD_WINDOW_SECS)
             whispered = bool(decoding.text) and decoding.complete
@@ -270,13 +301,18 @@ class WhisperEngine:
             return Transcript(
                 first.text, avg_logprob=first.avg_logprob, confidence=_SURE_CONFIDENCE
             )
-        best = self._first.decode_again(first)
+        best = decoder.decode_again(first)
         if not _usable(best):
             heard = self._by_whisper(normalised, names, spoken=bool(best.text))
             confidence = _confidence(best.text, heard.text)
             if not heard.text and best.complete:
                 heard = replace(heard, text=best.text, avg_logprob=best.avg_logprob)
             return replace(heard, confidence=confidence)
+        certain = best.avg_logprob >= _MOONSHINE_DOUBT
+        if certain and not may_mean_names(best.text, names):
+            return Transcript(
+                best.text, avg_logprob=best.avg_logprob, confidence=_FAIRLY_SURE_CONFIDENCE
+            )
         decoding = self._decoder.decode(normalised, _WINDOW_SECS)
         doubtful = best.avg_logprob < min(_MOONSHINE_DOUBT, _WHISPER_SHARE * decoding.avg_logprob)
         whispered = doubtful and bool(decoding.text) and decoding.complete
@@ -327,13 +363,7 @@ class WhisperEngine:
             text = correct_names(text, self._decoder.decode_with_hint(decoding, names), names)
         return Transcript(text, probability, logprob, fell_back=fell_back)
 
-    def _interim(self, samples: Samples, _: tuple[str, ...]) -> Transcript:
-        normalised, peak = _normalised(samples)
-        if peak < _SILENCE_PEAK:
-            return _SILENCE
-        first = self._first.decode(samples) if self._first else None
-        if first and _usable(first, _MOONSHINE_INTERIM_DOUBT):
-            return Transcript(first.text, avg_logprob=first.avg_logprob)
+    def _interim(self, normalised: Samples) -> Transcript:
         decoding = self._decoder.decode(normalised, _INTERIM_WINDOW_SECS)
         # no_speech_prob is no help here: audio that ends in mid-word often has a high one.
         plausible = decoding.complete and decoding.avg_logprob >= _INTERIM_DOUBT

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     CancelFrame,
     EndFrame,
     Frame,
@@ -45,9 +47,14 @@ class Recogniser(Protocol):
         ...
 
     async def transcribe(
-        self, pcm: bytes, *, hotwords: Sequence[str] = (), final: bool = True
+        self,
+        pcm: bytes,
+        *,
+        hotwords: Sequence[str] = (),
+        final: bool = True,
+        beginning: Transcript | None = None,
     ) -> Transcript:
-        """Transcribe 16 kHz mono s16le audio of at most 30 s."""
+        """Transcribe 16 kHz mono s16le audio of at most 30 s; ``beginning`` is of its beginning."""
         ...
 
 
@@ -64,6 +71,7 @@ class _Utterance:
         interim: The interim transcription in progress.
         final: The final transcription of ``audio``, started at a pause or at the stop.
         final_bytes: Size of ``audio`` when ``final`` started.
+        beginning: The latest transcription of ``audio`` that is done.
         shown: The last interim transcript pushed.
         shown_bytes: Size of the utterance that it covers.
         stopped: Whether the speech has stopped.
@@ -77,6 +85,7 @@ class _Utterance:
     interim: asyncio.Task[Any] | None = None
     final: asyncio.Task[Transcript] | None = None
     final_bytes: int = 0
+    beginning: Transcript | None = None
     shown: str = ""
     shown_bytes: int = 0
     stopped: bool = False
@@ -114,11 +123,12 @@ class WhisperSTT(STTService):
         Args:
             engine: The engine, shared by all calls.
             hotwords: Names that callers may say, the most useful first.
-            first_interim_secs: Speech before the first interim transcript.
-            onset_interval_secs: Speech between interim transcripts during the onset, in which turn
-                taking may have to decide quickly whether the caller interrupts.
+            first_interim_secs: Speech over the voice before the first interim transcript.
+            onset_interval_secs: Speech between interim transcripts during the onset over the voice,
+                in which turn taking has to decide quickly whether the caller interrupts.
             onset_secs: Length of the onset.
-            interim_interval_secs: Speech between interim transcripts after the onset.
+            interim_interval_secs: Speech between interim transcripts after the onset, and all along
+                where the voice is silent.
             pre_roll_secs: Audio from before the detected onset that is transcribed, too.
             max_utterance_secs: Longer speech is transcribed in pieces of at most this length, cut
                 where it is quietest; 2 to 28.
@@ -158,6 +168,7 @@ class WhisperSTT(STTService):
         self._max_bytes = _bytes(max_utterance_secs)
         self._drain_secs = drain_secs
         self._before = bytearray()
+        self._over_voice = False
         self._utterance: _Utterance | None = None
         self._due: asyncio.Queue[_Utterance] = asyncio.Queue()
         self._delivery: asyncio.Task[None] | None = None
@@ -193,6 +204,8 @@ class WhisperSTT(STTService):
                 self._delivery = self._delivery or self.create_task(self._deliver(), "finals")
             case VADUserStartedSpeakingFrame():
                 self._speech_started(frame.start_secs)
+            case BotStartedSpeakingFrame() | BotStoppedSpeakingFrame():
+                self._over_voice = isinstance(frame, BotStartedSpeakingFrame)
             case SpeechPauseFrame():
                 await self._speech_paused()
             case VADUserStoppedSpeakingFrame():
@@ -240,10 +253,11 @@ class WhisperSTT(STTService):
             audio = self._before[-max(self._pre_roll, _bytes(start_secs + _BEFORE_ONSET_SECS)) :]
             self._before = bytearray()
             onset = len(audio) - _bytes(start_secs)
+            first, length = self._first_interim, self._onset
+            if not self._over_voice:
+                first, length = self._interval, 0
             self._utterance = _Utterance(
-                audio=audio,
-                interim_at=onset + self._first_interim,
-                onset_ends=onset + self._onset,
+                audio=audio, interim_at=onset + first, onset_ends=onset + length
             )
 
     async def _speech_paused(self) -> None:
@@ -272,6 +286,7 @@ class WhisperSTT(STTService):
         at = _quietest(bytes(audio[-min(len(audio) // 2, 6 * _BYTES_A_SEC) :]), len(audio))
         utterance.cut.append(self._spawn(self._transcribe(bytes(audio[:at]))))
         utterance.cut_bytes += at
+        utterance.beginning = None
         del audio[:at]
         utterance.interim_at -= at
         utterance.onset_ends -= at
@@ -287,9 +302,11 @@ class WhisperSTT(STTService):
         self, utterance: _Utterance, audio: bytes, *, final: bool = True
     ) -> Transcript:
         """Transcribe an utterance since its last cut, and push that as an interim transcript."""
-        upto = utterance.cut_bytes + len(audio)
-        transcript = await self._transcribe(audio, final=final)
-        await self._push_interim(utterance, transcript, upto)
+        cut = utterance.cut_bytes
+        transcript = await self._transcribe(audio, final=final, beginning=utterance.beginning)
+        if utterance.cut_bytes == cut:
+            utterance.beginning = transcript
+        await self._push_interim(utterance, transcript, cut + len(audio))
         return transcript
 
     async def _interim(self, utterance: _Utterance, audio: bytes) -> None:
@@ -299,10 +316,14 @@ class WhisperSTT(STTService):
         if size >= utterance.onset_ends:
             utterance.interim_at = max(utterance.interim_at, size + _bytes(transcript.delay_secs))
 
-    async def _transcribe(self, audio: bytes, *, final: bool = True) -> Transcript:
+    async def _transcribe(
+        self, audio: bytes, *, final: bool = True, beginning: Transcript | None = None
+    ) -> Transcript:
         """Transcribe some audio; after an error, which is reported, the transcript is empty."""
         try:
-            return await self._engine.transcribe(audio, hotwords=self._hotwords, final=final)
+            return await self._engine.transcribe(
+                audio, hotwords=self._hotwords, final=final, beginning=beginning
+            )
         except Exception as error:
             await self.push_error(f"speech could not be transcribed: {error}", exception=error)
             return Transcript()

@@ -49,8 +49,8 @@ class Moonshine:
     decoding: moonshine.Decoding
     again: moonshine.Decoding | None = None
 
-    def decode(self, samples: Samples) -> moonshine.Decoding:
-        return self.decoding
+    def decode(self, samples: Samples, *, draft: Sequence[int] = ()) -> moonshine.Decoding:
+        return replace(self.decoding, tokens=(*draft, 7))
 
     def decode_again(self, first: moonshine.Decoding) -> moonshine.Decoding:
         return self.again or first
@@ -63,10 +63,11 @@ async def heard(
     again: moonshine.Decoding | None = None,
     names: Sequence[str] = (),
     final: bool = True,
+    beginning: Transcript | None = None,
 ) -> Transcript:
     engine = WhisperEngine(second, first=Moonshine(first, again))
     try:
-        return await engine.transcribe(SPEECH, hotwords=names, final=final)
+        return await engine.transcribe(SPEECH, hotwords=names, final=final, beginning=beginning)
     finally:
         engine.close()
 
@@ -78,6 +79,13 @@ async def test_whisper_is_not_asked_for_what_moonshine_is_sure_of() -> None:
     assert second.windows == []
 
 
+@pytest.mark.parametrize("final", [False, True])
+async def test_what_was_heard_so_far_is_the_draft_of_more(final: bool) -> None:
+    beginning = await heard(sure("Where did"), Whisper([]), final=False)
+    said = await heard(sure("Where did she"), Whisper([]), final=final, beginning=beginning)
+    assert (beginning.tokens, said.tokens) == ((7,), (7, 7))
+
+
 async def test_names_are_corrected_where_moonshine_is_less_than_sure() -> None:
     second = Whisper([whisper("Who designed cobalt?")], hinted="Who designed COBOL?")
     said = await heard(doubted("Who designed cobalt?", -0.2), second, names=["COBOL"])
@@ -86,10 +94,12 @@ async def test_names_are_corrected_where_moonshine_is_less_than_sure() -> None:
 
 async def test_a_second_decoding_is_heard_if_it_is_the_surer() -> None:
     again = doubted("Tear a thin sheet.", -0.2)
+    second = Whisper([])
     said = await heard(
-        doubted("Tara, thin sheet.", -0.3), Whisper([whisper("Terra thin sheet.")]), again=again
+        doubted("Tara, thin sheet.", -0.3), second, again=again, names=["COBOL", "Grace Hopper"]
     )
-    assert (said.text, said.confidence) == ("Tear a thin sheet.", 0.2)
+    assert (said.text, said.confidence) == ("Tear a thin sheet.", 0.5)
+    assert second.windows == [], "it is not sure enough to be right, but of no name"
 
 
 async def test_of_two_doubtful_texts_the_more_probable_is_heard() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
@@ -244,14 +245,21 @@ class Scribe:
     spare: bool = False
     wait: Callable[[], float] = lambda: 0.0
     asked: list[tuple[str, bool]] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
     running: int = 0
 
     async def transcribe(
-        self, pcm: bytes, *, hotwords: Sequence[str] = (), final: bool = True
+        self,
+        pcm: bytes,
+        *,
+        hotwords: Sequence[str] = (),
+        final: bool = True,
+        beginning: Transcript | None = None,
     ) -> Transcript:
         numbers = dict.fromkeys(np.frombuffer(pcm, "<i2").tolist())
         text = " ".join(str(number) for number in numbers if number)
         self.asked.append((text, final))
+        self.known.append(beginning.text if beginning else "")
         self.running += 1
         try:
             await asyncio.sleep(self.wait())
@@ -295,6 +303,7 @@ async def test_a_caller_who_goes_on_makes_the_early_decoding_an_interim_one() ->
     down, _ = await run_test(WhisperSTT(engine=scribe), frames_to_send=sent)
     assert interims(down) == [numbers(1, 25)]
     assert finals(down) == [numbers(1, 45)]
+    assert scribe.known == ["", numbers(1, 25)]
 
 
 @with_instant_engines
@@ -330,11 +339,27 @@ async def test_an_interruption_loses_nothing_of_what_the_caller_says() -> None:
 
 
 @with_instant_engines
+@pytest.mark.parametrize(
+    ("voice", "guesses"),
+    [([BotStartedSpeakingFrame()], [10, 15]), ([], [25, 50])],
+    ids=["over the voice", "alone"],
+)
+async def test_words_are_guessed_at_often_only_where_they_decide_who_has_the_floor(
+    voice: list[Frame], guesses: list[int]
+) -> None:
+    scribe = Scribe(spare=True)
+    talk = [frame for audio in numbered(6, 60) for frame in (audio, SleepFrame(sleep=0.001))]
+    sent = [*voice, *numbered(1, 5), START, *talk, PAUSE, STOP]
+    await run_test(WhisperSTT(engine=scribe), frames_to_send=sent)
+    assert scribe.asked[:2] == [(numbers(1, last), False) for last in guesses]
+
+
+@with_instant_engines
 async def test_interims_come_while_the_caller_speaks_and_never_after_the_final() -> None:
     scribe = Scribe(spare=True, wait=lambda: 0.02)
     talk = [frame for audio in numbered(6, 60) for frame in (audio, SleepFrame(sleep=0.002))]
     sent = [*numbered(1, 5), START, *talk, PAUSE, STOP, SleepFrame(sleep=0.1)]
-    stt = WhisperSTT(engine=scribe, first_interim_secs=0.3, interim_interval_secs=0.2)
+    stt = WhisperSTT(engine=scribe, interim_interval_secs=0.2)
     down, _ = await run_test(stt, frames_to_send=sent)
     kinds = [type(frame) for frame in down]
     assert len(interims(down)) >= 3
@@ -356,7 +381,12 @@ class Deaf:
     spare = True
 
     async def transcribe(
-        self, pcm: bytes, *, hotwords: Sequence[str] = (), final: bool = True
+        self,
+        pcm: bytes,
+        *,
+        hotwords: Sequence[str] = (),
+        final: bool = True,
+        beginning: Transcript | None = None,
     ) -> Transcript:
         raise EngineBusyError("34 utterances are being transcribed or waiting")
 
