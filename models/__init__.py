@@ -8,6 +8,7 @@ reference outputs.
 import telemetry as telemetry  # before onnxruntime is imported by anything below
 
 __all__ = [
+    "allocation",
     "catalogue",
     "checks",
     "inference",

@@ -148,7 +148,7 @@ def _check(file: ModelFile) -> FileCheck:
 
 def silero_session(*, threads: int = 1) -> Any:
     """Open Silero VAD v6: ``input`` [t, n, 576], ``state`` [2, n, 128]; float weights."""
-    return open_session(silero_graph.graph(), threads=threads)
+    return open_session(silero_graph.graph(), threads=threads, arena=True)
 
 
 def smart_turn_session(*, threads: int = 1) -> Any:

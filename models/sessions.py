@@ -16,7 +16,9 @@ EXACT_INT8 = "session.x64quantprecision"
 """The session option that keeps int8 products from saturating."""
 
 
-def open_session(model: bytes, *, threads: int = 1, exact_int8: bool = True) -> Any:
+def open_session(
+    model: bytes, *, threads: int = 1, exact_int8: bool = True, arena: bool = False
+) -> Any:
     """Create a session on the CPU with a fixed number of threads.
 
     Args:
@@ -24,6 +26,9 @@ def open_session(model: bytes, *, threads: int = 1, exact_int8: bool = True) -> 
         threads: Threads per inference.
         exact_int8: Whether integer products must not saturate. ``False`` only for a model that
             onnxruntime cannot load this way, and whose outputs were measured to be right without.
+        arena: Whether onnxruntime keeps what an inference needs for the next one, for a small model
+            that runs all the time. It also keeps what loading needed, and what the longest input
+            did: Moonshine takes 291 MB after a sentence with it, 252 MB without, in the same time.
 
     Returns:
         An ``onnxruntime.InferenceSession``; its ``run`` may be called from several threads.
@@ -38,6 +43,7 @@ def open_session(model: bytes, *, threads: int = 1, exact_int8: bool = True) -> 
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = arena
     if exact_int8:
         options.add_session_config_entry(EXACT_INT8, "1")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

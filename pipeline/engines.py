@@ -14,6 +14,7 @@ from conversation.meter import Meter
 from conversation.records import Tariff, Used
 from knowledge.check.support import precompute
 from knowledge.loading.document import Document
+from models.allocation import give_back, share_arenas
 from pipeline import vendors
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
@@ -126,6 +127,7 @@ class Engines:
                 whole, 0 to 1.
             stages: The stages that are used.
         """
+        share_arenas()
         loop = asyncio.get_running_loop()
         context = Context(settings, document)
         vendors = [vendor for stage in stages for vendor in choices[stage].vendors]
@@ -138,6 +140,7 @@ class Engines:
             progress(vendor.label, done / len(vendors))
             loaded[vendor.name] = await asyncio.to_thread(load_vendor, vendor, context, step)
         await asyncio.to_thread(precompute, document)
+        await asyncio.to_thread(give_back)
         progress("ready", 1.0)
         speculation = Speculation(max_wasted_share=settings.preemptive_waste)
         return cls(settings, document, choices, loaded, speculation=speculation)
