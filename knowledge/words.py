@@ -8,6 +8,8 @@ from functools import lru_cache
 
 import snowballstemmer
 
+from knowledge.variants import one_spelling
+
 _STEMMER = snowballstemmer.stemmer("english")
 
 _TOKEN = re.compile(
@@ -111,8 +113,8 @@ def tokens(text: str) -> tuple[Token, ...]:
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """The English (Porter 2) stem of a lower-case word."""
-    stemmed: str = _STEMMER.stemWord(word)
+    """The English (Porter 2) stem of a lower-case word, the same for British and American ones."""
+    stemmed: str = _STEMMER.stemWord(one_spelling(word))
     return stemmed
 
 
