@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from knowledge.loading.document import Document
+from knowledge.loading.frontmatter import usual_topics
 from knowledge.loading.section import SensitiveTopic
 from knowledge.per_document import per_document
 from knowledge.words import spaced, stem, tokens
@@ -31,8 +32,18 @@ def topic_of(text: str, document: Document) -> SensitiveTopic | None:
     said = _about_others(text)
     topic = _first_topic(said, document)
     if topic is not None and topic.name.lower() in _IN_NAMES:
-        return _first_topic(_without_names(said, document), document)
+        said = _without_names(said, document)
+        topic = _first_topic(said, document)
+    if topic is not None and topic.phrases in _USUAL_PHRASES:
+        worked = _without_work(said, document)
+        return topic if worked == said else _first_topic(worked, document)
     return topic
+
+
+def is_about_work(text: str, document: Document) -> bool:
+    """Whether a text is about the children, the sick or the weddings of somebody's work."""
+    said = _about_others(text)
+    return _without_work(said, document) != said
 
 
 _IN_NAMES = frozenset(("health",))
@@ -51,7 +62,7 @@ def _first_topic(text: str, document: Document) -> SensitiveTopic | None:
 
 
 _NAMED = re.compile(
-    r"(?<=[\w,] )[A-Z][\w&-]+(?:(?: (?:of|for|and|the|de|du|von|für))* [A-Z][\w&-]+)+"
+    r"(?<=[\w,] )[A-Z][\w&'-]+(?:(?: (?:of|for|and|the|de|du|von|für))* [A-Z][\w&'-]+)+"
 )
 
 
@@ -76,6 +87,102 @@ def _without_names(text: str, document: Document) -> str:
 @per_document
 def _written(document: Document) -> str:
     return "\n".join(line.text for section in document.sections for line in section.lines)
+
+
+# What a teacher, a nurse or a photographer works with, and others would rather not talk about.
+_WORKED_WITH = re.compile(
+    r"\b(?:children|kids|weddings?|marriages?|divorces?|hospitals?|cancer|diseases?|"
+    r"illness(?:es)?|sick|medications?|surgery|therap(?:y|ies|ists?)|diagnos\w+|pregnan\w+|"
+    r"vaccin\w+|disabled|disabilit(?:y|ies)|mental health|alcohol|"
+    r"kinder\w*|krank\w*|behindert\w*|enfants|malad\w+|enferm\w+)\b",
+    re.IGNORECASE,
+)
+_WORKING = re.compile(
+    r"\b(?:work|teach|taught|tutor|train|coach|mentor|look(?:s|ed|ing)? after|"
+    r"car(?:e|es|ed|ing) for|treat|nurs|research|stud(?:y|ied|ies)|publish|wr[io]te|written|"
+    r"photograph|film|counsel|represent|advis|volunteer|operat|manag|led\b|lead|head|direct|"
+    r"organi[sz]|experience|good with|design|develop|buil[dt]|found|"
+    r"arbeit|gearbeitet|unterricht|betreu|pfleg|gepflegt|behandel|geleitet|leite|forsch|geforscht|"
+    r"travaill|enseign|soign|encadr|trabaj|enseñ|cuid)\w*|"
+    r"\b(?:ward|clinic|class(?:es)?|school|nursery|choir|patient|project|programme|program|unit)"
+    r"s?\b",
+    re.IGNORECASE,
+)
+# Said of the subject: "has she any children?", "her children", "has she been sick?".
+_HERS = re.compile(
+    r"\b(?:her|his|your|their|own|ihre?n?|seine?n?|eigene|ses|sus)\s+(?:\w+\s+){0,2}?@(?!')"
+    r"|\b(?:have|has|had|having|got|gets?|raise[sd]?|adopt\w*|want\w*|expect\w*|hat|hatte|haben|"
+    r"a-t-\w+|tiene)\b[^,.;?!@]*@(?!')"
+    r"|\b(?:is|was|be|been|being|become|fell|fall|ist|war|est|está)\s+(?:\w+\s+){0,3}?@(?!')"
+    r"|@(?:\s+\w+){0,2}?\s+(?:do|does|did)\s+\w+(?:\s+\w+)?\s+(?:have|want|raise|get)\b"
+    r"|@(?:\s+\w+){0,2}?\s+(?:has|had|hat|hatte|a-t)[\s-]\w+\W*$"
+    r"|\bsuffer\w*|@ leave\b|\bdied\b|\bdie (?:of|from)\b",
+    re.IGNORECASE,
+)
+_AS_PATIENT = re.compile(
+    r"\b(?:is|was|be|been|being|got|get)\s+(?:\w+\s+){0,2}?"
+    r"(?:treated|operated|nursed|cared for|looked after|diagnosed|counselled|represented)\b",
+    re.IGNORECASE,
+)
+_OLD = re.compile(r"\bhow old (?:are|were)(?= (?:the|these|those)\b)", re.IGNORECASE)
+_AGE_GROUP = re.compile(r"\b(?:what|which) age(?= (?:groups?|range)\b)", re.IGNORECASE)
+_USUAL_PHRASES = frozenset(
+    topic.phrases
+    for language in ("en", "de")
+    for topic in usual_topics(language)
+    if topic.name in ("family", "health", "age")
+)
+
+
+def _without_work(text: str, document: Document) -> str:
+    """Replace what the document says its subject works with: "people" for a teacher's children.
+
+    Nothing is replaced where the subject's own are meant, or in a document that says anything else
+    of them than that she works with them.
+    """
+    worked = _worked_with(document)
+    if not worked:
+        return text
+    text = _AGE_GROUP.sub("which", text)
+    named = any(_word(match[0]) in worked for match in _WORKED_WITH.finditer(text))
+    if not named or not _is_of_work(text, definite=True):
+        return text
+    said = _WORKED_WITH.sub(lambda m: "people" if _word(m[0]) in worked else m[0], text)
+    return _OLD.sub("which are", said)
+
+
+def _word(written: str) -> str:
+    return stem(_key(written.lower()))
+
+
+def _is_of_work(text: str, *, definite: bool = False) -> bool:
+    """Whether a text that names such people or things is about work with them.
+
+    Args:
+        text: A line or a question.
+        definite: Whether "the children" are enough, as in a question about a line that says so.
+    """
+    marked = _WORKED_WITH.sub("@", text.replace("\u2019", "'"))
+    hers = any(not _WORKING.search(match[0]) for match in _HERS.finditer(marked))
+    if hers or _AS_PATIENT.search(marked):
+        return False
+    talked_of = definite and re.search(r"\b(?:the|these|those) (?:\w+ )?@", marked)
+    return bool(talked_of or _WORKING.search(marked))
+
+
+@per_document
+def _worked_with(document: Document) -> frozenset[str]:
+    """The words for what the subject works with, if every line with one says so."""
+    of_work: set[str] = set()
+    of_others: set[str] = set()
+    for section in document.sections:
+        for line in section.lines:
+            names = {_word(match[0]) for match in _WORKED_WITH.finditer(line.text)}
+            if names:
+                said = f"{section.title} {line.text}"
+                works = line.kind == "heading" or _is_of_work(said)
+                (of_work if works else of_others).update(names)
+    return frozenset(of_work - of_others)
 
 
 # Relatives of the caller, who are not the document's subject.

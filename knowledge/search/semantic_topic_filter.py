@@ -7,6 +7,7 @@ the document.
 
 import numpy as np
 
+from knowledge.check.sensitive import is_about_work
 from knowledge.loading.section import SensitiveTopic
 from knowledge.search.retrieval import Index
 from knowledge.search.vector_cache import VectorCache
@@ -61,5 +62,7 @@ class SemanticTopicFilter:
         at = int(np.argmax(likeness))
         best = float(likeness[at])
         lead = best - float(self._index.similarity(text).max())
+        if is_about_work(text, self._index.document):
+            return None
         alike = best >= _ALIKE and lead >= (_SHORT_LEAD if best >= _VERY_ALIKE else _LEAD)
         return self._topics[at][0] if alike else None

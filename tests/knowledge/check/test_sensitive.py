@@ -127,3 +127,80 @@ def test_an_employers_name_is_nobodys_health(tmp_path: Path) -> None:
     assert topic_of("Was she in hospital for cancer?", nurse) is not None
     assert topic_of("Does she have a medical condition?", nurse) is not None
     assert topic_of("Has she certified a medical device?", nurse) is None
+
+
+TEACHER = """# Maria Lindgren
+
+## Experience
+
+### Oak Primary School, Leeds
+
+- Taught a class of 24 children.
+- Looked after kids with hearing loss.
+
+### St Luke's Hospital, Leeds
+
+- Told stories to the sick on the children's ward.
+
+## Education
+
+BA in Education.
+
+## Languages
+
+Swedish.
+"""
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    path = tmp_path_factory.mktemp("teacher") / "cv.md"
+    path.write_text(TEACHER)
+    return load(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How many children were in her class?",
+        "How old were the children?",
+        "What age group did she teach?",
+        "Has she worked with children?",
+        "Did she have experience with kids?",
+        "Which hospital did she work at?",
+        "What did she do at St Luke's Hospital?",
+        "Taught a class of 24 children.",
+        "She told stories to the sick on the children's ward.",
+    ],
+)
+def test_those_somebody_works_with_are_not_her_family(teacher: Document, text: str) -> None:
+    assert topic_of(text, teacher) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Does she have children?",
+        "How many children has she?",
+        "Are her children at that school?",
+        "Children?",
+        "How old are her kids?",
+        "Is she married with children?",
+        "Did she take her children to class?",
+        "How old is she?",
+        "Has she been in hospital?",
+        "Was she treated in a hospital?",
+        "Was she ever sick while she worked there?",
+    ],
+)
+def test_a_teachers_own_children_and_health_stay_private(teacher: Document, text: str) -> None:
+    assert topic_of(text, teacher) is not None
+
+
+def test_a_line_about_the_subjects_own_children_makes_all_of_them_private(tmp_path: Path) -> None:
+    path = tmp_path / "cv.md"
+    path.write_text(TEACHER + "\n## Personal details\n\nMarried, two children.\n")
+    mother = load(path)
+
+    assert topic_of("What about the children?", mother) is not None
+    assert topic_of("How many children were in her class?", mother) is not None
