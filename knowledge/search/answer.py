@@ -30,6 +30,7 @@ _KIND_OF = re.compile(
     r"\b(?:what|which|how many)(?: (?:different|other|of|the|your|all))*"
     r"(?: (?:kinds?|sorts?|types?|number) of)? ([\w-]+(?: [\w-]+)?)"
 )
+_PLURAL = re.compile(r"\bhow many (?:[\w-]*[^su\W]s|people|children|men|women)\b")
 _NUMBER_WORDS = spaced(
     "no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen twenty"
@@ -176,6 +177,8 @@ def _spells(reader: Reader, nouns: Sequence[str]) -> list[Record]:
 
 def _count(reader: Reader, query: Query, flat: str, findings: Sequence[Finding]) -> Said | None:
     nouns = _nouns(flat)
+    if nouns and _PLURAL.search(flat):
+        nouns = nouns[:1]  # of "how many cows graze" the second word is not the kind
     named = reader.index.named_stems(query.text)
     of = _titled(reader, nouns) or _spells(reader, nouns)
     if named:
@@ -307,10 +310,10 @@ _EXTREMES: tuple[tuple[str, str, str], ...] = (
 
 def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | None:
     """The first, last or cheapest of the records of a group."""
-    kind, most = "", False
+    kind, most, named = "", False, ""
     for name, which, pattern in _EXTREMES:
-        if re.search(rf"\b(?:{pattern})\b", flat):
-            kind, most = name, which == "most"
+        if match := re.search(rf"\b(?:{pattern})\b", flat):
+            kind, most, named = name, which == "most", flat[match.end() :]
             break
     if not kind or not findings:
         return None
@@ -338,6 +341,8 @@ def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | N
             None,
         )
         of = groups[wanted.record.group] if wanted else []
+    if kind == "any" and not _says_of(of, named):
+        return None
     valued = [
         (value, record) for record in of if (value := _value(record, kind, nouns)) is not None
     ]
@@ -345,6 +350,13 @@ def _extreme(reader: Reader, flat: str, findings: Sequence[Finding]) -> Said | N
         return None
     _, record = (max if most else min)(valued, key=lambda pair: pair[0])
     return Said(record.statements[0].text, (record.section.id,))
+
+
+def _says_of(of: Sequence[Record], named: str) -> bool:
+    """Whether records are about what a superlative is of: the "tree" of "the highest tree"."""
+    words = [stem(token.key) for token in tokens(named)[:2] if token.key not in STOPWORDS]
+    wanted = [word for word in words if word not in GENERIC]
+    return not wanted or any(word in record.says for record in of for word in wanted)
 
 
 _WITHOUT = re.compile(r"\b(?:without|with no|has no|have no|free of|no)\s+(?:an? |any |the )?(.+)$")

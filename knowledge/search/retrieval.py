@@ -46,6 +46,7 @@ _MOST_EMBEDDED = 500  # passages: with more, only those shortlisted for a questi
 _SHORTLIST = 24  # passages of a long document that are embedded for a question
 _BY_TITLE = 0.3  # weight of a title's similarity in the shortlist, relative to BM25
 _KEPT = 256  # question vectors cached: an interim transcript is searched again as it grows
+_KEPT_WORDS = 8192  # word vectors cached, 1.5 kB each
 _RARE_WORDS = 0.3  # weight of BM25
 _ALIEN_NAME = 0.45  # penalty per name, and for any number, that the document does not contain
 _ALIEN_WORD = 0.13  # penalty per content word that is unlike any of the document's
@@ -146,6 +147,7 @@ class Index:
         words = [token for token in tokens(text) if not _is_plain(token)]
         known = [] if self._long else sorted({token.text.lower() for token in words})
         self._words = vectors.embed(known)
+        self._word_vectors: dict[str, Vectors] = dict(zip(known, self._words, strict=True))
         names = {word for name in document.proper_nouns() for word in name.split()}
         self._name_correction = NameCorrection(names, self._known, words, self._model.is_common)
         lower = {token.key for token in tokens(text) if not token.capital}
@@ -184,6 +186,16 @@ class Index:
         """Whether the document has neither a word nor one that is like it."""
         others = self._unheard(word, frozenset())
         return bool(others) and bool((self._likeness(others) < _AKIN).all())
+
+    def alike(self, word: str, others: frozenset[str]) -> float:
+        """The cosine of a lower-case word and the likest of some others."""
+        kept = self._word_vectors
+        if missing := [text for text in (word, *others) if text not in kept]:
+            if len(kept) > _KEPT_WORDS:
+                kept = self._word_vectors = {}
+                missing = [word, *others]
+            kept.update(zip(missing, self._model.embed(missing), strict=True))
+        return max((float(kept[other] @ kept[word]) for other in others), default=0.0)
 
     def _unheard(self, text: str, names: Set[str]) -> list[str]:
         """The words of a question that the document lacks, but for names and generic words."""

@@ -6,6 +6,7 @@ It cannot paraphrase, reason or count; in return it cannot invent, and costs mil
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -57,6 +58,7 @@ _MARGIN = 0.1  # a lead over the next section smaller than this costs confidence
 _MOST_WORDS = 40  # spoken in about fifteen seconds
 _FIRST_PIECE, _PIECE = 1, 6  # words a delta
 _WAITING_AT_MOST = 64  # questions of all calls of a process
+_WORKERS = min(4, os.cpu_count() or 1)  # questions decided at once
 
 _ANNOTATED = 0.5
 """Share of lines with an author's questions from which those questions alone are searched."""
@@ -110,7 +112,7 @@ class ExtractiveBrain:
         self._document = index.document
         self._topic_filter = SemanticTopicFilter(index, vectors or VectorCache())
         self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
-        self.pool = Pool(1, "extractive")
+        self.pool = Pool(_WORKERS, "extractive")
 
     @classmethod
     def load(cls, document: Document, cache: Path | None = None) -> "ExtractiveBrain":
@@ -152,7 +154,7 @@ class ExtractiveBrain:
             yield ArgumentsDelta(piece)
 
     def close(self) -> None:
-        """Release the worker thread."""
+        """Release the worker threads."""
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     def reply(self, question: Question) -> Reply:
