@@ -1,3 +1,3 @@
 """Checks on answers: support by the document, and sensitive topics."""
 
-__all__ = ["recital", "sensitive", "speech", "spelling", "support", "totals", "wording"]
+__all__ = ["meaning", "recital", "sensitive", "speech", "spelling", "support", "totals", "wording"]

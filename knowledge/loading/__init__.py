@@ -1,3 +1,3 @@
 """Loads a document, Markdown or JSON Resume with front matter, into sections and lines."""
 
-__all__ = ["document", "section"]
+__all__ = ["document", "frontmatter", "section"]
