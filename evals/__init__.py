@@ -5,4 +5,4 @@ docs/evaluating.md is the way through. A server imports none of this.
 
 import telemetry as telemetry  # a cluster's workers begin here
 
-__all__ = ["commands", "conformance", "corpus", "replay", "scoring", "text"]
+__all__ = ["commands", "conformance", "replay", "scoring", "text"]

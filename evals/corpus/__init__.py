@@ -4,4 +4,4 @@
 caller calls the real server in virtual time. ``make eval`` replays and scores them.
 """
 
-__all__ = ["beds", "people", "scenario"]
+__all__ = ["beds", "scenario"]
