@@ -444,7 +444,7 @@ def test_garbage_is_passed_over(silero: SileroEngine) -> None:
     ("code", "why"),
     [
         (400, "Bad Request"),
-        (401, "Invalid credentials."),
+        (401, "Invalid credentials"),
         (402, "does not have enough credits"),
         (403, "does not have access"),
         (404, ""),
