@@ -57,7 +57,15 @@ def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
         loaded = vendor.load(context, progress)
 
         async def rehearse() -> None:
-            vendor.build(loaded, context)
+            built = vendor.build(loaded, context)
+            fit = (
+                hasattr(built, "decide")
+                if vendor.stage == "brain"
+                else isinstance(built, FrameProcessor)
+            )
+            if not fit:
+                wanted = "a brain, with decide" if vendor.stage == "brain" else "a FrameProcessor"
+                raise TypeError(f"build returned {type(built).__name__}; it must return {wanted}")
 
         asyncio.run(rehearse())
     except Exception as error:

@@ -1,5 +1,6 @@
 """The base class of filters between brain and voice, which change or omit what is spoken."""
 
+import inspect
 from abc import abstractmethod
 from dataclasses import replace
 
@@ -39,7 +40,7 @@ class TextFilter(FrameProcessor):
         """Filter sentences and prompts, and pass everything else on."""
         await super().process_frame(frame, direction)
         if isinstance(frame, SentenceFrame):
-            sentence = self.filter(frame)
+            sentence = self._filtered(frame)
             if sentence is not None:
                 await self.push_frame(sentence)
         elif isinstance(frame, TTSSpeakFrame):
@@ -47,9 +48,20 @@ class TextFilter(FrameProcessor):
         else:
             await self.push_frame(frame, direction)
 
+    def _filtered(self, sentence: SentenceFrame) -> SentenceFrame | None:
+        found: object = self.filter(sentence)
+        if found is None or isinstance(found, SentenceFrame):
+            return found
+        if inspect.iscoroutine(found):
+            found.close()
+        raise TypeError(
+            f"{type(self).__name__}.filter returned {type(found).__name__}; it must return a "
+            "SentenceFrame or None, and not be async"
+        )
+
     async def _filter_prompt(self, frame: TTSSpeakFrame) -> None:
         shown = str(frame.metadata.get("shown", frame.text))
-        sentence = self.filter(SentenceFrame(frame.text, shown=shown))
+        sentence = self._filtered(SentenceFrame(frame.text, shown=shown))
         if sentence is None:
             return
         prompt = frame

@@ -126,6 +126,7 @@ async def fields(checked: Filter) -> str:
         await harness.wait_for(
             lambda: harness.received(LLMFullResponseEndFrame), PASS_SECS, "no end of an answer"
         )
+        _check_errors(harness)
         kinds = (LLMFullResponseStartFrame, SentenceFrame, LLMFullResponseEndFrame)
         came = [frame for frame in harness.down if isinstance(frame, kinds)]
         if not isinstance(came[0], LLMFullResponseStartFrame):
@@ -142,9 +143,18 @@ async def fields(checked: Filter) -> str:
                         f"{frame.text!r} is out of order, or has lost its turn, sections or lines: "
                         f"{_source(frame)}"
                     )
+                if not frame.text.strip():
+                    raise NonconformanceError(
+                        f"of {frame.shown!r} there is nothing to speak; None omits a sentence"
+                    )
                 if not frame.shown.strip():
                     raise NonconformanceError(f"{frame.text!r} is spoken but has no caption")
     return f"{passed} of {len(given)} sentences pass, with turn, sections and lines"
+
+
+def _check_errors(harness: StageHarness) -> None:
+    if harness.errors:
+        raise NonconformanceError(f"sentences are lost{harness.reported}")
 
 
 async def timing(checked: Filter) -> str:

@@ -169,6 +169,8 @@ def _choice(stage: Stage, name: str, settings: Settings) -> Choice:
 def _named_choice(vendor: Vendor, name: str, settings: Settings) -> Choice:
     if trouble := vendor.missing(settings):
         raise SettingsError(f"--vendor {name}: {trouble}.")
+    if vendor.unfit is not None and (why := vendor.unfit(settings)):
+        raise SettingsError(f"--vendor {name}: {why}.")
     return Choice(vendor, "--vendor")
 
 
@@ -183,7 +185,7 @@ def _outside(stage: Stage, path: str) -> tuple[Settings, Choice]:
 
 def _named(path: str) -> Any:
     module, _, name = path.partition(":")
-    if not name:
+    if not (module and name):
         raise SubjectError(f"--vendor {path}: give MODULE:NAME.")
     if (here := str(Path.cwd())) not in sys.path:  # not there when a command is run by its name
         sys.path.insert(0, here)

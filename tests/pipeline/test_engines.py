@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from loguru import logger
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.cartesia.tts import CartesiaTTSService
 
 from conversation.meter import Meter
@@ -17,7 +18,7 @@ from knowledge.loading.document import load
 from pipeline.choice import choose
 from pipeline.engines import Engines, load_vendor
 from pipeline.loading import FAILED, Loading
-from pipeline.vendors import VENDORS, Context, Vendor
+from pipeline.vendors import VENDORS, Context, Stage, Vendor
 from processors.tts.speech_queue import SpeechQueue
 from settings import Settings
 from tests.chain import ScriptedVoice
@@ -49,7 +50,7 @@ async def test_an_sdk_is_imported_before_a_call_comes_and_not_on_the_event_loop(
     voice: Vendor,
 ) -> None:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    nobody = dataclasses.replace(voice, name="none", build=lambda *_: None)
+    nobody = dataclasses.replace(voice, name="none", build=lambda *_: FrameProcessor())
     choices = {
         stage: dataclasses.replace(choice, vendor=voice if stage == "tts" else nobody, reserves=())
         for stage, choice in choose(settings).items()
@@ -80,6 +81,18 @@ def test_what_keeps_a_part_from_being_made_is_told_when_it_is_loaded(voice: Vend
     with pytest.raises(ValueError, match="voice_id is ''") as told:
         load_vendor(broken, context, lambda _label, _share: None)
     assert told.value.__notes__ == ["TTS=slow cannot be loaded"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "wanted"), [("tts", "a FrameProcessor"), ("brain", "a brain, with decide")]
+)
+def test_what_is_built_of_the_wrong_kind_is_told_when_it_is_loaded(
+    voice: Vendor, stage: Stage, wanted: str
+) -> None:
+    built = dataclasses.replace(voice, stage=stage, build=lambda *_: "voice")
+    context = Context(Settings(_env_file=None), load())  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=f"build returned str; it must return {wanted}"):
+        load_vendor(built, context, lambda _label, _share: None)
 
 
 async def test_a_vendor_that_cannot_be_loaded_is_named_with_its_file(

@@ -24,6 +24,7 @@ from evals.conformance.suite import check_filter
 from evals.replay import virtual_time
 from examples.answer_limit import three_sentences
 from examples.respelling import Redaction, Respelling
+from processors.text_filter import TextFilter
 
 
 def failures(make: Callable[[], FrameProcessor]) -> dict[str, str]:
@@ -180,6 +181,47 @@ class Blocking(Plain):
         if isinstance(frame, SentenceFrame):
             time.sleep(0.03)  # noqa: ASYNC251 - the fault to catch
         await self.push_frame(frame, direction)
+
+
+class Breaking(TextFilter):
+    """Raises at each sentence."""
+
+    def filter(self, sentence: SentenceFrame) -> SentenceFrame:
+        raise ValueError(f"no pattern for {sentence.turn}")
+
+
+class Texting(TextFilter):
+    """Returns a text for a sentence."""
+
+    def filter(self, sentence: SentenceFrame) -> SentenceFrame:
+        return sentence.text  # type: ignore[return-value] # the fault to catch
+
+
+class Waiting(TextFilter):
+    """Is asynchronous, which nobody waits for."""
+
+    async def filter(self, sentence: SentenceFrame) -> SentenceFrame:  # type: ignore[override]
+        return sentence
+
+
+class Muting(TextFilter):
+    """Leaves a caption with nothing to speak."""
+
+    def filter(self, sentence: SentenceFrame) -> SentenceFrame:
+        return replace(sentence, text="", shown=sentence.shown)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (Breaking, "no pattern for 1"),
+        (Texting, "Texting.filter returned str; it must return a SentenceFrame or None"),
+        (Waiting, "Waiting.filter returned coroutine"),
+        (Muting, "there is nothing to speak; None omits a sentence"),
+    ],
+)
+def test_a_text_filter_that_loses_sentences_is_caught(kind: type[TextFilter], why: str) -> None:
+    assert why in failures(kind)["fields"]
 
 
 @pytest.mark.parametrize(
