@@ -293,7 +293,7 @@ TOKEN = "Jc3TqkS0u8a2RkDkLx6mYp1XvB7nHf4wZ9eGiO5tQyA"
         ("mail to ada.lovelace+cv@mail.example.co.uk failed", "mail to ", "lovelace"),
         ("mail to <ada@localhost> failed", "mail to <", "ada"),
         ("GET /sign-in?email=ada%40example.com", "/sign-in", "ada"),
-        ("RCPT TO:<o'neill@example.ie> 550", "550", "neill@"),
+        ("RCPT TO:<o'neill@example.ie> code 550", "code 550", "neill@"),
         (f"open {LINK}?token={TOKEN}&b=1 now", "open https://viva.example.com", TOKEN),
         (f"open {LINK}/{TOKEN} now", "now", TOKEN),
         (f"open {LINK}#{TOKEN} now", "now", TOKEN),
