@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-SOURCES := cli.py server.py server_settings.py settings.py telemetry.py terminal.py version.py accounts benchmarks client conversation deploy evals examples knowledge ledger models operating pipeline processors recording simulators tests transports
+SOURCES := cli.py server.py server_settings.py settings.py telemetry.py terminal.py validation.py version.py accounts benchmarks client conversation deploy evals examples knowledge ledger models operating pipeline processors recording simulators tests transports
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

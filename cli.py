@@ -40,7 +40,7 @@ from processors.declarations import DeclarationError
 
 try:
     # First of what reads the vendors' files.
-    from settings import Settings, SettingsError, current, example, unknown_names
+    from settings import Settings, SettingsError, current, example, without_effect
 except DeclarationError as error:
     sys.stderr.write(f"viva: {error}\n")
     sys.exit(2)
@@ -151,7 +151,7 @@ def serve(
     settings = _settings(host=host, port=port, knowledge=knowledge, workers=workers)
     context = WorkerContext.of_this_process()
     if context is None:
-        for sentence in unknown_names():
+        for sentence in without_effect():
             print_warning(sentence)
     if settings.workers > 1 and context is None:
         _supervise(settings)
@@ -680,6 +680,9 @@ def show_settings(
         return
     settings, error = Settings.load_valid()
     typer.echo(current(settings, error))
+    if error is None or error.names:  # else .env cannot be read
+        for sentence in without_effect():
+            print_warning(sentence)
     refusals = str(error).splitlines() if error else []
     checks: list[Callable[[Settings], object]] = [*accounts.CHECKS, mailer.Mailer.from_settings]
     checks += [partial(choose_for, stage) for stage in STAGES]

@@ -5,6 +5,7 @@ for these settings, and :mod:`settings` adds theirs.
 """
 
 import errno
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError,
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from validation import what_is_allowed
+
 Declared = TypeVar("Declared", bound=BaseModel)
+
+# python-dotenv warns at each reading; settings.without_effect says it once, with what to do.
+logging.getLogger("dotenv").setLevel(logging.ERROR)
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -310,7 +316,7 @@ class ServerSettings(BaseSettings):
                 (
                     str(trouble["loc"][0]),
                     f"{'.'.join(map(str, trouble['loc'])).upper()}={trouble['input']!r}: "
-                    f"{trouble['msg']}.",
+                    f"{what_is_allowed(trouble)}.",
                 )
                 for trouble in error.errors(include_url=False)
             )

@@ -37,7 +37,7 @@ __all__ = [
     "including",
     "known_names",
     "meant_by",
-    "unknown_names",
+    "without_effect",
 ]
 
 _HIDDEN = "***"
@@ -124,18 +124,28 @@ def _begins(name: str, start: str) -> bool:
     return name.startswith(f"{start}_") or ("_" in start and name.startswith(start))
 
 
-def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """What is set by a name that no setting has, but which means one: a sentence each.
+def without_effect(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What sets nothing: lines of ``.env`` that are none, and names that mean others.
+
+    One sentence each.
 
     The environment is everybody's: of it, only names of several words are looked at.
     """
+    said: list[str] = []
     lines: list[tuple[str, str]] = []
     if ENV_FILE.is_file():
         with ENV_FILE.open(encoding=ENV_ENCODING) as file:
-            bound = [line for line in parse_stream(file) if line.key]
-        lines = [(f"{ENV_FILE}, line {line.original.line}", str(line.key)) for line in bound]
+            read = list(parse_stream(file))
+        said += [
+            f"{ENV_FILE}, line {line.original.line}: {line.original.string.strip()[:40]!r} sets "
+            "nothing; write NAME=value."
+            for line in read
+            if line.error
+        ]
+        lines = [
+            (f"{ENV_FILE}, line {line.original.line}", str(line.key)) for line in read if line.key
+        ]
     lines += [("the environment", name) for name in environment if "_" in name]
-    said = []
     for where, name in lines:
         meant = meant_by(name.upper())
         if where == "the environment":

@@ -15,7 +15,6 @@ from conversation.records import Tariff, Used
 from knowledge.check.support import precompute
 from knowledge.loading.document import Document
 from models.allocation import give_back, share_arenas
-from pipeline import vendors
 from pipeline.choice import Choice
 from pipeline.vendors import STAGES, Context, Progress, Stage, Vendor
 from processors.brain.bounded_usage import BoundedUsage, Bounds, bounds_of
@@ -68,17 +67,22 @@ def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
                 raise TypeError(f"build returned {type(built).__name__}; it must return {wanted}")
 
         asyncio.run(rehearse())
-    except Exception as error:
-        error.add_note(f"{vendor.stage.upper()}={vendor.name} cannot be loaded{_of(vendor, error)}")
-        raise
+    except (Exception, SystemExit) as error:
+        told = error
+        if isinstance(error, SystemExit):
+            told = RuntimeError(f"it ends the program (SystemExit: {error})")
+        told.add_note(f"{vendor.stage.upper()}={vendor.name} cannot be loaded{_of(vendor, error)}")
+        if told is error:
+            raise
+        raise told from error
     return loaded
 
 
-def _of(vendor: Vendor, error: Exception) -> str:
-    """The vendor's file, and the line in it, for a note; empty if it is none of Viva's vendors."""
+def _of(vendor: Vendor, error: BaseException) -> str:
+    """The vendor's file, and the line in it, for a note; empty if it is not known."""
     for part in (vendor.build, vendor.load):
         module = getattr(part, "__module__", "")
-        if module.startswith(f"{vendors.__name__}."):
+        if module not in ("", Vendor.__module__):
             file = module.replace(".", "/") + ".py"
             return f" ({place_in(file, error)})"
     return ""

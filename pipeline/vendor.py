@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from processors.declarations import DeclarationError
+from processors.declarations import DeclarationError, check_fields
 from server_settings import RecordedText as RecordedText  # noqa: PLC0414 - for vendors
 from server_settings import ServerSettings
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 Stage = Literal["vad", "stt", "brain", "tts"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
-_KINDS = ("embedded", "cloud")
+AUTO = "auto"
+"""The value of a stage's setting that chooses among its vendors, and the name of none."""
 
 Progress = Callable[[str, float], None]
 """Called with the label of what is loading and the share that is done, 0 to 1."""
@@ -35,8 +36,9 @@ Progress = Callable[[str, float], None]
 class VendorSettings(BaseModel):
     """A vendor's own settings; :class:`settings.Settings` reads them from the environment.
 
-    The field name in capitals is the environment variable. It begins with the vendor's name, since
-    all vendors share one environment. Each field has a default and a ``description``.
+    The field name in capitals is the environment variable. Begin it with the vendor's name: all
+    vendors share one environment, and a name that is taken is refused. Each field has a default
+    and a ``description``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -93,16 +95,9 @@ class Price:
             raise DeclarationError(
                 f"since is {self.since!r}; it must be a day, such as date(2026, 1, 31)."
             )
-        models = self.models
-        if not isinstance(models, tuple) or not all(isinstance(name, str) for name in models):
-            raise DeclarationError(
-                f"models is {models!r}; it must be a tuple of model ids, as in ('nova-3',)."
-            )
-        if unknown := sorted(set(self.usd) - set(get_args(PricedBy))):
-            allowed = ", ".join(get_args(PricedBy))
-            raise DeclarationError(f"usd has {unknown[0]!r}; the units of a price are {allowed}.")
+        check_fields(self)
         for unit, usd in self.usd.items():
-            if not isinstance(usd, Decimal) or usd < 0:
+            if usd < 0:
                 raise DeclarationError(
                     f"usd[{unit!r}] is {usd!r}; it must be a Decimal of 0 or more."
                 )
@@ -230,34 +225,26 @@ class Vendor:
     checked: Literal["calls", "construction"] = "calls"
 
     def __post_init__(self) -> None:
-        if self.stage not in STAGES:
-            raise DeclarationError(f"stage is {self.stage!r}; allowed: {', '.join(STAGES)}.")
-        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
+        check_fields(self)
+        if self.name == AUTO or not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
             raise DeclarationError(
                 f"name is {self.name!r}; allowed: lower-case letters, digits and hyphens, with "
-                "a letter first."
+                f"a letter first, but not {AUTO!r}."
             )
-        if self.kind not in _KINDS:
-            raise DeclarationError(f"kind is {self.kind!r}; allowed: {', '.join(_KINDS)}.")
-        for name in ("required", "modules", "prices"):
-            if not isinstance(value := getattr(self, name), tuple):
-                raise DeclarationError(f"{name} is {value!r}; it must be a tuple, as in (…,).")
-        for name in ("load", "build"):
-            if not callable(value := getattr(self, name)):
-                raise DeclarationError(f"{name} is {value!r}; it must be a function.")
+        for name in ("label", "detail"):
+            if not getattr(self, name).strip():
+                raise DeclarationError(f"{name} is empty; people read it.")
         self._check_settings()
 
     def _check_settings(self) -> None:
         own = self.settings
-        if not (isinstance(own, type) and issubclass(own, VendorSettings)):
-            raise DeclarationError(f"settings is {own!r}; it must be a class of VendorSettings.")
         for name, setting in own.model_fields.items():
             if setting.is_required():
                 raise DeclarationError(
                     f"{own.__name__}.{name} has no default; without one, {name.upper()} would have "
                     f"to be set even where {self.name} is not used."
                 )
-            if not setting.description:
+            if not (setting.description or "").strip():
                 raise DeclarationError(
                     f"{own.__name__}.{name} has no description, which is its comment in "
                     ".env.example: Field(…, description=…)."
@@ -289,11 +276,14 @@ class Vendor:
         Raises:
             processors.key_check.UnreachableError: Nobody answers.
         """
-        from processors.key_check import check_reachable
+        from processors.key_check import check_reachable, url_fault
 
+        url = self.address_in(settings)
+        if url and (fault := url_fault(url)):
+            return f"{self.address[0].upper()}={url!r} is no server's URL: {fault}"
         if self.unavailable is not None:
             return self.unavailable(settings)
-        if url := self.address_in(settings):
+        if url:
             check_reachable(url)
         return ""
 

@@ -20,15 +20,35 @@ class UnreachableError(Exception):
             url: The address; only its scheme, host and port are told.
             error: What the attempt ended with.
         """
-        try:
-            parts = urlsplit(url)
-            where = f"{parts.scheme}://{parts.hostname}"
-            where += f":{parts.port}" if parts.port else ""
-        except ValueError:
-            parts = None
-        if parts is None or not (parts.scheme and parts.hostname):
-            return cls("its address is no URL, such as https://api.example.com/v1")
+        if fault := url_fault(url):
+            return cls(f"its address is no server's URL: {fault}")
+        parts = urlsplit(url)
+        where = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
         return cls(f"nobody answers at {where} ({_what_happened(error)})")
+
+
+SCHEMES = ("https", "http", "wss", "ws")
+"""How the URL of a vendor's server may begin."""
+
+
+def url_fault(url: str) -> str:
+    """Why an address is not the URL of a server, without a full stop; empty if it is one.
+
+    Args:
+        url: The address; it is not quoted, since it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        if parts.port == 0:
+            return "there is no port 0"
+    except UnicodeError:
+        return "a part of its host name is empty or too long"
+    except ValueError as error:
+        return str(error).replace("Port", "the port is", 1)
+    if parts.scheme not in SCHEMES:
+        return f"it must begin with {', '.join(f'{scheme}://' for scheme in SCHEMES[:-1])} or ws://"
+    return "" if parts.hostname else "it names no host"
 
 
 def _what_happened(error: BaseException) -> str:

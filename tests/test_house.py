@@ -236,7 +236,7 @@ def test_every_package_is_built() -> None:
 def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed() -> None:
     with pytest.raises(SettingsError, match=r"PORT='99999'|PORT=99999: .*65535"):
         Settings.load(port=99999)
-    with pytest.raises(SettingsError, match=r"BARGE_IN='maybe'.*'duck' or 'instant'"):
+    with pytest.raises(SettingsError, match=r"BARGE_IN='maybe': allowed: 'duck', 'instant'"):
         Settings.load(barge_in="maybe")
 
 

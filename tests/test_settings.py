@@ -9,7 +9,7 @@ import cli
 from pipeline.vendor import secret
 from pipeline.vendors.claude import ClaudeSettings
 from pipeline.vendors.deepgram import DeepgramSettings
-from settings import ENV_FILE, Settings, SettingsError, current, meant_by, unknown_names
+from settings import ENV_FILE, Settings, SettingsError, current, meant_by, without_effect
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def test_a_path_may_begin_in_a_home_directory(monkeypatch: pytest.MonkeyPatch) -
     assert settings.knowledge == Path("/home/ada/cv.md")
     assert Settings.load(data_dir=Path("data~")).data_dir == Path("data~")
     with pytest.raises(
-        SettingsError, match=r"DATA_DIR=.*, there is no home directory ~nobody-here"
+        SettingsError, match=r"DATA_DIR=.*: there is no home directory ~nobody-here"
     ):
         Settings.load(data_dir=Path("~nobody-here/viva"))
 
@@ -75,15 +75,16 @@ def test_a_name_that_begins_as_a_setting_means_it(name: str, meant: tuple[str, .
     assert meant_by(name) == meant
 
 
-def test_unknown_names_are_told_with_what_they_mean() -> None:
-    Path(".env").write_text("PORT=7870\ndaily_spend_cap=5\nCOMPOSE_PROFILES=x\n")
+def test_what_sets_nothing_is_told_with_what_was_meant() -> None:
+    Path(".env").write_text("PORT=7870\ndaily_spend_cap=5\nCOMPOSE_PROFILES=x\nno tall calls\n")
     environment = {"MAX_CALLS_PER_DAY": "3", "HOSTNAME": "h", "PORT_1": "1", "HOST_IP": "10.0.0.1"}
-    assert unknown_names(environment) == [
+    assert without_effect(environment) == [
+        ".env, line 4: 'no tall calls' sets nothing; write NAME=value.",
         ".env, line 2: daily_spend_cap is unknown; did you mean DAILY_SPEND_CAP_USD?",
         "the environment: MAX_CALLS_PER_DAY is unknown; did you mean MAX_CALLS?",
     ]
     Path(".env").unlink()
-    assert unknown_names({}) == []
+    assert without_effect({}) == []
 
 
 def test_an_unset_variable_does_not_move_the_data_to_the_default_folder(
@@ -95,7 +96,7 @@ def test_an_unset_variable_does_not_move_the_data_to_the_default_folder(
         Settings.load()
     assert str(caught.value).splitlines() == [
         "DATA_DIR='': give it a value, or remove it to use its default, data.",
-        "LOG_LEVEL='loud': Input should be 'TRACE', 'DEBUG', 'INFO', 'WARNING' or 'ERROR'.",
+        "LOG_LEVEL='loud': allowed: 'TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR'.",
     ]
     assert caught.value.names == ("data_dir", "log_level")
 

@@ -176,7 +176,7 @@ class _Daemons(Executor):
                 return
             try:
                 future.set_result(fn(*args, **kwargs))
-            except Exception as error:
+            except BaseException as error:
                 future.set_exception(error)
 
         threading.Thread(target=run, name="conformance", daemon=True).start()

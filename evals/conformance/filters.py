@@ -23,7 +23,7 @@ from pipecat.frames.frames import (
 from conversation.frames import DecisionFrame, EscalationFrame, SentenceFrame
 from conversation.turns import OUTPUT_SAMPLE_RATE
 from evals.conformance.check import Check
-from evals.conformance.harness import NonconformanceError, StageHarness
+from evals.conformance.harness import NonconformanceError, StageHarness, made
 from evals.conformance.turns import passes_unknown
 from processors.contract import FilterStage, in_order
 
@@ -57,7 +57,7 @@ class Filter:
 
     def start(self) -> StageHarness:
         """A harness around one call's filter."""
-        return StageHarness(*in_order(self.make()))
+        return StageHarness(*in_order(made(self.make)))
 
 
 async def passes_on(checked: Filter) -> str:

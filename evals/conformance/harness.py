@@ -50,6 +50,26 @@ class NotApplicableError(Exception):
     """A check does not apply to its subject; the text says why."""
 
 
+def made(make: Callable[..., Any], *given: Any) -> Any:
+    """Make a stage for one call.
+
+    Args:
+        make: What makes it.
+        given: Its arguments.
+
+    Raises:
+        NotStartedError: It makes none.
+    """
+    try:
+        stage = make(*given)
+    except Exception as error:
+        raise NotStartedError(f"it cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(stage, FrameProcessor):
+        kind = type(stage).__name__
+        raise NotStartedError(f"{kind} was made; a stage is a FrameProcessor")
+    return stage
+
+
 class StageHarness:
     """One call's processors in a pipeline, with a microphone before it and a listener behind it.
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Coroutine, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from evals.conformance.check import VendorUnderTest, in_thread
 from evals.conformance.filters import Filter
@@ -22,6 +22,7 @@ from knowledge.loading.document import Document
 from pipeline.choice import Choice, choose, choose_for, meant_vendor, settle
 from pipeline.engines import Engines, load_vendor
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor, of_stage
+from processors.declarations import place_in
 from processors.turns.processor import TurnTaking
 from settings import Settings, SettingsError, including
 
@@ -60,17 +61,13 @@ def chosen(
     if stage not in STAGES_CHECKED:
         raise SubjectError(f"--stage {stage}: allowed are {', '.join(STAGES_CHECKED)}.")
     if stage == "turns":
-        taker = VIVAS_OWN if vendor in ("", VIVAS_OWN.name) else _named(vendor)
-        if not isinstance(taker, TurnTaker):
-            taker = TurnTaker(vendor, taker)
+        own = vendor in ("", VIVAS_OWN.name)
+        taker = VIVAS_OWN if own else _maker(vendor, TurnTaker)
         return check_turn_taking(taker, on_progress=on_progress)
     if stage == "filter":
         if not vendor:
             raise SubjectError("--stage filter needs --vendor MODULE:NAME.")
-        found = _named(vendor)
-        return check_filter(
-            found if isinstance(found, Filter) else Filter(vendor, found), on_progress=on_progress
-        )
+        return check_filter(_maker(vendor, Filter), on_progress=on_progress)
     (of,) = [known for known in STAGES if known == stage]
     if ":" in vendor:
         settings, choice = _outside(of, vendor)
@@ -183,6 +180,28 @@ def _outside(stage: Stage, path: str) -> tuple[Settings, Choice]:
     return settings, _named_choice(vendor, path, settings)
 
 
+Maker = TypeVar("Maker", TurnTaker, Filter)
+
+
+def _maker(path: str, kind: type[Maker]) -> Maker:
+    """What makes the turn taking or filter of a path: itself, or a class or function wrapped."""
+    found = _named(path)
+    if isinstance(found, kind):
+        return found
+    if not callable(found):
+        raise SubjectError(
+            f"--vendor {path}: it is {found!r}; give a class or function that makes one, or a "
+            f"{kind.__name__}."
+        )
+    module, _, _ = path.partition(":")
+    for name, declared in vars(sys.modules[module]).items():
+        if isinstance(declared, kind) and declared.make is found:
+            raise SubjectError(
+                f"--vendor {path}: give {module}:{name}, which tells how it is checked."
+            )
+    return kind(path, found)
+
+
 def _named(path: str) -> Any:
     module, _, name = path.partition(":")
     if not (module and name):
@@ -191,5 +210,9 @@ def _named(path: str) -> Any:
         sys.path.insert(0, here)
     try:
         return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except AttributeError as error:
         raise SubjectError(f"--vendor {path}: {error}.") from None
+    except (Exception, SystemExit) as error:
+        file = f"{module.replace('.', '/')}.py"
+        why = f"{type(error).__name__}: {error}"
+        raise SubjectError(f"--vendor {path}: {place_in(file, error)}: {why}.") from None

@@ -13,7 +13,7 @@ import inspect
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from loguru import logger
@@ -41,6 +41,8 @@ LOAD_SECS = 120.0
 
 ABANDON_SECS = 8.0
 """Maximum time for a check to clean up after its timeout, before it is abandoned."""
+
+_NOT_STARTED = "it does not start"
 
 CHECKS: Mapping[Stage, tuple[Check[VendorUnderTest], ...]] = {
     "vad": VAD_CHECKS,
@@ -344,6 +346,9 @@ async def _check_all(
     for check in checks:
         on_progress(f"{stage} {vendor}: {check.name}")
         results.append(await _run(check, subject, stage, vendor))
+        if len(results) == 1 < len(checks) and results[0].loses == _NOT_STARTED:
+            why = f"{results[0].detail}; nothing else of it was checked"
+            return [replace(results[0], detail=why)]
     return results
 
 
@@ -363,7 +368,7 @@ async def _run(check: Check[Subject], subject: Subject, stage: str, vendor: str)
     except NotApplicableError as reason:
         return Result(stage, vendor, check.name, "not applicable", str(reason))
     except NotStartedError as error:
-        return Result(stage, vendor, check.name, "blocks", str(error), "it does not start")
+        return Result(stage, vendor, check.name, "blocks", str(error), _NOT_STARTED)
     except Exception as error:
         why = _why(error, check.timeout_secs)
         return Result(stage, vendor, check.name, check.failure, why, check.loses)

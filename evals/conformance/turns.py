@@ -41,7 +41,7 @@ from conversation.frames import EndCallFrame, EndOfTurnFrame, SentenceFrame, Tur
 from conversation.records import TurnRecord
 from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
 from evals.conformance.check import Check
-from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness
+from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness, made
 from processors.contract import in_order
 from processors.turns.contract import TurnTakingMaker
 from processors.turns.keeper import TurnKeeper
@@ -428,7 +428,7 @@ class _ScriptedCall:
         self.begin_secs = 0.0
         self._said_at = 0.0
         stages = (
-            taker.make(self.conversation),
+            made(taker.make, self.conversation),
             Answers(answer_after_secs),
             TurnKeeper(self.conversation),
         )

@@ -1,6 +1,7 @@
 """Parses front matter: a document's persona, sensitive topics and sources."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -20,6 +21,7 @@ from rapidfuzz.distance import OSA
 
 from knowledge.loading import limits
 from knowledge.loading.section import DocumentError, Persona, SensitiveTopic
+from validation import what_is_allowed
 
 _SALARY = """
 salary; wage; wages; how much * she earn; what does she earn; what did she earn $; what does she
@@ -166,7 +168,7 @@ def usual_topics(language: str) -> tuple[SensitiveTopic, ...]:
 def _says_ai(greeting: str) -> str:
     words = greeting.lower().replace(",", " ").replace(".", " ").split()
     if "ai" not in words and "artificial" not in words:
-        raise ValueError('must say that the speaker is an AI, as in "Hello, I\'m Viva, an AI."')
+        raise ValueError('it must say that the speaker is an AI, as in "Hello, I\'m Viva, an AI."')
     return greeting
 
 
@@ -204,7 +206,10 @@ def _tag(value: object) -> object:
     """Convert ``en_US`` (a locale) and ``English`` (a name) to BCP 47 tags."""
     if not isinstance(value, str):
         return value
-    return _LANGUAGES.get(value.strip().lower(), value.strip().split(".")[0].replace("_", "-"))
+    tag = _LANGUAGES.get(value.strip().lower(), value.strip().split(".")[0].replace("_", "-"))
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
+        raise ValueError('it must be a language, such as "en-GB" or "English"')
+    return tag
 
 
 Text = Annotated[
@@ -254,9 +259,7 @@ class FrontMatter(BaseModel):
 
     title: Text | None = None
     subtitle: Annotated[str, BeforeValidator(_written)] = ""
-    language: Annotated[
-        str, BeforeValidator(_tag), StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-    ] = "en"
+    language: Annotated[str, BeforeValidator(_tag)] = "en"
     persona: _Persona = Field(default_factory=_Persona)
     sensitive: list[_Topic | Text] | None = None
     sources: Texts = Field(default_factory=list)
@@ -356,7 +359,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "json": json.loads,
 }
 
-_PERSONA_ALONE = ("greeting", "pronunciations")
+_PERSONA_ALONE = ("greeting", "pronunciations", "suggestions")
 """Persona fields that no other tool uses; at the top level they are an error."""
 
 _OF_OTHER_TOOLS = frozenset({"personal", "resources", "source"})
@@ -410,6 +413,11 @@ def parse_front_matter(
             raise DocumentError(
                 f"{name}: front matter field {field} is not known; did you mean {meant}?"
             )
+    if "sensitive" in found and found["sensitive"] is None:
+        raise DocumentError(
+            f"{name}: front matter field sensitive is empty; it must be a list of topics, or [] "
+            "for none"
+        )
     try:
         given = {field: value for field, value in found.items() if value is not None}
         return FrontMatter.model_validate(given), others
@@ -445,14 +453,11 @@ def complaint(error: ValidationError, what: str) -> str:
         meant = next((own for own in allowed if _close(path[-1].lower(), own)), "")
         hint = f"did you mean {meant}?" if meant else f"allowed: {', '.join(allowed)}"
         return f"{what} {field} is {_shown(first['input'])}, but it is not known; {hint}"
-    return f"{what} {field} is {_shown(first['input'])}: {_allowed(first['msg'])}"
+    if first["type"] == "missing":
+        return f"{what} {field} is missing"
+    return f"{what} {field} is {_shown(first['input'])}; {what_is_allowed(first)}"
 
 
 def _shown(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 80 else shown[:77] + "..."
-
-
-def _allowed(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return message[0].lower() + message[1:]

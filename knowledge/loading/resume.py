@@ -180,7 +180,7 @@ class _Reader:
                     ),
                     None,
                 )
-                reason = complaint(error, "JSON Resume field").partition(": ")[2]
+                reason = complaint(error, "JSON Resume field").rpartition("; ")[2]
                 self._skip((*path, field), reason)
                 if wrong is None:
                     return None

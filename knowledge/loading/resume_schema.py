@@ -41,7 +41,7 @@ def _date(value: Any) -> str | None:
     elif match := re.search(r"\b((?:1|2)\d{3})\b", text):
         year, month, day = match[1], None, None
     else:
-        raise ValueError('should be a date such as "2019-05"')
+        raise ValueError('it must be a date such as "2019-05"')
     if not month or not 1 <= int(month) <= 12:
         return str(year)
     if not day or not 1 <= int(day) <= 31:

@@ -59,6 +59,7 @@ def unavailable(settings: ServerSettings) -> str:
 
 VENDOR = Vendor(
     stage="brain",
+    address=("brain_base_url", ""),
     name="openai",
     label="OpenAI-compatible endpoint",
     kind="cloud",

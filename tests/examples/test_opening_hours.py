@@ -223,7 +223,7 @@ def test_a_file_of_the_folder_is_a_registered_tool(tmp_path: Path) -> None:
         ({"run": "opening_hours"}, "run is 'opening_hours'; it must be an async function"),
         (
             {"arguments": {"day": "string"}},
-            r"arguments\['day'\] is 'string'; it must be a JSON sch",
+            r"arguments\['day'\] is 'string'; it must be a dictionary",
         ),
         ({"timeout_secs": 0}, "timeout_secs is 0; it must be over 0"),
     ],

@@ -80,7 +80,22 @@ def test_what_keeps_a_part_from_being_made_is_told_when_it_is_loaded(voice: Vend
     context = Context(Settings(_env_file=None), load())  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="voice_id is ''") as told:
         load_vendor(broken, context, lambda _label, _share: None)
-    assert told.value.__notes__ == ["TTS=slow cannot be loaded"]
+    (note,) = told.value.__notes__
+    assert re.fullmatch(r"TTS=slow cannot be loaded \(test_engines\.py, line \d+\)", note)
+
+
+@pytest.mark.parametrize("part", ["load", "build"])
+def test_a_vendor_that_ends_the_program_is_told_as_one_that_cannot_be_loaded(
+    voice: Vendor, part: str
+) -> None:
+    def ends(*_: Any) -> Any:
+        sys.exit("no licence was found")
+
+    ending = dataclasses.replace(voice, **{part: ends})  # type: ignore[arg-type]
+    context = Context(Settings(_env_file=None), load())  # type: ignore[call-arg]
+    with pytest.raises(RuntimeError, match=r"ends the program .*no licence was found") as told:
+        load_vendor(ending, context, lambda *_: None)
+    assert "TTS=slow cannot be loaded" in told.value.__notes__[0]
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,23 @@ def test_why_nobody_answers_is_said_without_the_key(error: Exception, said: str)
     assert told == f"nobody answers at https://api.example.com:8443 ({said})"
 
 
-@pytest.mark.parametrize("url", ["api.example.com", "http://", "https://api.example.com:99999/v1"])
-def test_an_address_that_is_none_is_told_as_such(url: str) -> None:
-    with pytest.raises(UnreachableError, match=r"no URL, such as https://api\.example\.com/v1"):
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("api.example.com", "it must begin with https://, http://, wss:// or ws://"),
+        ("ftp://api.example.com", "it must begin with https://, http://, wss:// or ws://"),
+        ("http://", "it names no host"),
+        ("https://api.example.com:99999/v1", "the port is out of range 0-65535"),
+        ("http://127.0.0.1:0", "there is no port 0"),
+        (f"https://{'a' * 64}.example.com", "too long"),
+    ],
+)
+def test_an_address_that_is_none_is_told_with_its_setting(url: str, fault: str) -> None:
+    settings = Settings.load(stt="deepgram", deepgram_api_key="key", deepgram_base_url=url)
+    with pytest.raises(SettingsError) as refused:
+        settle(choose(settings), settings)
+    told = str(refused.value)
+    assert told.startswith(f"STT=deepgram: DEEPGRAM_BASE_URL={url!r} is no server's URL: ")
+    assert fault in told
+    with pytest.raises(UnreachableError, match="its address is no server's URL: "):
         check_reachable(url)

@@ -13,7 +13,7 @@ from loguru import logger
 
 from knowledge.loading.document import Document
 from knowledge.loading.section import Line, Section
-from processors.declarations import DeclarationError, find_declarations
+from processors.declarations import DeclarationError, check_fields, find_declarations
 
 MAX_TOOL_CALLS = 2
 """Maximum calls per turn. Each costs a request to the brain, which the worst-case cost includes."""
@@ -80,6 +80,7 @@ class FunctionTool:
     title: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.name in RESERVED or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", self.name):
             raise DeclarationError(
                 f"name is {self.name!r}; a tool's name has 1 to 64 letters, digits, _ and -, "
@@ -87,14 +88,6 @@ class FunctionTool:
             )
         if not self.description.strip():
             raise DeclarationError("description is empty; without it no brain knows when to call.")
-        if not callable(self.run):
-            raise DeclarationError(f"run is {self.run!r}; it must be an async function.")
-        for argument, schema in self.arguments.items():
-            if not isinstance(schema, Mapping):
-                raise DeclarationError(
-                    f"arguments[{argument!r}] is {schema!r}; it must be a JSON schema, such as "
-                    '{"type": "string", "description": "…"}.'
-                )
         if self.timeout_secs <= 0:
             raise DeclarationError(f"timeout_secs is {self.timeout_secs}; it must be over 0.")
 

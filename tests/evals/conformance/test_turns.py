@@ -33,6 +33,20 @@ def failures(taker: TurnTaker) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda _: "turns", "str was made; a stage is a FrameProcessor"),
+        (lambda: None, "it cannot be made: TypeError: "),
+    ],
+)
+def test_what_makes_no_turn_taking_fails_once_and_says_why(make: Any, why: str) -> None:
+    (failed,) = virtual_time.run(check_turn_taking(TurnTaker("none", make)))
+    assert failed.verdict == "blocks"
+    assert failed.detail.startswith(why)
+    assert failed.detail.endswith("; nothing else of it was checked")
+
+
+@pytest.mark.parametrize(
     "taker",
     [
         VIVAS_OWN,

@@ -177,7 +177,7 @@ def test_a_file_is_a_vendor_with_its_settings_and_its_price(
 
 def test_a_wrong_value_of_its_setting_is_named_with_what_is_allowed(acme: Vendor) -> None:
     settings_of = including([acme.settings])
-    with pytest.raises(SettingsError, match=r"ACME_SPEED='-1': .*greater than 0"):
+    with pytest.raises(SettingsError, match=r"ACME_SPEED='-1': it must be more than 0"):
         settings_of.load(acme_speed="-1")
     assert acme.missing(settings_of.load()) == "not set: ACME_API_KEY"
 
@@ -206,10 +206,26 @@ def test_a_wrong_value_of_its_setting_is_named_with_what_is_allowed(acme: Vendor
             "required has 'acme_key', which AcmeSettings does not",
         ),
         ("build=build", "build='build'", "build is 'build'; it must be a function"),
+        ("auto=1", "auto='first'", "auto is 'first'; it must be a whole number"),
+        ("build=build", "build=build, modules=(1,)", r"modules\[0\] is 1; it must be text"),
+        (
+            "build=build",
+            "build=build, address=('acme_voice',)",
+            "address is .*; it must be a tuple of 2: text, text",
+        ),
+        (
+            "build=build",
+            "build=build, early_answers='sometimes'",
+            "early_answers is 'sometimes'; allowed: pauses, predicted, judged, never",
+        ),
+        ("build=build", "build=build, unfit='no'", "unfit is 'no'; it must be a function or None"),
+        ('label="Acme"', 'label=" "', "label is empty; people read it"),
+        ('name="acme"', 'name="auto"', "name is 'auto'; allowed: .*, but not 'auto'"),
+        ("from typing import Any", "exit(3)", r"line 6: it ends the program \(SystemExit: 3\)"),
         ("settings=AcmeSettings", "settings=Price", "it must be a class of VendorSettings"),
         ("Field(None, des", "Field(des", "AcmeSettings.acme_api_key has no default"),
         (', description="Acme\'s voice."', "", "AcmeSettings.acme_voice has no description"),
-        ("per_thousand_characters", "per_character", "usd has 'per_character'; the units of a pr"),
+        ("per_thousand_characters", "per_character", "usd has 'per_character'; allowed: per_m"),
         (
             'Decimal("0.01")',
             "0.01",
