@@ -37,10 +37,10 @@ def measure(out: Path, secs: float) -> dict[str, Any]:
     keep("grounded", grounded.measure())
     sweep = (1, *RATIO_CALLS)
     compared = density.measure(None, secs, repeat=3, systems=thrice, sweep=sweep, always=thrice)
+    keep("density", compared)
     if once:
         cheapest = density.measure(None, secs, systems=once, sweep=sweep, always=once)
-        compared |= {name: cheapest[name] for name in once}
-    keep("density", compared)
+        keep("density", compared | {name: cheapest[name] for name in once})
     keep("turn", turn.measure((1, 20), secs, systems=["viva"]))
     keep("barge_in", barge_in.measure((1, 20), 2 * secs, systems=["viva"]))
     keep("start", start.measure(secs=5.0, repeat=1, systems=pair))

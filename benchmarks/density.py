@@ -117,7 +117,9 @@ def measure(
             if outcomes
         ]
         if not rows:
-            raise SideError(failed[name])
+            print(f"density: {name}: {failed[name]}", file=sys.stderr, flush=True)
+            result[name] = {"sweep": [], "failed": failed[name]}
+            continue
         last = {
             key: value["median"] if isinstance(value, dict) and "median" in value else value
             for key, value in rows[-1].items()
@@ -125,6 +127,8 @@ def measure(
         result[name] = last | {"sweep": rows}
         if name in failed:
             result[name]["failed"] = failed[name]
+    if not any(result[name]["sweep"] for name in names):
+        raise SideError(failed[next(iter(names))])
     return result
 
 

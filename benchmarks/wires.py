@@ -112,6 +112,12 @@ class PipecatWire(_OtherWire):
                 self._events.append(Message(json.loads(frame.message.data).get("type", "")))
 
 
+class QuietPipecatWire(PipecatWire):
+    """The same without RTVI messages, so that nothing says when the call is ready."""
+
+    greets = False
+
+
 class PlainWire(_OtherWire):
     """PCM in both directions and one text message, for LiveKit's session."""
 
@@ -137,7 +143,7 @@ WIRES: dict[str, Callable[[], BenchWire]] = {
     "viva-turn-model": VivaWire,
     EMBEDDED: VivaWire,
     "pipecat": PipecatWire,
-    "pipecat-lean": PipecatWire,
+    "pipecat-lean": QuietPipecatWire,
     "livekit": PlainWire,
     "livekit-vad": PlainWire,
 }
