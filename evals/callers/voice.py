@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import soxr
+from loguru import logger
 from pipecat.frames.frames import TTSAudioRawFrame, TTSSpeakFrame, TTSStoppedFrame
 
 from client.handset import Samples
@@ -94,7 +95,7 @@ class CallerVoice:
         """Speak a line; the same line sounds the same again.
 
         Raises:
-            VoiceError: The vendor failed.
+            VoiceError: The vendor failed twice.
         """
         if text not in self._spoken:
             self._spoken[text] = asyncio.create_task(self._speak(text))
@@ -114,6 +115,14 @@ class CallerVoice:
             await closed
 
     async def _speak(self, text: str) -> Speech:
+        """Speak a line; a vendor that fails once, as on a busy machine, is asked once more."""
+        try:
+            return await self._attempt(text)
+        except VoiceError as error:
+            logger.warning("{}; trying once more", error)
+        return await self._attempt(text)
+
+    async def _attempt(self, text: str) -> Speech:
         try:
             async with StageHarness(self._vendor.build(self._loaded, self._context)) as harness:
                 await harness.push(TTSSpeakFrame(text))

@@ -1,0 +1,120 @@
+"""Questions that contain a pause, asked of a running server whose recogniser is in the cloud.
+
+In real time, by ``viva call`` and by Chromium, over the vendors' real clients and simulators that
+really hear. How soon they are answered, and who else is split, ``benchmarks.pauses`` measures.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.pauses import Asked, recorded
+from simulators.simulate import Simulators
+from tests.conftest import AUDIO
+from tests.end_to_end.running import (
+    CHROMIUM,
+    VIVA,
+    Played,
+    Viva,
+    chromium,
+    microphone,
+    opened,
+    until,
+    viva_call,
+)
+
+pytestmark = [pytest.mark.thorough, pytest.mark.real_time]
+
+AT_ONCE = 2
+GREETING_SECS = 7.0
+ANSWER_SECS = 11.0
+"""From the end of a question to the next: an answer, and less silence than is asked about."""
+
+MOST_SPLIT = 0.05
+"""The share of questions that may become two turns; of Flux, whose simulator judges well, 0.02."""
+
+each_recogniser = pytest.mark.parametrize(
+    ("recogniser", "most_split"), [("deepgram", MOST_SPLIT), ("deepgram-flux", 0.02)]
+)
+
+
+def simulators_of(engines: Any) -> Simulators:
+    return Simulators(
+        engines.document,
+        whisper=engines.loaded["whisper"],
+        hibari=engines.loaded["hibari"],
+        brain=engines.loaded["extractive"],
+    )
+
+
+def ledger_turns(data_dir: Path) -> list[dict[str, Any]]:
+    listed = subprocess.run(
+        [VIVA, "ledger", "turns", "--json"],
+        env={**os.environ, "DATA_DIR": str(data_dir)},
+        capture_output=True,
+        check=True,
+    )
+    turns: list[dict[str, Any]] = json.loads(listed.stdout)
+    return turns
+
+
+def split(questions: list[Asked], turns: list[list[str]]) -> list[str]:
+    """The questions that did not become one turn with most of their words, and what they became."""
+    return [
+        f"{asked.name}: {heard}"
+        for asked, heard in zip(questions, turns, strict=True)
+        if len(heard) != 1 or len(heard[0].split()) < 0.7 * len(asked.text.split())
+    ]
+
+
+@each_recogniser
+async def test_viva_call_is_asked_each_question_once(
+    engines: Any, recogniser: str, most_split: float
+) -> None:
+    questions = recorded()
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(viva: Viva, asked: Asked) -> str:
+        async with limit:
+            status, out, said = await asyncio.to_thread(
+                viva_call, viva.socket_url, AUDIO / asked.name
+            )
+        assert status == 0, said
+        return str(json.loads(out)["call"])
+
+    async with simulators_of(engines) as simulators:
+        with Viva(**simulators.environment, STT=recogniser) as viva:
+            calls = await asyncio.gather(*(ask(viva.loaded(), asked) for asked in questions))
+            turns = await asyncio.to_thread(ledger_turns, viva.data_dir)
+    heard = [[turn["question"] for turn in turns if turn["call"] == call] for call in calls]
+    assert len(split(questions, heard)) <= most_split * len(questions), split(questions, heard)
+
+
+@each_recogniser
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="calls on the page need Debian's chromium")
+async def test_a_call_on_the_page_is_asked_each_question_once(
+    engines: Any, tmp_path: Path, recogniser: str, most_split: float
+) -> None:
+    questions = recorded()
+    parts = [part for asked in questions for part in (asked.name, ANSWER_SECS)]
+    speech = microphone(tmp_path / "speech.wav", GREETING_SECS, *parts)
+    async with simulators_of(engines) as simulators:
+        environment = {**simulators.environment, "STT": recogniser, "CALL_SECS": "600"}
+        with Viva(**environment) as viva:
+            async with chromium(speech) as browser:
+                page = await opened(browser, viva.loaded().url)
+                await page.get_by_role("button", name="Call Viva").click()
+                last = f"viva.transcript.some((entry) => entry.turn >= {len(questions)})"
+                await until(page, last, secs=500)
+                await page.wait_for_timeout(1000 * ANSWER_SECS)
+                await page.get_by_role("button", name="Hang up").click()
+                await until(page, "viva.state === 'ended'")
+                call = await Played.on(page)
+    heard = [turn["data"]["question"] for turn in call.all("turn")]
+    assert len(heard) <= (1 + most_split) * len(questions), heard
