@@ -315,6 +315,10 @@ class _Reader:
         text = entry.line.text
         if self._document.about_person:
             text = without_contact(text)
+        if not text.strip():  # it was nothing but a contact
+            for child in entry.children:
+                yield from self._item(section, path, announced, child)
+            return
         label = labelled(text)
         if label and label[0].lower() in _ASKING_LABELS:
             path, text = (*path, label[0]), label[1]

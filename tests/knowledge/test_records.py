@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from knowledge.loading.document import load
 from knowledge.records import Record, records
@@ -147,3 +149,47 @@ def test_a_readme_is_told_without_pictures_and_contents(tmp_path: Path) -> None:
         "It does not.",
     ]
     assert found[-1].path[-1] == "Does it bake?"
+
+
+CV = "# Ada Smith\n\n## Employment\n- Baker at Crumb Ltd, 2010 to 2015\n{}\n## Education\n- BSc\n"
+
+ITEMS = (
+    *(
+        "020 7946 0958",
+        "ada@example.com",
+        "For references, ring Bob, 020 7946 0958.",
+        "\u2026",
+        ".",
+    ),
+    *(
+        "E-mail: a@b.co \u00b7 London \u00b7 07700 900123",
+        "~~020 7946 0958~~",
+        "[link](http://x.y)",
+    ),
+    *("see:", "**bold**", "`code`", "\u201c\u201d", "- [ ] task", "2010\u20132015", "Baker, 2008"),
+)
+
+
+def test_an_item_of_a_cv_that_is_only_a_contact_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "cv.md"
+    path.write_text(CV.format("- Ring Bob, 020 7946 0958.\n  - Apprentice at Loaf, 2008\n"))
+    texts = [one.text for record in records(load(path)) for one in record.statements]
+    assert any("Crumb" in text for text in texts)
+    assert any("Apprentice at Loaf" in text for text in texts), "what stands under it is told"
+    assert not any("7946" in text for text in texts)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("- ", "  - ", "1. ", "\n## ", "\n", "| a |\n|---|\n| ")),
+            st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3).map(" ".join),
+        ),
+        max_size=6,
+    )
+)
+def test_a_cv_is_read_whatever_stands_in_it(tmp_path: Path, lines: list[tuple[str, str]]) -> None:
+    path = tmp_path / "cv.md"
+    path.write_text(CV.format("\n".join("".join(line) for line in lines)), encoding="utf-8")
+    assert any("Crumb" in one.text for record in records(load(path)) for one in record.statements)
