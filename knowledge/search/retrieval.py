@@ -14,7 +14,7 @@ questions, which were never tuned on, it was 94 %. All are relative to a cosine 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -105,7 +105,7 @@ class Index:
         self.document = document
         self.ids = frozenset(document.section_ids)
         self._model: MiniLM = minilm()
-        vectors = vectors or VectorCache()
+        self._vectors = vectors = vectors or VectorCache()
         self._vector = lru_cache(maxsize=_KEPT)(lambda text: self._model.embed([text])[0])
         self.passages = tuple(passages(document) if found_in is None else found_in)
         title = tokens(document.title)
@@ -318,8 +318,23 @@ class Index:
         return best
 
     def _embedded(self, at: int) -> Vectors:
-        found: Vectors = self._model.embed([self._placed[at]])[0]
+        found: Vectors = self._vectors.embed([self._placed[at]])[0]
         return found
+
+    def embed_rest(self, stopped: Callable[[], bool]) -> None:
+        """Embed what no question has needed yet of a long document; blocks for seconds.
+
+        A question then waits for no passage; without it, those shortlisted for the first time take
+        a third of its time.
+
+        Args:
+            stopped: Whether to stop; asked before each passage.
+        """
+        for at in range(len(self.passages) if self._long else 0):
+            if stopped():
+                return
+            self._one_vector(at)
+        self._vectors.save()
 
     def _weight(self, word: str) -> float:
         count = self._frequency[word]

@@ -78,8 +78,9 @@ class VectorCache:
         if self._path is None:
             return
         try:
-            if self._used.keys() - self._kept.keys():
-                _write(self._path, self._key, self._used)
+            used = dict(self._used)  # another thread may add to it
+            if used.keys() - self._kept.keys():
+                _write(self._path, self._key, used)
                 _remove_oldest(self._path.parent)
             else:
                 os.utime(self._path)

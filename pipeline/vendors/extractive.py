@@ -12,6 +12,7 @@ def load(context: Context, progress: Progress) -> Any:
 
     progress("retrieval", 0.0)
     brain = ExtractiveBrain.load(context.document, context.settings.data_dir / FOLDER)
+    brain.embed_in_background()
     progress("retrieval", 1.0)
     return brain
 

@@ -8,7 +8,9 @@ import asyncio
 import json
 import os
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,6 +60,7 @@ _MARGIN = 0.1  # a lead over the next section smaller than this costs confidence
 _MOST_WORDS = 40  # spoken in about fifteen seconds
 _FIRST_PIECE, _PIECE = 1, 6  # words a delta
 _WAITING_AT_MOST = 64  # questions of all calls of a process
+_LAST = 19  # the lowest priority of a thread
 _WORKERS = min(4, os.cpu_count() or 1)  # questions decided at once
 
 _ANNOTATED = 0.5
@@ -113,6 +116,7 @@ class ExtractiveBrain:
         self._topic_filter = SemanticTopicFilter(index, vectors or VectorCache())
         self._enough = _ANSWERS + (_ANSWERS_ASKED - _ANSWERS) * index.asked_share
         self.pool = Pool(_WORKERS, "extractive")
+        self._closed = threading.Event()
 
     @classmethod
     def load(cls, document: Document, cache: Path | None = None) -> "ExtractiveBrain":
@@ -133,6 +137,23 @@ class ExtractiveBrain:
             brain = cls(reader.index, reader, vectors)
         vectors.save()
         return brain
+
+    def embed_in_background(self) -> None:
+        """Embed the rest of a long document in a thread, behind all else that the machine does.
+
+        It ends with :meth:`close`, or with the process.
+        """
+        main = threading.main_thread()
+
+        def stopped() -> bool:
+            return self._closed.is_set() or not main.is_alive()
+
+        def embed() -> None:
+            with suppress(OSError, AttributeError):  # not every system has it for threads
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
+            self._index.embed_rest(stopped)
+
+        threading.Thread(target=embed, name="vectors").start()
 
     @property
     def name(self) -> str:
@@ -155,6 +176,7 @@ class ExtractiveBrain:
 
     def close(self) -> None:
         """Release the worker threads."""
+        self._closed.set()
         self.pool.shutdown(wait=False, cancel_futures=True)
 
     def reply(self, question: Question) -> Reply:

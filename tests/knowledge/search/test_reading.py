@@ -1,5 +1,6 @@
 """What is made of several records: totals, other days; and documents too long to be embedded."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,24 @@ def test_of_a_long_document_only_what_may_answer_is_embedded(
     answered = decide(brain, document, "Where do bicycles stand?", ())
     assert answered.text == "Bicycles stand in the yard."
     assert sum("chairs" in text for text in word_models.embedded) < 30
+
+
+def test_the_rest_of_a_long_document_is_embedded_meanwhile_and_kept(
+    word_models: WordModels, tmp_path: Path
+) -> None:
+    rooms = "\n".join(f"## Room {n}\n\nRoom {n} has {n + 3} chairs.\n" for n in range(1, 700))
+    path = tmp_path / "rooms.md"
+    path.write_text(f"# Rooms\n\n{rooms}")
+    document = load(path)
+    for expected in (699, 0):  # the next start reads them
+        word_models.embedded.clear()
+        brain = ExtractiveBrain.load(document, tmp_path / "vectors")
+        brain.embed_in_background()
+        for thread in threading.enumerate():
+            if thread.name == "vectors":
+                thread.join(60)
+        assert sum("chairs" in text for text in word_models.embedded) == expected
+        brain.close()
 
 
 CODE = """# Road code of Sandria
