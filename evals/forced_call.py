@@ -131,7 +131,12 @@ class ForcedCallModel:
         )
 
     async def call(
-        self, instruction: str, messages: Sequence[Mapping[str, str]], *, seed: int | None = None
+        self,
+        instruction: str,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        seed: int | None = None,
+        tool: Tool | None = None,
     ) -> Given:
         """Ask for one call.
 
@@ -139,6 +144,7 @@ class ForcedCallModel:
             instruction: The system's message.
             messages: The others.
             seed: The seed, for endpoints that heed one.
+            tool: Another form of the model's tool, of the same name and arguments.
 
         Raises:
             ForcedCallError: The model did not reply.
@@ -146,7 +152,7 @@ class ForcedCallModel:
         while True:
             dialect, steady = self._dialect, self._steady
             try:
-                completion = await self._complete(instruction, messages, seed)
+                completion = await self._complete(instruction, messages, seed, tool or self._tool)
             except self._refusals as error:
                 said = str(error).lower()
                 if steady and ("temperature" in said or "seed" in said):
@@ -171,9 +177,13 @@ class ForcedCallModel:
         await self._client.close()
 
     async def _complete(
-        self, instruction: str, messages: Sequence[Mapping[str, str]], seed: int | None
+        self,
+        instruction: str,
+        messages: Sequence[Mapping[str, str]],
+        seed: int | None,
+        tool: Tool,
     ) -> Any:
-        dialect, tool = self._dialect, self._tool
+        dialect = self._dialect
         asked: dict[str, Any] = {dialect.limit: self._max_tokens}
         if self._steady:
             asked["temperature"] = 0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conversation.records import Used
-from evals.forced_call import ForcedCallError, ForcedCallModel, described_by
+from evals.forced_call import ForcedCallError, ForcedCallModel, Tool, described_by
 from evals.judge.judge import (
     INSTRUCTION,
     MAX_VERDICT_TOKENS,
@@ -33,9 +33,10 @@ class OpenAIJudge(ModelJudge):
         super().__init__("openai", model.name)
         self._model = model
 
-    async def _reply(self, asked: str) -> Mapping[str, Any] | str:
+    async def _reply(self, asked: str, tool: Tool) -> Mapping[str, Any] | str:
+        messages = [{"role": "user", "content": asked}]
         try:
-            given = await self._model.call(INSTRUCTION, [{"role": "user", "content": asked}])
+            given = await self._model.call(INSTRUCTION, messages, tool=tool)
         except ForcedCallError as error:
             raise JudgeError(str(error)) from None
         self.used += given.used
@@ -64,9 +65,9 @@ class ClaudeJudge(ModelJudge):
             api_key=api_key, base_url=base_url or None, timeout=TIMEOUT_SECS
         )
 
-    async def _reply(self, asked: str) -> Mapping[str, Any] | str:
-        tool: Any = {
-            "name": TOOL.name, "description": TOOL.description, "input_schema": TOOL.parameters,
+    async def _reply(self, asked: str, tool: Tool) -> Mapping[str, Any] | str:
+        called: Any = {
+            "name": tool.name, "description": tool.description, "input_schema": tool.parameters,
         }  # fmt: skip
         try:
             message = await self._client.messages.create(
@@ -74,8 +75,8 @@ class ClaudeJudge(ModelJudge):
                 max_tokens=MAX_VERDICT_TOKENS,
                 system=INSTRUCTION,
                 messages=[{"role": "user", "content": asked}],
-                tools=[tool],
-                tool_choice={"type": "tool", "name": TOOL.name, "disable_parallel_tool_use": True},
+                tools=[called],
+                tool_choice={"type": "tool", "name": tool.name, "disable_parallel_tool_use": True},
             )
         except self._errors as error:
             raise JudgeError(f"{self.name}: {' '.join(str(error).split())}") from None

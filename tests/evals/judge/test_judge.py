@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from evals.judge.agreement import agreement, describe_agreement
-from evals.judge.judge import CRITERIA, Exchange, JudgeError, Verdict
+from evals.judge.judge import (
+    CRITERIA,
+    MAX_QUOTABLE,
+    TOOL,
+    Exchange,
+    JudgeError,
+    Verdict,
+    quotable,
+    quoting,
+)
 from evals.judge.vendors import ClaudeJudge, describe_cost, judge_of
 from evals.judge.verdicts import Ruling, agreements, labels, write
 from settings import Settings
@@ -49,6 +58,32 @@ async def test_evidence_that_is_not_there_is_asked_for_again() -> None:
     verdict, vendor = await by_openai(ruling(evidence="Lisbon"), ruling())
     assert verdict.passed
     assert "neither in the answer nor" in vendor.requests[1].body["messages"][1]["content"]
+
+
+async def test_a_second_attempt_offers_the_sentences_that_evidence_may_be() -> None:
+    _, vendor = await by_openai(ruling(evidence="She says where."), ruling())
+    offered = [EXCHANGE.answer, EXCHANGE.excerpts]
+    first, second = (
+        request.body["tools"][0]["function"]["parameters"]["properties"]["evidence"]
+        for request in vendor.requests
+    )
+    assert "enum" not in first
+    assert second["enum"] == offered
+    told = vendor.requests[1].body["messages"][1]["content"]
+    assert told.endswith("".join(f"\n- {sentence}" for sentence in offered))
+
+
+def test_evidence_is_offered_by_sentence_once_and_within_a_limit() -> None:
+    answer = "She studied in Porto. It was mathematics."
+    excerpts = f"## Education\n\n- She studied in Porto.\n- {'Long. ' * 900}\n- **2004** to 2009"
+    offered = quotable(Exchange("Where?", answer, excerpts))
+    assert offered == (
+        "She studied in Porto.", "It was mathematics.", "Education", "Long.", "2004** to 2009",
+    )  # fmt: skip
+    assert quotable(Exchange("Where?", "a " * MAX_QUOTABLE + "b", "More.")) == (
+        ("a " * MAX_QUOTABLE + "b"),
+    )
+    assert quoting(()) is TOOL
 
 
 @pytest.mark.parametrize(
