@@ -22,6 +22,7 @@ from evals.conformance.check import REFUSAL_SECS, Check, VendorUnderTest, checke
 from evals.conformance.harness import (
     NonconformanceError,
     NotApplicableError,
+    NotStartedError,
     StageHarness,
 )
 from knowledge.check.sensitive import topic_of
@@ -46,6 +47,12 @@ COMPATIBILITY = "compatibility"
 
 PROMPTS = 20
 """Questions that a model behind chat completions is asked for its report."""
+
+PROBING_SECS = 300.0
+"""Maximum time to find out in which form a model makes its calls, reading the document included."""
+
+ASKING_SECS = 270.0
+"""Maximum time after which no further prompt is put to a brain."""
 
 ABORT_SECS = 1.0
 """Maximum time for a brain to end after its iterator was closed."""
@@ -147,10 +154,21 @@ async def compatibility(subject: VendorUnderTest) -> str:
     brain = subject.build()
     if not isinstance(brain, OpenAICompatibleBrain):
         raise NotApplicableError("it makes its calls in one form")
-    await brain.probe_anew()
+    try:
+        async with asyncio.timeout(PROBING_SECS):
+            await brain.probe_anew()
+    except TimeoutError:
+        raise NotStartedError(
+            f"{brain.model}: no whole call within {PROBING_SECS:g} s; a caller waits for at most "
+            f"{subject.engines.settings.decision_timeout_secs:g} s"
+        ) from None
+    except BrainError as error:
+        raise NotStartedError(f"{brain.model}: {error}") from None
     streams = await subject.cached(_streams)
     called = [stream for stream in streams if not stream.fault and _is_call(stream)]
     said = [f"{_CALLS[brain.dialect.form]} in {len(called)} of {len(streams)}"]
+    if left := len(prompts(subject.engines.document)) - len(streams):
+        said.append(f"{left} more were not asked, since those took {ASKING_SECS:g} s")
     if needs := _NEEDS.get(brain.dialect.form):
         said.append(needs)
     first = [stream.first_secs for stream in called if stream.first_secs is not None]
@@ -159,7 +177,8 @@ async def compatibility(subject: VendorUnderTest) -> str:
         said.append(f"{1000 * median(first):.0f} ms to first token")
         said.append(f"{median(whole):.1f} s to the whole call")
     escalated = sum(stream.tools == ["escalate"] for stream in called)
-    said.append(f"refuses {escalated} of {len(called)}" if escalated else "never refuses")
+    if called:
+        said.append(f"refuses {escalated} of {len(called)}" if escalated else "never refuses")
     repaired = Counter(
         way
         for stream in streams
@@ -355,11 +374,15 @@ def _sensitive(document: Document) -> Iterator[str]:
 
 
 async def _streams(subject: VendorUnderTest) -> tuple[Stream, ...]:
-    """The brain's streams for all prompts."""
+    """The brain's streams for all prompts that can be put to it within :data:`ASKING_SECS`."""
     brain: Brain = subject.build()
-    return tuple(
-        [await _asked(subject, brain, prompt) for prompt in prompts(subject.engines.document)]
-    )
+    until = asyncio.get_running_loop().time() + ASKING_SECS
+    streams: list[Stream] = []
+    for prompt in prompts(subject.engines.document):
+        if streams and asyncio.get_running_loop().time() >= until:
+            break
+        streams.append(await _asked(subject, brain, prompt))
+    return tuple(streams)
 
 
 async def _asked(subject: VendorUnderTest, brain: Brain, prompt: str) -> Stream:

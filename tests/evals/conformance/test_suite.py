@@ -70,6 +70,7 @@ from processors.stt.whisper.service import WhisperSTT
 from processors.tts.hibari.service import HibariTTS
 from settings import Settings
 from simulators.deepgram_recogniser import Transcriber
+from simulators.model import Latency
 from simulators.simulate import KEY, Simulators
 from tests.remembering import Remembering
 
@@ -233,9 +234,17 @@ def test_deepgram_hears_callers_who_pause_to_the_end(
 
 
 def on_simulators(
-    engines: Engines, stage: Stage, chosen: dict[str, Any], names: Sequence[str] = ()
+    engines: Engines,
+    stage: Stage,
+    chosen: dict[str, Any],
+    names: Sequence[str] = (),
+    *,
+    writes: tuple[float, float] | None = None,
 ) -> list[Result]:
-    """Check a vendor in a cloud on its simulator; by default without pauses."""
+    """Check a vendor in a cloud on its simulator; by default without pauses.
+
+    A language model there ``writes`` its first token after seconds, and then so many a second.
+    """
 
     async def play() -> list[Result]:
         simulators = Simulators(
@@ -245,6 +254,9 @@ def on_simulators(
             brain=engines.loaded["extractive"],
         )
         simulators.deepgram.transcriber = await prompter(engines, pauses=bool(names))
+        if writes is not None:
+            simulators.openai.model.first_token = Latency(writes[0])
+            simulators.openai.model.tokens_per_sec = writes[1]
         async with simulators:
             given: dict[str, Any] = {k.lower(): v for k, v in simulators.environment.items()}
             given |= chosen
@@ -260,6 +272,32 @@ def on_simulators(
             return await check_vendor(vendor, on_them, names=names or without_pauses(stage))
 
     return virtual_time.run(play())
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("secs", "tokens_per_sec", "told"),
+    [
+        (
+            9.0,
+            3.0,
+            r"calls tools in (\d+) of \1; \d+ more were not asked, since those took 270 s; .*",
+        ),
+        # Asked twice for 10 s each.
+        (80.0, 0.0, r"calls tools in 0 of 14; 6 more were not .* 270 s; failed 14 times, 14 of .*"),
+        (100.0, 0.0, "openai did not answer in time; nothing else of it was checked"),
+        (9.0, 0.1, "no whole call within 300 s; a caller .* at most 60 s; nothing else of it .*"),
+    ],
+)
+def test_the_report_of_a_slow_model_ends_in_time_and_says_so(
+    engines: Engines, secs: float, tokens_per_sec: float, told: str, tmp_path: Path
+) -> None:
+    chosen = {"brain": "openai", "decision_timeout_secs": 60.0, "data_dir": tmp_path}
+    results = on_simulators(
+        engines, "brain", chosen, [COMPATIBILITY, "abort"], writes=(secs, tokens_per_sec)
+    )
+    (line,) = to_paste(results)
+    assert re.fullmatch(f"simulated: {told}", line)
 
 
 def test_twenty_prompts_are_made_of_any_document(engines: Engines, tmp_path: Any) -> None:
