@@ -144,6 +144,11 @@ class EndOfTurnFrame(SystemFrame):
 
 
 @dataclass
+class SecondVoiceFrame(SystemFrame):
+    """A second voice takes turns in the call, by its sound; pushed once a call at most."""
+
+
+@dataclass
 class TranscribeNowFrame(SystemFrame):
     """Asks for the words so far in the midst of speech, since somebody speaks over the voice.
 

@@ -30,6 +30,7 @@ from conversation.frames import (
     EndOfTurnFrame,
     FailoverFrame,
     PauseVerdictFrame,
+    SecondVoiceFrame,
     SpeechPauseFrame,
     TranscribeNowFrame,
     TurnFrame,
@@ -44,6 +45,7 @@ TAKES: tuple[type[Frame], ...] = (
     PauseVerdictFrame,
     VADUserStoppedSpeakingFrame,
     EndOfTurnFrame,
+    SecondVoiceFrame,
     InterimTranscriptionFrame,
     TranscriptionFrame,
     ProposedUserStoppedSpeakingFrame,
@@ -70,6 +72,7 @@ GIVES: tuple[type[Frame], ...] = (
     InterruptionFrame,
     DuckFrame,
     UnduckFrame,
+    SecondVoiceFrame,
     TTSSpeakFrame,
     EndCallFrame,
 )
@@ -93,9 +96,10 @@ class TurnTakingStage(ChainStage, Protocol):
       go, and not before.
     * Tells page and voice activity who speaks: ``UserStartedSpeakingFrame``,
       ``UserStoppedSpeakingFrame`` in both directions, ``CallerTextFrame``.
-    * Passes on, upstream, when the voice starts and stops to speak.
-    * Consumes the frames of voice activity, the transcripts and typed questions: passed on, one
-      would be spoken.
+    * Passes on, upstream, when the voice starts and stops to speak, and downstream that a second
+      voice takes turns, ``SecondVoiceFrame``.
+    * Consumes the other frames of voice activity, the transcripts and typed questions: passed on,
+      one would be spoken.
     * On ``EndCallFrame``, pushes its last words as a ``TTSSpeakFrame``, then the frame itself, and
       answers nothing that is said afterwards. On ``EndFrame`` and ``CancelFrame``, stops all timers
       and passes the frame on, which closes the open turn.

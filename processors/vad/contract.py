@@ -10,7 +10,12 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from conversation.frames import EndOfTurnFrame, PauseVerdictFrame, SpeechPauseFrame
+from conversation.frames import (
+    EndOfTurnFrame,
+    PauseVerdictFrame,
+    SecondVoiceFrame,
+    SpeechPauseFrame,
+)
 from processors.contract import ChainStage
 
 TAKES: tuple[type[Frame], ...] = (InputAudioRawFrame, UserStoppedSpeakingFrame)
@@ -22,6 +27,7 @@ GIVES: tuple[type[Frame], ...] = (
     PauseVerdictFrame,
     VADUserStoppedSpeakingFrame,
     EndOfTurnFrame,
+    SecondVoiceFrame,
 )
 
 
@@ -34,6 +40,7 @@ class VoiceActivityStage(ChainStage, Protocol):
     * A pause gives at most one ``SpeechPauseFrame``, ahead of the stop.
     * With a turn model, one ``EndOfTurnFrame`` follows each stop, unless speech resumes first. A
       ``PauseVerdictFrame`` tells the same verdict between the pause and the stop, if it is there.
+    * A ``SecondVoiceFrame`` may say, once a call, that a second voice takes turns.
     * Models are shared by all calls of the process. When audio stops, so does speech.
     * It sends no interruptions: those are turn taking's decision.
     """

@@ -21,11 +21,17 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.far_end import FarEnd
-from conversation.frames import EndOfTurnFrame, PauseVerdictFrame, SpeechPauseFrame
+from conversation.frames import (
+    EndOfTurnFrame,
+    PauseVerdictFrame,
+    SecondVoiceFrame,
+    SpeechPauseFrame,
+)
 from models.inference import SAMPLE_RATE
 from processors.audio import forward_audio
 from processors.vad.caller_level import CallerLevel
 from processors.vad.echo import EchoDetector
+from processors.vad.second_voice import SecondVoice
 from processors.vad.silero import WINDOW_SAMPLES, WINDOW_SECS, SileroEngine
 from processors.vad.smart_turn import MAX_SECS, SmartTurnEngine
 
@@ -192,7 +198,7 @@ class VoiceActivity(FrameProcessor):
     There is no volume threshold: speech is detected in digital silence and in noise alike. If what
     the loudspeaker plays is known, its echo is no speech: the start is held back while all that the
     microphone hears is the voice, or, over the voice and in pauses of the caller, somebody softer
-    than they are.
+    than they are. A ``SecondVoiceFrame`` then says if a second voice takes turns.
     """
 
     def __init__(
@@ -245,6 +251,7 @@ class VoiceActivity(FrameProcessor):
         self._watch: asyncio.Task[Any] | None = None
         self._echo = EchoDetector(far_end) if far_end else None
         self._level = CallerLevel(far_end) if far_end else None
+        self._second_voice = SecondVoice(far_end) if far_end else None
         self._held: int | None = None  # windows since a start that is held back
         self._far = False  # it is held back because it is too soft for the caller
         self._turn_model = turn_model
@@ -293,6 +300,8 @@ class VoiceActivity(FrameProcessor):
             self._turn_audio.append(audio)
         if self._echo:
             self._echo.take_audio(audio)
+        if self._second_voice:
+            self._second_voice.take_audio(audio)
         samples = np.frombuffer(audio, _S16)
         filled, window = self._filled, self._window
         while len(samples) >= (room := WINDOW_SAMPLES - filled):
@@ -353,6 +362,8 @@ class VoiceActivity(FrameProcessor):
                 self._turn_audio.start()
                 if self._level:
                     self._level.start()
+                if self._second_voice:
+                    self._second_voice.start()
                 self._watch = self._watch or self.create_task(self._watch_audio(), "audio")
                 start_secs = detector.start_secs + min(late_secs, _MOST_LATE_SECS)
                 await self.push_frame(VADUserStartedSpeakingFrame(start_secs=start_secs))
@@ -372,6 +383,8 @@ class VoiceActivity(FrameProcessor):
                 await self.push_frame(VADUserStoppedSpeakingFrame(stop_secs=detector.stop_secs))
                 if self._stopped and not self._stopped.done():
                     self._stopped.set_result(time.monotonic())
+                if self._second_voice and self._second_voice.stop():
+                    await self.push_frame(SecondVoiceFrame())
 
     async def _predict_end(self, model: SmartTurnEngine, stopped: asyncio.Future[float]) -> None:
         try:

@@ -273,6 +273,33 @@ async def test_holding_is_offered_where_others_are_heard(servers: Servers, tmp_p
 @no_chromium
 @pytest.mark.browser
 @pytest.mark.thorough
+async def test_holding_is_offered_where_a_second_voice_is_answered(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """Two people ask in turn, each as clearly as the other."""
+    asked = ("where-studied-flite", "how-long-taught", "retire-navy", "cobol-espeak")
+    speech = microphone(
+        tmp_path / "speech.wav",
+        *(part for name in asked for part in (GREETING_SECS + 5.0, f"{name}.wav")),
+        30.0,
+    )
+    async with chromium(speech) as browser:
+        page = await opened(browser, servers("").url, viewport={"width": 1280, "height": 800})
+        await page.get_by_role("button", name="Call Viva").click()
+        await until(page, "viva.turns.length === 3", secs=90)
+        offer = page.get_by_text("Another voice or an echo disturbs the call.")
+        await expect(offer).to_be_hidden()
+        await expect(offer).to_be_visible(timeout=60_000)
+        await until(page, "viva.turns.length === 4")
+        await page.get_by_role("button", name="Hold a button to talk").click()
+        await expect(page.get_by_role("button", name="Hold to talk")).to_be_focused()
+        await page.get_by_role("button", name="Hang up").click()
+        await until(page, "viva.state === 'ended'")
+
+
+@no_chromium
+@pytest.mark.browser
+@pytest.mark.thorough
 async def test_a_server_that_is_stopped_says_so_and_leaves_nothing(
     servers: Servers, lighthouse: Path, engines: Any, tmp_path: Path
 ) -> None:

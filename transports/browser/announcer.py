@@ -17,6 +17,7 @@ from conversation.frames import (
     DecisionFrame,
     DuckFrame,
     FailoverFrame,
+    SecondVoiceFrame,
     UnduckFrame,
 )
 from conversation.records import TurnRecord
@@ -71,6 +72,8 @@ class Announcer:
                 await self._send(messages.Duck(on=True))
             case UnduckFrame():
                 await self._send(messages.Duck(on=False))
+            case SecondVoiceFrame():
+                await self._send(messages.SecondVoice())
             case DecisionFrame():
                 await self._decision(frame)
             case FailoverFrame():

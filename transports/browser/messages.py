@@ -271,6 +271,12 @@ class Duck(Payload):
     on: bool
 
 
+class SecondVoice(Payload):
+    """A second voice takes turns: the page may offer its caller a button to hold."""
+
+    type: Literal["second-voice"] = "second-voice"
+
+
 class Cap(Payload):
     """The call's time limit: at the start, and again when the end is near."""
 
@@ -326,6 +332,7 @@ ServerPayload = Annotated[
     | Stage
     | Failover
     | Duck
+    | SecondVoice
     | Cap
     | Admitted
     | Clock

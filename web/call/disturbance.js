@@ -11,6 +11,8 @@ export class Disturbance {
   /** One event of the wire. @returns {boolean} Whether it is disturbed by now. */
   receive(event, now) {
     switch (event.type) {
+      case 'second-voice':
+        return true;
       case 'duck':
         if (!event.on) this.#times.push(now);
         break;

@@ -23,7 +23,7 @@ from pipecat.frames.frames import (
 from pipecat.tests.utils import SleepFrame, run_test
 
 from conversation.far_end import FarEnd
-from conversation.frames import EndOfTurnFrame, SpeechPauseFrame
+from conversation.frames import EndOfTurnFrame, SecondVoiceFrame, SpeechPauseFrame
 from models.catalogue import silero_session
 from models.checks import SMART_TURN_TOLERANCE
 from processors.vad.echo import EchoDetector
@@ -551,3 +551,19 @@ async def test_an_echo_is_no_speech(
     begun = [frame for frame in down if isinstance(frame, VADUserStartedSpeakingFrame)]
     assert [frame.start_secs for frame in begun] == pytest.approx(late_secs)
     assert [kind for kind, _ in heard(down)].count("stopped") == len(late_secs)
+
+
+@with_instant_engines
+async def test_a_second_voice_that_takes_turns_is_told_once_behind_a_stop(
+    silero: SileroEngine,
+) -> None:
+    names = ("where-studied", "first-compiler-joe", "what-degrees", "flow-matic-joe") * 2
+    pcm = b"".join(recording(f"{name}.wav") + silence(1.0) for name in names)
+    far_end = FarEnd(lambda: 100.0, sample_rate=24_000)
+    down = await listen(VoiceActivity(engine=silero, far_end=far_end), frames(pcm))
+    told = [type(frame) for frame in down if not isinstance(frame, InputAudioRawFrame)]
+    assert told.count(SecondVoiceFrame) == 1
+    assert told[told.index(SecondVoiceFrame) - 1] is VADUserStoppedSpeakingFrame
+    assert SecondVoiceFrame not in map(
+        type, await listen(VoiceActivity(engine=silero), frames(pcm))
+    )

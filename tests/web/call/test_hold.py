@@ -36,6 +36,7 @@ def test_noise_that_is_no_turn_disturbs_a_call(blank: Page) -> None:
         (kind, None, at, "yes") for at in (1, 4, 7, 10) for kind in (begins, "user-transcription")
     ]
     assert blank.evaluate(DISTURBED, words) == [False] * 8, "a caller who pauses disturbs nobody"
+    assert blank.evaluate(DISTURBED, [("second-voice", None, 0)]) == [True]
 
 
 @pytest.mark.thorough
