@@ -238,6 +238,7 @@ class Server:
             self.settings,
             caller=self.accounts.identify,
             address_left=self._address_left,
+            address_removed=self._address_removed,
         ).setup(app)
         CallLog(
             self._database,
@@ -334,6 +335,12 @@ class Server:
             if call.id == id:
                 call.address_left()
         await self._reports.address_left(id)
+
+    def _address_removed(self, id: str) -> None:
+        """Let the voice of an open call promise no more answer."""
+        for call in self.calls:
+            if call.id == id:
+                call.address_removed()
 
     def _end(self, lost: str) -> None:
         """End a call whose budget reservation has expired."""

@@ -44,6 +44,7 @@ class Feedback:
         settings: The settings.
         caller: Identifies who makes a request; ``None`` if they must sign in first.
         address_left: Called with the id of a call for which an address was left.
+        address_removed: Called with the id of a call whose address was taken back.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Feedback:
         *,
         caller: Callable[[web.Request], Awaitable[CallerIdentity | None]],
         address_left: Callable[[str], Awaitable[None]],
+        address_removed: Callable[[str], None] = lambda _id: None,
     ) -> None:
         self._database = database
         self._settings = settings
         self._caller = caller
         self._address_left = address_left
+        self._address_removed = address_removed
         self._turnstile = asyncio.Semaphore(UPDATES_AT_ONCE)
 
     def setup(self, app: web.Application) -> None:
@@ -83,6 +86,7 @@ class Feedback:
     async def _take_address_back(self, request: web.Request) -> web.Response:
         caller, id = await self._asked(request)
         await self._update_call(caller, id, None)
+        self._address_removed(id)
         return web.Response(status=204)
 
     async def _judge(self, request: web.Request) -> web.Response:

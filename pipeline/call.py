@@ -192,6 +192,11 @@ class Call:
         self.conversation.follow_up = "person"
         self.conversation.observer.page_said("address", {})
 
+    def address_removed(self) -> None:
+        """Take note that the caller has taken their address back: again nobody can answer them."""
+        self.conversation.follow_up = self._terms.follow_up
+        self.conversation.observer.page_said("address", {"left": False})
+
     async def run(self) -> str:
         """Run the call to its end.
 

@@ -9,7 +9,7 @@ from pipecat.processors.frameworks.rtvi import models as rtvi
 from pydantic import BaseModel
 
 from conversation.frames import CallerHoldsFrame, CallerTypingFrame
-from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation
+from conversation.turns import OUTPUT_SAMPLE_RATE, Conversation, FollowUp
 from evals.replay.microphone import Microphone
 from evals.replay.stages import ReplayedDecisions, ReplayedStage
 from evals.replay.utterances import CONTINUES_SECS, Place, RecordedCaller, Utterance
@@ -95,6 +95,7 @@ class ReplayedCaller:
         self.stages: dict[str, ReplayedStage] = {}
         self.decisions: Callable[[Conversation], ReplayedDecisions] | None = None
         self._conversation: Conversation | None = None
+        self._follow_up: FollowUp = "person"
         self._last: tuple[Utterance, float] | None = None
         self._began_before = 0  # bursts, when the utterance before had been said
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +117,7 @@ class ReplayedCaller:
             ended: Ends the call.
         """
         decisions = self.decisions(conversation) if self.decisions is not None else None
-        self._conversation = conversation
+        self._conversation, self._follow_up = conversation, conversation.follow_up
         try:
             if self._microphone is not None:
                 self._spawn(self._listen_in(hear))
@@ -272,7 +273,7 @@ class ReplayedCaller:
     ) -> None:
         """Type, and send, what was typed; without ``push`` it is only recorded.
 
-        Of an address that was left, it is known that it was.
+        Of an address that was left, or taken back, it is known that it was.
         """
         kind, data = message.data["type"], dict(message.data)
         del data["type"]
@@ -280,7 +281,8 @@ class ReplayedCaller:
             self.page.observer.page_said(kind, data)
         if kind == "address":
             if self._conversation is not None:
-                self._conversation.follow_up = "person"
+                left = data.get("left", True)
+                self._conversation.follow_up = "person" if left else self._follow_up
             return
         if push is not None:
             await push(_frame_of(kind, data))

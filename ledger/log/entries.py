@@ -23,8 +23,8 @@ class Entries:
 
     Parameters:
         calls: The columns of each call, plus ``question`` (what was asked in turn ``turn``: the
-            first turn, or the first that matches the search), ``escalations``,
-            ``interruptions`` and ``e2e_p50``, the median latency of its turns in seconds.
+            first turn, or the first that matches the search), ``escalations`` (turns handed to a
+            person), ``interruptions`` and ``e2e_p50``, the median latency of its turns in seconds.
         next: Position of the next page; ``None`` on the last page.
     """
 
@@ -79,6 +79,7 @@ class _Said:
     question: str
     answer: str
     decision: str | None
+    reason: str
     interrupted: bool
     e2e_latency: float | None
 
@@ -102,7 +103,9 @@ def _summary(chosen: Filter, turns: Sequence[_Said]) -> dict[str, Any]:
     return {
         "turn": shown.number if shown else None,
         "question": shown.question if shown else "",
-        "escalations": sum(turn.decision == "escalate" for turn in turns),
+        "escalations": sum(
+            turn.decision == "escalate" and turn.reason != "unclear" for turn in turns
+        ),
         "interruptions": sum(turn.interrupted for turn in turns),
         "e2e_p50": statistics.median_low(measured) if measured else None,
     }

@@ -24,7 +24,7 @@ class Totals:
         brain_cost: Cost of the brain.
         tts_cost: Cost of text to speech.
         cost: Sum of the three.
-        escalations: Turns handed to a person.
+        escalations: Turns handed to a person; what nobody has understood is asked for again.
         interruptions: Interrupted answers.
         e2e_p50: Median ``e2e_latency`` of the turns, seconds; ``None`` without measurements.
         e2e_p95: 95th percentile; both are by nearest rank.
@@ -84,7 +84,7 @@ def _turns(chosen: Filter) -> Any:
     return (
         select(
             col(Call.day),
-            func.count().filter(col(Turn.decision) == "escalate"),
+            func.count().filter(col(Turn.decision) == "escalate", col(Turn.reason) != "unclear"),
             func.count().filter(col(Turn.interrupted)),
         )
         .join_from(Turn, Call)

@@ -63,7 +63,7 @@ class Phrases:
         "I'm not completely sure, but this is what I found.",
         "I can't be certain of this.",
     )
-    rest_uncertain: str = "I'm not certain of the rest, so I'll leave that to a person."
+    rest_uncertain: str = "I'm not certain of the rest."
     unsupported: str = (
         "I don't have an answer to that, so I'll pass it to a person who will follow up. "
         "You can ask me something else."
@@ -106,7 +106,6 @@ class Phrases:
             return " ".join(filter(None, (what, turn_to, _ELSE)))
 
         return cls(
-            rest_uncertain="I'm not certain of the rest.",
             unsupported=said("I don't have an answer to that."),
             sensitive=said("That's something I don't talk about."),
             off_topic=said("That's outside what I can talk about."),

@@ -29,7 +29,13 @@ ADDRESS = {"address": " Jo@Example.COM "}
 
 
 @pytest.fixture
-async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
+def removed() -> list[str]:
+    """The calls whose address was taken back."""
+    return []
+
+
+@pytest.fixture
+async def client(database: Database, tmp_path: Path, removed: list[str]) -> AsyncIterator[Client]:
     """A guest's browser, of a server whose reports go to an admin."""
     settings = Settings(_env_file=None, data_dir=tmp_path, admins="root@example.com")  # type: ignore[call-arg]
     reports = Reports(database, Outbox(database, None), settings)  # type: ignore[arg-type]
@@ -38,7 +44,13 @@ async def client(database: Database, tmp_path: Path) -> AsyncIterator[Client]:
     async def caller(request: web.Request) -> CallerIdentity | None:
         return GUEST if request.headers.get("X-Who") != "nobody" else None
 
-    Feedback(database, settings, caller=caller, address_left=reports.address_left).setup(app)
+    Feedback(
+        database,
+        settings,
+        caller=caller,
+        address_left=reports.address_left,
+        address_removed=removed.append,
+    ).setup(app)
     async with TestClient(TestServer(app)) as browser:
         browser.session.headers["Origin"] = str(browser.make_url("/")).rstrip("/")
         yield browser
@@ -59,7 +71,7 @@ def mails(database: Database) -> list[str]:
 
 
 async def test_an_address_left_after_a_call_reaches_the_admins(
-    client: Client, database: Database, tmp_path: Path
+    client: Client, database: Database, tmp_path: Path, removed: list[str]
 ) -> None:
     keep(database, a_call("c-1", caller=GUEST))
     assert (await client.put("/calls/c-1/address", json=ADDRESS)).status == 204
@@ -74,7 +86,9 @@ async def test_an_address_left_after_a_call_reaches_the_admins(
     told = mails(database)
     assert len(told) == 3, "each address is told once"
     assert "The caller left the address jo2@example.com to be answered there." in told[-1]
+    assert removed == []
     assert (await client.delete("/calls/c-1/address")).status == 204
+    assert removed == ["c-1"], "the voice of the call promises no more"
     assert query.list_calls(database)[0]["reply_to"] is None
     await client.put("/calls/c-1/address", json=ADDRESS)
     erased = erase_caller(database, tmp_path, "JO@example.com")

@@ -46,7 +46,7 @@ async def test_a_caller_signs_in_calls_and_is_sent_a_report_that_the_ledger_bear
             )
             await _call(page)
             await _sees_it_in_the_log(page, viva)
-        report = _letter(data, holding="mathematics")
+        report = letter_with(data, holding="mathematics")
         assert report["To"] == CALLER
         text = report.get_body(("plain",)).get_content()
         assert "Where did she study mathematics?" in text
@@ -54,9 +54,9 @@ async def test_a_caller_signs_in_calls_and_is_sent_a_report_that_the_ledger_bear
         html = report.get_body(("html",)).get_content()
         assert "<script" not in html
 
-        turns = _listed(data, "turns")
-        calls = _listed(data, "calls")
-        days = _listed(data, "spend")
+        turns = listed(data, "turns")
+        calls = listed(data, "calls")
+        days = listed(data, "spend")
     assert [turn["decision"] for turn in turns] == ["respond", "respond"]
     for turn in turns:
         assert turn["stt"] == "whisper"
@@ -82,8 +82,8 @@ async def sign_in(page: Page, data: Path, *, to: str) -> None:
     await page.get_by_label("Your e-mail address").fill(CALLER)
     await page.get_by_role("button", name="Send me a link").click()
     await expect(page.get_by_role("heading", name="Check the terminal")).to_be_visible()
-    letter = _letter(data, holding="/sign-in/link#")
-    link = re.search(r"http://\S+/sign-in/link#[0-9a-f]{64}", _text(letter))
+    letter = letter_with(data, holding="/sign-in/link#")
+    link = re.search(r"http://\S+/sign-in/link#[0-9a-f]{64}", text_of(letter))
     assert link is not None
     await page.goto(link[0])
     await page.get_by_role("button", name="Sign in").click()
@@ -118,23 +118,23 @@ async def _sees_it_in_the_log(page: Page, viva: Viva) -> None:
     await expect(page.get_by_text("hung up").first).to_be_visible()
 
 
-def _letter(data: Path, *, holding: str) -> Any:
+def letter_with(data: Path, *, holding: str) -> Any:
     """The letter in the outbox that holds a text."""
     deadline = time.monotonic() + MAIL_SECS
     while time.monotonic() < deadline:
         for path in sorted((data / "outbox").glob("*.eml")):
             letter = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-            if holding in _text(letter):
+            if holding in text_of(letter):
                 return letter
         time.sleep(0.1)
     raise AssertionError(f"no letter with {holding!r}: {sorted((data / 'outbox').glob('*'))}")
 
 
-def _text(letter: Any) -> str:
+def text_of(letter: Any) -> str:
     return str(letter.get_body(("plain",)).get_content())
 
 
-def _listed(data: Path, what: str) -> list[dict[str, Any]]:
+def listed(data: Path, what: str) -> list[dict[str, Any]]:
     """What ``viva ledger`` says."""
     done = subprocess.run(
         [VIVA, "ledger", what, "--json"],

@@ -1,5 +1,6 @@
 /** One call of the log: its turns, and its recording when there is one. */
 
+import { isLeft } from '../call/outcome.js';
 import { bars, share } from './bars.js';
 import { courseOf } from './course.js';
 import { make, write } from './element.js';
@@ -57,7 +58,7 @@ function head(call) {
 function figures(call, turns) {
   const spoken = turns.filter(({ number }) => number > 0);
   const measured = spoken.filter((turn) => turn.e2e_latency !== null);
-  const escalated = spoken.filter((turn) => turn.decision === 'escalate').length;
+  const escalated = spoken.filter(isLeft).length;
   const interrupted = spoken.filter((turn) => turn.interrupted).length;
   const figure = (name, value, more, ...below) => make('div.figure', {},
     make('h2', {}, name), make('p.value', {}, value), make('p.more', {}, ...more), ...below);
