@@ -1,14 +1,17 @@
-"""The states of the page, as callers meet them; ``python -m tests.web.states`` photographs them.
+"""The states of the page, as callers meet them.
+
+``python -m tests.web.states`` photographs them, or those that it is given the names of.
 
 The pictures of docs/screens that are taken of calls on a real server are those of
 ``tests.end_to_end.screens``.
 """
 
 import asyncio
+import sys
 import tempfile
 import wave
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.web.call.test_embed import site
 from tests.web.conftest import CHROMIUM, FLAGS, until
 from tests.web.scene import ABOUT, ask, decision, greet, record, speechlike, whole_call
 from tests.web.server import PageServer, Peer, Script
@@ -92,6 +96,11 @@ async def _two_answers(peer: Peer) -> None:
 
 def landing(_server: PageServer, _page: Page) -> None:
     """Before a call, with questions to ask."""
+
+
+def suggested(_server: PageServer, page: Page) -> None:
+    """Questions to ask, where they are below the fold, too."""
+    page.locator("#suggestions").scroll_into_view_if_needed()
 
 
 def checked(_server: PageServer, page: Page) -> None:
@@ -239,6 +248,24 @@ def asked_about_recording(server: PageServer, page: Page) -> None:
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
+def embedded(server: PageServer, page: Page) -> None:
+    """The page for a frame: the call, and of the document the lines that were cited."""
+    page.goto(f"{server.url}embed")
+    _plays(_two_answers)(server, page)
+    until(page, "viva.turns.length === 2 && viva.state === 'listening'")
+
+
+def embedded_elsewhere(server: PageServer, page: Page) -> Callable[[], None]:
+    """The same in a frame on a page of another site."""
+    server.script = _two_answers
+    elsewhere = ExitStack()
+    page.goto(elsewhere.enter_context(site(lambda: server.url.rstrip("/"))))
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("button", name="Call Viva").click()
+    expect(frame.get_by_text("A question is left for a person")).to_be_visible()
+    return elsewhere.close
+
+
 STATES: Mapping[str, State] = {
     state.__name__.replace("_", "-"): state
     for state in (
@@ -252,12 +279,14 @@ PICTURES: Mapping[str, State] = {
     "check": checked,
     "connecting": connecting,
     "devices": devices,
+    "embed": embedded_elsewhere,
     "feedback": ended,
     "hold": held,
     "lost": lost,
     "offer": offered,
     "recording": asked_about_recording,
     "refused": refused,
+    "suggestions": suggested,
     "typing": typed,
     "unheard": unheard,
 }
@@ -297,7 +326,8 @@ def _photograph(server: PageServer, page: Page, name: str, state: State) -> None
             page.emulate_media(color_scheme="light")
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> None:
+    """Photograph the states of these names, or all."""
     with tempfile.TemporaryDirectory() as folder:
         heard = Path(folder) / "speech.wav"
         with wave.open(str(heard), "wb") as file:
@@ -309,10 +339,10 @@ def main() -> None:
         with sync_playwright() as playwright, PageServer() as server:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS + capture)
             page = browser.new_page()
-            for name, state in PICTURES.items():
-                _photograph(server, page, name, state)
+            for name in names or PICTURES:
+                _photograph(server, page, name, PICTURES[name])
             browser.close()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -57,11 +57,13 @@ class ScriptedServer:
     Parameters:
         folder: For its data.
         auth: As ``AUTH``.
+        embed_origins: As ``EMBED_ORIGINS``.
     """
 
-    def __init__(self, folder: Path, *, auth: str = "off") -> None:
+    def __init__(self, folder: Path, *, auth: str = "off", embed_origins: str = "") -> None:
         self._folder = folder
         self._auth = auth
+        self._embed_origins = embed_origins
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.port = 0
@@ -81,6 +83,7 @@ class ScriptedServer:
     async def _start(self) -> None:
         settings = Settings.load(
             auth=self._auth,
+            embed_origins=self._embed_origins,
             data_dir=self._folder,
             database_url="",
             record="off",

@@ -243,17 +243,30 @@ def test_the_bars_are_a_table_for_those_who_do_not_see_them(visit: Visit) -> Non
     assert query_of(page)["since"] == ["2026-11-24"]
 
 
+MOVED = """() => {
+  window.moved = 0;
+  new PerformanceObserver((list) => {
+    for (const { value } of list.getEntries()) moved += value;
+  }).observe({ type: 'layout-shift', buffered: true });
+}"""
+
+
 @pytest.mark.thorough
-def test_while_the_ledger_is_slow_the_page_says_that_it_waits(
-    server: CallLogServer, visit: Visit
+@pytest.mark.parametrize("size", [(412, 823), (1350, 940)])
+def test_while_the_ledger_is_slow_the_page_says_that_it_waits_and_nothing_moves(
+    server: CallLogServer, tab: Page, visit: Visit, size: tuple[int, int]
 ) -> None:
+    tab.set_viewport_size({"width": size[0], "height": size[1]})
     server.database.free.clear()
     page = visit("calls")
     expect(page.get_by_text("Loading calls…")).to_be_visible()
+    page.evaluate(MOVED)
     server.database.free.set()
     expect(rows(page)).to_have_count(50)
     expect(page.get_by_text("Loading calls…")).to_be_hidden()
     expect(page.get_by_role("status")).to_have_text(re.compile(r"\d+ calls"))
+    page.wait_for_timeout(200)
+    assert page.evaluate("moved") < 0.01
 
 
 def test_where_nothing_matches_the_page_says_what_to_do(visit: Visit) -> None:
