@@ -152,6 +152,8 @@ class Engines:
             progress(vendor.label, done / len(vendors))
             loaded[vendor.name] = await asyncio.to_thread(load_vendor, vendor, context, step)
         await asyncio.to_thread(precompute, document)
+        # The first text to be normalised would hold the event loop up for 35 ms.
+        await asyncio.to_thread(document_normaliser(document), document.persona.greeting)
         await asyncio.to_thread(give_back)
         progress("ready", 1.0)
         speculation = Speculation(max_wasted_share=settings.preemptive_waste)

@@ -131,7 +131,7 @@ _PRICED = re.compile(
     r"\b(?:how much (?:is|are|does|do|was|were|would|will)|what (?:do|does|did|would|will)"
     r"|what(?:'s|\u2019s| is| are) the (?:price|cost|fee|charge|fine) (?:of|for)) (?:it )?"
     r"(?:cost )?(?:for )?(?:the |an? |my |your |our |to )?((?:[\w'\u2019-]+ ){0,3}?[\w'\u2019-]+)"
-    r"(?= cost| charge| (?:for|of|in|at|on|if|with|when|to|per)\b"
+    r"(?= cost| charge| pay| earn| (?:for|of|in|at|on|if|with|when|to|per)\b"
     r"| a (?:week|day|month|year|night|hour)|\W*$)",
     re.IGNORECASE,
 )

@@ -50,6 +50,11 @@ def recorded(folder: Path, line: str) -> Record:
             "How much is a battery?",
         ),
         (
+            "Children eat half portions at half price.",
+            "How much do children pay?",
+            "How much do dogs pay?",
+        ),
+        (
             "It is granted to persons over 20 years who are insured for 3 million francs.",
             "What is it insured for?",
             "How long is the licence valid?",
