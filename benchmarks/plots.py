@@ -66,7 +66,7 @@ def by_calls(result: Mapping[str, Any], name: str, label: str, limit: float) -> 
             axes.fill_between(calls, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.axhline(limit, color=INK, linestyle=":", label=f"allowed: {limit:g}")
     axes.set(xlabel="calls at once", ylabel=label, yscale="log")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
