@@ -1,6 +1,7 @@
 """Rules of the code base that no linter knows."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,7 @@ from collections.abc import Set
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,9 @@ LAYERS = (
     *("pipeline", "processors", "recording", "simulators", "transports"),
 )
 ABOVE_THE_SERVER = ("evals",)
+
+OPTIONAL = {"simulators/smtp.py: aiosmtpd"}
+"""Imports of what the make target does not install: of what only tests use."""
 
 
 @cache
@@ -255,3 +260,29 @@ def test_with_no_key_at_all_every_stage_is_embedded() -> None:
 def test_an_empty_setting_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KNOWLEDGE", "")
     assert Settings.load().knowledge is None
+
+
+@pytest.mark.parametrize(
+    ("lock", "folders"),
+    [
+        ("requirements.lock", tuple(name for name in LAYERS if name != "evals")),
+        ("requirements-bench.lock", ("benchmarks",)),
+    ],
+)
+def test_what_is_imported_is_installed_by_the_make_target(lock: str, folders: tuple[str]) -> None:
+    """``make bench`` failed on a clean clone: a module came only with what the tests need."""
+    locked = {
+        re.sub(r"[-_.]+", "-", name).lower()
+        for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[\w+\])?==", Path(lock).read_text(), re.M)
+    }
+    modules = [path for folder in folders for path in Path(folder).rglob("*.py")]
+    brought_by = packages_distributions()
+    missing = {
+        f"{module}: {name}"
+        for module in modules
+        for name in imported(module) & brought_by.keys()
+        if name not in sys.stdlib_module_names
+        and not {re.sub(r"[-_.]+", "-", of).lower() for of in brought_by[name]}
+        & {*locked, "viva-voice"}
+    }
+    assert not missing - OPTIONAL
