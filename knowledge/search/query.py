@@ -178,6 +178,11 @@ _OTHER_WORDS = (
         r"\b(?:when|where) (?:and where |and when )?(?:is|does|will) (?:it|this|that)\b",
         "What are the date and the place?",
     ),
+    (
+        r"\bqualifications?\b|\b(?:educational|academic) (?:background|history)\b"
+        r"|\b(?:has|have|hold) (?:an? |any )?(?:university )?degrees?\b(?! (?:in|of)\b)",
+        "Which degree, at which university?",
+    ),
     (r"\bfor a living\b|\bjob title\b|\bprofession\b|\boccupation\b", "What does she work as?"),
     (
         r"\bin (?:his|her|their) (?:spare|free) time\b|\bfor fun\b",

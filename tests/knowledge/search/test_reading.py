@@ -274,6 +274,12 @@ def test_whos_and_wheres_are_questions_in_other_words_too() -> None:
     assert in_other_words("Where's it held?") == in_other_words("Where is it held?") != ""
 
 
+def test_qualifications_are_degrees_but_a_degree_in_something_is_that() -> None:
+    assert in_other_words("What qualifications does she have?")
+    assert in_other_words("Does she have a university degree?")
+    assert in_other_words("Does she have a degree in law?") == ""
+
+
 def test_of_a_long_document_only_what_may_answer_is_embedded(
     word_models: WordModels, tmp_path: Path
 ) -> None:
