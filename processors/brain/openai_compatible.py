@@ -276,6 +276,9 @@ class OpenAICompatibleBrain:
             logger.warning("{} gave no whole answer within {:g} s", self.name, PROBE_SECS)
         except BrainError as error:
             logger.warning("{} was not probed: {}", self.name, error)
+        except asyncio.CancelledError:
+            self._probes = True  # The call was over first: the next one finds it out.
+            raise
         return Usage()
 
     async def probe_anew(self) -> Usage:

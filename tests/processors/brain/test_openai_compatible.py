@@ -1,5 +1,6 @@
 """Any OpenAI-style endpoint decides over the real SDK, whatever it leaves out of the standard."""
 
+import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator
@@ -366,6 +367,18 @@ async def test_a_probe_at_start_finds_the_form_in_which_a_model_makes_its_calls(
         assert [form_of(body) for body in local.bodies] == [
             "tools", "json_schema", "json_object", "text",
         ]  # fmt: skip
+
+
+@with_instant_engines
+async def test_a_probe_that_a_call_was_too_short_for_is_made_by_the_next() -> None:
+    slow = Model(script=(RIGHT,), first_token=Latency(20.0))
+    async with OpenAISimulator(slow) as vendor:
+        brain = OpenAICompatibleBrain(DOCUMENT, base_url=vendor.url, model="simulated", probes=True)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(brain.warm(), 10.0)  # the call is over
+        assert (await brain.warm()).output_tokens > 0
+        assert await brain.warm() == Usage()
+        await brain.close()
 
 
 @with_instant_engines
