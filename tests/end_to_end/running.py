@@ -52,6 +52,8 @@ FLAGS = (
 _WIRETAP = """
 window.wire = { messages: [], epochs: [[]], loud: [] };
 window.microphones = [];
+delete window.AudioEncoder; // so that both voices come as PCM
+delete window.AudioDecoder;
 const devices = navigator.mediaDevices;
 const ask = devices.getUserMedia.bind(devices);
 devices.getUserMedia = async (wanted) => {

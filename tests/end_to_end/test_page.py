@@ -46,6 +46,9 @@ pytestmark = pytest.mark.real_time
 GREETING_SECS = 7.0
 """The caller's silence while a call is set up and they are greeted."""
 
+RESUME_SECS = 40.0
+"""For 20 s a page tries to come back to its call."""
+
 WINDOW = OUTPUT_RATE // 2
 LOWERED_SECS = 0.35
 """For so long the voice is lowered at least, unless it is cut before."""
@@ -142,7 +145,8 @@ def _is_ducked_then_silent(call: Played) -> None:
     assert duck < cut
     before = call.samples[duck - WINDOW : duck]
     at, fit = _found_in(call.sent[0], before)
-    assert fit > 0.999, "up to the duck the answer is played as it was sent"
+    # By up to half a sample apart, for the loudspeaker has a rate of its own.
+    assert fit > 0.98, "up to the duck the answer is played as it was sent"
     lowered = call.samples[settled : min(cut, duck + round(LOWERED_SECS * OUTPUT_RATE))]
     sent = call.sent[0][at + settled - (duck - WINDOW) :][: len(lowered)]
     gain = 20 * np.log10(lowered @ sent / (sent @ sent))
@@ -277,10 +281,10 @@ async def test_holding_is_offered_where_a_second_voice_is_answered(
     servers: Servers, tmp_path: Path
 ) -> None:
     """Two people ask in turn, each as clearly as the other."""
-    asked = ("where-studied-flite", "how-long-taught", "retire-navy", "cobol-espeak")
+    asked = ("where-studied-flite", "how-long-taught", "retire-navy", "honorary-degrees")
     speech = microphone(
         tmp_path / "speech.wav",
-        *(part for name in asked for part in (GREETING_SECS + 5.0, f"{name}.wav")),
+        *(part for name in asked for part in (GREETING_SECS + 8.0, f"{name}.wav")),
         30.0,
     )
     async with chromium(speech) as browser:
@@ -378,7 +382,7 @@ async def _says_that_the_line_dropped(page: Page) -> None:
     """To those who see the page, and to those who have it read to them."""
     lost = "The connection to Viva was lost. Nothing you did ended the call."
     dropped = page.get_by_role("heading", name="The line dropped")
-    await expect(dropped).to_be_visible()
+    await expect(dropped).to_be_visible(timeout=1000 * RESUME_SECS)
     await expect(dropped).to_be_focused()
     await expect(page.locator("#ended-message")).to_contain_text(lost)
     told = page.get_by_role("status").filter(has_text="The line dropped.")

@@ -208,7 +208,8 @@ const TAKE = {
     call.error = error;
   },
   end: (call, { reason, message }) => {
-    call.ended = { reason, message };
+    // Whoever came back to a call that was gone knows no more than that it is.
+    call.ended = reason === 'lost' ? { ...DROPPED, reason } : { reason, message };
     call.hearing = false;
     return 'ended';
   },

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Playwright, expect
 from tests.web.conftest import CHROMIUM, FLAGS, until
 from tests.web.scene import greet
 from tests.web.server import PageServer, Peer, tone
-from transports.browser.messages import Hangup
+from transports.browser.messages import End, Hangup
 
 pytestmark = pytest.mark.browser
 
@@ -121,10 +121,16 @@ def test_keyboard(server: PageServer, page: Page) -> None:
 
 
 @pytest.mark.thorough
-def test_a_dropped_line_says_so_and_offers_another(server: PageServer, page: Page) -> None:
+@pytest.mark.parametrize("told", [False, True], ids=["gone", "told by another worker"])
+def test_a_dropped_line_says_so_and_offers_another(
+    server: PageServer, page: Page, told: bool
+) -> None:
     async def drop(peer: Peer) -> None:
         await peer.say("Hello, I am an", tone(0.3))
         await peer.played_out()
+        if told:
+            await peer.tell(End(reason="lost", message="The connection was lost."))
+            return
         transport = peer.socket._req.transport  # type: ignore[union-attr]
         transport.abort()  # type: ignore[union-attr]
 
