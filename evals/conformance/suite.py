@@ -396,9 +396,10 @@ def _why(error: Exception, timeout_secs: float) -> str:
 def _assistants(settings: Settings, stages: Sequence[Stage]) -> list[Vendor]:
     """The embedded voice and recogniser, where checks need a caller or a listener."""
     speaks, listens = {"vad", "stt"} & set(stages), {"tts"} & set(stages)
+    # One that is used by name only may be anybody's, and speak or hear as it likes.
     return [
         vendor
-        for vendor in VENDORS
+        for vendor in sorted(VENDORS, key=lambda vendor: vendor.auto is None)
         if ((vendor.stage == "tts" and speaks) or (vendor.stage == "stt" and listens))
         and vendor.kind == "embedded"
         and not vendor.missing(settings)

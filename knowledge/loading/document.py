@@ -159,7 +159,10 @@ def _document(source: str, name: str, sha256: str) -> Document:
         title, subtitle, sections, skipped = resume.parse_resume(source, name)
         about_person = True
     else:
-        front, body = markdown.split_front_matter(source)
+        try:
+            front, body = markdown.split_front_matter(source)
+        except markdown.FrontMatterError as error:
+            raise DocumentError(f"{name}: {error}") from error
         head, ignored = frontmatter.parse_front_matter(front.text, name, form=front.form)
         try:
             title, sections = markdown.parse_markdown(body, offset=front.lines)

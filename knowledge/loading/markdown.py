@@ -101,16 +101,37 @@ _FRONT_MATTER: tuple[tuple[Literal["yaml", "toml", "json"], re.Pattern[str]], ..
     ("yaml", re.compile(r"---[ \t]*\n(?!\s*\n)(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S | re.M)),
     ("toml", re.compile(r"\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.S | re.M)),
     ("json", re.compile(r"(\{[ \t]*\n.*?^\})[ \t]*(?:\n|\Z)", re.S | re.M)),
+    ("json", re.compile(r"(\{[ \t]*\"[^\n]*\})[ \t]*(?:\n|\Z)")),  # in one line
 )
+
+_UNENDED: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"---[ \t]*\n[\w-]+:(?:\s|\Z)"), "---"),
+    (re.compile(r"\+\+\+[ \t]*\n"), "+++"),
+    (re.compile(r"\{\s*\"[^\"\n]*\"\s*:"), "}"),
+)
+"""How front matter begins, and the line that ends it."""
+
+
+class FrontMatterError(ValueError):
+    """Front matter has no end, so that its fields would be read as text; the message says which."""
 
 
 def split_front_matter(source: str) -> tuple[FrontMatterText, str]:
-    """Split a file into front matter (YAML as in Jekyll; TOML or JSON as in Hugo) and the rest."""
+    """Split a file into front matter (YAML as in Jekyll; TOML or JSON as in Hugo) and the rest.
+
+    Raises:
+        FrontMatterError: It has a beginning and no end.
+    """
     source = source.removeprefix("\ufeff")
     for form, pattern in _FRONT_MATTER:
         if match := pattern.match(source):
             lines = source[: match.end()].count("\n")
             return FrontMatterText(form, match[1], lines), source[match.end() :]
+    for begins, end in _UNENDED:
+        if begins.match(source):
+            raise FrontMatterError(
+                f"its front matter has no end: put a line with {end} behind its last field"
+            )
     return FrontMatterText("yaml", "", 0), source
 
 

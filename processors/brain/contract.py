@@ -6,6 +6,7 @@ call is checked by :class:`processors.brain.responder.GroundedResponder`, never 
 Where tools are registered it may call one of those instead, and is asked again with the result.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
@@ -28,6 +29,7 @@ from conversation.frames import (
     Usage,
 )
 from processors.brain.tools import ToolCall
+from processors.cancellation import is_cancelled
 from processors.contract import ChainStage
 
 Tool = Literal["respond", "escalate"]
@@ -130,11 +132,22 @@ async def events_of(brain: Brain, question: Question) -> AsyncGenerator[BrainEve
     """Stream a brain's events as a generator; closing it aborts the inference.
 
     ``decide`` may return any iterator, even one without ``aclose``.
+
+    Raises:
+        BrainError: The vendor failed; or it ends the program, or its own task, which would end the
+            server, or leave the caller without a word.
     """
-    events = brain.decide(question)
+    events: AsyncIterator[BrainEvent] | None = None
     try:
+        events = brain.decide(question)
         async for event in events:
             yield event
+    except SystemExit as error:
+        raise BrainError(f"{brain.name} ends the program (SystemExit: {error})") from error
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
+        raise BrainError(f"{brain.name} cancelled its own task") from error
     finally:
         close = getattr(events, "aclose", None)
         if close is not None:

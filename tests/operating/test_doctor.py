@@ -71,7 +71,7 @@ def test_a_value_that_is_not_allowed_is_named_with_where_it_stands() -> None:
     assert {finding.name for finding in findings} == {"PORT", "BARGE_IN"}
     assert {finding.state for finding in findings} == {"problem"}
     assert of(findings, "PORT").remedy == "Change PORT in .env, or remove it: its default is 7860."
-    assert "'duck' or 'instant'" in of(findings, "BARGE_IN").detail
+    assert "allowed: 'duck', 'instant'" in of(findings, "BARGE_IN").detail
     # What can be read is.
     assert (settings.port, settings.barge_in, settings.max_calls) == (7860, "duck", 3)
 

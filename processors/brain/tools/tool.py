@@ -13,6 +13,7 @@ from loguru import logger
 
 from knowledge.loading.document import Document
 from knowledge.loading.section import Line, Section
+from processors.cancellation import is_cancelled
 from processors.declarations import DeclarationError, check_fields, find_declarations
 
 MAX_TOOL_CALLS = 2
@@ -138,9 +139,11 @@ class FunctionTool:
         except TimeoutError:
             failed = self._failed(arguments, "it did not answer in time")
             return replace(failed, secs=loop.time() - begun)
-        except Exception as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and is_cancelled():
+                raise
             logger.opt(exception=error).warning("the tool {} failed", self.name)
-            failed = self._failed(arguments, f"it failed: {error}")
+            failed = self._failed(arguments, f"it failed: {error or type(error).__name__}")
             return replace(failed, secs=loop.time() - begun)
         text = result.strip()[:MAX_RESULT_CHARS]
         secs = loop.time() - begun

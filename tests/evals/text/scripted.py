@@ -69,6 +69,8 @@ def cv(folder: Path) -> Document:
 def engines_of(brain: Scripted, document: Document) -> Engines:
     """Engines whose brain is scripted."""
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    vendor = Vendor(stage="brain", name=brain.name, label="a script", kind="embedded", detail="")
+    vendor = Vendor(
+        stage="brain", name=brain.name, label="a script", kind="embedded", detail="a test"
+    )
     choices = {**choose(settings), "brain": Choice(vendor, "scripted")}
     return Engines(settings, document, choices, {brain.name: brain})

@@ -343,6 +343,27 @@ class TestFrontMatter:
             load(path)
 
     @pytest.mark.parametrize(
+        ("begins", "end"),
+        [
+            ("---\ntitle: Zed\nsensitive:\n  - salary\n", "---"),
+            ("+++\ntitle = 'Zed'\n", r"\+\+\+"),
+            ('{"title": "Zed",\n"sensitive": ["salary"]\n', "}"),
+        ],
+    )
+    def test_fields_without_an_end_are_not_read_as_text(
+        self, written: Writer, begins: str, end: str
+    ) -> None:
+        path = written(f"{begins}\n# T\n## A\nShe earned a salary of 5 dollars.\n", "bad.md")
+        with pytest.raises(DocumentError, match=f"no end: put a line with {end} behind its last"):
+            load(path)
+
+    def test_fields_may_be_json_in_one_line(self, written: Writer) -> None:
+        json = '{ "title": "Zed", "sensitive": ["salary"] }'
+        document = load(written(f"{json}\n# T\n## A\nfact\n", "doc.md"))
+        assert document.title == "Zed"
+        assert [topic.name for topic in document.sensitive] == ["salary"]
+
+    @pytest.mark.parametrize(
         ("misspelt", "meant"),
         [
             ("sensitve", "sensitive"),
