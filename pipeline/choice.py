@@ -154,7 +154,7 @@ def meant_vendor(name: str, vendors: Iterable[Vendor]) -> str:
 
 
 def _check_fit(stage: Stage, vendor: Vendor, settings: ServerSettings) -> None:
-    if vendor.unfit is not None and (why := vendor.unfit(settings)):
+    if why := vendor.unfitness(settings):
         raise SettingsError(f"{stage.upper()}={vendor.name}: {why}.")
 
 

@@ -57,14 +57,15 @@ def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
 
         async def rehearse() -> None:
             built = vendor.build(loaded, context)
-            fit = (
-                hasattr(built, "decide")
-                if vendor.stage == "brain"
-                else isinstance(built, FrameProcessor)
-            )
+            if vendor.stage == "brain":
+                fit = callable(getattr(built, "decide", None)) and not isinstance(built, type)
+                fit = fit and isinstance(getattr(built, "name", None), str)
+                wanted = "a brain, with a method decide and a name"
+            else:
+                fit, wanted = isinstance(built, FrameProcessor), "a FrameProcessor"
             if not fit:
-                wanted = "a brain, with decide" if vendor.stage == "brain" else "a FrameProcessor"
-                raise TypeError(f"build returned {type(built).__name__}; it must return {wanted}")
+                kind = "a class" if isinstance(built, type) else type(built).__name__
+                raise TypeError(f"build returned {kind}; it must return {wanted}")
 
         asyncio.run(rehearse())
     except (Exception, SystemExit) as error:

@@ -4,6 +4,7 @@ Each module of :mod:`pipeline.vendors` declares one. The settings import those m
 anything else of Viva, so they import their engine only in ``load`` and ``build``.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ from decimal import Decimal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from processors.declarations import DeclarationError, check_fields
+from processors.declarations import DeclarationError, check_fields, place_in
 from server_settings import RecordedText as RecordedText  # noqa: PLC0414 - for vendors
-from server_settings import ServerSettings
+from server_settings import ServerSettings, SettingsError
+from validation import what_is_allowed
 
 if TYPE_CHECKING:
     from conversation.far_end import FarEnd
@@ -238,7 +240,16 @@ class Vendor:
 
     def _check_settings(self) -> None:
         own = self.settings
+        for module in self.modules:
+            if not all(part.isidentifier() for part in module.split(".")):
+                raise DeclarationError(f"modules has {module!r}; it must be a module's name.")
+        if not 0 <= self.first_token_secs < math.inf:
+            raise DeclarationError(
+                f"first_token_secs is {self.first_token_secs}; it must be 0 or more seconds."
+            )
         for name, setting in own.model_fields.items():
+            if name not in ServerSettings.model_fields and hasattr(ServerSettings, name):
+                raise DeclarationError(f"{own.__name__}.{name} is a word of pydantic's or Viva's.")
             if setting.is_required():
                 raise DeclarationError(
                     f"{own.__name__}.{name} has no default; without one, {name.upper()} would have "
@@ -249,6 +260,14 @@ class Vendor:
                     f"{own.__name__}.{name} has no description, which is its comment in "
                     ".env.example: Field(…, description=…)."
                 )
+        try:
+            own.model_validate({name: field.default for name, field in own.model_fields.items()})
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise DeclarationError(
+                f"{own.__name__}.{wrong['loc'][0]} has the default {wrong['input']!r}; "
+                f"{what_is_allowed(wrong)}."
+            ) from None
         known = ", ".join(own.model_fields) or "nothing"
         for of, names in (
             ("required", self.required),
@@ -282,10 +301,42 @@ class Vendor:
         if url and (fault := url_fault(url)):
             return f"{self.address[0].upper()}={url!r} is no server's URL: {fault}"
         if self.unavailable is not None:
-            return self.unavailable(settings)
+            return self._told("unavailable", settings)
         if url:
             check_reachable(url)
         return ""
+
+    def unfitness(self, settings: ServerSettings) -> str:
+        """Why it cannot do its stage with these settings; empty if it can.
+
+        Raises:
+            SettingsError: Its file's ``unfit`` failed.
+        """
+        return self._told("unfit", settings) if self.unfit is not None else ""
+
+    def _told(self, part: str, settings: ServerSettings) -> str:
+        """What ``unfit`` or ``unavailable`` says.
+
+        Raises:
+            SettingsError: It failed.
+            processors.key_check.UnreachableError: Nobody answered.
+        """
+        from processors.key_check import UnreachableError
+
+        try:
+            told = getattr(self, part)(settings)
+            if not isinstance(told, str):
+                raise TypeError(f"it returned {told!r}, and no text")
+        except UnreachableError:
+            raise
+        except (Exception, SystemExit) as error:
+            module = getattr(getattr(self, part), "__module__", "")
+            where = place_in(f"{module.replace('.', '/')}.py", error)
+            raise SettingsError(
+                f"{self.stage.upper()}={self.name}: its {part} failed ({where}): "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return told
 
     def missing(self, settings: ServerSettings) -> str:
         """Why it cannot be used with these settings, in a sentence; empty if it can."""

@@ -46,6 +46,8 @@ def url_fault(url: str) -> str:
         return "a part of its host name is empty or too long"
     except ValueError as error:
         return str(error).replace("Port", "the port is", 1)
+    if any(character.isspace() for character in url.strip()):
+        return "it has a blank in it"
     if parts.scheme not in SCHEMES:
         return f"it must begin with {', '.join(f'{scheme}://' for scheme in SCHEMES[:-1])} or ws://"
     return "" if parts.hostname else "it names no host"

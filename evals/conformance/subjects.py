@@ -166,7 +166,7 @@ def _choice(stage: Stage, name: str, settings: Settings) -> Choice:
 def _named_choice(vendor: Vendor, name: str, settings: Settings) -> Choice:
     if trouble := vendor.missing(settings):
         raise SettingsError(f"--vendor {name}: {trouble}.")
-    if vendor.unfit is not None and (why := vendor.unfit(settings)):
+    if why := vendor.unfitness(settings):
         raise SettingsError(f"--vendor {name}: {why}.")
     return Choice(vendor, "--vendor")
 

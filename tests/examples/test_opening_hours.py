@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -160,6 +161,7 @@ async def test_a_tool_that_was_not_called_cannot_be_cited() -> None:
         (Reply("opening_hours", {"date": "2026-11-25"}), TOOL, "must be exactly: day"),
         (Reply("opening_hours", "[1, 2]"), TOOL, "must be exactly: day"),
         (ASKED, running(lambda _: "9 to 5"), "it failed: run is no async function"),
+        (ASKED, running(lambda _: sys.exit("no calendar")), "it failed: no calendar"),
         (ASKED, running(lambda _: asyncio.sleep(0, 9)), "run gave int, and no text"),
     ],
 )

@@ -99,7 +99,8 @@ def test_a_vendor_that_ends_the_program_is_told_as_one_that_cannot_be_loaded(
 
 
 @pytest.mark.parametrize(
-    ("stage", "wanted"), [("tts", "a FrameProcessor"), ("brain", "a brain, with decide")]
+    ("stage", "wanted"),
+    [("tts", "a FrameProcessor"), ("brain", "a brain, with a method decide and a name")],
 )
 def test_what_is_built_of_the_wrong_kind_is_told_when_it_is_loaded(
     voice: Vendor, stage: Stage, wanted: str

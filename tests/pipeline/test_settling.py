@@ -148,6 +148,7 @@ def test_why_nobody_answers_is_said_without_the_key(error: Exception, said: str)
         ("api.example.com", "it must begin with https://, http://, wss:// or ws://"),
         ("ftp://api.example.com", "it must begin with https://, http://, wss:// or ws://"),
         ("http://", "it names no host"),
+        ("http://api example.com", "it has a blank in it"),
         ("https://api.example.com:99999/v1", "the port is out of range 0-65535"),
         ("http://127.0.0.1:0", "there is no port 0"),
         (f"https://{'a' * 64}.example.com", "too long"),
