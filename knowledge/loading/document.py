@@ -1,6 +1,7 @@
 """The document that calls are answered from, and its loading from a file."""
 
 import hashlib
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -143,7 +144,10 @@ def _read(path: Path) -> bytes:
     if path.is_dir():
         raise DocumentError(f"{path}: it is a directory; name a Markdown file or a JSON Resume")
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for whoever writes to it
+            raise DocumentError(f"{path}: it is not a file, but a pipe, a device or a socket")
+        size = status.st_size
         if size > MAX_BYTES:
             raise DocumentError(f"{path}: it has {size} bytes; at most {MAX_BYTES} are allowed")
         return path.read_bytes()

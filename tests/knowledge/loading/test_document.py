@@ -1,5 +1,6 @@
 """Documents: how Markdown becomes sections and lines, and what is said about a bad file."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -421,6 +422,13 @@ class TestBadFiles:
     def test_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(DocumentError, match="it is a directory"):
             load(tmp_path)
+
+    @pytest.mark.skipif(os.name != "posix", reason="named pipes are POSIX's")
+    def test_a_pipe_is_not_waited_for(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "menu.md"
+        os.mkfifo(pipe)
+        with pytest.raises(DocumentError, match=r"menu\.md: it is not a file, but a pipe"):
+            load(pipe)
 
     def test_too_large(self, written: Writer) -> None:
         with pytest.raises(DocumentError, match=rf"bytes; at most {MAX_BYTES} are allowed"):
