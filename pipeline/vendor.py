@@ -118,12 +118,14 @@ class Context:
         document: The document to answer from.
         turn_model: Whether a turn model judges each pause in the caller's speech.
         far_end: What the caller's loudspeaker plays, for voice activity; ``None`` if not known.
+        stores: Whether ``load`` may write what it has computed to ``DATA_DIR``, for the next start.
     """
 
     settings: ServerSettings
     document: "Document"
     turn_model: bool = True
     far_end: "FarEnd | None" = None
+    stores: bool = True
 
     @property
     def tools(self) -> "tuple[FunctionTool, ...]":

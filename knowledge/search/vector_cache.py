@@ -42,15 +42,19 @@ class VectorCache:
     Parameters:
         folder: The folder of the file; ``None`` for no file.
         document: SHA-256 of the document, in hexadecimal.
+        stores: Whether :meth:`save` writes the file.
     """
 
-    def __init__(self, folder: Path | None = None, document: str = "") -> None:
+    def __init__(
+        self, folder: Path | None = None, document: str = "", *, stores: bool = True
+    ) -> None:
         self._model: MiniLM = minilm()
         key = f"{document} {MINILM.sha256} {MINILM_TOKENIZER.sha256}"
         self._key = hashlib.sha256(key.encode()).digest()
         self._path = folder / f"{self._key.hex()[:32]}.vectors" if folder is not None else None
         self._kept = _read(self._path, self._key) if self._path is not None else {}
         self._used: dict[bytes, Vectors] = {}
+        self._stores = stores
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of texts, ``[len(texts), 384]``."""
@@ -75,7 +79,7 @@ class VectorCache:
 
         Texts that were not embedded since this cache was opened are dropped.
         """
-        if self._path is None:
+        if self._path is None or not self._stores:
             return
         try:
             used = dict(self._used)  # another thread may add to it

@@ -114,6 +114,8 @@ class Database:
         else:
             path = Path(str(address.database))
             if not path.exists():
+                if not settings.database_url:
+                    _check_folder(settings.data_dir)
                 return Examined(where, "absent")
             # Read-only: opening it as Viva does would change its journal mode.
             engine = create_engine(f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro&uri=true")
@@ -187,6 +189,20 @@ class Examined:
 
     where: str
     state: migrations.State | Literal["absent"]
+
+
+def _check_folder(folder: Path) -> None:
+    """Check that nothing but a directory is in the place of a folder or of its parents.
+
+    Raises:
+        DatabaseError: Something is, so that the folder cannot be made.
+    """
+    nearest = next((at for at in (folder, *folder.absolute().parents) if os.path.lexists(at)), None)
+    if nearest is not None and not nearest.is_dir():
+        raise DatabaseError(
+            f"DATA_DIR={folder} cannot be made ({nearest} is not a directory). "
+            "Set it to a directory of your own."
+        )
 
 
 @contextmanager

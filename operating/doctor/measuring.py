@@ -141,7 +141,7 @@ async def measure(
         vendors: The chosen embedded vendors.
         tell: Called with progress messages.
     """
-    context = Context(settings, document)
+    context = Context(settings, document, stores=False)
     loaded: dict[str, Any] = {}
     voice = next(vendor for vendor in VENDORS if vendor.name == "hibari")
     for vendor in {vendor.name: vendor for vendor in (*vendors, voice)}.values():

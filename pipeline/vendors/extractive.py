@@ -11,7 +11,8 @@ def load(context: Context, progress: Progress) -> Any:
     from processors.brain.extractive import ExtractiveBrain
 
     progress("retrieval", 0.0)
-    brain = ExtractiveBrain.load(context.document, context.settings.data_dir / FOLDER)
+    folder = context.settings.data_dir / FOLDER
+    brain = ExtractiveBrain.load(context.document, folder, stores=context.stores)
     brain.embed_in_background()
     progress("retrieval", 1.0)
     return brain

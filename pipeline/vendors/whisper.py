@@ -19,7 +19,8 @@ def load(context: Context, progress: Progress) -> Any:
     from processors.stt.whisper.engine import WhisperEngine
 
     workers = context.settings.for_vendor(WhisperSettings).whisper_workers
-    folders = (context.settings.data_dir / "models",)
+    kept = context.settings.data_dir / "models"
+    folders = (kept,) if context.stores or kept.is_dir() else ()
     return WhisperEngine.load(workers=workers, folders=folders, progress=progress)
 
 

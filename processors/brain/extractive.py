@@ -119,17 +119,20 @@ class ExtractiveBrain:
         self._closed = threading.Event()
 
     @classmethod
-    def load(cls, document: Document, cache: Path | None = None) -> "ExtractiveBrain":
+    def load(
+        cls, document: Document, cache: Path | None = None, *, stores: bool = True
+    ) -> "ExtractiveBrain":
         """Index the document and load the model. Blocks for seconds.
 
         Args:
             document: The document.
             cache: Folder that stores its vectors for the next start; ``None`` to store nothing.
+            stores: Whether that folder is written, too, and not only read.
 
         Raises:
             WeightsError: The embedding model is missing or damaged.
         """
-        vectors = VectorCache(cache, document.sha256)
+        vectors = VectorCache(cache, document.sha256, stores=stores)
         if asked_share(document) >= _ANNOTATED:
             brain = cls(Index(document, vectors=vectors), vectors=vectors)
         else:

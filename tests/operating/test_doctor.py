@@ -34,7 +34,7 @@ from ledger.store.database import Database
 from operating.doctor import commands, configuration, machine, measuring, models
 from operating.doctor.finding import Finding
 from operating.doctor.measuring import Limits, MeasuredTurn, Speed
-from pipeline.vendors import Vendor
+from pipeline.vendors import Context, Progress, Vendor
 from settings import Settings
 from simulators.smtp import MailServer
 
@@ -398,6 +398,14 @@ def test_a_database_is_looked_at_and_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_database_whose_folder_cannot_be_made_is_not_ok(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (found,) = configuration.database(settings_of(data_dir=tmp_path / "file" / "data"))
+    assert found.state == "problem"
+    assert f"cannot be made ({tmp_path / 'file'} is not a directory)" in found.detail
+    assert found.remedy == "Set it to a directory of your own."
+
+
 def test_a_database_is_told_by_its_version(database_url: str) -> None:
     settings = settings_of(database_url=database_url)
     database = Database.from_url(database_url)
@@ -597,9 +605,14 @@ async def test_each_chosen_engine_is_loaded_once_to_measure_a_turn(
 ) -> None:
     """The voice, which asks the question, too."""
     loaded: list[str] = []
+    stored: list[bool] = []
 
     def noted(vendor: Vendor) -> Vendor:
-        return replace(vendor, load=lambda *_: loaded.append(vendor.name))
+        def load(context: Context, _: Progress) -> None:
+            loaded.append(vendor.name)
+            stored.append(context.stores)
+
+        return replace(vendor, load=load)
 
     chosen = [noted(vendor) for vendor in models.embedded({})]
 
@@ -611,6 +624,7 @@ async def test_each_chosen_engine_is_loaded_once_to_measure_a_turn(
     document: Any = None
     await measuring.measure(settings_of(), document, chosen, lambda _: None)
     assert loaded == [vendor.name for vendor in chosen]
+    assert not any(stored), "nothing is kept in DATA_DIR"
 
 
 def test_only_models_that_are_used_are_looked_at() -> None:

@@ -60,6 +60,19 @@ def test_a_second_start_computes_nothing(model: CountingModel, tmp_path: Path) -
     assert first.dtype == second.dtype == np.float32
 
 
+def test_a_cache_that_stores_nothing_reads_what_others_stored(
+    model: CountingModel, tmp_path: Path
+) -> None:
+    unstored = VectorCache(tmp_path / "vectors", MENU, stores=False)
+    unstored.embed(BREADS)
+    unstored.save()
+    assert list(tmp_path.iterdir()) == []
+    start(tmp_path / "vectors", *BREADS)
+    model.given.clear()
+    VectorCache(tmp_path / "vectors", MENU, stores=False).embed(BREADS)
+    assert model.given == []
+
+
 def test_only_the_owner_can_read_it(model: CountingModel, tmp_path: Path) -> None:
     start(tmp_path / "vectors", *BREADS)
     (file,) = kept(tmp_path / "vectors")
