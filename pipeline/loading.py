@@ -6,6 +6,7 @@ from typing import Any
 
 from loguru import logger
 
+from models.weights import WeightsError
 from pipeline.engines import Engines
 from pipeline.vendors import Progress
 
@@ -97,5 +98,7 @@ def explain(error: BaseException) -> str:
     """Say what could not be loaded, why, and what to do."""
     what = getattr(error, "__notes__", None) or ["the engines cannot be loaded"]
     why = ": ".join([*what, f"{type(error).__name__}: {error}".rstrip(".")])
+    if isinstance(error, WeightsError):
+        return f"{why}. Reinstall: rm -rf .venv && make install."
     remedy = "Run `make install`" if isinstance(error, ImportError) else "Correct that"
     return f"{why}. {remedy}, or set another vendor; `viva vendors` lists them."

