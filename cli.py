@@ -44,6 +44,9 @@ try:
 except DeclarationError as error:
     sys.stderr.write(f"viva: {error}\n")
     sys.exit(2)
+except KeyboardInterrupt:  # an SDK of a vendor may have restored Python's own handler
+    sys.stderr.write("viva: interrupted\n")
+    sys.exit(130)
 
 from accounts import accounts, operator_key
 from accounts import commands as accounts_commands
@@ -64,6 +67,7 @@ from operating.doctor import commands as doctor_commands
 from pipeline.choice import Choice, choose, choose_for, settle
 from pipeline.loading import FAILED, LoadingError
 from pipeline.vendors import STAGES, Stage, of_stage
+from processors.daemon import exit_if_running
 from recording import commands as recording_commands
 from terminal import confirm, errors, fail, output, print_error, print_warning
 from version import viva_version
@@ -208,30 +212,35 @@ def serve(
     except (SettingsError, DatabaseError, PriceError, DeclarationError) as error:
         raise fail(str(error)) from None
     try:
-        _serve_calls(server, listening)
+        status = _serve_calls(server, listening)
     finally:
         bar.stop()
+    exit_if_running(status)
+    raise typer.Exit(status)
 
 
-def _serve_calls(server: "Server", listening: Callable[[str, str], None]) -> None:
+def _serve_calls(server: "Server", listening: Callable[[str, str], None]) -> int:
     """Serve calls in this process until it receives a signal to stop.
 
-    Raises:
-        typer.Exit: It cannot listen, or cannot load its engines, and has said so.
+    Returns:
+        The exit status: 0, or another if it cannot listen or load its engines, which it has said.
     """
     from server import serve as serve_until_stopped
 
     settings = server.settings
     try:
         _run(serve_until_stopped(server, listening=listening))
+    except typer.Exit as interrupted:
+        return interrupted.exit_code
     except LoadingError as error:
-        refusal = fail(str(error))
+        status = fail(str(error)).exit_code
         if server.supervisor is not None:  # last, for it may end this process at once
             server.supervisor.send_status(failed=True)
-        raise refusal from None
+        return status
     except OSError as error:
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        raise fail(f"{message}. Set PORT or HOST to another.") from None
+        return fail(f"{message}. Set PORT or HOST to another.").exit_code
+    return 0
 
 
 def _supervise(settings: Settings) -> None:

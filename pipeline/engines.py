@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, Self
 
+from loguru import logger
 from pipecat.processors.frame_processor import FrameProcessor
 
 from conversation.far_end import FarEnd
@@ -22,6 +23,7 @@ from processors.brain.contract import Brain, WarmableBrain
 from processors.brain.failover import BackoffRegistry, FailoverBrain
 from processors.brain.speculation import Speculation
 from processors.brain.tools import FunctionTool, registered
+from processors.daemon import in_thread
 from processors.declarations import place_in
 from processors.pool import Pool
 from processors.stt.contract import SpeechToTextStage
@@ -35,6 +37,9 @@ from server_settings import ServerSettings
 
 MOST_CHARACTERS = 20_000
 """Longest text that a voice can have been given at once; answers have some 2,400 at most."""
+
+SLOW_LOADING_SECS = 60.0
+"""When a vendor that is still loading is named in a warning; the embedded ones take seconds."""
 
 
 def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
@@ -77,6 +82,20 @@ def load_vendor(vendor: Vendor, context: Context, progress: Progress) -> Any:
             raise
         raise told from error
     return loaded
+
+
+async def _load_logged(vendor: Vendor, context: Context, progress: Progress) -> Any:
+    """Load a vendor in a daemon thread; the log says that it begins, and once that it is slow."""
+    named = f"{vendor.label} ({vendor.stage.upper()}={vendor.name})"
+    logger.info("loading {}", named)
+    slow = asyncio.get_running_loop().call_later(
+        SLOW_LOADING_SECS,
+        lambda: logger.warning("{} is still loading after {:g} s", named, SLOW_LOADING_SECS),
+    )
+    try:
+        return await in_thread(lambda: load_vendor(vendor, context, progress))
+    finally:
+        slow.cancel()
 
 
 def _of(vendor: Vendor, error: BaseException) -> str:
@@ -130,7 +149,10 @@ class Engines:
         *,
         stages: Collection[Stage] = STAGES,
     ) -> Self:
-        """Load the vendors of every stage, or of some, one after another, in a thread.
+        """Load the vendors of every stage, or of some, one after another, in a daemon thread.
+
+        The log names each as its loading begins, and one that takes long. Cancelled, it abandons
+        the thread.
 
         Args:
             settings: The settings.
@@ -151,11 +173,12 @@ class Engines:
                 loop.call_soon_threadsafe(progress, label, (at + share) / len(vendors))
 
             progress(vendor.label, done / len(vendors))
-            loaded[vendor.name] = await asyncio.to_thread(load_vendor, vendor, context, step)
-        await asyncio.to_thread(precompute, document)
+            loaded[vendor.name] = await _load_logged(vendor, context, step)
+        await in_thread(lambda: precompute(document))
         # The first text to be normalised would hold the event loop up for 35 ms.
-        await asyncio.to_thread(document_normaliser(document), document.persona.greeting)
-        await asyncio.to_thread(give_back)
+        normaliser = document_normaliser(document)
+        await in_thread(lambda: normaliser(document.persona.greeting))
+        await in_thread(give_back)
         progress("ready", 1.0)
         speculation = Speculation(max_wasted_share=settings.preemptive_waste)
         return cls(settings, document, choices, loaded, speculation=speculation)

@@ -87,6 +87,8 @@ class Loading:
     def _log_failure(self, task: "asyncio.Task[Engines]") -> None:
         if task.cancelled() or not (error := task.exception()):
             return
+        if isinstance(error, KeyboardInterrupt):  # it has ended the loop already
+            return
         self._report(FAILED, self.news[1])
         self.failure = LoadingError(explain(error))
         self.failure.__cause__ = error

@@ -6,6 +6,7 @@ __all__ = [
     "audio",
     "brain",
     "contract",
+    "daemon",
     "declarations",
     "key_check",
     "pool",

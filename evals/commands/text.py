@@ -322,6 +322,7 @@ def _run(work: Any) -> Any:
     """Run a coroutine to its end; Ctrl-C cancels it and ends the command with status 130."""
     from evals.conformance.harness import NonconformanceError
     from pipeline.loading import LoadingError
+    from processors.daemon import exit_if_running
     from settings import SettingsError
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -329,6 +330,7 @@ def _run(work: Any) -> Any:
         return asyncio.run(work)
     except KeyboardInterrupt:
         print_error("interrupted")
+        exit_if_running(130)
         raise typer.Exit(130) from None
     except (SettingsError, LoadingError, ValueError, NonconformanceError) as error:
         raise fail(str(error)) from None

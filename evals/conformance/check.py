@@ -2,9 +2,7 @@
 
 import asyncio
 import re
-import threading
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -25,6 +23,7 @@ from conversation.turns import INPUT_SAMPLE_RATE
 from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness
 from pipeline.engines import Engines
 from pipeline.vendors import Context, Stage, Vendor, of_stage
+from processors.daemon import in_thread
 from settings import Settings
 
 T = TypeVar("T")
@@ -163,30 +162,6 @@ class _WrongKeys:
             return value
         self.read = True
         return SecretStr(WRONG_KEY)
-
-
-class _Daemons(Executor):
-    """Runs each call in a daemon thread, so that a hung vendor does not keep the process alive."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Start a thread for the call."""
-        future: Future[Any] = Future()
-
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:
-                future.set_exception(error)
-
-        threading.Thread(target=run, name="conformance", daemon=True).start()
-        return future
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Run a blocking function in a daemon thread, which is abandoned when this is cancelled."""
-    return await asyncio.get_running_loop().run_in_executor(_Daemons(), work)
 
 
 async def wait_for_refusal(harness: StageHarness, vendor: FrameProcessor) -> str:

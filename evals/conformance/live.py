@@ -27,7 +27,6 @@ from pipecat.frames.frames import (
 
 from conversation.frames import SpeechPauseFrame
 from conversation.records import MICROS, Used
-from evals.conformance.check import in_thread
 from evals.conformance.harness import NonconformanceError, StageHarness
 from evals.conformance.wiretap import Exchange, Wiretap
 from knowledge.loading.document import Document
@@ -37,6 +36,7 @@ from pipeline.data_dir import PRIVATE_FOLDER, private_opener
 from pipeline.vendors import Context, Stage, Vendor
 from processors.brain.bounded_usage import bounds_of
 from processors.brain.contract import Question, ToolStart, events_of
+from processors.daemon import in_thread
 from settings import Settings
 from simulators.grammar import GRAMMARS, Difference
 

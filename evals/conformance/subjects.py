@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evals.conformance.check import VendorUnderTest, in_thread
+from evals.conformance.check import VendorUnderTest
 from evals.conformance.filters import Filter
 from evals.conformance.stt import SHORT
 from evals.conformance.suite import (
@@ -22,6 +22,7 @@ from knowledge.loading.document import Document
 from pipeline.choice import Choice, choose, choose_for, meant_vendor, settle
 from pipeline.engines import Engines, load_vendor
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor, of_stage
+from processors.daemon import in_thread
 from processors.declarations import place_in
 from processors.turns.processor import TurnTaking
 from settings import Settings, SettingsError, including

@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 from loguru import logger
 
 from evals.conformance.brain import BRAIN_CHECKS, COMPATIBILITY
-from evals.conformance.check import Check, Subject, VendorUnderTest, in_thread
+from evals.conformance.check import Check, Subject, VendorUnderTest
 from evals.conformance.filters import FILTER_CHECKS, Filter
 from evals.conformance.harness import NonconformanceError, NotApplicableError, NotStartedError
 from evals.conformance.stt import STT_CHECKS, VAD_CHECKS
@@ -33,6 +33,7 @@ from models.checks import check_models
 from pipeline.choice import Choice
 from pipeline.engines import Engines, load_vendor
 from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
+from processors.daemon import in_thread
 from processors.key_check import UnreachableError
 from settings import Settings, including
 

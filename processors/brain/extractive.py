@@ -156,7 +156,7 @@ class ExtractiveBrain:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
             self._index.embed_rest(stopped)
 
-        threading.Thread(target=embed, name="vectors").start()
+        threading.Thread(target=embed, name="vectors", daemon=False).start()
 
     @property
     def name(self) -> str:

@@ -3,9 +3,12 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +108,70 @@ async def test_workers_do_not_outlive_a_supervisor_that_is_killed() -> None:
             await asyncio.sleep(0.1)
         await asyncio.wait_for(calling, 60.0)
         assert caller.ended == "shutdown", "its worker still ends its call politely"
+
+
+LOADED_BY = """
+import sys, time
+from pipeline.vendors import VENDORS
+
+def load(*_):
+    {load}
+
+for vendor in VENDORS:
+    object.__setattr__(vendor, "load", load)
+sys.argv[1:] = ["serve"]
+from cli import app
+app()
+"""
+
+
+def loaded_by(load: str, folder: Path) -> "subprocess.Popen[str]":
+    """``viva serve``, of which every vendor is loaded by a statement."""
+    return subprocess.Popen(
+        [sys.executable, "-c", LOADED_BY.format(load=load)],
+        env={**os.environ, "PORT": "0", "AUTH": "off", "DATA_DIR": str(folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.thorough
+@pytest.mark.real_time
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_though_a_vendor_hangs_as_it_is_loaded(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    server = loaded_by("time.sleep(600)", tmp_path)
+    assert server.stderr is not None
+    try:
+        line = next(line for line in server.stderr if "loading " in line)
+        assert "(VAD=silero)" in line
+        time.sleep(0.5)
+        server.send_signal(number)
+        assert server.wait(8.0) == 0
+        assert "Traceback" not in server.stderr.read()
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.mark.thorough
+def test_a_vendor_that_is_interrupted_as_it_is_loaded_leaves_no_traceback(tmp_path: Path) -> None:
+    server = loaded_by("raise KeyboardInterrupt", tmp_path)
+    _, complained = server.communicate(timeout=60)
+    assert server.returncode == 130
+    assert "loading " in complained
+    assert "Traceback" not in complained
+
+
+def test_a_vendor_that_is_interrupted_as_it_is_imported_leaves_no_traceback() -> None:
+    """As by an SDK that has restored Python's own handler of Ctrl-C."""
+    script = (
+        "import processors.declarations as declarations\n"
+        "def interrupted(name): raise KeyboardInterrupt\n"
+        "declarations.import_module = interrupted\n"
+        "import cli"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "viva: interrupted\n")

@@ -16,6 +16,7 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 from conversation.meter import Meter
 from knowledge.loading.document import load
 from models.weights import WeightsError
+from pipeline import engines as engines_module
 from pipeline.choice import choose
 from pipeline.engines import Engines, load_vendor
 from pipeline.loading import FAILED, Loading, explain
@@ -134,6 +135,38 @@ async def test_a_vendor_that_cannot_be_loaded_is_named_with_its_file(
     assert told[-1] == FAILED
     assert "loading failed. TTS=cartesia cannot be loaded (pipeline/" in said[0]
     assert re.search(r"pipeline/vendors/cartesia\.py, line \d+\): ZeroDivisionError: div", said[0])
+
+
+async def test_a_vendor_whose_loading_hangs_is_named_and_does_not_hold_up_the_end(
+    voice: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines_module, "SLOW_LOADING_SECS", 0.05)
+    hung, threads = threading.Event(), []
+
+    def hang(*_: Any) -> None:
+        threads.append(threading.current_thread())
+        hung.wait()
+
+    acme = dataclasses.replace(voice, name="acme", label="Acme", load=hang)
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    choices = choose(settings)
+    choices = {**choices, "tts": dataclasses.replace(choices["tts"], vendor=acme, reserves=())}
+    said: list[str] = []
+    sink = logger.add(lambda message: said.append(str(message)), format="{level} {message}")
+    loading = asyncio.create_task(
+        Engines.load(settings, load(), choices, lambda *_: None, stages=["tts"])
+    )
+    await asyncio.sleep(0.3)
+    loading.cancel()
+    await asyncio.wait([loading], timeout=5.0)
+    logger.remove(sink)
+    hung.set()
+    assert loading.cancelled()
+    assert [thread.daemon for thread in threads] == [True]
+    assert [line.strip() for line in said] == [
+        "INFO loading Acme (TTS=acme)",
+        "WARNING Acme (TTS=acme) is still loading after 0.05 s",
+    ]
 
 
 @pytest.mark.parametrize(
