@@ -103,6 +103,6 @@ def decision_stages(conversation: Conversation, engines: Engines) -> list[ChainS
         by_clause=engines.by_clause,
         on_aborted=lambda turn: meter.tokens(turn.turn, turn.brain, turn.usage, wasted=turn.wasted),
     )
-    decision_keeper = DecisionKeeper()
+    decision_keeper = DecisionKeeper(conversation)
     # Filters of what is said stand between these two: see docs/developing.md.
     return [responder, decision_keeper]

@@ -277,7 +277,7 @@ class ScriptedCall:
                     *observed(
                         self.conversation.observer,
                         ("turn", [turns(self.conversation) if turns else self.turn_taking]),
-                        ("brain", [self.responder, *filters, DecisionKeeper()]),
+                        ("brain", [self.responder, *filters, DecisionKeeper(self.conversation)]),
                         ("tts", [self.voice]),
                     ),
                     TurnKeeper(self.conversation),

@@ -26,6 +26,7 @@ from evals.conformance.check import Check
 from evals.conformance.harness import NonconformanceError, StageHarness, made
 from evals.conformance.turns import passes_unknown
 from processors.contract import FilterStage, in_order
+from processors.text_filter import filter_fault
 
 SENTENCES = (
     "She studied mathematics at Vassar.",
@@ -118,6 +119,25 @@ async def end_of_call(checked: Filter) -> str:
     return "EndFrame and CancelFrame pass"
 
 
+async def answers(checked: Filter) -> str:
+    """Of an answer, something is heard: not every sentence is dropped, and none fails."""
+    async with checked.start() as harness:
+        await harness.push(
+            LLMFullResponseStartFrame(), *_sentences(turn=1), LLMFullResponseEndFrame()
+        )
+        await harness.wait_for(
+            lambda: harness.received(LLMFullResponseEndFrame), PASS_SECS, "no end of an answer"
+        )
+        passed = [frame for frame in harness.down if isinstance(frame, SentenceFrame)]
+        if any(map(filter_fault, passed)):
+            raise NonconformanceError(f"it fails, and callers hear an apology{harness.reported}")
+        if not any(frame.text.strip() for frame in passed):
+            raise NonconformanceError(
+                f"of {len(SENTENCES)} sentences, none is spoken{harness.reported}"
+            )
+    return f"{len(passed)} of {len(SENTENCES)} sentences are spoken"
+
+
 async def fields(checked: Filter) -> str:
     """An answer keeps its start, end and order; sentences keep their turn, sections and lines."""
     given = _sentences(turn=1)
@@ -154,7 +174,7 @@ async def fields(checked: Filter) -> str:
 
 def _check_errors(harness: StageHarness) -> None:
     if harness.errors:
-        raise NonconformanceError(f"sentences are lost{harness.reported}")
+        raise NonconformanceError(f"it fails at a sentence{harness.reported}")
 
 
 async def timing(checked: Filter) -> str:
@@ -215,6 +235,7 @@ FILTER_CHECKS: tuple[Check[Filter], ...] = (
     Check("reports", reports, 30.0, "blocks", "the page, ledger and recording lack turns"),
     Check("interruption", interruption, 30.0, "degrades", "callers hear what they interrupted"),
     Check("end of the call", end_of_call, 30.0, "blocks", "calls do not end"),
+    Check("answers", answers, 30.0, "blocks", "callers hear no answer"),
     Check("fields", fields, 30.0, "degrades", "sentences lose their turn, sources or caption"),
     Check("timing", timing, 30.0, "degrades", "captions and heard text are out of step"),
     Check("in time", in_time, 30.0, "degrades", "answers are late, in other calls too"),

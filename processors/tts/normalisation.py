@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from loguru import logger
+
 from conversation.frames import SentenceFrame
 from conversation.spoken_text.normaliser import Normaliser
 from knowledge.loading.document import Document
@@ -25,7 +27,8 @@ class SpeechNormalisation(TextFilter):
     """The last filter before the voice; captions keep the shown text.
 
     Once an answer's normalised text exceeds the shown one by :data:`MAX_ADDED_CHARS` (as with
-    nothing but telephone numbers), its further sentences go to the voice as they are.
+    nothing but telephone numbers), its further sentences go to the voice as they are. So does a
+    sentence that a rule fails at, since normalisation withholds nothing.
 
     Parameters:
         normalise: Returns the text to speak for a shown text.
@@ -41,7 +44,12 @@ class SpeechNormalisation(TextFilter):
         """Return the sentence with its text normalised."""
         if sentence.turn != self._turn:
             self._turn, self._left = sentence.turn, MAX_ADDED_CHARS
-        spoken = self._normalise(sentence.text)
+        try:
+            spoken = self._normalise(sentence.text)
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            logger.error("turn {}: a sentence is not normalised: {}", sentence.turn, told)
+            return sentence
         added = len(spoken) - len(sentence.text)
         if added > self._left:
             return sentence

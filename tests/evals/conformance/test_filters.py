@@ -20,7 +20,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from conversation.frames import DecisionFrame, SentenceFrame
 from evals.conformance.filters import FILTER_CHECKS, Filter
-from evals.conformance.suite import check_filter
+from evals.conformance.suite import DEGRADED, check_filter, status
 from evals.replay import virtual_time
 from examples.answer_limit import three_sentences
 from examples.respelling import Redaction, Respelling
@@ -211,17 +211,62 @@ class Muting(TextFilter):
         return replace(sentence, text="", shown=sentence.shown)
 
 
+class Exiting(TextFilter):
+    """Ends the program."""
+
+    def filter(self, sentence: SentenceFrame) -> SentenceFrame:
+        raise SystemExit(3)
+
+
+class Numbering(TextFilter):
+    """Gives a sentence a number for its text."""
+
+    def filter(self, sentence: SentenceFrame) -> SentenceFrame:
+        return replace(sentence, text=5)  # type: ignore[arg-type] # the fault to catch
+
+
+class Dropping(TextFilter):
+    """Drops every sentence."""
+
+    def filter(self, sentence: SentenceFrame) -> None:
+        return None
+
+
+class Misplacing(TextFilter):
+    """Moves a sentence to another turn."""
+
+    def filter(self, sentence: SentenceFrame) -> SentenceFrame:
+        return replace(sentence, turn=99)
+
+
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        (Breaking, "no pattern for 1"),
-        (Texting, "Texting.filter returned str; it must return a SentenceFrame or None"),
+        (Breaking, "Breaking.filter raised ValueError (tests/evals/conformance/test_filters.py,"),
+        (Exiting, "Exiting.filter raised SystemExit"),
+        (Texting, "Texting.filter returned str; it must return the SentenceFrame"),
         (Waiting, "Waiting.filter returned coroutine"),
-        (Muting, "there is nothing to speak; None omits a sentence"),
+        (Numbering, "Numbering.filter returned text of type int"),
+        (Dropping, "of 3 sentences, none is spoken"),
+        (Muting, "of 3 sentences, none is spoken"),
     ],
 )
-def test_a_text_filter_that_loses_sentences_is_caught(kind: type[TextFilter], why: str) -> None:
-    assert why in failures(kind)["fields"]
+def test_a_text_filter_that_loses_all_sentences_blocks_calls(
+    kind: type[TextFilter], why: str
+) -> None:
+    results = virtual_time.run(check_filter(Filter("filter", kind)))
+    assert why in next(result.detail for result in results if result.name == "answers")
+    assert status(results) == 1
+
+
+def test_a_text_filter_that_only_moves_sentences_degrades_calls() -> None:
+    results = virtual_time.run(check_filter(Filter("filter", Misplacing)))
+    assert [result.name for result in results if result.loses] == ["fields"]
+    assert status(results) == DEGRADED
+
+
+def test_a_caption_with_nothing_to_speak_is_caught() -> None:
+    assert "there is nothing to speak; None omits a sentence" in failures(Muting)["fields"]
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,11 @@ def test_the_point_of_a_decimal_is_not_stressed() -> None:
 )
 def test_the_embedded_voice_tells_the_letter_from_the_article(said: str, marked: str) -> None:
     assert mark_letters(said) == marked
+
+
+def test_a_sentence_that_a_rule_fails_at_is_spoken_as_it_is() -> None:
+    def fail(shown: str) -> str:
+        raise ValueError(shown)
+
+    sentence = SentenceFrame("Born in 1906.", turn=3)
+    assert SpeechNormalisation(fail).filter(sentence) == sentence
