@@ -22,7 +22,7 @@ from rapidfuzz.distance import Levenshtein
 from conversation.turns import INPUT_SAMPLE_RATE
 from evals.conformance.harness import NonconformanceError, NotApplicableError, StageHarness
 from pipeline.engines import Engines
-from pipeline.vendors import Context, Stage, Vendor, of_stage
+from pipeline.vendors import Context, Stage, Vendor, embedded
 from processors.daemon import in_thread
 from settings import Settings
 
@@ -93,11 +93,8 @@ class VendorUnderTest:
 
     def embedded(self, stage: Stage) -> Vendor | None:
         """The loaded embedded vendor of a stage."""
-        # One that is used by name only may be anybody's, and speak or hear as it likes.
-        for vendor in sorted(of_stage(stage), key=lambda vendor: vendor.auto is None):
-            if vendor.kind == "embedded" and vendor.name in self.engines.loaded:
-                return vendor
-        return None
+        loaded = self.engines.loaded
+        return next((vendor for vendor in embedded(stage) if vendor.name in loaded), None)
 
     async def synthesise(self, text: str) -> bytes:
         """Speak a text with the embedded voice: 16-bit mono at 16 kHz, silence at its ends cut."""

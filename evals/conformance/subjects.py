@@ -21,7 +21,7 @@ from evals.conformance.turns import TurnTaker
 from knowledge.loading.document import Document
 from pipeline.choice import Choice, choose, choose_for, meant_vendor, settle
 from pipeline.engines import Engines, load_vendor
-from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor, of_stage
+from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor, embedded, of_stage
 from processors.daemon import in_thread
 from processors.declarations import place_in
 from processors.turns.processor import TurnTaking
@@ -103,14 +103,9 @@ async def recorded_speech(settings: Settings, document: Document, on_progress: O
     Raises:
         SubjectError: There is no embedded voice.
     """
-    embedded = [
-        vendor
-        for vendor in of_stage("tts")
-        if vendor.kind == "embedded" and not vendor.missing(settings)
-    ]
-    if not embedded:
+    voice = next((voice for voice in embedded("tts") if not voice.missing(settings)), None)
+    if voice is None:
         raise SubjectError("--live: a recogniser needs the embedded voice, which is not installed.")
-    voice = embedded[0]
     on_progress(f"loading {voice.label}")
     context = Context(settings, document)
     loaded = await in_thread(lambda: load_vendor(voice, context, lambda *_: None))

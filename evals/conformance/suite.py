@@ -32,7 +32,7 @@ from models import catalogue
 from models.checks import check_models
 from pipeline.choice import Choice
 from pipeline.engines import Engines, load_vendor
-from pipeline.vendors import STAGES, VENDORS, Context, Stage, Vendor
+from pipeline.vendors import STAGES, Context, Stage, Vendor, embedded
 from processors.daemon import in_thread
 from processors.key_check import UnreachableError
 from settings import Settings, including
@@ -397,14 +397,8 @@ def _why(error: Exception, timeout_secs: float) -> str:
 def _assistants(settings: Settings, stages: Sequence[Stage]) -> list[Vendor]:
     """The embedded voice and recogniser, where checks need a caller or a listener."""
     speaks, listens = {"vad", "stt"} & set(stages), {"tts"} & set(stages)
-    # One that is used by name only may be anybody's, and speak or hear as it likes.
-    return [
-        vendor
-        for vendor in sorted(VENDORS, key=lambda vendor: vendor.auto is None)
-        if ((vendor.stage == "tts" and speaks) or (vendor.stage == "stt" and listens))
-        and vendor.kind == "embedded"
-        and not vendor.missing(settings)
-    ]
+    wanted = (*(embedded("stt") if listens else ()), *(embedded("tts") if speaks else ()))
+    return [vendor for vendor in wanted if not vendor.missing(settings)]
 
 
 async def _load(vendor: Vendor, context: Context) -> Any:

@@ -13,7 +13,7 @@ from evals.replay import virtual_time
 from knowledge.loading.document import Document
 from knowledge.loading.section import Persona
 from pipeline.choice import choose_for
-from pipeline.vendors import Context, Vendor, of_stage
+from pipeline.vendors import Context, Vendor, embedded
 from recording.frames import to_message
 from recording.message import Message
 from settings import Settings, SettingsError
@@ -190,8 +190,8 @@ def _distance(stretch: Stretch, at: float) -> float:
 
 
 def _embedded_recogniser(settings: Settings) -> Vendor:
-    for vendor in of_stage("stt"):
-        if vendor.kind == "embedded" and not vendor.missing(settings):
+    for vendor in embedded("stt"):
+        if not vendor.missing(settings):
             return vendor
     raise SettingsError("no embedded recogniser is installed; give the words by --transcript.")
 

@@ -20,6 +20,7 @@ __all__ = [
     "Vendor",
     "claude",
     "elevenlabs",
+    "embedded",
     "hibari",
     "of_stage",
     "openai",
@@ -79,3 +80,12 @@ VENDORS: tuple[Vendor, ...] = find_vendors(__name__, __path__)
 def of_stage(stage: Stage) -> tuple[Vendor, ...]:
     """Return the vendors of a stage, in the order in which ``auto`` tries them."""
     return tuple(vendor for vendor in VENDORS if vendor.stage == stage)
+
+
+def embedded(stage: Stage) -> tuple[Vendor, ...]:
+    """Return the embedded vendors of a stage, the one to speak or hear for others first.
+
+    Those that are used by name only come last: they may speak or hear as they like.
+    """
+    own = [vendor for vendor in of_stage(stage) if vendor.kind == "embedded"]
+    return tuple(sorted(own, key=lambda vendor: vendor.auto is None))
