@@ -301,12 +301,11 @@ def misfit(topic: str, data: Any) -> str:
 
     Fields that the schema does not know are left to later versions.
     """
-    if (wrong := _check_of(topic)(data)) is not None:
-        return _in_words(wrong)
-    needed = _NEEDED.get((topic, str(data.get("event", data.get("type")))))
-    if needed is None:
-        return ""
-    wrong = _needed_check(topic, str(data.get("event", data.get("type"))))(data)
+    wrong = _check_of(topic)(data)
+    if wrong is None:
+        kind = str(data.get("event", data.get("type")))
+        if (topic, kind) in _NEEDED:
+            wrong = _needed_check(topic, kind)(data)
     return "" if wrong is None else _in_words(wrong)
 
 
