@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from pipeline.vendor import AUTO
 from pipeline.vendors import STAGES, Stage, Vendor, of_stage
 from processors.key_check import UnreachableError
 from server_settings import ServerSettings, SettingsError
@@ -61,7 +62,7 @@ def settle(choices: Mapping[Stage, Choice], settings: ServerSettings) -> dict[St
     """
     settled = dict(choices)
     for stage, choice in choices.items():
-        if settings_of(stage, settings) == "auto":
+        if settings_of(stage, settings) == AUTO:
             settled[stage] = _settled(stage, choice, settings)
             continue
         refused: dict[str, str] = {}
@@ -121,7 +122,7 @@ def choose_for(stage: Stage, settings: ServerSettings) -> Choice:
         SettingsError: A name is unknown, or what it needs is missing.
     """
     wanted = settings_of(stage, settings)
-    if wanted == "auto":
+    if wanted == AUTO:
         return _automatic(stage, settings)
     names = [name.strip() for name in wanted.split(",")]
     vendors = [_named(stage, name, settings) for name in names]
@@ -140,7 +141,7 @@ def _named(stage: Stage, name: str, settings: ServerSettings) -> Vendor:
                 raise SettingsError(f"{stage.upper()}={name}: {trouble}.")
             _check_fit(stage, vendor, settings)
             return vendor
-    allowed = ", ".join(["auto", *(vendor.name for vendor in vendors)])
+    allowed = ", ".join([AUTO, *(vendor.name for vendor in vendors)])
     meant = meant_vendor(name, vendors)
     guess = f"did you mean {meant}? Allowed" if meant else "allowed"
     raise SettingsError(f"{stage.upper()}={name!r} is unknown; {guess}: {allowed}.")

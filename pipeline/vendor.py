@@ -238,10 +238,6 @@ class Vendor:
         for name in ("label", "detail"):
             if not getattr(self, name).strip():
                 raise DeclarationError(f"{name} is empty; people read it.")
-        self._check_settings()
-
-    def _check_settings(self) -> None:
-        own = self.settings
         for module in self.modules:
             if not all(part.isidentifier() for part in module.split(".")):
                 raise DeclarationError(f"modules has {module!r}; it must be a module's name.")
@@ -249,6 +245,10 @@ class Vendor:
             raise DeclarationError(
                 f"first_token_secs is {self.first_token_secs}; it must be 0 or more seconds."
             )
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        own = self.settings
         for name, setting in own.model_fields.items():
             if name not in ServerSettings.model_fields and hasattr(ServerSettings, name):
                 raise DeclarationError(f"{own.__name__}.{name} is a word of pydantic's or Viva's.")
