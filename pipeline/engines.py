@@ -175,9 +175,8 @@ class Engines:
             progress(vendor.label, done / len(vendors))
             loaded[vendor.name] = await _load_logged(vendor, context, step)
         await in_thread(lambda: precompute(document))
-        # The first text to be normalised would hold the event loop up for 35 ms.
-        normaliser = document_normaliser(document)
-        await in_thread(lambda: normaliser(document.persona.greeting))
+        # Making the first normaliser would hold the event loop up for 35 ms.
+        await in_thread(lambda: document_normaliser(document)(document.persona.greeting))
         await in_thread(give_back)
         progress("ready", 1.0)
         speculation = Speculation(max_wasted_share=settings.preemptive_waste)
