@@ -280,13 +280,18 @@ def test_qualifications_are_degrees_but_a_degree_in_something_is_that() -> None:
     assert in_other_words("Does she have a degree in law?") == ""
 
 
+def rooms(folder: Path) -> Document:
+    """A document of 699 rooms with chairs, and a yard with bicycles."""
+    told = "\n".join(f"## Room {n}\n\nRoom {n} has {n + 3} chairs.\n" for n in range(1, 700))
+    path = folder / "rooms.md"
+    path.write_text(f"# Rooms\n\n{told}\n## Parking\n\nBicycles stand in the yard.\n")
+    return load(path)
+
+
 def test_of_a_long_document_only_what_may_answer_is_embedded(
     word_models: WordModels, tmp_path: Path
 ) -> None:
-    rooms = "\n".join(f"## Room {n}\n\nRoom {n} has {n + 3} chairs.\n" for n in range(1, 700))
-    path = tmp_path / "rooms.md"
-    path.write_text(f"# Rooms\n\n{rooms}\n## Parking\n\nBicycles stand in the yard.\n")
-    document = load(path)
+    document = rooms(tmp_path)
     brain = ExtractiveBrain.load(document)
     assert not any("chairs" in text for text in word_models.embedded)
     answered = decide(brain, document, "Where do bicycles stand?", ())
@@ -297,10 +302,7 @@ def test_of_a_long_document_only_what_may_answer_is_embedded(
 def test_the_rest_of_a_long_document_is_embedded_meanwhile_and_kept(
     word_models: WordModels, tmp_path: Path
 ) -> None:
-    rooms = "\n".join(f"## Room {n}\n\nRoom {n} has {n + 3} chairs.\n" for n in range(1, 700))
-    path = tmp_path / "rooms.md"
-    path.write_text(f"# Rooms\n\n{rooms}")
-    document = load(path)
+    document = rooms(tmp_path)
     for expected in (699, 0):  # the next start reads them
         word_models.embedded.clear()
         brain = ExtractiveBrain.load(document, tmp_path / "vectors")
