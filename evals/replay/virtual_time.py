@@ -29,8 +29,13 @@ RESOLUTION_SECS = 1e-6
 _real_clock, _process_time = time.perf_counter, time.process_time  # bound before patching
 _worker = threading.local()
 
-_clocks: dict[int, int] = {}  # of the threads of loops and of their work, by their identifiers
-_used: dict[int, float] = {}  # what each of them has used so far, for when it has ended
+_count = threading.Lock()
+_used: dict[int, float] = {}
+"""What each thread of loops and of their work has used, by its clock. The identifier of one that
+has ended is given to the next, which would begin with what that one used."""
+
+_ended: list[float] = [0.0]
+"""What those that have ended used together."""
 
 
 def cpu_clock() -> float:
@@ -39,19 +44,28 @@ def cpu_clock() -> float:
     That is this thread's, and that of threads which libraries keep for themselves. What the loop
     and other jobs use meanwhile is theirs.
     """
-    others = 0.0
-    for thread, clock in tuple(_clocks.items()):
-        if thread != threading.get_ident():
-            with suppress(OSError):  # the thread has ended
-                _used[thread] = time.clock_gettime(clock)
-            others += _used.get(thread, 0.0)
-    return _process_time() - others
+    own = _clock_of_thread()
+    with _count:
+        for clock in tuple(_used):
+            try:
+                _used[clock] = time.clock_gettime(clock)
+            except OSError:  # the thread has ended
+                _ended[0] += _used.pop(clock)
+        others = _ended[0] + sum(used for clock, used in _used.items() if clock != own)
+        return _process_time() - others
+
+
+def _clock_of_thread() -> int | None:
+    """The clock of this thread; none on macOS, where everybody's time counts."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return None
+    return time.pthread_getcpuclockid(threading.get_ident())
 
 
 def _know_thread() -> None:
-    if hasattr(time, "pthread_getcpuclockid"):  # not on macOS, where everybody's time counts
-        thread = threading.get_ident()
-        _clocks[thread] = time.pthread_getcpuclockid(thread)
+    if (clock := _clock_of_thread()) is not None:
+        with _count:
+            _used.setdefault(clock, 0.0)
 
 
 @dataclass(slots=True)
