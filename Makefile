@@ -105,9 +105,9 @@ build/promtool:
 	@command -v promtool >/dev/null || { mkdir -p build/prometheus && cd build/prometheus && \
 		apt-get download -qq prometheus >/dev/null 2>&1 && dpkg -x prometheus_*.deb . && \
 		cp usr/bin/promtool ../promtool && cd .. && rm -r prometheus; } || \
-		echo "no promtool: the test of metrics by Prometheus is skipped (apt-get install prometheus)"
+		echo "no promtool: the tests of metrics and alerts by Prometheus are skipped (apt-get install prometheus)"
 
-test: install-dev browser axe database tracer ## run the tests
+test: install-dev browser axe database tracer promtool ## run the tests
 	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
 test-thorough: install-dev browser firefox axe lighthouse database tracer promtool nginx ## and those that take long: properties at depth, sound in real time

@@ -149,7 +149,9 @@ class Server:
             sections={section.id: section.title for section in document.sections},
         )
         self._retention = Retention(database, settings)
-        self._metrics = Metrics()
+        self._metrics = Metrics(
+            {stage: [vendor.name for vendor in choice.vendors] for stage, choice in choices.items()}
+        )
         self._traces = Traces.from_settings(settings)
         self._lag = EventLoopLag()
         self._capacity = Capacity(self._lag, max_lag_secs=settings.max_lag_secs, pools=self._pools)

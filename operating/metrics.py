@@ -2,8 +2,9 @@
 
 from collections import Counter as Tally
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -69,9 +70,12 @@ class Metrics:
 
     Labels hold nothing of callers; their values are vendors, stages, decisions, reasons and
     repairs.
+
+    Parameters:
+        vendors: Names of the chosen vendors by stage, in order: what can fail and take over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, vendors: Mapping[str, Sequence[str]] | None = None) -> None:
         self.registry = registry = CollectorRegistry()
         self._calls: OrderedDict[str, dict[int, _Turn]] = OrderedDict()
         ProcessCollector(registry=registry)
@@ -119,6 +123,12 @@ class Metrics:
             self._turns.labels(decision)
         for reason in (*ESCALATIONS, "fault"):
             self._escalations.labels(reason)
+        for stage, names in (vendors or {}).items():
+            known = [vendor_name(name) for name in names]
+            for name in known:
+                self._errors.labels(stage, name)
+            for failed, reserve in combinations(known, 2):
+                self._failovers.labels(stage, failed, reserve)
 
     def begun(self, call: CallRecord) -> None:
         """Count a call that begins."""

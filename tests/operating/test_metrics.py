@@ -61,6 +61,21 @@ def test_every_reason_is_there_from_the_start_so_that_the_first_one_is_a_rise() 
     assert {"capacity", "budget"} <= seen.labels("calls_refused_total", "why") <= set(REASONS)
 
 
+def test_the_first_failover_and_the_first_error_are_rises_too() -> None:
+    """Prometheus sees no rise in a series that begins with 1, so no alert would fire."""
+    metrics = Metrics({"stt": ["deepgram", "whisper"], "tts": ["hibari"]})
+    failover = (("failed", "deepgram"), ("stage", "stt"), ("vendor", "whisper"))
+    errors = [(("stage", "stt"), ("vendor", "deepgram")), (("stage", "tts"), ("vendor", "hibari"))]
+    seen = Scrape.of(metrics).samples
+    assert seen["viva_failovers_total", failover] == 0
+    assert [seen["viva_errors_total", labels] for labels in errors] == [0, 0]
+    metrics.begun(call())
+    metrics.turn(turn(failovers=(TAKEN_OVER,), errors=("DeepgramSTT: x",)))
+    seen = Scrape.of(metrics).samples
+    assert seen["viva_failovers_total", failover] == 1
+    assert seen["viva_errors_total", errors[0]] == 1
+
+
 def test_a_call_that_was_not_taken_is_counted_by_why() -> None:
     metrics = Metrics()
     metrics.refused("budget")

@@ -35,6 +35,7 @@ from tests.operating.calls import TAKEN_OVER, call, over, turn
 
 DOCUMENT = Path("docs/observing.md").read_text()
 RULES = Path("deploy/prometheus/viva.rules.yml")
+FIRED = Path("deploy/prometheus/viva.rules.test.yml")
 BOARD = Path("deploy/grafana/viva.json")
 PROMTOOL = Path("build/promtool")
 ROW = re.compile(r"^\| `(viva_\w+)` \| (.*?) \|", re.MULTILINE)
@@ -85,28 +86,44 @@ async def test_no_label_means_something_else_to_prometheus() -> None:
         assert metric.documentation, metric.name
 
 
-@pytest.mark.thorough
-def test_the_metrics_and_the_alerts_are_right_to_prometheus_itself(tmp_path: Path) -> None:
-    if (promtool := PROMTOOL if PROMTOOL.exists() else shutil.which("promtool")) is None:
+def promtool(*arguments: object, given: bytes = b"") -> None:
+    """Have Prometheus' own tool check something."""
+    found = PROMTOOL if PROMTOOL.exists() else shutil.which("promtool")
+    if found is None:
         pytest.skip("no promtool (make promtool)")
+    checked = subprocess.run(
+        [found, *map(str, arguments)], input=given, capture_output=True, check=False
+    )
+    assert checked.returncode == 0, (checked.stdout + checked.stderr).decode()
+
+
+def test_the_metrics_and_the_alerts_are_right_to_prometheus_itself(tmp_path: Path) -> None:
     gathered = asyncio.run(collected())
 
     class Gathered(Collector):
         def collect(self) -> Iterator[Metric]:
             return iter(gathered)
 
-    metrics = generate_latest(Gathered())
+    promtool("check", "metrics", given=generate_latest(Gathered()))
     shown = [
         {"record": f"viva:{at}", "expr": expression.replace("$__rate_interval", "5m")}
         for at, expression in enumerate(drawn())
     ]
     board = tmp_path / "board.yml"
     board.write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": shown}]}))
-    for arguments in (["metrics"], ["rules", str(RULES)], ["rules", str(board)]):
-        checked = subprocess.run(
-            [promtool, "check", *arguments], input=metrics, capture_output=True, check=False
-        )
-        assert checked.returncode == 0, checked.stdout + checked.stderr
+    promtool("check", "rules", RULES, board)
+
+
+def test_each_alert_fires_when_it_should_and_not_before() -> None:
+    promtool("test", "rules", FIRED)
+
+
+def test_no_alert_is_without_a_moment_at_which_it_fires_and_one_at_which_it_does_not() -> None:
+    expected = defaultdict(set)
+    for case in yaml.safe_load(FIRED.read_text("utf-8"))["tests"]:
+        for moment in case["alert_rule_test"]:
+            expected[moment["alertname"]].add(bool(moment["exp_alerts"]))
+    assert expected == {alert["alert"]: {False, True} for alert in alerts()}
 
 
 def alerts() -> list[dict[str, Any]]:
