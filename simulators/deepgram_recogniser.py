@@ -36,6 +36,9 @@ FinalizeAnswer = Literal["speech_final", "not_final", "absent", "bare", "none"]
 Transcriber = Callable[[bytes], Awaitable[Any]]
 """Transcribes 16-bit mono audio; returns text, or an object with a ``text``."""
 
+TurnJudge = Callable[[bytes], Awaitable[float]]
+"""Gives the probability, 0 to 1, that a turn of 16-bit mono audio at 16 kHz is over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
@@ -90,6 +93,15 @@ class Script:
         self._coming = deque(map(_utterance, utterances))
         self._final_words = 0
         self._heard_secs = 0.0
+
+    def state(self) -> tuple[tuple[Utterance, ...], int, float]:
+        """What has been recognised so far, for :meth:`restore`."""
+        return tuple(self._coming), self._final_words, self._heard_secs
+
+    def restore(self, state: tuple[tuple[Utterance, ...], int, float]) -> None:
+        """Go back to an earlier :meth:`state`, since the same audio is heard again."""
+        coming, self._final_words, self._heard_secs = state
+        self._coming = deque(coming)
 
     @property
     def endpointed(self) -> bool:
@@ -220,10 +232,17 @@ class NovaRecogniser:
         self._silence = 0.0
         self._last_result = 0.0
         self._last_word_end: float | None = None
+        # The latest finalized audio, and the script's state before it: it may be sent again.
+        self._finalized: tuple[bytes, Any] | None = None
 
     def add_audio(self, audio: bytes) -> list[Result | SpeechStarted | UtteranceEnd]:
         """Process the next audio; return the events that it causes."""
         results: list[Result | SpeechStarted | UtteranceEnd] = []
+        if self._finalized is not None:
+            finalized, state = self._finalized
+            self._finalized = None
+            if any(audio) and audio in finalized:
+                self._script.restore(state)
         data = self._rest + audio
         size = 2 * self._frame
         whole = len(data) // size * size
@@ -240,6 +259,7 @@ class NovaRecogniser:
         """
         if self.time - self._segment_start < 0.02:
             return []
+        self._finalized = bytes(self._segment), self._script.state()
         result = self._final(ended=self._pending and not self._speaking, from_finalize=True)
         if answer in ("bare", "none"):
             result.from_finalize = False

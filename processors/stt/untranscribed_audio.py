@@ -24,9 +24,14 @@ class UntranscribedAudio:
         return self._start + len(self._audio)
 
     @property
+    def sent(self) -> int:
+        """The position up to which :meth:`next_unsent` has returned the audio."""
+        return max(self._sent, self._start)
+
+    @property
     def unsent(self) -> int:
         """Number of bytes that :meth:`next_unsent` has not returned."""
-        return self.end - max(self._sent, self._start)
+        return self.end - self.sent
 
     @property
     def audio(self) -> bytes:
@@ -40,7 +45,7 @@ class UntranscribedAudio:
 
     def next_unsent(self, max_bytes: int) -> bytes:
         """Return up to ``max_bytes`` of the next audio to send; empty if there is none."""
-        begin = max(self._sent, self._start) - self._start
+        begin = self.sent - self._start
         audio = bytes(self._audio[begin : begin + max_bytes])
         self._sent = self._start + begin + len(audio)
         return audio
@@ -58,10 +63,10 @@ class UntranscribedAudio:
         if len(self._audio) > 2 * keep_bytes:
             self._drop_before(self.end - keep_bytes)
 
-    def rewind(self) -> int:
-        """Mark the buffered audio as unsent, and return the position at which it starts."""
-        self._sent = self._start
-        return self._start
+    def rewind(self, position: int = 0) -> int:
+        """Mark the buffered audio from a position on as unsent, and return where it starts."""
+        self._sent = max(self._start, min(position, self.sent))
+        return self._sent
 
     def _drop_before(self, position: int) -> None:
         if position > self._start:

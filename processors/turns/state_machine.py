@@ -482,7 +482,7 @@ class TurnStateMachine:
 
     def _request_at(self) -> float:
         ask = self._times.ask
-        if ask is None or self._interim or self._paused or self._echo:
+        if ask is None or self.agent is not AgentState.SPEAKING or self._paused or self._echo:
             return float("inf")
         return (self.onset if self._requested_at is None else self._requested_at) + ask
 

@@ -129,6 +129,7 @@ class ConnectionTimes:
             closes after 10 s, and recommends one every 3 to 5 s. Silence is sent as audio, so only
             a connection that gets none, such as a reserve's, needs it.
         finalize: Timeout of the answer to ``Finalize``, while Deepgram does send messages.
+        peek: The same while no audio is sent until that answer.
         stall: A connection without any message for this long during speech counts as dropped.
         replay: Length of the buffer of untranscribed audio; a longer outage is permanent.
         forget: Speech that ended this long ago without final words is not sent again when new
@@ -143,6 +144,7 @@ class ConnectionTimes:
     connect: float = 5.0
     keepalive: float = 4.0
     finalize: float = 1.0
+    peek: float = 0.3
     stall: float = 2.0
     replay: float = 10.0
     forget: float = 3.0
@@ -228,6 +230,8 @@ class DeepgramConnection:
         self._expecting = False
         self._finalizing = False
         self._finalize = False
+        self._peek: Literal["none", "asked", "held"] = "none"
+        self._peeked = asyncio.Event()
         self._connection: Any = None
         self._ending = False
         self._received = False
@@ -258,8 +262,31 @@ class DeepgramConnection:
         """Request final words for all audio so far."""
         self._finalize = self._finalizing = True
         self._finalize_sent_at = _now()
+        if self._peek == "asked":
+            self._peek = "none"
         self._to_send.set()
         self._changed.set()
+
+    def peek(self) -> None:
+        """Request the words of all audio so far, and send no more audio until they arrive.
+
+        They are final for Deepgram, though the caller may be in the middle of a word:
+        :meth:`hear_again` has it hear the word whole.
+        """
+        self.finalize()
+        if self._peek == "none":
+            self._peek = "asked"
+
+    @property
+    def peeking(self) -> bool:
+        """Whether the audio is held back for the answer to :meth:`peek`."""
+        return self._peek == "held"
+
+    def hear_again(self, position: int) -> None:
+        """Send the audio again from a position on, once the answer to :meth:`peek` is there."""
+        sent = self.untranscribed.sent
+        self.origin -= sent - self.untranscribed.rewind(position)
+        self._peeked.set()
 
     async def run(self) -> None:
         """Connect and reconnect, until refused or closed."""
@@ -329,6 +356,7 @@ class DeepgramConnection:
 
     async def _listen(self, connection: Any) -> None:
         self.origin = self.untranscribed.rewind()
+        self._peek = "none"
         self._sent_at = self._received_at = _now()
         self._connection = connection
         await self._on_event(Connected())
@@ -359,7 +387,22 @@ class DeepgramConnection:
                 self._finalize = False
                 await connection.send_finalize()
                 self._finalize_sent_at = _now()
+                if self._peek == "asked":
+                    await self._hold_audio()
             self._sent_at = _now()
+
+    async def _hold_audio(self) -> None:
+        """Send nothing until the requested words have arrived, or their time is up."""
+        self._peek = "held"
+        self._peeked.clear()
+        try:
+            async with asyncio.timeout(self._times.peek):
+                await self._peeked.wait()
+        except TimeoutError:
+            logger.debug("Deepgram did not say in time what it had heard")
+        finally:
+            self._peek = "none"
+        self._to_send.set()
 
     async def _watch(self, connection: Any) -> None:
         """Send keepalives, and detect stalls and unanswered requests."""

@@ -32,6 +32,9 @@ from processors.stt.deepgram.session import DeepgramService, bytes_of, now
 # between two stretches of speech.
 _TOLERANCE = BYTES_A_SEC // 4
 
+# Audio ahead of the speech that is sent again, so that its first sound is heard.
+_AHEAD = BYTES_A_SEC // 5
+
 
 class DeepgramSTT(DeepgramService):
     """Transcribes one call with Nova.
@@ -46,8 +49,12 @@ class DeepgramSTT(DeepgramService):
     Each ``VADUserStoppedSpeakingFrame`` sends ``Finalize`` and is followed by one ``finalized``
     segment with the words so far, whether Deepgram answers with ``speech_final``, without it, with
     a bare ``from_finalize``, or not at all. Its text is empty if there are no more words: the
-    speech was a cough, or its words had already arrived. ``TranscribeNowFrame`` sends ``Finalize``
-    while the caller speaks over the voice.
+    speech was a cough, or its words had already arrived.
+
+    ``TranscribeNowFrame`` sends ``Finalize`` while the caller speaks over the voice. Its answer may
+    end in mid-word, and Deepgram would hear the rest of the word without its beginning ("Ma", "the
+    map", "attics" for "mathematics"). So it becomes an interim transcript, and the speech is sent
+    again from its beginning, faster than real time.
     """
 
     def __init__(
@@ -138,7 +145,8 @@ class DeepgramSTT(DeepgramService):
                 if self._transcribed >= self._speech_ended - _TOLERANCE and not self._interim:
                     await self._no_more_words()  # Deepgram was quicker than voice activity
             case TranscribeNowFrame():
-                self._finalize()
+                self._finalizes_unanswered += 1
+                self._connection.peek()
 
     async def _on_message(self, event: Any) -> None:
         match event:
@@ -171,6 +179,11 @@ class DeepgramSTT(DeepgramService):
             return
         if text and upto <= self._transcribed:
             return  # after a timeout, its interim result was used as final
+        if self._connection.peeking and (
+            message.from_finalize or upto >= self._connection.untranscribed.sent - _TOLERANCE
+        ):
+            await self._peeked(text, upto, message)
+            return
         self._interim = ""
         self._transcribed = upto
         self._connection.untranscribed.mark_transcribed(upto)
@@ -192,6 +205,15 @@ class DeepgramSTT(DeepgramService):
             await self._segment(text, finalized=finalized, result=message)
         else:
             await self._no_more_words(message)
+
+    async def _peeked(self, text: str, upto: int, message: ListenV1Results) -> None:
+        """Take the words of unfinished speech as interim, and have it heard again as a whole."""
+        if message.from_finalize:
+            self._finalizes_unanswered = max(0, self._finalizes_unanswered - 1)
+        self._connection.hear_again(self._speech_began - _AHEAD)
+        self._interim, self._interim_upto = text, upto
+        if text:
+            await self._push_interim(self._with_held(text), result=message)
 
     async def _segment(self, text: str, *, finalized: bool, result: Any) -> None:
         text = self._with_held(text)

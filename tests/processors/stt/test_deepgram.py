@@ -32,6 +32,7 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
 from benchmarks.recordings import load, word_error_rate
+from conversation.frames import TranscribeNowFrame
 from evals.replay import virtual_time
 from processors.stt.deepgram.connection import ConnectionTimes, create_client, keyterms_within_limit
 from processors.stt.deepgram.service import DeepgramSTT
@@ -40,7 +41,7 @@ from processors.stt.whisper.engine import WhisperEngine
 from processors.vad.silero import SileroEngine
 from processors.vad.voice_activity import VoiceActivity
 from simulators.deepgram import DeepgramSimulator, Fault, Latency, Utterance
-from simulators.deepgram_recogniser import FinalizeAnswer
+from simulators.deepgram_recogniser import FinalizeAnswer, speech_secs
 
 AUDIO = Path(__file__).parents[2] / "audio"
 RECORDINGS = {recorded.file.removesuffix(".wav"): recorded.text for recorded in load()}
@@ -269,6 +270,42 @@ def test_a_pause_in_a_question_ends_nothing_however_finalize_is_answered(
         assert any(0 <= final - stopped < 0.6 for final in finals), "no stop is left waiting"
     (end,) = [at for at, _ in call.down(ProposedUserStoppedSpeakingFrame)]
     assert end > stops[-1] + 0.5
+
+
+@pytest.mark.parametrize("finalize", ["speech_final", "not_final", "absent", "bare", "none"])
+@pytest.mark.parametrize("answers", [True, False])
+def test_words_asked_for_in_the_midst_of_speech_are_heard_again_whole(
+    silero: SileroEngine, finalize: FinalizeAnswer, answers: bool
+) -> None:
+    """Deepgram ends its words where it is asked, perhaps in mid-word."""
+
+    async def story(call: Call, simulator: DeepgramSimulator) -> None:
+        simulator.answers_finalize = answers
+        audio = silence(0.5) + recording("where-studied") + silence(1.5)
+        for at, upto in ((0, 35_200), (35_200, 48_000)):
+            await call.say(audio[at:upto])
+            await call.worker.queue_frame(TranscribeNowFrame())
+        await call.say(audio[48_000:])
+
+    secs = speech_secs(recording("where-studied"))
+    script = [Utterance(QUESTION, speech_secs=secs, pauses=True)]
+    call, simulator = told(silero, story, script=script, finalize=finalize)
+    assert call.words() == QUESTION
+    asked = [frame.text for _, frame in call.down(InterimTranscriptionFrame)]
+    sent = simulator.requests[0].audio_bytes - 64_000 - len(recording("where-studied"))
+    assert simulator.requests[0].kinds().count("Finalize") == 3
+    assert call.story()[-1] == "end proposed"
+    ((stopped_at, _),) = call.down(VADUserStoppedSpeakingFrame)
+    (proposed_at,) = (at for at, _ in call.down(ProposedUserStoppedSpeakingFrame))
+    assert proposed_at - stopped_at < 1.5, "its times are those of the call again"
+    if answers:
+        early = [text for text in asked if text != QUESTION]
+        assert early
+        assert all(QUESTION.startswith(text) for text in early)
+        assert [text for text in call.finals() if text] == [QUESTION], "in one piece"
+        assert 0 < sent < 3 * 32_000
+    else:
+        assert sent == 0, "what has no answer is not heard again"
 
 
 def test_an_utterance_end_that_is_late_does_not_end_what_is_said_now(silero: SileroEngine) -> None:
