@@ -40,6 +40,7 @@ from simulators.deepgram_recogniser import (
     Script,
     SpeechStarted,
     Transcriber,
+    TurnJudge,
     Utterance,
     UtteranceEnd,
 )
@@ -70,6 +71,7 @@ class DeepgramSimulator:
     Parameters:
         script: The utterances recognised, one per stretch of speech, in order.
         transcriber: Recognises the audio instead of the script.
+        judge: Tells by the sound whether a turn that Flux has so recognised is over.
         api_key: The only key that is accepted; others are refused with 401.
         latency: The delay of each message after the audio that it is about.
         flux_latency: The same for Flux's messages; ``None`` for the same delay.
@@ -91,6 +93,7 @@ class DeepgramSimulator:
         script: Sequence[Utterance | str] = (),
         *,
         transcriber: Transcriber | None = None,
+        judge: TurnJudge | None = None,
         api_key: str = "simulated-deepgram-key",
         latency: Latency | None = None,
         flux_latency: Latency | None = None,
@@ -109,6 +112,7 @@ class DeepgramSimulator:
         self.api_key = api_key
         self.script = Script(script)
         self.transcriber = transcriber
+        self.judge = judge
         self.latency = latency or Latency()
         self.flux_latency = flux_latency
         self.faults = list(faults)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from simulators.deepgram_faults import Fault, Request
-from simulators.deepgram_recogniser import Script, Transcriber
+from simulators.deepgram_recogniser import Script, Transcriber, TurnJudge
 
 NET_0001 = "NET-0001"
 
@@ -19,6 +19,7 @@ class Simulator(Protocol):
 
     script: Script
     transcriber: Transcriber | None
+    judge: TurnJudge | None
     speech_rms: float
     timeout_secs: float
 

@@ -31,7 +31,7 @@ from conversation.utterance import trails_off
 from simulators.deepgram_connection import DeepgramConnection, Simulator, now
 from simulators.deepgram_faults import Request
 from simulators.deepgram_query import KEYTERM_TOKENS, BadQueryError, keyterm_tokens
-from simulators.deepgram_recogniser import Script, Transcriber
+from simulators.deepgram_recogniser import Script, Transcriber, TurnJudge
 
 MODELS = frozenset({"flux-general-en", "flux-general-multi"})
 RATES = frozenset({8000, 16_000, 24_000, 44_100, 48_000})
@@ -50,6 +50,8 @@ _TRANSCRIBE_AT_SILENCE_SECS = 0.12
 # eager threshold. The curve's shape is an assumption: Deepgram publishes none.
 _FINISHED = (0.46, 1.34, 0.97)
 _PAUSE = (0.0, 0.8, 0.6)
+_SOUNDS_OVER = 0.5  # probability from which a turn that is heard counts as over
+_LONG_PAUSE_SECS = 1.5  # from here on, only its words can tell that it is not
 _FINISHED_SECS = 0.03  # the silence after which a turn can be finished
 
 _LISTS = frozenset({"keyterm", "language_hint", "tag"})
@@ -181,10 +183,12 @@ class FluxRecogniser:
         *,
         script: Script,
         transcriber: Transcriber | None,
+        judge: TurnJudge | None = None,
         speech_rms: float,
     ) -> None:
         self.query = query
         self.time = 0.0
+        self._judge = judge
         self._script = script
         self._transcriber = transcriber
         self._speech_rms = speech_rms
@@ -203,6 +207,7 @@ class FluxRecogniser:
         self._words: tuple[str, ...] = ()
         self._transcribed_secs = 0.0  # seconds of speech that the transcriber has been given
         self._transcribed_pause = False
+        self._sounds_over = True
 
     async def add_audio(self, audio: bytes) -> list[TurnInfo]:
         """Process the next audio; return the messages that it causes."""
@@ -254,16 +259,22 @@ class FluxRecogniser:
             self._transcribed_secs, self._transcribed_pause = self._speech_secs, pause
             heard = await self._transcriber(bytes(self._audio))
             self._words = tuple(str(getattr(heard, "text", heard)).split())
+            if pause and self._judge is not None:
+                self._sounds_over = await self._judge(bytes(self._audio)) >= _SOUNDS_OVER
 
     @property
     def _finished(self) -> bool:
-        """Whether the caller has said all of the turn, as a perfect turn model would judge."""
+        """Whether the caller has said all of the turn, as far as the simulator can tell.
+
+        Of a script it knows; of what it hears, the words and the turn model tell.
+        """
         knows_all = self._transcriber is None and self._script.pauses
         if self._silence < (_FINISHED_SECS if knows_all else _WORD_GAP_SECS):
             return False
         if self._transcriber is None:
             return self._script.complete(self._speech_secs)
-        return not trails_off(" ".join(self._words))
+        over = self._sounds_over or self._silence >= _LONG_PAUSE_SECS
+        return over and not trails_off(" ".join(self._words))
 
     @property
     def _confidence(self) -> float:
@@ -329,6 +340,7 @@ class FluxConnection(DeepgramConnection):
             query,
             script=simulator.script,
             transcriber=simulator.transcriber,
+            judge=simulator.judge,
             speech_rms=simulator.speech_rms,
         )
         super().__init__(simulator, number, log, request, self._recogniser)

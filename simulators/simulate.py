@@ -1,7 +1,8 @@
 """``viva simulate``: all simulators at once, to try the cloud path without an API key.
 
-Deepgram's simulator uses the embedded recogniser, Anthropic's and OpenAI's the embedded brain, and
-ElevenLabs' the embedded voice. Their latencies are the vendors' published medians.
+Deepgram's simulator uses the embedded recogniser and turn model, Anthropic's and OpenAI's the
+embedded brain, and ElevenLabs' the embedded voice. Their latencies are the vendors' published
+medians.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from processors.brain.contract import (
 from processors.brain.extractive import ExtractiveBrain
 from processors.stt.whisper.engine import WhisperEngine
 from processors.tts.hibari.engine import HibariEngine
+from processors.vad.smart_turn import SmartTurnEngine
 from simulators import deepgram as deepgram_api
 from simulators.anthropic import AnthropicSimulator
 from simulators.deepgram import DeepgramSimulator, Utterance
@@ -99,6 +101,7 @@ class Simulators:
         whisper: The recogniser of the Deepgram simulator.
         hibari: The voice of the ElevenLabs simulator.
         brain: The brain of the simulated language models.
+        smart_turn: Tells by the sound when Flux's turns end; without it, their words do.
         heard: A script for the Deepgram simulator, in place of the recogniser.
         port: The first simulator's port, which the others' follow; 0 picks free ones.
     """
@@ -110,6 +113,7 @@ class Simulators:
         whisper: WhisperEngine,
         hibari: HibariEngine,
         brain: Brain,
+        smart_turn: SmartTurnEngine | None = None,
         heard: Sequence[Utterance | str] = (),
         port: int = 0,
     ) -> None:
@@ -130,6 +134,7 @@ class Simulators:
         self.deepgram = DeepgramSimulator(
             heard,
             transcriber=None if heard else hear,
+            judge=smart_turn.probability if smart_turn is not None else None,
             api_key=KEY,
             latency=deepgram_api.Latency(STT_SECS),
             flux_latency=deepgram_api.Latency(FLUX_SECS),
@@ -187,9 +192,12 @@ async def run(
     """
     whisper = await asyncio.to_thread(WhisperEngine.load)
     hibari = await asyncio.to_thread(HibariEngine.load, voice=document.persona.voice)
+    smart_turn = await asyncio.to_thread(SmartTurnEngine.load)
     honest = await asyncio.to_thread(ExtractiveBrain.load, document)
     brain: Brain = LyingBrain(honest, document) if lying else honest
-    simulators = Simulators(document, whisper=whisper, hibari=hibari, brain=brain, port=port)
+    simulators = Simulators(
+        document, whisper=whisper, hibari=hibari, brain=brain, smart_turn=smart_turn, port=port
+    )
     async with simulators:
         listening(simulators.environment)
         await asyncio.Event().wait()

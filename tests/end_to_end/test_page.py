@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 from playwright.async_api import Page, expect
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -50,6 +51,7 @@ RESUME_SECS = 40.0
 """For 20 s a page tries to come back to its call."""
 
 WINDOW = OUTPUT_RATE // 2
+FINER = 4
 LOWERED_SECS = 0.35
 """For so long the voice is lowered at least, unless it is cut before."""
 
@@ -145,7 +147,6 @@ def _is_ducked_then_silent(call: Played) -> None:
     assert duck < cut
     before = call.samples[duck - WINDOW : duck]
     at, fit = _found_in(call.sent[0], before)
-    # By up to half a sample apart, for the loudspeaker has a rate of its own.
     assert fit > 0.98, "up to the duck the answer is played as it was sent"
     lowered = call.samples[settled : min(cut, duck + round(LOWERED_SECS * OUTPUT_RATE))]
     sent = call.sent[0][at + settled - (duck - WINDOW) :][: len(lowered)]
@@ -173,12 +174,23 @@ def _second_onset(loud: list[float]) -> float:
 
 
 def _found_in(whole: Samples, piece: Samples) -> tuple[int, float]:
-    """Where a piece of sound is in a longer one, and their correlation there."""
-    size = len(whole) + len(piece)
-    product = np.fft.irfft(np.fft.rfft(whole, size) * np.conj(np.fft.rfft(piece, size)), size)
-    at = int(np.argmax(product[: len(whole) - len(piece) + 1]))
-    there = whole[at : at + len(piece)]
-    return at, float(there @ piece / np.sqrt((there @ there) * (piece @ piece)))
+    """Where a piece of sound is in a longer one, and their correlation there.
+
+    Compared at four times the rate, for the loudspeaker has a rate of its own and plays up to
+    half a sample beside what was sent, which takes its share of a hiss.
+    """
+    fine_whole, fine_piece = (
+        soxr.resample(samples, OUTPUT_RATE, OUTPUT_RATE * FINER) for samples in (whole, piece)
+    )
+    size = len(fine_whole) + len(fine_piece)
+    spectrum = np.fft.rfft(fine_whole, size) * np.conj(np.fft.rfft(fine_piece, size))
+    places = len(fine_whole) - len(fine_piece) + 1
+    product = np.fft.irfft(spectrum, size)[:places]
+    energy = np.concatenate(([0.0], np.cumsum(fine_whole**2)))
+    there = np.sqrt(np.maximum(energy[len(fine_piece) :] - energy[:places], 1e-9))
+    fit = product / there / np.sqrt(fine_piece @ fine_piece)
+    at = int(np.argmax(fit))
+    return round(at / FINER), float(fit[at])
 
 
 def _in_order(words: list[str], *expected: str) -> bool:
