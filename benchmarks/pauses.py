@@ -94,7 +94,7 @@ _LEAST_RMS = 300.0  # the same as in the simulator
 _OVER_NOISE = 1.5  # relative to the loudest frame of the noise
 _QUIET = 0.02  # relative to the loudest sample
 _NOISE_SECS = 0.05
-_SHORT_WORDS = 2  # of an answer, one of them perhaps half heard
+SHORT_WORDS = 2  # of an answer, one of them perhaps half heard
 _RUN_FRAMES = 3  # frames in a row that are speech, not a click
 _BUDGET = (
     "words and verdict",
@@ -488,10 +488,7 @@ def outcome_of(
         for question, heard in answered
         if len(_words(question)) < len(_words(last))
     ]
-    if (
-        any(not _holds(last, question) for question in asked)
-        or max(early, default=0) > _SHORT_WORDS
-    ):
+    if any(not _holds(last, question) for question in asked) or max(early, default=0) > SHORT_WORDS:
         return "split"
     if early:
         return "cut short"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.pauses import Asked, outcome_of, recorded
+from benchmarks.pauses import SHORT_WORDS, Asked, outcome_of, recorded
 from simulators.simulate import Simulators
 from tests.conftest import AUDIO
 from tests.end_to_end.running import (
@@ -123,5 +123,9 @@ async def test_a_call_on_the_page_is_asked_each_question_once(
                 await page.get_by_role("button", name="Hang up").click()
                 await until(page, "viva.state === 'ended'")
                 call = await Played.on(page)
-    heard = [turn["data"]["question"] for turn in call.all("turn")]
-    assert len(heard) <= (1 + most_split) * len(questions), heard
+    answered = [
+        turn["data"]["question"]
+        for turn in call.all("turn")
+        if len(turn["data"]["heard_text"].split()) > SHORT_WORDS
+    ]
+    assert abs(len(answered) - len(questions)) <= most_split * len(questions), answered
