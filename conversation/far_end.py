@@ -7,6 +7,7 @@ little earlier. Only the last seconds of the voice are kept, and only for this.
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +36,7 @@ class BandLevels:
 
     def __init__(self, sample_rate: int) -> None:
         self.hop = round(HOP_SECS * sample_rate)
-        self._window = np.hanning(2 * self.hop).astype(np.float32)
-        self._filters = _filters(2 * self.hop, sample_rate)
+        self._window, self._filters = _tables(2 * self.hop, sample_rate)
 
     def of(self, samples: npt.NDArray[np.float32]) -> Levels:
         """The levels of audio in -1 to 1: a frame ends with each hop, from the second on."""
@@ -99,6 +99,14 @@ class FarEnd:
             if begin < end:
                 samples[begin:end] = np.frombuffer(pcm, "<i2")[begin - first : end - first]
         return self._bands.of(samples.astype(np.float32) / np.float32(32_768))
+
+
+@cache  # 43 kB at 24 kHz, the same for all calls
+def _tables(size: int, sample_rate: int) -> tuple[npt.NDArray[np.float32], Levels]:
+    """The window and the filters of frames of a size, for all who use them to read."""
+    window, filters = np.hanning(size).astype(np.float32), _filters(size, sample_rate)
+    window.flags.writeable = filters.flags.writeable = False
+    return window, filters
 
 
 def _filters(size: int, sample_rate: int) -> Levels:

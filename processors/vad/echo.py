@@ -4,6 +4,8 @@ Sound that rises and falls in all frequency bands as the voice did up to 0.64 s 
 A caller who speaks over it does not follow it, and is usually louder than the echo.
 """
 
+from collections import deque
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,7 @@ _ALIKE = 0.6
 _RANGE_DB = 25.0
 _ABOVE_NOISE_DB = 3.0
 _NOISE_SECS = 2.0
+_KEPT_BYTES = 2 * round(_NOISE_SECS * SAMPLE_RATE)
 _LEAST_SECS = 0.2
 """Least audio that is compared, at the beginning of a call."""
 _SMOOTHED = 5  # frames over which the noise of a band is averaged
@@ -39,14 +42,16 @@ class EchoDetector:
     def __init__(self, far_end: FarEnd) -> None:
         self._far_end = far_end
         self._bands = BandLevels(SAMPLE_RATE)
-        self._audio = bytearray()
+        self._audio: deque[bytes] = deque()
+        self._bytes = 0
 
     def take_audio(self, pcm: bytes) -> None:
         """Keep the microphone's last seconds, s16le at 16 kHz."""
-        most = round(2 * SAMPLE_RATE * _NOISE_SECS)
-        self._audio += pcm
-        if len(self._audio) > 2 * most:
-            del self._audio[:-most]
+        audio = self._audio
+        audio.append(pcm)
+        self._bytes += len(pcm)
+        while self._bytes - len(audio[0]) >= _KEPT_BYTES:
+            self._bytes -= len(audio.popleft())
 
     def is_echo(self) -> bool:
         """Whether the last audio is the voice's echo."""
@@ -63,8 +68,9 @@ class EchoDetector:
         return bool(_correlations(heard, runs.transpose(0, 2, 1)).max() >= _ALIKE)
 
     def _heard(self) -> Levels:
-        samples = np.frombuffer(bytes(self._audio), "<i2").astype(np.float32) / np.float32(32_768)
-        return _decibels(self._bands.of(samples[-round(_NOISE_SECS * SAMPLE_RATE) :]))
+        pcm = b"".join(self._audio)[-_KEPT_BYTES:]
+        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32_768)
+        return _decibels(self._bands.of(samples))
 
 
 def _decibels(power: Levels) -> npt.NDArray[np.float64]:

@@ -76,32 +76,39 @@ class SecondVoice:
     def __init__(self, far_end: FarEnd) -> None:
         self._far_end = far_end
         self._speeches: deque[Speech] = deque(maxlen=_REMEMBERED)
-        self._audio = bytearray()
+        self._audio: list[bytes] = []
+        self._bytes = 0
         self._speaking = False
         self._found = False
 
     def take_audio(self, pcm: bytes) -> None:
         """Take the next audio, s16le at 16 kHz, speech or not."""
-        if not self._speaking or len(self._audio) >= 2 * SAMPLE_RATE * _MOST_SECS:
+        if not self._speaking or self._bytes >= 2 * SAMPLE_RATE * _MOST_SECS:
             return
         if not self._far_end.heard_since(self._far_end.clock() - _PLAYED_SECS):
-            self._audio += pcm
+            self._audio.append(pcm)
+            self._bytes += len(pcm)
 
     def start(self) -> None:
         """Somebody has started to speak."""
         self._speaking = not self._found
-        self._audio.clear()
+        self._forget()
 
     def stop(self) -> bool:
         """They have stopped; whether a second voice is found now, which is told once a call."""
         self._speaking = False
-        pcm, self._audio = bytes(self._audio), bytearray()
+        pcm = b"".join(self._audio)
+        self._forget()
         speech = speech_of(np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32_768))
         if speech is None or self._found:
             return False
         self._speeches.append(speech)
         self._found = _take_turns(list(self._speeches))
         return self._found
+
+    def _forget(self) -> None:
+        self._audio.clear()
+        self._bytes = 0
 
 
 def _take_turns(speeches: list[Speech]) -> bool:
