@@ -107,6 +107,7 @@ def rows() -> Iterator[Any]:
                 STAGES[row.vendor],
                 reserve,
                 row.reserved if reserve else row.alone,
+                reserve and row.takes_over and row.when == "in the answer",
                 reserve and row.takes_over,
             )
             unasked = reserve and not row.takes_over

@@ -143,6 +143,7 @@ class VoiceOutput(BaseOutputTransport):
         self._voicing = False  # the page has samples to play, or will have
         self._flowing = False  # more audio of the utterance is to come
         self._sentence: _Announcement | None = None  # the sentence whose audio is coming
+        self._awaited: _Announcement | None = None  # the same, once all before it was sent
         self._settling: dict[int, asyncio.Task[None]] = {}  # by epoch
 
     # Frames.
@@ -243,9 +244,10 @@ class VoiceOutput(BaseOutputTransport):
                 case _Word():
                     self._playback.word(item.text)
                 case _Stopped():
-                    self._flowing = False
+                    self._flowing, self._awaited = False, None
                     await self._announcer.rest()
                 case _AnswerEnd():
+                    self._awaited = None
                     await self._end_answer()
                 case _EndCall():
                     await self._drain()
@@ -258,7 +260,7 @@ class VoiceOutput(BaseOutputTransport):
                 continue
             self._changed.clear()
             wait = None
-            if self._voicing and not self._flowing:
+            if self._voicing and not self._more_to_come:
                 wait = self._playback.remaining_secs(self._now())
                 if wait < _MOMENT_SECS:
                     await self._voice_stopped()
@@ -271,6 +273,11 @@ class VoiceOutput(BaseOutputTransport):
             self._queued_bytes -= len(item)
             self._room.set()
         return item
+
+    @property
+    def _more_to_come(self) -> bool:
+        """Whether the voice goes on: its utterance is open, or another vendor takes over."""
+        return self._flowing or (self._awaited is not None and not self._awaited.voice)
 
     async def _speak(self, audio: bytes) -> None:
         epoch = self._playback.epoch
@@ -308,6 +315,7 @@ class VoiceOutput(BaseOutputTransport):
     async def _begin_sentence(self, item: _Announcement) -> None:
         span = item.span = self._playback.begin_sentence(item.turn, item.text, item.spoken)
         item.has_come(0)
+        self._awaited = item if item.turn else None
         await self._announcer.sentence(item.turn, span.start, item.text, item.sections, item.lines)
 
     async def _voice_started(self) -> None:
@@ -339,7 +347,7 @@ class VoiceOutput(BaseOutputTransport):
     async def _interrupt(self) -> None:
         """Drop all unsent audio, then tell the page to drop the rest."""
         self._items.clear()
-        self._sentence = None
+        self._sentence = self._awaited = None
         self._queued_bytes = 0
         self._room.set()
         self._flowing = False
