@@ -66,6 +66,9 @@ from transports.switchboard import Switchboard
 SWEEP_SECS = 3600.0
 """How often the retention sweep runs."""
 
+# What is told of a call, ahead of its id.
+_ADDRESS_LEFT, _ADDRESS_REMOVED = "address-left", "address-removed"
+
 
 class Server:
     """One process: its engines, open calls, records and pages.
@@ -333,16 +336,29 @@ class Server:
 
     async def _address_left(self, id: str) -> None:
         """Let the voice of an open call promise an answer; report one that is over once more."""
-        for call in self.calls:
-            if call.id == id:
-                call.address_left()
+        self._tell_call(f"{_ADDRESS_LEFT} {id}")
         await self._reports.address_left(id)
 
     def _address_removed(self, id: str) -> None:
         """Let the voice of an open call promise no more answer."""
+        self._tell_call(f"{_ADDRESS_REMOVED} {id}")
+
+    def _tell_call(self, news: str) -> None:
+        """Tell a call, which may be another worker's, what its caller has done beside it."""
+        if not self.take_news(news) and self.handover is not None:
+            self.handover.tell(news)
+
+    def take_news(self, news: str) -> bool:
+        """Act on news of a call; return whether it is one of this process."""
+        what, _, id = news.partition(" ")
         for call in self.calls:
-            if call.id == id:
+            if call.id == id and what == _ADDRESS_LEFT:
+                call.address_left()
+                return True
+            if call.id == id and what == _ADDRESS_REMOVED:
                 call.address_removed()
+                return True
+        return False
 
     def _end(self, lost: str) -> None:
         """End a call whose budget reservation has expired."""
@@ -417,7 +433,8 @@ async def _open(server: Server, runner: web.AppRunner, stop: Stop) -> tuple[str,
     assert server.handover is not None
     web_server, guard = runner.server, server.connections.guard
     server.handover.listen(
-        lambda connection, request: supervisor.open(guard(web_server()), connection, request)
+        lambda connection, request: supervisor.open(guard(web_server()), connection, request),
+        told=server.take_news,
     )
     return address, link
 

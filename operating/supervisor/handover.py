@@ -1,4 +1,4 @@
-"""Connections that reach one worker, and whose call is at another."""
+"""Connections and news that reach one worker, and whose call is at another."""
 
 import asyncio
 import os
@@ -11,6 +11,9 @@ from loguru import logger
 
 from operating.supervisor.supervisor_client import WorkerContext
 
+Received = Callable[[socket.socket, bytes], None]
+"""Called with a connection and the request that has come on it."""
+
 MAX_REQUEST_BYTES = 65_536
 """Longest request that is handed over; aiohttp refuses those with longer headers itself."""
 
@@ -18,8 +21,9 @@ MAX_REQUEST_BYTES = 65_536
 class Handover:
     """Hands a connection over to another worker, with the request that has come on it.
 
-    The other worker reads the request as if it had come there, and answers it. Each worker has a
-    datagram socket in the supervisor's directory, which is private to the user.
+    The other worker reads the request as if it had come there, and answers it. Where a request is
+    answered here and concerns a call there, :meth:`tell` tells all other workers. Each worker has
+    a datagram socket in the supervisor's directory, which is private to the user.
 
     Parameters:
         context: This worker's context.
@@ -29,18 +33,19 @@ class Handover:
         self._context = context
         self._socket: socket.socket | None = None
 
-    def listen(self, receive: Callable[[socket.socket, bytes], None]) -> None:
-        """Start to receive connections of other workers.
+    def listen(self, receive: Received, *, told: Callable[[str], object]) -> None:
+        """Start to receive connections and news of other workers.
 
         Args:
             receive: Called with a connection and the request.
+            told: Called with what another worker tells all.
         """
         path = self._context.handover_socket(self._context.number)
         path.unlink(missing_ok=True)  # left by the worker that this one replaces
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(str(path))
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._receive, receive)
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._receive, receive, told)
 
     def close(self) -> None:
         """Stop receiving connections."""
@@ -78,10 +83,25 @@ class Handover:
         request.transport.abort()  # closes this process's descriptor of it alone
         return True
 
-    def _receive(self, receive: Callable[[socket.socket, bytes], None]) -> None:
+    def tell(self, news: str) -> None:
+        """Tell all other workers; one that has died or whose queue is full is left out."""
+        context = self._context
+        for number in set(range(context.workers)) - {context.number}:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.setblocking(False)
+                try:
+                    channel.connect(str(context.handover_socket(number)))
+                    channel.send(news.encode())
+                except OSError as error:
+                    logger.info("worker {} was not told {!r}: {}", number, news, error)
+
+    def _receive(self, receive: Received, told: Callable[[str], object]) -> None:
         assert self._socket is not None
         with suppress(BlockingIOError):
             head, descriptors, flags, _ = socket.recv_fds(self._socket, MAX_REQUEST_BYTES, 1)
+            if not descriptors:
+                told(head.decode(errors="replace"))
+                return
             if flags & socket.MSG_TRUNC:
                 for descriptor in descriptors:
                     os.close(descriptor)

@@ -23,6 +23,7 @@ class ResumingCaller:
     def __init__(self, url: URL, session: aiohttp.ClientSession) -> None:
         self.wire = ClientProtocol()
         self.samples = 0
+        self.said: list[str] = []
         self._url = url
         self._session = session
         self._kinds: list[str] = []
@@ -67,6 +68,8 @@ class ResumingCaller:
                     self.samples += len(event.pcm) // 2
                 elif isinstance(event, Message):
                     self._kinds.append(event.kind)
+                    if event.kind == "sentence":
+                        self.said.append(event.data["text"])
             wire.played(wire.received, 0.0, playing=False)
             wire.speak(bytes(640))
             for said in wire.data_to_send():

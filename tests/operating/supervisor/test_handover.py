@@ -1,5 +1,6 @@
 """A connection whose call is at another worker is handed over to that worker."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,7 @@ class Worker:
     number: int
     handover: Handover
     runner: web.AppRunner
+    news: list[str]
     url: str = ""
 
 
@@ -55,10 +57,13 @@ async def worker(number: int, folder: Path) -> AsyncIterator[Worker]:
     await site.start()
     server = runner.server
     assert server is not None
-    handover.listen(lambda connection, request: client.open(server(), connection, request))
+    news: list[str] = []
+    handover.listen(
+        lambda connection, request: client.open(server(), connection, request), told=news.append
+    )
     try:
         port = runner.addresses[0][1]
-        yield Worker(number, handover, runner, f"http://127.0.0.1:{port}/call")
+        yield Worker(number, handover, runner, news, f"http://127.0.0.1:{port}/call")
     finally:
         handover.close()
         await runner.cleanup()
@@ -89,7 +94,7 @@ async def test_what_nobody_takes_is_answered_where_it_came(tmp_path: Path, place
     async with worker(0, tmp_path) as first, aiohttp.ClientSession() as session:
         headers = {"Cookie": "none"}
         other = Handover(WorkerContext(1, 2, -1, "", str(tmp_path), first=False))
-        other.listen(lambda _connection, _request: None)
+        other.listen(lambda _connection, _request: None, told=lambda _news: None)
         other.close()  # as a worker that has ended
         held = await session.ws_connect(first.url, params={"resume": place}, headers=headers)
         assert (await held.receive_json())[0] == 0
@@ -111,3 +116,18 @@ async def test_a_worker_that_hangs_keeps_nobody_waiting(tmp_path: Path) -> None:
             held = await session.ws_connect(f"{first.url}?resume=1", headers={"Cookie": "none"})
             assert (await held.receive_json())[0] == 0
             await held.close()
+
+
+async def test_news_reach_the_other_workers_and_a_dead_one_keeps_nobody_waiting(
+    tmp_path: Path,
+) -> None:
+    async with worker(0, tmp_path) as first:
+        first.handover.tell("address-left c-1")  # the other has not begun
+        async with worker(1, tmp_path) as second:
+            first.handover.tell("address-left c-2")
+            second.handover.tell("address-removed c-3")
+            async with asyncio.timeout(5.0):
+                while not (first.news and second.news):
+                    await asyncio.sleep(0.01)
+        assert second.news == ["address-left c-2"]
+        assert first.news == ["address-removed c-3"]

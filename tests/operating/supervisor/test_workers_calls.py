@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
+from processors.brain.guardrails import promises
 from tests.databases import preferably
 from tests.end_to_end.running import Viva
 from tests.operating.many_calls import play, simulated_clouds
@@ -59,6 +60,42 @@ async def test_an_answer_goes_on_whichever_worker_the_page_comes_back_to() -> No
             assert caller.wire.received == caller.samples, "each sample came once"
             assert await taken(session) == before
             assert sorted(before.values()) == [0.0, 1.0]
+            caller.wire.hang_up()
+            await caller.until("end")
+            caller.lose()
+            assert await asyncio.to_thread(viva.stop, signal.SIGINT, timeout_secs=60.0) == 0
+        finally:
+            viva.kill()
+
+
+@pytest.mark.thorough
+@pytest.mark.real_time
+async def test_an_address_left_at_one_worker_is_known_to_the_call_at_another() -> None:
+    """The supervisor gives the page's request to the worker without a call: the other one."""
+    async with simulated_clouds() as clouds, aiohttp.ClientSession() as session:
+        viva = await asyncio.to_thread(lambda: Viva(**clouds, WORKERS="2"))
+        try:
+            async with asyncio.timeout(120):
+                while "loaded in all 2 workers" not in viva.stderr:
+                    await asyncio.sleep(0.1)
+            caller = ResumingCaller(URL(viva.socket_url), session)
+            await caller.call()
+
+            async def asked() -> str:
+                caller.said.clear()
+                caller.wire.type("What is her favourite film?")
+                await caller.until("turn")
+                return " ".join(caller.said)
+
+            assert not promises(await asked())
+            url, origin = f"{viva.url}/calls/{caller.wire.call}/address", {"Origin": viva.url}
+            left = {"address": "jo@example.com"}
+            async with session.put(url, json=left, headers=origin) as answer:
+                assert answer.status == 204
+            assert promises(await asked())
+            async with session.delete(url, headers=origin) as answer:
+                assert answer.status == 204
+            assert not promises(await asked())
             caller.wire.hang_up()
             await caller.until("end")
             caller.lose()
