@@ -34,6 +34,7 @@ from ledger.money.worst_case import (
 from ledger.retention import Retention
 from ledger.store.database import Database
 from ledger.store.writer import LedgerWriter
+from models.allocation import exempt_from_collection
 from operating.breaker import Breaker, Cause
 from operating.call_log import CallLog
 from operating.capacity import Capacity
@@ -56,6 +57,7 @@ from pipeline.escalations import Escalations
 from pipeline.loading import Loading
 from pipeline.vendors import Progress, Stage
 from processors.brain.tools import check_section_ids, registered
+from processors.daemon import in_thread
 from processors.pool import Pool
 from recording.writer import RecordingWriter
 from settings import Settings
@@ -127,6 +129,8 @@ class Server:
 
         async def load(progress: Progress) -> Engines:
             loaded = engines or await Engines.load(settings, document, choices, progress)
+            if engines is None:
+                await in_thread(exempt_from_collection)
             self._lag.reset()
             for pool in loaded.pools:
                 pool.reset_waits()

@@ -28,6 +28,7 @@ from client.caller import Caller
 from evals.replay import virtual_time
 from evals.replay.recorded_call import Options, replay
 from knowledge.loading.document import load
+from models.allocation import exempt_from_collection
 from pipeline.choice import choose
 from pipeline.engines import Engines
 from server import Server
@@ -64,6 +65,7 @@ def measure(recordings: Sequence[Path], rounds: int, folder: Path) -> dict[str, 
     differs = 0
     out = folder / "replayed.mcap"
     replay(recordings[0], out, Options())
+    exempt_from_collection()  # as the processes of viva replay do
     for number in range(rounds):
         print(f"\rround {number + 1} of {rounds} ", end="", file=sys.stderr)
         for path in recordings:

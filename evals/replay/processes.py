@@ -11,6 +11,7 @@ from typing import Any
 
 from evals.replay.batch import ATTEMPTS, Job, Outcome
 from evals.replay.recorded_call import Options, ReplayError, replay
+from models.allocation import exempt_from_collection
 from recording.recording import RecordingError
 from settings import SettingsError
 
@@ -101,5 +102,7 @@ def attempt(job: Job, options: Options) -> tuple[dict[str, Any] | None, str]:
 def _serve(line: Connection, options: Options) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, ConnectionError):
+        line.send(attempt(line.recv(), options))
+        exempt_from_collection()  # what the first call has loaded serves all others
         while True:
             line.send(attempt(line.recv(), options))
