@@ -110,7 +110,7 @@ async def test_what_cannot_be_read_is_left_out_and_said_so(log: list[str]) -> No
         return DayMoney("2026-11-24", 1, 1, None, 1)
 
     app = application(
-        money=hangs, queues={"outbox": refuses, "ledger": lambda: 2}, timeout_secs=0.05
+        money=hangs, queues={"outbox": refuses, "ledger": lambda: 2}, timeout_secs=0.5
     )
     async with TestClient(TestServer(app)) as client:
         seen = await scraped(client)
