@@ -28,6 +28,7 @@ export class HoldToTalk {
   #button;
   #offer;
   #possible = false;
+  #spaceHeld = false;
   #ending = 0;
 
   /** @param {Document} page */
@@ -74,14 +75,29 @@ export class HoldToTalk {
   /** @param {boolean} down @returns {boolean} Whether the key was the button's. */
   key(event, down) {
     if (!this.holding || event.key !== ' ') return false;
+    if (this.#spaceHeld && (event.repeat || !down)) {
+      // Wherever the focus has gone meanwhile: whoever lets go is heard no more.
+      event.preventDefault();
+      if (!down) this.#letGo();
+      return true;
+    }
     const on = event.target;
     const other = on instanceof Element && on !== this.#button
       && on.closest('button, a, input, summary, select, textarea, [contenteditable]');
     if (other) return false;
     event.preventDefault();
-    if (down && !event.repeat) this.#begin();
-    else if (!down) this.#finish();
+    if (down && !event.repeat) {
+      this.#spaceHeld = true;
+      this.#begin();
+    } else if (!down) {
+      this.#letGo();
+    }
     return true;
+  }
+
+  #letGo() {
+    this.#spaceHeld = false;
+    this.#finish();
   }
 
   #listen(page) {
@@ -99,7 +115,7 @@ export class HoldToTalk {
       if (this.talking) this.#finish();
       else this.#begin();
     });
-    page.defaultView.addEventListener('blur', () => this.#finish());
+    page.defaultView.addEventListener('blur', () => this.#letGo());
   }
 
   #begin() {

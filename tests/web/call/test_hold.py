@@ -65,6 +65,16 @@ def test_a_disturbed_caller_holds_the_button(server: PageServer, page: Page) -> 
     assert any(server.call.audio[silent:])
     page.keyboard.up(" ")
     expect(button).to_be_visible()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.down(" ")
+    expect(page.get_by_role("button", name="You are heard")).to_be_visible()
+    page.get_by_label("Your question").focus()
+    page.keyboard.down(" ")
+    page.keyboard.up(" ")
+    expect(button).to_be_visible()
+    expect(page.get_by_label("Your question")).to_have_value("")
+    page.keyboard.type("a b")
+    expect(page.get_by_label("Your question")).to_have_value("a b")
     button.hover()
     page.mouse.down()
     expect(page.get_by_role("button", name="You are heard")).to_be_visible()
@@ -75,7 +85,7 @@ def test_a_disturbed_caller_holds_the_button(server: PageServer, page: Page) -> 
     page.get_by_role("button", name="You are heard").dispatch_event("click")
     expect(button).to_be_visible()
     until(page, "viva.state === 'listening'")
-    assert talks(server) == [True, False] * 3
+    assert talks(server) == [True, False] * 4
     assert violations(page) == []
     page.get_by_text("Devices and keys").click()
     page.locator("#hold-live").uncheck()
