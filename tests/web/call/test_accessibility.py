@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from accounts.templating import render
 from tests.web.axe import violations
 from tests.web.conftest import until
-from tests.web.scene import ABOUT, ask, decision, greet, whole_call
+from tests.web.scene import ABOUT, DOCUMENT, ask, decision, greet, whole_call
 from tests.web.server import PageServer, Peer, tone
 from transports.browser.messages import Cap, End
 
@@ -35,6 +35,15 @@ SHOWN = """(id) => {
   return top >= 0 && left >= 0 && bottom <= innerHeight && right <= innerWidth
     && (on === element || element.contains(on));
 }"""
+_SEEN = """(element) => {
+  const { top, bottom, left, right } = element.getClientRects()[0];
+  const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  return on === element || element.contains(on);
+}"""
+_TOO_WIDE = """() => [...document.querySelectorAll('#document .head > *')]
+  .filter((part) => part.getBoundingClientRect().right
+    > document.getElementById('document').getBoundingClientRect().right + 1)
+  .map((part) => part.textContent)"""
 _SMALL = """() => [...document.querySelectorAll('button, select, summary, input')]
   .filter((element) => element.checkVisibility())
   .map((element) => [element, element.getBoundingClientRect()])
@@ -75,6 +84,38 @@ def test_a_telephone_on_its_side_shows_words_and_controls(server: PageServer, pa
     last.scroll_into_view_if_needed()
     last.check()
     page.get_by_role("button", name="Hang up").click()
+
+
+def test_the_call_and_the_document_do_not_lie_over_each_other(
+    server: PageServer, page: Page
+) -> None:
+    """With all devices open, a heading of one long word, and the focus in the document."""
+
+    async def script(peer: Peer) -> None:
+        await greet(peer, secs=0.2)
+        await peer.closed.wait()
+
+    server.script = script
+    long = {**DOCUMENT["sections"][1], "title": "Pneumonoultramicroscopicsilico" * 4}
+    told = {**DOCUMENT, "sections": [DOCUMENT["sections"][0], long, *DOCUMENT["sections"][2:]]}
+    page.route("**/document.json", lambda route: route.fulfill(json=told))
+    page.reload()
+    page.get_by_role("button", name="Call Viva").click()
+    until(page, "viva.state === 'listening' && viva.samplesPlayed > 0")
+    for name, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate(_TOO_WIDE) == [], name
+        link = page.locator("#document footer a").first
+        for way in (0, 10_000):
+            page.evaluate("(y) => scrollTo(0, y)", way)
+            link.evaluate("(link) => { link.blur(); link.focus(); }")
+            assert link.evaluate(_SEEN), f"{name}: the focus is behind the call"
+    page.get_by_text("Devices and keys").click()
+    page.set_viewport_size({"width": 320, "height": 256})
+    below = page.locator(".masthead").evaluate("(head) => head.getBoundingClientRect().top")
+    last = page.get_by_role("checkbox", name="braille")
+    assert last.evaluate("(box) => box.getBoundingClientRect().bottom") <= below
+    page.keyboard.press("Escape")
 
 
 def test_nobody_talks_over_the_voice(server: PageServer, page: Page) -> None:
