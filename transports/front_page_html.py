@@ -37,6 +37,7 @@ def render(
         (r"(<title>)[^<]*", f"{about['title']} — call {name}"),
         (r'(<h1 id="title")>[^<]*', f" {told}>{escape(about['title'])}"),
         (r'(<p id="subtitle")>[^<]*', f" {told}>{escape(about['subtitle'])}"),
+        (r'(<ul id="suggested" role="list")>', f" {told}>"),
         (r'(<span id="who">)[^<]*', name),
         (r'(<button type="button" id="press">)[^<]*', f"Call {name}"),
     )
@@ -86,9 +87,7 @@ def _shown(page: str, about: Mapping[str, Any]) -> str:
         )
         titled = 'aria-labelledby="suggestions-title"'
         changes.append((f"{titled} hidden>", f"{titled}>"))
-        changes.append(
-            ('<ul id="suggested" role="list">', f'<ul id="suggested" role="list">{items}')
-        )
+        page = re.sub(r'<ul id="suggested"[^>]*>', lambda found: found[0] + items, page, count=1)
     for before, after in changes:
         assert page.count(before) == 1, f"{before} is not in the page once"
         page = page.replace(before, after)

@@ -83,7 +83,7 @@ async def test_what_a_script_would_move_is_in_its_place_from_the_start(client: C
         for question in json.loads(about)["suggestions"]
     )
     assert suggested
-    assert f'<ul id="suggested" role="list">{suggested}</ul>' in html
+    assert f'<ul id="suggested" role="list" lang="en" dir="ltr">{suggested}</ul>' in html
     assert 'aria-labelledby="suggestions-title">' in html
     embedded = await client.get("/embed", headers={"Accept-Encoding": "identity"})
     assert 'id="account" hidden>' in await embedded.text(), "nobody is signed in there"

@@ -506,7 +506,7 @@ function setDocument(data) {
   text.set(data);
   const language = data.language || 'en';
   captions.language = language;
-  for (const place of [find('title'), find('subtitle'), find('interim')]) {
+  for (const place of ['title', 'subtitle', 'suggested', 'interim'].map(find)) {
     Object.assign(place, { lang: language, dir: directionOf(language) });
   }
 }

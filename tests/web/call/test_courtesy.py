@@ -169,7 +169,7 @@ def test_a_document_is_written_as_its_language_is(server: PageServer, page: Page
     page.wait_for_selector("main section")
     server.script = hold
     call(page)
-    places = ["#document", "#title", "#subtitle", "#interim", ".caller", ".voice"]
+    places = ["#document", "#title", "#subtitle", "#suggested", "#interim", ".caller", ".voice"]
     told: Any = page.evaluate(
         "(places) => places.map((place) => document.querySelector(place)).map("
         "({ lang, dir }) => `${lang} ${dir}`)",
