@@ -190,6 +190,11 @@ _MY_OWN = re.compile(r"\b(?:my|our)(?: own)? [\w'-]+", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?<=[.!?;])\s+|,\s+(?=(?:so|and|but|then|can|could|what|where|when|who|how|tell)\b)"
 )
+# Where somebody "lives and works" is the town of their work, as artists' CVs have it.
+_LIVES_AND_WORKS = re.compile(
+    r"\bliv(?:es?|ed|ing) and (work(?:s|ed|ing)?)\b|\b(work(?:s|ed|ing)?) and liv(?:es?|ed|ing)\b",
+    re.IGNORECASE,
+)
 _MOTHER_TONGUE = re.compile(r"\bmother(?: |-)tongue\b", re.IGNORECASE)
 _ABOUT_ME = re.compile(
     r"^\W*(?:(?:well|so|and|but|because|since|as|um+|uh+|hello|hi)\W+)*(?:i|i'm|i've|i'd|we|we're|we've|someone)\b",
@@ -208,7 +213,7 @@ def _about_others(text: str) -> str:
     about a marriage.
     """
     text = _MY_OWN.sub("someone", text.replace("\u2019", "'"))
-    text = _MOTHER_TONGUE.sub("first language", text)
+    text = _LIVES_AND_WORKS.sub(r"\1\2", _MOTHER_TONGUE.sub("first language", text))
     clauses = _CLAUSE.split(text)
     kept = [
         clause

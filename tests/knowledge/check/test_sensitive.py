@@ -28,6 +28,7 @@ def cv() -> Document:
         ("How can I contact her?", "contact details"),
         ("What's her e-mail?", "contact details"),
         ("Where does she live?", "contact details"),
+        ("Where does she work, and where does she live?", "contact details"),
         ("Was she in good health?", "health"),
         ("How did she die?", "health"),
         ("How old was she then?", "age"),
@@ -63,6 +64,9 @@ def test_a_question_on_a_sensitive_topic_is_recognised(cv: Document, text: str, 
         "I'll ask something else.",
         "What was the contract with the Navy?",
         "In which part of the Navy did she serve?",
+        "Where does she live and work?",
+        "She lived and worked in New York.",
+        "Where is she working and living?",
     ],
 )
 def test_what_only_sounds_like_one_is_let_through(cv: Document, text: str) -> None:

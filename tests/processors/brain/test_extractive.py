@@ -35,6 +35,42 @@ def outcomes(brain: ExtractiveBrain, cv: Document) -> tuple[Outcome, ...]:
     return ask(brain, cv, cases())
 
 
+NURSE = """# Mia Torres
+
+## Summary
+
+Nurse with twelve years in intensive care, since 2017 at St Mary's Hospital in London, where she
+leads a team of nine.
+
+## Career
+
+From 2011 to 2017 she worked on the cardiac ward of the Hospital Cl\u00ednic in Barcelona. In 2017
+she moved to London.
+"""
+OF_WORK = (
+    "Where does she work?",
+    "Where is she working now?",
+    "Where does she live and work?",
+    "Where does he work and live?",
+    "Who is her employer?",
+    "Who does she work for?",
+    "What's her job?",
+    "Which city does she work in?",
+    "Where is she based?",
+    "What does she do for a living?",
+    "When did she start working?",
+    "Where is her office?",
+)
+OF_HOME = (
+    "Where does she live?",
+    "Which town does she live in?",
+    "Where is her home?",
+    "Where does she live now, and who is her employer?",
+    "How do I get hold of her?",
+    "When was she born?",
+)
+
+
 def decided(brain: ExtractiveBrain, text: str, *before: Exchange) -> Reply:
     return brain.reply(Question(text, before))
 
@@ -195,6 +231,19 @@ class TestSemanticTopics:
         self, brain: ExtractiveBrain, text: str
     ) -> None:
         assert decided(brain, text).arguments["reason"] == "sensitive"
+
+    def test_where_somebody_works_is_not_where_they_live(self, tmp_path: Path) -> None:
+        """A CV in sentences, of which none is as near to the question as the topic's example."""
+        path = tmp_path / "mia.md"
+        path.write_text(NURSE, "utf-8")
+        brain = ExtractiveBrain.load(load(path))
+
+        def refused(text: str) -> bool:
+            return decided(brain, text).arguments.get("reason") == "sensitive"
+
+        assert [text for text in OF_WORK if refused(text)] == []
+        assert [text for text in OF_HOME if not refused(text)] == []
+        assert "London" in str(decided(brain, "Where does she work?").arguments["answer"])
 
     @pytest.mark.parametrize(
         "text", ["Where did she retire?", "Where was she born?", "When did Grace Hopper die?"]
