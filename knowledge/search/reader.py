@@ -176,6 +176,13 @@ class Reader:
         context = record.context if record.section.level > 1 else self._titled(record)
         return f"{opening} {context}: {statement.text}".strip()
 
+    def _of_somebody(self, question: str) -> str:
+        """A question about the subject as :meth:`_placed` has it, by the same pronoun."""
+        if not self.document.about_person:
+            return question
+        (told,) = self.index.with_pronouns([question])
+        return told
+
     def _titled(self, record: Record) -> str:
         """The context of a record before the first heading below the title."""
         return ", ".join(part for part in (self.document.title, record.context) if part)
@@ -277,7 +284,7 @@ class Reader:
             np.minimum(self._model.scores(read, said), alone),
             np.concatenate(
                 [
-                    self._model.scores(read, placed[:_IN_CONTEXT]),
+                    self._model.scores(self._of_somebody(read), placed[:_IN_CONTEXT]),
                     np.full(max(0, len(said) - _IN_CONTEXT), -12.0, dtype=np.float32),
                 ]
             ),

@@ -416,7 +416,12 @@ def _fit(passage: Passage, query: Query) -> float:
 
 
 def _pronoun(document: Document) -> str:
-    """The pronoun for the document's subject: a person's, or a thing's."""
+    """The pronoun for the document's subject: a person's, or a thing's.
+
+    Most CVs have no pronoun at all.
+    """
+    if document.about_person:
+        return "she"
     text = "\n".join(_everything(document)).lower()
     people = len(re.findall(r"\b(?:she|he|her|his)\b", text))
     things = len(re.findall(r"\b(?:it|its)\b", text))

@@ -254,6 +254,20 @@ class TestSemanticTopics:
         assert decided(brain, text).tool == "respond"
 
 
+@pytest.mark.parametrize("who", ["she", "he", "they", "Ben", "Mr Okafor"])
+def test_a_cv_without_pronouns_is_asked_by_any(tmp_path: Path, who: str) -> None:
+    path = tmp_path / "ben.md"
+    path.write_text(
+        "# Ben Okafor\n\n## Work\n\n### Paystack (2019 to present)\n\nBackend engineer\n\n"
+        "## Education\n\n### University of Lagos\n\nBSc Mathematics, 2012 to 2016\n\n"
+        "## Languages\n\nYoruba, English\n",
+        "utf-8",
+    )
+    brain = ExtractiveBrain.load(load(path))
+    told = decided(brain, f"Where did {who} study?").arguments
+    assert "University of Lagos" in str(told.get("answer")), told
+
+
 class TestTime:
     @pytest.mark.parametrize(
         ("text", "says"),
