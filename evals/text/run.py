@@ -186,7 +186,8 @@ class TextRun:
         rulings: list[Ruling] = []
         async with TextSession(self.engines, tariff=self.tariff) as session:
             for number, turn in enumerate(scenario.turns, 1):
-                item = f"{scenario.name}#{number}"
+                # A name is unique in its file only: three CVs are asked the same.
+                item = f"{scenario.file} {scenario.name}#{number}".strip()
                 outcome = await self._turn(session, turn, item, rulings)
                 turns.append(outcome)
                 if not outcome.passed and scenario.stop_on_failure:

@@ -1,5 +1,6 @@
 """Scenarios are held, and their outcomes told to people and to CI."""
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -52,6 +53,16 @@ async def test_a_scenario_passes_fails_or_has_no_result(tmp_path: Path) -> None:
     assert [outcome.status for outcome in outcomes] == ["passed", "failed", "error", "passed"]
     assert outcomes[2].fault == "the brain failed: scripted has no reply"
     assert [found.expected for found in outcomes[1].turns[0].wrong] == ["the words 'Lisbon'"]
+
+
+async def test_the_same_question_in_two_files_has_a_verdict_in_each(tmp_path: Path) -> None:
+    """A person's verdict on one CV's answer is none on another's."""
+    asked = scenario("right", Turn(WHERE))
+    outcomes = await held(
+        tmp_path, asked, replace(asked, file="b.toml"), judge=Strict(), criteria=("faithful",)
+    )
+    items = [ruling.item for outcome in outcomes for ruling in outcome.rulings]
+    assert items == ["folder/questions.toml right#1", "b.toml right#1"]
 
 
 async def test_a_question_that_cannot_be_asked_is_one_scenario_s_fault(tmp_path: Path) -> None:
