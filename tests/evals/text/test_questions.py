@@ -167,7 +167,7 @@ def test_audio_and_personas_are_for_pipecat_eval_itself(tmp_path: Path) -> None:
 
 def test_the_files_that_the_documentation_shows_can_be_read(tmp_path: Path) -> None:
     page = Path("docs/evaluating.md").read_text("utf-8")
-    (toml,) = re.findall(r"```toml\n(# questions.toml\n.*?)```", page, re.DOTALL)
+    toml = "".join(re.findall(r"```toml\n(# questions.toml\n.*?)```", page, re.DOTALL))
     (yaml,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     asked = read(tmp_path, toml)
     assert [turn.expectations[0].decision for turn in asked if turn.expectations] == [

@@ -20,7 +20,9 @@ PAGE = Path("docs/maintaining.md").read_text("utf-8")
 def commands(heading: str) -> str:
     """What is to be typed with SQLite, below a heading."""
     (_, section) = PAGE.split(f"\n## {heading}\n")
-    return re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[0]
+    fenced = re.search(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert fenced is not None
+    return fenced[1]
 
 
 def with_postgresql(typed: str, command: str) -> str:
