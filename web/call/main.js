@@ -470,7 +470,7 @@ setInterval(() => { if (call.running || call.starting) show(); }, 500);
 async function tellAbout() {
   const answer = await fetch(asVisitor('about.json'));
   if (answer.status === 401) {
-    call.refuse(new Trouble('signed-out'));
+    call.refuse(Trouble.ofStranger());
     return;
   }
   setAbout(await answer.json());

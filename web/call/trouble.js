@@ -1,5 +1,7 @@
 /** What can keep a call from starting, in words that tell the caller what to do about it. */
 
+import { asVisitor, isVisitor } from './visitor.js';
+
 const WORDS = {
   insecure: [
     'This page was not opened securely',
@@ -47,11 +49,18 @@ const WORDS = {
     'You are signed out',
     'Your browser’s sign-in has ended. Sign in again, and then call.',
   ],
+  expired: [
+    'This page has been open for too long, or the network has changed',
+    'Load it anew, and then call.',
+  ],
   unknown: ['The microphone could not be opened', ''],
 };
 
 /** Where to go about it. */
-const LINKS = { 'signed-out': { href: 'sign-in', text: 'Sign in' } };
+const LINKS = {
+  'signed-out': { href: 'sign-in', text: 'Sign in' },
+  expired: { href: 'embed', text: 'Load it anew' },
+};
 
 export class Trouble extends Error {
   /**
@@ -76,13 +85,18 @@ export class Trouble extends Error {
 
   /** Why there was no socket: a browser does not say, but the page's own address does. */
   static async ofSocket() {
-    const answer = await fetch('about.json').catch(() => null);
-    return new Trouble(answer?.status === 401 ? 'signed-out' : 'unreachable');
+    const answer = await fetch(asVisitor('about.json')).catch(() => null);
+    return answer?.status === 401 ? Trouble.ofStranger() : new Trouble('unreachable');
+  }
+
+  /** Viva does not know who calls: a sign-in has ended, or a visitor's pass. */
+  static ofStranger(message = '') {
+    return isVisitor ? new Trouble('expired') : new Trouble('signed-out', message);
   }
 
   /** What an end before the beginning asks of the caller, or null. @param {object} end */
   static ofEnd({ reason, message }) {
-    if (reason === 'sign_in') return new Trouble('signed-out', message);
+    if (reason === 'sign_in') return Trouble.ofStranger(message);
     // Viva has waited long enough for the answer about the microphone.
     if (reason === 'stalled') return new Trouble('dismissed');
     return null;

@@ -72,3 +72,27 @@ def test_a_call_on_another_sites_page(server: PageServer, tab: Page) -> None:
         expect(frame.get_by_role("button", name="Call again")).to_be_visible()
         tab.goto("about:blank")
     assert complaints == []
+
+
+@pytest.mark.thorough
+def test_a_visitor_whose_pass_has_expired_gets_another(server: PageServer, tab: Page) -> None:
+    """They cannot sign in, least of all in a frame."""
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    with site(lambda: server.url.rstrip("/")) as address:
+        tab.goto(address)
+        frame = tab.frame_locator('iframe[title="Ask about Grace Hopper"]')
+        frame.get_by_role("button", name="Call Viva").wait_for()
+        server.accepts = False
+        frame.get_by_role("button", name="Call Viva").click()
+        alert = frame.get_by_role("alert")
+        expect(alert).to_contain_text("Viva could not be reached")
+        assert any(url.endswith("about.json?visitor=a-pass") for url in asked)
+        server.accepts, server.signed_in = True, False
+        frame.get_by_role("button", name="Call Viva").click()
+        expect(alert).to_contain_text("This page has been open for too long")
+        server.signed_in = True
+        alert.get_by_role("link", name="Load it anew").click()
+        expect(alert).to_be_empty()
+        expect(frame.get_by_role("button", name="Call Viva")).to_be_visible()
+        tab.goto("about:blank")
