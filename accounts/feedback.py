@@ -75,6 +75,8 @@ class Feedback:
         given = (await _body(request)).get("address")
         try:
             address = normalize_address(given.strip() if isinstance(given, str) else "")
+            if "." not in address.rpartition("@")[2]:
+                raise ValueError("half an address, such as ada@gmail, to which nobody can write")
         except ValueError:
             raise _error(
                 web.HTTPBadRequest, "That is not an address such as name@example.com."

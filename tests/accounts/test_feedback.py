@@ -133,6 +133,7 @@ async def test_nobody_speaks_for_another(client: Client, database: Database) -> 
         (own, ADDRESS, {"Origin": "https://evil.example"}, 403, "own page"),
         (own, {"address": "jo@example.com, x@y.z"}, {}, 400, "name@example.com"),
         (own, {"address": 7}, {}, 400, "name@example.com"),
+        (own, {"address": "jo@gmail"}, {}, 400, "name@example.com"),
         (own, ["jo@example.com"], {}, 400, "object"),
     ]
     for path, body, more, status, text in refusals:
