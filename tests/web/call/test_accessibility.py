@@ -40,6 +40,10 @@ _SEEN = """(element) => {
   const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
   return on === element || element.contains(on);
 }"""
+_BESIDE_FIELD = """() => document.getElementById('typed').getBoundingClientRect().left
+  - Math.max(0, ...['call', 'panel'].map((name) => document.querySelector(`.${name}`))
+    .filter((part) => getComputedStyle(part).overflowX !== 'visible')
+    .map((part) => part.getBoundingClientRect().left))"""
 _TOO_WIDE = """() => [...document.querySelectorAll('#document .head > *')]
   .filter((part) => part.getBoundingClientRect().right
     > document.getElementById('document').getBoundingClientRect().right + 1)
@@ -110,6 +114,8 @@ def test_the_call_and_the_document_do_not_lie_over_each_other(
             page.evaluate("(y) => scrollTo(0, y)", way)
             link.evaluate("(link) => { link.blur(); link.focus(); }")
             assert link.evaluate(_SEEN), f"{name}: the focus is behind the call"
+        beside = page.evaluate(_BESIDE_FIELD)
+        assert beside >= 5, f"{name}: {beside} px for the outline of the focus"
     page.get_by_text("Devices and keys").click()
     page.set_viewport_size({"width": 320, "height": 256})
     below = page.locator(".masthead").evaluate("(head) => head.getBoundingClientRect().top")
