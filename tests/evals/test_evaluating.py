@@ -429,8 +429,9 @@ async def test_fifty_simulated_callers_call_and_are_scored(tmp_path: Path) -> No
     assert "goals_reached" in await somebody.types(score)
     await somebody.types(report)
     found = somebody.scores("runs/callers")
-    assert found["goals_reached"]["n"] == 50
-    assert found["goals_reached"]["value"] > 0.8
+    assert found["goals_reached"]["n"] == 33, "the personas that name facts"
+    assert found["goals_reached"]["value"] > 0.7
+    assert found["wrong_ideas_corrected"]["n"] == 17
     assert (tmp_path / "runs" / "callers" / "report.html").stat().st_size > 100_000
 
 
