@@ -35,7 +35,11 @@ _LEAD_WORDS = 16  # a longer line before a list is a paragraph of its own
 _JOINED_WORDS = 40  # the parts of a longer item become sentences of their own
 _LIST_WORDS = 45
 _FRAGMENT = 3  # sentences of up to so many words are joined to the next
-_RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
+_RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?\d]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
+
+
+_RUN_INS = 3  # paragraphs that open with a title and a full stop, where those are titles
+_ASKED = re.compile(r"^([^.!?]{4,120}\?)\s+(?=\S)")
 
 
 _ASKING_LABELS = frozenset(("when", "where", "who", "what", "how", "why"))
@@ -158,6 +162,14 @@ class _Reader:
         self._titles = {section.id: section.title for section in document.sections}
         self._listed = {fluent(title).lower() for title in self._titles.values()}
         self._json = document.name.lower().endswith(".json")
+        opened = [
+            run_in[1]
+            for section in document.sections
+            for line in section.lines
+            if line.kind != "heading" and not line.cells and (run_in := _RUN_IN.match(line.text))
+            if line.text[len(run_in[1])] == "."
+        ]
+        self._runs_in = len(opened) >= _RUN_INS
         self._at = 0
         self._group = 0
 
@@ -259,10 +271,18 @@ class _Reader:
             yield from self._make("code", (section, path), "", [(sentence(told), line)], [line])
             return
         about = ""
-        run_in = _RUN_IN.match(text)
+        asked = _ASKED.match(text)
+        if asked:  # a question with its answer: "**Can I pay by card?** Yes."
+            about, text = asked[1], text[asked.end() :]
+            path = (*path, about)
+        run_in = None if asked else _RUN_IN.match(text)
         if run_in and not is_clause(run_in[1]) and len(run_in[1].split()) <= 4 and len(text) > 30:
             about = run_in[1]
-            if not about.isupper() and (text[len(about)] == "." or is_clause(text[run_in.end() :])):
+            if text[len(about)] == "." and not self._runs_in:
+                about = ""  # a sentence: "Sliced on request."
+            elif not about.isupper() and (
+                text[len(about)] == "." or is_clause(text[run_in.end() :])
+            ):
                 text = text[run_in.end() :]
                 path = (*path, about)
         parts = _whole(sentences(text))

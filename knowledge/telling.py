@@ -6,6 +6,7 @@ A sentence contains only the document's own words and words that claim nothing.
 import re
 from collections.abc import Sequence
 
+from knowledge.claims import MONTHS
 from knowledge.contacts import has_contact
 from knowledge.moments import DAYS
 from knowledge.words import spaced
@@ -40,6 +41,21 @@ _PLACED = re.compile(  # labels that tell when, where or how: "By train: S4 to U
 _DOES = re.compile(
     r"^[a-z]{2,}[^su\W]s\s+(?:the|an?|all|what|whether|how|your|its|every|each|no)\b"
 )
+_SINCE = re.compile(
+    rf"^(?:since |from )?(?:(?:{'|'.join(MONTHS)})\w* )?(?:1\d|20)\d\d\b", re.IGNORECASE
+)
+_LANGUAGES = frozenset(
+    spaced(
+        "English German French Spanish Italian Portuguese Dutch Danish Swedish Norwegian Finnish "
+        "Polish Czech Slovak Hungarian Romanian Bulgarian Greek Turkish Arabic Hebrew Persian "
+        "Hindi Urdu Bengali Chinese Mandarin Cantonese Japanese Korean Russian Ukrainian Catalan "
+        "Basque Welsh Irish Latin"
+    )
+)
+_A_DAY = rf"(?:{'|'.join(day.capitalize() for day in DAYS)})s?"
+_OF_DAYS = re.compile(rf"{_A_DAY}(?:(?:,| and| to|, and) {_A_DAY})*|[Ww]ee(?:kdays?|kends?)")
+_WITH_PRICE = re.compile(r"^([A-Z][A-Za-z\u00c0-\u017f' -]{2,40}) ([€£$]\s?\d[\d.,]*(?![\d/]).*)$")
+_DONE = re.compile(r"^[a-z]{3,}(?:ed|en|wn|ld) (?:on|at|by|in|from|to|with|for)$", re.IGNORECASE)
 _MONEY = re.compile(
     r"^(?:from |about |up to )?(?:[€£$¥]\s?\d|\d[\d.,]*\s?(?:[€£$¥]|"
     r"(?:euros?|pounds?|dollars?|kroner|cents?|francs?|eur|usd|gbp)\b))",
@@ -48,9 +64,9 @@ _MONEY = re.compile(
 _LABEL = re.compile(r"^([^:.!?]{2,48}?)\s*(?::\s+|\s+[\u2013\u2014-]\s+)(\S.*)$")
 _SETTING = re.compile(r"([A-Za-z][\w.-]*)(?:\s*=\s*|:\s+)(\"[^\"]*\"|'[^']*'|\S+)")
 _VERB = re.compile(
-    r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|may|must|will|shall|should|could|"
-    r"would|need|needs|cost|costs|takes?|goes|comes?|makes?|gives?|gets?|serves?|opens?|closes?|"
-    r"starts?|ends?|includes?|contains?|covers?|use[sd]?|works?|worked|run[s]?|pays?|paid|keeps?|"
+    r"\b(?:is|are|was|were|be|been|has|have|had|do|does|did|can|may(?! \d)|must|will|shall|should|"
+    r"could|would|need|needs|cost|costs|takes?|goes|comes?|makes?|gives?|gets?|serves?|opens?|"
+    r"closes?|starts?|ends?|includes?|contains?|covers?|use[sd]?|works?|worked|run[s]?|pays?|paid|keeps?|"
     r"sends?|tell|bring|apply|applies|lasts?|speaks?|knows?|stud(?:y|ies|ied)|holds?|received|"
     r"published|stays?|moor|means?|shows?|leads?|led|wrote|built)\b",
     re.IGNORECASE,
@@ -159,7 +175,8 @@ def item(text: str) -> str:
     """Make an item a sentence; in "label: value", the value is stated of the label."""
     found = labelled(text)
     if found is None:
-        return sentence(text)
+        priced = _WITH_PRICE.match(text)
+        return sentence(f"{priced[1]} costs {priced[2]}" if priced else text)
     label, value = found
     if _TIMELIKE.match(label) and not re.match(r"\d", value):
         on = "from" if re.search("[\u2013\u2014-]|\\bto\\b", label) else "at"
@@ -169,6 +186,16 @@ def item(text: str) -> str:
             f"{label}, {_lower(value)}" if _PLACED.match(label) else f"{label}, {value}"
         )
     value = value.rstrip(".")
+    if (
+        _SINCE.match(value) or label in _LANGUAGES
+    ):  # "Coach, Tarn Club - since May 2019", "Dutch: B2"
+        return sentence(f"{label}, {value}")
+    if _OF_DAYS.fullmatch(fluent(label)):
+        timed = re.match(rf"{_HOUR}\s*(?:[-\u2013\u2014]|to)\s*{_HOUR}", value, re.IGNORECASE)
+        on = f"{'from' if ' to ' in fluent(label) else 'on'} {label}"
+        if value.lower() in ("closed", "open", "shut"):
+            return sentence(f"{on} it is {_lower(value)}")
+        return sentence(f"{on}, {'from ' if timed else ''}{_lower(value)}")
     if value.lower() in ("yes", "no", "not yet"):
         return sentence(f"For {label}, the answer is {value}")
     if _MONEY.match(value):
@@ -271,6 +298,8 @@ def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:
         return f"it is {cell}"
     if _ADVERB_HEAD.match(head):  # of prices: "Online", "At the gate"
         return f"it {'costs' if _MONEY.match(cell) else 'is'} {cell} {_lower(head)}"
+    if _DONE.match(name):  # "Baked on"
+        return f"it is {name} {cell}"
     if name in _MOMENT_HEADS:
         return f"it {name} {'at ' if _CLOCK.match(cell) else ''}{cell}"
     if name in _VERB_HEADS:

@@ -117,10 +117,23 @@ def minilm_tokenizer() -> Tokenizer:
 
 def minilm_vectors(session: Any, ids: npt.NDArray[np.int64]) -> Floats:
     """Return unit vectors, ``[n, 384]``, of texts of one length, given as ids ``[n, length]``."""
+    return _unit(_minilm_states(session, ids).mean(axis=1))
+
+
+def minilm_token_vectors(session: Any, ids: npt.NDArray[np.int64]) -> Floats:
+    """Return a unit vector of each token of a text in its context, ``[length, 384]``."""
+    return _unit(_minilm_states(session, ids[np.newaxis])[0])
+
+
+def _minilm_states(session: Any, ids: npt.NDArray[np.int64]) -> Floats:
     feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
     feeds["token_type_ids"] = np.zeros_like(ids)
-    pooled = session.run(None, feeds)[0].mean(axis=1)
-    unit: Floats = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    states: Floats = session.run(None, feeds)[0]
+    return states
+
+
+def _unit(vectors: Floats) -> Floats:
+    unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
     return unit
 
 

@@ -190,6 +190,11 @@ _MY_OWN = re.compile(r"\b(?:my|our)(?: own)? [\w'-]+", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"(?<=[.!?;])\s+|,\s+(?=(?:so|and|but|then|can|could|what|where|when|who|how|tell)\b)"
 )
+# The age of a group that somebody works with: "How old are the pupils?"
+_GROUP_OLD = re.compile(
+    r"\bhow old (?:are|were)(?= (?:the|these|those) (?!children|kids|parents)[a-z]+s\b)",
+    re.IGNORECASE,
+)
 # Where somebody "lives and works" is the town of their work, as artists' CVs have it.
 _LIVES_AND_WORKS = re.compile(
     r"\bliv(?:es?|ed|ing) and (work(?:s|ed|ing)?)\b|\b(work(?:s|ed|ing)?) and liv(?:es?|ed|ing)\b",
@@ -214,6 +219,7 @@ def _about_others(text: str) -> str:
     """
     text = _MY_OWN.sub("someone", text.replace("\u2019", "'"))
     text = _LIVES_AND_WORKS.sub(r"\1\2", _MOTHER_TONGUE.sub("first language", text))
+    text = _GROUP_OLD.sub("which are", text)
     clauses = _CLAUSE.split(text)
     kept = [
         clause

@@ -385,6 +385,8 @@ _LABELLED = re.compile(r"[A-Z][\w&/' -]{1,24}:(?:\s+\S|$)")
 def _labelled_lines(token: Token) -> list[tuple[int, Token]]:
     """Split a paragraph of which several lines have labels: "**When:** …", "Where: …".
 
+    Lines that all begin in bold are split, too: "**Carrot cake**, £3.60."
+
     Returns:
         Each labelled line with the lines after it, as a paragraph of its own, and how many lines
         it is below the first; empty if this is no such paragraph.
@@ -400,10 +402,16 @@ def _labelled_lines(token: Token) -> list[tuple[int, Token]]:
         and len(lines) > 1
         for line in lines
     ]
-    bold = [is_ and _opens_bold(line) for is_, line in zip(labelled, lines, strict=True)]
-    if not (labelled[0] and (all(labelled) or sum(bold) > 1)):
+    opens = [len(lines) > 1 and _opens_bold(line) for line in lines]
+    bold = [is_ and opening for is_, opening in zip(labelled, opens, strict=True)]
+    if all(opens):
+        begins = opens
+    elif labelled[0] and all(labelled):
+        begins = labelled
+    elif labelled[0] and sum(bold) > 1:
+        begins = bold
+    else:
         return []
-    begins = labelled if all(labelled) else bold
     found: list[tuple[int, Token]] = []
     for below, (line, new) in enumerate(zip(lines, begins, strict=True)):
         if new or not found:

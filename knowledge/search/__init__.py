@@ -4,6 +4,7 @@ __all__ = [
     "answer",
     "clarification",
     "follow_up",
+    "gate",
     "passage",
     "query",
     "reader",

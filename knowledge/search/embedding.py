@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.catalogue import minilm_session
-from models.inference import minilm_tokenizer, minilm_vectors
+from models.inference import minilm_token_vectors, minilm_tokenizer, minilm_vectors
 
 Vectors = npt.NDArray[np.float32]
 
@@ -42,6 +42,17 @@ class MiniLM:
                 ids = np.array([encoded[at] for at in batch], dtype=np.int64)
                 vectors[batch] = minilm_vectors(self._session, ids)
         return vectors
+
+    def embed_tokens(self, text: str) -> tuple[Vectors, list[tuple[int, int]]]:
+        """Unit vectors of the tokens of a text in their context, ``[n, 384]``.
+
+        Returns:
+            The vectors, and where in the text each token begins and ends; those that open and close
+            every text are empty.
+        """
+        encoded = self._tokenizer.encode(text)
+        ids = np.array(encoded.ids, dtype=np.int64)
+        return minilm_token_vectors(self._session, ids), list(encoded.offsets)
 
     def is_common(self, word: str) -> bool:
         """Whether a word is one of the some 30,000 words and pieces of words of the model."""

@@ -1,12 +1,10 @@
 """Searches the records that answer a question, and estimates how likely the answer is right.
 
 Candidates are found by words and meaning (:class:`knowledge.search.retrieval.Index` over the
-statements), then rated by the cross-encoder; days, dates and times are compared in code. The
-weights :data:`GATE` turn the features into a probability; they were fitted on the documents of
-``evals/documents/develop``.
+statements), then rated by the cross-encoder; days, dates and times are compared in code.
+:mod:`knowledge.search.gate` turns the evidence into a probability.
 """
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +18,12 @@ from knowledge.loading.document import Document
 from knowledge.moments import DAYS, Moments, as_written, fits, in_season, moments, seasons
 from knowledge.records import Record, Statement, records
 from knowledge.search.cross_encoder import CrossEncoder, cross_encoder
+from knowledge.search.gate import Features
 from knowledge.search.passage import Passage
 from knowledge.search.query import GENERIC, Query, as_ruled, mentioned
 from knowledge.search.retrieval import Hit, Index
 from knowledge.search.shortfall import falls_short
+from knowledge.search.token_match import Match
 from knowledge.search.vector_cache import VectorCache
 from knowledge.telling import is_nothing
 from knowledge.words import STOPWORDS, stem, tokens
@@ -54,78 +54,7 @@ class Finding:
     record: Record
     statement: Statement
     score: float
-    features: "Features"
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Features of a question and a finding.
-
-    Parameters:
-        meaning: Cosine of the question and the statement, or a question that it answers.
-        shared: Share of the question's weight in rare words that the statement has.
-        read: Logit of the cross-encoder.
-        fit: How well the kind of answer fits the question.
-        when: -1 to 1: whether it is about the day, date or time asked for.
-        lacks: Whether it cannot answer: a row with an empty cell in the column asked for, no name
-            for "who" holds an office, no quantity for "how long", "how much", "how fast" or "how
-            many", or what :mod:`knowledge.search.shortfall` finds.
-        polar: Whether the question can be answered by yes or no; then a statement about another day
-            may answer it.
-        alien: Penalty for names and words of the question that the document does not contain.
-        lead: Its score minus that of the best other record.
-        lead_in_meaning: Its meaning minus the highest of the other records.
-        lead_in_words: Its share of rare words minus the highest of the other records.
-        lead_in_read: Its logit minus the highest of the other records.
-    """
-
-    meaning: float
-    shared: float
-    read: float
-    fit: float
-    when: float
-    alien: float
-    lacks: bool = False
-    lead: float = 0.0
-    polar: bool = False
-    lead_in_meaning: float = 0.0
-    lead_in_words: float = 0.0
-    lead_in_read: float = 0.0
-
-    def vector(self) -> tuple[float, ...]:
-        """The features in the order of the gate's weights; the last is 1."""
-        return (
-            self.meaning,
-            self.shared,
-            self.read / 10,
-            self.fit,
-            self.alien,
-            min(self.lead, 0.5),
-            min(max(self.lead_in_meaning, -0.3), 0.3),
-            min(max(self.lead_in_read / 10, -0.5), 0.5),
-            min(max(self.lead_in_words, -0.5), 0.5),
-            float(self.lead_in_meaning > 0 and self.lead_in_read > 0),
-            1.0,
-        )
-
-
-GATE: tuple[float, ...] = (1.48, 0.0, 1.7, -0.36, -0.65, 1.2, 1.48, 1.35, 1.33, 0.15, -0.82)
-"""Weights of :meth:`Features.vector`: the weighted sum is the logit of a right answer.
-
-Fitted by logistic regression (penalty 1) on the 911 questions of ``develop`` that find a record and
-are neither sensitive nor open, 279 of which it does not answer; leaving one document out, the area
-under the curve is 0.93.
-"""
-_OTHER_DAY, _NOTHING_THERE = 2.0, 3.4  # subtracted from the logit
-
-
-def probability(features: Features) -> float:
-    """The probability that an answer from a finding is right."""
-    logit = sum(weight * value for weight, value in zip(GATE, features.vector(), strict=True))
-    logit -= (
-        _OTHER_DAY * (features.when < 0 and not features.polar) + _NOTHING_THERE * features.lacks
-    )
-    return 1 / (1 + math.exp(-logit))
+    features: Features
 
 
 class Reader:
@@ -200,6 +129,8 @@ class Reader:
             lead_in_meaning=0.2,
             lead_in_words=0.2,
             lead_in_read=5.0,
+            match=Match(0.8, 0.8, 0.7),
+            lead_in_match=0.1,
         )
         return Finding(record, statement, score, sure)
 
@@ -315,16 +246,40 @@ class Reader:
                     polar=query.polar,
                 ),
             )
-        ranked = list(found.values())
-        if ranked:
-            rival = ranked[1].score if len(ranked) > 1 else ranked[0].score - 0.5
-            first = ranked[0]
-            ranked[0] = replace(
-                first, features=_led(replace(first.features, lead=first.score - rival), ranked[1:])
-            )
-        return tuple(ranked)
+        return self._weighed(query, text, list(found.values()), follows=bool(topic or sections))
+
+    def _weighed(
+        self, query: Query, text: str, ranked: list[Finding], *, follows: bool
+    ) -> tuple[Finding, ...]:
+        """Add to the features of the best finding what only shows beside the others."""
+        if not ranked:
+            return ()
+        first, *others = ranked
+        rival = others[0].score if others else first.score - 0.5
+        compared = [found.record for found in ranked[:_MATCHED]]
+        matched = self.index.matches(
+            text, [f"{record.context}: {record.text}".lstrip(": ") for record in compared]
+        )
+        best, *rest = [match.all for match in matched]
+        features = replace(
+            first.features,
+            lead=first.score - rival,
+            match=matched[0],
+            lead_in_match=best - max(rest) if rest else _LEAD_ALONE,
+            follows=follows,
+            kin=sum(first.record.group == other.record.group for other in others[: _MATCHED - 1])
+            / (_MATCHED - 1),
+            when_asked=bool(_WHEN_ASKED.search(query.text)),
+            many_asked=bool(_MANY_ASKED.search(query.text)),
+            there_asked=bool(_THERE_ASKED.search(query.text)),
+        )
+        return replace(first, features=_led(features, others)), *others
 
 
+_MATCHED = 4  # findings that are compared word by word
+_WHEN_ASKED = re.compile(r"\bwhen\b|\bwhat time\b", re.IGNORECASE)
+_MANY_ASKED = re.compile(r"\bhow many\b", re.IGNORECASE)
+_THERE_ASKED = re.compile(r"\b(?:is|are) there\b|\bdo you\b", re.IGNORECASE)
 _LEAD_ALONE = 0.3  # of the only record that was found; ten times that of the logit
 
 
@@ -433,7 +388,7 @@ _QUANTITIES: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     (
         re.compile(
             r"\bhow much (?:is|are|does|do|was|were|would|will)\b"
-            r"|\bwhat (?:do|does|did|would|will) .*\b(?:costs?|charge)\b",
+            r"|\bwhat (?:do|does|did|would|will) .*\b(?:costs?|charge|pay|earn)\b",
             re.IGNORECASE,
         ),
         re.compile(

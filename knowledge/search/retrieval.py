@@ -27,6 +27,7 @@ from knowledge.search.embedding import MiniLM, Vectors, minilm
 from knowledge.search.name_correction import NameCorrection
 from knowledge.search.passage import Passage, passages
 from knowledge.search.query import GENERIC, Query, mentioned, overlaps, parse_query
+from knowledge.search.token_match import Match, matches
 from knowledge.search.vector_cache import VectorCache
 from knowledge.words import (
     STOPWORDS,
@@ -196,6 +197,10 @@ class Index:
                 missing = [word, *others]
             kept.update(zip(missing, self._model.embed(missing), strict=True))
         return max((float(kept[other] @ kept[word]) for other in others), default=0.0)
+
+    def matches(self, text: str, others: Sequence[str]) -> list[Match]:
+        """Compare a question with each of some texts word by word."""
+        return matches(self._model, text, others)
 
     def _unheard(self, text: str, names: Set[str]) -> list[str]:
         """The words of a question that the document lacks, but for names and generic words."""

@@ -43,6 +43,8 @@ def falls_short(query: Query, record: Record, alike: Alike) -> bool:
         or _of_another_deed(record, text)
         or _prices_another(record, text, alike)
         or _for_others(record, text, alike)
+        or _of_another_sort(record, text, polar=query.polar)
+        or _asks_for_what_is_not_named(record, text, alike)
         or any(asks.search(text) and not holds(_all(record)) for asks, holds in _KINDS)
     )
 
@@ -60,8 +62,8 @@ def _meant(text: str) -> frozenset[str]:
 
 def _tells_of(record: Record, word: str) -> bool:
     """Whether a record has a word, one that it may become, or one that may become it."""
-    own = {stem(part) for token in tokens(word) for part in token_keys(token)}
-    if own & GENERIC or word.lower() in STOPWORDS:
+    own = {stem(part) for token in tokens(word) for part in token_keys(token)} - GENERIC
+    if not own or word.lower() in STOPWORDS:
         return True
     said = record.says | {
         stem(token.key) for token in tokens(f"{record.section.title} {record.text}")
@@ -93,8 +95,108 @@ def _of_another(record: Record, asked: str) -> bool:
     return any(noun in has and not marks & has[noun] for noun, marks in wanted.items())
 
 
+# Sorts of a thing that exclude each other, each with other words for it.
+_SORTS: tuple[tuple[str, ...], ...] = (
+    (r"small(?:er)?", r"medium", r"large(?:r)?"),
+    (r"singles?", r"returns?|round[- ]trips?"),
+    (r"singles?", r"doubles?", r"twins?"),
+    (r"part[- ]?tim\w+", r"full[- ]?tim\w+"),
+    (r"breakfasts?", r"lunch(?:es|time)?|midday meals?", r"dinners?|suppers?|evening meals?"),
+    (
+        r"adults?|grown[- ]ups?",
+        r"child(?:ren)?(?:'s)?|kids?|under[- ]?\d+s?|under \w+ years?|boys?|girls?|teenagers?|"
+        r"young",
+        r"students?|apprentices?|trainees?|pupils?",
+        r"pensioners?|seniors?|retired|over[- ]?\d+s?|concession\w*|reduced",
+        r"unemployed|jobless|between jobs",
+        r"famil(?:y|ies)",
+        r"groups?",
+        r"(?:nhs )?staff|employees|speakers?",
+    ),
+    (r"beginners?", r"advanced|experienced"),
+    (r"hir(?:e|ing)|rent(?:al|ing)?|borrow", r"buy(?:ing)?|sell(?:ing)?|sold|new"),
+    (r"e-?mail(?: address)?", r"(?:tele)?phone(?: number)?|mobile(?: number)?", r"fax"),
+)
+_SORTED = tuple(
+    tuple(re.compile(rf"\b(?:{sort})\b", re.IGNORECASE) for sort in sorts) for sorts in _SORTS
+)
+# Diets: what is not said to be vegan, is not.
+_DIETS = tuple(
+    re.compile(rf"\b(?:{diet})\b", re.IGNORECASE)
+    for diet in (
+        r"vegans?|plant[- ]based",
+        r"vegetarians?|veggie|meatless|without meat|vegans?",
+        r"gluten[- ]?free|without gluten|no gluten|coeliacs?",
+        r"(?:lactose|dairy)[- ]?free|without (?:milk|lactose)|vegans?",
+        r"sugar[- ]?free|without sugar|unsweetened",
+        r"decaf\w*",
+        r"alcohol[- ]?free|non[- ]alcoholic",
+        r"halal",
+        r"kosher",
+    )
+)
+_INGREDIENTS = re.compile(
+    r"\b(?:contain\w*|allerg\w*|ingredients?|without|no|traces|made (?:of|with|from)|"
+    r"special diets?)\b",
+    re.IGNORECASE,
+)
+
+
+def _of_another_sort(record: Record, asked: str, *, polar: bool) -> bool:
+    """Whether another sort of a thing is told of: the return ticket, the vegan cake, part-timers.
+
+    The sorts that a question names must not all be missing where others of their kind are told.
+    """
+    text = _all(record)
+    for sorts in _SORTED:
+        named = [sort for sort in sorts if sort.search(asked)]
+        if named and not any(sort.search(text) for sort in named):
+            told = any(sort.search(text) for sort in sorts if sort not in named)
+            if told:
+                return True
+    return any(
+        diet.search(asked)
+        and not diet.search(text)
+        and not (polar and _INGREDIENTS.search(record.text))
+        for diet in _DIETS
+    )
+
+
+_WHICH = re.compile(
+    r"^\W*(?:(?:and|so|but)\W+)?(?:which|what) ([a-z]{3,}) "
+    r"(?=(?:is|are|was|were|do|does|did|can|could|must|should|will|has|have|of)\b)",
+    re.IGNORECASE,
+)
+# Nouns whose things are known by their names, or that say when, where or how.
+_BY_NAME = frozenset(
+    spaced(
+        "city town country company companies firm hotel hotels restaurant university universities "
+        "school college client clients customer person people speaker speakers artist author "
+        "colour colours color price time times date dates day days year years month hours kind "
+        "sort type kinds sorts types else exactly language languages instrument sport tool tools "
+        "software technology technologies programme number address line lines station bus tram "
+        "train room rooms hall place places building subject subjects role job position team "
+        "qualification qualifications degree skills clubs club award awards prize dish dishes "
+        "food drink drinks happens happened"
+    )
+)
+_WHICH_AKIN = 0.45
+
+
+def _asks_for_what_is_not_named(record: Record, asked: str, alike: Alike) -> bool:
+    """Whether it is asked which thing of a kind, and the record tells of no such kind."""
+    which = _WHICH.match(asked)
+    return bool(
+        which
+        and which[1].lower() not in _BY_NAME
+        and not _tells_of(record, which[1].lower())
+        and _unlike(record, [which[1]], alike, _WHICH_AKIN)
+    )
+
+
 _OFFICE = re.compile(
-    r"^\W*(?:(?:and|so)\W+)?who(?:'s|\u2019s| is| are)\s+(?:the|your)\s+(?:[a-z-]+ ){0,2}?([a-z-]+)"
+    r"^\W*(?:(?:and|so)\W+)?who(?:'s|\u2019s| is| are| was| were)\s+"
+    r"(?:the|your|her|his|their)\s+(?:[a-z-]+ ){0,2}?([a-z-]+)"
     r"(?= (?:of|at|on|in|to|here|there|now)\b|\W*$)",
     re.IGNORECASE,
 )
@@ -176,7 +278,11 @@ def _of_another_kind(record: Record, phrase: list[str], alike: Alike) -> bool:
         return False
     words = tokens(record.text)
     before = [words[at - 1] for at, word in enumerate(words) if at and word.key == head.lower()]
-    other = any(token.key not in STOPWORDS and not token.key.isdigit() for token in before)
+    asked = {word.lower() for word in phrase}
+    other = any(
+        token.key not in STOPWORDS and not token.key.isdigit() and token.text.lower() not in asked
+        for token in before
+    )
     return other and _unlike(record, kind, alike, _THING_AKIN)
 
 
@@ -303,6 +409,14 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
         re.compile(r"\b(?:when|what time|how late)\b.*\bopens?\b", re.I),
         re.compile(
             r"\d[:.]\d\d|\d ?[ap]\.?m|\bopen|hours|clos|shut|noon|midnight|\bfrom\b|\buntil\b", re.I
+        ).search,
+    ),
+    (
+        re.compile(r"\b(?:when|what time|how late)\b.*\b(?:ends?|finish(?:es)?|over)\W*$", re.I),
+        re.compile(
+            r"\b(?:end|finish|until|till|over|clos|last|minutes?|hours?)|"
+            r"\d[:.]\d\d\D{1,8}\d{1,2}[:.]\d\d|\d ?[ap]m.{1,6}\d+ ?[ap]m",
+            re.I,
         ).search,
     ),
     (

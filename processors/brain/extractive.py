@@ -23,6 +23,7 @@ from knowledge.moments import moments
 from knowledge.search.answer import Said, compose, each_in_turn, put_together, without_moments
 from knowledge.search.clarification import CLARIFICATIONS, ON_WHICH_DAY, of_other_days
 from knowledge.search.follow_up import Before, heard_passages, rank_adjacent, rank_follow_up
+from knowledge.search.gate import Features, probability
 from knowledge.search.passage import Passage
 from knowledge.search.query import (
     Query,
@@ -31,7 +32,7 @@ from knowledge.search.query import (
     is_fragment,
     resumed,
 )
-from knowledge.search.reader import Finding, Reader, probability
+from knowledge.search.reader import Finding, Reader
 from knowledge.search.retrieval import Hit, Index, asked_share
 from knowledge.search.semantic_topic_filter import SemanticTopicFilter
 from knowledge.search.vector_cache import VectorCache
@@ -65,7 +66,7 @@ _WORKERS = min(4, os.cpu_count() or 1)  # questions decided at once
 
 _ANNOTATED = 0.5
 """Share of lines with an author's questions from which those questions alone are searched."""
-# Probabilities that an answer is right, by the fit of knowledge.search.reader.GATE: the minimum to
+# Probabilities that an answer is right, by the fit of knowledge.search.gate.GATE: the minimum to
 # answer at all, and those of medium and high confidence.
 _LIKELY, _MEDIUM, _HIGH = 0.6, 0.8, 0.95
 _MADE = 0.8  # of an answer that code put together from several records
@@ -220,6 +221,21 @@ class ExtractiveBrain:
         findings = self._findings(self._reader, query, _before(history))
         return tuple(finding.record.text for finding in findings[:3])
 
+    def best(self, text: str, history: Sequence[Exchange] = ()) -> tuple[Features, Said] | None:
+        """Return the evidence for the best record and what it says, however unlikely it answers.
+
+        It is ``None`` if no record is found, or if the document's authors have listed questions.
+        """
+        if self._reader is None:
+            return None
+        query = self._index.parse_query(asked_part(text))
+        findings = self._findings(self._reader, query, _before(history))
+        if not findings:
+            return None
+        said = compose(query, findings, several=_several(query))
+        sections = self._supporting(said, f"{text} {self._document.title}")
+        return findings[0].features, replace(said, sections=sections)
+
     def _read(
         self, reader: Reader, query: Query, question: Question, before: Before | None
     ) -> Reply:
@@ -235,7 +251,6 @@ class ExtractiveBrain:
         if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
             return _escalate("unclear", NOT_UNDERSTOOD)
         findings = self._findings(reader, query, before)
-        several = "list" in query.wants or query.clauses > 1 or "more" in query.wants
         made = put_together(reader, query, findings)
         likely = _sure(findings)
         if made is not None:
@@ -246,7 +261,7 @@ class ExtractiveBrain:
             made = each_in_turn(days)
             if made is None:
                 return _respond((), "medium", ON_WHICH_DAY)
-        said = made or compose(query, findings, several=several)
+        said = made or compose(query, findings, several=_several(query))
         sections = self._supporting(said, f"{question.text} {self._document.title}")
         return _respond(sections, _level(likely), said.text)
 
@@ -331,6 +346,11 @@ def _before(history: Sequence[Exchange]) -> Before | None:
     return None
 
 
+def _several(query: Query) -> bool:
+    """Whether a question asks for several things."""
+    return "list" in query.wants or query.clauses > 1 or "more" in query.wants
+
+
 def _in_words_of(passages: Sequence[Passage], confidence: Confidence) -> Reply:
     sections = list(dict.fromkeys(passage.section.id for passage in passages))
     return _respond(sections, confidence, " ".join(_spoken(passage) for passage in passages))
@@ -340,7 +360,7 @@ def _chosen(query: Query, hits: Sequence[Hit], enough: float) -> list[Passage]:
     """Choose the best passage, and others that the answer needs, up to the maximum length."""
     best = hits[0]
     chosen = [best.passage]
-    several = "list" in query.wants or query.clauses > 1 or "more" in query.wants
+    several = _several(query)
     words = len(_words(best.passage.text))
     for hit in hits[1:]:
         margin = _IN_LIST if several and hit.passage.section == best.passage.section else _CLOSE

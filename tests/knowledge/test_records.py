@@ -67,6 +67,11 @@ def test_an_item_is_said_with_the_line_that_announces_it(tmp_path: Path) -> None
     [
         ("Doors: 18:00", "The doors are at 18:00."),
         ("Plain roll \u2013 \u20ac0.45", "Plain roll costs \u20ac0.45."),
+        ("Plain roll \u20ac0.45", "Plain roll costs \u20ac0.45."),
+        ("Saturday: 7:00 to 15:00", "On Saturday, from 7:00 to 15:00."),
+        ("Monday: closed", "On Monday it is closed."),
+        ("Tuesday\u2013Friday: 7:00\u201315:00", "From Tuesday to Friday, from 7:00 to 15:00."),
+        ("Dutch: B2", "Dutch, B2."),
         ("Databases: PostgreSQL, ClickHouse", "The databases are PostgreSQL and ClickHouse."),
         ("Infrastructure: Terraform, Ansible", "Infrastructure includes Terraform and Ansible."),
         ("\u274c Oracle", "For Oracle, the answer is no."),
@@ -115,6 +120,39 @@ def test_lines_with_labels_are_told_one_by_one(tmp_path: Path) -> None:
 
 def test_a_line_that_only_begins_with_a_label_stays_in_its_paragraph(tmp_path: Path) -> None:
     assert len(read(tmp_path, "Our aim: bread for all,\nevery day of the week.\n")) == 1
+
+
+def test_lines_in_bold_are_told_one_by_one(tmp_path: Path) -> None:
+    cakes = (
+        "## Cakes\n**Carrot cake**, \u00a33.60. Has walnuts.\n**Lemon cake**, \u00a33.20. Vegan.\n"
+    )
+    assert [record.text for record in read(tmp_path, cakes)] == [
+        "Carrot cake, \u00a33.60. Has walnuts.",
+        "Lemon cake, \u00a33.20. Vegan.",
+    ]
+
+
+def test_a_question_is_no_part_of_its_answer(tmp_path: Path) -> None:
+    (record,) = read(tmp_path, "## Boats\n**What does a boat cost?**\nA single is 40 euros.\n")
+    assert record.text == "A single is 40 euros."
+    assert record.path == ("Boats", "What does a boat cost?")
+
+
+def test_a_job_is_told_with_its_time(tmp_path: Path) -> None:
+    job = "## Work\n**Rower, Tarn Club** \u2014 *since May 2019*\n- rows daily\n"
+    first, *_, duty = read(tmp_path, job)
+    assert first.text == "Rower, Tarn Club, since May 2019."
+    assert duty.text == "Rows daily."
+    assert duty.path[-1] == "Rower, Tarn Club, since May 2019"
+
+
+def test_a_short_sentence_is_no_title(tmp_path: Path) -> None:
+    once = "## Bread\nSliced on request. Loaves of yesterday are half price.\n"
+    assert said(tmp_path, once) == ["Sliced on request. Loaves of yesterday are half price."]
+    code = "## Rules\n" + "\n\n".join(
+        f"{title}. Nobody is allowed to stand in the way." for title in ("Doors", "Halls", "Stairs")
+    )
+    assert set(said(tmp_path, code)) == {"Nobody is allowed to stand in the way."}
 
 
 def test_items_with_times_and_ways_are_told_as_people_say_them(tmp_path: Path) -> None:

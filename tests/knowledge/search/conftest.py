@@ -32,6 +32,10 @@ class WordModels:
         unit: Vectors = vectors / np.maximum(length, 1e-6)
         return unit
 
+    def embed_tokens(self, text: str) -> tuple[Vectors, list[tuple[int, int]]]:
+        words = list(re.finditer(r"\w+", text))
+        return self.embed([word[0] for word in words]), [word.span() for word in words]
+
     def is_common(self, word: str) -> bool:
         return word in ("money", "minister")
 

@@ -87,6 +87,47 @@ def recorded(folder: Path, line: str) -> Record:
         ("The parcel weighs 3 kg.", "How heavy is the parcel?", "How far is the parcel?"),
         ("The bin is yellow.", "What colour is the bin?", "How heavy is the bin?"),
         (
+            "Full-time staff have 28 days of leave a year.",
+            "How long is the leave of full-timers?",
+            "How long is the leave of part-timers?",
+        ),
+        (
+            "A single to the harbour is 4 crowns.",
+            "What does a single cost?",
+            "What does a return cost?",
+        ),
+        (
+            "Lunch is served in the hall from noon.",
+            "When is lunch?",
+            "When is dinner?",
+        ),
+        (
+            "The almond croissant, 2.60, is vegan.",
+            "How much is a vegan croissant?",
+            "How much is a gluten-free croissant?",
+        ),
+        (
+            "Students pay half the price.",
+            "Do students pay less?",
+            "Do pensioners pay less?",
+        ),
+        (
+            "Overtime is agreed beforehand, on form B.",
+            "Which form do I need?",
+            "Which ladder do I need?",
+        ),
+        (
+            "She translated at Lamotte Languages in Brussels; her manager was Jan Smets.",
+            "Who was her manager there?",
+            "Who was her accountant there?",
+        ),
+        (
+            "The concert begins at 19:30 and lasts until midnight.",
+            "When does the concert end?",
+            "How heavy is the concert?",
+        ),
+        ("Dinner is at 19:30.", "When is dinner?", "When does the dinner end?"),
+        (
             "The film is at 20:00 in the library.",
             "When does the library open for the film?",
             "When does the library close?",
