@@ -354,6 +354,8 @@ class PageServer:
             await self.before_ready(peer)
         try:
             await peer.hear_out(self._watched)
+        except ConnectionResetError:
+            pass  # the page has gone, as its test may have it
         except Exception as error:
             peer.failures.append(error)
         finally:
