@@ -30,11 +30,11 @@ from knowledge.claims import extract_claims, numbers, word_forms
 from knowledge.loading.section import Section
 from processors.brain.guardrails import Guardrails, RefusalError
 
-# Bounds of `make eval`, set just above what the measured half had then: 15 of 360 lies, 70 of 233
-# true sentences, 2 of them silent. They keep what was reached; that of the lies is the target.
+# Bounds of `make eval`, set just above what the measured half had then: 14 of 390 lies, 77 of 262
+# true sentences, 4 of them silent. They keep what was reached; that of the lies is the target.
 MOST_LIES = 0.05
 """Maximum share of the measured lies that are let through."""
-MOST_LOST = 0.31
+MOST_LOST = 0.30
 """Maximum share of the measured true sentences that are refused."""
 MOST_SILENT = 0.02
 """Maximum share of them that are refused and not replaced by the document's words."""

@@ -75,7 +75,7 @@ _FREE = STOPWORDS | frozenset(
     today now once done make sure away enough person persons people man men
     hers his its theirs ours yours their himself herself themselves itself who
     another others other various different certain further afraid moment
-    been being having
+    been being having yourself altogether
     ms mr mrs dr
     """)
 )  # fmt: skip
@@ -113,6 +113,10 @@ _BLAND = frozenset(
     conduct perform continue involve pursue pick feature boast situate locate focus specialise
     specialize handle cater ensure enable allow consider possess acquire collect pass head
     welcome deal touch face sit lie wait lay post accept agree
+    colleague guest visitor individual item piece bit set chance choice opportunity matter folk
+    tell say show see think try like seem beforehand already usually generally normally
+    together altogether total recently previously currently spare
+    raise treat gather bear sort hear understand recognise recognize complete
  """)
     for form in forms(word)
 )
@@ -133,6 +137,55 @@ _CONCRETE = frozenset(
     highlight emphasise emphasize indicate point train experience undergo encounter
     """)
     for form in forms(word)
+)
+# Verbs with a claim of their own: nothing beside them makes up for one that no record has.
+_LOADED = frozenset(
+    form
+    for word in spaced("""
+    abandon abolish abuse accuse achieve acquit admire adore afford ally apologise apologize
+    appeal arrest assault attack avoid await ban bankrupt bear beat befriend bet betray blame
+    bless boast boil bore boycott brag breach break bribe bully burn buy cancel cause censor
+    chair change charge chase cheat choose claim close collapse compensate compete complain
+    conceal concede condemn confess conquer convert convict copy count cover crack crash
+    credit criticise criticize cry cure damage decline defeat defend defraud delay deny
+    deserve despise destroy detest die disagree disappoint discourage discover discriminate
+    dislike dismiss disobey disown disprove dispute divorce double doubt drop earn elect
+    embarrass embezzle employ encourage end endanger endorse enjoy envy escape exaggerate
+    exceed excel except exclude execute exempt expel experiment exploit export expose fail
+    fake fall falsify fancy fear fight finance fine fire flee flunk follow forbid force forge
+    forget forgive found freeze fund gain gamble graduate grow guarantee hack halt harass harm
+    hate haunt hide hire hospitalise humiliate hurt idolise ignore imitate import imprison
+    improve increase influence inherit injure inspire insult insure interrupt invade invent
+    invest investigate jail join kill know lack laugh lead leak learn lend liberate license
+    lie lobby long lose love lower manipulate marry master merge mislead miss mistreat mock
+    motivate move murder need neglect object oblige offend oppose outlaw outrank outsell
+    overcharge overcome overrule oversell oversleep overthrow owe own pardon patent pay
+    persuade pioneer plagiarise plagiarize plead poison praise predate predict prefer pretend
+    prevent prohibit promise prosecute protect protest prove provoke publish punish qualify
+    quarrel quit race raid rank ration recall refund refuse regret reject remarry replace
+    require rescue resent resign respect restrict retire retract reveal revolutionise reward
+    ridicule rig risk rob ruin rule rush sabotage sack sail sanction save scam score scrap
+    sell serve shame share shock shoot shrink shut sing slander sleep smoke smuggle spoil
+    sponsor spy stand start stay steal stop strike struggle succeed sue suffer supervise
+    support surpass surrender survive suspect suspend swear swindle teach tease tempt
+    terminate test threaten tire tolerate torture train triple trust underestimate understand
+    unite upset urge value victimise violate visit vote wait want warn waste water wed welcome
+    win withdraw witness work worry worsen worship wound wreck yield
+    """)
+    for form in forms(word)
+)
+# Nouns that only say what kind of thing the name before them is: "the Mark I computer".
+_KINDS = frozenset(
+    stem(word)
+    for word in spaced("""
+    computer machine company firm corporation business college university school team group
+    project programme program system language compiler award medal prize room building hall
+    hotel restaurant ship vessel book manual textbook paper article journal magazine newspaper
+    conference course class museum office department laboratory lab library shop store street
+    city town country river show series degree title tool package framework database service
+    app website tram bus train line workshop talk session dish wine club society foundation
+    organisation organization institute
+    """)
 )
 _COPULAS = frozenset(spaced("is was are were be been being am 's 're isn't wasn't aren't weren't"))
 AUXILIARIES = _COPULAS | frozenset(
@@ -190,6 +243,7 @@ class Word:
         verb: Whether it is a verb.
         preposition: The preposition before its noun, if any.
         at: Index of its token.
+        loaded: Whether it is a verb with a claim of its own: to refuse, to win.
         possessive: Whether it has a possessive ending.
         bland: Whether it claims so little that one such word needs no support.
         concrete: Whether one such word needs no support in a long sentence.
@@ -209,6 +263,7 @@ class Word:
     possessive: bool = False
     bland: bool = False
     concrete: bool = False
+    loaded: bool = False
     without: bool = False
 
 
@@ -407,7 +462,7 @@ class _Reader:
                 word.verb = is_verb(meaning) or is_verb(self._keys[at])
                 self._add(word, at)
             return taken
-        content = _content(token, self._keys[at], low)
+        content = _content(token, self._keys[at], low, article=self._opens_title(at))
         if low == "last" and at and self._before(at) not in _DETERMINERS:
             content = _word(token, self._keys[at], low)  # loans last a week
         if content is None and low in _TELLING_LAST and at == len(self._tokens) - 1:
@@ -425,6 +480,8 @@ class _Reader:
             and not (token.capital and not token.initial)
             and (_after_auxiliary(self._lowered, at) or self._may_be_verb(at))
         )
+        if at and content.found & _KINDS and not token.capital and self._tokens[at - 1].capital:
+            content.bland = content.bland or not self._tokens[at - 1].initial
         if content.kind == "word" and not (content.verb or clause.verbs or clause.auxiliary):
             bare = not self._preposition or clause.opens == self._preposition
             clause.subject = clause.subject or bare
@@ -454,6 +511,17 @@ class _Reader:
         if not at and (self._next(at) in _DETERMINERS or self._next(at) == "on"):
             return True  # "Leads the team", an entry of a CV
         return bool(at) and at - 1 not in self._measures and before not in _PREPOSITIONS
+
+    def _opens_title(self, at: int) -> bool:
+        """Whether another capital follows, and a verb precedes: "published A Manual"."""
+        after = self._tokens[at + 1] if at + 1 < len(self._tokens) else None
+        before = self._before(at)
+        return (
+            after is not None
+            and after.capital
+            and len(after.text) > 1
+            and (is_verb(before) or before in ("of", "called", "by", "and"))
+        )
 
     def _goes_on_dated(self, at: int) -> bool:
         if at >= len(self._tokens):
@@ -555,7 +623,15 @@ def _measure_forms(claim: Claim) -> tuple[str, ...]:
             return (f"#{claim.value}",)
 
 
-def _content(token: Token, key: str, low: str) -> Word | None:
+def _content(token: Token, key: str, low: str, *, article: bool = False) -> Word | None:
+    """The claim of a word, if it has any.
+
+    Args:
+        token: The word.
+        key: Its key.
+        low: The word in lower case.
+        article: Whether an "A" may be the first word of a title.
+    """
     if low in _QUANTITIES:
         name = _QUANTITIES[low]
         return Word(token.text, low, "quantity", frozenset((name,)))
@@ -567,6 +643,8 @@ def _content(token: Token, key: str, low: str) -> Word | None:
     if low in AUXILIARIES:
         return None
     named = token.capital and not token.initial
+    if token.text == "A" and article:
+        return None
     if named and len(token.text) == 1 and token.text != "I" and token.text.isalpha():
         return Word(token.text, low, "measure", frozenset((f"#={low}",)))  # jetty A
     empty = low in STOPWORDS or low in _PREPOSITIONS or (low in _CONJUNCTIONS and not named)
@@ -600,6 +678,7 @@ def _word(token: Token, key: str, low: str) -> Word:
         possessive=possessive,
         bland=bool(forms(low) & _BLAND) and not token.capital,
         concrete=bool(forms(low) & _CONCRETE) and not token.capital,
+        loaded=bool(forms(low) & _LOADED),
     )
 
 

@@ -58,7 +58,9 @@ _SEASONS = {
 }
 _SPANS_OF_TIME = frozenset(spaced("year years times"))
 _LONGEST_SEASON = 7  # months: "from April to October" is a summer's season, a year is none
-_MONEY = frozenset(spaced("pound pounds euro euros dollar dollars kroner krone cents francs"))
+_MONEY = frozenset(
+    spaced("pound pounds euro euros dollar dollars kroner kronor krone cents francs")
+)
 _PAID = frozenset(stem(word) for word in spaced("cost price pay fee charge"))
 _SAYING_NO = re.compile(r"\b(?:no|not|none|never|nothing|closed|without)\b|^\W*$", re.IGNORECASE)
 _TELEPHONE = re.compile(r"\+?\d[\d ()/-]{6,}\d|\bextension \d+")
@@ -100,6 +102,8 @@ _ANSWERED = re.compile(r"^(yes|no)\b[\s,.;:!-]*", re.IGNORECASE)
 _YES_OR_NO = re.compile(r"^(?:yes|no)\s*[,.;:!]\s*", re.IGNORECASE)
 _NOTED = re.compile(r"[^(),]+ \([^()]+\)\.?")
 _IN_BRACKETS = re.compile(r"\s*\([^()]*\)")
+_DIVIDING = re.compile(r";\s+|\s+[-\u2013\u2014]\s+(?!\d)")
+_SIGNS = frozenset("\u20ac\u00a3$")
 _QUESTION = re.compile(r"\?\s*$")
 _DAYS_OF_A_WEEK, _DAYS_OF_A_FORTNIGHT = "7", "14"
 
@@ -285,14 +289,23 @@ def _cells(line: Line) -> list[str]:
         return []
     (_, label), *cells = line.cells
     denying = [at for at, (_, cell) in enumerate(cells) if _SAYING_NO.search(cell)]
-    if not denying:
-        return []
-    parts = [f"{head}: {cell}" for head, cell in cells]
+    parts = [_cell(head, cell) for head, cell in cells]
     kept = [part for at, part in enumerate(parts) if at not in denying and cells[at][1]]
+    if not denying:
+        return ["; ".join([label, *kept])]
     return [
         *(["; ".join([label, *kept])] if kept else []),
         *(f"{label}; {parts[at]}" for at in denying),
     ]
+
+
+def _cell(head: str, cell: str) -> str:
+    """A cell with its head, in one piece: what punctuation divides in it belongs to one row."""
+    if not _SAYING_NO.search(cell):
+        cell = _DIVIDING.sub(", ", cell)
+    if head in _SIGNS:
+        return f"Price: {head}{cell}" if cell[:1].isdigit() else f"Price: {cell}"
+    return f"{head}: {cell}"
 
 
 def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
@@ -569,6 +582,10 @@ def _called(piece: str, reading: Reading) -> set[str]:
     if _MAILBOX.search(piece):
         found |= _WRITTEN
     found |= _seasons(reading)
+    if months_of(reading) in ([11], [12]):
+        found |= {"end", "late"}
+    if months_of(reading) in ([1], [2]):
+        found |= {stem("beginning"), stem("begin"), stem("early"), "start"}
     if "once" in keys:
         found |= {"q:first"}
     if _LOWER_BOUND.search(piece):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
+from knowledge.abbreviations import acronyms
 from knowledge.check.meaning import implied
 from knowledge.check.reading import AUXILIARIES, Reading, Word
 from knowledge.check.records import Record
@@ -60,6 +61,8 @@ def other_subject(
     if reading.passive and not record.reading.passive and _subject(record.reading):
         return ""  # A moth was found.
     said = frozenset(form for word in reading.words for form in _forms(word))
+    if any(word.key in acronyms(record.reading.text) for word in mine):
+        return ""
     subjects = [*subject, *_later_subjects(record.reading)]
     if said & _EVERYTHING or any(_forms(w) & said or implied(w.key) & said for w in subjects):
         return ""

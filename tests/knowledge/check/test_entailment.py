@@ -41,6 +41,9 @@ TEXT = (
     "English (fluent), Spanish (beginner).",
     "Bring your pet there only after you have called.",
     "Tell a volunteer about any theft.",
+    "She received the Achievement Award of the Society of Women Engineers in 1964.",
+    "In 1954 she was made director of automatic programming at Remington Rand.",
+    "The dinner costs SEK 450.",
 )
 CITED = [
     Section(
@@ -89,6 +92,11 @@ def refused(sentence: str, question: str = "") -> str:
         "Priya Raman took over from Harold Finch in 2015.",
         "Please call before you bring your pet.",
         "She speaks fluent English and some Spanish.",
+        "The Society of Women Engineers gave her its Achievement Award in 1964.",
+        "In 1954 Remington Rand made her its director of automatic programming.",
+        "The dinner costs four hundred and fifty kronor.",
+        "After Vassar, she earned a PhD at Yale in 1934.",
+        "She put together a bachelor's degree in mathematics at Vassar College in 1928.",
         "You'll find the shop open on weekdays from eight, and Dogs are welcome in the bar.",
     ],
 )
@@ -115,6 +123,11 @@ def test_what_a_record_says_may_be_said_in_other_words(sentence: str) -> None:
         ("Dogs are welcome in the dining room.", "the opposite"),
         ("It has 3,000 shops and 1,400 drivers.", "counts something else"),
         ("She supervised Øystein Ore's dissertation.", "another role"),
+        ("After Yale, she graduated from Vassar College in 1928.", "'after'"),
+        (
+            "She refused a bachelor's degree in mathematics from Vassar College in 1928.",
+            "'refused'",
+        ),
         ("Parcels arrive in May.", "'May'"),
         ("The pie can be made with gluten.", "there is none"),
         ("The spray booth may be entered without a mask.", "does not say there is none"),
