@@ -13,6 +13,9 @@ from typing import Protocol
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.base_worker import WorkerParams
 
@@ -130,6 +133,17 @@ class CallerConnection(Protocol):
     async def finish(self, reason: str, message: str) -> None:
         """Tell the caller why the call is over, and close the connection."""
         ...
+
+
+def _told(processor: FrameProcessor | None) -> str:
+    """What a stage is called to a caller, to whom the class of a vendor means nothing."""
+    match processor:
+        case STTService():
+            return "Speech recognition"
+        case TTSService():
+            return "The voice"
+        case _:
+            return "A part of the call"
 
 
 def _turn_of(conversation: Conversation | None) -> int:
@@ -386,6 +400,6 @@ class Call:
         conversation = self.conversation
         conversation.meter.trouble(conversation.number, f"{stage}: {frame.error}")
         logger.warning("{}: {}", stage, frame.error)
-        await self._connection.announce_problem(f"{stage} had a problem.")
+        await self._connection.announce_problem(f"{_told(frame.processor)} had a problem.")
         if frame.processor is not None and not frame.processor.is_usable:
             self.end("fault")

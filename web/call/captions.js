@@ -188,6 +188,8 @@ export class Captions {
     const answer = make('span');
     const cut = make('span', 'cut', ' — interrupted');
     cut.hidden = true;
+    // A sentence may be in another language than the document, as those are that Viva always says.
+    question.dir = answer.dir = 'auto';
     voice.append(make('span', 'unseen', `${this.#voiceName}: `), answer, cut);
     for (const said of [caller, voice]) {
       Object.assign(said, { lang: this.#language, dir: directionOf(this.#language) });

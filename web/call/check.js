@@ -28,7 +28,7 @@ export class SoundCheck {
   constructor(page) {
     this.#find = (id) => page.getElementById(id);
     this.#find('check').addEventListener('click', () => this.#run());
-    const kept = JSON.parse(remembered(REMEMBERED, 'null'));
+    const kept = parsed(remembered(REMEMBERED, 'null'));
     if (kept && Date.now() / 1000 - kept.at < KEPT_SECS) this.#show(kept);
   }
 
@@ -166,6 +166,15 @@ async function rateUp() {
   const body = crypto.getRandomValues(new Uint8Array(UP_BYTES));
   const answer = await ask('check/up', { method: 'POST', body });
   return answer && (UP_BYTES * 8) / (performance.now() - began);
+}
+
+/** What was remembered; nothing if it is damaged. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 function pause(secs) {

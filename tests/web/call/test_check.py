@@ -79,3 +79,13 @@ def test_a_check_is_remembered_for_a_day(server: PageServer, page: Page) -> None
     page.clock.install(time="2100-01-01")
     page.reload()
     assert page.locator("#check-said li").count() == 0
+
+
+def test_a_damaged_memory_of_a_check_does_not_keep_the_page_from_starting(
+    server: PageServer, page: Page
+) -> None:
+    page.evaluate("localStorage.setItem('check', '{\"at\":')")
+    page.reload()
+    page.wait_for_selector("main section")
+    expect(page.get_by_role("button", name="Call Viva")).to_be_enabled()
+    page.evaluate("localStorage.removeItem('check')")

@@ -176,6 +176,8 @@ def test_a_document_is_written_as_its_language_is(server: PageServer, page: Page
         places,
     )
     assert told == ["he rtl"] * len(places)
+    said = page.evaluate("[...document.querySelectorAll('.voice > span[dir]')].map((e) => e.dir)")
+    assert set(said) == {"auto"}, "each sentence, whose language may be another"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.keyboard.press("Escape")
     page.unroute("**/document.json")
