@@ -184,6 +184,7 @@ class Server:
         desk = AdmissionDesk(
             settings,
             caller=self.accounts.identify,
+            returning=self.accounts.returning,
             budget=self._budget,
             settlement=self._settlement,
             money=call_budget(settings, worst),

@@ -122,6 +122,11 @@ class Accounts:
         key = self._access.subaddressing.mailbox(email)
         return CallerIdentity(email=email, admin=self._access.is_admin(email), key=key)
 
+    def returning(self, request: web.Request) -> CallerIdentity | None:
+        """A visitor of another site who comes back to their call from another network."""
+        local = self._settings.auth != "off" or self._is_local(request)
+        return self.visitors.returning(request) if local else None
+
     async def welcome_link(self, base_url: str) -> str | None:
         """A sign-in link for the operator, to print when the server starts on their own machine.
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from accounts.access import is_mailable
 from accounts.origin import allowed_origin
+from accounts.visitors import is_visitor
 from conversation.records import CallerIdentity, CallListener, Tariff
 from ledger.money.budget import Budget, Refusal
 from ledger.money.spend_settlement import SpendSettlement
@@ -27,6 +28,7 @@ class AdmissionDesk:
     Parameters:
         settings: The settings.
         caller: Identifies who makes a request; ``None`` if they must sign in first.
+        returning: Identifies who comes back to a call, where ``caller`` cannot.
         budget: The daily budget.
         settlement: Tracks the spend of admitted calls.
         money: The budget of one call.
@@ -40,6 +42,7 @@ class AdmissionDesk:
         settings: Settings,
         *,
         caller: Callable[[web.Request], Awaitable[CallerIdentity | None]],
+        returning: Callable[[web.Request], CallerIdentity | None] = lambda _request: None,
         budget: Budget,
         settlement: SpendSettlement,
         money: CallBudget,
@@ -49,6 +52,7 @@ class AdmissionDesk:
     ) -> None:
         self._settings = settings
         self._caller = caller
+        self._returning = returning
         self._budget = budget
         self._settlement = settlement
         self._money = money
@@ -56,20 +60,32 @@ class AdmissionDesk:
         self._tariff = tariff
         self._listeners = listeners
 
-    async def identify(self, request: web.Request) -> CallerIdentity:
+    async def identify(self, request: web.Request, *, resuming: bool = False) -> CallerIdentity:
         """Identify who calls.
+
+        Args:
+            request: The request.
+            resuming: Whether they come back to a call, which its token has to prove theirs. A
+                visitor of another site may do so from another network, which their pass is not for.
 
         Raises:
             web.HTTPUnauthorized: The caller must sign in first.
             web.HTTPForbidden: The request comes from another site's page.
         """
         caller = await self._caller(request)
+        if caller is None and resuming:
+            caller = self._returning(request)
         if caller is None:
             raise web.HTTPUnauthorized(text="Please sign in at /sign-in.")
         if not self._is_our_page(request):
             origin = request.headers.get("Origin", "nowhere")
             raise web.HTTPForbidden(text=f"calls from {origin} are not accepted")
         return caller
+
+    @staticmethod
+    def may_be(caller: CallerIdentity, key: str) -> bool:
+        """Whether somebody who resumes a call may be the caller with this key."""
+        return caller.key == key or (is_visitor(caller.key) and is_visitor(key))
 
     async def admit(self, caller: CallerIdentity, *, counted: bool = False) -> Terms | str:
         """Admit a call and reserve its worst-case cost, or refuse it.

@@ -24,6 +24,14 @@ FIELD = "visitor"
 """The query field that carries a pass, since a browser sends no header with a WebSocket."""
 
 
+_KEY = "visitor "
+
+
+def is_visitor(key: str) -> bool:
+    """Whether a caller's key is that of a visitor."""
+    return key.startswith(_KEY)
+
+
 def embedding_origins(settings: Settings) -> tuple[str, ...]:
     """The origins of ``EMBED_ORIGINS``.
 
@@ -80,7 +88,17 @@ class Visitors:
         expected = self._signature(until, network)
         if not secret.constant_time_equal(signature, expected) or int(until) < self._clock():
             return None
-        return CallerIdentity(key=f"visitor {network}")
+        return CallerIdentity(key=_KEY + network)
+
+    def returning(self, request: web.BaseRequest) -> CallerIdentity | None:
+        """The visitor who comes back to a call, perhaps from another network than the pass is for.
+
+        That the call is theirs, its token proves.
+        """
+        carries = self._welcome and FIELD in request.query
+        return (
+            CallerIdentity(key=_KEY + client_network(request, self._settings)) if carries else None
+        )
 
     def _signature(self, until: str, network: str) -> str:
         return hmac.new(self._key, f"{until} {network}".encode(), hashlib.sha256).hexdigest()

@@ -65,12 +65,16 @@ _STAGE_NAMES: Mapping[str, Stage] = {
 class Admissions(Protocol):
     """Decides who may call, and on what terms."""
 
-    async def identify(self, request: web.Request) -> CallerIdentity:
-        """Identify who calls.
+    async def identify(self, request: web.Request, *, resuming: bool = False) -> CallerIdentity:
+        """Identify who calls, or comes back to a call of which a token has to prove it theirs.
 
         Raises:
             web.HTTPException: The client may not even open a socket.
         """
+        ...
+
+    def may_be(self, caller: CallerIdentity, key: str) -> bool:
+        """Whether somebody who resumes a call may be the caller with this key."""
         ...
 
     async def admit(self, caller: CallerIdentity, *, counted: bool = False) -> Terms | str:
@@ -211,14 +215,15 @@ class Switchboard:
         place = request.query["resume"]
         if self._hand_over is not None and self._hand_over(request, place):
             return web.Response()  # which is not sent: another process answers
-        caller = await self.admissions.identify(request)
+        caller = await self.admissions.identify(request, resuming=True)
         if self._resumes_too_many(caller):
             raise web.HTTPTooManyRequests(text="too many pages come back to calls at once")
         newcomer = await self._open(request, Page)
         socket = newcomer.socket
         asked = await self._asked_to_resume(newcomer, caller)
         key, page = self._pages.get(asked.call, ("", None)) if asked is not None else ("", None)
-        if asked is not None and page is not None and key == caller.key and page.resumes(asked):
+        theirs = self.admissions.may_be(caller, key)
+        if asked is not None and page is not None and theirs and page.resumes(asked):
             await page.take_over(newcomer, asked.received)
         else:
             await newcomer.finish("lost", REASONS["disconnected"])

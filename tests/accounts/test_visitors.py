@@ -4,7 +4,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from accounts.admission import AdmissionDesk
 from accounts.visitors import PASS_SECS, Visitors, embedding_origins
+from conversation.records import CallerIdentity
 from settings import Settings, SettingsError
 from tests.accounts.house import Clock
 
@@ -36,6 +38,22 @@ def test_a_pass_is_for_one_network_and_one_day() -> None:
     assert Visitors(settings(""), "k" * 64, clock=clock).identify(asked(given)) is None
     clock.now += PASS_SECS + 1
     assert visitors.identify(asked(given)) is None
+
+
+def test_who_comes_back_to_a_call_may_be_on_another_network() -> None:
+    """Wi-Fi to mobile: the token of the call proves that it is theirs, and the pass cannot."""
+    visitors = Visitors(settings(), "k" * 64)
+    given = visitors.issue(asked())
+    caller = visitors.returning(asked(given, "198.51.100.1"))
+    assert caller is not None
+    assert caller.key == "visitor 198.51.100.0/24"
+    assert visitors.returning(asked("", "198.51.100.1")) is None, "they carry no pass"
+    assert Visitors(settings(""), "k" * 64).returning(asked(given)) is None
+    away = CallerIdentity(key="visitor 203.0.113.0/24")
+    assert AdmissionDesk.may_be(caller, away.key)
+    for other in ("", "visitors", "jo@example.com"):
+        assert not AdmissionDesk.may_be(caller, other)
+        assert not AdmissionDesk.may_be(CallerIdentity(key="jo@example.com"), away.key)
 
 
 def test_the_sites_are_origins() -> None:

@@ -25,13 +25,13 @@ class ResumingCaller:
         self.samples = 0
         self.said: list[str] = []
         self._url = url
-        self._session = session
+        self.session = session
         self._kinds: list[str] = []
         self._talking: asyncio.Task[None] | None = None
 
     async def call(self) -> None:
         """Call, and hear the greeting to its end."""
-        socket = await self._session.ws_connect(self._url)
+        socket = await self.session.ws_connect(self._url)
         self.wire.ready("visitor", resume=True)
         self._talking = asyncio.create_task(self._converse(socket))
         await self.until("bot-stopped-speaking")
@@ -44,7 +44,7 @@ class ResumingCaller:
     async def come_back(self) -> None:
         """Go on over another connection."""
         url = self._url.update_query(resume=self.wire.place)
-        socket = await self._session.ws_connect(url)
+        socket = await self.session.ws_connect(url)
         self.wire.resume()
         self._talking = asyncio.create_task(self._converse(socket))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -184,11 +185,12 @@ def test_a_token_works_once_and_only_for_what_is_kept() -> None:
 
 
 @asynccontextmanager
-async def listening(folder: Any) -> AsyncIterator[tuple[Server, URL]]:
+async def listening(folder: Any, **chosen: str) -> AsyncIterator[tuple[Server, URL]]:
     """A server with scripted vendors, as `viva serve` runs it: lost sockets cancel no handler."""
     from benchmarks.scripted import choices
 
-    settings = Settings.load(auth="off", data_dir=folder, database_url="", record="off")
+    basis = {"auth": "off", "data_dir": folder, "database_url": "", "record": "off"}
+    settings = Settings.load(**basis | chosen)
     server = Server(settings, load(None), choices())
     runner = web.AppRunner(server.app(), access_log=None)
     await runner.setup()
@@ -231,6 +233,41 @@ async def test_a_call_goes_on_over_another_connection(data_dir: Any) -> None:
         wire.hang_up()
         await caller.until("end")
         assert server.state["calls"] == 0
+        caller.lose()
+
+
+@pytest.mark.thorough
+@with_instant_engines
+async def test_a_visitor_of_another_site_comes_back_from_another_network(data_dir: Any) -> None:
+    """From Wi-Fi to mobile, in mid-answer."""
+    embedding = {"embed_origins": "https://example.com", "trusted_proxies": "127.0.0.1"}
+    wifi, mobile = ({"X-Forwarded-For": address} for address in ("203.0.113.9", "198.51.100.1"))
+    async with (
+        listening(data_dir, auth="link", **embedding) as (server, url),
+        aiohttp.ClientSession(headers=wifi) as before,
+        aiohttp.ClientSession(headers=mobile) as after,
+    ):
+        origin = str(url.origin()).replace("ws:", "http:")
+        for session in (before, after):
+            session.headers["Origin"] = origin
+        async with before.get(f"{origin}/embed") as answer:
+            given = re.findall(r"\b\d{10}\.[0-9a-f]{64}\b", await answer.text())[0]
+        caller = ResumingCaller(url.update_query(visitor=given), before)
+        await caller.call()
+        caller.wire.type(QUESTION)
+        await caller.until("bot-started-speaking")
+        (call,) = server.calls
+        caller.lose()
+        await asyncio.sleep(2.0)
+        caller.session = after
+        await caller.come_back()
+        await caller.until("turn")
+        assert server.calls == {call}
+        assert caller.wire.received == caller.samples, "each sample came once"
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await after.ws_connect(url.update_query(visitor=given))
+        caller.wire.hang_up()
+        await caller.until("end")
         caller.lose()
 
 
