@@ -10,11 +10,13 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -26,12 +28,14 @@ from sqlmodel import col
 from conversation.records import MICROS
 from ledger.store.database import Database
 from ledger.store.tables import Call, SpendDay, SpendHold
+from operating.supervisor.supervisor_client import NEWS_SECS
 from simulators.anthropic import AnthropicSimulator
 from simulators.deepgram import DeepgramSimulator
 from simulators.elevenlabs import RATE, ElevenLabsSimulator
 from simulators.model import Model
 from tests.databases import Cluster
 from tests.end_to_end.running import Viva
+from tests.engines import run_in
 from tests.operating.callers import QuietCaller
 
 KEY = "simulated-key"
@@ -320,6 +324,7 @@ class _Scene:
             return sum((await self._gauge("viva_models_loaded")).values()) == workers
 
         await self._until(all_loaded, "the dead worker is replaced")
+        await asyncio.sleep(10 * NEWS_SECS)  # then the supervisor knows, too
         caller = self._call()
         async with asyncio.timeout(BEGIN_SECS):
             await caller.began.wait()
@@ -331,7 +336,10 @@ class _Scene:
         with suppress(AssertionError):
             await self._until(its_calls, "the new worker has a call")
             self._outcome.replaced = True
-        self._tell("somebody called again, and was taken by the new worker")
+        self._tell(
+            f"somebody called again, {'and' if self._outcome.replaced else 'but not'} to the new "
+            f"worker; calls by worker {await self._spread()}"
+        )
 
     async def hang_up(self) -> None:
         """Have everybody hang up."""
@@ -393,16 +401,18 @@ def main() -> None:
 
     cluster = Cluster()
     try:
-        outcome = asyncio.run(
-            play(
-                options.calls,
-                database_url=cluster.create(),
-                workers=options.workers,
-                beyond=max(2, options.calls // 10),
-                wait=True,
-                tell=tell,
+        with tempfile.TemporaryDirectory() as folder:
+            run_in(Path(folder))
+            outcome = asyncio.run(
+                play(
+                    options.calls,
+                    database_url=cluster.create(),
+                    workers=options.workers,
+                    beyond=max(2, options.calls // 10),
+                    wait=True,
+                    tell=tell,
+                )
             )
-        )
     finally:
         cluster.remove()
     tell(f"the ledger has {sum(outcome.written.values())} calls: {dict(outcome.written)}")
