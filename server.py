@@ -68,8 +68,9 @@ from transports.switchboard import Switchboard
 SWEEP_SECS = 3600.0
 """How often the retention sweep runs."""
 
-# What is told of a call, ahead of its id.
 _ADDRESS_LEFT, _ADDRESS_REMOVED = "address-left", "address-removed"
+_NEWS = {_ADDRESS_LEFT: Call.address_left, _ADDRESS_REMOVED: Call.address_removed}
+"""What is told of a call, ahead of its id, and what the call does."""
 
 
 class Server:
@@ -357,11 +358,8 @@ class Server:
         """Act on news of a call; return whether it is one of this process."""
         what, _, id = news.partition(" ")
         for call in self.calls:
-            if call.id == id and what == _ADDRESS_LEFT:
-                call.address_left()
-                return True
-            if call.id == id and what == _ADDRESS_REMOVED:
-                call.address_removed()
+            if call.id == id and what in _NEWS:
+                _NEWS[what](call)
                 return True
         return False
 

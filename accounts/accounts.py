@@ -99,8 +99,7 @@ class Accounts:
             web.HTTPServiceUnavailable: The database cannot be read.
         """
         if FIELD in request.query:  # whoever else they are: they call from another site's page
-            local = self._settings.auth != "off" or self._is_local(request)
-            return self.visitors.identify(request) if local else None
+            return self.visitors.identify(request) if self._may_be_visitor(request) else None
         if self._settings.auth == "off":
             return ANYBODY if self._is_local(request) else None
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
@@ -124,8 +123,7 @@ class Accounts:
 
     def returning(self, request: web.Request) -> CallerIdentity | None:
         """A visitor of another site who comes back to their call from another network."""
-        local = self._settings.auth != "off" or self._is_local(request)
-        return self.visitors.returning(request) if local else None
+        return self.visitors.returning(request) if self._may_be_visitor(request) else None
 
     async def welcome_link(self, base_url: str) -> str | None:
         """A sign-in link for the operator, to print when the server starts on their own machine.
@@ -151,6 +149,9 @@ class Accounts:
         settings = self._settings
         delivers = settings.smtp_url is not None or settings.resend_api_key is not None
         return settings.auth == "link" and not delivers and is_loopback_host(settings.host)
+
+    def _may_be_visitor(self, request: web.Request) -> bool:
+        return self._settings.auth != "off" or self._is_local(request)
 
     def _is_local(self, request: web.Request) -> bool:
         """Whether the request is local, and not from a site whose name resolves to loopback."""

@@ -69,6 +69,8 @@ MONTHS = {
     )
     for name in names.split()
 }
+YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
+"""A year in digits, from 1500 to 2099."""
 _SHORT_MONTH = 4  # letters of SEPT
 _ROMAN = re.compile(r"(?=[IVX])(X{0,3})(IX|IV|V?I{0,3})$")
 

@@ -36,8 +36,6 @@ _JOINED_WORDS = 40  # the parts of a longer item become sentences of their own
 _LIST_WORDS = 45
 _FRAGMENT = 3  # sentences of up to so many words are joined to the next
 _RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?\d]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
-
-
 _RUN_INS = 3  # paragraphs that open with a title and a full stop, where those are titles
 _ASKED = re.compile(r"^([^.!?]{4,120}\?)\s+(?=\S)")
 

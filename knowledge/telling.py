@@ -186,9 +186,8 @@ def item(text: str) -> str:
             f"{label}, {_lower(value)}" if _PLACED.match(label) else f"{label}, {value}"
         )
     value = value.rstrip(".")
-    if (
-        _SINCE.match(value) or label in _LANGUAGES
-    ):  # "Coach, Tarn Club - since May 2019", "Dutch: B2"
+    # As in "Coach, Tarn Club - since May 2019" and "Dutch: B2".
+    if _SINCE.match(value) or label in _LANGUAGES:
         return sentence(f"{label}, {value}")
     if _OF_DAYS.fullmatch(fluent(label)):
         timed = re.match(rf"{_HOUR}\s*(?:[-\u2013\u2014]|to)\s*{_HOUR}", value, re.IGNORECASE)

@@ -7,9 +7,8 @@ means 1931 and 1941, and "two nicknames: Amazing Grace and Grandma COBOL" gives 
 import re
 from collections.abc import Sequence
 
-from knowledge.claims import numbers
+from knowledge.claims import YEAR, numbers
 
-_YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
 _COUNT = (
     r"(?P<count>\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
     r"fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty)"
@@ -38,7 +37,7 @@ def reckoned(sentence: str) -> str:
 
     A number that does not fit stays, and needs support like any other.
     """
-    years = sorted({int(year) for year in _YEAR.findall(sentence)})
+    years = sorted({int(year) for year in YEAR.findall(sentence)})
     if len(years) == 1:
         sentence = _YEARS_LATER.sub(lambda match: _then(match, years[0]), sentence)
     elif len(years) == 2:  # the two ends of a span

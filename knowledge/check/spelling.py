@@ -41,6 +41,7 @@ _NUMBER_WORD = (
     "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|"
     "sixty|seventy|eighty|ninety|hundred"
 )
+_CURRENCIES = (("SEK|NOK|DKK|ISK", "kronor"), ("EUR", "euro"), ("GBP", "pound"), ("USD", "dollar"))
 _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
@@ -72,15 +73,12 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b((?:day|week|month|year)s?) old\b", r"\1"),
         (r"\bnamed (?:after|for|in honou?r of) (?:her|him|it)\b", "named"),
         (r"\b(?:back|way back) (?=(?:in|to) \d{4}\b)", ""),
-        (r"\b(?:SEK|NOK|DKK|ISK)\s?(\d[\d.,]*\d|\d)", r"\1 kronor"),
-        (r"(\d)\s?(?:SEK|NOK|DKK|ISK)\b", r"\1 kronor"),
         (r"\bkroner\b", "kronor"),
-        (r"\b(?:EUR)\s?(\d[\d.,]*\d|\d)", r"\1 euro"),
-        (r"(\d)\s?EUR\b", r"\1 euro"),
-        (r"\b(?:GBP)\s?(\d[\d.,]*\d|\d)", r"\1 pound"),
-        (r"(\d)\s?GBP\b", r"\1 pound"),
-        (r"\b(?:USD)\s?(\d[\d.,]*\d|\d)", r"\1 dollar"),
-        (r"(\d)\s?USD\b", r"\1 dollar"),
+        *(
+            (code, rf"\1 {unit}")
+            for codes, unit in _CURRENCIES
+            for code in (rf"\b(?:{codes})\s?(\d[\d.,]*\d|\d)", rf"(\d)\s?(?:{codes})\b")
+        ),
         (r"\baged (?=at least|at most|over|under|\d)", ""),
         (r"\bnew year's day\b", "1 January"),
         (r"\bnew year's eve\b", "31 December"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from knowledge.claims import YEAR
 from knowledge.loading.document import Document
 from knowledge.loading.section import Line
 from processors.brain.contract import MAX_COMPLAINT_CHARS, Question
@@ -30,7 +31,6 @@ CHARS_PER_TOKEN_AT_LEAST = 3.0
 MAX_EXCHANGES = 24
 """Maximum earlier turns in a request, the latest ones."""
 
-_YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
 _MOST_NAMES = 60  # of the document, told so that misheard ones are recognised
 _NOTHING_HEARD = "[The caller interrupted before hearing any of the answer.]"
 
@@ -127,7 +127,7 @@ def restatements(document: Document) -> tuple[str, ...]:
         for name in document.proper_nouns()[:_MOST_NAMES]
         if name != document.title and (found := _cited(_mentioning(lines, name)))
     ]
-    years = sorted({year for line in lines for year in _YEAR.findall(line.text)})
+    years = sorted({year for line in lines for year in YEAR.findall(line.text)})
     dated = [(f"What happened in {year}?", _cited(_mentioning(lines, year))) for year in years]
     parts = (
         ("The same facts as questions and answers, each with the id of its section:", asked),
