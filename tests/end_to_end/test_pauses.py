@@ -56,7 +56,8 @@ def simulators_of(engines: Any) -> Simulators:
 
 def wav_secs(path: Path) -> float:
     with wave.open(str(path)) as file:
-        return file.getnframes() / file.getframerate()
+        secs: float = file.getnframes() / file.getframerate()
+        return secs
 
 
 def ledger_turns(data_dir: Path) -> list[dict[str, Any]]:
