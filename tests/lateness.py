@@ -1,16 +1,19 @@
 """Whether the machine gave a test in real time the time it needed.
 
-``@pytest.mark.real_time`` marks a test that a busy machine can fail. If such a test fails while
-other programs took more than ``OUTSIDE_SHARE`` of the machine, or while the run's other workers
-took most of it *and* a tick came ``LATE_SECS`` late, it is skipped, and says how late; on a machine
-that was free it fails. What the test itself and its processes take never counts as the machine's
-being busy, so code that has become slow is not excused.
+``@pytest.mark.real_time`` marks a test that a busy machine can fail, and :func:`in_time` what it
+asserts about time: how soon something came, or what came out only if all else was soon enough. If
+that does not hold while other programs took more than ``OUTSIDE_SHARE`` of the machine, or while
+the run's other workers took most of it *and* a tick came ``LATE_SECS`` late, the test is skipped,
+and says how late; on a machine that was free it fails. What the test itself and its processes take
+never counts as the machine's being busy, so code that has become slow is not excused. Whatever
+else the test asserts, such as a count, fails it on any machine, with a note if it was busy.
 
 Where whoever runs the tests may do so (root may), such a test and what it starts go before the
 run's other tests, which can wait.
 """
 
 import os
+import subprocess
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
@@ -136,9 +139,26 @@ def _numbers(proc: Path) -> list[int]:
     return [int(entry.name) for entry in proc.iterdir() if entry.name.isdigit()]
 
 
+class TooLateError(AssertionError):
+    """What was asserted under :func:`in_time` did not hold."""
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """What is asserted here is about time: if it does not hold, a busy machine may be the cause.
+
+    Raises:
+        TooLateError: An assertion did not hold, or something was waited for in vain.
+    """
+    try:
+        yield
+    except (AssertionError, TimeoutError, subprocess.TimeoutExpired) as error:
+        raise TooLateError(f"{type(error).__name__}: {error}") from error
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "real_time: a busy machine can fail it; then it is skipped, with its lateness"
+        "markers", "real_time: a busy machine can fail what it asserts about time: see lateness.py"
     )
 
 
@@ -179,12 +199,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         lateness.stop()
         if not lateness.excuses:
             raise
-        pytest.skip(
-            f"machine too busy for {item.nodeid}: {1000 * lateness.worst_secs:.0f} ms late, "
-            f"other work took {lateness.others_share:.0%} of it; {type(error).__name__}: {error}"[
-                :400
-            ]
+        busy = (
+            f"{lateness.worst_secs:.3f} s late, other work took {lateness.others_share:.0%} of it"
         )
+        if not isinstance(error, TooLateError):
+            error.add_note(f"The machine was busy ({busy}), which does not excuse this.")
+            raise
+        pytest.skip(f"machine too busy for {item.nodeid}: {busy}; {error}"[:400])
     finally:
         lateness._over.set()
         clocks.clear()

@@ -28,6 +28,7 @@ from tests.end_to_end.running import (
     until,
     viva_call,
 )
+from tests.lateness import in_time
 
 pytestmark = [pytest.mark.thorough, pytest.mark.real_time]
 
@@ -106,7 +107,8 @@ async def test_viva_call_is_asked_each_question_once(
             turns = await asyncio.to_thread(ledger_turns, viva.data_dir)
     told = [[turn for turn in turns if turn["call"] == call] for call in calls]
     found = split(questions, told)
-    assert len(found) <= most_split * len(questions), "\n".join(found)
+    with in_time():  # whoever is answered late hears of their pause late
+        assert len(found) <= most_split * len(questions), "\n".join(found)
 
 
 @each_recogniser
@@ -132,4 +134,5 @@ async def test_a_call_on_the_page_is_asked_each_question_once(
     turns = [(turn["data"]["question"], turn["data"]["heard_text"]) for turn in call.all("turn")]
     answered = [question for question, heard in turns if len(heard.split()) > SHORT_WORDS]
     told = "\n".join(f"{question} -> {heard}" for question, heard in turns)
-    assert abs(len(answered) - len(questions)) <= most_split * len(questions), told
+    with in_time():
+        assert abs(len(answered) - len(questions)) <= most_split * len(questions), told

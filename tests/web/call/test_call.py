@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.lateness import in_time
 from tests.web.conftest import MICROPHONE_HERTZ, measure_lateness, until
 from tests.web.scene import ABOUT, ask, decision, greet, record, speechlike
 from tests.web.server import CAPTURE_RATE, VOICE_RATE, PageServer, Peer, tone
@@ -76,18 +77,21 @@ def test_every_sample_sent_is_played_at_the_volume_wished_for_and_reported(
     assert counts == sorted(counts)
     assert counts[-1] == sent
     assert 0 < counts[0] <= 128
-    assert len(counts) == pytest.approx(16, abs=2)
+    with in_time():
+        assert len(counts) == pytest.approx(16, abs=2)
     assert page.evaluate("viva.samplesPlayed") == sent
     heard, rate = tapped(page)
     loud = np.flatnonzero(np.abs(heard) > 0.01)
     secs = (loud[-1] - loud[0]) / rate
-    assert secs == pytest.approx(sent / VOICE_RATE + CONCEALED_SECS, abs=0.0125)
+    with in_time():  # a busy machine lets the voice run empty
+        assert secs == pytest.approx(sent / VOICE_RATE + CONCEALED_SECS, abs=0.0125)
     middle = heard[loud[0] + round(0.1 * rate) : loud[0] + round(0.9 * rate)]
     assert np.max(np.abs(middle)) == pytest.approx(0.5 * 0.5, rel=0.01)
     at = 2 * np.pi * 500 * np.arange(len(middle)) / rate
     basis = np.stack([np.sin(at), np.cos(at)], axis=1)
     rest = middle - basis @ np.linalg.lstsq(basis, middle, rcond=None)[0]
-    assert 10 * np.log10(np.mean(middle**2) / np.mean(rest**2)) > 80
+    with in_time():
+        assert 10 * np.log10(np.mean(middle**2) / np.mean(rest**2)) > 80
 
 
 def test_the_microphone_streams_32_ms_messages_once_the_page_is_ready(
@@ -141,20 +145,24 @@ def test_duck_interruption_and_a_new_epoch(server: PageServer, page: Page) -> No
     played_secs = (len(first) - int(np.sum(silences))) / rate
     sent_secs = final.samples / VOICE_RATE
     concealed_secs = CONCEALED_SECS * len(silences)
-    assert sent_secs - 0.0025 <= played_secs <= sent_secs + 0.0025 + concealed_secs
-    assert len(second) / rate == pytest.approx(0.4 + CONCEALED_SECS, abs=0.0125)
+    assert sent_secs - 0.0025 <= played_secs
+    with in_time():
+        assert played_secs <= sent_secs + 0.0025 + concealed_secs
+        assert len(second) / rate == pytest.approx(0.4 + CONCEALED_SECS, abs=0.0125)
     size = round(0.02 * rate)  # ten periods of the tone
     pieces = first[: len(first) // size * size].reshape(-1, size)
     falls = 20 * np.log10(np.sqrt(2 * np.mean(pieces**2, axis=1)) / 0.5 + 1e-9)
     lowered = falls[(falls > -24) & (falls < -12)]
-    assert 0.1 <= len(lowered) * 0.02 <= 0.42, "as long as it takes, and 0.4 s at most"
+    with in_time():
+        assert 0.1 <= len(lowered) * 0.02 <= 0.42, "as long as it takes, and 0.4 s at most"
     assert np.median(lowered) == pytest.approx(-18, abs=0.5)
     whole = second[round(0.01 * rate) : round(0.39 * rate)]
     assert np.sqrt(2 * np.mean(whole**2)) == pytest.approx(0.5, rel=0.02)
     steepest = 0.5 * 2 * np.pi * 500 / rate  # of the tone, from one sample to the next
     # A click would be a step of 14 of these. Resampling knows nothing behind the last sample, so
     # that a tone that stops where it is steepest is bent a little (1.14) before it is repeated.
-    assert np.max(np.abs(np.diff(heard))) < 1.2 * steepest
+    with in_time():
+        assert np.max(np.abs(np.diff(heard))) < 1.2 * steepest
     epochs = [report.epoch for report in server.call.playbacks]
     assert epochs == sorted(epochs)
     assert page.evaluate("viva.epoch") == 1
@@ -195,14 +203,17 @@ def test_lit_lines_follow_what_is_heard(server: PageServer, page: Page) -> None:
     starts = [round(secs * VOICE_RATE) for secs in (0.0, 0.7, 1.2, 1.8)]
     for frame, start in zip(seen[1:], starts, strict=True):
         assert start <= frame["samples"]  # and lit by the next frame, however late that was drawn
-        assert frame["before"] <= start + 0.08 * VOICE_RATE
+        with in_time():
+            assert frame["before"] <= start + 0.08 * VOICE_RATE
     lit = page.evaluate("viva.sentencesLit")
     assert [(mark["start"], mark["lines"]) for mark in lit] == [
         (0, [27, 28]),
         (16_800, []),
         (28_800, [53]),
     ]
-    assert all(mark["start"] < mark["at"] <= mark["start"] + 960 for mark in lit)
+    assert all(mark["start"] < mark["at"] for mark in lit)
+    with in_time():
+        assert all(mark["at"] <= mark["start"] + 960 for mark in lit)
     marked = page.locator(
         "main section", has=page.get_by_role("heading", name="United States Navy")
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.lateness import in_time
 from tests.web.call.test_network import ScriptedServer
 from tests.web.firefox import FIREFOX, MISSING, Tab, firefox
 from tests.web.room import MISSING as NO_PULSEAUDIO
@@ -136,8 +137,9 @@ async def calls(folder: Path, count: int, *, rate: int = 48_000) -> list[Echo]:
 @pytest.mark.parametrize("rate", [48_000, 44_100])
 async def test_the_voice_in_the_room_is_nobodys_question(tmp_path: Path, rate: int) -> None:
     made = await calls(tmp_path, CALLS, rate=rate)
-    assert all(echo.clean for echo in made), made
     assert all(echo.rates == [rate] for echo in made), "one context, at the device's rate"
+    with in_time():  # an echo that comes late is not the one that the canceller knows
+        assert all(echo.clean for echo in made), made
 
 
 def main() -> None:
