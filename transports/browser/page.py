@@ -38,6 +38,7 @@ from transports.browser.messages import (
 )
 from transports.browser.opus import OpusDecoder, OpusEncoder, OpusError, load
 from transports.browser.resumption import AWAY_SECS, RESUME_SECS, Resumption
+from transports.deadlines import Deadlines
 from transports.flood import Allowance, ByteGuard
 
 MESSAGES_PER_SEC = 200.0
@@ -122,7 +123,8 @@ class Page:
         self._received = 0
         self._allowance = Allowance(MESSAGES_PER_SEC, MESSAGES_AT_ONCE, time.monotonic)
         self._flood = ""
-        self._waiting: asyncio.Timeout | None = None
+        self._deadlines = Deadlines()
+        self._reader: asyncio.Task[object] | None = None  # what waits for the next message
         self._faults = 0
         self._typed = 0  # questions
         self._asks_for_lead = False
@@ -218,8 +220,8 @@ class Page:
             self._successor.flooded()
             return
         self._cut_off("bytes come faster than any call needs")
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
+        if self._reader is not None:
+            self._deadlines.move(self._reader, asyncio.get_running_loop().time())
 
     def _cut_off(self, flood: str) -> None:
         self._flood = self._flood or flood
@@ -234,13 +236,13 @@ class Page:
             await asyncio.sleep(0)  # a full buffer is read without waiting
         message, socket = None, self._socket
         if not self._flood:
+            self._reader = asyncio.current_task()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience()) as self._waiting:
-                    if self.away and self.closed:
-                        await self._there.wait()
-                    else:
-                        message = await socket.receive()
-            self._waiting = None
+                if self.away and self.closed:
+                    await self._deadlines.within(self._patience(), self._there.wait())
+                else:
+                    message = await self._deadlines.within(self._patience(), socket.receive())
+            self._reader = None
         if message is not None and self._allowance.exceeded(1):
             self._cut_off(f"more than {MESSAGES_PER_SEC:.0f} messages a second")
         if self._flood:
@@ -291,8 +293,8 @@ class Page:
         await self._transmit(self._offer(resumption))
         self._resumption = resumption
         self._heard_at = asyncio.get_running_loop().time()
-        if self._waiting is not None:
-            self._waiting.reschedule(self._heard_at + AWAY_SECS)
+        if self._reader is not None:
+            self._deadlines.move(self._reader, self._heard_at + AWAY_SECS)
 
     def resumes(self, asked: Resumed) -> bool:
         """Whether a page that asks for it may resume the call; its token is used up then."""
@@ -582,8 +584,7 @@ class Page:
             raise PageClosedError
         socket = self._socket
         try:
-            async with asyncio.timeout(self._send_timeout_secs):
-                await sending
+            await self._deadlines.within(self._send_timeout_secs, sending)
         except TimeoutError:
             self._stalled = self._stalled or socket is self._socket
             raise PageStalledError from None
