@@ -55,8 +55,9 @@ def _first_topic(text: str, document: Document) -> SensitiveTopic | None:
     phrases = _phrases(document.sensitive, document.title)
     found = len(document.sensitive)
     for at, word in enumerate(written):
+        rest = written[at:]
         for topic, pattern in phrases.that_may_begin_with(*word):
-            if topic < found and _matches(pattern, written[at:], phrases.names):
+            if topic < found and _matches(pattern, rest, phrases.names):
                 found = topic
     return document.sensitive[found] if found < len(document.sensitive) else None
 
@@ -241,6 +242,8 @@ class _Phrases:
     Parameters:
         names: Names that ``she`` matches besides pronouns.
         by_stem: Phrases that begin with an ordinary word, by its stem.
+        beginnings: Matches a word that begins as the first word of a phrase in ``begun`` does.
+        begun: Phrases that begin with ``word*``.
         possessive: Phrases that begin with ``her``.
         person: Phrases that begin with ``she``.
         rest: All others.
@@ -248,6 +251,8 @@ class _Phrases:
 
     names: frozenset[str]
     by_stem: Mapping[str, Sequence[_Phrase]]
+    beginnings: re.Pattern[str]
+    begun: Sequence[_Phrase]
     possessive: Sequence[_Phrase]
     person: Sequence[_Phrase]
     rest: Sequence[_Phrase]
@@ -255,6 +260,8 @@ class _Phrases:
     def that_may_begin_with(self, key: str, text: str) -> Iterator[_Phrase]:
         """Phrases that may begin with this word."""
         yield from self.by_stem.get(stem(key), ())
+        if self.beginnings.match(key):
+            yield from self.begun
         if _is("her", key, text, self.names):
             yield from self.possessive
         if _is("she", key, text, self.names):
@@ -265,19 +272,30 @@ class _Phrases:
 @lru_cache(maxsize=16)
 def _phrases(topics: tuple[SensitiveTopic, ...], title: str) -> _Phrases:
     by_stem: defaultdict[str, list[_Phrase]] = defaultdict(list)
-    others: dict[str, list[_Phrase]] = {"her": [], "she": [], "": []}
+    others: dict[str, list[_Phrase]] = {"her": [], "she": [], "*": [], "": []}
     for place, topic in enumerate(topics):
         for phrase in topic.phrases:
             pattern = tuple(phrase.lower().split())
             first = pattern[0] if pattern else ""
             if first in ("her", "she"):
                 others[first].append((place, pattern))
-            elif first in ("", "$") or first.endswith("*"):
+            elif first in ("", "$", "*"):
                 others[""].append((place, pattern))
+            elif first.endswith("*"):
+                others["*"].append((place, pattern))
             else:
                 by_stem[stem(_key(first))].append((place, pattern))
     names = frozenset(token.key for token in tokens(title)) | {"candidate"}
-    return _Phrases(names, dict(by_stem), others["her"], others["she"], others[""])
+    beginnings = "|".join(sorted({re.escape(_key(pattern[0][:-1])) for _, pattern in others["*"]}))
+    return _Phrases(
+        names,
+        dict(by_stem),
+        re.compile(beginnings or r"(?!)"),
+        others["*"],
+        others["her"],
+        others["she"],
+        others[""],
+    )
 
 
 def _matches(
