@@ -7,17 +7,20 @@ its statements is a whole sentence that can be spoken.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from knowledge.claims import word_forms, years
 from knowledge.loading.document import Document
 from knowledge.loading.section import Line, Section
+from knowledge.menus import Menu, menu_of
 from knowledge.moments import Moments, moments
 from knowledge.telling import (
+    are_tracks,
     fluent,
     is_clause,
+    is_nothing,
     item,
     labelled,
     listed,
@@ -25,6 +28,7 @@ from knowledge.telling import (
     sentence,
     setting,
     subject,
+    track,
     without_contact,
 )
 from knowledge.words import sentences
@@ -34,12 +38,15 @@ RecordKind = Literal["text", "item", "row", "list", "code"]
 _LEAD_WORDS = 16  # a longer line before a list is a paragraph of its own
 _JOINED_WORDS = 40  # the parts of a longer item become sentences of their own
 _LIST_WORDS = 45
-_FRAGMENT = 3  # sentences of up to so many words are joined to the next
+_FRAGMENT = 2  # sentences of up to so many words are joined to the next
 _RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?\d]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
 _RUN_INS = 3  # paragraphs that open with a title and a full stop, where those are titles
 _ASKED = re.compile(r"^([^.!?]{4,120}\?)\s+(?=\S)")
 
 
+_ABOUT_ENDS = re.compile(r",\s|\scosts?\s(?=[€£$]?\d)")
+_COSTS = re.compile(r"\bcosts?\b")
+_BRACKETED = re.compile(r"([A-Z][^()]{2,40}?) \(((?=[^()]*[a-z]{3})[^()]{4,60})\)")
 _ASKING_LABELS = frozenset(("when", "where", "who", "what", "how", "why"))
 
 _OF_SOMEBODY = tuple(
@@ -50,7 +57,11 @@ _OF_SOMEBODY = tuple(
         ("certificat|licen[cs]e", "She holds the certificate"),
         ("patent", "She holds the patent"),
         ("volunt", "She volunteers"),
-        ("interest|hobb|other", "Her hobbies and interests are"),
+        (
+            "interest|hobb|other|(?:out|off)[ -]?(?:of|side|duty)|not working|"
+            "(?:free|spare) time|leisure",
+            "Her hobbies and interests are",
+        ),
         ("talk|speaking", "She gave the talk"),
         ("teach", "She teaches"),
         ("language", "She speaks the languages"),
@@ -168,6 +179,11 @@ class _Reader:
             if line.text[len(run_in[1])] == "."
         ]
         self._runs_in = len(opened) >= _RUN_INS
+        self._menu = (
+            Menu()
+            if document.about_person
+            else menu_of(line for section in document.sections for line in section.lines)
+        )
         self._at = 0
         self._group = 0
 
@@ -183,18 +199,25 @@ class _Reader:
 
     def _section(self, section: Section) -> Iterator[Record]:
         path = self._path(section)
-        lines = [line for line in section.lines if line.kind != "heading"]
+        lines = [self._menu.read(line) for line in section.lines if line.kind != "heading"]
         lines = self._without_contents(lines)
+        yield from self._heading(section, path)
         spot = 0
         lead: Line | None = None
         while spot < len(lines):
             line = lines[spot]
             if line.cells:
                 self._group += 1
-                while spot < len(lines) and lines[spot].cells:
-                    yield from self._row(section, path, lines[spot])
-                    spot += 1
-                lead = None
+                end = spot
+                while end < len(lines) and lines[end].cells:
+                    end += 1
+                tracks = are_tracks([line.cells for line in lines[spot:end]])
+                for line in lines[spot:end]:
+                    if tracks:
+                        yield from self._tracks(section, path, line)
+                    else:
+                        yield from self._row(section, path, line.cells, line)
+                spot, lead = end, None
             elif line.kind == "item" or line.depth:
                 end = spot
                 while (
@@ -215,6 +238,15 @@ class _Reader:
                     announces = (before_list or before_code) and _announces(line.text)
                     lead = line if announces and not line.code else None
                 spot += 1
+
+    def _heading(self, section: Section, path: tuple[str, ...]) -> Iterator[Record]:
+        """What a title says in brackets: "Pizza (evenings only)"."""
+        bracketed = _BRACKETED.fullmatch(section.title)
+        if bracketed and not self._document.about_person and section.lines:
+            self._group += 1
+            said = sentence(f"{bracketed[1]}: {bracketed[2]}")
+            line = section.lines[0]
+            yield from self._make("text", (section, path), bracketed[1], [(said, line)], [line])
 
     def _without_contents(self, lines: list[Line]) -> list[Line]:
         """Leave out a table of contents: a list of nothing but the document's own titles."""
@@ -241,15 +273,29 @@ class _Reader:
             )
             self._at += 1
 
-    def _row(self, section: Section, path: tuple[str, ...], line: Line) -> Iterator[Record]:
+    def _tracks(self, section: Section, path: tuple[str, ...], line: Line) -> Iterator[Record]:
+        """A record for each session of a row of a programme with a column for each room."""
+        time, *others = line.cells
+        filled = [(head, cell) for head, cell in others if not is_nothing(cell)]
+        for head, cell in filled:
+            cells = track(time, head, cell, alone=len(filled) == 1)
+            yield from self._row(section, path, cells, line)
+
+    def _row(
+        self,
+        section: Section,
+        path: tuple[str, ...],
+        cells: tuple[tuple[str, str], ...],
+        line: Line,
+    ) -> Iterator[Record]:
         heading = next(
             (part for part in reversed(path) if (found := moments(part)).dates or found.days), ""
         )
-        said = row(line.cells, fluent(heading))
-        about = subject(line.cells)
-        yield from self._make(
-            "row", (section, path), about, [(said, line)], [line], cells=line.cells
-        )
+        said = row(cells, fluent(heading))
+        about = subject(cells)
+        if cells != line.cells:  # one session of several in the line
+            line = replace(line, text="; ".join(cell for _, cell in cells))
+        yield from self._make("row", (section, path), about, [(said, line)], [line], cells=cells)
 
     def _text(
         self, section: Section, path: tuple[str, ...], line: Line, *, first: bool
@@ -292,6 +338,10 @@ class _Reader:
             said = [(item(part) if len(parts) == 1 else sentence(part), line) for part in parts]
         if parts and parts[-1].endswith(":"):
             said = said[:-1]
+        if self._menu.sign is not None and sum(bool(_COSTS.search(text)) for text, _ in said) > 1:
+            for text, _ in said:  # dishes in a paragraph
+                yield from self._make("text", (section, path), about, [(text, line)], [line])
+            return
         yield from self._make("text", (section, path), about, said, [line])
 
     def _list(
@@ -341,7 +391,7 @@ class _Reader:
         if label and label[0].lower() in _ASKING_LABELS:
             path, text = (*path, label[0]), label[1]
         quoted = re.match(r"[\"\u201c]([^\"\u201d]+)[\"\u201d]", text)
-        about = quoted[1] if quoted else label[0] if label else re.split(r",\s", text)[0]
+        about = quoted[1] if quoted else label[0] if label else _ABOUT_ENDS.split(text)[0]
         if announced and not is_clause(text):
             said = sentence(f"{announced} {_uncolon(fluent(text))}")
         else:

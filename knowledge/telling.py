@@ -34,6 +34,13 @@ _NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "/", "…", ".."))
 _NONE = frozenset(("none", "no", "nothing"))
 _HOUR = r"\d{1,2}(?:[:.]\d{2}(?:\s?[ap]\.?m\b\.?)?|\s?[ap]\.?m\b\.?)"
 _TIMELIKE = re.compile(rf"^{_HOUR}(?:\s*(?:[-\u2013\u2014]|to)\s*{_HOUR})?$", re.IGNORECASE)
+_ORDER = re.compile(
+    r"^(?:please|order|ring|call|ask|bring|use|see|take|write|book|press|send|go|come|wear|tell|"
+    r"report|open|run|pay|buy|collect|contact|register|sign|wait|leave|keep|put|get|do not|don't)\b"
+    r"(?=\s\w)",
+    re.IGNORECASE,
+)
+_CLOCKED = re.compile(rf"^{_HOUR}(?!\d)", re.IGNORECASE)
 _PLACED = re.compile(  # labels that tell when, where or how: "By train: S4 to Unterbach"
     r"^(?:by|at|on|in|from|to|until|till|after|before|during|for|with|without|between|since)\s",
     re.I,
@@ -176,7 +183,8 @@ def item(text: str) -> str:
     found = labelled(text)
     if found is None:
         priced = _WITH_PRICE.match(text)
-        return sentence(f"{priced[1]} costs {priced[2]}" if priced else text)
+        said = priced is None or priced[1].endswith((" cost", " costs"))
+        return sentence(f"{priced[1]} costs {priced[2]}" if priced and not said else text)
     label, value = found
     if _TIMELIKE.match(label) and not re.match(r"\d", value):
         on = "from" if re.search("[\u2013\u2014-]|\\bto\\b", label) else "at"
@@ -198,20 +206,20 @@ def item(text: str) -> str:
     if value.lower() in ("yes", "no", "not yet"):
         return sentence(f"For {label}, the answer is {value}")
     if _MONEY.match(value):
-        return sentence(f"{label} {_verb(label, 'costs', 'cost')} {value}")
+        return sentence(f"{label} {agreeing(label, 'costs', 'cost')} {value}")
     if re.match(r"^(?:yes|no|not)\b", value, re.IGNORECASE):
         return sentence(f"For {_lower(label)} the answer is {value}")
     if _TIMELIKE.match(value):
-        return sentence(f"{_the(label)} {_verb(label, 'is', 'are')} at {value}")
-    if is_clause(value) and len(value.split()) > 3:
+        return sentence(f"{_the(label)} {agreeing(label, 'is', 'are')} at {value}")
+    if (is_clause(value) and len(value.split()) > 3) or _ORDER.match(value):
         return sentence(f"For {label}, {_lower(value)}")
     parts = value.split(", ")
     short = all(len(part.split()) <= 4 and not re.search(r"\d", part) for part in parts)
     if len(parts) > 1 and short:
         value = listed(parts) if " and " not in parts[-1] else value
-        if _verb(label, "one", "many") == "one":
+        if agreeing(label, "one", "many") == "one":
             return sentence(f"{label} includes {value}")
-    return sentence(f"{_the(label)} {_verb(label, 'is', 'are')} {value}")
+    return sentence(f"{_the(label)} {agreeing(label, 'is', 'are')} {value}")
 
 
 def listed(items: Sequence[str]) -> str:
@@ -255,6 +263,57 @@ def row(cells: Sequence[tuple[str, str]], heading: str = "") -> str:
     return sentence(f"{opening}, {listed([_cell(head, cell) for head, cell in rest])}")
 
 
+_CAPITAL = r"[A-Z\u00c0-\u00de][\w'\u2019-]+\.?"
+_SPEAKER = re.compile(
+    r"(?:\s*[,(\u2013\u2014-]\s*(?:(?:with|by|chair:|speaker:)\s+)?)"
+    rf"((?:(?:Dr|Prof)\.? )?{_CAPITAL}(?: (?:{_CAPITAL}|van|von|de|der|da|di|al|el|la|vos)){{1,3}})"
+    r"\)?(?=$|[,;])"
+)
+_BREAK = re.compile(
+    r"\b(?:coffee|tea|lunch|break|breakfast|dinner|registration|party|reception|drinks|excursions?|"
+    r"doors open)\b",
+    re.IGNORECASE,
+)
+
+
+def are_tracks(rows: Sequence[Sequence[tuple[str, str]]]) -> bool:
+    """Whether a table has times in its first column, and what goes on in places in the others."""
+    timed = [cells for cells in rows if cells and _CLOCKED.match(cells[0][1])]
+    if len(timed) < 2 or len(timed) < len(rows) - 1:
+        return False
+    known = _TIME_HEADS | _DAY_HEADS | _WHO_HEADS | _WHERE_HEADS | _MOMENT_HEADS
+    heads = [head for head, _ in timed[0][1:] if head and head.lower() not in known]
+    filled = [
+        head
+        for cells in timed
+        for head, cell in cells[1:]
+        if head in heads and len(cell.split()) > 1 and not _CLOCKED.match(cell)
+    ]
+    beside = [cells for cells in timed if sum(len(cell.split()) > 1 for _, cell in cells[1:]) > 1]
+    return len(heads) > 1 and len(set(filled)) > 1 and len(beside) > 1
+
+
+def track(
+    time: tuple[str, str], head: str, cell: str, *, alone: bool
+) -> tuple[tuple[str, str], ...]:
+    """The cells of one session of a table of tracks, as if it had a row of its own.
+
+    Parameters:
+        time: Title and content of the first cell.
+        head: Title of its column: the place.
+        cell: The session, perhaps with its speaker.
+        alone: Whether nothing goes on beside it; a break then has no place.
+    """
+    speaker = _SPEAKER.search(cell)
+    what = f"{cell[: speaker.start()]}{cell[speaker.end() :]}" if speaker else cell
+    cells = [("Time", time[1]), ("Session", what.strip(" ,"))]
+    if speaker:
+        cells.append(("Speaker", speaker[1]))
+    if not (alone and _BREAK.search(cell)):
+        cells.append(("Room", head))
+    return tuple(cells)
+
+
 def subject(cells: Sequence[tuple[str, str]]) -> str:
     """The topic of a row: its first cell, or in a table of times the first that is no time."""
     full = _told(cells)
@@ -268,11 +327,13 @@ def _told(cells: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _times(full: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    named = any(head.lower() in _TIME_HEADS for head, _ in full)
     return [
         (head, cell)
         for head, cell in full
-        if _TIMELIKE.match(cell) or (head.lower() in _TIME_HEADS and re.match(r"\d", cell))
-    ][: 1 if any(head.lower() in _TIME_HEADS or not head for head, _ in full) else 0]
+        if (_TIMELIKE.match(cell) and (named or not head))
+        or (head.lower() in _TIME_HEADS and re.match(r"\d", cell))
+    ][:1]
 
 
 def _subjects(full: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -293,6 +354,8 @@ def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:
         return f"it means {_lower(cell)}"
     if (sign := _PRICES.search(head)) and re.match(r"\d", cell):
         return f"it costs {sign[0]}{cell}"
+    if not head and cell.startswith("contains "):
+        return f"it {cell}"
     if not head or _ASKING_HEAD.match(head):
         return f"it is {cell}"
     if _ADVERB_HEAD.match(head):  # of prices: "Online", "At the gate"
@@ -303,7 +366,7 @@ def _cell(head: str, cell: str, *, after_verb: bool = False) -> str:
         return f"it {name} {'at ' if _CLOCK.match(cell) else ''}{cell}"
     if name in _VERB_HEADS:
         return f"it {name} {cell}"
-    return f"{_the(head)} {_verb(head, 'is', 'are')} {cell}"
+    return f"{_the(head)} {agreeing(head, 'is', 'are')} {cell}"
 
 
 def _the(label: str) -> str:
@@ -326,7 +389,8 @@ def _lower(label: str) -> str:
     return label[0].lower() + label[1:] if plain and not names and len(first) > 1 else label
 
 
-def _verb(label: str, one: str, many: str) -> str:
+def agreeing(label: str, one: str, many: str) -> str:
+    """The form of a verb for a label: one for the singular, many for the plural."""
     last = label.split("(", maxsplit=1)[0].split()[-1:] or [""]
     word = last[0].lower().rstrip(",")
     plural = (word.endswith("s") and not word.endswith(("ss", "us", "is"))) or " and " in label

@@ -35,6 +35,9 @@ def spaced(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
+_NUMBER_OF = re.compile(r"\b(?:no|nr)\.$")  # "licence no. 4471"
+
+
 # Function words: they neither find nor support a line.
 STOPWORDS = frozenset(
     spaced("""
@@ -139,7 +142,8 @@ def sentences(text: str) -> tuple[str, ...]:
     """Split a text into sentences; abbreviations and initials do not end one."""
     out: list[str] = []
     for piece in _SPLIT.split(text.strip()):
-        if out and _ABBREVIATED.search(out[-1]):
+        numbered = out and piece[:1].isdigit() and _NUMBER_OF.search(out[-1])
+        if numbered or (out and _ABBREVIATED.search(out[-1])):
             out[-1] = f"{out[-1]} {piece}"
         elif piece.strip():
             out.append(piece.strip())

@@ -102,7 +102,8 @@ _WORKING = re.compile(
     r"\b(?:work|teach|taught|tutor|train|coach|mentor|look(?:s|ed|ing)? after|"
     r"car(?:e|es|ed|ing) for|treat|nurs|research|stud(?:y|ied|ies)|publish|wr[io]te|written|"
     r"photograph|film|counsel|represent|advis|volunteer|operat|manag|led\b|lead|head|direct|"
-    r"organi[sz]|experience|good with|design|develop|buil[dt]|found|"
+    r"organi[sz]|experience|good with|design|develop|buil[dt]|found|measur|responsible for|"
+    r"consult|equip|install|supply|suppli|analys|audit|handbook|congress|conference|customers?|clients?|"
     r"arbeit|gearbeitet|unterricht|betreu|pfleg|gepflegt|behandel|geleitet|leite|forsch|geforscht|"
     r"travaill|enseign|soign|encadr|trabaj|enseñ|cuid)\w*|"
     r"\b(?:ward|clinic|class(?:es)?|school|nursery|choir|patient|project|programme|program|unit)"
@@ -178,7 +179,8 @@ def _worked_with(document: Document) -> frozenset[str]:
     of_others: set[str] = set()
     for section in document.sections:
         for line in section.lines:
-            names = {_word(match[0]) for match in _WORKED_WITH.finditer(line.text)}
+            text = _HOSPITAL_TRADE.sub("", line.text)
+            names = {_word(match[0]) for match in _WORKED_WITH.finditer(text)}
             if names:
                 said = f"{section.title} {line.text}"
                 works = line.kind == "heading" or _is_of_work(said)
@@ -201,6 +203,15 @@ _LIVES_AND_WORKS = re.compile(
     r"\bliv(?:es?|ed|ing) and (work(?:s|ed|ing)?)\b|\b(work(?:s|ed|ing)?) and liv(?:es?|ed|ing)\b",
     re.IGNORECASE,
 )
+# The children's wing of a hospital is nobody's child.
+_CHILDRENS_THING = re.compile(
+    r"(?<!her )(?<!his )(?<!their )(?<!your )(?<!own )\bchildren's "
+    r"(?=(?:wing|ward|hospital|home|books?|choir|library|literature|theatre|programmes?|clothes|"
+    r"fashion|rights|charity|television|museum|workshops?|festival|film|court|department|menu)\b)",
+    re.IGNORECASE,
+)
+# Nor is a hospital acoustician ill.
+_HOSPITAL_TRADE = re.compile(r"\bhospital (?=[a-z]+(?:ian|er|or|ist|ect)s?\b)", re.IGNORECASE)
 _MOTHER_TONGUE = re.compile(r"\bmother(?: |-)tongue\b", re.IGNORECASE)
 _ABOUT_ME = re.compile(
     r"^\W*(?:(?:well|so|and|but|because|since|as|um+|uh+|hello|hi)\W+)*(?:i|i'm|i've|i'd|we|we're|we've|someone)\b",
@@ -220,6 +231,7 @@ def _about_others(text: str) -> str:
     """
     text = _MY_OWN.sub("someone", text.replace("\u2019", "'"))
     text = _LIVES_AND_WORKS.sub(r"\1\2", _MOTHER_TONGUE.sub("first language", text))
+    text = _HOSPITAL_TRADE.sub("", _CHILDRENS_THING.sub("young ", text))
     text = _GROUP_OLD.sub("which are", text)
     clauses = _CLAUSE.split(text)
     kept = [

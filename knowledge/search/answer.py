@@ -39,12 +39,19 @@ _NOW = re.compile(
     r"\b(?:now|currently|current|at the moment|these days|today|nowadays|present)\b"
     r"|\bwhat(?:'s| is) (?:his|her|their|your) (?:job|job title|position|role|profession|title)\b"
     r"|\bwho does \w+ work for\b|\bwhere does (?:\w+ ){1,2}work\b"
+    r"|\b(?:which|what) (?:company|firm|employer) does \w+ work (?:for|at)\b"
 )
 _ONGOING = re.compile(r"\b(?:present|now|today|current|since|works? at|ongoing)\b", re.IGNORECASE)
 _WEIGHT = re.compile(r"(\d[\d.,]*)\s?(kg|g|grams?|kilos?|kilograms?|t|tons?)\b", re.IGNORECASE)
 _CLOCK = re.compile(r"\b(\d{1,2})[:.](\d{2})\b")
 _YEAR = re.compile(r"\b((?:1\d|20)\d\d)\b")
 _WORK = re.compile(r"work|experience|employment|professional|career|beruf")
+# A current job in a sentence: "Since January 2021 I lead the acoustics group".
+_LEADS = re.compile(
+    r"\bsince\b.*\b(?:I|he|she)(?:['\u2019]m| am| is| have been| has been)? "
+    r"(?:leads?|works?|working|runs?|manages?|heads?|teach(?:es)?|an?|the|responsible)\b",
+    re.IGNORECASE,
+)
 _ANY = re.compile(r"(\d[\d,]*(?:\.\d+)?)")
 
 
@@ -103,6 +110,8 @@ def put_together(reader: Reader, query: Query, findings: Sequence[Finding]) -> S
     if (found := _without(reader, flat)) is not None:
         return found
     if (found := _contact(reader, query.text)) is not None:
+        return found
+    if (found := _address(reader, query.text)) is not None:
         return found
     if not re.match(r"(?:and |so |okay )*(?:what|which)\b", flat):
         return None
@@ -187,7 +196,7 @@ def _count(reader: Reader, query: Query, flat: str, findings: Sequence[Finding])
             for record in reader.records
             if record.kind in ("item", "row")
             and named <= record.says
-            and any(noun in record.says for noun in nouns)
+            and (any(noun in record.says for noun in nouns) or _is_session(record, nouns))
         ]
         of = (
             rows
@@ -204,6 +213,15 @@ def _count(reader: Reader, query: Query, flat: str, findings: Sequence[Finding])
         return None
     number = _NUMBER_WORDS[len(of)] if len(of) < len(_NUMBER_WORDS) else str(len(of))
     return Said(sentence(f"There are {number}, namely {_named(of, 26)}"), _sections(of))
+
+
+_SESSIONS = frozenset(map(stem, spaced("talk talks session sessions lecture lectures")))
+
+
+def _is_session(record: Record, nouns: Sequence[str]) -> bool:
+    """Whether a row is of a programme, whose rows are talks without saying so."""
+    heads = {head.lower() for head, _ in record.cells}
+    return bool(_SESSIONS & set(nouns)) and "speaker" in heads
 
 
 def _list(reader: Reader, flat: str) -> Said | None:
@@ -272,11 +290,12 @@ def _now(reader: Reader, flat: str) -> Said | None:
         return None
     for record in reader.records:
         opening = record.statements[0].text
+        at_work = _WORK.match(record.section.id) or _LEADS.search(opening)
         if (
             (record.years or "present" in opening)
             and _ONGOING.search(opening)
             and record.kind in ("text", "item")
-            and _WORK.match(record.section.id)
+            and at_work
         ):
             return Said(opening, (record.section.id,))
     return None
@@ -380,6 +399,7 @@ def _without(reader: Reader, flat: str) -> Said | None:
 _REACH = re.compile(
     r"\b(?:reach|contact|get hold of|call|phone|ring|write to|e-?mail) "
     r"(?:to )?(?:you|them|somebody|someone|anybody|anyone)\b|\bget in touch\b"
+    r"|\b(?:what|which) number (?:do|can|should|must) (?:i|we) (?:ring|call|phone|dial)\b"
     r"|\b(?:your|the) (?:(?:tele)?phone number|e-?mail address|contact details)\W*$",
     re.IGNORECASE,
 )
@@ -394,6 +414,33 @@ def _contact(reader: Reader, asked: str) -> Said | None:
     if len({record.section.id for record, _ in told}) != 1 or len(told) > _MOST_SENTENCES:
         return None
     return Said(" ".join(statement.text for _, statement in told), _sections([r for r, _ in told]))
+
+
+_WHEREABOUTS = re.compile(
+    r"\bwhat(?:'s|\u2019s| is) (?:your|the) address\b"
+    r"|\bwhere(?:abouts)? are you(?: located| based)?\W*$"
+    r"|\bwhere (?:can|do) (?:i|we) find you\b",
+    re.IGNORECASE,
+)
+_ROAD = r"(?:Street|Road|Lane|Avenue|Square|Quay|Way|Row|Hill|Place|Terrace|Gate)"
+_STREET = re.compile(
+    rf"\b\d+[a-z]?,? (?:[A-Z][\w'\u2019-]+ ){{1,3}}(?:{_ROAD}|St\b|Rd\b)"
+    rf"|\b(?:[A-Z][\w'\u2019-]+ ){{1,3}}{_ROAD} \d+\b"
+    r"|\b[A-Z]\w+(?:stra(?:ss|\u00df)e|gasse|weg|platz|allee) \d+"
+    r"|\b\d+,? (?:rue|avenue|place|quai) |\b(?:Calle|Via|Rua|Plaza|Piazza) [A-Z]\w+.{0,20}\d"
+)
+
+
+def _address(reader: Reader, asked: str) -> Said | None:
+    """Where the place of a document is, if one statement has a street with its number."""
+    if reader.document.about_person or not _WHEREABOUTS.search(asked):
+        return None
+    told = [
+        (record, statement) for record, statement in reader.told if _STREET.search(statement.text)
+    ]
+    if len(told) != 1:
+        return None
+    return Said(told[0][1].text, (told[0][0].section.id,))
 
 
 def _value(record: Record, kind: str, nouns: set[str]) -> float | None:

@@ -202,6 +202,13 @@ _OTHER_WORDS = (
     (r"\bstolen\b|\bgets? (?:lost|damaged|broken)\b", "Who is liable for loss or damage?"),
     (r"\bhow far\b|\bget (?:there|to you)\b", "How to get there by train, by bus or by car?"),
     (r"\binstall\b|\bset (?:it )?up\b", "What is the command to install it?"),
+    (
+        r"\borgani[sz](?:es?|ed|ers?|ing)\b|\bbehind (?:it|this)\b",
+        "Who are the hosts or organisers?",
+    ),
+    (r"\bwheelchair\b|\bdisabled\b|\baccessib\w+", "Is there a step, a ramp or a lift?"),
+    (r"\bon holiday\b|\byour holidays\b", "When are you closed?"),
+    (r"\b(?:bring|brought) (?:my|our) own (?:wine|bottle|drinks?)\b", "How much is corkage?"),
     (r"\bkids?\b|\blooked after\b", "Is there something for children, or childcare?"),
 )
 
@@ -212,6 +219,34 @@ def in_other_words(text: str) -> str:
     return next(
         (asked for pattern, asked in _OTHER_WORDS if re.search(pattern, text, re.IGNORECASE)), ""
     )
+
+
+_DEGREES: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = tuple(
+    (re.compile(rf"\b(?:{said})\b", re.IGNORECASE), known, forms)
+    for said, known, forms in (
+        (
+            r"master['\u2019]?s(?: degree)?",
+            "master",
+            ("MSc", "MA", "MEng", "MPhil", "MRes", "MBA", "LLM"),
+        ),
+        (r"bachelor['\u2019]?s(?: degree)?", "bachelor", ("BSc", "BA", "BEng", "LLB")),
+        (r"doctorate|doctoral degree|ph\.?d", "doctor", ("PhD", "DPhil", "Dr")),
+    )
+)
+
+
+def as_titled(text: str, knows: Callable[[str], bool]) -> str:
+    """Ask for a degree by the letters that the document has for it.
+
+    "Where did she do her master's?" and "MSc Acoustics, Delft" share no word.
+    """
+    for said, known, forms in _DEGREES:
+        if not said.search(text) or knows(known):
+            continue
+        used = [form for form in forms if knows(form.lower())]
+        if len(used) == 1:
+            text = said.sub(used[0], text)
+    return text
 
 
 _MUST_NOT = re.compile(

@@ -103,7 +103,7 @@ class Reader:
         record, statement = self.told[at]
         opening = record.of_somebody if self.document.about_person else ""
         context = record.context if record.section.level > 1 else self._titled(record)
-        return f"{opening} {context}: {statement.text}".strip()
+        return f"{opening} {context}: {self.index.in_third_person(statement.text)}".strip()
 
     def _of_somebody(self, question: str) -> str:
         """A question about the subject as :meth:`_placed` has it, by the same pronoun."""
@@ -206,7 +206,7 @@ class Reader:
                 [len(fresh & record.says) / len(fresh) for record, _ in self.told], dtype=np.float32
             )
         best = np.argsort(-base, kind="stable")[:_CANDIDATES]
-        said = [self.told[at][1].text for at in best]
+        said = [index.in_third_person(self.told[at][1].text) for at in best]
         placed = [self._placed(int(at)) for at in best]
         alone = np.array(
             [-12.0 if len(text.split()) < _WHOLE else 12.0 for text in said], dtype=np.float32
@@ -258,7 +258,11 @@ class Reader:
         rival = others[0].score if others else first.score - 0.5
         compared = [found.record for found in ranked[:_MATCHED]]
         matched = self.index.matches(
-            text, [f"{record.context}: {record.text}".lstrip(": ") for record in compared]
+            text,
+            [
+                self.index.in_third_person(f"{record.context}: {record.text}".lstrip(": "))
+                for record in compared
+            ],
         )
         best, *rest = [match.all for match in matched]
         features = replace(
@@ -387,7 +391,7 @@ _QUANTITIES: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
     (re.compile(r"\be-?mail address\b", re.IGNORECASE), EMAIL.search),
     (
         re.compile(
-            r"\bhow much (?:is|are|does|do|was|were|would|will)\b"
+            r"\bhow much (?:money|is|are|does|do|was|were|would|will)\b"
             r"|\bwhat (?:do|does|did|would|will) .*\b(?:costs?|charge|pay|earn)\b",
             re.IGNORECASE,
         ),

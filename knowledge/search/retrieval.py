@@ -26,7 +26,7 @@ from knowledge.loading.document import Document, Section
 from knowledge.search.embedding import MiniLM, Vectors, minilm
 from knowledge.search.name_correction import NameCorrection
 from knowledge.search.passage import Passage, passages
-from knowledge.search.query import GENERIC, Query, mentioned, overlaps, parse_query
+from knowledge.search.query import GENERIC, Query, as_titled, mentioned, overlaps, parse_query
 from knowledge.search.token_match import Match, matches
 from knowledge.search.vector_cache import VectorCache
 from knowledge.words import (
@@ -113,7 +113,8 @@ class Index:
         small = len(title) == 1  # a tool's name: "larder"
         self._subject = frozenset(token.key for token in title if token.capital or small)
         self._pronoun = _pronoun(document)
-        says = [self._about(passage.text) for passage in self.passages]
+        self._writes_i = document.about_person and _writes_i(document)
+        says = [self._about(self.in_third_person(passage.text)) for passage in self.passages]
         titles = [passage.section.title for passage in self.passages]
         self._placed = [f"{title}: {text}" for title, text in zip(titles, says, strict=True)]
         self._long = len(says) > _MOST_EMBEDDED
@@ -254,7 +255,8 @@ class Index:
 
     def parse_query(self, text: str) -> Query:
         """Analyse a question, after correcting misheard names."""
-        return parse_query(self._name_correction.corrected(text))
+        text = self._name_correction.corrected(text)
+        return parse_query(as_titled(text, self.knows) if self.about_person else text)
 
     def _knows(self, token: Token) -> bool:
         return all(part in self._known or stem(part) in self._known for part in token_keys(token))
@@ -274,6 +276,16 @@ class Index:
         text = re.sub(rf"{run}\b", self._pronoun, text, flags=re.IGNORECASE)
         text = re.sub(rf"\b(?:{other_owned})\b", owned, text, flags=re.IGNORECASE)
         return re.sub(rf"\b(?:{others})\b", self._pronoun, text, flags=re.IGNORECASE)
+
+    def in_third_person(self, text: str) -> str:
+        """A text of the document with its subject as questions name it: "I lead", "she lead".
+
+        Questions keep their "I", who is the caller.
+        """
+        if self._writes_i:
+            for own, other in _FIRST_PERSON:
+                text = own.sub(other, text)
+        return text
 
     def _stems(self, text: str) -> list[str]:
         found = [word for word in content_stems(text) if word not in self._subject]
@@ -433,6 +445,12 @@ def _pronoun(document: Document) -> str:
     return "she" if people > things or document.name.lower().endswith(".json") else "it"
 
 
+def _writes_i(document: Document) -> bool:
+    """Whether a document is written in the first person throughout."""
+    text = "\n".join(_everything(document))
+    return len(re.findall(r"\b(?:I|[Mm]y)\b", text)) > len(text.split()) / _FIRST_PERSON_SHARE
+
+
 def _is_plain(token: Token) -> bool:
     return token.text.lower() in STOPWORDS or token.key in STOPWORDS
 
@@ -448,6 +466,15 @@ _SUBJECT = (
     r"|(?:give me )?(?:a |an )?(?:short |quick |brief )?(?:summary|overview|introduction)"
     r"(?: of (?:she|it|her|its|the document))?(?: please)?"
     r"|(?:please )?summari[sz]e (?:she|it|her|the document)|introduce (?:she|it|her))"
+)
+_FIRST_PERSON_SHARE = 60  # words in which "I" or "my" stands once
+_FIRST_PERSON = (
+    (re.compile(r"\bI(?:['\u2019]m| am)\b"), "she is"),
+    (re.compile(r"\bI['\u2019]ve\b"), "she has"),
+    (re.compile(r"\bI(?:['\u2019](?:d|ll))?\b(?![.:/&-]\w)"), "she"),
+    (re.compile(r"\b[Mm]y\b"), "her"),
+    (re.compile(r"\b(?:me|myself)\b"), "her"),
+    (re.compile(r"\bmine\b"), "hers"),
 )
 # Each pronoun's other forms, its possessive, and the other forms of that.
 _PRONOUNS = {

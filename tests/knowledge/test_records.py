@@ -27,6 +27,36 @@ def test_a_row_is_said_with_the_titles_of_its_columns(tmp_path: Path) -> None:
     ]
 
 
+def test_each_session_of_a_programme_with_rooms_is_said_by_itself(tmp_path: Path) -> None:
+    table = (
+        "## Friday, 21 May\n| | River Hall | Lab |\n|---|---|---|\n"
+        "| 9:15\u201310:00 | Software that forgets (Amara Nwosu) | |\n"
+        "| 10:15 | Rust in the kitchen \u2014 Vasco Reis | Fuzzing by hand (Dana Weiss) |\n"
+        "| 11:00 | Type systems for the tired | Queues and their ends |\n"
+        "| 12:30 | Lunch on the terrace | |\n"
+    )
+    assert said(tmp_path, table) == [
+        "On Friday, 21 May, Software that forgets is from 9:15 to 10:00, with Amara Nwosu, in "
+        "River Hall.",
+        "On Friday, 21 May, Rust in the kitchen is at 10:15, with Vasco Reis, in River Hall.",
+        "On Friday, 21 May, Fuzzing by hand is at 10:15, with Dana Weiss, in Lab.",
+        "On Friday, 21 May, Type systems for the tired is at 11:00, in River Hall.",
+        "On Friday, 21 May, Queues and their ends is at 11:00, in Lab.",
+        "On Friday, 21 May, Lunch on the terrace is at 12:30.",
+    ]
+
+
+def test_a_timetable_of_prices_or_hours_has_no_tracks(tmp_path: Path) -> None:
+    table = (
+        "| | Lunch | Dinner |\n|---|---|---|\n| Friday & Saturday | 12\u20133 | 5.30\u201310.30 |\n"
+        "| Sunday | 12\u20134 | closed |\n"
+    )
+    assert said(tmp_path, table) == [
+        "For Friday & Saturday, the lunch is 12 to 3 and the dinner is 5.30 to 10.30.",
+        "For Sunday, the lunch is 12 to 4 and the dinner is closed.",
+    ]
+
+
 def test_a_row_of_a_programme_is_said_with_its_day(tmp_path: Path) -> None:
     table = (
         "## Thursday, 5 June\n| Time | Session | Speaker | Room |\n|---|---|---|---|\n"
@@ -148,7 +178,7 @@ def test_a_job_is_told_with_its_time(tmp_path: Path) -> None:
 
 def test_a_short_sentence_is_no_title(tmp_path: Path) -> None:
     once = "## Bread\nSliced on request. Loaves of yesterday are half price.\n"
-    assert said(tmp_path, once) == ["Sliced on request. Loaves of yesterday are half price."]
+    assert said(tmp_path, once) == ["Sliced on request.", "Loaves of yesterday are half price."]
     code = "## Rules\n" + "\n\n".join(
         f"{title}. Nobody is allowed to stand in the way." for title in ("Doors", "Halls", "Stairs")
     )

@@ -213,6 +213,28 @@ class TestMarkdown:
         assert (document.about_person, document.sensitive) == (False, ())
         assert topic_of("What is your phone number?", document) is None
 
+    def test_a_cv_in_prose_under_headings_of_its_own_is_a_persons(self, written: Writer) -> None:
+        document = load(
+            written(
+                "# Ilse Marchetti\n\n## Hello\nI make loud rooms quiet.\n\n## Now\n"
+                "Since January 2021 I lead the acoustics group at Stille Zorg. I trained five.\n\n"
+                "## Before that\nHouse engineer, Amsterdam (2012\u20132017). I was a freelance "
+                "tour engineer (2009\u20132012).\n\n## The paper trail\nMSc Acoustics, Delft. My "
+                "thesis was on alarms.\n"
+            )
+        )
+        assert document.about_person
+        assert topic_of("How old is she?", document) is not None
+
+    def test_a_bistro_that_tells_of_itself_is_no_person(self, written: Writer) -> None:
+        document = load(
+            written(
+                "# Chez Marcel\n\n## Us\nI cook and my wife serves. I trained in Lyon, and worked "
+                "as a baker from 1998 to 2004.\n\n## Menu\nSoup \u20ac8, with my bread.\n"
+            )
+        )
+        assert not document.about_person
+
     def test_a_cv_without_front_matter_gets_sensible_limits(self, written: Writer) -> None:
         document = load(written("# Bo Lind\n## Experience\nSmith.\n## Skills\nForging.\n"))
         assert document.about_person
