@@ -39,7 +39,7 @@ from evals.commands.voices import print_groups
 from evals.scoring.voices import Heard as HeardVoice
 from evals.scoring.voices import VoicesError, by_group, cost, hear, read_folder
 from knowledge.loading.document import load as load_document
-from models.catalogue import whisper_files
+from models.catalogue import load_whisper
 from pipeline.vendors import Context
 from pipeline.vendors.whisper import VENDOR
 from processors.stt.whisper.engine import WhisperEngine
@@ -134,11 +134,7 @@ Heard = tuple[str, float, bool]
 
 def stock() -> Callable[[bytes], Heard]:
     """faster-whisper with its defaults, on as many threads as one of Viva's workers."""
-    import faster_whisper
-
-    model = faster_whisper.WhisperModel(
-        "x", device="cpu", compute_type="int8", cpu_threads=1, files=whisper_files()
-    )
+    model = load_whisper()
 
     def transcribe(pcm: bytes) -> Heard:
         start = time.monotonic()
@@ -250,7 +246,7 @@ def table(results: dict[str, Result], played: Delay | None) -> str:
 async def measure(played: int, only: int | None) -> dict[str, Any]:
     """Run all measurements."""
     names = load_document().proper_nouns()
-    ear = WhisperModel.load(whisper_files(), workers=2, threads_per_worker=1)
+    ear = WhisperModel.load(workers=2, threads_per_worker=1)
     engine = WhisperEngine(ear, workers=2)
     recordings = load(kinds=(*WORDS, *WORDLESS))[:only]
     results = await compare(recordings, engine, ear, names)

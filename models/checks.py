@@ -161,19 +161,6 @@ def hibari_feeds() -> dict[str, Any]:
     return {"ids": np.array([ids], np.int64), "speed": np.ones(1, np.float32)}
 
 
-def whisper(compute_type: str) -> Any:
-    """Load Whisper base with one thread, and with weights of ``int8`` or ``float32``."""
-    import faster_whisper
-
-    return faster_whisper.WhisperModel(
-        "whisper-base",
-        device="cpu",
-        compute_type=compute_type,
-        cpu_threads=1,
-        files=catalogue.whisper_files(),
-    )
-
-
 def whisper_text(model: Any, samples: Floats) -> tuple[str, float]:
     """Return a recording's text and its tokens' mean log probability; greedy, 30 s window."""
     peak = float(np.abs(samples).max())
@@ -271,7 +258,7 @@ def _hibari() -> tuple[str, float]:
 
 
 def _whisper() -> tuple[str, float]:
-    model = whisper("int8")
+    model = catalogue.load_whisper()
     got, millis = _timed(whisper_text, model, clip("question"))
     text, probability = got
     expected = float(reference()["whisper/logprob"])

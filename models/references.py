@@ -37,7 +37,9 @@ def main() -> None:
     for name, output in zip(checks.HIBARI_OUTPUTS, _hibari(), strict=True):
         # Half precision is a thousand times finer than the tolerance.
         outputs[f"hibari/{name}"] = np.asarray(output, np.float16)
-    text, probability = checks.whisper_text(checks.whisper("float32"), checks.clip("question"))
+    text, probability = checks.whisper_text(
+        catalogue.load_whisper(compute_type="float32"), checks.clip("question")
+    )
     outputs["whisper/text"], outputs["whisper/logprob"] = text, probability
     moonshine = moonshine_in_floats().decode(checks.clip("question"))
     outputs["moonshine/text"] = moonshine.text

@@ -46,7 +46,11 @@ def open_session(
     options.enable_cpu_mem_arena = arena
     if exact_int8:
         options.add_session_config_entry(EXACT_INT8, "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # onnxruntime keeps the file to try another provider with, of which there is none: 150 MB of
+    # all models.
+    session._model_bytes = None
+    return session
 
 
 def is_exact(session: Any) -> bool:

@@ -4,7 +4,7 @@ The packages are not imported: most are third-party uploads whose code must not 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -62,9 +62,35 @@ def verify(raw: bytes, sha256: str, *, name: str) -> None:
     Raises:
         WeightsError: The hash differs; the message begins with ``name``.
     """
-    got = hashlib.sha256(raw).hexdigest()
-    if got != sha256:
-        raise WeightsError(f"{name} has SHA-256 {got}: it must be {sha256}")
+    _compare(hashlib.sha256(raw).hexdigest(), sha256, name=name)
+
+
+def join(files: Sequence[Weights], path: Path, *, sha256: str) -> None:
+    """Write some files joined, without reading them at once.
+
+    Args:
+        files: The files, or the parts of one, in order.
+        path: Where to.
+        sha256: The expected hash of what is written.
+
+    Raises:
+        WeightsError: A package or file is missing, the hash is not the expected one, or the file
+            cannot be written.
+    """
+    digest = hashlib.sha256()
+    sources = [file.locate() for file in files]
+    try:
+        with path.open("wb") as joined:
+            for piece in _pieces(sources):
+                digest.update(piece)
+                joined.write(piece)
+    except OSError as error:
+        raise WeightsError(
+            f"{path} cannot be written: {error.strerror or error}. It takes "
+            f"{sum(source.stat().st_size for source in sources) / 1e6:.0f} MB for a moment; set "
+            "TMPDIR to a folder with room for it"
+        ) from error
+    _compare(digest.hexdigest(), sha256, name=f"{files[0].package}: {path.name}")
 
 
 def sha256_of(files: Sequence[Weights]) -> str:
@@ -75,8 +101,18 @@ def sha256_of(files: Sequence[Weights]) -> str:
         OSError: A file cannot be read.
     """
     digest = hashlib.sha256()
-    for file in files:
-        with file.locate().open("rb") as source:
-            while piece := source.read(1 << 20):
-                digest.update(piece)
+    for piece in _pieces([file.locate() for file in files]):
+        digest.update(piece)
     return digest.hexdigest()
+
+
+def _pieces(paths: Sequence[Path]) -> Iterator[bytes]:
+    for path in paths:
+        with path.open("rb") as source:
+            while piece := source.read(1 << 20):
+                yield piece
+
+
+def _compare(got: str, sha256: str, *, name: str) -> None:
+    if got != sha256:
+        raise WeightsError(f"{name} has SHA-256 {got}: it must be {sha256}")

@@ -25,8 +25,8 @@ from settings import Settings
 GIB = 1 << 30
 MIB = 1 << 20
 
-WORKER_BYTES = 0.9 * GIB
-"""Memory of a worker with the embedded engines, as measured in docs/operating.md."""
+WORKER_BYTES = 0.7 * GIB
+"""Memory of a worker with the embedded engines, as measured in docs/sizes.md."""
 
 LEAST_FREE_BYTES = 200 * MIB
 """With less free space, a day of calls may not fit."""

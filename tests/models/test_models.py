@@ -1,6 +1,8 @@
 """The models are right on this machine, and a processor on which they would not be is told of."""
 
 import hashlib
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from models import catalogue, checks, graph_files, silero_graph
 from models.checks import check_models
 from models.processor import features
 from models.sessions import is_exact, open_session
-from models.weights import Weights, WeightsError
+from models.weights import Weights, WeightsError, join
 
 
 def test_every_model_gives_what_its_reference_gives() -> None:
@@ -92,6 +94,31 @@ def test_a_session_multiplies_without_saturating() -> None:
     session = open_session(product_model(right))
     assert is_exact(session)
     assert (session.run(None, {"left": left})[0] == exact).all()
+
+
+def test_a_session_does_not_keep_the_file_that_it_was_made_of() -> None:
+    raw = silero_graph.SOURCE.read()
+    before = sys.getrefcount(raw)
+    session = open_session(raw)
+    assert sys.getrefcount(raw) == before
+    assert session.get_inputs()
+
+
+def test_whisper_is_loaded_from_a_folder_that_is_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert catalogue.load_whisper().model.is_multilingual
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_and_another_file_are_told_when_whisper_is_loaded(tmp_path: Path) -> None:
+    file = catalogue.WHISPER[0]
+    with pytest.raises(WeightsError, match=r"config.json has SHA-256 .*: it must be 0"):
+        join([file], tmp_path / "config.json", sha256="0")
+    nowhere = tmp_path / "nowhere" / "config.json"
+    with pytest.raises(WeightsError, match=r"No such file or directory.*set TMPDIR"):
+        join([file], nowhere, sha256=file.sha256)
 
 
 def test_a_graph_made_of_the_makers_file_gives_what_theirs_gives(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from rapidfuzz import fuzz
 
 from conversation.utterance import is_backchannel
 from models import moonshine
-from models.catalogue import whisper_files
 from models.moonshine_graphs import UnavailableError
 from processors.pool import Pool
 from processors.stt.dictation import as_written
@@ -190,10 +189,8 @@ class WhisperEngine:
         """
         _check(workers=workers, threads_per_worker=threads_per_worker, max_waiting=max_waiting)
         report = progress or (lambda _step, _share: None)
-        report("reading Whisper's weights", 0.0)
-        weights = whisper_files()
-        report("loading Whisper", 0.4)
-        model = WhisperModel.load(weights, workers=workers, threads_per_worker=threads_per_worker)
+        report("loading Whisper", 0.0)
+        model = WhisperModel.load(workers=workers, threads_per_worker=threads_per_worker)
         report("warming up Whisper", 0.8)
         model.decode(np.zeros(SAMPLE_RATE, np.float32), _WINDOW_SECS)
         report("loading Moonshine", 0.9)

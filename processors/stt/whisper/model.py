@@ -15,6 +15,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from models.catalogue import load_whisper
+
 SAMPLE_RATE = 16_000
 MAX_SECS = 30.0
 """Maximum length of window and audio."""
@@ -74,26 +76,17 @@ class WhisperModel:
         self._hint_prompt = lru_cache(maxsize=16)(self._make_hint_prompt)
 
     @classmethod
-    def load(cls, weights: dict[str, bytes], *, workers: int, threads_per_worker: int) -> Self:
-        """Load the model from its files; takes a second.
+    def load(cls, *, workers: int, threads_per_worker: int) -> Self:
+        """Load the model; takes a second.
 
         Args:
-            weights: From :func:`models.catalogue.whisper_files`; emptied to save memory.
             workers: Number of concurrent decodings.
             threads_per_worker: Threads per decoding.
-        """
-        import faster_whisper
 
-        return cls(
-            faster_whisper.WhisperModel(
-                "whisper-base",
-                device="cpu",
-                compute_type="int8",
-                cpu_threads=threads_per_worker,
-                num_workers=workers,
-                files=weights,
-            )
-        )
+        Raises:
+            WeightsError: As :func:`models.catalogue.load_whisper`.
+        """
+        return cls(load_whisper(threads=threads_per_worker, workers=workers))
 
     def decode(self, samples: Samples, window_secs: float) -> Decoding:
         """Decode some audio.

@@ -195,7 +195,6 @@ async def test_a_platform_without_moonshine_is_told(monkeypatch: pytest.MonkeyPa
         raise UnavailableError("its package, moonshine-cpp, is only for Linux on x86-64")
 
     said: list[str] = []
-    monkeypatch.setattr(module, "whisper_files", dict)
     monkeypatch.setattr(module, "WhisperModel", Loaded)
     monkeypatch.setattr(moonshine.Moonshine, "load", unavailable)
     sink = logger.add(lambda message: said.append(message.record["message"]), level="WARNING")
