@@ -12,5 +12,6 @@ __all__ = [
     "records",
     "search",
     "suggestions",
+    "telling",
     "words",
 ]

@@ -335,7 +335,15 @@ class _Reader:
         if first and titled and fragment and not parts[0].endswith((".", "!", "?")):
             said = [(sentence(f"{path[-1]}, {parts[0]}"), line)]
         else:
-            said = [(item(part) if len(parts) == 1 else sentence(part), line) for part in parts]
+            said = [
+                (
+                    item(part)
+                    if len(parts) == 1 or (not at and labelled(part))
+                    else sentence(part),
+                    line,
+                )
+                for at, part in enumerate(parts)
+            ]
         if parts and parts[-1].endswith(":"):
             said = said[:-1]
         if self._menu.sign is not None and sum(bool(_COSTS.search(text)) for text, _ in said) > 1:

@@ -30,13 +30,16 @@ _PRICES = re.compile(r"^[€£$¥]$|(?<=\()[€£$¥](?=\)$)")  # a column of pr
 _ASKING_HEAD = re.compile(
     r"^(?:how|what|which|when|where|who|meaning|value|notes?|remarks?|details?)\b", re.I
 )
+_TO_HEAD = re.compile(r"(?:^|\s)to$", re.IGNORECASE)  # "I want to", over what somebody may want
+_DO_HEAD = re.compile(r"^(?:read|see|use|run|do|call|type|ask|go to|write to|open)$", re.IGNORECASE)
 _NOTHING = frozenset(("", "-", "\u2013", "\u2014", "n/a", "/", "…", ".."))
 _NONE = frozenset(("none", "no", "nothing"))
 _HOUR = r"\d{1,2}(?:[:.]\d{2}(?:\s?[ap]\.?m\b\.?)?|\s?[ap]\.?m\b\.?)"
 _TIMELIKE = re.compile(rf"^{_HOUR}(?:\s*(?:[-\u2013\u2014]|to)\s*{_HOUR})?$", re.IGNORECASE)
 _ORDER = re.compile(
     r"^(?:please|order|ring|call|ask|bring|use|see|take|write|book|press|send|go|come|wear|tell|"
-    r"report|open|run|pay|buy|collect|contact|register|sign|wait|leave|keep|put|get|do not|don't)\b"
+    r"report|open|close|wash|drop|switch|run|pay|buy|collect|contact|register|sign|"
+    r"wait|leave|keep|put|get|do not|don't)\b"
     r"(?=\s\w)",
     re.IGNORECASE,
 )
@@ -89,6 +92,11 @@ _DAY_WORD = re.compile(
 )
 
 
+_NUMBERED = re.compile(
+    r"^\s*(?:(?:Rule|Article|Art\.|Section|Sec\.|Clause|Paragraph|Para\.|Regulation) \d{1,4}[a-z]?|"
+    r"\d{1,3}(?:\.\d{1,3})+)[.:)]?(?:\s*\(\d{1,2}\))?\s+(?=[A-Z\"\u201c])"
+)
+"""The number of a rule, which nobody says: "Rule 57 Keep two seconds behind the vehicle"."""
 _LETTERED = re.compile(r"(?<!\w)\(?a\)\s.*(?<!\w)\(?b\)\s", re.DOTALL)
 """Alternatives with letters: "Stopping is forbidden: a) on bends, b) on cycle tracks"."""
 
@@ -103,6 +111,7 @@ def fluent(text: str) -> str:
     text = re.sub(
         r"\b([A-Z][a-z]{2,8}\.?)\s?[\u2013\u2014-]\s?([A-Z][a-z]{2,8})\b", _between_days, text
     )
+    text = _NUMBERED.sub("", text)
     text = _DAY_WORD.sub(lambda match: _DAY_SHORT[match[1]], text)
     text = re.sub(r"^\s*(?:\(\d+\)|\u00a7\s?\d+[a-z]?\.?|\d{1,3}[a-z]?\.(?=\s+[A-Z]))\s+", "", text)
     text = re.sub(
@@ -183,8 +192,8 @@ def item(text: str) -> str:
     found = labelled(text)
     if found is None:
         priced = _WITH_PRICE.match(text)
-        said = priced is None or priced[1].endswith((" cost", " costs"))
-        return sentence(f"{priced[1]} costs {priced[2]}" if priced and not said else text)
+        told = priced is None or _VERB.search(priced[1]) is not None
+        return sentence(text if priced is None or told else f"{priced[1]} costs {priced[2]}")
     label, value = found
     if _TIMELIKE.match(label) and not re.match(r"\d", value):
         on = "from" if re.search("[\u2013\u2014-]|\\bto\\b", label) else "at"
@@ -256,6 +265,9 @@ def row(cells: Sequence[tuple[str, str]], heading: str = "") -> str:
     (_, key), *rest = full
     if not rest:
         return sentence(f"{on}{key}")
+    if _TO_HEAD.search(full[0][0]) and all(_DO_HEAD.match(head) for head, _ in rest):
+        told = listed([f"{_lower(head)} {cell}" for head, cell in rest])
+        return sentence(f"to {_lower(key)}, {told}")
     named = f"{_lower(full[0][0])} {key}" if key.replace(".", "").isdigit() else key
     opening = f"on {key}" if full[0][0].lower() in _DAY_HEADS else f"for {named}"
     if heading and full[0][0].lower() not in _DAY_HEADS:

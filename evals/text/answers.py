@@ -23,6 +23,7 @@ from conversation.frames import DecisionFrame, Exchange, SentenceFrame, TurnFram
 from evals.scoring.expectation import Expectation, Replied, check, right_words, says
 from evals.text.questions import load
 from knowledge.loading.document import Document
+from knowledge.telling import is_clause
 from knowledge.words import sentences
 from processors.brain.decision_run import DecisionRun, DecisionTimeouts
 from processors.brain.extractive import ExtractiveBrain
@@ -39,8 +40,15 @@ STEPS: Mapping[str, str] = {
 """The steps that can lose an answer, in words."""
 
 _MOST_WORDS, _MOST_SENTENCES = 40, 3
-_HEDGE_WORDS = 12  # a hedge before an answer of low confidence
-_DEBRIS = re.compile(r"[|*_`#<>{}\[\]]|\w;\s|--|\s-\s|\w:\s*\w+:|^[^.!?]{1,24}:\s|\s\u2013\s")
+_LEAST_WORDS = 3  # of a sentence, but for a plain yes or no
+_DEBRIS = re.compile(
+    r"[|*_`#<>{}\[\]]|\w;\s|--|\s[-/\u2013\u2014]\s|\w:\s*\w+:|https?:|\u00a7|\((?:v|vg|ve|gf)\)"
+)
+_LABEL = re.compile(r"^([^.!?]{1,24}):\s")
+_ID = re.compile(
+    r"^(?:Rule|Article|Section|Clause|Paragraph|Regulation) \d+[a-z]? [A-Z]|^\d+(?:\.\d+)+ [A-Z]"
+)
+_SHORT_ANSWER = re.compile(r"^(?:yes|no|none|never|free)[.!]$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +187,28 @@ def lost_at(
 
 
 def fit_to_be_heard(text: str) -> bool:
-    """Whether a text sounds right: complete, short sentences without labels or markup."""
+    """Whether an answer sounds right: one to three whole sentences of at most 40 words in all.
+
+    None of them is a label with its value or begins with an id, and there are no markup and no
+    debris of tables. A hedge that opens it does not count.
+    """
+    hedge = next((hedge for hedge in Phrases().hedges if text.startswith(hedge)), "")
+    text = text.removeprefix(hedge).strip()
     said = sentences(text)
     return (
-        0 < len(said) <= _MOST_SENTENCES + 1
-        and len(text.split()) <= _MOST_WORDS + _HEDGE_WORDS
-        and all(len(sentence.split()) >= 3 for sentence in said[:1])
-        and text[:1] == text[:1].upper()
+        0 < len(said) <= _MOST_SENTENCES
+        and len(text.split()) <= _MOST_WORDS
         and text.endswith((".", "!", "?"))
         and not _DEBRIS.search(text)
+        and all(map(_is_whole, said))
+    )
+
+
+def _is_whole(sentence: str) -> bool:
+    label = _LABEL.match(sentence)
+    return (
+        (len(sentence.split()) >= _LEAST_WORDS or _SHORT_ANSWER.match(sentence) is not None)
+        and sentence[:1] == sentence[:1].upper()
+        and not _ID.match(sentence)
+        and (label is None or is_clause(label[1]))
     )

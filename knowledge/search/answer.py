@@ -17,7 +17,7 @@ from knowledge.search.query import GENERIC, Query
 from knowledge.search.reader import Finding, Reader
 from knowledge.search.totals import total
 from knowledge.telling import fluent, is_none, labelled, listed, sentence
-from knowledge.words import STOPWORDS, content_stems, spaced, stem, tokens
+from knowledge.words import STOPWORDS, content_stems, sentences, spaced, stem, tokens
 
 _MOST_WORDS = 40  # about fifteen seconds of speech
 _MOST_SENTENCES = 3
@@ -80,7 +80,9 @@ def compose(query: Query, findings: Sequence[Finding], *, several: bool) -> Said
             break
         alike = finding.record.section == best.record.section or several
         text = finding.statement.text
-        if not alike or text in chosen or words + len(text.split()) > _MOST_WORDS:
+        if not alike or text in chosen or _sentences([*chosen, text]) > _MOST_SENTENCES:
+            continue
+        if words + len(text.split()) > _MOST_WORDS:
             continue
         chosen.append(text)
         words += len(text.split())
@@ -99,8 +101,9 @@ def each_in_turn(records: Sequence[Record]) -> Said | None:
 def put_together(reader: Reader, query: Query, findings: Sequence[Finding]) -> Said | None:
     """An answer that no single record has: a count, a list, the first or the cheapest."""
     flat = " ".join(token.text.lower() for token in tokens(query.text))
-    if (found := _now(reader, flat)) is not None:
-        return found
+    for answered in (_now, _job_before, _based):
+        if (found := answered(reader, flat)) is not None:
+            return found
     if (added := total(reader, query.text)) is not None:
         return Said(" ".join(added[0]), _sections(added[1]))
     if "how many" in flat and "number" in query.wants:
@@ -123,20 +126,29 @@ def _within(finding: Finding) -> list[str]:
     record = finding.record
     texts = [statement.text for statement in record.statements]
     at = record.statements.index(finding.statement)
-    if sum(len(text.split()) for text in texts) <= _MOST_WORDS and len(texts) <= _MOST_SENTENCES:
+    short = sum(len(text.split()) for text in texts) <= _MOST_WORDS
+    if short and _sentences(texts) <= _MOST_SENTENCES:
         return texts
     first = last = at
     words = len(texts[at].split())
-    while last - first + 1 < _MOST_SENTENCES:
-        if last + 1 < len(texts) and words + len(texts[last + 1].split()) <= _MOST_WORDS:
+
+    def fits(more: str) -> bool:
+        within = [*texts[first : last + 1], more]
+        return words + len(more.split()) <= _MOST_WORDS and _sentences(within) <= _MOST_SENTENCES
+
+    while True:
+        if last + 1 < len(texts) and fits(texts[last + 1]):
             last += 1
             words += len(texts[last].split())
-        elif first and words + len(texts[first - 1].split()) <= _MOST_WORDS:
+        elif first and fits(texts[first - 1]):
             first -= 1
             words += len(texts[first].split())
         else:
-            break
-    return texts[first : last + 1]
+            return texts[first : last + 1]
+
+
+def _sentences(texts: Sequence[str]) -> int:
+    return sum(len(sentences(text)) for text in texts)
 
 
 def _sections(used: Sequence[Record]) -> tuple[str, ...]:
@@ -298,6 +310,69 @@ def _now(reader: Reader, flat: str) -> Said | None:
             and at_work
         ):
             return Said(opening, (record.section.id,))
+    return None
+
+
+_BEFORE = re.compile(
+    r"\bbefore (?:(?:she|he|they|\w+) (?:was|were|went|joined|worked|started|came|moved|became)"
+    r"(?: (?:at|for|to|with|in|as|into))? )?(.+)$"
+)
+_WORKED = re.compile(
+    r"\b(?:work|worked|job|employer|employed|do|doing|company|position|role|where)\b"
+)
+
+
+def _job_before(reader: Reader, flat: str) -> Said | None:
+    """The job that a person had before one that the question names."""
+    match = _BEFORE.search(flat) if reader.document.about_person else None
+    if match is None or not _WORKED.search(flat[: match.start()]):
+        return None
+    named = frozenset(content_stems(match[1])) - GENERIC
+    jobs: list[tuple[int, int, Record]] = []
+    for record in reader.records:
+        of_work = record.kind in ("text", "item") and _WORK.match(record.section.id)
+        if of_work and _YEAR.search(record.statements[0].text):
+            jobs.append((*_spell(record), record))
+    anchors = [job for job in jobs if named and named <= job[2].says]
+    if not anchors:
+        anchors = [job for job in jobs if named & job[2].says]
+    if len(anchors) != 1:
+        return None
+    begun = anchors[0][0]
+    earlier = [job for job in jobs if job is not anchors[0] and job[1] <= begun]
+    if not earlier:
+        return None
+    _, _, record = max(earlier, key=lambda job: (job[1], job[0]))
+    return Said(record.statements[0].text, (record.section.id,))
+
+
+def _spell(record: Record) -> tuple[int, int]:
+    """The first and the last year of a job."""
+    opening = record.statements[0].text
+    found = [int(year) for year in _YEAR.findall(opening)]
+    return min(found), 9999 if _ONGOING.search(opening) else max(found)
+
+
+_BASED = re.compile(
+    r"\bwhere(?:abouts)?(?: is| are|'s)? (?:she|he|they|[a-z]+) (?:based|located)\b"
+    r"|\b(?:which|what) (?:city|town) (?:is|are) (?:she|he|they|[a-z]+) (?:based )?in\b"
+)
+_CITY = re.compile(
+    r"\b(?:[A-Z][\w'\u2019.-]+ ){0,2}[A-Z][\w'\u2019.-]+, (?:the )?[A-Z][\w. -]{1,24}$"
+)
+_OPENING_LINES = 4
+
+
+def _based(reader: Reader, flat: str) -> Said | None:
+    """The town at the head of a CV: "Ghent, Belgium | leona@..."."""
+    if not reader.document.about_person or not _BASED.search(flat):
+        return None
+    section = reader.document.sections[0]
+    for line in section.lines[: _OPENING_LINES + 1]:
+        for part in re.split(r"\s*[|\u00b7\u2022\u2014]\s*|(?<=[.)])\s+", line.text):
+            city = _CITY.search(part.rstrip(". "))
+            if line.kind != "heading" and city:
+                return Said(f"The CV gives {city[0]}.", (section.id,))
     return None
 
 

@@ -46,6 +46,23 @@ def test_each_session_of_a_programme_with_rooms_is_said_by_itself(tmp_path: Path
     ]
 
 
+def test_a_table_of_what_to_do_is_told_as_advice(tmp_path: Path) -> None:
+    table = "## Docs\n| to | read |\n|---|---|\n| Deploy it | operating.md |\n"
+    assert said(tmp_path, table) == ["To deploy it, read operating.md."]
+
+
+def test_the_number_of_a_rule_is_not_said(tmp_path: Path) -> None:
+    rules = (
+        "## Distance\n\n**Rule 57**\nKeep two seconds behind the vehicle.\n\n"
+        "3.1.2 Keep ten on ice.\n\nRule 57 applies to lorries, too.\n"
+    )
+    assert said(tmp_path, rules) == [
+        "Keep two seconds behind the vehicle.",
+        "Keep ten on ice.",
+        "Rule 57 applies to lorries, too.",
+    ]
+
+
 def test_a_timetable_of_prices_or_hours_has_no_tracks(tmp_path: Path) -> None:
     table = (
         "| | Lunch | Dinner |\n|---|---|---|\n| Friday & Saturday | 12\u20133 | 5.30\u201310.30 |\n"

@@ -103,6 +103,11 @@ def test_what_may_not_be_said_makes_an_answer_wrong() -> None:
         ("| a | b |.", False),
         ("no capital here.", False),
         (" ".join(["word"] * 80) + ".", False),
+        ("I can't be certain of this. It costs four euros.", True),
+        ("There are three shifts: early, late and at night.", True),
+        ("Rule 57 Keep two seconds behind.", False),
+        ("It opens at nine. Monday. It shuts at six.", False),
+        ("It is one. It is two. It is three. It is four.", False),
     ],
 )
 def test_debris_is_not_fit_to_be_heard(text: str, fit: bool) -> None:

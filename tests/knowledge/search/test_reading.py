@@ -8,7 +8,7 @@ import pytest
 from conversation.frames import Exchange
 from evals.text.answers import decide
 from knowledge.loading.document import Document, load
-from knowledge.search.query import as_ruled, in_other_words, is_fragment, resumed
+from knowledge.search.query import as_ruled, as_titled, in_other_words, is_fragment, resumed
 from knowledge.search.reader import Finding, Reader
 from processors.brain.extractive import ExtractiveBrain
 from tests.knowledge.search.conftest import WordModels
@@ -369,3 +369,85 @@ def test_what_one_must_not_do_is_asked_in_the_words_of_rules() -> None:
     assert as_ruled("When must I not overtake?") == "When is it forbidden to overtake?"
     assert as_ruled("Where can't we park?") == "Where is it forbidden to park?"
     assert as_ruled("Can you not wait?") == "Can you not wait?"
+
+
+CV = """# Bo Lind
+
+**Smith and farrier**
+Ghent, Belgium | bo@lind.example
+
+## Work
+
+- Farrier, Tarn Stables, since May 2019
+- Smith, Lamotte Forge, 2013 to 2019
+- Apprentice, Old Mill, 2009 to 2012
+
+## Education
+
+- MSc Metallurgy, Delft, 2018
+
+## Talks
+
+| Time | Session | Speaker |
+| --- | --- | --- |
+| 9:00 | Iron | Bo Lind |
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("Who did he work for before Lamotte?", "Apprentice, Old Mill, 2009 to 2012."),
+        ("What did he do before Tarn Stables?", "Smith, Lamotte Forge, 2013 to 2019."),
+        ("Where is he based?", "The CV gives Ghent, Belgium."),
+    ],
+)
+def test_a_cv_tells_the_job_before_and_the_town(asked: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "cv.md"
+    path.write_text(CV, encoding="utf-8")
+    document = load(path)
+    brain = ExtractiveBrain.load(document)
+    try:
+        assert decide(brain, document, asked, ()).text == told
+        first = decide(brain, document, "Who did he work for before Old Mill?", ())
+        assert first.text != "Smith, Lamotte Forge, 2013 to 2019."
+    finally:
+        brain.close()
+
+
+def test_a_degree_is_asked_for_by_its_letters() -> None:
+    knows = frozenset(("msc", "bsc", "ba")).__contains__
+    assert as_titled("Where did she get her master's?", knows) == "Where did she get her MSc?"
+    assert as_titled("Where did she get her bachelor's?", knows).endswith("bachelor's?")
+    assert as_titled("Where did she get her doctorate?", knows).endswith("doctorate?")
+
+
+INN = """# The Quay Inn
+
+Harbour Street 9, Whitby. Ring 01947 555 061 for a table.
+
+## Pizza (evenings only)
+
+Marinara is our oldest.
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("What's your address?", "Harbour Street 9"),
+        ("What number do I ring to book a table?", "01947 555 061"),
+        ("Can I get a pizza in the evenings?", "evenings only"),
+    ],
+)
+def test_an_inn_tells_where_it_is_and_what_its_headings_say(
+    asked: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "inn.md"
+    path.write_text(INN, encoding="utf-8")
+    document = load(path)
+    brain = ExtractiveBrain.load(document)
+    try:
+        assert told in decide(brain, document, asked, ()).text
+    finally:
+        brain.close()
