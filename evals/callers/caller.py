@@ -12,6 +12,7 @@ from client.protocol import ClientProtocol, Message
 from evals.callers.lead import Lead, Next, Spoken
 from evals.callers.persona import Line, Persona
 from evals.callers.voice import Speaker, Speech, background
+from evals.scoring.expectation import says
 
 CLOCK_QUESTIONS = 3
 """How often the server is asked for its time; the quickest answer counts."""
@@ -209,7 +210,9 @@ class SimulatedCaller:
         if mood.cuts_in is not None and not handset.ended:
             if mood.cut:
                 await self._voice.speak(mood.cut)  # before it is needed
-            if await self._is_speaking_after(mood.cuts_in):
+            if await self._is_speaking_after(
+                mood.cuts_in, once_heard=self._persona.interruptions.once_heard
+            ):
                 self._gather_spoken()
                 planned = await self._lead.next(self._result.spoken, cutting_in=True)
                 return await self._do(planned, first=mood.cut)
@@ -232,14 +235,33 @@ class SimulatedCaller:
             await self._is_answered()
         return not planned.hang_up
 
-    async def _is_speaking_after(self, secs: float) -> bool:
-        """Wait until so far into the answer; returns whether it still goes on."""
+    async def _is_speaking_after(self, secs: float, *, once_heard: bool = False) -> bool:
+        """Wait until so far into the answer, or until they have heard what they asked for.
+
+        Args:
+            secs: Seconds from the answer's first sound.
+            once_heard: Whether what a right answer says must have been heard, too.
+
+        Returns:
+            Whether the answer still goes on.
+        """
         handset = self._handset
         begun = handset.voice_at or self._now()
         await handset.until(
-            lambda: self._now() >= begun + secs or handset.quiet_secs > LINGER_SECS, secs + 1.0
+            lambda: (
+                (self._now() >= begun + secs and not (once_heard and self._wants_more))
+                or handset.quiet_secs > LINGER_SECS
+            ),
+            ANSWER_SECS if once_heard else secs + 1.0,
         )
         return handset.playing and not handset.ended
+
+    @property
+    def _wants_more(self) -> bool:
+        """Whether the sentences that are over lack what a right answer to the last line says."""
+        asked = [said.line for said in self._result.said if said.kind != "backchannel"]
+        over = " ".join(self._heard[:-1])
+        return bool(asked) and not all(says(over, fact) for fact in asked[-1].says)
 
     async def _hear_out(self, secs: float) -> None:
         """Listen until the agent has been silent for some time."""

@@ -106,11 +106,13 @@ class Habit:
         share: The share, 0 to 1.
         after_secs: Shortest and longest time after the answer's first sound.
         says: What is said; one of them each time.
+        once_heard: Whether it waits until the answer has said what a right one says.
     """
 
     share: float = 0.0
     after_secs: tuple[float, float] = (1.0, 2.5)
     says: tuple[str, ...] = ()
+    once_heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,7 @@ def _persona(plain: Mapping[str, Any], path: Path) -> Persona:
         most_turns=fields.whole("most_turns", default.most_turns, least=1, most=MAX_LINES),
         voice=_voice(fields.table("voice", ("vendor", "name", "pitch", "settings"))),
         patience=_patience(fields.table("patience", ("secs", "says", "times"))),
-        interruptions=_habit(fields, "interruptions", ()),
+        interruptions=_habit(fields, "interruptions", (), "once_heard"),
         backchannels=_habit(fields, "backchannels", ("Mm-hm.", "Right.", "Okay.")),
         background=_background(fields.optional("background", ("kind", "file", "snr_db")), path),
         wrong_idea=_wrong_idea(fields.optional("wrong_idea", ("believes", "corrected"))),
@@ -317,13 +319,14 @@ def _patience(fields: "_Table") -> Patience:
     )
 
 
-def _habit(persona: "_Table", name: str, says: tuple[str, ...]) -> Habit:
-    fields = persona.table(name, ("share", "after_secs", "says"))
+def _habit(persona: "_Table", name: str, says: tuple[str, ...], *more: str) -> Habit:
+    fields = persona.table(name, ("share", "after_secs", "says", *more))
     default = Habit()
     return Habit(
         share=fields.number("share", default.share, least=0.0, most=1.0),
         after_secs=fields.span("after_secs", default.after_secs, most=60.0),
         says=fields.texts("says") or says,
+        once_heard=fields.truth("once_heard"),
     )
 
 

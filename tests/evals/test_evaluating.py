@@ -25,6 +25,7 @@ from simulators.openai import OpenAISimulator
 from tests.conftest import AUDIO
 from tests.end_to_end.running import CHROMIUM, FLAGS, VIVA, Viva
 from tests.engines import share_vectors
+from tests.lateness import in_time
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evaluating.md"
@@ -421,7 +422,7 @@ async def test_calls_from_elsewhere_are_imported_and_replayed(tmp_path: Path) ->
 @pytest.mark.thorough
 @pytest.mark.real_time
 async def test_fifty_simulated_callers_call_and_are_scored(tmp_path: Path) -> None:
-    """Some seven minutes of calls, four at once."""
+    """Some ten minutes of calls, four at once."""
     somebody = Newcomer(tmp_path)
     shutil.copytree(ROOT / "examples" / "personas", tmp_path / "examples" / "personas")
     calls, score, report = shown("Simulated callers").splitlines()
@@ -430,8 +431,10 @@ async def test_fifty_simulated_callers_call_and_are_scored(tmp_path: Path) -> No
     await somebody.types(report)
     found = somebody.scores("runs/callers")
     assert found["goals_reached"]["n"] == 33, "the personas that name facts"
-    assert found["goals_reached"]["value"] > 0.7
     assert found["wrong_ideas_corrected"]["n"] == 17
+    with in_time():  # whom nobody answers in time loses patience
+        assert found["goals_reached"]["value"] > 0.8
+        assert found["wrong_ideas_corrected"]["value"] > 0.8
     assert (tmp_path / "runs" / "callers" / "report.html").stat().st_size > 100_000
 
 

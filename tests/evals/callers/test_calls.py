@@ -101,7 +101,7 @@ SILENT, TALKS_SECS = bytes(640), 4.0
 
 
 @asynccontextmanager
-async def agent(*, mute: bool = False) -> AsyncIterator[str]:
+async def agent(*, mute: bool = False, sentences: int = 1) -> AsyncIterator[str]:
     """A server that greets, and talks for some seconds once a caller has talked; or never."""
 
     async def answer(request: web.Request) -> web.WebSocketResponse:
@@ -115,10 +115,11 @@ async def agent(*, mute: bool = False) -> AsyncIterator[str]:
         async def talk(turn: int) -> None:
             await tell("bot-started-speaking")
             sentence = {"epoch": turn, "start": 0, "text": f"Answer {turn}.", "sections": []}
-            await tell("server-message", type="sentence", turn=turn, lines=[], **sentence)
-            for _ in range(round(TALKS_SECS / 0.1)):
-                await socket.send_bytes(bytes([0, 16]) * 2400)
-                await asyncio.sleep(0.1)
+            for _ in range(sentences):
+                await tell("server-message", type="sentence", turn=turn, lines=[], **sentence)
+                for _ in range(round(TALKS_SECS / sentences / 0.1)):
+                    await socket.send_bytes(bytes([0, 16]) * 2400)
+                    await asyncio.sleep(0.1)
             await tell("bot-stopped-speaking")
 
         await tell("bot-ready", about={"call": "c-1"})
@@ -180,6 +181,31 @@ async def test_a_caller_who_is_impatient_cuts_in_and_one_who_listens_says_so() -
         ("question", False),
         ("backchannel", True),
     ]
+
+
+@with_instant_engines
+@pytest.mark.parametrize(
+    ("wanted", "cut"),
+    [
+        pytest.param("Answer 1", (2.2, 2.8), id="said by the first of two sentences"),
+        pytest.param("Answer 2", None, id="not said"),
+        pytest.param("", (1.0, 2.0), id="nothing"),
+    ],
+)
+async def test_a_caller_cuts_in_once_they_have_heard_what_they_asked_for(
+    wanted: str, cut: tuple[float, float] | None
+) -> None:
+    """An answer begins half a second after its question; each of its sentences takes two."""
+    where = Line("Where?", says=(wanted,) if wanted else ())
+    habit = Habit(1.0, (1.15, 1.15), once_heard=True)
+    persona = Persona("ada", "Ada", "Know", script=(where, Line("When?")), interruptions=habit)
+    async with agent(sentences=2) as url:
+        went = await call(url, persona)
+    first, second = went.said
+    assert first.over_agent, "nothing has been asked, so the greeting has nothing to say first"
+    assert second.over_agent == (cut is not None)
+    if cut is not None:
+        assert cut[0] <= second.start - first.end <= cut[1]
 
 
 # A model leads.
