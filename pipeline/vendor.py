@@ -400,7 +400,7 @@ def openai_style(
         from processors.key_check import key_refusal
 
         bearer = f"Bearer {secret(getattr(settings_.for_vendor(settings), key))}"
-        return key_refusal(f"{url}/{readable}", {"Authorization": bearer})
+        return key_refusal(f"{url}/{readable}", {"Authorization": bearer}, setting=key)
 
     return Vendor(
         stage="brain",

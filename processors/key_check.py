@@ -87,14 +87,17 @@ def check_reachable(url: str) -> None:
         raise UnreachableError.at(url, error) from None
 
 
-def key_refusal(url: str, headers: Mapping[str, str], *, missing: str = "") -> str:
+def key_refusal(
+    url: str, headers: Mapping[str, str], *, setting: str = "", missing: str = ""
+) -> str:
     """Send a GET request with a key. Blocks.
 
     Only 401 means that a key is refused: with 403, it may be for other requests than this one.
 
     Args:
         url: Something that any valid key may read.
-        headers: They hold the key.
+        headers: They hold the key; without any, whether one is wanted is asked.
+        setting: The setting that holds the key, for the reason.
         missing: What it means if that is not there and the vendor says so in Anthropic's words; a
             status alone could be a proxy's.
 
@@ -111,7 +114,10 @@ def key_refusal(url: str, headers: Mapping[str, str], *, missing: str = "") -> s
     except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
         raise UnreachableError.at(url, error) from None
     if response.status_code == 401:
-        return "it refuses the key (HTTP 401)"
+        where = setting.upper()
+        if not headers:
+            return "it wants a key (HTTP 401)" + (f"; set {where}" if where else "")
+        return "it refuses the key" + (f" in {where}" if where else "") + " (HTTP 401)"
     if missing and response.status_code == 404 and "not_found_error" in response.text[:1000]:
         return f"{missing} (HTTP 404)"
     return ""

@@ -83,7 +83,9 @@ def unavailable(settings: ServerSettings) -> str:
     page, model = (own.anthropic_base_url or URL).rstrip("/"), own.claude_model
     headers = {"x-api-key": secret(own.anthropic_api_key), "anthropic-version": "2023-06-01"}
     missing = f"it has no model {model!r}; set CLAUDE_MODEL to one that it has"
-    return key_refusal(f"{page}/v1/models/{model}", headers, missing=missing)
+    return key_refusal(
+        f"{page}/v1/models/{model}", headers, setting="anthropic_api_key", missing=missing
+    )
 
 
 VENDOR = Vendor(

@@ -61,8 +61,8 @@ def unavailable(settings: ServerSettings) -> str:
 
     own = settings.for_vendor(DeepgramSettings)
     page = re.sub("^ws", "http", own.deepgram_base_url or URL).rstrip("/")
-    key = secret(own.deepgram_api_key)
-    return key_refusal(f"{page}/v1/auth/token", {"Authorization": f"Token {key}"})
+    headers = {"Authorization": f"Token {secret(own.deepgram_api_key)}"}
+    return key_refusal(f"{page}/v1/auth/token", headers, setting="deepgram_api_key")
 
 
 VENDOR = Vendor(

@@ -47,14 +47,13 @@ def load(context: Context, _: Progress) -> Any:
 
 
 def unavailable(settings: ServerSettings) -> str:
-    """Ask the endpoint whether it accepts the key; blocks for up to seconds."""
+    """Ask the endpoint whether it accepts the key, or wants one; blocks for up to seconds."""
     from processors.key_check import key_refusal
 
     own = settings.for_vendor(OpenAISettings)
-    if not (key := secret(own.brain_api_key)):
-        return ""
-    page = own.brain_base_url.rstrip("/")
-    return key_refusal(f"{page}/models", {"Authorization": f"Bearer {key}"})
+    key, page = secret(own.brain_api_key), own.brain_base_url.rstrip("/")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return key_refusal(f"{page}/models", headers, setting="brain_api_key")
 
 
 VENDOR = Vendor(

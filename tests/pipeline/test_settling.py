@@ -20,10 +20,16 @@ GOOD = "a-good-key"
 NOT_THERE = {"type": "error", "error": {"type": "not_found_error", "message": "model: x"}}
 
 
-def settled(stage: Stage, **given: Any) -> Choice | str:
-    """The vendor of a stage in the end, or why the server does not start."""
+def settled(stage: Stage, *, keyless: bool = True, **given: Any) -> Choice | str:
+    """The vendor of a stage in the end, or why the server does not start.
+
+    Without a key, models are listed if the server is `keyless`.
+    """
 
     async def page(request: web.Request) -> web.Response:
+        asked_without = request.path == "/v1/models" and "Authorization" not in request.headers
+        if asked_without and keyless:
+            return web.json_response({})
         if not any(GOOD in value for value in request.headers.values()):
             return web.json_response({"err_code": "INVALID_AUTH"}, status=401)
         if request.path in ("/v1/auth/token", "/v1/models/claude-haiku-5-5", "/v1/models"):
@@ -49,9 +55,14 @@ def settled(stage: Stage, **given: Any) -> Choice | str:
 @pytest.mark.parametrize(
     ("stage", "keys", "vendor", "why"),
     [
-        ("stt", {"deepgram_api_key": "old"}, "whisper", "it refuses the key (HTTP 401)."),
+        ("stt", {"deepgram_api_key": "old"}, "whisper", "in DEEPGRAM_API_KEY (HTTP 401)."),
         ("brain", {"anthropic_api_key": GOOD}, "claude", ""),
-        ("brain", {"anthropic_api_key": "old"}, "openai", "Claude cannot be used: it refuses"),
+        (
+            "brain",
+            {"anthropic_api_key": "old"},
+            "openai",
+            "Claude cannot be used: it refuses the key in A",
+        ),
         ("brain", {"anthropic_api_key": "old", "brain": "claude,extractive"}, "extractive", "key"),
         (
             "brain",
@@ -65,7 +76,7 @@ def settled(stage: Stage, **given: Any) -> Choice | str:
     ],
 )
 def test_another_vendor_is_used_where_the_key_is_refused(
-    stage: Stage, keys: dict[str, str], vendor: str, why: str
+    stage: Stage, keys: dict[str, Any], vendor: str, why: str
 ) -> None:
     choice = settled(stage, **keys)
     assert isinstance(choice, Choice)
@@ -77,12 +88,25 @@ def test_another_vendor_is_used_where_the_key_is_refused(
 @pytest.mark.parametrize(
     ("stage", "keys", "why"),
     [
-        ("stt", {"deepgram_api_key": "old", "stt": "deepgram"}, "STT=deepgram: it refuses the key"),
-        ("brain", {"brain_api_key": "old", "brain": "openai"}, "BRAIN=openai: it refuses the key"),
+        (
+            "stt",
+            {"deepgram_api_key": "old", "stt": "deepgram"},
+            "STT=deepgram: it refuses the key in DEEPGRAM_API_KEY (HTTP 401).",
+        ),
+        (
+            "brain",
+            {"brain_api_key": "old", "brain": "openai"},
+            "BRAIN=openai: it refuses the key in BRAIN_API_KEY (HTTP 401).",
+        ),
+        (
+            "brain",
+            {"brain": "openai", "keyless": False},
+            "BRAIN=openai: it wants a key (HTTP 401); set BRAIN_API_KEY.",
+        ),
     ],
 )
 def test_a_vendor_without_a_reserve_is_refused_with_the_setting_that_names_it(
-    stage: Stage, keys: dict[str, str], why: str
+    stage: Stage, keys: dict[str, Any], why: str
 ) -> None:
     assert str(settled(stage, **keys)).startswith(why)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+from pipecat.utils.errors import ErrorCategory
 
 from processors.key_check import UnreachableError
 from processors.tts.elevenlabs.errors import refusal_of
@@ -116,9 +117,11 @@ def _get(api_key: str, url: str) -> Mapping[str, Any]:
             f"its voices cannot be read ({type(error).__name__})", permanent=False
         ) from None
     refusal = refusal_of(response.text)
-    why = f"HTTP {response.status_code} {refusal.code} {refusal.message}".strip()
+    why = f"HTTP {response.status_code} {refusal.code} {refusal.message}".strip(" .")
     told = f"its voices cannot be listed: {why}"
     if refusal.code == "missing_permissions" or response.status_code == 403:
         raise NotPermittedError(told, permanent=False)
+    if refusal.category is ErrorCategory.AUTHENTICATION:
+        raise VoicesError(f"it refuses the key in ELEVENLABS_API_KEY ({why})", permanent=True)
     # A key that is refused now is refused in the call, too; what is transient may have passed.
     raise VoicesError(told, permanent=refusal.category is not None)
