@@ -55,6 +55,7 @@ _REJECTED = (400, 404, 422, 501)  # Statuses with which endpoints reject unknown
 _ABOUT_FORM = re.compile(r"tool|function|jinja|template|response_format|schema|grammar|json")
 _REMEMBERED_TURNS, _TOO_MANY_COMPLAINTS = 8, 2
 _MOST_BODY = 1024**2  # of a reply that is not streamed, in bytes
+_MOST_BLANK = 200  # characters in a row, more than any indentation: it would go on to its limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,14 +466,20 @@ class OpenAICompatibleBrain:
         self, chunks: AsyncGenerator[Any, None], reply: ModelReply
     ) -> AsyncGenerator[BrainEvent, None]:
         counted: Usage | None = None
-        chars, finished = 0, ""
+        chars, blank, finished = 0, 0, ""
         async for chunk in chunks:
+            if blank > _MOST_BLANK:
+                if not reply.whole:
+                    raise _CutError(f"{self.name} wrote nothing but blanks")
+                break
             if (used := _of(chunk, "usage")) is not None:
                 counted = _usage(used)
                 yield UsageReport(counted)
             for choice in _of(chunk, "choices") or ():
                 delta = _of(choice, "delta") or _of(choice, "message")
-                events = reply.text(_text(_of(delta, "content")))
+                text = _text(_of(delta, "content"))
+                blank = 0 if text.strip() else blank + len(text)
+                events = reply.text(text)
                 for part in _calls(delta):
                     function = _of(part, "function")
                     events += reply.call(

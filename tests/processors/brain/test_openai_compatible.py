@@ -370,6 +370,23 @@ async def test_a_probe_at_start_finds_the_form_in_which_a_model_makes_its_calls(
 
 
 @with_instant_engines
+async def test_a_model_that_writes_blanks_without_an_end_is_not_waited_for() -> None:
+    """It would write them up to its limit: minutes on a processor."""
+    blanks = "\n" * 300
+    words = Way("words and blanks", "She studied at Yale." + blanks, finish="length")
+    async with answering_brain(words, BY_SCHEMA, probes=True) as (brain, _):
+        await brain.warm()
+        assert brain.dialect.form == "schema"
+    async with answering_brain(words) as (brain, _):
+        with pytest.raises(BrainError, match="openai wrote nothing but blanks"):
+            await events(brain)
+    whole = json.dumps({"name": "respond", "arguments": ARGUMENTS})
+    async with answering_brain(Way("a call", whole + blanks, finish="length")) as (brain, _):
+        turn = await decide(brain)
+    assert turn.words == [FIRST, SECOND], turn.fault
+
+
+@with_instant_engines
 async def test_a_probe_that_a_call_was_too_short_for_is_made_by_the_next() -> None:
     slow = Model(script=(RIGHT,), first_token=Latency(20.0))
     async with OpenAISimulator(slow) as vendor:
