@@ -40,8 +40,22 @@ def levelled(noise: Samples, speech: list[Samples], snr_db: float) -> Samples:
         speech: The speech.
         snr_db: How far below, in dB.
     """
-    level = _active_rms(speech) / 10 ** (snr_db / 20)
-    return np.asarray(noise * (level / np.sqrt((noise**2).mean())), np.float32)
+    return _at(noise, np.sqrt((noise**2).mean()), speech, snr_db)
+
+
+def softer(talk: Samples, speech: list[Samples], by_db: float) -> Samples:
+    """Bring somebody's talk to a level below speech, both without their silences.
+
+    Args:
+        talk: The talk, which is not silent.
+        speech: The speech.
+        by_db: How far below, in dB.
+    """
+    return _at(talk, _active_rms([talk]), speech, by_db)
+
+
+def _at(samples: Samples, rms: float, speech: list[Samples], by_db: float) -> Samples:
+    return np.asarray(samples * (_active_rms(speech) / 10 ** (by_db / 20) / rms), np.float32)
 
 
 def _line(rng: np.random.Generator) -> Samples:

@@ -23,7 +23,7 @@ import numpy as np
 from loguru import logger
 
 from client.wav import INPUT_RATE, WavError, read_wav
-from evals.corpus.beds import levelled
+from evals.corpus.beds import softer
 from evals.corpus.make import TRUTH, make, write_truth
 from evals.corpus.scenario import Cue, Kind, Samples, Scenario, ScenarioError, ScriptLine
 from evals.replay import virtual_time
@@ -75,7 +75,7 @@ def _call(name: str, voice: Voice, number: int, voices: Sequence[Voice]) -> Scen
         return _scenario(f"over-{name}", voice, (_asks(voice, over=True),), "bargein")
     others = [other for other in voices if other.group != voice.group and any(other.pcm)] or [voice]
     other = others[7 * number % len(others)]
-    far = levelled(_samples(other.pcm), [_samples(voice.pcm)], FAR_DB[number % 2])
+    far = softer(_samples(other.pcm), [_samples(voice.pcm)], FAR_DB[number % 2])
     behind = _line(other.file, "into", "background", other.text, far)
     tag = f"background {FAR_DB[number % 2]:g} dB"
     return _scenario(f"far-{name}", voice, (_asks(voice), behind), tag)

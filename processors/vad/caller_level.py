@@ -4,6 +4,7 @@ What somebody says behind the caller, or a television, is no interruption and no
 How loud the caller is is known from what they said before in this call; it is forgotten with it.
 """
 
+import math
 from collections import deque
 
 import numpy as np
@@ -24,6 +25,8 @@ _LEAST_SECS = 0.5
 _STRETCHES = 6  # latest stretches of speech whose median is the caller's level
 _OPEN_SECS = 1.5
 """How long after the caller's last speech their turn may still go on."""
+_GOES_ON_SECS = 1.5
+"""After the last words of somebody far away, the time in which they may go on."""
 _PLAYED_SECS = 0.3  # after the voice, in which what comes in may be its echo
 _SILENCE = 1e-12
 
@@ -44,6 +47,7 @@ class CallerLevel:
         self._alone = True  # nothing was played during the present speech
         self._speech: list[float] = []
         self._silent_windows = 0
+        self._far_secs = math.inf  # since somebody far away was heard last
 
     def take(self, window: npt.NDArray[np.float32]) -> None:
         """Take the next window; its probability of speech may follow later."""
@@ -59,13 +63,15 @@ class CallerLevel:
         power, playing = self._now[-1 - later]
         if not self._speaking:
             self._silent_windows += 1
+            goes_on = probability >= _SPEECH and self._far_secs < _GOES_ON_SECS
+            self._far_secs = 0.0 if goes_on else self._far_secs + WINDOW_SECS
         elif probability >= _SPEECH:
             self._speech.append(power)
             self._alone = self._alone and not playing
 
     def start(self) -> None:
         """The caller has started to speak."""
-        self._speaking, self._alone = True, not self._playing()
+        self._speaking, self._alone, self._far_secs = True, not self._playing(), math.inf
         self._speech.clear()
 
     def stop(self) -> None:
@@ -77,17 +83,21 @@ class CallerLevel:
     def is_far(self) -> bool:
         """Whether what is heard is too soft for the caller, where that may do harm.
 
-        It may while the voice speaks, and while the caller's turn may go on. At other times
-        whoever speaks is heard: callers may have put their telephone down.
+        It may while the voice speaks, while the caller's turn may go on, and while somebody who was
+        far away then goes on. At other times whoever speaks is heard: callers may have put their
+        telephone down.
         """
         if not self._levels or not self._now:
             return False
         turn_open = self._silent_windows * WINDOW_SECS < _OPEN_SECS
-        if not (turn_open or self._playing()):
+        if not (turn_open or self._far_secs < _GOES_ON_SECS or self._playing()):
             return False
         # Of an even number the louder one: the softer half may be somebody else.
         caller = sorted(self._levels)[len(self._levels) // 2]
-        return _decibels([power for power, _ in self._now]) < caller - _SOFTER_DB
+        far = _decibels([power for power, _ in self._now]) < caller - _SOFTER_DB
+        if far:
+            self._far_secs = 0.0
+        return far
 
     def _playing(self) -> bool:
         return self._far_end.heard_since(self._far_end.clock() - _PLAYED_SECS)

@@ -62,6 +62,22 @@ def test_who_is_softer_is_no_part_of_a_question_but_may_ask_one() -> None:
     assert not call.hear(-41, 0.3), "a caller may have put their telephone down"
 
 
+def test_who_spoke_over_the_voice_from_afar_is_no_question_once_it_ends() -> None:
+    call = Call()
+    call.say(-26)
+    call.wait(3)
+    assert call.hear(-41, 2.0, voice=True)
+    assert call.hear(-41, 3.0), "they go on"
+    call.wait(1.0)
+    assert call.hear(-41, 3.0), "and after a breath"
+    assert not call.hear(-30, 0.3), "the caller speaks"
+    call.say(-30)
+    call.wait(3)
+    assert call.hear(-45, 0.3, voice=True)
+    call.wait(2)
+    assert not call.hear(-45, 0.3), "somebody begins anew"
+
+
 def test_a_caller_who_moves_away_is_known_by_what_they_say_then() -> None:
     call = Call()
     call.say(-26)
