@@ -1,6 +1,6 @@
 # `make run` and `make test` do everything they need on a fresh Debian with Python and make.
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev install-bench browser firefox axe lighthouse database tracer promtool nginx test test-thorough eval bench lint format lock audit sbom clean
+.PHONY: help run install install-dev install-bench browser firefox axe lighthouse database tracer promtool nginx caddy test test-thorough eval bench lint format lock audit sbom clean
 
 # Where the environment forbids compiled modules, every worker and server would compile all its
 # imports anew: half of a start.
@@ -99,6 +99,14 @@ build/nginx:
 		cp usr/sbin/nginx ../nginx && cd .. && rm -r unpacked; } || \
 		echo "no nginx: the test of the page below a path is skipped (apt-get install nginx)"
 
+caddy: build/caddy ## unpack Debian's caddy, where that is possible
+
+build/caddy:
+	@command -v caddy >/dev/null || { mkdir -p build/unpacked && cd build/unpacked && \
+		apt-get download -qq caddy >/dev/null 2>&1 && dpkg -x caddy_*.deb . && \
+		cp usr/bin/caddy ../caddy && cd .. && rm -r unpacked; } || \
+		echo "no caddy: the test of a call through it is skipped (apt-get install caddy)"
+
 promtool: build/promtool ## unpack promtool of Debian's prometheus, where that is possible
 
 build/promtool:
@@ -110,7 +118,7 @@ build/promtool:
 test: install-dev browser axe database tracer promtool ## run the tests
 	@$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not thorough"
 
-test-thorough: install-dev browser firefox axe lighthouse database tracer promtool nginx ## and those that take long: properties at depth, sound in real time
+test-thorough: install-dev browser firefox axe lighthouse database tracer promtool nginx caddy ## and those that take long: properties at depth, sound in real time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile thorough
 
 # The brain decides anew; what the recogniser heard, and when, is the recordings'.
