@@ -20,7 +20,7 @@ _UNPRICED = (
 # A number with nothing beside it that would make it anything but a price.
 _BARE = re.compile(
     rf"(?<=[\w)\]'\u2019])(?<![\d.,:/])(?:\s*[\u00b7\u2013\u2014-]+)?\s+(?P<price>{_PRICE})"
-    r"(?=\s*(?:$|[,;.](?!\d)|/|\u00b7|\u2014|\())",
+    r"(?=\s*(?:$|[,;.](?!\d)|/|\u00b7|\u2014|\(|[A-Z][a-z]))",
 )
 _BEFORE = re.compile(rf"\b{_UNPRICED}\W*$", re.IGNORECASE)
 _SIGNED = re.compile(r"[€£$]\s?\d|\d\s?[€£$]")
@@ -45,6 +45,7 @@ _UNITS = re.compile(
     r"number|no|nr|places?|pages?|points?|level|size)\b",
     re.IGNORECASE,
 )
+_BELOW = re.compile(r"\s*(?:[\u00b7\u2013\u2014-]\s*)?(?=[A-Z][a-z]+)")
 _DASH = re.compile(r"\s[\u2013\u2014-]\s")
 _TAIL = re.compile(r",| (?:from|with|of|in|on|for|al|alla|alle|and)\b| \(")
 _MOST_WORDS = 14  # of what a price stands behind
@@ -111,6 +112,9 @@ class Menu:
                 out += text[end : match.start()].rstrip(" \u2014\u2013\u00b7-")
             out += f" {verb}{sign}{match['price']}"
             end = match.end()
+            if below := _BELOW.match(text, end):  # what it is made of, on the next line
+                out += ". "
+                end = below.end()
         return out + text[end:]
 
     def _diets(self, text: str) -> str:

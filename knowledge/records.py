@@ -38,6 +38,7 @@ RecordKind = Literal["text", "item", "row", "list", "code"]
 _LEAD_WORDS = 16  # a longer line before a list is a paragraph of its own
 _JOINED_WORDS = 40  # the parts of a longer item become sentences of their own
 _LIST_WORDS = 45
+_LABEL_WORDS = 3
 _FRAGMENT = 2  # sentences of up to so many words are joined to the next
 _RUN_IN = re.compile(r"^(?!(?:yes|no|not)\b)([^.:!?\d]{2,40})[.:]\s+(?=\S)", re.IGNORECASE)
 _RUN_INS = 3  # paragraphs that open with a title and a full stop, where those are titles
@@ -325,7 +326,7 @@ class _Reader:
             if text[len(about)] == "." and not self._runs_in:
                 about = ""  # a sentence: "Sliced on request."
             elif not about.isupper() and (
-                text[len(about)] == "." or is_clause(text[run_in.end() :])
+                text[len(about)] == "." or _stands_alone(text[run_in.end() :])
             ):
                 text = text[run_in.end() :]
                 path = (*path, about)
@@ -336,13 +337,8 @@ class _Reader:
             said = [(sentence(f"{path[-1]}, {parts[0]}"), line)]
         else:
             said = [
-                (
-                    item(part)
-                    if len(parts) == 1 or (not at and labelled(part))
-                    else sentence(part),
-                    line,
-                )
-                for at, part in enumerate(parts)
+                (item(part) if len(parts) == 1 or _is_labelled(part) else sentence(part), line)
+                for part in parts
             ]
         if parts and parts[-1].endswith(":"):
             said = said[:-1]
@@ -427,6 +423,17 @@ class _Reader:
             statements += [(sentence(part), line) for part in _whole(sentences(line.text))]
         statements += own
         yield from self._make("item", (section, path), about, statements, lines)
+
+
+def _stands_alone(text: str) -> bool:
+    """Whether a text needs no label before it: its first sentence has a verb."""
+    return is_clause(text) and not text.startswith(tuple("€£$0123456789"))
+
+
+def _is_labelled(text: str) -> bool:
+    """Whether a sentence opens with a short label: "Charging points: six"."""
+    found = labelled(text)
+    return found is not None and len(found[0].split()) <= _LABEL_WORDS and not is_clause(found[0])
 
 
 def listed_under(texts: Sequence[str]) -> str:

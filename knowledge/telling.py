@@ -65,6 +65,13 @@ _LANGUAGES = frozenset(
 _A_DAY = rf"(?:{'|'.join(day.capitalize() for day in DAYS)})s?"
 _OF_DAYS = re.compile(rf"{_A_DAY}(?:(?:,| and| to|, and) {_A_DAY})*|[Ww]ee(?:kdays?|kends?)")
 _WITH_PRICE = re.compile(r"^([A-Z][A-Za-z\u00c0-\u017f' -]{2,40}) ([€£$]\s?\d[\d.,]*(?![\d/]).*)$")
+_LEVEL = re.compile(r"^[ABC][12]\b")
+_PAYERS = re.compile(
+    r"^(?:\w+ )?(?:students|adults|children|kids|members|non-members|pensioners|seniors|families|"
+    r"groups|others|guests|visitors|residents|employees|exhibitors|apprentices)"
+    r"(?: (?:and|under|over|from)\b.*)?$",
+    re.IGNORECASE,
+)
 _DONE = re.compile(r"^[a-z]{3,}(?:ed|en|wn|ld) (?:on|at|by|in|from|to|with|for)$", re.IGNORECASE)
 _MONEY = re.compile(
     r"^(?:from |about |up to )?(?:[€£$¥]\s?\d|\d[\d.,]*\s?(?:[€£$¥]|"
@@ -204,6 +211,8 @@ def item(text: str) -> str:
         )
     value = value.rstrip(".")
     # As in "Coach, Tarn Club - since May 2019" and "Dutch: B2".
+    if label in _LANGUAGES and _LEVEL.match(value):
+        return sentence(f"{label} is at level {value}")
     if _SINCE.match(value) or label in _LANGUAGES:
         return sentence(f"{label}, {value}")
     if _OF_DAYS.fullmatch(fluent(label)):
@@ -214,6 +223,8 @@ def item(text: str) -> str:
         return sentence(f"{on}, {'from ' if timed else ''}{_lower(value)}")
     if value.lower() in ("yes", "no", "not yet"):
         return sentence(f"For {label}, the answer is {value}")
+    if _MONEY.match(value) and _PAYERS.search(label):
+        return sentence(f"{label} pay {value}")
     if _MONEY.match(value):
         return sentence(f"{label} {agreeing(label, 'costs', 'cost')} {value}")
     if re.match(r"^(?:yes|no|not)\b", value, re.IGNORECASE):

@@ -31,6 +31,7 @@ from knowledge.loading.resume_schema import (
     Work,
 )
 from knowledge.loading.section import DocumentError, Line, LineKind, Section
+from knowledge.telling import is_clause
 from knowledge.words import spaced
 
 _MONTHS = spaced(
@@ -364,7 +365,7 @@ class _Told:
     def _award(self, award: Award) -> str:
         text = f"{self._who} received {award.title}" if award.title else ""
         text += f" from {award.awarder}" if text and award.awarder else ""
-        return text and text + _on(award.date) + (f". {award.summary}" if award.summary else "")
+        return text and text + _on(award.date) + _after(award.summary)
 
     def _certificate(self, certificate: Certificate) -> str:
         text = f"{self._who} holds the certificate {certificate.name}" if certificate.name else ""
@@ -374,7 +375,7 @@ class _Told:
     def _publication(self, work: Publication) -> str:
         text = f"{self._who} published {work.name}" if work.name else ""
         text += f" with {work.publisher}" if text and work.publisher else ""
-        return text and text + _on(work.releaseDate) + (f". {work.summary}" if work.summary else "")
+        return text and text + _on(work.releaseDate) + _after(work.summary)
 
     def _at(self, path: Path) -> int:
         while path and path not in self._numbers:
@@ -435,6 +436,15 @@ def _when(start: str | None, end: str | None) -> str:
     if start:
         return f" since {_date(start)}"
     return f" until {_date(end)}" if end else ""
+
+
+def _after(summary: str) -> str:
+    """A summary after a sentence: of its own, or the end of it ("for her work on COBOL")."""
+    if not summary:
+        return ""
+    if re.match(r"(?:For|In|At|With|By|On|As)\b", summary) and not is_clause(summary):
+        return f", {summary[0].lower()}{summary[1:]}"
+    return f". {summary}"
 
 
 def _on(date: str | None) -> str:

@@ -16,7 +16,7 @@ from knowledge.records import Record
 from knowledge.search.query import GENERIC, Query
 from knowledge.search.reader import Finding, Reader
 from knowledge.search.totals import total
-from knowledge.telling import fluent, is_none, labelled, listed, sentence
+from knowledge.telling import fluent, is_clause, is_none, labelled, listed, sentence
 from knowledge.words import STOPWORDS, content_stems, sentences, spaced, stem, tokens
 
 _MOST_WORDS = 40  # about fifteen seconds of speech
@@ -134,7 +134,11 @@ def _within(finding: Finding) -> list[str]:
 
     def fits(more: str) -> bool:
         within = [*texts[first : last + 1], more]
-        return words + len(more.split()) <= _MOST_WORDS and _sentences(within) <= _MOST_SENTENCES
+        return (
+            (not at or is_clause(more) or _LEANING.match(more) is not None)
+            and words + len(more.split()) <= _MOST_WORDS
+            and _sentences(within) <= _MOST_SENTENCES
+        )
 
     while True:
         if last + 1 < len(texts) and fits(texts[last + 1]):
@@ -145,6 +149,10 @@ def _within(finding: Finding) -> list[str]:
             words += len(texts[first].split())
         else:
             return texts[first : last + 1]
+
+
+# A sentence without a verb, such as "Two high chairs.", has nothing to do with the one before.
+_LEANING = re.compile(r"(?:it|they|this|these|that|then|but|and|or|otherwise|for|with|in)\b", re.I)
 
 
 def _sentences(texts: Sequence[str]) -> int:

@@ -37,6 +37,30 @@ class Before:
     sections: tuple[str, ...]
 
 
+_HOLDS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
+    (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), re.compile(held))
+    for asked, held in (
+        (r"since when", r"\b[Ss]ince\b.*\d"),
+        (r"until when", r"\b(?:[Uu]ntil|[Tt]ill|[Tt]o)\b.*\d"),
+        (r"what time", r"\d[:.]\d\d\b"),
+        (r"year", r"\b(?:1\d|20)\d\d\b"),
+        (r"when", r"\b(?:1\d|20)\d\d\b|\d[:.]\d\d\b"),
+        (r"how long", r"\b(?:minutes?|hours?|days?|weeks?|months?|years?)\b"),
+        (r"how much", r"[€£$]\s?\d|\d\s?(?:€|£|euros?|pounds?|francs?)"),
+        (r"where|city", r"\b(?:in|at|from|near) (?:the )?[A-Z]"),
+        (r"whom", r"\bwith [A-Z]"),
+    )
+)
+
+
+def holds_what(asked: str, text: str) -> bool:
+    """Whether a text holds what a bare question word asks for, such as a year for "When?"."""
+    for word, held in _HOLDS:
+        if word.search(asked):
+            return held.search(text) is not None
+    return False
+
+
 def rank_follow_up(
     index: Index, query: Query, before: Before, told: Sequence[str]
 ) -> tuple[Hit, ...]:

@@ -216,9 +216,14 @@ _OTHER_WORDS = (
 def in_other_words(text: str) -> str:
     """Rephrase a question with words that documents use; empty if none apply."""
     text = re.sub(r"\b(wh\w+)['\u2019]s\b", r"\1 is", text, flags=re.IGNORECASE)
-    return next(
+    asked = next(
         (asked for pattern, asked in _OTHER_WORDS if re.search(pattern, text, re.IGNORECASE)), ""
     )
+    named = _ON_NAME.search(text) if asked else None
+    return f"{asked[:-1]} {named[0].rstrip(' ?.!')}?" if named else asked
+
+
+_ON_NAME = re.compile(r"\b(?:on|under) [A-Z][\w+#-]{2,}\W*$")  # "How do I install it on Ubuntu?"
 
 
 _DEGREES: tuple[tuple[re.Pattern[str], str, tuple[str, ...]], ...] = tuple(

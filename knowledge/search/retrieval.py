@@ -55,6 +55,7 @@ _ALIEN_WORDS_AT_MOST = 0.3  # and the most for all of them
 _ALIEN_OPINION = (
     0.25  # penalty: the question asks for an opinion that the document does not mention
 )
+_RARE_LETTERS = 6  # of a word that no dictionary has, and that is corrected like a name
 _AKIN = 0.62  # cosine at which a word counts as similar to one of the document's
 _NOT_THEN = 0.4  # penalty: the sentence is about other years than the question
 _THEN = 0.3  # bonus: it is about the question's years
@@ -151,7 +152,16 @@ class Index:
         self._words = vectors.embed(known)
         self._word_vectors: dict[str, Vectors] = dict(zip(known, self._words, strict=True))
         names = {word for name in document.proper_nouns() for word in name.split()}
-        self._name_correction = NameCorrection(names, self._known, words, self._model.is_common)
+        rare = {
+            token.text
+            for token in {token.key: token for token in words}.values()
+            if len(token.key) >= _RARE_LETTERS
+            and token.key.isalpha()
+            and not self._model.is_common(token.key)
+        }
+        self._name_correction = NameCorrection(
+            names | rare, self._known, words, self._model.is_common
+        )
         lower = {token.key for token in tokens(text) if not token.capital}
         self._only_names = frozenset(normalize(name) for name in names) - lower - self._subject
 

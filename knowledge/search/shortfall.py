@@ -13,6 +13,7 @@ from functools import lru_cache
 from knowledge.ages import stated_age
 from knowledge.check.meaning import implied
 from knowledge.claims import MONTHS, numbers
+from knowledge.moments import moments
 from knowledge.records import Record
 from knowledge.search.query import GENERIC, Query
 from knowledge.words import STOPWORDS, spaced, stem, token_keys, tokens
@@ -34,6 +35,7 @@ def falls_short(query: Query, record: Record, alike: Alike) -> bool:
     text = query.text
     if not query.polar and (
         _of_another(record, text)
+        or _of_another_name(record, text)
         or _of_another_period(record, text)
         or _for_another(record, text, alike)
     ):
@@ -93,6 +95,20 @@ def _of_another(record: Record, asked: str) -> bool:
     wanted = _marks(asked)
     has = _marks(f"{record.written}. {record.text}") if wanted else {}
     return any(noun in has and not marks & has[noun] for noun, marks in wanted.items())
+
+
+_ON_NAME = re.compile(r"\b(?:on|for|under|with) ([A-Z][\w+#-]{2,})\W*$")
+
+
+def _of_another_name(record: Record, asked: str) -> bool:
+    """Whether a row is about another system or kind than the one named: "on Fedora"."""
+    named = _ON_NAME.search(asked)
+    if named is None or record.kind != "row" or moments(asked).any:
+        return False
+    if named[1].lower() in MONTHS or _tells_of(record, named[1]):
+        return False
+    key = named[1].lower()
+    return record.about not in asked and not any(key in word.key for word in tokens(_all(record)))
 
 
 # Sorts of a thing that exclude each other, each with other words for it.

@@ -22,7 +22,13 @@ from knowledge.loading.document import Document, SensitiveTopic
 from knowledge.moments import moments
 from knowledge.search.answer import Said, compose, each_in_turn, put_together, without_moments
 from knowledge.search.clarification import CLARIFICATIONS, ON_WHICH_DAY, of_other_days
-from knowledge.search.follow_up import Before, heard_passages, rank_adjacent, rank_follow_up
+from knowledge.search.follow_up import (
+    Before,
+    heard_passages,
+    holds_what,
+    rank_adjacent,
+    rank_follow_up,
+)
 from knowledge.search.gate import Features, probability
 from knowledge.search.passage import Passage
 from knowledge.search.query import (
@@ -78,6 +84,12 @@ _LEANS = re.compile(
     re.IGNORECASE,
 )
 
+_BARE = re.compile(
+    r"\W*(?:(?:and|so|okay|but)\W+)*(?:since when|until when|from when|when|what time|at what time|"
+    r"which year|what year|how long|how much|where|in which city|with whom)"
+    r"(?: (?:is|was|were|are) (?:that|it|this))?\W*",
+    re.IGNORECASE,
+)
 _AGAIN = re.compile(
     r"\b(say|tell me) (that|it|this)( part| bit)?( once| one)?( more time| again)\b|\brepeat\b|"
     r"^\W*(sorry |i beg your )?(pardon|come again|again please|what was that|sorry|what)\W*$|"
@@ -250,6 +262,8 @@ class ExtractiveBrain:
         asks = query.polar or query.clauses > 0 or stated_age(text) is not None
         if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
             return _escalate("unclear", NOT_UNDERSTOOD)
+        if before is not None and leans and (again := self._held_already(query, before)):
+            return _in_words_of(again, "medium")
         findings = self._findings(reader, query, before)
         made = put_together(reader, query, findings)
         likely = _sure(findings)
@@ -264,6 +278,13 @@ class ExtractiveBrain:
         said = made or compose(query, findings, several=_several(query))
         sections = self._supporting(said, f"{question.text} {self._document.title}")
         return _respond(sections, _level(likely), said.text)
+
+    def _held_already(self, query: Query, before: Before) -> tuple[Passage, ...]:
+        """What was heard last, if it holds what a bare question word asks: "Since when?"."""
+        if not _BARE.fullmatch(query.text):
+            return ()
+        heard = heard_passages(self._index, before)
+        return tuple(passage for passage in heard if holds_what(query.text, passage.text))[:1]
 
     def _findings(self, reader: Reader, query: Query, before: Before | None) -> tuple[Finding, ...]:
         if (after := rank_adjacent(self._index, query)) and not query.wants & {"next", "previous"}:

@@ -45,6 +45,14 @@ def test_a_dish_is_told_with_its_price_and_allergens(
     assert said(tmp_path, f"{KEY}## Food\n\n{written}\n")[-1] == told
 
 
+def test_what_a_dish_is_made_of_follows_its_price(tmp_path: Path) -> None:
+    dish = "## Pasta\n\n**Ravioli di zucca** (v) 16 \u00b7 G E\nPumpkin and sage butter.\n"
+    assert said(tmp_path, KEY + dish)[-2:] == [
+        "Ravioli di zucca (vegetarian) costs £16.",
+        "Pumpkin and sage butter, contains gluten and egg.",
+    ]
+
+
 def test_prices_of_a_table_have_the_sign_and_counts_do_not(tmp_path: Path) -> None:
     table = "## Pizza\n\n| | 30 cm | Seats | |\n|---|---|---|---|\n| Marinara | 9 | 4 | vg |\n"
     assert said(tmp_path, KEY + table)[-1] == (

@@ -41,6 +41,21 @@ def test_facts_are_sentences_that_stand_alone(resume: Document) -> None:
     assert any("on 16 November 2021" in text for text in told)
 
 
+@pytest.mark.parametrize(
+    ("summary", "told"),
+    [
+        ("For the park.", "Bo Lind received Prix from Ordre on 14 May 2022, for the park."),
+        ("It is rare.", "Bo Lind received Prix from Ordre on 14 May 2022. It is rare."),
+    ],
+)
+def test_the_summary_of_an_award_ends_its_sentence_or_is_one(
+    tmp_path: Path, summary: str, told: str
+) -> None:
+    award = {"title": "Prix", "date": "2022-05-14", "awarder": "Ordre", "summary": summary}
+    resume = load(saved(tmp_path, {"basics": {"name": "Bo Lind"}, "awards": [award]}))
+    assert told in [line.text for section in resume.sections for line in section.lines]
+
+
 def test_lines_point_into_the_file(resume: Document) -> None:
     source = RESUME.read_text(encoding="utf-8").split("\n")
     opened = next(

@@ -451,3 +451,41 @@ def test_an_inn_tells_where_it_is_and_what_its_headings_say(
         assert told in decide(brain, document, asked, ()).text
     finally:
         brain.close()
+
+
+TOOL = """# fathom
+
+Finds large files. Version 2 came out in October 2023, at a party in Delft.
+
+## Installation
+
+| System | Command |
+| --- | --- |
+| Ubuntu | `apt install fathom-disk` |
+| macOS | `brew install fathom` |
+
+## Menu
+
+- Burrata with tomatoes, six pieces
+"""
+
+
+def test_another_system_than_those_of_a_table_is_passed_on(tmp_path: Path) -> None:
+    path = tmp_path / "tool.md"
+    path.write_text(TOOL, encoding="utf-8")
+    document = load(path)
+    brain = ExtractiveBrain.load(document)
+
+    def ask(asked: str, *before: Exchange) -> str:
+        return decide(brain, document, asked, before).text
+
+    try:
+        assert "apt install" in ask("How do I install it on Ubuntu?")
+        assert "brew install" in ask("How do I install it on Mac?")
+        assert decide(brain, document, "How do I install it on Fedora?", ()).decision == "escalate"
+        first = decide(brain, document, "When did version 2 come out?", ())
+        heard = Exchange("When did version 2 come out?", first.text, first.sections, "respond")
+        assert "Delft" in ask("And where was that?", heard)
+        assert "six pieces" in ask("How many pieces are in the barata?")
+    finally:
+        brain.close()
