@@ -245,7 +245,7 @@ class _Reader:
         bracketed = _BRACKETED.fullmatch(section.title)
         if bracketed and not self._document.about_person and section.lines:
             self._group += 1
-            said = sentence(f"{bracketed[1]}: {bracketed[2]}")
+            said = sentence(f"{bracketed[1]}, {bracketed[2]}")
             line = section.lines[0]
             yield from self._make("text", (section, path), bracketed[1], [(said, line)], [line])
 

@@ -64,7 +64,9 @@ _LANGUAGES = frozenset(
 )
 _A_DAY = rf"(?:{'|'.join(day.capitalize() for day in DAYS)})s?"
 _OF_DAYS = re.compile(rf"{_A_DAY}(?:(?:,| and| to|, and) {_A_DAY})*|[Ww]ee(?:kdays?|kends?)")
-_WITH_PRICE = re.compile(r"^([A-Z][A-Za-z\u00c0-\u017f' -]{2,40}) ([€£$]\s?\d[\d.,]*(?![\d/]).*)$")
+_WITH_PRICE = re.compile(
+    r"^([A-Z][A-Za-z\u00c0-\u017f' -]{2,40}),? ([€£$]\s?\d[\d.,]*(?![\d/]).*)$"
+)
 _LEVEL = re.compile(r"^[ABC][12]\b")
 _PAYERS = re.compile(
     r"^(?:\w+ )?(?:students|adults|children|kids|members|non-members|pensioners|seniors|families|"

@@ -35,7 +35,7 @@ def spaced(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
-_NUMBER_OF = re.compile(r"\b(?:no|nr)\.$")  # "licence no. 4471"
+_NUMBER_OF = re.compile(r"\b(?:[Nn]o|[Nn]r|[Tt]el|[Ff]ax)\.$")  # "licence no. 4471"
 
 
 # Function words: they neither find nor support a line.

@@ -40,7 +40,7 @@ STEPS: Mapping[str, str] = {
 """The steps that can lose an answer, in words."""
 
 _MOST_WORDS, _MOST_SENTENCES = 40, 3
-_LEAST_WORDS = 3  # of a sentence, but for a plain yes or no
+_LEAST_WORDS = 2  # of a sentence, but for a plain yes or no
 _DEBRIS = re.compile(
     r"[|*_`#<>{}\[\]]|\w;\s|--|\s[-/\u2013\u2014]\s|\w:\s*\w+:|https?:|\u00a7|\((?:v|vg|ve|gf)\)"
 )
@@ -190,10 +190,11 @@ def fit_to_be_heard(text: str) -> bool:
     """Whether an answer sounds right: one to three whole sentences of at most 40 words in all.
 
     None of them is a label with its value or begins with an id, and there are no markup and no
-    debris of tables. A hedge that opens it does not count.
+    debris of tables. A hedge that opens it does not count, nor what fills a wait.
     """
-    hedge = next((hedge for hedge in Phrases().hedges if text.startswith(hedge)), "")
-    text = text.removeprefix(hedge).strip()
+    phrases = Phrases()
+    for opening in (phrases.looking, *phrases.hedges):
+        text = text.removeprefix(opening).strip()
     said = sentences(text)
     return (
         0 < len(said) <= _MOST_SENTENCES

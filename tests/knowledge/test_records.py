@@ -175,8 +175,8 @@ def test_lines_in_bold_are_told_one_by_one(tmp_path: Path) -> None:
         "## Cakes\n**Carrot cake**, \u00a33.60. Has walnuts.\n**Lemon cake**, \u00a33.20. Vegan.\n"
     )
     assert [record.text for record in read(tmp_path, cakes)] == [
-        "Carrot cake, \u00a33.60. Has walnuts.",
-        "Lemon cake, \u00a33.20. Vegan.",
+        "Carrot cake costs \u00a33.60. Has walnuts.",
+        "Lemon cake costs \u00a33.20. Vegan.",
     ]
 
 
