@@ -445,7 +445,7 @@ async def test_a_model_plays_a_caller(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples" / "personas", tmp_path / "examples" / "personas")
     asks = Reply("speak", {"say": "Where did she work after the war?", "hang_up": False})
     thanks = Reply("speak", {"say": "Thank you.", "hang_up": True})
-    async with OpenAISimulator(Model(script=(asks, thanks))) as model:
+    async with OpenAISimulator(Model(script=(asks, thanks)), models=("qwen3",)) as model:
         said = await somebody.types(shown("Simulated callers", 1).replace(OLLAMA, model.url))
         assert len(model.requests) >= 2
     assert "1 of 1 calls are in runs/journalist" in said
