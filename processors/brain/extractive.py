@@ -262,7 +262,7 @@ class ExtractiveBrain:
         asks = query.polar or query.clauses > 0 or stated_age(text) is not None
         if not self._index.content(text) and not leans and not (asks and len(_words(text)) > 2):
             return _escalate("unclear", NOT_UNDERSTOOD)
-        if before is not None and leans and (again := self._held_already(query, before)):
+        if before is not None and (again := self._held_already(query, before)):
             return _in_words_of(again, "medium")
         findings = self._findings(reader, query, before)
         made = put_together(reader, query, findings)

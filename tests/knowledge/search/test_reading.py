@@ -411,6 +411,8 @@ def test_a_cv_tells_the_job_before_and_the_town(asked: str, told: str, tmp_path:
         assert decide(brain, document, asked, ()).text == told
         first = decide(brain, document, "Who did he work for before Old Mill?", ())
         assert first.text != "Smith, Lamotte Forge, 2013 to 2019."
+        heard = Exchange("Where does he work?", "Farrier, Tarn Stables, since May 2019.", ("work",))
+        assert "May 2019" in decide(brain, document, "Since when?", (heard,)).text
     finally:
         brain.close()
 
