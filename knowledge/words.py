@@ -26,7 +26,7 @@ _LOOK_BACK = 12  # characters searched backwards for an abbreviation
 _SPLIT = re.compile(r"(?<=[.!?…])['\")\]]*\s+(?=['\"(\[]*[A-Z0-9À-Þ])")
 _ABBREVIATED = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|St|Jr|Sr|Lt|Cdr|Capt|Col|Gen|Adm|Rev|No|vs|etc|Inc|Ltd|Co|Corp"
-    r"|Fig|e\.g|i\.e|approx|[A-HJ-Z])|\.[A-Za-z])\.$"
+    r"|Fig|e\.g|i\.e|approx|(?<!to )(?<!or )[A-HJ-Z])|\.[A-Za-z])\.$"
 )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from knowledge.check.meaning import implied, is_past
 from knowledge.check.modality import obliges_nobody, other_modality
 from knowledge.check.order import reversed_order, same_order, unordered, wrong_end
+from knowledge.check.placement import misplaced
 from knowledge.check.reading import AUXILIARIES, Clause, Reading, Word, is_all, read, read_cached
 from knowledge.check.reckoning import reckoned
 from knowledge.check.records import (
@@ -31,6 +32,7 @@ from knowledge.loading.section import Section
 from knowledge.words import PRONOUNS, normalize, spaced, stem, tokens
 
 _MOST_CLAUSES = 14  # that one sentence is read against; a limit on time, not on what is true
+_WORDS_ALONE = 2  # of a statement after yes or no that is checked by itself
 _FEW = 5  # words of a sentence, all of which a record must tell; of longer ones a quarter
 # Words that may lack support: a turn of phrase among so many words, a light verb among so many,
 # and a concrete verb in a sentence of so many. On the tuning half these let no lie more through.
@@ -95,6 +97,17 @@ _POLAR = re.compile(
     r"^\W*(?:(?P<yes>yes|yeah|yep|correct|that's right|that is right|indeed|exactly|absolutely|"
     r"of course|certainly|definitely)|(?P<no>nope|no(?=\s*(?:[^\w\s]|$))))\b[\s,.;:!\u2014-]*",
     re.IGNORECASE,
+)
+_DEPENDS = re.compile(
+    r"^\W*(?:well, )?(?:it|that)(?:'s| is)? (?:all )?(?:depends?|depending|varies|differs)\b"
+    r"[^:;\u2014]*(?:[:;\u2014]| -)\s+",
+    re.IGNORECASE,
+)
+_AFRAID_NOT = re.compile(
+    r"^\W*(?:i'm afraid|i am afraid|unfortunately|sadly),? (?:not|no)\b[,.;:]?\s*", re.IGNORECASE
+)
+_AFRAID = re.compile(
+    r"^\W*(?:i'm|i am) afraid(?: that)?,? |,? (?:i'm|i am) afraid(?=\W*$)", re.IGNORECASE
 )
 _ABSENCE = re.compile(
     r"\b(?:doesn't|does not|don't|do not|didn't|did not|cannot|can't|can not|couldn't|isn't|is not|"
@@ -200,7 +213,7 @@ class _Check:
         self._failed = ""
 
     def verdict(self) -> Verdict:
-        self._sentence = reckoned(self._sentence)
+        self._sentence = reckoned(_lead_in(self._sentence))
         if polar := _POLAR.match(self._sentence):
             return self._polar(self._sentence[polar.end() :], yes=bool(polar["yes"]))
         return self._statement(self._sentence)
@@ -244,14 +257,16 @@ class _Check:
             whole = Clause(words=[*claims, *(w for w in own if not w.found & known)])
             denied = any(clause.denies for clause in asked.clauses) == yes
             found = self._rests(asked, whole.words, negative=denied, clauses=[whole])
-            if found is None:
+            if found is not None:
+                if denied and not (found.negative or found.only or found.lacking):
+                    return Verdict(refused=f"{_quoted(found)} does not say no")
+                return Verdict((found.line.number,))
+            alone = yes or any(clause.denies for clause in reading.clauses)
+            if not alone or len(own) < _WORDS_ALONE:
                 answer = "yes" if yes else "no"
                 return Verdict(
                     refused=f"no record says {answer} to the question: {self._why(rest)}"
                 )
-            if denied and not (found.negative or found.only or found.lacking):
-                return Verdict(refused=f"{_quoted(found)} does not say no")
-            return Verdict((found.line.number,))
         verdict = self._statement(rest)
         if verdict.refused:
             return verdict
@@ -263,7 +278,9 @@ class _Check:
                 return Verdict(refused=f"yes to {said}, of which nothing cited tells")
         elif not unknown:
             positive = self._rests(asked, claims, negative=False, clauses=[Clause(words=claims)])
-            if positive is not None:
+            repeated = all(word.found & {f for w in own for f in w.found} for word in claims)
+            other = positive is not None and positive.line.number not in verdict.lines
+            if positive is not None and (repeated or other):
                 return Verdict(refused="no to what a record says")
         return verdict
 
@@ -470,7 +487,7 @@ class _Check:
             and [word for word in missing if not word.bland]
             == [word for word in missing if word.verb and word.concrete and not word.bland][:1]
         ) or (
-            len(words) > _FEW
+            len(words) > 3
             and [word for word in missing if not word.bland]
             == [word for word in missing if word.verb and _says_how(word)][:1]
         ):
@@ -567,7 +584,7 @@ class _Check:
         return (
             _quantities(record, words, self._sentence)
             or _numbers(record, reading, words)
-            or _bounds(record, self._sentence, words)
+            or _bounds(record, self._sentence, words, _text_of(reading, clauses))
             or _order(record, reading, words, clauses)
             or self._other_topic(record, reading, words)
             or _places(
@@ -575,6 +592,7 @@ class _Check:
                 _of_the_same(reading, words),
                 lambda word: bool(self._mask(word, strictly=True) & bit),
             )
+            or _misplaced(record, reading, words, _text_of(reading, clauses))
             or _links(record, words)
             or _swapped(record, words)
             or _columns(record, _of_the_same(reading, words))
@@ -645,6 +663,13 @@ class _Check:
         if self._failed:
             return f"{part.strip()!r}: {self._failed}"
         return f"no record says all of {part.strip()!r}" + self._nearest(part)
+
+
+def _lead_in(sentence: str) -> str:
+    """The sentence without words that only lead to what it states: "It depends on the day:"."""
+    sentence = _AFRAID_NOT.sub("No, ", sentence)
+    sentence = _AFRAID.sub("", sentence)
+    return _DEPENDS.sub("", sentence)
 
 
 def _says_how(verb: Word) -> bool:
@@ -721,6 +746,11 @@ def _is_name(reading: Reading, word: Word) -> bool:
 
 def _quoted(record: Record) -> str:
     return repr(record.reading.text)
+
+
+def _misplaced(record: Record, reading: Reading, words: Sequence[Word], text: str) -> str:
+    found = misplaced(record.reading, reading, words, text)
+    return f"{_quoted(record)} has {found}" if found else ""
 
 
 def _order(
@@ -949,6 +979,12 @@ def _swapped(record: Record, words: Sequence[Word]) -> str:
         for other in record.reading.words
         if word.found & other.found
     ]
+    for word, was in placed:
+        if word.kind == "word" and (
+            (word.preposition == "from" and was == "into")
+            or (word.preposition == "into" and was == "from")
+        ):
+            return f"{_quoted(record)} has {word.text!r} at the other end"
     for (one, was), (two, became) in itertools.combinations(placed, 2):
         apart = one.preposition != two.preposition and one.key != two.key
         apart = apart and bool(one.preposition and two.preposition)
@@ -1019,7 +1055,7 @@ def _only(record: Record, sentence: str, words: Sequence[Word]) -> str:
     return ""
 
 
-def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
+def _bounds(record: Record, sentence: str, words: Sequence[Word], part: str) -> str:
     """Whether a bound, a span or a condition is reversed or omitted."""
     text = record.reading.text
     sentence = spelled(sentence)
@@ -1031,7 +1067,7 @@ def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
             claimed = bound.search(sentence) and not other.search(sentence)
             if claimed and other.search(text) and not bound.search(text):
                 return f"{_quoted(record)} bounds it on the other side"
-    if order := _ORDER.search(sentence):
+    if order := _ORDER.search(part):
         alike = _EARLIER if order[1].lower() == "before" else _LATER
         if not alike.search(text):
             return f"{_quoted(record)} does not say {order[0]!r}"
@@ -1046,9 +1082,9 @@ def _bounds(record: Record, sentence: str, words: Sequence[Word]) -> str:
     ) and not _MONTHS_OR_SEASON.search(sentence):
         return f"{_quoted(record)} says so only for a part of the year"
     spoken = sentence.lower()
-    for part in _PART_OF.finditer(text):
-        if part[2].lower() in spoken and part[1].lower() not in spoken:
-            return f"{_quoted(record)} says {part[0]!r}"
+    for share in _PART_OF.finditer(text):
+        if share[2].lower() in spoken and share[1].lower() not in spoken:
+            return f"{_quoted(record)} says {share[0]!r}"
     absolute = _ABSOLUTE.search(sentence)
     restricting = _RESTRICTING.search(text) or _CIRCUMSTANCE.match(text)
     if not absolute or not restricting:
@@ -1149,8 +1185,15 @@ def _roles(record: Record, reading: Reading, words: Sequence[Word], free: frozen
                 _parts(words, verb, reading, free),
                 _parts(theirs.words, other, theirs, free),
             )
-            if other.at == 0 and is_past(other.text.lower()) and mine.agents and not mine.passive:
+            if (
+                other.at == 0
+                and is_past(other.text.lower())
+                and mine.agents - his.agents
+                and not mine.passive
+            ):
                 return f"{_quoted(record)} does not say that {min(mine.agents)!r} did it"
+            if other.at == 0 and not is_past(other.text.lower()) and mine.agents & his.others:
+                return f"{_quoted(record)} has {min(mine.agents & his.others)!r} in another role"
             if swapped := mine.agents & his.patients or mine.patients & his.agents:
                 return f"{_quoted(record)} has {min(swapped)!r} in another role"
             if mine.agents & his.others and mine.others & his.agents:

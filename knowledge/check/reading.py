@@ -91,7 +91,7 @@ _BLAND = frozenset(
     role job task career industry period moment title subject topic list product service
     system project activity process method result event occasion member group team
     general special particular usual regular available
-    choose decide prefer little directly easily really simply quite
+    choose decide prefer little directly really quite
     officially formally personally
     addition aspect background basis course design development direction duration entry
     experience expertise feature focus function interest life location matter measure nature
@@ -100,7 +100,7 @@ _BLAND = frozenset(
     term trip use value variety version view visit world
     approach arrange choose contact enjoy enter expect explore learn like listen note
     observe plan prefer receive regard represent request require see settle share speak stand
-    suggest tend think travel visit walk watch
+    suggest tend think travel visit walk watch live base worth
     additional basic central clear close common complete detailed direct due
     essential extra familiar formal further individual initial involved
     known local necessary normal ordinary overall present
@@ -120,6 +120,8 @@ _BLAND = frozenset(
  """)
     for form in forms(word)
 )
+# Their participles claim something: "closed on Mondays".
+_STATES = frozenset(spaced("closed shut"))
 # Verbs that say how rather than what; a long sentence may have one that no record has.
 _CONCRETE = frozenset(
     form
@@ -194,6 +196,7 @@ AUXILIARIES = _COPULAS | frozenset(
            "shouldn't cannot there's it's that's she's he's we're they're you're we've they've "
            "i'm i've she'd he'd they'd we'd you'd we'll you'll they'll it'll")
 )  # fmt: skip
+_CONTRACTED = frozenset(("ll", "ve", "re", "d"))  # there'll, who've
 _PREPOSITIONS = frozenset(
     spaced("of in at on from by for with to until till since during as under aboard into within "
            "between before after near through via against over beside behind about around per")
@@ -208,6 +211,9 @@ _PAUSE = re.compile(r"[,;:()\u2014]|\s-\s|[.!?]\s")
 _SAYING = frozenset(spaced("we you they i she he"))
 _TELLING_LAST = frozenset(spaced("go come use"))
 _COMPLEMENTS = frozenset(spaced("that what where how why whether"))
+_LETTERED = frozenset(spaced("to and or is are was were has for on at in with costs from"))
+_INCLUDED = frozenset(spaced("included provided supplied served needed required covered"))
+_GOVERNING = frozenset(spaced("by of with for from"))
 _BOTH = frozenset(spaced("cut put set read run come become shut"))  # participles and base forms
 _WITH_BASE = frozenset(
     spaced("do does did don't doesn't didn't will would won't can could can't cannot may might "
@@ -506,22 +512,32 @@ class _Reader:
             return False
         if before not in ("that", "this") and before in _DETERMINERS | {"some", "no"}:
             return False
+        following = self._next(at)
+        if is_past(low) and before in _GOVERNING and following.isalpha():
+            return following in STOPWORDS or following in _PREPOSITIONS  # by registered nurses
         if is_past(low) or not low.endswith("s"):
             return True
+        if self._preposition and self._ends_clause(at):
+            return False  # for urgent private calls
         if not at and (self._next(at) in _DETERMINERS or self._next(at) == "on"):
             return True  # "Leads the team", an entry of a CV
         return bool(at) and at - 1 not in self._measures and before not in _PREPOSITIONS
+
+    def _ends_clause(self, at: int) -> bool:
+        if at + 1 >= len(self._tokens):
+            return True
+        here, after = self._tokens[at], self._tokens[at + 1]
+        return bool(_PAUSE.search(self._text[here.start + len(here.text) : after.start]))
 
     def _opens_title(self, at: int) -> bool:
         """Whether another capital follows, and a verb precedes: "published A Manual"."""
         after = self._tokens[at + 1] if at + 1 < len(self._tokens) else None
         before = self._before(at)
-        return (
-            after is not None
-            and after.capital
-            and len(after.text) > 1
-            and (is_verb(before) or before in ("of", "called", "by", "and"))
-        )
+        if after is None or len(after.text) == 1:
+            return False
+        if not after.capital and after.text.isalpha() and after.key not in _LETTERED:
+            return True  # called A coast that moves
+        return after.capital and (is_verb(before) or before in ("of", "called", "by", "and"))
 
     def _goes_on_dated(self, at: int) -> bool:
         if at >= len(self._tokens):
@@ -584,9 +600,12 @@ def _passives(lowered: Sequence[str]) -> Iterator[int]:
             for other in lowered[max(0, at - 3) : at]
             if other not in ("also", "later", "first", "only", "not", "never", "heavily", "often")
         ]
-        if (before and (before[-1] in _COPULAS or before[-1] in ("get", "got", "gets"))) or lowered[
-            at + 1 : at + 2
-        ] == ["by"]:
+        included = word in _INCLUDED and at + 1 == len(lowered) and not AUXILIARIES & set(lowered)
+        if (
+            included
+            or (before and (before[-1] in _COPULAS or before[-1] in ("get", "got", "gets")))
+            or lowered[at + 1 : at + 2] == ["by"]
+        ):
             yield at
 
 
@@ -645,6 +664,8 @@ def _content(token: Token, key: str, low: str, *, article: bool = False) -> Word
     named = token.capital and not token.initial
     if token.text == "A" and article:
         return None
+    if low.partition("'")[2] in _CONTRACTED:
+        return None
     if named and len(token.text) == 1 and token.text != "I" and token.text.isalpha():
         return Word(token.text, low, "measure", frozenset((f"#={low}",)))  # jetty A
     empty = low in STOPWORDS or low in _PREPOSITIONS or (low in _CONJUNCTIONS and not named)
@@ -676,8 +697,8 @@ def _word(token: Token, key: str, low: str) -> Word:
         needs,
         opposites(key),
         possessive=possessive,
-        bland=bool(forms(low) & _BLAND) and not token.capital,
-        concrete=bool(forms(low) & _CONCRETE) and not token.capital,
+        bland=bool(forms(low) & _BLAND) and not token.capital and low not in _STATES,
+        concrete=bool(forms(low) & _CONCRETE) and not token.capital and low not in _STATES,
         loaded=bool(forms(low) & _LOADED),
     )
 

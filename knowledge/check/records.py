@@ -31,6 +31,10 @@ _LEANS = PRONOUNS | frozenset(
     spaced("then there after if otherwise once so only our also thereafter this that these which "
            "who whom where because until though but and or not never without except")
 )  # fmt: skip
+_ORDERS = frozenset(
+    spaced("bring take leave put wear wash send ask tell ring call use keep drop fill apply return "
+           "report sign park book add wait follow contact write pay meet check press remove")
+)  # fmt: skip
 _PERSONS = frozenset(spaced("she he we you i her his"))
 _VERBS_AFTER_AND = (
     r"(?:is|was|were|are|be|has|had|have|did|does|do|will|may|must|can|not|never|then|later|"
@@ -41,7 +45,7 @@ _CUTS = re.compile(
     r"""
     ;\s+(?![\w ]{1,30}:)                     # not between the cells of a row
     |,\s+(?=to\ \w+|(?:and|but|or|so|then|though|although|which|who|where|while|because|not|
-        after\ which|(?:an?|the)\ \w+\ that)\b)
+        after\ which|(?:an?|the)\ \w+\ that|no)\b)
     |\s+(?=(?:but|though|although|while|rather\ than|instead\ of|except|unless)\b)
     |\s+(?=and\ """
     + _VERBS_AFTER_AND
@@ -61,8 +65,39 @@ _LONGEST_SEASON = 7  # months: "from April to October" is a summer's season, a y
 _MONEY = frozenset(
     spaced("pound pounds euro euros dollar dollars kroner kronor krone cents francs")
 )
+_SMALL_SUM = re.compile(r"\b0\.(\d\d) (?:euro|pound|dollar)")
+_SMALL_MONEY = frozenset(map(stem, spaced("cent cents pence penny p")))
 _PAID = frozenset(stem(word) for word in spaced("cost price pay fee charge"))
 _SAYING_NO = re.compile(r"\b(?:no|not|none|never|nothing|closed|without)\b|^\W*$", re.IGNORECASE)
+_LABEL = re.compile(r"(?P<label>[^.;,!?:]{3,60}?)(?:(?P<mark>:) |\s[-\u2013\u2014]\s)(?=\S)")
+_WORDS_OF_A_LABEL, _WORDS_OF_A_TITLE = 4, 7
+_TIME_LABEL = re.compile(r"(\d{1,2}:\d\d)(?:,| [-\u2013\u2014]|:)? (?=\D)")
+_ADDRESSING = frozenset(
+    spaced("you your them it us him her they she he we afterwards afterward then otherwise")
+)
+# a participle that only describes: "Bikes not collected after 30 days cost £1 a day"
+_LETTERS = re.compile(r"\b([A-Z]) (?:to|-|\u2013) ([A-Z])\b")
+_FLUENT = re.compile(r"\b(?:C1|C2|mother tongue|native)\b")
+_CLOCK = re.compile(r"\b\d{1,2}:\d\d\b")
+_OPEN_FROM = re.compile(r"\b\d{1,2}:\d\d\b(?: to |[- ]+)\d{1,2}:\d\d\b")
+_VEHICLE = re.compile(r"\b(?:bus|train|tram|ferry|boat|minibus|shuttle|coach|flight)\b", re.I)
+_PRIZE = re.compile(r"\b(?:prize|award)\b", re.IGNORECASE)
+_WITH_SOMEBODY = re.compile(
+    r"\b(?:with|by|[Ss]peakers?:|[Tt]eachers?:|[Ll]eaders?:|[Hh]osts?:) "
+    r"(?:(?:Dr|Prof|Mr|Ms|Mrs)\.? )?[A-Z\u00c0-\u00de][\w'-]+|\([A-Z]\w+ [A-Z]\w+\)"
+)
+_STARTING = frozenset(map(stem, spaced("start begin happen")))
+_LEAVING = frozenset(map(stem, spaced("leave depart go run leav")))
+_GIVING = frozenset(map(stem, spaced("give hold lead teach run present speak talk host")))
+_WINNING = frozenset(map(stem, spaced("win get receive")))
+_NOT_DONE = re.compile(r"^(?!(?:is|are|was|were|be|do|does|did)\b)\w+ not \w+ed\b", re.I)
+_DESCRIBED = re.compile(
+    r"^(?:[\w-]+, )?(?:\w{3,}ed|made|taught|held|given|sold|cut|built|written|run) "
+    r"(?:with|by|in|from|at|on|for)\b",
+    re.IGNORECASE,
+)
+_ORDINAL = re.compile(r"^\W*\d+(?:\.\d+)*[.)]?\s+")
+_EMPTY_CELL = re.compile(r": [-\u2013\u2014]$")
 _TELEPHONE = re.compile(r"\+?\d[\d ()/-]{6,}\d|\bextension \d+")
 _CALLED = frozenset(stem(word) for word in spaced("call ring phone telephone dial reach number"))
 _MAILBOX = re.compile(r"\S@\S+\.\w")
@@ -103,6 +138,12 @@ _YES_OR_NO = re.compile(r"^(?:yes|no)\s*[,.;:!]\s*", re.IGNORECASE)
 _NOTED = re.compile(r"[^(),]+ \([^()]+\)\.?")
 _IN_BRACKETS = re.compile(r"\s*\([^()]*\)")
 _DIVIDING = re.compile(r";\s+|\s+[-\u2013\u2014]\s+(?!\d)")
+# As in "two weeks' notice, for managers three months" and "a bonus of 20 %, on Sundays of 50 %".
+_FOR_ANOTHER = re.compile(
+    r"(?:for|on|in) [a-z][^\d,]*? (?:of )?[\u00a3\u20ac$]?(?:\d[\d.]*|one|two|three|four|five|six|"
+    r"seven|eight|nine|ten|twelve)(?: \w+){0,2}\W*$",
+    re.IGNORECASE,
+)
 _SIGNS = frozenset("\u20ac\u00a3$")
 _QUESTION = re.compile(r"\?\s*$")
 _DAYS_OF_A_WEEK, _DAYS_OF_A_FORTNIGHT = "7", "14"
@@ -191,37 +232,40 @@ def records_of(section: Section, title: str) -> Records:
     headings = _named(above) | acronyms(above)
     entries = heading_verbs(section.id)
     before_line = _Lent()
+    under: frozenset[str] = frozenset()  # The names of the paragraph above the items.
     over: dict[int, _Lent] = {}  # The context of nested items, by the depth of the item above.
     asked = section.title if _QUESTION.search(section.title) else ""
     for line in section.lines:
         if line.kind == "heading":
             quoted.setdefault(_key(line.text), line.number)
-            if numbers(line.text) and not _QUESTION.search(line.text):
-                record = _record(line, line.text, read(line.text), (), len(found.records))
-                own = _called(line.text, record.reading) | _years(line.text)
-                found.add(record, own=own, lent=headings)
+            found.add_heading(line, lent=headings)
             continue
         starts = [_ENUMERATED.sub("", sentence) for sentence in _sentences(line.text)]
         told = [*_answers(asked, starts), *(_cells(line) or _fragments(line, _unanswered(starts)))]
         stands_in = line.kind == "item" and bool(starts) and bool(_keys(starts[0]) & _THEM)
         lending = before_line if starts and (stands_in or _leans(starts[0])) else _Lent()
         of_row = _named(line.cells[0][0]) if line.cells else frozenset[str]()
+        if line.kind != "item":
+            under = _entry(line, starts)
+        labelled = _label(line)
         if line.kind == "item" and line.depth:
             lending = _over(over, line.depth, lending)
         first: _Lent | None = None
         for sentence in told:
-            pieces = _clauses(sentence)
+            pieces = [sentence] if line.cells else _timed(sentence)
             whole: list[Record] = []
             for spot, piece in enumerate(pieces):
                 reading = read(piece)
                 record = _record(line, piece, reading, pieces[spot + 1 :], len(found.records))
                 if whole and whole[-1].negative and not record.negative:
                     lending = replace(lending, all=lending.things)  # not its denied verb
-                context = headings | of_row | _borrowed(reading, piece, lending, new=spot == 0)
+                context = headings | of_row | under
+                context |= _borrowed(reading, piece, lending, new=spot == 0)
                 if not line.cells and not _has_verb(read(_IN_BRACKETS.sub("", piece))):
                     context |= entries(piece, line.text)
                     context -= not_meant(line.text)
                 own = _called(piece, reading) | ({"q:only:cell"} if line.cells else set())
+                own |= labelled
                 found.add(record, own=own, lent=context)
                 whole.append(record)
                 lending = _lends(piece, reading, lending)
@@ -257,6 +301,13 @@ class _Collected:
         self.beside: defaultdict[str, int] = defaultdict(int)
         self.direct: defaultdict[str, int] = defaultdict(int)
 
+    def add_heading(self, line: Line, *, lent: Iterable[str]) -> None:
+        """Add a heading that says something with a number, such as "Room 2"."""
+        if numbers(_ORDINAL.sub("", line.text)) and not _QUESTION.search(line.text):
+            record = _record(line, line.text, read(line.text), (), len(self.records))
+            own = _called(line.text, record.reading) | _years(line.text)
+            self.add(record, own=own, lent=lent)
+
     def add(self, record: Record, *, own: Iterable[str], lent: Iterable[str]) -> None:
         bit = 1 << record.order
         for of, names in ((self.own, own), (self.lent, lent), (self.direct, record.direct)):
@@ -276,11 +327,36 @@ def _fragments(line: Line, starts: Sequence[str]) -> list[str]:
     verbless = False
     for sentence in starts:
         before, verbless = verbless, not _has_verb(read(sentence))
-        if told and before and verbless:
+        if told and before and verbless and not _keys(sentence) & _ADDRESSING:
             told[-1] = f"{told[-1].rstrip('.')}, {sentence}"
         else:
             told.append(sentence)
     return told
+
+
+def _label(line: Line) -> frozenset[str]:
+    """The names of an item's label, which all its sentences are about: "Drones: two parts"."""
+    found = _LABEL.match(line.text) if line.kind == "item" else None
+    if found is None or numbers(found["label"]):
+        return frozenset()
+    most = _WORDS_OF_A_LABEL if found["mark"] == ":" else _WORDS_OF_A_TITLE
+    return _named(found["label"]) if len(found["label"].split()) <= most else frozenset()
+
+
+def _entry(line: Line, starts: Sequence[str]) -> frozenset[str]:
+    """The names of a paragraph that the items below belong to: "Translator, Lamotte, Brussels"."""
+    if line.cells or len(starts) != 1 or _has_verb(read(starts[0])):
+        return frozenset()
+    return frozenset(name for name in _named(starts[0]) if name[:2] not in ("q:", "m:", "c:"))
+
+
+def _timed(sentence: str) -> list[str]:
+    """The clauses of a sentence, each with the time that it begins with: "15:00 - Coffee"."""
+    text = spelled(sentence)
+    found = _TIME_LABEL.match(text)
+    if found is None:
+        return _clauses(sentence)
+    return [f"{found[1]}, {piece}" for piece in _clauses(text[found.end() :])]
 
 
 def _cells(line: Line) -> list[str]:
@@ -317,6 +393,8 @@ def _beside(whole: Sequence[Record]) -> Iterator[tuple[str, int]]:
             subject = counted or any(c.subject for c in last.reading.clauses)
             free = any(token.key == "free" for token in last.reading.tokens)
             apart = subject and (free or _has_verb(last.reading))
+            apart = apart or _is_order(last.reading)
+            apart = apart or (_counts(record.reading) and _counts(other.reading))
             apart = apart or record.line.text.count("(") > 1  # English (fluent), German (good)
             if other is not record and other.negative == record.negative and not apart:
                 for name in _named(spelled(other.reading.text)):
@@ -416,6 +494,7 @@ def _merged(pieces: Sequence[str]) -> list[str]:
         if out:
             here, there = read(out[-1]), read(piece)
             dated = all(map(_counts, (here, there))) and any(map(_dates, (here, there)))
+            dated = dated or all(_MONEY & _keys(spelled(part)) for part in (out[-1], piece))
             denied = [any(c.denies for c in part.clauses) for part in (here, there)]
             first = there.clauses[0] if there.clauses else None
             goes_on = first is not None and (
@@ -426,11 +505,18 @@ def _merged(pieces: Sequence[str]) -> list[str]:
             )
             bound = bool(_DENYING.match(piece)) or _CONDITION.match(out[-1]) is not None
             bound = bound or bool(_opens(piece) & _EXCEPTING)
+            bound = bound or (_is_order(there) and _has_verb(here))
             if goes_on and not dated and denied[0] == denied[1] and not bound:
                 out[-1] = f"{out[-1]}, {piece}"
                 continue
         out.append(piece)
     return out
+
+
+def _is_order(reading: Reading) -> bool:
+    """Whether a clause tells somebody to do something: "bring a rain jacket"."""
+    first = reading.tokens[0].text.lower() if reading.tokens else ""
+    return first in _ORDERS
 
 
 def _dates(reading: Reading) -> bool:
@@ -458,11 +544,12 @@ def _parallel(piece: str) -> list[str]:
         elif (
             _counts(here)
             and _counts(there)
-            and (there.words[0].kind == "word" or (len(there.words) > 1 and there.words[1].verb))
-            and not there.words[0].preposition
+            and (there.words[0].kind != "measure" or (len(there.words) > 1 and there.words[1].verb))
+            and (not there.words[0].preposition or _FOR_ANOTHER.match(part))
             and any(word.kind == "word" and word.key not in _MONEY for word in there.words)
             and ". " not in part
-            and not re.match(r"(?:an?|the) ", part)
+            and not re.match(r"(?:an?) ", part)
+            and not (re.match(r"the ", part) and _has_verb(there) and not there.clauses[0].subject)
         ):
             out.append(part)
         else:
@@ -477,6 +564,9 @@ def _record(
     direct = {stem(base) for key in keys for base in (key,)}
     direct.update(form for word in reading.words for form in word.found)
     negative = any(clause.denies for clause in reading.clauses) or bool(_DENYING.match(piece))
+    if _NOT_DONE.search(piece) and sum(c.negative for c in reading.clauses) == 1:
+        negative = False
+    negative = negative or bool(line.cells and _EMPTY_CELL.search(piece))
     after = following[0].lower() if following else ""
     return Record(
         line=line,
@@ -573,15 +663,14 @@ def _called(piece: str, reading: Reading) -> set[str]:
     elif found & {"q:all:thing", "q:all:one"}:
         found |= {"q:all"}
     found |= times_called(spelled(piece))
-    if keys & _MONEY:
-        found |= {*_PAID, "q:only:cell"}
+    found |= _paid(piece, keys)
     if days := sum(day in keys for day in DAYS):
         found |= {f"#{days}"} | ({"q:twice"} if days == 2 else set())
     if _TELEPHONE.search(piece):
         found |= _CALLED
     if _MAILBOX.search(piece):
         found |= _WRITTEN
-    found |= _seasons(reading)
+    found |= _seasons(reading) | _happening(piece, reading)
     if months_of(reading) in ([11], [12]):
         found |= {"end", "late"}
     if months_of(reading) in ([1], [2]):
@@ -596,10 +685,9 @@ def _called(piece: str, reading: Reading) -> set[str]:
     for phrase, minutes in (("half past", "30"), ("quarter past", "15"), ("quarter to", "45")):
         if phrase in lowered:
             found.add(f"#{minutes}")
-    spans = [int(word.key) for word in reading.words if word.kind == "measure"
-             and len(word.key) == 4 and word.key.isdigit()]  # fmt: skip
-    if len(spans) == 2 and {"from", "between"} & keys:
-        found.add(f"#{spans[1] - spans[0]}")
+    found |= _spanned(piece, reading, keys)
+    if _FLUENT.search(piece):
+        found |= {stem("fluent")}
     if "twice" in keys:
         found |= {"#2"}
     if keys & {"one", "once"}:
@@ -607,6 +695,46 @@ def _called(piece: str, reading: Reading) -> set[str]:
     for token in reading.tokens:
         if is_superlative(low := token.text.lower()):
             found.update(stem(base) for base in bases(low)[1:])  # the largest reef is large
+    return found
+
+
+def _spanned(piece: str, reading: Reading, keys: set[str]) -> set[str]:
+    """What lies in the spans of a clause: the years of "from 1931 to 1941", the B of "A to C"."""
+    years_named = [int(word.key) for word in reading.words if word.kind == "measure"
+                   and len(word.key) == 4 and word.key.isdigit()]  # fmt: skip
+    found: set[str] = set()
+    if len(years_named) == 2 and {"from", "between"} & keys:
+        found.add(f"#{years_named[1] - years_named[0]}")
+    for span in _LETTERS.finditer(piece):
+        first, last = (ord(letter.lower()) for letter in span.groups())
+        found.update(f"#={chr(at)}" for at in range(first, last + 1))
+    return found
+
+
+def _paid(piece: str, keys: set[str]) -> set[str]:
+    """What a clause tells of money: that it is paid, and cents as well as a part of a euro."""
+    found = {*_PAID, "q:only:cell"} if keys & _MONEY else set()
+    for small in _SMALL_SUM.finditer(spelled(piece)):
+        found |= {f"#{int(small[1])}", *_SMALL_MONEY}
+    return found
+
+
+def _happening(piece: str, reading: Reading) -> set[str]:
+    """What happens at a time, or with somebody, of which a clause without a verb tells."""
+    found: set[str] = set()
+    if _PRIZE.search(piece) and not _has_verb(reading) and not not_meant(piece):
+        found |= _WINNING
+    if any(verb.at for verb in reading.words if verb.verb) and _has_verb(reading):
+        return found
+    text = spelled(piece)
+    if _CLOCK.search(text):
+        found |= _STARTING
+        if _VEHICLE.search(text):
+            found |= _LEAVING
+        if {day for day in DAYS if day in _keys(text)} and _OPEN_FROM.search(text):
+            found |= {"open"}
+    if _WITH_SOMEBODY.search(piece):
+        found |= _GIVING
     return found
 
 
@@ -714,14 +842,27 @@ def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> fro
     opens = _opens(piece)
     if not new and _NOTED.fullmatch(piece):
         return frozenset()  # English (fluent), German (good)
-    if not _has_verb(reading) or (not new and _is_participle(reading)):
+    described = new and _DESCRIBED.search(piece) is not None and not reading.auxiliary
+    if not _has_verb(reading) or (not new and _is_participle(reading)) or described:
         return lending.all
+    first = reading.words[0] if reading.words else None
+    if (
+        first is not None
+        and opens & {"and", "or"}
+        and first.at == 1
+        and first.kind == "word"
+        and not (first.verb or new)
+    ):
+        return lending.subject  # and bread if it begins with N to Z
     if _THEM & _keys(piece):
         return lending.things
     if new and opens & _PERSONS:
         return lending.subject
     if opens & _RELATIVE or (not new and _APPOSITIVE.match(piece)):
         return lending.all
+    last = reading.words[-1] if reading.words else None
+    if not new and last is not None and last.kind == "measure" and not last.preposition:
+        return lending.things  # the night shift has two
     if new and opens & _GOING_ON:
         return lending.subject
     if _opens(piece, 2) & {"is", "are", "was", "were"} and "there" in opens:
@@ -732,7 +873,7 @@ def _borrowed(reading: Reading, piece: str, lending: _Lent, *, new: bool) -> fro
         if conjunction and not subject:
             return lending.subject
         return frozenset() if conjunction and not _pronoun_second(piece) else lending.things
-    return frozenset() if new else lending.subject
+    return frozenset() if new or _is_order(reading) else lending.subject
 
 
 def _is_participle(reading: Reading) -> bool:

@@ -212,7 +212,7 @@ _CHILDRENS_THING = re.compile(
 )
 # Nor is a hospital acoustician ill.
 _HOSPITAL_TRADE = re.compile(r"\bhospital (?=[a-z]+(?:ian|er|or|ist|ect)s?\b)", re.IGNORECASE)
-_MOTHER_TONGUE = re.compile(r"\bmother(?: |-)tongue\b", re.IGNORECASE)
+_MOTHER_TONGUE = re.compile(r"\bmother(?: |-)tongues?\b", re.IGNORECASE)
 _ABOUT_ME = re.compile(
     r"^\W*(?:(?:well|so|and|but|because|since|as|um+|uh+|hello|hi)\W+)*(?:i|i'm|i've|i'd|we|we're|we've|someone)\b",
     re.IGNORECASE,

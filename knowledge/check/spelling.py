@@ -7,9 +7,9 @@ days. Sentences and records are both normalized before they are parsed.
 import re
 from functools import lru_cache
 
-from knowledge.claims import MONTHS
+from knowledge.claims import MONTHS, numbers
 from knowledge.moments import DAYS
-from knowledge.words import stem
+from knowledge.words import spaced, stem
 
 _MONEY = {"£": " pound ", "€": " euro ", "$": " dollar ", "%": " percent "}
 _SUM = re.compile(r"([\u00a3\u20ac$])\s?(\d[\d.,]*(?<![.,]))")
@@ -34,6 +34,25 @@ _WEEKENDS = re.compile(
 )
 _TIMES = re.compile(r"\b(\d{1,2}:\d{2})\s*[-\u2012-\u2015]\s*(\d{1,2}:\d{2})\b")
 _HALF_DAYS = re.compile(r"\b(1[0-2]|[1-9])(?:[:.]([0-5]\d))?\s?([ap])\.?m\b\.?", re.IGNORECASE)
+_HOURS = dict(
+    zip(
+        spaced("one two three four five six seven eight nine ten eleven twelve"),
+        range(1, 13),
+        strict=True,
+    )
+) | {"noon": 12, "midday": 12, "midnight": 0}
+_MINUTES = {"five": 5, "ten": 10, "twenty": 20, "twenty-five": 25, "twenty five": 25} | {
+    "half": 30, "a quarter": 15, "quarter": 15
+}  # fmt: skip
+_HOUR = rf"(?P<hour>{'|'.join(_HOURS)}|1[0-2]|[1-9])(?![\w:.]*\d)\b"
+_SPOKEN_TIME = re.compile(
+    rf"\b(?:(?P<minutes>[a-z]+(?:-[a-z]+)?|\d{{1,2}}) minutes? (?P<way>past|to)|"
+    rf"(?P<part>(?:a )?quarter|half|five|ten|twenty(?:[- ]five)?) (?P<past>past)|"
+    rf"(?P<left>(?:a )?quarter|(?<=at )(?:five|ten|twenty(?:[- ]five)?)|"
+    rf"(?<=until )(?:five|ten|twenty(?:[- ]five)?)|(?<=till )(?:five|ten|twenty(?:[- ]five)?)|"
+    rf"(?<=by )(?:five|ten|twenty(?:[- ]five)?)) to) {_HOUR}",
+    re.IGNORECASE,
+)
 _MONTH = "|".join(name.capitalize() for name in MONTHS)
 _SHORT_MONTH = "April|June|September|November"
 _LONG_MONTH = "January|March|May|July|August|October|December"
@@ -45,6 +64,23 @@ _CURRENCIES = (("SEK|NOK|DKK|ISK", "kronor"), ("EUR", "euro"), ("GBP", "pound"),
 _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
+        (r"\b(?:no later than|not later than|at the latest) (?=(?:\d+|[a-z]+(?:-[a-z]+)?) "
+         r"(?:minute|hour|day|week|month|year)s?\b)", "at least "),
+        (r"\b(?:no|not) later than ", "by "),
+        (r"\bthe first of (?:each|every|the) month\b", "the 1 of the month"),
+        (r"\b(?:costs?|charge|charged|pay) extra\b|\bextra (?:charge|cost|fee)\b", "surcharge"),
+        (r"\blet ([A-Z]\w+|me|us|them|him|her|it|the \w+) know\b", r"tell \1"),
+        (r"\ba (?:whole|full|entire) (?=(?:day|week|month|year|hour)\b)", "a "),
+        (r",? (?:but|and) that(?:'s| is) (?:all|it)(?=\W*$)", " only"),
+        (r"\b(?:(?:is|are|was|were|be|being) )?limited to (?:at most )?"
+         rf"(?=\d|(?:{_NUMBER_WORD})\b)", "at most "),
+        (r"\b(?:room|space|places) for (?:up to|at most|only) "
+         rf"(?=\d|(?:{_NUMBER_WORD})\b)", "at most "),
+        (rf"\b(?:room|space|places) for (?=\d|(?:{_NUMBER_WORD})\b)", ""),
+        (r"\blearn(ing|s|ed|t)? (?:how )?to play\b", r"learn\1"),
+        (r"\bwithout (?:pay|being paid)\b", "unpaid"),
+        (r"\bpercent(?:age)? points\b|\bper cent\b", "percent"),
+        (r"\s*\u2192\s*", " into "),
         (r"\bfree of (?:charge|cost)\b|\bfor (?:free|nothing)\b", "free"),
         (r"\bat no (?:extra )?(?:cost|charge)\b", "free"),
         (r"\bunder-(?=[a-z]+teens?\b|eights?\b)([a-z]+?)s?\b", r"under \1"),
@@ -127,6 +163,7 @@ _PLAIN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 @lru_cache(maxsize=16384)
 def spelled(text: str) -> str:
     """Normalize the spelling of a text."""
+    text = _SPOKEN_TIME.sub(_spoken_time, text)
     text = _HALF_DAYS.sub(_clock, text)
     text = _TIMES.sub(r"from \1 to \2", text)
     text = _WEEKDAYS.sub("Monday to Friday", text)
@@ -147,6 +184,23 @@ def _clock(match: re.Match[str]) -> str:
     """A time of twelve hours as one of twenty-four: "4 pm" is 16:00."""
     hour = int(match[1]) % 12 + 12 * (match[3].lower() == "p")
     return f"{hour}:{match[2] or '00'}"
+
+
+def _spoken_time(match: re.Match[str]) -> str:
+    """A time of day in words as one in digits: "twenty to eleven" is 10:40."""
+    said = match["hour"].lower()
+    hour = _HOURS[said] if said in _HOURS else int(said)
+    part = (match["part"] or match["left"] or "").lower()
+    if match["minutes"]:
+        found = [number for number in numbers(match["minutes"]) if number.isdigit()]
+        if len(found) != 1 or not 0 < int(found[0]) < 60:
+            return match[0]
+        minutes = int(found[0])
+    else:
+        minutes = _MINUTES[part]
+    if match["left"] or (match["way"] or "").lower() == "to":
+        return f"{(hour - 1) % 12 or 12}:{60 - minutes:02}"
+    return f"{hour}:{minutes:02}"
 
 
 def _day(written: str) -> str:

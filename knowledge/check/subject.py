@@ -20,6 +20,7 @@ _GRANTING = re.compile(
     r"\b(?:may|can|could|allowed|permitted|welcome|free|accepted|possible|fine)\b", re.IGNORECASE
 )
 _NO_OTHER = re.compile(r"\b(?:no other|nothing else|nobody else|only|just)\b", re.IGNORECASE)
+_THERE_IS = re.compile(r"\bthere(?:'s| is| are| was| were)\b", re.IGNORECASE)
 _LIMIT = re.compile(
     r"(?:\b(?:if|unless|only|with|without|outside|except|provided|when|on request|until|up to|"
     r"at most)\b|^after\b)(?:\W+\w+){1,4}",
@@ -49,6 +50,10 @@ def other_subject(
     Returns:
         The subject of the record as written; empty if the sentence names it, or a pronoun may.
     """
+    if record.line.cells and all(own(word) for word in words if word.kind != "quantity"):
+        return ""  # all of it stands in one row
+    if _THERE_IS.search(reading.text) and all(own(word) for word in words):
+        return ""  # "there's dancing in the barn"
     subject = _subject(record.reading)
     mine = [word for word in _subject(reading) if word in words and not word.found & free]
     lent = bool(mine) and not any(map(own, mine))
