@@ -3,6 +3,8 @@
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT_SECS = 5.0
@@ -88,7 +90,12 @@ def check_reachable(url: str) -> None:
 
 
 def key_refusal(
-    url: str, headers: Mapping[str, str], *, setting: str = "", missing: str = ""
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    setting: str = "",
+    missing: str = "",
+    otherwise: tuple[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """Send a GET request with a key. Blocks.
 
@@ -100,6 +107,8 @@ def key_refusal(
         setting: The setting that holds the key, for the reason.
         missing: What it means if that is not there and the vendor says so in Anthropic's words; a
             status alone could be a proxy's.
+        otherwise: An address and the JSON to post to it where the server has no such page (404 or
+            405); silence then says nothing of the key.
 
     Returns:
         Why the key cannot be used, without a full stop; empty if it can.
@@ -113,11 +122,18 @@ def key_refusal(
         response = httpx2.get(url, headers=dict(headers), timeout=TIMEOUT_SECS)
     except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
         raise UnreachableError.at(url, error) from None
-    if response.status_code == 401:
+    status = response.status_code
+    if otherwise is not None and status in (404, 405):
+        with suppress(httpx2.HTTPError):
+            posted = httpx2.post(
+                otherwise[0], headers=dict(headers), json=otherwise[1], timeout=TIMEOUT_SECS
+            )
+            status = posted.status_code
+    if status == 401:
         where = setting.upper()
         if not headers:
             return "it wants a key (HTTP 401)" + (f"; set {where}" if where else "")
         return "it refuses the key" + (f" in {where}" if where else "") + " (HTTP 401)"
-    if missing and response.status_code == 404 and "not_found_error" in response.text[:1000]:
+    if missing and status == 404 and "not_found_error" in response.text[:1000]:
         return f"{missing} (HTTP 404)"
     return ""

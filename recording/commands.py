@@ -195,7 +195,13 @@ def _read(file: Path) -> Recording:
 def _target(file: Path, out: Path | None, *, in_place: bool, ending: str) -> Path:
     if out is not None and in_place:
         raise typer.BadParameter("--out and --in-place exclude each other; choose one.")
-    return file if in_place else out or file.with_name(f"{file.stem}-{ending}.mcap")
+    target = file if in_place else out or file.with_name(f"{file.stem}-{ending}.mcap")
+    if not in_place and target.is_file():
+        raise fail(
+            f"{target} is there already. Choose another by --out, or --in-place to replace the "
+            "recording itself."
+        )
+    return target
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -162,8 +163,9 @@ def evaluate(
         scenarios = [scenario for file in files for scenario in load(file)]
         asked = [scenario for scenario in scenarios if scenario.needs_judge]
         if asked and not judge and not skip_criteria:
+            have = "1 question has" if len(asked) == 1 else f"{len(asked)} questions have"
             raise fail(
-                f"{len(asked)} questions have a criterion in words, such as {asked[0].name!r}: "
+                f"{have} a criterion in words, such as {asked[0].name!r}: "
                 "--judge openai or --judge claude rules on it, --skip-criteria leaves it out."
             )
         known = read_labels(labels) if labels else {}
@@ -171,6 +173,7 @@ def evaluate(
     except (QuestionsError, JudgeError) as error:
         raise fail(str(error)) from None
     documents = _documents(scenarios, document or settings.knowledge)
+    _check_sections(scenarios, documents)
     outcomes = _run(_hold(scenarios, documents, settings, ruling, names))
     notes = _notes(outcomes, settings, ruling, known, verdicts)
     if as_json:
@@ -295,6 +298,24 @@ def _documents(scenarios: "Sequence[Scenario]", fallback: Path | None) -> "list[
     paths = [scenario.document or fallback for scenario in scenarios]
     read = {path: _load(path) for path in dict.fromkeys(paths)}
     return [read[path] for path in paths]
+
+
+def _check_sections(scenarios: "Sequence[Scenario]", documents: "Sequence[Document]") -> None:
+    """Fail if a section is expected that its document does not have."""
+    for scenario, document in zip(scenarios, documents, strict=True):
+        known = [section.id for section in document.sections]
+        wanted = (
+            name
+            for turn in scenario.turns
+            for expectation in turn.expectations
+            for name in expectation.sections
+        )
+        for name in wanted:
+            if any(id == name or id.startswith(f"{name}/") for id in known):
+                continue
+            meant = get_close_matches(name, known, 1)
+            guess = f"did you mean {meant[0]}?" if meant else f"it has {', '.join(known[:12])}."
+            raise fail(f"{scenario.name}: {document.title} has no section {name!r}; {guess}")
 
 
 def _settings(brain: str) -> "Settings":

@@ -231,7 +231,7 @@ async def _account(vendor: Vendor, settings: Settings) -> Result:
             why = _why(error, LOAD_SECS)
     if why:
         return Result(vendor.stage, vendor.name, "account", "blocks", why, "it may not be used")
-    found = "the account may use it" if vendor.unavailable else "somebody answers at its address"
+    found = "it refused nothing" if vendor.unavailable else "somebody answers at its address"
     return Result(vendor.stage, vendor.name, "account", "passed", found)
 
 

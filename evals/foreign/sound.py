@@ -56,10 +56,12 @@ def two_channels(path: Path, *, caller_right: bool = False) -> Voices:
     """
     channels, rate, trouble = _read(path)
     if channels.shape[1] != 2:
-        raise SoundError(
-            f"{path} has {_count(channels)}; --stereo needs two. A file with the caller alone "
-            "needs no option; for two files use --caller and --agent."
+        advice = (
+            "A file with the caller alone needs no option; for two files use --caller and --agent."
+            if channels.shape[1] == 1
+            else "Export the caller and the agent as two channels, or as a file each."
         )
+        raise SoundError(f"{path} has {_count(channels)}; --stereo needs two. {advice}")
     left, right = (_mono(channels[:, side]) for side in (0, 1))
     caller, agent = (right, left) if caller_right else (left, right)
     return Voices(_at(caller, rate, CALLER_RATE), _at(agent, rate, AGENT_RATE), trouble)
@@ -80,9 +82,10 @@ def two_files(caller: Path, agent: Path | None) -> Voices:
         channels, found, trouble = _read(path)
         troubles.append(trouble)
         if channels.shape[1] != 1:
+            stereo = "If they are the caller and the agent, use --stereo; otherwise mix"
+            advice = stereo if channels.shape[1] == 2 else "Mix"
             raise SoundError(
-                f"{path} has {_count(channels)}, and one voice is wanted. If they are the caller "
-                "and the agent, use --stereo; otherwise mix them down first."
+                f"{path} has {_count(channels)}, and one voice is wanted. {advice} them down first."
             )
         voices.append(_at(_mono(channels[:, 0]), found, rate))
     return Voices(voices[0], voices[1], " ".join(filter(None, troubles)))

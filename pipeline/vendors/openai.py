@@ -53,7 +53,14 @@ def unavailable(settings: ServerSettings) -> str:
     own = settings.for_vendor(OpenAISettings)
     key, page = secret(own.brain_api_key), own.brain_base_url.rstrip("/")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return key_refusal(f"{page}/models", headers, setting="brain_api_key")
+    hello = [{"role": "user", "content": "Hello"}]
+    shortest = {"model": own.brain_model, "messages": hello, "max_tokens": 1}
+    return key_refusal(
+        f"{page}/models",
+        headers,
+        setting="brain_api_key",
+        otherwise=(f"{page}/chat/completions", shortest),  # some gateways list no models
+    )
 
 
 VENDOR = Vendor(

@@ -20,13 +20,17 @@ GOOD = "a-good-key"
 NOT_THERE = {"type": "error", "error": {"type": "not_found_error", "message": "model: x"}}
 
 
-def settled(stage: Stage, *, keyless: bool = True, **given: Any) -> Choice | str:
+def settled(
+    stage: Stage, *, keyless: bool = True, lists: bool = True, **given: Any
+) -> Choice | str:
     """The vendor of a stage in the end, or why the server does not start.
 
-    Without a key, models are listed if the server is `keyless`.
+    Without a key, models are listed if the server is `keyless`, and none are unless it `lists` any.
     """
 
     async def page(request: web.Request) -> web.Response:
+        if request.path == "/v1/models" and not lists:
+            return web.Response(status=404)
         asked_without = request.path == "/v1/models" and "Authorization" not in request.headers
         if asked_without and keyless:
             return web.json_response({})
@@ -38,7 +42,7 @@ def settled(stage: Stage, *, keyless: bool = True, **given: Any) -> Choice | str
 
     async def main() -> Choice | str:
         app = web.Application()
-        app.router.add_get("/{path:.*}", page)
+        app.router.add_route("*", "/{path:.*}", page)
         async with TestServer(app) as server:
             url = str(server.make_url("/")).rstrip("/")
             own = {"deepgram_base_url": url, "anthropic_base_url": url, "brain_model": "m"}
@@ -71,6 +75,7 @@ def settled(stage: Stage, *, keyless: bool = True, **given: Any) -> Choice | str
             "Claude cannot be used: it has no model 'x'; set CLAUDE_MODEL to one that it has",
         ),
         ("brain", {"brain_api_key": GOOD, "brain": "openai"}, "openai", ""),
+        ("brain", {"brain_api_key": GOOD, "brain": "openai", "lists": False}, "openai", ""),
         ("brain", {"brain": "openai"}, "openai", ""),  # a server of one's own wants none
         ("stt", {"deepgram_api_key": GOOD, "stt": "deepgram"}, "deepgram", ""),
     ],
@@ -96,6 +101,11 @@ def test_another_vendor_is_used_where_the_key_is_refused(
         (
             "brain",
             {"brain_api_key": "old", "brain": "openai"},
+            "BRAIN=openai: it refuses the key in BRAIN_API_KEY (HTTP 401).",
+        ),
+        (
+            "brain",
+            {"brain_api_key": "old", "brain": "openai", "lists": False},
             "BRAIN=openai: it refuses the key in BRAIN_API_KEY (HTTP 401).",
         ),
         (

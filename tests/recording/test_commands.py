@@ -199,6 +199,20 @@ def test_a_pipe_is_not_replaced_by_a_recording(call: Path, tmp_path: Path) -> No
     assert pipe.is_fifo()
 
 
+def test_redacting_overwrites_nothing_but_the_recording_in_place(
+    call: Path, tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.toml"
+    truth.write_text("mine", "utf-8")
+    before = call.read_bytes()
+    for target in (truth, call):
+        told = " ".join(run("redact", call, "--out", target, status=2).split())
+        assert "is there already. Choose another by --out, or --in-place" in told
+    assert (truth.read_text("utf-8"), call.read_bytes()) == ("mine", before)
+    run("redact", call)
+    assert "is there already" in " ".join(run("redact", call, status=2).split())
+
+
 def test_what_cannot_be_read_or_written_is_said_in_a_sentence(call: Path, tmp_path: Path) -> None:
     for command in ("show", "audio", "transcript", "redact", "repair"):
         assert "cannot be read: No such file" in run(command, tmp_path / "no.mcap", status=2)

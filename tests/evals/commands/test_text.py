@@ -53,13 +53,25 @@ def test_a_file_of_questions_is_held_against_what_is_expected(folder: Path) -> N
     assert "Farfetch" in html.read_text("utf-8")
 
 
+def test_a_section_that_the_document_does_not_have_is_named_before_anything_is_asked(
+    folder: Path,
+) -> None:
+    questions = folder / "questions.toml"
+    asked = '[[questions]]\nask = "Where did she study?"\nsections = ["educaton"]\n'
+    questions.write_text(f'document = "ana.md"\n{asked}', "utf-8")
+    code, said = viva("eval", questions)
+    assert code == 2
+    told = "Ana Sousa has no section 'educaton'; did you mean education?"
+    assert told in " ".join(said.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("eval", "nowhere.toml"), "nowhere.toml: there is no such file"),
         (("eval", "q.toml", "--criteria", "kind"), "--criteria has 'kind'; allowed: faithful"),
         (("eval", "q.toml", "--criteria", "tone"), "--criteria, --labels, --verdicts and"),
-        (("eval", "q.toml"), "1 questions have a criterion in words, such as 'Why?'"),
+        (("eval", "q.toml"), "1 question has a criterion in words, such as 'Why?'"),
         (("eval", "q.toml", "--judge", "gemini"), "--judge is 'gemini'; allowed: openai, claude"),
         (("eval", "q.toml", "--skip-criteria", "--document", "no.md"), "no.md"),
         (("ask", "Why?", "--brain", "oracle"), "BRAIN='oracle' is unknown; allowed: auto"),
