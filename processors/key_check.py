@@ -1,4 +1,4 @@
-"""Asks a vendor, before a call does, whether it is there and accepts a key; that costs nothing."""
+"""Asks a vendor, before a call does, whether it is there and accepts a key; at a token's cost."""
 
 import socket
 import ssl
